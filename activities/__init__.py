@@ -1,0 +1,1 @@
+"""What procedures do to the outside: one module and one class for each outside system."""

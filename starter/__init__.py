@@ -1,0 +1,1 @@
+"""The command line: starts procedures, shows them, and carries decisions to them."""
