@@ -1,0 +1,99 @@
+"""What botocore's errors mean to a procedure."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+
+from activities.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    NotFoundError,
+    OutsideError,
+    RejectedError,
+    ThrottledError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}
+STALE_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "RequestExpired",
+    "UnrecognizedClientException",
+}
+THROTTLED = {
+    "LimitExceededException",
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError)
+NEVER_SENT = (*NO_CREDENTIALS, ConnectTimeoutError, EndpointConnectionError)
+"""After these, the request did not reach AWS."""
+
+
+@contextmanager
+def aws_errors(doing: str) -> Iterator[None]:
+    """Raise the product's own error for what botocore raises inside.
+
+    Args:
+        doing: what was tried, as it goes on after "could not": ``describe the service ai-processor``.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise translate(error, doing) from error
+
+
+def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
+    """Name an error of botocore in the product's own tree."""
+    if isinstance(error, NO_CREDENTIALS):
+        return CredentialsError(f"could not {doing}: {error}; give the worker AWS credentials and it goes on")
+    if not isinstance(error, ClientError):
+        return UnreachableError(f"could not {doing}: AWS did not answer: {error}")
+    code = error.response["Error"].get("Code", "")
+    message = error.response["Error"].get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    said = f"could not {doing}: {code}: {message}"
+    if code in DENIED:
+        return AccessDeniedError(f"{said}; allow {_permission(message, error)} to the worker's role")
+    if code in STALE_CREDENTIALS:
+        return CredentialsError(f"{said}; renew the worker's AWS credentials and it goes on")
+    if code in THROTTLED:
+        return ThrottledError(said)
+    if status >= 500:
+        return UnreachableError(said)
+    if code.endswith(("NotFoundException", "NotFound")):
+        return NotFoundError(said)
+    return RejectedError(said)
+
+
+def _permission(message: str, error: ClientError) -> str:
+    named = re.search(r"perform: ([\w-]+:\w+)", message)
+    return named.group(1) if named else error.operation_name
+
+
+def was_answered(error: ClientError | BotoCoreError) -> bool:
+    """Whether AWS refused the call itself, so that nothing of it can still happen."""
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) < 500
+    return isinstance(error, NEVER_SENT)

@@ -1,0 +1,60 @@
+"""What is wrong with a catalog, said so that it can be mended: file, key, value and mend."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+
+def describe(error: ValidationError, source: str) -> list[str]:
+    """List every problem of a catalog, a line each."""
+    return [_line(detail, source) for detail in error.errors(include_url=False)]
+
+
+def _line(detail: ErrorDetails, source: str) -> str:
+    place = [
+        str(part)
+        for part in detail["loc"]
+        if part not in {"environments", "[key]"} or part == detail["loc"][0]
+    ]
+    key = ".".join(place)
+    shown = _shown(detail["input"])
+    subject = " = ".join(part for part in (key, shown) if part)
+    return ": ".join(part for part in (source, subject, _mend(detail)) if part)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list | tuple | BaseModel):
+        return ""
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _mend(detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"unknown key{_suggestion(str(detail['loc'][-1]))}; remove it or mend its name"
+        case "missing":
+            return "is missing; add it"
+        case "string_pattern_mismatch":
+            return f"does not match {detail.get('ctx', {}).get('pattern')}; mend the spelling"
+        case "value_error":
+            return str(detail["msg"]).removeprefix("Value error, ")
+        case _:
+            return f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _suggestion(key: str) -> str:
+    from activities import catalog  # noqa: PLC0415 - the models are needed for their names only, and import this module
+
+    models = [
+        thing for thing in vars(catalog).values() if isinstance(thing, type) and issubclass(thing, BaseModel)
+    ]
+    close = difflib.get_close_matches(key, {name for model in models for name in model.model_fields}, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,66 @@
+"""The only place that builds clients of outside systems, with the timeouts that fenced changes rely on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import httpx
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+CONNECT_TIMEOUT = timedelta(seconds=2)
+READ_TIMEOUT = timedelta(seconds=8)
+CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
+"""After this long nothing that an attempt sent is still waited for, so nothing more comes of it on our side."""
+
+# Temporal retries, not botocore: a retry inside a client would send a change twice behind the fence's back.
+ONE_ATTEMPT = Config(
+    connect_timeout=CONNECT_TIMEOUT.total_seconds(),
+    read_timeout=READ_TIMEOUT.total_seconds(),
+    retries={"total_max_attempts": 1, "mode": "standard"},
+    max_pool_connections=50,
+    user_agent_extra="incident-runbooks",
+)
+
+
+class Clients:
+    """Clients of AWS, built on first use and shared by every activity of a worker."""
+
+    def __init__(self) -> None:
+        self._session = boto3.session.Session()
+        self._aws = cache(self._build)
+
+    def _build(self, service: str, region: str) -> Any:
+        # boto3 types each service by a literal name; the typed methods below are what others use.
+        return self._session.client(service, region_name=region, config=ONE_ATTEMPT)  # type: ignore[call-overload]
+
+    def ecs(self, region: str) -> ECSClient:
+        """Return the ECS client of a region."""
+        client: ECSClient = self._aws("ecs", region)
+        return client
+
+    def logs(self, region: str) -> CloudWatchLogsClient:
+        """Return the CloudWatch Logs client of a region."""
+        client: CloudWatchLogsClient = self._aws("logs", region)
+        return client
+
+    def autoscaling(self, region: str) -> ApplicationAutoScalingClient:
+        """Return the Application Auto Scaling client of a region."""
+        client: ApplicationAutoScalingClient = self._aws("application-autoscaling", region)
+        return client
+
+
+def http_client() -> httpx.AsyncClient:
+    """Build the client for health probes, Prometheus and ``/metrics``; close it with the worker."""
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds()),
+        headers={"user-agent": "incident-runbooks"},
+        limits=httpx.Limits(max_connections=200),
+    )

@@ -1,0 +1,109 @@
+"""Every error that an activity may end with, as one tree.
+
+RunbookError
+  * InputError              what was asked cannot be done; the mend is in the message
+    * CatalogError          the catalog file is wrong
+    * UnknownTargetError    no such service or environment in the worker's catalog
+  * OutsideError            an outside system answered badly
+    * AccessDeniedError     a permission is missing; the message names it
+    * CredentialsError      credentials are missing or have expired; a person renews them and the step goes on
+    * ThrottledError        too many calls; tried again later
+    * UnreachableError      no answer, or a 5xx; tried again
+    * NotFoundError         the thing is gone
+    * RejectedError         the outside system refused the call for good
+  * FenceError              a change was not made
+    * DriftedError          somebody else changed the service meanwhile; theirs is left alone
+    * UnknownReplyError     a change may have been applied and cannot be told apart; a person looks
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+
+class RunbookError(Exception):
+    """The root: what is wrong and the mend, in one line."""
+
+    retryable = False
+    expected = False
+    """Part of the day's work: logged at DEBUG by Temporal, not as a failure."""
+    retry_in: timedelta | None = None
+    """When to try again, where the error knows better than the retry policy."""
+
+    def to_application_error(self) -> ApplicationError:
+        """Translate for Temporal; the type's name is what workflows see in ``ApplicationError.type``."""
+        return ApplicationError(
+            str(self),
+            type=type(self).__name__,
+            non_retryable=not self.retryable,
+            next_retry_delay=self.retry_in,
+            category=ApplicationErrorCategory.BENIGN
+            if self.expected
+            else ApplicationErrorCategory.UNSPECIFIED,
+        )
+
+
+class InputError(RunbookError):
+    """What was asked cannot be done as asked."""
+
+
+class CatalogError(InputError):
+    """The catalog file is wrong; ``problems`` are all its faults, a line each."""
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class UnknownTargetError(InputError):
+    """No such service or environment in the catalog."""
+
+
+class OutsideError(RunbookError):
+    """An outside system answered badly."""
+
+
+class AccessDeniedError(OutsideError):
+    """A permission is missing; the message names it."""
+
+
+class CredentialsError(OutsideError):
+    """Credentials are missing or have expired; the step goes on once they are renewed."""
+
+    retryable = True
+    retry_in = timedelta(seconds=15)
+
+
+class ThrottledError(OutsideError):
+    """Too many calls."""
+
+    retryable = True
+    expected = True
+
+
+class UnreachableError(OutsideError):
+    """No answer in time, or a server error."""
+
+    retryable = True
+
+
+class NotFoundError(OutsideError):
+    """The thing that was asked about does not exist."""
+
+
+class RejectedError(OutsideError):
+    """The outside system refused the call for good."""
+
+
+class FenceError(RunbookError):
+    """A change was not made, or cannot be told to have been made."""
+
+
+class DriftedError(FenceError):
+    """Somebody else changed the service after the plan was made; theirs is left alone."""
+
+
+class UnknownReplyError(FenceError):
+    """The change may have been applied, and nothing tells; it is never sent twice."""

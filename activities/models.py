@@ -1,0 +1,227 @@
+"""Facts read from outside: releases, deployments and the state of a service. All frozen, all in history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Fact(BaseModel):
+    """Something that was read and does not change any more.
+
+    Keys that a later version no longer knows are passed over, so that old histories still replay.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Judgement(StrEnum):
+    """What people, or the product, found out about a release."""
+
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Mark(Fact):
+    """One entry of the ledger of releases: a tag on the task definition."""
+
+    verdict: Judgement
+    digest: str
+    """Fingerprint of the images that were judged; a moved tag makes the mark void."""
+    source: str
+    """The id of the run or incident, or who said so."""
+    at: datetime
+
+
+class Image(Fact):
+    """A container's image: the name that the task definition holds and the digest that ran."""
+
+    container: str
+    name: str
+    digest: str | None = None
+
+    @property
+    def tag(self) -> str | None:
+        """The tag of the name, None when the name is pinned by digest."""
+        if "@" in self.name:
+            return None
+        head, _, tag = self.name.rpartition(":")
+        return tag if head and "/" not in tag else None
+
+
+class Release(Fact):
+    """What runs or ran: a task definition revision and the digests of its images."""
+
+    task_definition: str
+    """ARN, revision included."""
+    images: tuple[Image, ...] = ()
+    active: bool = True
+    """False once deregistered: it cannot be deployed as it is."""
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """``family:revision``."""
+        return self.task_definition.rpartition("/")[2]
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Digests of the images by container, or nothing when one of them is not known."""
+        known = {image.container: image.digest for image in self.images if image.digest}
+        return tuple(known[name] for name in sorted(known)) if len(known) == len(self.images) else ()
+
+    @property
+    def fingerprint(self) -> str:
+        """What a mark is bound to: the first container's digest, else ``unknown``."""
+        return self.digests[0] if self.digests else "unknown"
+
+    @property
+    def name(self) -> str:
+        """What people call it: ``family:revision (tag)``."""
+        tags = ", ".join(image.tag or (image.digest or "")[:19] for image in self.images)
+        return f"{self.revision} ({tags})" if tags else self.revision
+
+    @property
+    def judged(self) -> Mark | None:
+        """The newest mark, unless it speaks of other images than these: a moved tag makes it void."""
+        mark = max(self.marks, key=lambda mark: mark.at, default=None)
+        same = mark and (not self.digests or mark.digest == self.fingerprint)
+        return mark if same else None
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it is marked bad."""
+        return self.judged is not None and self.judged.verdict is Judgement.BAD
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether it is marked good: verified by the product, or said so by a person."""
+        return self.judged is not None and self.judged.verdict is Judgement.GOOD
+
+    def same_as(self, other: Release) -> bool:
+        """Whether both would run the same: task definition, and digests as far as they are known."""
+        same_digests = not self.digests or not other.digests or self.digests == other.digests
+        return self.task_definition == other.task_definition and same_digests
+
+
+class Deployment(Fact):
+    """One entry of a service's ``deployments``."""
+
+    id: str
+    status: str
+    """PRIMARY, ACTIVE or INACTIVE."""
+    task_definition: str
+    desired: int
+    running: int
+    pending: int
+    failed_tasks: int = 0
+    rollout_state: str | None = None
+    """IN_PROGRESS, COMPLETED or FAILED; absent behind a Classic load balancer."""
+    rollout_reason: str | None = None
+    created_at: datetime
+
+
+class Fence(Fact):
+    """The state that a plan was made on: a change is only made while it still holds."""
+
+    primary: str
+    """Id of the PRIMARY deployment."""
+    task_definition: str
+    service_deployment: str | None = None
+    """ARN of the current service deployment."""
+
+
+class ServiceState(Fact):
+    """An ECS service as DescribeServices tells it."""
+
+    arn: str
+    status: str
+    """ACTIVE, DRAINING or INACTIVE."""
+    controller: str = "ECS"
+    strategy: str = "ROLLING"
+    scheduling: str = "REPLICA"
+    desired: int
+    running: int
+    pending: int
+    task_definition: str
+    deployments: tuple[Deployment, ...]
+    service_deployment: str | None = None
+    service_revisions: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    """The newest messages, newest first."""
+    read_at: datetime
+
+    @property
+    def primary(self) -> Deployment | None:
+        """The deployment that the service is on or on its way to."""
+        return next((d for d in self.deployments if d.status == "PRIMARY"), None)
+
+    @property
+    def fence(self) -> Fence:
+        """What must still hold when a change planned on this state is made."""
+        primary = self.primary
+        return Fence(
+            primary=primary.id if primary else "",
+            task_definition=self.task_definition,
+            service_deployment=self.service_deployment,
+        )
+
+
+class OwnRollback(Fact):
+    """The rollback that ECS itself made of a service deployment."""
+
+    reason: str
+    revision: str | None = None
+    """ARN of the service revision that it went back to."""
+
+
+UNDER_WAY = frozenset({"PENDING", "IN_PROGRESS"})
+ROLLING_BACK = frozenset({"STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
+
+
+class ServiceDeployment(Fact):
+    """One service deployment, with the release that it brought."""
+
+    arn: str
+    status: str
+    reason: str | None = None
+    created_at: datetime
+    finished_at: datetime | None = None
+    sources: tuple[str, ...] = ()
+    """ARNs of the service revisions that ran when it began."""
+    revision: str
+    """ARN of the service revision that it brings."""
+    release: Release
+    rollback: OwnRollback | None = None
+    alarms: tuple[str, ...] = ()
+    """CloudWatch alarms that stopped it."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it can still be stopped."""
+        return self.status in UNDER_WAY
+
+    @property
+    def landed(self) -> str | None:
+        """ARN of the service revision that ran when it had ended; None when it landed nowhere."""
+        if self.status == "SUCCESSFUL":
+            return self.revision
+        return self.rollback.revision if self.status == "ROLLBACK_SUCCESSFUL" and self.rollback else None
+
+
+class ReleaseHistory(Fact):
+    """What runs now and what ran before."""
+
+    service: ServiceState
+    current: Release
+    deployments: tuple[ServiceDeployment, ...] = ()
+    """Service deployments, newest first."""
+    releases: dict[str, Release] = {}
+    """Releases by ARN of their service revision, for every revision that ``deployments`` names."""
+
+    @property
+    def latest(self) -> ServiceDeployment | None:
+        """The newest service deployment."""
+        return self.deployments[0] if self.deployments else None

@@ -1,0 +1,50 @@
+"""Names that people, tests and other tools rely on: workflow ids, task queues, search attributes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from temporalio.common import SearchAttributeKey
+
+PROCEDURES: Final = {
+    "service-down": "ServiceDown",
+    "high-error-rate": "HighErrorRate",
+    "high-latency": "HighLatency",
+    "resource-issues": "ResourceIssues",
+    "database-issues": "DatabaseIssues",
+    "rollback": "Rollback",
+}
+"""Procedure -> workflow type."""
+
+SERVICE: Final = SearchAttributeKey.for_keyword("RunbookService")
+ENVIRONMENT: Final = SearchAttributeKey.for_keyword("RunbookEnvironment")
+PROCEDURE: Final = SearchAttributeKey.for_keyword("RunbookProcedure")
+SEVERITY: Final = SearchAttributeKey.for_keyword("RunbookSeverity")
+STATE: Final = SearchAttributeKey.for_keyword("RunbookState")
+OUTCOME: Final = SearchAttributeKey.for_keyword("RunbookOutcome")
+SEARCH_ATTRIBUTES: Final = (SERVICE, ENVIRONMENT, PROCEDURE, SEVERITY, STATE, OUTCOME)
+
+
+def remediation_id(environment: str, service: str) -> str:
+    """Return the id that is the lock: one remediation of a target at a time."""
+    return f"remediation/{environment}/{service}"
+
+
+def incident_id(environment: str, service: str) -> str:
+    """Return the id of a target's incident."""
+    return f"incident/{environment}/{service}"
+
+
+def plan_id(environment: str, service: str, procedure: str, unique: str) -> str:
+    """Return the id of a run that only plans; it takes no lock."""
+    return f"plan/{environment}/{service}/{procedure}/{unique}"
+
+
+def task_queue(environment: str) -> str:
+    """Return the queue of an environment's workflows and short activities."""
+    return f"runbooks-{environment}"
+
+
+def watch_queue(environment: str) -> str:
+    """Return the queue of an environment's long waits, which have slots of their own."""
+    return f"runbooks-{environment}-watch"

@@ -1,0 +1,256 @@
+"""What people send to a procedure and what it tells them: requests, answers, plans, reports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from activities.models import Fence, Release
+from activities.readings import Reading
+
+
+class Message(BaseModel):
+    """Something said; it does not change any more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Outcome(StrEnum):
+    """How a procedure ended."""
+
+    RECOVERED = "recovered"
+    NOT_NEEDED = "not-needed"
+    PLANNED = "planned"
+    ABORTED = "aborted"
+    NOT_APPROVED = "not-approved"
+    NOT_RECOVERED = "not-recovered"
+    INCONCLUSIVE = "inconclusive"
+    SUPERSEDED = "superseded"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class State(StrEnum):
+    """What a procedure is doing."""
+
+    RUNNING = "running"
+    AWAITING_APPROVAL = "awaiting-approval"
+    VERIFYING = "verifying"
+    PAUSED = "paused"
+    DONE = "done"
+
+
+class Verdict(StrEnum):
+    """What the readings say after a change."""
+
+    RECOVERED = "recovered"
+    NOT_RECOVERED = "not-recovered"
+    INCONCLUSIVE = "inconclusive"
+
+
+class ProcedureRequest(Message):
+    """Run a procedure on a target."""
+
+    service: str
+    environment: str
+    requested_by: str = "unknown"
+    reason: str | None = None
+    plan_only: bool = False
+    trace_id: str | None = None
+
+
+class RollbackRequest(ProcedureRequest):
+    """Put a target back on an earlier release."""
+
+    to: str | None = None
+    """The release wanted: revision, ``family:revision``, ARN, image tag or digest; None for the last known good."""
+
+
+class Approval(Message):
+    """A person's yes to the plan that a checkpoint shows, or the choice of one of its options."""
+
+    by: str = Field(min_length=1, max_length=200)
+    plan_hash: str | None = Field(default=None, max_length=200)
+    option: str | None = Field(default=None, max_length=100)
+    comment: str | None = Field(default=None, max_length=2000)
+    decision_id: str | None = Field(default=None, max_length=200)
+
+
+class Abort(Message):
+    """A person's order to stop safely."""
+
+    by: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=1, max_length=2000)
+    keep: bool | None = None
+    """Keep what was changed, or undo it; None for the procedure's default."""
+    confirmed: bool = False
+    """Undo even onto a release that is marked bad."""
+    decision_id: str | None = Field(default=None, max_length=200)
+
+
+class Hold(Message):
+    """A person's pause, resume or acknowledgement."""
+
+    by: str = Field(min_length=1, max_length=200)
+    reason: str | None = Field(default=None, max_length=2000)
+
+
+class Note(Message):
+    """What a person knows of the outage."""
+
+    by: str = Field(min_length=1, max_length=200)
+    impact: str | None = Field(default=None, max_length=2000)
+    root_cause: str | None = Field(default=None, max_length=2000)
+    eta: str | None = Field(default=None, max_length=200)
+    observation: str | None = Field(default=None, max_length=2000)
+
+
+class Answer(Message):
+    """What came of an update."""
+
+    detail: str
+    """In words, for the person who sent it: ``approved, 1 of 2``."""
+    already: bool = False
+    """The same was recorded before."""
+
+
+class PlannedCall(Message):
+    """One call that a plan will make."""
+
+    service: str
+    """The boto3 client's name."""
+    action: str
+    parameters: dict[str, Any]
+
+
+class Plan(Message):
+    """What a change will do, before it does it."""
+
+    headline: str
+    """One sentence: what, from where to where."""
+    calls: tuple[PlannedCall, ...]
+    before: Release
+    after: Release
+    because: tuple[str, ...] = ()
+    """Why this and nothing else: the evidence."""
+    not_restored: tuple[str, ...] = ()
+    """What the change does not bring back."""
+    needs_yes: str | None = None
+    """Why a person must agree even where the policy asks nobody."""
+    fence: Fence
+
+    @property
+    def hash(self) -> str:
+        """Names this very plan: the same calls on the same state; approvals carry it."""
+        essence = self.model_dump(mode="json", include={"calls", "fence"})
+        releases = {
+            "from": (self.before.task_definition, self.before.digests),
+            "to": (self.after.task_definition, self.after.digests),
+        }
+        text = json.dumps(essence | releases, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Refusal(Message):
+    """Why there is no plan."""
+
+    kind: Literal["input", "policy"]
+    """``input``: mend what was asked. ``policy``: it may not or need not be done."""
+    why: str
+
+
+class Problem(Message):
+    """An error in a report."""
+
+    kind: str
+    message: str
+
+
+class Step(Message):
+    """One line of the page."""
+
+    heading: str
+    step: str
+    state: Literal["running", "done", "failed", "cancelled"]
+    started: datetime
+    ended: datetime | None = None
+    detail: str | None = None
+    """What came of it."""
+
+
+class Change(Message):
+    """One change that was made, or may have been."""
+
+    action: str
+    before: str
+    after: str
+    undone: str | None = None
+    """None while it stands; else ``undone``, ``kept`` or ``could not undo: …``."""
+    detail: str | None = None
+
+
+class Checkpoint(Message):
+    """A gate that waits for a person."""
+
+    question: str
+    plan: Plan | None = None
+    plan_hash: str
+    options: tuple[str, ...] = ("approve",)
+    approvals_needed: int = 1
+    approvals: tuple[Approval, ...] = ()
+    abort_means: str = ""
+    """What an abort would do now."""
+    opened: datetime
+    closes: datetime
+    """When silence decides."""
+
+
+class Rejection(Message):
+    """Something that was sent and could not be used."""
+
+    message: str
+    """``approve``, ``abort`` …"""
+    why: str
+    received: str
+    """What came, shortened."""
+    at: datetime
+
+
+class Decision(Message):
+    """What a person decided, for the record."""
+
+    kind: str
+    by: str
+    at: datetime
+    detail: str
+
+
+class Report(Message):
+    """A procedure's page as it stands: the answer to ``status``, and the result at the end."""
+
+    procedure: str
+    service: str
+    environment: str
+    requested_by: str
+    reason: str | None = None
+    state: State
+    outcome: Outcome | None = None
+    summary: str
+    """One sentence: where it stands, and what a person must do next, if anything."""
+    heading: str = ""
+    checkpoint: Checkpoint | None = None
+    plan: Plan | None = None
+    plan_hash: str | None = None
+    steps: tuple[Step, ...] = ()
+    changes: tuple[Change, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    verdict: Verdict | None = None
+    decisions: tuple[Decision, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    error: Problem | None = None
+    trace_id: str | None = None
