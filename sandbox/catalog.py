@@ -1,0 +1,121 @@
+"""Writes the catalog of the sandbox's world: the product's only word about where things are."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sandbox.names import ECS_ENVIRONMENTS, REGION, SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.names import EcsEnvironment
+
+_HEAD = """\
+# The sandbox's world. Written at every start; copy it to change it.
+"""
+_ENVIRONMENT = """
+[environments.{name}]
+platform = "ecs"
+region = {region}
+cluster = {cluster}
+{prometheus}approvals = {approvals}
+"""
+_APPROVALS = {
+    "staging": '{ needed = 0, timeout = "30m" }',
+    "prod": '{ needed = 1, requester_may = false, remind = "5m", escalate = "10m", timeout = "30m", on_timeout = "not-approved" }',
+}
+_PLACEMENT = """
+[services.{service}.{name}]
+ecs_service = {ecs_service}
+url = {url}
+log_group = {log_group}
+thresholds = {{ error_rate = 0.10, p95_seconds = 1.0, cpu = 0.80, memory = 0.85, min_requests = 30 }}
+verify = {{ bake = "10s", rate_window = "10s", consecutive = 5 }}
+rollback = {{ strategy = "task-definition", soak = "0s" }}
+scale = {{ errors = 5, latency = 4, resources = 5, max = 10, hold = "1h", cpu = 512, memory = 1024 }}
+probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
+"""
+# Not simulated yet: names that resolve, with nothing behind them.
+_LOCAL = """
+[environments.local]
+platform = "compose"
+approvals = { needed = 0, timeout = "30m" }
+"""
+_LOCAL_PLACEMENT = f"""
+[services.{SERVICE}.local]
+url = "http://127.0.0.1:8000"
+verify = {{ bake = "10s", rate_window = "10s", consecutive = 5 }}
+rollback = {{ soak = "0s" }}
+"""
+_ALERTS = (
+    ("ServiceDown", "critical", "0s", "service-down"),
+    ("HighErrorRate", "warning", "5m", "high-error-rate"),
+    ("HighLatencyP95", "warning", "10m", "high-latency"),
+    ("HighCPU", "warning", "15m", "resource-issues"),
+    ("HighMemory", "warning", "15m", "resource-issues"),
+    ("DatabaseConnections", "warning", "15m", "database-issues"),
+)
+_ALERT = """
+[[alerts]]
+name = "{}"
+severity = "{}"
+respond_within = "{}"
+procedure = "{}"
+"""
+_CONTACTS = """
+[[contacts]]
+name = "On-call SRE"
+channel = "sandbox"
+
+[[contacts]]
+name = "DevOps lead"
+channel = "sandbox"
+"""
+
+
+def catalog_text(service_urls: Mapping[str, str], prometheus_url: str | None) -> str:
+    """Return the catalog as TOML.
+
+    Args:
+        service_urls: the load balancer of each ECS environment, without trailing slash.
+        prometheus_url: None when there is no Prometheus.
+    """
+    environments = ECS_ENVIRONMENTS.values()
+    parts = [_HEAD]
+    parts += [_environment(environment, prometheus_url) for environment in environments]
+    parts += [_LOCAL, f"\n[services.{SERVICE}]\n"]
+    parts += [_placement(environment, service_urls[environment.name]) for environment in environments]
+    parts += [_LOCAL_PLACEMENT, *(_ALERT.format(*alert) for alert in _ALERTS), _CONTACTS]
+    if prometheus_url:
+        parts.append(f"\n[links]\nprometheus = {_quoted(prometheus_url)}\n")
+    return "".join(parts)
+
+
+def _environment(environment: EcsEnvironment, prometheus_url: str | None) -> str:
+    prometheus = (
+        f'prometheus_url = {_quoted(prometheus_url)}\nrelease_label = "release"\n' if prometheus_url else ""
+    )
+    return _ENVIRONMENT.format(
+        name=environment.name,
+        region=_quoted(REGION),
+        cluster=_quoted(environment.cluster),
+        prometheus=prometheus,
+        approvals=_APPROVALS[environment.name],
+    )
+
+
+def _placement(environment: EcsEnvironment, url: str) -> str:
+    return _PLACEMENT.format(
+        service=SERVICE,
+        name=environment.name,
+        ecs_service=_quoted(environment.ecs_service),
+        url=_quoted(url),
+        log_group=_quoted(environment.log_group),
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML basic string, which JSON strings are."""
+    return json.dumps(text)

@@ -1,0 +1,157 @@
+"""A load balancer per service: a stable port in front of tasks that come and go.
+
+Single requests are spread round-robin over the healthy targets; a target is asked for its ``/health`` several
+times a second. As with an AWS load balancer there is no second try on another target: a target that dies
+under a request answers 502, one that is too slow 504, and without any healthy target the answer is 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import count
+
+from sandbox.wire import Connections, Message, PeerGoneError, WireError, read_request, request, response
+
+CHECK_INTERVAL_SECONDS = 0.3
+FIRST_CHECK_INTERVAL_SECONDS = 0.05
+CHECK_TIMEOUT_SECONDS = 2.0
+HEALTHY_AFTER = 2
+UNHEALTHY_AFTER = 3
+START_GRACE_SECONDS = 10.0
+"""A process that does not listen yet is not unhealthy before this time is over."""
+REQUEST_TIMEOUT_SECONDS = 60.0
+DRAIN_TIMEOUT_SECONDS = 5.0
+
+_NO_TARGET = response(503, "Service Unavailable", "no healthy target\n")
+_TARGET_GONE = response(502, "Bad Gateway", "the target closed the connection\n")
+_TARGET_SLOW = response(504, "Gateway Timeout", "the target did not answer in time\n")
+_NOT_HTTP = response(400, "Bad Request", "not an HTTP/1.1 request\n")
+
+
+class Target:
+    """One task behind the load balancer, and what its health checks say."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.healthy: bool | None = None
+        self.in_flight = 0
+        self._connections = Connections(address)
+        self._in_a_row = 0
+        self._checks = asyncio.create_task(self._check_for_ever())
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def forward(self, message: Message) -> Message:
+        """Pass a client's request to the task and return its answer, or the load balancer's own 502 or 504."""
+        self.in_flight += 1
+        self._idle.clear()
+        try:
+            return await self._connections.exchange(message, REQUEST_TIMEOUT_SECONDS)
+        except WireError:
+            return _TARGET_GONE
+        except TimeoutError:
+            return _TARGET_SLOW
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self._idle.set()
+
+    async def drain(self) -> None:
+        """Let the requests under way end, within limits, and let go of the task."""
+        self._checks.cancel()
+        await asyncio.wait([self._checks])
+        try:
+            await asyncio.wait_for(self._idle.wait(), DRAIN_TIMEOUT_SECONDS)
+        except TimeoutError:
+            self.healthy = False
+        self._connections.close()
+
+    async def _check_for_ever(self) -> None:
+        started = time.monotonic()
+        check = request("GET", "/health", self.address)
+        while True:
+            try:
+                answer = await self._connections.exchange(check, CHECK_TIMEOUT_SECONDS)
+                self._note(good=answer.status < 400)
+            except PeerGoneError:
+                if self.healthy is not None or time.monotonic() - started > START_GRACE_SECONDS:
+                    self._note(good=False)
+            except (WireError, TimeoutError):
+                self._note(good=False)
+            undecided = self.healthy is None
+            await asyncio.sleep(FIRST_CHECK_INTERVAL_SECONDS if undecided else CHECK_INTERVAL_SECONDS)
+
+    def _note(self, *, good: bool) -> None:
+        """Count answers of one kind in a row; enough of them change what the target is."""
+        same_kind = self._in_a_row >= 0 if good else self._in_a_row <= 0
+        step = 1 if good else -1
+        self._in_a_row = self._in_a_row + step if same_kind else step
+        if self._in_a_row >= HEALTHY_AFTER:
+            self.healthy = True
+        elif self._in_a_row <= -UNHEALTHY_AFTER:
+            self.healthy = False
+
+
+class LoadBalancer:
+    """An HTTP listener that spreads requests over its healthy targets."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.targets: list[Target] = []
+        self._turn = count()
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+
+    @property
+    def url(self) -> str:
+        """Where clients find the service, without trailing slash."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def open(self) -> None:
+        """Start to listen."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def close(self) -> None:
+        """Stop listening, hang up on the clients and let go of every target."""
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._clients):
+            writer.close()
+        await asyncio.gather(*(self.remove(target) for target in list(self.targets)))
+
+    def add(self, address: str) -> Target:
+        """Put a task behind the load balancer; it gets requests once its health checks are good."""
+        target = Target(address)
+        self.targets.append(target)
+        return target
+
+    async def remove(self, target: Target) -> None:
+        """Send the task no new requests and wait for those under way; a second removal changes nothing."""
+        if target in self.targets:
+            self.targets.remove(target)
+            await target.drain()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
+        try:
+            while message := await read_request(reader):
+                answer = await self._answer(message)
+                last = message.closes or answer.ended_by_close
+                writer.write(answer.encode(close=last))
+                await writer.drain()
+                if last:
+                    break
+        except ConnectionError:
+            pass  # the client hung up; nobody is left to tell
+        except WireError:
+            writer.write(_NOT_HTTP.encode(close=True))
+        finally:
+            self._clients.discard(writer)
+            writer.close()
+
+    async def _answer(self, message: Message) -> Message:
+        healthy = [target for target in self.targets if target.healthy]
+        if not healthy:
+            return _NO_TARGET
+        return await healthy[next(self._turn) % len(healthy)].forward(message)

@@ -1,0 +1,46 @@
+"""The fixed names of the sandbox's world: environments, clusters, services, families, log groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+SERVICE = "ai-processor"
+CONTAINER = "app"
+FIRST_VERSION = "1.0.0"
+SANDBOX_USER_AGENT = "sandbox-internal"
+"""Marks the sandbox's own AWS calls; they stay out of the call log."""
+
+
+@dataclass(frozen=True)
+class EcsEnvironment:
+    """One environment on the simulated ECS, with every name that follows from its own."""
+
+    name: str
+    circuit_breaker: bool
+
+    @property
+    def cluster(self) -> str:
+        """The ECS cluster."""
+        return f"{SERVICE}-{self.name}"
+
+    @property
+    def ecs_service(self) -> str:
+        """The ECS service."""
+        return f"{SERVICE}-service-{self.name}"
+
+    @property
+    def family(self) -> str:
+        """The task definition family."""
+        return f"{SERVICE}-{self.name}"
+
+    @property
+    def log_group(self) -> str:
+        """The CloudWatch log group of the tasks' output."""
+        return f"/ecs/{SERVICE}-{self.name}"
+
+
+STAGING = EcsEnvironment("staging", circuit_breaker=False)
+PROD = EcsEnvironment("prod", circuit_breaker=True)
+ECS_ENVIRONMENTS = {environment.name: environment for environment in (STAGING, PROD)}

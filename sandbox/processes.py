@@ -1,0 +1,168 @@
+"""Child processes that never outlive the sandbox, and the free ports that they listen on."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import random
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from sandbox.wire import Connections, PeerGoneError, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import IO
+
+_PORTS = range(20_000, 32_000)
+"""Below the range from which Linux takes the ports of outgoing connections."""
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on and that was not given before."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
+    raise RuntimeError("no free port between 20000 and 32000; end what listens there")
+
+
+def tied_to_parent(end_by: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
+    """Return a hook for a child's first moment: the kernel ends it when the sandbox dies (Linux only).
+
+    The kernel watches the *thread* that started the child: call from the main thread, whose end is the process's.
+    """
+    parent = os.getpid()
+
+    def tie() -> None:
+        if _libc is None:
+            return
+        _libc.prctl(_PR_SET_PDEATHSIG, int(end_by))
+        if os.getppid() != parent:  # it died before the kernel was told to watch it
+            os._exit(1)
+
+    return tie
+
+
+async def start_child(
+    argv: Sequence[str], *, output: int | IO[bytes], environment: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Start a program in its own process group, tied to this process's life, with both outputs to one place."""
+    return await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=asyncio.subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,  # a terminal's Ctrl-C reaches the sandbox only, which ends the rest in order
+        preexec_fn=tied_to_parent(),  # after a fork with threads about only safe because it does no more than prctl
+    )
+
+
+async def end_child(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
+    """Ask a process to end with SIGTERM, and end its whole group with SIGKILL when it does not in time."""
+    if process.returncode is not None:
+        return
+    signal_child(process, signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), grace_seconds)
+    except TimeoutError:
+        signal_child(process, signal.SIGKILL)
+        await process.wait()
+
+
+def signal_child(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal to a child's process group; one that is gone needs none."""
+    if process.returncode is not None:
+        return
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+class Daemon:
+    """A program that runs as long as the sandbox, with its output in a file of the sandbox's folder."""
+
+    def __init__(self, name: str, argv: Sequence[str], folder: Path) -> None:
+        self.name = name
+        self.output = folder / f"{name}.log"
+        self._argv = argv
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while the program runs."""
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if self._process is not None and running else None
+
+    async def start(self) -> None:
+        """Start the program; its output is appended to what an earlier start wrote."""
+        with self.output.open("ab") as output:
+            self._process = await start_child(self._argv, output=output)
+
+    async def wait(self) -> int:
+        """Wait until the program ends and return its exit code."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def end(self, grace_seconds: float = 5.0) -> None:
+        """End the program; one that never started is ended already."""
+        if self._process is not None:
+            await end_child(self._process, grace_seconds)
+
+    async def kill(self) -> None:
+        """End the program with SIGKILL, as a crash would."""
+        if self._process is not None:
+            signal_child(self._process, signal.SIGKILL)
+            await self._process.wait()
+
+    async def wait_for_answer(
+        self, address: str, path: str, *, seconds: float, containing: Sequence[bytes] = ()
+    ) -> None:
+        """Wait until the program answers 200 to a GET, with all of these words in the body.
+
+        Raises:
+            DaemonDiedError: it ended instead.
+            TimeoutError: no such answer came in time.
+        """
+        question = request("GET", path, address)
+        async with Connections(address) as connections, asyncio.timeout(seconds):
+            while True:
+                self.check_alive()
+                try:
+                    answer = await connections.exchange(question, seconds)
+                    if answer.status == 200 and all(word in answer.body for word in containing):
+                        return
+                except PeerGoneError:
+                    pass  # it does not listen yet
+                await asyncio.sleep(0.03)
+
+    def check_alive(self) -> None:
+        """Raise when the program ended by itself.
+
+        Raises:
+            DaemonDiedError: with the last lines that it wrote.
+        """
+        if self._process is not None and self._process.returncode is not None:
+            last = self.output.read_text(errors="replace").splitlines()[-5:]
+            raise DaemonDiedError(
+                f"{self.name} ended with exit code {self._process.returncode}: {' | '.join(last)}"
+            )
+
+
+class DaemonDiedError(Exception):
+    """A program that the sandbox needs ended by itself."""

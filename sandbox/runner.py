@@ -1,0 +1,131 @@
+"""Runs tasks as processes of the demo service, behind load balancers, with logs and measurements shipped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from sandbox.images import ImageRegistry
+from sandbox.load_balancer import LoadBalancer
+from sandbox.processes import end_child, free_port, signal_child, start_child
+from sandbox.task_logs import TaskLogs
+from sandbox.utilization import Utilization
+
+if TYPE_CHECKING:
+    from sandbox.load_balancer import Target
+    from sandbox.scrape_targets import ScrapeTargets
+    from sandbox.tasks import TaskSpec
+
+STOP_GRACE_SECONDS = 3.0
+"""From SIGTERM to SIGKILL; ECS gives 30 s, which the demo service never needs."""
+
+
+class ProcessTask:
+    """A task whose process was started (``RunningTask``)."""
+
+    def __init__(
+        self, spec: TaskSpec, port: int, process: asyncio.subprocess.Process, runner: ProcessRunner
+    ) -> None:
+        self.spec = spec
+        self.address = f"127.0.0.1:{port}"
+        self._process = process
+        self._runner = runner
+        self._balancer = runner.load_balancer(spec.cluster, spec.service)
+        self._target: Target = self._balancer.add(self.address)
+        self._life = asyncio.create_task(self._live())
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while the process lives; the negative signal number when a signal ended it."""
+        return self._process.returncode
+
+    @property
+    def healthy(self) -> bool | None:
+        """What the load balancer's health check last said; None before the first answer."""
+        return self._target.healthy
+
+    async def stop(self) -> None:
+        """Take the task out of the load balancer, SIGTERM, and SIGKILL when it does not listen."""
+        await self._balancer.remove(self._target)
+        await end_child(self._process, STOP_GRACE_SECONDS)
+        await self._life
+
+    async def kill(self) -> None:
+        """End the process at once, when nobody is left who could miss it."""
+        signal_child(self._process, signal.SIGKILL)
+        await self._life
+
+    async def _live(self) -> None:
+        """Follow the process to its end, then clear up what points to it."""
+        if self._runner.targets is not None:
+            self._runner.targets.add(self.address, self.spec)
+        await self._follow_output()
+        await self._process.wait()
+        if self._runner.targets is not None:
+            self._runner.targets.remove(self.address)
+        self._target.healthy = False
+        await self._balancer.remove(self._target)
+        self._runner.tasks.discard(self)
+
+    async def _follow_output(self) -> None:
+        assert self._process.stdout is not None
+        stream = f"{self.spec.container}/{self.spec.container}/{self.spec.task_id}"
+        async for line in self._process.stdout:
+            if self.spec.log_group is not None:
+                self._runner.logs.add(self.spec.log_group, stream, line.decode(errors="replace").rstrip())
+
+
+class ProcessRunner:
+    """Starts tasks (``TaskRunner``) and keeps a load balancer for every service that ever had one."""
+
+    def __init__(self, targets: ScrapeTargets | None) -> None:
+        self.targets = targets
+        self.logs = TaskLogs()
+        self.utilization = Utilization()
+        self.tasks: set[ProcessTask] = set()
+        self._images = ImageRegistry()
+        self._balancers: dict[tuple[str, str], LoadBalancer] = {}
+
+    async def start(self, spec: TaskSpec) -> ProcessTask:
+        """Start the process and put it behind the service's load balancer.
+
+        Raises:
+            ImageNotFoundError: the image cannot be pulled.
+        """
+        version = self._images.pull(spec.image)
+        await self.open_load_balancer(spec.cluster, spec.service)
+        port = free_port()
+        process = await start_child(
+            [sys.executable, "-m", "sandbox.demo_service"],
+            output=asyncio.subprocess.PIPE,
+            environment=spec.environment | _process_environment(port, version),
+        )
+        self.utilization.add(spec, process.pid)
+        task = ProcessTask(spec, port, process, self)
+        self.tasks.add(task)
+        return task
+
+    def load_balancer(self, cluster: str, service: str) -> LoadBalancer:
+        """Return the load balancer of a service that has one."""
+        return self._balancers[cluster, service]
+
+    async def open_load_balancer(self, cluster: str, service: str) -> LoadBalancer:
+        """Open the load balancer of a service, unless it is open; it stays when the service has no task."""
+        if (cluster, service) not in self._balancers:
+            balancer = LoadBalancer(free_port())
+            self._balancers[cluster, service] = balancer
+            await balancer.open()
+        return self._balancers[cluster, service]
+
+    async def close(self) -> None:
+        """End every task that still runs, at once, and every load balancer."""
+        await asyncio.gather(*(task.kill() for task in list(self.tasks)))
+        await asyncio.gather(*(balancer.close() for balancer in self._balancers.values()))
+
+
+def _process_environment(port: int, version: str) -> dict[str, str]:
+    """Return what every task gets besides its container environment, which cannot override it."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "PORT": str(port), "SERVICE_VERSION": version}

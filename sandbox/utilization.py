@@ -1,0 +1,121 @@
+"""Measures what the tasks' processes use, tells CloudWatch, and ends those that outgrow their memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psutil
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sandbox.aws_clients import cloudwatch_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+
+    from sandbox.tasks import TaskSpec
+
+NAMESPACE = "AWS/ECS"
+SAMPLE_INTERVAL_SECONDS = 1.0
+PUBLISH_INTERVAL_SECONDS = 10.0
+_MIB = 1024 * 1024
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Gauge:
+    """What one task's process used since it was last asked."""
+
+    spec: TaskSpec
+    process: psutil.Process
+    cpu_seconds: float = 0.0
+    asked: float = field(default_factory=time.monotonic)
+
+    def memory_percent(self) -> float:
+        """Resident memory as a percentage of what the task definition gives."""
+        return 100 * self.process.memory_info().rss / _MIB / self.spec.memory
+
+    def cpu_percent(self) -> float:
+        """CPU since the last call as a percentage of the task's CPU units; like Fargate never above 100."""
+        times = self.process.cpu_times()
+        now = time.monotonic()
+        used, since = times.user + times.system - self.cpu_seconds, now - self.asked
+        self.cpu_seconds, self.asked = times.user + times.system, now
+        return min(100.0, 100 * used / since / (self.spec.cpu / 1024)) if since > 0 else 0.0
+
+
+class Utilization:
+    """The gauges of all running tasks."""
+
+    def __init__(self) -> None:
+        self._gauges: dict[str, Gauge] = {}
+
+    def add(self, spec: TaskSpec, pid: int) -> None:
+        """Measure a task from now on, until its process is gone."""
+        try:
+            self._gauges[spec.task_id] = Gauge(spec, psutil.Process(pid))
+        except psutil.NoSuchProcess:
+            _log.info("task %s ended before it could be measured", spec.task_id)
+
+    async def run(self, endpoint_url: str) -> None:
+        """Sample every second and publish every ten, until cancelled."""
+        client = await asyncio.to_thread(cloudwatch_client, endpoint_url)
+        publish_at = time.monotonic() + PUBLISH_INTERVAL_SECONDS / 2
+        while True:
+            self._end_outgrown()
+            if time.monotonic() >= publish_at:
+                publish_at += PUBLISH_INTERVAL_SECONDS
+                await asyncio.to_thread(self._publish, client, self._read())
+            await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
+
+    def _end_outgrown(self) -> None:
+        """Do what the kernel does to a container above its memory limit."""
+        for task_id, gauge in list(self._gauges.items()):
+            try:
+                if gauge.memory_percent() > 100:
+                    _log.warning("task %s outgrew its %d MiB of memory", task_id, gauge.spec.memory)
+                    gauge.process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                del self._gauges[task_id]
+
+    def _read(self) -> list[MetricDatumTypeDef]:
+        """Read every task's gauges: one value per task, which CloudWatch averages over the service."""
+        now = datetime.now(UTC)
+        values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+        for gauge in list(self._gauges.values()):
+            where = (gauge.spec.cluster, gauge.spec.service)
+            try:
+                cpu, memory = gauge.cpu_percent(), gauge.memory_percent()
+            except psutil.NoSuchProcess:
+                continue
+            values["CPUUtilization", *where].append(cpu)
+            values["MemoryUtilization", *where].append(memory)
+        return [
+            {
+                "MetricName": name,
+                "Dimensions": [
+                    {"Name": "ClusterName", "Value": cluster},
+                    {"Name": "ServiceName", "Value": service},
+                ],
+                "Timestamp": now,
+                "Value": value,
+                "Unit": "Percent",
+            }
+            for (name, cluster, service), of_tasks in values.items()
+            for value in of_tasks
+        ]
+
+    def _publish(self, client: CloudWatchClient, readings: list[MetricDatumTypeDef]) -> None:
+        if not readings:
+            return
+        try:
+            client.put_metric_data(Namespace=NAMESPACE, MetricData=readings)
+        except (BotoCoreError, ClientError) as failed:
+            _log.warning("CPU and memory did not reach CloudWatch: %s", failed)
