@@ -47,7 +47,7 @@ THROTTLED = {
     "TooManyRequestsException",
 }
 NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError)
-NEVER_SENT = (*NO_CREDENTIALS, ConnectTimeoutError, EndpointConnectionError)
+NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
 """After these, the request did not reach AWS."""
 
 
@@ -66,13 +66,18 @@ def aws_errors(doing: str) -> Iterator[None]:
 
 def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
     """Name an error of botocore in the product's own tree."""
+    if isinstance(error, ClientError):
+        return _answered(error, doing)
     if isinstance(error, NO_CREDENTIALS):
         return CredentialsError(f"could not {doing}: {error}; give the worker AWS credentials and it goes on")
-    if not isinstance(error, ClientError):
-        return UnreachableError(f"could not {doing}: AWS did not answer: {error}")
+    unreachable = UnreachableError(f"could not {doing}: AWS did not answer: {error}")
+    unreachable.may_have_landed = not isinstance(error, NEVER_SENT)
+    return unreachable
+
+
+def _answered(error: ClientError, doing: str) -> OutsideError:
     code = error.response["Error"].get("Code", "")
     message = error.response["Error"].get("Message", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     said = f"could not {doing}: {code}: {message}"
     if code in DENIED:
         return AccessDeniedError(f"{said}; allow {_permission(message, error)} to the worker's role")
@@ -80,20 +85,11 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
         return CredentialsError(f"{said}; renew the worker's AWS credentials and it goes on")
     if code in THROTTLED:
         return ThrottledError(said)
-    if status >= 500:
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
         return UnreachableError(said)
-    if code.endswith(("NotFoundException", "NotFound")):
-        return NotFoundError(said)
-    return RejectedError(said)
+    return NotFoundError(said) if code.endswith(("NotFoundException", "NotFound")) else RejectedError(said)
 
 
 def _permission(message: str, error: ClientError) -> str:
     named = re.search(r"perform: ([\w-]+:\w+)", message)
     return named.group(1) if named else error.operation_name
-
-
-def was_answered(error: ClientError | BotoCoreError) -> bool:
-    """Whether AWS refused the call itself, so that nothing of it can still happen."""
-    if isinstance(error, ClientError):
-        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) < 500
-    return isinstance(error, NEVER_SENT)

@@ -10,7 +10,11 @@ import boto3
 import httpx
 from botocore.config import Config
 
+from activities.aws_errors import aws_errors
+
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -40,6 +44,10 @@ class Clients:
     def _build(self, service: str, region: str) -> Any:
         # boto3 types each service by a literal name; the typed methods below are what others use.
         return self._session.client(service, region_name=region, config=ONE_ATTEMPT)  # type: ignore[call-overload]
+
+    def naming_errors(self, doing: str) -> AbstractContextManager[None]:
+        """Raise the product's errors for AWS's, so that who calls AWS need not import botocore."""
+        return aws_errors(doing)
 
     def ecs(self, region: str) -> ECSClient:
         """Return the ECS client of a region."""

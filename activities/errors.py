@@ -64,6 +64,9 @@ class UnknownTargetError(InputError):
 class OutsideError(RunbookError):
     """An outside system answered badly."""
 
+    may_have_landed = False
+    """Whether the call may have taken effect, or still may, although no good answer came."""
+
 
 class AccessDeniedError(OutsideError):
     """A permission is missing; the message names it."""
@@ -87,6 +90,7 @@ class UnreachableError(OutsideError):
     """No answer in time, or a server error."""
 
     retryable = True
+    may_have_landed = True
 
 
 class NotFoundError(OutsideError):

@@ -1,0 +1,256 @@
+"""Amazon ECS: every change that the product makes to a service, fenced so that it is made at most once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.catalog import Target
+from activities.ecs import describe_service
+from activities.ecs_reading import read_release, read_service_state, write_mark
+from activities.errors import DriftedError, RejectedError, UnknownReplyError
+from activities.fence import Standing, sending, standing, wait_out_previous_attempt
+from activities.models import ROLLING_BACK, Fact, Fence, Mark, Release, ServiceState
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef, TaskDefinitionTypeDef
+
+    from activities.clients import Clients
+
+CHANGE_TAG = "runbook:change"
+"""Tag that tells which run registered a task definition."""
+NOT_REGISTERED = frozenset(
+    {
+        "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities",
+        "registeredAt", "registeredBy", "deregisteredAt", "deleteRequestedAt",
+    }
+)  # fmt: skip
+"""Members of a described task definition that RegisterTaskDefinition does not take."""
+
+
+class DeployRelease(Fact):
+    """Make a service run a release that is registered."""
+
+    target: Target
+    release: Release
+    fence: Fence
+
+
+class ForceDeployment(Fact):
+    """Start fresh tasks of the task definition that runs."""
+
+    target: Target
+    fence: Fence
+    planned_at: datetime
+
+
+class StopDeployment(Fact):
+    """Stop a service deployment that is under way; ECS puts back what ran before."""
+
+    target: Target
+    service_deployment: str
+    fence: Fence
+
+
+class RegisterRelease(Fact):
+    """Register a release again, pinned by digest."""
+
+    target: Target
+    release: Release
+    run_id: str
+    """Marks the new revision, so that a repeat finds it."""
+
+
+class MarkRelease(Fact):
+    """Write an entry of the ledger."""
+
+    target: Target
+    release: Release
+    mark: Mark
+
+
+class Deployed(Fact):
+    """A deployment that is ours."""
+
+    deployment: str
+    """Id of the deployment."""
+    task_definition: str
+    service_deployment: str | None = None
+    adopted: bool = False
+    """An earlier attempt had made it."""
+    at: datetime
+
+
+class EcsChanges:
+    """Changes of ECS. Temporal may run any of them again; the service is changed once."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def deploy_release(self, change: DeployRelease) -> Deployed:
+        """Update the service to the release, unless that is done or somebody else was there first."""
+        with activity.shield_thread_cancel_exception():
+            wait_out_previous_attempt()
+            now = describe_service(self._clients, change.target)
+            wanted = change.release.task_definition
+            stands = standing(change.fence, now, wanted, may_be_ours=activity.info().attempt > 1)
+            if stands is Standing.UNCHANGED:
+                return self._update(change.target, change.fence, task_definition=wanted)
+            if stands is Standing.OURS:
+                return _deployed(now, change.fence, adopted=True)
+            raise drifted(change.fence, now)
+
+    @activity.defn
+    def force_deployment(self, change: ForceDeployment) -> Deployed:
+        """Force a new deployment of what runs; after an unknown reply a newer one is adopted and none is forced twice."""
+        with activity.shield_thread_cancel_exception():
+            wait_out_previous_attempt()
+            now = describe_service(self._clients, change.target)
+            wanted, primary = change.fence.task_definition, now.primary
+            sent_before = activity.info().attempt > 1 and any(activity.info().heartbeat_details)
+            stands = standing(change.fence, now, wanted, may_be_ours=activity.info().attempt > 1)
+            if stands is Standing.OURS and primary and primary.created_at >= change.planned_at:
+                return _deployed(now, change.fence, adopted=True)
+            if stands is not Standing.UNCHANGED:
+                raise drifted(change.fence, now)
+            if sent_before:
+                raise UnknownReplyError(
+                    "a forced deployment was sent, no answer came and no new deployment is to be seen; "
+                    "it is not sent again: look at the service and start anew"
+                )
+            return self._update(change.target, change.fence, force=True)
+
+    @activity.defn
+    def stop_deployment(self, change: StopDeployment) -> Deployed:
+        """Stop the deployment under way and let ECS roll it back; asked twice it simply goes on."""
+        with activity.shield_thread_cancel_exception():
+            wait_out_previous_attempt()
+            ecs = self._clients.ecs(change.target.region)
+            with self._clients.naming_errors("describe the service deployment"):
+                found = ecs.describe_service_deployments(serviceDeploymentArns=[change.service_deployment])
+            status = found["serviceDeployments"][0]["status"] if found["serviceDeployments"] else "gone"
+            now = describe_service(self._clients, change.target)
+            if status == "SUCCESSFUL" or now.service_deployment != change.service_deployment:
+                raise drifted(change.fence, now)
+            adopted = status in ROLLING_BACK or status == "ROLLBACK_SUCCESSFUL"
+            if not adopted:
+                with sending(), self._clients.naming_errors("stop the service deployment"):
+                    ecs.stop_service_deployment(
+                        serviceDeploymentArn=change.service_deployment, stopType="ROLLBACK"
+                    )
+            return Deployed(
+                deployment=now.primary.id if now.primary else "",
+                task_definition=now.task_definition,
+                service_deployment=change.service_deployment,
+                adopted=adopted,
+                at=datetime.now(UTC),
+            )
+
+    @activity.defn
+    def register_release(self, change: RegisterRelease) -> Release:
+        """Register a deregistered release again with its images pinned by digest."""
+        with activity.shield_thread_cancel_exception():
+            wait_out_previous_attempt()
+            ecs = self._clients.ecs(change.target.region)
+            with self._clients.naming_errors(f"describe the task definition {change.release.revision}"):
+                old = ecs.describe_task_definition(
+                    taskDefinition=change.release.task_definition, include=["TAGS"]
+                )
+            if activity.info().attempt > 1 and (
+                made := self._registered_by(change, old["taskDefinition"]["family"])
+            ):
+                return made
+            request = _registration(old["taskDefinition"], change)
+            with sending(), self._clients.naming_errors(f"register {change.release.revision} again"):
+                new = ecs.register_task_definition(**request)
+            return read_release(
+                {**old, "taskDefinition": new["taskDefinition"], "tags": []}, change.target.key
+            )
+
+    @activity.defn
+    def mark_release(self, change: MarkRelease) -> None:
+        """Tag the release's task definition with what was found out about it; the same tag again is harmless."""
+        key, value = write_mark(change.mark, change.target.key)
+        with self._clients.naming_errors(f"tag {change.release.revision}"):
+            self._clients.ecs(change.target.region).tag_resource(
+                resourceArn=change.release.task_definition, tags=[{"key": key, "value": value}]
+            )
+
+    def _update(
+        self, target: Target, fence: Fence, *, task_definition: str | None = None, force: bool = False
+    ) -> Deployed:
+        ecs = self._clients.ecs(target.region)
+        with sending(), self._clients.naming_errors(f"update the service {target.ecs_service}"):
+            if task_definition:
+                answer = ecs.update_service(
+                    cluster=target.cluster, service=target.ecs_service, taskDefinition=task_definition
+                )
+            else:
+                answer = ecs.update_service(
+                    cluster=target.cluster, service=target.ecs_service, forceNewDeployment=force
+                )
+        now = read_service_state(answer["service"])
+        if not now.primary or now.primary.id == fence.primary:
+            raise RejectedError(f"ECS made no new deployment of {target.ecs_service}: it runs that already")
+        return _deployed(now, fence)
+
+    def _registered_by(self, change: RegisterRelease, family: str) -> Release | None:
+        ecs = self._clients.ecs(change.target.region)
+        with self._clients.naming_errors(f"look for a revision of {family} that this run registered"):
+            arns = ecs.list_task_definitions(familyPrefix=family, sort="DESC", maxResults=10)[
+                "taskDefinitionArns"
+            ]
+            for arn in arns:
+                found = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+                if {"key": CHANGE_TAG, "value": change.run_id} in found.get("tags", []):
+                    return read_release(found, change.target.key)
+        return None
+
+
+def drifted(fence: Fence, now: ServiceState) -> DriftedError:
+    """Say who was there first."""
+    primary = now.primary
+    what = f"{primary.id} brings {primary.task_definition.rpartition('/')[2]}" if primary else "there is none"
+    return DriftedError(
+        f"somebody else changed the service: its deployment was {fence.primary} when the plan was made, now {what}; "
+        "theirs is left alone"
+    )
+
+
+def _deployed(now: ServiceState, fence: Fence, *, adopted: bool = False) -> Deployed:
+    primary = now.primary
+    fresh = now.service_deployment if now.service_deployment != fence.service_deployment else None
+    return Deployed(
+        deployment=primary.id if primary else "",
+        task_definition=now.task_definition,
+        service_deployment=fresh,
+        adopted=adopted,
+        at=datetime.now(UTC),
+    )
+
+
+def _registration(
+    old: TaskDefinitionTypeDef, change: RegisterRelease
+) -> RegisterTaskDefinitionRequestTypeDef:
+    request = {key: value for key, value in old.items() if key not in NOT_REGISTERED}
+    digests = {image.container: image for image in change.release.images}
+    request["containerDefinitions"] = [
+        {**container, "image": _pin(container["image"], digests[container["name"]].digest)}
+        for container in old["containerDefinitions"]
+    ]
+    request["tags"] = [
+        {"key": CHANGE_TAG, "value": change.run_id},
+        {"key": "runbook:from", "value": change.release.revision},
+    ]
+    return request  # type: ignore[return-value] # a described task definition, less what AWS adds, is a registration
+
+
+def _pin(image: str, digest: str | None) -> str:
+    if digest is None or "@" in image:
+        return image
+    head, _, tag = image.rpartition(":")
+    name = head if head and "/" not in tag else image
+    return f"{name}@{digest}"
