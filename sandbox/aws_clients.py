@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 ACCESS_KEY = "sandbox"
 SECRET_KEY = "sandbox"  # noqa: S105 - the simulated AWS checks no secret; contracts fix this value
 _CONFIG = Config(
-    user_agent_extra=SANDBOX_USER_AGENT, connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 3}
+    user_agent_extra=SANDBOX_USER_AGENT,
+    proxies={},  # the sandbox is on loopback, whatever the machine's proxy settings
+    connect_timeout=2,
+    read_timeout=10,
+    retries={"total_max_attempts": 3},
 )
 
 

@@ -97,7 +97,7 @@ class LoadBalancer:
     """An HTTP listener that spreads requests over its healthy targets."""
 
     def __init__(self, port: int) -> None:
-        self.port = port
+        self.address = f"127.0.0.1:{port}"
         self.targets: list[Target] = []
         self._turn = count()
         self._server: asyncio.Server | None = None
@@ -106,11 +106,11 @@ class LoadBalancer:
     @property
     def url(self) -> str:
         """Where clients find the service, without trailing slash."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}"
 
     async def open(self) -> None:
         """Start to listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, *self.address.split(":"))
 
     async def close(self) -> None:
         """Stop listening, hang up on the clients and let go of every target."""

@@ -40,6 +40,11 @@ class EcsEnvironment:
         """The CloudWatch log group of the tasks' output."""
         return f"/ecs/{SERVICE}-{self.name}"
 
+    @property
+    def target_group(self) -> str:
+        """The ARN under which ECS knows the service's load balancer."""
+        return f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/{SERVICE}-{self.name}/5a11db0c5a11db0c"
+
 
 STAGING = EcsEnvironment("staging", circuit_breaker=False)
 PROD = EcsEnvironment("prod", circuit_breaker=True)

@@ -9,6 +9,7 @@ import random
 import signal
 import socket
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from sandbox.wire import Connections, PeerGoneError, request
@@ -140,8 +141,9 @@ class Daemon:
             TimeoutError: no such answer came in time.
         """
         question = request("GET", path, address)
-        async with Connections(address) as connections, asyncio.timeout(seconds):
-            while True:
+        give_up_at = time.monotonic() + seconds
+        async with Connections(address) as connections:
+            while time.monotonic() < give_up_at:
                 self.check_alive()
                 try:
                     answer = await connections.exchange(question, seconds)
@@ -150,6 +152,7 @@ class Daemon:
                 except PeerGoneError:
                     pass  # it does not listen yet
                 await asyncio.sleep(0.03)
+        raise TimeoutError(f"{self.name} was not ready after {seconds:.0f} s; see {self.output}")
 
     def check_alive(self) -> None:
         """Raise when the program ended by itself.

@@ -38,7 +38,6 @@ class Prometheus:
             f"--web.listen-address={self._address}",
             f"--storage.tsdb.path={folder / 'prometheus'}",
             "--storage.tsdb.retention.time=1d",
-            "--storage.tsdb.no-lockfile",
             "--scrape.discovery-reload-interval=100ms",
             "--log.level=warn",
         ]

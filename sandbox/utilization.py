@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAMESPACE = "AWS/ECS"
 SAMPLE_INTERVAL_SECONDS = 1.0
 PUBLISH_INTERVAL_SECONDS = 10.0
+WARM_UP_SECONDS = 1.0
 _MIB = 1024 * 1024
 _log = logging.getLogger(__name__)
 
@@ -36,19 +37,23 @@ class Gauge:
     spec: TaskSpec
     process: psutil.Process
     cpu_seconds: float = 0.0
-    asked: float = field(default_factory=time.monotonic)
+    asked: float = 0.0
+    warm_at: float = field(default_factory=lambda: time.monotonic() + WARM_UP_SECONDS)
 
     def memory_percent(self) -> float:
         """Resident memory as a percentage of what the task definition gives."""
         return 100 * self.process.memory_info().rss / _MIB / self.spec.memory
 
-    def cpu_percent(self) -> float:
-        """CPU since the last call as a percentage of the task's CPU units; like Fargate never above 100."""
+    def cpu_percent(self) -> float | None:
+        """CPU since the last call as a percentage of the task's CPU units; like Fargate never above 100.
+
+        None at the first call: what the start of the process took says nothing about the service.
+        """
         times = self.process.cpu_times()
         now = time.monotonic()
-        used, since = times.user + times.system - self.cpu_seconds, now - self.asked
+        used, since, first = times.user + times.system - self.cpu_seconds, now - self.asked, not self.asked
         self.cpu_seconds, self.asked = times.user + times.system, now
-        return min(100.0, 100 * used / since / (self.spec.cpu / 1024)) if since > 0 else 0.0
+        return None if first else min(100.0, 100 * used / since / (self.spec.cpu / 1024))
 
 
 class Utilization:
@@ -69,16 +74,18 @@ class Utilization:
         client = await asyncio.to_thread(cloudwatch_client, endpoint_url)
         publish_at = time.monotonic() + PUBLISH_INTERVAL_SECONDS / 2
         while True:
-            self._end_outgrown()
+            self._look()
             if time.monotonic() >= publish_at:
                 publish_at += PUBLISH_INTERVAL_SECONDS
                 await asyncio.to_thread(self._publish, client, self._read())
             await asyncio.sleep(SAMPLE_INTERVAL_SECONDS)
 
-    def _end_outgrown(self) -> None:
-        """Do what the kernel does to a container above its memory limit."""
+    def _look(self) -> None:
+        """Begin to measure CPU once a task has started, and do what the kernel does to one above its memory."""
         for task_id, gauge in list(self._gauges.items()):
             try:
+                if not gauge.asked and time.monotonic() >= gauge.warm_at:
+                    gauge.cpu_percent()
                 if gauge.memory_percent() > 100:
                     _log.warning("task %s outgrew its %d MiB of memory", task_id, gauge.spec.memory)
                     gauge.process.send_signal(signal.SIGKILL)
@@ -95,7 +102,8 @@ class Utilization:
                 cpu, memory = gauge.cpu_percent(), gauge.memory_percent()
             except psutil.NoSuchProcess:
                 continue
-            values["CPUUtilization", *where].append(cpu)
+            if cpu is not None:
+                values["CPUUtilization", *where].append(cpu)
             values["MemoryUtilization", *where].append(memory)
         return [
             {

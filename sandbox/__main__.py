@@ -1,0 +1,131 @@
+"""``python -m sandbox up`` starts the world; ``python -m sandbox deploy`` is the demo company's delivery pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.names import ECS_ENVIRONMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.world import World
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    options = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="sandbox: %(message)s", stream=sys.stderr)
+    return int(options.command(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    up = commands.add_parser("up", help="start the world and stay until Ctrl-C")
+    up.add_argument(
+        "--folder", type=Path, help="keep everything here; default: a folder that is removed at the end"
+    )
+    up.add_argument("--no-load", action="store_true", help="send the service no requests")
+    up.add_argument("--no-prometheus", action="store_true", help="start without Prometheus")
+    up.add_argument("--until-stdin-closes", action="store_true", help="also end when stdin closes")
+    up.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
+    up.set_defaults(command=_up)
+    deploy = commands.add_parser("deploy", help="release a version (against AWS_ENDPOINT_URL); prints JSON")
+    deploy.add_argument("--environment", required=True, choices=sorted(ECS_ENVIRONMENTS))
+    deploy.add_argument("--version", required=True, help="a version number, such as 1.1.0")
+    deploy.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="container environment"
+    )
+    deploy.add_argument("--cpu", type=int, default=256, help="CPU units, 1024 are one core")
+    deploy.add_argument("--memory", type=int, default=512, help="MiB")
+    deploy.add_argument(
+        "--wait", action="store_true", help="wait for the deployment's end; exit 1 unless SUCCESSFUL"
+    )
+    deploy.set_defaults(command=_deploy)
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="runbook-sandbox-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return asyncio.run(_live(options, folder.resolve()))
+    finally:
+        if options.folder is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _live(options: argparse.Namespace, folder: Path) -> int:
+    # Imported here, or `deploy` and `--help` would wait for all of it.
+    from sandbox.life import EndOfLife  # noqa: PLC0415
+    from sandbox.world import Wishes, World  # noqa: PLC0415
+
+    end_of_life = EndOfLife(until_stdin_closes=options.until_stdin_closes)
+    world = World(folder, Wishes(load=not options.no_load, prometheus=not options.no_prometheus))
+    ending = asyncio.create_task(end_of_life.wait())
+    living = asyncio.create_task(_show_and_run(world, as_json=options.json))
+    try:
+        await asyncio.wait([ending, living], return_when=asyncio.FIRST_COMPLETED)
+        if not living.done():
+            return 0
+        sys.stderr.write(f"sandbox: {living.exception()}\n")
+        return 1
+    finally:
+        for task in (ending, living):
+            task.cancel()
+        await asyncio.wait([ending, living])
+        await world.end()
+
+
+async def _show_and_run(world: World, *, as_json: bool) -> None:
+    await world.start()
+    addresses = world.addresses()
+    sys.stdout.write((json.dumps(addresses) if as_json else _readable(addresses)) + "\n")
+    sys.stdout.flush()
+    await world.run()
+
+
+def _readable(addresses: dict[str, object]) -> str:
+    service, environment = addresses["service"], addresses["env"]
+    assert isinstance(service, dict)
+    assert isinstance(environment, dict)
+    lines = [f"{name:<12}{addresses[name]}" for name in ("temporal", "ui", "aws", "prometheus", "catalog")]
+    lines += [f"{name:<12}{url}" for name, url in service.items()]
+    exports = [f"export {name}={value!r}" for name, value in environment.items()]
+    return "\n".join([*lines, "", "For another shell:", "", *exports, "", "Ctrl-C ends it all."])
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    import boto3  # noqa: PLC0415 - half a second that --help and a wrong option need not wait
+
+    from sandbox.delivery import await_end, deliver, release_definition  # noqa: PLC0415
+
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        sys.stderr.write("sandbox: set AWS_ENDPOINT_URL to the sandbox's AWS address (see `up`)\n")
+        return 2
+    environment = ECS_ENVIRONMENTS[options.environment]
+    settings = dict(setting.partition("=")[::2] for setting in options.set)
+    definition = release_definition(
+        environment, options.version, settings, cpu=options.cpu, memory=options.memory
+    )
+    ecs = boto3.client("ecs")
+    delivery = deliver(ecs, environment, definition)
+    facts = {"task_definition": delivery.task_definition, "deployment_id": delivery.deployment_id}
+    if options.wait:
+        facts["status"] = await_end(ecs, environment)
+    sys.stdout.write(json.dumps(facts) + "\n")
+    return 0 if facts.get("status", "SUCCESSFUL") == "SUCCESSFUL" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

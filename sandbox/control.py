@@ -1,0 +1,66 @@
+"""The sandbox's own switches, beside the simulated AWS: load, and kills and restarts of Temporal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from sandbox.load import Load
+    from sandbox.temporal import TemporalServer
+
+
+def control_routes(loads: Mapping[str, Load], temporal: TemporalServer) -> list[Route]:
+    """Return the routes ``/_sandbox/load`` and ``/_sandbox/temporal``."""
+
+    async def show_load(_: Request) -> JSONResponse:
+        return JSONResponse({name: load.requests_per_second for name, load in loads.items()})
+
+    async def set_load(request: Request) -> JSONResponse:
+        asked = await _object_in(request)
+        rate, environment = asked.get("requests_per_second"), asked.get("environment")
+        if not isinstance(environment, str) or environment not in loads:
+            return _refusal(f"environment must be one of: {', '.join(loads)}")
+        if not isinstance(rate, int | float) or not 0 <= rate <= 500:
+            return _refusal("requests_per_second must be a number from 0 to 500")
+        loads[environment].set_rate(float(rate))
+        return await show_load(request)
+
+    async def show_temporal(_: Request) -> JSONResponse:
+        return JSONResponse({"pid": temporal.pid, "address": temporal.address})
+
+    async def order_temporal(request: Request) -> JSONResponse:
+        orders = {"kill": temporal.kill, "start": temporal.start, "restart": temporal.restart}
+        action = (await _object_in(request)).get("action")
+        if action not in orders:
+            return _refusal(f"action must be one of: {', '.join(orders)}")
+        if action == "start" and temporal.pid is not None:
+            return _refusal("Temporal runs already")
+        await orders[action]()
+        return await show_temporal(request)
+
+    return [
+        Route("/_sandbox/load", show_load, methods=["GET"]),
+        Route("/_sandbox/load", set_load, methods=["POST"]),
+        Route("/_sandbox/temporal", show_temporal, methods=["GET"]),
+        Route("/_sandbox/temporal", order_temporal, methods=["POST"]),
+    ]
+
+
+async def _object_in(request: Request) -> Mapping[str, object]:
+    """Return the JSON object of a request's body; an empty one when there is none, which every order refuses."""
+    try:
+        asked = await request.json()
+    except ValueError:
+        return {}
+    return asked if isinstance(asked, dict) else {}
+
+
+def _refusal(reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status_code=400)

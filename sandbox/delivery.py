@@ -1,0 +1,123 @@
+"""The demo company's delivery pipeline: registers a release's task definition and updates the service to it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.names import CONTAINER, REGION, SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
+
+    from sandbox.names import EcsEnvironment
+
+FINAL_STATUSES = {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
+WAIT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A release on its way."""
+
+    task_definition: str
+    """The ARN of the revision that was registered."""
+    deployment_id: str
+    """The id of the service's PRIMARY deployment after the update."""
+
+
+def release_definition(
+    environment: EcsEnvironment,
+    version: str,
+    settings: Mapping[str, str],
+    *,
+    cpu: int = 256,
+    memory: int = 512,
+) -> RegisterTaskDefinitionRequestTypeDef:
+    """Return a release's task definition; ``settings`` is the container environment that is not everyday."""
+    everyday = {"ENVIRONMENT": environment.name}
+    return {
+        "family": environment.family,
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "cpu": str(cpu),
+        "memory": str(memory),
+        "containerDefinitions": [
+            {
+                "name": CONTAINER,
+                "image": f"{SERVICE}:{version}",
+                "essential": True,
+                "portMappings": [{"containerPort": 8080, "protocol": "tcp"}],
+                "environment": [
+                    {"name": name, "value": value} for name, value in sorted({**everyday, **settings}.items())
+                ],
+                "logConfiguration": {
+                    "logDriver": "awslogs",
+                    "options": {
+                        "awslogs-group": environment.log_group,
+                        "awslogs-region": REGION,
+                        "awslogs-stream-prefix": CONTAINER,
+                    },
+                },
+            }
+        ],
+    }
+
+
+def deliver(
+    ecs: ECSClient, environment: EcsEnvironment, definition: RegisterTaskDefinitionRequestTypeDef
+) -> Delivery:
+    """Register a release and update the service to it."""
+    registered = ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
+    service = ecs.update_service(
+        cluster=environment.cluster, service=environment.ecs_service, taskDefinition=registered
+    )["service"]
+    primary = next(one for one in service["deployments"] if one["status"] == "PRIMARY")
+    return Delivery(registered, primary["id"])
+
+
+def create_service(
+    ecs: ECSClient, environment: EcsEnvironment, definition: RegisterTaskDefinitionRequestTypeDef
+) -> None:
+    """Create the environment's cluster and its service, on a first release."""
+    ecs.create_cluster(clusterName=environment.cluster)
+    registered = ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
+    breaker = environment.circuit_breaker
+    ecs.create_service(
+        cluster=environment.cluster,
+        serviceName=environment.ecs_service,
+        taskDefinition=registered,
+        desiredCount=2,
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-5a11db0c"]}},
+        loadBalancers=[
+            {"targetGroupArn": environment.target_group, "containerName": CONTAINER, "containerPort": 8080}
+        ],
+        deploymentConfiguration={
+            "minimumHealthyPercent": 100,
+            "maximumPercent": 200,
+            "deploymentCircuitBreaker": {"enable": breaker, "rollback": breaker},
+        },
+    )
+
+
+def await_end(ecs: ECSClient, environment: EcsEnvironment, seconds: float = WAIT_SECONDS) -> str:
+    """Wait until the service's newest service deployment has ended, and return its status.
+
+    Raises:
+        TimeoutError: it did not end in time.
+    """
+    give_up_at = time.monotonic() + seconds
+    status = "not begun"
+    while time.monotonic() < give_up_at:
+        found = ecs.list_service_deployments(cluster=environment.cluster, service=environment.ecs_service)
+        if found["serviceDeployments"]:
+            status = found["serviceDeployments"][0]["status"]
+            if status in FINAL_STATUSES:
+                return status
+        time.sleep(0.1)
+    raise TimeoutError(f"the deployment of {environment.ecs_service} is {status} after {seconds:.0f} s")

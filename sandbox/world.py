@@ -1,0 +1,157 @@
+"""Composes the world: starts all its parts at the same time, knows their addresses, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.autoscaling import SimulatedAutoscaling
+from sandbox.aws import aws_endpoint
+from sandbox.aws_clients import ACCESS_KEY, SECRET_KEY, ecs_client
+from sandbox.catalog import catalog_text
+from sandbox.control import control_routes
+from sandbox.delivery import await_end, create_service, release_definition
+from sandbox.ecs import SimulatedEcs
+from sandbox.http_server import serving
+from sandbox.load import REQUESTS_PER_SECOND, Load
+from sandbox.moto import MotoServer
+from sandbox.names import ACCOUNT, ECS_ENVIRONMENTS, FIRST_VERSION, REGION
+from sandbox.processes import free_port
+from sandbox.prometheus import Prometheus, find_prometheus
+from sandbox.runner import ProcessRunner
+from sandbox.scrape_targets import ScrapeTargets
+from sandbox.temporal import TemporalServer
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from sandbox.names import EcsEnvironment
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the world is to have besides its essentials."""
+
+    load: bool = True
+    prometheus: bool = True
+
+
+class World:
+    """Everything that the sandbox runs, in one folder."""
+
+    def __init__(self, folder: Path, wishes: Wishes) -> None:
+        self._folder = folder
+        self._temporal = TemporalServer(folder)
+        self._moto = MotoServer(folder)
+        program = find_prometheus() if wishes.prometheus else None
+        targets = ScrapeTargets(folder / "targets.json") if program else None
+        self._prometheus = Prometheus(folder, program, targets.file) if program and targets else None
+        self._runner = ProcessRunner(targets)
+        self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
+        self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
+        self._loads: dict[str, Load] = {}
+        self._aws_port = free_port()
+        self._urls: dict[str, str] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._open = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start all parts; when this returns, the first release runs in every environment.
+
+        Raises:
+            DaemonDiedError, TimeoutError: a part did not get ready.
+        """
+        starting = [self._temporal.start(), self._start_moto(), self._start_ecs()]
+        if self._prometheus is not None:
+            starting.append(self._prometheus.start())
+        await asyncio.gather(*starting)
+        prometheus = self._prometheus.url if self._prometheus is not None else None
+        self._catalog.write_text(catalog_text(self._urls, prometheus))
+
+    async def end(self) -> None:
+        """End all parts; those that never started are ended already."""
+        ending = [self._temporal.end(), self._end_aws()]
+        if self._prometheus is not None:
+            ending.append(self._prometheus.end())
+        await asyncio.gather(*ending)
+
+    async def run(self) -> None:
+        """Run until a part that has to run for ever ends, and raise what ended it."""
+        done, _ = await asyncio.wait(self._background, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await task
+        raise RuntimeError("a part of the sandbox ended by itself")
+
+    def addresses(self) -> dict[str, object]:
+        """Return what ``up --json`` prints."""
+        aws = f"http://127.0.0.1:{self._aws_port}"
+        return {
+            "temporal": self._temporal.address,
+            "ui": self._temporal.ui,
+            "aws": aws,
+            "service": self._urls,
+            "prometheus": self._prometheus.url if self._prometheus is not None else None,
+            "catalog": str(self._catalog),
+            "folder": str(self._folder),
+            "env": {
+                "TEMPORAL_ADDRESS": self._temporal.address,
+                "TEMPORAL_NAMESPACE": "default",
+                "RUNBOOK_CATALOG": str(self._catalog),
+                "AWS_ENDPOINT_URL": aws,
+                "AWS_REGION": REGION,
+                "AWS_DEFAULT_REGION": REGION,
+                "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+                "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_PAGER": "",
+            },
+        }
+
+    @property
+    def _catalog(self) -> Path:
+        return self._folder / "catalog.toml"
+
+    async def _start_moto(self) -> None:
+        await self._moto.start()
+        self._keep(self._runner.logs.run(self._moto.url))
+        self._keep(self._runner.utilization.run(self._moto.url))
+
+    async def _start_ecs(self) -> None:
+        for environment in ECS_ENVIRONMENTS.values():
+            balancer = await self._runner.open_load_balancer(environment.cluster, environment.ecs_service)
+            self._urls[environment.name] = balancer.url
+            load = self._loads[environment.name] = Load(balancer.address, self._rate)
+            self._keep(load.run())
+        application = aws_endpoint(self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url)
+        application.router.routes[:0] = control_routes(self._loads, self._temporal)
+        await self._open.enter_async_context(serving(application, self._aws_port))
+        self._keep(self._ecs.run())
+        await asyncio.gather(
+            *(asyncio.to_thread(self._release_first, one) for one in ECS_ENVIRONMENTS.values())
+        )
+
+    def _release_first(self, environment: EcsEnvironment) -> None:
+        """Release the first version, as somebody once did, and wait until it runs."""
+        ecs = ecs_client(f"http://127.0.0.1:{self._aws_port}")
+        create_service(ecs, environment, release_definition(environment, FIRST_VERSION, {}))
+        status = await_end(ecs, environment)
+        if status != "SUCCESSFUL":
+            raise RuntimeError(f"the first deployment in {environment.name} ended {status}")
+
+    async def _end_aws(self) -> None:
+        await self._ecs.stop_all()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._runner.close()
+        await self._open.aclose()
+        await self._moto.end()
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        self._background.add(asyncio.create_task(work))

@@ -1,0 +1,48 @@
+from datetime import timedelta
+
+import pytest
+
+from activities.catalog import parse_catalog
+from sandbox.catalog import catalog_text
+
+URLS = {"staging": "http://127.0.0.1:20001", "prod": "http://127.0.0.1:20002"}
+
+
+@pytest.fixture
+def catalog():
+    return parse_catalog(catalog_text(URLS, "http://127.0.0.1:20003"), "catalog.toml")
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_the_product_finds_each_ecs_environment_by_its_fixed_names(catalog, environment):
+    target = catalog.target("ai-processor", environment)
+    assert target.cluster == f"ai-processor-{environment}"
+    assert target.ecs_service == f"ai-processor-service-{environment}"
+    assert target.log_group == f"/ecs/ai-processor-{environment}"
+    assert target.url == URLS[environment]
+    assert target.prometheus_url == "http://127.0.0.1:20003"
+    assert target.release_label == "release"
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod", "local"])
+def test_rehearsals_are_quick_but_leave_people_time(catalog, environment):
+    target = catalog.target("ai-processor", environment)
+    assert target.rollback.soak == timedelta(0)
+    assert target.verify.rate_window <= timedelta(seconds=15)
+    assert target.verify.bake <= timedelta(seconds=15)
+    assert target.approvals.timeout >= timedelta(minutes=15)
+
+
+def test_staging_asks_nobody_and_prod_asks_anyone_but_the_requester(catalog):
+    assert catalog.target("ai-processor", "staging").approvals.needed == 0
+    prod = catalog.target("ai-processor", "prod").approvals
+    assert (prod.needed, prod.people, prod.requester_may) == (1, (), False)
+
+
+def test_local_runs_on_compose(catalog):
+    assert catalog.target("ai-processor", "local").platform == "compose"
+
+
+def test_without_prometheus_the_catalog_names_none():
+    catalog = parse_catalog(catalog_text(URLS, None), "catalog.toml")
+    assert catalog.target("ai-processor", "prod").prometheus_url is None
