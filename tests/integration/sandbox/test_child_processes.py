@@ -1,0 +1,62 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+
+import psutil
+import pytest
+
+from sandbox.processes import Daemon, DaemonDiedError, free_port
+from tests.sandbox_under_test import until
+
+
+def gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_free_port_is_given_once_and_nobody_listens_on_it():
+    ports = [free_port() for _ in range(50)]
+    assert len(set(ports)) == 50
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", ports[0]))
+
+
+async def test_a_daemon_that_ends_by_itself_is_reported_with_its_last_words(tmp_path):
+    daemon = Daemon("talker", [sys.executable, "-c", "print('no such disk'); exit(3)"], tmp_path)
+    await daemon.start()
+    assert await daemon.wait() == 3
+    with pytest.raises(DaemonDiedError, match="talker ended with exit code 3: no such disk"):
+        daemon.check_alive()
+
+
+async def test_a_daemon_that_ignores_sigterm_is_killed(tmp_path):
+    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+    daemon = Daemon("stubborn", [sys.executable, "-c", stubborn], tmp_path)
+    await daemon.start()
+    pid = daemon.pid
+    until(lambda: "up" in daemon.output.read_text())
+    await daemon.end(grace_seconds=0.2)
+    assert daemon.pid is None
+    assert gone(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a child to its parent's life")
+def test_a_child_does_not_outlive_a_killed_parent(tmp_path):
+    program = textwrap.dedent("""
+        import asyncio, sys
+        from sandbox.processes import start_child
+        async def main():
+            child = await start_child([sys.executable, "-c", "import signal; signal.pause()"], output=1)
+            sys.stderr.write(f"{child.pid}\\n")
+            sys.stderr.flush()
+            await child.wait()
+        asyncio.run(main())
+    """)
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as parent:
+        child = int(parent.stderr.readline())
+        assert not gone(child)
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+    until(lambda: gone(child), seconds=5)
