@@ -1,0 +1,271 @@
+"""Simulated Application Auto Scaling for ECS services: bounds that hold at once, policies that are kept."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandbox.ecs.errors import ApiError
+from sandbox.ecs.paging import page
+from sandbox.ecs.protocol import MalformedRequestError, checked, operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.ecs import SimulatedEcs
+    from sandbox.ecs.names import Fields
+
+SERVICE = "application-autoscaling"
+Key = tuple[str, str, str]
+"""Service namespace, resource id and scalable dimension."""
+
+
+@dataclass
+class _Target:
+    key: Key
+    arn: str
+    minimum: int
+    maximum: int
+    role: str
+    created_at: float
+    suspended: Fields
+    tags: dict[str, str]
+    policies: dict[str, Fields] = field(default_factory=dict)
+    activities: list[Fields] = field(default_factory=list)
+
+
+class SimulatedAutoscaling:
+    """Scalable targets and their policies. Nothing here measures: policies are stored, bounds are enforced."""
+
+    def __init__(self, ecs: SimulatedEcs) -> None:
+        self._ecs = ecs
+        self._targets: dict[Key, _Target] = {}
+        self._actions: dict[str, Callable[[Fields], Fields]] = {
+            "DescribeScalableTargets": self._describe_targets,
+            "DeregisterScalableTarget": self._deregister,
+            "PutScalingPolicy": self._put_policy,
+            "DescribeScalingPolicies": self._describe_policies,
+            "DeleteScalingPolicy": self._delete_policy,
+            "DescribeScalingActivities": self._describe_activities,
+            "TagResource": self._tag,
+            "UntagResource": self._untag,
+            "ListTagsForResource": self._list_tags,
+        }
+
+    async def call(self, action: str, parameters: Fields) -> Fields:
+        """Do one action of the Application Auto Scaling API.
+
+        Raises:
+            ApiError: what AWS would refuse it with.
+        """
+        if operation(SERVICE, action) is None:
+            raise ApiError("UnknownOperationException", f"Application Auto Scaling has no action {action}.")
+        try:
+            cleaned = checked(SERVICE, action, parameters)
+        except MalformedRequestError as error:
+            raise _invalid(str(error)) from error
+        if action == "RegisterScalableTarget":
+            return await self._register(cleaned)
+        if action not in self._actions:
+            raise _invalid(f"{action} is not part of the simulated Application Auto Scaling.")
+        return self._actions[action](cleaned)
+
+    async def _register(self, parameters: Fields) -> Fields:
+        key = _key(parameters)
+        current = await self._desired_count(key)
+        target = self._targets.get(key)
+        minimum = parameters.get("MinCapacity", target.minimum if target else None)
+        maximum = parameters.get("MaxCapacity", target.maximum if target else None)
+        if minimum is None or maximum is None:
+            raise _invalid("MinCapacity and MaxCapacity must be given for a new scalable target.")
+        if not 0 <= minimum <= maximum:
+            raise _invalid(
+                "Maximum capacity cannot be less than minimum capacity, and neither can be negative."
+            )
+        if target is None:
+            target = self._targets[key] = self._new_target(key)
+        target.minimum, target.maximum = minimum, maximum
+        target.role = parameters.get("RoleARN", target.role)
+        target.suspended |= parameters.get("SuspendedState", {})
+        target.tags |= parameters.get("Tags", {})
+        within = min(max(current, minimum), maximum)
+        if within != current:
+            await self._set_desired_count(target, within)
+        return {"ScalableTargetARN": target.arn}
+
+    def _new_target(self, key: Key) -> _Target:
+        names = self._ecs.names
+        arn = f"arn:aws:application-autoscaling:{names.region}:{names.account}:scalable-target/{uuid.uuid4().hex}"
+        role = f"arn:aws:iam::{names.account}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
+        kinds = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
+        return _Target(key, arn, 0, 0, role, time.time(), dict.fromkeys(kinds, False), {})
+
+    async def _desired_count(self, key: Key) -> int:
+        namespace, resource, dimension = key
+        parts = resource.split("/")
+        if namespace != "ecs" or dimension != "ecs:service:DesiredCount" or len(parts) != 3:
+            raise _invalid(
+                "The sandbox scales ECS services only: service/<cluster>/<service>, ecs:service:DesiredCount."
+            )
+        try:
+            answer = await self._ecs.call("DescribeServices", {"cluster": parts[1], "services": [parts[2]]})
+        except ApiError as error:
+            raise _invalid(f"ECS service doesn't exist: {resource}") from error
+        active = [one for one in answer["services"] if one["status"] == "ACTIVE"]
+        if not active:
+            raise _invalid(f"ECS service doesn't exist: {resource}")
+        return int(active[0]["desiredCount"])
+
+    async def _set_desired_count(self, target: _Target, count: int) -> None:
+        namespace, resource, dimension = target.key
+        _, cluster, service = resource.split("/")
+        await self._ecs.call("UpdateService", {"cluster": cluster, "service": service, "desiredCount": count})
+        now = time.time()
+        target.activities.insert(
+            0,
+            {
+                "ActivityId": str(uuid.uuid4()),
+                "ServiceNamespace": namespace,
+                "ResourceId": resource,
+                "ScalableDimension": dimension,
+                "Description": f"Setting desired count to {count}.",
+                "Cause": "the current capacity was outside of the minimum and maximum capacity",
+                "StartTime": now,
+                "EndTime": now,
+                "StatusCode": "Successful",
+                "StatusMessage": f"Successfully set desired count to {count}. Change successfully fulfilled by ecs.",
+            },
+        )
+
+    def _target(self, parameters: Fields) -> _Target:
+        key = _key(parameters)
+        if key not in self._targets:
+            raise ApiError(
+                "ObjectNotFoundException",
+                f"No scalable target registered for service namespace: {key[0]}, resource ID: {key[1]}, "
+                f"scalable dimension: {key[2]}",
+            )
+        return self._targets[key]
+
+    def _matching(self, parameters: Fields) -> list[_Target]:
+        ids = parameters.get("ResourceIds") or (
+            [parameters["ResourceId"]] if "ResourceId" in parameters else None
+        )
+        dimension = parameters.get("ScalableDimension")
+        return [
+            target
+            for key, target in self._targets.items()
+            if key[0] == parameters["ServiceNamespace"]
+            and (ids is None or key[1] in ids)
+            and dimension in {None, key[2]}
+        ]
+
+    def _describe_targets(self, parameters: Fields) -> Fields:
+        return _page(
+            [_target_fields(one) for one in self._matching(parameters)], parameters, "ScalableTargets"
+        )
+
+    def _deregister(self, parameters: Fields) -> Fields:
+        del self._targets[self._target(parameters).key]
+        return {}
+
+    def _put_policy(self, parameters: Fields) -> Fields:
+        target = self._target(parameters)
+        name = parameters["PolicyName"]
+        old = target.policies.get(name, {})
+        arn = (
+            old.get("PolicyARN")
+            or target.arn.replace(":scalable-target/", ":scalingPolicy:") + f":policyName/{name}"
+        )
+        made = old.get("CreationTime", time.time())
+        settings = {key: value for key, value in parameters.items() if key.endswith("Configuration")}
+        kind = parameters.get("PolicyType", old.get("PolicyType", "StepScaling"))
+        keys = dict(zip(("ServiceNamespace", "ResourceId", "ScalableDimension"), target.key, strict=True))
+        target.policies[name] = (
+            keys
+            | settings
+            | {
+                "PolicyARN": arn,
+                "PolicyName": name,
+                "PolicyType": kind,
+                "Alarms": [],
+                "CreationTime": made,
+            }
+        )
+        return {"PolicyARN": arn, "Alarms": []}
+
+    def _describe_policies(self, parameters: Fields) -> Fields:
+        wanted = parameters.get("PolicyNames")
+        found = [
+            policy
+            for target in self._matching(parameters)
+            for name, policy in target.policies.items()
+            if not wanted or name in wanted
+        ]
+        return _page(found, parameters, "ScalingPolicies")
+
+    def _delete_policy(self, parameters: Fields) -> Fields:
+        policies = self._target(parameters).policies
+        if policies.pop(parameters["PolicyName"], None) is None:
+            raise ApiError("ObjectNotFoundException", f"No scaling policy found: {parameters['PolicyName']}")
+        return {}
+
+    def _describe_activities(self, parameters: Fields) -> Fields:
+        found = [activity for target in self._matching(parameters) for activity in target.activities]
+        return _page(found, parameters, "ScalingActivities")
+
+    def _by_arn(self, parameters: Fields) -> dict[str, str]:
+        arn = parameters["ResourceARN"]
+        for target in self._targets.values():
+            if target.arn == arn:
+                return target.tags
+        raise ApiError("ResourceNotFoundException", f"There is no scalable target {arn}.")
+
+    def _tag(self, parameters: Fields) -> Fields:
+        self._by_arn(parameters).update(parameters["Tags"])
+        return {}
+
+    def _untag(self, parameters: Fields) -> Fields:
+        tags = self._by_arn(parameters)
+        for key in parameters["TagKeys"]:
+            tags.pop(key, None)
+        return {}
+
+    def _list_tags(self, parameters: Fields) -> Fields:
+        return {"Tags": dict(self._by_arn(parameters))}
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError("ValidationException", message)
+
+
+def _key(parameters: Fields) -> Key:
+    return parameters["ServiceNamespace"], parameters["ResourceId"], parameters["ScalableDimension"]
+
+
+def _page(found: list[Fields], parameters: Fields, member: str) -> Fields:
+    """Page as ECS does, with this API's capital letters."""
+    asked = {"maxResults": parameters.get("MaxResults", 50)}
+    if "NextToken" in parameters:
+        asked["nextToken"] = parameters["NextToken"]
+    answer = page(found, asked, member)
+    if "nextToken" in answer:
+        answer["NextToken"] = answer.pop("nextToken")
+    return answer
+
+
+def _target_fields(target: _Target) -> Fields:
+    namespace, resource, dimension = target.key
+    return {
+        "ServiceNamespace": namespace,
+        "ResourceId": resource,
+        "ScalableDimension": dimension,
+        "MinCapacity": target.minimum,
+        "MaxCapacity": target.maximum,
+        "RoleARN": target.role,
+        "CreationTime": target.created_at,
+        "SuspendedState": target.suspended,
+        "ScalableTargetARN": target.arn,
+    }

@@ -1,0 +1,137 @@
+"""The one AWS address of the sandbox: simulated ECS and autoscaling, moto for the rest, the call log, faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.aws_calls import CallLog, Request, read_call
+from sandbox.aws_faults import BadFaultError, Faults, read_fault
+from sandbox.aws_replies import answer, refusal
+from sandbox.ecs.errors import ApiError
+from sandbox.moto_proxy import MotoProxy, error_code
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request as HttpRequest
+    from starlette.types import Receive, Scope, Send
+
+    from sandbox.autoscaling import SimulatedAutoscaling
+    from sandbox.aws_calls import Call
+    from sandbox.ecs import SimulatedEcs
+    from sandbox.ecs.names import Fields
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+_ECS = "AmazonEC2ContainerServiceV20141113"
+_AUTOSCALING = "AnyScaleFrontendService"
+
+
+def aws_endpoint(ecs: SimulatedEcs, autoscaling: SimulatedAutoscaling, moto_url: str | None) -> Starlette:
+    """Return the endpoint as an ASGI application, to be served by uvicorn."""
+    return AwsEndpoint(ecs, autoscaling, moto_url)
+
+
+class AwsEndpoint(Starlette):
+    """Tells by ``X-Amz-Target`` whom a call is for, lets its fault happen, and logs it."""
+
+    def __init__(self, ecs: SimulatedEcs, autoscaling: SimulatedAutoscaling, moto_url: str | None) -> None:
+        self.log = CallLog()
+        self._ecs = ecs
+        self._autoscaling = autoscaling
+        self._faults = Faults(ecs.names)
+        self._moto = MotoProxy(moto_url) if moto_url else None
+        routes = [
+            Route("/_sandbox/calls", self._show_calls, methods=["GET"]),
+            Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
+            Route("/{path:path}", self._serve, methods=_METHODS),
+        ]
+        super().__init__(routes=routes, lifespan=_closing(self._moto))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, remembering uvicorn's connection: only there can a reply be lost as on a real network."""
+        cycle: Any = getattr(send, "__self__", None)  # uvicorn's request, which owns the transport
+        scope["sandbox.transport"] = getattr(cycle, "transport", None)
+        await super().__call__(scope, receive, send)
+
+    async def _show_calls(self, _: HttpRequest) -> Response:
+        return JSONResponse(self.log.entries)
+
+    async def _add_fault(self, http: HttpRequest) -> Response:
+        try:
+            self._faults.add(read_fault(json.loads(await http.body())))
+        except (ValueError, BadFaultError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse({"recorded": True})
+
+    async def _serve(self, http: HttpRequest) -> Response:
+        # raw_path keeps what was percent-encoded, which S3's signatures and keys depend on
+        path = http.scope.get("raw_path", http.url.path.encode()).decode("latin-1").partition("?")[0]
+        request = Request(http.method, path, http.url.query, dict(http.headers), await http.body())
+        call = read_call(request)
+        fault = self._faults.take(call)
+        if fault is not None and fault.error is not None:
+            self.log.add(call, fault.error)
+            return refusal(request, call, self._faults.error(fault.error, call))
+        if fault is not None:
+            await asyncio.sleep(fault.delay_seconds)
+        response = await self._apply(request, call)
+        if fault is not None and fault.lose_reply:
+            await _hang_up(http)
+        return response
+
+    async def _apply(self, request: Request, call: Call) -> Response:
+        """Do what is asked, log it, and answer."""
+        prefix, _ = request.target
+        try:
+            if prefix == _ECS:
+                response = answer(await self._call_ecs(call))
+            elif prefix == _AUTOSCALING:
+                response = answer(await self._autoscaling.call(call.action, call.parameters))
+            else:
+                response = await self._forward(request, call)
+        except ApiError as error:
+            self.log.add(call, error.code)
+            return refusal(request, call, error)
+        self.log.add(call, error_code(response))
+        return response
+
+    async def _forward(self, request: Request, call: Call) -> Response:
+        if self._moto is None:
+            raise ApiError("NotImplemented", f"{call.service} is not part of this sandbox.", 501)
+        try:
+            return await self._moto.forward(request)
+        except httpx.TransportError as error:
+            raise ApiError("ServiceUnavailable", f"moto does not answer: {error!r}", 503) from error
+
+    async def _call_ecs(self, call: Call) -> Fields:
+        if not call.internal:
+            self._ecs.throttle.admit(call.action)
+        return await self._ecs.call(call.action, call.parameters)
+
+
+async def _hang_up(http: HttpRequest) -> None:
+    """Close the connection without a byte of reply."""
+    transport = http.scope["sandbox.transport"]
+    if transport is None:
+        raise RuntimeError("lose_reply needs uvicorn: no other server shows its connections")
+    transport.abort()
+    while (await http.receive())["type"] != "http.disconnect":
+        continue
+
+
+def _closing(moto: MotoProxy | None) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        if moto is not None:
+            await moto.close()
+
+    return lifespan

@@ -1,0 +1,159 @@
+"""What an HTTP request to AWS asks for, in any of AWS's protocols, and the log of all that was asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, parse_qsl
+
+import botocore.session
+from botocore.parsers import RpcV2CBORParser
+
+from sandbox.ecs.protocol import service_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.ecs.names import Fields
+
+SANDBOX_USER_AGENT = "sandbox-internal"
+_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
+_RPC_PATH = re.compile(r"/service/[^/]+/operation/([A-Za-z0-9]+)")
+_CLIENT_OF = {
+    "monitoring": "cloudwatch",
+    "elasticloadbalancing": "elbv2",
+    "AmazonEC2ContainerServiceV20141113": "ecs",
+    "AnyScaleFrontendService": "application-autoscaling",
+    "Logs_20140328": "logs",
+    "GraniteServiceVersion20100801": "cloudwatch",
+}
+"""boto3's client names where the signing name or the target's prefix differs."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request, as far as it matters here."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """The ``X-Amz-Target`` header: service prefix and action; empty without one."""
+        prefix, _, action = self.headers.get("x-amz-target", "").rpartition(".")
+        return prefix, action
+
+    @property
+    def speaks_cbor(self) -> bool:
+        """Whether the body is CBOR, as Smithy's RPC protocol has it."""
+        return self.headers.get("smithy-protocol") == "rpc-v2-cbor"
+
+    @property
+    def is_form(self) -> bool:
+        """Whether it is the query protocol's form."""
+        return self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an AWS API."""
+
+    service: str
+    """boto3's name of the client."""
+    action: str
+    parameters: Fields
+    internal: bool
+    """Whether the sandbox itself made it."""
+
+
+def read_call(request: Request) -> Call:
+    """Say what a request asks for."""
+    prefix, action = request.target
+    form = dict(parse_qsl(request.body.decode("latin-1"), keep_blank_values=True)) if request.is_form else {}
+    rpc = _RPC_PATH.search(request.path)
+    service = _service(request, prefix)
+    if rpc is not None:
+        action = rpc[1]
+    elif form.get("Action"):
+        action = form["Action"]
+    elif not action:
+        action = _rest_action(service, request)
+    internal = SANDBOX_USER_AGENT in request.headers.get("user-agent", "")
+    return Call(service, action, _parameters(request, form), internal)
+
+
+def _service(request: Request, prefix: str) -> str:
+    if prefix in _CLIENT_OF:
+        return _CLIENT_OF[prefix]
+    scope = _SCOPE.search(request.headers.get("authorization", ""))
+    name = scope[1] if scope else prefix.partition("_")[0].lower()
+    return _CLIENT_OF.get(name, name)
+
+
+def _parameters(request: Request, form: Fields) -> Fields:
+    if form:
+        return {key: value for key, value in form.items() if key not in {"Action", "Version"}}
+    if request.speaks_cbor:
+        return _object(_read_cbor(request.body))
+    try:
+        return _object(json.loads(request.body or b"{}"))
+    except ValueError:  # an upload, or XML: its size says enough
+        fields: Fields = {key: values[-1] for key, values in parse_qs(request.query).items()}
+        return fields | {"path": request.path, "bytes": len(request.body)}
+
+
+def _object(value: object) -> Fields:
+    return value if isinstance(value, dict) else {}
+
+
+def _read_cbor(body: bytes) -> object:
+    parser: Any = RpcV2CBORParser()  # botocore's reader of CBOR has no public name
+    return json.loads(json.dumps(parser.parse_data_item(io.BufferedReader(io.BytesIO(body))), default=str))
+
+
+def _rest_action(service: str, request: Request) -> str:
+    """Find the action of a REST protocol by its method and path, as botocore's model has them."""
+    plain = f"{request.method} {request.path}"
+    if service not in botocore.session.get_session().get_available_services():
+        return plain
+    given = set(parse_qs(request.query, keep_blank_values=True))
+    best, best_marks = plain, -1
+    model = service_model(service)
+    for name in model.operation_names:
+        http = model.operation_model(name).http
+        path, _, query = http.get("requestUri", "/").partition("?")
+        marks = {mark.partition("=")[0] for mark in query.split("&") if mark}
+        pattern = re.sub(r"\\{\w+\\\+\\}", ".+", re.escape(path))
+        pattern = re.sub(r"\\{\w+\\}", "[^/]+", pattern)
+        fits = http.get("method") == request.method and re.fullmatch(pattern, request.path) and marks <= given
+        if fits and len(marks) > best_marks:
+            best, best_marks = name, len(marks)
+    return best
+
+
+class CallLog:
+    """Every call by anyone but the sandbox itself, in the order in which it was applied."""
+
+    def __init__(self) -> None:
+        self.entries: list[Fields] = []
+
+    def add(self, call: Call, error: str | None) -> None:
+        """Record a call and the error code that answered it, if any."""
+        if call.internal:
+            return
+        self.entries.append(
+            {
+                "time": datetime.now(UTC).isoformat(),
+                "service": call.service,
+                "action": call.action,
+                "parameters": call.parameters,
+                "error": error,
+            }
+        )

@@ -1,0 +1,114 @@
+"""Faults on demand: the next calls of an action are refused, come late, or lose their reply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.ecs.errors import ApiError
+from sandbox.ecs.names import last_part
+
+if TYPE_CHECKING:
+    from sandbox.aws_calls import Call
+    from sandbox.ecs.names import Fields, Names
+
+_KINDS = ("error", "delay_seconds", "lose_reply")
+_SERVER_ERRORS = {
+    "ServerException": 500,
+    "InternalFailure": 500,
+    "InternalServerError": 500,
+    "InternalServerException": 500,
+    "InternalServiceError": 500,
+    "InternalServiceException": 500,
+    "ServiceUnavailable": 503,
+    "ServiceUnavailableException": 503,
+    "RequestTimeout": 408,
+}
+_MESSAGES = {
+    "ThrottlingException": "Rate exceeded",
+    "Throttling": "Rate exceeded",
+    "ExpiredTokenException": "The security token included in the request is expired",
+    "UnrecognizedClientException": "The security token included in the request is invalid.",
+    "ServerException": "Service Unavailable. Please try again later.",
+}
+
+
+class BadFaultError(Exception):
+    """A fault that was not understood; the message says what to write."""
+
+
+@dataclass
+class Fault:
+    """What happens to the next calls of one action. Exactly one of the last three is set."""
+
+    action: str
+    times: int
+    error: str | None = None
+    delay_seconds: float = 0.0
+    lose_reply: bool = False
+
+    def means(self, call: Call) -> bool:
+        """Tell whether a call is one of those; ``UpdateService`` and ``ecs:UpdateService`` mean the same."""
+        service, _, action = self.action.rpartition(":")
+        return action == call.action and service in {"", call.service}
+
+
+def read_fault(given: object) -> Fault:
+    """Return the fault that a request's JSON body describes.
+
+    Raises:
+        BadFaultError: it describes none.
+    """
+    if not isinstance(given, dict) or not isinstance(given.get("action"), str):
+        raise BadFaultError('want {"action": "UpdateService", "times": 1, "error": "ThrottlingException"}')
+    unknown = given.keys() - {"action", "times", *_KINDS}
+    kinds = [kind for kind in _KINDS if given.get(kind) not in (None, False)]
+    times, delay = given.get("times", 1), given.get("delay_seconds") or 0.0
+    if unknown or len(kinds) != 1:
+        raise BadFaultError(f"want action, times and exactly one of {', '.join(_KINDS)}")
+    if not isinstance(times, int) or times < 1:
+        raise BadFaultError("times is a whole number of at least 1")
+    if not isinstance(delay, int | float) or delay < 0:
+        raise BadFaultError("delay_seconds is a number of seconds")
+    return Fault(given["action"], times, given.get("error"), float(delay), bool(given.get("lose_reply")))
+
+
+class Faults:
+    """The faults that are still to come, used up in the order in which they were asked for."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._pending: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Let a fault happen."""
+        self._pending.append(fault)
+
+    def take(self, call: Call) -> Fault | None:
+        """Return the fault that this call meets, once less to come; the sandbox's own calls meet none."""
+        fault = None if call.internal else next((one for one in self._pending if one.means(call)), None)
+        if fault is not None:
+            fault.times -= 1
+            self._pending = [one for one in self._pending if one.times > 0]
+        return fault
+
+    def error(self, code: str, call: Call) -> ApiError:
+        """Return the refusal that AWS sends with this code."""
+        message = _MESSAGES.get(code, "Fault asked for through the sandbox.")
+        if code in {"AccessDeniedException", "AccessDenied"}:
+            permission = f"{call.service}:{call.action}"
+            message = (
+                f"User: {self._names.root()} is not authorized to perform: {permission} on resource: "
+                f"{self._resource(call.parameters)} because no identity-based policy allows the {permission} action"
+            )
+        return ApiError(code, message, _SERVER_ERRORS.get(code, 400))
+
+    def _resource(self, parameters: Fields) -> str:
+        for member in ("serviceDeploymentArn", "resourceArn"):
+            if member in parameters:
+                return str(parameters[member])
+        cluster = last_part(str(parameters.get("cluster", "default")))
+        service = parameters.get("service") or parameters.get("serviceName")
+        if service:
+            return self._names.service(cluster, last_part(str(service)))
+        return self._names.cluster(cluster) if "cluster" in parameters else "*"

@@ -1,0 +1,6 @@
+"""A simulated Amazon ECS control plane: real API, real rolling deployments, tasks that a runner starts."""
+
+from sandbox.ecs.errors import ApiError
+from sandbox.ecs.simulation import SimulatedEcs
+
+__all__ = ["ApiError", "SimulatedEcs"]

@@ -1,0 +1,39 @@
+"""How many tasks a service may and must have: percents, the circuit breaker's threshold, waits between starts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.ecs.names import Fields
+
+DAEMON_COUNT = 1
+"""Tasks of a DAEMON service: the sandbox is one container instance."""
+FIRST_WAIT_SECONDS = 0.25
+LONGEST_WAIT_SECONDS = 4.0
+
+
+def most_tasks(configuration: Fields, desired: int) -> int:
+    """Return how many tasks may exist at once: ``maximumPercent``, rounded down."""
+    return math.floor(desired * int(configuration["maximumPercent"]) / 100)
+
+
+def fewest_healthy(configuration: Fields, desired: int) -> int:
+    """Return how many tasks must stay healthy: ``minimumHealthyPercent``, rounded up."""
+    return min(desired, math.ceil(desired * int(configuration["minimumHealthyPercent"]) / 100))
+
+
+def failures_allowed(configuration: Fields, desired: int) -> int:
+    """Return at how many failed tasks the circuit breaker trips: half the tasks, between 3 and 200, by default."""
+    threshold = configuration.get("deploymentCircuitBreaker", {}).get("thresholdConfiguration")
+    kind, value = (threshold["type"], threshold["value"]) if threshold else ("BOUNDED_PERCENT", 50)
+    if kind == "COUNT":
+        return max(1, int(value))
+    share = math.ceil(desired * int(value) / 100)
+    return max(1, share) if kind == "UNBOUNDED_PERCENT" else min(200, max(3, share))
+
+
+def wait_after(deaths: int) -> float:
+    """Return the seconds until the next start after so many deaths in a row."""
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(deaths - 1, 10)) if deaths else 0.0

@@ -1,0 +1,75 @@
+"""ARNs and ids, formed as AWS forms them."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+Fields = dict[str, Any]
+"""The members of one AWS structure, named and typed as they travel."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The ARNs of one account in one region."""
+
+    region: str
+    account: str
+
+    def arn(self, resource: str) -> str:
+        """Name any ECS resource."""
+        return f"arn:aws:ecs:{self.region}:{self.account}:{resource}"
+
+    def cluster(self, name: str) -> str:
+        """Name a cluster."""
+        return self.arn(f"cluster/{name}")
+
+    def service(self, cluster: str, service: str) -> str:
+        """Name a service."""
+        return self.arn(f"service/{cluster}/{service}")
+
+    def task_definition(self, family: str, revision: int) -> str:
+        """Name one revision of a family."""
+        return self.arn(f"task-definition/{family}:{revision}")
+
+    def task(self, cluster: str, task_id: str) -> str:
+        """Name a task."""
+        return self.arn(f"task/{cluster}/{task_id}")
+
+    def container(self, cluster: str, task_id: str, container_id: str) -> str:
+        """Name a task's container."""
+        return self.arn(f"container/{cluster}/{task_id}/{container_id}")
+
+    def service_deployment(self, cluster: str, service: str, deployment_id: str) -> str:
+        """Name a service deployment."""
+        return self.arn(f"service-deployment/{cluster}/{service}/{deployment_id}")
+
+    def service_revision(self, cluster: str, service: str, number: str) -> str:
+        """Name a service revision; Terraform finds it by the number that its deployment's id ends in."""
+        return self.arn(f"service-revision/{cluster}/{service}/{number}")
+
+    def root(self) -> str:
+        """Name the principal that every caller of the sandbox is."""
+        return f"arn:aws:sts::{self.account}:assumed-role/runbook/session"
+
+
+def last_part(name_or_arn: str) -> str:
+    """Return the name that ends an ARN, or the name itself."""
+    return name_or_arn.rsplit("/", 1)[-1]
+
+
+def new_number() -> str:
+    """Return 19 digits, as in ``ecs-svc/<number>``."""
+    return str(10**18 + secrets.randbelow(9 * 10**18))
+
+
+def new_service_deployment_id() -> str:
+    """Return an id as AWS gives it to service deployments."""
+    return secrets.token_urlsafe(15)
+
+
+def new_task_id() -> str:
+    """Return 32 hexadecimal digits."""
+    return uuid.uuid4().hex

@@ -1,0 +1,210 @@
+"""Deployments from request to end: begin, supersede, trip, roll back, stop, complete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.ecs.limits import failures_allowed
+from sandbox.ecs.model import Deployment, Revision, Rollback, ServiceDeployment
+from sandbox.ecs.names import new_number, new_service_deployment_id
+from sandbox.ecs.wire import desired_count, revision_counts
+
+if TYPE_CHECKING:
+    from sandbox.ecs.model import Service, TaskDefinition
+    from sandbox.ecs.names import Fields, Names
+
+STEADY_SECONDS = 0.3
+"""How long everything must be as wanted before a deployment is COMPLETED."""
+BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+STOPPED_REASON = "Service deployment rolled back because it was stopped by a StopServiceDeployment request."
+
+
+def begin(service: Service, definition: TaskDefinition, config: Fields, names: Names, now: float) -> None:
+    """Make a new PRIMARY deployment, with a revision of its own, and push what was under way aside."""
+    cluster = service.cluster.name
+    number = new_number()
+    revision = Revision(
+        number, names.service_revision(cluster, service.name, number), definition, config, now
+    )
+    sources = list(dict.fromkeys(one.revision for one in service.deployments))
+    _supersede(service, now)
+    deployment = Deployment(number, revision, now, now)
+    deployment.reason = f"ECS deployment {deployment.id} in progress."
+    service.deployments.insert(0, deployment)
+    service.revisions.append(revision)
+    service.steady = False
+    if service.controller != "ECS":
+        return
+    attempt_id = new_service_deployment_id()
+    configuration = dict(service.config["deploymentConfiguration"])
+    service.service_deployments.append(
+        ServiceDeployment(
+            id=attempt_id,
+            arn=names.service_deployment(cluster, service.name, attempt_id),
+            target=revision,
+            sources=sources,
+            deployment_configuration=configuration,
+            created_at=now,
+            updated_at=now,
+            threshold=failures_allowed(configuration, desired_count(service)),
+        )
+    )
+
+
+def _supersede(service: Service, now: float) -> None:
+    """Make way for a newer deployment."""
+    for deployment in service.deployments:
+        deployment.status = "ACTIVE"
+        deployment.updated_at = now
+    attempt = service.current
+    if attempt is None or attempt.finished:
+        return
+    going_back = attempt.status.startswith("ROLLBACK")
+    _finish(service, attempt, "ROLLBACK_FAILED" if going_back else "STOPPED", now)
+    attempt.reason = "Service deployment stopped because a newer service deployment was started."
+
+
+def advance(service: Service, now: float) -> None:
+    """Take the newest deployment one step further, when it is time for one."""
+    primary, attempt = service.primary, service.current
+    if primary is None:
+        return
+    if attempt is not None and not attempt.finished:
+        _advance_attempt(service, primary, attempt, now)
+    primary = service.primary
+    if primary is not None:
+        _complete_when_good(service, primary, now)
+
+
+def _advance_attempt(service: Service, primary: Deployment, attempt: ServiceDeployment, now: float) -> None:
+    if attempt.status == "PENDING":
+        _move(attempt, "IN_PROGRESS", now)
+        attempt.started_at = now
+    elif attempt.status == "STOP_REQUESTED":
+        _abort(service, primary, attempt, now)
+    elif attempt.status == "ROLLBACK_REQUESTED":
+        _fail(primary, f"ECS deployment {primary.id} was stopped by a StopServiceDeployment request.", now)
+        _roll_back(service, attempt, STOPPED_REASON, "Service deployment stopped: rolling back to", now)
+    _watch_breaker(service, primary, attempt, now)
+
+
+def _move(attempt: ServiceDeployment, status: str, now: float) -> None:
+    attempt.status = status
+    attempt.updated_at = now
+
+
+def _fail(deployment: Deployment, reason: str, now: float) -> None:
+    deployment.rollout_state = "FAILED"
+    deployment.reason = reason
+    deployment.updated_at = now
+
+
+def _abort(service: Service, primary: Deployment, attempt: ServiceDeployment, now: float) -> None:
+    _fail(primary, f"ECS deployment {primary.id} was aborted by a StopServiceDeployment request.", now)
+    _finish(service, attempt, "STOPPED", now)
+    attempt.reason = "Service deployment stopped by a StopServiceDeployment request."
+
+
+def _watch_breaker(service: Service, primary: Deployment, attempt: ServiceDeployment, now: float) -> None:
+    if attempt.finished or primary.rollout_state != "IN_PROGRESS":
+        return
+    breaker = service.config["deploymentConfiguration"].get("deploymentCircuitBreaker", {})
+    attempt.threshold = failures_allowed(service.config["deploymentConfiguration"], desired_count(service))
+    if attempt.status == "IN_PROGRESS":
+        attempt.failures = primary.failed_tasks
+    if not breaker.get("enable") or primary.failed_tasks < attempt.threshold:
+        return
+    _fail(primary, "ECS deployment circuit breaker: tasks failed to start.", now)
+    service.say(f"(deployment {primary.id}) deployment failed: tasks failed to start.", now)
+    if attempt.status != "IN_PROGRESS":  # the rollback itself cannot start its tasks
+        _finish(service, attempt, "ROLLBACK_FAILED", now)
+        attempt.reason = "Service deployment rollback failed: tasks failed to start."
+        return
+    attempt.breaker_tripped = True
+    if breaker.get("rollback"):
+        _roll_back(service, attempt, BREAKER_REASON, "ECS deployment circuit breaker: rolling back to", now)
+    else:
+        _finish(service, attempt, "STOPPED", now)
+        attempt.reason = "Service deployment stopped because the circuit breaker threshold was exceeded."
+
+
+def _roll_back(service: Service, attempt: ServiceDeployment, why: str, words: str, now: float) -> None:
+    """Make the last completed revision PRIMARY again; its tasks that still live are taken over."""
+    last = service.last_completed
+    attempt.reason = why
+    if last is None:
+        _finish(service, attempt, "ROLLBACK_FAILED", now)
+        attempt.reason = (
+            "Service deployment rollback failed: no completed service deployment to roll back to."
+        )
+        return
+    deployment = Deployment(new_number(), last.revision, now, now)
+    deployment.reason = f"{words} deploymentId {last.id}."
+    for task in service.live_tasks:
+        if task.deployment.revision is last.revision:
+            task.deployment = deployment
+    service.deployments = [one for one in service.deployments if one.revision is not last.revision]
+    for one in service.deployments:
+        one.status = "ACTIVE"
+    service.deployments.insert(0, deployment)
+    service.config |= last.revision.config
+    service.steady = False
+    attempt.rollback = Rollback(why, now, last.revision)
+    _move(attempt, "ROLLBACK_IN_PROGRESS", now)
+    service.say(f"rolling back to deployment {last.id}.", now)
+
+
+def _complete_when_good(service: Service, primary: Deployment, now: float) -> None:
+    if not (_all_as_wanted(service, primary) or _early_success(service, primary)):
+        primary.good_since = None
+        service.steady = False
+        return
+    primary.good_since = primary.good_since or now
+    if now - primary.good_since < STEADY_SECONDS:
+        return
+    if primary.rollout_state == "IN_PROGRESS":
+        _complete(service, primary, now)
+    if _all_as_wanted(service, primary):
+        service.deployments = [primary]
+        if not service.steady:
+            service.steady = True
+            service.say("has reached a steady state.", now)
+
+
+def _all_as_wanted(service: Service, primary: Deployment) -> bool:
+    live = service.live_tasks
+    good = sum(1 for task in live if task.good and task.deployment is primary)
+    return primary.rollout_state != "FAILED" and good == len(live) == desired_count(service)
+
+
+def _early_success(service: Service, primary: Deployment) -> bool:
+    """Tell whether the service calls it a success before all is done, and that much is done."""
+    criteria = service.config["deploymentConfiguration"].get("earlySuccessCriteria", {})
+    if not criteria.get("enable") or primary.rollout_state != "IN_PROGRESS":
+        return False
+    good = sum(1 for task in service.live_tasks if task.good and task.deployment is primary)
+    others = any(task.deployment is not primary for task in service.live_tasks)
+    if others and criteria.get("sourceServiceRevisionCleanup") != "DEFERRED":
+        return False
+    return good * 100 >= int(criteria.get("healthyPercent", 100)) * desired_count(service)
+
+
+def _complete(service: Service, primary: Deployment, now: float) -> None:
+    primary.rollout_state = "COMPLETED"
+    primary.reason = f"ECS deployment {primary.id} completed."
+    primary.updated_at = now
+    service.last_completed = primary
+    service.say(f"(deployment {primary.id}) deployment completed.", now)
+    attempt = service.current
+    if attempt is None or attempt.finished:
+        return
+    _finish(service, attempt, "ROLLBACK_SUCCESSFUL" if attempt.rollback else "SUCCESSFUL", now)
+
+
+def _finish(service: Service, attempt: ServiceDeployment, status: str, now: float) -> None:
+    _move(attempt, status, now)
+    attempt.finished_at = now
+    if status == "STOPPED":
+        attempt.stopped_at = now
+    for revision in (attempt.target, *attempt.sources):
+        attempt.counts[revision.arn] = revision_counts(service, revision)

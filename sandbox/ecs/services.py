@@ -1,0 +1,140 @@
+"""The actions on services."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from sandbox.ecs import rollout
+from sandbox.ecs.errors import invalid, service_not_active
+from sandbox.ecs.model import Service
+from sandbox.ecs.names import last_part
+from sandbox.ecs.paging import page
+from sandbox.ecs.service_config import changed_config, check_config, initial_config, revision_config
+from sandbox.ecs.tagging import read_tags
+from sandbox.ecs.wire import service_fields
+
+if TYPE_CHECKING:
+    from sandbox.ecs.names import Fields
+    from sandbox.ecs.store import Store
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+MOST_DESCRIBED = 10
+
+
+class ServiceActions:
+    """Create, update, describe, list and delete services."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create(self, parameters: Fields) -> Fields:
+        """Create a service and its first deployment."""
+        cluster = self._store.cluster(parameters.get("cluster"))
+        name = parameters["serviceName"]
+        if not _NAME.fullmatch(name):
+            raise invalid("Service names have 1 to 255 letters, numbers, hyphens and underscores.")
+        existing = cluster.services.get(name)
+        if existing is not None and existing.status != "INACTIVE":
+            raise invalid("Creation of service was not idempotent.")
+        config = initial_config(parameters, self._store.names)
+        definition = None
+        if "taskDefinition" in parameters:
+            definition = self._store.deployable(parameters["taskDefinition"])
+        elif config["deploymentController"]["type"] != "EXTERNAL":
+            raise invalid("TaskDefinition can not be blank.")
+        check_config(config, definition)
+        desired = _desired(parameters, config, parameters.get("desiredCount"))
+        now = time.time()
+        arn = self._store.names.service(cluster.name, name)
+        service = Service(name, arn, cluster, config, desired, read_tags(parameters.get("tags")), now)
+        cluster.services[name] = service
+        if definition is not None:
+            rollout.begin(service, definition, revision_config(config), self._store.names, now)
+        return {"service": service_fields(service, tags=True)}
+
+    def update(self, parameters: Fields) -> Fields:
+        """Change a service; a new deployment begins only when something that tasks are made from changes."""
+        service = self._store.service(parameters.get("cluster"), parameters["service"])
+        if service.status != "ACTIVE":
+            raise service_not_active()
+        config = changed_config(service, parameters)
+        primary = service.primary
+        definition = primary.revision.task_definition if primary else None
+        if "taskDefinition" in parameters and _means_another(parameters["taskDefinition"], service):
+            definition = self._store.deployable(parameters["taskDefinition"])
+        check_config(config, definition)
+        service.desired = _desired(parameters, config, parameters.get("desiredCount", service.desired))
+        service.config = config
+        rolled = revision_config(config)
+        if primary is not None and definition is not None:
+            same = primary.revision.task_definition is definition and primary.revision.config == rolled
+            if not same or parameters.get("forceNewDeployment"):
+                rollout.begin(service, definition, rolled, self._store.names, time.time())
+        return {"service": service_fields(service)}
+
+    def describe(self, parameters: Fields) -> Fields:
+        """Describe up to ten services; those that do not exist are ``failures``."""
+        cluster = self._store.cluster(parameters.get("cluster"))
+        names = parameters["services"]
+        if not names:
+            raise invalid("Services cannot be empty.")
+        if len(names) > MOST_DESCRIBED:
+            raise invalid(f"Services list may have at most {MOST_DESCRIBED} items.")
+        found, failures = [], []
+        for name in names:
+            service = cluster.services.get(last_part(name))
+            if service is None or (name.startswith("arn:") and name != service.arn):
+                arn = name if name.startswith("arn:") else self._store.names.service(cluster.name, name)
+                failures.append({"arn": arn, "reason": "MISSING"})
+            else:
+                found.append(service_fields(service, tags="TAGS" in parameters.get("include", ())))
+        return {"services": found, "failures": failures}
+
+    def list(self, parameters: Fields) -> Fields:
+        """List the ARNs of a cluster's active services."""
+        cluster = self._store.cluster(parameters.get("cluster"))
+        arns = [
+            one.arn
+            for one in cluster.services.values()
+            if one.status == "ACTIVE"
+            and all(
+                one.config.get(key) == parameters[key]
+                for key in ("launchType", "schedulingStrategy")
+                if key in parameters
+            )
+        ]
+        return page(arns, parameters, "serviceArns", default=10)
+
+    def delete(self, parameters: Fields) -> Fields:
+        """Delete a service: it drains until its last task ended."""
+        service = self._store.service(parameters.get("cluster"), parameters["service"])
+        if service.status == "INACTIVE":
+            raise service_not_active()
+        daemon = service.config["schedulingStrategy"] == "DAEMON"
+        if service.desired > 0 and not daemon and not parameters.get("force"):
+            raise invalid("The service cannot be stopped while it is scaled above 0.")
+        service.status = "DRAINING"
+        service.desired = 0
+        return {"service": service_fields(service)}
+
+
+def _means_another(name: str, service: Service) -> bool:
+    """Tell whether a name is not simply the revision that the service is on (which may be INACTIVE by now)."""
+    if service.primary is None:
+        return True
+    current = service.primary.revision.task_definition
+    return last_part(name) != current.name
+
+
+def _desired(parameters: Fields, config: Fields, desired: int | None) -> int:
+    if config["schedulingStrategy"] == "DAEMON":
+        if "desiredCount" in parameters:
+            raise invalid("The daemon scheduling strategy does not support a desired count for services.")
+        return 0
+    if desired is None:
+        return 0 if config["deploymentController"]["type"] == "EXTERNAL" else 1
+    if desired < 0:
+        raise invalid("Invalid desired count: it must not be negative.")
+    return desired

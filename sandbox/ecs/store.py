@@ -1,0 +1,73 @@
+"""Everything that exists in the simulated account, and how a caller's names find it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandbox.ecs.errors import client_error, cluster_not_found, service_not_found
+from sandbox.ecs.names import last_part
+
+if TYPE_CHECKING:
+    from sandbox.ecs.model import Cluster, Service, TaskDefinition
+    from sandbox.ecs.names import Names
+
+
+@dataclass
+class Store:
+    """One account in one region."""
+
+    names: Names
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    families: dict[str, list[TaskDefinition]] = field(default_factory=dict)
+    revisions_used: dict[str, int] = field(default_factory=dict)
+    """The last revision number of each family; AWS never gives one twice."""
+
+    def cluster(self, name_or_arn: str | None) -> Cluster:
+        """Find a cluster; without a name the one called ``default``.
+
+        Raises:
+            ApiError: ``ClusterNotFoundException``.
+        """
+        cluster = self.clusters.get(last_part(name_or_arn or "default"))
+        if cluster is None or cluster.status != "ACTIVE":
+            raise cluster_not_found()
+        return cluster
+
+    def service(self, cluster: str | None, name_or_arn: str) -> Service:
+        """Find a service, whatever its status.
+
+        Raises:
+            ApiError: ``ClusterNotFoundException`` or ``ServiceNotFoundException``.
+        """
+        service = self.cluster(cluster).services.get(last_part(name_or_arn))
+        if service is None or (name_or_arn.startswith("arn:") and name_or_arn != service.arn):
+            raise service_not_found()
+        return service
+
+    def services(self) -> list[Service]:
+        """Return every service of every cluster."""
+        return [service for cluster in self.clusters.values() for service in cluster.services.values()]
+
+    def task_definition(self, name: str) -> TaskDefinition | None:
+        """Find ``family`` (its latest ACTIVE revision), ``family:revision`` or an ARN."""
+        family, _, revision = last_part(name).partition(":")
+        if name.startswith("arn:") and not name.startswith(self.names.arn("task-definition/")):
+            return None
+        known = self.families.get(family, [])
+        if revision:
+            return next((one for one in known if str(one.revision) == revision), None)
+        return next((one for one in reversed(known) if one.status == "ACTIVE"), None)
+
+    def deployable(self, name: str) -> TaskDefinition:
+        """Find a task definition that may be started.
+
+        Raises:
+            ApiError: ``ClientException``: it does not exist, or was deregistered.
+        """
+        found = self.task_definition(name)
+        if found is None:
+            raise client_error("TaskDefinition not found.")
+        if found.status != "ACTIVE":
+            raise client_error("TaskDefinition is inactive")
+        return found

@@ -1,0 +1,240 @@
+"""How what the simulated ECS remembers looks in its answers: the members of botocore's service model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.ecs.images import digest_of
+from sandbox.ecs.limits import DAEMON_COUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sandbox.ecs.model import Cluster, Deployment, Revision, Service, Task, TaskDefinition
+    from sandbox.ecs.names import Fields
+
+ROLLED = (
+    "capacityProviderStrategy",
+    "launchType",
+    "loadBalancers",
+    "networkConfiguration",
+    "platformFamily",
+    "platformVersion",
+    "serviceConnectConfiguration",
+    "serviceRegistries",
+    "volumeConfigurations",
+    "vpcLatticeConfigurations",
+)
+"""Service fields that belong to a revision: a change of them starts a deployment."""
+_ON_SERVICE = (
+    "availabilityZoneRebalancing",
+    "capacityProviderStrategy",
+    "deploymentConfiguration",
+    "deploymentController",
+    "enableECSManagedTags",
+    "enableExecuteCommand",
+    "healthCheckGracePeriodSeconds",
+    "launchType",
+    "loadBalancers",
+    "networkConfiguration",
+    "placementConstraints",
+    "placementStrategy",
+    "platformFamily",
+    "platformVersion",
+    "propagateTags",
+    "roleArn",
+    "schedulingStrategy",
+    "serviceRegistries",
+)
+_ON_DEPLOYMENT = (
+    "capacityProviderStrategy",
+    "launchType",
+    "networkConfiguration",
+    "platformFamily",
+    "platformVersion",
+    "serviceConnectConfiguration",
+    "volumeConfigurations",
+    "vpcLatticeConfigurations",
+)
+
+
+def without_none(fields: Fields) -> Fields:
+    """Leave out what is not set, as AWS does."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _pick(fields: Fields, names: Iterable[str]) -> Fields:
+    return {name: fields[name] for name in names if name in fields}
+
+
+def tag_list(tags: dict[str, str]) -> list[Fields]:
+    """Return tags as ``[{"key", "value"}]``."""
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def counts(tasks: Iterable[Task]) -> tuple[int, int]:
+    """Count what runs and what is on its way; a task that was told to stop is neither."""
+    staying = [task for task in tasks if task.stays]
+    running = sum(1 for task in staying if task.last_status == "RUNNING")
+    return running, len(staying) - running
+
+
+def cluster_fields(cluster: Cluster, include: Iterable[str] = ()) -> Fields:
+    """Return a ``Cluster``."""
+    tasks = [task for task in cluster.tasks.values() if task.live]
+    running = sum(1 for task in tasks if task.last_status == "RUNNING")
+    fields = {
+        "clusterArn": cluster.arn,
+        "clusterName": cluster.name,
+        "status": cluster.status,
+        "registeredContainerInstancesCount": 0,
+        "runningTasksCount": running,
+        "pendingTasksCount": len(tasks) - running,
+        "activeServicesCount": sum(1 for service in cluster.services.values() if service.status == "ACTIVE"),
+        "statistics": [],
+        "tags": tag_list(cluster.tags) if "TAGS" in include else [],
+        "settings": [{"name": "containerInsights", "value": "disabled"}],
+        "capacityProviders": [],
+        "defaultCapacityProviderStrategy": [],
+    }
+    if "SETTINGS" not in include:
+        fields["settings"] = []
+    return fields | (cluster.settings if "SETTINGS" in include else {})
+
+
+def task_definition_fields(definition: TaskDefinition) -> Fields:
+    """Return a ``TaskDefinition``."""
+    return without_none(
+        definition.fields
+        | {
+            "taskDefinitionArn": definition.arn,
+            "family": definition.family,
+            "revision": definition.revision,
+            "status": definition.status,
+            "registeredAt": definition.registered_at,
+            "deregisteredAt": definition.deregistered_at,
+            "deleteRequestedAt": definition.delete_requested_at,
+        }
+    )
+
+
+def desired_count(service: Service) -> int:
+    """Return how many tasks a service wants; a DAEMON service one per instance."""
+    if service.status == "ACTIVE" and service.config["schedulingStrategy"] == "DAEMON":
+        return DAEMON_COUNT
+    return service.desired
+
+
+def deployment_fields(service: Service, deployment: Deployment) -> Fields:
+    """Return a ``Deployment``."""
+    tasks = [task for task in service.tasks if task.deployment is deployment]
+    running, pending = counts(tasks)
+    primary = deployment.status == "PRIMARY"
+    fields = {
+        "id": deployment.id,
+        "status": deployment.status,
+        "taskDefinition": deployment.revision.task_definition.arn,
+        "desiredCount": desired_count(service) if primary else running + pending,
+        "pendingCount": pending,
+        "runningCount": running,
+        "failedTasks": deployment.failed_tasks,
+        "createdAt": deployment.created_at,
+        "updatedAt": deployment.updated_at,
+        "rolloutState": deployment.rollout_state,
+        "rolloutStateReason": deployment.reason,
+    } | _pick(deployment.revision.config, _ON_DEPLOYMENT)
+    if any("loadBalancerName" in one for one in deployment.revision.config.get("loadBalancers", [])):
+        del fields["rolloutState"], fields["rolloutStateReason"]  # AWS has none behind a Classic LB
+    return fields
+
+
+def task_set_fields(service: Service, deployment: Deployment) -> Fields:
+    """Return the ``TaskSet`` that a CODE_DEPLOY service shows in place of deployments."""
+    running, pending = counts(task for task in service.tasks if task.deployment is deployment)
+    return {
+        "id": deployment.id,
+        "taskSetArn": service.arn.replace(":service/", ":task-set/") + f"/{deployment.id}",
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster.arn,
+        "startedBy": "CODE_DEPLOY",
+        "status": deployment.status,
+        "taskDefinition": deployment.revision.task_definition.arn,
+        "computedDesiredCount": desired_count(service),
+        "pendingCount": pending,
+        "runningCount": running,
+        "createdAt": deployment.created_at,
+        "updatedAt": deployment.updated_at,
+        "scale": {"value": 100.0, "unit": "PERCENT"},
+        "stabilityStatus": "STEADY_STATE" if service.steady else "STABILIZING",
+        "tags": [],
+    }
+
+
+def service_fields(service: Service, *, tags: bool = False) -> Fields:
+    """Return a ``Service``."""
+    running, pending = counts(service.tasks)
+    primary = service.primary
+    fields = {
+        "serviceArn": service.arn,
+        "serviceName": service.name,
+        "clusterArn": service.cluster.arn,
+        "loadBalancers": [],
+        "serviceRegistries": [],
+        "status": service.status,
+        "desiredCount": desired_count(service),
+        "runningCount": running,
+        "pendingCount": pending,
+        "taskDefinition": primary.revision.task_definition.arn if primary else None,
+        "deployments": [],
+        "events": list(service.events),
+        "createdAt": service.created_at,
+        "createdBy": service.arn.split(":service/", maxsplit=1)[0].replace(":ecs:", ":iam:") + ":root",
+        "tags": tag_list(service.tags) if tags else None,
+    } | _pick(service.config, _ON_SERVICE)
+    if service.controller == "ECS":
+        fields["deployments"] = [deployment_fields(service, one) for one in service.deployments]
+        fields |= _current_fields(service)
+    else:
+        fields["taskSets"] = [task_set_fields(service, one) for one in service.deployments]
+    return without_none(fields)
+
+
+def _current_fields(service: Service) -> Fields:
+    if service.current is None:
+        return {}
+    revisions = list(dict.fromkeys(one.revision for one in service.deployments))
+    return {
+        "currentServiceDeployment": service.current.arn,
+        "currentServiceRevisions": [revision_counts(service, revision) for revision in revisions],
+    }
+
+
+def revision_counts(service: Service, revision: Revision) -> Fields:
+    """Return a ``ServiceRevisionSummary``: what is asked for and what runs of one revision."""
+    running, pending = counts(task for task in service.tasks if task.deployment.revision is revision)
+    primary = service.primary
+    wanted = primary is not None and primary.revision is revision
+    return {
+        "arn": revision.arn,
+        "requestedTaskCount": desired_count(service) if wanted else running + pending,
+        "runningTaskCount": running,
+        "pendingTaskCount": pending,
+    }
+
+
+def revision_fields(service: Service, revision: Revision) -> Fields:
+    """Return a ``ServiceRevision``."""
+    containers = revision.task_definition.fields["containerDefinitions"]
+    images = [
+        {"containerName": one["name"], "image": one["image"], "imageDigest": digest_of(one["image"])}
+        for one in containers
+    ]
+    return revision.config | {
+        "serviceRevisionArn": revision.arn,
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster.arn,
+        "taskDefinition": revision.task_definition.arn,
+        "containerImages": images,
+        "guardDutyEnabled": False,
+        "createdAt": revision.created_at,
+    }

@@ -1,0 +1,146 @@
+"""How tasks and service deployments look in answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.ecs.images import digest_of
+from sandbox.ecs.wire import revision_counts, tag_list, without_none
+
+if TYPE_CHECKING:
+    from sandbox.ecs.model import Cluster, Revision, Service, ServiceDeployment, Task
+    from sandbox.ecs.names import Fields, Names
+
+_HEALTH = {True: "HEALTHY", False: "UNHEALTHY", None: "UNKNOWN"}
+
+
+def task_fields(names: Names, cluster: Cluster, task: Task, *, tags: bool = False) -> Fields:
+    """Return a ``Task``."""
+    definition = task.deployment.revision.task_definition
+    config = task.deployment.revision.config
+    container = _container_fields(names, cluster, task)
+    return without_none(
+        {
+            "taskArn": task.arn,
+            "clusterArn": cluster.arn,
+            "taskDefinitionArn": definition.arn,
+            "containers": [container],
+            "attachments": [],
+            "attributes": [],
+            "overrides": {
+                "containerOverrides": [{"name": container["name"]}],
+                "inferenceAcceleratorOverrides": [],
+            },
+            "group": f"service:{task.service}",
+            "startedBy": task.started_by,
+            "launchType": config.get("launchType"),
+            "platformVersion": config.get("platformVersion"),
+            "platformFamily": config.get("platformFamily"),
+            "cpu": definition.fields.get("cpu", str(definition.container.get("cpu", 0))),
+            "memory": definition.fields.get("memory", str(definition.container.get("memory", 0))),
+            "availabilityZone": f"{names.region}a",
+            "enableExecuteCommand": False,
+            "desiredStatus": task.desired_status,
+            "lastStatus": task.last_status,
+            "healthStatus": container["healthStatus"],
+            "connectivity": "CONNECTED" if task.running else None,
+            "createdAt": task.created_at,
+            "pullStartedAt": task.pull_started_at,
+            "pullStoppedAt": task.started_at,
+            "startedAt": task.started_at,
+            "connectivityAt": task.started_at,
+            "stoppingAt": task.stopping_at,
+            "executionStoppedAt": task.stopped_at,
+            "stoppedAt": task.stopped_at,
+            "stopCode": task.stop_code,
+            "stoppedReason": task.stopped_reason,
+            "tags": tag_list(task.tags) if tags else [],
+            "version": 1 + sum(1 for at in (task.pull_started_at, task.started_at, task.stopped_at) if at),
+        }
+    )
+
+
+def _container_fields(names: Names, cluster: Cluster, task: Task) -> Fields:
+    definition = task.deployment.revision.task_definition.container
+    bindings, interfaces = [], []
+    if task.running is not None:
+        host, _, port = task.running.address.partition(":")
+        ports = definition.get("portMappings") or [{"containerPort": int(port)}]
+        bindings = [
+            {"bindIP": host, "hostPort": int(port), "protocol": "tcp", "containerPort": one["containerPort"]}
+            for one in ports[:1]
+        ]
+        interfaces = [{"attachmentId": task.id, "privateIpv4Address": host}]
+    return without_none(
+        {
+            "containerArn": names.container(cluster.name, task.id, task.id[:32]),
+            "taskArn": task.arn,
+            "name": definition["name"],
+            "image": definition["image"],
+            "imageDigest": digest_of(definition["image"]) if task.started_at else None,
+            "runtimeId": f"{task.id}-{task.id[:10]}" if task.started_at else None,
+            "lastStatus": task.last_status if task.last_status in {"RUNNING", "STOPPED"} else "PENDING",
+            "exitCode": task.exit_code,
+            "reason": task.container_reason,
+            "networkBindings": bindings,
+            "networkInterfaces": interfaces,
+            "healthStatus": _HEALTH[task.healthy if task.live else None],
+            "cpu": str(definition.get("cpu", 0)),
+            "memory": str(definition["memory"]) if "memory" in definition else None,
+        }
+    )
+
+
+def brief_fields(service: Service, one: ServiceDeployment) -> Fields:
+    """Return a ``ServiceDeploymentBrief``."""
+    return without_none(
+        {
+            "serviceDeploymentArn": one.arn,
+            "serviceArn": service.arn,
+            "clusterArn": service.cluster.arn,
+            "startedAt": one.started_at,
+            "createdAt": one.created_at,
+            "finishedAt": one.finished_at,
+            "targetServiceRevisionArn": one.target.arn,
+            "status": one.status,
+            "statusReason": one.reason,
+        }
+    )
+
+
+def service_deployment_fields(service: Service, one: ServiceDeployment) -> Fields:
+    """Return a ``ServiceDeployment``."""
+    fields = brief_fields(service, one)
+    del fields["targetServiceRevisionArn"]
+    rollback = one.rollback and {
+        "reason": one.rollback.reason,
+        "startedAt": one.rollback.started_at,
+        "serviceRevisionArn": one.rollback.revision.arn,
+    }
+    return fields | without_none(
+        {
+            "stoppedAt": one.stopped_at,
+            "updatedAt": one.updated_at,
+            "sourceServiceRevisions": [_counts(service, one, revision) for revision in one.sources],
+            "targetServiceRevision": _counts(service, one, one.target),
+            "deploymentConfiguration": one.deployment_configuration,
+            "rollback": rollback,
+            "deploymentCircuitBreaker": _breaker_fields(one),
+            "alarms": {"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []},
+        }
+    )
+
+
+def _counts(service: Service, one: ServiceDeployment, revision: Revision) -> Fields:
+    return one.counts.get(revision.arn) or revision_counts(service, revision)
+
+
+def _breaker_fields(one: ServiceDeployment) -> Fields:
+    enabled = one.deployment_configuration.get("deploymentCircuitBreaker", {}).get("enable", False)
+    if one.breaker_tripped:
+        status = "TRIGGERED"
+    elif not enabled:
+        status = "DISABLED"
+    else:
+        status = "MONITORING_COMPLETE" if one.finished else "MONITORING"
+    return {"status": status, "failureCount": one.failures, "threshold": one.threshold}

@@ -1,0 +1,71 @@
+"""Compares an answer, as it came over the wire, with botocore's model of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.model import Shape
+
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "character": (str,),
+    "blob": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+    "timestamp": (int, float),
+}
+
+
+def mismatches(shape: Shape | None, value: Any, path: str = "") -> list[str]:
+    """Return every place where an answer does not fit its shape."""
+    if shape is None:
+        return [] if value in ({}, None) else [f"{path}: nothing was expected"]
+    return list(_walk(shape, value, path or shape.name))
+
+
+def _walk(shape: Any, value: Any, path: str) -> Iterator[str]:
+    kind = shape.type_name
+    if kind in _PLAIN:
+        wrong = not isinstance(value, _PLAIN[kind]) or (isinstance(value, bool) and kind != "boolean")
+        if wrong:
+            yield f"{path}: {value!r} is not a {kind}"
+        elif kind == "string" and shape.enum and value not in shape.enum:
+            yield f"{path}: {value!r} is not one of {shape.enum}"
+    elif kind == "structure":
+        yield from _walk_structure(shape, value, path)
+    elif kind == "list":
+        if not isinstance(value, list):
+            yield f"{path}: {value!r} is not a list"
+            return
+        for index, one in enumerate(value):
+            yield from _walk(shape.member, one, f"{path}[{index}]")
+    elif kind == "map":
+        if not isinstance(value, dict):
+            yield f"{path}: {value!r} is not a map"
+            return
+        for key, one in value.items():
+            yield from _walk(shape.value, one, f"{path}.{key}")
+    else:
+        yield f"{path}: {kind} is not known to this check"
+
+
+def _walk_structure(shape: Any, value: Any, path: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{path}: {value!r} is not a structure"
+        return
+    members = {member.serialization.get("name", name): member for name, member in shape.members.items()}
+    required = [shape.members[name].serialization.get("name", name) for name in shape.required_members]
+    for name in required:
+        if name not in value:
+            yield f"{path}.{name} is missing"
+    for name, one in value.items():
+        if name not in members:
+            yield f"{path}.{name} is not in the model"
+        else:
+            yield from _walk(members[name], one, f"{path}.{name}")
