@@ -1,0 +1,68 @@
+"""The verbs of the command line; each lives in its own module, which is imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+VERBS = {
+    "up": "Start a whole world on this machine, for trying and rehearsing.",
+    "demo": "Play one story from outage to recovery, on a sandbox of its own.",
+    "start": "Start a procedure on a service in an environment.",
+    "list": "List what runs and what ended.",
+    "show": "Show the page of a run as it stands now.",
+    "watch": "Watch the page of a run until its end.",
+    "approve": "Say yes to the plan that a run waits with.",
+    "abort": "Stop a run safely; keep or undo what it changed.",
+    "pause": "Hold a run before its next step.",
+    "resume": "Let a run that is held go on.",
+    "release": "Say which releases are good or bad, and list them.",
+    "catalog": "Check the catalog of services and environments.",
+    "worker": "Run a worker, which does what procedures ask.",
+}
+"""Verb -> what it does, so that ``runbook --help`` imports none of them."""
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's module only when the verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the verbs in the order in which people meet them."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        command = import_module(f"starter.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs' lines without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+EXAMPLE = """\b
+Example:
+  runbook start rollback --service ai-processor --environment prod --as alice
+  runbook watch prod/ai-processor
+  runbook approve prod/ai-processor --as bob
+
+\b
+Exit codes: 0 done · 1 not recovered · 2 bad input · 3 aborted or not approved
+  4 Temporal not reachable · 5 refused or already running"""
+
+
+@click.group(
+    cls=Verbs,
+    epilog=EXAMPLE,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def runbook() -> None:
+    """Run incident procedures that survive any crash, and decide what they may change."""

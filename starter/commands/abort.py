@@ -1,0 +1,51 @@
+"""``runbook abort``: stop a run safely, at any point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.connect import converse
+from starter.deciding import decide
+from starter.exits import bad_input, refused
+from starter.printing import answer, say
+from starter.targets import ending, remediation_of
+from workflows.messages import Abort
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+@click.command("abort", epilog=example("runbook abort prod/ai-processor --reason 'wrong service' --as alice"))
+@click.argument("run", metavar="ID")
+@click.option("--reason", metavar="T", required=True, help="Why, for the record.")
+@click.option("--keep", is_flag=True, help="Keep what was changed.")
+@click.option("--undo", is_flag=True, help="Undo what was changed.")
+@click.option("--yes", is_flag=True, help="Undo even onto a release that is marked bad.")
+@takes_caller
+def command(caller: Caller, run: str, *, reason: str, keep: bool, undo: bool, yes: bool) -> None:
+    """Stop a run safely, and keep or undo what it changed.
+
+    ID is a workflow id, or ENVIRONMENT/SERVICE. Unless told, a rollback keeps and everything else undoes.
+    """
+    if keep and undo:
+        raise bad_input("--keep and --undo exclude each other: choose one")
+    if not reason.strip() or len(reason) > 2000:
+        raise bad_input("--reason needs 1 to 2000 characters: say why, for the record")
+    order = Abort(
+        by=caller.name, reason=reason, keep=True if keep else False if undo else None, confirmed=yes
+    )
+    converse(lambda client: _abort(client, caller, run, order))
+
+
+async def _abort(client: Client, caller: Caller, text: str, order: Abort) -> None:
+    run = await remediation_of(client, text, caller.run_id)
+    if not run.is_open:
+        raise refused(f"{ending(run)}: there is nothing left to abort")
+    decided = await decide(client, run, "abort_run", "abort", order)
+    if caller.as_json:
+        answer(decided.document() | {"id": run.id})
+    else:
+        say(decided.detail)

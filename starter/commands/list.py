@@ -1,0 +1,105 @@
+"""``runbook list``: what runs and what ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.connect import converse
+from starter.names import check_name
+from starter.printing import answer, clean, note, on_terminal, say, show
+from starter.runs import Run, find
+from starter.sight import stamp
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from temporalio.client import Client
+
+COLUMNS = ("id", "procedure", "service", "environment", "state", "outcome", "started", "ended")
+
+
+@click.command(
+    "list", epilog=example("runbook list --awaiting", "runbook list --service ai-processor --open --json")
+)
+@click.option("--open", "only_open", is_flag=True, help="Only what has not ended.")
+@click.option("--awaiting", is_flag=True, help="Only what waits for a person's answer.")
+@click.option("--service", metavar="S", help="Only this service.")
+@click.option("--environment", metavar="E", help="Only this environment.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=200,
+    show_default=True,
+    help="At most so many, the newest.",
+)
+@takes_caller
+def command(
+    caller: Caller,
+    *,
+    only_open: bool,
+    awaiting: bool,
+    service: str | None,
+    environment: str | None,
+    limit: int,
+) -> None:
+    """List what runs and what ended, newest first, children included."""
+    query = _query(only_open=only_open, awaiting=awaiting, service=service, environment=environment)
+    converse(lambda client: _list(client, caller, query, limit))
+
+
+def _query(*, only_open: bool, awaiting: bool, service: str | None, environment: str | None) -> str:
+    conditions = ["RunbookService IS NOT NULL"]
+    if only_open or awaiting:
+        conditions.append("CloseTime IS NULL")
+    if awaiting:
+        conditions.append('RunbookState = "awaiting-approval"')
+    if service is not None:
+        conditions.append(f'RunbookService = "{check_name("a service", service)}"')
+    if environment is not None:
+        conditions.append(f'RunbookEnvironment = "{check_name("an environment", environment)}"')
+    return " AND ".join(conditions)
+
+
+async def _list(client: Client, caller: Caller, query: str, limit: int) -> None:
+    runs, more = await find(client, query, limit)
+    rows = [_row(run) for run in runs]
+    if caller.as_json:
+        answer(rows)
+    elif not rows:
+        note("nothing to list")
+    elif on_terminal():
+        show(_table(rows))
+    else:
+        for row in rows:
+            say("\t".join(row[column] or "-" for column in COLUMNS))
+    if more:
+        note(f"there are more than these {limit}: narrow it down, or raise --limit")
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "run_id": run.run_id,
+        "parent": run.parent,
+        "procedure": run.procedure,
+        "service": run.service,
+        "environment": run.environment,
+        "state": run.state.value,
+        "outcome": run.outcome.value if run.outcome else None,
+        "started": stamp(run.started),
+        "ended": stamp(run.ended),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - programs that read JSON need not wait for it
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        colour = "yellow" if row["state"] == "awaiting-approval" else ""
+        table.add_row(*(clean(row[column] or "-") for column in COLUMNS), style=colour)
+    return table

@@ -1,0 +1,20 @@
+"""``runbook pause``: hold a run before its next step."""
+
+from __future__ import annotations
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.holding import hold
+
+
+@click.command("pause", epilog=example("runbook pause prod/ai-processor --as alice"))
+@click.argument("run", metavar="ID")
+@click.option("--reason", metavar="T", help="Why, for the record.")
+@takes_caller
+def command(caller: Caller, run: str, *, reason: str | None) -> None:
+    """Hold a run before its next step.
+
+    ID is a workflow id, or ENVIRONMENT/SERVICE. Watches, measurements and approvals go on; no new change starts until ``runbook resume``.
+    """
+    hold(caller, run, "pause", reason)

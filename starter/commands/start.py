@@ -1,0 +1,143 @@
+"""``runbook start``: start a procedure on a service in an environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from activities.telemetry import root_span
+from starter.caller import Caller, example, takes_caller
+from starter.connect import converse
+from starter.exits import Exit, bad_input
+from starter.following import wait_for_end
+from starter.known_targets import check_target
+from starter.names import check_name
+from starter.page import render
+from starter.planning import plan_only
+from starter.printing import answer, note, say, show
+from starter.replacing import make_room
+from starter.runs import describe
+from starter.sight import start_document
+from starter.starting import begin, warn_without_worker
+from workflows.ids import PROCEDURES
+from workflows.messages import ProcedureRequest, RollbackRequest
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How to start it."""
+
+    plan: bool
+    wait: bool
+    replace: bool
+
+
+@click.command(
+    "start",
+    epilog=example(
+        "runbook start rollback --service ai-processor --environment prod --reason 'errors since 1.1.0'",
+        "runbook start rollback --service ai-processor --environment prod --plan",
+    ),
+)
+@click.argument("procedure")
+@click.option("--service", metavar="S", required=True, help="The service.")
+@click.option("--environment", metavar="E", required=True, help="The environment.")
+@click.option("--to", metavar="RELEASE", help="Roll back to this release; else to the last known good one.")
+@click.option("--reason", metavar="T", help="Why, for the record.")
+@click.option("--plan", is_flag=True, help="Only read and print the plan; change nothing.")
+@click.option("--wait", is_flag=True, help="Wait for the end; the exit code tells the outcome.")
+@click.option("--replace", is_flag=True, help="First abort (and keep) what runs on this target.")
+@takes_caller
+def command(
+    caller: Caller,
+    procedure: str,
+    *,
+    service: str,
+    environment: str,
+    to: str | None,
+    reason: str | None,
+    plan: bool,
+    wait: bool,
+    replace: bool,
+) -> Exit:
+    """Start a procedure on a service in an environment.
+
+    PROCEDURE is one of rollback, service-down, high-error-rate, high-latency, resource-issues and database-issues. One
+    runs per target at a time; a second is refused.
+    """
+    check_procedure(procedure, to)
+    check_name("a service", service)
+    check_name("an environment", environment)
+    check_target(caller.catalog, service, environment)
+    fields = {
+        "service": service,
+        "environment": environment,
+        "requested_by": caller.name,
+        "reason": reason,
+        "plan_only": plan,
+    }
+    request = RollbackRequest(**fields, to=to) if procedure == "rollback" else ProcedureRequest(**fields)
+    wish = Wish(plan=plan, wait=wait, replace=replace)
+    return converse(lambda client: _start(client, caller, procedure, request, wish))
+
+
+def check_procedure(procedure: str, to: str | None) -> None:
+    """Check that there is such a procedure, and that it takes ``--to``.
+
+    Raises:
+        CliError: not so.
+    """
+    if procedure not in PROCEDURES:
+        raise bad_input(f"there is no procedure {procedure!r}; there are: {', '.join(sorted(PROCEDURES))}")
+    if to is not None and procedure != "rollback":
+        raise bad_input(f"--to is for rollback only, not for {procedure}")
+    if to is not None and not (0 < len(to) <= 500 and to.isprintable()):
+        raise bad_input("--to needs a release: a revision, family:revision, ARN, image tag or digest")
+
+
+async def _start(
+    client: Client, caller: Caller, procedure: str, request: ProcedureRequest, wish: Wish
+) -> Exit:
+    target = {"runbook.service": request.service, "runbook.environment": request.environment}
+    with root_span("runbook start", target | {"runbook.procedure": procedure}) as trace_id:
+        request = request.model_copy(update={"trace_id": trace_id})
+        if wish.plan:
+            return await plan_only(client, caller, procedure, request)
+        if wish.replace:
+            await make_room(client, request)
+        run_id = await begin(client, procedure, request)
+    return await _told(client, caller, procedure, request, wish, run_id)
+
+
+async def _told(
+    client: Client, caller: Caller, procedure: str, request: ProcedureRequest, wish: Wish, run_id: str
+) -> Exit:
+    """Say what was started, and with ``--wait`` how it ended."""
+    names = {"procedure": procedure, "service": request.service, "environment": request.environment}
+    started = start_document(client, f"remediation/{request.environment}/{request.service}", run_id, names)
+    await warn_without_worker(client, request.environment)
+    tell = note if caller.as_json else say
+    if not (caller.as_json and not wish.wait):
+        short = f"{request.environment}/{request.service}"
+        tell(f"started {started['id']} (run {run_id})")
+        tell(f"  look:    runbook watch {short}")
+        tell(f"  approve: runbook approve {short} --as SOMEBODY")
+        tell(f"  abort:   runbook abort {short} --reason WHY")
+        tell(f"  UI:      {started['ui']}")
+    if not wish.wait:
+        if caller.as_json:
+            answer(started)
+        return Exit.DONE
+    run = await describe(client, started["id"], run_id)
+    assert run is not None
+    sight = await wait_for_end(client, run)
+    if caller.as_json:
+        answer(sight.document(client))
+    else:
+        show(render(sight))
+    return sight.exit_code

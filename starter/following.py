@@ -1,0 +1,54 @@
+"""Follows a run to its end, through restarts of workers and of Temporal itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from temporalio.service import RPCError
+
+from starter.connect import is_away
+from starter.runs import describe
+from starter.sight import Sight, look
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from temporalio.client import Client
+
+    from starter.runs import Run
+
+EVERY_SECONDS = 0.5
+
+
+async def follow(client: Client, run: Run) -> AsyncIterator[Sight | None]:
+    """Look at a run again and again until it has ended; None while Temporal itself is away."""
+    while True:
+        sight = await _glance(client, run)
+        yield sight
+        if sight and not sight.run.is_open:
+            return
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def wait_for_end(client: Client, run: Run) -> Sight:
+    """Wait for a run's end without asking its worker anything meanwhile."""
+    while True:
+        try:
+            now = await describe(client, run.id, run.run_id)
+            if now and not now.is_open:
+                return await look(client, now)
+        except RPCError as error:
+            if not is_away(error):
+                raise
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def _glance(client: Client, run: Run) -> Sight | None:
+    try:
+        now = await describe(client, run.id, run.run_id)
+        return await look(client, now or run)
+    except RPCError as error:
+        if is_away(error):
+            return None
+        raise

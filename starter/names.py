@@ -1,0 +1,65 @@
+"""Names that people type, checked before they reach an id or a query."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from starter.exits import bad_input
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,299}")
+KINDS = frozenset({"incident", "remediation", "plan", "hold", "brake", "drill"})
+"""What workflow ids begin with; no environment may be called so in a short id."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A service in an environment."""
+
+    environment: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.environment}/{self.service}"
+
+
+def check_name(what: str, value: str) -> str:
+    """Return a service's or environment's name as it is.
+
+    Raises:
+        CliError: it is none.
+    """
+    if not NAME.fullmatch(value):
+        raise bad_input(
+            f"{value!r} is no name of {what}: 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit"
+        )
+    return value
+
+
+def parse_pair(text: str) -> Pair:
+    """Read ``E/S``.
+
+    Raises:
+        CliError: it is something else.
+    """
+    environment, slash, service = text.partition("/")
+    if not slash:
+        raise bad_input(f"{text!r} is no target: write ENVIRONMENT/SERVICE, such as prod/ai-processor")
+    return Pair(check_name("an environment", environment), check_name("a service", service))
+
+
+def parse_id(text: str) -> Pair | str:
+    """Read an ``ID``: ``E/S`` for short, or a workflow id.
+
+    Raises:
+        CliError: it can be neither.
+    """
+    kind, _, rest = text.partition("/")
+    if kind not in KINDS and rest.count("/") == 0 and NAME.fullmatch(kind) and NAME.fullmatch(rest):
+        return Pair(kind, rest)
+    if not ID.fullmatch(text):
+        raise bad_input(
+            f"{text!r} is no id: write ENVIRONMENT/SERVICE, such as prod/ai-processor, or a workflow id"
+        )
+    return text

@@ -1,0 +1,195 @@
+"""The page of a run as people read it on a terminal: done, now, waiting for whom, since when."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from activities.durations import format_duration
+from starter.printing import clean
+from workflows.messages import Outcome, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from starter.sight import Sight
+    from workflows.messages import Checkpoint, Plan, PlannedCall, Report, Step
+
+SIGNS = {
+    "done": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "cancelled": ("–", "yellow"),
+    "running": ("▸", "cyan"),
+}
+COLOUR_OF_STATE = {
+    State.RUNNING: "cyan",
+    State.AWAITING_APPROVAL: "bold yellow",
+    State.VERIFYING: "cyan",
+    State.PAUSED: "yellow",
+}
+GOOD = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED, Outcome.PLANNED})
+
+
+def render(sight: Sight) -> Group:
+    """Lay out the whole page."""
+    report = sight.report
+    lines = [*_head(sight), *_steps(report.steps)]
+    if report.checkpoint:
+        lines += [Text(), *checkpoint(report.checkpoint, sight.run.id)]
+    lines += [*_changes(report), *_readings(report), *_rejections(report), *_end(sight)]
+    return Group(*lines)
+
+
+def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
+    """Lay out what a person is asked, and how to answer."""
+    have, need = len(gate.approvals), gate.approvals_needed
+    yield line(gate.question, "bold yellow")
+    if gate.plan:
+        yield from plan(gate.plan, gate.plan_hash)
+    names = ", ".join(approval.by for approval in gate.approvals)
+    so_far = f"{have} of {need} approvals" + (f" (by {names})" if names else "")
+    yield line(f"  {so_far}; asked {ago(gate.opened)} ago, open until {clock(gate.closes)}")
+    if len(gate.options) > 1:
+        yield line(f"  options: {', '.join(gate.options)}")
+    if gate.abort_means:
+        yield line(f"  abort would: {gate.abort_means}")
+    option = f" --option {gate.options[0]}" if len(gate.options) > 1 else ""
+    yield line(f"  yes: runbook approve {workflow_id}{option} --as YOU", "green")
+    yield line(f"  no:  runbook abort {workflow_id} --reason WHY --as YOU", "red")
+
+
+def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
+    """Lay out a plan: what, why, the exact calls, and what it does not bring back."""
+    yield line(f"  plan {plan_hash}: {planned.headline}", "bold")
+    yield line(f"    from {planned.before.name}")
+    yield line(f"    to   {planned.after.name}")
+    for reason in planned.because:
+        yield line(f"    because {reason}")
+    for call in planned.calls:
+        yield line(f"    call {_call(call)}")
+    for loss in planned.not_restored:
+        yield line(f"    not restored: {loss}", "yellow")
+    if planned.needs_yes:
+        yield line(f"    needs a person's yes: {planned.needs_yes}", "yellow")
+
+
+def line(text: str, style: str = "") -> Text:
+    """Make one line; what others wrote cannot move the cursor or colour the page."""
+    return Text(clean(text), style=style)
+
+
+def clock(moment: datetime) -> str:
+    """Write a moment as a clock on the wall shows it, with the day when it is not today."""
+    local = moment.astimezone()
+    return (
+        f"{local:%H:%M:%S}"
+        if local.date() == datetime.now().astimezone().date()
+        else f"{local:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def ago(moment: datetime) -> str:
+    """Write how long ago a moment was."""
+    return span(datetime.now(UTC) - moment)
+
+
+def span(length: timedelta) -> str:
+    """Write a length of time, in whole seconds once it has some."""
+    seconds = max(length.total_seconds(), 0.0)
+    rounded = round(seconds) if seconds >= 10 else round(seconds, 1)
+    return format_duration(type(length)(seconds=rounded))
+
+
+def _head(sight: Sight) -> Iterator[Text]:
+    report, run = sight.report, sight.run
+    state = report.outcome.value if report.outcome else report.state.value
+    title = Text.assemble(
+        (clean(f"{report.procedure} of {report.service} in {report.environment}"), "bold"),
+        "  ",
+        (state, _colour(report)),
+    )
+    if not sight.live and run.is_open:
+        title.append("  no worker answers", "red")
+    yield title
+    why = f": {report.reason}" if report.reason else ""
+    yield line(f"asked by {report.requested_by} at {clock(run.started)} ({ago(run.started)} ago){why}")
+    yield line(f"{run.id}  run {run.run_id}", "dim")
+    yield line(report.summary)
+
+
+def _colour(report: Report) -> str:
+    if report.outcome:
+        return "bold green" if report.outcome in GOOD else "bold red"
+    return COLOUR_OF_STATE.get(report.state, "")
+
+
+def _steps(steps: tuple[Step, ...]) -> Iterator[Text]:
+    heading = None
+    for step in steps:
+        if step.heading != heading:
+            heading = step.heading
+            yield Text()
+            yield line(heading, "bold")
+        sign, colour = SIGNS[step.state]
+        took = (
+            f"{span(step.ended - step.started)}"
+            if step.ended
+            else f"since {clock(step.started)}, {ago(step.started)}"
+        )
+        detail = f": {step.detail}" if step.detail else ""
+        yield Text.assemble("  ", (sign, colour), " ", clean(f"{step.step}{detail}"), (f"  {took}", "dim"))
+
+
+def _call(call: PlannedCall) -> str:
+    parameters = " ".join(
+        f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)}"
+        for key, value in call.parameters.items()
+    )
+    return f"{call.service} {call.action} {parameters}"
+
+
+def _changes(report: Report) -> Iterator[Text]:
+    if report.changes:
+        yield Text()
+        yield line("Changed", "bold")
+    for change in report.changes:
+        undone = f" ({change.undone})" if change.undone else ""
+        yield line(f"  {change.action}: {change.before} -> {change.after}{undone}")
+
+
+def _readings(report: Report) -> Iterator[Text]:
+    newest = {reading.kind: reading for reading in report.readings}
+    if newest:
+        yield Text()
+        yield line("Measured last", "bold")
+    for reading in newest.values():
+        colour = {"good": "green", "bad": "red"}.get(reading.quality.value, "yellow")
+        yield Text.assemble(
+            "  ",
+            (reading.quality.value, colour),
+            clean(f" {reading.kind}: {reading.detail}"),
+            (f"  {clock(reading.at)}", "dim"),
+        )
+
+
+def _rejections(report: Report) -> Iterator[Text]:
+    for rejected in report.rejected:
+        yield line(
+            f"not used: {rejected.message} at {clock(rejected.at)}: {rejected.why} (got {rejected.received})",
+            "yellow",
+        )
+
+
+def _end(sight: Sight) -> Iterator[Text]:
+    report, run = sight.report, sight.run
+    if report.error:
+        yield Text()
+        yield line(f"{report.error.kind}: {report.error.message}", "red")
+    if run.ended:
+        yield Text()
+        yield line(f"ended at {clock(run.ended)} after {span(run.ended - run.started)}", "dim")

@@ -1,0 +1,54 @@
+"""Writing to people and to programs: stdout holds the answer, stderr everything else."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that could move the cursor, change colours or turn the reading direction."""
+
+
+def answer(document: object) -> None:
+    """Write the one JSON document that a program reads."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def say(text: str = "") -> None:
+    """Write a line of the answer for a person."""
+    click.echo(clean(text))
+
+
+def note(text: str) -> None:
+    """Write a line that is not part of the answer."""
+    click.echo(clean(text), err=True)
+
+
+def clean(text: str) -> str:
+    """Make what others wrote harmless to a terminal."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def on_terminal() -> bool:
+    """Whether a person watches stdout."""
+    return sys.stdout.isatty()
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Build the console for pages and tables; without a terminal it writes plain lines of any length."""
+    from rich.console import Console  # noqa: PLC0415 - commands that answer with JSON need not import it
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, highlight=False, emoji=False, markup=False, soft_wrap=not stream.isatty())
+
+
+def show(page: RenderableType) -> None:
+    """Write a page on stdout."""
+    console().print(page)

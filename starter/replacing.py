@@ -1,0 +1,45 @@
+"""Makes room on a target: aborts what runs there, keeping its changes, and waits for its end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starter.deciding import decide
+from starter.exits import refused
+from starter.following import wait_for_end
+from starter.printing import note
+from starter.runs import describe
+from workflows.ids import remediation_id
+from workflows.messages import Abort
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from workflows.messages import ProcedureRequest
+
+LONGEST_SECONDS = 60
+
+
+async def make_room(client: Client, request: ProcedureRequest) -> None:
+    """Abort the run that holds the target's lock, if there is one.
+
+    Raises:
+        CliError: it refuses, or has not ended in time.
+    """
+    run = await describe(client, remediation_id(request.environment, request.service))
+    if run is None or not run.is_open:
+        return
+    order = Abort(
+        by=request.requested_by, reason=f"replaced: {request.reason or 'no reason given'}", keep=True
+    )
+    decided = await decide(client, run, "abort_run", "abort", order)
+    note(f"replacing {run.procedure} on {run.id} (run {run.run_id}): {decided.detail}")
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            await wait_for_end(client, run)
+    except TimeoutError:
+        raise refused(
+            f"{run.id} was told to stop but has not ended within {LONGEST_SECONDS} s; nothing was started;"
+            f" `runbook watch {run.id}` shows why"
+        ) from None
