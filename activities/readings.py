@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal
 
 from activities.catalog import Target
 from activities.models import Fact, Release
+
+SLOWEST_INTERVAL = timedelta(seconds=30)
+FASTEST_INTERVAL = timedelta(milliseconds=100)
+SHORTEST_GAP = timedelta(seconds=30)
+CLEARLY_LESS = 0.9
+"""A rate that is this share of an earlier one, or less, has fallen and did not just waver."""
 
 
 class Quality(StrEnum):
@@ -21,19 +28,26 @@ class Quality(StrEnum):
     """It could not be measured."""
 
 
+KNOWN = frozenset({Quality.GOOD, Quality.BAD})
+"""What says something of the service; the rest is unknown."""
+
+
 class Reading(Fact):
     """One measurement with its time and where it came from."""
 
     kind: Literal["health", "error-rate", "log-errors"]
     quality: Quality
     value: float | None = None
+    """HTTP status, share of requests that failed (0 to 1), error lines a minute."""
     limit: float | None = None
     """What the value was held against."""
     detail: str
-    """The measurement in words: ``2.1 % of 312 requests failed``."""
+    """The measurement in words: ``2.1 % of 312 requests failed (limit 10 %)``."""
     source: str
-    """Where it was measured: ``prometheus``, ``scrape``, ``http``, ``logs``."""
+    """Where it was measured: ``prometheus``, ``scrape``, ``probe``, ``http``, ``logs``."""
     query: str | None = None
+    excerpt: tuple[str, ...] = ()
+    """A few log lines, redacted and shortened."""
     decides: bool = True
     """False for evidence that never decides alone, such as log lines."""
     at: datetime
@@ -52,6 +66,18 @@ class Sample(Fact):
         order = (Quality.BAD, Quality.ERROR, Quality.NO_DATA, Quality.GOOD)
         return next((quality for quality in order if quality in found), Quality.NO_DATA)
 
+    @property
+    def error_rate(self) -> float | None:
+        """Share of requests that failed, None when it is not known."""
+        readings = (one for one in self.readings if one.kind == "error-rate" and one.quality in KNOWN)
+        return next((reading.value for reading in readings), None)
+
+    @property
+    def brief(self) -> Sample:
+        """The same without query texts and log lines, for rows of samples that must stay small."""
+        readings = (one.model_copy(update={"query": None, "excerpt": ()}) for one in self.readings)
+        return Sample(at=self.at, readings=tuple(readings))
+
 
 class Streak(Fact):
     """The unbroken row of like samples that a series ends with; unknown ones in between neither count nor break it."""
@@ -66,22 +92,29 @@ class Streak(Fact):
         """From the first to the last sample."""
         return self.until - self.since
 
+    def goes_on_with(self, sample: Sample, longest_gap: timedelta) -> bool:
+        """Whether the next known sample belongs to the row; after too long a gap nothing is known of what was between."""
+        return sample.quality is self.quality and sample.at - self.until <= longest_gap
 
-def last_streak(samples: tuple[Sample, ...], longest_gap: timedelta) -> Streak | None:
+
+def last_streak(
+    samples: tuple[Sample, ...], longest_gap: timedelta, earlier: Streak | None = None
+) -> Streak | None:
     """Return the row of good or of bad samples that the series ends with.
 
-    A gap longer than ``longest_gap`` between two of them breaks the row: what happened in between is not known.
+    Args:
+        samples: oldest first.
+        longest_gap: a longer one between two known samples breaks the row.
+        earlier: the row that samples no longer kept ended with.
     """
-    streak: Streak | None = None
+    streak = earlier
     for sample in samples:
-        quality = sample.quality
-        if quality not in {Quality.GOOD, Quality.BAD}:
+        if sample.quality not in KNOWN:
             continue
-        goes_on = streak and streak.quality is quality and sample.at - streak.until <= longest_gap
-        if streak and goes_on:
+        if streak and streak.goes_on_with(sample, longest_gap):
             streak = streak.model_copy(update={"count": streak.count + 1, "until": sample.at})
         else:
-            streak = Streak(quality=quality, count=1, since=sample.at, until=sample.at)
+            streak = Streak(quality=sample.quality, count=1, since=sample.at, until=sample.at)
     return streak
 
 
@@ -93,31 +126,71 @@ class Observation(Fact):
     since: datetime
     """When the release alone answered requests: what was measured before says nothing of it."""
     deadline: datetime
+    same_release_before: bool = False
+    """Whether the tasks before ran this release too, as after a forced deployment: then no label tells them apart."""
+    may_probe: bool = True
+    """Whether the catalog's POST probe may be sent; False for plans, which change nothing."""
 
 
 class Observed(Fact):
     """What was seen."""
 
     samples: tuple[Sample, ...]
+    """The newest, oldest first."""
     since: datetime
     until: datetime
+    earlier: Streak | None = None
+    """The row that samples no longer kept ended with."""
 
 
-def is_decided(samples: tuple[Sample, ...], target: Target) -> bool:
-    """Whether more samples could not change what is known: good for the bake time, or bad beyond hope."""
+def is_decided(samples: tuple[Sample, ...], target: Target, earlier: Streak | None = None) -> bool:
+    """Whether more samples could not change what is known: good for the bake time, or bad beyond hope.
+
+    Errors of the first moments leave the window only after ``rate_window``, so bad takes that much longer, and is
+    not beyond hope while the error rate still falls.
+    """
     verify = target.verify
-    streak = last_streak(samples, longest_gap(target))
+    streak = last_streak(samples, longest_gap(target), earlier)
     if streak is None or streak.count < verify.consecutive:
         return False
-    needed = verify.bake if streak.quality is Quality.GOOD else verify.bake + verify.rate_window
-    return streak.span >= needed
+    if streak.quality is Quality.GOOD:
+        return streak.span >= verify.bake
+    return streak.span >= verify.bake + verify.rate_window and not still_falls(samples, verify.consecutive)
+
+
+def still_falls(samples: tuple[Sample, ...], consecutive: int) -> bool:
+    """Whether the error rate never rose over the newest samples, and ends clearly lower than it began."""
+    rates = [rate for sample in samples if (rate := sample.error_rate) is not None][-max(2, consecutive) :]
+    never_rose = all(later <= before for before, later in pairwise(rates))
+    return len(rates) > 1 and never_rose and rates[-1] <= rates[0] * CLEARLY_LESS and rates[0] > 0
+
+
+def counts_from(observation: Observation) -> datetime:
+    """When samples begin to speak of the release alone.
+
+    Prometheus still sees the old tasks for a rate window after the last of them is gone, unless a label tells the
+    releases apart. Scraping compares live processes only, so it sees none of them.
+    """
+    target = observation.target
+    apart = target.release_label is not None and not observation.same_release_before
+    if apart or target.prometheus_url is None:
+        return observation.since
+    return observation.since + target.verify.rate_window
+
+
+def latest_end(target: Target, since: datetime) -> datetime:
+    """Return a deadline that leaves time to become good after a bad start, and once more to be told from bad."""
+    verify = target.verify
+    return since + 2 * verify.rate_window + 3 * verify.bake + timedelta(seconds=30)
 
 
 def sample_interval(target: Target) -> timedelta:
-    """How often to measure: so that the consecutive good samples just span the bake time."""
-    return target.verify.bake / target.verify.consecutive
+    """How often to measure: so that the consecutive good samples just span the bake time, twice a minute at least."""
+    steps = max(1, target.verify.consecutive - 1)
+    spanning = target.verify.bake / steps + timedelta(microseconds=1)  # the division may have rounded down
+    return min(max(spanning, FASTEST_INTERVAL), SLOWEST_INTERVAL)
 
 
 def longest_gap(target: Target) -> timedelta:
     """How far two samples may lie apart and still belong to one row."""
-    return max(4 * sample_interval(target), timedelta(seconds=30))
+    return max(4 * sample_interval(target), SHORTEST_GAP)
