@@ -1,0 +1,159 @@
+"""The composition root: settings -> clients -> activities -> workers.
+
+One process serves the environments it is told to, each by two workers: one for workflows and short activities, one for
+long waits, so that a thousand waits never hold up an abort.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from activities.measuring import Measuring
+from temporalio.worker import Worker
+
+from activities.catalog import Catalog, load_catalog
+from activities.clients import Clients, http_client
+from activities.ecs import EcsActivities
+from activities.ecs_changes import EcsChanges
+from activities.error_interceptor import TranslateErrors
+from activities.errors import InputError
+from activities.settings import Settings, load_settings
+from activities.targets import CatalogActivities
+from activities.verification import VerificationActivities
+from activities.waits import Waits
+from starter.connect import connect
+from starter.exits import CliError
+from workflows.ids import task_queue, watch_queue
+from workflows.interceptor import TrimArguments
+from workflows.rollback import Rollback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from temporalio.client import Client
+
+WORKFLOWS = [Rollback]
+# After a worker dies, its open workflows go on elsewhere once this has run out; the SDK's own default costs 10 s.
+STICKY = timedelta(seconds=2)
+
+
+async def serve(settings: Settings, environments: Sequence[str]) -> None:
+    """Run the workers of some environments until SIGINT or SIGTERM; waits are handed over at once."""
+    client = await connect()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clients = Clients()
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(http_client())
+        threads = stack.enter_context(ThreadPoolExecutor(settings.threads))
+        verification = VerificationActivities(Measuring(clients, http))
+        waits = Waits(clients)
+        for environment in environments:
+            for worker in _workers(
+                client, environment, settings, threads, _Parts(clients, verification, waits)
+            ):
+                await stack.enter_async_context(worker)
+        print(f"worker ready: {', '.join(environments)}", file=sys.stderr, flush=True)  # noqa: T201 - for people and supervisors
+        await stop.wait()
+
+
+class _Parts:
+    """The activities of a worker, grouped by the queue that serves them."""
+
+    def __init__(self, clients: Clients, verification: VerificationActivities, waits: Waits) -> None:
+        self._clients = clients
+        self._verification = verification
+        self._waits = waits
+
+    def short(self, catalog: CatalogActivities) -> list[Callable[..., object]]:
+        reads, changes = EcsActivities(self._clients), EcsChanges(self._clients)
+        return [
+            catalog.resolve_target,
+            reads.read_service,
+            reads.read_history,
+            reads.list_revisions,
+            reads.find_release,
+            reads.explain_rollout,
+            changes.deploy_release,
+            changes.force_deployment,
+            changes.stop_deployment,
+            changes.register_release,
+            changes.mark_release,
+            self._verification.measure,
+        ]
+
+    def long(self) -> list[Callable[..., object]]:
+        return [self._waits.await_steady_state, self._waits.await_drift, self._verification.observe]
+
+
+def _workers(
+    client: Client, environment: str, settings: Settings, threads: ThreadPoolExecutor, parts: _Parts
+) -> tuple[Worker, Worker]:
+    grace = timedelta(seconds=settings.grace_seconds)
+    short = Worker(
+        client,
+        task_queue=task_queue(environment),
+        workflows=WORKFLOWS,
+        activities=parts.short(CatalogActivities(settings.catalog)),
+        activity_executor=threads,
+        max_concurrent_activities=settings.threads,
+        interceptors=[TrimArguments(), TranslateErrors()],
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        graceful_shutdown_timeout=grace,
+    )
+    long = Worker(
+        client,
+        task_queue=watch_queue(environment),
+        activities=parts.long(),
+        max_concurrent_activities=settings.waits,
+        interceptors=[TranslateErrors()],
+        graceful_shutdown_timeout=grace,
+    )
+    return short, long
+
+
+def environments_of(catalog: Catalog, asked: Sequence[str]) -> list[str]:
+    """Choose which environments to serve.
+
+    Raises:
+        InputError: one that was asked for is not in the catalog.
+    """
+    for name in asked:
+        if name not in catalog.environments:
+            known = ", ".join(sorted(catalog.environments))
+            raise InputError(f'no environment "{name}" in the catalog; there are: {known}')
+    return list(asked) or sorted(catalog.environments)
+
+
+def main() -> int:
+    """Run a worker; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="worker", description="Serve procedures of the catalog's environments."
+    )
+    parser.add_argument(
+        "--environment", action="append", default=[], help="serve only this one; may be repeated"
+    )
+    asked = parser.parse_args().environment
+    try:
+        settings = load_settings()
+        environments = environments_of(load_catalog(settings.catalog), asked)
+        asyncio.run(serve(settings, environments))
+    except InputError as error:
+        print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - the one line that says what is wrong
+        return 2
+    except CliError as error:
+        print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - likewise
+        return 4
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

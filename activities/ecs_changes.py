@@ -11,7 +11,7 @@ from activities.catalog import Target
 from activities.ecs import describe_service
 from activities.ecs_reading import read_release, read_service_state, write_mark
 from activities.errors import DriftedError, RejectedError, UnknownReplyError
-from activities.fence import Standing, sending, standing, wait_out_previous_attempt
+from activities.fence import Standing, fenced, sending, standing
 from activities.models import ROLLING_BACK, Fact, Fence, Mark, Release, ServiceState
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ class EcsChanges:
     @activity.defn
     def deploy_release(self, change: DeployRelease) -> Deployed:
         """Update the service to the release, unless that is done or somebody else was there first."""
-        with activity.shield_thread_cancel_exception():
-            wait_out_previous_attempt()
+        with fenced():
             now = describe_service(self._clients, change.target)
             wanted = change.release.task_definition
             stands = standing(change.fence, now, wanted, may_be_ours=activity.info().attempt > 1)
@@ -106,8 +105,7 @@ class EcsChanges:
     @activity.defn
     def force_deployment(self, change: ForceDeployment) -> Deployed:
         """Force a new deployment of what runs; after an unknown reply a newer one is adopted and none is forced twice."""
-        with activity.shield_thread_cancel_exception():
-            wait_out_previous_attempt()
+        with fenced():
             now = describe_service(self._clients, change.target)
             wanted, primary = change.fence.task_definition, now.primary
             sent_before = activity.info().attempt > 1 and any(activity.info().heartbeat_details)
@@ -126,8 +124,7 @@ class EcsChanges:
     @activity.defn
     def stop_deployment(self, change: StopDeployment) -> Deployed:
         """Stop the deployment under way and let ECS roll it back; asked twice it simply goes on."""
-        with activity.shield_thread_cancel_exception():
-            wait_out_previous_attempt()
+        with fenced():
             ecs = self._clients.ecs(change.target.region)
             with self._clients.naming_errors("describe the service deployment"):
                 found = ecs.describe_service_deployments(serviceDeploymentArns=[change.service_deployment])
@@ -152,8 +149,7 @@ class EcsChanges:
     @activity.defn
     def register_release(self, change: RegisterRelease) -> Release:
         """Register a deregistered release again with its images pinned by digest."""
-        with activity.shield_thread_cancel_exception():
-            wait_out_previous_attempt()
+        with fenced():
             ecs = self._clients.ecs(change.target.region)
             with self._clients.naming_errors(f"describe the task definition {change.release.revision}"):
                 old = ecs.describe_task_definition(

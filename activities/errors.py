@@ -29,13 +29,19 @@ class RunbookError(Exception):
     retryable = False
     expected = False
     """Part of the day's work: logged at DEBUG by Temporal, not as a failure."""
+    certainly_not_made = False
+    """Raised within a fenced change: neither this attempt nor one before it changed anything."""
     retry_in: timedelta | None = None
     """When to try again, where the error knows better than the retry policy."""
 
     def to_application_error(self) -> ApplicationError:
-        """Translate for Temporal; the type's name is what workflows see in ``ApplicationError.type``."""
+        """Translate for Temporal; the type's name is what workflows see in ``ApplicationError.type``.
+
+        The error's one detail tells whether a change was certainly not made.
+        """
         return ApplicationError(
             str(self),
+            self.certainly_not_made,
             type=type(self).__name__,
             non_retryable=not self.retryable,
             next_retry_delay=self.retry_in,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.errors import OutsideError
+from activities.errors import OutsideError, RunbookError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,17 +46,34 @@ def standing(fence: Fence, now: ServiceState, wanted: str, *, may_be_ours: bool)
     return Standing.DRIFTED
 
 
-def wait_out_previous_attempt() -> None:
-    """Wait until nothing that the attempt before this one sent can still land.
+@contextmanager
+def fenced() -> Iterator[None]:
+    """Make a change inside: not before its predecessor's request has landed or died, and never cut in two by a cancel.
 
-    An attempt says in its heartbeat when it sent its request. Without that word it either never sent one, or its
-    worker died and the attempt ran out its own, longer time.
+    An error says whether the change was certainly not made, by this attempt or by one before it.
+    """
+    with activity.shield_thread_cancel_exception():
+        sent = _sent_before()
+        if isinstance(sent, datetime):
+            time.sleep(max(0.0, (sent + LANDS_WITHIN - datetime.now(UTC)).total_seconds()))
+        try:
+            yield
+        except RunbookError as error:
+            landed = isinstance(error, OutsideError) and error.may_have_landed
+            error.certainly_not_made = sent is False and not landed
+            raise
+
+
+def _sent_before() -> datetime | bool:
+    """Tell when an attempt before this one sent its request; True if it may have, False if none did.
+
+    An attempt says so in its heartbeat. Without that word it failed before it sent anything, or its worker died; then
+    its own, longer time had to run out before this one began.
     """
     details = activity.info().heartbeat_details
-    if activity.info().attempt == 1 or not details or details[0] is None:
-        return
-    lands_by = datetime.fromisoformat(details[0]) + LANDS_WITHIN
-    time.sleep(max(0.0, (lands_by - datetime.now(UTC)).total_seconds()))
+    if activity.info().attempt == 1 or (details and details[0] is None):
+        return False
+    return datetime.fromisoformat(details[0]) if details else True
 
 
 @contextmanager

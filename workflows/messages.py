@@ -140,6 +140,8 @@ class Plan(Message):
     """Why this and nothing else: the evidence."""
     not_restored: tuple[str, ...] = ()
     """What the change does not bring back."""
+    afterwards: tuple[str, ...] = ()
+    """What is written down once it is verified."""
     needs_yes: str | None = None
     """Why a person must agree even where the policy asks nobody."""
     fence: Fence
@@ -156,19 +158,21 @@ class Plan(Message):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class Refusal(Message):
-    """Why there is no plan."""
-
-    kind: Literal["input", "policy"]
-    """``input``: mend what was asked. ``policy``: it may not or need not be done."""
-    why: str
-
-
 class Problem(Message):
     """An error in a report."""
 
     kind: str
     message: str
+
+
+class Ending(Message):
+    """How a procedure ends, and why."""
+
+    outcome: Outcome
+    summary: str
+    """One sentence, with what a person must do next, if anything."""
+    verdict: Verdict | None = None
+    error: Problem | None = None
 
 
 class Step(Message):

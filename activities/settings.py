@@ -1,0 +1,38 @@
+"""What a worker is told by its environment; everything about services is in the catalog instead."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from activities.errors import InputError
+
+
+class Settings(BaseModel):
+    """A worker's settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    catalog: Path = Field(alias="RUNBOOK_CATALOG", default=Path("catalog.toml"))
+    """The catalog file."""
+    threads: int = Field(alias="RUNBOOK_THREADS", default=20, ge=1, le=500)
+    """Reads and changes that may run at once."""
+    waits: int = Field(alias="RUNBOOK_WAITS", default=2000, ge=1)
+    """Long waits that may be open at once; they hold no thread."""
+    grace_seconds: float = Field(alias="RUNBOOK_GRACE_SECONDS", default=25.0, ge=0)
+    """How long a shutdown waits for a change that is under way: longer than a change may take."""
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        InputError: a variable has a value that cannot be used.
+    """
+    try:
+        return Settings.model_validate(dict(os.environ))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"{first['loc'][0]} = {first['input']}: {first['msg']}") from None

@@ -1,0 +1,32 @@
+"""Names become targets here, from the worker's own catalog: a stale laptop cannot smuggle in thresholds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.catalog import Target, load_catalog
+from activities.models import Fact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class TargetNames(Fact):
+    """A service in an environment, by name."""
+
+    service: str
+    environment: str
+
+
+class CatalogActivities:
+    """The catalog of this worker; read anew each time, so that an edit counts for the next run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @activity.defn
+    def resolve_target(self, names: TargetNames) -> Target:
+        """Resolve names to a target with its thresholds and policies."""
+        return load_catalog(self._path).target(names.service, names.environment)

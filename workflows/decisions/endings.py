@@ -1,0 +1,73 @@
+"""What a failure or an abort means for the outcome. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.exceptions import ApplicationError, FailureError
+
+from workflows.messages import Abort, Change, Ending, Outcome, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ASKED_WRONGLY = frozenset({"InputError", "CatalogError", "UnknownTargetError"})
+
+
+def cause_of(error: BaseException) -> ApplicationError | None:
+    """Find what an activity failed with, beneath Temporal's own errors."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, ApplicationError):
+        found = found.__cause__
+    return found
+
+
+def certainly_not_made(error: FailureError) -> bool:
+    """Whether a change that failed so was not made by any of its attempts; the activity says so itself."""
+    cause = cause_of(error)
+    return cause is not None and any(cause.details)
+
+
+def failed_ending(error: FailureError, changes: Sequence[Change]) -> Ending:
+    """End a procedure one of whose steps failed for good."""
+    cause = cause_of(error)
+    kind, message = (
+        (cause.type or "error", cause.message) if cause else ("timeout", str(error.__cause__ or error))
+    )
+    problem = Problem(kind=kind, message=message)
+    if kind == "DriftedError":
+        return Ending(outcome=Outcome.SUPERSEDED, summary=f"Left to a person: {message}.", error=problem)
+    if kind in ASKED_WRONGLY and not changes:
+        refusal = Problem(kind="input", message=message)
+        return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {message}.", error=refusal)
+    if changes:
+        summary = f"What became of it is not known: {message}. {_made(changes)} A person must look now."
+        return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary, error=problem)
+    return Ending(
+        outcome=Outcome.FAILED, summary=f"Failed before anything was changed: {message}.", error=problem
+    )
+
+
+def bug_ending(error: Exception, changes: Sequence[Change]) -> Ending:
+    """End a procedure that failed in its own code."""
+    problem = Problem(kind="bug", message=f"{type(error).__name__}: {error}")
+    summary = f"The procedure itself failed: {problem.message}. {_made(changes)} A person must look now."
+    return Ending(outcome=Outcome.INCONCLUSIVE if changes else Outcome.FAILED, summary=summary, error=problem)
+
+
+def aborted_ending(order: Abort, changes: Sequence[Change]) -> Ending:
+    """End a procedure that a person stopped."""
+    return Ending(
+        outcome=Outcome.ABORTED, summary=f"Aborted by {order.by} ({order.reason}). {_made(changes)}".strip()
+    )
+
+
+def _made(changes: Sequence[Change]) -> str:
+    if not changes:
+        return "Nothing was changed."
+    told = (f"{change.action} {change.before} → {change.after}: {_fate(change)}" for change in changes)
+    return f"Changes: {'; '.join(told)}."
+
+
+def _fate(change: Change) -> str:
+    return change.undone or change.detail or "made"

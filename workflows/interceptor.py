@@ -1,0 +1,54 @@
+"""Trims what people send to what handlers take: one argument too many would block a run for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from temporalio.worker import (
+    HandleQueryInput,
+    HandleSignalInput,
+    HandleUpdateInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TAKES_NOTHING = frozenset({"status"})
+
+
+class TrimArguments(Interceptor):
+    """Passes on at most the one argument that a handler takes."""
+
+    def workflow_interceptor_class(
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: A002, ARG002 - the SDK's signature
+    ) -> type[WorkflowInboundInterceptor]:
+        """Return what wraps each workflow."""
+        return _Trimming
+
+
+class _Trimming(WorkflowInboundInterceptor):
+    async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002 - the SDK's name
+        input.args = _trim(input.signal, input.args)
+        await super().handle_signal(input)
+
+    async def handle_query(self, input: HandleQueryInput) -> Any:  # noqa: A002
+        input.args = _trim(input.query, input.args)
+        return await super().handle_query(input)
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:  # noqa: A002
+        input.args = _trim(input.update, input.args)
+        super().handle_update_validator(input)
+
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002
+        input.args = _trim(input.update, input.args)
+        return await super().handle_update_handler(input)
+
+
+def _trim(name: str, args: Sequence[Any]) -> Sequence[Any]:
+    if name.startswith("__"):  # Temporal's own queries, such as __stack_trace
+        return args
+    return () if name in TAKES_NOTHING else args[:1]

@@ -1,0 +1,252 @@
+"""Deployment rollback: put a service back on its last known good release, once a person agrees."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ecs import EcsActivities, ReleaseQuery
+    from activities.ecs_changes import (
+        Deployed,
+        DeployRelease,
+        EcsChanges,
+        ForceDeployment,
+        MarkRelease,
+        RegisterRelease,
+        StopDeployment,
+    )
+    from activities.models import ROLLING_BACK, Judgement, Mark, Release, ReleaseHistory
+    from activities.readings import Observation, Sample
+    from activities.rollout import Awaited, Phase, Rollout
+    from activities.targets import CatalogActivities, TargetNames
+    from activities.verification import VerificationActivities
+    from activities.waits import Waits
+    from workflows.decisions.recovery import Judged, judge_recovery
+    from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
+    from workflows.messages import Ending, Outcome, Report, RollbackRequest, State
+    from workflows.steps.page import Page
+    from workflows.steps.procedure import Procedure
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+
+
+@workflow.defn
+class Rollback(Procedure):
+    """Put a service back on its last known good release, once a person agrees."""
+
+    def __init__(self) -> None:
+        # Undoing a rollback would bring the outage back: an abort that does not say so keeps it.
+        self.page = Page("rollback", abort_keeps=True)
+
+    @workflow.run
+    async def run(self, request: RollbackRequest) -> Report:
+        """Run the page."""
+        return await self.page.run(request, lambda: self._procedure(request))
+
+    async def _procedure(self, request: RollbackRequest) -> Ending:
+        page = self.page
+
+        page.heading("Identify the last known good release")
+        names = TargetNames(service=request.service, environment=request.environment)
+        target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+        plan = await self._plan(target, request)
+        if isinstance(plan, Ending):
+            return plan
+        baseline = await self._measure(target, plan.before)
+        if request.plan_only:
+            return page.ended(Outcome.PLANNED, f"{plan.headline}: planned, nothing was changed.")
+
+        page.heading("Ask before changing anything")
+        plan = await page.checkpoint(
+            plan, target, "Put the release back?", lambda: self._plan(target, request)
+        )
+        if isinstance(plan, Ending):
+            return plan
+
+        page.heading("Put the release back")
+        deployed = await self._put_back(target, plan)
+
+        page.heading("Wait for steady state")
+        rollout = await self._wait(target, plan, deployed)
+        if rollout.phase is not Phase.STEADY:
+            return await self._hand_over(target, rollout)
+
+        page.heading("Verify health, error rate and logs")
+        judged = await self._verify(target, plan.after, rollout, baseline)
+        if (lost := await self._replaced(target, deployed, rollout)) is not None:
+            return lost
+
+        page.heading("Record what was learnt")
+        if judged.verdict.value == Outcome.RECOVERED:
+            await self._mark(target, plan)
+        return page.ended(
+            Outcome(judged.verdict.value), f"{plan.headline}: {judged.why}", verdict=judged.verdict
+        )
+
+    async def _plan(self, target: Target, request: RollbackRequest) -> RollbackPlan | Ending:
+        page = self.page
+        history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
+        if not request.to and history.latest and history.latest.status in ROLLING_BACK:
+            history = await self._let_ecs_finish(target, history)
+        others: tuple[Release, ...] = ()
+        if needs_more(target, history, request.to):
+            found = await page.read(
+                "Look at the family's other revisions", EcsActivities.list_revisions, target
+            )
+            others = found.releases
+            if request.to:
+                query = ReleaseQuery(target=target, name=request.to)
+                named = await page.read(f"Look for {request.to}", EcsActivities.find_release, query)
+                others = (*named.releases, *others)
+        plan = plan_rollback(target, history, others, request.to)
+        if isinstance(plan, RollbackPlan):
+            page.record.planned(plan)
+        return plan
+
+    async def _let_ecs_finish(self, target: Target, history: ReleaseHistory) -> ReleaseHistory:
+        """Wait for a rollback that ECS makes by itself: never fight another deployment."""
+        awaited = Awaited(
+            target=target,
+            kind="rollback",
+            service_deployment=history.latest.arn if history.latest else None,
+            deadline=workflow.now() + target.rollback.steady,
+        )
+        await self.page.watch("Let ECS finish its own rollback", Waits.await_steady_state, awaited)
+        return await self.page.read("Read what runs after it", EcsActivities.read_history, target)
+
+    async def _measure(self, target: Target, release: Release) -> Sample:
+        quiet = target.model_copy(
+            update={"probe": None}
+        )  # nothing is changed yet, so nothing is posted either
+        now = workflow.now()
+        look = Observation(target=quiet, release=release, since=now, deadline=now + timedelta(minutes=1))
+        sample = await self.page.read(
+            "Measure health and error rate as they are", VerificationActivities.measure, look
+        )
+        self.page.record.read(sample.readings)
+        return sample
+
+    async def _put_back(self, target: Target, plan: RollbackPlan) -> Deployed:
+        page, before = self.page, plan.before.name
+        match plan.way:
+            case "stop":
+                return await page.change(
+                    f"Stop the deployment of {before}: ECS puts {plan.after.name} back",
+                    EcsChanges.stop_deployment,
+                    StopDeployment(target=target, service_deployment=plan.stops or "", fence=plan.fence),
+                    action="StopServiceDeployment",
+                    before=before,
+                    after=plan.after.name,
+                    undo=lambda: self._undo(target, plan, plan.after),
+                )
+            case "force":
+                return await page.change(
+                    f"Force a new deployment of {before}",
+                    EcsChanges.force_deployment,
+                    ForceDeployment(target=target, fence=plan.fence, planned_at=workflow.now()),
+                    action="UpdateService",
+                    before=before,
+                    after=f"{before}, fresh tasks",
+                )
+            case "deploy" | "register":
+                release = plan.after if plan.way == "deploy" else await self._register(target, plan)
+                return await page.change(
+                    f"Update the service to {release.name}",
+                    EcsChanges.deploy_release,
+                    DeployRelease(target=target, release=release, fence=plan.fence),
+                    action="UpdateService",
+                    before=before,
+                    after=release.name,
+                    undo=lambda: self._undo(target, plan, release),
+                )
+
+    async def _register(self, target: Target, plan: RollbackPlan) -> Release:
+        return await self.page.change(
+            f"Register {plan.after.name} again, pinned by digest",
+            EcsChanges.register_release,
+            RegisterRelease(target=target, release=plan.after, run_id=workflow.info().run_id),
+            action="RegisterTaskDefinition",
+            before=f"{plan.after.revision} (deregistered)",
+            after="a new revision of the same images",
+        )
+
+    async def _wait(self, target: Target, plan: RollbackPlan, deployed: Deployed) -> Rollout:
+        awaited = Awaited(
+            target=target,
+            kind="rollback" if plan.way == "stop" else "deployment",
+            deployment=deployed.deployment,
+            task_definition=deployed.task_definition,
+            service_deployment=deployed.service_deployment,
+            deadline=workflow.now() + target.rollback.steady,
+        )
+        return await self.page.watch(
+            f"Wait until only {plan.after.name} runs", Waits.await_steady_state, awaited
+        )
+
+    async def _verify(self, target: Target, release: Release, rollout: Rollout, baseline: Sample) -> Judged:
+        page, verify = self.page, target.verify
+        before = page.record.enter(State.VERIFYING)
+        look = Observation(
+            target=target,
+            release=release,
+            since=rollout.at,
+            deadline=workflow.now() + 3 * verify.bake + 2 * verify.rate_window,
+        )
+        words = f"Measure until it has been good for {verify.bake.total_seconds():.0f} s"
+        observed = await page.watch(words, VerificationActivities.observe, look)
+        page.record.read(reading for sample in observed.samples for reading in sample.readings)
+        page.record.enter(before)
+        return judge_recovery(observed, baseline, target)
+
+    async def _replaced(self, target: Target, deployed: Deployed, rollout: Rollout) -> Ending | None:
+        """Look once more that what was verified is what runs."""
+        service = await self.page.read("Look that it still runs", EcsActivities.read_service, target)
+        if service.fence == rollout.service.fence:
+            return None
+        runs = service.task_definition.rpartition("/")[2]
+        summary = f"{deployed.task_definition.rpartition('/')[2]} was steady, but {runs} was deployed over it meanwhile."
+        return self.page.ended(Outcome.SUPERSEDED, summary)
+
+    async def _hand_over(self, target: Target, rollout: Rollout) -> Ending:
+        """End without recovery, with everything that a person needs to go on."""
+        why = await self.page.read("Read why tasks stopped", EcsActivities.explain_rollout, target)
+        causes = "; ".join((*why.stopped[:3], *why.events[:2])) or "ECS names no cause"
+        outcome = Outcome.SUPERSEDED if rollout.phase is Phase.SUPERSEDED else Outcome.NOT_RECOVERED
+        return self.page.ended(outcome, f"Not recovered: {rollout.detail}. {causes}. A person must look now.")
+
+    async def _mark(self, target: Target, plan: RollbackPlan) -> None:
+        for release, judgement in ((plan.after, Judgement.GOOD), (plan.before, Judgement.BAD)):
+            if release.same_as(plan.before) and plan.way == "force":
+                continue
+            mark = Mark(
+                verdict=judgement,
+                digest=release.fingerprint,
+                source=workflow.info().workflow_id,
+                at=workflow.now(),
+            )
+            change = MarkRelease(target=target, release=release, mark=mark)
+            await self.page.note(f"Mark {release.revision} {judgement}", EcsChanges.mark_release, change)
+
+    async def _undo(self, target: Target, plan: RollbackPlan, ours: Release) -> str:
+        """Put back what ran before, from a fresh reading; somebody else's deployment is left alone."""
+        page = self.page
+        service = await page.read("Read what runs now", EcsActivities.read_service, target)
+        if service.fence == plan.fence:
+            return "nothing to undo: the change was not made"
+        if service.task_definition != ours.task_definition:
+            return f"could not undo: {service.task_definition.rpartition('/')[2]} was deployed meanwhile"
+        back = DeployRelease(target=target, release=plan.before, fence=service.fence)
+        deployed = await page.restore(f"Put {plan.before.name} back", EcsChanges.deploy_release, back)
+        awaited = Awaited(
+            target=target,
+            deployment=deployed.deployment,
+            task_definition=deployed.task_definition,
+            service_deployment=deployed.service_deployment,
+            deadline=workflow.now() + target.rollback.steady,
+        )
+        rollout = await page.watch("Wait until it runs again", Waits.await_steady_state, awaited)
+        return "undone" if rollout.phase is Phase.STEADY else f"could not undo: {rollout.detail}"

@@ -1,0 +1,1 @@
+"""The words that pages are written in."""

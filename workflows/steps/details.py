@@ -1,0 +1,81 @@
+"""The page as Markdown, for the Temporal UI's current details."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workflows.messages import Change, Checkpoint, Plan, Report, Step
+
+MARK = {"running": "▶", "done": "✔", "failed": "✘", "cancelled": "○"}
+
+
+def render(report: Report) -> str:
+    """Write the page: where it stands, the gate if one is open, the steps, the changes."""
+    return "\n".join(_lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    title = f"{report.procedure} · {report.service} in {report.environment}"
+    yield f"**{title}** — {report.outcome or report.state}\n"
+    yield f"{report.summary}\n"
+    if report.checkpoint:
+        yield from _checkpoint(report.checkpoint)
+    for heading, steps in groupby(report.steps, key=lambda step: step.heading):
+        yield f"\n### {heading}\n"
+        yield from (_step(step) for step in steps)
+    if report.changes:
+        yield "\n### Changes\n"
+        yield from (_change(change) for change in report.changes)
+    for rejection in report.rejected:
+        yield f"- not used: `{rejection.message}`: {rejection.why}"
+
+
+def _checkpoint(checkpoint: Checkpoint) -> Iterator[str]:
+    yield f"### Waiting for a person: {checkpoint.question}\n"
+    given = ", ".join(approval.by for approval in checkpoint.approvals) or "nobody yet"
+    yield f"- approvals: {len(checkpoint.approvals)} of {checkpoint.approvals_needed} ({given})"
+    yield f"- closes {checkpoint.closes:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"- abort: {checkpoint.abort_means}"
+    yield f"- answer: `runbook approve …`, or the signal `approve` with `{json.dumps(_answer(checkpoint))}`"
+    if checkpoint.plan:
+        yield from plan_lines(checkpoint.plan)
+
+
+def _answer(checkpoint: Checkpoint) -> dict[str, str]:
+    answer = {"by": "your name", "plan_hash": checkpoint.plan_hash}
+    return (
+        answer if checkpoint.options == ("approve",) else answer | {"option": " | ".join(checkpoint.options)}
+    )
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Write a plan: what it does, call by call, why, and what it does not bring back."""
+    yield f"\n**{plan.headline}**\n"
+    yield f"- before: {plan.before.name}"
+    yield f"- after: {plan.after.name}"
+    for call in plan.calls:
+        parameters = ", ".join(f"{name}={json.dumps(value)}" for name, value in call.parameters.items())
+        yield f"- call: `{call.service} {call.action} {parameters}`"
+    for label, lines in (
+        ("because", plan.because),
+        ("not restored", plan.not_restored),
+        ("then", plan.afterwards),
+    ):
+        yield from (f"- {label}: {line}" for line in lines)
+    if plan.needs_yes:
+        yield f"- needs a person's yes: {plan.needs_yes}"
+
+
+def _step(step: Step) -> str:
+    detail = f": {step.detail}" if step.detail else ""
+    return f"- {MARK[step.state]} {step.step}{detail}"
+
+
+def _change(change: Change) -> str:
+    fate = change.undone or change.detail or "made"
+    return f"- {change.action}: {change.before} → {change.after} ({fate})"
