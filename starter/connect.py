@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
@@ -89,7 +90,7 @@ async def connect(config: ClientConnectConfig | None = None) -> Client:
 
 
 def away(address: str, why: str) -> CliError:
-    """Temporal cannot be reached."""
+    """Make the error that says that Temporal cannot be reached."""
     return CliError(
         Exit.TEMPORAL_AWAY,
         f"Temporal is not reachable at {address} ({why}); start it or set TEMPORAL_ADDRESS",
@@ -139,4 +140,7 @@ def _in_words(error: RPCError, address: str, namespace: str) -> CliError:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """Say why in a few words; the SDK wraps the operating system's in many of its own."""
+    text = " ".join(str(error).split())
+    innermost = re.findall(r'message: "([^"]+)"', text)
+    return (innermost[-1] if innermost else text[:200]) or type(error).__name__

@@ -30,10 +30,10 @@ class CliError(Exception):
 
 
 def bad_input(message: str) -> CliError:
-    """What was typed cannot be used."""
+    """Make the error for what cannot be used as it was typed."""
     return CliError(Exit.BAD_INPUT, message)
 
 
 def refused(message: str) -> CliError:
-    """It is understood, and may not or need not be done."""
+    """Make the error for what is understood, and may not or need not be done."""
     return CliError(Exit.REFUSED, message)

@@ -98,7 +98,7 @@ def _summary(run: Run, checkpoint: Checkpoint | None, steps: tuple[Step, ...]) -
     if checkpoint:
         return f"No worker answers. It waits for an answer, which can be given now: {checkpoint.question}"
     last = f" Last step: {steps[-1].step}." if steps else ""
-    return f"No worker answers. It goes on where it was as soon as one is back.{last}"
+    return f"No worker answers; what it changed is told once one is back, and then it goes on.{last}"
 
 
 def _problem(run: Run, last: HistoryEvent | None) -> Problem | None:

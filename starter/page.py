@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SIGNS = {
     "done": ("✓", "green"),
     "failed": ("✗", "red"),
-    "cancelled": ("–", "yellow"),
+    "cancelled": ("-", "yellow"),
     "running": ("▸", "cyan"),
 }
 COLOUR_OF_STATE = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.workflowservice.v1 import (
@@ -47,8 +47,6 @@ class Run:
     id: str
     run_id: str
     parent: str | None
-    type: str
-    task_queue: str
     status: int
     procedure: str
     service: str
@@ -72,8 +70,8 @@ class Run:
             return State.DONE
         if self.status == PAUSED_BY_SERVER:
             return State.PAUSED
-        known = self.recorded_state in set(State) and self.recorded_state != State.DONE
-        return State(self.recorded_state) if known else State.RUNNING
+        known = {state.value: state for state in State if state is not State.DONE}
+        return known.get(self.recorded_state or "", State.RUNNING)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -91,7 +89,8 @@ class Run:
         if payload is None:
             return None
         try:
-            values = await client.data_converter.decode([payload], [kind | None])
+            hint = cast(type, kind | None)
+            values = await client.data_converter.decode([payload], [hint])
         except (ValueError, TypeError, RuntimeError):  # another version wrote it; the rest still helps
             return None
         value: T | None = values[0]
@@ -146,8 +145,6 @@ def _read(info: WorkflowExecutionInfo, children: tuple[str, ...] = ()) -> Run:
         id=info.execution.workflow_id,
         run_id=info.execution.run_id,
         parent=info.parent_execution.workflow_id or None,
-        type=info.type.name,
-        task_queue=info.task_queue,
         status=info.status,
         procedure=_keyword(found, ids.PROCEDURE) or procedure,
         service=_keyword(found, ids.SERVICE) or service,

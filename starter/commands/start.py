@@ -53,7 +53,7 @@ class Wish:
 @click.option("--wait", is_flag=True, help="Wait for the end; the exit code tells the outcome.")
 @click.option("--replace", is_flag=True, help="First abort (and keep) what runs on this target.")
 @takes_caller
-def command(
+def command(  # noqa: PLR0913 - one argument for each option of the contract
     caller: Caller,
     procedure: str,
     *,

@@ -1,0 +1,45 @@
+"""``runbook watch``: the page of a run, live until its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.connect import converse
+from starter.printing import answer, note, on_terminal
+from starter.targets import page_of
+from starter.watching import watch_live, watch_plainly, watch_silently
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from starter.exits import Exit
+
+
+@click.command("watch", epilog=example("runbook watch prod/ai-processor"))
+@click.argument("run", metavar="ID")
+@takes_caller
+def command(caller: Caller, run: str) -> Exit:
+    """Watch the page of a run until its end; the exit code tells the outcome.
+
+    ID is a workflow id, or ENVIRONMENT/SERVICE. Workers and Temporal may restart meanwhile. Ctrl-C only ends the watching.
+    """
+    try:
+        return converse(lambda client: _watch(client, caller, run))
+    except KeyboardInterrupt:
+        note(f"no longer watching; the run goes on: runbook watch {run}")
+        raise
+
+
+async def _watch(client: Client, caller: Caller, text: str) -> Exit:
+    run = await page_of(client, text, caller.run_id)
+    if caller.as_json:
+        sight = await watch_silently(client, run)
+        answer(sight.document(client))
+    elif on_terminal():
+        sight = await watch_live(client, run)
+    else:
+        sight = await watch_plainly(client, run)
+    return sight.exit_code

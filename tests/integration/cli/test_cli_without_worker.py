@@ -1,0 +1,142 @@
+"""The command line while no worker answers, and while Temporal itself is away."""
+
+import asyncio
+import socket
+import time
+
+from tests.integration.cli.command_line import CommandLine
+from tests.integration.cli.page_workflow import PLAN
+
+
+async def test_start_says_that_no_worker_serves_the_environment(runbook):
+    started = await runbook.start("--json")
+    assert started.code == 0
+    assert started.json["id"] == runbook.id
+    assert f"no worker serves {runbook.environment}" in started.err
+
+
+async def test_show_tells_the_checkpoint_and_the_steps_from_the_server_alone(runbook):
+    async with runbook.worker():
+        await runbook.start_and_ask("--reason", "errors")
+    shown = await runbook("show", runbook.short, "--json")
+    assert shown.code == 0
+    page = shown.json
+    assert (page["live"], page["state"], page["outcome"]) == (False, "awaiting-approval", None)
+    assert (page["requested_by"], page["reason"]) == ("alice", "errors")
+    assert page["checkpoint"]["plan_hash"] == PLAN.hash
+    assert [(step["heading"], step["step"], step["state"]) for step in page["steps"]] == [
+        ("Look", "Read the service", "done")
+    ]
+
+
+async def test_show_works_before_any_worker_was_ever_there(runbook):
+    await runbook.start("--reason", "errors")
+    page = (await runbook("show", runbook.short, "--json")).json
+    assert (page["live"], page["state"], page["requested_by"], page["steps"]) == (
+        False,
+        "running",
+        "alice",
+        [],
+    )
+
+
+async def test_approve_is_recorded_and_takes_effect_when_a_worker_is_back(runbook):
+    async with runbook.worker():
+        await runbook.start_and_ask()
+    began = time.monotonic()
+    approved = await runbook("approve", runbook.short, "--json", user="bob")
+    assert time.monotonic() - began < 12
+    assert approved.code == 0
+    assert (approved.json["recorded"], approved.json["confirmed"]) == (True, False)
+    async with runbook.worker():
+        watched = await runbook("watch", runbook.short, "--json")
+    assert (watched.code, watched.json["outcome"]) == (0, "recovered")
+
+
+async def test_abort_says_in_words_that_it_is_only_recorded(runbook):
+    await runbook.start()
+    aborted = await runbook("abort", runbook.short, "--reason", "wrong one")
+    assert aborted.code == 0
+    assert aborted.out.strip() == "recorded; takes effect when a worker is back"
+
+
+async def test_no_yes_is_sent_to_a_plan_that_nobody_saw(runbook):
+    await runbook.start()
+    approved = await runbook("approve", runbook.short, user="bob")
+    assert approved.code == 5
+    assert "has no plan to approve yet" in approved.err
+
+
+async def test_pause_does_not_pretend(runbook):
+    await runbook.start()
+    paused = await runbook("pause", runbook.short)
+    assert paused.code == 1
+    assert "no worker answers" in paused.err
+
+
+async def test_a_terminated_run_is_told_as_such(runbook):
+    async with runbook.worker():
+        await runbook.start_and_ask()
+    await runbook.client.get_workflow_handle(runbook.id).terminate(reason="the operator gave up")
+    shown = await runbook("show", runbook.short, "--json")
+    page = shown.json
+    assert shown.code == 0
+    assert (page["state"], page["outcome"], page["error"]["kind"]) == ("done", "failed", "terminated")
+    assert "the operator gave up" in page["error"]["message"]
+    assert (await runbook("watch", runbook.short)).code == 1
+
+
+async def test_the_end_is_known_without_a_worker(runbook):
+    async with runbook.worker():
+        await runbook.start_and_ask()
+        await runbook("approve", runbook.short, user="bob")
+        await runbook("watch", runbook.short)
+    page = (await runbook("show", runbook.short, "--json")).json
+    assert (page["live"], page["outcome"]) == (False, "recovered")
+    assert page["changes"][0]["action"] == "UpdateService"
+
+
+async def test_an_id_that_is_not_there_is_bad_input(runbook):
+    for words in (
+        ("show", runbook.short),
+        ("show", "remediation/no/where"),
+        ("watch", "nowhere"),
+        ("approve", runbook.short),
+        ("abort", runbook.short, "--reason", "x"),
+    ):
+        said = await runbook(*words)
+        assert said.code == 2, words
+        assert len(said.err.splitlines()) == 1
+
+
+async def test_temporal_away_is_exit_4_in_one_line_that_names_the_address():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+
+        gone = CommandLine(address, "prod")
+        began = time.monotonic()
+        said = await asyncio.gather(
+            gone.start(),
+            gone("list", "--json"),
+            gone("show", "prod/ai-processor"),
+            gone("approve", "prod/ai-processor"),
+            gone("abort", "prod/ai-processor", "--reason", "x"),
+        )
+    assert time.monotonic() - began < 15
+    for one in said:
+        assert (one.code, one.out) == (4, "")
+        assert address in one.err
+        assert len(one.err.splitlines()) == 1
+
+
+async def test_a_collector_that_is_gone_neither_slows_nor_fails_a_start(runbook):
+    began = time.monotonic()
+    started = await runbook(
+        "start", "rollback", "--service", "ai-processor", "--environment", runbook.environment, "--json",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+    )  # fmt: skip
+    assert time.monotonic() - began < 8
+    assert started.code == 0
+    page = (await runbook("show", runbook.short, "--json")).json
+    assert len(page["trace_id"]) == 32
