@@ -32,10 +32,13 @@ KNOWN = frozenset({Quality.GOOD, Quality.BAD})
 """What says something of the service; the rest is unknown."""
 
 
+Kind = Literal["health", "error-rate", "log-errors"]
+
+
 class Reading(Fact):
     """One measurement with its time and where it came from."""
 
-    kind: Literal["health", "error-rate", "log-errors"]
+    kind: Kind
     quality: Quality
     value: float | None = None
     """HTTP status, share of requests that failed (0 to 1), error lines a minute."""

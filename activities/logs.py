@@ -1,0 +1,111 @@
+"""CloudWatch Logs: how many error lines the service writes, and the newest of them. Evidence; it never decides."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from activities.durations import format_duration
+from activities.models import Fact
+from activities.readings import Quality, Reading
+from activities.redaction import excerpt
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import FilterLogEventsRequestTypeDef
+
+    from activities.catalog import Target
+    from activities.clients import Clients
+
+PATTERN = "?ERROR ?CRITICAL ?FATAL ?PANIC ?Exception ?Traceback"
+"""What CloudWatch looks for: any of these terms."""
+ERROR_LINE = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC|Traceback)\b|Exception\b")
+"""The same again: what only simulates CloudWatch may let every line pass."""
+PAGES = 5
+PAGE = 1000
+NEWEST = 3
+LINE = 200
+"""Characters of an excerpt."""
+SHORTEST = timedelta(seconds=10)
+"""Less time than this is not made into a rate a minute."""
+
+
+class ErrorLines(Fact):
+    """Error lines of a log group over a time."""
+
+    count: int
+    newest: tuple[str, ...]
+    """The last few, oldest first; redacted and cut."""
+    complete: bool
+    """False when there were more pages than are read: the count is then a lower bound."""
+
+
+async def read_log_errors(clients: Clients, target: Target, since: datetime, now: datetime) -> Reading:
+    """Count the error lines since a moment, a rate window back at most.
+
+    Raises:
+        OutsideError: the log group cannot be read.
+    """
+    if target.log_group is None:
+        return _reading(Quality.NO_DATA, "the catalog names no log group", now)
+    since = max(since, now - max(target.verify.rate_window, SHORTEST))
+    lines = await asyncio.to_thread(fetch_error_lines, clients, target, since, now)
+    spanned = now - since
+    value = lines.count / (max(spanned, SHORTEST) / timedelta(minutes=1))
+    bound = "" if lines.complete else "at least "
+    return _reading(
+        Quality.BAD if lines.count else Quality.GOOD,
+        f"{bound}{lines.count} error {'line' if lines.count == 1 else 'lines'} in {format_duration(spanned)}",
+        now,
+        value=value,
+        newest=lines.newest,
+    )
+
+
+def fetch_error_lines(clients: Clients, target: Target, since: datetime, until: datetime) -> ErrorLines:
+    """Read the error lines of the target's log group; blocks.
+
+    Raises:
+        OutsideError: it cannot be read.
+    """
+    found: list[tuple[int, str]] = []
+    request: FilterLogEventsRequestTypeDef = {
+        "logGroupName": target.log_group or "",
+        "startTime": _milliseconds(since),
+        "endTime": _milliseconds(until),
+        "filterPattern": PATTERN,
+        "limit": PAGE,
+    }
+    complete = False
+    for _ in range(PAGES):
+        with clients.naming_errors(f"read the log group {target.log_group}"):
+            page = clients.logs(target.region).filter_log_events(**request)
+        events = [(one.get("timestamp", 0), one.get("message", "")) for one in page.get("events", [])]
+        found += [one for one in events if ERROR_LINE.search(one[1])]
+        if complete := not page.get("nextToken"):
+            break
+        request["nextToken"] = page["nextToken"]
+    newest = sorted(found)[-NEWEST:]
+    return ErrorLines(
+        count=len(found), newest=tuple(excerpt(text, LINE) for _, text in newest), complete=complete
+    )
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def _reading(
+    quality: Quality, detail: str, now: datetime, *, value: float | None = None, newest: tuple[str, ...] = ()
+) -> Reading:
+    return Reading(
+        kind="log-errors",
+        quality=quality,
+        value=value,
+        detail=detail,
+        source="logs",
+        excerpt=newest,
+        decides=False,
+        at=now,
+    )
