@@ -1,0 +1,276 @@
+"""A small outside world for procedures: one ECS service with its history, measured as the test says.
+
+It keeps the rules that matter to a procedure: an update makes a new PRIMARY deployment, the fence is compared before a
+change, tags are kept. Everything slow or random is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.catalog import Approvals, RollbackPolicy, Target, Thresholds, Verify
+from activities.ecs import Explanation, ReleaseQuery, Releases
+from activities.ecs_changes import (
+    Deployed,
+    DeployRelease,
+    ForceDeployment,
+    MarkRelease,
+    RegisterRelease,
+    StopDeployment,
+)
+from activities.errors import DriftedError, RunbookError
+from activities.models import (
+    Deployment,
+    Image,
+    Release,
+    ReleaseHistory,
+    ServiceDeployment,
+    ServiceState,
+)
+from activities.readings import Observation, Observed, Quality, Reading, Sample
+from activities.rollout import Awaited, Phase, Rollout
+from activities.targets import TargetNames
+from activities.waits import AwaitedDrift
+
+ARN = "arn:aws:ecs:us-east-1:123456789012"
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def release(revision: int, version: str | None = None, **more: object) -> Release:
+    """A release of the family ``shop``; its version is ``1.<revision>.0`` unless told."""
+    version = version or f"1.{revision}.0"
+    image = Image(container="app", name=f"shop:{version}", digest=f"sha256:{revision:064x}")
+    return Release(task_definition=f"{ARN}:task-definition/shop:{revision}", images=(image,), **more)
+
+
+def reading(quality: Quality, *, at: datetime, kind: str = "error-rate") -> Reading:
+    """A reading of a given quality."""
+    value = {Quality.GOOD: 0.0, Quality.BAD: 0.3}.get(quality)
+    return Reading(
+        kind=kind, quality=quality, value=value, limit=0.1, detail=f"{quality}", source="test", at=at
+    )
+
+
+@dataclass
+class Outside:
+    """One service; the test turns its knobs before or while a procedure runs."""
+
+    approvals: Approvals = field(default_factory=lambda: Approvals(needed=0))
+    strategy: str = "task-definition"
+    history: list[ServiceDeployment] = field(default_factory=list)
+    quality: Quality = Quality.GOOD
+    phase: Phase = Phase.STEADY
+    fails: dict[str, list[RunbookError]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    marks: list[tuple[str, str]] = field(default_factory=list)
+    watchable: bool = True
+    release_now: dict[str, asyncio.Event] = field(default_factory=dict)
+    desired: int = 2
+
+    def __post_init__(self) -> None:
+        self.deployed(release(1))
+        self.deployed(release(2))
+
+    def deployed(
+        self, what: Release, *, status: str = "SUCCESSFUL", lived: timedelta = timedelta(hours=2)
+    ) -> None:
+        """Somebody deployed this; it is what runs now."""
+        number = len(self.history) + 1
+        created = (self.history[0].created_at + lived) if self.history else BEGAN
+        before = (self.history[0].revision,) if self.history else ()
+        self.history.insert(
+            0,
+            ServiceDeployment(
+                arn=f"{ARN}:service-deployment/prod/shop/{number}",
+                status=status,
+                created_at=created,
+                finished_at=created + timedelta(minutes=1) if status == "SUCCESSFUL" else None,
+                sources=before,
+                revision=f"{ARN}:service-revision/prod/shop/{number}",
+                release=what,
+            ),
+        )
+
+    def holds(self, name: str) -> asyncio.Event:
+        """Make an activity wait until the event is set."""
+        return self.release_now.setdefault(name, asyncio.Event())
+
+    @property
+    def target(self) -> Target:
+        """The target as the catalog would resolve it."""
+        return Target(
+            service="shop",
+            environment="prod",
+            platform="ecs",
+            region="us-east-1",
+            cluster="prod",
+            ecs_service="shop",
+            url="http://shop",
+            log_group=None,
+            prometheus_url=None,
+            release_label=None,
+            thresholds=Thresholds(),
+            verify=Verify(bake=timedelta(seconds=10), rate_window=timedelta(seconds=10)),
+            rollback=RollbackPolicy(soak=timedelta(0), strategy=self.strategy),
+            approvals=self.approvals,
+        )
+
+    @property
+    def service(self) -> ServiceState:
+        """The service as it is."""
+        latest = self.history[0]
+        return ServiceState(
+            arn=f"{ARN}:service/prod/shop",
+            status="ACTIVE",
+            desired=self.desired,
+            running=self.desired,
+            pending=0,
+            task_definition=latest.release.task_definition,
+            deployments=(
+                Deployment(
+                    id=f"ecs-svc/{len(self.history)}",
+                    status="PRIMARY",
+                    task_definition=latest.release.task_definition,
+                    desired=self.desired,
+                    running=self.desired,
+                    pending=0,
+                    rollout_state="COMPLETED",
+                    created_at=latest.created_at,
+                ),
+            ),
+            service_deployment=latest.arn,
+            service_revisions=(latest.revision,),
+            read_at=latest.created_at + timedelta(days=1),
+        )
+
+    async def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.release_now:
+            await self.release_now[name].wait()
+        if self.fails.get(name):
+            raise self.fails[name].pop(0).to_application_error()
+
+    # --- the activities, under the names that the product's have -------------------------------------------------
+
+    @activity.defn
+    async def resolve_target(self, _names: TargetNames) -> Target:
+        await self._called("resolve_target")
+        return self.target
+
+    @activity.defn
+    async def read_service(self, _target: Target) -> ServiceState:
+        await self._called("read_service")
+        return self.service
+
+    @activity.defn
+    async def read_history(self, _target: Target) -> ReleaseHistory:
+        await self._called("read_history")
+        releases = {one.revision: one.release for one in self.history}
+        return ReleaseHistory(
+            service=self.service,
+            current=self.history[0].release,
+            deployments=tuple(self.history),
+            releases=releases,
+        )
+
+    @activity.defn
+    async def list_revisions(self, _target: Target) -> Releases:
+        await self._called("list_revisions")
+        return Releases(releases=())
+
+    @activity.defn
+    async def find_release(self, _query: ReleaseQuery) -> Releases:
+        await self._called("find_release")
+        return Releases(releases=())
+
+    @activity.defn
+    async def explain_rollout(self, _target: Target) -> Explanation:
+        await self._called("explain_rollout")
+        return Explanation(stopped=("Essential container in task exited",), events=())
+
+    @activity.defn
+    async def measure(self, observation: Observation) -> Sample:
+        await self._called("measure")
+        return Sample(at=observation.since, readings=(reading(self.quality, at=observation.since),))
+
+    @activity.defn
+    async def observe(self, observation: Observation) -> Observed:
+        await self._called("observe")
+        moments = [observation.since + timedelta(seconds=2 * n) for n in range(11)]
+        samples = tuple(Sample(at=at, readings=(reading(self.quality, at=at),)) for at in moments)
+        return Observed(samples=samples, since=moments[0], until=moments[-1])
+
+    @activity.defn
+    async def deploy_release(self, change: DeployRelease) -> Deployed:
+        await self._called("deploy_release")
+        if change.fence != self.service.fence:
+            error = DriftedError("somebody else changed the service")
+            error.certainly_not_made = True
+            raise error.to_application_error()
+        self.deployed(change.release)
+        return self._deployed()
+
+    @activity.defn
+    async def force_deployment(self, _change: ForceDeployment) -> Deployed:
+        await self._called("force_deployment")
+        self.deployed(self.history[0].release)
+        return self._deployed()
+
+    @activity.defn
+    async def stop_deployment(self, _change: StopDeployment) -> Deployed:
+        await self._called("stop_deployment")
+        stopped = self.history[0]
+        before = next(one.release for one in self.history if one.revision == stopped.sources[0])
+        self.history[0] = stopped.model_copy(update={"status": "ROLLBACK_SUCCESSFUL", "release": before})
+        return self._deployed()
+
+    @activity.defn
+    async def register_release(self, change: RegisterRelease) -> Release:
+        await self._called("register_release")
+        return change.release.model_copy(
+            update={"task_definition": f"{ARN}:task-definition/shop:99", "active": True}
+        )
+
+    @activity.defn
+    async def mark_release(self, change: MarkRelease) -> None:
+        await self._called("mark_release")
+        self.marks.append((change.release.revision, change.mark.verdict))
+
+    @activity.defn
+    async def await_steady_state(self, awaited: Awaited) -> Rollout:
+        await self._called("await_steady_state")
+        return Rollout(phase=self.phase, detail=f"{self.phase}", service=self.service, at=awaited.deadline)
+
+    @activity.defn
+    async def await_drift(self, awaited: AwaitedDrift) -> ServiceState:
+        await self._called("await_drift")
+        if not self.watchable:
+            raise ApplicationError(
+                "not to be watched in this test", type="AccessDeniedError", non_retryable=True
+            )
+        while self.service.fence == awaited.fence:
+            activity.heartbeat()
+            await asyncio.sleep(0.02)
+        return self.service
+
+    def _deployed(self) -> Deployed:
+        now = self.service
+        return Deployed(
+            deployment=now.primary.id if now.primary else "",
+            task_definition=now.task_definition,
+            service_deployment=now.service_deployment,
+            at=datetime.now(UTC),
+        )
+
+    @property
+    def activities(self) -> list[object]:
+        """All of them, for a worker."""
+        names = [
+            name for name, thing in vars(Outside).items() if hasattr(thing, "__temporal_activity_definition")
+        ]
+        return [getattr(self, name) for name in names]
