@@ -17,7 +17,6 @@ VERBS = {
     "abort": "Stop a run safely; keep or undo what it changed.",
     "pause": "Hold a run before its next step.",
     "resume": "Let a run that is held go on.",
-    "release": "Say which releases are good or bad, and list them.",
     "catalog": "Check the catalog of services and environments.",
     "worker": "Run a worker, which does what procedures ask.",
 }

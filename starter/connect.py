@@ -55,7 +55,7 @@ async def _converse(work: Callable[[Client], Awaitable[T]]) -> T:
     config = _config()
     address = config["target_host"]
     try:
-        client = await connect(config)
+        client = await _connect(config, "runbook", QUICK_RETRIES)
         return await work(client)
     except RPCError as error:
         raise _in_words(error, address, config.get("namespace", "default")) from error
@@ -65,20 +65,23 @@ async def _converse(work: Callable[[Client], Awaitable[T]]) -> T:
         await asyncio.sleep(0.01)
 
 
-async def connect(config: ClientConnectConfig | None = None) -> Client:
-    """Connect to Temporal.
+async def connect() -> Client:
+    """Connect to Temporal for as long as a worker lives: what it says is repeated while Temporal restarts.
 
     Raises:
-        CliError: it cannot be reached.
+        CliError: it cannot be reached now.
     """
-    config = config or _config()
+    return await _connect(_config(), "runbook-worker", RetryConfig())
+
+
+async def _connect(config: ClientConnectConfig, process: str, retries: RetryConfig) -> Client:
     try:
         return await asyncio.wait_for(
             Client.connect(
                 **config,
                 data_converter=data_converter,
-                plugins=tracing_plugins("runbook"),
-                retry_config=QUICK_RETRIES,
+                plugins=tracing_plugins(process),
+                retry_config=retries,
                 connect_timeout=RPC_TIMEOUT,
             ),
             RPC_TIMEOUT.total_seconds(),

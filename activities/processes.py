@@ -1,0 +1,87 @@
+"""Child processes that never outlive us, and end in order when they can."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def start_child(
+    argv: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
+    stdout: int | IO[bytes] | None = None,
+    stderr: int | IO[bytes] | None = None,
+    dies_with_us_by: signal.Signals = signal.SIGKILL,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own; on Linux the kernel ends it when we die.
+
+    The kernel watches the *thread* that starts the child, so that thread must live as long as the child may: call from
+    the main thread, or from one that waits for the child.
+
+    Args:
+        argv: the program and its arguments; no shell is involved.
+        environment: all of its environment; ours when None.
+        stdin: where it reads from; nothing by default.
+        stdout: where it writes to; our own by default.
+        stderr: where it complains to; our own by default.
+        dies_with_us_by: the signal that it gets when we die.
+    """
+    return subprocess.Popen(
+        argv,
+        env=environment,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,  # a terminal's Ctrl-C reaches us only; we end the rest in order
+        preexec_fn=_tie(dies_with_us_by),  # noqa: PLW1509 - does no more than prctl, which is safe after a fork
+    )
+
+
+def stop_child(process: subprocess.Popen[bytes], grace_seconds: float) -> int:
+    """Ask a child to end with SIGTERM, end its group with SIGKILL when it does not, and return its exit code."""
+    send(process, signal.SIGTERM)
+    try:
+        return process.wait(grace_seconds)
+    except subprocess.TimeoutExpired:
+        return kill_child(process)
+
+
+def kill_child(process: subprocess.Popen[bytes]) -> int:
+    """End a child and its group with SIGKILL, as a crash would, and return its exit code."""
+    send(process, signal.SIGKILL)
+    return process.wait()
+
+
+def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to a child's process group; one that is gone needs none."""
+    if process.poll() is not None:
+        return
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _tie(number: signal.Signals) -> Callable[[], None]:
+    us = os.getpid()
+
+    def tie() -> None:
+        if _libc is None:
+            return
+        _libc.prctl(_PR_SET_PDEATHSIG, int(number))
+        if os.getppid() != us:  # we died before the kernel was told to watch us
+            os._exit(1)
+
+    return tie

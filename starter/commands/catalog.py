@@ -1,0 +1,56 @@
+"""``runbook catalog``: is the catalog right, and what may it hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from activities.catalog import Catalog, load_catalog
+from activities.errors import CatalogError
+from starter.caller import Caller, example, takes_caller
+from starter.exits import Exit, bad_input
+from starter.printing import answer, note, say
+
+
+@click.group("catalog")
+def command() -> None:
+    """Check the catalog of services and environments."""
+
+
+@command.command("check", epilog=example("runbook catalog check catalog.toml"))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@takes_caller
+def check(caller: Caller, file: Path | None) -> Exit:
+    """Check a catalog, and print everything that is wrong with it."""
+    path = file or caller.catalog
+    if path is None:
+        raise bad_input("name a FILE, give --catalog FILE or set RUNBOOK_CATALOG")
+    try:
+        catalog = load_catalog(path)
+    except CatalogError as error:
+        if caller.as_json:
+            answer({"ok": False, "problems": list(error.problems)})
+        for problem in error.problems:
+            note(problem)
+        return Exit.BAD_INPUT
+    counts = {
+        "environments": len(catalog.environments),
+        "services": len(catalog.services),
+        "targets": sum(len(service.environments) for service in catalog.services.values()),
+        "alerts": len(catalog.alerts),
+        "contacts": len(catalog.contacts),
+    }
+    if caller.as_json:
+        answer({"ok": True, "problems": [], **counts})
+    else:
+        say(f"{path}: ok: {', '.join(f'{number} {name}' for name, number in counts.items())}")
+    return Exit.DONE
+
+
+@command.command("schema", epilog=example("runbook catalog schema > catalog.schema.json"))
+@takes_caller
+def schema(caller: Caller) -> None:
+    """Print the catalog's JSON Schema, for editors."""
+    del caller
+    answer(Catalog.model_json_schema())

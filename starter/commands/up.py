@@ -1,0 +1,70 @@
+"""``runbook up``: a whole world on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.exits import Exit
+from starter.printing import note, say
+from starter.world import World, ends_in_order
+
+CHECK_SECONDS = 0.5
+
+
+@click.command("up", epilog=example("runbook up", "runbook up --no-worker --json"))
+@click.option("--no-worker", is_flag=True, help="Start no worker.")
+@click.option(
+    "--folder", metavar="DIR", help="Keep the sandbox's files here; else in a folder that is removed."
+)
+@takes_caller
+def command(caller: Caller, *, no_worker: bool, folder: str | None) -> Exit:
+    """Start a sandbox in the foreground: Temporal, a simulated ECS with real processes, Prometheus, and a worker.
+
+    The addresses are printed when the first releases run. Ctrl-C ends all of it.
+    """
+    world = World()
+    try:
+        with ends_in_order(world):
+            if not caller.as_json:
+                note("starting; this takes some seconds …")
+            world.start(*(("--folder", folder) if folder else ()))
+            if not no_worker:
+                world.start_worker()
+            if caller.as_json:
+                click.echo(json.dumps(world.addresses))
+            else:
+                _print(world, with_worker=not no_worker)
+            while True:
+                world.check()
+                time.sleep(CHECK_SECONDS)
+    except KeyboardInterrupt:
+        return Exit.DONE
+
+
+def _print(world: World, *, with_worker: bool) -> None:
+    addresses = world.addresses
+    say("ready")
+    for name, label in (
+        ("ui", "Temporal UI"),
+        ("temporal", "Temporal"),
+        ("aws", "AWS"),
+        ("prometheus", "Prometheus"),
+    ):
+        say(f"  {label:<12} {addresses[name] or 'none: install the package prometheus to have one'}")
+    for environment, url in addresses["service"].items():
+        say(f"  {environment:<12} {url}")
+    say(f"  {'catalog':<12} {addresses['catalog']}")
+    say(f"  {'worker':<12} {world.worker_log if with_worker else 'none: start one with `runbook worker`'}")
+    say("\nin another shell:\n")
+    for name, value in addresses["env"].items():
+        say(f"  export {name}={value}")
+    say("\nbreak prod, then put it back:\n")
+    say("  python -m sandbox deploy --environment prod --version 1.1.0 --set FAULT_ERROR_RATE=0.3 --wait")
+    say("  runbook start rollback --service ai-processor --environment prod --as alice")
+    say("  runbook approve prod/ai-processor --as bob")
+    say("  runbook watch prod/ai-processor")
+    say("\nCtrl-C ends all of it")

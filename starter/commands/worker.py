@@ -1,0 +1,27 @@
+"""``runbook worker``: run a worker in place of this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.exits import bad_input
+from starter.names import check_name
+
+
+@click.command("worker", epilog=example("runbook worker --environment prod --environment staging"))
+@click.option(
+    "--environment", "environments", metavar="E", multiple=True, help="Serve this one; may be repeated."
+)
+@takes_caller
+def command(caller: Caller, *, environments: tuple[str, ...]) -> None:
+    """Run a worker; it serves every environment of its catalog unless told which."""
+    if caller.catalog is None:
+        raise bad_input("a worker needs a catalog: give --catalog FILE or set RUNBOOK_CATALOG")
+    os.environ["RUNBOOK_CATALOG"] = str(caller.catalog)
+    chosen = [word for name in environments for word in ("--environment", check_name("an environment", name))]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "worker", *chosen])  # noqa: S606 - no shell is the point
