@@ -62,7 +62,8 @@ class Target:
         self._checks.cancel()
         await asyncio.wait([self._checks])
         try:
-            await asyncio.wait_for(self._idle.wait(), DRAIN_TIMEOUT_SECONDS)
+            async with asyncio.timeout(DRAIN_TIMEOUT_SECONDS):
+                await self._idle.wait()
         except TimeoutError:
             self.healthy = False
         self._connections.close()

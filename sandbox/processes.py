@@ -79,7 +79,8 @@ async def end_child(process: asyncio.subprocess.Process, grace_seconds: float) -
         return
     signal_child(process, signal.SIGTERM)
     try:
-        await asyncio.wait_for(process.wait(), grace_seconds)
+        async with asyncio.timeout(grace_seconds):
+            await process.wait()
     except TimeoutError:
         signal_child(process, signal.SIGKILL)
         await process.wait()

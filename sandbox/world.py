@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from sandbox.names import EcsEnvironment
 
+CANCEL_AGAIN_SECONDS = 2.0
+"""A cancellation is lost when what was waited for comes at the same moment (``wait_for`` before Python 3.12)."""
 _log = logging.getLogger(__name__)
 
 
@@ -145,10 +147,10 @@ class World:
             raise RuntimeError(f"the first deployment in {environment.name} ended {status}")
 
     async def _end_aws(self) -> None:
-        await self._ecs.stop_all()
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        while running := [task for task in self._background if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
         await self._runner.close()
         await self._open.aclose()
         await self._moto.end()
