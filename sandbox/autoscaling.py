@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import time
-import uuid
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.paging import page
 from sandbox.ecs.protocol import MalformedRequestError, checked, operation
+from sandbox.scalable_target import ScalableTarget, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.ecs import SimulatedEcs
     from sandbox.ecs.names import Fields
+    from sandbox.scalable_target import Key
 
 SERVICE = "application-autoscaling"
-Key = tuple[str, str, str]
-"""Service namespace, resource id and scalable dimension."""
-
-
-@dataclass
-class _Target:
-    key: Key
-    arn: str
-    minimum: int
-    maximum: int
-    role: str
-    created_at: float
-    suspended: Fields
-    tags: dict[str, str]
-    policies: dict[str, Fields] = field(default_factory=dict)
-    activities: list[Fields] = field(default_factory=list)
 
 
 class SimulatedAutoscaling:
@@ -41,7 +24,7 @@ class SimulatedAutoscaling:
 
     def __init__(self, ecs: SimulatedEcs) -> None:
         self._ecs = ecs
-        self._targets: dict[Key, _Target] = {}
+        self._targets: dict[Key, ScalableTarget] = {}
         self._actions: dict[str, Callable[[Fields], Fields]] = {
             "DescribeScalableTargets": self._describe_targets,
             "DeregisterScalableTarget": self._deregister,
@@ -73,7 +56,7 @@ class SimulatedAutoscaling:
         return self._actions[action](cleaned)
 
     async def _register(self, parameters: Fields) -> Fields:
-        key = _key(parameters)
+        key = key_of(parameters)
         current = await self._desired_count(key)
         target = self._targets.get(key)
         minimum = parameters.get("MinCapacity", target.minimum if target else None)
@@ -85,7 +68,7 @@ class SimulatedAutoscaling:
                 "Maximum capacity cannot be less than minimum capacity, and neither can be negative."
             )
         if target is None:
-            target = self._targets[key] = self._new_target(key)
+            target = self._targets[key] = ScalableTarget.new(key, self._ecs.names)
         target.minimum, target.maximum = minimum, maximum
         target.role = parameters.get("RoleARN", target.role)
         target.suspended |= parameters.get("SuspendedState", {})
@@ -94,13 +77,6 @@ class SimulatedAutoscaling:
         if within != current:
             await self._set_desired_count(target, within)
         return {"ScalableTargetARN": target.arn}
-
-    def _new_target(self, key: Key) -> _Target:
-        names = self._ecs.names
-        arn = f"arn:aws:application-autoscaling:{names.region}:{names.account}:scalable-target/{uuid.uuid4().hex}"
-        role = f"arn:aws:iam::{names.account}:role/aws-service-role/ecs.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_ECSService"
-        kinds = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
-        return _Target(key, arn, 0, 0, role, time.time(), dict.fromkeys(kinds, False), {})
 
     async def _desired_count(self, key: Key) -> int:
         namespace, resource, dimension = key
@@ -118,29 +94,13 @@ class SimulatedAutoscaling:
             raise _invalid(f"ECS service doesn't exist: {resource}")
         return int(active[0]["desiredCount"])
 
-    async def _set_desired_count(self, target: _Target, count: int) -> None:
-        namespace, resource, dimension = target.key
-        _, cluster, service = resource.split("/")
+    async def _set_desired_count(self, target: ScalableTarget, count: int) -> None:
+        _, cluster, service = target.key[1].split("/")
         await self._ecs.call("UpdateService", {"cluster": cluster, "service": service, "desiredCount": count})
-        now = time.time()
-        target.activities.insert(
-            0,
-            {
-                "ActivityId": str(uuid.uuid4()),
-                "ServiceNamespace": namespace,
-                "ResourceId": resource,
-                "ScalableDimension": dimension,
-                "Description": f"Setting desired count to {count}.",
-                "Cause": "the current capacity was outside of the minimum and maximum capacity",
-                "StartTime": now,
-                "EndTime": now,
-                "StatusCode": "Successful",
-                "StatusMessage": f"Successfully set desired count to {count}. Change successfully fulfilled by ecs.",
-            },
-        )
+        target.note_change(count)
 
-    def _target(self, parameters: Fields) -> _Target:
-        key = _key(parameters)
+    def _target(self, parameters: Fields) -> ScalableTarget:
+        key = key_of(parameters)
         if key not in self._targets:
             raise ApiError(
                 "ObjectNotFoundException",
@@ -149,7 +109,7 @@ class SimulatedAutoscaling:
             )
         return self._targets[key]
 
-    def _matching(self, parameters: Fields) -> list[_Target]:
+    def _matching(self, parameters: Fields) -> list[ScalableTarget]:
         ids = parameters.get("ResourceIds") or (
             [parameters["ResourceId"]] if "ResourceId" in parameters else None
         )
@@ -163,38 +123,14 @@ class SimulatedAutoscaling:
         ]
 
     def _describe_targets(self, parameters: Fields) -> Fields:
-        return _page(
-            [_target_fields(one) for one in self._matching(parameters)], parameters, "ScalableTargets"
-        )
+        return _page([one.fields() for one in self._matching(parameters)], parameters, "ScalableTargets")
 
     def _deregister(self, parameters: Fields) -> Fields:
         del self._targets[self._target(parameters).key]
         return {}
 
     def _put_policy(self, parameters: Fields) -> Fields:
-        target = self._target(parameters)
-        name = parameters["PolicyName"]
-        old = target.policies.get(name, {})
-        arn = (
-            old.get("PolicyARN")
-            or target.arn.replace(":scalable-target/", ":scalingPolicy:") + f":policyName/{name}"
-        )
-        made = old.get("CreationTime", time.time())
-        settings = {key: value for key, value in parameters.items() if key.endswith("Configuration")}
-        kind = parameters.get("PolicyType", old.get("PolicyType", "StepScaling"))
-        keys = dict(zip(("ServiceNamespace", "ResourceId", "ScalableDimension"), target.key, strict=True))
-        target.policies[name] = (
-            keys
-            | settings
-            | {
-                "PolicyARN": arn,
-                "PolicyName": name,
-                "PolicyType": kind,
-                "Alarms": [],
-                "CreationTime": made,
-            }
-        )
-        return {"PolicyARN": arn, "Alarms": []}
+        return {"PolicyARN": self._target(parameters).put_policy(parameters), "Alarms": []}
 
     def _describe_policies(self, parameters: Fields) -> Fields:
         wanted = parameters.get("PolicyNames")
@@ -241,10 +177,6 @@ def _invalid(message: str) -> ApiError:
     return ApiError("ValidationException", message)
 
 
-def _key(parameters: Fields) -> Key:
-    return parameters["ServiceNamespace"], parameters["ResourceId"], parameters["ScalableDimension"]
-
-
 def _page(found: list[Fields], parameters: Fields, member: str) -> Fields:
     """Page as ECS does, with this API's capital letters."""
     asked = {"maxResults": parameters.get("MaxResults", 50)}
@@ -254,18 +186,3 @@ def _page(found: list[Fields], parameters: Fields, member: str) -> Fields:
     if "nextToken" in answer:
         answer["NextToken"] = answer.pop("nextToken")
     return answer
-
-
-def _target_fields(target: _Target) -> Fields:
-    namespace, resource, dimension = target.key
-    return {
-        "ServiceNamespace": namespace,
-        "ResourceId": resource,
-        "ScalableDimension": dimension,
-        "MinCapacity": target.minimum,
-        "MaxCapacity": target.maximum,
-        "RoleARN": target.role,
-        "CreationTime": target.created_at,
-        "SuspendedState": target.suspended,
-        "ScalableTargetARN": target.arn,
-    }

@@ -18,6 +18,8 @@ from sandbox.ecs.protocol import service_model
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from botocore.model import OperationModel
+
     from sandbox.ecs.names import Fields
 
 SANDBOX_USER_AGENT = "sandbox-internal"
@@ -119,23 +121,44 @@ def _read_cbor(body: bytes) -> object:
 
 
 def _rest_action(service: str, request: Request) -> str:
-    """Find the action of a REST protocol by its method and path, as botocore's model has them."""
+    """Find the action of a REST protocol by its method, path and required members, as botocore's model has them."""
     plain = f"{request.method} {request.path}"
     if service not in botocore.session.get_session().get_available_services():
         return plain
-    given = set(parse_qs(request.query, keep_blank_values=True))
-    best, best_marks = plain, -1
     model = service_model(service)
+    given = set(parse_qs(request.query, keep_blank_values=True)) | set(request.headers)
+    best, best_marks = plain, -1
     for name in model.operation_names:
-        http = model.operation_model(name).http
-        path, _, query = http.get("requestUri", "/").partition("?")
-        marks = {mark.partition("=")[0] for mark in query.split("&") if mark}
-        pattern = re.sub(r"\\{\w+\\\+\\}", ".+", re.escape(path))
-        pattern = re.sub(r"\\{\w+\\}", "[^/]+", pattern)
-        fits = http.get("method") == request.method and re.fullmatch(pattern, request.path) and marks <= given
-        if fits and len(marks) > best_marks:
+        one = model.operation_model(name)
+        path, _, query = one.http.get("requestUri", "/").partition("?")
+        marks = {mark.partition("=")[0] for mark in query.split("&") if mark} | _required(one)
+        fits = one.http.get("method") == request.method and _path_pattern(path).fullmatch(request.path)
+        if fits and marks <= given and len(marks) > best_marks:
             best, best_marks = name, len(marks)
     return best
+
+
+def _required(one: OperationModel) -> set[str]:
+    """Return the query parameters and headers that a call of an action always has."""
+    if one.input_shape is None:
+        return set()
+    members = [one.input_shape.members[name].serialization for name in one.input_shape.required_members]
+    return {
+        str(one["name"]).lower() if one["location"] == "header" else str(one["name"])
+        for one in members
+        if one.get("location") in {"header", "querystring"}
+    }
+
+
+def _path_pattern(path: str) -> re.Pattern[str]:
+    """Return what paths look like that a template such as ``/{Bucket}/{Key+}`` stands for."""
+    return re.compile("".join(_path_part(part) for part in re.split(r"(\{[^}]+\})", path)))
+
+
+def _path_part(part: str) -> str:
+    if not part.startswith("{"):
+        return re.escape(part)
+    return ".+" if part.endswith("+}") else "[^/]+"
 
 
 class CallLog:

@@ -20,7 +20,8 @@ def registered_fields(parameters: Fields, names: Names) -> Fields:
     Raises:
         ApiError: ``ClientException``: AWS would not accept it.
     """
-    containers = [_container_fields(one) for one in parameters["containerDefinitions"]]
+    own_address = parameters.get("networkMode") in {"awsvpc", "host"}
+    containers = [_container_fields(one, same_port=own_address) for one in parameters["containerDefinitions"]]
     fields = {key: value for key, value in parameters.items() if key not in {"tags", "family"}}
     for size, scale in (("cpu", "vcpu"), ("memory", "gb")):
         if size in fields:
@@ -36,13 +37,13 @@ def registered_fields(parameters: Fields, names: Names) -> Fields:
     }
 
 
-def _container_fields(given: Fields) -> Fields:
+def _container_fields(given: Fields, *, same_port: bool) -> Fields:
     container: Fields = dict(_CONTAINER_DEFAULTS) | given
     for name in _CONTAINER_LISTS:
         container[name] = [dict(one) for one in given.get(name, [])]
     for mapping in container["portMappings"]:
         mapping.setdefault("protocol", "tcp")
-        mapping.setdefault("hostPort", mapping.get("containerPort", 0))
+        mapping.setdefault("hostPort", mapping.get("containerPort", 0) if same_port else 0)
     return container
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sandbox.ecs.limits import failures_allowed
 from sandbox.ecs.model import Deployment, Revision, Rollback, ServiceDeployment
 from sandbox.ecs.names import new_number, new_service_deployment_id
-from sandbox.ecs.wire import desired_count, revision_counts
+from sandbox.ecs.wire import ROLLED, desired_count, revision_counts, without
 
 if TYPE_CHECKING:
     from sandbox.ecs.model import Service, TaskDefinition
@@ -147,7 +147,7 @@ def _roll_back(service: Service, attempt: ServiceDeployment, why: str, words: st
     for one in service.deployments:
         one.status = "ACTIVE"
     service.deployments.insert(0, deployment)
-    service.config |= last.revision.config
+    service.config = without(service.config, ROLLED) | last.revision.config
     service.steady = False
     attempt.rollback = Rollback(why, now, last.revision)
     _move(attempt, "ROLLBACK_IN_PROGRESS", now)

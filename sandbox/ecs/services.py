@@ -62,7 +62,7 @@ class ServiceActions:
         config = changed_config(service, parameters)
         primary = service.primary
         definition = primary.revision.task_definition if primary else None
-        if "taskDefinition" in parameters and _means_another(parameters["taskDefinition"], service):
+        if "taskDefinition" in parameters:
             definition = self._store.deployable(parameters["taskDefinition"])
         check_config(config, definition)
         service.desired = _desired(parameters, config, parameters.get("desiredCount", service.desired))
@@ -118,14 +118,6 @@ class ServiceActions:
         service.status = "DRAINING"
         service.desired = 0
         return {"service": service_fields(service)}
-
-
-def _means_another(name: str, service: Service) -> bool:
-    """Tell whether a name is not simply the revision that the service is on (which may be INACTIVE by now)."""
-    if service.primary is None:
-        return True
-    current = service.primary.revision.task_definition
-    return last_part(name) != current.name
 
 
 def _desired(parameters: Fields, config: Fields, desired: int | None) -> int:

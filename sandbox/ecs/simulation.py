@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -111,10 +112,9 @@ class SimulatedEcs:
             while True:
                 self._changed.clear()
                 self._tick(time.time())
-                try:
-                    await asyncio.wait_for(self._changed.wait(), TICK_SECONDS)
-                except TimeoutError:
-                    continue
+                with contextlib.suppress(TimeoutError):  # asyncio.wait_for may lose a cancellation here
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._changed.wait()
         finally:
             await self.stop_all()
 

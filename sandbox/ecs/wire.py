@@ -63,6 +63,11 @@ def without_none(fields: Fields) -> Fields:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def without(fields: Fields, names: Iterable[str]) -> Fields:
+    """Leave out some members."""
+    return {name: value for name, value in fields.items() if name not in names}
+
+
 def _pick(fields: Fields, names: Iterable[str]) -> Fields:
     return {name: fields[name] for name in names if name in fields}
 
@@ -97,9 +102,7 @@ def cluster_fields(cluster: Cluster, include: Iterable[str] = ()) -> Fields:
         "capacityProviders": [],
         "defaultCapacityProviderStrategy": [],
     }
-    if "SETTINGS" not in include:
-        fields["settings"] = []
-    return fields | (cluster.settings if "SETTINGS" in include else {})
+    return fields | cluster.settings if "SETTINGS" in include else fields | {"settings": []}
 
 
 def task_definition_fields(definition: TaskDefinition) -> Fields:

@@ -176,6 +176,12 @@ class World:
     def fault(self, **fault: Any) -> httpx.Response:
         return httpx.post(f"{self.url}/_sandbox/faults", json=fault)
 
+    def post(self, action: str, body: dict[str, Any]) -> httpx.Response:
+        """Call ECS as no client of AWS would."""
+        target = f"AmazonEC2ContainerServiceV20141113.{action}"
+        headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+        return httpx.post(self.url, json=body, headers=headers)
+
     def service(self, name: str = SERVICE) -> dict[str, Any]:
         return self.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 
@@ -237,7 +243,7 @@ def running_world(moto_url: str | None = None) -> Iterator[World]:
         server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
         loops = [asyncio.create_task(simulation.run()), asyncio.create_task(runner.watch())]
         serving = asyncio.create_task(server.serve())
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         made.append(World(f"http://127.0.0.1:{port}", simulation, runner, asyncio.get_running_loop()))

@@ -32,27 +32,25 @@ def mismatches(shape: Shape | None, value: Any, path: str = "") -> list[str]:
 def _walk(shape: Any, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
     if kind in _PLAIN:
-        wrong = not isinstance(value, _PLAIN[kind]) or (isinstance(value, bool) and kind != "boolean")
-        if wrong:
-            yield f"{path}: {value!r} is not a {kind}"
-        elif kind == "string" and shape.enum and value not in shape.enum:
-            yield f"{path}: {value!r} is not one of {shape.enum}"
+        yield from _walk_plain(shape, value, path)
     elif kind == "structure":
         yield from _walk_structure(shape, value, path)
-    elif kind == "list":
-        if not isinstance(value, list):
-            yield f"{path}: {value!r} is not a list"
-            return
+    elif kind == "list" and isinstance(value, list):
         for index, one in enumerate(value):
             yield from _walk(shape.member, one, f"{path}[{index}]")
-    elif kind == "map":
-        if not isinstance(value, dict):
-            yield f"{path}: {value!r} is not a map"
-            return
+    elif kind == "map" and isinstance(value, dict):
         for key, one in value.items():
             yield from _walk(shape.value, one, f"{path}.{key}")
     else:
-        yield f"{path}: {kind} is not known to this check"
+        yield f"{path}: {value!r} is not a {kind}"
+
+
+def _walk_plain(shape: Any, value: Any, path: str) -> Iterator[str]:
+    kind = shape.type_name
+    if not isinstance(value, _PLAIN[kind]) or (isinstance(value, bool) and kind != "boolean"):
+        yield f"{path}: {value!r} is not a {kind}"
+    elif kind == "string" and shape.enum and value not in shape.enum:
+        yield f"{path}: {value!r} is not one of {shape.enum}"
 
 
 def _walk_structure(shape: Any, value: Any, path: str) -> Iterator[str]:
