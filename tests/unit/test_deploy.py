@@ -1,0 +1,315 @@
+"""What is deployed, checked as far as it can be without a container engine."""
+
+import json
+import re
+import shutil
+import subprocess
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import boto3
+import jsonschema
+import pytest
+import yaml
+
+from activities.catalog import load_catalog
+from workflows.ids import SEARCH_ATTRIBUTES
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+COMPOSE = ROOT / "docker-compose.temporal.yml"
+VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?::-(?P<default>[^}]*))?\}")
+EXACT_VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?")
+
+
+@cache
+def compose():
+    return yaml.safe_load(COMPOSE.read_text())
+
+
+def services():
+    return compose()["services"].items()
+
+
+def with_defaults(text):
+    """Fill in variables as compose does when none of them is set."""
+    return VARIABLE.sub(lambda match: match["default"] or "", text)
+
+
+def mounted_files():
+    """(service, path on the host) of every bind mount."""
+    for name, service in services():
+        for volume in service.get("volumes", ()):
+            source = with_defaults(volume).split(":")[0]
+            if source.startswith("."):
+                yield name, source
+
+
+def dockerfile():
+    """Lines of the Dockerfile, continuations joined."""
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    return [" ".join(line.split()) for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def policy_statements():
+    return json.loads((DEPLOY / "iam-policy.json").read_text())["Statement"]
+
+
+def allowed_actions():
+    for statement in policy_statements():
+        actions = statement["Action"]
+        yield from [actions] if isinstance(actions, str) else actions
+
+
+class TestCompose:
+    def test_it_is_what_the_compose_specification_takes(self):
+        schema = json.loads((Path(__file__).parent / "compose.schema.json").read_text())
+        jsonschema.Draft202012Validator(schema).validate(compose())
+
+    @pytest.mark.parametrize(
+        "name", ["postgres", "temporal", "ui", "worker", "prometheus", "schema", "namespace"]
+    )
+    def test_it_has_the_service(self, name):
+        assert name in compose()["services"]
+
+    def test_every_image_is_pinned_to_an_exact_version(self):
+        images = [service["image"] for _, service in services() if "image" in service]
+        assert len(images) >= 5
+        assert [image for image in images if not EXACT_VERSION.fullmatch(image.partition(":")[2])] == []
+
+    def test_server_and_schema_have_one_version(self):
+        versions = {
+            compose()["services"][name]["image"].partition(":")[2]
+            for name in ("schema", "temporal", "namespace")
+        }
+        assert len(versions) == 1
+
+    def test_every_mounted_file_exists(self):
+        mounts = list(mounted_files())
+        assert len(mounts) >= 4
+        assert [mount for mount in mounts if not (ROOT / mount[1]).is_file()] == []
+
+    def test_every_named_volume_is_declared_and_used(self):
+        used = {
+            volume.split(":")[0]
+            for _, service in services()
+            for volume in service.get("volumes", ())
+            if re.match(r"\w", volume)
+        }
+        assert used == set(compose()["volumes"])
+
+    def test_every_secret_is_declared_and_used(self):
+        used = {secret for _, service in services() for secret in service.get("secrets", ())}
+        assert used == set(compose()["secrets"])
+
+    def test_secrets_are_never_committed_nor_sent_to_the_builder(self):
+        for secret in compose()["secrets"].values():
+            path = with_defaults(secret["file"])
+            ignored = subprocess.run(["git", "check-ignore", "--quiet", path], cwd=ROOT, check=False)
+            assert ignored.returncode == 0, path
+
+    def test_no_password_stands_in_an_environment(self):
+        suspects = [
+            (name, variable)
+            for name, service in services()
+            for variable in service.get("environment", {})
+            if re.search("PASSWORD|PWD|SECRET|TOKEN", variable) and not variable.endswith("_FILE")
+        ]
+        assert suspects == []
+
+    def test_ports_are_published_on_loopback_only(self):
+        ports = [port for _, service in services() for port in service.get("ports", ())]
+        assert ports
+        assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+    def test_everything_that_stays_up_starts_again_by_itself(self):
+        one_shot = {"schema", "namespace"}
+        staying = [service["restart"] for name, service in services() if name not in one_shot]
+        assert set(staying) == {"unless-stopped"}
+
+    def test_whoever_is_waited_for_to_be_healthy_has_a_health_check(self):
+        waited_for = {
+            name
+            for _, service in services()
+            for name, wait in service.get("depends_on", {}).items()
+            if wait["condition"] == "service_healthy"
+        }
+        assert waited_for == {"postgres", "temporal"}
+        assert [name for name in waited_for if "healthcheck" not in compose()["services"][name]] == []
+
+    def test_one_shot_jobs_are_waited_for_to_end_well(self):
+        conditions = {
+            name: wait["condition"]
+            for _, service in services()
+            for name, wait in service.get("depends_on", {}).items()
+        }
+        assert conditions["schema"] == conditions["namespace"] == "service_completed_successfully"
+
+    def test_starting_waits_only_for_services_that_there_are_and_never_in_a_circle(self):
+        waits = {name: set(service.get("depends_on", ())) for name, service in services()}
+        while waits:
+            ready = {name for name, others in waits.items() if not others & set(waits)}
+            assert ready, f"these wait for each other: {sorted(waits)}"
+            assert all(waits[name] <= set(compose()["services"]) for name in ready)
+            waits = {name: others for name, others in waits.items() if name not in ready}
+
+    def test_the_environment_example_documents_every_variable_with_the_default_it_has(self):
+        text = (ROOT / ".env.example").read_text()
+        documented = dict(line.split("=", 1) for line in text.splitlines() if re.match("[A-Z]", line))
+        used = {match["name"]: match["default"] for match in VARIABLE.finditer(COMPOSE.read_text())}
+        assert documented == used
+
+    def test_no_service_but_the_worker_is_built_here(self):
+        assert [name for name, service in services() if "build" in service] == ["worker"]
+        build = compose()["services"]["worker"]["build"]
+        assert (ROOT / build["context"] / build["dockerfile"]).is_file()
+
+
+class TestDockerfile:
+    def test_its_base_is_pinned_to_an_exact_python(self):
+        bases = [line.split()[1] for line in dockerfile() if line.startswith("FROM ")]
+        assert len(bases) == 2
+        assert len(set(bases)) == 1
+        assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", bases[0])
+
+    def test_packages_come_from_the_lock_with_their_hashes(self):
+        installs = [line for line in dockerfile() if "pip install" in line or "pip sync" in line]
+        assert len(installs) == 1
+        assert installs[0].count("--require-hashes") == 2
+        assert "requirements/runtime.lock" in installs[0]
+
+    def test_the_worker_is_nobody_special(self):
+        user = [line for line in dockerfile() if line.startswith("USER ")][-1].split()[1]
+        assert int(user.split(":")[0]) >= 1000
+
+    def test_everything_that_is_copied_exists_and_reaches_the_builder(self):
+        ignore = (ROOT / ".dockerignore").read_text().splitlines()
+        assert "*" in ignore
+        let_in = [line[1:] for line in ignore if line.startswith("!")]
+        copied = [
+            word
+            for line in dockerfile()
+            if line.startswith("COPY ") and "--from=" not in line
+            for word in [part for part in line.split()[1:] if not part.startswith("--")][:-1]
+        ]
+        assert [path for path in copied if not (ROOT / path).exists()] == []
+        assert [path for path in copied if not any(fnmatch(path, pattern) for pattern in let_in)] == []
+        assert sorted(set(let_in)) == sorted(set(copied))
+
+    def test_every_package_of_the_product_is_in_it(self):
+        copied = " ".join(line for line in dockerfile() if line.startswith("COPY "))
+        for name in ("activities", "workflows", "starter", "worker.py"):
+            assert f" {name} " in copied
+
+    def test_the_sandbox_is_not(self):
+        assert "sandbox" not in (DEPLOY / "Dockerfile").read_text()
+
+
+class TestTemporalSetUp:
+    @pytest.mark.parametrize("script", sorted(DEPLOY.glob("temporal/*.sh")), ids=lambda path: path.name)
+    def test_the_scripts_are_sound_shell(self, script):
+        subprocess.run(["sh", "-n", script], check=True)
+
+    def test_the_namespace_gets_the_search_attributes_that_the_product_uses(self):
+        script = (DEPLOY / "temporal/namespace.sh").read_text()
+        words = re.search(r"for name in ([A-Za-z ]+); do", script)
+        assert words
+        assert {f"Runbook{word}" for word in words[1].split()} == {key.name for key in SEARCH_ATTRIBUTES}
+
+    def test_histories_are_kept_for_ninety_days(self):
+        assert "RETENTION=90d" in (DEPLOY / "temporal/namespace.sh").read_text()
+
+    def test_the_dynamic_configuration_has_values_for_every_setting(self):
+        settings = yaml.safe_load((DEPLOY / "temporal/dynamic-config.yaml").read_text())
+        assert settings
+        assert all("value" in choice for choices in settings.values() for choice in choices)
+
+
+class TestPrometheus:
+    def test_its_configuration_is_valid(self):
+        promtool = shutil.which("promtool")
+        assert promtool, (
+            "promtool is not installed: run `make set-up`, or install Debian's package prometheus"
+        )
+        checked = subprocess.run(
+            [promtool, "check", "config", DEPLOY / "prometheus/prometheus.yml"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.returncode == 0, checked.stderr
+
+    def test_it_scrapes_only_what_compose_starts(self):
+        configuration = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
+        targets = [
+            target
+            for job in configuration["scrape_configs"]
+            for group in job["static_configs"]
+            for target in group["targets"]
+        ]
+        hosts = {target.partition(":")[0] for target in targets} - {"127.0.0.1"}
+        assert hosts
+        assert hosts <= set(compose()["services"])
+
+
+class TestExampleCatalog:
+    def test_it_is_a_valid_catalog(self):
+        catalog = load_catalog(DEPLOY / "catalog.example.toml")
+        assert catalog.target("ai-processor", "prod").approvals.needed == 1
+
+
+class TestIamPolicy:
+    def test_every_action_is_one_that_aws_has(self):
+        for action in allowed_actions():
+            service, _, operation = action.partition(":")
+            client = boto3.client(service, region_name="us-east-1")
+            if action != "iam:PassRole":  # a permission without a call of its own
+                assert operation in client.meta.service_model.operation_names
+
+    def test_no_action_is_allowed_twice_or_by_wildcard(self):
+        actions = list(allowed_actions())
+        assert sorted(set(actions)) == sorted(actions)
+        assert [action for action in actions if "*" in action] == []
+
+    def test_it_only_allows(self):
+        assert {statement["Effect"] for statement in policy_statements()} == {"Allow"}
+
+    def test_what_changes_something_is_narrowed_to_a_kind_of_resource(self):
+        verbs = re.compile(r":(?!Describe|List|Filter|Get)")
+        for statement in policy_statements():
+            actions = statement["Action"]
+            if any(verbs.search(action) for action in ([actions] if isinstance(actions, str) else actions)):
+                assert statement["Resource"] != "*", statement["Sid"]
+
+    def test_roles_are_passed_to_tasks_only(self):
+        (statement,) = [each for each in policy_statements() if each["Action"] == "iam:PassRole"]
+        condition = statement["Condition"]["StringEquals"]
+        assert condition == {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+
+    def test_every_aws_call_in_the_code_is_allowed(self):
+        allowed = set(allowed_actions())
+        assert sorted(calls_in_the_code() - allowed) == []
+
+    def test_nothing_is_allowed_that_the_code_does_not_call(self):
+        implied = {
+            "iam:PassRole",  # RegisterTaskDefinition hands roles over
+            "ecs:TagResource",  # RegisterTaskDefinition with tags
+            "ecs:ListTagsForResource",  # DescribeTaskDefinition with its tags
+        }
+        assert sorted(set(allowed_actions()) - calls_in_the_code() - implied) == []
+
+
+@cache
+def calls_in_the_code():
+    """Every AWS call that the activities make by name, as a client's method or as a paginator."""
+    spelled = {}
+    for service in ("ecs", "logs", "application-autoscaling", "cloudwatch", "sts"):
+        client = boto3.client(service, region_name="us-east-1")
+        for method, operation in client.meta.method_to_api_mapping.items():
+            spelled.setdefault(method, f"{service}:{operation}")
+    calls = set()
+    for module in sorted((ROOT / "activities").rglob("*.py")):
+        for match in re.finditer(r"\.(\w+)\(|get_paginator\(\s*\"(\w+)\"", module.read_text()):
+            calls.add(spelled.get(match[1] or match[2]))
+    return calls - {None}
