@@ -44,7 +44,8 @@ def judge_recovery(observed: Observed, baseline: Sample | None, target: Target) 
         return Judged(verdict=Verdict.INCONCLUSIVE, why=_nothing_known(observed))
     silent = observed.until - streak.until
     if silent > longest_gap(target):
-        why = f"{_unknown(observed.samples)}; the last known sample, {streak.quality}, is {format_duration(silent)} old"
+        since = _unknown(observed.samples) or "nothing was measured since"
+        why = f"{since}; the last known sample, {streak.quality}, is {format_duration(silent)} old"
         return Judged(verdict=Verdict.INCONCLUSIVE, why=why)
     if streak.quality is Quality.BAD:
         return Judged(verdict=Verdict.NOT_RECOVERED, why=_bad(observed, streak, baseline))

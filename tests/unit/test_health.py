@@ -1,0 +1,54 @@
+import asyncio
+
+import httpx
+import pytest
+
+from activities.clients import http_client
+from activities.errors import UnreachableError
+from activities.health import read_health
+from tests.observing import NOW, URL, B, G, N, a_target, client
+
+
+def raising(error: Exception):
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return client(answer)
+
+
+@pytest.mark.parametrize(("status", "quality"), [(200, G), (204, G), (301, B), (404, B), (500, B), (503, B)])
+async def test_only_2xx_is_good(status, quality):
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, str(request.url)))
+        return httpx.Response(status, headers={"location": "/elsewhere"})
+
+    reading = await read_health(client(answer), a_target(), NOW)
+    assert (reading.quality, reading.value, reading.detail) == (quality, status, f"health {status}")
+    assert asked == [("GET", f"{URL}/health")]
+
+
+async def test_a_service_that_takes_the_request_and_stays_silent_is_bad():
+    reading = await read_health(raising(httpx.ReadTimeout("")), a_target(), NOW)
+    assert (reading.quality, reading.detail) == (B, "health gave no answer within 4s or broke off")
+
+
+async def test_a_service_that_cannot_be_reached_is_not_called_bad():
+    with pytest.raises(UnreachableError, match="could not reach http://service.test/health: no route"):
+        await read_health(raising(httpx.ConnectError("no route")), a_target(), NOW)
+
+
+async def test_a_port_where_nothing_listens_is_bad():
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    async with http_client() as http:
+        reading = await read_health(http, a_target(url=f"http://127.0.0.1:{port}"), NOW)
+    assert (reading.quality, reading.detail) == (B, "health: nothing listens there")
+
+
+async def test_a_target_without_url_has_no_health_and_others_decide():
+    reading = await read_health(raising(AssertionError()), a_target(url=None), NOW)
+    assert (reading.quality, reading.decides) == (N, False)

@@ -1,0 +1,121 @@
+import re
+
+import httpx
+import pytest
+
+from activities.errors import AccessDeniedError, RejectedError, ThrottledError, UnreachableError
+from activities.prometheus import NoData, Prometheus
+from tests.observing import PROMETHEUS, client
+
+
+def answering(status=200, *, series=(), **more):
+    body = {"status": "success", "data": {"resultType": "vector", "result": list(series)}, **more}
+    return reader(lambda request: httpx.Response(status, json=body))
+
+
+def reader(answer) -> Prometheus:
+    return Prometheus(client(answer), PROMETHEUS)
+
+
+def one(value: str, **labels: str):
+    return {"metric": labels, "value": [1772334000.123, value]}
+
+
+async def test_one_series_is_its_number():
+    assert await answering(series=[one("0.021")]).value("q") == 0.021
+
+
+async def test_the_query_is_sent_as_it_is():
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, request.url.params["query"]))
+        return httpx.Response(
+            200, json={"status": "success", "data": {"resultType": "vector", "result": [one("1")]}}
+        )
+
+    await reader(answer).value('a{b="c+d"}')
+    assert asked == [("/api/v1/query", 'a{b="c+d"}')]
+
+
+@pytest.mark.parametrize(
+    ("series", "why"),
+    [
+        ([], "no such series"),
+        ([one("NaN")], "NaN: there was nothing to divide by"),
+        ([one("+Inf")], r"\+Inf: there was nothing to divide by"),
+        ([one("1", a="x"), one("2", a="y")], "2 series where one was expected"),
+    ],
+)
+async def test_an_answer_that_says_nothing_is_no_data_and_says_why(series, why):
+    value = await answering(series=series).value("q")
+    assert isinstance(value, NoData)
+    assert re.search(why, value.why)
+
+
+async def test_an_answer_with_warnings_is_not_trusted():
+    value = await answering(series=[one("0")], warnings=["store gateway away"]).value("q")
+    assert value == NoData(why="Prometheus warns that the answer may be incomplete: store gateway away")
+
+
+async def test_prometheus_3_infos_are_no_warnings():
+    assert await answering(series=[one("0")], infos=["metric might not be a counter"]).value("q") == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, RejectedError),
+        (401, AccessDeniedError),
+        (403, AccessDeniedError),
+        (404, RejectedError),
+        (422, RejectedError),
+        (429, ThrottledError),
+        (500, UnreachableError),
+        (503, UnreachableError),
+    ],
+)
+async def test_every_other_status_is_an_error_of_its_own_kind_with_prometheus_words(status, error):
+    body = {"status": "error", "errorType": "bad_data", "error": "parse error"}
+    with pytest.raises(error, match="bad_data: parse error"):
+        await reader(lambda request: httpx.Response(status, json=body)).value("q")
+
+
+async def test_status_error_in_a_good_answer_is_an_error():
+    body = {"status": "error", "errorType": "execution", "error": "too many samples"}
+    with pytest.raises(UnreachableError, match="execution: too many samples"):
+        await reader(lambda request: httpx.Response(200, json=body)).value("q")
+
+
+async def test_half_an_answer_is_tried_again():
+    headers = {"content-type": "application/json"}
+    with pytest.raises(UnreachableError, match="could not read Prometheus's answer"):
+        await reader(lambda request: httpx.Response(200, text='{"status": "succ', headers=headers)).value("q")
+
+
+async def test_a_web_page_is_no_prometheus_and_the_mend_is_named():
+    with pytest.raises(RejectedError, match=r"not a Prometheus.*mend prometheus_url in the catalog"):
+        await reader(lambda request: httpx.Response(200, html="<html>Log in</html>")).value("q")
+
+
+@pytest.mark.parametrize(
+    ("raised", "words", "landed"),
+    [
+        (httpx.ReadTimeout("slow"), "no answer in time", True),
+        (httpx.ConnectTimeout("slow"), "no answer in time", False),
+        (httpx.ConnectError("refused"), "refused", False),
+        (httpx.RemoteProtocolError("cut off"), "cut off", True),
+    ],
+)
+async def test_no_answer_is_unreachable_and_tells_whether_the_request_was_sent(raised, words, landed):
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise raised
+
+    with pytest.raises(UnreachableError, match=f"could not ask Prometheus: {words}") as caught:
+        await reader(answer).value("q")
+    assert caught.value.may_have_landed is landed
+
+
+async def test_several_series_are_read_by_a_label():
+    series = [one("3", type="timeout"), one("1", type="processing"), one("NaN", type="odd")]
+    assert await answering(series=series).values("q", "type") == {"timeout": 3.0, "processing": 1.0}
