@@ -1,0 +1,100 @@
+"""``runbook demo``: play one story on a sandbox of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.connect import converse, ui_address
+from starter.demo.stage import Stage
+from starter.demo.stories import STORIES, Story
+from starter.demo.telling import StoryBrokenError, Telling
+from starter.exits import Exit, bad_input
+from starter.printing import answer, say
+from starter.world import OURS, World, ends_in_order
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+@click.command("demo", epilog=example("runbook demo", "runbook demo bad-release --json"))
+@click.argument("scenario", default="bad-release")
+@click.option("--list", "list_stories", is_flag=True, help="Name the stories.")
+@takes_caller
+def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
+    """Play one story from outage to recovery, on a sandbox of its own; nothing of yours is touched.
+
+    The exit code is 0 only if the story ended as told.
+    """
+    if list_stories:
+        _list(caller)
+        return Exit.DONE
+    story = next((story for story in STORIES if story.name == scenario), None)
+    if story is None:
+        raise bad_input(
+            f"there is no story {scenario!r}; there are: {', '.join(each.name for each in STORIES)}"
+        )
+    telling = Telling(aside=caller.as_json)
+    with ends_in_order(World()) as world:
+        with telling.part(f"{story.name}: {story.summary}"):
+            telling.say("a sandbox starts: Temporal, a simulated ECS with real processes, Prometheus")
+            world.start()
+            world.start_worker()
+            _turn_to(world)
+            telling.say(f"ready; watch along in the Temporal UI: {world.addresses['ui']}")
+        facts = converse(lambda client: _play(client, world, story, telling))
+    _conclude(story, telling, facts, as_json=caller.as_json)
+    return Exit.DONE if telling.ok else Exit.NOT_DONE
+
+
+def _list(caller: Caller) -> None:
+    rows = [{"name": each.name, "procedure": each.procedure, "summary": each.summary} for each in STORIES]
+    if caller.as_json:
+        answer(rows)
+        return
+    for row in rows:
+        say(f"{row['name']:<16} {row['procedure']:<16} {row['summary']}")
+
+
+def _turn_to(world: World) -> None:
+    """Turn this process to the story's world, away from whatever its shell points at."""
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        del os.environ[name]
+    os.environ.update(world.environment)
+
+
+async def _play(client: Client, world: World, story: Story, telling: Telling) -> dict[str, Any]:
+    stage = Stage(world, client, telling)
+    try:
+        await story.play(stage)
+    except StoryBrokenError as broken:
+        if telling.ok:
+            telling.expect("the story goes on", ok=False, found=broken)
+    if stage.run is None:
+        return {"id": None, "run_id": None, "ui": None, "outcome": None, "aws_changes": []}
+    outcome = (await stage.see()).report.outcome
+    return {
+        "id": stage.run.id,
+        "run_id": stage.run.run_id,
+        "ui": ui_address(client, stage.run.id, stage.run.run_id),
+        "outcome": outcome.value if outcome else None,
+        "aws_changes": [call.action for call in await stage.calls() if call.changes],
+    }
+
+
+def _conclude(story: Story, telling: Telling, facts: dict[str, Any], *, as_json: bool) -> None:
+    failed = [expectation for expectation in telling.expectations if not expectation.ok]
+    verdict = "all of it held" if telling.ok else f"{len(failed)} of {len(telling.expectations)} did NOT hold"
+    for expectation in failed:
+        telling.say(f"✗ {expectation.what}: {expectation.found}", "red")
+    telling.say(f"{story.name}: {verdict}", "bold green" if telling.ok else "bold red")
+    if as_json:
+        parts = [{"part": part, "seconds": round(seconds, 1)} for part, seconds in telling.parts]
+        told = [{"what": each.what, "ok": each.ok, "found": each.found} for each in telling.expectations]
+        story_told = {"story": story.name, "procedure": story.procedure, "ok": telling.ok}
+        answer(
+            story_told | facts | {"seconds": round(telling.seconds, 1), "parts": parts, "expectations": told}
+        )

@@ -1,0 +1,141 @@
+"""A release with 30 % errors is put back, although the worker is killed half-way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from starter.exits import CliError
+from starter.page import clock, plan, span
+from workflows.messages import Outcome, State
+
+if TYPE_CHECKING:
+    from starter.demo.outside import AwsCall
+    from starter.demo.stage import Stage
+    from starter.sight import Sight
+    from workflows.messages import Checkpoint
+
+BAD_SHARE = 0.10
+"""The runbook's threshold."""
+
+
+async def play(stage: Stage) -> None:
+    """Play the story."""
+    telling = stage.telling
+    with telling.part("A healthy release"):
+        healthy = await stage.error_rate("requests are measured", lambda _: True, 40)
+        telling.expect("1.0.0 answers well", healthy.share < BAD_SHARE, healthy)
+    with telling.part("A bad release is deployed"):
+        telling.say("the pipeline releases 1.1.0, which fails 30 % of its requests")
+        telling.need(
+            "ECS calls the deployment SUCCESSFUL: its tasks are healthy",
+            await stage.deploy("1.1.0", FAULT_ERROR_RATE="0.3"),
+        )
+        bad = await stage.error_rate("errors show", lambda rate: rate.share > 2 * BAD_SHARE, 30)
+        telling.need("but requests fail", bad.share > BAD_SHARE, bad)
+    with telling.part("alice starts a rollback"):
+        gate = await _ask_for_rollback(stage)
+    with telling.part("bob approves"):
+        await _decide(stage, gate)
+    with telling.part("The worker is killed while ECS rolls"):
+        await _crash(stage)
+    with telling.part("A new worker goes on"):
+        ended = await _go_on(stage)
+    with telling.part("What was done"):
+        await _sum_up(stage, ended)
+
+
+async def _ask_for_rollback(stage: Stage) -> Checkpoint:
+    telling = stage.telling
+    run = await stage.start_rollback("alice", "30 % errors since 1.1.0")
+    telling.say(f"runbook start rollback --service ai-processor --environment prod --as alice  ->  {run.id}")
+    sight = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
+    gate = sight.report.checkpoint
+    telling.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
+    assert gate is not None
+    assert gate.plan is not None
+    telling.show(plan(gate.plan, gate.plan_hash))
+    telling.expect("the plan goes back to 1.0.0", "1.0.0" in gate.plan.after.name, gate.plan.after.name)
+    telling.expect("nothing has been changed yet", not [call for call in await stage.calls() if call.changes])
+    return gate
+
+
+async def _decide(stage: Stage, gate: Checkpoint) -> None:
+    telling = stage.telling
+    try:
+        await stage.approve("alice", gate.plan_hash)
+        telling.expect("alice may not approve what she asked for herself", ok=False, found="she was let")
+    except CliError as refusal:
+        telling.expect("alice may not approve what she asked for herself", ok=True, found=refusal)
+    decided = await stage.approve("bob", gate.plan_hash)
+    telling.expect("bob approves exactly this plan", decided.confirmed, decided.detail)
+
+
+async def _crash(stage: Stage) -> None:
+    telling = stage.telling
+    await stage.until_seen("the rollout is waited for", _waits_for_steady, 60)
+    stage.world.kill_worker()
+    telling.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
+    sight = await stage.see()
+    telling.expect("the rollout was not over", _waits_for_steady(sight), sight.report.summary)
+    telling.expect(
+        "the page can still be read, without any worker",
+        not sight.live and sight.report.steps,
+        f"{len(sight.report.steps)} steps",
+    )
+
+
+def _waits_for_steady(sight: Sight) -> bool:
+    newest = sight.report.steps[-1] if sight.report.steps else None
+    return newest is not None and newest.heading == "Wait for steady state" and newest.state == "running"
+
+
+async def _go_on(stage: Stage) -> Sight:
+    telling = stage.telling
+    stage.world.start_worker()
+    telling.say("a new worker is ready")
+    ended = await stage.until_seen("it ends", lambda seen: not seen.run.is_open, 120)
+    report = ended.report
+    telling.expect("the run recovered the service", report.outcome is Outcome.RECOVERED, report.summary)
+    steady = next((step for step in report.steps if step.heading == "Wait for steady state"), None)
+    telling.expect(
+        "the new worker saw steady state", steady and steady.state == "done", steady.step if steady else ""
+    )
+    good = await stage.error_rate("errors are gone", lambda rate: rate.share < BAD_SHARE / 2, 20)
+    telling.expect("the service answers well again", good.share < BAD_SHARE, good)
+    return ended
+
+
+async def _sum_up(stage: Stage, ended: Sight) -> None:
+    telling, report, run = stage.telling, ended.report, ended.run
+    telling.say(
+        f"{report.procedure} of {report.service} in {report.environment}, asked by {report.requested_by}: {report.outcome}"
+    )
+    for decision in report.decisions:
+        telling.say(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}")
+    for heading, took in _lengths(ended).items():
+        telling.say(f"{span(took):>8}  {heading}")
+    made = await stage.calls()
+    changes = [call for call in made if call.changes]
+    for call in changes:
+        telling.say(f"AWS change: {call.action} {call.parameters.get('taskDefinition', '')}".rstrip())
+    telling.say(f"ledger of releases: {_marks(made)} tags")
+    telling.expect(
+        "AWS was changed exactly once, by UpdateService",
+        [call.action for call in changes] == ["UpdateService"],
+        f"{len(changes)} changes",
+    )
+    whole = run.ended - run.started if run.ended else timedelta(0)
+    telling.say(f"from the request to the end: {span(whole)}")
+
+
+def _lengths(ended: Sight) -> dict[str, timedelta]:
+    """Say how long each part of the page took, waits for people included."""
+    steps = ended.report.steps
+    first = {step.heading: step.started for step in reversed(steps)}
+    ends = [*list(first.values())[::-1][1:], ended.run.ended or steps[-1].started]
+    return {heading: end - first[heading] for heading, end in zip(reversed(first), ends, strict=True)}
+
+
+def _marks(made: list[AwsCall]) -> int:
+    return sum(len(call.parameters.get("tags", ())) for call in made if call.action == "TagResource")

@@ -1,0 +1,158 @@
+"""The stage that a story is played on: a sandbox of its own, a worker that can be killed, and people who act."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+from urllib.error import URLError
+
+from activities.processes import start_child, stop_child
+from starter.deciding import decide
+from starter.demo.outside import AwsCall, ErrorRate, aws_calls, measure
+from starter.demo.telling import StoryBrokenError
+from starter.runs import describe
+from starter.sight import Sight, look
+from starter.starting import begin
+from workflows.ids import remediation_id
+from workflows.messages import Approval, RollbackRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from temporalio.client import Client
+
+    from starter.deciding import Decided
+    from starter.demo.telling import Telling
+    from starter.runs import Run
+    from starter.world import World
+
+T = TypeVar("T")
+SERVICE = "ai-processor"
+ENVIRONMENT = "prod"
+LOOK_SECONDS = 0.25
+DEPLOY_SECONDS = 90.0
+
+
+class Stage:
+    """What a story does to its world, and sees of it."""
+
+    def __init__(self, world: World, client: Client, telling: Telling) -> None:
+        self.world = world
+        self.client = client
+        self.telling = telling
+        self.run: Run | None = None
+        self.asked_at = datetime.now(UTC)
+        self._told: set[int] = set()
+
+    # --- people and machines act ----------------------------------------------------------------------------------
+
+    async def deploy(self, version: str, **settings: str) -> bool:
+        """Release a version as the company's delivery pipeline does; whether ECS calls it successful."""
+        words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        argv = [sys.executable, "-m", "sandbox", "deploy", "--environment", ENVIRONMENT, "--version", version]
+        child = start_child(
+            [*argv, *words, "--wait"],
+            environment=self.world.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            await self.until("the deployment ends", lambda: _ended(child), DEPLOY_SECONDS)
+        finally:
+            stop_child(child, 1.0)
+        return child.returncode == 0
+
+    async def start_rollback(self, by: str, reason: str) -> Run:
+        """Have a person start a rollback."""
+        self.asked_at = datetime.now(UTC)
+        request = RollbackRequest(service=SERVICE, environment=ENVIRONMENT, requested_by=by, reason=reason)
+        run_id = await begin(self.client, "rollback", request)
+        self.run = await describe(self.client, remediation_id(ENVIRONMENT, SERVICE), run_id)
+        assert self.run is not None
+        return self.run
+
+    async def approve(self, by: str, plan_hash: str) -> Decided:
+        """Have a person approve a plan.
+
+        Raises:
+            CliError: the run refuses.
+        """
+        assert self.run is not None
+        return await decide(self.client, self.run, "decide", "approve", Approval(by=by, plan_hash=plan_hash))
+
+    # --- what is seen -----------------------------------------------------------------------------------------------
+
+    async def see(self) -> Sight:
+        """Look at the run now."""
+        assert self.run is not None
+        return await look(self.client, await describe(self.client, self.run.id, self.run.run_id) or self.run)
+
+    async def until_seen(self, what: str, wanted: Callable[[Sight], bool], seconds: float) -> Sight:
+        """Look at the run until something is so, telling every step that ends meanwhile.
+
+        Raises:
+            StoryBrokenError: the run ended otherwise, or the time ran out.
+        """
+
+        async def glance() -> Sight | None:
+            sight = await self.see()
+            self._tell_steps(sight)
+            if wanted(sight):
+                return sight
+            if not sight.run.is_open:
+                raise StoryBrokenError(f"{what}: but it ended: {sight.report.summary}")
+            return None
+
+        return await self.until(what, glance, seconds)
+
+    async def until(self, what: str, question: Callable[[], Awaitable[T | None]], seconds: float) -> T:
+        """Ask until there is an answer.
+
+        Raises:
+            StoryBrokenError: there is none in time.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    self.world.check()
+                    if (answer := await question()) is not None:
+                        return answer
+                    await asyncio.sleep(LOOK_SECONDS)
+        except TimeoutError:
+            raise StoryBrokenError(f"{what}: not within {seconds:.0f} s") from None
+
+    async def error_rate(self, what: str, wanted: Callable[[ErrorRate], bool], seconds: float) -> ErrorRate:
+        """Measure until the error rate is as wanted, and return the last one measured in any case."""
+        last: ErrorRate | None = None
+
+        async def ask() -> ErrorRate | None:
+            nonlocal last
+            try:
+                last = await asyncio.to_thread(measure, self.world.addresses, SERVICE, ENVIRONMENT) or last
+            except URLError:  # Prometheus starts or restarts; the next question may be answered
+                return None
+            return last if last and wanted(last) else None
+
+        try:
+            return await self.until(what, ask, seconds)
+        except StoryBrokenError:
+            if last is None:
+                raise
+            return last
+
+    async def calls(self) -> list[AwsCall]:
+        """Read the AWS calls that were made since the rollback was asked for."""
+        return await asyncio.to_thread(aws_calls, self.world.addresses["aws"], self.asked_at)
+
+    def _tell_steps(self, sight: Sight) -> None:
+        for place, step in enumerate(sight.report.steps):
+            if step.state != "running" and place not in self._told:
+                self._told.add(place)
+                self.telling.say(f"{step.heading}: {step.step} ({step.state})", "dim")
+
+
+async def _ended(child: subprocess.Popen[bytes]) -> int | None:
+    return child.poll()
