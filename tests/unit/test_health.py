@@ -35,12 +35,12 @@ async def test_a_service_that_takes_the_request_and_stays_silent_is_bad():
 
 
 async def test_a_service_that_cannot_be_reached_is_not_called_bad():
-    with pytest.raises(UnreachableError, match="could not reach http://service.test/health: no route"):
+    with pytest.raises(UnreachableError, match=r"could not reach http://service\.test/health: no route"):
         await read_health(raising(httpx.ConnectError("no route")), a_target(), NOW)
 
 
 async def test_a_port_where_nothing_listens_is_bad():
-    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     server.close()
     await server.wait_closed()

@@ -10,7 +10,7 @@ from tests.observing import PROMETHEUS, client
 
 def answering(status=200, *, series=(), **more):
     body = {"status": "success", "data": {"resultType": "vector", "result": list(series)}, **more}
-    return reader(lambda request: httpx.Response(status, json=body))
+    return reader(lambda _: httpx.Response(status, json=body))
 
 
 def reader(answer) -> Prometheus:
@@ -78,24 +78,24 @@ async def test_prometheus_3_infos_are_no_warnings():
 async def test_every_other_status_is_an_error_of_its_own_kind_with_prometheus_words(status, error):
     body = {"status": "error", "errorType": "bad_data", "error": "parse error"}
     with pytest.raises(error, match="bad_data: parse error"):
-        await reader(lambda request: httpx.Response(status, json=body)).value("q")
+        await reader(lambda _: httpx.Response(status, json=body)).value("q")
 
 
 async def test_status_error_in_a_good_answer_is_an_error():
     body = {"status": "error", "errorType": "execution", "error": "too many samples"}
     with pytest.raises(UnreachableError, match="execution: too many samples"):
-        await reader(lambda request: httpx.Response(200, json=body)).value("q")
+        await reader(lambda _: httpx.Response(200, json=body)).value("q")
 
 
 async def test_half_an_answer_is_tried_again():
     headers = {"content-type": "application/json"}
     with pytest.raises(UnreachableError, match="could not read Prometheus's answer"):
-        await reader(lambda request: httpx.Response(200, text='{"status": "succ', headers=headers)).value("q")
+        await reader(lambda _: httpx.Response(200, text='{"status": "succ', headers=headers)).value("q")
 
 
 async def test_a_web_page_is_no_prometheus_and_the_mend_is_named():
     with pytest.raises(RejectedError, match=r"not a Prometheus.*mend prometheus_url in the catalog"):
-        await reader(lambda request: httpx.Response(200, html="<html>Log in</html>")).value("q")
+        await reader(lambda _: httpx.Response(200, html="<html>Log in</html>")).value("q")
 
 
 @pytest.mark.parametrize(

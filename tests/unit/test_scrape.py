@@ -1,4 +1,4 @@
-from itertools import cycle
+from itertools import cycle, pairwise
 
 import httpx
 import pytest
@@ -38,7 +38,7 @@ class Process:
 
 def balanced(*processes: Process):
     turn = cycle(processes)
-    return lambda request: httpx.Response(200, text=next(turn).metrics())
+    return lambda _: httpx.Response(200, text=next(turn).metrics())
 
 
 def scraper(answer, clock=None) -> Scraper:
@@ -99,7 +99,7 @@ def test_what_a_counter_grew_by_is_the_same_wherever_it_was_reset_unseen_request
     for index, step in enumerate(steps):
         value = step if index == reset_at else value + step
         values.append(value)
-    total = sum(grown(a, b) for a, b in zip(values, values[1:], strict=False))
+    total = sum(grown(a, b) for a, b in pairwise(values))
     assert total <= sum(steps)
     if reset_at >= len(steps):
         assert total == sum(steps)
@@ -107,7 +107,7 @@ def test_what_a_counter_grew_by_is_the_same_wherever_it_was_reset_unseen_request
 
 async def test_tasks_that_do_not_tell_when_they_started_are_no_data():
     text = TEXT.format(good=5, bad=0, start=1).replace("process_start_time_seconds", "other")
-    silence = await scraper(lambda request: httpx.Response(200, text=text)).traffic(an_observation())
+    silence = await scraper(lambda _: httpx.Response(200, text=text)).traffic(an_observation())
     assert isinstance(silence, Silence)
     assert (
         silence.why
@@ -127,7 +127,7 @@ async def test_a_balancer_that_answers_502_now_and_then_is_read_all_the_same():
 
 async def test_a_service_whose_metrics_cannot_be_read_at_all_is_an_error():
     with pytest.raises(UnreachableError, match="could not scrape the service's /metrics: HTTP 503"):
-        await scraper(lambda request: httpx.Response(503)).traffic(an_observation())
+        await scraper(lambda _: httpx.Response(503)).traffic(an_observation())
 
 
 async def test_a_target_without_url_is_no_data():

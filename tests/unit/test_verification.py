@@ -2,6 +2,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -40,10 +41,27 @@ class Gauge:
 class NeverEnding(Gauge):
     """Instruments that hang."""
 
-    async def sample(self, observation, moment: datetime) -> Sample:
+    async def sample(self, _observation, _moment) -> Sample:
         self.looked.set()
         await asyncio.Event().wait()
         raise AssertionError
+
+
+class Beats(list):
+    """Every heartbeat, as JSON: the way it comes back to the next attempt."""
+
+    def __init__(self) -> None:
+        self.came = asyncio.Event()
+
+    def note(self, *details: object) -> None:
+        converter = pydantic_data_converter.payload_converter
+        self.append(json.loads(converter.to_payloads(details)[0].data))
+        self.came.set()
+
+    async def until_samples(self, number: int) -> None:
+        while not self or len(self[-1]["samples"]) < number:
+            self.came.clear()
+            await self.came.wait()
 
 
 def watched(verify=QUICK, *, ends_in=20.0, **changes):
@@ -61,14 +79,8 @@ def environment():
 
 @pytest.fixture
 def beats(environment):
-    """Every heartbeat, as JSON: the way it comes back to the next attempt."""
-    sent: list[object] = []
-    converter = pydantic_data_converter.payload_converter
-
-    def beat(*details: object) -> None:
-        sent.append(json.loads(converter.to_payloads(details)[0].data))
-
-    environment.on_heartbeat = beat
+    sent = Beats()
+    environment.on_heartbeat = sent.note
     return sent
 
 
@@ -121,8 +133,7 @@ async def test_the_bake_goes_on_where_the_last_attempt_was(environment, beats):
     verify = QUICK.model_copy(update={"bake": seconds(1.0)})
     observation = watched(verify)
     running = asyncio.create_task(observe(environment, first, observation))
-    while len(first.taken) < 2 or len(beats[-1]["samples"]) < 2:
-        await asyncio.sleep(0.01)
+    await beats.until_samples(2)
     running.cancel()
     await asyncio.wait([running])
 
@@ -165,7 +176,7 @@ async def test_heartbeats_go_on_while_an_instrument_hangs(environment):
     await asyncio.wait_for(beaten.wait(), 10)
     running.cancel()
     await asyncio.wait([running])
-    assert all(b - a < seconds(1.5) for a, b in zip(moments, moments[1:], strict=False))
+    assert all(b - a < seconds(1.5) for a, b in pairwise(moments))
 
 
 @pytest.mark.parametrize("instruments", [NeverEnding, Gauge])
@@ -199,7 +210,7 @@ async def test_cancellation_ends_it_at_once(environment, instruments):
 
 async def test_instruments_that_break_break_the_observation(environment):
     class Broken(Gauge):
-        async def sample(self, observation, moment):
+        async def sample(self, _observation, _moment):
             raise ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
