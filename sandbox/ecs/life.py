@@ -14,12 +14,12 @@ from sandbox.tasks import ImageNotFoundError, TaskSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from sandbox.ecs.limits import Pace
     from sandbox.ecs.model import Deployment, Service
     from sandbox.ecs.names import Names
     from sandbox.tasks import RunningTask, TaskRunner
 
-PENDING_SECONDS = 0.15
-"""A task is PENDING at least this long, so that callers can see it."""
+REPLACED = "ServiceSchedulerInitiated"
 NO_ANSWER_SECONDS = 30.0
 """A health check that never answers this long says no."""
 LONG_LIFE_SECONDS = 10.0
@@ -30,9 +30,16 @@ class TaskLives:
     """Starts, watches and ends tasks; decides nothing about how many there should be."""
 
     def __init__(
-        self, runner: TaskRunner, names: Names, wake: Callable[[], None], log: Callable[[str], None]
+        self,
+        runner: TaskRunner,
+        names: Names,
+        pace: Pace,
+        *,
+        wake: Callable[[], None],
+        log: Callable[[str], None],
     ) -> None:
         self._runner = runner
+        self._pace = pace
         self._names = names
         self._wake = wake
         self._log = log
@@ -62,7 +69,7 @@ class TaskLives:
 
     async def _start(self, service: Service, task: Task) -> None:
         _, (running, failure) = await asyncio.gather(
-            asyncio.sleep(PENDING_SECONDS), self._pull_and_start(service, task)
+            asyncio.sleep(self._pace.pending_seconds), self._pull_and_start(service, task)
         )
         if running is None:
             task.container_reason = failure
@@ -72,7 +79,7 @@ class TaskLives:
         task.started_at = time.time()
         task.last_status = "RUNNING"
         if task.desired_status == "STOPPED":
-            await self._stop(task)
+            await self._stop(task, 0.0)
         self._wake()
 
     async def _pull_and_start(self, service: Service, task: Task) -> tuple[RunningTask | None, str]:
@@ -89,6 +96,7 @@ class TaskLives:
         """Ask a task to end; one that ends already keeps its first reason."""
         if not task.stays:
             return
+        drain_seconds = self._pace.drain_seconds if task.good and code == REPLACED else 0.0
         task.desired_status = "STOPPED"
         task.stop_code = code
         task.stopped_reason = reason
@@ -97,10 +105,11 @@ class TaskLives:
             self._gone(task)
         elif task.running is not None:
             task.last_status = "DEACTIVATING"
-            self._begin(task, self._stop(task))
+            self._begin(task, self._stop(task, drain_seconds))
 
-    async def _stop(self, task: Task) -> None:
+    async def _stop(self, task: Task, drain_seconds: float) -> None:
         assert task.running is not None
+        await asyncio.sleep(drain_seconds)
         await task.running.stop()
         task.exit_code = shell_code(task.running.exit_code)
         self._gone(task)
@@ -130,7 +139,7 @@ class TaskLives:
             return
         where = health_check_of(service)
         service.say(f"(task {task.id}) failed {where}.", now)
-        self.stop(task, "ServiceSchedulerInitiated", f"Task failed {where}")
+        self.stop(task, REPLACED, f"Task failed {where}")
         _count_death(task, failed=not task.was_healthy, now=now)
 
     def _ended(self, service: Service, task: Task, code: str, reason: str) -> None:

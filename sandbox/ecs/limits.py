@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,18 @@ DAEMON_COUNT = 1
 """Tasks of a DAEMON service: the sandbox is one container instance."""
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long the stages of a rollout last at least, so that callers can see them: in all about three seconds."""
+
+    pending_seconds: float = 0.8
+    """A task is PENDING."""
+    drain_seconds: float = 1.0
+    """A serving task that is replaced goes on serving (DEACTIVATING), as behind a target group."""
+    steady_seconds: float = 1.2
+    """Everything is as wanted before a deployment is COMPLETED."""
 
 
 def most_tasks(configuration: Fields, desired: int) -> int:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from sandbox.ecs.model import Service, TaskDefinition
     from sandbox.ecs.names import Fields, Names
 
-STEADY_SECONDS = 0.3
-"""How long everything must be as wanted before a deployment is COMPLETED."""
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 STOPPED_REASON = "Service deployment rolled back because it was stopped by a StopServiceDeployment request."
 
@@ -64,8 +62,11 @@ def _supersede(service: Service, now: float) -> None:
     attempt.reason = "Service deployment stopped because a newer service deployment was started."
 
 
-def advance(service: Service, now: float) -> None:
-    """Take the newest deployment one step further, when it is time for one."""
+def advance(service: Service, steady_seconds: float, now: float) -> None:
+    """Take the newest deployment one step further, when it is time for one.
+
+    It is COMPLETED once everything has been as wanted for ``steady_seconds``.
+    """
     primary, attempt = service.primary, service.current
     if primary is None:
         return
@@ -73,7 +74,7 @@ def advance(service: Service, now: float) -> None:
         _advance_attempt(service, primary, attempt, now)
     primary = service.primary
     if primary is not None:
-        _complete_when_good(service, primary, now)
+        _complete_when_good(service, primary, steady_seconds, now)
 
 
 def _advance_attempt(service: Service, primary: Deployment, attempt: ServiceDeployment, now: float) -> None:
@@ -154,13 +155,13 @@ def _roll_back(service: Service, attempt: ServiceDeployment, why: str, words: st
     service.say(f"rolling back to deployment {last.id}.", now)
 
 
-def _complete_when_good(service: Service, primary: Deployment, now: float) -> None:
+def _complete_when_good(service: Service, primary: Deployment, steady_seconds: float, now: float) -> None:
     if not (_all_as_wanted(service, primary) or _early_success(service, primary)):
         primary.good_since = None
         service.steady = False
         return
     primary.good_since = primary.good_since or now
-    if now - primary.good_since < STEADY_SECONDS:
+    if now - primary.good_since < steady_seconds:
         return
     if primary.rollout_state == "IN_PROGRESS":
         _complete(service, primary, now)

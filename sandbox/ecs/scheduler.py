@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandbox.ecs.life import REPLACED
 from sandbox.ecs.limits import fewest_healthy, most_tasks
 from sandbox.ecs.wire import desired_count
 
@@ -105,9 +106,7 @@ def _stop(service: Service, primary: Deployment, tasks: list[Task], lives: TaskL
     if not tasks:
         return
     for task in tasks:
-        lives.stop(
-            task, "ServiceSchedulerInitiated", f"Scaling activity initiated by (deployment {primary.id})"
-        )
+        lives.stop(task, REPLACED, f"Scaling activity initiated by (deployment {primary.id})")
     service.say(f"has stopped {len(tasks)} running tasks: {_listed(tasks)}.", now)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from sandbox.ecs import rollout, scheduler
 from sandbox.ecs.clusters import ClusterActions
 from sandbox.ecs.errors import ApiError, invalid
-from sandbox.ecs.life import TaskLives
+from sandbox.ecs.life import REPLACED, TaskLives
+from sandbox.ecs.limits import Pace
 from sandbox.ecs.names import Names
 from sandbox.ecs.protocol import MalformedRequestError, checked, operation
 from sandbox.ecs.service_deployments import ServiceDeploymentActions
@@ -44,13 +45,15 @@ class SimulatedEcs:
         region: str = "us-east-1",
         account: str = "123456789012",
         log: Callable[[str], None] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.names = Names(region, account)
         self.throttle = Throttle()
         self._log = log or _to_stderr
         self._changed = asyncio.Event()
         self._store = Store(self.names)
-        self._lives = TaskLives(runner, self.names, self._changed.set, self._log)
+        self._pace = pace or Pace()
+        self._lives = TaskLives(runner, self.names, self._pace, wake=self._changed.set, log=self._log)
         self._actions = self._table()
 
     def _table(self) -> dict[str, Callable[[Fields], Fields]]:
@@ -129,11 +132,11 @@ class SimulatedEcs:
         for task in service.live_tasks:
             self._lives.observe(service, task, now)
         if service.status == "ACTIVE":
-            rollout.advance(service, now)
+            rollout.advance(service, self._pace.steady_seconds, now)
             scheduler.schedule(service, self._lives, now)
             return
         for task in service.live_tasks:  # DRAINING
-            self._lives.stop(task, "ServiceSchedulerInitiated", "Service was deleted")
+            self._lives.stop(task, REPLACED, "Service was deleted")
         if not service.live_tasks:
             service.status = "INACTIVE"
             service.deployments.clear()

@@ -18,7 +18,7 @@ from shapes import mismatches
 
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
-from sandbox.ecs import SimulatedEcs
+from sandbox.ecs import Pace, SimulatedEcs
 from sandbox.tasks import ImageNotFoundError, TaskSpec
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CLUSTER = "shop"
 SERVICE = "web"
+FAST = Pace(pending_seconds=0.1, drain_seconds=0.05, steady_seconds=0.3)
 
 
 @dataclass
@@ -238,7 +239,7 @@ def running_world(moto_url: str | None = None) -> Iterator[World]:
 
     async def serve() -> None:
         runner = ScriptedRunner()
-        simulation = SimulatedEcs(runner, log=lambda _line: None)
+        simulation = SimulatedEcs(runner, log=lambda _line: None, pace=FAST)
         app = aws_endpoint(simulation, SimulatedAutoscaling(simulation), moto_url)
         server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
         loops = [asyncio.create_task(simulation.run()), asyncio.create_task(runner.watch())]
