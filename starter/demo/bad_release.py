@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from starter.connect import ui_address
 from starter.exits import CliError
 from starter.page import clock, plan, span
 from workflows.messages import Outcome, State
@@ -31,7 +32,7 @@ async def play(stage: Stage) -> None:
             "ECS calls the deployment SUCCESSFUL: its tasks are healthy",
             await stage.deploy("1.1.0", FAULT_ERROR_RATE="0.3"),
         )
-        bad = await stage.error_rate("errors show", lambda rate: rate.share > 2 * BAD_SHARE, 30)
+        bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, 30)
         telling.need("but requests fail", bad.share > BAD_SHARE, bad)
     with telling.part("alice starts a rollback"):
         gate = await _ask_for_rollback(stage)
@@ -127,6 +128,7 @@ async def _sum_up(stage: Stage, ended: Sight) -> None:
     )
     whole = run.ended - run.started if run.ended else timedelta(0)
     telling.say(f"from the request to the end: {span(whole)}")
+    telling.say(f"its history, as long as this sandbox lives: {ui_address(stage.client, run.id, run.run_id)}")
 
 
 def _lengths(ended: Sight) -> dict[str, timedelta]:

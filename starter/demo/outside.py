@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0
 PROBES = 40
-READS = ("Describe", "List", "Get")
+READS = ("Describe", "List", "Get", "Filter")
 LEDGER = ("TagResource", "UntagResource")
 
 

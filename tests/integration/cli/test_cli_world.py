@@ -1,0 +1,70 @@
+"""``runbook up`` and ``runbook demo``: a world of its own, from the first address to the last process."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+KEYS = {"temporal", "ui", "aws", "service", "prometheus", "catalog", "env"}
+
+
+async def begin(*words):
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "starter", *words),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_up_prints_its_addresses_once_and_ends_all_of_it_on_ctrl_c():
+    up = await begin("up", "--json")
+    line = await asyncio.wait_for(up.stdout.readline(), 120)
+    assert line, (await up.stderr.read()).decode()
+    world = json.loads(line)
+    assert set(world) == KEYS
+    assert set(world["service"]) == {"staging", "prod"}
+    assert (
+        world["env"].items()
+        >= {
+            "TEMPORAL_ADDRESS": world["temporal"],
+            "AWS_REGION": "us-east-1",
+            "RUNBOOK_UI": world["ui"],
+        }.items()
+    )
+    up.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(up.communicate(), 60)
+    assert (up.returncode, out) == (0, b""), err.decode()
+    host, _, port = world["temporal"].partition(":")
+    try:
+        await asyncio.open_connection(host, int(port))
+    except ConnectionRefusedError:
+        return
+    raise AssertionError("Temporal still listens")
+
+
+async def test_up_leaves_no_process_behind_when_it_is_killed():
+    up = await begin("up", "--json", "--no-worker")
+    world = json.loads(await asyncio.wait_for(up.stdout.readline(), 120))
+    os.kill(up.pid, signal.SIGKILL)
+    await up.wait()
+    host, _, port = world["temporal"].partition(":")
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.1)
+
+
+async def test_the_bad_release_ends_as_told():
+    demo = await begin("demo", "bad-release", "--json")
+    out, err = await asyncio.wait_for(demo.communicate(), 200)
+    told = json.loads(out)
+    assert [each for each in told["expectations"] if not each["ok"]] == [], err.decode()
+    assert (demo.returncode, told["ok"], told["outcome"]) == (0, True, "recovered")
+    assert told["aws_changes"] == ["UpdateService"]
+    assert told["seconds"] < 180

@@ -1,0 +1,54 @@
+"""Names and ids as people type them."""
+
+import pytest
+
+from starter.exits import CliError, Exit
+from starter.identity import acting_as
+from starter.names import Pair, parse_id, parse_pair
+from starter.printing import clean
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("prod/ai-processor", Pair("prod", "ai-processor")),
+        ("remediation/prod/ai-processor", "remediation/prod/ai-processor"),
+        ("remediation/prod/ai-processor/rollback", "remediation/prod/ai-processor/rollback"),
+        ("brake/prod", "brake/prod"),
+        ("drill/monthly", "drill/monthly"),
+        ("some-workflow", "some-workflow"),
+    ],
+)
+def test_an_id_is_a_pair_or_a_workflow_id(text, meant):
+    assert parse_id(text) == meant
+
+
+@pytest.mark.parametrize("text", ["", " ", "a b", "a\nb", "-x", "x" * 301, "a'b"])
+def test_what_can_be_no_id_is_refused(text):
+    with pytest.raises(CliError, match="is no id") as error:
+        parse_id(text)
+    assert error.value.code is Exit.BAD_INPUT
+
+
+def test_a_target_needs_both_names():
+    with pytest.raises(CliError, match="write ENVIRONMENT/SERVICE"):
+        parse_pair("prod")
+
+
+def test_who_acts_is_the_option_then_the_variable_then_the_os_user(monkeypatch):
+    monkeypatch.setenv("LOGNAME", "os-user")
+    monkeypatch.delenv("RUNBOOK_USER", raising=False)
+    assert acting_as(None) == "os-user"
+    monkeypatch.setenv("RUNBOOK_USER", "variable")
+    assert acting_as(None) == "variable"
+    assert acting_as("option") == "option"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\x1b[31m", "x" * 201])
+def test_a_name_that_cannot_be_recorded_is_refused(name):
+    with pytest.raises(CliError, match="names nobody"):
+        acting_as(name)
+
+
+def test_what_others_wrote_cannot_steer_the_terminal():
+    assert clean("a\x1b[2Jb\rc\u202ed") == "a\ufffd[2Jb\ufffdc\ufffdd"

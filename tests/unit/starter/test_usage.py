@@ -1,0 +1,167 @@
+"""What the command line says to what is typed, before it talks to anybody."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from starter.__main__ import run
+from starter.cli import VERBS, runbook
+
+CATALOG = """
+[environments.prod]
+cluster = "ai-processor-prod"
+[services.ai-processor.prod]
+ecs_service = "ai-processor-service-prod"
+"""
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    """Nothing of the shell's settings reaches the command."""
+    for name in ("RUNBOOK_CATALOG", "RUNBOOK_USER", "TEMPORAL_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def say(capsys):
+    def call(*words):
+        code = run(words)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def test_without_arguments_it_helps(say):
+    code, out, err = say()
+    assert (code, err) == (0, "")
+    for verb in VERBS:
+        assert verb in out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_helps_with_an_example_and_takes_what_every_verb_takes(verb):
+    command = runbook.get_command(None, verb)
+    leaves = list(getattr(command, "commands", {verb: command}).values())
+    for leaf in leaves:
+        text = CliRunner().invoke(leaf, ["--help"]).output
+        assert "Example:" in text
+        for option in ("--as", "--catalog", "--run", "--json"):
+            assert option in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["show"], "Missing argument 'ID'"),
+        (["frobnicate"], "No such command"),
+        (["start", "rollback", "--environment", "prod"], "Missing option '--service'"),
+        (
+            ["start", "coffee", "--service", "a", "--environment", "b"],
+            "there is no procedure 'coffee'; there are: database-issues",
+        ),
+        (["start", "rollback", "--service", "A;rm", "--environment", "b"], "'A;rm' is no name of a service"),
+        (["start", "rollback", "--service", "a", "--environment", "b" * 64], "is no name of an environment"),
+        (
+            ["start", "service-down", "--service", "a", "--environment", "b", "--to", "1"],
+            "--to is for rollback only",
+        ),
+        (["abort", "prod/a", "--reason", "x", "--keep", "--undo"], "exclude each other"),
+        (["abort", "prod/a"], "Missing option '--reason'"),
+        (["abort", "prod/a", "--reason", " "], "say why"),
+        (["approve", "prod/a", "--as", "a\nb"], "names nobody"),
+        (["show", "prod/a", "--run", "no-uuid"], "not the id of a run"),
+        (["list", "--service", 'x" OR 1=1'], "is no name of a service"),
+        (["catalog", "check"], "name a FILE"),
+        (["catalog", "check", "/nowhere.toml"], "cannot read the catalog"),
+        (["worker"], "a worker needs a catalog"),
+        (["demo", "nothing"], "there is no story 'nothing'; there are: bad-release"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_exit_2(say, words, said):
+    code, out, err = say(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_target_that_the_catalog_does_not_know_is_refused_with_those_it_knows(say, tmp_path):
+    file = tmp_path / "catalog.toml"
+    file.write_text(CATALOG)
+    code, _, err = say(
+        "start", "rollback", "--service", "nobody", "--environment", "prod", "--catalog", str(file)
+    )
+    assert code == 2
+    assert 'no service "nobody" in the catalog; there are: ai-processor' in err
+
+
+def test_all_faults_of_a_catalog_are_told(say, tmp_path):
+    file = tmp_path / "catalog.toml"
+    file.write_text(CATALOG + "[environments.a]\nplatfrom = 1\nregion = 5\n")
+    code, out, err = say("catalog", "check", str(file))
+    assert (code, out) == (2, "")
+    assert "platfrom" in err
+    assert "region" in err
+
+
+def test_a_good_catalog_is_counted(say, tmp_path):
+    file = tmp_path / "catalog.toml"
+    file.write_text(CATALOG)
+    code, out, _ = say("catalog", "check", str(file), "--json")
+    assert code == 0
+    assert json.loads(out).items() >= {"ok": True, "environments": 1, "services": 1, "targets": 1}.items()
+
+
+def test_the_schema_is_the_catalogs(say):
+    code, out, _ = say("catalog", "schema")
+    assert code == 0
+    assert set(json.loads(out)["properties"]) >= {"environments", "services", "alerts"}
+
+
+def test_stories_are_listed_for_programs(say):
+    code, out, _ = say("demo", "--list", "--json")
+    assert code == 0
+    stories = json.loads(out)
+    assert {"bad-release"} <= {story["name"] for story in stories}
+    assert all(set(story) == {"name", "procedure", "summary"} for story in stories)
+
+
+def test_a_fault_of_ours_is_one_line(say, monkeypatch):
+    monkeypatch.setattr("starter.commands.show.converse", lambda _: 1 / 0)
+    code, out, err = say("show", "prod/a")
+    assert (code, out) == (1, "")
+    assert (
+        err
+        == "runbook: ZeroDivisionError: division by zero (a fault of runbook itself; RUNBOOK_DEBUG=1 shows where)\n"
+    )
+
+
+def test_ctrl_c_is_one_line(say, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("starter.commands.show.converse", interrupt)
+    code, _, err = say("show", "prod/a")
+    assert (code, err.strip()) == (130, "runbook: interrupted")
+
+
+def test_help_imports_neither_temporal_nor_pydantic():
+    program = (
+        "import sys; from starter.__main__ import run; run(['--help']);"
+        "sys.exit(sorted({'temporalio', 'pydantic', 'rich', 'opentelemetry'} & set(sys.modules)).__repr__())"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert told.stderr.strip() == "[]"
+
+
+def test_no_verb_imports_an_outside_client_or_tracing():
+    program = (
+        "import sys; from starter.cli import VERBS, runbook;"
+        "[runbook.get_command(None, verb) for verb in VERBS];"
+        "sys.exit(sorted({'boto3', 'botocore', 'httpx', 'psycopg', 'worker', 'opentelemetry'} & set(sys.modules)).__repr__())"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert told.stderr.strip() == "[]"
