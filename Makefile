@@ -49,7 +49,7 @@ lint:
 	  if out=$$("$$@" 2>&1); then echo ok; else echo FAILED; echo "$$out"; failed=1; fi; \
 	}; \
 	part 'ruff check' $(BIN)/ruff check --quiet .; \
-	part 'ruff format' $(BIN)/ruff format --quiet --check --diff .; \
+	part 'ruff format' $(BIN)/ruff format --quiet --check .; \
 	part 'mypy' $(BIN)/mypy; \
 	part 'lint-imports' $(BIN)/lint-imports; \
 	[ -z "$$failed" ]
