@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.measuring import Measuring
+from activities.measuring import Instruments
 from temporalio.worker import Worker
 
 from activities.catalog import Catalog, load_catalog
@@ -54,7 +54,7 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(http_client())
         threads = stack.enter_context(ThreadPoolExecutor(settings.threads))
-        verification = VerificationActivities(Measuring(clients, http))
+        verification = VerificationActivities(Instruments(clients, http))
         waits = Waits(clients)
         for environment in environments:
             for worker in _workers(
