@@ -1,0 +1,318 @@
+"""The product's PromQL against a real Prometheus that scrapes tasks whose counters the test controls."""
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from activities import promql
+from activities.catalog import Verify
+from activities.clients import http_client
+from activities.error_rate import ErrorRate, ask_prometheus
+from activities.errors import RejectedError
+from activities.prometheus import NoData, Prometheus
+from activities.traffic import Silence
+from tests.observing import NOW, B, G, a_release, a_target, an_observation, seconds
+
+INTERVAL = 0.25
+WINDOW = seconds(3)
+PATIENCE = 30.0
+CONFIGURATION = """\
+global: {{ scrape_interval: {interval:.0f}ms, scrape_timeout: {interval:.0f}ms }}
+scrape_configs:
+  - job_name: tasks
+    file_sd_configs: [{{ files: ["{targets}"] }}]
+"""
+
+
+class Task:
+    """A task of a service; each scrape finds so many good and bad requests more than the one before."""
+
+    def __init__(self, name: str, labels: dict[str, str], good: float, bad: float) -> None:
+        self.name, self.labels = name, labels
+        self.good_more, self.bad_more = good, bad
+        self.good = self.bad = 0.0
+        self.down = False
+        self.ever_failed = bad > 0
+
+    def metrics(self) -> str:
+        self.good, self.bad = self.good + self.good_more, self.bad + self.bad_more
+        lines = [
+            f'http_requests_total{{status="200"}} {self.good}',
+            f'http_requests_total{{status="500"}} {self.bad}',
+            f'http_request_duration_seconds_bucket{{le="0.5"}} {self.good}',
+            f'http_request_duration_seconds_bucket{{le="1.0"}} {self.good + self.bad}',
+            f'http_request_duration_seconds_bucket{{le="+Inf"}} {self.good + self.bad}',
+        ]
+        if self.ever_failed:
+            lines += [f'http_errors_total{{type="timeout"}} {self.bad}']
+        return "\n".join(lines) + "\n"
+
+
+class World:
+    """A Prometheus and the tasks that it scrapes."""
+
+    def __init__(self, url: str, exporter: ThreadingHTTPServer, targets) -> None:
+        self.url = url
+        self._exporter, self._targets = exporter, targets
+        self.tasks: dict[str, Task] = {}
+        exporter.tasks = self.tasks
+
+    def run(self, service: str, *, revision: int = 3, good: float = 0, bad: float = 0) -> Task:
+        labels = {"service": service, "environment": "prod", "release": f"ai-processor-prod:{revision}"}
+        task = Task(f"task{len(self.tasks)}", labels, good, bad)
+        self.tasks[task.name] = task
+        self._write()
+        return task
+
+    def stop(self, task: Task) -> None:
+        """Take a task away, as the end of a deployment does."""
+        task.labels = {}
+        self._write()
+
+    def _write(self) -> None:
+        address = f"127.0.0.1:{self._exporter.server_port}"
+        groups = [
+            {
+                "targets": [address],
+                "labels": {"__metrics_path__": f"/{task.name}", "task": task.name, **task.labels},
+            }
+            for task in self.tasks.values()
+            if task.labels
+        ]
+        draft = self._targets.with_suffix(".draft")
+        draft.write_text(json.dumps(groups))
+        draft.replace(self._targets)
+
+
+class Scraped(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        task = self.server.tasks[self.path.strip("/")]
+        body = task.metrics().encode()
+        self.send_response(503 if task.down else 200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay quiet."""
+
+
+@contextmanager
+def running_prometheus(folder, targets):
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.fail("no `prometheus` on PATH: install it (Debian: apt-get install prometheus)")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    configuration = folder / "prometheus.yml"
+    configuration.write_text(CONFIGURATION.format(interval=1000 * INTERVAL, targets=targets))
+    argv = [program, f"--config.file={configuration}", f"--web.listen-address={address}"]
+    argv += [f"--storage.tsdb.path={folder / 'data'}", "--scrape.discovery-reload-interval=100ms"]
+    with (folder / "prometheus.log").open("w") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log)
+    try:
+        wait_until_ready(f"http://{address}", process, folder / "prometheus.log")
+        yield f"http://{address}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_ready(url, process, log):
+    give_up = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up:
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(f"{url}/-/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    pytest.fail(f"Prometheus is not ready after {PATIENCE:.0f}s:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prometheus")
+    targets = folder / "targets.json"
+    targets.write_text("[]")
+    exporter = ThreadingHTTPServer(("127.0.0.1", 0), Scraped)
+    exporter.daemon_threads = True
+    threading.Thread(target=exporter.serve_forever, daemon=True).start()
+    with running_prometheus(folder, targets) as url:
+        yield World(url, exporter, targets)
+    exporter.shutdown()
+    exporter.server_close()
+
+
+@pytest.fixture
+async def prometheus(world):
+    async with http_client() as http:
+        yield Prometheus(http, world.url)
+
+
+@pytest.fixture
+def service(request):
+    """A service of the test's own, so that tests do not see each other's series."""
+    return request.node.name.replace("_", "-")[5:60].strip("-")
+
+
+def target_of(world, service, **changes):
+    verify = Verify(bake=seconds(2), rate_window=WINDOW, consecutive=3)
+    return a_target(service=service, prometheus_url=world.url, url=None, verify=verify, **changes)
+
+
+def observation_of(world, service, revision=3, **changes):
+    return an_observation(target=target_of(world, service, **changes), release=a_release(revision))
+
+
+async def eventually(ask, holds):
+    """Ask until the answer is as awaited, and return it; the last answer is in the failure."""
+    give_up = time.monotonic() + PATIENCE
+    while not holds(answer := await ask()):
+        assert time.monotonic() < give_up, f"not within {PATIENCE:.0f}s; the last answer was {answer!r}"
+        await asyncio.sleep(INTERVAL / 2)
+    return answer
+
+
+async def full_window(prometheus, target, release=None):
+    """Wait until every task of the target was scraped over a whole window."""
+    needed = WINDOW.total_seconds() / INTERVAL - 2
+    scrapes = (
+        f"min(count_over_time({promql.REQUESTS}{promql.selector(target, release)}[{promql.span(WINDOW)}]))"
+    )
+    await eventually(lambda: prometheus.value(scrapes), lambda n: not isinstance(n, NoData) and n >= needed)
+
+
+async def share_of(prometheus, target, release=None):
+    return await prometheus.value(promql.error_share(target, release, WINDOW))
+
+
+async def test_a_service_that_was_never_scraped_is_no_data(world, prometheus, service):
+    target = target_of(world, service)
+    for query in every_query(target, a_release()):
+        assert await prometheus.value(query) == NoData(why="Prometheus has no such series in the window")
+    assert "no live task" in (await ask_prometheus(prometheus, observation_of(world, service))).why
+
+
+def every_query(target, release):
+    return (
+        promql.error_share(target, release, WINDOW),
+        promql.request_count(target, release, WINDOW),
+        promql.sample_age(target, release),
+        promql.p95_seconds(target, release, WINDOW),
+        promql.errors_by_type(target, release, WINDOW),
+    )
+
+
+async def test_every_query_gives_the_number_that_the_counters_hold(world, prometheus, service):
+    world.run(service, good=15, bad=5)
+    target, release = target_of(world, service), a_release()
+    await full_window(prometheus, target, release)
+    share, requests, age, p95, _ = [await prometheus.value(query) for query in every_query(target, release)]
+    assert share == pytest.approx(0.25)
+    assert requests == pytest.approx(20 * WINDOW.total_seconds() / INTERVAL, rel=0.25)
+    assert 0 <= age < 5
+    assert p95 == pytest.approx(0.9)
+    by_type = await prometheus.values(promql.errors_by_type(target, release, WINDOW), "type")
+    assert list(by_type) == ["timeout"]
+    assert by_type["timeout"] == pytest.approx(requests / 4, rel=0.25)
+
+
+async def test_no_traffic_is_nothing_to_divide_by_and_no_requests(world, prometheus, service):
+    world.run(service)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    assert await share_of(prometheus, target) == NoData(
+        why="Prometheus gave NaN: there was nothing to divide by"
+    )
+    assert await prometheus.value(promql.request_count(target, None, WINDOW)) == 0
+    assert (await ask_prometheus(prometheus, observation_of(world, service))).requests == 0
+
+
+async def test_a_service_that_never_failed_has_no_error_series_and_an_error_share_of_zero(
+    world, prometheus, service
+):
+    world.run(service, good=10)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    errors = f"sum(rate({promql.ERRORS}{promql.selector(target, None)}[3s]))"
+    assert isinstance(await prometheus.value(errors), NoData)
+    assert await share_of(prometheus, target) == 0
+
+
+async def test_a_counter_that_is_reset_makes_neither_errors_nor_requests(world, prometheus, service):
+    task = world.run(service, good=9, bad=1)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    task.good = task.bad = 0
+    resets = f"sum(resets({promql.REQUESTS}{promql.selector(target, None)}[{promql.span(WINDOW)}]))"
+    await eventually(lambda: prometheus.value(resets), lambda found: found == 2)
+    assert await share_of(prometheus, target) == pytest.approx(0.1)
+    requests = await prometheus.value(promql.request_count(target, None, WINDOW))
+    assert requests == pytest.approx(10 * WINDOW.total_seconds() / INTERVAL, rel=0.3)
+
+
+@pytest.mark.parametrize("ends", ["stopped", "down"])
+async def test_a_task_that_is_gone_is_no_data_although_its_rate_lives_on(world, prometheus, service, ends):
+    task = world.run(service, bad=10)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    if ends == "stopped":
+        world.stop(task)
+    else:
+        task.down = True
+    age = promql.sample_age(target, None)
+    await eventually(lambda: prometheus.value(age), lambda value: isinstance(value, NoData))
+    assert await share_of(prometheus, target) == 1, "its errors stay in the window"
+    seen = await ask_prometheus(prometheus, observation_of(world, service))
+    assert isinstance(seen, Silence)
+    assert "no live task" in seen.why
+
+
+async def test_a_label_tells_the_releases_apart_at_once_and_without_it_the_old_errors_are_still_seen(
+    world, prometheus, service
+):
+    old = world.run(service, revision=4, good=0, bad=10)
+    await full_window(prometheus, target_of(world, service), a_release(4))
+    world.run(service, revision=3, good=10)
+    world.stop(old)
+    labelled, blind = target_of(world, service), target_of(world, service, release_label=None)
+    first = await eventually(
+        lambda: share_of(prometheus, labelled, a_release(3)), lambda share: not isinstance(share, NoData)
+    )
+    assert first == 0
+    assert await share_of(prometheus, blind, a_release(3)) > 0.3
+    assert await share_of(prometheus, labelled, a_release(4)) == 1
+    await eventually(lambda: share_of(prometheus, blind, a_release(3)), lambda share: share == 0)
+
+
+async def test_a_reading_of_the_real_prometheus_is_good_and_then_bad(world, service):
+    task = world.run(service, good=100)
+    observation = observation_of(world, service)
+    async with http_client() as http:
+        rate = ErrorRate(http)
+        good = await eventually(lambda: rate.reading(observation, NOW), lambda reading: reading.quality is G)
+        task.ever_failed, task.good_more, task.bad_more = True, 0, 100
+        bad = await eventually(lambda: rate.reading(observation, NOW), lambda reading: reading.quality is B)
+    assert good.detail.startswith("0.0 % of ")
+    assert (good.source, good.value) == ("prometheus", 0)
+    assert bad.value > 0.1
+
+
+async def test_a_query_that_is_wrong_is_an_error_in_prometheus_words(prometheus):
+    with pytest.raises(RejectedError, match=r"bad_data: .*parse error"):
+        await prometheus.value("sum(")
+
+
+async def test_a_name_with_quotes_stays_a_name(world, prometheus):
+    assert isinstance(await share_of(prometheus, target_of(world, 'x"} or vector(1) #\\')), NoData)
