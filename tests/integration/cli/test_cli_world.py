@@ -5,6 +5,11 @@ import json
 import os
 import signal
 import sys
+from urllib.request import Request, urlopen
+
+from temporalio.client import Client
+
+from tests.integration.cli.command_line import CommandLine
 
 KEYS = {"temporal", "ui", "aws", "service", "prometheus", "catalog", "env"}
 
@@ -68,3 +73,40 @@ async def test_the_bad_release_ends_as_told():
     assert (demo.returncode, told["ok"], told["outcome"]) == (0, True, "recovered")
     assert told["aws_changes"] == ["UpdateService"]
     assert told["seconds"] < 180
+
+
+async def test_watch_lives_through_a_restart_of_temporal():
+    up = await begin("up", "--json", "--no-worker")
+    world = json.loads(await asyncio.wait_for(up.stdout.readline(), 120))
+    try:
+        client = await Client.connect(world["temporal"])
+        runbook = CommandLine(world["temporal"], "prod", client)
+        assert (await runbook.start()).code == 0
+        watching = await runbook.begin("watch", runbook.short)
+        await _line_with(watching, "no worker answers")
+        await asyncio.to_thread(_order, world["aws"], "kill")
+        await _line_with(watching, "Temporal does not answer")
+        assert (await runbook("show", runbook.short)).code == 4
+        await asyncio.to_thread(_order, world["aws"], "start")
+        await _line_with(watching, "no worker answers")
+        await client.get_workflow_handle(runbook.id).terminate(reason="enough")
+        rest, err = await asyncio.wait_for(watching.communicate(), 30)
+        assert (watching.returncode, err) == (1, b"")
+        assert b"terminated" in rest
+    finally:
+        up.send_signal(signal.SIGTERM)
+        await up.communicate()
+
+
+async def _line_with(process, words):
+    async with asyncio.timeout(30):
+        while line := (await process.stdout.readline()).decode():
+            if words in line:
+                return
+    raise AssertionError(f"it ended without saying: {words}")
+
+
+def _order(aws, action):
+    request = Request(f"{aws}/_sandbox/temporal", data=json.dumps({"action": action}).encode())
+    with urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
