@@ -8,6 +8,7 @@ a service with little traffic can be judged too; after a restart of the worker t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -33,6 +34,8 @@ SCRAPES = 6
 PAUSE = timedelta(seconds=2)
 """Between two rounds when there is nothing earlier to compare with."""
 TIMEOUT = timedelta(seconds=2)
+ROUND = timedelta(seconds=2)
+"""No further scrape begins after this long into a round."""
 LONGEST = 8 * 1024 * 1024
 """Characters of an answer that is still read."""
 PROCESS = "process_start_time_seconds"
@@ -73,17 +76,21 @@ class Scraper:
         if target.url is None:
             return Silence(why="the catalog gives no url to scrape", source="scrape")
         since = max(observation.since, self._now() - target.verify.rate_window)
-        self._seen[target.url] = [one for one in self._seen[target.url] if one.at >= since]
-        self._seen[target.url] += await self._round(target.url)
-        if _spanned(self._seen[target.url]) < self._pause:
+        seen = [one for one in self._seen[target.url] if one.at >= since]
+        seen += await self._round(target.url)
+        if _spanned(seen) < self._pause:
             await asyncio.sleep(self._pause.total_seconds())
-            self._seen[target.url] += await self._round(target.url)
-        return count(self._seen[target.url])
+            seen += await self._round(target.url)
+        self._seen[target.url] = seen
+        return count(seen)
 
     async def _round(self, url: str) -> list[Scrape]:
         scrapes: list[Scrape] = []
         failed: OutsideError | None = None
+        began = time.monotonic()
         for _ in range(SCRAPES):
+            if time.monotonic() - began > ROUND.total_seconds():
+                break
             try:
                 scrapes.append(parse(await self._get(url), self._now()))
             except OutsideError as error:
