@@ -15,15 +15,17 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.measuring import Instruments
 from temporalio.worker import Worker
 
 from activities.catalog import Catalog, load_catalog
+from activities.chat import ChatActivities
 from activities.clients import Clients, http_client
 from activities.ecs import EcsActivities
 from activities.ecs_changes import EcsChanges
-from activities.error_interceptor import TranslateErrors
 from activities.errors import InputError
+from activities.interceptors import Beat, TranslateErrors
+from activities.measuring import Instruments
+from activities.predecessor import RunHistory
 from activities.settings import Settings, load_settings
 from activities.targets import CatalogActivities
 from activities.verification import VerificationActivities
@@ -58,7 +60,7 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         waits = Waits(clients)
         for environment in environments:
             for worker in _workers(
-                client, environment, settings, threads, _Parts(clients, verification, waits)
+                client, environment, settings, threads, _Parts(client, clients, verification, waits)
             ):
                 await stack.enter_async_context(worker)
         print(f"worker ready: {', '.join(environments)}", file=sys.stderr, flush=True)  # noqa: T201 - for people and supervisors
@@ -68,7 +70,10 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
 class _Parts:
     """The activities of a worker, grouped by the queue that serves them."""
 
-    def __init__(self, clients: Clients, verification: VerificationActivities, waits: Waits) -> None:
+    def __init__(
+        self, client: Client, clients: Clients, verification: VerificationActivities, waits: Waits
+    ) -> None:
+        self._client = client
         self._clients = clients
         self._verification = verification
         self._waits = waits
@@ -88,6 +93,8 @@ class _Parts:
             changes.register_release,
             changes.mark_release,
             self._verification.measure,
+            RunHistory(self._client).read_predecessor,
+            ChatActivities().tell,
         ]
 
     def long(self) -> list[Callable[..., object]]:
@@ -105,7 +112,7 @@ def _workers(
         activities=parts.short(CatalogActivities(settings.catalog)),
         activity_executor=threads,
         max_concurrent_activities=settings.threads,
-        interceptors=[TrimArguments(), TranslateErrors()],
+        interceptors=[TrimArguments(), TranslateErrors(), Beat()],
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=grace,
     )

@@ -14,6 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.catalog import Approvals, RollbackPolicy, Target, Thresholds, Verify
+from activities.chat import Notice
 from activities.ecs import Explanation, ReleaseQuery, Releases
 from activities.ecs_changes import (
     Deployed,
@@ -32,6 +33,7 @@ from activities.models import (
     ServiceDeployment,
     ServiceState,
 )
+from activities.predecessor import Predecessor, RunName
 from activities.readings import Observation, Observed, Quality, Reading, Sample
 from activities.rollout import Awaited, Phase, Rollout
 from activities.targets import TargetNames
@@ -71,6 +73,8 @@ class Outside:
     watchable: bool = True
     release_now: dict[str, asyncio.Event] = field(default_factory=dict)
     desired: int = 2
+    predecessor: Predecessor = field(default_factory=Predecessor)
+    notices: list[Notice] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.deployed(release(1))
@@ -161,6 +165,16 @@ class Outside:
     async def resolve_target(self, _names: TargetNames) -> Target:
         await self._called("resolve_target")
         return self.target
+
+    @activity.defn
+    async def read_predecessor(self, _run: RunName) -> Predecessor:
+        await self._called("read_predecessor")
+        return self.predecessor
+
+    @activity.defn
+    async def tell(self, notice: Notice) -> None:
+        await self._called("tell")
+        self.notices.append(notice)
 
     @activity.defn
     async def read_service(self, _target: Target) -> ServiceState:

@@ -8,24 +8,24 @@ shown meanwhile.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
-from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
+    from activities.durations import format_duration
+    from activities.predecessor import Predecessor, RunHistory, RunName
     from activities.waits import AwaitedDrift, Waits
     from workflows import ids
     from workflows.decisions.endings import aborted_ending, bug_ending, certainly_not_made, failed_ending
-    from workflows.messages import Abort, Checkpoint, Ending, Outcome, Plan, ProcedureRequest, Report, State
-    from workflows.steps.gate import Gate
+    from workflows.messages import Abort, Ending, Outcome, Plan, ProcedureRequest, Report, State
+    from workflows.steps.asking import Asking, Question
     from workflows.steps.inbox import Inbox
     from workflows.steps.record import Record
+    from workflows.steps.running import CHANGE, IDLE_WATCH, NOTE, READ, WATCH, How
 
 if TYPE_CHECKING:
     from activities.catalog import Target
@@ -35,40 +35,6 @@ R = TypeVar("R")
 SomePlan = TypeVar("SomePlan", bound=Plan)
 Body = Callable[[], Awaitable[Ending]]
 Undo = Callable[[], Awaitable[str]]
-
-
-class How(TypedDict, total=False):
-    """How an activity is run."""
-
-    task_queue: str
-    start_to_close_timeout: timedelta
-    schedule_to_close_timeout: timedelta
-    heartbeat_timeout: timedelta
-    retry_policy: RetryPolicy
-    cancellation_type: ActivityCancellationType
-
-
-READ = How(
-    start_to_close_timeout=timedelta(seconds=60),
-    schedule_to_close_timeout=timedelta(minutes=30),
-    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
-)
-# A change is never cut in two: an abort waits for its answer. It is longer than its client's timeouts, so that when an
-# attempt runs out, nothing that it sent is still under way.
-CHANGE = How(
-    start_to_close_timeout=timedelta(seconds=20),
-    schedule_to_close_timeout=timedelta(minutes=30),
-    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
-    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-)
-WATCH = How(
-    start_to_close_timeout=timedelta(days=7),
-    heartbeat_timeout=timedelta(seconds=2),
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
-    ),
-)
-IDLE_WATCH = How(**{**WATCH, "heartbeat_timeout": timedelta(seconds=30)})
 
 
 class Page:
@@ -87,6 +53,8 @@ class Page:
         self._undos: list[tuple[int, Undo]] = []
         self._undoing = False
         self._watch_queue = ""
+        self._asking = Asking(self.record, self.inbox, self._step)
+        self._predecessor = Predecessor()
 
     @property
     def report(self) -> Report:
@@ -105,6 +73,7 @@ class Page:
     async def read(self, words: str, do: Callable[[Any, P], R], given: P) -> R: ...
     async def read(self, words: str, do: Callable[[Any, P], Any], given: P) -> Any:
         """Read something from outside; repeated until it answers."""
+        await self._ready()
         return await self._step(words, do, given, READ)
 
     async def watch(self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P) -> R:
@@ -159,8 +128,9 @@ class Page:
 
     async def note(self, words: str, do: Callable[[Any, P], R], given: P) -> bool:
         """Write something down that nothing depends on; failing is noted and stops nothing. Returns whether it went."""
+        await self._ready()
         try:
-            await self._step(words, do, given, CHANGE)
+            await self._step(words, do, given, NOTE)
         except ActivityError as error:
             if self._stopping or is_cancelled_exception(error):
                 raise
@@ -174,31 +144,50 @@ class Page:
         question: str,
         plan_again: Callable[[], Awaitable[SomePlan | Ending]],
     ) -> SomePlan | Ending:
-        """Ask people for their yes to a plan, where the policy or the plan itself wants it.
+        """Ask people for their yes to a plan, where the policy, the plan itself or an earlier run makes it needed.
 
         While it is asked, the service is watched: when it is no longer as the plan saw it, approvals are void, a new
         plan is made and the gate opens again. After the yes the plan is made once more, from a fresh reading.
         """
-        policy = target.approvals
-        needed = max(policy.needed, 1 if plan.needs_yes else 0)
-        if not needed:
-            return plan
         while True:
-            gate = self._open(plan, target, question, needed)
-            answered = await self._until_answered(gate, plan, target)
-            self._close(gate)
-            if not answered:
-                return _silence(gate, policy.timeout)
+            why_yes = plan.needs_yes or (self._predecessor.told if self._predecessor.changes else None)
+            if not target.approvals.needed and not why_yes:
+                return plan
+            asked = Question(
+                f"{question} {why_yes}" if why_yes else question,
+                policy=target.approvals,
+                hash=plan.hash,
+                plan=plan,
+                abort_means=self._abort_means,
+            )
+            gate = await self._asking.ask(asked, meanwhile=self._drift(plan, target))
+            if gate is None:
+                waited = format_duration(target.approvals.timeout)
+                return self.ended(
+                    Outcome.NOT_APPROVED, f"Nobody decided within {waited}; nothing was changed."
+                )
             again = await plan_again()
-            if isinstance(again, Ending):
-                return again
-            if again.hash == plan.hash and gate.decided:
+            if isinstance(again, Ending) or (again.hash == plan.hash and gate.decided):
                 return again
             if again.hash != plan.hash:
                 self.record.decided(
                     "void", "the service", f"it changed: plan {plan.hash} is replaced by {again.hash}"
                 )
             plan = again
+
+    async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
+        """Let a person choose how to go on; None when nobody does in time."""
+        about = hashlib.sha256(f"{question}{why}{workflow.now()}".encode()).hexdigest()[:16]
+        asked = Question(
+            question,
+            policy=target.approvals,
+            hash=about,
+            options=options,
+            abort_means=self._abort_means,
+            why=why,
+        )
+        gate = await self._asking.ask(asked)
+        return gate.option if gate else None
 
     def ended(self, outcome: Outcome, summary: str, **rest: Any) -> Ending:
         """End the page."""
@@ -209,6 +198,8 @@ class Page:
     async def run(self, request: ProcedureRequest, body: Body) -> Report:
         """Run the page's body to its end, or to the abort that a person orders meanwhile."""
         self.record.begin(request)
+        if not request.plan_only:
+            body = self._after_predecessor(body)
         self._watch_queue = ids.watch_queue(request.environment)
         task = asyncio.ensure_future(body())
         try:
@@ -222,6 +213,19 @@ class Page:
         self.record.end(ending)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.report
+
+    def _after_predecessor(self, body: Body) -> Body:
+        """Look first whether the run before this one was cut off; what it changed makes a person's yes needed."""
+
+        async def whole() -> Ending:
+            info = workflow.info()
+            run = RunName(workflow_id=info.workflow_id, run_id=info.run_id)
+            self._predecessor = await self.read(
+                "Look whether an earlier run was cut off", RunHistory.read_predecessor, run
+            )
+            return await body()
+
+        return whole
 
     async def _settle(self, task: asyncio.Future[Ending]) -> Ending:
         """Let the body end, or stop it and undo what was ordered to be undone."""
@@ -274,8 +278,6 @@ class Page:
             raise asyncio.CancelledError
 
     async def _step(self, words: str, do: Callable[[Any, P], Any], given: P, how: How) -> Any:
-        if "heartbeat_timeout" not in how:
-            await self._ready()
         place = self.record.begin_step(words)
         try:
             result: Any = await workflow.execute_activity(
@@ -297,64 +299,13 @@ class Page:
         self.record.end_step(place, "done", getattr(result, "told", None))
         return result
 
-    def _open(self, plan: Plan, target: Target, question: str, needed: int) -> Gate:
-        policy = target.approvals
-        opened = workflow.now()
-        would = (
-            "ends here; nothing was changed" if not self._undos else "stops and asks the order: keep or undo"
-        )
-        view = Checkpoint(
-            question=question,
-            plan=plan,
-            plan_hash=plan.hash,
-            approvals_needed=needed,
-            abort_means=would,
-            opened=opened,
-            closes=opened + policy.timeout,
-        )
-        gate = Gate(view, policy, self.report.requested_by)
-        self.inbox.gate = gate
-        self.record.planned(plan)
-        self.record.enter(State.AWAITING_APPROVAL)
-        self.record.checkpoint(view)
-        self.record.summary(f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {plan.headline}.")
-        return gate
-
-    def _close(self, gate: Gate) -> None:
-        names = ", ".join(given.by for given in gate.view.approvals) or "nobody"
-        self.inbox.last_gate = f"the checkpoint is closed (answered by {names})"
-        self.inbox.gate = None
-        self.record.checkpoint(None)
-        self.record.enter(State.RUNNING)
-
-    async def _until_answered(self, gate: Gate, plan: Plan, target: Target) -> bool:
-        """Wait for a decision or for drift; False when neither came in time."""
-        drift = asyncio.ensure_future(self._drift(plan, target))
-        try:
-            await workflow.wait_condition(
-                lambda: (
-                    gate.decided or (drift.done() and not drift.cancelled() and drift.exception() is None)
-                ),
-                timeout=gate.view.closes - workflow.now(),
-                timeout_summary="Until silence decides",
-            )
-        except TimeoutError:
-            return False
-        finally:
-            drift.cancel()
-            with suppress(FailureError, asyncio.CancelledError):
-                await drift
-        return True
+    @property
+    def _abort_means(self) -> str:
+        if not self._undos:
+            return "ends the run; nothing was changed"
+        return "keeps what was changed" if self._abort_keeps else "undoes what was changed"
 
     async def _drift(self, plan: Plan, target: Target) -> None:
         how = How(**{**IDLE_WATCH, "task_queue": self._watch_queue})
         awaited = AwaitedDrift(target=target, fence=plan.fence)
         await self._step("Watch that nothing changes while people decide", Waits.await_drift, awaited, how)
-
-
-def _silence(gate: Gate, timeout: timedelta) -> Ending:
-    return Ending(
-        outcome=Outcome.NOT_APPROVED,
-        summary=f"Nobody decided within {timeout}: {len(gate.view.approvals)} of {gate.view.approvals_needed} approvals. "
-        "Nothing was changed.",
-    )

@@ -1,0 +1,156 @@
+"""Asking people: open a gate, remind, escalate, and close it when enough of them agree or silence decides."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.chat import ChatActivities, Notice
+    from activities.durations import format_duration
+    from workflows.messages import Checkpoint, Plan, State
+    from workflows.steps.gate import Gate
+    from workflows.steps.running import NOTE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from activities.catalog import Approvals
+    from workflows.steps.inbox import Inbox
+    from workflows.steps.record import Record
+    from workflows.steps.running import How
+
+    Step = Callable[[str, Callable[..., object], object, How], Awaitable[object]]
+
+
+class Question:
+    """What is asked, before anybody answered."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        policy: Approvals,
+        hash: str,  # noqa: A002 - the contract's word
+        plan: Plan | None = None,
+        options: tuple[str, ...] = ("approve",),
+        abort_means: str,
+        why: str | None = None,
+    ) -> None:
+        asks_nobody = policy.needed == 0
+        self.policy = (
+            policy.model_copy(update={"needed": 1, "requester_may": True}) if asks_nobody else policy
+        )
+        self.text = text
+        self.hash = hash
+        self.plan = plan
+        self.options = options
+        self.abort_means = abort_means
+        self.why = why or (plan.headline if plan else text)
+
+    def opened(self, now: datetime) -> Checkpoint:
+        """Return the checkpoint as people see it."""
+        return Checkpoint(
+            question=self.text,
+            plan=self.plan,
+            plan_hash=self.hash,
+            options=self.options,
+            approvals_needed=self.policy.needed,
+            abort_means=self.abort_means,
+            opened=now,
+            closes=now + self.policy.timeout,
+        )
+
+
+class Asking:
+    """Asks one question at a time."""
+
+    def __init__(self, record: Record, inbox: Inbox, step: Step) -> None:
+        self._record = record
+        self._inbox = inbox
+        self._step = step
+
+    async def ask(self, question: Question, meanwhile: Awaitable[object] | None = None) -> Gate | None:
+        """Ask, until enough people agree or ``meanwhile`` comes true; None when silence decided.
+
+        Args:
+            question: what is asked.
+            meanwhile: a wait whose end makes the question void; one that fails is no longer waited for.
+        """
+        gate = self._open(question)
+        void = asyncio.ensure_future(meanwhile) if meanwhile else None
+        reminding = asyncio.ensure_future(self._remind(gate, question))
+        try:
+            await workflow.wait_condition(
+                lambda: gate.decided or (void is not None and _came_true(void)),
+                timeout=gate.view.closes - workflow.now(),
+                timeout_summary="Until silence decides",
+            )
+        except TimeoutError:
+            return None
+        finally:
+            for waiting in filter(None, (void, reminding)):
+                waiting.cancel()
+                with suppress(FailureError, asyncio.CancelledError):
+                    await waiting
+            self._close(gate)
+        return gate
+
+    def _open(self, question: Question) -> Gate:
+        gate = Gate(question.opened(workflow.now()), question.policy, self._record.report.requested_by)
+        self._inbox.gate = gate
+        self._record.enter(State.AWAITING_APPROVAL)
+        self._record.checkpoint(gate.view)
+        needed = gate.view.approvals_needed
+        self._record.summary(f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {question.why}.")
+        return gate
+
+    def _close(self, gate: Gate) -> None:
+        names = ", ".join(given.by for given in gate.view.approvals) or "nobody"
+        self._inbox.last_gate = f"the checkpoint is closed (answered by {names})"
+        self._inbox.gate = None
+        self._record.checkpoint(None)
+        self._record.enter(State.RUNNING)
+
+    async def _remind(self, gate: Gate, question: Question) -> None:
+        """Remind at each interval, and escalate once; telling people never holds the question up."""
+        policy = question.policy
+        telling: list[asyncio.Future[object]] = []
+        next_reminder, escalation = gate.view.opened + policy.remind, gate.view.opened + policy.escalate
+        escalated = False
+        try:
+            while True:
+                due = next_reminder if escalated else min(next_reminder, escalation)
+                await workflow.sleep(due - workflow.now(), summary="Until somebody is reminded")
+                waited = format_duration(workflow.now() - gate.view.opened)
+                urgent = not escalated and due == escalation
+                words = f"{'Escalate' if urgent else 'Remind'}: no decision for {waited}"
+                telling.append(asyncio.ensure_future(self._tell(words, question, urgent=urgent)))
+                escalated = escalated or urgent
+                if due == next_reminder:
+                    next_reminder += policy.remind
+        finally:
+            for one in telling:
+                one.cancel()
+
+    async def _tell(self, words: str, question: Question, *, urgent: bool) -> object:
+        report = self._record.report
+        notice = Notice(
+            target=f"{report.environment}/{report.service}",
+            text=f"{words}. {question.text} {question.why}",
+            run=workflow.info().workflow_id,
+            urgent=urgent,
+        )
+        self._record.decided("escalate" if urgent else "remind", "the runbook", words)
+        with suppress(FailureError):
+            return await self._step(words, ChatActivities.tell, notice, NOTE)
+        return None
+
+
+def _came_true(waiting: asyncio.Future[object]) -> bool:
+    return waiting.done() and not waiting.cancelled() and waiting.exception() is None

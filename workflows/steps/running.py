@@ -1,0 +1,60 @@
+"""How a page's words are run: time limits, retries, queues and cancellation of each kind of step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+
+class How(TypedDict, total=False):
+    """How an activity is run."""
+
+    task_queue: str
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
+
+
+DEAD_AFTER = timedelta(seconds=2)
+"""A worker that is silent for so long is taken for dead, and the step goes on elsewhere."""
+
+READ = How(
+    start_to_close_timeout=timedelta(seconds=60),
+    schedule_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=DEAD_AFTER,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15)
+    ),
+)
+# A change is never cut in two: an abort waits for its answer. Its time is longer than its client's, so that when an
+# attempt runs out nothing that it sent is still under way.
+CHANGE = How(
+    start_to_close_timeout=timedelta(seconds=20),
+    schedule_to_close_timeout=timedelta(minutes=30),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+NOTE = How(
+    start_to_close_timeout=timedelta(seconds=20),
+    schedule_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=DEAD_AFTER,
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
+)
+WATCH = How(
+    start_to_close_timeout=timedelta(days=7),
+    heartbeat_timeout=DEAD_AFTER,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
+    ),
+)
+# Beside a checkpoint nothing hurries: the yes is followed by a fresh reading anyhow, and a thousand of these cost little.
+IDLE_WATCH = How(
+    start_to_close_timeout=timedelta(days=7),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
+)
