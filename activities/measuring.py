@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from activities.readings import Kind, Observation
 
 SOURCES: dict[Kind, str] = {"health": "http", "error-rate": "prometheus", "log-errors": "logs"}
+# The error rate asks Prometheus, makes two rounds of scrapes and sends probes, in the worst case one after the other.
 LIMITS: dict[Kind, timedelta] = {
     "health": timedelta(seconds=5),
-    "error-rate": timedelta(
-        seconds=20
-    ),  # Prometheus, two rounds of scrapes and the probes, one after the other
+    "error-rate": timedelta(seconds=25),
     "log-errors": timedelta(seconds=12),
 }
 _log = logging.getLogger(__name__)

@@ -150,5 +150,6 @@ def _handed_over() -> ApplicationError:
     return ApplicationError(
         "the worker shuts down; another one goes on with the samples so far",
         type="HandedOver",
+        next_retry_delay=timedelta(milliseconds=10),
         category=ApplicationErrorCategory.BENIGN,
     )
