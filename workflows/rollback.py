@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,22 @@ with workflow.unsafe.imports_passed_through():
     from activities.waits import Waits
     from workflows.decisions.recovery import Judged, judge_recovery
     from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
-    from workflows.messages import Ending, Outcome, Report, RollbackRequest, State
+    from workflows.messages import Ending, Outcome, Report, RollbackRequest, State, Verdict
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+
+
+GO_ON = ("verify-again", "roll-back-further", "hand-over")
+
+
+@dataclass(frozen=True)
+class GoFurther:
+    """A person wants to go back further than what was put back."""
+
+    tried: tuple[str, ...]
 
 
 @workflow.defn
@@ -48,12 +59,25 @@ class Rollback(Procedure):
         return await self.page.run(request, lambda: self._procedure(request))
 
     async def _procedure(self, request: RollbackRequest) -> Ending:
+        names = TargetNames(service=request.service, environment=request.environment)
+        self.page.heading("Identify the last known good release")
+        target = await self.page.read(
+            "Look the target up in the catalog", CatalogActivities.resolve_target, names
+        )
+        tried: tuple[str, ...] = ()
+        while True:
+            ending = await self._put_back_once(target, request, tried)
+            if isinstance(ending, Ending):
+                return ending
+            tried = (*tried, *ending.tried)
+
+    async def _put_back_once(
+        self, target: Target, request: RollbackRequest, tried: tuple[str, ...]
+    ) -> Ending | GoFurther:
         page = self.page
 
         page.heading("Identify the last known good release")
-        names = TargetNames(service=request.service, environment=request.environment)
-        target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
-        plan = await self._plan(target, request)
+        plan = await self._plan(target, request, tried)
         if isinstance(plan, Ending):
             return plan
         baseline = await self._measure(target, plan.before)
@@ -62,7 +86,7 @@ class Rollback(Procedure):
 
         page.heading("Ask before changing anything")
         plan = await page.checkpoint(
-            plan, target, "Put the release back?", lambda: self._plan(target, request)
+            plan, target, "Put the release back?", lambda: self._plan(target, request, tried)
         )
         if isinstance(plan, Ending):
             return plan
@@ -76,33 +100,43 @@ class Rollback(Procedure):
             return await self._hand_over(target, rollout)
 
         page.heading("Verify health, error rate and logs")
-        judged = await self._verify(target, plan.after, rollout, baseline)
-        if (lost := await self._replaced(target, deployed, rollout)) is not None:
-            return lost
+        while True:
+            judged = await self._verify(target, plan.after, rollout, baseline)
+            if lost := await self._no_longer_what_was_planned(target, plan, rollout):
+                return lost
+            if judged.verdict is Verdict.RECOVERED:
+                break
+            match await page.choose("It is not verified: how to go on?", judged.why, target, GO_ON):
+                case "verify-again":
+                    continue
+                case "roll-back-further":
+                    return GoFurther(tried=(plan.before.task_definition, plan.after.task_definition))
+                case _:
+                    summary = f"{plan.headline}: {judged.why}. A person must look now."
+                    return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
 
         page.heading("Record what was learnt")
-        if judged.verdict.value == Outcome.RECOVERED:
-            await self._mark(target, plan)
-        return page.ended(
-            Outcome(judged.verdict.value), f"{plan.headline}: {judged.why}", verdict=judged.verdict
-        )
+        await self._mark(target, plan)
+        return page.ended(Outcome.RECOVERED, f"{plan.headline}: {judged.why}", verdict=judged.verdict)
 
-    async def _plan(self, target: Target, request: RollbackRequest) -> RollbackPlan | Ending:
-        page = self.page
+    async def _plan(
+        self, target: Target, request: RollbackRequest, tried: tuple[str, ...]
+    ) -> RollbackPlan | Ending:
+        page, to = self.page, None if tried else request.to
         history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
-        if not request.to and history.latest and history.latest.status in ROLLING_BACK:
+        if not to and history.latest and history.latest.status in ROLLING_BACK:
             history = await self._let_ecs_finish(target, history)
         others: tuple[Release, ...] = ()
-        if needs_more(target, history, request.to):
+        if needs_more(target, history, to, tried):
             found = await page.read(
                 "Look at the family's other revisions", EcsActivities.list_revisions, target
             )
             others = found.releases
-            if request.to:
-                query = ReleaseQuery(target=target, name=request.to)
-                named = await page.read(f"Look for {request.to}", EcsActivities.find_release, query)
+            if to:
+                query = ReleaseQuery(target=target, name=to)
+                named = await page.read(f"Look for {to}", EcsActivities.find_release, query)
                 others = (*named.releases, *others)
-        plan = plan_rollback(target, history, others, request.to)
+        plan = plan_rollback(target, history, others, to, tried)
         if isinstance(plan, RollbackPlan):
             page.record.planned(plan)
         return plan
@@ -202,14 +236,22 @@ class Rollback(Procedure):
         page.record.enter(before)
         return judge_recovery(observed, baseline, target)
 
-    async def _replaced(self, target: Target, deployed: Deployed, rollout: Rollout) -> Ending | None:
-        """Look once more that what was verified is what runs."""
-        service = await self.page.read("Look that it still runs", EcsActivities.read_service, target)
-        if service.fence == rollout.service.fence:
-            return None
-        runs = service.task_definition.rpartition("/")[2]
-        summary = f"{deployed.task_definition.rpartition('/')[2]} was steady, but {runs} was deployed over it meanwhile."
-        return self.page.ended(Outcome.SUPERSEDED, summary)
+    async def _no_longer_what_was_planned(
+        self, target: Target, plan: RollbackPlan, rollout: Rollout
+    ) -> Ending | None:
+        """Look once more that what was verified is what runs, and that its images are those that were planned."""
+        history = await self.page.read("Look that it still runs", EcsActivities.read_history, target)
+        runs, planned = history.current, plan.after
+        if history.service.fence != rollout.service.fence:
+            summary = f"{planned.name} was steady, but {runs.name} was deployed over it meanwhile. It is left alone."
+            return self.page.ended(Outcome.SUPERSEDED, summary)
+        if plan.way != "force" and runs.digests and planned.digests and runs.digests != planned.digests:
+            summary = (
+                f"{runs.name} runs other images than the {planned.name} that was good: its tag was moved "
+                f"({planned.fingerprint} is now {runs.fingerprint}). A person must look now."
+            )
+            return self.page.ended(Outcome.NOT_RECOVERED, summary, verdict=Verdict.NOT_RECOVERED)
+        return None
 
     async def _hand_over(self, target: Target, rollout: Rollout) -> Ending:
         """End without recovery, with everything that a person needs to go on."""

@@ -27,7 +27,11 @@ class RollbackPlan(Plan):
 
 
 def plan_rollback(
-    target: Target, history: ReleaseHistory, others: tuple[Release, ...], to: str | None
+    target: Target,
+    history: ReleaseHistory,
+    others: tuple[Release, ...],
+    to: str | None,
+    tried: tuple[str, ...] = (),
 ) -> RollbackPlan | Ending:
     """Decide what to put back.
 
@@ -36,6 +40,7 @@ def plan_rollback(
         history: what runs and what ran before.
         others: ACTIVE revisions of the family, and what ``to`` names; read only when the history does not settle it.
         to: the release that a person asked for.
+        tried: ARNs of task definitions that this run found wanting: it goes further back than these.
     """
     if why := cannot_roll(history.service):
         return refused("policy", why)
@@ -47,14 +52,16 @@ def plan_rollback(
         return _plan(
             target, history, history.current, "force", ("the catalog's strategy is force-new-deployment",)
         )
-    return _plan_stop(target, history) or _plan_last_good(target, history, others)
+    return (None if tried else _plan_stop(target, history)) or _plan_last_good(target, history, others, tried)
 
 
-def needs_more(target: Target, history: ReleaseHistory, to: str | None) -> bool:
+def needs_more(target: Target, history: ReleaseHistory, to: str | None, tried: tuple[str, ...] = ()) -> bool:
     """Whether the service's own history does not settle what to put back, so that other revisions must be read."""
     if to is not None:
         return find_release(history.releases.values(), to) is None
-    return isinstance(plan_rollback(target, history, (), None), Ending) and not _rolled_back_by_ecs(history)
+    return isinstance(plan_rollback(target, history, (), None, tried), Ending) and not _rolled_back_by_ecs(
+        history
+    )
 
 
 def cannot_roll(service: ServiceState) -> str | None:
@@ -112,17 +119,16 @@ def _plan_stop(target: Target, history: ReleaseHistory) -> RollbackPlan | Ending
 
 
 def _plan_last_good(
-    target: Target, history: ReleaseHistory, others: tuple[Release, ...]
+    target: Target, history: ReleaseHistory, others: tuple[Release, ...], tried: tuple[str, ...]
 ) -> RollbackPlan | Ending:
     current = history.current
     for release, why in _soaked(history, target.rollback.soak):
-        if not release.same_as(current) and not release.is_bad:
+        if not (release.same_as(current) or release.is_bad or release.task_definition in tried):
             return _plan(target, history, release, _way(release, current), (why,), _going_further(current))
     for release, why in _unproven(history, others):
-        if release.task_definition != current.task_definition and not release.is_bad:
-            return _plan(
-                target, history, release, _way(release, current), (why,), f"it is not known to be good: {why}"
-            )
+        if not (release.task_definition in {current.task_definition, *tried} or release.is_bad):
+            unproven = f"it is not known to be good: {why}"
+            return _plan(target, history, release, _way(release, current), (why,), unproven)
     return refused(
         "policy", f"there is no release before {current.name} that is not marked bad; name one with --to"
     )
