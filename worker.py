@@ -34,6 +34,7 @@ from starter.connect import connect
 from starter.exits import CliError
 from workflows.ids import task_queue, watch_queue
 from workflows.interceptor import TrimArguments
+from workflows.ledger import ReleaseLedger
 from workflows.rollback import Rollback
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
-WORKFLOWS = [Rollback]
+WORKFLOWS = [Rollback, ReleaseLedger]
 # After a worker dies, its open workflows go on elsewhere once this has run out; the SDK's own default costs 10 s.
 STICKY = timedelta(seconds=2)
 

@@ -40,6 +40,11 @@ def plan_id(environment: str, service: str, procedure: str, unique: str) -> str:
     return f"plan/{environment}/{service}/{procedure}/{unique}"
 
 
+def ledger_id(environment: str, service: str, unique: str) -> str:
+    """Return the id of one look into, or correction of, a target's ledger of releases."""
+    return f"ledger/{environment}/{service}/{unique}"
+
+
 def task_queue(environment: str) -> str:
     """Return the queue of an environment's workflows and short activities."""
     return f"runbooks-{environment}"

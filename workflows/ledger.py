@@ -1,0 +1,114 @@
+"""The ledger of releases: what is known of each, and a person's correction of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ecs import EcsActivities, ReleaseQuery
+    from activities.ecs_changes import EcsChanges, MarkRelease
+    from activities.models import Judgement, Mark, Release
+    from activities.targets import CatalogActivities, TargetNames
+    from workflows.decisions.releases import find_release
+    from workflows.messages import Message
+    from workflows.steps.running import NOTE, READ
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from activities.catalog import Target
+
+
+class LedgerRequest(Message):
+    """Show the ledger of a target, or mark one of its releases first."""
+
+    service: str
+    environment: str
+    release: str | None = None
+    """Revision, ``family:revision``, ARN, image tag or digest; None only shows."""
+    judgement: Literal["good", "bad"] | None = None
+    by: str = "unknown"
+    reason: str | None = None
+
+
+class LedgerEntry(Message):
+    """One release and what is known of it."""
+
+    release: Release
+    running: bool
+    good: bool
+    bad: bool
+
+
+class LedgerPage(Message):
+    """The ledger as it stands, newest release first."""
+
+    entries: tuple[LedgerEntry, ...]
+
+
+@workflow.defn
+class ReleaseLedger:
+    """Shows the ledger of releases of a target, after a person's correction if there is one."""
+
+    @workflow.run
+    async def run(self, request: LedgerRequest) -> LedgerPage:
+        """Mark if asked to, then read."""
+        try:
+            return await self._run(request)
+        except ActivityError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, ApplicationError) else error from error
+
+    async def _run(self, request: LedgerRequest) -> LedgerPage:
+        names = TargetNames(service=request.service, environment=request.environment)
+        target = await workflow.execute_activity_method(
+            CatalogActivities.resolve_target, names, summary="Look the target up in the catalog", **READ
+        )
+        history = await workflow.execute_activity_method(
+            EcsActivities.read_history, target, summary="Read what runs and what ran before", **READ
+        )
+        known = {one.task_definition: one for one in (*history.releases.values(), history.current)}
+        if request.release and request.judgement:
+            marked = await _mark(target, await _find(target, known.values(), request.release), request)
+            known[marked.task_definition] = marked
+        running = history.service.task_definition
+        newest_first = sorted(known.values(), key=lambda one: -int(one.revision.rpartition(":")[2]))
+        return LedgerPage(
+            entries=tuple(
+                LedgerEntry(
+                    release=one, running=one.task_definition == running, good=one.is_verified, bad=one.is_bad
+                )
+                for one in newest_first
+            )
+        )
+
+
+async def _find(target: Target, known: Collection[Release], name: str) -> Release:
+    if found := find_release(known, name):
+        return found
+    query = ReleaseQuery(target=target, name=name)
+    looked = await workflow.execute_activity_method(
+        EcsActivities.find_release, query, summary=f"Look for {name}", **READ
+    )
+    if found := find_release(looked.releases, name):
+        return found
+    there = ", ".join(sorted(one.name for one in known))
+    raise ApplicationError(
+        f'no release "{name}" of {target.key}; there are: {there}', type="InputError", non_retryable=True
+    )
+
+
+async def _mark(target: Target, release: Release, request: LedgerRequest) -> Release:
+    judgement = Judgement(request.judgement or "bad")
+    source = request.by.replace(" ", "-")
+    mark = Mark(verdict=judgement, digest=release.fingerprint, source=source, at=workflow.now())
+    await workflow.execute_activity_method(
+        EcsChanges.mark_release,
+        MarkRelease(target=target, release=release, mark=mark),
+        summary=f"Mark {release.revision} {judgement}: {request.reason or 'no reason given'}",
+        **NOTE,
+    )
+    return release.model_copy(update={"marks": (*release.marks, mark)})
