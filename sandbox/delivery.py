@@ -119,5 +119,5 @@ def await_end(ecs: ECSClient, environment: EcsEnvironment, seconds: float = WAIT
             status = found["serviceDeployments"][0]["status"]
             if status in FINAL_STATUSES:
                 return status
-        time.sleep(0.1)
+        time.sleep(0.25)
     raise TimeoutError(f"the deployment of {environment.ecs_service} is {status} after {seconds:.0f} s")

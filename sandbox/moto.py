@@ -39,6 +39,14 @@ class MotoServer:
             self._address, "/moto-api/data.json", seconds=START_TIMEOUT_SECONDS
         )
 
+    async def watch(self) -> None:
+        """Wait for as long as it runs.
+
+        Raises:
+            DaemonDiedError: it ended by itself.
+        """
+        await self._daemon.watch()
+
     async def end(self) -> None:
         """End the server; nothing that it knows is kept."""
         await self._daemon.end()

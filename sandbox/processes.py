@@ -121,6 +121,15 @@ class Daemon:
         assert self._process is not None
         return await self._process.wait()
 
+    async def watch(self) -> None:
+        """Wait for as long as the program runs.
+
+        Raises:
+            DaemonDiedError: it ended.
+        """
+        await self.wait()
+        self.check_alive()
+
     async def end(self, grace_seconds: float = 5.0) -> None:
         """End the program; one that never started is ended already."""
         if self._process is not None:

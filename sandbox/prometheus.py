@@ -58,6 +58,14 @@ class Prometheus:
         await self._daemon.start()
         await self._daemon.wait_for_answer(self._address, "/-/ready", seconds=START_TIMEOUT_SECONDS)
 
+    async def watch(self) -> None:
+        """Wait for as long as it runs.
+
+        Raises:
+            DaemonDiedError: it ended by itself.
+        """
+        await self._daemon.watch()
+
     async def end(self) -> None:
         """End it in order."""
         await self._daemon.end()

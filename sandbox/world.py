@@ -71,17 +71,14 @@ class World:
         """
         starting = [self._temporal.start(), self._start_moto(), self._start_ecs()]
         if self._prometheus is not None:
-            starting.append(self._prometheus.start())
+            starting.append(self._start_prometheus(self._prometheus))
         await asyncio.gather(*starting)
         prometheus = self._prometheus.url if self._prometheus is not None else None
         self._catalog.write_text(catalog_text(self._urls, prometheus))
 
     async def end(self) -> None:
         """End all parts; those that never started are ended already."""
-        ending = [self._temporal.end(), self._end_aws()]
-        if self._prometheus is not None:
-            ending.append(self._prometheus.end())
-        await asyncio.gather(*ending)
+        await asyncio.gather(self._temporal.end(), self._end_rest())
 
     async def run(self) -> None:
         """Run until a part that has to run for ever ends, and raise what ended it."""
@@ -119,8 +116,13 @@ class World:
     def _catalog(self) -> Path:
         return self._folder / "catalog.toml"
 
+    async def _start_prometheus(self, prometheus: Prometheus) -> None:
+        await prometheus.start()
+        self._keep(prometheus.watch())
+
     async def _start_moto(self) -> None:
         await self._moto.start()
+        self._keep(self._moto.watch())
         self._keep(self._runner.logs.run(self._moto.url))
         self._keep(self._runner.utilization.run(self._moto.url))
 
@@ -146,7 +148,7 @@ class World:
         if status != "SUCCESSFUL":
             raise RuntimeError(f"the first deployment in {environment.name} ended {status}")
 
-    async def _end_aws(self) -> None:
+    async def _end_rest(self) -> None:
         while running := [task for task in self._background if not task.done()]:
             for task in running:
                 task.cancel()
@@ -154,6 +156,8 @@ class World:
         await self._runner.close()
         await self._open.aclose()
         await self._moto.end()
+        if self._prometheus is not None:
+            await self._prometheus.end()
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         self._background.add(asyncio.create_task(work))

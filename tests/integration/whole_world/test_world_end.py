@@ -70,3 +70,14 @@ def test_a_signal_during_the_boot_ends_it_too(tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
         assert all_gone(children)
+
+
+def test_it_says_so_and_ends_when_a_part_of_it_dies():
+    with running_sandbox() as sandbox:
+        children = family_of(sandbox)
+        moto = next(child for child in children if "moto.server" in child.cmdline())
+        moto.kill()
+        assert sandbox.process.wait(timeout=30) == 1
+        assert all_gone(children)
+        said = (Path(sandbox.addresses.folder) / "stderr.log").read_text()
+        assert "moto ended with exit code -9" in said
