@@ -101,18 +101,18 @@ class Record:
     def intend(self, action: str, before: str, after: str) -> int:
         """Note a change that is about to be made: from here on it may have been; returns its place."""
         change = Change(action=action, before=before, after=after, detail="may have been made")
-        self._note(changes=(*self._report.changes, change))
+        self._set_changes((*self._report.changes, change))
         return len(self._report.changes) - 1
 
     def changed(self, place: int, **update: Any) -> None:
         """Note what became of a change."""
         changes = list(self._report.changes)
         changes[place] = changes[place].model_copy(update=update)
-        self._note(changes=tuple(changes))
+        self._set_changes(tuple(changes))
 
     def not_made(self, place: int) -> None:
         """Take a change back that was certainly not made."""
-        self._note(changes=self._report.changes[:place] + self._report.changes[place + 1 :])
+        self._set_changes(self._report.changes[:place] + self._report.changes[place + 1 :])
 
     def planned(self, plan: Plan) -> None:
         """Note the plan."""
@@ -151,6 +151,11 @@ class Record:
             verdict=ending.verdict or self._report.verdict,
             error=ending.error,
         )
+
+    def _set_changes(self, changes: tuple[Change, ...]) -> None:
+        """Keep the changes in the memo too: what was done to production must be readable without a worker."""
+        self._note(changes=changes)
+        workflow.upsert_memo({"changes": [change.model_dump(mode="json") for change in changes]})
 
     def _note(self, **update: Any) -> None:
         self._report = self._report.model_copy(update=update)
