@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -15,19 +14,25 @@ with workflow.unsafe.imports_passed_through():
         DeployRelease,
         EcsChanges,
         ForceDeployment,
-        MarkRelease,
         RegisterRelease,
         StopDeployment,
     )
-    from activities.models import ROLLING_BACK, Judgement, Mark, Release, ReleaseHistory
-    from activities.readings import Observation, Sample
-    from activities.rollout import Awaited, Phase, Rollout
+    from activities.models import ROLLING_BACK, Judgement, Release
+    from activities.readings import Sample
+    from activities.rollout import Phase, Rollout
     from activities.targets import CatalogActivities, TargetNames
-    from activities.verification import VerificationActivities
-    from activities.waits import Waits
-    from workflows.decisions.recovery import Judged, judge_recovery
+    from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
-    from workflows.messages import Ending, Outcome, Report, RollbackRequest, State, Verdict
+    from workflows.messages import Ending, Outcome, Report, RollbackRequest, Verdict
+    from workflows.steps.deploying import (
+        await_own_rollback,
+        await_steady,
+        hand_over,
+        mark,
+        measure,
+        undo_release,
+        verify,
+    )
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
 
@@ -80,7 +85,7 @@ class Rollback(Procedure):
         plan = await self._plan(target, request, tried)
         if isinstance(plan, Ending):
             return plan
-        baseline = await self._measure(target, plan.before)
+        baseline = await measure(page, target, plan.before)
         if request.plan_only:
             return page.ended(Outcome.PLANNED, f"{plan.headline}: planned, nothing was changed.")
 
@@ -97,26 +102,17 @@ class Rollback(Procedure):
         page.heading("Wait for steady state")
         rollout = await self._wait(target, plan, deployed)
         if rollout.phase is not Phase.STEADY:
-            return await self._hand_over(target, rollout)
+            return await hand_over(page, target, rollout)
 
         page.heading("Verify health, error rate and logs")
-        while True:
-            judged = await self._verify(target, plan.after, rollout, baseline)
-            if lost := await self._no_longer_what_was_planned(target, plan, rollout):
-                return lost
-            if judged.verdict is Verdict.RECOVERED:
-                break
-            match await page.choose("It is not verified: how to go on?", judged.why, target, GO_ON):
-                case "verify-again":
-                    continue
-                case "roll-back-further":
-                    return GoFurther(tried=(plan.before.task_definition, plan.after.task_definition))
-                case _:
-                    summary = f"{plan.headline}: {judged.why}. A person must look now."
-                    return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
+        judged = await self._verify(target, plan, rollout, baseline)
+        if not isinstance(judged, Judged):
+            return judged
 
         page.heading("Record what was learnt")
-        await self._mark(target, plan)
+        await mark(page, target, plan.after, Judgement.GOOD)
+        if plan.way != "force":
+            await mark(page, target, plan.before, Judgement.BAD)
         return page.ended(Outcome.RECOVERED, f"{plan.headline}: {judged.why}", verdict=judged.verdict)
 
     async def _plan(
@@ -125,7 +121,9 @@ class Rollback(Procedure):
         page, to = self.page, None if tried else request.to
         history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
         if not to and history.latest and history.latest.status in ROLLING_BACK:
-            history = await self._let_ecs_finish(target, history)
+            # Never fight another deployment, ECS's own least of all.
+            await await_own_rollback(page, target, "Let ECS finish its own rollback", history.latest.arn)
+            history = await page.read("Read what runs after it", EcsActivities.read_history, target)
         others: tuple[Release, ...] = ()
         if needs_more(target, history, to, tried):
             found = await page.read(
@@ -141,29 +139,6 @@ class Rollback(Procedure):
             page.record.planned(plan)
         return plan
 
-    async def _let_ecs_finish(self, target: Target, history: ReleaseHistory) -> ReleaseHistory:
-        """Wait for a rollback that ECS makes by itself: never fight another deployment."""
-        awaited = Awaited(
-            target=target,
-            kind="rollback",
-            service_deployment=history.latest.arn if history.latest else None,
-            deadline=workflow.now() + target.rollback.steady,
-        )
-        await self.page.watch("Let ECS finish its own rollback", Waits.await_steady_state, awaited)
-        return await self.page.read("Read what runs after it", EcsActivities.read_history, target)
-
-    async def _measure(self, target: Target, release: Release) -> Sample:
-        quiet = target.model_copy(
-            update={"probe": None}
-        )  # nothing is changed yet, so nothing is posted either
-        now = workflow.now()
-        look = Observation(target=quiet, release=release, since=now, deadline=now + timedelta(minutes=1))
-        sample = await self.page.read(
-            "Measure health and error rate as they are", VerificationActivities.measure, look
-        )
-        self.page.record.read(sample.readings)
-        return sample
-
     async def _put_back(self, target: Target, plan: RollbackPlan) -> Deployed:
         page, before = self.page, plan.before.name
         match plan.way:
@@ -175,7 +150,7 @@ class Rollback(Procedure):
                     action="StopServiceDeployment",
                     before=before,
                     after=plan.after.name,
-                    undo=lambda: self._undo(target, plan, plan.after),
+                    undo=lambda: undo_release(page, target, plan.fence, plan.before, plan.after),
                 )
             case "force":
                 return await page.change(
@@ -195,7 +170,7 @@ class Rollback(Procedure):
                     action="UpdateService",
                     before=before,
                     after=release.name,
-                    undo=lambda: self._undo(target, plan, release),
+                    undo=lambda: undo_release(page, target, plan.fence, plan.before, release),
                 )
 
     async def _register(self, target: Target, plan: RollbackPlan) -> Release:
@@ -209,32 +184,30 @@ class Rollback(Procedure):
         )
 
     async def _wait(self, target: Target, plan: RollbackPlan, deployed: Deployed) -> Rollout:
-        awaited = Awaited(
-            target=target,
-            kind="rollback" if plan.way == "stop" else "deployment",
-            deployment=deployed.deployment,
-            task_definition=deployed.task_definition,
-            service_deployment=deployed.service_deployment,
-            deadline=workflow.now() + target.rollback.steady,
-        )
-        return await self.page.watch(
-            f"Wait until only {plan.after.name} runs", Waits.await_steady_state, awaited
-        )
+        words = f"Wait until only {plan.after.name} runs"
+        if plan.way == "stop":
+            return await await_own_rollback(self.page, target, words, plan.stops)
+        return await await_steady(self.page, target, words, deployed)
 
-    async def _verify(self, target: Target, release: Release, rollout: Rollout, baseline: Sample) -> Judged:
-        page, verify = self.page, target.verify
-        before = page.record.enter(State.VERIFYING)
-        look = Observation(
-            target=target,
-            release=release,
-            since=rollout.at,
-            deadline=workflow.now() + 3 * verify.bake + 2 * verify.rate_window,
-        )
-        words = f"Measure until it has been good for {verify.bake.total_seconds():.0f} s"
-        observed = await page.watch(words, VerificationActivities.observe, look)
-        page.record.read(reading for sample in observed.samples for reading in sample.readings)
-        page.record.enter(before)
-        return judge_recovery(observed, baseline, target)
+    async def _verify(
+        self, target: Target, plan: RollbackPlan, rollout: Rollout, baseline: Sample
+    ) -> Judged | Ending | GoFurther:
+        """Verify; what is not verified is a person's choice."""
+        page = self.page
+        while True:
+            judged = await verify(page, target, plan.after, rollout, baseline)
+            if lost := await self._no_longer_what_was_planned(target, plan, rollout):
+                return lost
+            if judged.verdict is Verdict.RECOVERED:
+                return judged
+            match await page.choose("It is not verified: how to go on?", judged.why, target, GO_ON):
+                case "verify-again":
+                    continue
+                case "roll-back-further":
+                    return GoFurther(tried=(plan.before.task_definition, plan.after.task_definition))
+                case _:
+                    summary = f"{plan.headline}: {judged.why}. A person must look now."
+                    return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
 
     async def _no_longer_what_was_planned(
         self, target: Target, plan: RollbackPlan, rollout: Rollout
@@ -252,43 +225,3 @@ class Rollback(Procedure):
             )
             return self.page.ended(Outcome.NOT_RECOVERED, summary, verdict=Verdict.NOT_RECOVERED)
         return None
-
-    async def _hand_over(self, target: Target, rollout: Rollout) -> Ending:
-        """End without recovery, with everything that a person needs to go on."""
-        why = await self.page.read("Read why tasks stopped", EcsActivities.explain_rollout, target)
-        causes = "; ".join((*why.stopped[:3], *why.events[:2])) or "ECS names no cause"
-        outcome = Outcome.SUPERSEDED if rollout.phase is Phase.SUPERSEDED else Outcome.NOT_RECOVERED
-        return self.page.ended(outcome, f"Not recovered: {rollout.detail}. {causes}. A person must look now.")
-
-    async def _mark(self, target: Target, plan: RollbackPlan) -> None:
-        for release, judgement in ((plan.after, Judgement.GOOD), (plan.before, Judgement.BAD)):
-            if release.same_as(plan.before) and plan.way == "force":
-                continue
-            mark = Mark(
-                verdict=judgement,
-                digest=release.fingerprint,
-                source=workflow.info().workflow_id,
-                at=workflow.now(),
-            )
-            change = MarkRelease(target=target, release=release, mark=mark)
-            await self.page.note(f"Mark {release.revision} {judgement}", EcsChanges.mark_release, change)
-
-    async def _undo(self, target: Target, plan: RollbackPlan, ours: Release) -> str:
-        """Put back what ran before, from a fresh reading; somebody else's deployment is left alone."""
-        page = self.page
-        service = await page.read("Read what runs now", EcsActivities.read_service, target)
-        if service.fence == plan.fence:
-            return "nothing to undo: the change was not made"
-        if service.task_definition != ours.task_definition:
-            return f"could not undo: {service.task_definition.rpartition('/')[2]} was deployed meanwhile"
-        back = DeployRelease(target=target, release=plan.before, fence=service.fence)
-        deployed = await page.restore(f"Put {plan.before.name} back", EcsChanges.deploy_release, back)
-        awaited = Awaited(
-            target=target,
-            deployment=deployed.deployment,
-            task_definition=deployed.task_definition,
-            service_deployment=deployed.service_deployment,
-            deadline=workflow.now() + target.rollback.steady,
-        )
-        rollout = await page.watch("Wait until it runs again", Waits.await_steady_state, awaited)
-        return "undone" if rollout.phase is Phase.STEADY else f"could not undo: {rollout.detail}"

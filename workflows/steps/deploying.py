@@ -1,0 +1,111 @@
+"""Words for what a page does with releases on ECS: wait for steady state, measure, verify, undo, write down."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ecs import EcsActivities
+    from activities.ecs_changes import Deployed, DeployRelease, EcsChanges, MarkRelease
+    from activities.models import Judgement, Mark
+    from activities.readings import Observation, Sample
+    from activities.rollout import Awaited, Phase, Rollout
+    from activities.verification import VerificationActivities
+    from activities.waits import Waits
+    from workflows.decisions.recovery import Judged, judge_recovery
+    from workflows.messages import Ending, Outcome, State
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+    from activities.models import Fence, Release
+    from workflows.steps.page import Page
+
+
+async def await_steady(page: Page, target: Target, words: str, deployed: Deployed) -> Rollout:
+    """Wait until our deployment is all that runs, or is known not to get there."""
+    awaited = Awaited(
+        target=target,
+        deployment=deployed.deployment,
+        task_definition=deployed.task_definition,
+        service_deployment=deployed.service_deployment,
+        deadline=workflow.now() + target.rollback.steady,
+    )
+    return await page.watch(words, Waits.await_steady_state, awaited)
+
+
+async def await_own_rollback(
+    page: Page, target: Target, words: str, service_deployment: str | None
+) -> Rollout:
+    """Wait until ECS has rolled a service deployment back."""
+    awaited = Awaited(
+        target=target,
+        kind="rollback",
+        service_deployment=service_deployment,
+        deadline=workflow.now() + target.rollback.steady,
+    )
+    return await page.watch(words, Waits.await_steady_state, awaited)
+
+
+async def measure(page: Page, target: Target, release: Release) -> Sample:
+    """Measure how things are before anything is changed; nothing is posted."""
+    quiet = target.model_copy(update={"probe": None})
+    now = workflow.now()
+    look = Observation(target=quiet, release=release, since=now, deadline=now + timedelta(minutes=1))
+    sample = await page.read(
+        "Measure health and error rate as they are", VerificationActivities.measure, look
+    )
+    page.record.read(sample.readings)
+    return sample
+
+
+async def verify(page: Page, target: Target, release: Release, rollout: Rollout, baseline: Sample) -> Judged:
+    """Measure from steady state on until it is known whether the service recovered."""
+    terms = target.verify
+    before = page.record.enter(State.VERIFYING)
+    look = Observation(
+        target=target,
+        release=release,
+        since=rollout.at,
+        deadline=workflow.now() + 3 * terms.bake + 2 * terms.rate_window,
+    )
+    words = f"Measure until it has been good for {terms.bake.total_seconds():.0f} s"
+    observed = await page.watch(words, VerificationActivities.observe, look)
+    page.record.read(reading for sample in observed.samples for reading in sample.readings)
+    page.record.enter(before)
+    return judge_recovery(observed, baseline, target)
+
+
+async def hand_over(page: Page, target: Target, rollout: Rollout) -> Ending:
+    """End without recovery, with everything that a person needs to go on."""
+    why = await page.read("Read why tasks stopped", EcsActivities.explain_rollout, target)
+    causes = "; ".join((*why.stopped[:3], *why.events[:2])) or "ECS names no cause"
+    outcome = Outcome.SUPERSEDED if rollout.phase is Phase.SUPERSEDED else Outcome.NOT_RECOVERED
+    return page.ended(outcome, f"Not recovered: {rollout.detail}. {causes}. A person must look now.")
+
+
+async def undo_release(page: Page, target: Target, fence: Fence, before: Release, ours: Release) -> str:
+    """Put back what ran before, from a fresh reading; somebody else's deployment is left alone."""
+    service = await page.read("Read what runs now", EcsActivities.read_service, target)
+    if service.fence == fence:
+        return "nothing to undo: the change was not made"
+    if service.task_definition != ours.task_definition:
+        return f"could not undo: {service.task_definition.rpartition('/')[2]} was deployed meanwhile"
+    back = DeployRelease(target=target, release=before, fence=service.fence)
+    deployed = await page.restore(f"Put {before.name} back", EcsChanges.deploy_release, back)
+    rollout = await await_steady(page, target, "Wait until it runs again", deployed)
+    return "undone" if rollout.phase is Phase.STEADY else f"could not undo: {rollout.detail}"
+
+
+async def mark(page: Page, target: Target, release: Release, judgement: Judgement) -> None:
+    """Write into the ledger what was found out about a release."""
+    entry = Mark(
+        verdict=judgement,
+        digest=release.fingerprint,
+        source=workflow.info().workflow_id,
+        at=workflow.now(),
+    )
+    change = MarkRelease(target=target, release=release, mark=entry)
+    await page.note(f"Mark {release.revision} {judgement}", EcsChanges.mark_release, change)
