@@ -17,7 +17,14 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from sandbox.faults import FaultError, Faults, faults_from
 
@@ -47,6 +54,7 @@ class Service:
         self.faults = faults
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves this one out
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # its start time tells one task's counters from another's
         self.requests = Counter(
             "http_requests_total",
             "Requests answered.",

@@ -18,7 +18,6 @@ with workflow.unsafe.imports_passed_through():
         StopDeployment,
     )
     from activities.models import ROLLING_BACK, Judgement, Release
-    from activities.readings import Sample
     from activities.rollout import Phase, Rollout
     from activities.targets import CatalogActivities, TargetNames
     from workflows.decisions.recovery import Judged
@@ -38,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+    from activities.readings import Sample
 
 
 GO_ON = ("verify-again", "roll-back-further", "hand-over")
@@ -195,7 +195,8 @@ class Rollback(Procedure):
         """Verify; what is not verified is a person's choice."""
         page = self.page
         while True:
-            judged = await verify(page, target, plan.after, rollout, baseline)
+            forced = plan.way == "force"
+            judged = await verify(page, target, plan.after, rollout, baseline, same_release_before=forced)
             if lost := await self._no_longer_what_was_planned(target, plan, rollout):
                 return lost
             if judged.verdict is Verdict.RECOVERED:

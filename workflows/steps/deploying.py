@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.durations import format_duration
     from activities.ecs import EcsActivities
     from activities.ecs_changes import Deployed, DeployRelease, EcsChanges, MarkRelease
     from activities.models import Judgement, Mark
-    from activities.readings import Observation, Sample
+    from activities.readings import Observation, Sample, latest_end
     from activities.rollout import Awaited, Phase, Rollout
     from activities.verification import VerificationActivities
     from activities.waits import Waits
@@ -51,9 +51,8 @@ async def await_own_rollback(
 
 async def measure(page: Page, target: Target, release: Release) -> Sample:
     """Measure how things are before anything is changed; nothing is posted."""
-    quiet = target.model_copy(update={"probe": None})
     now = workflow.now()
-    look = Observation(target=quiet, release=release, since=now, deadline=now + timedelta(minutes=1))
+    look = Observation(target=target, release=release, since=now, deadline=now, may_probe=False)
     sample = await page.read(
         "Measure health and error rate as they are", VerificationActivities.measure, look
     )
@@ -61,19 +60,28 @@ async def measure(page: Page, target: Target, release: Release) -> Sample:
     return sample
 
 
-async def verify(page: Page, target: Target, release: Release, rollout: Rollout, baseline: Sample) -> Judged:
+async def verify(
+    page: Page,
+    target: Target,
+    release: Release,
+    rollout: Rollout,
+    baseline: Sample,
+    *,
+    same_release_before: bool = False,
+) -> Judged:
     """Measure from steady state on until it is known whether the service recovered."""
-    terms = target.verify
     before = page.record.enter(State.VERIFYING)
     look = Observation(
         target=target,
         release=release,
         since=rollout.at,
-        deadline=workflow.now() + 3 * terms.bake + 2 * terms.rate_window,
+        deadline=latest_end(target, workflow.now()),
+        same_release_before=same_release_before,
     )
-    words = f"Measure until it has been good for {terms.bake.total_seconds():.0f} s"
+    words = f"Measure until it has been good for {format_duration(target.verify.bake)}"
     observed = await page.watch(words, VerificationActivities.observe, look)
-    page.record.read(reading for sample in observed.samples for reading in sample.readings)
+    for sample in observed.samples[-target.verify.consecutive :]:
+        page.record.read(sample.readings)
     page.record.enter(before)
     return judge_recovery(observed, baseline, target)
 
