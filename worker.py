@@ -15,7 +15,8 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.catalog import Catalog, load_catalog
 from activities.chat import ChatActivities
@@ -106,6 +107,7 @@ def _workers(
     client: Client, environment: str, settings: Settings, threads: ThreadPoolExecutor, parts: _Parts
 ) -> tuple[Worker, Worker]:
     grace = timedelta(seconds=settings.grace_seconds)
+    version = _version(environment, settings.build_id)
     short = Worker(
         client,
         task_queue=task_queue(environment),
@@ -116,6 +118,7 @@ def _workers(
         interceptors=[TrimArguments(), TranslateErrors(), Beat()],
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=grace,
+        deployment_config=version,
     )
     long = Worker(
         client,
@@ -124,8 +127,20 @@ def _workers(
         max_concurrent_activities=settings.waits,
         interceptors=[TranslateErrors()],
         graceful_shutdown_timeout=grace,
+        deployment_config=version,
     )
     return short, long
+
+
+def _version(environment: str, build_id: str | None) -> WorkerDeploymentConfig | None:
+    """Pin runs to the build that they began on: what is deployed next cannot change a remediation half-way."""
+    if build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=task_queue(environment), build_id=build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
 
 
 def environments_of(catalog: Catalog, asked: Sequence[str]) -> list[str]:

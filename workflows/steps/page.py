@@ -54,7 +54,7 @@ class Page:
         self._undoing = False
         self._watch_queue = ""
         self._asking = Asking(self.record, self.inbox, self._step)
-        self._predecessor = Predecessor()
+        self._predecessor: Predecessor | None = None
 
     @property
     def report(self) -> Report:
@@ -149,8 +149,9 @@ class Page:
         While it is asked, the service is watched: when it is no longer as the plan saw it, approvals are void, a new
         plan is made and the gate opens again. After the yes the plan is made once more, from a fresh reading.
         """
+        left_behind = await self._left_behind()
         while True:
-            why_yes = plan.needs_yes or (self._predecessor.told if self._predecessor.changes else None)
+            why_yes = plan.needs_yes or left_behind
             if not target.approvals.needed and not why_yes:
                 return plan
             asked = Question(
@@ -198,8 +199,6 @@ class Page:
     async def run(self, request: ProcedureRequest, body: Body) -> Report:
         """Run the page's body to its end, or to the abort that a person orders meanwhile."""
         self.record.begin(request)
-        if not request.plan_only:
-            body = self._after_predecessor(body)
         self._watch_queue = ids.watch_queue(request.environment)
         task = asyncio.ensure_future(body())
         try:
@@ -213,19 +212,6 @@ class Page:
         self.record.end(ending)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.report
-
-    def _after_predecessor(self, body: Body) -> Body:
-        """Look first whether the run before this one was cut off; what it changed makes a person's yes needed."""
-
-        async def whole() -> Ending:
-            info = workflow.info()
-            run = RunName(workflow_id=info.workflow_id, run_id=info.run_id)
-            self._predecessor = await self.read(
-                "Look whether an earlier run was cut off", RunHistory.read_predecessor, run
-            )
-            return await body()
-
-        return whole
 
     async def _settle(self, task: asyncio.Future[Ending]) -> Ending:
         """Let the body end, or stop it and undo what was ordered to be undone."""
@@ -298,6 +284,20 @@ class Page:
             raise
         self.record.end_step(place, "done", getattr(result, "told", None))
         return result
+
+    async def _left_behind(self) -> str | None:
+        """Say what the run before this one had changed when it was cut off; not knowing counts as something."""
+        if self._predecessor is None:
+            info = workflow.info()
+            run = RunName(workflow_id=info.workflow_id, run_id=info.run_id)
+            words = "Look whether an earlier run was cut off"
+            try:
+                self._predecessor = await self._step(words, RunHistory.read_predecessor, run, NOTE)
+            except ActivityError as error:
+                if self._stopping or is_cancelled_exception(error):
+                    raise
+                return "whether an earlier run was cut off in the middle of a change is not known"
+        return self._predecessor.told if self._predecessor.changes else None
 
     @property
     def _abort_means(self) -> str:
