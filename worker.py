@@ -107,7 +107,7 @@ def _workers(
     client: Client, environment: str, settings: Settings, threads: ThreadPoolExecutor, parts: _Parts
 ) -> tuple[Worker, Worker]:
     grace = timedelta(seconds=settings.grace_seconds)
-    version = _version(environment, settings.build_id)
+    version = deployment_version(environment, settings.build_id)
     short = Worker(
         client,
         task_queue=task_queue(environment),
@@ -132,7 +132,7 @@ def _workers(
     return short, long
 
 
-def _version(environment: str, build_id: str | None) -> WorkerDeploymentConfig | None:
+def deployment_version(environment: str, build_id: str | None) -> WorkerDeploymentConfig | None:
     """Pin runs to the build that they began on: what is deployed next cannot change a remediation half-way."""
     if build_id is None:
         return None
