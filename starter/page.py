@@ -71,8 +71,9 @@ def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
 def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
     """Lay out a plan: what, why, the exact calls, and what it does not bring back."""
     yield line(f"  plan {plan_hash}: {planned.headline}", "bold")
-    yield line(f"    from {planned.before.name}")
-    yield line(f"    to   {planned.after.name}")
+    if planned.before and planned.after:
+        yield line(f"    from {planned.before.name}")
+        yield line(f"    to   {planned.after.name}")
     for reason in planned.because:
         yield line(f"    because {reason}")
     for call in planned.calls:

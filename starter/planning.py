@@ -53,7 +53,9 @@ def document(report: Report) -> dict[str, Any]:
     return {
         "plan": planned.model_dump(mode="json"),
         "plan_hash": report.plan_hash,
-        "release": {"from": planned.before.revision, "to": planned.after.revision},
+        "release": {"from": planned.before.revision, "to": planned.after.revision}
+        if planned.before and planned.after
+        else None,
         "calls": [call.model_dump(mode="json") for call in planned.calls],
         "summary": report.summary,
     }

@@ -134,8 +134,9 @@ class Plan(Message):
     headline: str
     """One sentence: what, from where to where."""
     calls: tuple[PlannedCall, ...]
-    before: Release
-    after: Release
+    before: Release | None = None
+    """The release that runs, where the plan is about releases."""
+    after: Release | None = None
     because: tuple[str, ...] = ()
     """Why this and nothing else: the evidence."""
     not_restored: tuple[str, ...] = ()
@@ -144,15 +145,19 @@ class Plan(Message):
     """What is written down once it is verified."""
     needs_yes: str | None = None
     """Why a person must agree even where the policy asks nobody."""
-    fence: Fence
+    fence: Fence | None = None
+    """The state of the ECS service that the plan was made on, where it depends on that."""
+    essence: str = ""
+    """What else the approval is bound to, such as the hash of a Terraform plan."""
 
     @property
     def hash(self) -> str:
         """Names this very plan: the same calls on the same state; approvals carry it."""
-        essence = self.model_dump(mode="json", include={"calls", "fence"})
+        essence = self.model_dump(mode="json", include={"calls", "fence", "essence"})
         releases = {
-            "from": (self.before.task_definition, self.before.digests),
-            "to": (self.after.task_definition, self.after.digests),
+            name: (release.task_definition, release.digests)
+            for name, release in (("from", self.before), ("to", self.after))
+            if release
         }
         text = json.dumps(essence | releases, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -56,7 +56,8 @@ async def _ask_for_rollback(stage: Stage) -> Checkpoint:
     assert gate is not None
     assert gate.plan is not None
     telling.show(plan(gate.plan, gate.plan_hash))
-    telling.expect("the plan goes back to 1.0.0", "1.0.0" in gate.plan.after.name, gate.plan.after.name)
+    wanted = gate.plan.after.name if gate.plan.after else "no release"
+    telling.expect("the plan goes back to 1.0.0", "1.0.0" in wanted, wanted)
     telling.expect("nothing has been changed yet", not [call for call in await stage.calls() if call.changes])
     return gate
 

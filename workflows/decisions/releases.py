@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from activities.models import Fence, Release
 from workflows.messages import Ending, Outcome, Plan, PlannedCall, Problem
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from activities.catalog import Target
-    from activities.models import Release, ReleaseHistory, ServiceState
+    from activities.models import ReleaseHistory, ServiceState
 
 OURS_TO_ROLL = {"controller": "ECS", "strategy": "ROLLING", "scheduling": "REPLICA"}
 STAYS = "Data, database migrations and settings outside the task definition stay as they are."
@@ -20,6 +21,9 @@ STAYS = "Data, database migrations and settings outside the task definition stay
 class RollbackPlan(Plan):
     """How a release is put back."""
 
+    before: Release
+    after: Release
+    fence: Fence
     way: Literal["deploy", "register", "stop", "force"]
     """``register``: register again, pinned by digest, then deploy. ``stop``: ECS rolls the deployment under way back."""
     stops: str | None = None

@@ -56,8 +56,9 @@ def _answer(checkpoint: Checkpoint) -> dict[str, str]:
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Write a plan: what it does, call by call, why, and what it does not bring back."""
     yield f"\n**{plan.headline}**\n"
-    yield f"- before: {plan.before.name}"
-    yield f"- after: {plan.after.name}"
+    if plan.before and plan.after:
+        yield f"- before: {plan.before.name}"
+        yield f"- after: {plan.after.name}"
     for call in plan.calls:
         parameters = ", ".join(f"{name}={json.dumps(value)}" for name, value in call.parameters.items())
         yield f"- call: `{call.service} {call.action} {parameters}`"

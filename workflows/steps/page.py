@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+    from activities.models import Fence
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -161,7 +162,8 @@ class Page:
                 plan=plan,
                 abort_means=self._abort_means,
             )
-            gate = await self._asking.ask(asked, meanwhile=self._drift(plan, target))
+            drift = self._drift(plan.fence, target) if plan.fence else None
+            gate = await self._asking.ask(asked, meanwhile=drift)
             if gate is None:
                 waited = format_duration(target.approvals.timeout)
                 return self.ended(
@@ -305,7 +307,7 @@ class Page:
             return "ends the run; nothing was changed"
         return "keeps what was changed" if self._abort_keeps else "undoes what was changed"
 
-    async def _drift(self, plan: Plan, target: Target) -> None:
+    async def _drift(self, fence: Fence, target: Target) -> None:
         how = How(**{**IDLE_WATCH, "task_queue": self._watch_queue})
-        awaited = AwaitedDrift(target=target, fence=plan.fence)
+        awaited = AwaitedDrift(target=target, fence=fence)
         await self._step("Watch that nothing changes while people decide", Waits.await_drift, awaited, how)
