@@ -1,33 +1,22 @@
-"""Which release to go back to, and how. Pure: history in, a plan or an ending out."""
+"""Which release to go back to. Pure: history in, a plan or an ending out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from activities.models import Fence, Release
-from workflows.messages import Ending, Outcome, Plan, PlannedCall, Problem
+from workflows.decisions.rollback_plan import RollbackPlan, plan_by, rolling_plan
+from workflows.messages import Ending, Outcome, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
 
     from activities.catalog import Target
-    from activities.models import ReleaseHistory, ServiceState
+    from activities.models import Release, ReleaseHistory, ServiceState
 
 OURS_TO_ROLL = {"controller": "ECS", "strategy": "ROLLING", "scheduling": "REPLICA"}
-STAYS = "Data, database migrations and settings outside the task definition stay as they are."
 
-
-class RollbackPlan(Plan):
-    """How a release is put back."""
-
-    before: Release
-    after: Release
-    fence: Fence
-    way: Literal["deploy", "register", "stop", "force"]
-    """``register``: register again, pinned by digest, then deploy. ``stop``: ECS rolls the deployment under way back."""
-    stops: str | None = None
-    """ARN of the service deployment to stop."""
+__all__ = ["RollbackPlan", "cannot_roll", "find_release", "needs_more", "plan_rollback", "refused"]
 
 
 def plan_rollback(
@@ -53,8 +42,8 @@ def plan_rollback(
     if to is not None:
         return _plan_to(target, history, others, to)
     if target.rollback.strategy == "force-new-deployment":
-        return _plan(
-            target, history, history.current, "force", ("the catalog's strategy is force-new-deployment",)
+        return plan_by(
+            "force", target, history, history.current, "the catalog's strategy is force-new-deployment"
         )
     return (None if tried else _plan_stop(target, history)) or _plan_last_good(target, history, others, tried)
 
@@ -62,10 +51,9 @@ def plan_rollback(
 def needs_more(target: Target, history: ReleaseHistory, to: str | None, tried: tuple[str, ...] = ()) -> bool:
     """Whether the service's own history does not settle what to put back, so that other revisions must be read."""
     if to is not None:
-        return find_release(history.releases.values(), to) is None
-    return isinstance(plan_rollback(target, history, (), None, tried), Ending) and not _rolled_back_by_ecs(
-        history
-    )
+        return find_release(_known(history), to) is None
+    plan = plan_rollback(target, history, (), None, tried)
+    return isinstance(plan, Ending) and plan.outcome is Outcome.REFUSED
 
 
 def cannot_roll(service: ServiceState) -> str | None:
@@ -88,15 +76,22 @@ def refused(kind: Literal["input", "policy"], why: str) -> Ending:
 
 
 def find_release(releases: Iterable[Release], name: str) -> Release | None:
-    """Find the newest release that a person may have meant by revision, ARN, image tag or digest."""
-    found = [release for release in releases if _is_named(release, name)]
+    """Find the newest release that a person may have meant: by revision or ARN, else by image tag or digest.
+
+    Of several with one revision, that is one whose tag was moved, the first is found.
+    """
+    known = tuple(releases)
+    found = [release for release in known if _has_revision(release, name)] or [
+        release for release in known if _has_image(release, name)
+    ]
     return max(found, key=lambda release: int(release.revision.rpartition(":")[2]), default=None)
 
 
-def _is_named(release: Release, name: str) -> bool:
-    revision = release.revision
-    if name in {release.task_definition, revision, revision.rpartition(":")[2]}:
-        return True
+def _has_revision(release: Release, name: str) -> bool:
+    return name in {release.task_definition, release.revision, release.revision.rpartition(":")[2]}
+
+
+def _has_image(release: Release, name: str) -> bool:
     digest = name.removeprefix("sha256:")
     return any(
         image.tag in {name, name.removeprefix("v"), f"v{name}"}
@@ -118,8 +113,8 @@ def _plan_stop(target: Target, history: ReleaseHistory) -> RollbackPlan | Ending
     landing = history.releases.get(latest.sources[0])
     if landing is None or landing.is_bad or landing.same_as(latest.release):
         return None
-    why = (f"{latest.release.name} is still being deployed; {landing.name} ran before it",)
-    return _plan(target, history, landing, "stop", why)
+    why = f"{latest.release.name} is still being deployed; {landing.name} ran before it"
+    return plan_by("stop", target, history, landing, why)
 
 
 def _plan_last_good(
@@ -128,11 +123,11 @@ def _plan_last_good(
     current = history.current
     for release, why in _soaked(history, target.rollback.soak):
         if not (release.same_as(current) or release.is_bad or release.task_definition in tried):
-            return _plan(target, history, release, _way(release, current), (why,), _going_further(current))
+            return rolling_plan(target, history, release, why, _going_further(current))
     for release, why in _unproven(history, others):
         if not (release.task_definition in {current.task_definition, *tried} or release.is_bad):
             unproven = f"it is not known to be good: {why}"
-            return _plan(target, history, release, _way(release, current), (why,), unproven)
+            return rolling_plan(target, history, release, why, unproven)
     return refused(
         "policy", f"there is no release before {current.name} that is not marked bad; name one with --to"
     )
@@ -178,32 +173,34 @@ def _unproven(history: ReleaseHistory, others: tuple[Release, ...]) -> Iterator[
 def _plan_to(
     target: Target, history: ReleaseHistory, others: tuple[Release, ...], to: str
 ) -> RollbackPlan | Ending:
-    wanted = find_release((*history.releases.values(), *others), to)
+    known = (*_known(history), *others)
+    wanted = find_release(known, to)
     if wanted is None:
-        known = dict.fromkeys(release.name for release in (*history.releases.values(), *others))
-        return refused("input", f'no release "{to}" of {target.key}; there are: {", ".join(known) or "none"}')
+        names = ", ".join(dict.fromkeys(release.name for release in known))
+        return refused("input", f'no release "{to}" of {target.key}; there are: {names}')
+    if wanted.same_as(history.current):
+        return Ending(outcome=Outcome.NOT_NEEDED, summary=f"{wanted.name} runs already.")
     if wanted.is_bad and wanted.judged:
         return refused(
             "policy",
             f"{wanted.name} is marked bad by {wanted.judged.source}; if that is wrong: "
             f"runbook release mark {target.key} {wanted.revision} good --reason …",
         )
-    latest = history.latest
-    if latest and latest.under_way and history.releases.get(next(iter(latest.sources), "")) == wanted:
-        return _plan_stop(target, history) or refused("policy", "the deployment under way cannot be stopped")
-    if wanted.same_as(history.current):
-        return Ending(outcome=Outcome.NOT_NEEDED, summary=f"{wanted.name} runs already.")
-    ran = {
-        history.releases[d.landed].task_definition
-        for d in history.deployments
-        if d.landed in history.releases
-    }
-    unproven = (
-        None
-        if wanted.task_definition in ran
-        else f"{wanted.name} never completed a deployment of this service"
-    )
-    return _plan(target, history, wanted, _way(wanted, history.current), (f'"{to}" was asked for',), unproven)
+    stop = _plan_stop(target, history)
+    if isinstance(stop, RollbackPlan) and stop.after == wanted:
+        return stop
+    return rolling_plan(target, history, wanted, f'"{to}" was asked for', _never_ran(wanted, history))
+
+
+def _known(history: ReleaseHistory) -> tuple[Release, ...]:
+    return (history.current, *history.releases.values())
+
+
+def _never_ran(release: Release, history: ReleaseHistory) -> str | None:
+    landed = (history.releases.get(deployment.landed or "") for deployment in history.deployments)
+    if release.task_definition in {one.task_definition for one in landed if one}:
+        return None
+    return f"{release.name} never completed a deployment of this service"
 
 
 def _rolled_back_by_ecs(history: ReleaseHistory) -> bool:
@@ -213,76 +210,9 @@ def _rolled_back_by_ecs(history: ReleaseHistory) -> bool:
     )
 
 
-def _way(release: Release, current: Release) -> Literal["deploy", "register"]:
-    # The same task definition with other digests means that its tag was moved: only a pinned copy brings them back.
-    moved = release.task_definition == current.task_definition
-    return "register" if moved or not release.active else "deploy"
-
-
 def _going_further(current: Release) -> str | None:
     if current.is_verified and current.judged:
         return (
             f"what runs, {current.name}, was itself verified good at {current.judged.at:%Y-%m-%d %H:%M} UTC"
         )
     return None
-
-
-def _plan(
-    target: Target,
-    history: ReleaseHistory,
-    release: Release,
-    way: Literal["deploy", "register", "stop", "force"],
-    because: tuple[str, ...],
-    needs_yes: str | None = None,
-) -> RollbackPlan:
-    stops = history.latest.arn if way == "stop" and history.latest else None
-    not_restored = [STAYS, "The number of tasks is not changed."]
-    if target.terraform:
-        not_restored.append(
-            f"Terraform in {target.terraform.directory} still names the release that is taken back."
-        )
-    return RollbackPlan(
-        headline=_headline(target, history.current, release, way),
-        calls=_calls(target, release, way, stops),
-        before=history.current,
-        after=release,
-        because=because,
-        not_restored=tuple(not_restored),
-        afterwards=(f"Once verified, {release.revision} is tagged good and {history.current.revision} bad.",),
-        needs_yes=needs_yes or _unpinned(release, way),
-        fence=history.service.fence,
-        way=way,
-        stops=stops,
-    )
-
-
-def _unpinned(release: Release, way: str) -> str | None:
-    if way == "register" and not release.digests:
-        return f"{release.name} is deregistered and its image digest is not known: its tag may have moved"
-    return None
-
-
-def _headline(target: Target, current: Release, release: Release, way: str) -> str:
-    if way == "force":
-        return f"Start fresh tasks of {current.name} for {target.service} in {target.environment}"
-    return f"Put {target.service} in {target.environment} back from {current.name} to {release.name}"
-
-
-def _calls(target: Target, release: Release, way: str, stops: str | None) -> tuple[PlannedCall, ...]:
-    service = {"cluster": target.cluster, "service": target.ecs_service}
-    if way == "stop":
-        return (_call("StopServiceDeployment", serviceDeploymentArn=stops, stopType="ROLLBACK"),)
-    if way == "force":
-        return (_call("UpdateService", **service, forceNewDeployment=True),)
-    if way == "deploy":
-        return (_call("UpdateService", **service, taskDefinition=release.revision),)
-    family = release.revision.partition(":")[0]
-    pinned = {image.container: image.digest or image.name for image in release.images}
-    return (
-        _call("RegisterTaskDefinition", family=family, copyOf=release.revision, images=pinned),
-        _call("UpdateService", **service, taskDefinition=f"{family}:<as registered>"),
-    )
-
-
-def _call(action: str, **parameters: object) -> PlannedCall:
-    return PlannedCall(service="ecs", action=action, parameters=parameters)

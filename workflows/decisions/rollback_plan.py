@@ -1,0 +1,120 @@
+"""How a release is put back: the way, the exact calls and what a person must know. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from activities.models import Fence, Release
+from workflows.messages import Plan, PlannedCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from activities.catalog import Target
+    from activities.models import ReleaseHistory
+
+STAYS = "Data, database migrations and settings outside the task definition stay as they are."
+Way = Literal["deploy", "register", "stop", "force"]
+
+
+class RollbackPlan(Plan):
+    """How a release is put back."""
+
+    before: Release
+    after: Release
+    fence: Fence
+    way: Way
+    """``register``: register again, pinned by digest, then deploy. ``stop``: ECS rolls the deployment under way back."""
+    stops: str | None = None
+    """ARN of the service deployment to stop."""
+
+
+def rolling_plan(
+    target: Target, history: ReleaseHistory, release: Release, because: str, needs_yes: str | None = None
+) -> RollbackPlan:
+    """Plan to deploy a release, registered again first where its task definition alone would not bring it back."""
+    way: Way = "register" if _must_be_pinned(release, history) else "deploy"
+    return plan_by(way, target, history, release, because, needs_yes)
+
+
+def plan_by(
+    way: Way,
+    target: Target,
+    history: ReleaseHistory,
+    release: Release,
+    because: str,
+    needs_yes: str | None = None,
+) -> RollbackPlan:
+    """Plan to put a release back in the given way."""
+    stops = history.latest.arn if way == "stop" and history.latest else None
+    return RollbackPlan(
+        headline=_headline(target, history.current, release, way),
+        calls=_calls(target, release, way, stops),
+        before=history.current,
+        after=release,
+        because=(because,),
+        not_restored=tuple(_not_restored(target)),
+        afterwards=_afterwards(history.current, release, way),
+        needs_yes=needs_yes or _unpinned(release, way),
+        fence=history.service.fence,
+        way=way,
+        stops=stops,
+    )
+
+
+def _must_be_pinned(release: Release, history: ReleaseHistory) -> bool:
+    # ECS asks anew what a tag stands for: where the same name brought other images, only a digest brings these back.
+    known = (history.current, *history.releases.values())
+    return not release.active or any(_moved(release, other) for other in known)
+
+
+def _moved(release: Release, other: Release) -> bool:
+    digests = {image.name: image.digest for image in other.images if image.digest}
+    return any(
+        image.digest and digests.get(image.name, image.digest) != image.digest for image in release.images
+    )
+
+
+def _not_restored(target: Target) -> Iterator[str]:
+    yield STAYS
+    yield "The number of tasks is not changed."
+    if target.terraform:
+        yield f"Terraform in {target.terraform.directory} still names the release that is taken back."
+
+
+def _afterwards(current: Release, release: Release, way: Way) -> tuple[str, ...]:
+    if way == "force":
+        return ()
+    return (f"Once verified, {release.revision} is tagged good and {current.revision} bad.",)
+
+
+def _unpinned(release: Release, way: Way) -> str | None:
+    if way == "register" and not release.digests:
+        return f"{release.name} is deregistered and its image digest is not known: its tag may have moved"
+    return None
+
+
+def _headline(target: Target, current: Release, release: Release, way: Way) -> str:
+    if way == "force":
+        return f"Start fresh tasks of {current.name} for {target.service} in {target.environment}"
+    return f"Put {target.service} in {target.environment} back from {current.name} to {release.name}"
+
+
+def _calls(target: Target, release: Release, way: Way, stops: str | None) -> tuple[PlannedCall, ...]:
+    service = {"cluster": target.cluster, "service": target.ecs_service}
+    if way == "stop":
+        return (_call("StopServiceDeployment", serviceDeploymentArn=stops, stopType="ROLLBACK"),)
+    if way == "force":
+        return (_call("UpdateService", **service, forceNewDeployment=True),)
+    if way == "deploy":
+        return (_call("UpdateService", **service, taskDefinition=release.revision),)
+    family = release.revision.partition(":")[0]
+    pinned = {image.container: image.digest or image.name for image in release.images}
+    return (
+        _call("RegisterTaskDefinition", family=family, copyOf=release.revision, images=pinned),
+        _call("UpdateService", **service, taskDefinition=f"{family}:<as registered>"),
+    )
+
+
+def _call(action: str, **parameters: object) -> PlannedCall:
+    return PlannedCall(service="ecs", action=action, parameters=parameters)
