@@ -17,6 +17,7 @@ VERBS = {
     "abort": "Stop a run safely; keep or undo what it changed.",
     "pause": "Hold a run before its next step.",
     "resume": "Let a run that is held go on.",
+    "release": "Show what is known of a service's releases, and correct it.",
     "catalog": "Check the catalog of services and environments.",
     "worker": "Run a worker, which does what procedures ask.",
 }

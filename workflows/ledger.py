@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from temporalio import workflow
@@ -14,12 +16,20 @@ with workflow.unsafe.imports_passed_through():
     from activities.targets import CatalogActivities, TargetNames
     from workflows.decisions.releases import find_release
     from workflows.messages import Message
-    from workflows.steps.running import NOTE, READ
+    from workflows.steps.running import NOTE, READ, How
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from activities.catalog import Target
+
+
+NOT_IN_A_SOURCE = re.compile(r"[^\w.:/=+@-]+")
+"""What AWS takes in no tag, and spaces, which part a mark's fields."""
+# A person waits for the answer: an error that does not pass soon is told instead of repeated for half an hour.
+PATIENCE = timedelta(seconds=18)
+LOOK = How(**{**READ, "schedule_to_close_timeout": PATIENCE})
+WRITE = How(**{**NOTE, "schedule_to_close_timeout": PATIENCE})
 
 
 class LedgerRequest(Message):
@@ -65,10 +75,10 @@ class ReleaseLedger:
     async def _run(self, request: LedgerRequest) -> LedgerPage:
         names = TargetNames(service=request.service, environment=request.environment)
         target = await workflow.execute_activity_method(
-            CatalogActivities.resolve_target, names, summary="Look the target up in the catalog", **READ
+            CatalogActivities.resolve_target, names, summary="Look the target up in the catalog", **LOOK
         )
         history = await workflow.execute_activity_method(
-            EcsActivities.read_history, target, summary="Read what runs and what ran before", **READ
+            EcsActivities.read_history, target, summary="Read what runs and what ran before", **LOOK
         )
         known = {one.task_definition: one for one in (*history.releases.values(), history.current)}
         if request.release and request.judgement:
@@ -91,7 +101,7 @@ async def _find(target: Target, known: Collection[Release], name: str) -> Releas
         return found
     query = ReleaseQuery(target=target, name=name)
     looked = await workflow.execute_activity_method(
-        EcsActivities.find_release, query, summary=f"Look for {name}", **READ
+        EcsActivities.find_release, query, summary=f"Look for {name}", **LOOK
     )
     if found := find_release(looked.releases, name):
         return found
@@ -103,12 +113,12 @@ async def _find(target: Target, known: Collection[Release], name: str) -> Releas
 
 async def _mark(target: Target, release: Release, request: LedgerRequest) -> Release:
     judgement = Judgement(request.judgement or "bad")
-    source = request.by.replace(" ", "-")
+    source = NOT_IN_A_SOURCE.sub("-", request.by)
     mark = Mark(verdict=judgement, digest=release.fingerprint, source=source, at=workflow.now())
     await workflow.execute_activity_method(
         EcsChanges.mark_release,
         MarkRelease(target=target, release=release, mark=mark),
         summary=f"Mark {release.revision} {judgement}: {request.reason or 'no reason given'}",
-        **NOTE,
+        **WRITE,
     )
     return release.model_copy(update={"marks": (*release.marks, mark)})

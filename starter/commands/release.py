@@ -1,0 +1,125 @@
+"""``runbook release``: the ledger of releases, shown and corrected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.connect import converse
+from starter.exits import bad_input
+from starter.known_targets import check_target
+from starter.ledger import read_ledger
+from starter.names import parse_pair
+from starter.page import clock
+from starter.printing import answer, clean, on_terminal, say, show
+from starter.sight import stamp
+from workflows.ledger import LedgerEntry, LedgerPage, LedgerRequest
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from temporalio.client import Client
+
+COLUMNS = ("revision", "images", "state")
+
+
+@click.group("release")
+def command() -> None:
+    """Show what is known of a service's releases, and correct it."""
+
+
+@command.command(
+    "list",
+    epilog=example("runbook release list prod/ai-processor", "runbook release list prod/ai-processor --json"),
+)
+@click.argument("target", metavar="E/S")
+@takes_caller
+def list_releases(caller: Caller, target: str) -> None:
+    """List the releases of a service, newest first: which runs, which is good, which is bad."""
+    request = _request(caller, target)
+    converse(lambda client: _tell(client, caller, request))
+
+
+@command.command(
+    "mark",
+    epilog=example("runbook release mark prod/ai-processor 1.4.2 good --reason 'the database was slow'"),
+)
+@click.argument("target", metavar="E/S")
+@click.argument("release", metavar="RELEASE")
+@click.argument("judgement", metavar="good|bad", type=click.Choice(["good", "bad"]))
+@click.option("--reason", metavar="T", required=True, help="Why, for the record.")
+@takes_caller
+def mark_release(
+    caller: Caller, target: str, release: str, judgement: Literal["good", "bad"], *, reason: str
+) -> None:
+    """Mark a release good or bad; the newest mark counts.
+
+    RELEASE is a revision, family:revision, ARN, image tag or digest. A rollback never chooses a bad release, and
+    trusts a good one however short it ran.
+    """
+    if not (0 < len(release) <= 500 and release.isprintable()):
+        raise bad_input("RELEASE needs a revision, family:revision, ARN, image tag or digest")
+    if not reason.strip() or len(reason) > 2000:
+        raise bad_input("--reason needs 1 to 2000 characters: say why, for the record")
+    request = _request(caller, target).model_copy(
+        update={"release": release, "judgement": judgement, "reason": reason}
+    )
+    converse(lambda client: _tell(client, caller, request))
+
+
+def _request(caller: Caller, target: str) -> LedgerRequest:
+    pair = parse_pair(target)
+    check_target(caller.catalog, pair.service, pair.environment)
+    return LedgerRequest(service=pair.service, environment=pair.environment, by=caller.name)
+
+
+async def _tell(client: Client, caller: Caller, request: LedgerRequest) -> None:
+    page = await read_ledger(client, request)
+    if caller.as_json:
+        answer(document(page))
+    elif on_terminal():
+        show(_table(page))
+    else:
+        for entry in page.entries:
+            say("\t".join(_row(entry)))
+
+
+def document(page: LedgerPage) -> list[dict[str, Any]]:
+    """Return the JSON of the ledger, newest release first."""
+    return [
+        {
+            "revision": entry.release.revision,
+            "task_definition": entry.release.task_definition,
+            "images": [image.model_dump(mode="json") for image in entry.release.images],
+            "running": entry.running,
+            "active": entry.release.active,
+            "judgement": judged.verdict.value if (judged := entry.release.judged) else None,
+            "by": judged.source if judged else None,
+            "at": stamp(judged.at) if judged else None,
+        }
+        for entry in page.entries
+    ]
+
+
+def _row(entry: LedgerEntry) -> tuple[str, str, str]:
+    release = entry.release
+    images = ", ".join(image.tag or image.digest or image.name for image in release.images)
+    states = [
+        "running" if entry.running else "",
+        f"{judged.verdict} by {judged.source} at {clock(judged.at)}" if (judged := release.judged) else "",
+        "" if release.active else "inactive",
+    ]
+    return release.revision, images, ", ".join(filter(None, states)) or "-"
+
+
+def _table(page: LedgerPage) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - programs that read JSON need not wait for it
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for entry in page.entries:
+        colour = "red" if entry.bad else "green" if entry.good else ""
+        table.add_row(*(clean(cell) for cell in _row(entry)), style=colour)
+    return table
