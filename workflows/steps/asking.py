@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from activities.catalog import Approvals
+    from workflows.steps.family import Family
     from workflows.steps.inbox import Inbox
     from workflows.steps.record import Record
     from workflows.steps.running import How
@@ -70,9 +71,10 @@ class Question:
 class Asking:
     """Asks one question at a time."""
 
-    def __init__(self, record: Record, inbox: Inbox, step: Step) -> None:
+    def __init__(self, record: Record, inbox: Inbox, family: Family, step: Step) -> None:
         self._record = record
         self._inbox = inbox
+        self._family = family
         self._step = step
 
     async def ask(self, question: Question, meanwhile: Awaitable[object] | None = None) -> Gate | None:
@@ -106,6 +108,7 @@ class Asking:
         self._inbox.gate = gate
         self._record.enter(State.AWAITING_APPROVAL)
         self._record.checkpoint(gate.view)
+        self._family.tell_parent(gate.view)
         needed = gate.view.approvals_needed
         self._record.summary(f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {question.why}.")
         return gate
@@ -115,6 +118,7 @@ class Asking:
         self._inbox.last_gate = f"the checkpoint is closed (answered by {names})"
         self._inbox.gate = None
         self._record.checkpoint(None)
+        self._family.tell_parent(None)
         self._record.enter(State.RUNNING)
 
     async def _remind(self, gate: Gate, question: Question) -> None:

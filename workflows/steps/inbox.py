@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workflows.steps.family import Family
     from workflows.steps.gate import Gate
     from workflows.steps.record import Record
 
@@ -37,8 +38,9 @@ class Refused(Exception):  # noqa: N818 - not an error of the run: a message tha
 class Inbox:
     """Judges messages and keeps what they ordered."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, family: Family) -> None:
         self._record = record
+        self._family = family
         self._seen: set[str] = set()
         self.gate: Gate | None = None
         self.last_gate: str = "nothing waits for an approval"
@@ -51,6 +53,9 @@ class Inbox:
     def approve(self, received: object) -> Answer:
         """Count a person's approval at the open gate."""
         approval = self._judge_approval(received)
+        if self.gate is None and self._family.child_id:
+            self._family.pass_on("approve", approval)
+            return Answer(detail=f"passed on to {self._family.child_id}")
         if self.gate is None or self._is_repeat(approval.decision_id) or self.gate.has(approval):
             return Answer(detail="already recorded", already=True)
         self._remember(approval.decision_id)
@@ -75,6 +80,7 @@ class Inbox:
         if self.paused_by:
             return Answer(detail=f"already paused by {self.paused_by}", already=True)
         self.paused_by = hold.by
+        self._family.pass_on("hold", hold)
         self._record.decided("pause", hold.by, hold.reason or "")
         return Answer(detail="paused: no new step starts; a wait that is under way goes on")
 
@@ -84,6 +90,7 @@ class Inbox:
         if self.paused_by is None:
             return Answer(detail="not paused", already=True)
         self.paused_by = None
+        self._family.pass_on("release", hold)
         self._record.decided("resume", hold.by, hold.reason or "")
         return Answer(detail="going on")
 
@@ -128,6 +135,8 @@ class Inbox:
         if self._is_repeat(approval.decision_id):
             return approval
         self._refuse_if_over()
+        if self.gate is None and self._family.child_id:
+            return approval
         if self.gate is None:
             raise Refused(f"{self.last_gate}: this approval is not used")
         if not self.gate.has(approval) and (why := self.gate.refuses(approval)):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from temporalio import workflow
@@ -20,22 +19,25 @@ with workflow.unsafe.imports_passed_through():
     from activities.predecessor import Predecessor, RunHistory, RunName
     from activities.waits import AwaitedDrift, Waits
     from workflows import ids
-    from workflows.decisions.endings import aborted_ending, bug_ending, certainly_not_made, failed_ending
-    from workflows.messages import Abort, Ending, Outcome, Plan, ProcedureRequest, Report, State
+    from workflows.decisions.endings import certainly_not_made
+    from workflows.messages import Ending, Outcome, Plan, ProcedureRequest, Report
     from workflows.steps.asking import Asking, Question
+    from workflows.steps.course import Body, Course, Undo
+    from workflows.steps.family import Family
     from workflows.steps.inbox import Inbox
     from workflows.steps.record import Record
-    from workflows.steps.running import CHANGE, IDLE_WATCH, NOTE, READ, WATCH, How
+    from workflows.steps.running import CHANGE, IDLE_WATCH, NOTE, READ, TASK_TIMEOUT, WATCH, How
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from activities.catalog import Target
     from activities.models import Fence
 
 P = TypeVar("P")
 R = TypeVar("R")
 SomePlan = TypeVar("SomePlan", bound=Plan)
-Body = Callable[[], Awaitable[Ending]]
-Undo = Callable[[], Awaitable[str]]
+SomeRequest = TypeVar("SomeRequest", bound=ProcedureRequest)
 
 
 class Page:
@@ -49,12 +51,11 @@ class Page:
             abort_keeps: whether an abort that does not say so keeps what was changed.
         """
         self.record = Record(procedure)
-        self.inbox = Inbox(self.record)
-        self._abort_keeps = abort_keeps
-        self._undos: list[tuple[int, Undo]] = []
-        self._undoing = False
+        self.family = Family(self.record)
+        self.inbox = Inbox(self.record, self.family)
+        self._course = Course(self.record, self.inbox, abort_keeps=abort_keeps)
         self._watch_queue = ""
-        self._asking = Asking(self.record, self.inbox, self._step)
+        self._asking = Asking(self.record, self.inbox, self.family, self._step)
         self._predecessor: Predecessor | None = None
 
     @property
@@ -74,7 +75,7 @@ class Page:
     async def read(self, words: str, do: Callable[[Any, P], R], given: P) -> R: ...
     async def read(self, words: str, do: Callable[[Any, P], Any], given: P) -> Any:
         """Read something from outside; repeated until it answers."""
-        await self._ready()
+        await self._course.ready()
         return await self._step(words, do, given, READ)
 
     async def watch(self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P) -> R:
@@ -107,19 +108,18 @@ class Page:
             after: what shall be, in words.
             undo: puts back what was, from a fresh reading, and says what came of it.
         """
-        await self._ready()
+        await self._course.ready()
         place = self.record.intend(action, before, after)
         if undo:
-            self._undos.append((place, undo))
+            self._course.can_undo(place, undo)
         try:
             result: R = await self._step(words, do, given, CHANGE)
         except ActivityError as error:
             if certainly_not_made(error):
-                self.record.not_made(place)
-                self._undos = [(at, back) for at, back in self._undos if at != place]
+                self._course.not_made(place)
             raise
         self.record.changed(place, detail=None)
-        self._heed_abort()
+        self._course.heed_abort()
         return result
 
     async def restore(self, words: str, do: Callable[[Any, P], R], given: P) -> R:
@@ -129,11 +129,11 @@ class Page:
 
     async def note(self, words: str, do: Callable[[Any, P], R], given: P) -> bool:
         """Write something down that nothing depends on; failing is noted and stops nothing. Returns whether it went."""
-        await self._ready()
+        await self._course.ready()
         try:
             await self._step(words, do, given, NOTE)
         except ActivityError as error:
-            if self._stopping or is_cancelled_exception(error):
+            if self._course.stopping or is_cancelled_exception(error):
                 raise
             return False
         return True
@@ -160,7 +160,7 @@ class Page:
                 policy=target.approvals,
                 hash=plan.hash,
                 plan=plan,
-                abort_means=self._abort_means,
+                abort_means=self._course.abort_means,
             )
             drift = self._drift(plan.fence, target) if plan.fence else None
             gate = await self._asking.ask(asked, meanwhile=drift)
@@ -186,84 +186,65 @@ class Page:
             policy=target.approvals,
             hash=about,
             options=options,
-            abort_means=self._abort_means,
+            abort_means=self._course.abort_means,
             why=why,
         )
         gate = await self._asking.ask(asked)
         return gate.option if gate else None
 
+    async def child(
+        self,
+        words: str,
+        procedure: str,
+        run: Callable[[Any, SomeRequest], Awaitable[Report]],
+        request: SomeRequest,
+    ) -> Report:
+        """Run another procedure under this one's lock, and wait for its report.
+
+        An abort reaches the child first, with the same order to keep or to undo, and is waited for.
+        """
+        await self._course.ready()
+        place = self.record.begin_step(words)
+        child = await workflow.start_child_workflow(
+            run,
+            request,
+            id=f"{workflow.info().workflow_id}/{procedure}",
+            static_summary=words,
+            task_timeout=TASK_TIMEOUT,
+            # A parent that is terminated must not leave a remediation running beside the next one.
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+        )
+        self.family.adopt(child)
+        try:
+            report = await asyncio.shield(child)
+        except asyncio.CancelledError:
+            if self.inbox.abort:
+                await child.signal("abort", self.inbox.abort)
+            aborted = await child
+            self.record.adopt(aborted)
+            self.record.end_step(place, "cancelled", aborted.summary)
+            raise
+        finally:
+            self.family.adopt(None)
+        self.record.adopt(report)
+        self.record.end_step(place, "done", f"{report.outcome}: {report.summary}")
+        return report
+
     def ended(self, outcome: Outcome, summary: str, **rest: Any) -> Ending:
         """End the page."""
         return Ending(outcome=outcome, summary=summary, **rest)
-
-    # --- the run ------------------------------------------------------------------------------------------------
 
     async def run(self, request: ProcedureRequest, body: Body) -> Report:
         """Run the page's body to its end, or to the abort that a person orders meanwhile."""
         self.record.begin(request)
         self._watch_queue = ids.watch_queue(request.environment)
-        task = asyncio.ensure_future(body())
-        try:
-            await workflow.wait_condition(lambda: task.done() or self._stopping)
-        except asyncio.CancelledError:
-            if not self._stopping:
-                self.inbox.abort = Abort(by="Temporal", reason="the workflow was cancelled")
-                self.record.decided("abort", "Temporal", "the workflow was cancelled")
-        ending = await self._settle(task)
+        ending = await self._course.run(body)
         self.inbox.closed = True
         self.record.end(ending)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.report
 
-    async def _settle(self, task: asyncio.Future[Ending]) -> Ending:
-        """Let the body end, or stop it and undo what was ordered to be undone."""
-        if not task.done():
-            task.cancel()
-        try:
-            return await task
-        except asyncio.CancelledError:
-            return await self._after_abort()
-        except FailureError as error:
-            return await self._after_abort() if self._stopping else failed_ending(error, self.report.changes)
-        except Exception as error:  # noqa: BLE001 - a bug must end the run with its changes told, not block it for ever
-            workflow.logger.exception("the procedure failed in its own code")
-            return bug_ending(error, self.report.changes)
-
-    async def _after_abort(self) -> Ending:
-        order = self.inbox.abort or Abort(by="Temporal", reason="the workflow was cancelled")
-        keep = self._abort_keeps if order.keep is None else order.keep
-        self._undoing = True
-        if self._undos and not keep:
-            self.record.heading("Undo what was changed")
-        for place, undo in reversed(self._undos):
-            self.record.changed(place, undone="kept" if keep else await self._undo(undo))
-        return aborted_ending(order, self.report.changes)
-
-    async def _undo(self, undo: Undo) -> str:
-        try:
-            return await undo()
-        except (FailureError, asyncio.CancelledError) as error:
-            cause = error.__cause__ or error
-            return f"could not undo: {cause}"
-
     # --- below the words ----------------------------------------------------------------------------------------
-
-    @property
-    def _stopping(self) -> bool:
-        return self.inbox.abort is not None
-
-    async def _ready(self) -> None:
-        """Hold while paused; an abort ends the hold."""
-        if self.inbox.paused_by and not self._stopping:
-            before = self.record.enter(State.PAUSED)
-            await workflow.wait_condition(lambda: self.inbox.paused_by is None or self._stopping)
-            self.record.enter(before)
-        self._heed_abort()
-
-    def _heed_abort(self) -> None:
-        """Stop the body where a change swallowed its cancellation."""
-        if self._stopping and not self._undoing:
-            raise asyncio.CancelledError
 
     async def _step(self, words: str, do: Callable[[Any, P], Any], given: P, how: How) -> Any:
         place = self.record.begin_step(words)
@@ -296,16 +277,10 @@ class Page:
             try:
                 self._predecessor = await self._step(words, RunHistory.read_predecessor, run, NOTE)
             except ActivityError as error:
-                if self._stopping or is_cancelled_exception(error):
+                if self._course.stopping or is_cancelled_exception(error):
                     raise
                 return "whether an earlier run was cut off in the middle of a change is not known"
         return self._predecessor.told if self._predecessor.changes else None
-
-    @property
-    def _abort_means(self) -> str:
-        if not self._undos:
-            return "ends the run; nothing was changed"
-        return "keeps what was changed" if self._abort_keeps else "undoes what was changed"
 
     async def _drift(self, fence: Fence, target: Target) -> None:
         how = How(**{**IDLE_WATCH, "task_queue": self._watch_queue})

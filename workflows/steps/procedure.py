@@ -31,6 +31,21 @@ class Procedure:
         """Take a person's order to stop safely."""
         self.page.inbox.from_signal("abort", self.page.inbox.stop, request)
 
+    @workflow.signal(description="Sent by a parent that was paused")
+    def hold(self, request: object = None) -> None:
+        """Hold before the next step, as the parent does."""
+        self.page.inbox.from_signal("hold", self.page.inbox.pause, request)
+
+    @workflow.signal(description="Sent by a parent that goes on")
+    def release(self, request: object = None) -> None:
+        """Go on, as the parent does."""
+        self.page.inbox.from_signal("release", self.page.inbox.resume, request)
+
+    @workflow.signal(description="Sent by a child whose checkpoint opened or closed")
+    def child_checkpoint(self, request: object = None) -> None:
+        """Show the child's checkpoint here too."""
+        self.page.family.from_child(request)
+
     @workflow.update(description="As the signal approve, with an answer")
     def decide(self, request: object = None) -> Answer:
         """Take a person's yes and answer."""

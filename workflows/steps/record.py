@@ -139,6 +139,12 @@ class Record:
         rejection = Rejection(message=message, why=why, received=repr(received)[:200], at=workflow.now())
         self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
 
+    def adopt(self, child: Report) -> None:
+        """Take over what a child changed and measured."""
+        self.read(child.readings)
+        self._set_changes((*self._report.changes, *child.changes))
+        self._note(verdict=child.verdict, plan=child.plan, plan_hash=child.plan_hash)
+
     def end(self, ending: Ending) -> None:
         """Close the page."""
         workflow.upsert_search_attributes(

@@ -23,6 +23,9 @@ class How(TypedDict, total=False):
 DEAD_AFTER = timedelta(seconds=2)
 """A worker that is silent for so long is taken for dead, and the step goes on elsewhere."""
 
+TASK_TIMEOUT = timedelta(seconds=3)
+"""How long a worker may take for one task of a workflow; after a death in the middle of one this long is lost."""
+
 READ = How(
     start_to_close_timeout=timedelta(seconds=60),
     schedule_to_close_timeout=timedelta(minutes=30),
