@@ -130,12 +130,14 @@ def read_marks(tags: Iterable[TagTypeDef], key: str) -> tuple[Mark, ...]:
 
 
 def _read_mark(verdict: Judgement, value: str) -> Mark | None:
-    match value.split(" "):
+    match value.split(" ", 2):
         case [digest, at, source]:
             try:
-                return Mark(verdict=verdict, digest=digest, source=source, at=datetime.fromisoformat(at))
+                moment = datetime.fromisoformat(at)
             except ValueError:
                 return None
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return Mark(verdict=verdict, digest=digest, source=source, at=moment)
         case _:
             return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,6 +16,10 @@ class Fact(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+UNKNOWN = "unknown"
+"""Stands for a digest that is not known."""
 
 
 class Judgement(StrEnum):
@@ -74,8 +79,10 @@ class Release(Fact):
 
     @property
     def fingerprint(self) -> str:
-        """What a mark is bound to: the first container's digest, else ``unknown``."""
-        return self.digests[0] if self.digests else "unknown"
+        """What a mark is bound to: the image's digest, one made of all where there are several, else ``unknown``."""
+        if len(self.digests) <= 1:
+            return self.digests[0] if self.digests else UNKNOWN
+        return f"sha256:{hashlib.sha256(' '.join(self.digests).encode()).hexdigest()}"
 
     @property
     def name(self) -> str:
@@ -85,10 +92,13 @@ class Release(Fact):
 
     @property
     def judged(self) -> Mark | None:
-        """The newest mark, unless it speaks of other images than these: a moved tag makes it void."""
-        mark = max(self.marks, key=lambda mark: mark.at, default=None)
-        same = mark and (not self.digests or mark.digest == self.fingerprint)
-        return mark if same else None
+        """The newest of the marks that do not speak of other images than these: a moved tag makes a mark void."""
+        ours = (
+            mark
+            for mark in self.marks
+            if UNKNOWN in {mark.digest, self.fingerprint} or mark.digest == self.fingerprint
+        )
+        return max(ours, key=lambda mark: mark.at, default=None)
 
     @property
     def is_bad(self) -> bool:
