@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from temporalio import activity
@@ -9,12 +10,12 @@ from temporalio import activity
 from activities.catalog import Target
 from activities.ecs_reading import read_release, read_service_deployment, read_service_state
 from activities.errors import InputError, NotFoundError, RejectedError
-from activities.models import Fact, Release, ReleaseHistory, ServiceDeployment, ServiceState
+from activities.models import UNDER_WAY, Fact, Release, ReleaseHistory, ServiceDeployment, ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mypy_boto3_ecs.type_defs import ServiceRevisionTypeDef
+    from mypy_boto3_ecs.type_defs import ServiceDeploymentTypeDef, ServiceRevisionTypeDef
 
     from activities.clients import Clients
 
@@ -79,7 +80,7 @@ class EcsActivities:
         releases = self._releases(target, revisions)
         return ReleaseHistory(
             service=service,
-            current=self._current(target, service, releases),
+            current=self._current(target, service, releases, found),
             deployments=_newest_first(
                 read_service_deployment(one, releases[arn])
                 for one in found
@@ -143,8 +144,21 @@ class EcsActivities:
         ]
         return Explanation(stopped=tuple(dict.fromkeys(reasons))[:10], events=service.events)
 
-    def _current(self, target: Target, service: ServiceState, releases: dict[str, Release]) -> Release:
-        running = [releases[arn] for arn in service.service_revisions if arn in releases]
+    def _current(
+        self,
+        target: Target,
+        service: ServiceState,
+        releases: dict[str, Release],
+        found: Iterable[ServiceDeploymentTypeDef],
+    ) -> Release:
+        coming = [
+            one.get("targetServiceRevision", {}).get("arn", "")
+            for one in found
+            if one.get("serviceDeploymentArn") == service.service_deployment
+            and one.get("status") in UNDER_WAY
+        ]
+        # While a moved tag is being deployed, the old and the new revision name one task definition.
+        running = [releases[arn] for arn in (*coming, *service.service_revisions) if arn in releases]
         ours = [release for release in running if release.task_definition == service.task_definition]
         return ours[0] if ours else self._release(target, service.task_definition)
 
@@ -156,10 +170,13 @@ class EcsActivities:
             for start in range(0, len(wanted), 20):
                 batch = ecs.describe_service_revisions(serviceRevisionArns=wanted[start : start + 20])
                 revisions.extend(batch["serviceRevisions"])
-        return {
-            revision["serviceRevisionArn"]: self._release(target, revision["taskDefinition"], revision)
-            for revision in revisions
-        }
+        found = {}
+        for revision in revisions:
+            # A task definition may have been deleted long ago: that must not keep the others from being read.
+            with suppress(NotFoundError, RejectedError):
+                release = self._release(target, revision["taskDefinition"], revision)
+                found[revision["serviceRevisionArn"]] = release
+        return found
 
     def _release(
         self, target: Target, task_definition: str, ran: ServiceRevisionTypeDef | None = None

@@ -12,10 +12,14 @@ from activities.ecs import describe_service
 from activities.ecs_reading import read_release, read_service_state, write_mark
 from activities.errors import DriftedError, RejectedError, UnknownReplyError
 from activities.fence import Standing, fenced, sending, standing
-from activities.models import ROLLING_BACK, Fact, Fence, Mark, Release, ServiceState
+from activities.models import ROLLING_BACK, UNDER_WAY, Fact, Fence, Mark, Release, ServiceState
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef, TaskDefinitionTypeDef
+    from mypy_boto3_ecs.type_defs import (
+        RegisterTaskDefinitionRequestTypeDef,
+        TagTypeDef,
+        TaskDefinitionTypeDef,
+    )
 
     from activities.clients import Clients
 
@@ -130,8 +134,10 @@ class EcsChanges:
                 found = ecs.describe_service_deployments(serviceDeploymentArns=[change.service_deployment])
             status = found["serviceDeployments"][0]["status"] if found["serviceDeployments"] else "gone"
             now = describe_service(self._clients, change.target)
-            if status == "SUCCESSFUL" or now.service_deployment != change.service_deployment:
+            if now.service_deployment != change.service_deployment:
                 raise drifted(change.fence, now)
+            if status not in UNDER_WAY | ROLLING_BACK | {"ROLLBACK_SUCCESSFUL"}:
+                raise DriftedError(f"the deployment ended before it could be stopped: it is {status}")
             adopted = status in ROLLING_BACK or status == "ROLLBACK_SUCCESSFUL"
             if not adopted:
                 with sending(), self._clients.naming_errors("stop the service deployment"):
@@ -201,7 +207,8 @@ class EcsChanges:
             ]
             for arn in arns:
                 found = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-                if {"key": CHANGE_TAG, "value": change.run_id} in found.get("tags", []):
+                tags = found.get("tags", [])
+                if all(tag in tags for tag in _change_tags(change)):
                     return read_release(found, change.target.key)
         return None
 
@@ -237,11 +244,16 @@ def _registration(
         {**container, "image": _pin(container["image"], digests[container["name"]].digest)}
         for container in old["containerDefinitions"]
     ]
-    request["tags"] = [
+    request["tags"] = _change_tags(change)
+    return request  # type: ignore[return-value] # a described task definition, less what AWS adds, is a registration
+
+
+def _change_tags(change: RegisterRelease) -> list[TagTypeDef]:
+    # One run may put back several releases in turn: its id alone does not tell which of them a revision copies.
+    return [
         {"key": CHANGE_TAG, "value": change.run_id},
         {"key": "runbook:from", "value": change.release.revision},
     ]
-    return request  # type: ignore[return-value] # a described task definition, less what AWS adds, is a registration
 
 
 def _pin(image: str, digest: str | None) -> str:

@@ -41,7 +41,7 @@ def standing(fence: Fence, now: ServiceState, wanted: str, *, may_be_ours: bool)
     primary = now.primary
     if primary and primary.id == fence.primary and now.task_definition == fence.task_definition:
         return Standing.UNCHANGED
-    if may_be_ours and primary and primary.task_definition == wanted:
+    if may_be_ours and primary and primary.id != fence.primary and primary.task_definition == wanted:
         return Standing.OURS
     return Standing.DRIFTED
 
