@@ -90,10 +90,25 @@ def _judge_deployment(
     if ours and ours.rollout_state == "FAILED":
         return Phase.FAILED, f"the deployment failed: {ours.rollout_reason or 'ECS gives no reason'}"
     if ours and ours.status == "PRIMARY" and ours.task_definition == awaited.task_definition:
-        return _judge_counts(ours, service)
+        return _judge_ours(awaited, ours, service, own)
     if own is None:
         return Phase.UNKNOWN, "another deployment is PRIMARY"
     return _judge_replaced(service, own)
+
+
+def _judge_ours(
+    awaited: Awaited, ours: Deployment, service: ServiceState, own: ServiceDeployment | None
+) -> tuple[Phase, str]:
+    """Our deployment is PRIMARY; behind a Classic load balancer only its service deployment tells that it is done."""
+    phase, counts = _judge_counts(ours, service)
+    if ours.rollout_state is not None or phase is not Phase.STEADY or awaited.service_deployment is None:
+        return phase, counts
+    if own is None:
+        return Phase.UNKNOWN, f"{counts}; ECS does not say yet whether the deployment is done"
+    done = own.status == "SUCCESSFUL"
+    return (
+        (phase, counts) if done else (Phase.PROGRESSING, f"{counts}; the service deployment is {own.status}")
+    )
 
 
 def _judge_replaced(service: ServiceState, own: ServiceDeployment) -> tuple[Phase, str]:

@@ -56,7 +56,8 @@ class Waits:
     async def _follow(self, awaited: Awaited, progress: Progress) -> Rollout:
         last: Rollout | None = None
         alike = 0
-        while last is None or datetime.now(UTC) < awaited.deadline:
+        # What was seen once is confirmed even after the deadline: the worker may have been away until then.
+        while last is None or alike or datetime.now(UTC) < awaited.deadline:
             service = await self._next(awaited.target, progress, soon=alike > 0)
             seen = await self._judge(awaited, service)
             alike = alike + 1 if last and seen.phase is last.phase else 1

@@ -12,7 +12,7 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from activities.errors import RunbookError, ThrottledError
+from activities.errors import ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,7 +54,7 @@ class Watcher:
             soon: do not wait for the regular moment: a first steady reading is to be confirmed.
 
         Raises:
-            RunbookError: the reading failed; ask again if the error is ``retryable``.
+            Exception: the reading failed; ask again if it is a RunbookError that is ``retryable``.
         """
         future: asyncio.Future[ServiceState | None] = asyncio.get_running_loop().create_future()
         self._waiting[service].append(future)
@@ -80,11 +80,11 @@ class Watcher:
         self, names: tuple[str, ...], futures: dict[str, list[asyncio.Future[ServiceState | None]]]
     ) -> None:
         found: dict[str, ServiceState] = {}
-        failed: RunbookError | None = None
+        failed: Exception | None = None
         try:
             found = await self._describe(names)
             self._interval = max(self._fastest, self._interval / 2)
-        except RunbookError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, or they wait for ever
             failed = error
             if isinstance(error, ThrottledError):
                 self._interval = min(SLOWEST, self._interval * 2)
