@@ -13,7 +13,10 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
+    SSOError,
     TokenRetrievalError,
 )
 
@@ -42,11 +45,22 @@ STALE_CREDENTIALS = {
 THROTTLED = {
     "LimitExceededException",
     "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "ThrottledException",
     "Throttling",
     "ThrottlingException",
     "TooManyRequestsException",
 }
-NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError)
+NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    SSOError,
+    TokenRetrievalError,
+)
+NOT_A_REQUEST = (ParamValidationError, NoRegionError)
+"""What was asked is no call at all; trying again does not help."""
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
 """After these, the request did not reach AWS."""
 
@@ -70,6 +84,8 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
         return _answered(error, doing)
     if isinstance(error, NO_CREDENTIALS):
         return CredentialsError(f"could not {doing}: {error}; give the worker AWS credentials and it goes on")
+    if isinstance(error, NOT_A_REQUEST):
+        return RejectedError(f"could not {doing}: {error}")
     unreachable = UnreachableError(f"could not {doing}: AWS did not answer: {error}")
     unreachable.may_have_landed = not isinstance(error, NEVER_SENT)
     return unreachable
