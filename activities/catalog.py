@@ -17,11 +17,13 @@ from activities.durations import Duration
 from activities.errors import CatalogError, UnknownTargetError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+.*[^/\s]$")]
+# Targets go into history, so their addresses hold no user and password.
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/[^\s]*[^/\s])?$")]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Share = Annotated[float, Field(gt=0, le=1)]
 ProcedureName = Literal[
@@ -236,19 +238,24 @@ class Catalog(Policy):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Catalog:
-        for name, service in self.services.items():
-            for environment, placement in service.environments.items():
-                self._check_placement(f"services.{name}.{environment}", environment, placement)
+        problems = [
+            f"services.{name}.{environment}: {problem}"
+            for name, service in self.services.items()
+            for environment, placement in service.environments.items()
+            for problem in self._problems(environment, placement)
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
-    def _check_placement(self, key: str, environment: str, placement: Placement) -> None:
+    def _problems(self, environment: str, placement: Placement) -> Iterator[str]:
         where = self.environments.get(environment)
         if where is None:
-            raise ValueError(f"{key}: no [environments.{environment}]: add it, or mend the name")
-        if where.platform == "ecs" and not placement.ecs_service:
-            raise ValueError(f'{key}: runs on ECS but names no service: add ecs_service = "…"')
+            yield f"no [environments.{environment}]: add it, or mend the name"
+        elif where.platform == "ecs" and not placement.ecs_service:
+            yield 'runs on ECS but names no service: add ecs_service = "…"'
         if placement.rollback.strategy == "terraform" and placement.terraform is None:
-            raise ValueError(f"{key}: rollback by Terraform needs terraform = {{ directory = … }}")
+            yield "rollback by Terraform needs terraform = { directory = … }"
 
     def target(self, service: str, environment: str) -> Target:
         """Resolve names to a target.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from activities.redaction import redact
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -15,19 +17,23 @@ if TYPE_CHECKING:
 
 def describe(error: ValidationError, source: str) -> list[str]:
     """List every problem of a catalog, a line each."""
-    return [_line(detail, source) for detail in error.errors(include_url=False)]
+    return [line for detail in error.errors(include_url=False) for line in _lines(detail, source)]
 
 
-def _line(detail: ErrorDetails, source: str) -> str:
+def _lines(detail: ErrorDetails, source: str) -> list[str]:
     place = [
         str(part)
         for part in detail["loc"]
         if part not in {"environments", "[key]"} or part == detail["loc"][0]
     ]
     key = ".".join(place)
-    shown = _shown(detail["input"])
+    shown = redact(
+        _shown(detail["input"])
+    )  # a secret in the wrong place must not get into history by the error
     subject = " = ".join(part for part in (key, shown) if part)
-    return ": ".join(part for part in (source, subject, _mend(detail)) if part)
+    return [
+        ": ".join(part for part in (source, subject, mend) if part) for mend in _mend(detail).splitlines()
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -23,13 +23,16 @@ def parse_duration(value: object) -> object:
         return value
     if not WHOLE.fullmatch(value):
         raise ValueError('must be a duration such as "90s", "5m" or "1h30m"')
-    return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in PART.findall(value)))
+    try:
+        return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in PART.findall(value)))
+    except OverflowError:
+        raise ValueError("is too long: no duration may be longer than 999999999d") from None
 
 
 def format_duration(value: timedelta) -> str:
     """Write a duration as people say it: ``1h 30m``, ``4.2s``."""
     seconds = value.total_seconds()
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f}".rstrip("0").rstrip(".") + "s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

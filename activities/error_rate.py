@@ -78,7 +78,9 @@ async def ask_prometheus(prometheus: Prometheus, observation: Observation) -> Tr
         prometheus.value(promql.sample_age(target, release)),
     )
     if isinstance(age, NoData):
-        return _silent(f"no live task of {promql.selector(target, release)} shows any requests: {age.why}", query)
+        return _silent(
+            f"no live task of {promql.selector(target, release)} shows any requests: {age.why}", query
+        )
     if age > window.total_seconds() / 2:
         return _silent(
             f"the newest scrape is {age:.0f}s old, the window only {format_duration(window)}", query
