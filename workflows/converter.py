@@ -29,7 +29,7 @@ class LenientPayloadConverter(PydanticPayloadConverter):
 
     def from_payloads(self, payloads: Any, type_hints: list[type] | None = None) -> list[Any]:
         """Decode one by one; an undeclared value that cannot be decoded becomes ``Unreadable``."""
-        hints: list[type | None] = list(type_hints) if type_hints else [None] * len(payloads)
+        hints: list[type | None] = [*(type_hints or ()), *[None] * len(payloads)]
         return [self._decode(payload, hint) for payload, hint in zip(payloads, hints, strict=False)]
 
     def _decode(self, payload: Payload, hint: type | None) -> Any:
