@@ -1,4 +1,4 @@
-"""The sandbox's own switches, beside the simulated AWS: load, and kills and restarts of Temporal."""
+"""The sandbox's own switches, beside the simulated AWS: load, load balancers, and kills and restarts of Temporal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sandbox.load import Load
+    from sandbox.load_balancer import LoadBalancer
     from sandbox.temporal import TemporalServer
 
 
-def control_routes(loads: Mapping[str, Load], temporal: TemporalServer) -> list[Route]:
-    """Return the routes ``/_sandbox/load`` and ``/_sandbox/temporal``."""
+def control_routes(
+    loads: Mapping[str, Load],
+    balancers: Mapping[tuple[str, str], LoadBalancer],
+    temporal: TemporalServer,
+) -> list[Route]:
+    """Return the routes ``/_sandbox/load``, ``/_sandbox/load-balancers`` and ``/_sandbox/temporal``."""
 
     async def show_load(_: Request) -> JSONResponse:
         return JSONResponse({name: load.requests_per_second for name, load in loads.items()})
@@ -31,6 +36,14 @@ def control_routes(loads: Mapping[str, Load], temporal: TemporalServer) -> list[
             return _refusal("requests_per_second must be a number from 0 to 500")
         loads[environment].set_rate(float(rate))
         return await show_load(request)
+
+    async def list_balancers(_: Request) -> JSONResponse:
+        return JSONResponse(
+            [
+                {"cluster": cluster, "service": service, "url": balancer.url}
+                for (cluster, service), balancer in balancers.items()
+            ]
+        )
 
     async def show_temporal(_: Request) -> JSONResponse:
         return JSONResponse({"pid": temporal.pid, "address": temporal.address})
@@ -48,6 +61,7 @@ def control_routes(loads: Mapping[str, Load], temporal: TemporalServer) -> list[
     return [
         Route("/_sandbox/load", show_load, methods=["GET"]),
         Route("/_sandbox/load", set_load, methods=["POST"]),
+        Route("/_sandbox/load-balancers", list_balancers, methods=["GET"]),
         Route("/_sandbox/temporal", show_temporal, methods=["GET"]),
         Route("/_sandbox/temporal", order_temporal, methods=["POST"]),
     ]

@@ -87,7 +87,7 @@ class ProcessRunner:
         self.utilization = Utilization()
         self.tasks: set[ProcessTask] = set()
         self._images = ImageRegistry()
-        self._balancers: dict[tuple[str, str], LoadBalancer] = {}
+        self.load_balancers: dict[tuple[str, str], LoadBalancer] = {}
 
     async def start(self, spec: TaskSpec) -> ProcessTask:
         """Start the process and put it behind the service's load balancer.
@@ -110,20 +110,20 @@ class ProcessRunner:
 
     def load_balancer(self, cluster: str, service: str) -> LoadBalancer:
         """Return the load balancer of a service that has one."""
-        return self._balancers[cluster, service]
+        return self.load_balancers[cluster, service]
 
     async def open_load_balancer(self, cluster: str, service: str) -> LoadBalancer:
         """Open the load balancer of a service, unless it is open; it stays when the service has no task."""
-        if (cluster, service) not in self._balancers:
+        if (cluster, service) not in self.load_balancers:
             balancer = LoadBalancer(free_port())
-            self._balancers[cluster, service] = balancer
+            self.load_balancers[cluster, service] = balancer
             await balancer.open()
-        return self._balancers[cluster, service]
+        return self.load_balancers[cluster, service]
 
     async def close(self) -> None:
         """End every task that still runs, at once, and every load balancer."""
         await asyncio.gather(*(task.kill() for task in list(self.tasks)))
-        await asyncio.gather(*(balancer.close() for balancer in self._balancers.values()))
+        await asyncio.gather(*(balancer.close() for balancer in self.load_balancers.values()))
 
 
 def _process_environment(port: int, version: str) -> dict[str, str]:

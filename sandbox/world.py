@@ -133,7 +133,9 @@ class World:
             load = self._loads[environment.name] = Load(balancer.address, self._rate)
             self._keep(load.run())
         application = aws_endpoint(self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url)
-        application.router.routes[:0] = control_routes(self._loads, self._temporal)
+        application.router.routes[:0] = control_routes(
+            self._loads, self._runner.load_balancers, self._temporal
+        )
         await self._open.enter_async_context(serving(application, self._aws_port))
         self._keep(self._ecs.run())
         await asyncio.gather(
