@@ -97,9 +97,9 @@ def a_service(*deployments: Deployment, number: int = 2, **changes: object) -> S
 
 
 def a_history(
-    *lives: tuple[Release, timedelta], status: str = "SUCCESSFUL", **service: object
+    *lives: tuple[Release, timedelta], latest: str = "SUCCESSFUL", **service: object
 ) -> ReleaseHistory:
-    """What ran, oldest first, each with how long it lived; the last is what runs, its deployment has the status.
+    """What ran, oldest first, each with how long it lived; the last is what runs, its deployment is ``latest``.
 
     A ``ROLLBACK_SUCCESSFUL`` last one went back to the one before it, which then is what runs.
     """
