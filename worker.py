@@ -24,15 +24,18 @@ from activities.clients import Clients, http_client
 from activities.ecs import EcsActivities
 from activities.ecs_changes import EcsChanges
 from activities.errors import InputError
+from activities.holds import HoldActivities
 from activities.interceptors import Beat, TranslateErrors
 from activities.measuring import Instruments
 from activities.predecessor import RunHistory
+from activities.scaling import ScalingActivities
 from activities.settings import Settings, load_settings
 from activities.targets import CatalogActivities
 from activities.verification import VerificationActivities
 from activities.waits import Waits
 from starter.connect import connect
 from starter.exits import CliError
+from workflows.hold import Hold
 from workflows.ids import task_queue, watch_queue
 from workflows.interceptor import TrimArguments
 from workflows.ledger import ReleaseLedger
@@ -41,9 +44,10 @@ from workflows.rollback import Rollback
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import httpx
     from temporalio.client import Client
 
-WORKFLOWS = [Rollback, ReleaseLedger]
+WORKFLOWS = [Rollback, Hold, ReleaseLedger]
 # After a worker dies, its open workflows go on elsewhere once this has run out; the SDK's own default costs 10 s.
 STICKY = timedelta(seconds=2)
 
@@ -54,57 +58,44 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    clients = Clients()
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(http_client())
         threads = stack.enter_context(ThreadPoolExecutor(settings.threads))
-        verification = VerificationActivities(Instruments(clients, http))
-        waits = Waits(clients)
+        parts = Parts(client, settings, http)
         for environment in environments:
-            for worker in _workers(
-                client, environment, settings, threads, _Parts(client, clients, verification, waits)
-            ):
+            for worker in _workers(client, environment, settings, threads, parts):
                 await stack.enter_async_context(worker)
         print(f"worker ready: {', '.join(environments)}", file=sys.stderr, flush=True)  # noqa: T201 - for people and supervisors
         await stop.wait()
 
 
-class _Parts:
+class Parts:
     """The activities of a worker, grouped by the queue that serves them."""
 
-    def __init__(
-        self, client: Client, clients: Clients, verification: VerificationActivities, waits: Waits
-    ) -> None:
-        self._client = client
-        self._clients = clients
-        self._verification = verification
-        self._waits = waits
+    def __init__(self, client: Client, settings: Settings, http: httpx.AsyncClient) -> None:
+        clients = Clients()
+        verification = VerificationActivities(Instruments(clients, http))
+        self.short = activities_of(
+            CatalogActivities(settings.catalog),
+            EcsActivities(clients),
+            EcsChanges(clients),
+            ScalingActivities(clients),
+            HoldActivities(client),
+            RunHistory(client),
+            ChatActivities(),
+            verification,
+        )
+        self.long = activities_of(Waits(clients), verification)
 
-    def short(self, catalog: CatalogActivities) -> list[Callable[..., object]]:
-        reads, changes = EcsActivities(self._clients), EcsChanges(self._clients)
-        return [
-            catalog.resolve_target,
-            reads.read_service,
-            reads.read_history,
-            reads.list_revisions,
-            reads.find_release,
-            reads.explain_rollout,
-            changes.deploy_release,
-            changes.force_deployment,
-            changes.stop_deployment,
-            changes.register_release,
-            changes.mark_release,
-            self._verification.measure,
-            RunHistory(self._client).read_predecessor,
-            ChatActivities().tell,
-        ]
 
-    def long(self) -> list[Callable[..., object]]:
-        return [self._waits.await_steady_state, self._waits.await_drift, self._verification.observe]
+def activities_of(*parts: object) -> list[Callable[..., object]]:
+    """List the activities that objects offer: their methods that are defined as such."""
+    methods = (getattr(part, name) for part in parts for name in dir(type(part)) if not name.startswith("_"))
+    return [method for method in methods if hasattr(method, "__temporal_activity_definition")]
 
 
 def _workers(
-    client: Client, environment: str, settings: Settings, threads: ThreadPoolExecutor, parts: _Parts
+    client: Client, environment: str, settings: Settings, threads: ThreadPoolExecutor, parts: Parts
 ) -> tuple[Worker, Worker]:
     grace = timedelta(seconds=settings.grace_seconds)
     version = deployment_version(environment, settings.build_id)
@@ -112,7 +103,7 @@ def _workers(
         client,
         task_queue=task_queue(environment),
         workflows=WORKFLOWS,
-        activities=parts.short(CatalogActivities(settings.catalog)),
+        activities=parts.short,
         activity_executor=threads,
         max_concurrent_activities=settings.threads,
         interceptors=[TrimArguments(), TranslateErrors(), Beat()],
@@ -123,7 +114,7 @@ def _workers(
     long = Worker(
         client,
         task_queue=watch_queue(environment),
-        activities=parts.long(),
+        activities=parts.long,
         max_concurrent_activities=settings.waits,
         interceptors=[TranslateErrors()],
         graceful_shutdown_timeout=grace,

@@ -218,6 +218,7 @@ class Target(BaseModel):
     rollback: RollbackPolicy
     terraform: Terraform | None = None
     probe: Probe | None = None
+    scale: Scale = Scale()
     approvals: Approvals
     links: dict[str, str] = {}
 
@@ -286,7 +287,16 @@ class Catalog(Policy):
             links=self.links,
             **{
                 field: getattr(placement, field)
-                for field in ("url", "log_group", "thresholds", "verify", "rollback", "terraform", "probe")
+                for field in (
+                    "url",
+                    "log_group",
+                    "thresholds",
+                    "verify",
+                    "rollback",
+                    "terraform",
+                    "probe",
+                    "scale",
+                )
             },
         )
 

@@ -34,6 +34,14 @@ class AwaitedDrift(Fact):
     fence: Fence
 
 
+class AwaitedTasks(Fact):
+    """So many tasks of a service that shall run."""
+
+    target: Target
+    count: int
+    deadline: datetime
+
+
 class Waits:
     """Waits for ECS, through one watcher for each region and cluster."""
 
@@ -52,6 +60,19 @@ class Waits:
         """Wait until the service is no longer as the plan saw it."""
         progress = Progress()
         return await handing_over(self._until_drift(awaited, progress), progress)
+
+    @activity.defn
+    async def await_tasks(self, awaited: AwaitedTasks) -> ServiceState:
+        """Wait until at least so many tasks run, or the time is up: the caller looks which."""
+        progress = Progress()
+        return await handing_over(self._until_running(awaited, progress), progress)
+
+    async def _until_running(self, awaited: AwaitedTasks, progress: Progress) -> ServiceState:
+        while True:
+            service = await self._next(awaited.target, progress)
+            progress.told = f"{service.running} of {awaited.count} tasks run"
+            if service.running >= awaited.count or datetime.now(UTC) >= awaited.deadline:
+                return service
 
     async def _follow(self, awaited: Awaited, progress: Progress) -> Rollout:
         last: Rollout | None = None

@@ -47,9 +47,8 @@ class Course:
         """Remember how a change is undone, by its place in the record."""
         self._undos[place] = undo
 
-    def not_made(self, place: int) -> None:
-        """Forget a change that was certainly not made."""
-        self._record.not_made(place)
+    def forget(self, place: int) -> None:
+        """Forget how a change is undone: it is no longer to be."""
         self._undos.pop(place, None)
 
     async def ready(self) -> None:

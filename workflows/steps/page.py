@@ -116,11 +116,21 @@ class Page:
             result: R = await self._step(words, do, given, CHANGE)
         except ActivityError as error:
             if certainly_not_made(error):
-                self._course.not_made(place)
+                self._course.forget(place)
+                self.record.not_made(place)
             raise
         self.record.changed(place, detail=None)
         self._course.heed_abort()
         return result
+
+    def can_undo(self, place: int, undo: Undo) -> None:
+        """Remember how a change that the body notes by itself is undone."""
+        self._course.can_undo(place, undo)
+
+    def undone(self, place: int, told: str) -> None:
+        """Note that the body undid a change by itself."""
+        self._course.forget(place)
+        self.record.changed(place, undone=told)
 
     async def restore(self, words: str, do: Callable[[Any, P], R], given: P) -> R:
         """Undo a change by another fenced one; said only by what ``undo`` of a change runs."""

@@ -1,0 +1,160 @@
+"""How many tasks a service runs: by Application Auto Scaling where it manages the service, else by the desired count.
+
+Scaling out only raises. Autoscaling moves counts all the time, so a moved count is not drift; bounds that somebody else
+set are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from temporalio import activity
+
+from activities.catalog import Target
+from activities.ecs import describe_service
+from activities.errors import DriftedError
+from activities.fence import fenced, sending
+from activities.models import Fact
+
+if TYPE_CHECKING:
+    from activities.clients import Clients
+
+DIMENSION: Final = "ecs:service:DesiredCount"
+
+
+class Capacity(Fact):
+    """How many tasks are wanted and run, and the bounds of autoscaling where it manages the service."""
+
+    desired: int
+    running: int
+    minimum: int | None = None
+    maximum: int | None = None
+
+    @property
+    def managed(self) -> bool:
+        """Whether Application Auto Scaling manages the service."""
+        return self.minimum is not None
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        bounds = f", autoscaling between {self.minimum} and {self.maximum}" if self.managed else ""
+        return f"{self.running} of {self.desired} tasks run{bounds}"
+
+
+class ScaleOut(Fact):
+    """Raise a service to this many tasks."""
+
+    target: Target
+    was: Capacity
+    """As it was when the plan was made."""
+    to: int
+
+
+class TakeBack(Fact):
+    """Put the capacity back as it was, where it still is as we made it."""
+
+    target: Target
+    was: Capacity
+    ours: Capacity
+
+
+class TakenBack(Fact):
+    """What came of it."""
+
+    done: bool
+    told: str
+
+
+class ScalingActivities:
+    """Reads and changes capacity."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def read_capacity(self, target: Target) -> Capacity:
+        """Read the counts and, where autoscaling manages the service, its bounds."""
+        return self._capacity(target)
+
+    @activity.defn
+    def scale_out(self, change: ScaleOut) -> Capacity:
+        """Raise the capacity, once; what is higher already stays."""
+        with fenced():
+            now = self._capacity(change.target)
+            if now.managed != change.was.managed:
+                raise DriftedError(
+                    "autoscaling was set up or taken away meanwhile; the capacity is left alone"
+                )
+            if not now.managed:
+                return now if now.desired >= change.to else self._set_desired(change.target, now, change.to)
+            if now.minimum is not None and now.minimum >= change.to:
+                return now
+            if (now.minimum, now.maximum) != (change.was.minimum, change.was.maximum):
+                raise DriftedError(
+                    f"somebody else set autoscaling to {now.minimum}-{now.maximum} meanwhile; theirs is left alone"
+                )
+            return self._set_bounds(change.target, now, change.to, max(change.to, now.maximum or 0))
+
+    @activity.defn
+    def take_back(self, change: TakeBack) -> TakenBack:
+        """Put the capacity back, unless somebody changed it since; theirs is left alone."""
+        with fenced():
+            was, now = change.was, self._capacity(change.target)
+            if now.managed and was.minimum is not None and was.maximum is not None:
+                if (now.minimum, now.maximum) == (was.minimum, was.maximum):
+                    return TakenBack(done=True, told="autoscaling's bounds are as they were")
+                if (now.minimum, now.maximum) != (change.ours.minimum, change.ours.maximum):
+                    return TakenBack(
+                        done=False, told=f"left alone: autoscaling is {now.minimum}-{now.maximum} now"
+                    )
+                self._set_bounds(change.target, now, was.minimum, was.maximum)
+                return TakenBack(
+                    done=True, told=f"autoscaling is between {was.minimum} and {was.maximum} again"
+                )
+            if now.managed or was.managed:
+                return TakenBack(
+                    done=False, told="left alone: autoscaling was set up or taken away meanwhile"
+                )
+            if now.desired == was.desired:
+                return TakenBack(done=True, told=f"{was.desired} tasks are wanted, as before")
+            if now.desired != change.ours.desired:
+                return TakenBack(done=False, told=f"left alone: {now.desired} tasks are wanted now")
+            self._set_desired(change.target, now, was.desired)
+            return TakenBack(done=True, told=f"{was.desired} tasks are wanted again")
+
+    def _capacity(self, target: Target) -> Capacity:
+        service = describe_service(self._clients, target)
+        with self._clients.naming_errors("describe the service's autoscaling"):
+            found = self._clients.autoscaling(target.region).describe_scalable_targets(
+                ServiceNamespace="ecs", ResourceIds=[_resource(target)], ScalableDimension=DIMENSION
+            )["ScalableTargets"]
+        return Capacity(
+            desired=service.desired,
+            running=service.running,
+            minimum=found[0]["MinCapacity"] if found else None,
+            maximum=found[0]["MaxCapacity"] if found else None,
+        )
+
+    def _set_desired(self, target: Target, now: Capacity, count: int) -> Capacity:
+        with sending(), self._clients.naming_errors(f"set the desired count of {target.ecs_service}"):
+            self._clients.ecs(target.region).update_service(
+                cluster=target.cluster, service=target.ecs_service, desiredCount=count
+            )
+        return now.model_copy(update={"desired": count})
+
+    def _set_bounds(self, target: Target, now: Capacity, minimum: int, maximum: int) -> Capacity:
+        with sending(), self._clients.naming_errors(f"set the autoscaling of {target.ecs_service}"):
+            self._clients.autoscaling(target.region).register_scalable_target(
+                ServiceNamespace="ecs",
+                ResourceId=_resource(target),
+                ScalableDimension=DIMENSION,
+                MinCapacity=minimum,
+                MaxCapacity=maximum,
+            )
+        desired = min(max(now.desired, minimum), maximum)
+        return now.model_copy(update={"desired": desired, "minimum": minimum, "maximum": maximum})
+
+
+def _resource(target: Target) -> str:
+    return f"service/{target.cluster}/{target.ecs_service}"

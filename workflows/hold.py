@@ -1,0 +1,74 @@
+"""Temporary capacity: kept for the time that was promised, then taken back where it still is as we set it."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from activities.durations import format_duration
+    from activities.holds import HoldRequest
+    from activities.scaling import ScalingActivities, TakeBack
+    from activities.targets import CatalogActivities, TargetNames
+    from workflows.messages import Ending, Outcome, ProcedureRequest, Report
+    from workflows.steps.page import Page
+    from workflows.steps.procedure import Procedure
+
+
+@workflow.defn
+class Hold(Procedure):
+    """Keep temporary capacity for a while, then take it back; an abort takes it back at once."""
+
+    @workflow.init
+    def __init__(self, request: HoldRequest) -> None:
+        self.page = Page("hold")
+        self._request = request
+        self._until = workflow.now() + request.hold
+
+    @workflow.signal(description="Keep it longer: sent by another procedure that needs the capacity")
+    def prolong(self, request: object = None) -> None:
+        """Keep the capacity longer, and as the newest request set it; what was before stays what it goes back to."""
+        try:
+            again = HoldRequest.model_validate(request)
+        except ValidationError as error:
+            self.page.record.reject("prolong", str(error), request)
+            return
+        if again.run_id != self._request.run_id:
+            self._request = again.model_copy(update={"was": self._request.was})
+            self._until = workflow.now() + again.hold
+
+    @workflow.run
+    async def run(self, request: HoldRequest) -> Report:
+        """Run the page."""
+        asked = ProcedureRequest(
+            service=request.service, environment=request.environment, requested_by=request.requested_by
+        )
+        return await self.page.run(asked, self._procedure)
+
+    async def _procedure(self) -> Ending:
+        page = self.page
+        page.heading("Keep the capacity")
+        place = page.record.intend("Hold", _bounds(self._request.was), _bounds(self._request.ours))
+        page.record.changed(place, detail=None)
+        page.can_undo(place, self._take_back)
+        while (left := self._until - workflow.now()).total_seconds() > 0:
+            page.record.summary(f"Kept until {self._until:%Y-%m-%d %H:%M} UTC, then taken back.")
+            await workflow.sleep(left, summary=f"Keep the capacity for {format_duration(left)}")
+        page.heading("Take it back")
+        told = await self._take_back()
+        page.undone(place, told)
+        return page.ended(Outcome.RECOVERED, f"The time is up: {told}.")
+
+    async def _take_back(self) -> str:
+        names = TargetNames(service=self._request.service, environment=self._request.environment)
+        target = await self.page.restore(
+            "Look the target up in the catalog", CatalogActivities.resolve_target, names
+        )
+        change = TakeBack(target=target, was=self._request.was, ours=self._request.ours)
+        taken = await self.page.restore("Take the capacity back", ScalingActivities.take_back, change)
+        return taken.told
+
+
+def _bounds(capacity: object) -> str:
+    return str(getattr(capacity, "told", capacity))
