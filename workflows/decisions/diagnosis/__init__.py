@@ -1,0 +1,19 @@
+"""Which cause the evidence speaks for. Pure; ambiguous evidence is ``unknown``, which a person decides, never a guess."""
+
+from workflows.decisions.diagnosis.cause import Cause, Diagnosis
+from workflows.decisions.diagnosis.errors import classify_errors
+from workflows.decisions.diagnosis.latency import classify_latency
+from workflows.decisions.diagnosis.leak import Leak, judge_leak
+from workflows.decisions.diagnosis.outage import classify_service_down
+from workflows.decisions.diagnosis.resources import classify_resources
+
+__all__ = [
+    "Cause",
+    "Diagnosis",
+    "Leak",
+    "classify_errors",
+    "classify_latency",
+    "classify_resources",
+    "classify_service_down",
+    "judge_leak",
+]
