@@ -24,6 +24,7 @@ from activities.clients import Clients, http_client
 from activities.ecs import EcsActivities
 from activities.ecs_changes import EcsChanges
 from activities.errors import InputError
+from activities.git import GitActivities
 from activities.holds import HoldActivities
 from activities.interceptors import Beat, TranslateErrors
 from activities.measuring import Instruments
@@ -81,6 +82,7 @@ class Parts:
             EcsChanges(clients),
             ScalingActivities(clients),
             HoldActivities(client),
+            GitActivities(),
             RunHistory(client),
             ChatActivities(),
             verification,

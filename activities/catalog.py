@@ -219,6 +219,7 @@ class Target(BaseModel):
     terraform: Terraform | None = None
     probe: Probe | None = None
     scale: Scale = Scale()
+    repository: str | None = None
     approvals: Approvals
     links: dict[str, str] = {}
 
@@ -284,6 +285,7 @@ class Catalog(Policy):
             prometheus_url=where.prometheus_url,
             release_label=where.release_label,
             approvals=where.approvals,
+            repository=known.repository,
             links=self.links,
             **{
                 field: getattr(placement, field)

@@ -239,9 +239,9 @@ def _registration(
     old: TaskDefinitionTypeDef, change: RegisterRelease
 ) -> RegisterTaskDefinitionRequestTypeDef:
     request = {key: value for key, value in old.items() if key not in NOT_REGISTERED}
-    digests = {image.container: image for image in change.release.images}
+    images = {image.container: image for image in change.release.images}
     request["containerDefinitions"] = [
-        {**container, "image": _pin(container["image"], digests[container["name"]].digest)}
+        {**container, "image": _pin(images[container["name"]].name, images[container["name"]].digest)}
         for container in old["containerDefinitions"]
     ]
     request["tags"] = _change_tags(change)

@@ -17,9 +17,11 @@ with workflow.unsafe.imports_passed_through():
         RegisterRelease,
         StopDeployment,
     )
+    from activities.git import GitActivities, Repository
     from activities.models import ROLLING_BACK, Judgement, Release
     from activities.rollout import Phase, Rollout
     from activities.targets import CatalogActivities, TargetNames
+    from workflows.decisions.git_tags import only_tags_are_left, plan_from_tags
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
     from workflows.messages import Ending, Outcome, Report, RollbackRequest, Verdict
@@ -135,6 +137,10 @@ class Rollback(Procedure):
                 named = await page.read(f"Look for {to}", EcsActivities.find_release, query)
                 others = (*named.releases, *others)
         plan = plan_rollback(target, history, others, to, tried)
+        if isinstance(plan, Ending) and target.repository and only_tags_are_left(target, history, to):
+            repository = Repository(url=target.repository)
+            tags = await page.glance("Look at the repository's tags", GitActivities.list_tags, repository)
+            plan = (plan_from_tags(target, history, tags.tags, tried) if tags else None) or plan
         if isinstance(plan, RollbackPlan):
             page.record.planned(plan)
         return plan

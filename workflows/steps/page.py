@@ -78,6 +78,11 @@ class Page:
         await self._course.ready()
         return await self._step(words, do, given, READ)
 
+    async def glance(self, words: str, do: Callable[[Any, P], R], given: P) -> R | None:
+        """Read something that a decision can do without; None when it cannot be read, which the page shows."""
+        _, result = await self._try(words, do, given)
+        return result
+
     async def watch(self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P) -> R:
         """Wait for something outside, however long it takes; a pause does not stop it."""
         how = How(**{**WATCH, "task_queue": self._watch_queue})
@@ -137,16 +142,10 @@ class Page:
         result: R = await self._step(words, do, given, CHANGE)
         return result
 
-    async def note(self, words: str, do: Callable[[Any, P], R], given: P) -> bool:
+    async def note(self, words: str, do: Callable[[Any, P], object], given: P) -> bool:
         """Write something down that nothing depends on; failing is noted and stops nothing. Returns whether it went."""
-        await self._course.ready()
-        try:
-            await self._step(words, do, given, NOTE)
-        except ActivityError as error:
-            if self._course.stopping or is_cancelled_exception(error):
-                raise
-            return False
-        return True
+        went, _ = await self._try(words, do, given)
+        return went
 
     async def checkpoint(
         self,
@@ -277,6 +276,15 @@ class Page:
             raise
         self.record.end_step(place, "done", getattr(result, "told", None))
         return result
+
+    async def _try(self, words: str, do: Callable[[Any, P], R], given: P) -> tuple[bool, R | None]:
+        await self._course.ready()
+        try:
+            return True, await self._step(words, do, given, NOTE)
+        except ActivityError as error:
+            if self._course.stopping or is_cancelled_exception(error):
+                raise
+            return False, None
 
     async def _left_behind(self) -> str | None:
         """Say what the run before this one had changed when it was cut off; not knowing counts as something."""
