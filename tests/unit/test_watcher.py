@@ -1,0 +1,221 @@
+import asyncio
+import dataclasses
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.errors import AccessDeniedError, InputError, ThrottledError
+from activities.rollout import Awaited, Phase
+from activities.waits import AwaitedDrift, Waits
+from activities.watcher import BATCH, Watcher
+from tests.aws_answers import Ecs, service, services
+from tests.ecs_facts import a_deployment, a_service, deployment_arn, task_definition
+from tests.observing import a_target
+
+STATE = a_service(a_deployment(2, task_definition(2)))
+TARGET = a_target(service="shop", cluster="prod", ecs_service="shop")
+
+
+class Cluster:
+    """Answers for any service that is not missing; notes what it was asked and when."""
+
+    def __init__(self, *failures: Exception, missing: str = "") -> None:
+        self.failures = list(failures)
+        self.missing = missing
+        self.calls: list[tuple[str, ...]] = []
+        self.times: list[float] = []
+
+    async def describe(self, names):
+        self.calls.append(names)
+        self.times.append(time.monotonic())
+        if self.failures:
+            raise self.failures.pop(0)
+        return {name: STATE for name in names if name != self.missing}
+
+
+async def many(watcher: Watcher, services: int, waiters: int):
+    return await asyncio.gather(*(watcher.next_state(f"s{n % services:02}") for n in range(waiters)))
+
+
+async def test_twenty_five_waiters_over_twelve_services_take_two_calls_a_pass():
+    cluster = Cluster()
+    watcher = Watcher(cluster.describe, rate=1000, interval=0.01)
+    for _ in range(3):
+        assert await many(watcher, services=12, waiters=25) == [STATE] * 25
+    assert [len(names) for names in cluster.calls] == [BATCH, 2] * 3
+    assert sorted({name for names in cluster.calls for name in names}) == [f"s{n:02}" for n in range(12)]
+
+
+async def test_calls_never_come_faster_than_the_rate():
+    cluster = Cluster()
+    watcher = Watcher(cluster.describe, rate=50, interval=0.001)
+    for _ in range(2):
+        await many(watcher, services=35, waiters=35)
+    gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
+    assert len(gaps) == 7
+    assert min(gaps) >= 0.019
+
+
+async def test_a_service_is_read_no_more_often_than_the_interval():
+    cluster = Cluster()
+    watcher = Watcher(cluster.describe, rate=1000, interval=0.1)
+    for _ in range(3):
+        await watcher.next_state("shop")
+    assert cluster.times[2] - cluster.times[0] >= 0.19
+
+
+async def test_a_reading_that_is_to_be_confirmed_comes_sooner():
+    cluster = Cluster()
+    watcher = Watcher(cluster.describe, rate=1000, interval=1.0)
+    await watcher.next_state("shop")
+    await watcher.next_state("shop", soon=True)
+    assert 0.49 <= cluster.times[1] - cluster.times[0] < 1.0
+
+
+async def test_a_service_that_is_missing_is_told_so_and_the_others_are_answered():
+    watcher = Watcher(Cluster(missing="gone").describe, rate=1000)
+    assert await asyncio.gather(watcher.next_state("gone"), watcher.next_state("shop")) == [None, STATE]
+
+
+async def test_throttling_slows_the_readings_down_and_good_answers_speed_them_up_again():
+    throttled = [ThrottledError("slow down") for _ in range(3)]
+    cluster = Cluster(*throttled)
+    watcher = Watcher(cluster.describe, rate=1000, interval=0.05)
+    for _ in throttled:
+        with pytest.raises(ThrottledError):
+            await watcher.next_state("shop")
+    for _ in range(5):
+        assert await watcher.next_state("shop") == STATE
+    gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
+    assert gaps[0] >= 0.1
+    assert gaps[1] >= 0.2
+    assert gaps[2] >= 0.4
+    assert gaps[-1] < gaps[2] / 2
+
+
+async def test_an_error_reaches_whoever_waited_for_that_batch_and_nobody_else():
+    watcher = Watcher(Cluster(AccessDeniedError("no")).describe, rate=1000)
+    waiting = [asyncio.ensure_future(watcher.next_state(f"s{n:02}")) for n in range(12)]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results[:10]] == [AccessDeniedError] * 10
+    assert results[10:] == [STATE, STATE]
+
+
+async def test_an_error_that_nobody_thought_of_reaches_the_waiters_too_and_the_readings_go_on():
+    watcher = Watcher(Cluster(KeyError("taskDefinition")).describe, rate=1000, interval=0.01)
+    with pytest.raises(KeyError, match="taskDefinition"):
+        await watcher.next_state("shop")
+    assert await watcher.next_state("shop") == STATE
+
+
+async def test_readings_end_with_the_last_waiter_and_begin_anew_with_the_next():
+    cluster = Cluster()
+    watcher = Watcher(cluster.describe, rate=1000, interval=0.01)
+    await watcher.next_state("shop")
+    assert watcher._loop is not None
+    await watcher._loop
+    assert len(cluster.calls) == 1
+    assert await watcher.next_state("shop") == STATE
+    assert len(cluster.calls) == 2
+
+
+async def test_who_no_longer_waits_costs_no_call():
+    cluster = Cluster()
+    watcher = Watcher(cluster.describe, rate=1000, interval=0.01)
+    left = asyncio.ensure_future(watcher.next_state("left"))
+    stays = asyncio.ensure_future(watcher.next_state("stays"))
+    await asyncio.sleep(0)
+    left.cancel()
+    await stays
+    assert cluster.calls in ([("left", "stays")], [("stays",)])
+    assert watcher._loop is not None
+    await watcher._loop
+    assert len(cluster.calls) == 1
+
+
+class TestWaitingActivities:
+    @pytest.fixture
+    def ecs(self):
+        return Ecs()
+
+    @pytest.fixture
+    def told(self):
+        return []
+
+    @pytest.fixture
+    def environment(self, told):
+        environment = ActivityEnvironment()
+        environment.info = dataclasses.replace(environment.info, heartbeat_timeout=timedelta(seconds=0.3))
+        environment.on_heartbeat = told.append
+        return environment
+
+    @staticmethod
+    def awaiting(left: timedelta) -> Awaited:
+        return Awaited(
+            target=TARGET,
+            deployment="ecs-svc/3",
+            task_definition=task_definition(1),
+            service_deployment=deployment_arn(3),
+            deadline=datetime.now(UTC) + left,
+        )
+
+    @pytest.mark.parametrize("left", [timedelta(hours=1), timedelta(hours=-1)])
+    async def test_steady_takes_two_readings_even_when_no_worker_was_there_until_the_deadline(
+        self, ecs, environment, told, left
+    ):
+        ecs.answers("describe_services", services(service(3, 1)))
+        ecs.answers("describe_services", services(service(3, 1)))
+        with ecs.asked_for_exactly_this():
+            rollout = await environment.run(Waits(ecs.clients).await_steady_state, self.awaiting(left))
+        assert rollout.phase is Phase.STEADY
+        assert {"nothing read yet", "2 of 2 tasks run"} >= set(told) > set()
+
+    async def test_one_steady_reading_is_a_moments_picture(self, ecs, environment):
+        busy = service(3, 1)
+        busy["deployments"][0]["runningCount"] = 1
+        for answer in (service(3, 1), busy, service(3, 1), service(3, 1)):
+            ecs.answers("describe_services", services(answer))
+        with ecs.asked_for_exactly_this():
+            rollout = await environment.run(
+                Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(hours=1))
+            )
+        assert rollout.phase is Phase.STEADY
+
+    async def test_what_is_not_steady_by_the_deadline_is_stuck(self, ecs, environment):
+        busy = service(3, 1)
+        busy["deployments"][0]["runningCount"] = 1
+        ecs.answers("describe_services", services(busy))
+        with ecs.asked_for_exactly_this():
+            rollout = await environment.run(
+                Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(0))
+            )
+        assert (rollout.phase, rollout.detail) == (Phase.STUCK, "not steady in time: 1 of 2 tasks run")
+
+    async def test_bad_answers_are_said_in_the_heartbeat_and_waited_out(self, ecs, environment, told):
+        ecs.refuses("describe_services", "ThrottlingException", message="Rate exceeded")
+        ecs.answers("describe_services", services(service(3, 1)))
+        ecs.answers("describe_services", services(service(3, 1)))
+        with ecs.asked_for_exactly_this():
+            rollout = await environment.run(
+                Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(hours=1))
+            )
+        assert rollout.phase is Phase.STEADY
+        assert "could not describe the services of prod: ThrottlingException: Rate exceeded" in told
+
+    async def test_a_service_that_is_gone_ends_the_wait(self, ecs, environment):
+        ecs.answers("describe_services", services())
+        with (
+            ecs.asked_for_exactly_this(),
+            pytest.raises(InputError, match="the service shop is gone from cluster prod"),
+        ):
+            await environment.run(Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(hours=1)))
+
+    async def test_drift_is_a_changed_primary_and_not_a_changed_count(self, ecs, environment):
+        ecs.answers("describe_services", services(service(2, 2, runningCount=1, desiredCount=5)))
+        ecs.answers("describe_services", services(service(3, 5)))
+        awaited = AwaitedDrift(target=TARGET, fence=STATE.fence)
+        with ecs.asked_for_exactly_this():
+            state = await environment.run(Waits(ecs.clients).await_drift, awaited)
+        assert state.task_definition == task_definition(5)
