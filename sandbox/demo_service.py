@@ -65,7 +65,10 @@ class Service:
             "http_errors_total", "Requests that failed in the service.", ["type"], registry=self.registry
         )
         self.duration = Histogram(
-            "http_request_duration_seconds", "Time to answer a request.", registry=self.registry
+            "http_request_duration_seconds",
+            "Time to answer a request.",
+            ["endpoint"],
+            registry=self.registry,
         )
         self._lock = threading.Lock()
         self._owed_errors = 0.0
@@ -150,7 +153,7 @@ class Endpoints(BaseHTTPRequestHandler):
     def _answer_counted(self, started: float, endpoint: str, status: int, answer: dict[str, object]) -> None:
         service = self.server.service
         service.requests.labels(method=self.command, endpoint=endpoint, status=str(status)).inc()
-        service.duration.observe(time.monotonic() - started)
+        service.duration.labels(endpoint=endpoint).observe(time.monotonic() - started)
         self._answer(status, answer)
 
     def _answer(self, status: int, answer: dict[str, object]) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from sandbox.container_metrics import PATH
 from sandbox.processes import Daemon, free_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30.0
 _CONFIGURATION = """\
@@ -17,21 +15,41 @@ global:
   scrape_interval: 1s
   scrape_timeout: 1s
   evaluation_interval: 1s
+rule_files: ["{rules}"]
 scrape_configs:
   - job_name: ai-processor
     file_sd_configs:
       - files: ["{targets}"]
+  - job_name: containers  # what the tasks' processes use, as cAdvisor tells it; its labels name the tasks
+    honor_labels: true
+    metrics_path: {containers_path}
+    static_configs:
+      - targets: ["{containers}"]
 """
+_RULES = Path(__file__).parents[1] / "deploy" / "prometheus" / "rules"
+"""The product's own rules, where the tree has them; a sandbox that was installed without them alerts nobody."""
 
 
 class Prometheus:
     """A Prometheus that scrapes every task once a second and keeps what it saw in the sandbox's folder."""
 
-    def __init__(self, folder: Path, program: str, targets: Path) -> None:
+    def __init__(self, folder: Path, program: str, targets: Path, containers: str) -> None:
+        """Prepare it.
+
+        Args:
+            folder: where it keeps its samples and its log.
+            program: the executable.
+            targets: file_sd list of the running tasks.
+            containers: ``host:port`` that tells what the tasks use.
+        """
         port = free_port()
         self._address = f"127.0.0.1:{port}"
         self._configuration = folder / "prometheus.yml"
-        self._configuration.write_text(_CONFIGURATION.format(targets=targets))
+        self._configuration.write_text(
+            _CONFIGURATION.format(
+                rules=_RULES / "*.yml", targets=targets, containers=containers, containers_path=PATH
+            )
+        )
         argv = [
             program,
             f"--config.file={self._configuration}",

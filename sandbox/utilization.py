@@ -1,4 +1,7 @@
-"""Measures what the tasks' processes use, tells CloudWatch, and ends those that outgrow their memory."""
+"""Measures what the tasks' processes use, tells CloudWatch, and ends those that outgrow their memory.
+
+Prometheus reads the same processes by ``sandbox.container_metrics``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import logging
 import signal
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -30,6 +34,15 @@ _MIB = 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What one task's process has used since its start, and holds now."""
+
+    spec: TaskSpec
+    cpu_seconds: float
+    memory_bytes: float
+
+
 @dataclass
 class Gauge:
     """What one task's process used since it was last asked."""
@@ -39,6 +52,12 @@ class Gauge:
     cpu_seconds: float = 0.0
     asked: float = 0.0
     warm_at: float = field(default_factory=lambda: time.monotonic() + WARM_UP_SECONDS)
+
+    def usage(self) -> Usage:
+        """Read the process once, without effect on what is told to CloudWatch."""
+        with self.process.oneshot():
+            times, memory = self.process.cpu_times(), self.process.memory_info()
+        return Usage(self.spec, times.user + times.system, memory.rss)
 
     def memory_percent(self) -> float:
         """Resident memory as a percentage of what the task definition gives."""
@@ -68,6 +87,15 @@ class Utilization:
             self._gauges[spec.task_id] = Gauge(spec, psutil.Process(pid))
         except psutil.NoSuchProcess:
             _log.info("task %s ended before it could be measured", spec.task_id)
+
+    def usages(self) -> list[Usage]:
+        """Read every task that still runs."""
+        found = []
+        for gauge in list(self._gauges.values()):
+            # A process that ended and is not waited for yet can be found but not read.
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                found.append(gauge.usage())
+        return found
 
     async def run(self, endpoint_url: str) -> None:
         """Sample every second and publish every ten, until cancelled."""

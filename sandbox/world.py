@@ -12,6 +12,7 @@ from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
 from sandbox.aws_clients import ACCESS_KEY, SECRET_KEY, ecs_client
 from sandbox.catalog import catalog_text
+from sandbox.container_metrics import container_route
 from sandbox.control import control_routes
 from sandbox.delivery import await_end, create_service, release_definition
 from sandbox.ecs import SimulatedEcs
@@ -53,12 +54,16 @@ class World:
         self._moto = MotoServer(folder)
         program = find_prometheus() if wishes.prometheus else None
         targets = ScrapeTargets(folder / "targets.json") if program else None
-        self._prometheus = Prometheus(folder, program, targets.file) if program and targets else None
+        self._aws_port = free_port()
+        self._prometheus = (
+            Prometheus(folder, program, targets.file, f"127.0.0.1:{self._aws_port}")
+            if program and targets
+            else None
+        )
         self._runner = ProcessRunner(targets)
         self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
         self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
         self._loads: dict[str, Load] = {}
-        self._aws_port = free_port()
         self._urls: dict[str, str] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._open = AsyncExitStack()
@@ -133,6 +138,7 @@ class World:
             load = self._loads[environment.name] = Load(balancer.address, self._rate)
             self._keep(load.run())
         application = aws_endpoint(self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url)
+        application.router.routes.insert(0, container_route(self._runner.utilization))
         application.router.routes[:0] = control_routes(
             self._loads, self._runner.load_balancers, self._temporal
         )
