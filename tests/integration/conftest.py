@@ -1,6 +1,9 @@
 import pytest
+from temporalio.client import Client
 
+from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import running_sandbox
+from workflows.converter import data_converter
 
 
 @pytest.fixture(scope="session")
@@ -8,3 +11,20 @@ def world():
     """A running sandbox, one per test process; tests share it, so they leave it as they found it."""
     with running_sandbox() as sandbox:
         yield sandbox
+
+
+@pytest.fixture(scope="session")
+async def worked_world(world, tmp_path_factory):
+    """The sandbox with a worker, and a catalog that tests add services of their own to."""
+    client = await Client.connect(world.addresses.temporal, data_converter=data_converter)
+    stage = Stage(world, tmp_path_factory.mktemp("stage"), client)
+    stage.start_worker()
+    yield stage
+    stage.end()
+
+
+@pytest.fixture
+def stage(worked_world):
+    """Where a test opens services of its own; they are closed when it is over."""
+    yield worked_world
+    worked_world.close_shops()
