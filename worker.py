@@ -36,11 +36,15 @@ from activities.verification import VerificationActivities
 from activities.waits import Waits
 from starter.connect import connect
 from starter.exits import CliError
+from workflows.high_error_rate import HighErrorRate
+from workflows.high_latency import HighLatency
 from workflows.hold import Hold
 from workflows.ids import task_queue, watch_queue
 from workflows.interceptor import TrimArguments
 from workflows.ledger import ReleaseLedger
+from workflows.resource_issues import ResourceIssues
 from workflows.rollback import Rollback
+from workflows.service_down import ServiceDown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
     import httpx
     from temporalio.client import Client
 
-WORKFLOWS = [Rollback, Hold, ReleaseLedger]
+WORKFLOWS = [Rollback, ServiceDown, HighErrorRate, HighLatency, ResourceIssues, Hold, ReleaseLedger]
 # After a worker dies, its open workflows go on elsewhere once this has run out; the SDK's own default costs 10 s.
 STICKY = timedelta(seconds=2)
 

@@ -256,6 +256,10 @@ class Report(Message):
     plan: Plan | None = None
     plan_hash: str | None = None
     steps: tuple[Step, ...] = ()
+    findings: tuple[str, ...] = ()
+    """What the diagnosis found, with its evidence."""
+    actions: tuple[str, ...] = ()
+    """What is left for people to do, for the review."""
     changes: tuple[Change, ...] = ()
     readings: tuple[Reading, ...] = ()
     verdict: Verdict | None = None

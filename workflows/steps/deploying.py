@@ -16,9 +16,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.verification import VerificationActivities
     from activities.waits import Waits
     from workflows.decisions.recovery import Judged, judge_recovery
-    from workflows.messages import Ending, Outcome, State
+    from workflows.messages import Ending, Outcome, State, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from activities.catalog import Target
     from activities.models import Fence, Release
     from workflows.steps.page import Page
@@ -92,6 +94,22 @@ async def hand_over(page: Page, target: Target, rollout: Rollout) -> Ending:
     causes = "; ".join((*why.stopped[:3], *why.events[:2])) or "ECS names no cause"
     outcome = Outcome.SUPERSEDED if rollout.phase is Phase.SUPERSEDED else Outcome.NOT_RECOVERED
     return page.ended(outcome, f"Not recovered: {rollout.detail}. {causes}. A person must look now.")
+
+
+async def verified_or_handed_over(
+    page: Page, target: Target, look: Callable[[], Awaitable[Judged]], headline: str
+) -> Ending:
+    """Verify; what is not verified is looked at again or handed over, as a person chooses."""
+    while True:
+        judged = await look()
+        if judged.verdict is Verdict.RECOVERED:
+            return page.ended(Outcome.RECOVERED, f"{headline}: {judged.why}", verdict=judged.verdict)
+        chosen = await page.choose(
+            "It is not verified: how to go on?", judged.why, target, ("verify-again", "hand-over")
+        )
+        if chosen != "verify-again":
+            summary = f"{headline}: {judged.why}. A person must look now."
+            return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
 
 
 async def undo_release(page: Page, target: Target, fence: Fence, before: Release, ours: Release) -> str:

@@ -25,12 +25,14 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"{report.summary}\n"
     if report.checkpoint:
         yield from _checkpoint(report.checkpoint)
+    yield from (f"- found: {finding}" for finding in report.findings)
     for heading, steps in groupby(report.steps, key=lambda step: step.heading):
         yield f"\n### {heading}\n"
         yield from (_step(step) for step in steps)
     if report.changes:
         yield "\n### Changes\n"
         yield from (_change(change) for change in report.changes)
+    yield from (f"- left to do: {action}" for action in report.actions)
     for rejection in report.rejected:
         yield f"- not used: `{rejection.message}`: {rejection.why}"
 

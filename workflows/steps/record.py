@@ -129,6 +129,14 @@ class Record:
         """Add readings; the newest are kept."""
         self._note(readings=(*self._report.readings, *readings)[-READINGS_KEPT:])
 
+    def found(self, text: str) -> None:
+        """Note what the diagnosis found."""
+        self._note(findings=(*self._report.findings, text), summary=text)
+
+    def left_to_do(self, text: str) -> None:
+        """Note what is left for people to do."""
+        self._note(actions=(*self._report.actions, text))
+
     def decided(self, kind: str, by: str, detail: str) -> None:
         """Note a person's decision."""
         decision = Decision(kind=kind, by=by, at=workflow.now(), detail=detail)
@@ -143,7 +151,13 @@ class Record:
         """Take over what a child changed and measured."""
         self.read(child.readings)
         self._set_changes((*self._report.changes, *child.changes))
-        self._note(verdict=child.verdict, plan=child.plan, plan_hash=child.plan_hash)
+        self._note(
+            verdict=child.verdict,
+            plan=child.plan,
+            plan_hash=child.plan_hash,
+            findings=(*self._report.findings, *child.findings),
+            actions=(*self._report.actions, *child.actions),
+        )
 
     def end(self, ending: Ending) -> None:
         """Close the page."""

@@ -1,0 +1,44 @@
+"""How a service is restarted: fresh tasks of what runs. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from activities.models import Fence, Release
+from workflows.decisions.releases import cannot_roll, refused
+from workflows.messages import Ending, Plan, PlannedCall
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+    from activities.models import ReleaseHistory
+
+
+class RestartPlan(Plan):
+    """How a service is restarted."""
+
+    before: Release
+    after: Release
+    fence: Fence
+
+
+def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ...]) -> RestartPlan | Ending:
+    """Plan to force a new deployment of what runs; a deployment under way is never fought."""
+    if why := cannot_roll(history.service):
+        return refused("policy", why)
+    latest = history.latest
+    if latest and latest.status not in {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
+        return refused("policy", f"{latest.release.name} is being deployed: wait for its end, or roll back")
+    call = PlannedCall(
+        service="ecs",
+        action="UpdateService",
+        parameters={"cluster": target.cluster, "service": target.ecs_service, "forceNewDeployment": True},
+    )
+    return RestartPlan(
+        headline=f"Restart {target.service} in {target.environment} on {history.current.name}",
+        calls=(call,),
+        before=history.current,
+        after=history.current,
+        because=because,
+        not_restored=("What made it fail stays as it is; fresh tasks may fail again.",),
+        fence=history.service.fence,
+    )

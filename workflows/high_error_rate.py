@@ -1,0 +1,72 @@
+"""High error rate: find out what fails and since when, and roll back, scale out or repair; what is not clear is a person's choice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.diagnosis import DiagnosisActivities
+    from activities.targets import CatalogActivities, TargetNames
+    from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
+    from workflows.messages import Ending, ProcedureRequest, Report
+    from workflows.remedies import a_person_chooses, dependency_is_down, roll_back, scale
+    from workflows.steps.page import Page
+    from workflows.steps.procedure import Procedure
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+
+
+@workflow.defn
+class HighErrorRate(Procedure):
+    """Bring a service back below its error rate."""
+
+    def __init__(self) -> None:
+        self.page = Page("high-error-rate")
+
+    @workflow.run
+    async def run(self, request: ProcedureRequest) -> Report:
+        """Run the page."""
+        return await self.page.run(request, lambda: self._procedure(request))
+
+    async def _procedure(self, request: ProcedureRequest) -> Ending:
+        page = self.page
+
+        page.heading("Look at errors, load and logs")
+        names = TargetNames(service=request.service, environment=request.environment)
+        target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+        diagnosis = await self._diagnose(target)
+
+        page.heading("Name the cause")
+        page.record.found(diagnosis.told)
+        match diagnosis.cause:
+            case Cause.BAD_RELEASE:
+                return await roll_back(page, request, diagnosis)
+            case Cause.LOAD:
+                return await scale(page, target, request, target.scale.errors, diagnosis)
+            case Cause.DEPENDENCY | Cause.DATABASE:
+                return dependency_is_down(page, diagnosis)
+            case _:
+                return await a_person_chooses(
+                    page,
+                    target,
+                    request,
+                    diagnosis,
+                    {
+                        "roll-back": lambda: roll_back(page, request, diagnosis),
+                        "scale-out": lambda: scale(page, target, request, target.scale.errors, diagnosis),
+                    },
+                )
+
+    async def _diagnose(self, target: Target) -> Diagnosis:
+        page = self.page
+        errors = await page.read(
+            "Read which requests fail, and since when", DiagnosisActivities.read_errors, target
+        )
+        load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
+        logs = await page.read(
+            "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
+        )
+        return classify_errors(target, errors, load, logs)

@@ -1,0 +1,69 @@
+"""High latency: find out what is slow and why, and scale out; slow code is a task for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.diagnosis import DiagnosisActivities
+    from activities.targets import CatalogActivities, TargetNames
+    from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
+    from workflows.messages import Ending, ProcedureRequest, Report
+    from workflows.remedies import a_person_chooses, dependency_is_down, handed_over, scale
+    from workflows.steps.page import Page
+    from workflows.steps.procedure import Procedure
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+
+
+@workflow.defn
+class HighLatency(Procedure):
+    """Bring a service back below its response time."""
+
+    def __init__(self) -> None:
+        self.page = Page("high-latency")
+
+    @workflow.run
+    async def run(self, request: ProcedureRequest) -> Report:
+        """Run the page."""
+        return await self.page.run(request, lambda: self._procedure(request))
+
+    async def _procedure(self, request: ProcedureRequest) -> Ending:
+        page = self.page
+
+        page.heading("Look at latency, resources and logs")
+        names = TargetNames(service=request.service, environment=request.environment)
+        target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+        diagnosis = await self._diagnose(target)
+
+        page.heading("Name the cause")
+        page.record.found(diagnosis.told)
+        match diagnosis.cause:
+            case Cause.LOAD | Cause.RESOURCES:
+                return await scale(page, target, request, target.scale.latency, diagnosis)
+            case Cause.DEPENDENCY | Cause.DATABASE:
+                return dependency_is_down(page, diagnosis)
+            case Cause.CODE_PATH:
+                page.record.left_to_do(f"Make the slow code path faster: {diagnosis.because[0]}")
+                return handed_over(page, diagnosis)
+            case _:
+                return await a_person_chooses(
+                    page,
+                    target,
+                    request,
+                    diagnosis,
+                    {"scale-out": lambda: scale(page, target, request, target.scale.latency, diagnosis)},
+                )
+
+    async def _diagnose(self, target: Target) -> Diagnosis:
+        page = self.page
+        latency = await page.read("Read what is slow", DiagnosisActivities.read_latency, target)
+        load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
+        resources = await page.read("Read CPU and memory", DiagnosisActivities.read_resources, target)
+        logs = await page.read(
+            "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
+        )
+        return classify_latency(target, latency, load, resources, logs)

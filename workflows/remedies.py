@@ -1,0 +1,161 @@
+"""What several pages do to put a service right: restart it, roll it back, scale it out. Each ends the page that said it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ecs import EcsActivities
+    from activities.ecs_changes import EcsChanges, ForceDeployment
+    from activities.rollout import Phase, Rollout
+    from activities.scaling import ScalingActivities
+    from workflows.decisions.restarting import RestartPlan, plan_restart
+    from workflows.decisions.scaling import ScalePlan, plan_scale_out
+    from workflows.messages import Ending, Outcome, ProcedureRequest, RollbackRequest
+    from workflows.rollback import Rollback
+    from workflows.steps.deploying import await_steady, hand_over, measure, verified_or_handed_over, verify
+    from workflows.steps.scaling import await_tasks, scale_out
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from activities.catalog import Target
+    from workflows.decisions.diagnosis import Diagnosis
+    from workflows.steps.page import Page
+
+PUT_RIGHT = "Put it right"
+ASK = "Ask before changing anything"
+
+
+async def roll_back(page: Page, request: ProcedureRequest, diagnosis: Diagnosis) -> Ending:
+    """Run the rollback procedure as a child; its gate is shown here, and its end is this page's."""
+    page.heading(PUT_RIGHT)
+    wanted = RollbackRequest(
+        service=request.service,
+        environment=request.environment,
+        requested_by=request.requested_by,
+        reason=f"{page.report.procedure}: {diagnosis.because[0] if diagnosis.because else diagnosis.cause}",
+        plan_only=request.plan_only,
+        trace_id=request.trace_id,
+    )
+    report = await page.child("Roll the release back", "rollback", Rollback.run, wanted)
+    outcome = report.outcome or Outcome.INCONCLUSIVE
+    return Ending(outcome=outcome, summary=report.summary, verdict=report.verdict, error=report.error)
+
+
+async def restart(page: Page, target: Target, request: ProcedureRequest, diagnosis: Diagnosis) -> Ending:
+    """Start fresh tasks of what runs, wait for them, and verify."""
+
+    async def plan_again() -> RestartPlan | Ending:
+        history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
+        return plan_restart(target, history, diagnosis.because)
+
+    page.heading(ASK)
+    plan = await plan_again()
+    if isinstance(plan, Ending) or request.plan_only:
+        return plan if isinstance(plan, Ending) else planned(page, plan)
+    baseline = await measure(page, target, plan.before)
+    plan = await page.checkpoint(plan, target, "Restart the service?", plan_again)
+    if isinstance(plan, Ending):
+        return plan
+
+    page.heading(PUT_RIGHT)
+    deployed = await page.change(
+        f"Force a new deployment of {plan.before.name}",
+        EcsChanges.force_deployment,
+        ForceDeployment(target=target, fence=plan.fence, planned_at=workflow.now()),
+        action="UpdateService",
+        before=plan.before.name,
+        after=f"{plan.before.name}, fresh tasks",
+        undo=_nothing_to_put_back,
+    )
+    page.heading("Wait for steady state")
+    rollout = await await_steady(page, target, "Wait until only fresh tasks run", deployed)
+    if rollout.phase is not Phase.STEADY:
+        return await hand_over(page, target, rollout)
+    page.heading("Verify")
+    release = plan.before
+    return await verified_or_handed_over(
+        page,
+        target,
+        lambda: verify(page, target, release, rollout, baseline, same_release_before=True),
+        plan.headline,
+    )
+
+
+async def scale(
+    page: Page, target: Target, request: ProcedureRequest, count: int, diagnosis: Diagnosis
+) -> Ending:
+    """Run more tasks for a while, wait for them, and verify."""
+
+    async def plan_again() -> ScalePlan | Ending:
+        capacity = await page.read("Read how many tasks there are", ScalingActivities.read_capacity, target)
+        return plan_scale_out(target, capacity, count, diagnosis.because)
+
+    page.heading(ASK)
+    plan = await plan_again()
+    if isinstance(plan, Ending) or request.plan_only:
+        return plan if isinstance(plan, Ending) else planned(page, plan)
+    history = await page.read("Read what runs", EcsActivities.read_history, target)
+    baseline = await measure(page, target, history.current)
+    plan = await page.checkpoint(plan, target, "Scale out?", plan_again)
+    if isinstance(plan, Ending):
+        return plan
+
+    page.heading(PUT_RIGHT)
+    await scale_out(page, target, plan)
+    service = await await_tasks(page, target, plan)
+    if service.running < plan.to:
+        causes = "; ".join(service.events[:2]) or "ECS names no cause"
+        summary = f"Only {service.running} of {plan.to} tasks run: {causes}. A person must look now."
+        return page.ended(Outcome.NOT_RECOVERED, summary)
+    page.heading("Verify")
+    release, rollout = (
+        history.current,
+        Rollout(phase=Phase.STEADY, detail="", service=service, at=workflow.now()),
+    )
+    return await verified_or_handed_over(
+        page,
+        target,
+        lambda: verify(page, target, release, rollout, baseline, same_release_before=True),
+        plan.headline,
+    )
+
+
+def planned(page: Page, plan: RestartPlan | ScalePlan) -> Ending:
+    """End a run that only plans."""
+    page.record.planned(plan)
+    return page.ended(Outcome.PLANNED, f"{plan.headline}: planned, nothing was changed.")
+
+
+def handed_over(page: Page, diagnosis: Diagnosis) -> Ending:
+    """End without having changed anything: a person goes on, with what was found."""
+    return page.ended(Outcome.INCONCLUSIVE, f"Left to a person, nothing was changed: {diagnosis.told}.")
+
+
+def dependency_is_down(page: Page, diagnosis: Diagnosis) -> Ending:
+    """Leave to a person what the service depends on: changing the service would not help."""
+    page.record.left_to_do("Bring back what the service depends on, then look again.")
+    return handed_over(page, diagnosis)
+
+
+async def a_person_chooses(
+    page: Page,
+    target: Target,
+    request: ProcedureRequest,
+    diagnosis: Diagnosis,
+    ways: dict[str, Callable[[], Awaitable[Ending]]],
+) -> Ending:
+    """Change nothing by a guess, and do not end by good readings alone what a person asked for: ask which way to go."""
+    if request.plan_only:
+        return page.ended(Outcome.PLANNED, f"A person would be asked: {diagnosis.told}.")
+    page.heading(ASK)
+    question = "The cause is not clear: what shall be done?"
+    chosen = await page.choose(question, diagnosis.told, target, (*ways, "hand-over"))
+    return await ways[chosen]() if chosen in ways else handed_over(page, diagnosis)
+
+
+async def _nothing_to_put_back() -> str:
+    return "nothing to undo: fresh tasks of the same release run"

@@ -1,0 +1,69 @@
+"""Resource issues: find out what runs out and why, and scale out at once; the rest is left to people, in writing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.diagnosis import DiagnosisActivities
+    from activities.targets import CatalogActivities, TargetNames
+    from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
+    from workflows.messages import Ending, ProcedureRequest, Report
+    from workflows.remedies import a_person_chooses, scale
+    from workflows.steps.page import Page
+    from workflows.steps.procedure import Procedure
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+
+
+@workflow.defn
+class ResourceIssues(Procedure):
+    """Give a service room whose CPU or memory runs out."""
+
+    def __init__(self) -> None:
+        self.page = Page("resource-issues")
+
+    @workflow.run
+    async def run(self, request: ProcedureRequest) -> Report:
+        """Run the page."""
+        return await self.page.run(request, lambda: self._procedure(request))
+
+    async def _procedure(self, request: ProcedureRequest) -> Ending:
+        page = self.page
+
+        page.heading("Look at CPU, memory and restarts")
+        names = TargetNames(service=request.service, environment=request.environment)
+        target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+        diagnosis = await self._diagnose(target)
+
+        page.heading("Name the cause")
+        page.record.found(diagnosis.told)
+        match diagnosis.cause:
+            case Cause.CPU | Cause.MEMORY | Cause.LOAD:
+                page.record.left_to_do("Profile the code, use less memory, or add caching.")
+                return await scale(page, target, request, target.scale.resources, diagnosis)
+            case Cause.LEAK:
+                page.record.left_to_do(f"Find the leak; more tasks only buy time: {diagnosis.because[0]}")
+                return await scale(page, target, request, target.scale.resources, diagnosis)
+            case _:
+                return await a_person_chooses(
+                    page,
+                    target,
+                    request,
+                    diagnosis,
+                    {"scale-out": lambda: scale(page, target, request, target.scale.resources, diagnosis)},
+                )
+
+    async def _diagnose(self, target: Target) -> Diagnosis:
+        page = self.page
+        resources = await page.read(
+            "Read CPU, memory and restarts", DiagnosisActivities.read_resources, target
+        )
+        utilization = await page.read(
+            "Read what CloudWatch says", DiagnosisActivities.read_utilization, target
+        )
+        load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
+        return classify_resources(target, resources, load, utilization)

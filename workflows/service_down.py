@@ -1,0 +1,78 @@
+"""Service down: find out why, and restart, roll back or repair; what is not clear is a person's choice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.diagnosis import DiagnosisActivities
+    from activities.ecs import EcsActivities
+    from activities.targets import CatalogActivities, TargetNames
+    from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
+    from workflows.messages import Ending, ProcedureRequest, Report
+    from workflows.remedies import a_person_chooses, dependency_is_down, handed_over, restart, roll_back
+    from workflows.steps.deploying import measure
+    from workflows.steps.page import Page
+    from workflows.steps.procedure import Procedure
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+
+
+@workflow.defn
+class ServiceDown(Procedure):
+    """Bring a service back that does not answer."""
+
+    def __init__(self) -> None:
+        self.page = Page("service-down")
+
+    @workflow.run
+    async def run(self, request: ProcedureRequest) -> Report:
+        """Run the page."""
+        return await self.page.run(request, lambda: self._procedure(request))
+
+    async def _procedure(self, request: ProcedureRequest) -> Ending:
+        page = self.page
+
+        page.heading("Look at the service, its tasks and its logs")
+        names = TargetNames(service=request.service, environment=request.environment)
+        target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+        diagnosis = await self._diagnose(target)
+
+        page.heading("Name the cause")
+        page.record.found(diagnosis.told)
+        match diagnosis.cause:
+            case Cause.BAD_RELEASE | Cause.DEPLOYMENT_STUCK:
+                return await roll_back(page, request, diagnosis)
+            case Cause.CRASH_LOOP | Cause.UNHEALTHY_TARGETS:
+                return await restart(page, target, request, diagnosis)
+            case Cause.CAPACITY:
+                page.record.left_to_do(
+                    "Give the cluster room for the tasks that wait, or stop what takes it."
+                )
+                return handed_over(page, diagnosis)
+            case Cause.DEPENDENCY | Cause.DATABASE:
+                return dependency_is_down(page, diagnosis)
+            case _:
+                return await a_person_chooses(
+                    page,
+                    target,
+                    request,
+                    diagnosis,
+                    {
+                        "restart": lambda: restart(page, target, request, diagnosis),
+                        "roll-back": lambda: roll_back(page, request, diagnosis),
+                    },
+                )
+
+    async def _diagnose(self, target: Target) -> Diagnosis:
+        page = self.page
+        history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
+        tasks = await page.read("Read the tasks and why they stopped", DiagnosisActivities.read_tasks, target)
+        logs = await page.read(
+            "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
+        )
+        sample = await measure(page, target, history.current)
+        return classify_service_down(target, tasks, logs, sample)
