@@ -24,6 +24,7 @@ from starter.printing import note
 from starter.runs import describe
 from workflows import ids
 from workflows.messages import ProcedureRequest, State
+from workflows.steps.running import TASK_TIMEOUT
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -55,6 +56,7 @@ async def begin(
             id=workflow_id,
             task_queue=ids.task_queue(request.environment),
             execution_timeout=at_most,
+            task_timeout=TASK_TIMEOUT,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             memo={"request": request},

@@ -46,7 +46,9 @@ NOTE = How(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=5),
     heartbeat_timeout=DEAD_AFTER,
-    retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15)
+    ),
 )
 WATCH = How(
     start_to_close_timeout=timedelta(days=7),
