@@ -53,7 +53,8 @@ def _mend(detail: ErrorDetails) -> str:
         case "value_error":
             return str(detail["msg"]).removeprefix("Value error, ")
         case _:
-            return f"{detail['msg'][0].lower()}{detail['msg'][1:]}"
+            said = detail["msg"].replace("datetime.timedelta(0)", "0s")
+            return f"{said[0].lower()}{said[1:]}"
 
 
 def _suggestion(key: str) -> str:
@@ -62,5 +63,7 @@ def _suggestion(key: str) -> str:
     models = [
         thing for thing in vars(catalog).values() if isinstance(thing, type) and issubclass(thing, BaseModel)
     ]
-    close = difflib.get_close_matches(key, {name for model in models for name in model.model_fields}, n=1)
+    close = difflib.get_close_matches(
+        key, {name for model in models for name in model.model_fields}, n=1, cutoff=0.75
+    )
     return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,105 @@
+from datetime import timedelta
+
+import pytest
+from botocore import exceptions as botocore
+from temporalio.exceptions import ApplicationErrorCategory
+
+from activities.aws_errors import DENIED, STALE_CREDENTIALS, THROTTLED, aws_errors
+from activities.errors import (
+    AccessDeniedError,
+    CredentialsError,
+    NotFoundError,
+    OutsideError,
+    RejectedError,
+    RunbookError,
+    ThrottledError,
+    UnreachableError,
+)
+
+DOING = "update the service shop"
+URL = "http://ecs.test"
+
+
+def answered(code: str, message: str = "why", status: int = 400) -> botocore.ClientError:
+    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return botocore.ClientError(answer, "UpdateService")
+
+
+def named(error: Exception) -> OutsideError:
+    with pytest.raises(OutsideError) as raised, aws_errors(DOING):
+        raise error
+    assert raised.value.__cause__ is error
+    assert str(raised.value).startswith(f"could not {DOING}: ")
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "retryable", "may_have_landed"),
+    [
+        *[(answered(code), AccessDeniedError, False, False) for code in sorted(DENIED)],
+        *[(answered(code), CredentialsError, True, False) for code in sorted(STALE_CREDENTIALS)],
+        *[(answered(code), ThrottledError, True, False) for code in sorted(THROTTLED)],
+        (answered("ServiceNotFoundException"), NotFoundError, False, False),
+        (answered("ClusterNotFoundException"), NotFoundError, False, False),
+        (answered("InvalidParameterException"), RejectedError, False, False),
+        (answered("ServiceNotActiveException"), RejectedError, False, False),
+        (answered("ServerException", status=500), UnreachableError, True, True),
+        (answered("", status=503), UnreachableError, True, True),
+        (botocore.NoCredentialsError(), CredentialsError, True, False),
+        (botocore.PartialCredentialsError(provider="env", cred_var="x"), CredentialsError, True, False),
+        (botocore.TokenRetrievalError(provider="sso", error_msg="expired"), CredentialsError, True, False),
+        (botocore.UnauthorizedSSOTokenError(), CredentialsError, True, False),
+        (botocore.ReadTimeoutError(endpoint_url=URL), UnreachableError, True, True),
+        (botocore.ConnectionClosedError(endpoint_url=URL), UnreachableError, True, True),
+        (botocore.ConnectTimeoutError(endpoint_url=URL), UnreachableError, True, False),
+        (botocore.EndpointConnectionError(endpoint_url=URL), UnreachableError, True, False),
+        (botocore.ParamValidationError(report="cluster"), RejectedError, False, False),
+        (botocore.NoRegionError(), RejectedError, False, False),
+    ],
+    ids=str,
+)
+def test_every_error_has_its_name_and_says_whether_the_call_may_have_landed(
+    error, kind, retryable, may_have_landed
+):
+    translated = named(error)
+    assert type(translated) is kind
+    assert (translated.retryable, translated.may_have_landed) == (retryable, may_have_landed)
+
+
+@pytest.mark.parametrize(
+    ("message", "permission"),
+    [
+        ("User: arn:x is not authorized to perform: iam:PassRole on resource: y", "allow iam:PassRole to"),
+        ("no", "allow UpdateService to"),
+    ],
+)
+def test_a_missing_permission_is_named_with_the_mend(message, permission):
+    assert f"{permission} the worker's role" in str(named(answered("AccessDeniedException", message)))
+
+
+def test_stale_credentials_say_that_the_step_goes_on_once_they_are_renewed():
+    assert str(named(answered("ExpiredTokenException"))).endswith(
+        "renew the worker's AWS credentials and it goes on"
+    )
+
+
+def test_other_errors_pass_through_untouched():
+    with pytest.raises(KeyError), aws_errors(DOING):
+        raise KeyError("service")
+
+
+def every_error(kind: type[RunbookError] = RunbookError):
+    return [kind, *(deeper for below in kind.__subclasses__() for deeper in every_error(below))]
+
+
+@pytest.mark.parametrize("kind", every_error())
+def test_temporal_gets_the_name_the_words_and_whether_to_try_again(kind):
+    error = kind("in one line").to_application_error()
+    assert (error.type, error.message) == (kind.__name__, "in one line")
+    assert error.non_retryable is not kind.retryable
+    assert list(error.details) == [False]
+
+
+def test_being_throttled_is_no_news_and_credentials_are_given_time():
+    assert ThrottledError("slow").to_application_error().category is ApplicationErrorCategory.BENIGN
+    assert CredentialsError("old").to_application_error().next_retry_delay == timedelta(seconds=15)

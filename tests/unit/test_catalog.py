@@ -1,0 +1,257 @@
+from datetime import timedelta
+
+import pytest
+
+from activities.catalog import Catalog, Target, load_catalog, parse_catalog
+from activities.errors import CatalogError, UnknownTargetError
+from activities.targets import CatalogActivities, TargetNames
+
+SMALLEST = """
+[environments.prod]
+cluster = "shop-prod"
+[services.shop.prod]
+ecs_service = "shop"
+"""
+FULL = """
+[environments.prod]
+platform = "ecs"
+region = "us-east-1"
+cluster = "ai-processor-prod"
+prometheus_url = "http://127.0.0.1:9090"
+approvals = { needed = 1, people = ["bob", "carol"], requester_may = false, remind = "5m", escalate = "10m", timeout = "30m", on_timeout = "not-approved" }
+brake = { per_service_per_hour = 3, targets_at_once = 5 }
+[environments.local]
+platform = "compose"
+
+[services.ai-processor]
+repository = "https://git.test/ai-processor"
+[services.ai-processor.prod]
+ecs_service = "ai-processor-service-prod"
+url = "http://service.test:8080"
+log_group = "/ecs/ai-processor-prod"
+thresholds = { error_rate = 0.10, p95_seconds = 1.0, cpu = 0.80, memory = 0.85, min_requests = 50 }
+verify = { bake = "5m", rate_window = "5m", consecutive = 5 }
+rollback = { strategy = "terraform", soak = "1h" }
+terraform = { directory = "infra", image_variable = "image_tag" }
+scale = { errors = 5, latency = 4, resources = 5, max = 10, hold = "1h", cpu = 512, memory = 1024 }
+database = { dsn_env = "AI_PROCESSOR_DSN" }
+probe = { path = "/api/v1/process", body = '{"test": "data"}' }
+[services.ai-processor.local]
+url = "http://127.0.0.1:8000"
+
+[[alerts]]
+name = "ServiceDown"
+severity = "critical"
+respond_within = "0s"
+procedure = "service-down"
+
+[[contacts]]
+name = "On-call SRE"
+channel = "#incidents"
+
+[links]
+grafana = "https://grafana.test"
+"""
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(CatalogError) as raised:
+        parse_catalog(text, "catalog.toml")
+    assert str(raised.value) == "\n".join(raised.value.problems)
+    return list(raised.value.problems)
+
+
+def with_prod(line: str) -> str:
+    return SMALLEST.replace('cluster = "shop-prod"', f'cluster = "shop-prod"\n{line}')
+
+
+def test_everything_that_the_contract_shows_is_read():
+    catalog = parse_catalog(FULL, "catalog.toml")
+    assert set(catalog.services["ai-processor"].environments) == {"prod", "local"}
+    assert catalog.services["ai-processor"].environments["prod"].scale.hold == timedelta(hours=1)
+    assert catalog.alerts[0].respond_within == timedelta(0)
+    assert catalog.contacts[0].channel == "#incidents"
+    assert catalog.environments["prod"].approvals.people == ("bob", "carol")
+
+
+def test_the_defaults_are_the_runbooks():
+    placement = parse_catalog(SMALLEST, "catalog.toml").services["shop"].environments["prod"]
+    thresholds, verify, scale = placement.thresholds, placement.verify, placement.scale
+    assert (thresholds.error_rate, thresholds.p95_seconds) == (0.10, 1.0)
+    assert (thresholds.cpu, thresholds.memory, thresholds.min_requests) == (0.80, 0.85, 50)
+    assert (scale.errors, scale.latency, scale.resources) == (5, 4, 5)
+    assert (scale.max, scale.cpu, scale.memory, scale.hold) == (10, 512, 1024, timedelta(hours=1))
+    assert (verify.bake, verify.rate_window, verify.consecutive) == (
+        timedelta(minutes=5),
+        timedelta(minutes=5),
+        5,
+    )
+    assert (placement.rollback.strategy, placement.rollback.soak) == ("task-definition", timedelta(hours=1))
+
+
+def test_by_default_one_other_person_approves_within_half_an_hour():
+    environment = parse_catalog(SMALLEST, "catalog.toml").environments["prod"]
+    approvals, brake = environment.approvals, environment.brake
+    assert (approvals.needed, approvals.people, approvals.requester_may) == (1, (), False)
+    assert (approvals.remind, approvals.escalate) == (timedelta(minutes=5), timedelta(minutes=10))
+    assert (approvals.timeout, approvals.on_timeout) == (timedelta(minutes=30), "not-approved")
+    assert (brake.per_service_per_hour, brake.targets_at_once) == (3, 5)
+
+
+SHOP = "catalog.toml: services.shop.prod"
+WRONG = [
+    (
+        SMALLEST.replace("ecs_service", "ecs_servise"),
+        f'{SHOP}.ecs_servise = "shop": unknown key (did you mean ecs_service?); remove it or mend its name',
+    ),
+    (
+        SMALLEST + "thresholds = { eror_rate = 0.2 }",
+        f"{SHOP}.thresholds.eror_rate = 0.2: unknown key (did you mean error_rate?); remove it or mend its name",
+    ),
+    (
+        SMALLEST + "colour = 'red'",
+        f'{SHOP}.colour = "red": unknown key; remove it or mend its name',
+    ),
+    (
+        SMALLEST + "thresholds = { error_rate = 10 }",
+        f"{SHOP}.thresholds.error_rate = 10: input should be less than or equal to 1",
+    ),
+    (
+        SMALLEST + "verify = { bake = 'soon' }",
+        f'{SHOP}.verify.bake = "soon": must be a duration such as "90s", "5m" or "1h30m"',
+    ),
+    (
+        SMALLEST + "verify = { bake = '0s' }",
+        f'{SHOP}.verify.bake = "0s": input should be greater than 0s',
+    ),
+    (
+        SMALLEST + "rollback = { strategy = 'pray' }",
+        f"""{SHOP}.rollback.strategy = "pray": input should be 'task-definition', 'terraform' or 'force-new-deployment'""",
+    ),
+    (SMALLEST + "terraform = {}", f"{SHOP}.terraform.directory: is missing; add it"),
+    (
+        SMALLEST + "rollback = { strategy = 'terraform' }",
+        f"{SHOP}: rollback by Terraform needs terraform = {{ directory = … }}",
+    ),
+    (
+        SMALLEST.replace('ecs_service = "shop"', ""),
+        f'{SHOP}: runs on ECS but names no service: add ecs_service = "…"',
+    ),
+    (
+        SMALLEST.replace("services.shop.prod", "services.shop.prodd"),
+        "catalog.toml: services.shop.prodd: no [environments.prodd]: add it, or mend the name",
+    ),
+    (
+        SMALLEST.replace('cluster = "shop-prod"', ""),
+        'catalog.toml: environments.prod: platform "ecs" needs a cluster: add cluster = "…"',
+    ),
+    (
+        with_prod("approvals = { needed = 2, people = ['bob'] }"),
+        "catalog.toml: environments.prod.approvals: needs 2 approvals but names 1 people: add people",
+    ),
+    (
+        with_prod("prometheus_url = 'prometheus:9090'"),
+        'catalog.toml: environments.prod.prometheus_url = "prometheus:9090": does not match ',
+    ),
+    ("[environments]\n[services]\n[typo]", "catalog.toml: typo: unknown key"),
+    ("[services]", "catalog.toml: environments: is missing; add it"),
+    ("[environments", "catalog.toml: not TOML: "),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), WRONG)
+def test_an_error_names_file_key_value_and_mend(text, line):
+    (told,) = problems(text)
+    assert told.startswith(line)
+
+
+@pytest.mark.parametrize("name", ["Shop", "shop.eu", "-shop", "a" * 64, "shop_eu"])
+def test_names_that_could_not_be_part_of_an_id_are_refused(name):
+    (told,) = problems(SMALLEST.replace("services.shop", f'services."{name}"'))
+    assert f"services.{name}" in told
+    assert "mend the spelling" in told
+
+
+def test_every_problem_is_told_at_once():
+    text = SMALLEST + "colour = 'red'\nthresholds = { cpu = 2 }\nlog_groop = '/ecs'"
+    assert len(problems(text)) == 3
+
+
+def test_every_placement_that_does_not_fit_is_told_at_once():
+    text = SMALLEST + "[services.cart.staging]\n[services.cart.prod]\nrollback = { strategy = 'terraform' }"
+    assert problems(text) == [
+        "catalog.toml: services.cart.staging: no [environments.staging]: add it, or mend the name",
+        'catalog.toml: services.cart.prod: runs on ECS but names no service: add ecs_service = "…"',
+        "catalog.toml: services.cart.prod: rollback by Terraform needs terraform = { directory = … }",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "database = { dsn_env = 'postgresql://shop:hunter2@db.test/shop' }",
+        "url = 'http://admin:hunter2@service.test'",
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_refused_without_being_told(line):
+    (told,) = problems(SMALLEST + line)
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("url", ["http://a", "https://service.test:8080/base", "http://127.0.0.1:9090"])
+def test_addresses_are_http_without_a_slash_at_the_end(url):
+    assert parse_catalog(SMALLEST + f"url = '{url}'", "c").target("shop", "prod").url == url
+    assert len(problems(SMALLEST + f"url = '{url}/'")) == 1
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CatalogError, match=r"none\.toml: cannot read the catalog: No such file"):
+        load_catalog(tmp_path / "none.toml")
+
+
+class TestTargets:
+    CATALOG = parse_catalog(FULL, "catalog.toml")
+
+    def test_hold_what_the_service_and_its_environment_say(self):
+        target = self.CATALOG.target("ai-processor", "prod")
+        assert (target.key, target.cluster, target.ecs_service) == (
+            "prod/ai-processor",
+            "ai-processor-prod",
+            "ai-processor-service-prod",
+        )
+        assert target.approvals == self.CATALOG.environments["prod"].approvals
+        assert target.links == {"grafana": "https://grafana.test"}
+
+    def test_survive_json_for_they_go_into_history(self):
+        target = self.CATALOG.target("ai-processor", "prod")
+        assert Target.model_validate_json(target.model_dump_json()) == target
+
+    @pytest.mark.parametrize(
+        ("service", "environment", "why"),
+        [
+            ("shop", "prod", 'no service "shop" in the catalog; there are: ai-processor'),
+            (
+                "ai-processor",
+                "staging",
+                'service "ai-processor" has no environment "staging"; it has: local, prod',
+            ),
+        ],
+    )
+    def test_that_are_unknown_are_told_with_those_that_there_are(self, service, environment, why):
+        with pytest.raises(UnknownTargetError) as raised:
+            self.CATALOG.target(service, environment)
+        assert str(raised.value) == why
+
+    def test_come_from_the_file_as_it_is_now(self, tmp_path):
+        path = tmp_path / "catalog.toml"
+        path.write_text(SMALLEST)
+        catalog = CatalogActivities(path)
+        names = TargetNames(service="shop", environment="prod")
+        assert catalog.resolve_target(names).cluster == "shop-prod"
+        path.write_text(SMALLEST.replace("shop-prod", "shop-new"))
+        assert catalog.resolve_target(names).cluster == "shop-new"
+
+
+def test_later_versions_may_read_what_this_one_wrote():
+    catalog = parse_catalog(SMALLEST, "catalog.toml")
+    assert Catalog.model_validate(catalog.model_dump()) == catalog

@@ -1,0 +1,134 @@
+import pytest
+from temporalio import exceptions
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
+
+from activities.errors import (
+    AccessDeniedError,
+    CatalogError,
+    DriftedError,
+    InputError,
+    RunbookError,
+    ThrottledError,
+    UnknownReplyError,
+    UnknownTargetError,
+)
+from workflows.decisions.endings import (
+    aborted_ending,
+    bug_ending,
+    cause_of,
+    certainly_not_made,
+    failed_ending,
+)
+from workflows.messages import Abort, Change, Outcome
+
+MADE = Change(action="UpdateService", before="shop:2", after="shop:1", detail="may have been made")
+
+
+def failed(cause: BaseException) -> ActivityError:
+    """What a workflow sees when an activity failed for good."""
+    error = ActivityError(
+        "Activity task failed",
+        scheduled_event_id=1,
+        started_event_id=2,
+        identity="worker",
+        activity_type="deploy_release",
+        activity_id="1",
+        retry_state=RetryState.NON_RETRYABLE_FAILURE,
+    )
+    error.__cause__ = cause
+    return error
+
+
+def raised(error: RunbookError) -> ActivityError:
+    return failed(error.to_application_error())
+
+
+def timed_out(last: BaseException | None = None) -> ActivityError:
+    error = exceptions.TimeoutError(
+        "activity ScheduleToClose timeout", type=TimeoutType.SCHEDULE_TO_CLOSE, last_heartbeat_details=[]
+    )
+    error.__cause__ = last
+    return failed(error)
+
+
+@pytest.mark.parametrize("error", [InputError("no"), CatalogError("a", "b"), UnknownTargetError("who?")])
+def test_what_was_asked_wrongly_is_refused_as_input(error):
+    ending = failed_ending(raised(error), ())
+    assert ending.outcome is Outcome.REFUSED
+    assert ending.error is not None
+    assert (ending.error.kind, ending.error.message) == ("input", str(error))
+
+
+def test_somebody_elses_change_supersedes_the_run_and_is_left_to_a_person():
+    ending = failed_ending(raised(DriftedError("ecs-svc/3 brings shop:5")), (MADE,))
+    assert (ending.outcome, ending.summary) == (
+        Outcome.SUPERSEDED,
+        "Left to a person: ecs-svc/3 brings shop:5.",
+    )
+
+
+def test_a_failure_before_any_change_is_just_that():
+    ending = failed_ending(raised(AccessDeniedError("allow ecs:UpdateService")), ())
+    assert ending.outcome is Outcome.FAILED
+    assert ending.summary == "Failed before anything was changed: allow ecs:UpdateService."
+    assert ending.error is not None
+    assert ending.error.kind == "AccessDeniedError"
+
+
+@pytest.mark.parametrize(
+    "error", [UnknownReplyError("sent, no answer"), AccessDeniedError("no"), InputError("gone")]
+)
+def test_a_failure_with_a_change_that_may_have_been_made_is_inconclusive_and_tells_it(error):
+    ending = failed_ending(raised(error), (MADE,))
+    assert ending.outcome is Outcome.INCONCLUSIVE
+    assert (
+        "Changes: UpdateService shop:2 → shop:1: may have been made. A person must look now."
+        in ending.summary
+    )
+
+
+def test_a_step_whose_time_ran_out_tells_its_last_error():
+    ending = failed_ending(timed_out(ThrottledError("Rate exceeded").to_application_error()), ())
+    assert ending.error is not None
+    assert (ending.error.kind, ending.error.message) == ("ThrottledError", "Rate exceeded")
+
+
+def test_a_step_that_never_answered_is_a_timeout():
+    ending = failed_ending(timed_out(), ())
+    assert (ending.outcome, ending.error and ending.error.kind) == (Outcome.FAILED, "timeout")
+
+
+@pytest.mark.parametrize("sure", [True, False])
+def test_whether_a_change_was_certainly_not_made_is_the_activitys_own_word(sure):
+    error = DriftedError("theirs")
+    error.certainly_not_made = sure
+    assert certainly_not_made(raised(error)) is sure
+
+
+@pytest.mark.parametrize("error", [timed_out(), failed(ApplicationError("boom", type="KeyError"))])
+def test_without_the_activitys_word_nothing_is_certain(error):
+    assert not certainly_not_made(error)
+
+
+def test_an_error_without_a_cause_from_an_activity_has_none():
+    assert cause_of(ValueError("no")) is None
+
+
+@pytest.mark.parametrize(("changes", "outcome"), [((), Outcome.FAILED), ((MADE,), Outcome.INCONCLUSIVE)])
+def test_a_bug_is_called_one_with_what_was_changed(changes, outcome):
+    ending = bug_ending(KeyError("release"), changes)
+    assert ending.outcome is outcome
+    assert ending.error is not None
+    assert (ending.error.kind, ending.error.message) == ("bug", "KeyError: 'release'")
+
+
+def test_an_abort_tells_who_why_and_what_became_of_each_change():
+    order = Abort(by="bob", reason="wrong service")
+    undone = MADE.model_copy(update={"undone": "could not undo: shop:5 was deployed meanwhile"})
+    ending = aborted_ending(order, (undone,))
+    assert ending.outcome is Outcome.ABORTED
+    assert ending.summary == (
+        "Aborted by bob (wrong service). Changes: UpdateService shop:2 → shop:1: "
+        "could not undo: shop:5 was deployed meanwhile."
+    )
+    assert aborted_ending(order, ()).summary == "Aborted by bob (wrong service). Nothing was changed."

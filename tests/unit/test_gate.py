@@ -1,0 +1,98 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from activities.catalog import Approvals
+from workflows.messages import Approval, Checkpoint
+from workflows.steps.gate import Gate, same_person
+
+OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+CHOICES = ("verify-again", "hand-over")
+
+
+def a_gate(*options: str, needed: int = 1, **policy: object) -> Gate:
+    view = Checkpoint(
+        question="Put the release back?",
+        plan_hash="abc",
+        options=options or ("approve",),
+        approvals_needed=needed,
+        opened=OPENED,
+        closes=OPENED + timedelta(minutes=30),
+    )
+    return Gate(view, Approvals(needed=needed, **policy), "alice")
+
+
+def yes(by: str, **more: object) -> Approval:
+    return Approval(by=by, **more)
+
+
+def test_nothing_is_decided_before_anybody_answers():
+    assert not a_gate().decided
+
+
+def test_one_yes_decides_where_one_is_needed():
+    gate = a_gate()
+    assert gate.refuses(yes("bob", plan_hash="abc")) is None
+    assert gate.count(yes("bob")) == "approved, 1 of 1"
+    assert gate.decided
+
+
+def test_two_yeses_must_be_two_peoples():
+    gate = a_gate(needed=2)
+    assert gate.count(yes("bob")) == "approved, 1 of 2"
+    assert gate.count(yes(" BOB ")) == "approved, 1 of 2"
+    assert not gate.decided
+    assert gate.count(yes("carol")) == "approved, 2 of 2"
+    assert gate.decided
+
+
+@pytest.mark.parametrize(
+    ("approval", "why"),
+    [
+        (yes("bob", plan_hash="old"), "the plan is not the one that was approved: it is abc now, not old"),
+        (yes("bob", option="abort"), 'there is no option "abort": choose one of approve'),
+        (yes("Alice "), "asked for this and may not approve it: somebody else must"),
+        (yes("mallory"), "mallory may not approve here: bob, carol may"),
+    ],
+)
+def test_what_does_not_count_is_told_why(approval, why):
+    assert why in (a_gate(people=("bob", "carol")).refuses(approval) or "")
+
+
+def test_who_asked_may_approve_where_the_policy_lets_them():
+    assert a_gate(requester_may=True).refuses(yes("alice")) is None
+
+
+def test_an_answer_after_the_decision_is_late():
+    gate = a_gate()
+    gate.count(yes("bob"))
+    assert gate.refuses(yes("carol")) == "the checkpoint is decided already"
+
+
+def test_a_choice_must_be_named_where_there_are_several():
+    assert a_gate(*CHOICES).refuses(yes("bob")) == "say which option: verify-again, hand-over"
+
+
+def test_only_answers_that_agree_count_together():
+    gate = a_gate(*CHOICES, needed=2)
+    gate.count(yes("bob", option="verify-again"))
+    assert gate.count(yes("carol", option="hand-over")) == "chose hand-over, 1 of 2"
+    assert not gate.decided
+    assert gate.count(yes("bob", option="hand-over")) == "chose hand-over, 2 of 2"
+    assert (gate.decided, gate.option) == (True, "hand-over")
+
+
+def test_the_same_answer_again_is_known_and_another_is_not():
+    gate = a_gate(*CHOICES, needed=2)
+    gate.count(yes("bob", option="verify-again"))
+    assert gate.has(yes("Bob", option="verify-again", plan_hash="abc"))
+    assert not gate.has(yes("bob", option="hand-over"))
+    assert not gate.has(yes("bob", option="verify-again", plan_hash="old"))
+    assert not gate.has(yes("carol", option="verify-again"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"), [("Bob", " bob", True), ("straße", "STRASSE", True), ("bob", "rob", False)]
+)
+def test_neither_case_nor_spaces_make_another_person(one, other, same):
+    assert same_person(one, other) is same
