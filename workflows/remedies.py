@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from workflows.decisions.diagnosis import Diagnosis
     from workflows.steps.page import Page
 
-PUT_RIGHT = "Put it right"
 ASK = "Ask before changing anything"
+PUT_RIGHT = "Put it right"
+STEADY = "Wait for steady state"
+VERIFY = "Verify"
+HEADINGS = (ASK, PUT_RIGHT, STEADY, VERIFY)
+"""The parts that every page ends with that leaves the doing to this module."""
 
 
 async def roll_back(page: Page, request: ProcedureRequest, diagnosis: Diagnosis) -> Ending:
@@ -71,11 +75,11 @@ async def restart(page: Page, target: Target, request: ProcedureRequest, diagnos
         after=f"{plan.before.name}, fresh tasks",
         undo=_nothing_to_put_back,
     )
-    page.heading("Wait for steady state")
+    page.heading(STEADY)
     rollout = await await_steady(page, target, "Wait until only fresh tasks run", deployed)
     if rollout.phase is not Phase.STEADY:
         return await hand_over(page, target, rollout)
-    page.heading("Verify")
+    page.heading(VERIFY)
     release = plan.before
     return await verified_or_handed_over(
         page,
@@ -106,12 +110,13 @@ async def scale(
 
     page.heading(PUT_RIGHT)
     await scale_out(page, target, plan)
+    page.heading(STEADY)
     service = await await_tasks(page, target, plan)
     if service.running < plan.to:
         causes = "; ".join(service.events[:2]) or "ECS names no cause"
         summary = f"Only {service.running} of {plan.to} tasks run: {causes}. A person must look now."
         return page.ended(Outcome.NOT_RECOVERED, summary)
-    page.heading("Verify")
+    page.heading(VERIFY)
     release, rollout = (
         history.current,
         Rollout(phase=Phase.STEADY, detail="", service=service, at=workflow.now()),
