@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import pwd
 import random
 import signal
 import socket
@@ -59,25 +60,48 @@ def tied_to_parent(end_by: signal.Signals = signal.SIGKILL) -> Callable[[], None
 
 
 async def start_child(
-    argv: Sequence[str], *, output: int | IO[bytes], environment: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    output: int | IO[bytes],
+    environment: Mapping[str, str] | None = None,
+    user: str | None = None,
+    folder: Path | None = None,
+    dies_with_us_by: signal.Signals = signal.SIGKILL,
 ) -> asyncio.subprocess.Process:
-    """Start a program in its own process group, tied to this process's life, with both outputs to one place."""
+    """Start a program in its own process group, tied to this process's life, with both outputs to one place.
+
+    Args:
+        argv: the program and its arguments.
+        output: where it writes to.
+        environment: all of its environment; ours when None.
+        user: whom it runs as; us when None.
+        folder: where it runs; where we do when None.
+        dies_with_us_by: the signal that it gets when we die.
+    """
     return await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=asyncio.subprocess.STDOUT,
         env=environment,
+        cwd=folder,
+        user=user,
+        group=pwd.getpwnam(user).pw_gid if user else None,
+        extra_groups=[] if user else None,
         start_new_session=True,  # a terminal's Ctrl-C reaches the sandbox only, which ends the rest in order
-        preexec_fn=tied_to_parent(),  # after a fork with threads about only safe because it does no more than prctl
+        preexec_fn=tied_to_parent(
+            dies_with_us_by
+        ),  # after a fork with threads about only safe because it does no more than prctl
     )
 
 
-async def end_child(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
-    """Ask a process to end with SIGTERM, and end its whole group with SIGKILL when it does not in time."""
+async def end_child(
+    process: asyncio.subprocess.Process, grace_seconds: float, ends_by: signal.Signals = signal.SIGTERM
+) -> None:
+    """Ask a process to end with a signal, and end its whole group with SIGKILL when it does not in time."""
     if process.returncode is not None:
         return
-    signal_child(process, signal.SIGTERM)
+    signal_child(process, ends_by)
     try:
         async with asyncio.timeout(grace_seconds):
             await process.wait()
@@ -99,10 +123,32 @@ def signal_child(process: asyncio.subprocess.Process, number: signal.Signals) ->
 class Daemon:
     """A program that runs as long as the sandbox, with its output in a file of the sandbox's folder."""
 
-    def __init__(self, name: str, argv: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        folder: Path,
+        *,
+        user: str | None = None,
+        runs_in: Path | None = None,
+        ends_by: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        """Describe the program.
+
+        Args:
+            name: what it is called, here and in the name of its output's file.
+            argv: the program and its arguments.
+            folder: the sandbox's folder.
+            user: whom it runs as; us when None.
+            runs_in: the folder that it runs in.
+            ends_by: the signal that asks it to end in order, also when the sandbox dies, if it is not the usual one.
+        """
         self.name = name
         self.output = folder / f"{name}.log"
         self._argv = argv
+        self._user = user
+        self._runs_in = runs_in
+        self._ends_by = ends_by
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -114,7 +160,13 @@ class Daemon:
     async def start(self) -> None:
         """Start the program; its output is appended to what an earlier start wrote."""
         with self.output.open("ab") as output:
-            self._process = await start_child(self._argv, output=output)
+            self._process = await start_child(
+                self._argv,
+                output=output,
+                user=self._user,
+                folder=self._runs_in,
+                dies_with_us_by=signal.SIGKILL if self._ends_by is signal.SIGTERM else self._ends_by,
+            )
 
     async def wait(self) -> int:
         """Wait until the program ends and return its exit code."""
@@ -133,7 +185,7 @@ class Daemon:
     async def end(self, grace_seconds: float = 5.0) -> None:
         """End the program; one that never started is ended already."""
         if self._process is not None:
-            await end_child(self._process, grace_seconds)
+            await end_child(self._process, grace_seconds, self._ends_by)
 
     async def kill(self) -> None:
         """End the program with SIGKILL, as a crash would."""
