@@ -88,6 +88,10 @@ def _judge_deployment(
         (deployment for deployment in service.deployments if deployment.id == awaited.deployment), None
     )
     if ours and ours.rollout_state == "FAILED":
+        if own and own.rollback:
+            return _judge_replaced(service, own)
+        if own is None and awaited.service_deployment and ours.status != "PRIMARY":
+            return Phase.UNKNOWN, "the deployment failed, and ECS has put another in its place"
         return Phase.FAILED, f"the deployment failed: {ours.rollout_reason or 'ECS gives no reason'}"
     if ours and ours.status == "PRIMARY" and ours.task_definition == awaited.task_definition:
         return _judge_ours(awaited, ours, service, own)
