@@ -219,6 +219,7 @@ class Target(BaseModel):
     terraform: Terraform | None = None
     probe: Probe | None = None
     scale: Scale = Scale()
+    database: Database | None = None
     repository: str | None = None
     approvals: Approvals
     links: dict[str, str] = {}
@@ -298,6 +299,7 @@ class Catalog(Policy):
                     "terraform",
                     "probe",
                     "scale",
+                    "database",
                 )
             },
         )

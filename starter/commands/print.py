@@ -1,0 +1,64 @@
+"""``runbook print``: a procedure on paper, with the commands of one target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from activities.catalog import load_catalog
+from activities.errors import InputError
+from starter.caller import Caller, example, takes_caller
+from starter.exits import Exit, bad_input
+from starter.names import parse_pair
+from starter.paper.pages import PAGES
+from starter.printing import answer, say
+
+if TYPE_CHECKING:
+    from activities.catalog import Catalog, Target
+    from starter.paper.pages import Part
+
+
+@click.command("print", epilog=example("runbook print rollback prod/ai-processor --catalog catalog.toml"))
+@click.argument("procedure")
+@click.argument("target")
+@takes_caller
+def command(caller: Caller, procedure: str, target: str) -> Exit:
+    """Print a procedure on paper: what to type for this target, without Temporal, a worker or a network.
+
+    TARGET is ENVIRONMENT/SERVICE.
+    """
+    if procedure not in PAGES:
+        raise bad_input(f"there is no procedure {procedure!r}; there are: {', '.join(sorted(PAGES))}")
+    pair = parse_pair(target)
+    if caller.catalog is None:
+        raise bad_input("the commands come from the catalog: give --catalog FILE or set RUNBOOK_CATALOG")
+    try:
+        catalog = load_catalog(caller.catalog)
+        resolved = catalog.target(pair.service, pair.environment)
+    except InputError as error:
+        raise bad_input(str(error).splitlines()[0]) from error
+    if resolved.platform != "ecs":
+        raise bad_input(f"{pair} does not run on ECS: there is no paper for {resolved.platform} yet")
+    parts = PAGES[procedure](resolved)
+    if caller.as_json:
+        steps = [{"text": text, "commands": list(commands)} for text, commands in parts]
+        answer(
+            {"procedure": procedure, "service": pair.service, "environment": pair.environment, "steps": steps}
+        )
+    else:
+        say(_page(procedure, resolved, catalog, parts))
+    return Exit.DONE
+
+
+def _page(procedure: str, target: Target, catalog: Catalog, parts: list[Part]) -> str:
+    lines = [f"# {procedure}: {target.service} in {target.environment}", ""]
+    for number, (text, commands) in enumerate(parts, 1):
+        lines += [f"{number}. {text}", ""]
+        if commands:
+            lines += ["   ```", *(f"   {line}" for line in commands), "   ```", ""]
+    if catalog.contacts:
+        lines += ["Who to call:", *(f"- {one.name}: {one.channel}" for one in catalog.contacts), ""]
+    if catalog.links:
+        lines += ["Links:", *(f"- {name}: {url}" for name, url in catalog.links.items()), ""]
+    return "\n".join(lines).rstrip()

@@ -1,0 +1,133 @@
+"""Exact commands for one target, from the catalog alone."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from activities import promql
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+
+
+def aws(target: Target, service: str, action: str, *more: str) -> str:
+    """Write an AWS CLI call on the target's ECS service."""
+    argv = ["aws", service, action, "--region", target.region, *more]
+    return shlex.join(argv)
+
+
+def ecs(target: Target, action: str, *more: str, service_option: str = "--service") -> str:
+    """Write an ``aws ecs`` call that names cluster and service."""
+    names = ("--cluster", target.cluster, service_option, target.ecs_service)
+    return aws(target, "ecs", action, *names, *more)
+
+
+def describe_service(target: Target, *more: str) -> str:
+    """Show the service with its deployments."""
+    return ecs(target, "describe-services", *more, service_option="--services")
+
+
+def list_deployments(target: Target) -> str:
+    """Show the service deployments of the last 90 days, newest first."""
+    fields = "serviceDeployments[].[createdAt,status,targetServiceRevisionArn]"
+    return ecs(target, "list-service-deployments", "--query", fields, "--output", "table")
+
+
+def stopped_tasks(target: Target) -> str:
+    """Show why tasks stopped lately."""
+    listed = ecs(
+        target, "list-tasks", "--desired-status", "STOPPED", "--query", "taskArns", "--output", "text",
+        service_option="--service-name",
+    )  # fmt: skip
+    fields = "tasks[].[taskDefinitionArn,stoppedReason,containers[0].reason,containers[0].exitCode]"
+    shown = aws(target, "ecs", "describe-tasks", "--cluster", target.cluster, "--query", fields, "--tasks")
+    return f"{shown} $({listed})"
+
+
+def logs(target: Target) -> str:
+    """Follow the logs."""
+    return aws(target, "logs", "tail", target.log_group or "LOG-GROUP", "--since", "15m", "--follow")
+
+
+def error_logs(target: Target) -> str:
+    """Show the errors of the last minutes."""
+    group = target.log_group or "LOG-GROUP"
+    return aws(target, "logs", "tail", group, "--since", "15m", "--filter-pattern", "ERROR")
+
+
+def query(target: Target, promql_text: str) -> str:
+    """Ask Prometheus."""
+    if not target.prometheus_url:
+        return f"# no Prometheus in the catalog; the query is: {promql_text}"
+    url = f"{target.prometheus_url}/api/v1/query"
+    return shlex.join(["curl", "-sG", url, "--data-urlencode", f"query={promql_text}"])
+
+
+def error_rate(target: Target) -> str:
+    """Measure the share of requests that fail."""
+    return query(target, promql.error_share(target, None, target.verify.rate_window))
+
+
+def health(target: Target) -> str:
+    """Ask the service for its health."""
+    return shlex.join(["curl", "-si", f"{target.url or 'http://SERVICE-URL'}/health"])
+
+
+def metrics(target: Target) -> str:
+    """Ask the service for its own metrics."""
+    return shlex.join(["curl", "-s", f"{target.url or 'http://SERVICE-URL'}/metrics"])
+
+
+def timed_probe(target: Target) -> str:
+    """Time one request, where the catalog allows one to be sent."""
+    if target.probe is None:
+        return f"# the catalog names no probe; {health(target)}"
+    url = f"{target.url or 'http://SERVICE-URL'}{target.probe.path}"
+    head = shlex.join(["curl", "-s", "-o", "/dev/null", "-w", "%{time_total}\\n", url])
+    return f"{head} -H 'Content-Type: application/json' -d {shlex.quote(target.probe.body)}"
+
+
+def wait_for_our_deployment(target: Target) -> str:
+    """Watch the deployments: PRIMARY must be the wanted one, COMPLETED, and the only one with tasks."""
+    fields = "services[0].deployments[].[id,status,rolloutState,taskDefinition,runningCount,pendingCount,failedTasks]"
+    return f'watch -n 5 "{describe_service(target, "--query", fields, "--output", "table")}"'
+
+
+def terraform(target: Target, **variables: object) -> tuple[str, ...]:
+    """Plan and apply by Terraform, where the catalog says that it owns the service."""
+    if target.terraform is None:
+        return ("# the catalog names no Terraform for this service",)
+    where = f"-chdir={target.terraform.directory}"
+    values = [f"-var={name}={value}" for name, value in variables.items()]
+    return (
+        shlex.join(["terraform", where, "plan", "-out=runbook.tfplan", *values]),
+        shlex.join(["terraform", where, "apply", "runbook.tfplan"]),
+    )
+
+
+def scale_out(target: Target, count: int) -> tuple[str, ...]:
+    """Run more tasks: by the lower bound where autoscaling manages the service, else by the desired count."""
+    resource = (
+        "--service-namespace",
+        "ecs",
+        "--resource-id",
+        f"service/{target.cluster}/{target.ecs_service}",
+    )
+    dimension = ("--scalable-dimension", "ecs:service:DesiredCount")
+    scaling = "application-autoscaling"
+    return (
+        aws(
+            target,
+            scaling,
+            "describe-scalable-targets",
+            "--service-namespace",
+            "ecs",
+            "--resource-ids",
+            resource[3],
+        ),
+        "# autoscaling manages it (note both bounds, and put them back later):",
+        aws(target, scaling, "register-scalable-target", *resource, *dimension, "--min-capacity", str(count)),
+        "# it does not:",
+        ecs(target, "update-service", "--desired-count", str(count)),
+    )
