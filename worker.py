@@ -21,9 +21,11 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from activities.catalog import Catalog, load_catalog
 from activities.chat import ChatActivities
 from activities.clients import Clients, http_client
+from activities.diagnosis import DiagnosisActivities
 from activities.ecs import EcsActivities
 from activities.ecs_changes import EcsChanges
 from activities.errors import InputError
+from activities.examining import Examination
 from activities.git import GitActivities
 from activities.holds import HoldActivities
 from activities.interceptors import Beat, TranslateErrors
@@ -90,6 +92,7 @@ class Parts:
             RunHistory(client),
             ChatActivities(),
             verification,
+            DiagnosisActivities(Examination(clients, http)),
         )
         self.long = activities_of(Waits(clients), verification)
 

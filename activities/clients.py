@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_logs import CloudWatchLogsClient
 
@@ -57,6 +58,11 @@ class Clients:
     def logs(self, region: str) -> CloudWatchLogsClient:
         """Return the CloudWatch Logs client of a region."""
         client: CloudWatchLogsClient = self._aws("logs", region)
+        return client
+
+    def cloudwatch(self, region: str) -> CloudWatchClient:
+        """Return the CloudWatch client of a region."""
+        client: CloudWatchClient = self._aws("cloudwatch", region)
         return client
 
     def autoscaling(self, region: str) -> ApplicationAutoScalingClient:

@@ -69,6 +69,21 @@ def fetch_error_lines(clients: Clients, target: Target, since: datetime, until: 
     Raises:
         OutsideError: it cannot be read.
     """
+    found, complete = fetch_error_events(clients, target, since, until)
+    newest = sorted(found)[-NEWEST:]
+    return ErrorLines(
+        count=len(found), newest=tuple(excerpt(text, LINE) for _, text in newest), complete=complete
+    )
+
+
+def fetch_error_events(
+    clients: Clients, target: Target, since: datetime, until: datetime
+) -> tuple[list[tuple[int, str]], bool]:
+    """Read time and text of the error lines, as they are, and whether these are all; blocks.
+
+    Raises:
+        OutsideError: the log group cannot be read.
+    """
     found: list[tuple[int, str]] = []
     request: FilterLogEventsRequestTypeDef = {
         "logGroupName": target.log_group or "",
@@ -86,10 +101,7 @@ def fetch_error_lines(clients: Clients, target: Target, since: datetime, until: 
         if complete := not page.get("nextToken"):
             break
         request["nextToken"] = page["nextToken"]
-    newest = sorted(found)[-NEWEST:]
-    return ErrorLines(
-        count=len(found), newest=tuple(excerpt(text, LINE) for _, text in newest), complete=complete
-    )
+    return found, complete
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -13,7 +13,11 @@ from activities.http_errors import answered, http_errors
 from activities.models import Fact
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import httpx
+
+    from activities.evidence import Points
 
 TIMEOUT = timedelta(seconds=4)
 """For one query; those of one reading run at the same time."""
@@ -30,14 +34,24 @@ class _Series(BaseModel):
     value: tuple[float, str]
 
 
-class _Result(BaseModel):
+class _Rows(BaseModel):
+    metric: dict[str, str]
+    values: list[tuple[float, str]]
+
+
+class _Vector(BaseModel):
     resultType: Literal["vector"]  # noqa: N815 - Prometheus's name
     result: list[_Series]
 
 
+class _Matrix(BaseModel):
+    resultType: Literal["matrix"]  # noqa: N815 - Prometheus's name
+    result: list[_Rows]
+
+
 class _Answer(BaseModel):
     status: Literal["success"]
-    data: _Result
+    data: _Vector | _Matrix
     warnings: list[str] = []
 
 
@@ -48,15 +62,15 @@ class _Failure(BaseModel):
 
 
 class Prometheus:
-    """Reads one Prometheus by instant queries."""
+    """Reads one Prometheus by queries."""
 
     def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         """Read the Prometheus at ``url``, without trailing slash."""
         self._http = http
         self._url = url
 
-    async def value(self, query: str) -> float | NoData:
-        """Return the one finite number that the query gives.
+    async def value(self, query: str, at: datetime | None = None) -> float | NoData:
+        """Return the one finite number that the query gives, now or at another moment.
 
         Raises:
             UnreachableError: no answer in time, a server error, or a query that took Prometheus too long.
@@ -64,7 +78,7 @@ class Prometheus:
             ThrottledError: it is asked too much.
             RejectedError: it refused the query, or what answers is not a Prometheus.
         """
-        series = await self._ask(query)
+        series = await self._instant(query, at)
         if isinstance(series, NoData):
             return series
         if not series:
@@ -82,18 +96,51 @@ class Prometheus:
         Raises:
             OutsideError: as ``value`` does.
         """
-        series = await self._ask(query)
+        rows = await self.rows(query)
+        if isinstance(rows, NoData):
+            return rows
+        return {labels.get(label, ""): number for labels, number in rows}
+
+    async def rows(self, query: str) -> list[tuple[dict[str, str], float]] | NoData:
+        """Return the finite numbers that the query gives, each with its labels.
+
+        Raises:
+            OutsideError: as ``value`` does.
+        """
+        series = await self._instant(query, None)
         if isinstance(series, NoData):
             return series
-        found = {one.metric.get(label, ""): float(one.value[1]) for one in series}
-        return {name: number for name, number in found.items() if math.isfinite(number)}
+        found = [(one.metric, float(one.value[1])) for one in series]
+        return [(labels, number) for labels, number in found if math.isfinite(number)]
 
-    async def _ask(self, query: str) -> list[_Series] | NoData:
+    async def history(
+        self, query: str, since: datetime, until: datetime, step: timedelta
+    ) -> list[tuple[dict[str, str], Points]] | NoData:
+        """Return what the query gave over a time, each series with its labels.
+
+        Raises:
+            OutsideError: as ``value`` does.
+        """
+        asked = {"query": query, "start": _moment(since), "end": _moment(until)}
+        data = await self._ask("query_range", asked | {"step": f"{step.total_seconds():g}"})
+        if isinstance(data, NoData):
+            return data
+        rows = data.result if isinstance(data, _Matrix) else []
+        return [(one.metric, _finite(one.values)) for one in rows]
+
+    async def _instant(self, query: str, at: datetime | None) -> list[_Series] | NoData:
+        asked = {"query": query} | ({"time": _moment(at)} if at else {})
+        data = await self._ask("query", asked)
+        if isinstance(data, NoData):
+            return data
+        return data.result if isinstance(data, _Vector) else []
+
+    async def _ask(self, endpoint: str, asked: dict[str, str]) -> _Vector | _Matrix | NoData:
         seconds = TIMEOUT.total_seconds()
         with http_errors("ask Prometheus"):
             response = await self._http.get(
-                f"{self._url}/api/v1/query",
-                params={"query": query, "timeout": f"{seconds:g}s"},
+                f"{self._url}/api/v1/{endpoint}",
+                params=asked | {"timeout": f"{seconds:g}s"},
                 timeout=seconds,
             )
         if not response.is_success:
@@ -103,7 +150,15 @@ class Prometheus:
             return NoData(
                 why=f"Prometheus warns that the answer may be incomplete: {answer.warnings[0][:200]}"
             )
-        return answer.data.result
+        return answer.data
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.timestamp():.3f}"
+
+
+def _finite(values: list[tuple[float, str]]) -> Points:
+    return tuple((moment, number) for moment, text in values if math.isfinite(number := float(text)))
 
 
 def _read(response: httpx.Response) -> _Answer:

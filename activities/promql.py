@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 REQUESTS = "http_requests_total"
 ERRORS = "http_errors_total"
 SECONDS = "http_request_duration_seconds_bucket"
+SECONDS_SUM = "http_request_duration_seconds_sum"
+SECONDS_COUNT = "http_request_duration_seconds_count"
+PROCESS = "process_start_time_seconds"
+CPU_SECONDS = "container_cpu_usage_seconds_total"
+CPU_QUOTA = "container_spec_cpu_quota"
+CPU_PERIOD = "container_spec_cpu_period"
+MEMORY = "container_memory_usage_bytes"
+MEMORY_LIMIT = "container_spec_memory_limit_bytes"
+USUAL_WINDOWS = 12
+"""What is usual is the median over so many rate windows …"""
+USUAL_OFFSET = 2
+"""… the last of which ended so many windows ago, so that an outage that has just begun is not in it."""
 
 
 def error_share(target: Target, release: Release | None, window: timedelta) -> str:
@@ -49,6 +61,82 @@ def p95_seconds(target: Target, release: Release | None, window: timedelta) -> s
 def errors_by_type(target: Target, release: Release | None, window: timedelta) -> str:
     """How many requests failed in the window, a series for each ``type``."""
     return f"sum by (type) (increase({ERRORS}{selector(target, release)}[{span(window)}]))"
+
+
+def error_share_by_release(target: Target, window: timedelta) -> str:
+    """Share of requests that failed, a series for each release; needs a release label."""
+    requests = f"sum by ({target.release_label}) (rate({REQUESTS}{selector(target, None)}[{span(window)}]))"
+    errors = f"sum by ({target.release_label}) (rate({ERRORS}{selector(target, None)}[{span(window)}]))"
+    return f"({errors} or 0 * {requests}) / {requests}"
+
+
+def requests_by_release(target: Target, window: timedelta) -> str:
+    """How many requests were answered in the window, a series for each release; needs a release label."""
+    return f"sum by ({target.release_label}) (increase({REQUESTS}{selector(target, None)}[{span(window)}]))"
+
+
+def request_rate(target: Target, window: timedelta) -> str:
+    """How many requests a second are answered."""
+    return f"sum(rate({REQUESTS}{selector(target, None)}[{span(window)}]))"
+
+
+def p95_by_endpoint(target: Target, window: timedelta) -> str:
+    """Time in which 95 % of the requests were answered, in seconds, a series for each ``endpoint``."""
+    buckets = f"rate({SECONDS}{selector(target, None)}[{span(window)}])"
+    return f"histogram_quantile(0.95, sum by (le, endpoint) ({buckets}))"
+
+
+def mean_by_endpoint(target: Target, window: timedelta) -> str:
+    """Mean time of a request in seconds, a series for each ``endpoint``."""
+    seconds, requests = (
+        f"sum by (endpoint) (rate({metric}{selector(target, None)}[{span(window)}]))"
+        for metric in (SECONDS_SUM, SECONDS_COUNT)
+    )
+    return f"{seconds} / {requests}"
+
+
+def cpu_share(target: Target, window: timedelta) -> str:
+    """CPU used as a share of what each task may use; without a limit there is no share."""
+    labels = selector(target, None)
+    # Some container hosts count each core apart.
+    used = f"sum without (cpu) (rate({CPU_SECONDS}{labels}[{span(window)}]))"
+    return f"{used} / ({CPU_QUOTA}{labels} / {CPU_PERIOD}{labels})"
+
+
+def mean_cpu_share(target: Target, window: timedelta) -> str:
+    """CPU used as a share of the limit, averaged over the tasks."""
+    return f"avg({cpu_share(target, window)})"
+
+
+def memory_share(target: Target) -> str:
+    """Memory used as a share of what each task may use; without a limit it is infinite."""
+    return f"{memory_bytes(target)} / {memory_limit(target)}"
+
+
+def memory_bytes(target: Target) -> str:
+    """Memory used by each task, in bytes."""
+    return f"{MEMORY}{selector(target, None)}"
+
+
+def memory_limit(target: Target) -> str:
+    """Memory that each task may use, in bytes; 0 without a limit."""
+    return f"{MEMORY_LIMIT}{selector(target, None)}"
+
+
+def ended_processes(target: Target, release: Release | None, window: timedelta) -> str:
+    """How many processes were there in the window and are no more; of one release, these are its restarts."""
+    labels = selector(target, release)
+    seen = f"count(last_over_time({PROCESS}{labels}[{span(window)}]))"
+    changed = f"(sum(changes({PROCESS}{labels}[{span(window)}])) or vector(0))"
+    return f"{seen} - (count({PROCESS}{labels}) or vector(0)) + {changed}"
+
+
+def usual(query: str, window: timedelta) -> str:
+    """Return the median of a query's one number over the windows before the last ones."""
+    lookback = span(USUAL_WINDOWS * window)
+    return (
+        f"quantile_over_time(0.5, ({query})[{lookback}:{span(window)}] offset {span(USUAL_OFFSET * window)})"
+    )
 
 
 def selector(target: Target, release: Release | None) -> str:

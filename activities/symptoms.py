@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import timedelta
 
 from pydantic import Field
 
 from activities.durations import format_duration
 from activities.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset, Points, Statistics
 from activities.models import Fact, ServiceState
+from activities.task_ends import Restarts, TaskSeen
 
 
 class ErrorsRead(Fact):
@@ -105,15 +105,6 @@ class LatencyRead(Fact):
         return f"p95 {now.value:.2f}s{before}{worst}"
 
 
-class Restarts(Evidence):
-    """Tasks that ended by themselves lately."""
-
-    count: int = 0
-    out_of_memory: int = 0
-    reasons: tuple[str, ...] = ()
-    """Newest first, without repetitions."""
-
-
 class MemorySeries(Evidence):
     """Memory of each task over time, in bytes."""
 
@@ -169,27 +160,6 @@ class UtilizationRead(Fact):
             f"{name} {100 * one.newest:.0f} %" if one.newest is not None else f"{name} not known: {one.why}"
             for name, one in parts
         )
-
-
-class TaskSeen(Fact):
-    """One task as ECS tells it."""
-
-    task: str
-    release: str
-    """``family:revision``."""
-    status: str
-    health: Literal["HEALTHY", "UNHEALTHY", "UNKNOWN"] = "UNKNOWN"
-    started: datetime | None = None
-    stopped: datetime | None = None
-    stop_code: str | None = None
-    reason: str = ""
-    """Why it stopped, with its containers' reasons."""
-    exit_codes: tuple[int, ...] = ()
-
-    @property
-    def lived(self) -> timedelta | None:
-        """From its start to its stop; None when it never started or still runs."""
-        return self.stopped - self.started if self.started and self.stopped else None
 
 
 class TasksRead(Evidence):

@@ -1,0 +1,62 @@
+"""The error lines of the last minutes, and which dependencies they name."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from activities.errors import OutsideError
+from activities.logs import LINE, PATTERN, fetch_error_events
+from activities.redaction import excerpt
+from activities.symptoms import LogsRead
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from activities.catalog import Target
+    from activities.clients import Clients
+
+SHORTEST = timedelta(minutes=1)
+NEWEST = 10
+DEPENDENCIES = {
+    "database": r"database|postgres\w*|psycopg\w*|mysql|sqlalchemy|deadlock|too many (?:connections|clients)",
+    "connection": r"connections?|could not connect|econn\w+|broken pipe|unreachable",
+    "timeout": r"time(?:d)?[ -]?out|deadline exceeded",
+    "name": r"name or service not known|nxdomain|getaddrinfo|enotfound|name resolution",
+    "upstream": r"upstream|bad gateway|service unavailable",
+    "queue": r"redis|memcached?|kafka|rabbitmq|amqp",
+}
+"""Word -> what in a line names it; a line may name several."""
+_WORDS = {word: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE) for word, pattern in DEPENDENCIES.items()}
+
+
+async def read_recent_logs(clients: Clients, target: Target, now: datetime) -> LogsRead:
+    """Read the error lines of two rate windows, a minute at least; what cannot be read is in the answer."""
+    span = max(2 * target.verify.rate_window, SHORTEST)
+    query = f'FilterLogEvents {target.log_group} "{PATTERN}"'
+    asked = LogsRead(
+        quality="no-data", why="the catalog names no log group", source="logs", query=query, at=now, span=span
+    )
+    if target.log_group is None:
+        return asked
+    try:
+        events, complete = await asyncio.to_thread(fetch_error_events, clients, target, now - span, now)
+    except OutsideError as error:
+        return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+    lines = [text for _, text in sorted(events)]
+    named = {word: sum(1 for line in lines if found.search(line)) for word, found in _WORDS.items()}
+    return asked.model_copy(
+        update={
+            "quality": "known",
+            "why": "",
+            "count": len(lines),
+            "complete": complete,
+            "newest": tuple(excerpt(line, LINE) for line in lines[-NEWEST:]),
+            "dependencies": {word: count for word, count in named.items() if count},
+            "about_dependencies": sum(
+                1 for line in lines if any(one.search(line) for one in _WORDS.values())
+            ),
+        }
+    )
