@@ -11,9 +11,14 @@ RunbookError
     * UnreachableError      no answer, or a 5xx; tried again
     * NotFoundError         the thing is gone
     * RejectedError         the outside system refused the call for good
+    * StateLockedError      somebody else holds Terraform's state, or died holding it; the message says who and the mend
+    * TerraformError        Terraform could not plan
+    * ApplyFailedError      Terraform began to apply and stopped; some of it may be done
   * FenceError              a change was not made
     * DriftedError          somebody else changed the service meanwhile; theirs is left alone
     * UnknownReplyError     a change may have been applied and cannot be told apart; a person looks
+    * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
+    * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
 """
 
 from __future__ import annotations
@@ -107,6 +112,22 @@ class RejectedError(OutsideError):
     """The outside system refused the call for good."""
 
 
+class StateLockedError(OutsideError):
+    """Terraform's state is locked; the message says by whom, since when, and what to do if they are gone."""
+
+
+class TerraformError(OutsideError):
+    """Terraform could not plan; it only read."""
+
+    retryable = True
+
+
+class ApplyFailedError(OutsideError):
+    """Terraform began to apply a plan and stopped; some of it may be done."""
+
+    may_have_landed = True
+
+
 class FenceError(RunbookError):
     """A change was not made, or cannot be told to have been made."""
 
@@ -117,3 +138,11 @@ class DriftedError(FenceError):
 
 class UnknownReplyError(FenceError):
     """The change may have been applied, and nothing tells; it is never sent twice."""
+
+
+class StalePlanError(FenceError):
+    """What Terraform would do now is not what was approved; nothing was applied."""
+
+
+class CutOffApplyError(FenceError):
+    """An apply was cut off and something is left to do; it is not applied again without a person's yes."""

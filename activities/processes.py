@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -24,6 +25,7 @@ def start_child(
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
     dies_with_us_by: signal.Signals = signal.SIGKILL,
+    directory: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own; on Linux the kernel ends it when we die.
 
@@ -36,11 +38,14 @@ def start_child(
         stdin: where it reads from; nothing by default.
         stdout: where it writes to; our own by default.
         stderr: where it complains to; our own by default.
-        dies_with_us_by: the signal that it gets when we die.
+        dies_with_us_by: the signal that it gets when we die. One that is to end in order must not write to a pipe of
+            ours: its next word would end it by SIGPIPE instead.
+        directory: where it runs; our own by default.
     """
     return subprocess.Popen(
         argv,
         env=environment,
+        cwd=directory,
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +26,13 @@ class Settings(BaseModel):
     """Long waits that may be open at once; they hold no thread."""
     grace_seconds: float = Field(alias="RUNBOOK_GRACE_SECONDS", default=25.0, ge=0)
     """How long a shutdown waits for a change that is under way: longer than a change may take."""
+    plan_store: Path = Field(
+        alias="RUNBOOK_PLAN_STORE",
+        default_factory=lambda: Path(tempfile.gettempdir()) / f"runbook-plans-{os.getuid()}",
+    )
+    """Folder of this worker's own for Terraform's plan files, which hold the state; a plan that is lost is made again."""
+    lock_seconds: float = Field(alias="RUNBOOK_TERRAFORM_LOCK_SECONDS", default=900.0, ge=0)
+    """How long somebody else's lock on Terraform's state is waited for."""
 
 
 def load_settings() -> Settings:

@@ -1,0 +1,129 @@
+"""Terraform: plan a change of a module, and apply exactly that plan, at most once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.catalog import Target
+from activities.errors import (
+    ApplyFailedError,
+    CutOffApplyError,
+    InputError,
+    RunbookError,
+    StalePlanError,
+    StateLockedError,
+    TerraformError,
+)
+from activities.models import Fact
+from activities.terraform_plans import TerraformPlan, TerraformWish
+from activities.terraform_program import Module, find_program
+from activities.terraform_run import Run, TerraformApplied, begun_before, handed_over
+
+if TYPE_CHECKING:
+    from activities.plan_store import PlanStore
+
+PLAN_WAITS = timedelta(seconds=20)
+"""How long one attempt to plan waits for a lock, before its error is shown and the next attempt is made."""
+TRIES = 5
+"""Attempts to plan where Terraform itself fails."""
+
+
+class TerraformApply(Fact):
+    """The plan to apply."""
+
+    target: Target
+    variables: dict[str, str]
+    hash: str
+    run_id: str
+
+
+class TerraformActivities:
+    """Plans and applies. State and plan files stay on this machine, in the plan store."""
+
+    def __init__(self, store: PlanStore, lock_patience: timedelta, program: str | None = None) -> None:
+        self._store = store
+        self._patience = lock_patience
+        self._program = program
+
+    @activity.defn
+    async def plan_terraform(self, wish: TerraformWish) -> TerraformPlan:
+        """Plan what the module would change with the variables; keeps the plan's file for the apply."""
+        info = activity.info()
+        waited = datetime.now(UTC) - info.scheduled_time
+        try:
+            planning = Run(self._module(wish.target), self._store, wish, info.workflow_run_id or "")
+            return await planning.plan(min(PLAN_WAITS, self._patience))
+        except StateLockedError as error:
+            error.retryable = error.retryable and waited < self._patience
+            raise
+        except TerraformError as error:
+            error.retryable = info.attempt < TRIES
+            raise
+
+    # Long, and on the queue of waits: it holds no thread.
+    @activity.defn
+    async def apply_terraform(self, change: TerraformApply) -> TerraformApplied:
+        """Apply the approved plan; what an earlier attempt did is found out first and never done again.
+
+        Raises:
+            StalePlanError: the plan is no longer what Terraform would do; nothing was applied.
+            CutOffApplyError: an earlier attempt was cut off and left something to do.
+            StateLockedError: somebody else held the state for too long.
+            ApplyFailedError: Terraform failed half-way.
+        """
+        wish = TerraformWish(target=change.target, variables=change.variables)
+        before = begun_before()
+        run = Run(self._module(change.target), self._store, wish, change.run_id, begun_before=before)
+        beating = asyncio.create_task(_beat(run))
+        try:
+            if before:
+                return await self._reconcile(run)
+            return await self._apply(run, change.hash)
+        except RunbookError as error:
+            error.certainly_not_made = not before and not isinstance(error, ApplyFailedError)
+            if isinstance(error, StateLockedError | TerraformError):
+                error.retryable = False
+            raise
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            if details and details.worker_shutdown and not details.cancel_requested:
+                raise handed_over() from None
+            raise
+        finally:
+            beating.cancel()
+
+    async def _reconcile(self, run: Run) -> TerraformApplied:
+        run.told = "an earlier attempt was cut off: looking what it left"
+        left = await run.plan(self._patience)
+        if left.empty:
+            return TerraformApplied(told="an earlier attempt had applied it", adopted=True)
+        raise CutOffApplyError(f"an apply was cut off; Terraform has left to do: {left.told}")
+
+    async def _apply(self, run: Run, approved: str) -> TerraformApplied:
+        file = self._store.path(run.run_id, approved)
+        if not file.exists():
+            run.told = "the plan's file is not here: planning anew"
+            again = await run.plan(self._patience)
+            if again.hash != approved:
+                raise StalePlanError(f"what was approved is not what Terraform would do now: {again.told}")
+        applied = await run.apply(file, self._patience)
+        file.unlink(missing_ok=True)
+        return applied
+
+    def _module(self, target: Target) -> Module:
+        if target.terraform is None:
+            raise InputError(
+                f"the catalog names no Terraform module for {target.key}: add terraform = {{ … }}"
+            )
+        return Module(self._program or find_program(), target.terraform.directory)
+
+
+async def _beat(run: Run) -> None:
+    every = (activity.info().heartbeat_timeout or timedelta(seconds=30)).total_seconds() / 3
+    while True:
+        activity.heartbeat(run.told)
+        await asyncio.sleep(every)
