@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
@@ -112,6 +113,9 @@ def _workers(
         client,
         task_queue=task_queue(environment),
         workflows=WORKFLOWS,
+        workflow_failure_exception_types=[
+            ValidationError
+        ],  # a request that is none ends its run, and frees the lock
         activities=parts.short,
         activity_executor=threads,
         max_concurrent_activities=settings.threads,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
+    ExecuteWorkflowInput,
     HandleQueryInput,
     HandleSignalInput,
     HandleUpdateInput,
@@ -31,6 +33,15 @@ class TrimArguments(Interceptor):
 
 
 class _Trimming(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 - the SDK's name
+        if len(input.args) != 1:
+            raise ApplicationError(
+                f"started with {len(input.args)} arguments: it takes one, its request",
+                type="InputError",
+                non_retryable=True,
+            )
+        return await super().execute_workflow(input)
+
     async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002 - the SDK's name
         input.args = _trim(input.signal, input.args)
         await super().handle_signal(input)

@@ -114,6 +114,17 @@ class Inbox:
         except Refused as refusal:
             self._record.reject(name, str(refusal), received)
 
+    def from_update(self, take: Callable[[object], Answer], received: object) -> Answer:
+        """Take what an update brought; its validator let it in, but the last word is said here.
+
+        Raises:
+            ApplicationError: as ``check`` does.
+        """
+        try:
+            return take(received)
+        except Refused as refusal:
+            raise ApplicationError(str(refusal), type=refusal.kind, non_retryable=True) from None
+
     def check(self, name: str, received: object) -> None:
         """Judge an update before it is accepted; its sender gets the reason.
 

@@ -49,32 +49,32 @@ class Procedure:
     @workflow.update(description="As the signal approve, with an answer")
     def decide(self, request: object = None) -> Answer:
         """Take a person's yes and answer."""
-        return self.page.inbox.approve(request)
+        return self.page.inbox.from_update(self.page.inbox.approve, request)
 
     @workflow.update(description="As the signal abort, with an answer")
     def abort_run(self, request: object = None) -> Answer:
         """Take a person's order to stop and answer."""
-        return self.page.inbox.stop(request)
+        return self.page.inbox.from_update(self.page.inbox.stop, request)
 
     @workflow.update(description="Hold before the next step: {by, reason?}")
     def pause(self, request: object = None) -> Answer:
         """Hold before the next step."""
-        return self.page.inbox.pause(request)
+        return self.page.inbox.from_update(self.page.inbox.pause, request)
 
     @workflow.update(description="Go on after a pause: {by, reason?}")
     def resume(self, request: object = None) -> Answer:
         """Go on."""
-        return self.page.inbox.resume(request)
+        return self.page.inbox.from_update(self.page.inbox.resume, request)
 
     @workflow.update(description="Say that you have it: {by, reason?}")
     def acknowledge(self, request: object = None) -> Answer:
         """Note that a person has it."""
-        return self.page.inbox.acknowledge(request)
+        return self.page.inbox.from_update(self.page.inbox.acknowledge, request)
 
     @workflow.update(description="Tell what you know: {by, impact?, root_cause?, eta?, observation?}")
     def note(self, request: object = None) -> Answer:
         """Keep what a person knows."""
-        return self.page.inbox.note(request)
+        return self.page.inbox.from_update(self.page.inbox.note, request)
 
     @decide.validator
     def _check_decide(self, request: object = None) -> None:
