@@ -96,6 +96,9 @@ class Thresholds(Policy):
     cpu: Share = 0.80
     memory: Share = 0.85
     min_requests: int = Field(default=50, ge=1, description="Fewer requests in the window say nothing.")
+    surge: float = Field(
+        default=1.5, gt=1, description="So many times the usual requests, or CPU, count as more load."
+    )
 
 
 class Verify(Policy):
