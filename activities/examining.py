@@ -71,7 +71,7 @@ class Examination:
     async def load(self, target: Target) -> LoadRead:
         """Ask how much is requested, and how busy tasks are, against the usual."""
         ask, window = self._prometheus(target), target.verify.rate_window
-        rate, cpu = promql.request_rate(target, window), promql.mean_cpu_share(target, window)
+        rate, cpu = promql.request_rate(target, window), promql.mean_cpu_share(target, None, window)
         queries = (rate, promql.usual(rate, window), cpu, promql.usual(cpu, window))
         now, usual, busy, usually_busy = await asyncio.gather(*(ask.figure(query) for query in queries))
         return LoadRead(rate=now, usual_rate=usual, cpu=busy, usual_cpu=usually_busy)
@@ -89,17 +89,20 @@ class Examination:
 
     async def resources(self, target: Target) -> ResourcesRead:
         """Ask what each task uses of its limits, how its memory went, and which tasks ended by themselves."""
-        ask, now = self._prometheus(target), self._now()
+        ask, now, (onset, release) = self._prometheus(target), self._now(), await self._onset(target)
         span = LOOKBACK_WINDOWS * target.verify.rate_window
-        (cpu, _), (memory, labels), (limits, _), (asked, series), restarts = await asyncio.gather(
+        (cpu, _), (memory, labels), (limits, _), (asked, series), course, restarts = await asyncio.gather(
             ask.by_task(promql.cpu_share(target, target.verify.rate_window)),
             ask.by_task(promql.memory_share(target)),
             ask.by_task(promql.memory_limit(target)),
             ask.history(promql.memory_bytes(target), span, max(span / POINTS, timedelta(seconds=1))),
+            ask.across_release(promql.mean_cpu_share, onset, release),
             asyncio.to_thread(read_restarts, self._clients, target, now - span, now),
         )
         return ResourcesRead(
+            onset=onset,
             cpu=cpu,
+            cpu_course=course,
             memory=memory,
             releases={task: found.get(target.release_label or "", "") for task, found in labels.items()},
             series=MemorySeries(**asked.model_dump(), tasks=series, limits=limits.values),

@@ -72,7 +72,7 @@ class PrometheusEvidence:
     async def across_release(self, query: Query, onset: Onset, release: Release | None) -> AcrossRelease:
         """Ask for a number just before the present release, in its first windows, and now.
 
-        Windows with fewer requests than the catalog wants say nothing.
+        Windows with fewer requests than the catalog wants say nothing: not of the CPU either, which idles then.
         """
         window = self._target.verify.rate_window
         before, first, now = await asyncio.gather(

@@ -95,17 +95,17 @@ def mean_by_endpoint(target: Target, window: timedelta) -> str:
     return f"{seconds} / {requests}"
 
 
-def cpu_share(target: Target, window: timedelta) -> str:
+def cpu_share(target: Target, window: timedelta, release: Release | None = None) -> str:
     """CPU used as a share of what each task may use; without a limit there is no share."""
-    labels = selector(target, None)
+    labels = selector(target, release)
     # Some container hosts count each core apart.
     used = f"sum without (cpu) (rate({CPU_SECONDS}{labels}[{span(window)}]))"
     return f"{used} / ({CPU_QUOTA}{labels} / {CPU_PERIOD}{labels})"
 
 
-def mean_cpu_share(target: Target, window: timedelta) -> str:
+def mean_cpu_share(target: Target, release: Release | None, window: timedelta) -> str:
     """CPU used as a share of the limit, averaged over the tasks."""
-    return f"avg({cpu_share(target, window)})"
+    return f"avg({cpu_share(target, window, release)})"
 
 
 def memory_share(target: Target) -> str:

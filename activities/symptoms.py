@@ -116,8 +116,11 @@ class MemorySeries(Evidence):
 class ResourcesRead(Fact):
     """CPU and memory of each task against its limits."""
 
+    onset: Onset
     cpu: Breakdown
     """Share of the CPU limit by task."""
+    cpu_course: AcrossRelease
+    """Share of the CPU limit, averaged over tasks."""
     memory: Breakdown
     """Share of the memory limit by task."""
     releases: dict[str, str] = Field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
+from workflows.decisions.diagnosis.signs import more_requests, names_database, names_dependencies, unread
 
 if TYPE_CHECKING:
     from activities.catalog import Target
@@ -21,6 +22,8 @@ def classify_latency(
 ) -> Diagnosis:
     """Decide: load, resources, database, code-path, fine, or unknown.
 
+    Code is to blame only when nothing else is: load, CPU and memory must be known and usual.
+
     Args:
         target: whose thresholds hold.
         latency: how slow answers are.
@@ -29,10 +32,63 @@ def classify_latency(
         logs: the error lines.
         database: what is wrong with the database, where it was read and something is.
     """
+    limit = target.thresholds.p95_seconds
+    doubts = unread(usual_requests=load.usual_rate, cpu=resources.cpu, memory=resources.memory, logs=logs)
     if latency.p95.now.value is None:
-        return unknown(latency.told)
-    if latency.p95.now.within(target.thresholds.p95_seconds):
+        return unknown(latency.told, doubts=doubts)
+    if latency.p95.now.within(limit):
         return Diagnosis(cause=Cause.FINE, because=(latency.told,))
-    if database:
-        return Diagnosis(cause=Cause.DATABASE, because=(latency.told, database))
-    return unknown(latency.told, load.told, resources.told, logs.told)
+    surge, busy = more_requests(target, load), out_of_resources(target, resources)
+    signs = {
+        Cause.LOAD: surge,
+        Cause.RESOURCES: None if surge else busy,  # more load explains busy tasks
+        Cause.DATABASE: database or names_database(logs),
+    }
+    found = {cause: sign for cause, sign in signs.items() if sign}
+    if len(found) > 1:
+        return unknown(latency.told, *found.values(), doubts=doubts)
+    release = latency.onset.release if latency.p95.began_with_release(limit) else None
+    for cause, sign in found.items():
+        also = (busy,) if surge and busy else ()
+        return Diagnosis(cause=cause, because=(sign, *also, latency.told), doubts=doubts, release=release)
+    return _in_the_code(latency, load, resources, logs, limit, release)
+
+
+def out_of_resources(target: Target, resources: ResourcesRead) -> str | None:
+    """Say which of CPU and memory is beyond its limit."""
+    said = [
+        f"{name} {100 * value:.0f} % (limit {100 * limit:g} %)"
+        for name, value, limit in (
+            ("CPU", resources.cpu.mean, target.thresholds.cpu),
+            ("memory", resources.memory.most, target.thresholds.memory),
+        )
+        if value is not None and value > limit
+    ]
+    return " and ".join(said) or None
+
+
+def _in_the_code(
+    latency: LatencyRead,
+    load: LoadRead,
+    resources: ResourcesRead,
+    logs: LogsRead,
+    limit: float,
+    release: str | None,
+) -> Diagnosis:
+    path = _slow_path(latency, limit)
+    doubts = unread(usual_requests=load.usual_rate, cpu=resources.cpu, memory=resources.memory, logs=logs)
+    ruled_out = load.growth is not None and resources.cpu.known and resources.memory.known and logs.known
+    elsewhere = names_dependencies(logs)
+    if not ruled_out or elsewhere or not (release or path):
+        return unknown(latency.told, load.told, resources.told, elsewhere or logs.told, doubts=doubts)
+    began = f"answers are slow since {release}" if release else ""
+    usual = "load, CPU and memory are as usual"
+    because = tuple(part for part in (began, path, usual, latency.told) if part)
+    return Diagnosis(cause=Cause.CODE_PATH, because=because, release=release)
+
+
+def _slow_path(latency: LatencyRead, limit: float) -> str | None:
+    """Name the endpoints that are slow while others are not."""
+    slow = [one.endpoint for one in latency.slowest if one.p95 is not None and one.p95 > limit]
+    quick = [one.endpoint for one in latency.slowest if one.p95 is not None and one.p95 <= limit]
+    return f"only {', '.join(slow)} is slow, {', '.join(quick)} is not" if slow and quick else None
