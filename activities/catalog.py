@@ -146,6 +146,18 @@ class Database(Policy):
     dsn_env: str = Field(
         pattern=r"^[A-Z_][A-Z0-9_]*$", description="Name of the variable that holds the DSN."
     )
+    rds_instance: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z][a-zA-Z0-9-]{0,62}$",
+        description="The RDS instance that may be rebooted; without it a person restarts the database.",
+    )
+    full: Share = Field(
+        default=0.80, description="Share of the connections open to services, from which on it counts as full."
+    )
+    leaked_after: Positive = Field(
+        default=timedelta(minutes=1),
+        description="A session that is idle in a transaction for longer was forgotten by its application.",
+    )
 
 
 class Probe(Policy):

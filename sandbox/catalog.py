@@ -37,6 +37,9 @@ rollback = {{ strategy = "task-definition", soak = "0s" }}
 scale = {{ errors = 5, latency = 4, resources = 5, max = 10, hold = "1h", cpu = 512, memory = 1024 }}
 probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
 """
+_DATABASE = """\
+database = {{ dsn_env = {}, leaked_after = "5s" }}
+"""
 # Not simulated yet: names that resolve, with nothing behind them.
 _LOCAL = """
 [environments.local]
@@ -75,22 +78,33 @@ channel = "sandbox"
 """
 
 
-def catalog_text(service_urls: Mapping[str, str], prometheus_url: str | None) -> str:
+def catalog_text(
+    service_urls: Mapping[str, str], prometheus_url: str | None, *, databases: bool = False
+) -> str:
     """Return the catalog as TOML.
 
     Args:
         service_urls: the load balancer of each ECS environment, without trailing slash.
         prometheus_url: None when there is no Prometheus.
+        databases: whether there are databases.
     """
     environments = ECS_ENVIRONMENTS.values()
     parts = [_HEAD]
     parts += [_environment(environment, prometheus_url) for environment in environments]
     parts += [_LOCAL, f"\n[services.{SERVICE}]\n"]
-    parts += [_placement(environment, service_urls[environment.name]) for environment in environments]
+    for environment in environments:
+        parts.append(_placement(environment, service_urls[environment.name]))
+        if databases:
+            parts.append(_DATABASE.format(_quoted(dsn_variable(environment.name))))
     parts += [_LOCAL_PLACEMENT, *(_ALERT.format(*alert) for alert in _ALERTS), _CONTACTS]
     if prometheus_url:
         parts.append(f"\n[links]\nprometheus = {_quoted(prometheus_url)}\n")
     return "".join(parts)
+
+
+def dsn_variable(environment: str) -> str:
+    """Return the name of the variable that holds the product's DSN of an environment's database."""
+    return f"AI_PROCESSOR_DSN_{environment.upper()}"
 
 
 def _environment(environment: EcsEnvironment, prometheus_url: str | None) -> str:

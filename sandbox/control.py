@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sandbox.load import Load
     from sandbox.load_balancer import LoadBalancer
+    from sandbox.postgres import Postgres
     from sandbox.temporal import TemporalServer
 
 
@@ -21,8 +22,9 @@ def control_routes(
     loads: Mapping[str, Load],
     balancers: Mapping[tuple[str, str], LoadBalancer],
     temporal: TemporalServer,
+    postgres: Postgres | None = None,
 ) -> list[Route]:
-    """Return the routes ``/_sandbox/load``, ``/_sandbox/load-balancers`` and ``/_sandbox/temporal``."""
+    """Return the routes ``/_sandbox/load``, ``…/load-balancers``, ``…/temporal`` and, with databases, ``…/postgres``."""
 
     async def show_load(_: Request) -> JSONResponse:
         return JSONResponse({name: load.requests_per_second for name, load in loads.items()})
@@ -58,12 +60,35 @@ def control_routes(
         await orders[action]()
         return await show_temporal(request)
 
+    databases = _postgres_routes(postgres) if postgres is not None else []
     return [
+        *databases,
         Route("/_sandbox/load", show_load, methods=["GET"]),
         Route("/_sandbox/load", set_load, methods=["POST"]),
         Route("/_sandbox/load-balancers", list_balancers, methods=["GET"]),
         Route("/_sandbox/temporal", show_temporal, methods=["GET"]),
         Route("/_sandbox/temporal", order_temporal, methods=["POST"]),
+    ]
+
+
+def _postgres_routes(postgres: Postgres) -> list[Route]:
+    async def show(_: Request) -> JSONResponse:
+        return JSONResponse(postgres.pids())
+
+    async def order(request: Request) -> JSONResponse:
+        orders = {"kill": postgres.kill, "restart": postgres.restart}
+        asked = await _object_in(request)
+        environment, action = asked.get("environment"), asked.get("action")
+        if not isinstance(environment, str) or environment not in postgres.pids():
+            return _refusal(f"environment must be one of: {', '.join(postgres.pids())}")
+        if not isinstance(action, str) or action not in orders:
+            return _refusal(f"action must be one of: {', '.join(orders)}")
+        await orders[action](environment)
+        return await show(request)
+
+    return [
+        Route("/_sandbox/postgres", show, methods=["GET"]),
+        Route("/_sandbox/postgres", order, methods=["POST"]),
     ]
 
 

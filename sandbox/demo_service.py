@@ -1,6 +1,6 @@
 """The demo service ``ai-processor``: one process per task, started as ``python -m sandbox.demo_service``.
 
-Environment: ``PORT`` (required), ``SERVICE_VERSION``, and the ``FAULT_*`` variables of ``sandbox.faults``.
+Environment: ``PORT`` (required), ``SERVICE_VERSION``, ``AI_PROCESSOR_DSN`` for its database, and the ``FAULT_*`` variables of ``sandbox.faults``.
 Only ``POST /api/v1/process`` and unknown paths count in the metrics: health checks and scrapes would water
 down the error rate.
 """
@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,7 +26,9 @@ from prometheus_client import (
     generate_latest,
 )
 
+from sandbox.demo_database import Database
 from sandbox.faults import FaultError, Faults, faults_from
+from sandbox.postgres_wire import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 PROCESS_PATH = "/api/v1/process"
 MAX_BODY_BYTES = 1024 * 1024
+T = TypeVar("T")
 _LOG_LOCK = threading.Lock()
 
 
@@ -49,9 +52,10 @@ def log(level: str, message: str, **facts: str | float) -> None:
 class Service:
     """What all requests share: the release, its faults and its metrics."""
 
-    def __init__(self, version: str, faults: Faults) -> None:
+    def __init__(self, version: str, faults: Faults, database: Database | None = None) -> None:
         self.version = version
         self.faults = faults
+        self.database = database
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library leaves this one out
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # its start time tells one task's counters from another's
@@ -92,6 +96,13 @@ class Service:
             self.errors.labels(type="processing").inc()
             log("ERROR", "processing failed: the model returned no result", path=PROCESS_PATH, status=500)
             return 500, {"error": "processing failed"}
+        try:
+            if self.database is not None:
+                self.database.ask()
+        except DatabaseError as error:
+            self.errors.labels(type="database").inc()
+            log("ERROR", f"database: {error}", path=PROCESS_PATH, status=500)
+            return 500, {"error": "the database is not available"}
         result = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         return 200, {"status": "processed", "version": self.version, "result": result}
 
@@ -189,8 +200,10 @@ def leak(mb_per_second: float) -> NoReturn:
         time.sleep(0.1)
 
 
-def misbehave(faults: Faults) -> None:
+def misbehave(faults: Faults, database: Database | None) -> None:
     """Start what goes wrong by itself, without any request."""
+    if faults.db_connections and database is not None:
+        _in_background(database.leak, faults.db_connections)
     cores = faults.cpu
     while cores > 0:
         _in_background(burn, min(cores, 1.0))
@@ -209,7 +222,7 @@ def crash() -> None:
     os._exit(1)
 
 
-def _in_background(work: Callable[[float], NoReturn], argument: float) -> None:
+def _in_background(work: Callable[[T], NoReturn], argument: T) -> None:
     threading.Thread(target=work, args=(argument,), daemon=True).start()
 
 
@@ -226,9 +239,11 @@ def main() -> int:
     except FaultError as wrong:
         log("ERROR", f"fatal: {wrong}")
         return 1
-    service = Service(os.environ.get("SERVICE_VERSION", "unknown"), faults)
+    dsn = os.environ.get("AI_PROCESSOR_DSN")
+    database = Database(dsn, os.environ.get("PGAPPNAME", "ai-processor")) if dsn else None
+    service = Service(os.environ.get("SERVICE_VERSION", "unknown"), faults, database)
     server = Server(int(os.environ["PORT"]), service)
-    misbehave(faults)
+    misbehave(faults, database)
     log("INFO", "started", version=service.version)
     server.serve_forever(poll_interval=3600)  # connections wake it; the interval only serves shutdown()
     return 0

@@ -34,7 +34,7 @@ class Faults:
     leak_mb_per_second: float = 0.0
     """Memory taken and never given back."""
     db_connections: int = 0
-    """Connections that a leaking pool holds; accepted, and without effect until the sandbox has a database."""
+    """Connections that each task takes and leaves idle in a transaction; none where there is no database."""
 
 
 def faults_from(environment: Mapping[str, str]) -> Faults:

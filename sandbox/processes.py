@@ -63,6 +63,7 @@ async def start_child(
     argv: Sequence[str],
     *,
     output: int | IO[bytes],
+    stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL,
     environment: Mapping[str, str] | None = None,
     user: str | None = None,
     folder: Path | None = None,
@@ -73,6 +74,7 @@ async def start_child(
     Args:
         argv: the program and its arguments.
         output: where it writes to.
+        stdin: where it reads from.
         environment: all of its environment; ours when None.
         user: whom it runs as; us when None.
         folder: where it runs; where we do when None.
@@ -80,7 +82,7 @@ async def start_child(
     """
     return await asyncio.create_subprocess_exec(
         *argv,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=output,
         stderr=asyncio.subprocess.STDOUT,
         env=environment,

@@ -15,6 +15,8 @@ from sandbox.task_logs import TaskLogs
 from sandbox.utilization import Utilization
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.load_balancer import Target
     from sandbox.scrape_targets import ScrapeTargets
     from sandbox.tasks import TaskSpec
@@ -81,8 +83,15 @@ class ProcessTask:
 class ProcessRunner:
     """Starts tasks (``TaskRunner``) and keeps a load balancer for every service that ever had one."""
 
-    def __init__(self, targets: ScrapeTargets | None) -> None:
+    def __init__(self, targets: ScrapeTargets | None, dsns: Mapping[str, str] | None = None) -> None:
+        """Run tasks.
+
+        Args:
+            targets: where Prometheus learns of them.
+            dsns: the database of each cluster's services.
+        """
         self.targets = targets
+        self._dsns = dsns or {}
         self.logs = TaskLogs()
         self.utilization = Utilization()
         self.tasks: set[ProcessTask] = set()
@@ -101,7 +110,7 @@ class ProcessRunner:
         process = await start_child(
             [sys.executable, "-m", "sandbox.demo_service"],
             output=asyncio.subprocess.PIPE,
-            environment=spec.environment | _process_environment(port, version),
+            environment=self._database(spec) | spec.environment | _process_environment(port, version),
         )
         self.utilization.add(spec, process.pid)
         task = ProcessTask(spec, port, process, self)
@@ -119,6 +128,13 @@ class ProcessRunner:
             self.load_balancers[cluster, service] = balancer
             await balancer.open()
         return self.load_balancers[cluster, service]
+
+    def _database(self, spec: TaskSpec) -> dict[str, str]:
+        """Return what ECS would inject as a secret, and the name that the database shows for the task."""
+        if spec.cluster not in self._dsns:
+            return {}
+        name = f"{spec.task_definition}/{spec.task_id[:8]}"
+        return {"AI_PROCESSOR_DSN": self._dsns[spec.cluster], "PGAPPNAME": name}
 
     async def close(self) -> None:
         """End every task that still runs, at once, and every load balancer."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
 from sandbox.aws_clients import ACCESS_KEY, SECRET_KEY, ecs_client
-from sandbox.catalog import catalog_text
+from sandbox.catalog import catalog_text, dsn_variable
 from sandbox.container_metrics import container_route
 from sandbox.control import control_routes
 from sandbox.delivery import await_end, create_service, release_definition
@@ -20,6 +20,8 @@ from sandbox.http_server import serving
 from sandbox.load import REQUESTS_PER_SECOND, Load
 from sandbox.moto import MotoServer
 from sandbox.names import ACCOUNT, ECS_ENVIRONMENTS, FIRST_VERSION, REGION
+from sandbox.postgres import Postgres
+from sandbox.postgres_files import find_postgres
 from sandbox.processes import free_port
 from sandbox.prometheus import Prometheus, find_prometheus
 from sandbox.runner import ProcessRunner
@@ -60,7 +62,9 @@ class World:
             if program and targets
             else None
         )
-        self._runner = ProcessRunner(targets)
+        programs = find_postgres()
+        self._postgres = Postgres(programs, folder, ECS_ENVIRONMENTS) if programs else None
+        self._runner = ProcessRunner(targets, _service_dsns(self._postgres))
         self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
         self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
         self._loads: dict[str, Load] = {}
@@ -77,9 +81,13 @@ class World:
         starting = [self._temporal.start(), self._start_moto(), self._start_ecs()]
         if self._prometheus is not None:
             starting.append(self._start_prometheus(self._prometheus))
+        if self._postgres is not None:
+            starting.append(self._postgres.start())
+        else:
+            _log.warning("no database: PostgreSQL is not installed (Debian package `postgresql`)")
         await asyncio.gather(*starting)
         prometheus = self._prometheus.url if self._prometheus is not None else None
-        self._catalog.write_text(catalog_text(self._urls, prometheus))
+        self._catalog.write_text(catalog_text(self._urls, prometheus, databases=self._postgres is not None))
 
     async def end(self) -> None:
         """End all parts; those that never started are ended already."""
@@ -114,12 +122,19 @@ class World:
                 "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_PAGER": "",
+                **self._operator_dsns(),
             },
         }
 
     @property
     def _catalog(self) -> Path:
         return self._folder / "catalog.toml"
+
+    def _operator_dsns(self) -> dict[str, str]:
+        postgres = self._postgres
+        return (
+            {dsn_variable(name): postgres.operator_dsn(name) for name in ECS_ENVIRONMENTS} if postgres else {}
+        )
 
     async def _start_prometheus(self, prometheus: Prometheus) -> None:
         await prometheus.start()
@@ -140,7 +155,7 @@ class World:
         application = aws_endpoint(self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url)
         application.router.routes.insert(0, container_route(self._runner.utilization))
         application.router.routes[:0] = control_routes(
-            self._loads, self._runner.load_balancers, self._temporal
+            self._loads, self._runner.load_balancers, self._temporal, self._postgres
         )
         await self._open.enter_async_context(serving(application, self._aws_port))
         self._keep(self._ecs.run())
@@ -166,6 +181,15 @@ class World:
         await self._moto.end()
         if self._prometheus is not None:
             await self._prometheus.end()
+        if self._postgres is not None:
+            await self._postgres.end()
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         self._background.add(asyncio.create_task(work))
+
+
+def _service_dsns(postgres: Postgres | None) -> dict[str, str]:
+    """Return the DSN of each cluster's services."""
+    if postgres is None:
+        return {}
+    return {one.cluster: postgres.service_dsn(one.name) for one in ECS_ENVIRONMENTS.values()}
