@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from workflows.decisions.diagnosis.cause import Diagnosis, unknown
+from activities.durations import format_duration
+from activities.readings import Quality
+from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
+from workflows.decisions.diagnosis.signs import names_dependencies, unread
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from activities.catalog import Target
+    from activities.models import ServiceState
     from activities.readings import Sample
     from activities.symptoms import LogsRead, TasksRead
+    from activities.task_ends import TaskSeen
+
+RECENT = timedelta(minutes=10)
+"""What failed longer ago is not why the service is down now."""
+EARLY = timedelta(minutes=10)
+"""A release whose tasks fail so soon after it began has not proved itself."""
+LOOP = 2
+"""So many crashes are a loop; one may be chance."""
+EVENTS = 3
+"""How many of the newest events speak of now."""
+NO_ROOM = "unable to place a task"
 
 
 def classify_service_down(target: Target, tasks: TasksRead, logs: LogsRead, sample: Sample) -> Diagnosis:
@@ -21,5 +39,105 @@ def classify_service_down(target: Target, tasks: TasksRead, logs: LogsRead, samp
         logs: the error lines.
         sample: health and error rate as users see them.
     """
-    del target, sample
-    return unknown(tasks.told, logs.told)
+    doubts = unread(tasks=tasks, release=tasks.onset, logs=logs)
+    service = tasks.service
+    if service is None:
+        return unknown(tasks.told, doubts=doubts)
+    if service.desired == 0:
+        return unknown("the desired count is 0: nothing is meant to run", doubts=doubts)
+    failed = _failed_lately(tasks, service)
+    release = _fails_since_release(tasks, failed)
+    dependency = names_dependencies(logs)
+    if release:
+        doubts = (*doubts, dependency) if dependency else doubts
+        return Diagnosis(cause=Cause.BAD_RELEASE, because=release, doubts=doubts, release=tasks.onset.release)
+    signs = {
+        Cause.CAPACITY: _no_room(service),
+        Cause.CRASH_LOOP: _crashes(failed),
+        Cause.UNHEALTHY_TARGETS: _sick(failed),
+        Cause.DEPLOYMENT_STUCK: _stuck(target, service, tasks.at),
+    }
+    found = {cause: sign for cause, sign in signs.items() if sign}
+    if failed:
+        found.pop(Cause.DEPLOYMENT_STUCK, None)  # it is stuck because tasks fail
+    if len(found) > 1:
+        return unknown(*found.values(), tasks.told, doubts=doubts)
+    for cause, sign in found.items():
+        if dependency and cause in {Cause.CRASH_LOOP, Cause.UNHEALTHY_TARGETS}:
+            return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, sign, tasks.told), doubts=doubts)
+        return Diagnosis(cause=cause, because=(sign, tasks.told), doubts=doubts)
+    return _tasks_are_well(tasks, service, sample, dependency, doubts)
+
+
+def _failed_lately(tasks: TasksRead, service: ServiceState) -> list[TaskSeen]:
+    """Return the tasks of the present release that failed lately, oldest first, and those that are unhealthy now."""
+    revision = service.task_definition.rpartition("/")[2]
+    stopped = [
+        one
+        for one in reversed(tasks.stopped)
+        if one.release == revision and one.failed and one.stopped and tasks.at - one.stopped <= RECENT
+    ]
+    return stopped + [one for one in tasks.tasks if one.release == revision and one.sick]
+
+
+def _fails_since_release(tasks: TasksRead, failed: list[TaskSeen]) -> tuple[str, ...]:
+    """Say that tasks fail since the release began, where the one before it did not."""
+    onset = tasks.onset
+    if onset.began is None or onset.before is None or not failed:
+        return ()
+    earlier = [
+        one for one in tasks.stopped
+        if one.release == onset.before and one.failed and one.stopped and one.stopped >= onset.began - RECENT
+    ]  # fmt: skip
+    first = min(one.stopped or tasks.at for one in failed)
+    if earlier or first - onset.began > EARLY:
+        return ()
+    after = format_duration(max(timedelta(0), first - onset.began))
+    return (
+        f"tasks of {onset.release} fail since {after} after it began; {onset.before} ran before it without that",
+        failed[-1].reason or "a task is unhealthy",
+    )
+
+
+def _no_room(service: ServiceState) -> str | None:
+    told = next((event for event in service.events[:EVENTS] if NO_ROOM in event), None)
+    return told if service.running < service.desired else None
+
+
+def _crashes(failed: list[TaskSeen]) -> str | None:
+    crashed = [one for one in failed if one.stop_code == "EssentialContainerExited"]
+    if len(crashed) < LOOP:
+        return None
+    codes = sorted({code for one in crashed for code in one.exit_codes})
+    exits = f" with exit code {', '.join(map(str, codes))}" if codes else ""
+    return f"{len(crashed)} tasks ended by themselves{exits}"
+
+
+def _sick(failed: list[TaskSeen]) -> str | None:
+    sick = [one for one in failed if one.sick]
+    return f"{len(sick)} {'task fails' if len(sick) == 1 else 'tasks fail'} health checks" if sick else None
+
+
+def _stuck(target: Target, service: ServiceState, now: datetime) -> str | None:
+    primary = service.primary
+    if primary is None or primary.rollout_state in {None, "COMPLETED"}:
+        return None
+    if primary.rollout_state == "FAILED":
+        return f"the deployment failed: {primary.rollout_reason or 'ECS names no reason'}"
+    lasts = now - primary.created_at
+    if lasts <= target.rollback.steady:
+        return None
+    return f"the deployment is under way for {format_duration(lasts)}, {service.running} of {service.desired} tasks run"
+
+
+def _tasks_are_well(
+    tasks: TasksRead, service: ServiceState, sample: Sample, dependency: str | None, doubts: tuple[str, ...]
+) -> Diagnosis:
+    """Decide where no task is seen to fail: what users see and the logs are what is left."""
+    users = tuple(one.detail for one in sample.readings if one.decides)
+    complete = service.running >= service.desired
+    if complete and sample.quality is Quality.GOOD:
+        return Diagnosis(cause=Cause.FINE, because=(*users, tasks.told), doubts=doubts)
+    if complete and dependency and sample.quality is Quality.BAD:
+        return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, *users, tasks.told), doubts=doubts)
+    return unknown(*users, tasks.told, dependency or "no error lines name a dependency", doubts=doubts)
