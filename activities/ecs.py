@@ -61,6 +61,8 @@ class EcsActivities:
     def read_history(self, target: Target) -> ReleaseHistory:
         """Read what runs now and the service deployments before it, each with its release."""
         service = describe_service(self._clients, target)
+        if not service.task_definition:
+            return ReleaseHistory(service=service, current=Release(task_definition=""))
         ecs = self._clients.ecs(target.region)
         with self._clients.naming_errors("list the service's deployments"):
             listed = ecs.list_service_deployments(
@@ -93,6 +95,8 @@ class EcsActivities:
     def list_revisions(self, target: Target) -> Releases:
         """Read the newest ACTIVE revisions of the task definition's family, which may never have run."""
         service = describe_service(self._clients, target)
+        if not service.task_definition:
+            return Releases(releases=())
         family = service.task_definition.rpartition("/")[2].partition(":")[0]
         with self._clients.naming_errors(f"list the revisions of {family}"):
             arns = self._clients.ecs(target.region).list_task_definitions(

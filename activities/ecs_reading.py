@@ -45,7 +45,7 @@ def read_service_state(service: ServiceTypeDef) -> ServiceState:
         desired=service["desiredCount"],
         running=service["runningCount"],
         pending=service["pendingCount"],
-        task_definition=service["taskDefinition"],
+        task_definition=service.get("taskDefinition", ""),
         deployments=tuple(read_deployment(deployment) for deployment in service.get("deployments", [])),
         service_deployment=service.get("currentServiceDeployment"),
         service_revisions=tuple(revision["arn"] for revision in service.get("currentServiceRevisions", [])),

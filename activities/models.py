@@ -156,6 +156,7 @@ class ServiceState(Fact):
     running: int
     pending: int
     task_definition: str
+    """Empty where the service has none of its own: an EXTERNAL controller keeps it in task sets."""
     deployments: tuple[Deployment, ...]
     service_deployment: str | None = None
     service_revisions: tuple[str, ...] = ()

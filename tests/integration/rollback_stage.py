@@ -368,6 +368,10 @@ class Cli(CommandLine):
     async def begin(self, *words, user="alice", **environment):
         return await super().begin(*words, user=user, **{"RUNBOOK_CATALOG": self._catalog} | environment)
 
+    async def start(self, *more, user="alice"):
+        target = ("--service", self.service, "--environment", self.environment)
+        return await self("start", "rollback", *target, *more, user=user)
+
 
 async def seen(handle, wanted, seconds=60):
     """Look at a run until its page is as wanted, and return the page; fail when it ends before."""

@@ -1,0 +1,110 @@
+"""Rollback while AWS answers badly: late, not at all, or with a refusal; what is changed is changed once."""
+
+import asyncio
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("rollback-staging")
+
+
+def updates(shop):
+    """How each UpdateService of the product ended: None where AWS applied it."""
+    return [call["error"] for call in shop.calls() if call["action"] == "UpdateService"]
+
+
+async def test_throttled_and_broken_reads_are_repeated(stage):
+    shop = stage.a_shop()
+    stage.world.fault("ListServiceDeployments", times=2, error="ThrottlingException")
+    stage.world.fault("DescribeServiceRevisions", error="ServerException")
+    stage.world.fault("DescribeTaskDefinition", error="ServiceUnavailable")
+    report = await shop.roll_back()
+    assert report.outcome == "recovered", report.summary
+    errors = [call["error"] for call in shop.calls() if call["action"] == "ListServiceDeployments"]
+    assert errors[:2] == ["ThrottlingException"] * 2
+    assert updates(shop) == [None]
+
+
+async def test_a_throttled_update_is_applied_once(stage):
+    shop = stage.a_shop()
+    stage.world.fault("UpdateService", times=2, error="ThrottlingException")
+    report = await shop.roll_back()
+    assert report.outcome == "recovered", report.summary
+    assert updates(shop) == ["ThrottlingException", "ThrottlingException", None]
+
+
+async def test_throttling_while_it_is_waited_for_delays_and_no_more(stage):
+    shop = stage.a_shop()
+    handle = await shop.start()
+    while not updates(shop):
+        await asyncio.sleep(0.05)
+    stage.world.fault("DescribeServices", times=2, error="ThrottlingException")
+    report = await handle.result()
+    assert report.outcome == "recovered", report.summary
+    assert updates(shop) == [None]
+
+
+async def test_after_expired_credentials_it_goes_on_once_they_are_renewed(stage):
+    shop = stage.a_shop()
+    stage.world.fault("UpdateService", error="ExpiredTokenException")
+    report = await shop.roll_back()
+    assert report.outcome == "recovered", report.summary
+    assert updates(shop) == ["ExpiredTokenException", None]
+
+
+@pytest.mark.parametrize("action", ["UpdateService", "ListServiceDeployments"])
+async def test_a_missing_permission_is_named(stage, action):
+    shop = stage.a_shop()
+    stage.world.fault(action, error="AccessDeniedException")
+    ended = await shop.cli.start("--wait", "--json")
+    page = ended.json
+    assert (ended.code, page["outcome"], page["error"]["kind"]) == (1, "failed", "AccessDeniedError")
+    assert f"allow ecs:{action} to the worker's role" in page["error"]["message"]
+    assert (page["changes"], shop.changes()) == ([], [])
+
+
+@pytest.fixture(scope="module")
+async def unanswered(worked_world):
+    """Four runs whose change gets no good answer, at the same time: each of them waits out its client's time."""
+    stage = worked_world
+    shops = {name: stage.a_shop() for name in ("lost", "broken", "registered")}
+    shops["stopped"] = stage.open_shop("open", "1.0.0")
+    stage.ecs.deregister_task_definition(taskDefinition=f"{shops['registered'].name}:1")
+    shops["stopped"].deploy("1.1.0", FAULT_UNHEALTHY=1)
+    # The first of these two UpdateServices is meant for one run, the second for another: the others update later.
+    stage.world.fault("RegisterTaskDefinition", lose_reply=True)
+    stage.world.fault("StopServiceDeployment", lose_reply=True)
+    running = {name: asyncio.ensure_future(shops[name].roll_back()) for name in ("registered", "stopped")}
+    for name, fault in (("lost", {"lose_reply": True}), ("broken", {"error": "ServerException"})):
+        stage.world.fault("UpdateService", **fault)
+        running[name] = asyncio.ensure_future(shops[name].roll_back())
+        while not updates(shops[name]):
+            await asyncio.sleep(0.05)
+    yield {name: (shops[name], await report) for name, report in running.items()}
+    stage.close_shops()
+
+
+async def test_an_update_whose_reply_was_lost_is_found_and_not_made_twice(unanswered):
+    shop, report = unanswered["lost"]
+    assert report.outcome == "recovered", report.summary
+    assert updates(shop) == [None]
+    assert shop.runs() == f"{shop.name}:1"
+
+
+async def test_an_update_that_a_server_error_answered_is_made_once_it_is_known_not_to_have_been(unanswered):
+    shop, report = unanswered["broken"]
+    assert report.outcome == "recovered", report.summary
+    assert updates(shop) == ["ServerException", None]
+
+
+async def test_a_registration_whose_reply_was_lost_is_found_by_its_tag(unanswered):
+    shop, report = unanswered["registered"]
+    assert report.outcome == "recovered", report.summary
+    assert shop.changes() == ["RegisterTaskDefinition", "UpdateService"]
+    assert shop.runs() == f"{shop.name}:3"
+
+
+async def test_a_stop_whose_reply_was_lost_is_found_under_way(unanswered):
+    shop, report = unanswered["stopped"]
+    assert report.outcome == "recovered", report.summary
+    assert shop.changes() == ["StopServiceDeployment"]
+    assert shop.runs() == f"{shop.name}:1"
