@@ -31,10 +31,12 @@ from activities.git import GitActivities
 from activities.holds import HoldActivities
 from activities.interceptors import Beat, TranslateErrors
 from activities.measuring import Instruments
+from activities.plan_store import PlanStore
 from activities.predecessor import RunHistory
 from activities.scaling import ScalingActivities
 from activities.settings import Settings, load_settings
 from activities.targets import CatalogActivities
+from activities.terraform import TerraformActivities
 from activities.verification import VerificationActivities
 from activities.waits import Waits
 from starter.connect import connect
@@ -83,6 +85,9 @@ class Parts:
     def __init__(self, client: Client, settings: Settings, http: httpx.AsyncClient) -> None:
         clients = Clients()
         verification = VerificationActivities(Instruments(clients, http))
+        terraform = TerraformActivities(
+            PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
+        )
         self.short = activities_of(
             CatalogActivities(settings.catalog),
             EcsActivities(clients),
@@ -94,8 +99,9 @@ class Parts:
             ChatActivities(),
             verification,
             DiagnosisActivities(Examination(clients, http)),
+            terraform,
         )
-        self.long = activities_of(Waits(clients), verification)
+        self.long = activities_of(Waits(clients), verification, terraform)
 
 
 def activities_of(*parts: object) -> list[Callable[..., object]]:

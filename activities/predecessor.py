@@ -26,6 +26,7 @@ CHANGES = {
     "force_deployment": "UpdateService (forced)",
     "stop_deployment": "StopServiceDeployment",
     "register_release": "RegisterTaskDefinition",
+    "apply_terraform": "terraform apply",
 }
 """Activity -> the call that it makes."""
 

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.git_tags import only_tags_are_left, plan_from_tags
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
+    from workflows.decisions.terraform import TerraformRollback
     from workflows.messages import Ending, Outcome, Report, RollbackRequest, Verdict
     from workflows.steps.deploying import (
         await_own_rollback,
@@ -36,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
+    from workflows.steps.terraforming import put_back_by_terraform, through_terraform
 
 if TYPE_CHECKING:
     from activities.catalog import Target
@@ -47,7 +49,7 @@ GO_ON = ("verify-again", "roll-back-further", "hand-over")
 
 @dataclass(frozen=True)
 class GoFurther:
-    """A person wants to go back further than what was put back."""
+    """Begin anew: a person wants to go back further than what was put back, or the plan was stale."""
 
     tried: tuple[str, ...]
 
@@ -99,7 +101,15 @@ class Rollback(Procedure):
             return plan
 
         page.heading("Put the release back")
-        deployed = await self._put_back(target, plan)
+        if isinstance(plan, TerraformRollback):
+            placed = await put_back_by_terraform(page, target, plan)
+            if placed is None:
+                return GoFurther(tried=())
+            if isinstance(placed, Ending):
+                return placed
+            plan, deployed = placed
+        else:
+            deployed = await self._put_back(target, plan)
 
         page.heading("Wait for steady state")
         rollout = await self._wait(target, plan, deployed)
@@ -113,7 +123,7 @@ class Rollback(Procedure):
 
         page.heading("Record what was learnt")
         await mark(page, target, plan.after, Judgement.GOOD)
-        if plan.way != "force":
+        if plan.marks_source:
             await mark(page, target, plan.before, Judgement.BAD)
         return page.ended(Outcome.RECOVERED, f"{plan.headline}: {judged.why}", verdict=judged.verdict)
 
@@ -142,6 +152,8 @@ class Rollback(Procedure):
             tags = await page.glance("Look at the repository's tags", GitActivities.list_tags, repository)
             plan = (plan_from_tags(target, history, tags.tags, tried) if tags else None) or plan
         if isinstance(plan, RollbackPlan):
+            plan = await through_terraform(page, target, history, plan)
+        if isinstance(plan, RollbackPlan):
             page.record.planned(plan)
         return plan
 
@@ -167,7 +179,7 @@ class Rollback(Procedure):
                     before=before,
                     after=f"{before}, fresh tasks",
                 )
-            case "deploy" | "register":
+            case _:
                 release = plan.after if plan.way == "deploy" else await self._register(target, plan)
                 return await page.change(
                     f"Update the service to {release.name}",

@@ -334,8 +334,11 @@ class TestStrategies:
     def test_a_named_release_is_put_back_where_forcing_is_the_strategy(self):
         assert plan(self.HISTORY, to="1", target=policy(strategy="force-new-deployment")).way == "deploy"
 
-    def test_terraform_is_refused_as_long_as_it_is_not_built(self):
-        assert ending(self.HISTORY, target=policy(strategy="terraform")).outcome is Outcome.REFUSED
+    def test_a_deployment_under_way_is_not_stopped_where_terraform_would_bring_it_back(self):
+        history = a_history((a_release(1), DAY), (a_release(2), HOUR), latest="IN_PROGRESS")
+        assert plan(history).way == "stop"
+        made = plan(history, target=policy(strategy="terraform"))
+        assert (made.way, made.after.revision) == ("deploy", "shop:1")
 
     def test_what_terraform_still_wants_is_said(self):
         target = TARGET.model_copy(update={"terraform": Terraform(directory="infra/shop")})

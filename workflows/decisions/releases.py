@@ -37,8 +37,6 @@ def plan_rollback(
     """
     if why := cannot_roll(history.service):
         return refused("policy", why)
-    if target.rollback.strategy == "terraform":
-        return refused("policy", 'rollback by Terraform is not built yet: use strategy = "task-definition"')
     if to is not None:
         return _plan_to(target, history, others, to)
     if target.rollback.strategy == "force-new-deployment":
@@ -110,6 +108,8 @@ def _plan_stop(target: Target, history: ReleaseHistory) -> RollbackPlan | Ending
         )
     if latest is None or not latest.under_way or len(latest.sources) != 1:
         return None
+    if target.rollback.strategy == "terraform":
+        return None  # its next apply would bring the release back: Terraform itself must take it back
     landing = history.releases.get(latest.sources[0])
     if landing is None or landing.is_bad or landing.same_as(latest.release):
         return None

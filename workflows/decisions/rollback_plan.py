@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from activities.models import ReleaseHistory
 
 STAYS = "Data, database migrations and settings outside the task definition stay as they are."
-Way = Literal["deploy", "register", "stop", "force"]
+Way = Literal["deploy", "register", "stop", "force", "terraform"]
 
 
 class RollbackPlan(Plan):
@@ -27,6 +27,11 @@ class RollbackPlan(Plan):
     """``register``: register again, pinned by digest, then deploy. ``stop``: ECS rolls the deployment under way back."""
     stops: str | None = None
     """ARN of the service deployment to stop."""
+
+    @property
+    def marks_source(self) -> bool:
+        """Whether the release that is taken back is marked once the other is verified."""
+        return self.way != "force"
 
 
 def rolling_plan(
@@ -64,8 +69,13 @@ def plan_by(
 
 def _must_be_pinned(release: Release, history: ReleaseHistory) -> bool:
     # ECS asks anew what a tag stands for: where the same name brought other images, only a digest brings these back.
+    return not release.active or tag_was_moved(release, history)
+
+
+def tag_was_moved(release: Release, history: ReleaseHistory) -> bool:
+    """Whether the name of one of its images is known to have brought another image too."""
     known = (history.current, *history.releases.values())
-    return not release.active or any(_moved(release, other) for other in known)
+    return any(_moved(release, other) for other in known)
 
 
 def _moved(release: Release, other: Release) -> bool:
@@ -106,6 +116,8 @@ def _calls(target: Target, release: Release, way: Way, stops: str | None) -> tup
         return (_call("StopServiceDeployment", serviceDeploymentArn=stops, stopType="ROLLBACK"),)
     if way == "force":
         return (_call("UpdateService", **service, forceNewDeployment=True),)
+    if way == "terraform":
+        return ()  # Terraform itself says what it does
     if way == "deploy":
         return (_call("UpdateService", **service, taskDefinition=release.revision),)
     family = release.revision.partition(":")[0]

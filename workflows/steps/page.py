@@ -70,13 +70,15 @@ class Page:
         self.record.heading(text)
 
     @overload
-    async def read(self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P) -> R: ...
+    async def read(
+        self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P, *, how: How = ...
+    ) -> R: ...
     @overload
-    async def read(self, words: str, do: Callable[[Any, P], R], given: P) -> R: ...
-    async def read(self, words: str, do: Callable[[Any, P], Any], given: P) -> Any:
+    async def read(self, words: str, do: Callable[[Any, P], R], given: P, *, how: How = ...) -> R: ...
+    async def read(self, words: str, do: Callable[[Any, P], Any], given: P, *, how: How = READ) -> Any:
         """Read something from outside; repeated until it answers."""
         await self._course.ready()
-        return await self._step(words, do, given, READ)
+        return await self._step(words, do, given, how)
 
     async def glance(self, words: str, do: Callable[[Any, P], R], given: P) -> R | None:
         """Read something that a decision can do without; None when it cannot be read, which the page shows."""
@@ -89,7 +91,7 @@ class Page:
         result: R = await self._step(words, do, given, how)
         return result
 
-    async def change(
+    async def change(  # noqa: PLR0913 - three of them are words for the report
         self,
         words: str,
         do: Callable[[Any, P], R],
@@ -99,6 +101,7 @@ class Page:
         before: str,
         after: str,
         undo: Undo | None = None,
+        how: How = CHANGE,
     ) -> R:
         """Change something outside, once.
 
@@ -112,13 +115,14 @@ class Page:
             before: what was, in words.
             after: what shall be, in words.
             undo: puts back what was, from a fresh reading, and says what came of it.
+            how: it is run, where a change's own time is too short.
         """
         await self._course.ready()
         place = self.record.intend(action, before, after)
         if undo:
             self._course.can_undo(place, undo)
         try:
-            result: R = await self._step(words, do, given, CHANGE)
+            result: R = await self._step(words, do, given, how)
         except ActivityError as error:
             if certainly_not_made(error):
                 self._course.forget(place)
@@ -137,9 +141,9 @@ class Page:
         self._course.forget(place)
         self.record.changed(place, undone=told)
 
-    async def restore(self, words: str, do: Callable[[Any, P], R], given: P) -> R:
+    async def restore(self, words: str, do: Callable[[Any, P], R], given: P, *, how: How = CHANGE) -> R:
         """Undo a change by another fenced one; said only by what ``undo`` of a change runs."""
-        result: R = await self._step(words, do, given, CHANGE)
+        result: R = await self._step(words, do, given, how)
         return result
 
     async def note(self, words: str, do: Callable[[Any, P], object], given: P) -> bool:
@@ -174,10 +178,7 @@ class Page:
             drift = self._drift(plan.fence, target) if plan.fence else None
             gate = await self._asking.ask(asked, meanwhile=drift)
             if gate is None:
-                waited = format_duration(target.approvals.timeout)
-                return self.ended(
-                    Outcome.NOT_APPROVED, f"Nobody decided within {waited}; nothing was changed."
-                )
+                return self._silence(target)
             again = await plan_again()
             if isinstance(again, Ending) or (again.hash == plan.hash and gate.decided):
                 return again
@@ -299,6 +300,15 @@ class Page:
                     raise
                 return "whether an earlier run was cut off in the middle of a change is not known"
         return self._predecessor.told if self._predecessor.changes else None
+
+    def _silence(self, target: Target) -> Ending:
+        """End because nobody, or too few, agreed in time; the policy may call that an abort."""
+        said = f"not enough people agreed within {format_duration(target.approvals.timeout)}"
+        if target.approvals.on_timeout == "abort":
+            self.inbox.stop({"by": "the runbook", "reason": said})
+            self._course.heed_abort()
+        left = "what was changed before stays" if self.report.changes else "nothing was changed"
+        return self.ended(Outcome.NOT_APPROVED, f"{said.capitalize()}; {left}.")
 
     async def _drift(self, fence: Fence, target: Target) -> None:
         how = How(**{**IDLE_WATCH, "task_queue": self._watch_queue})

@@ -23,8 +23,11 @@ class How(TypedDict, total=False):
 DEAD_AFTER = timedelta(seconds=2)
 """A worker that is silent for so long is taken for dead, and the step goes on elsewhere."""
 
-TASK_TIMEOUT = timedelta(seconds=3)
-"""How long a worker may take for one task of a workflow; after a death in the middle of one this long is lost."""
+TASK_TIMEOUT = timedelta(seconds=2)
+"""How long a worker may take for one task of a workflow; after a death in the middle of one this long is lost.
+
+No less: the SDK itself fails a task that computes for two seconds.
+"""
 
 READ = How(
     start_to_close_timeout=timedelta(seconds=60),
@@ -40,6 +43,17 @@ CHANGE = How(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=30),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+# Terraform asks its providers for every resource; while its state is locked by somebody else it is asked again.
+PLAN = How(**{**READ, "start_to_close_timeout": timedelta(minutes=15)})
+# As long as what Terraform waits for; an abort interrupts it, and waits until it has given its lock back.
+APPLY = How(
+    start_to_close_timeout=timedelta(hours=3),
+    heartbeat_timeout=DEAD_AFTER,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
+    ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 NOTE = How(

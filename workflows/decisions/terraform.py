@@ -1,0 +1,168 @@
+"""A rollback by Terraform: which tag the module gets, and what people see of the plan. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from activities.terraform_plans import TerraformPlan
+from workflows.decisions.rollback_plan import STAYS, RollbackPlan, plan_by, tag_was_moved
+from workflows.messages import Ending, Outcome, Plan, PlannedCall, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from activities.catalog import Target
+    from activities.models import Release, ReleaseHistory
+
+
+class TerraformRollback(RollbackPlan):
+    """How a release is put back by the module that owns the service."""
+
+    terraform: TerraformPlan
+
+    @property
+    def tag(self) -> str:
+        """The image tag that is put back."""
+        return next(iter(self.terraform.variables.values()))
+
+    @property
+    def loses_its_source(self) -> bool:
+        """Whether Terraform deregisters the release that is taken back, so that it takes no mark afterwards."""
+        return self.before.task_definition in self.terraform.deregisters
+
+    @property
+    def marks_source(self) -> bool:
+        """Whether the release that is taken back is marked once the other is verified."""
+        return self.before.task_definition != self.after.task_definition and not self.loses_its_source
+
+
+def terraform_tag(history: ReleaseHistory, release: Release) -> str | Ending:
+    """Tell the image tag that brings a release back, or why none does."""
+    if tag_was_moved(release, history):
+        return _refused(
+            f"the tag of {release.name} stands for another image now, and Terraform knows it by its tag alone: "
+            'build the old image under a new tag, or use rollback.strategy = "task-definition"'
+        )
+    before = {image.container: image.tag for image in history.current.images}
+    wanted = {image.container: image.tag for image in release.images}
+    tags = {tag for container, tag in wanted.items() if tag != before.get(container)} or set(wanted.values())
+    tag = tags.pop() if len(tags) == 1 else None
+    if tag is None:
+        return _refused(
+            f"which one image tag brings {release.name} back cannot be told: it has {len(wanted)} images, "
+            'tags missing or several; use rollback.strategy = "task-definition"'
+        )
+    return tag
+
+
+def rollback_by_terraform(
+    target: Target, history: ReleaseHistory, chosen: RollbackPlan, terraform: TerraformPlan
+) -> RollbackPlan | Ending:
+    """Plan to put the chosen release back by what Terraform said it would do.
+
+    Where Terraform has nothing to change, the runbook's next step is left: fresh tasks of the same image.
+    """
+    variables = _words(terraform.variables)
+    if terraform.empty:
+        if _tags(chosen.after) != _tags(history.current):
+            return _refused(
+                f"Terraform has nothing to change for {variables}, yet {history.current.name} runs: the module "
+                "does not decide what the service runs (ignore_changes?), or it was deployed past it; "
+                'use rollback.strategy = "task-definition"'
+            )
+        why = f"Terraform has nothing to change for {variables}"
+        return plan_by("force", target, history, history.current, why, f"{why}, so only fresh tasks are left")
+    shown = plan_by("terraform", target, history, chosen.after, chosen.because[0], chosen.needs_yes)
+    ours = plan_of(terraform, shown.headline)
+    return TerraformRollback(
+        **{name: getattr(shown, name) for name in RollbackPlan.model_fields if name not in _FROM_TERRAFORM},
+        calls=ours.calls,
+        not_restored=ours.not_restored,
+        afterwards=tuple(_afterwards(chosen, terraform)),
+        essence=ours.essence,
+        terraform=terraform,
+    )
+
+
+_FROM_TERRAFORM = frozenset({"calls", "not_restored", "afterwards", "essence"})
+
+
+def plan_of(terraform: TerraformPlan, headline: str) -> Plan:
+    """Show a Terraform plan as people are asked about it; any page may use it."""
+    return Plan(
+        headline=headline,
+        calls=(
+            PlannedCall(
+                service="terraform",
+                action="apply",
+                parameters={
+                    "directory": terraform.directory,
+                    "variables": terraform.variables,
+                    "changes": dict(_changes(terraform)),
+                },
+            ),
+        ),
+        not_restored=tuple(_not_restored(terraform)),
+        essence=terraform.hash,
+    )
+
+
+def goes_beyond(back: TerraformPlan, done: TerraformPlan) -> tuple[str, ...]:
+    """Name what a way back would change that the way there did not."""
+    return tuple(address for address in back.addresses if address not in done.addresses)
+
+
+def by_hand(terraform: TerraformPlan) -> str:
+    """Return the command that a person types for this plan."""
+    variables = " ".join(f"-var={name}={value}" for name, value in terraform.variables.items())
+    return f"terraform -chdir={terraform.directory} apply {variables}"
+
+
+def _changes(terraform: TerraformPlan) -> Iterator[tuple[str, object]]:
+    for resource in terraform.resources:
+        attributes = {one.path: _arrow(one.before, one.after) for one in resource.attributes}
+        yield resource.address, {"action": resource.action, **attributes}
+    if terraform.outputs:
+        yield "outputs", {one.path: _arrow(one.before, one.after) for one in terraform.outputs}
+    if terraform.left_out:
+        yield "not shown", f"{terraform.left_out} more: terraform plan shows them"
+
+
+def _arrow(before: str | None, after: str | None) -> str:
+    return f"{before or 'nothing'} → {after or 'nothing'}"
+
+
+def _not_restored(terraform: TerraformPlan) -> Iterator[str]:
+    yield STAYS
+    yield (
+        f"The module's own files: whoever applies {terraform.directory} without {_words(terraform.variables)} "
+        "brings the other release back; set it there too."
+    )
+    if terraform.deregisters:
+        gone = ", ".join(arn.rpartition("/")[2] for arn in terraform.deregisters)
+        yield f"The provider deregisters {gone}."
+    yield "Tags that the module does not know are removed by later applies, ledger marks too, unless ignore_tags keeps them."
+
+
+def _afterwards(chosen: RollbackPlan, terraform: TerraformPlan) -> Iterator[str]:
+    old = chosen.before.revision
+    if chosen.before.task_definition in terraform.deregisters:
+        yield f"{old} is tagged bad before Terraform deregisters it; what then runs is tagged good once it is verified."
+    else:
+        yield f"Once verified, what then runs is tagged good and {old} bad."
+    yield "If Terraform makes no new deployment, one is forced, as a change of its own."
+
+
+def _tags(release: Release) -> dict[str, str | None]:
+    return {image.container: image.tag for image in release.images}
+
+
+def _words(variables: dict[str, str]) -> str:
+    return ", ".join(f"{name}={json.dumps(value)}" for name, value in variables.items())
+
+
+def _refused(why: str) -> Ending:
+    return Ending(
+        outcome=Outcome.REFUSED, summary=f"Refused: {why}.", error=Problem(kind="policy", message=why)
+    )
