@@ -48,6 +48,10 @@ class Family:
 
     def from_child(self, received: object) -> None:
         """Show the child's gate as this run's own."""
+        if self._child is None:
+            if received:
+                self._record.reject("child_checkpoint", "no child is under way", received)
+            return
         try:
             self._shown(Checkpoint.model_validate(received) if received else None)
         except ValidationError as error:
