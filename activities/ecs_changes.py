@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
 
     from activities.clients import Clients
+    from activities.models import Image
 
 CHANGE_TAG = "runbook:change"
 """Tag that tells which run registered a task definition."""
@@ -241,7 +242,7 @@ def _registration(
     request = {key: value for key, value in old.items() if key not in NOT_REGISTERED}
     images = {image.container: image for image in change.release.images}
     request["containerDefinitions"] = [
-        {**container, "image": _pin(images[container["name"]].name, images[container["name"]].digest)}
+        {**container, "image": _pinned(container["image"], images[container["name"]])}
         for container in old["containerDefinitions"]
     ]
     request["tags"] = _change_tags(change)
@@ -256,9 +257,12 @@ def _change_tags(change: RegisterRelease) -> list[TagTypeDef]:
     ]
 
 
-def _pin(image: str, digest: str | None) -> str:
-    if digest is None or "@" in image:
-        return image
-    head, _, tag = image.rpartition(":")
-    name = head if head and "/" not in tag else image
-    return f"{name}@{digest}"
+def _pinned(defined: str, wanted: Image) -> str:
+    """Name the wanted image by digest where that is known, else as the release names it, which may be a git tag."""
+    if wanted.digest is None:
+        return wanted.name
+    if "@" in defined:
+        return defined
+    head, _, tag = defined.rpartition(":")
+    name = head if head and "/" not in tag else defined
+    return f"{name}@{wanted.digest}"
