@@ -152,7 +152,8 @@ class Database(Policy):
         description="The RDS instance that may be rebooted; without it a person restarts the database.",
     )
     full: Share = Field(
-        default=0.80, description="Share of the connections open to services, from which on it counts as full."
+        default=0.80,
+        description="Share of the connections open to services, from which on it counts as full.",
     )
     leaked_after: Positive = Field(
         default=timedelta(minutes=1),
