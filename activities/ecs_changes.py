@@ -17,7 +17,6 @@ from activities.models import ROLLING_BACK, UNDER_WAY, Fact, Fence, Mark, Releas
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import (
         RegisterTaskDefinitionRequestTypeDef,
-        TagTypeDef,
         TaskDefinitionTypeDef,
     )
 
@@ -162,11 +161,9 @@ class EcsChanges:
                 old = ecs.describe_task_definition(
                     taskDefinition=change.release.task_definition, include=["TAGS"]
                 )
-            if activity.info().attempt > 1 and (
-                made := self._registered_by(change, old["taskDefinition"]["family"])
-            ):
-                return made
             request = _registration(old["taskDefinition"], change)
+            if activity.info().attempt > 1 and (made := self._registered_by(change, request)):
+                return made
             with sending(), self._clients.naming_errors(f"register {change.release.revision} again"):
                 new = ecs.register_task_definition(**request)
             return read_release(
@@ -200,16 +197,19 @@ class EcsChanges:
             raise RejectedError(f"ECS made no new deployment of {target.ecs_service}: it runs that already")
         return _deployed(now, fence)
 
-    def _registered_by(self, change: RegisterRelease, family: str) -> Release | None:
-        ecs = self._clients.ecs(change.target.region)
+    def _registered_by(
+        self, change: RegisterRelease, request: RegisterTaskDefinitionRequestTypeDef
+    ) -> Release | None:
+        ecs, family = self._clients.ecs(change.target.region), request["family"]
         with self._clients.naming_errors(f"look for a revision of {family} that this run registered"):
             arns = ecs.list_task_definitions(familyPrefix=family, sort="DESC", maxResults=10)[
                 "taskDefinitionArns"
             ]
             for arn in arns:
                 found = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-                tags = found.get("tags", [])
-                if all(tag in tags for tag in _change_tags(change)):
+                # One run may put back several releases in turn: its id alone does not tell which of them this is.
+                same = _images(found["taskDefinition"]) == _images(request)
+                if same and {"key": CHANGE_TAG, "value": change.run_id} in found.get("tags", []):
                     return read_release(found, change.target.key)
         return None
 
@@ -245,16 +245,15 @@ def _registration(
         {**container, "image": _pinned(container["image"], images[container["name"]])}
         for container in old["containerDefinitions"]
     ]
-    request["tags"] = _change_tags(change)
-    return request  # type: ignore[return-value] # a described task definition, less what AWS adds, is a registration
-
-
-def _change_tags(change: RegisterRelease) -> list[TagTypeDef]:
-    # One run may put back several releases in turn: its id alone does not tell which of them a revision copies.
-    return [
+    request["tags"] = [
         {"key": CHANGE_TAG, "value": change.run_id},
         {"key": "runbook:from", "value": change.release.revision},
     ]
+    return request  # type: ignore[return-value] # a described task definition, less what AWS adds, is a registration
+
+
+def _images(definition: TaskDefinitionTypeDef | RegisterTaskDefinitionRequestTypeDef) -> dict[str, str]:
+    return {one["name"]: one["image"] for one in definition["containerDefinitions"]}
 
 
 def _pinned(defined: str, wanted: Image) -> str:

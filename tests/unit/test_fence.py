@@ -341,7 +341,7 @@ class TestRegisteringAgain:
     def test_does_not_take_what_this_run_registered_for_another_release(self, ecs, changes):
         ecs.answers("describe_task_definition", self.OLD)
         ecs.answers("list_task_definitions", {"taskDefinitionArns": [task_definition(8)]}, SEARCHED)
-        ecs.answers("describe_task_definition", definition(8, tags=TAGS | {"runbook:from": "shop:4"}))
+        ecs.answers("describe_task_definition", definition(8, f"shop@{digest(4)}", tags=TAGS))
         ecs.answers("register_task_definition", self.NEW)
         with ecs.asked_for_exactly_this():
             assert Attempt(2, long_ago())(changes.register_release, self.REGISTER).revision == "shop:9"
