@@ -108,19 +108,24 @@ def mean_cpu_share(target: Target, release: Release | None, window: timedelta) -
     return f"avg({cpu_share(target, window, release)})"
 
 
-def memory_share(target: Target) -> str:
-    """Memory used as a share of what each task may use; without a limit it is infinite."""
-    return f"{memory_bytes(target)} / {memory_limit(target)}"
+def memory_share(target: Target, release: Release | None = None) -> str:
+    """Memory used as a share of what each task may use; tasks without a limit are left out."""
+    return f"{memory_bytes(target, release)} / ({memory_limit(target, release)} > 0)"
 
 
-def memory_bytes(target: Target) -> str:
+def most_memory_share(target: Target, release: Release | None) -> str:
+    """Memory used as a share of the limit by the task that uses most: it is the one that will be killed."""
+    return f"max({memory_share(target, release)})"
+
+
+def memory_bytes(target: Target, release: Release | None = None) -> str:
     """Memory used by each task, in bytes."""
-    return f"{MEMORY}{selector(target, None)}"
+    return f"{MEMORY}{selector(target, release)}"
 
 
-def memory_limit(target: Target) -> str:
+def memory_limit(target: Target, release: Release | None = None) -> str:
     """Memory that each task may use, in bytes; 0 without a limit."""
-    return f"{MEMORY_LIMIT}{selector(target, None)}"
+    return f"{MEMORY_LIMIT}{selector(target, release)}"
 
 
 def ended_processes(target: Target, release: Release | None, window: timedelta) -> str:

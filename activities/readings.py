@@ -32,7 +32,11 @@ KNOWN = frozenset({Quality.GOOD, Quality.BAD})
 """What says something of the service; the rest is unknown."""
 
 
-Kind = Literal["health", "error-rate", "log-errors"]
+Kind = Literal["health", "error-rate", "log-errors", "latency", "cpu", "memory", "connections"]
+STANDARD_LOOKS: tuple[Kind, ...] = ("health", "error-rate", "log-errors")
+"""What every verification measures, unless it is told what to look at."""
+FALLING: tuple[Kind, ...] = ("error-rate", "latency", "cpu", "memory", "connections")
+"""What a window, or a queue that empties, lets fall slowly."""
 
 
 class Reading(Fact):
@@ -41,13 +45,13 @@ class Reading(Fact):
     kind: Kind
     quality: Quality
     value: float | None = None
-    """HTTP status, share of requests that failed (0 to 1), error lines a minute."""
+    """HTTP status, share of requests that failed or of a limit (0 to 1), error lines a minute, seconds."""
     limit: float | None = None
     """What the value was held against."""
     detail: str
     """The measurement in words: ``2.1 % of 312 requests failed (limit 10 %)``."""
     source: str
-    """Where it was measured: ``prometheus``, ``scrape``, ``probe``, ``http``, ``logs``."""
+    """Where it was measured: ``prometheus``, ``scrape``, ``probe``, ``http``, ``logs``, ``cloudwatch``, ``database``."""
     query: str | None = None
     excerpt: tuple[str, ...] = ()
     """A few log lines, redacted and shortened."""
@@ -72,7 +76,11 @@ class Sample(Fact):
     @property
     def error_rate(self) -> float | None:
         """Share of requests that failed, None when it is not known."""
-        readings = (one for one in self.readings if one.kind == "error-rate" and one.quality in KNOWN)
+        return self.value_of("error-rate")
+
+    def value_of(self, kind: Kind) -> float | None:
+        """Return what was measured of a kind, None when it is not known."""
+        readings = (one for one in self.readings if one.kind == kind and one.quality in KNOWN)
         return next((reading.value for reading in readings), None)
 
     @property
@@ -131,6 +139,8 @@ class Observation(Fact):
     deadline: datetime
     same_release_before: bool = False
     """Whether the tasks before ran this release too, as after a forced deployment: then no label tells them apart."""
+    looks: tuple[Kind, ...] = STANDARD_LOOKS
+    """What to measure."""
     may_probe: bool = True
     """Whether the catalog's POST probe may be sent; False for plans, which change nothing."""
 
@@ -150,7 +160,7 @@ def is_decided(samples: tuple[Sample, ...], target: Target, earlier: Streak | No
     """Whether more samples could not change what is known: good for the bake time, or bad beyond hope.
 
     Errors of the first moments leave the window only after ``rate_window``, so bad takes that much longer, and is
-    not beyond hope while the error rate still falls.
+    not beyond hope while what is measured still falls.
     """
     verify = target.verify
     streak = last_streak(samples, longest_gap(target), earlier)
@@ -162,10 +172,17 @@ def is_decided(samples: tuple[Sample, ...], target: Target, earlier: Streak | No
 
 
 def still_falls(samples: tuple[Sample, ...], consecutive: int) -> bool:
-    """Whether the error rate never rose over the newest samples, and ends clearly lower than it began."""
-    rates = [rate for sample in samples if (rate := sample.error_rate) is not None][-max(2, consecutive) :]
-    never_rose = all(later <= before for before, later in pairwise(rates))
-    return len(rates) > 1 and never_rose and rates[-1] <= rates[0] * CLEARLY_LESS and rates[0] > 0
+    """Whether a number that is bad never rose over the newest samples, and ends clearly lower than it began."""
+    newest = next((sample for sample in reversed(samples) if sample.quality is Quality.BAD), None)
+    bad = {reading.kind for reading in newest.readings if reading.quality is Quality.BAD} if newest else set()
+    return any(_falls(samples, kind, consecutive) for kind in FALLING if kind in bad)
+
+
+def _falls(samples: tuple[Sample, ...], kind: Kind, consecutive: int) -> bool:
+    values = [value for sample in samples if (value := sample.value_of(kind)) is not None]
+    values = values[-max(2, consecutive) :]
+    never_rose = all(later <= before for before, later in pairwise(values))
+    return len(values) > 1 and never_rose and values[-1] <= values[0] * CLEARLY_LESS and values[0] > 0
 
 
 def counts_from(observation: Observation) -> datetime:

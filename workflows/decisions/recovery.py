@@ -78,7 +78,11 @@ def _good(observed: Observed, streak: Streak, baseline: Sample | None) -> str:
     newest = _newest(observed.samples, Quality.GOOD)
     words = f"{_counted(streak)}: {_words(newest, {Quality.GOOD})}" if newest else _counted(streak)
     before = baseline.error_rate if baseline else None
-    return f"{words}; before the change {100 * before:.1f} % failed" if before else words
+    if before:
+        return f"{words}; before the change {100 * before:.1f} % failed"
+    kinds = {one.kind for one in _said(newest, {Quality.GOOD})} if newest else set()
+    bad = [one.detail for one in _said(baseline, {Quality.BAD}) if one.kind in kinds] if baseline else []
+    return f"{words}; before the change {', '.join(bad)}" if bad else words
 
 
 def _bad(observed: Observed, streak: Streak, baseline: Sample | None) -> str:

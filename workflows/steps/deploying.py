@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs import EcsActivities
     from activities.ecs_changes import Deployed, DeployRelease, EcsChanges, MarkRelease
     from activities.models import Judgement, Mark
-    from activities.readings import Observation, Sample, latest_end
+    from activities.readings import STANDARD_LOOKS, Kind, Observation, Sample, latest_end
     from activities.rollout import Awaited, Phase, Rollout
     from activities.verification import VerificationActivities
     from activities.waits import Waits
@@ -51,10 +51,12 @@ async def await_own_rollback(
     return await page.watch(words, Waits.await_steady_state, awaited)
 
 
-async def measure(page: Page, target: Target, release: Release) -> Sample:
+async def measure(
+    page: Page, target: Target, release: Release, looks: tuple[Kind, ...] = STANDARD_LOOKS
+) -> Sample:
     """Measure how things are before anything is changed; nothing is posted."""
     now = workflow.now()
-    look = Observation(target=target, release=release, since=now, deadline=now, may_probe=False)
+    look = Observation(target=target, release=release, since=now, deadline=now, looks=looks, may_probe=False)
     sample = await page.read(
         "Measure health and error rate as they are", VerificationActivities.measure, look
     )
@@ -70,6 +72,7 @@ async def verify(
     baseline: Sample,
     *,
     same_release_before: bool = False,
+    looks: tuple[Kind, ...] = STANDARD_LOOKS,
 ) -> Judged:
     """Measure from steady state on until it is known whether the service recovered."""
     before = page.record.enter(State.VERIFYING)
@@ -79,6 +82,7 @@ async def verify(
         since=rollout.at,
         deadline=latest_end(target, workflow.now()),
         same_release_before=same_release_before,
+        looks=looks,
     )
     words = f"Measure until it has been good for {format_duration(target.verify.bake)}"
     observed = await page.watch(words, VerificationActivities.observe, look)
