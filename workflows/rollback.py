@@ -52,6 +52,8 @@ class GoFurther:
     """Begin anew: a person wants to go back further than what was put back, or the plan was stale."""
 
     tried: tuple[str, ...]
+    stands: Ending | None = None
+    """How it ends where nothing further is put back."""
 
 
 @workflow.defn
@@ -74,11 +76,15 @@ class Rollback(Procedure):
             "Look the target up in the catalog", CatalogActivities.resolve_target, names
         )
         tried: tuple[str, ...] = ()
+        stands: Ending | None = None
         while True:
             ending = await self._put_back_once(target, request, tried)
-            if isinstance(ending, Ending):
+            if isinstance(ending, GoFurther):
+                tried, stands = (*tried, *ending.tried), ending.stands or stands
+            elif stands and ending.outcome in {Outcome.REFUSED, Outcome.NOT_APPROVED}:
+                return stands.model_copy(update={"summary": f"{ending.summary} {stands.summary}"})
+            else:
                 return ending
-            tried = (*tried, *ending.tried)
 
     async def _put_back_once(
         self, target: Target, request: RollbackRequest, tried: tuple[str, ...]
@@ -101,6 +107,7 @@ class Rollback(Procedure):
             return plan
 
         page.heading("Put the release back")
+        page.undo_brings_back(plan.before)
         if isinstance(plan, TerraformRollback):
             placed = await put_back_by_terraform(page, target, plan)
             if placed is None:
@@ -117,12 +124,13 @@ class Rollback(Procedure):
             return await hand_over(page, target, rollout)
 
         page.heading("Verify health, error rate and logs")
-        judged = await self._verify(target, plan, rollout, baseline)
+        runs = _as_it_runs(plan, deployed)
+        judged = await self._verify(target, plan, runs, rollout, baseline)
         if not isinstance(judged, Judged):
             return judged
 
         page.heading("Record what was learnt")
-        await mark(page, target, plan.after, Judgement.GOOD)
+        await mark(page, target, runs, Judgement.GOOD)
         if plan.marks_source:
             await mark(page, target, plan.before, Judgement.BAD)
         return page.ended(Outcome.RECOVERED, f"{plan.headline}: {judged.why}", verdict=judged.verdict)
@@ -208,25 +216,27 @@ class Rollback(Procedure):
         return await await_steady(self.page, target, words, deployed)
 
     async def _verify(
-        self, target: Target, plan: RollbackPlan, rollout: Rollout, baseline: Sample
+        self, target: Target, plan: RollbackPlan, runs: Release, rollout: Rollout, baseline: Sample
     ) -> Judged | Ending | GoFurther:
         """Verify; what is not verified is a person's choice."""
         page = self.page
         while True:
             forced = plan.way == "force"
-            judged = await verify(page, target, plan.after, rollout, baseline, same_release_before=forced)
+            judged = await verify(page, target, runs, rollout, baseline, same_release_before=forced)
             if lost := await self._no_longer_what_was_planned(target, plan, rollout):
                 return lost
             if judged.verdict is Verdict.RECOVERED:
                 return judged
+            summary = f"{plan.headline}: {judged.why}. A person must look now."
+            stands = page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
             match await page.choose("It is not verified: how to go on?", judged.why, target, GO_ON):
                 case "verify-again":
                     continue
                 case "roll-back-further":
-                    return GoFurther(tried=(plan.before.task_definition, plan.after.task_definition))
+                    tried = (plan.before.task_definition, plan.after.task_definition, runs.task_definition)
+                    return GoFurther(tried, stands)
                 case _:
-                    summary = f"{plan.headline}: {judged.why}. A person must look now."
-                    return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
+                    return stands
 
     async def _no_longer_what_was_planned(
         self, target: Target, plan: RollbackPlan, rollout: Rollout
@@ -244,3 +254,10 @@ class Rollback(Procedure):
             )
             return self.page.ended(Outcome.NOT_RECOVERED, summary, verdict=Verdict.NOT_RECOVERED)
         return None
+
+
+def _as_it_runs(plan: RollbackPlan, deployed: Deployed) -> Release:
+    """Return what the plan put on the service: of a deregistered release a copy runs."""
+    if plan.way != "register":
+        return plan.after
+    return plan.after.model_copy(update={"task_definition": deployed.task_definition, "active": True})

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from activities.catalog import Target
-    from activities.models import Fence
+    from activities.models import Fence, Release
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -57,6 +57,8 @@ class Page:
         self._watch_queue = ""
         self._asking = Asking(self.record, self.inbox, self.family, self._step)
         self._predecessor: Predecessor | None = None
+        self._undo_ends_on: Release | None = None
+        self.inbox.undo_lands_on_bad = self._bad_release_after_undo
 
     @property
     def report(self) -> Report:
@@ -135,6 +137,10 @@ class Page:
     def can_undo(self, place: int, undo: Undo) -> None:
         """Remember how a change that the body notes by itself is undone."""
         self._course.can_undo(place, undo)
+
+    def undo_brings_back(self, release: Release) -> None:
+        """Note the release before the first change: an abort that undoes onto a bad one needs a confirmation."""
+        self._undo_ends_on = self._undo_ends_on or release
 
     def undone(self, place: int, told: str) -> None:
         """Note that the body undid a change by itself."""
@@ -300,6 +306,10 @@ class Page:
                     raise
                 return "whether an earlier run was cut off in the middle of a change is not known"
         return self._predecessor.told if self._predecessor.changes else None
+
+    def _bad_release_after_undo(self) -> str | None:
+        release = self._undo_ends_on
+        return release.name if release and release.is_bad else None
 
     def _silence(self, target: Target) -> Ending:
         """End because nobody, or too few, agreed in time; the policy may call that an abort."""
