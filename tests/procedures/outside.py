@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.catalog import Approvals, RollbackPolicy, Target, Thresholds, Verify
 from activities.chat import Notice
@@ -24,10 +24,14 @@ from activities.ecs_changes import (
     RegisterRelease,
     StopDeployment,
 )
-from activities.errors import DriftedError, RunbookError
+from activities.errors import DriftedError, RunbookError, UnreachableError
 from activities.models import (
     Deployment,
+    Fence,
     Image,
+    Judgement,
+    Mark,
+    OwnRollback,
     Release,
     ReleaseHistory,
     ServiceDeployment,
@@ -41,6 +45,8 @@ from activities.waits import AwaitedDrift
 
 ARN = "arn:aws:ecs:us-east-1:123456789012"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+LOOKS = timedelta(seconds=30)
+"""How often it is looked whether the service drifted while people decide."""
 
 
 def release(revision: int, version: str | None = None, **more: object) -> Release:
@@ -48,6 +54,14 @@ def release(revision: int, version: str | None = None, **more: object) -> Releas
     version = version or f"1.{revision}.0"
     image = Image(container="app", name=f"shop:{version}", digest=f"sha256:{revision:064x}")
     return Release(task_definition=f"{ARN}:task-definition/shop:{revision}", images=(image,), **more)
+
+
+def judged(revision: int, verdict: str = "bad") -> Release:
+    """A release that carries a mark in the ledger."""
+    mark = Mark(
+        verdict=Judgement(verdict), digest=f"sha256:{revision:064x}", source="remediation/old", at=BEGAN
+    )
+    return release(revision, marks=(mark,))
 
 
 def reading(quality: Quality, *, at: datetime, kind: str = "error-rate") -> Reading:
@@ -68,11 +82,23 @@ class Outside:
     quality: Quality = Quality.GOOD
     phase: Phase = Phase.STEADY
     fails: dict[str, list[RunbookError]] = field(default_factory=dict)
+    """Activity -> what its next attempts fail with, before they do anything."""
+    loses_reply: set[str] = field(default_factory=set)
+    """Activities whose next answer is lost after the change was made."""
     calls: list[str] = field(default_factory=list)
+    """Activities, an entry for each attempt."""
+    changes: list[str] = field(default_factory=list)
+    """What was really changed, in the order in which it was."""
+    family: tuple[Release, ...] = ()
+    """Other ACTIVE revisions than those that the history names."""
     marks: list[tuple[str, str]] = field(default_factory=list)
-    watchable: bool = True
     release_now: dict[str, asyncio.Event] = field(default_factory=dict)
     desired: int = 2
+    more: dict[str, object] = field(default_factory=dict)
+    """Whatever else the service is, such as ``controller``."""
+    primary: int = 0
+    """Number of the PRIMARY deployment; every one that begins has the next."""
+    observations: list[Observation] = field(default_factory=list)
     predecessor: Predecessor = field(default_factory=Predecessor)
     notices: list[Notice] = field(default_factory=list)
 
@@ -85,6 +111,7 @@ class Outside:
     ) -> None:
         """Somebody deployed this; it is what runs now."""
         number = len(self.history) + 1
+        self.primary += 1
         created = (self.history[0].created_at + lived) if self.history else BEGAN
         before = (self.history[0].revision,) if self.history else ()
         self.history.insert(
@@ -99,6 +126,25 @@ class Outside:
                 release=what,
             ),
         )
+
+    def rolled_back_by_ecs(self) -> None:
+        """ECS put back what ran before the newest deployment."""
+        latest = self.history[0]
+        self.primary += 1
+        self.history[0] = latest.model_copy(
+            update={
+                "status": "ROLLBACK_SUCCESSFUL",
+                "finished_at": latest.created_at + timedelta(minutes=5),
+                "rollback": OwnRollback(reason="circuit breaker", revision=latest.sources[0]),
+            }
+        )
+
+    @property
+    def current(self) -> Release:
+        """What runs."""
+        latest = self.history[0]
+        landed = latest.rollback.revision if latest.rollback else latest.revision
+        return next(one.release for one in self.history if one.revision == landed)
 
     def holds(self, name: str) -> asyncio.Event:
         """Make an activity wait until the event is set."""
@@ -127,19 +173,19 @@ class Outside:
     @property
     def service(self) -> ServiceState:
         """The service as it is."""
-        latest = self.history[0]
-        return ServiceState(
+        latest, runs = self.history[0], self.current.task_definition
+        state = ServiceState(
             arn=f"{ARN}:service/prod/shop",
             status="ACTIVE",
             desired=self.desired,
             running=self.desired,
             pending=0,
-            task_definition=latest.release.task_definition,
+            task_definition=runs,
             deployments=(
                 Deployment(
-                    id=f"ecs-svc/{len(self.history)}",
+                    id=f"ecs-svc/{self.primary}",
                     status="PRIMARY",
-                    task_definition=latest.release.task_definition,
+                    task_definition=runs,
                     desired=self.desired,
                     running=self.desired,
                     pending=0,
@@ -151,13 +197,29 @@ class Outside:
             service_revisions=(latest.revision,),
             read_at=latest.created_at + timedelta(days=1),
         )
+        return state.model_copy(update=self.more)
 
     async def _called(self, name: str) -> None:
         self.calls.append(name)
-        if name in self.release_now:
-            await self.release_now[name].wait()
+        beats = activity.info().heartbeat_timeout is not None
+        while name in self.release_now and not self.release_now[name].is_set():
+            if beats:
+                activity.heartbeat()
+            await asyncio.sleep(0.01)
         if self.fails.get(name):
             raise self.fails[name].pop(0).to_application_error()
+
+    def _fenced(self, fence: Fence) -> None:
+        if fence != self.service.fence:
+            error = DriftedError("somebody else changed the service")
+            error.certainly_not_made = activity.info().attempt == 1
+            raise error.to_application_error()
+
+    def _changed(self, name: str, what: str) -> None:
+        self.changes.append(what)
+        if name in self.loses_reply:
+            self.loses_reply.remove(name)
+            raise UnreachableError("no answer in time").to_application_error()
 
     # --- the activities, under the names that the product's have -------------------------------------------------
 
@@ -187,7 +249,7 @@ class Outside:
         releases = {one.revision: one.release for one in self.history}
         return ReleaseHistory(
             service=self.service,
-            current=self.history[0].release,
+            current=self.current,
             deployments=tuple(self.history),
             releases=releases,
         )
@@ -195,7 +257,7 @@ class Outside:
     @activity.defn
     async def list_revisions(self, _target: Target) -> Releases:
         await self._called("list_revisions")
-        return Releases(releases=())
+        return Releases(releases=self.family)
 
     @activity.defn
     async def find_release(self, _query: ReleaseQuery) -> Releases:
@@ -215,6 +277,7 @@ class Outside:
     @activity.defn
     async def observe(self, observation: Observation) -> Observed:
         await self._called("observe")
+        self.observations.append(observation)
         moments = [observation.since + timedelta(seconds=2 * n) for n in range(11)]
         samples = tuple(Sample(at=at, readings=(reading(self.quality, at=at),)) for at in moments)
         return Observed(samples=samples, since=moments[0], until=moments[-1])
@@ -222,33 +285,36 @@ class Outside:
     @activity.defn
     async def deploy_release(self, change: DeployRelease) -> Deployed:
         await self._called("deploy_release")
-        if change.fence != self.service.fence:
-            error = DriftedError("somebody else changed the service")
-            error.certainly_not_made = True
-            raise error.to_application_error()
+        ours = self.service.task_definition == change.release.task_definition
+        if activity.info().attempt > 1 and ours and change.fence != self.service.fence:
+            return self._deployed(adopted=True)
+        self._fenced(change.fence)
         self.deployed(change.release)
+        self._changed("deploy_release", f"deploy {change.release.revision}")
         return self._deployed()
 
     @activity.defn
-    async def force_deployment(self, _change: ForceDeployment) -> Deployed:
+    async def force_deployment(self, change: ForceDeployment) -> Deployed:
         await self._called("force_deployment")
-        self.deployed(self.history[0].release)
+        self._fenced(change.fence)
+        self.deployed(self.current)
+        self._changed("force_deployment", "force")
         return self._deployed()
 
     @activity.defn
-    async def stop_deployment(self, _change: StopDeployment) -> Deployed:
+    async def stop_deployment(self, change: StopDeployment) -> Deployed:
         await self._called("stop_deployment")
-        stopped = self.history[0]
-        before = next(one.release for one in self.history if one.revision == stopped.sources[0])
-        self.history[0] = stopped.model_copy(update={"status": "ROLLBACK_SUCCESSFUL", "release": before})
+        self._fenced(change.fence)
+        self.rolled_back_by_ecs()
+        self._changed("stop_deployment", "stop")
         return self._deployed()
 
     @activity.defn
     async def register_release(self, change: RegisterRelease) -> Release:
         await self._called("register_release")
-        return change.release.model_copy(
-            update={"task_definition": f"{ARN}:task-definition/shop:99", "active": True}
-        )
+        self._changed("register_release", f"register {change.release.revision}")
+        arn = f"{ARN}:task-definition/shop:99"
+        return change.release.model_copy(update={"task_definition": arn, "active": True})
 
     @activity.defn
     async def mark_release(self, change: MarkRelease) -> None:
@@ -258,26 +324,27 @@ class Outside:
     @activity.defn
     async def await_steady_state(self, awaited: Awaited) -> Rollout:
         await self._called("await_steady_state")
+        if awaited.kind == "rollback" and self.history[0].status == "ROLLBACK_IN_PROGRESS":
+            self.rolled_back_by_ecs()
         return Rollout(phase=self.phase, detail=f"{self.phase}", service=self.service, at=awaited.deadline)
 
     @activity.defn
     async def await_drift(self, awaited: AwaitedDrift) -> ServiceState:
         await self._called("await_drift")
-        if not self.watchable:
+        if self.service.fence == awaited.fence:
+            # Between two looks no activity is under way, so that the test server can skip the time.
             raise ApplicationError(
-                "not to be watched in this test", type="AccessDeniedError", non_retryable=True
+                "as it was", next_retry_delay=LOOKS, category=ApplicationErrorCategory.BENIGN
             )
-        while self.service.fence == awaited.fence:
-            activity.heartbeat()
-            await asyncio.sleep(0.02)
         return self.service
 
-    def _deployed(self) -> Deployed:
+    def _deployed(self, *, adopted: bool = False) -> Deployed:
         now = self.service
         return Deployed(
             deployment=now.primary.id if now.primary else "",
             task_definition=now.task_definition,
             service_deployment=now.service_deployment,
+            adopted=adopted,
             at=datetime.now(UTC),
         )
 
