@@ -160,12 +160,19 @@ def _differing(name: str, change: dict[str, Any]) -> Iterator[AttributeChange]:
     after = _leaves(
         name, change.get("after"), change.get("after_sensitive"), change.get("after_unknown") or None
     )
+    later = tuple(path for path, leaf in after.items() if leaf[1] == KNOWN_LATER)
+    before = {path: leaf for path, leaf in before.items() if not _within(path, later)}
     replaced = change.get("before") is not None
     for path in dict.fromkeys((*before, *after)):
         old, new = before.get(path, (None, None)), after.get(path, (None, None))
         if old[0] == new[0] or (new[1] == KNOWN_LATER and not replaced):
             continue
         yield AttributeChange(path=path, before=old[1], after=new[1])
+
+
+def _within(path: str, wholes: tuple[str, ...]) -> bool:
+    """Whether a leaf belongs to something that is replaced as a whole."""
+    return path.startswith(tuple(f"{whole}{mark}" for whole in wholes for mark in ".["))
 
 
 def _leaves(path: str, value: Any, sensitive: Any, unknown: Any) -> dict[str, tuple[Any, str]]:
