@@ -65,6 +65,11 @@ class Page:
         """The page as it stands."""
         return self.record.report
 
+    @property
+    def watch_queue(self) -> str:
+        """The queue of this environment's long waits."""
+        return self._watch_queue
+
     # --- the words ----------------------------------------------------------------------------------------------
 
     def heading(self, text: str) -> None:

@@ -14,7 +14,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.rollout import Phase
     from activities.terraform import TerraformActivities, TerraformApply
     from activities.terraform_plans import TerraformPlan, TerraformWish
-    from workflows import ids
     from workflows.decisions.endings import cause_of
     from workflows.decisions.terraform import (
         TerraformRollback,
@@ -93,7 +92,7 @@ async def _apply(page: Page, target: Target, plan: TerraformRollback) -> str | N
             before=plan.before.name,
             after=plan.after.name,
             undo=lambda: _undo(page, target, plan),
-            how=_how(target),
+            how=_how(page),
         )
     except ActivityError as error:
         cause = cause_of(error)
@@ -145,7 +144,7 @@ async def _find_deployment(page: Page, target: Target, plan: TerraformRollback) 
     forced = await page.change(
         f"Terraform made no new deployment: force one of {runs.name}",
         EcsChanges.force_deployment,
-        ForceDeployment(target=target, fence=history.service.fence, planned_at=workflow.now()),
+        ForceDeployment(target=target, fence=history.service.fence),
         action="UpdateService",
         before=runs.name,
         after=f"{runs.name}, fresh tasks",
@@ -164,7 +163,7 @@ async def _undo(page: Page, target: Target, plan: TerraformRollback) -> str:
     if more := goes_beyond(back, plan.terraform):
         return f"could not undo: Terraform would also change {', '.join(more[:5])}; by hand: {by_hand(back)}"
     service = await page.read("Read what runs now", EcsActivities.read_service, target)
-    await page.restore("Apply the way back", _APPLY, _order(target, back), how=_how(target))
+    await page.restore("Apply the way back", _APPLY, _order(target, back), how=_how(page))
     now = await page.read("Look which deployment came of it", EcsActivities.read_service, target)
     if now.primary is None or now.fence == service.fence:
         return "undone"
@@ -186,8 +185,8 @@ def _order(target: Target, terraform: TerraformPlan) -> TerraformApply:
     return TerraformApply(target=target, variables=terraform.variables, hash=terraform.hash, run_id=run_id)
 
 
-def _how(target: Target) -> How:
-    return How(**{**APPLY, "task_queue": ids.watch_queue(target.environment)})
+def _how(page: Page) -> How:
+    return How(**{**APPLY, "task_queue": page.watch_queue})
 
 
 # A page's changes are written as plain functions; that this one is awaited by its worker makes no difference to it.
