@@ -1,0 +1,112 @@
+"""What a run's history tells: which event comes, who works on it, in which part of the page, and who went on when."""
+
+import asyncio
+import socket
+from datetime import UTC
+
+from temporalio.api.enums.v1 import EventType
+
+SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+TAKEN = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: "workflow_task_started_event_attributes",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: "activity_task_started_event_attributes",
+}
+"""Events by which a worker takes a task, and the attribute that names the worker."""
+ACTIVITY_ENDS = {
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: "activity_task_completed_event_attributes",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: "activity_task_failed_event_attributes",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: "activity_task_timed_out_event_attributes",
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: "activity_task_canceled_event_attributes",
+}
+CHANGING = {"deploy_release", "force_deployment", "stop_deployment", "register_release"}
+WAITS = {"await_steady_state", "await_drift", "observe"}
+"""Activities with a queue of their own: any worker may have them, not only the one that has the workflow."""
+BEGINNING = "Before the first step"
+
+
+async def until_written(handle, wanted):
+    """Follow a history as it is written; return it up to the first event that is wanted."""
+    events = []
+    async with asyncio.timeout(60):
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            events.append(event)
+            if wanted(event):
+                return events
+    raise AssertionError(f"it ended after {len(events)} events without the one that was waited for")
+
+
+def schedules(activity):
+    """A wish for ``until_written``: this activity is scheduled."""
+    return lambda event: activity_of(event) == activity
+
+
+def activity_of(event):
+    """The activity that an event schedules, None for all other events."""
+    if event.event_type != SCHEDULED:
+        return None
+    return event.activity_task_scheduled_event_attributes.activity_type.name
+
+
+def kind_of(event):
+    """``ActivityTaskScheduled`` and the like."""
+    name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def part_of(events):
+    """The heading of the page that the last of these events belongs to."""
+    ids = [one.activity_task_scheduled_event_attributes.activity_id for one in events if activity_of(one)]
+    return ids[-1].rpartition(" #")[0] if ids else BEGINNING
+
+
+def change_is_under_way(events):
+    """Whether the events end while a change that was begun is not known to be done."""
+    begun = {one.event_id for one in events if activity_of(one) in CHANGING}
+    ended = {
+        getattr(one, ACTIVITY_ENDS[one.event_type]).scheduled_event_id
+        for one in events
+        if one.event_type in ACTIVITY_ENDS
+    }
+    return bool(begun - ended)
+
+
+async def holder(handle, events, pids):
+    """The worker that a run stands or falls with now: who has its activity, else who had its last workflow task."""
+    waits = activity_of(events[-1])
+    if waits in WAITS:
+        async with asyncio.timeout(10):
+            while not (pid := await worker_of(handle, waits)):
+                await asyncio.sleep(0.005)
+        return pid
+    names = [one.workflow_task_started_event_attributes.identity for one in events]
+    found = [pid for name in names if (pid := _pid(name)) in pids]
+    return found[-1] if found else pids[0]
+
+
+async def worker_of(handle, activity):
+    """The process that works on an activity, or did last; 0 when nobody does."""
+    described = await handle.describe()
+    pending = described.raw_description.pending_activities
+    return next((_pid(one.last_worker_identity) for one in pending if one.activity_type.name == activity), 0)
+
+
+async def seconds_until_taken(handle, killed_at, killed):
+    """From a kill until another process took a task of the run; None when there was nothing left to take."""
+    history = await handle.fetch_history()
+    taken = [
+        time_of(one).timestamp()
+        for one in history.events
+        if one.event_type in TAKEN and _pid(getattr(one, TAKEN[one.event_type]).identity) not in {0, killed}
+    ]
+    after = [at - killed_at for at in taken if at > killed_at]
+    return min(after, default=None)
+
+
+def time_of(event):
+    return event.event_time.ToDatetime(UTC)
+
+
+def _pid(identity):
+    """Workers are known to Temporal as ``<pid>@<host>``."""
+    pid, _, host = identity.partition("@")
+    return int(pid) if host == socket.gethostname() and pid.isdigit() else 0

@@ -1,0 +1,230 @@
+"""A lane: one service on the simulated ECS with an environment and workers of its own, on which outages are replayed."""
+
+import asyncio
+import re
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+from sandbox.aws_clients import ecs_client
+from sandbox.delivery import FINAL_STATUSES
+from starter.deciding import decide
+from starter.runs import describe
+from starter.starting import begin
+from tests.crash.workers import Workers
+from workflows.ids import remediation_id
+from workflows.messages import Approval, Checkpoint, Report, RollbackRequest
+
+SERVICE = "shop"
+WORKERS = 2
+"""As deployed: one that works on the run and dies, one that goes on."""
+CHANGES = {"UpdateService", "StopServiceDeployment", "RegisterTaskDefinition", "DeregisterTaskDefinition"}
+CATALOG = """
+[environments.{name}]
+cluster = "{name}"
+prometheus_url = "{prometheus}"
+release_label = "release"
+approvals = {{ needed = {approvals} }}
+
+[services.shop.{name}]
+ecs_service = "shop"
+url = "{url}"
+thresholds = {{ min_requests = 4 }}
+verify = {{ bake = "2s", rate_window = "4s", consecutive = 3 }}
+rollback = {{ soak = "0s" }}
+probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
+"""
+"""Nobody sends the service requests, so probes settle how it is; what is awaited is short, so that a round is."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a rollback ended: all that must be the same whether or not somebody died on the way."""
+
+    outcome: str
+    runs: str
+    marks: dict[str, list[str]]
+    changes: list[str]
+    """Calls by the product that changed the service and that AWS applied."""
+    deployments: int
+    """How many deployments came of them."""
+    steps: list[tuple[str, str, str]]
+
+
+class Lanes:
+    """Lanes that tests share, opened when they are first asked for, and what a rollback does when nobody dies."""
+
+    def __init__(self, sandbox, client, folder):
+        self._new = partial(Lane, sandbox, client, folder)
+        self._open = {}
+        self._undisturbed = {}
+
+    async def open(self, many=1, *, approvals=0):
+        """Have so many lanes that need so many approvals."""
+        lanes = self._open.setdefault(approvals, [])
+        fresh = [
+            self._new(f"lane-{approvals}-{number}", approvals=approvals) for number in range(len(lanes), many)
+        ]
+        lanes.extend(fresh)
+        await asyncio.gather(*(asyncio.to_thread(lane.open) for lane in fresh))
+        return lanes[:many]
+
+    async def undisturbed(self, *, approvals=0):
+        """Run one rollback in peace; returns its end and its history."""
+        if approvals not in self._undisturbed:
+            (lane,) = await self.open(approvals=approvals)
+            async with lane.rollback() as handle:
+                end = await lane.end_of(handle)
+                history = await handle.fetch_history()
+            self._undisturbed[approvals] = end, list(history.events)
+        return self._undisturbed[approvals]
+
+    def end(self):
+        for lane in (one for lanes in self._open.values() for one in lanes):
+            lane.workers.end()
+
+
+class Lane:
+    """One service that gets bad releases, and rollbacks that put it back."""
+
+    def __init__(self, sandbox, client, folder, name, *, approvals=0):
+        self.name = name
+        self.client = client
+        self.sandbox = sandbox
+        self.approvals = approvals
+        self.catalog = folder / f"{name}.toml"
+        self.workers = Workers(name, sandbox.environment | {"RUNBOOK_CATALOG": str(self.catalog)}, folder)
+        self._ecs = ecs_client(sandbox.addresses.aws)
+        self._version = 0
+        self._bad = ""
+        self._calls_before = 0
+        self._deployments_before = set()
+
+    # --- its owners -----------------------------------------------------------------------------------------------
+
+    def open(self):
+        """Create the service on its good release, and write a catalog for the lane's workers."""
+        self._ecs.create_cluster(clusterName=self.name)
+        self._ecs.create_service(
+            cluster=self.name, serviceName=SERVICE, taskDefinition=self._register("1.0.0"), desiredCount=1
+        )
+        self._until_deployed()
+        addresses = self.sandbox.addresses
+        balancers = self.sandbox.http.get(f"{addresses.aws}/_sandbox/load-balancers").json()
+        url = next(one["url"] for one in balancers if one["cluster"] == self.name)
+        self.catalog.write_text(
+            CATALOG.format(name=self.name, url=url, prometheus=addresses.prometheus, approvals=self.approvals)
+        )
+
+    def break_it(self):
+        """Deploy a new release that fails 30 % of its requests; ECS finds it healthy."""
+        self._forget_marks()
+        self._version += 1
+        self._bad = self._register(f"1.{self._version}.0", FAULT_ERROR_RATE="0.3")
+        self._ecs.update_service(cluster=self.name, service=SERVICE, taskDefinition=self._bad)
+        self._until_deployed()
+        self._calls_before = len(self.sandbox.calls())
+        self._deployments_before = self._deployments()
+
+    def _forget_marks(self):
+        """Take the marks of the round before off the good release, which is the same in every round."""
+        arn = self._service()["taskDefinition"]
+        tags = self._ecs.list_tags_for_resource(resourceArn=arn)["tags"]
+        self._ecs.untag_resource(resourceArn=arn, tagKeys=[tag["key"] for tag in tags])
+
+    def _register(self, version, **faults):
+        container = {
+            "name": "app",
+            "image": f"ai-processor:{version}",
+            "environment": [{"name": name, "value": value} for name, value in faults.items()],
+        }
+        registered = self._ecs.register_task_definition(
+            family=self.name, cpu="256", memory="512", containerDefinitions=[container]
+        )
+        return registered["taskDefinition"]["taskDefinitionArn"]
+
+    def _until_deployed(self):
+        give_up_at = time.monotonic() + 60
+        while time.monotonic() < give_up_at:
+            newest = self._ecs.list_service_deployments(cluster=self.name, service=SERVICE)[
+                "serviceDeployments"
+            ]
+            if newest and newest[0]["status"] in FINAL_STATUSES:
+                assert newest[0]["status"] == "SUCCESSFUL"
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"the deployment in {self.name} does not end")
+
+    # --- the runbook ----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def rollback(self, workers=WORKERS):
+        """Break the service and start its rollback on so many workers; bob approves where that is needed."""
+        await asyncio.gather(asyncio.to_thread(self.break_it), self.workers.keep(workers))
+        request = RollbackRequest(
+            service=SERVICE, environment=self.name, requested_by="alice", reason="30 % errors"
+        )
+        run_id = await begin(self.client, "rollback", request)
+        handle = self.client.get_workflow_handle(
+            remediation_id(self.name, SERVICE), run_id=run_id, result_type=Report
+        )
+        approving = asyncio.create_task(self._approve(handle)) if self.approvals else None
+        try:
+            yield handle
+        finally:
+            if approving:
+                approving.cancel()
+            with suppress(Exception):  # it has ended, as it should
+                await handle.terminate("the test is over")
+
+    async def _approve(self, handle):
+        """Approve as the command line does, as soon as the question can be read."""
+        while True:
+            run = await describe(self.client, handle.id, handle.run_id)
+            gate = await run.memo_value(self.client, "checkpoint", Checkpoint) if run else None
+            if gate:
+                approval = Approval(by="bob", plan_hash=gate.plan_hash)
+                await decide(self.client, run, "decide", "approve", approval)
+                return
+            await asyncio.sleep(0.02)
+
+    async def end_of(self, handle):
+        """Wait for the end, and look at all that it left."""
+        async with asyncio.timeout(90):
+            report = await handle.result()
+        return await asyncio.to_thread(self._end, report)
+
+    def _end(self, report):
+        made = [call for call in self.sandbox.calls(since=self._calls_before) if self._is_ours(call)]
+        good = report.plan.after.task_definition if report.plan else ""
+        return End(
+            outcome=str(report.outcome),
+            runs={good: "the good release", self._bad: "the bad release"}.get(
+                self._service()["taskDefinition"], "?"
+            ),
+            marks={"good": self._marks(good), "bad": self._marks(self._bad)},
+            changes=[call["action"] for call in made if call["action"] in CHANGES and not call["error"]],
+            deployments=len(self._deployments() - self._deployments_before),
+            steps=[(one.heading, self._nameless(one.step), one.state) for one in report.steps],
+        )
+
+    def _service(self):
+        return self._ecs.describe_services(cluster=self.name, services=[SERVICE])["services"][0]
+
+    def _is_ours(self, call):
+        told = call["parameters"]
+        return self.name in {told.get("cluster"), told.get("family")}
+
+    def _marks(self, arn):
+        tags = self._ecs.list_tags_for_resource(resourceArn=arn)["tags"] if arn else []
+        return sorted({tag["key"].split(":")[1] for tag in tags if tag["key"].startswith("runbook:")})
+
+    def _deployments(self):
+        """The newest service deployments, by ARN."""
+        found = self._ecs.list_service_deployments(cluster=self.name, service=SERVICE, maxResults=20)
+        return {one["serviceDeploymentArn"] for one in found["serviceDeployments"]}
+
+    def _nameless(self, words):
+        """A step's words without the lane and the numbers of releases, which are fresh in every round."""
+        return re.sub(r"\d+(\.\d+)*", "#", words.replace(self.name, "lane"))

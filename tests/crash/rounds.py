@@ -1,0 +1,104 @@
+"""Rounds: a rollback each, with the worker that it stands on killed at one point; what came of it, and in what time."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.crash.histories import (
+    activity_of,
+    change_is_under_way,
+    holder,
+    kind_of,
+    part_of,
+    seconds_until_taken,
+    until_written,
+)
+
+
+ALL = os.environ.get("CRASH_POINTS") == "all"
+"""Whether every event is a point; else a sample is taken."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """When to kill."""
+
+    name: str
+    is_reached: Callable[[Any], bool]
+    seconds_later: float = 0.0
+
+
+@dataclass
+class Round:
+    """What came of one kill."""
+
+    point: str
+    written: int
+    """Events that the history had when the worker was dead."""
+    last: str
+    """The last of them."""
+    part: str
+    changing: bool
+    seconds: float | None
+    end: Any = field(repr=False)
+
+    def faults(self, undisturbed):
+        """Everything that is not as it is when nobody dies."""
+        differing = [
+            f"{name}: {mine!r}, undisturbed {theirs!r}"
+            for name, theirs in vars(undisturbed).items()
+            if (mine := getattr(self.end, name)) != theirs
+        ]
+        return [f"{self.point} (at {self.written} {self.last}): {one}" for one in differing]
+
+
+def event_number(number):
+    """The point at which so many events are written."""
+    return Point(f"event {number}", lambda event: event.event_id == number)
+
+
+async def kill_at(lane, point):
+    """Run a rollback, kill the worker that it stands on at a point, and start another as a supervisor does."""
+    async with lane.rollback() as handle:
+        events = await until_written(handle, point.is_reached)
+        await asyncio.sleep(point.seconds_later)
+        pid = await holder(handle, events, lane.workers.pids)
+        killed_at = lane.workers.kill(pid)
+        lane.workers.start()
+        written = list((await handle.fetch_history()).events)
+        end = await lane.end_of(handle)
+        return Round(
+            point=point.name,
+            written=len(written),
+            last=_told(written[-1]),
+            part=part_of(written),
+            changing=change_is_under_way(written),
+            seconds=await seconds_until_taken(handle, killed_at, pid),
+            end=end,
+        )
+
+
+async def kill_at_each(lanes, points):
+    """Run a round for every point, as many at a time as there are lanes."""
+    waiting, rounds = list(points), []
+
+    async def work(lane):
+        while waiting:
+            point = waiting.pop(0)
+            try:
+                rounds.append(await kill_at(lane, point))
+            except Exception as error:
+                error.add_note(f"killed at: {point.name}")
+                raise
+
+    async with asyncio.TaskGroup() as group:
+        for lane in lanes:
+            group.create_task(work(lane))
+    return rounds
+
+
+def _told(event):
+    activity = activity_of(event)
+    return f"{kind_of(event)} of {activity}" if activity else kind_of(event)

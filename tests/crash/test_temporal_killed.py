@@ -1,0 +1,19 @@
+"""SIGKILL of the Temporal server while a rollback waits and while it verifies: it comes back on its file and goes on."""
+
+import asyncio
+
+import pytest
+
+from tests.crash.histories import schedules, until_written
+
+
+@pytest.mark.xdist_group("crash")
+async def test_temporal_dies_while_it_waits_and_while_it_verifies_and_nothing_is_lost(world, lanes):
+    expected, _ = await lanes.undisturbed()
+    (lane,) = await lanes.open()
+    async with lane.rollback() as handle:
+        for activity in ("await_steady_state", "observe"):
+            await until_written(handle, schedules(activity))
+            await asyncio.sleep(1)  # let it be in the middle
+            await asyncio.to_thread(world.temporal, "restart")
+        assert await lane.end_of(handle) == expected

@@ -1,0 +1,47 @@
+"""SIGKILL of the worker that a rollback stands on, at every event of its history: the end is the same."""
+
+import os
+import random
+
+import pytest
+
+from tests.crash.histories import activity_of, schedules
+from tests.crash.rounds import ALL, Point, event_number, kill_at_each
+from tests.crash.table import median_of, table_of, write_down
+
+SEED = os.environ.get("CRASH_SEED", "1")
+LANES = 3
+SLOWEST = 3.0
+"""Seconds that the median time to go on may take."""
+MIDDLES = [
+    Point("1 s into the wait for steady state", schedules("await_steady_state"), 1.0),
+    Point("1.5 s into the verification", schedules("observe"), 1.5),
+]
+
+
+def sampled(history):
+    """Five points that matter, each one of its kind by chance: the seed says which."""
+    chance = random.Random(SEED)
+    reads = [one for one in history if (activity_of(one) or "").startswith(("resolve", "read_", "measure"))]
+    marks = [one for one in history if activity_of(one) == "mark_release"]
+    read, mark = chance.choice(reads), chance.choice(marks)
+    return [
+        Point("a change is scheduled", schedules("deploy_release")),
+        Point("a read", lambda event: event.event_id == read.event_id),
+        *MIDDLES,
+        Point("a mark", lambda event: event.event_id == mark.event_id),
+    ]
+
+
+@pytest.mark.xdist_group("crash")
+@pytest.mark.timeout(3600 if ALL else 300)
+@pytest.mark.parametrize("approvals", [0, 1] if ALL else [0])
+async def test_a_killed_worker_changes_neither_what_is_done_nor_how_it_ends(lanes, approvals):
+    expected, history = await lanes.undisturbed(approvals=approvals)
+    assert (expected.outcome, expected.changes) == ("recovered", ["UpdateService"])
+    points = [event_number(one.event_id) for one in history] + MIDDLES if ALL else sampled(history)
+    rounds = await kill_at_each(await lanes.open(LANES, approvals=approvals), points)
+    if ALL:
+        write_down(f"{approvals} approvals", table_of(rounds, expected))
+    assert [fault for one in rounds for fault in one.faults(expected)] == []
+    assert median_of(rounds) < SLOWEST, rounds
