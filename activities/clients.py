@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import httpx
+import psycopg
 from botocore.config import Config
+from psycopg.rows import dict_row
 
 from activities.aws_errors import aws_errors
+from activities.database_errors import database_errors, hung_up_after
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
@@ -25,6 +30,10 @@ READ_TIMEOUT = timedelta(seconds=8)
 CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
 """After this long nothing that an attempt sent is still waited for, so nothing more comes of it on our side."""
 
+STATEMENT_TIMEOUT = timedelta(seconds=5)
+"""The database itself gives up on a statement after this long."""
+LOCK_TIMEOUT = timedelta(seconds=1)
+
 # Temporal retries, not botocore: a retry inside a client would send a change twice behind the fence's back.
 ONE_ATTEMPT = Config(
     connect_timeout=CONNECT_TIMEOUT.total_seconds(),
@@ -36,7 +45,7 @@ ONE_ATTEMPT = Config(
 
 
 class Clients:
-    """Clients of AWS, built on first use and shared by every activity of a worker."""
+    """Clients of AWS, built on first use and shared by every activity of a worker; and connections to databases."""
 
     def __init__(self) -> None:
         self._session = boto3.session.Session()
@@ -69,6 +78,34 @@ class Clients:
         """Return the Application Auto Scaling client of a region."""
         client: ApplicationAutoScalingClient = self._aws("application-autoscaling", region)
         return client
+
+    @contextmanager
+    def database(
+        self, dsn_env: str, *, read_only: bool = True
+    ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        """Connect to the database whose DSN a variable holds, for as long as one call may take at most.
+
+        Raises:
+            InputError, OutsideError: what psycopg raises, without the DSN.
+        """
+        with database_errors(dsn_env, connecting=True) as dsn:
+            opened = psycopg.connect(
+                dsn,
+                autocommit=True,
+                connect_timeout=round(CONNECT_TIMEOUT.total_seconds()),
+                application_name="incident-runbooks",
+                prepare_threshold=None,  # a pooler in between may not keep what was prepared
+                row_factory=dict_row,
+            )
+        with database_errors(dsn_env), opened as connection, hung_up_after(READ_TIMEOUT, connection):
+            settings = {
+                "statement_timeout": f"{STATEMENT_TIMEOUT.total_seconds() * 1000:.0f}",
+                "lock_timeout": f"{LOCK_TIMEOUT.total_seconds() * 1000:.0f}",
+                "default_transaction_read_only": "on" if read_only else "off",
+            }
+            for setting in settings.items():
+                connection.execute("SELECT set_config(%s, %s, false)", setting)
+            yield connection
 
 
 def http_client() -> httpx.AsyncClient:

@@ -9,6 +9,8 @@ RunbookError
     * CredentialsError      credentials are missing or have expired; a person renews them and the step goes on
     * ThrottledError        too many calls; tried again later
     * UnreachableError      no answer, or a 5xx; tried again
+      * NotServingError     nothing listens there, or it is only starting or ending
+    * NoConnectionLeftError the database has as many connections as it may have
     * NotFoundError         the thing is gone
     * RejectedError         the outside system refused the call for good
     * StateLockedError      somebody else holds Terraform's state, or died holding it; the message says who and the mend
@@ -102,6 +104,19 @@ class UnreachableError(OutsideError):
 
     retryable = True
     may_have_landed = True
+
+
+class NotServingError(UnreachableError):
+    """Nothing listens there, or it is only starting or ending."""
+
+    may_have_landed = False
+
+
+class NoConnectionLeftError(OutsideError):
+    """The database has as many connections as it may have, also those that are held back for us."""
+
+    retryable = True
+    expected = True
 
 
 class NotFoundError(OutsideError):

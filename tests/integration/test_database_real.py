@@ -1,0 +1,313 @@
+"""The database activities against a real PostgreSQL of the test's own."""
+
+import os
+import signal
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import timedelta
+
+import psycopg
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.catalog import Approvals, Database, RollbackPolicy, Target, Thresholds, Verify
+from activities.clients import Clients
+from activities.database import DatabaseActivities, TerminateSessions
+from activities.errors import AccessDeniedError, InputError, UnreachableError
+from activities.sessions import SessionName
+from sandbox.postgres import Postgres
+from sandbox.postgres_files import DATABASE, find_postgres
+from tests.sandbox_under_test import until
+
+VARIABLE = "SHOP_DSN"
+ROOM = 27
+
+
+@pytest.fixture(scope="module")
+async def postgres(tmp_path_factory):
+    programs = find_postgres()
+    assert programs, "PostgreSQL is not installed: run make set-up, or apt-get install postgresql"
+    server = Postgres(programs, tmp_path_factory.mktemp("postgres"), ["own"])
+    await server.start()
+    yield server
+    await server.end()
+
+
+@pytest.fixture
+async def dsn(postgres, monkeypatch):
+    """The operator's DSN, also in the variable that the catalog names; the server is up and empty."""
+    operator = postgres.operator_dsn("own")
+    monkeypatch.setenv(VARIABLE, operator)
+    if postgres.pids()["own"] is None:
+        await postgres.restart("own")
+    until(lambda: not sessions(operator))
+    return operator
+
+
+@pytest.fixture
+def service_dsn(dsn, postgres):
+    return postgres.service_dsn("own")
+
+
+def sessions(dsn):
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(
+            "SELECT application_name FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        ).fetchall()
+
+
+def target(**database):
+    return Target(
+        service="shop", environment="prod", platform="ecs", region="us-east-1", cluster="prod", ecs_service="shop",
+        url=None, log_group=None, prometheus_url=None, release_label=None, thresholds=Thresholds(), verify=Verify(),
+        rollback=RollbackPolicy(), approvals=Approvals(),
+        database=Database(dsn_env=VARIABLE, **{"leaked_after": "10ms"} | database),
+    )  # fmt: skip
+
+
+def read(**database):
+    return ActivityEnvironment().run(DatabaseActivities(Clients()).read_database, target(**database))
+
+
+def connected():
+    return ActivityEnvironment().run(DatabaseActivities(Clients()).test_connection, target())
+
+
+def terminate(*names, **database):
+    change = TerminateSessions(target=target(**database), sessions=names)
+    return ActivityEnvironment().run(DatabaseActivities(Clients()).terminate_sessions, change)
+
+
+@contextmanager
+def forgotten(dsn, count, application="shop:7/task", statement="SELECT 'a secret' AS s, 4711"):
+    """Sessions that an application began a transaction in and forgot."""
+    with ExitStack() as stack:
+        opened = []
+        for _ in range(count):
+            connection = psycopg.connect(dsn, application_name=application)
+            stack.callback(lambda one=connection: suppress(psycopg.Error) and one.close())
+            connection.execute(statement)
+            opened.append(connection)
+        time.sleep(0.02)  # longer than leaked_after
+        yield opened
+
+
+def is_dead(connection):
+    with pytest.raises(psycopg.OperationalError):
+        connection.execute("SELECT 1")
+    return True
+
+
+class TestReading:
+    async def test_an_idle_database_serves_and_has_room(self, dsn):
+        found = read()
+        assert (found.standing, found.used, found.limit, found.reserved) == ("serves", 0, 30, 3)
+        assert found.open_to_services == ROOM
+        assert (found.database, found.standby, found.idle, found.lock_waits) == (DATABASE, False, (), ())
+
+    async def test_connections_are_counted_by_application_and_state(self, dsn, service_dsn):
+        with forgotten(service_dsn, 3), closing(psycopg.connect(service_dsn, application_name="other")):
+            found = read()
+        counted = {(one.owner, one.state): one.count for one in found.held}
+        assert counted == {("shop:7", "idle in transaction"): 3, ("other", "idle"): 1}
+        assert found.used == 4
+        assert [one.application for one in found.idle] == ["shop:7/task"] * 3
+
+    async def test_statements_are_shown_without_what_they_were_about(self, dsn, service_dsn):
+        with forgotten(service_dsn, 1):
+            found = read()
+        assert found.idle[0].query == "SELECT ? AS s, ?"
+        assert "secret" not in found.model_dump_json()
+
+    async def test_who_waits_for_a_lock_is_told_with_who_holds_it(self, dsn, service_dsn):
+        with closing(psycopg.connect(service_dsn, autocommit=True)) as owner:
+            owner.execute("CREATE TABLE IF NOT EXISTS stock (id int)")
+        with forgotten(service_dsn, 1, statement="LOCK TABLE stock"):
+            waiter = psycopg.connect(service_dsn, application_name="waiter")
+            asking = threading.Thread(target=lambda: suppresses(waiter, "SELECT * FROM stock"), daemon=True)
+            asking.start()
+            found = until(lambda: (now := read()).lock_waits and now)
+            holder = found.idle[0]
+            assert [wait.waits.application for wait in found.lock_waits] == ["waiter"]
+            assert found.lock_waits[0].blockers == (holder.name.pid,)
+            assert found.blockers == (holder,)
+            waiter.cancel_safe()
+            asking.join(5)
+            waiter.close()
+
+    async def test_slow_statements_are_told_where_the_database_counts_them(self, dsn, service_dsn):
+        with closing(psycopg.connect(service_dsn)) as slow:
+            slow.execute("SELECT pg_sleep(0.2)")
+        slowest = read().slowest[0]
+        assert slowest.query.startswith("SELECT pg_sleep(")
+        assert slowest.mean >= timedelta(milliseconds=200)
+
+    async def test_the_longest_running_are_told(self, dsn, service_dsn):
+        with closing(psycopg.connect(service_dsn, application_name="report")) as busy:
+            asking = threading.Thread(target=lambda: suppresses(busy, "SELECT pg_sleep(30)"), daemon=True)
+            asking.start()
+            found = until(lambda: (now := read()).longest and now)
+            assert [one.application for one in found.longest] == ["report"]
+            busy.cancel_safe()
+            asking.join(5)
+
+    async def test_a_full_database_is_still_read_by_who_has_reserved_connections(self, dsn, service_dsn):
+        with forgotten(service_dsn, ROOM):
+            with pytest.raises(psycopg.OperationalError, match="remaining connection slots are reserved"):
+                psycopg.connect(service_dsn)
+            found = read()
+            assert (found.standing, found.used, len(found.idle)) == ("serves", ROOM, ROOM)
+            assert connected().used == ROOM
+
+    async def test_without_any_connection_left_that_is_the_answer(self, dsn, service_dsn, monkeypatch):
+        monkeypatch.setenv(VARIABLE, service_dsn)
+        with forgotten(service_dsn, ROOM):
+            found = read()
+        assert found.standing == "full"
+        assert "remaining connection slots are reserved" in found.why
+
+    async def test_a_role_that_may_not_look_into_sessions_says_so(self, dsn, service_dsn, monkeypatch):
+        monkeypatch.setenv(VARIABLE, service_dsn)
+        with closing(psycopg.connect(dsn)):
+            found = read()
+        assert found.hidden == 1
+
+
+def suppresses(connection, statement):
+    with suppress(psycopg.Error):
+        connection.execute(statement)
+
+
+class TestRefusals:
+    async def test_a_server_that_is_down_is_an_answer(self, dsn, postgres):
+        await postgres.kill("own")
+        found = read()
+        assert found.standing == "down"
+        assert "Connection refused" in found.why
+        assert not connected().ok
+
+    async def test_a_server_that_is_stopped_dead_does_not_hold_us_up(self, dsn, postgres):
+        pid = postgres.pids()["own"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            found = read()
+            took = time.monotonic() - began
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert found.standing == "silent"
+        assert 1.5 < took < 5
+
+    async def test_a_backend_that_is_stopped_dead_is_hung_up_on(self, dsn, monkeypatch):
+        monkeypatch.setattr("activities.clients.READ_TIMEOUT", timedelta(seconds=0.5))
+        with pytest.raises(UnreachableError, match=VARIABLE), Clients().database(VARIABLE) as connection:
+            pid = connection.info.backend_pid
+            os.kill(pid, signal.SIGSTOP)
+            began = time.monotonic()
+            connection.execute("SELECT 1")
+        os.kill(pid, signal.SIGCONT)
+        assert time.monotonic() - began < 5
+
+    async def test_a_wrong_password_is_denied_and_never_told(self, dsn, monkeypatch):
+        password = psycopg.conninfo.conninfo_to_dict(dsn)["password"]
+        monkeypatch.setenv(VARIABLE, dsn.replace(password, "Tr0ub4dor"))
+        found = read()
+        assert found.standing == "denied"
+        assert "password authentication failed" in found.why
+        assert "Tr0ub4dor" not in found.model_dump_json()
+
+    async def test_a_database_that_is_not_there_is_denied(self, dsn, monkeypatch):
+        monkeypatch.setenv(VARIABLE, dsn.replace(f"/{DATABASE}", "/nowhere"))
+        assert read().standing == "denied"
+
+    async def test_a_dsn_that_cannot_be_read_is_named_by_its_variable_only(self, monkeypatch):
+        monkeypatch.setenv(VARIABLE, "postgresql//shop:hunter2@db/shop")
+        with pytest.raises(InputError) as raised:
+            read()
+        assert VARIABLE in str(raised.value)
+        assert "hunter2" not in str(raised.value)
+
+    async def test_a_variable_that_is_not_set_is_named(self, monkeypatch):
+        monkeypatch.delenv(VARIABLE, raising=False)
+        with pytest.raises(InputError, match=f"has no {VARIABLE}"):
+            read()
+
+    async def test_reads_cannot_write(self, dsn):
+        with (
+            pytest.raises(Exception, match="read-only transaction"),
+            Clients().database(VARIABLE) as connection,
+        ):
+            connection.execute("CREATE TABLE sneaky (id int)")
+
+
+class TestTerminating:
+    async def test_exactly_the_named_sessions_end(self, dsn, service_dsn):
+        with forgotten(service_dsn, 3) as (first, second, third):
+            names = {one.name.pid: one.name for one in read().idle}
+            wanted = [names[first.info.backend_pid], names[second.info.backend_pid]]
+            done = terminate(*wanted)
+            assert done.ended == tuple(wanted)
+            assert (done.gone, done.spared, done.stayed) == ((), (), ())
+            assert is_dead(first)
+            assert is_dead(second)
+            third.execute("SELECT 1")
+
+    async def test_again_it_finds_them_gone(self, dsn, service_dsn):
+        with forgotten(service_dsn, 1):
+            name = read().idle[0].name
+            terminate(name)
+            again = terminate(name)
+        assert (again.ended, again.gone) == ((), (name,))
+
+    async def test_another_session_with_the_same_process_id_is_left_alone(self, dsn, service_dsn):
+        with forgotten(service_dsn, 1) as (connection,):
+            name = read().idle[0].name
+            other = SessionName(pid=name.pid, backend_start=name.backend_start - timedelta(microseconds=1))
+            done = terminate(other)
+            connection.execute("SELECT 1")
+        assert (done.ended, done.gone) == ((), (other,))
+
+    async def test_a_session_that_is_at_work_again_is_left_alone(self, dsn, service_dsn):
+        with forgotten(service_dsn, 1) as (connection,):
+            name = read().idle[0].name
+            connection.commit()
+            done = terminate(name)
+            connection.execute("SELECT 1")
+        assert (done.ended, done.spared) == ((), (name,))
+
+    async def test_a_session_that_is_not_idle_for_long_enough_is_left_alone(self, dsn, service_dsn):
+        with forgotten(service_dsn, 1) as (connection,):
+            done = terminate(read().idle[0].name, leaked_after="1h")
+            connection.execute("SELECT 1")
+        assert len(done.spared) == 1
+
+    async def test_a_session_of_another_database_is_left_alone(self, dsn):
+        with forgotten(dsn.replace(f"/{DATABASE}", "/postgres"), 1) as (connection,):
+            with psycopg.connect(dsn) as looking:
+                row = looking.execute(
+                    "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = %s",
+                    (connection.info.backend_pid,),
+                ).fetchone()
+            done = terminate(SessionName(pid=row[0], backend_start=row[1]))
+            connection.execute("SELECT 1")
+        assert done.ended == ()
+
+    async def test_who_may_not_end_a_session_is_told_which_permission(self, dsn, service_dsn, monkeypatch):
+        with forgotten(dsn, 1) as (connection,):
+            name = read().idle[0].name
+            monkeypatch.setenv(VARIABLE, service_dsn)
+            try:
+                done = terminate(name)
+            except AccessDeniedError as error:
+                assert "superuser" in str(error)
+            else:
+                assert done.ended == ()
+            connection.execute("SELECT 1")
+
+    async def test_what_was_certainly_not_made_is_said_to_be_so(self, dsn, postgres):
+        await postgres.kill("own")
+        name = SessionName(pid=1, backend_start="2026-01-01T00:00:00Z")
+        with pytest.raises(UnreachableError) as raised:
+            terminate(name)
+        assert raised.value.certainly_not_made
