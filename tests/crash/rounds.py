@@ -16,7 +16,6 @@ from tests.crash.histories import (
     until_written,
 )
 
-
 ALL = os.environ.get("CRASH_POINTS") == "all"
 """Whether every event is a point; else a sample is taken."""
 
