@@ -17,6 +17,7 @@ from activities.models import ROLLING_BACK, UNDER_WAY, Fact, Fence, Mark, Releas
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import (
         RegisterTaskDefinitionRequestTypeDef,
+        TagTypeDef,
         TaskDefinitionTypeDef,
     )
 
@@ -47,7 +48,6 @@ class ForceDeployment(Fact):
 
     target: Target
     fence: Fence
-    planned_at: datetime
 
 
 class StopDeployment(Fact):
@@ -111,10 +111,10 @@ class EcsChanges:
         """Force a new deployment of what runs; after an unknown reply a newer one is adopted and none is forced twice."""
         with fenced():
             now = describe_service(self._clients, change.target)
-            wanted, primary = change.fence.task_definition, now.primary
+            wanted = change.fence.task_definition
             sent_before = activity.info().attempt > 1 and any(activity.info().heartbeat_details)
             stands = standing(change.fence, now, wanted, may_be_ours=activity.info().attempt > 1)
-            if stands is Standing.OURS and primary and primary.created_at >= change.planned_at:
+            if stands is Standing.OURS:
                 return _deployed(now, change.fence, adopted=True)
             if stands is not Standing.UNCHANGED:
                 raise drifted(change.fence, now)
@@ -161,8 +161,8 @@ class EcsChanges:
                 old = ecs.describe_task_definition(
                     taskDefinition=change.release.task_definition, include=["TAGS"]
                 )
-            request = _registration(old["taskDefinition"], change)
-            if activity.info().attempt > 1 and (made := self._registered_by(change, request)):
+            request = _registration(old["taskDefinition"], old.get("tags", []), change)
+            if made := self._registered_by(change, request):
                 return made
             with sending(), self._clients.naming_errors(f"register {change.release.revision} again"):
                 new = ecs.register_task_definition(**request)
@@ -237,7 +237,7 @@ def _deployed(now: ServiceState, fence: Fence, *, adopted: bool = False) -> Depl
 
 
 def _registration(
-    old: TaskDefinitionTypeDef, change: RegisterRelease
+    old: TaskDefinitionTypeDef, tags: list[TagTypeDef], change: RegisterRelease
 ) -> RegisterTaskDefinitionRequestTypeDef:
     request = {key: value for key, value in old.items() if key not in NOT_REGISTERED}
     images = {image.container: image for image in change.release.images}
@@ -246,6 +246,7 @@ def _registration(
         for container in old["containerDefinitions"]
     ]
     request["tags"] = [
+        *(tag for tag in tags if not tag.get("key", "").startswith(("aws:", "runbook:"))),
         {"key": CHANGE_TAG, "value": change.run_id},
         {"key": "runbook:from", "value": change.release.revision},
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
         TagTypeDef,
     )
 
+NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]", re.ASCII)
+"""Characters that AWS does not take in a tag's value."""
 EVENTS_KEPT = 10
 LEDGER = {"runbook:verified:": Judgement.GOOD, "runbook:bad:": Judgement.BAD}
 """Tag prefix -> what it says; ``<environment>/<service>`` follows the prefix."""
@@ -122,7 +125,10 @@ def _pinned(image: str) -> str | None:
 
 
 def read_marks(tags: Iterable[TagTypeDef], key: str) -> tuple[Mark, ...]:
-    """Read the ledger's entries for a target among a task definition's tags; a mangled one is passed over."""
+    """Read the ledger's entries for a target among a task definition's tags.
+
+    A bad mark that cannot be read still counts, until a later one says otherwise; a good one does not.
+    """
     found = (
         (verdict, tag) for prefix, verdict in LEDGER.items() for tag in tags if tag.get("key") == prefix + key
     )
@@ -135,16 +141,26 @@ def _read_mark(verdict: Judgement, value: str) -> Mark | None:
             try:
                 moment = datetime.fromisoformat(at)
             except ValueError:
-                return None
+                return _unreadable(verdict)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             return Mark(verdict=verdict, digest=digest, source=source, at=moment)
         case _:
-            return None
+            return _unreadable(verdict)
+
+
+def _unreadable(verdict: Judgement) -> Mark | None:
+    if verdict is Judgement.GOOD:
+        return None
+    return Mark(
+        verdict=verdict,
+        digest="unknown",
+        source="a tag that cannot be read",
+        at=datetime.min.replace(tzinfo=UTC),
+    )
 
 
 def write_mark(mark: Mark, key: str) -> tuple[str, str]:
     """Write a ledger entry as a tag's key and value: digest, time and source."""
     prefix = next(prefix for prefix, verdict in LEDGER.items() if verdict is mark.verdict)
-    return prefix + key, f"{mark.digest} {mark.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S+00:00} {mark.source}"[
-        :256
-    ]
+    source = NOT_IN_TAGS.sub("-", mark.source)
+    return prefix + key, f"{mark.digest} {mark.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S+00:00} {source}"[:256]

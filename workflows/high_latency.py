@@ -8,10 +8,10 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
-    from activities.targets import CatalogActivities, TargetNames
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, dependency_is_down, handed_over, scale
+    from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
 
@@ -35,8 +35,9 @@ class HighLatency(Procedure):
         page = self.page
 
         page.heading("Look at latency, resources and logs")
-        names = TargetNames(service=request.service, environment=request.environment)
-        target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+        target = await find_target(page, request)
+        if isinstance(target, Ending):
+            return target
         diagnosis = await self._diagnose(target)
 
         page.heading("Name the cause")

@@ -69,7 +69,7 @@ async def restart(page: Page, target: Target, request: ProcedureRequest, diagnos
     deployed = await page.change(
         f"Force a new deployment of {plan.before.name}",
         EcsChanges.force_deployment,
-        ForceDeployment(target=target, fence=plan.fence, planned_at=workflow.now()),
+        ForceDeployment(target=target, fence=plan.fence),
         action="UpdateService",
         before=plan.before.name,
         after=f"{plan.before.name}, fresh tasks",

@@ -20,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.git import GitActivities, Repository
     from activities.models import ROLLING_BACK, Judgement, Release
     from activities.rollout import Phase, Rollout
-    from activities.targets import CatalogActivities, TargetNames
     from workflows.decisions.git_tags import only_tags_are_left, plan_from_tags
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
@@ -33,8 +32,10 @@ with workflow.unsafe.imports_passed_through():
         mark,
         measure,
         undo_release,
+        undo_stop,
         verify,
     )
+    from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
     from workflows.steps.terraforming import put_back_by_terraform, through_terraform
@@ -51,7 +52,10 @@ GO_ON = ("verify-again", "roll-back-further", "hand-over")
 class GoFurther:
     """Begin anew: a person wants to go back further than what was put back, or the plan was stale."""
 
-    tried: tuple[str, ...]
+    tried: tuple[str, ...] = ()
+    """ARNs of task definitions that are not tried again."""
+    wanting: tuple[Release, ...] = ()
+    """Releases that were taken back on the way: marked bad once another is verified."""
     stands: Ending | None = None
     """How it ends where nothing further is put back."""
 
@@ -63,6 +67,7 @@ class Rollback(Procedure):
     def __init__(self) -> None:
         # Undoing a rollback would bring the outage back: an abort that does not say so keeps it.
         self.page = Page("rollback", abort_keeps=True)
+        self._wanting: tuple[Release, ...] = ()
 
     @workflow.run
     async def run(self, request: RollbackRequest) -> Report:
@@ -70,17 +75,18 @@ class Rollback(Procedure):
         return await self.page.run(request, lambda: self._procedure(request))
 
     async def _procedure(self, request: RollbackRequest) -> Ending:
-        names = TargetNames(service=request.service, environment=request.environment)
-        self.page.heading("Identify the last known good release")
-        target = await self.page.read(
-            "Look the target up in the catalog", CatalogActivities.resolve_target, names
-        )
+        page = self.page
+        page.heading("Identify the last known good release")
+        target = await find_target(page, request)
+        if isinstance(target, Ending):
+            return target
         tried: tuple[str, ...] = ()
         stands: Ending | None = None
         while True:
             ending = await self._put_back_once(target, request, tried)
             if isinstance(ending, GoFurther):
                 tried, stands = (*tried, *ending.tried), ending.stands or stands
+                self._wanting += ending.wanting
             elif stands and ending.outcome in {Outcome.REFUSED, Outcome.NOT_APPROVED}:
                 return stands.model_copy(update={"summary": f"{ending.summary} {stands.summary}"})
             else:
@@ -111,7 +117,7 @@ class Rollback(Procedure):
         if isinstance(plan, TerraformRollback):
             placed = await put_back_by_terraform(page, target, plan)
             if placed is None:
-                return GoFurther(tried=())
+                return GoFurther()
             if isinstance(placed, Ending):
                 return placed
             plan, deployed = placed
@@ -131,8 +137,8 @@ class Rollback(Procedure):
 
         page.heading("Record what was learnt")
         await mark(page, target, runs, Judgement.GOOD)
-        if plan.marks_source:
-            await mark(page, target, plan.before, Judgement.BAD)
+        for release in (*self._wanting, *((plan.before,) if plan.marks_source else ())):
+            await mark(page, target, release, Judgement.BAD)
         return page.ended(Outcome.RECOVERED, f"{plan.headline}: {judged.why}", verdict=judged.verdict)
 
     async def _plan(
@@ -141,6 +147,9 @@ class Rollback(Procedure):
         page, to = self.page, None if tried else request.to
         history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
         if not to and history.latest and history.latest.status in ROLLING_BACK:
+            if request.plan_only:
+                said = f"ECS is rolling {history.latest.release.name} back by itself: a rollback would wait and look again."
+                return page.ended(Outcome.PLANNED, said)
             # Never fight another deployment, ECS's own least of all.
             await await_own_rollback(page, target, "Let ECS finish its own rollback", history.latest.arn)
             history = await page.read("Read what runs after it", EcsActivities.read_history, target)
@@ -176,13 +185,15 @@ class Rollback(Procedure):
                     action="StopServiceDeployment",
                     before=before,
                     after=plan.after.name,
-                    undo=lambda: undo_release(page, target, plan.fence, plan.before, plan.after),
+                    undo=lambda: undo_stop(
+                        page, target, plan.stops or "", before=plan.before, landing=plan.after
+                    ),
                 )
             case "force":
                 return await page.change(
                     f"Force a new deployment of {before}",
                     EcsChanges.force_deployment,
-                    ForceDeployment(target=target, fence=plan.fence, planned_at=workflow.now()),
+                    ForceDeployment(target=target, fence=plan.fence),
                     action="UpdateService",
                     before=before,
                     after=f"{before}, fresh tasks",
@@ -234,7 +245,7 @@ class Rollback(Procedure):
                     continue
                 case "roll-back-further":
                     tried = (plan.before.task_definition, plan.after.task_definition, runs.task_definition)
-                    return GoFurther(tried, stands)
+                    return GoFurther(tried, (plan.before,) if plan.marks_source else (), stands)
                 case _:
                     return stands
 

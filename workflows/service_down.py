@@ -9,11 +9,11 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
     from activities.ecs import EcsActivities
-    from activities.targets import CatalogActivities, TargetNames
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, dependency_is_down, handed_over, restart, roll_back
     from workflows.steps.deploying import measure
+    from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
 
@@ -37,8 +37,9 @@ class ServiceDown(Procedure):
         page = self.page
 
         page.heading("Look at the service, its tasks and its logs")
-        names = TargetNames(service=request.service, environment=request.environment)
-        target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+        target = await find_target(page, request)
+        if isinstance(target, Ending):
+            return target
         diagnosis = await self._diagnose(target)
 
         page.heading("Name the cause")

@@ -195,7 +195,7 @@ class Outside:
             ),
             service_deployment=latest.arn,
             service_revisions=(latest.revision,),
-            read_at=latest.created_at + timedelta(days=1),
+            read_at=latest.created_at + timedelta(minutes=30),
         )
         return state.model_copy(update=self.more)
 

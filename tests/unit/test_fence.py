@@ -43,7 +43,7 @@ from workflows.steps.running import CHANGE
 TARGET = a_target(service="shop", cluster="prod", ecs_service="shop")
 FENCE = Fence(primary="ecs-svc/2", task_definition=task_definition(2), service_deployment=deployment_arn(2))
 DEPLOY = DeployRelease(target=TARGET, release=a_release(1), fence=FENCE)
-FORCE = ForceDeployment(target=TARGET, fence=FENCE, planned_at=NOW)
+FORCE = ForceDeployment(target=TARGET, fence=FENCE)
 STOP = StopDeployment(target=TARGET, service_deployment=deployment_arn(2), fence=FENCE)
 AS_PLANNED, OURS, THEIRS = service(2, 2), service(3, 1), service(3, 5)
 UPDATE = {"cluster": "prod", "service": "shop", "taskDefinition": task_definition(1)}
@@ -226,12 +226,6 @@ class TestForcing:
         with ecs.asked_for_exactly_this():
             assert Attempt(2, long_ago())(changes.force_deployment, FORCE).adopted
 
-    def test_a_deployment_older_than_the_intent_is_not_adopted(self, ecs, changes):
-        later = FORCE.model_copy(update={"planned_at": NOW + timedelta(seconds=1)})
-        ecs.answers("describe_services", services(service(3, 2)))
-        with ecs.asked_for_exactly_this():
-            fails(Attempt(2, long_ago()), changes.force_deployment, later, DriftedError)
-
     def test_is_sent_again_after_a_definite_refusal(self, ecs, changes):
         ecs.answers("describe_services", services(AS_PLANNED))
         ecs.answers("update_service", {"service": service(3, 2)}, FORCED)
@@ -301,6 +295,7 @@ class TestRegisteringAgain:
             "containerDefinitions": [{"name": "app", "image": f"shop@{digest(1)}"}],
             "tags": [{"key": key, "value": value} for key, value in TAGS.items()],
         }
+        ecs.answers("list_task_definitions", {"taskDefinitionArns": []}, SEARCHED)
         ecs.answers("register_task_definition", self.NEW, asked)
         with ecs.asked_for_exactly_this():
             release = Attempt()(changes.register_release, self.REGISTER)
@@ -322,6 +317,20 @@ class TestRegisteringAgain:
             "containerDefinitions": [wanted],
             "tags": [{"key": key, "value": value} for key, value in TAGS.items()],
         }
+        ecs.answers("list_task_definitions", {"taskDefinitionArns": []}, SEARCHED)
+        ecs.answers("register_task_definition", self.NEW, asked)
+        with ecs.asked_for_exactly_this():
+            Attempt()(changes.register_release, self.REGISTER)
+
+    def test_keeps_the_tags_that_people_put_on_it(self, ecs, changes):
+        old = definition(1, "shop:1.1.0", status="INACTIVE", tags={"team": "shops", "runbook:bad:prod/shop": "x"})
+        ecs.answers("describe_task_definition", old)
+        asked = {
+            "family": "shop",
+            "containerDefinitions": [{"name": "app", "image": f"shop@{digest(1)}"}],
+            "tags": [{"key": key, "value": value} for key, value in {"team": "shops", **TAGS}.items()],
+        }
+        ecs.answers("list_task_definitions", {"taskDefinitionArns": []}, SEARCHED)
         ecs.answers("register_task_definition", self.NEW, asked)
         with ecs.asked_for_exactly_this():
             Attempt()(changes.register_release, self.REGISTER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from workflows.decisions.rollback_plan import RollbackPlan, plan_by, rolling_plan
@@ -9,11 +10,12 @@ from workflows.messages import Ending, Outcome, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from activities.catalog import Target
     from activities.models import Release, ReleaseHistory, ServiceState
 
+JUST_NOW = timedelta(hours=1)
 OURS_TO_ROLL = {"controller": "ECS", "strategy": "ROLLING", "scheduling": "REPLICA"}
 
 __all__ = ["RollbackPlan", "cannot_roll", "find_release", "needs_more", "plan_rollback", "refused"]
@@ -101,7 +103,7 @@ def _has_image(release: Release, name: str) -> bool:
 def _plan_stop(target: Target, history: ReleaseHistory) -> RollbackPlan | Ending | None:
     """Undo a deployment that is under way, if what ECS would put back is not marked bad."""
     latest = history.latest
-    if _rolled_back_by_ecs(history) and not history.current.is_bad and latest:
+    if _just_rolled_back_by_ecs(history) and not history.current.is_bad and latest:
         return Ending(
             outcome=Outcome.NOT_NEEDED,
             summary=f"ECS rolled {latest.release.name} back by itself; {history.current.name} runs already.",
@@ -203,11 +205,16 @@ def _never_ran(release: Release, history: ReleaseHistory) -> str | None:
     return f"{release.name} never completed a deployment of this service"
 
 
-def _rolled_back_by_ecs(history: ReleaseHistory) -> bool:
+def _just_rolled_back_by_ecs(history: ReleaseHistory) -> bool:
+    """Whether what a person sees as bad was taken back already; long ago, it is what runs since that they mean."""
     latest = history.latest
-    return bool(
-        latest and latest.status == "ROLLBACK_SUCCESSFUL" and latest.arn == history.service.service_deployment
-    )
+    if (
+        not latest
+        or latest.status != "ROLLBACK_SUCCESSFUL"
+        or latest.arn != history.service.service_deployment
+    ):
+        return False
+    return latest.finished_at is None or history.service.read_at - latest.finished_at < JUST_NOW
 
 
 def _going_further(current: Release) -> str | None:

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.durations import format_duration
     from activities.ecs import EcsActivities
     from activities.ecs_changes import Deployed, DeployRelease, EcsChanges, MarkRelease
-    from activities.models import Judgement, Mark
+    from activities.models import ROLLING_BACK, Judgement, Mark
     from activities.readings import STANDARD_LOOKS, Kind, Observation, Sample, latest_end
     from activities.rollout import Awaited, Phase, Rollout
     from activities.verification import VerificationActivities
@@ -116,7 +116,20 @@ async def verified_or_handed_over(
             return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
 
 
-async def undo_release(page: Page, target: Target, fence: Fence, before: Release, ours: Release) -> str:
+async def undo_stop(page: Page, target: Target, stopped: str, before: Release, landing: Release) -> str:
+    """Deploy again what was stopped, once ECS has put back what ran before it."""
+    history = await page.read("Read what became of the deployment", EcsActivities.read_history, target)
+    found = next((one for one in history.deployments if one.arn == stopped), None)
+    if found and found.under_way:
+        return "nothing to undo: the change was not made"
+    if found and found.status in ROLLING_BACK:
+        await await_own_rollback(page, target, "Let ECS finish what was asked of it", stopped)
+    return await undo_release(page, target, None, before, landing)
+
+
+async def undo_release(
+    page: Page, target: Target, fence: Fence | None, before: Release, ours: Release
+) -> str:
     """Put back what ran before, from a fresh reading; somebody else's deployment is left alone."""
     service = await page.read("Read what runs now", EcsActivities.read_service, target)
     if service.fence == fence:

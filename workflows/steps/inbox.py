@@ -67,6 +67,8 @@ class Inbox:
     def stop(self, received: object) -> Answer:
         """Take the order to stop safely."""
         order = self._judge_abort(received)
+        if self.abort is None and self._is_repeat(order.decision_id):
+            return Answer(detail="already recorded", already=True)
         if self.abort is not None:
             return Answer(detail=f"already stopping, as {self.abort.by} ordered", already=True)
         self._remember(order.decision_id)
@@ -156,6 +158,8 @@ class Inbox:
 
     def _judge_abort(self, received: object) -> Abort:
         order = parse(Abort, received)
+        if self._is_repeat(order.decision_id):
+            return order
         self._refuse_if_over()
         bad = self.undo_lands_on_bad()
         if order.keep is False and bad and not order.confirmed and self.abort is None:
