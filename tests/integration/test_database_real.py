@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.catalog import Approvals, Database, RollbackPolicy, Target, Thresholds, Verify
 from activities.clients import Clients
 from activities.database import DatabaseActivities, TerminateSessions
-from activities.errors import AccessDeniedError, InputError, UnreachableError
+from activities.errors import InputError, UnreachableError
 from activities.sessions import SessionName
 from sandbox.postgres import Postgres
 from sandbox.postgres_files import DATABASE, find_postgres
@@ -99,14 +99,15 @@ def is_dead(connection):
     return True
 
 
+@pytest.mark.usefixtures("dsn")
 class TestReading:
-    async def test_an_idle_database_serves_and_has_room(self, dsn):
+    async def test_an_idle_database_serves_and_has_room(self):
         found = read()
         assert (found.standing, found.used, found.limit, found.reserved) == ("serves", 0, 30, 3)
         assert found.open_to_services == ROOM
         assert (found.database, found.standby, found.idle, found.lock_waits) == (DATABASE, False, (), ())
 
-    async def test_connections_are_counted_by_application_and_state(self, dsn, service_dsn):
+    async def test_connections_are_counted_by_application_and_state(self, service_dsn):
         with forgotten(service_dsn, 3), closing(psycopg.connect(service_dsn, application_name="other")):
             found = read()
         counted = {(one.owner, one.state): one.count for one in found.held}
@@ -114,13 +115,13 @@ class TestReading:
         assert found.used == 4
         assert [one.application for one in found.idle] == ["shop:7/task"] * 3
 
-    async def test_statements_are_shown_without_what_they_were_about(self, dsn, service_dsn):
+    async def test_statements_are_shown_without_what_they_were_about(self, service_dsn):
         with forgotten(service_dsn, 1):
             found = read()
         assert found.idle[0].query == "SELECT ? AS s, ?"
         assert "secret" not in found.model_dump_json()
 
-    async def test_who_waits_for_a_lock_is_told_with_who_holds_it(self, dsn, service_dsn):
+    async def test_who_waits_for_a_lock_is_told_with_who_holds_it(self, service_dsn):
         with closing(psycopg.connect(service_dsn, autocommit=True)) as owner:
             owner.execute("CREATE TABLE IF NOT EXISTS stock (id int)")
         with forgotten(service_dsn, 1, statement="LOCK TABLE stock"):
@@ -136,14 +137,14 @@ class TestReading:
             asking.join(5)
             waiter.close()
 
-    async def test_slow_statements_are_told_where_the_database_counts_them(self, dsn, service_dsn):
+    async def test_slow_statements_are_told_where_the_database_counts_them(self, service_dsn):
         with closing(psycopg.connect(service_dsn)) as slow:
             slow.execute("SELECT pg_sleep(0.2)")
         slowest = read().slowest[0]
         assert slowest.query.startswith("SELECT pg_sleep(")
         assert slowest.mean >= timedelta(milliseconds=200)
 
-    async def test_the_longest_running_are_told(self, dsn, service_dsn):
+    async def test_the_longest_running_are_told(self, service_dsn):
         with closing(psycopg.connect(service_dsn, application_name="report")) as busy:
             asking = threading.Thread(target=lambda: suppresses(busy, "SELECT pg_sleep(30)"), daemon=True)
             asking.start()
@@ -152,7 +153,7 @@ class TestReading:
             busy.cancel_safe()
             asking.join(5)
 
-    async def test_a_full_database_is_still_read_by_who_has_reserved_connections(self, dsn, service_dsn):
+    async def test_a_full_database_is_still_read_by_who_has_reserved_connections(self, service_dsn):
         with forgotten(service_dsn, ROOM):
             with pytest.raises(psycopg.OperationalError, match="remaining connection slots are reserved"):
                 psycopg.connect(service_dsn)
@@ -160,7 +161,7 @@ class TestReading:
             assert (found.standing, found.used, len(found.idle)) == ("serves", ROOM, ROOM)
             assert connected().used == ROOM
 
-    async def test_without_any_connection_left_that_is_the_answer(self, dsn, service_dsn, monkeypatch):
+    async def test_without_any_connection_left_that_is_the_answer(self, service_dsn, monkeypatch):
         monkeypatch.setenv(VARIABLE, service_dsn)
         with forgotten(service_dsn, ROOM):
             found = read()
@@ -179,15 +180,26 @@ def suppresses(connection, statement):
         connection.execute(statement)
 
 
+def ask_one_that_is_stopped():
+    with Clients().database(VARIABLE) as connection:
+        pid = connection.info.backend_pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            connection.execute("SELECT 1")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.usefixtures("dsn")
 class TestRefusals:
-    async def test_a_server_that_is_down_is_an_answer(self, dsn, postgres):
+    async def test_a_server_that_is_down_is_an_answer(self, postgres):
         await postgres.kill("own")
         found = read()
         assert found.standing == "down"
         assert "Connection refused" in found.why
         assert not connected().ok
 
-    async def test_a_server_that_is_stopped_dead_does_not_hold_us_up(self, dsn, postgres):
+    async def test_a_server_that_is_stopped_dead_does_not_hold_us_up(self, postgres):
         pid = postgres.pids()["own"]
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -199,14 +211,11 @@ class TestRefusals:
         assert found.standing == "silent"
         assert 1.5 < took < 5
 
-    async def test_a_backend_that_is_stopped_dead_is_hung_up_on(self, dsn, monkeypatch):
+    async def test_a_backend_that_is_stopped_dead_is_hung_up_on(self, monkeypatch):
         monkeypatch.setattr("activities.clients.READ_TIMEOUT", timedelta(seconds=0.5))
-        with pytest.raises(UnreachableError, match=VARIABLE), Clients().database(VARIABLE) as connection:
-            pid = connection.info.backend_pid
-            os.kill(pid, signal.SIGSTOP)
-            began = time.monotonic()
-            connection.execute("SELECT 1")
-        os.kill(pid, signal.SIGCONT)
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match=VARIABLE):
+            ask_one_that_is_stopped()
         assert time.monotonic() - began < 5
 
     async def test_a_wrong_password_is_denied_and_never_told(self, dsn, monkeypatch):
@@ -233,7 +242,7 @@ class TestRefusals:
         with pytest.raises(InputError, match=f"has no {VARIABLE}"):
             read()
 
-    async def test_reads_cannot_write(self, dsn):
+    async def test_reads_cannot_write(self):
         with (
             pytest.raises(Exception, match="read-only transaction"),
             Clients().database(VARIABLE) as connection,
@@ -241,8 +250,9 @@ class TestRefusals:
             connection.execute("CREATE TABLE sneaky (id int)")
 
 
+@pytest.mark.usefixtures("dsn")
 class TestTerminating:
-    async def test_exactly_the_named_sessions_end(self, dsn, service_dsn):
+    async def test_exactly_the_named_sessions_end(self, service_dsn):
         with forgotten(service_dsn, 3) as (first, second, third):
             names = {one.name.pid: one.name for one in read().idle}
             wanted = [names[first.info.backend_pid], names[second.info.backend_pid]]
@@ -253,14 +263,14 @@ class TestTerminating:
             assert is_dead(second)
             third.execute("SELECT 1")
 
-    async def test_again_it_finds_them_gone(self, dsn, service_dsn):
+    async def test_again_it_finds_them_gone(self, service_dsn):
         with forgotten(service_dsn, 1):
             name = read().idle[0].name
             terminate(name)
             again = terminate(name)
         assert (again.ended, again.gone) == ((), (name,))
 
-    async def test_another_session_with_the_same_process_id_is_left_alone(self, dsn, service_dsn):
+    async def test_another_session_with_the_same_process_id_is_left_alone(self, service_dsn):
         with forgotten(service_dsn, 1) as (connection,):
             name = read().idle[0].name
             other = SessionName(pid=name.pid, backend_start=name.backend_start - timedelta(microseconds=1))
@@ -268,7 +278,7 @@ class TestTerminating:
             connection.execute("SELECT 1")
         assert (done.ended, done.gone) == ((), (other,))
 
-    async def test_a_session_that_is_at_work_again_is_left_alone(self, dsn, service_dsn):
+    async def test_a_session_that_is_at_work_again_is_left_alone(self, service_dsn):
         with forgotten(service_dsn, 1) as (connection,):
             name = read().idle[0].name
             connection.commit()
@@ -276,7 +286,7 @@ class TestTerminating:
             connection.execute("SELECT 1")
         assert (done.ended, done.spared) == ((), (name,))
 
-    async def test_a_session_that_is_not_idle_for_long_enough_is_left_alone(self, dsn, service_dsn):
+    async def test_a_session_that_is_not_idle_for_long_enough_is_left_alone(self, service_dsn):
         with forgotten(service_dsn, 1) as (connection,):
             done = terminate(read().idle[0].name, leaked_after="1h")
             connection.execute("SELECT 1")
@@ -293,19 +303,15 @@ class TestTerminating:
             connection.execute("SELECT 1")
         assert done.ended == ()
 
-    async def test_who_may_not_end_a_session_is_told_which_permission(self, dsn, service_dsn, monkeypatch):
+    async def test_a_role_that_may_not_end_a_session_does_not(self, dsn, service_dsn, monkeypatch):
         with forgotten(dsn, 1) as (connection,):
             name = read().idle[0].name
             monkeypatch.setenv(VARIABLE, service_dsn)
-            try:
-                done = terminate(name)
-            except AccessDeniedError as error:
-                assert "superuser" in str(error)
-            else:
-                assert done.ended == ()
+            # Its role does not even see when a superuser's session began, so to it there is none.
+            assert terminate(name).gone == (name,)
             connection.execute("SELECT 1")
 
-    async def test_what_was_certainly_not_made_is_said_to_be_so(self, dsn, postgres):
+    async def test_what_was_certainly_not_made_is_said_to_be_so(self, postgres):
         await postgres.kill("own")
         name = SessionName(pid=1, backend_start="2026-01-01T00:00:00Z")
         with pytest.raises(UnreachableError) as raised:
