@@ -54,4 +54,5 @@ def names_database(logs: LogsRead) -> str | None:
 
 def unread(**evidence: Evidence) -> tuple[str, ...]:
     """Name what could not be read, or said nothing."""
-    return tuple(f"{name} not known: {one.why}" for name, one in evidence.items() if not one.known)
+    silent = ((name.replace("_", " "), one.why) for name, one in evidence.items() if not one.known)
+    return tuple(f"{name} not known: {why}" for name, why in silent)
