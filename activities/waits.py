@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,7 @@ from activities.ecs_reading import read_service_deployment, read_service_state
 from activities.errors import InputError, RunbookError
 from activities.models import Fact, Fence, Release, ServiceDeployment, ServiceState
 from activities.rollout import Awaited, Phase, Rollout, judge_rollout
-from activities.watcher import Watcher
+from activities.watcher import Budget, Hurry, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 STEADY_READINGS = 2
 """Readings in a row that must be steady, and failed or superseded ones likewise: one alone may be a moment's picture."""
+
+DEPLOYMENTS_BATCH = 20
+"""Service deployments that one DescribeServiceDeployments call takes."""
 
 T = TypeVar("T")
 
@@ -43,11 +47,13 @@ class AwaitedTasks(Fact):
 
 
 class Waits:
-    """Waits for ECS, through one watcher for each region and cluster."""
+    """Waits for ECS, through one watcher of services for each cluster and one of service deployments for each region."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._watchers: dict[tuple[str, str], Watcher] = {}
+        self._services: dict[tuple[str, str], Watcher[ServiceState]] = {}
+        self._service_deployments: dict[str, Watcher[ServiceDeployment]] = {}
+        self._budgets: defaultdict[str, Budget] = defaultdict(Budget)
 
     @activity.defn
     async def await_steady_state(self, awaited: Awaited) -> Rollout:
@@ -79,8 +85,9 @@ class Waits:
         alike = 0
         # What was seen once is confirmed even after the deadline: the worker may have been away until then.
         while last is None or alike or datetime.now(UTC) < awaited.deadline:
-            service = await self._next(awaited.target, progress, soon=alike > 0)
-            seen = await self._judge(awaited, service)
+            hurry = Hurry.CONFIRM if alike else Hurry.USUAL
+            service = await self._next(awaited.target, progress, hurry)
+            seen = await self._judge(awaited, service, progress)
             alike = alike + 1 if last and seen.phase is last.phase else 1
             if seen.phase not in {Phase.PROGRESSING, Phase.UNKNOWN}:
                 if alike >= STEADY_READINGS:
@@ -93,69 +100,82 @@ class Waits:
             progress.told = seen.detail
         return last.model_copy(update={"phase": Phase.STUCK, "detail": f"not steady in time: {last.detail}"})
 
-    async def _judge(self, awaited: Awaited, service: ServiceState) -> Rollout:
+    async def _judge(self, awaited: Awaited, service: ServiceState, progress: Progress) -> Rollout:
         primary = service.primary
         if awaited.kind == "deployment" and primary and primary.id == awaited.deployment:
             # While our deployment is PRIMARY the service's current service deployment is ours: remember which.
             awaited = awaited.model_copy(update={"service_deployment": service.service_deployment})
         seen = judge_rollout(awaited, service)
         if seen.phase is Phase.UNKNOWN and awaited.service_deployment:
-            own = await asyncio.to_thread(
-                self._service_deployment, awaited.target, awaited.service_deployment
-            )
+            # The services' own readings set the pace here.
+            watcher = self._deployments_watcher(awaited.target.region)
+            own = await _ask(watcher, awaited.service_deployment, progress, Hurry.CONFIRM)
             seen = judge_rollout(awaited, service, own)
         return seen
 
     async def _until_drift(self, awaited: AwaitedDrift, progress: Progress) -> ServiceState:
         while True:
-            service = await self._next(awaited.target, progress)
+            service = await self._next(awaited.target, progress, Hurry.IDLE)
             if service.fence != awaited.fence:
                 return service
             progress.told = "as it was when the plan was made"
 
-    async def _next(self, target: Target, progress: Progress, *, soon: bool = False) -> ServiceState:
-        """Return the next reading; while AWS answers badly, say so in the heartbeat and keep asking."""
-        watcher = self._watcher(target)
-        while True:
-            try:
-                state = await watcher.next_state(target.ecs_service, soon=soon)
-            except RunbookError as error:
-                if not error.retryable:
-                    raise
-                progress.told = str(error)
-                continue
-            if state is None:
-                raise InputError(f"the service {target.ecs_service} is gone from cluster {target.cluster}")
-            return state
+    async def _next(self, target: Target, progress: Progress, hurry: Hurry = Hurry.USUAL) -> ServiceState:
+        state = await _ask(self._services_watcher(target), target.ecs_service, progress, hurry)
+        if state is None:
+            raise InputError(f"the service {target.ecs_service} is gone from cluster {target.cluster}")
+        return state
 
-    def _watcher(self, target: Target) -> Watcher:
+    def _services_watcher(self, target: Target) -> Watcher[ServiceState]:
         key = target.region, target.cluster
-        if key not in self._watchers:
+        if key not in self._services:
 
             async def describe(names: tuple[str, ...]) -> dict[str, ServiceState]:
-                return await asyncio.to_thread(self._describe, *key, names)
+                return await asyncio.to_thread(self._describe_services, *key, names)
 
-            self._watchers[key] = Watcher(describe)
-        return self._watchers[key]
+            self._services[key] = Watcher(describe, self._budgets[target.region])
+        return self._services[key]
 
-    def _describe(self, region: str, cluster: str, names: tuple[str, ...]) -> dict[str, ServiceState]:
+    def _deployments_watcher(self, region: str) -> Watcher[ServiceDeployment]:
+        if region not in self._service_deployments:
+
+            async def describe(arns: tuple[str, ...]) -> dict[str, ServiceDeployment]:
+                return await asyncio.to_thread(self._describe_deployments, region, arns)
+
+            self._service_deployments[region] = Watcher(describe, batch=DEPLOYMENTS_BATCH)
+        return self._service_deployments[region]
+
+    def _describe_services(
+        self, region: str, cluster: str, names: tuple[str, ...]
+    ) -> dict[str, ServiceState]:
         with self._clients.naming_errors(f"describe the services of {cluster}"):
             answer = self._clients.ecs(region).describe_services(cluster=cluster, services=list(names))
         return {service["serviceName"]: read_service_state(service) for service in answer["services"]}
 
-    def _service_deployment(self, target: Target, arn: str) -> ServiceDeployment | None:
+    def _describe_deployments(self, region: str, arns: tuple[str, ...]) -> dict[str, ServiceDeployment]:
         with self._clients.naming_errors("describe the service deployment"):
-            answer = self._clients.ecs(target.region).describe_service_deployments(
-                serviceDeploymentArns=[arn]
-            )
-        found = answer["serviceDeployments"]
-        return read_service_deployment(found[0], Release(task_definition="")) if found else None
+            answer = self._clients.ecs(region).describe_service_deployments(serviceDeploymentArns=list(arns))
+        return {
+            one["serviceDeploymentArn"]: read_service_deployment(one, Release(task_definition=""))
+            for one in answer["serviceDeployments"]
+        }
 
 
 class Progress:
     """What a wait last saw, for its heartbeat."""
 
     told = "nothing read yet"
+
+
+async def _ask(watcher: Watcher[T], name: str, progress: Progress, hurry: Hurry) -> T | None:
+    """Return the next reading; while AWS answers badly, say so in the heartbeat and keep asking."""
+    while True:
+        try:
+            return await watcher.next_state(name, hurry)
+        except RunbookError as error:
+            if not error.retryable:
+                raise
+            progress.told = str(error)
 
 
 async def handing_over(work: Coroutine[None, None, T], progress: Progress) -> T:
@@ -171,7 +191,7 @@ async def handing_over(work: Coroutine[None, None, T], progress: Progress) -> T:
         while not doing.done() and not shutdown.done():
             activity.heartbeat(progress.told)
             await asyncio.wait(
-                {doing, shutdown}, timeout=patience.total_seconds() / 3, return_when=asyncio.FIRST_COMPLETED
+                {doing, shutdown}, timeout=patience.total_seconds() / 2, return_when=asyncio.FIRST_COMPLETED
             )
         if doing.done():
             return doing.result()

@@ -9,9 +9,9 @@ from temporalio.testing import ActivityEnvironment
 from activities.errors import AccessDeniedError, InputError, ThrottledError
 from activities.rollout import Awaited, Phase
 from activities.waits import AwaitedDrift, Waits
-from activities.watcher import BATCH, Watcher
+from activities.watcher import BATCH, Budget, Hurry, Watcher
 from tests.aws_answers import Ecs, service, services
-from tests.ecs_facts import a_deployment, a_service, deployment_arn, task_definition
+from tests.ecs_facts import NOW, a_deployment, a_service, deployment_arn, task_definition
 from tests.observing import a_target
 
 STATE = a_service(a_deployment(2, task_definition(2)))
@@ -41,7 +41,7 @@ async def many(watcher: Watcher, services: int, waiters: int):
 
 async def test_twenty_five_waiters_over_twelve_services_take_two_calls_a_pass():
     cluster = Cluster()
-    watcher = Watcher(cluster.describe, rate=1000, interval=0.01)
+    watcher = Watcher(cluster.describe, Budget(1000), interval=0.01)
     for _ in range(3):
         assert await many(watcher, services=12, waiters=25) == [STATE] * 25
     assert [len(names) for names in cluster.calls] == [BATCH, 2] * 3
@@ -50,7 +50,7 @@ async def test_twenty_five_waiters_over_twelve_services_take_two_calls_a_pass():
 
 async def test_calls_never_come_faster_than_the_rate():
     cluster = Cluster()
-    watcher = Watcher(cluster.describe, rate=50, interval=0.001)
+    watcher = Watcher(cluster.describe, Budget(50), interval=0.001)
     for _ in range(2):
         await many(watcher, services=35, waiters=35)
     gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
@@ -60,7 +60,7 @@ async def test_calls_never_come_faster_than_the_rate():
 
 async def test_a_service_is_read_no_more_often_than_the_interval():
     cluster = Cluster()
-    watcher = Watcher(cluster.describe, rate=1000, interval=0.1)
+    watcher = Watcher(cluster.describe, Budget(1000), interval=0.1)
     for _ in range(3):
         await watcher.next_state("shop")
     assert cluster.times[2] - cluster.times[0] >= 0.19
@@ -68,21 +68,83 @@ async def test_a_service_is_read_no_more_often_than_the_interval():
 
 async def test_a_reading_that_is_to_be_confirmed_comes_sooner():
     cluster = Cluster()
-    watcher = Watcher(cluster.describe, rate=1000, interval=1.0)
+    watcher = Watcher(cluster.describe, Budget(1000), interval=1.0)
     await watcher.next_state("shop")
-    await watcher.next_state("shop", soon=True)
+    await watcher.next_state("shop", Hurry.CONFIRM)
     assert 0.49 <= cluster.times[1] - cluster.times[0] < 1.0
 
 
+async def test_clusters_of_a_region_share_one_budget():
+    budget, clusters = Budget(50), [Cluster(), Cluster()]
+    await asyncio.gather(
+        *(many(Watcher(one.describe, budget, interval=0.001), services=25, waiters=25) for one in clusters)
+    )
+    times = sorted(clusters[0].times + clusters[1].times)
+    assert len(times) == 6
+    assert times[-1] - times[0] >= 5 * 0.019
+
+
+async def test_a_reading_that_is_to_be_confirmed_goes_before_all_others():
+    cluster = Cluster()
+    watcher = Watcher(cluster.describe, Budget(50), interval=0.01)
+    await many(watcher, services=50, waiters=50)
+    others = asyncio.ensure_future(many(watcher, services=40, waiters=40))
+    await asyncio.sleep(0.01)
+    await watcher.next_state("s49", Hurry.CONFIRM)
+    await others
+    place = next(n for n, names in enumerate(cluster.calls[5:]) if "s49" in names)
+    assert place <= 1, "at most the call that was under way came first"
+
+
+async def test_what_nothing_hurries_for_takes_half_of_the_budget():
+    cluster = Cluster()
+    watcher = Watcher(cluster.describe, Budget(100), interval=0.01)
+
+    async def idle(name):
+        for _ in range(3):
+            await watcher.next_state(name, Hurry.IDLE)
+
+    began = time.monotonic()
+    await asyncio.gather(*(idle(f"s{n:03}") for n in range(200)))
+    assert len(cluster.calls) == 3 * 20
+    assert time.monotonic() - began >= 2 * 0.35, "two more passes of twenty calls, at fifty a second"
+
+
+async def test_a_call_that_aws_is_slow_to_answer_holds_up_no_other():
+    answered = asyncio.Event()
+
+    async def describe(names):
+        if "s00" in names:
+            await answered.wait()
+        return dict.fromkeys(names, STATE)
+
+    watcher = Watcher(describe, Budget(1000), interval=0.01)
+    slow = asyncio.ensure_future(watcher.next_state("s00"))
+    await asyncio.sleep(0.01)
+    assert await watcher.next_state("s99") == STATE
+    assert not slow.done()
+    answered.set()
+    assert await slow == STATE
+
+
+async def test_throttling_spaces_the_calls_of_many_services_too():
+    cluster = Cluster(*(ThrottledError("slow down") for _ in range(3)))
+    watcher = Watcher(cluster.describe, Budget(100), interval=0.001)
+    waiting = [asyncio.ensure_future(watcher.next_state(f"s{n:02}")) for n in range(40)]
+    await asyncio.gather(*waiting, return_exceptions=True)
+    gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
+    assert gaps[-1] >= 0.039
+
+
 async def test_a_service_that_is_missing_is_told_so_and_the_others_are_answered():
-    watcher = Watcher(Cluster(missing="gone").describe, rate=1000)
+    watcher = Watcher(Cluster(missing="gone").describe, Budget(1000))
     assert await asyncio.gather(watcher.next_state("gone"), watcher.next_state("shop")) == [None, STATE]
 
 
 async def test_throttling_slows_the_readings_down_and_good_answers_speed_them_up_again():
     throttled = [ThrottledError("slow down") for _ in range(3)]
     cluster = Cluster(*throttled)
-    watcher = Watcher(cluster.describe, rate=1000, interval=0.05)
+    watcher = Watcher(cluster.describe, Budget(1000), interval=0.05)
     for _ in throttled:
         with pytest.raises(ThrottledError):
             await watcher.next_state("shop")
@@ -96,7 +158,7 @@ async def test_throttling_slows_the_readings_down_and_good_answers_speed_them_up
 
 
 async def test_an_error_reaches_whoever_waited_for_that_batch_and_nobody_else():
-    watcher = Watcher(Cluster(AccessDeniedError("no")).describe, rate=1000)
+    watcher = Watcher(Cluster(AccessDeniedError("no")).describe, Budget(1000))
     waiting = [asyncio.ensure_future(watcher.next_state(f"s{n:02}")) for n in range(12)]
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results[:10]] == [AccessDeniedError] * 10
@@ -104,7 +166,7 @@ async def test_an_error_reaches_whoever_waited_for_that_batch_and_nobody_else():
 
 
 async def test_an_error_that_nobody_thought_of_reaches_the_waiters_too_and_the_readings_go_on():
-    watcher = Watcher(Cluster(KeyError("taskDefinition")).describe, rate=1000, interval=0.01)
+    watcher = Watcher(Cluster(KeyError("taskDefinition")).describe, Budget(1000), interval=0.01)
     with pytest.raises(KeyError, match="taskDefinition"):
         await watcher.next_state("shop")
     assert await watcher.next_state("shop") == STATE
@@ -112,7 +174,7 @@ async def test_an_error_that_nobody_thought_of_reaches_the_waiters_too_and_the_r
 
 async def test_readings_end_with_the_last_waiter_and_begin_anew_with_the_next():
     cluster = Cluster()
-    watcher = Watcher(cluster.describe, rate=1000, interval=0.01)
+    watcher = Watcher(cluster.describe, Budget(1000), interval=0.01)
     await watcher.next_state("shop")
     assert watcher._loop is not None
     await watcher._loop
@@ -123,7 +185,7 @@ async def test_readings_end_with_the_last_waiter_and_begin_anew_with_the_next():
 
 async def test_who_no_longer_waits_costs_no_call():
     cluster = Cluster()
-    watcher = Watcher(cluster.describe, rate=1000, interval=0.01)
+    watcher = Watcher(cluster.describe, Budget(1000), interval=0.01)
     left = asyncio.ensure_future(watcher.next_state("left"))
     stays = asyncio.ensure_future(watcher.next_state("stays"))
     await asyncio.sleep(0)
@@ -219,3 +281,32 @@ class TestWaitingActivities:
         with ecs.asked_for_exactly_this():
             state = await environment.run(Waits(ecs.clients).await_drift, awaited)
         assert state.task_definition == task_definition(5)
+
+    async def test_many_waits_ask_for_their_service_deployments_in_one_call(self, ecs, environment):
+        ours = [deployment_arn(1), deployment_arn(2)]
+        stopped = [{"serviceDeploymentArn": arn, "status": "STOPPED", "createdAt": NOW} for arn in ours]
+        for _ in range(2):
+            ecs.answers(
+                "describe_services",
+                services(service(3, 1), service(3, 1, serviceName="cart")),
+                {"cluster": "prod", "services": ["cart", "shop"]},
+            )
+            ecs.answers(
+                "describe_service_deployments",
+                {"serviceDeployments": stopped},
+                {"serviceDeploymentArns": ours},
+            )
+        waits = Waits(ecs.clients)
+        both = [
+            self.awaiting(timedelta(hours=1)).model_copy(
+                update={
+                    "target": TARGET.model_copy(update={"ecs_service": name}),
+                    "deployment": "ecs-svc/1",
+                    "service_deployment": arn,
+                }
+            )
+            for name, arn in zip(("shop", "cart"), ours, strict=True)
+        ]
+        with ecs.asked_for_exactly_this():
+            rollouts = await asyncio.gather(*(environment.run(waits.await_steady_state, one) for one in both))
+        assert [rollout.phase for rollout in rollouts] == [Phase.SUPERSEDED] * 2
