@@ -15,6 +15,7 @@ from tests.crash.histories import (
     seconds_until_taken,
     until_written,
 )
+from tests.crash.lane import WORKERS
 
 ALL = os.environ.get("CRASH_POINTS") == "all"
 """Whether every event is a point; else a sample is taken."""
@@ -58,9 +59,9 @@ def event_number(number):
     return Point(f"event {number}", lambda event: event.event_id == number)
 
 
-async def kill_at(lane, point):
+async def kill_at(lane, point, workers=WORKERS):
     """Run a rollback, kill the worker that it stands on at a point, and start another as a supervisor does."""
-    async with lane.rollback() as handle:
+    async with lane.rollback(workers) as handle:
         events = await until_written(handle, point.is_reached)
         await asyncio.sleep(point.seconds_later)
         pid = await holder(handle, events, lane.workers.pids)
@@ -79,7 +80,7 @@ async def kill_at(lane, point):
         )
 
 
-async def kill_at_each(lanes, points):
+async def kill_at_each(lanes, points, workers=WORKERS):
     """Run a round for every point, as many at a time as there are lanes."""
     waiting, rounds = list(points), []
 
@@ -87,7 +88,7 @@ async def kill_at_each(lanes, points):
         while waiting:
             point = waiting.pop(0)
             try:
-                rounds.append(await kill_at(lane, point))
+                rounds.append(await kill_at(lane, point, workers))
             except Exception as error:
                 error.add_note(f"killed at: {point.name}")
                 raise

@@ -45,3 +45,12 @@ async def test_a_killed_worker_changes_neither_what_is_done_nor_how_it_ends(lane
         write_down(f"{approvals} approvals", table_of(rounds, expected))
     assert [fault for one in rounds for fault in one.faults(expected)] == []
     assert median_of(rounds) < SLOWEST, rounds
+
+
+@pytest.mark.skipif(not ALL, reason="takes a minute: make test-crash runs it")
+@pytest.mark.xdist_group("crash")
+async def test_the_only_worker_is_killed_and_the_next_one_goes_on(lanes):
+    expected, history = await lanes.undisturbed()
+    rounds = await kill_at_each(await lanes.open(LANES), sampled(history), workers=1)
+    write_down("the only worker", table_of(rounds, expected))
+    assert [fault for one in rounds for fault in one.faults(expected)] == []
