@@ -34,9 +34,9 @@ class TrimArguments(Interceptor):
 
 class _Trimming(WorkflowInboundInterceptor):
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 - the SDK's name
-        if len(input.args) != 1:
+        if len(input.args) != 1 or input.args[0] is None:
             raise ApplicationError(
-                f"started with {len(input.args)} arguments: it takes one, its request",
+                f"started with {len(input.args)} arguments, or with nothing: it takes one, its request",
                 type="InputError",
                 non_retryable=True,
             )

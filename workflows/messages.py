@@ -6,12 +6,14 @@ import hashlib
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from activities.models import Fence, Release
 from activities.readings import Reading
+
+Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class Message(BaseModel):
@@ -74,7 +76,7 @@ class RollbackRequest(ProcedureRequest):
 class Approval(Message):
     """A person's yes to the plan that a checkpoint shows, or the choice of one of its options."""
 
-    by: str = Field(min_length=1, max_length=200)
+    by: Person
     plan_hash: str | None = Field(default=None, max_length=200)
     option: str | None = Field(default=None, max_length=100)
     comment: str | None = Field(default=None, max_length=2000)
@@ -84,7 +86,7 @@ class Approval(Message):
 class Abort(Message):
     """A person's order to stop safely."""
 
-    by: str = Field(min_length=1, max_length=200)
+    by: Person
     reason: str = Field(min_length=1, max_length=2000)
     keep: bool | None = None
     """Keep what was changed, or undo it; None for the procedure's default."""
@@ -96,14 +98,14 @@ class Abort(Message):
 class Hold(Message):
     """A person's pause, resume or acknowledgement."""
 
-    by: str = Field(min_length=1, max_length=200)
+    by: Person
     reason: str | None = Field(default=None, max_length=2000)
 
 
 class Note(Message):
     """What a person knows of the outage."""
 
-    by: str = Field(min_length=1, max_length=200)
+    by: Person
     impact: str | None = Field(default=None, max_length=2000)
     root_cause: str | None = Field(default=None, max_length=2000)
     eta: str | None = Field(default=None, max_length=200)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 REJECTED_KEPT = 50
 READINGS_KEPT = 200
+DECISIONS_KEPT = 100
+"""Of the longest notes, so many still fit into the payload of a report."""
 
 
 class Record:
@@ -138,9 +140,9 @@ class Record:
         self._note(actions=(*self._report.actions, text))
 
     def decided(self, kind: str, by: str, detail: str) -> None:
-        """Note a person's decision."""
+        """Note a person's decision; the newest are kept."""
         decision = Decision(kind=kind, by=by, at=workflow.now(), detail=detail)
-        self._note(decisions=(*self._report.decisions, decision))
+        self._note(decisions=(*self._report.decisions, decision)[-DECISIONS_KEPT:])
 
     def reject(self, message: str, why: str, received: object) -> None:
         """Note something that could not be used; the newest are kept."""
