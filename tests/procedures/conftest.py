@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
@@ -43,8 +43,8 @@ def server_binary() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
-async def temporal():
+@asynccontextmanager
+async def time_skipping_server():
     """A Temporal server that skips time while nothing but timers is pending."""
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server_binary(), data_converter=data_converter, identity="tests"
@@ -53,6 +53,13 @@ async def temporal():
         await environment.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace="default", search_attributes=attributes)
         )
+        yield environment
+
+
+@pytest.fixture(scope="session")
+async def temporal():
+    """The server of the whole session."""
+    async with time_skipping_server() as environment:
         yield environment
 
 
@@ -101,6 +108,16 @@ class Runbook:
         """The gate that is open, or that opens next."""
         report = await self.until(run, lambda now: now.checkpoint and now.checkpoint.plan_hash != other_than)
         return report.checkpoint
+
+    async def summaries(self, run) -> set[str]:
+        """What the timeline of the Temporal UI says of activities and timers; empty where one says nothing."""
+        events = (await run.fetch_history()).events
+        told = (EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, EventType.EVENT_TYPE_TIMER_STARTED)
+        return {
+            event.user_metadata.summary.data.decode().strip('"')
+            for event in events
+            if event.event_type in told
+        }
 
     async def leave_nothing_behind(self, outside: Outside) -> None:
         """End what is still open: the server skips no time while an activity of any run is under way."""

@@ -18,10 +18,10 @@ async def rejected(run, by: str, gate=None, *, kind: str = "Rejected", **more: o
     return await refused(run, Rollback.decide, said(by, gate, **more), kind=kind)
 
 
-async def refused(run, update, payload: object, *, kind: str = "Rejected") -> str:
+async def refused(run, update, *payload: object, kind: str = "Rejected") -> str:
     """Send an update that is not taken; returns the reason."""
     with pytest.raises(WorkflowUpdateFailedError) as failed:
-        await run.execute_update(update, payload)
+        await run.execute_update(update, args=list(payload))
     assert failed.value.cause.type == kind
     return failed.value.cause.message
 
