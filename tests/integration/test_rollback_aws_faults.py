@@ -1,8 +1,8 @@
 """Rollback while AWS answers badly: late, not at all, or with a refusal; what is changed is changed once."""
 
-import asyncio
-
 import pytest
+
+from tests.integration.rollback_stage import seen
 
 pytestmark = pytest.mark.xdist_group("rollback-staging")
 
@@ -35,20 +35,11 @@ async def test_a_throttled_update_is_applied_once(stage):
 async def test_throttling_while_it_is_waited_for_delays_and_no_more(stage):
     shop = stage.a_shop()
     handle = await shop.start()
-    while not updates(shop):
-        await asyncio.sleep(0.05)
+    await seen(handle, lambda _: updates(shop))
     stage.world.fault("DescribeServices", times=2, error="ThrottlingException")
     report = await handle.result()
     assert report.outcome == "recovered", report.summary
     assert updates(shop) == [None]
-
-
-async def test_after_expired_credentials_it_goes_on_once_they_are_renewed(stage):
-    shop = stage.a_shop()
-    stage.world.fault("UpdateService", error="ExpiredTokenException")
-    report = await shop.roll_back()
-    assert report.outcome == "recovered", report.summary
-    assert updates(shop) == ["ExpiredTokenException", None]
 
 
 @pytest.mark.parametrize("action", ["UpdateService", "ListServiceDeployments"])
@@ -64,22 +55,26 @@ async def test_a_missing_permission_is_named(stage, action):
 
 @pytest.fixture(scope="module")
 async def unanswered(worked_world):
-    """Four runs whose change gets no good answer, at the same time: each of them waits out its client's time."""
+    """Runs whose change gets no good answer, at the same time: each of them waits for ten seconds or longer."""
     stage = worked_world
-    shops = {name: stage.a_shop() for name in ("lost", "broken", "registered")}
+    shops = {name: stage.a_shop() for name in ("lost", "broken", "expired", "registered")}
     shops["stopped"] = stage.open_shop("open", "1.0.0")
     stage.ecs.deregister_task_definition(taskDefinition=f"{shops['registered'].name}:1")
     shops["stopped"].deploy("1.1.0", FAULT_UNHEALTHY=1)
-    # The first of these two UpdateServices is meant for one run, the second for another: the others update later.
+    runs = {}
+    for name, fault in (
+        ("lost", {"lose_reply": True}),
+        ("broken", {"error": "ServerException"}),
+        ("expired", {"error": "ExpiredTokenException"}),
+    ):
+        stage.world.fault("UpdateService", **fault)
+        runs[name] = await shops[name].start()
+        await seen(runs[name], lambda _, shop=shops[name]: updates(shop))
     stage.world.fault("RegisterTaskDefinition", lose_reply=True)
     stage.world.fault("StopServiceDeployment", lose_reply=True)
-    running = {name: asyncio.ensure_future(shops[name].roll_back()) for name in ("registered", "stopped")}
-    for name, fault in (("lost", {"lose_reply": True}), ("broken", {"error": "ServerException"})):
-        stage.world.fault("UpdateService", **fault)
-        running[name] = asyncio.ensure_future(shops[name].roll_back())
-        while not updates(shops[name]):
-            await asyncio.sleep(0.05)
-    yield {name: (shops[name], await report) for name, report in running.items()}
+    for name in ("registered", "stopped"):
+        runs[name] = await shops[name].start()
+    yield {name: (shops[name], await handle.result()) for name, handle in runs.items()}
     stage.close_shops()
 
 
@@ -94,6 +89,12 @@ async def test_an_update_that_a_server_error_answered_is_made_once_it_is_known_n
     shop, report = unanswered["broken"]
     assert report.outcome == "recovered", report.summary
     assert updates(shop) == ["ServerException", None]
+
+
+async def test_after_expired_credentials_it_goes_on_once_they_are_renewed(unanswered):
+    shop, report = unanswered["expired"]
+    assert report.outcome == "recovered", report.summary
+    assert updates(shop) == ["ExpiredTokenException", None]
 
 
 async def test_a_registration_whose_reply_was_lost_is_found_by_its_tag(unanswered):
