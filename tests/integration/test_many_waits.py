@@ -1,0 +1,42 @@
+"""However many rollbacks wait on a worker, what must be quick is quick."""
+
+import os
+import time
+
+import pytest
+
+from tests.lean_ecs import calls_per_second
+from tests.many_rollbacks import abort_and_undo, at_their_checkpoints, waiting
+from tests.many_services import many_services
+from workflows.messages import Outcome
+
+WAITS = int(os.environ.get("MANY_WAITS", "150"))
+HALF_OF_AWS = 10
+
+pytestmark = [pytest.mark.xdist_group("many-waits"), pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+async def world():
+    async with many_services(WAITS + 2) as world:
+        with world.working("gated"):
+            yield world
+
+
+async def test_an_abort_and_its_undo_wait_for_none_of_many_open_waits(world):
+    alone = await abort_and_undo(world, WAITS)
+    began = time.time()
+    await at_their_checkpoints(world, range(WAITS))
+
+    beside_many = await abort_and_undo(world, WAITS + 1)
+
+    for one in (alone, beside_many):
+        assert one.report.outcome is Outcome.ABORTED
+        assert [change.undone for change in one.report.changes] == ["undone"]
+    assert await waiting(world) == WAITS
+    assert beside_many.longest_queue < 5
+    assert beside_many.to_first_step < 5
+    calls = await world.calls(began)
+    read = [at for at, action in calls if action == "DescribeServices"]
+    watched = calls_per_second(calls, "DescribeServices", read[-1] - 5, read[-1])
+    assert watched[0] <= HALF_OF_AWS
