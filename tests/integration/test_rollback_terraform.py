@@ -1,0 +1,153 @@
+"""Rollback through Terraform for real, but for the provider: its module deploys to the simulated ECS by a script."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from temporalio.client import Client
+
+from tests.integration.rollback_stage import Stage
+from tests.integration.terraform_stage import program
+from tests.sandbox_under_test import until
+from workflows.converter import data_converter
+
+pytestmark = pytest.mark.xdist_group("rollback-terraform")
+
+CATALOG = """
+[environments.infra]
+cluster = "infra"
+approvals = { needed = 0 }
+
+[services]
+"""
+MODULE = """
+variable "image_tag" {{ type = string }}
+resource "terraform_data" "task_definition" {{
+  input = jsonencode([{{ name = "app", image = "ai-processor:${{var.image_tag}}" }}])
+}}
+resource "terraform_data" "service" {{
+  triggers_replace = [terraform_data.task_definition.input]
+  provisioner "local-exec" {{
+    command = "touch begun; while test -e hold; do sleep 0.1; done; {python} deploy.py ${{var.image_tag}}"
+  }}
+}}
+"""
+SCRIPT = """
+import sys, boto3
+
+ecs = boto3.client("ecs", region_name="us-east-1")
+now = ecs.describe_services(cluster="infra", services=["{name}"])["services"][0]["taskDefinition"]
+definition = ecs.describe_task_definition(taskDefinition=now)["taskDefinition"]
+container = definition["containerDefinitions"][0] | {{"image": "ai-processor:" + sys.argv[1]}}
+new = ecs.register_task_definition(
+    family="{name}", cpu="256", memory="512", containerDefinitions=[container]
+)["taskDefinition"]["taskDefinitionArn"]
+ecs.update_service(cluster="infra", service="{name}", taskDefinition=new)
+"""
+
+
+class Owned:
+    """A service that a module owns: 1.0.0 ran, and the module was applied with 1.1.0."""
+
+    def __init__(self, stage: Stage, folder) -> None:
+        self.stage = stage
+        self.shop = stage.open_shop("infra", "1.0.0")
+        self.directory = folder
+        (folder / "main.tf").write_text(MODULE.format(python=sys.executable))
+        (folder / "deploy.py").write_text(SCRIPT.format(name=self.shop.name))
+        text = stage.catalog.read_text()
+        head, section = text[: text.rindex("[services.")], text[text.rindex("[services.") :]
+        strategy = 'rollback = { strategy = "terraform", '
+        owner = f'terraform = {{ directory = "{folder}" }}\n'
+        stage.catalog.write_text(head + section.replace("rollback = {", strategy) + owner)
+        self.apply("1.1.0")
+        assert self.shop.until_ended() == "SUCCESSFUL"
+        self._changes_before = len(self.shop.changes())
+
+    def apply(self, tag: str) -> None:
+        """Apply as the owners do."""
+        arguments = [program(), "apply", "-auto-approve", "-input=false", f"-var=image_tag={tag}"]
+        subprocess.run(
+            arguments, cwd=self.directory, env=self.stage.environment, check=True, capture_output=True
+        )
+        (self.directory / "begun").unlink()
+
+    def is_locked(self) -> bool:
+        """Whether somebody still holds the state."""
+        arguments = [program(), "plan", "-input=false", "-lock-timeout=0s", "-var=image_tag=1.1.0"]
+        return subprocess.run(arguments, cwd=self.directory, capture_output=True, check=False).returncode != 0
+
+    @property
+    def changes(self) -> list[str]:
+        """What was done to ECS since, by the product or by what it started."""
+        return self.shop.changes()[self._changes_before :]
+
+
+@pytest.fixture(scope="module")
+async def stage(world, tmp_path_factory):
+    """A worker of an environment whose services modules own."""
+    client = await Client.connect(world.addresses.temporal, data_converter=data_converter)
+    stage = Stage(world, tmp_path_factory.mktemp("terraform"), client)
+    stage.catalog.write_text(CATALOG)
+    stage.start_worker()
+    yield stage
+    stage.end()
+
+
+@pytest.fixture
+def owned(stage, tmp_path):
+    folder = tmp_path / "module"
+    folder.mkdir()
+    yield Owned(stage, folder)
+    stage.close_shops()
+    shutil.rmtree(folder)
+
+
+async def test_the_module_puts_the_release_back_and_its_deployment_is_verified(owned):
+    report = await owned.shop.roll_back()
+    assert (report.outcome, report.verdict) == ("recovered", "recovered"), report.summary
+    assert owned.shop.images() == ["ai-processor:1.0.0"]
+    assert owned.changes == ["RegisterTaskDefinition", "UpdateService"]
+    assert owned.shop.marks() == {f"{owned.shop.name}:3": {"good"}, f"{owned.shop.name}:2": {"bad"}}
+    (call,) = report.plan.calls
+    assert call.parameters["variables"] == {"image_tag": "1.0.0"}
+    assert call.parameters["changes"]["terraform_data.task_definition"]["input[0].image"] == (
+        '"ai-processor:1.1.0" → "ai-processor:1.0.0"'
+    )
+
+
+async def test_a_worker_that_is_killed_while_it_applies_leaves_the_rest_to_a_persons_yes(owned):
+    (owned.directory / "hold").touch()
+    handle = await owned.shop.start()
+    until((owned.directory / "begun").exists)
+    owned.stage.kill_worker()
+    owned.stage.start_worker()
+
+    gate = await owned.shop.asked(handle)
+
+    assert "cut off half-way" in gate.question
+    assert owned.changes == []
+    (owned.directory / "hold").unlink()
+    await owned.shop.approve(handle)
+    report = await handle.result()
+    assert report.outcome == "recovered", report.summary
+    assert owned.changes == ["RegisterTaskDefinition", "UpdateService"]
+    assert [change.detail for change in report.changes] == ["may have been made", None]
+
+
+async def test_an_abort_interrupts_the_apply_and_tells_that_it_may_be_half_made(owned):
+    (owned.directory / "hold").touch()
+    handle = await owned.shop.start()
+    until((owned.directory / "begun").exists)
+
+    aborted = await owned.shop.cli("abort", owned.shop.short, "--reason", "no", "--as", "bob")
+
+    assert aborted.code == 0, aborted.err
+    report = await handle.result()
+    assert report.outcome == "aborted"
+    assert [(change.detail, change.undone) for change in report.changes] == [
+        ("may have been made", "kept, if it was made")
+    ]
+    assert owned.changes == []
+    assert not owned.is_locked()
