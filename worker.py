@@ -22,6 +22,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from activities.catalog import Catalog, load_catalog
 from activities.chat import ChatActivities
 from activities.clients import Clients, http_client
+from activities.database import DatabaseActivities
 from activities.diagnosis import DiagnosisActivities
 from activities.ecs import EcsActivities
 from activities.ecs_changes import EcsChanges
@@ -41,6 +42,7 @@ from activities.verification import VerificationActivities
 from activities.waits import Waits
 from starter.connect import connect
 from starter.exits import CliError
+from workflows.database_issues import DatabaseIssues
 from workflows.high_error_rate import HighErrorRate
 from workflows.high_latency import HighLatency
 from workflows.hold import Hold
@@ -57,7 +59,16 @@ if TYPE_CHECKING:
     import httpx
     from temporalio.client import Client
 
-WORKFLOWS = [Rollback, ServiceDown, HighErrorRate, HighLatency, ResourceIssues, Hold, ReleaseLedger]
+WORKFLOWS = [
+    Rollback,
+    ServiceDown,
+    HighErrorRate,
+    HighLatency,
+    ResourceIssues,
+    DatabaseIssues,
+    Hold,
+    ReleaseLedger,
+]
 # After a worker dies, its open workflows go on elsewhere once this has run out; the SDK's own default costs 10 s.
 STICKY = timedelta(seconds=2)
 
@@ -84,7 +95,9 @@ class Parts:
 
     def __init__(self, client: Client, settings: Settings, http: httpx.AsyncClient) -> None:
         clients = Clients()
-        verification = VerificationActivities(Instruments(clients, http))
+        database = DatabaseActivities(clients)
+        instruments = Instruments(clients, http, others={"connections": database.connections})
+        verification = VerificationActivities(instruments)
         terraform = TerraformActivities(
             PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
         )
@@ -98,6 +111,7 @@ class Parts:
             RunHistory(client),
             ChatActivities(),
             verification,
+            database,
             DiagnosisActivities(Examination(clients, http)),
             terraform,
         )

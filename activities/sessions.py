@@ -124,12 +124,25 @@ class DatabaseRead(Fact):
 class Connected(Fact):
     """Whether the database could be connected to, and how much room it has."""
 
+    full: float = 1.0
+    """The catalog's share of the connections from which on it counts as full."""
+
     ok: bool
     why: str = ""
     used: int = 0
     open_to_services: int = 1
     took: timedelta = timedelta(0)
     at: datetime
+
+    @property
+    def share(self) -> float:
+        """How much of the connections that services may have is used."""
+        return self.used / self.open_to_services
+
+    @property
+    def serves(self) -> bool:
+        """Whether it takes connections and has room for those of services."""
+        return self.ok and self.share < self.full
 
     @property
     def told(self) -> str:

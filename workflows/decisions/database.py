@@ -1,0 +1,195 @@
+"""What is wrong with a service's database, and which sessions to end. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from activities.durations import format_duration
+from activities.sessions import DatabaseRead, Session, SessionName
+from workflows.messages import Message, Plan, PlannedCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from activities.catalog import Database, Target
+
+SHOWN = 5
+
+
+class Cause(StrEnum):
+    """What is behind the symptoms."""
+
+    DOWN = "down"
+    """It takes no connections, not even ours; or it has none left for anybody."""
+    LEAK = "leak"
+    """One application holds so many forgotten sessions that without them there would be room."""
+    LOCKS = "locks"
+    """Sessions wait for a lock that another does not give back."""
+    LOAD = "load"
+    """There is no room, and nobody forgot anything: more is asked for than there is."""
+    HEALTHY = "healthy"
+    UNKNOWN = "unknown"
+    """Too little could be seen."""
+
+
+class Diagnosis(Message):
+    """A cause with what speaks for it."""
+
+    cause: Cause
+    because: tuple[str, ...]
+    """The evidence, a sentence each; the first says it best."""
+    application: str = ""
+    """Who holds what others need, where that is one."""
+    sessions: tuple[Session, ...] = ()
+    """The forgotten sessions whose end would help."""
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        return f"{self.cause}: {'; '.join(self.because)}"
+
+
+class TerminatePlan(Plan):
+    """Which sessions are ended: exactly these."""
+
+    sessions: tuple[SessionName, ...]
+    application: str
+
+
+def classify(read: DatabaseRead, policy: Database) -> Diagnosis:
+    """Name the cause from what was read; what is forgotten counts only after the catalog's ``leaked_after``."""
+    seen = tuple(_evidence(read))
+    if read.standing != "serves":
+        return _not_serving(read)
+    if read.hidden:
+        rights = "grant it pg_monitor and pg_signal_backend"
+        return Diagnosis(
+            cause=Cause.UNKNOWN,
+            because=(f"our role may not look into {read.hidden} sessions: {rights}", *seen),
+        )
+    full = is_full(read.used, read.open_to_services, policy)
+    return (
+        (full and _leak(read, policy, seen))
+        or _locks(read, policy, seen)
+        or Diagnosis(cause=Cause.LOAD if full else Cause.HEALTHY, because=seen)
+    )
+
+
+def is_full(used: int, open_to_services: int, policy: Database) -> bool:
+    """Whether there is too little room left."""
+    return used >= policy.full * open_to_services
+
+
+def plan_terminate(
+    target: Target, diagnosis: Diagnosis, planned: tuple[SessionName, ...] = ()
+) -> TerminatePlan | None:
+    """Plan to end the forgotten sessions; None where there is none, or no application to name.
+
+    Sessions that were planned before and are still forgotten stay the plan: others that were forgotten meanwhile do not
+    make a given yes void, they are just not ended by it.
+    """
+    found = {one.name: one for one in diagnosis.sessions}
+    still = planned and all(name in found for name in planned)
+    sessions = tuple(found[name] for name in planned) if still else diagnosis.sessions
+    if not sessions:
+        return None
+    names = tuple(sorted((one.name for one in sessions), key=lambda name: (name.backend_start, name.pid)))
+    of = diagnosis.application
+    count = f"{len(names)} forgotten session{'s' if len(names) > 1 else ''}"
+    return TerminatePlan(
+        headline=f"End {count} of {of} in the database of {target.service} in {target.environment}",
+        calls=(PlannedCall(service="postgresql", action="pg_terminate_backend", parameters=_named(names)),),
+        because=(*diagnosis.because, *(one.told for one in sessions[:SHOWN])),
+        not_restored=(
+            "What these sessions did in their transactions is rolled back.",
+            f"What makes {of} forget them stays as it is.",
+        ),
+        needs_yes=None
+        if of.startswith(target.service)
+        else f"{of} is not {target.service}: its sessions end",
+        essence=_hash(names),
+        sessions=names,
+        application=of,
+    )
+
+
+def leak_report(diagnosis: Diagnosis, running: str | None) -> tuple[str, str]:
+    """Say what was learnt about forgotten sessions, and what people must do about it."""
+    of, longest = diagnosis.application, diagnosis.sessions[0]
+    release = f"{of}, the release that runs," if of == running else of
+    last = next((one.query for one in diagnosis.sessions if one.query), "not known")
+    found = (
+        f"{release} left {len(diagnosis.sessions)} sessions idle in a transaction, for up to "
+        f"{format_duration(longest.lasts)}; the last statement was: {last}"
+    )
+    remedy = f"Mend {of}: after this statement it neither commits, rolls back nor gives its connection back."
+    again = " Until then it may happen again; `runbook start rollback` puts an earlier release back."
+    return found, remedy + (again if of == running else "")
+
+
+def _not_serving(read: DatabaseRead) -> Diagnosis:
+    if read.standing == "full":
+        why = "no connection is left, not even one of those that are held back for us"
+        return Diagnosis(cause=Cause.DOWN, because=(why, read.why))
+    if read.standing == "down":
+        return Diagnosis(cause=Cause.DOWN, because=("it takes no connections", read.why))
+    what = "it refuses us, so nothing is known of it" if read.standing == "denied" else "it gives no answer"
+    return Diagnosis(cause=Cause.UNKNOWN, because=(what, read.why))
+
+
+def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagnosis | None:
+    """Find the one application whose forgotten sessions take the room."""
+    forgotten = [one for one in read.idle if one.lasts >= policy.leaked_after]
+    owners = [one.owner for one in forgotten]
+    of = max(sorted(set(owners)), key=owners.count, default="")
+    sessions = tuple(one for one in forgotten if one.owner == of)
+    if not sessions or is_full(read.used - len(sessions), read.open_to_services, policy):
+        return None
+    why = f"{of} holds {len(sessions)} connections idle in a transaction for {_at_least(policy)}"
+    return Diagnosis(cause=Cause.LEAK, because=(why, *seen), application=of, sessions=sessions)
+
+
+def _locks(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagnosis | None:
+    """Find whom sessions have waited for too long for, and which of those forgot that they hold a lock."""
+    waits = [one for one in read.lock_waits if one.waits.lasts >= policy.leaked_after]
+    if not waits:
+        return None
+    waiting = {one.waits.name.pid for one in waits}
+    holders = [one for one in read.blockers if one.name.pid not in waiting]
+    forgotten = {one.name for one in read.idle if one.lasts >= policy.leaked_after}
+    of = holders[0].owner if holders else ""
+    sessions = tuple(one for one in holders if one.name in forgotten and one.owner == of)
+    held_by = ", ".join(one.told for one in holders[:SHOWN]) or "nobody who can be named"
+    why = f"{len(waits)} sessions wait for locks for {_at_least(policy)}, held by {held_by}"
+    return Diagnosis(cause=Cause.LOCKS, because=(why, *seen), application=of, sessions=sessions)
+
+
+def _at_least(policy: Database) -> str:
+    return f"at least {format_duration(policy.leaked_after)}"
+
+
+def _evidence(read: DatabaseRead) -> Iterator[str]:
+    yield f"{read.used} of {read.open_to_services} connections that services may have are used"
+    if read.held:
+        holders = (f"{one.count} {one.owner} {one.state or 'hidden'}" for one in read.held[:SHOWN])
+        yield f"held by: {', '.join(holders)}"
+    if read.standby:
+        yield "it is a standby: nothing can be written to it"
+    if read.lock_waits:
+        yield f"{len(read.lock_waits)} sessions wait for locks"
+    if read.longest:
+        yield f"longest at work: {read.longest[0].told}: {read.longest[0].query}"
+    if read.slowest:
+        slowest = read.slowest[0]
+        yield f"slowest on average: {format_duration(slowest.mean)}: {slowest.query}"
+
+
+def _named(names: tuple[SessionName, ...]) -> dict[str, object]:
+    return {"sessions": [f"{name.pid} since {name.backend_start.isoformat()}" for name in names]}
+
+
+def _hash(names: tuple[SessionName, ...]) -> str:
+    text = "\n".join(f"{name.pid} {name.backend_start.isoformat()}" for name in names)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
