@@ -1,0 +1,120 @@
+"""What is read from a Terraform plan: the AWS provider's shapes, hidden secrets, bounded size."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from activities.terraform_plans import BUDGET, TerraformWish, read_plan
+from tests.ecs_facts import a_history, a_release
+from tests.ecs_facts import task_definition as arn
+from tests.observing import a_target
+from workflows.decisions.terraform import terraform_tag
+from workflows.messages import Ending
+
+DAY = timedelta(days=1)
+WISH = TerraformWish(target=a_target(), variables={"image_tag": "1.1.0"})
+
+
+def containers(tag, password="hunter2"):
+    app = {"name": "app", "image": f"shop:{tag}", "environment": [{"name": "DB_PASSWORD", "value": password}]}
+    return json.dumps([app])
+
+
+def task_definition(**before):
+    """The change that the AWS provider makes of another image."""
+    return {
+        "address": "aws_ecs_task_definition.shop",
+        "type": "aws_ecs_task_definition",
+        "change": {
+            "actions": ["create", "delete"],
+            "before": {
+                "arn": arn(2),
+                "family": "shop",
+                "container_definitions": containers("1.2.0"),
+                **before,
+            },
+            "after": {"family": "shop", "container_definitions": containers("1.1.0", "hunter3")},
+            "after_unknown": {"arn": True, "revision": True},
+        },
+    }
+
+
+def read(*changes, outputs=None):
+    return read_plan({"resource_changes": list(changes), "output_changes": outputs or {}}, WISH, "/infra")
+
+
+def test_a_containers_image_is_shown_though_the_provider_has_it_as_text():
+    (resource,) = read(task_definition()).resources
+    shown = {one.path: (one.before, one.after) for one in resource.attributes}
+    assert resource.action == "replace"
+    assert shown["container_definitions[0].image"] == ('"shop:1.2.0"', '"shop:1.1.0"')
+    assert shown["arn"] == (f'"{arn(2)}"', "(known after apply)")
+    assert "family" not in shown
+
+
+def test_a_variable_with_a_secrets_name_is_shown_to_change_but_not_what_it_is():
+    (resource,) = read(task_definition()).resources
+    changed = next(one for one in resource.attributes if "DB_PASSWORD" in one.path)
+    assert (changed.before, changed.after) == ("[redacted]", "[redacted]")
+
+
+def test_the_task_definition_that_is_replaced_is_deregistered():
+    assert read(task_definition()).deregisters == (arn(2),)
+
+
+def test_one_whose_module_says_skip_destroy_is_not():
+    assert read(task_definition(skip_destroy=True)).deregisters == ()
+
+
+@pytest.mark.parametrize("actions", [["no-op"], ["read"]])
+def test_what_changes_nothing_is_no_change(actions):
+    unchanged = task_definition()
+    unchanged["change"]["actions"] = actions
+    assert read(unchanged).empty
+
+
+def test_a_change_of_outputs_alone_is_a_change():
+    plan = read(outputs={"tag": {"actions": ["update"], "before": "1", "after": "2"}})
+    assert not plan.empty
+    assert plan.told == "outputs only"
+
+
+def test_a_huge_plan_is_cut_but_all_of_it_counts_for_its_hash():
+    def many(last):
+        names = [f"aws_x.n{number}" for number in range(500)]
+        return [
+            {
+                "address": name,
+                "change": {"actions": ["update"], "before": {"a": "x" * 900}, "after": {"a": last}},
+            }
+            for name in names
+        ]
+
+    plan = read(*many("y"))
+    assert sum(len(one.model_dump_json()) for one in plan.resources) < 3 * BUDGET
+    assert plan.left_out > 0
+    assert len(plan.addresses) == 500
+    other = many("y")
+    other[-1]["change"]["after"] = {"a": "z"}
+    assert read(*other).hash != plan.hash
+
+
+def test_the_order_of_resources_is_nothing_to_the_hash():
+    first, second = task_definition(), {**task_definition(), "address": "aws_ecs_task_definition.other"}
+    assert read(first, second).hash == read(second, first).hash
+
+
+class TestTheTag:
+    def test_is_that_of_the_release(self):
+        history = a_history((a_release(1), DAY), (a_release(2), DAY))
+        assert terraform_tag(history, a_release(1)) == "1.1.0"
+
+    def test_that_is_pinned_by_digest_is_none(self):
+        pinned = a_release(1)
+        (image,) = pinned.images
+        image = image.model_copy(update={"name": "shop@sha256:" + "0" * 64})
+        history = a_history((a_release(1), DAY), (a_release(2), DAY))
+        refused = terraform_tag(history, pinned.model_copy(update={"images": (image,)}))
+        assert isinstance(refused, Ending)
+        assert "cannot be told" in refused.summary
