@@ -63,6 +63,13 @@ WHERE extname = 'pg_stat_statements' AND relname = extname AND has_table_privile
 """
 
 
+# What we ask ourselves is no part of the picture.
+OTHERS = """
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND userid <> (SELECT oid FROM pg_roles WHERE rolname = current_user)
+"""
+
+
 def read_room(connection: Rows) -> dict[str, Any]:
     """Read how many connections there are and may be."""
     return connection.execute(ROOM).fetchall()[0]
@@ -134,7 +141,7 @@ def _slowest(connection: Rows) -> tuple[Statement, ...]:
     view = connection.execute(STATEMENTS).fetchall()
     if not view:
         return ()
-    asked = f"SELECT query, calls, mean_exec_time AS mean FROM {view[0]['name']} ORDER BY 3 DESC LIMIT %s"  # noqa: S608 - quoted by PostgreSQL
+    asked = f"SELECT query, calls, mean_exec_time AS mean FROM {view[0]['name']} {OTHERS} ORDER BY 3 DESC LIMIT %s"  # noqa: S608 - quoted by PostgreSQL
     rows = connection.execute(asked.encode(), (MOST_SHOWN,)).fetchall()
     return tuple(
         Statement(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from activities.catalog import Database, Target
 
 SHOWN = 5
+SLOW = timedelta(seconds=0.1)
+"""Statements that take less on average are not worth a word."""
 
 
 class Cause(StrEnum):
@@ -181,7 +184,7 @@ def _evidence(read: DatabaseRead) -> Iterator[str]:
         yield f"{len(read.lock_waits)} sessions wait for locks"
     if read.longest:
         yield f"longest at work: {read.longest[0].told}: {read.longest[0].query}"
-    if read.slowest:
+    if read.slowest and read.slowest[0].mean >= SLOW:
         slowest = read.slowest[0]
         yield f"slowest on average: {format_duration(slowest.mean)}: {slowest.query}"
 
