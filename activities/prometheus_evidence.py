@@ -105,9 +105,12 @@ class PrometheusEvidence:
             self.figure(promql.request_count(self._target, release, window), end), self.figure(text, end)
         )
         wanted = self._target.thresholds.min_requests
-        if found.value is None or requests.value is None or round(requests.value) >= wanted:
-            return found if requests.known or not found.known else _void(found, requests.why)
-        return _void(found, f"{round(requests.value)} requests, {wanted} are needed")
+        if not found.known:
+            return found
+        if requests.value is None:
+            return _void(found, requests.why)
+        few = f"{round(requests.value)} requests, {wanted} are needed"
+        return found if round(requests.value) >= wanted else _void(found, few)
 
     async def _ask(
         self, query: str, ask: Callable[[Prometheus], Awaitable[T | NoData]]
