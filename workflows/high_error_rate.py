@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, dependency_is_down, roll_back, scale
+    from workflows.remedies import a_person_chooses, repair_dependency, roll_back, scale
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
@@ -46,9 +46,9 @@ class HighErrorRate(Procedure):
             case Cause.BAD_RELEASE:
                 return await roll_back(page, request, diagnosis)
             case Cause.LOAD:
-                return await scale(page, target, request, target.scale.errors, diagnosis)
+                return await scale(page, target, request, diagnosis, count=target.scale.errors)
             case Cause.DEPENDENCY | Cause.DATABASE:
-                return dependency_is_down(page, diagnosis)
+                return await repair_dependency(page, target, request, diagnosis)
             case _:
                 return await a_person_chooses(
                     page,
@@ -57,7 +57,9 @@ class HighErrorRate(Procedure):
                     diagnosis,
                     {
                         "roll-back": lambda: roll_back(page, request, diagnosis),
-                        "scale-out": lambda: scale(page, target, request, target.scale.errors, diagnosis),
+                        "scale-out": lambda: scale(
+                            page, target, request, diagnosis, count=target.scale.errors
+                        ),
                     },
                 )
 

@@ -8,15 +8,18 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
+    from activities.readings import STANDARD_LOOKS
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, dependency_is_down, handed_over, scale
+    from workflows.remedies import a_person_chooses, handed_over, repair_dependency, scale
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+
+LOOKS = (*STANDARD_LOOKS, "latency")
 
 
 @workflow.defn
@@ -44,9 +47,9 @@ class HighLatency(Procedure):
         page.record.found(diagnosis.told)
         match diagnosis.cause:
             case Cause.LOAD | Cause.RESOURCES:
-                return await scale(page, target, request, target.scale.latency, diagnosis)
+                return await scale(page, target, request, diagnosis, count=target.scale.latency, looks=LOOKS)
             case Cause.DEPENDENCY | Cause.DATABASE:
-                return dependency_is_down(page, diagnosis)
+                return await repair_dependency(page, target, request, diagnosis)
             case Cause.CODE_PATH:
                 page.record.left_to_do(f"Make the slow code path faster: {diagnosis.because[0]}")
                 return handed_over(page, diagnosis)
@@ -56,7 +59,11 @@ class HighLatency(Procedure):
                     target,
                     request,
                     diagnosis,
-                    {"scale-out": lambda: scale(page, target, request, target.scale.latency, diagnosis)},
+                    {
+                        "scale-out": lambda: scale(
+                            page, target, request, diagnosis, count=target.scale.latency, looks=LOOKS
+                        )
+                    },
                 )
 
     async def _diagnose(self, target: Target) -> Diagnosis:

@@ -9,11 +9,13 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.ecs import EcsActivities
     from activities.ecs_changes import EcsChanges, ForceDeployment
+    from activities.readings import STANDARD_LOOKS
     from activities.rollout import Phase, Rollout
     from activities.scaling import ScalingActivities
+    from workflows.database_issues import DatabaseIssues
     from workflows.decisions.restarting import RestartPlan, plan_restart
     from workflows.decisions.scaling import ScalePlan, plan_scale_out
-    from workflows.messages import Ending, Outcome, ProcedureRequest, RollbackRequest
+    from workflows.messages import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
     from workflows.rollback import Rollback
     from workflows.steps.deploying import await_steady, hand_over, measure, verified_or_handed_over, verify
     from workflows.steps.scaling import await_tasks, scale_out
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from activities.catalog import Target
+    from activities.readings import Kind
     from workflows.decisions.diagnosis import Diagnosis
     from workflows.steps.page import Page
 
@@ -45,8 +48,7 @@ async def roll_back(page: Page, request: ProcedureRequest, diagnosis: Diagnosis)
         trace_id=request.trace_id,
     )
     report = await page.child("Roll the release back", "rollback", Rollback.run, wanted)
-    outcome = report.outcome or Outcome.INCONCLUSIVE
-    return Ending(outcome=outcome, summary=report.summary, verdict=report.verdict, error=report.error)
+    return _ending_of(report)
 
 
 async def restart(page: Page, target: Target, request: ProcedureRequest, diagnosis: Diagnosis) -> Ending:
@@ -90,9 +92,15 @@ async def restart(page: Page, target: Target, request: ProcedureRequest, diagnos
 
 
 async def scale(
-    page: Page, target: Target, request: ProcedureRequest, count: int, diagnosis: Diagnosis
+    page: Page,
+    target: Target,
+    request: ProcedureRequest,
+    diagnosis: Diagnosis,
+    *,
+    count: int,
+    looks: tuple[Kind, ...] = STANDARD_LOOKS,
 ) -> Ending:
-    """Run more tasks for a while, wait for them, and verify."""
+    """Run more tasks for a while, wait for them, and verify by what was wrong."""
 
     async def plan_again() -> ScalePlan | Ending:
         capacity = await page.read("Read how many tasks there are", ScalingActivities.read_capacity, target)
@@ -103,7 +111,7 @@ async def scale(
     if isinstance(plan, Ending) or request.plan_only:
         return plan if isinstance(plan, Ending) else planned(page, plan)
     history = await page.read("Read what runs", EcsActivities.read_history, target)
-    baseline = await measure(page, target, history.current)
+    baseline = await measure(page, target, history.current, looks)
     plan = await page.checkpoint(plan, target, "Scale out?", plan_again)
     if isinstance(plan, Ending):
         return plan
@@ -124,7 +132,7 @@ async def scale(
     return await verified_or_handed_over(
         page,
         target,
-        lambda: verify(page, target, release, rollout, baseline, same_release_before=True),
+        lambda: verify(page, target, release, rollout, baseline, same_release_before=True, looks=looks),
         plan.headline,
     )
 
@@ -140,8 +148,22 @@ def handed_over(page: Page, diagnosis: Diagnosis) -> Ending:
     return page.ended(Outcome.INCONCLUSIVE, f"Left to a person, nothing was changed: {diagnosis.told}.")
 
 
-def dependency_is_down(page: Page, diagnosis: Diagnosis) -> Ending:
-    """Leave to a person what the service depends on: changing the service would not help."""
+async def repair_dependency(
+    page: Page, target: Target, request: ProcedureRequest, diagnosis: Diagnosis
+) -> Ending:
+    """Run database-issues as a child where the catalog names a database; any other dependency is a person's."""
+    if target.database:
+        page.heading(PUT_RIGHT)
+        wanted = ProcedureRequest(
+            service=request.service,
+            environment=request.environment,
+            requested_by=request.requested_by,
+            reason=f"{page.report.procedure}: {diagnosis.because[0] if diagnosis.because else diagnosis.cause}",
+            plan_only=request.plan_only,
+            trace_id=request.trace_id,
+        )
+        report = await page.child("Repair the database", "database-issues", DatabaseIssues.run, wanted)
+        return _ending_of(report)
     page.record.left_to_do("Bring back what the service depends on, then look again.")
     return handed_over(page, diagnosis)
 
@@ -160,6 +182,12 @@ async def a_person_chooses(
     question = "The cause is not clear: what shall be done?"
     chosen = await page.choose(question, diagnosis.told, target, (*ways, "hand-over"))
     return await ways[chosen]() if chosen in ways else handed_over(page, diagnosis)
+
+
+def _ending_of(child: Report) -> Ending:
+    """End as the child did: its last word is this page's."""
+    outcome = child.outcome or Outcome.INCONCLUSIVE
+    return Ending(outcome=outcome, summary=child.summary, verdict=child.verdict, error=child.error)
 
 
 async def _nothing_to_put_back() -> str:

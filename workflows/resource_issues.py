@@ -8,6 +8,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
+    from activities.readings import STANDARD_LOOKS
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, scale
@@ -17,6 +18,8 @@ with workflow.unsafe.imports_passed_through():
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+
+LOOKS = (*STANDARD_LOOKS, "cpu", "memory")
 
 
 @workflow.defn
@@ -45,17 +48,25 @@ class ResourceIssues(Procedure):
         match diagnosis.cause:
             case Cause.CPU | Cause.MEMORY | Cause.LOAD:
                 page.record.left_to_do("Profile the code, use less memory, or add caching.")
-                return await scale(page, target, request, target.scale.resources, diagnosis)
+                return await scale(
+                    page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
+                )
             case Cause.LEAK:
                 page.record.left_to_do(f"Find the leak; more tasks only buy time: {diagnosis.because[0]}")
-                return await scale(page, target, request, target.scale.resources, diagnosis)
+                return await scale(
+                    page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
+                )
             case _:
                 return await a_person_chooses(
                     page,
                     target,
                     request,
                     diagnosis,
-                    {"scale-out": lambda: scale(page, target, request, target.scale.resources, diagnosis)},
+                    {
+                        "scale-out": lambda: scale(
+                            page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
+                        )
+                    },
                 )
 
     async def _diagnose(self, target: Target) -> Diagnosis:

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs import EcsActivities
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, dependency_is_down, handed_over, restart, roll_back
+    from workflows.remedies import a_person_chooses, handed_over, repair_dependency, restart, roll_back
     from workflows.steps.deploying import measure
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
@@ -55,7 +55,7 @@ class ServiceDown(Procedure):
                 )
                 return handed_over(page, diagnosis)
             case Cause.DEPENDENCY | Cause.DATABASE:
-                return dependency_is_down(page, diagnosis)
+                return await repair_dependency(page, target, request, diagnosis)
             case _:
                 return await a_person_chooses(
                     page,
