@@ -1,0 +1,212 @@
+"""What a verification looks at besides health, errors and logs: latency, CPU and memory."""
+
+import httpx
+import pytest
+
+from activities.evidence import Evidence
+from activities.latency import P95, judge_latency, read_latency
+from activities.measuring import Instruments
+from activities.probes import Timed, time_probes
+from activities.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
+from activities.resource_use import Share, judge_use, read_use
+from tests.observing import NOW, PROBE, PROMETHEUS, URL, B, E, G, N, a_target, an_observation, at, client
+from tests.unit.test_examining import Aws
+from workflows.decisions.recovery import judge_recovery
+from workflows.messages import Verdict
+
+QUICK, SLOW = (
+    P95(seconds=0.2, words="p95 0.20s of 400 requests"),
+    P95(seconds=2.0, words="p95 2.00s of 400 requests"),
+)
+SILENT = P95(seconds=None, words="3 requests, 50 are needed")
+
+LATENCIES = {
+    "quick requests": (QUICK, None, G, "p95 0.20s of 400 requests (limit 1s)"),
+    "quick requests and probes": (QUICK, Timed(seconds=(0.1, 0.3)), G, "p95 0.20s of 400 requests; 2 probes took at most 0.30s (limit 1s)"),
+    "slow requests, quick probes": (SLOW, Timed(seconds=(0.1,)), B, "p95 2.00s of 400 requests; 1 probes took at most 0.10s (limit 1s)"),
+    "quick requests, slow probes": (QUICK, Timed(seconds=(1.2,)), B, "p95 0.20s of 400 requests; 1 probes took at most 1.20s (limit 1s)"),
+    "too few requests, quick probes": (SILENT, Timed(seconds=(0.1,)), G, "3 requests, 50 are needed; 1 probes took at most 0.10s (limit 1s)"),
+    "too few requests and no probes": (SILENT, None, N, "3 requests, 50 are needed (limit 1s)"),
+    "quick probes that fail": (SILENT, Timed(seconds=(0.1, 0.1), failed=1), B, "3 requests, 50 are needed; 2 probes took at most 0.10s, 1 failed (limit 1s)"),
+    "probes that the service does not accept": (SILENT, Timed(seconds=(0.1,), refused=422), N, "3 requests, 50 are needed; the probe was answered 422: mend probe in the catalog (limit 1s)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("p95", "probes", "quality", "detail"), LATENCIES.values(), ids=LATENCIES.keys())
+def test_requests_and_probes_must_both_be_quick(p95, probes, quality, detail):
+    reading = judge_latency(p95, probes, 1.0, NOW)
+    assert (reading.kind, reading.quality, reading.detail) == ("latency", quality, detail)
+
+
+def world(posts=(200,), p95="0.2", requests="400"):
+    """A Prometheus and a service that answers POSTs one after the other as told, and goes on as it ended."""
+    waiting = list(posts)
+
+    def answer(request):
+        if not str(request.url).startswith(PROMETHEUS):
+            assert (request.method, str(request.url)) == ("POST", f"{URL}/api/v1/process")
+            status = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            if status is None:
+                raise httpx.ReadTimeout("too slow")
+            return httpx.Response(status)
+        if p95 is None:
+            raise httpx.ConnectError("no route to host")
+        number = requests if "increase(" in request.url.params["query"] else p95
+        result = [{"metric": {}, "value": [1, number]}]
+        return httpx.Response(
+            200, json={"status": "success", "data": {"resultType": "vector", "result": result}}
+        )
+
+    return answer
+
+
+async def latency(answer, **changes):
+    async with client(answer) as http:
+        return await read_latency(http, an_observation(target=a_target(probe=PROBE), **changes), NOW)
+
+
+async def test_probes_are_timed_beside_what_prometheus_says():
+    reading = await latency(world())
+    assert (reading.quality, reading.limit) == (G, 1.0)
+    assert reading.detail.startswith("p95 0.20s of 400 requests; 5 probes took at most ")
+    assert 'release="ai-processor-prod:3"' in reading.query
+
+
+async def test_a_plan_sends_no_probe():
+    def refuse(request):
+        assert request.method == "GET"
+        return world()(request)
+
+    assert (await latency(refuse, may_probe=False)).detail == "p95 0.20s of 400 requests (limit 1s)"
+
+
+async def test_probes_settle_it_while_prometheus_is_away():
+    reading = await latency(world(p95=None))
+    assert (reading.quality, reading.source) == (G, "probe")
+    assert "no route to host" in reading.detail
+
+
+async def test_after_a_probe_without_an_answer_no_more_are_sent():
+    async with client(world((200, None))) as http:
+        timed = await time_probes(http, URL, PROBE, 5)
+    assert (len(timed.seconds), timed.failed, timed.refused) == (2, 1, None)
+
+
+def a_share(value, source="prometheus", why="nothing"):
+    if value is None:
+        return Share(quality="no-data", why=why, source=source, query="q", at=NOW)
+    return Share(quality="known", source=source, query="q", at=NOW, value=value)
+
+
+@pytest.mark.parametrize(
+    ("prometheus", "cloudwatch", "quality", "detail"),
+    [
+        (0.3, 0.4, G, "CPU 30 % by prometheus and 40 % by cloudwatch (limit 80 %)"),
+        (0.9, 0.4, B, "CPU 90 % by prometheus and 40 % by cloudwatch (limit 80 %)"),
+        (0.3, 0.9, B, "CPU 30 % by prometheus and 90 % by cloudwatch (limit 80 %)"),
+        (0.3, None, G, "CPU 30 % by prometheus (limit 80 %)"),
+        (None, 0.3, G, "CPU 30 % by cloudwatch (limit 80 %)"),
+        (None, None, N, "CPU nothing; late (limit 80 %)"),
+    ],
+)
+def test_both_sources_must_be_within_the_limit_as_far_as_they_are_known(
+    prometheus, cloudwatch, quality, detail
+):
+    reading = judge_use("cpu", a_share(prometheus), a_share(cloudwatch, "cloudwatch", "late"), 0.8, NOW)
+    assert (reading.kind, reading.quality, reading.detail) == ("cpu", quality, detail)
+    assert isinstance(a_share(None), Evidence)
+
+
+async def test_cloudwatch_counts_from_when_the_observation_began():
+    points = [{"Timestamp": at(-60), "Average": 99.0}, {"Timestamp": at(60), "Average": 20.0}]
+    aws = Aws(get_metric_statistics={"Datapoints": points})
+    async with client(world(p95=None)) as http:
+        reading = await read_use(aws, http, an_observation(), "memory", at(120))
+        early = await read_use(
+            Aws(get_metric_statistics={"Datapoints": points[:1]}), http, an_observation(), "memory", at(120)
+        )
+    assert (reading.quality, reading.value, reading.limit) == (G, 0.2, 0.85)
+    assert early.quality is N
+    assert early.detail.endswith("CloudWatch has averaged nothing since (limit 85 %)")
+
+
+LOOKS = ("latency", "cpu", "memory", "connections")
+
+
+async def test_a_sample_is_what_the_observation_looks_at_and_nothing_else():
+    async def connections(_observation, now):
+        return Reading(kind="connections", quality=B, detail="95 of 100", source="database", at=now)
+
+    aws = Aws(get_metric_statistics={"Datapoints": []})
+    async with client(world(p95="0.2")) as http:
+        instruments = Instruments(aws, http, others={"connections": connections})
+        sample = await instruments.sample(an_observation(looks=LOOKS), NOW)
+    assert [(one.kind, one.quality) for one in sample.readings] == [(kind, G) for kind in LOOKS[:3]] + [
+        ("connections", B)
+    ]
+    assert sample.quality is B
+
+
+async def test_what_no_instrument_measures_is_an_error_and_not_good():
+    async with client(world()) as http:
+        sample = await Instruments(Aws(), http).sample(an_observation(looks=("connections",)), NOW)
+    assert (sample.quality, sample.readings[0].detail) == (
+        E,
+        "this worker has nothing that measures connections",
+    )
+
+
+async def test_what_cannot_be_read_is_an_error_of_its_own_kind():
+    async with client(world(p95=None)) as http:
+        sample = await Instruments(Aws(), http).sample(an_observation(looks=("latency", "cpu")), NOW)
+    assert [(one.kind, one.quality) for one in sample.readings] == [("latency", E), ("cpu", E)]
+    assert "no route to host" in sample.readings[1].detail
+    assert "not allowed" in sample.readings[1].detail
+
+
+def test_an_observation_from_an_earlier_version_looks_at_what_it_did_then():
+    earlier = an_observation().model_dump(mode="json")
+    del earlier["looks"]
+    assert type(an_observation()).model_validate(earlier).looks == STANDARD_LOOKS
+
+
+def a_row(kind, values, limit):
+    def reading(moment, value):
+        quality = B if value > limit else G
+        return Reading(
+            kind=kind,
+            quality=quality,
+            value=value,
+            limit=limit,
+            detail=f"{kind} {value}",
+            source="s",
+            at=moment,
+        )
+
+    return tuple(
+        Sample(at=at(2.5 * i), readings=(reading(at(2.5 * i), value),)) for i, value in enumerate(values)
+    )
+
+
+def seen(samples):
+    return Observed(samples=samples, since=NOW, until=samples[-1].at)
+
+
+def test_recovery_is_judged_by_whatever_decides():
+    target = a_target()
+    good, bad = a_row("latency", [0.2] * 5, 1.0), a_row("cpu", [0.95] * 5, 0.8)
+    baseline = a_row("latency", [2.5], 1.0)[0]
+    recovered = judge_recovery(seen(good), baseline, target)
+    assert (recovered.verdict, recovered.why) == (
+        Verdict.RECOVERED,
+        "5 good samples over 10s: latency 0.2; before the change latency 2.5",
+    )
+    assert judge_recovery(seen(bad), baseline, target).verdict is Verdict.NOT_RECOVERED
+
+
+def test_latency_that_still_falls_is_not_beyond_hope():
+    falling, flat = a_row("latency", [9 - 0.5 * i for i in range(11)], 1.0), a_row("latency", [9.0] * 11, 1.0)
+    assert still_falls(falling, 5)
+    assert not is_decided(falling, a_target())
+    assert not still_falls(flat, 5)
+    assert is_decided(flat, a_target())
