@@ -1,4 +1,4 @@
-"""A time-skipping Temporal server for the whole session, and a worker with a small outside world for each test."""
+"""A time-skipping Temporal server for each module, and a worker with a small outside world for each test."""
 
 from __future__ import annotations
 
@@ -43,9 +43,13 @@ def server_binary() -> str:
     return found
 
 
-@asynccontextmanager
-async def time_skipping_server():
-    """A Temporal server that skips time while nothing but timers is pending."""
+@pytest.fixture(scope="module")
+async def temporal():
+    """A Temporal server that skips time while nothing but timers is pending.
+
+    Each module has its own: after a run that ended while an activity of its was under way, as an abort ends one, a
+    server never skips time again.
+    """
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server_binary(), data_converter=data_converter, identity="tests"
     ) as environment:
@@ -53,13 +57,6 @@ async def time_skipping_server():
         await environment.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace="default", search_attributes=attributes)
         )
-        yield environment
-
-
-@pytest.fixture(scope="session")
-async def temporal():
-    """The server of the whole session."""
-    async with time_skipping_server() as environment:
         yield environment
 
 

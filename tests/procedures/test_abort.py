@@ -8,20 +8,12 @@ from activities.catalog import Approvals
 from activities.errors import AccessDeniedError
 from activities.readings import Quality
 from activities.rollout import Phase
-from tests.procedures.conftest import time_skipping_server
 from tests.procedures.messages import answer, refused
 from tests.procedures.outside import judged, release
 from workflows.messages import Outcome
 from workflows.rollback import Rollback
 
 STOP = {"by": "bob", "reason": "wrong service"}
-
-
-@pytest.fixture(scope="module")
-async def temporal():
-    """A server of its own: one whose runs end while an activity of theirs is under way never skips time again."""
-    async with time_skipping_server() as environment:
-        yield environment
 
 
 async def stopped(runbook, run, **more):
