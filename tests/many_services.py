@@ -101,7 +101,7 @@ class ManyServices:
             said = log.tell()
             process = start_child(argv, environment=self.settings, stdout=log, stderr=log)
         try:
-            until(lambda: b"worker ready" in self._log.read_bytes()[said:])
+            until(lambda: b"worker ready" in self._log.read_bytes()[said:], seconds=90)
             self.worker = psutil.Process(process.pid)
             yield self.worker
         finally:

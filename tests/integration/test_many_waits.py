@@ -10,7 +10,7 @@ from tests.many_rollbacks import abort_and_undo, at_their_checkpoints, waiting
 from tests.many_services import many_services
 from workflows.messages import Outcome
 
-WAITS = int(os.environ.get("MANY_WAITS", "150"))
+WAITS = int(os.environ.get("MANY_WAITS", "100"))
 HALF_OF_AWS = 10
 
 pytestmark = [pytest.mark.xdist_group("many-waits"), pytest.mark.timeout(900)]
