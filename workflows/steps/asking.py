@@ -128,8 +128,8 @@ class Asking:
         next_reminder, escalation = gate.view.opened + policy.remind, gate.view.opened + policy.escalate
         escalated = False
         try:
-            while True:
-                due = next_reminder if escalated else min(next_reminder, escalation)
+            # A reminder at the moment when silence decides would remind of nothing.
+            while (due := next_reminder if escalated else min(next_reminder, escalation)) < gate.view.closes:
                 await workflow.sleep(due - workflow.now(), summary="Until somebody is reminded")
                 waited = format_duration(workflow.now() - gate.view.opened)
                 urgent = not escalated and due == escalation
@@ -138,6 +138,8 @@ class Asking:
                 escalated = escalated or urgent
                 if due == next_reminder:
                     next_reminder += policy.remind
+            for one in telling:
+                await one
         finally:
             for one in telling:
                 one.cancel()
