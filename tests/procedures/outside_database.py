@@ -1,0 +1,81 @@
+"""A small database beside the small outside world: sessions that were forgotten, and those that are ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+
+from activities.catalog import Database, Target
+from activities.database import TerminateSessions
+from activities.sessions import Connected, DatabaseRead, Session, SessionName, Standing, Terminated
+from activities.symptoms import LogsRead
+from tests.procedures.outside import BEGAN, Outside
+
+LIMIT = 10
+
+
+@dataclass
+class OutsideDatabase(Outside):
+    """The service's database; the test turns its knobs before or while a procedure runs."""
+
+    database: Database | None = field(default_factory=lambda: Database(dsn_env="SHOP_DSN"))
+    standing: Standing = "serves"
+    application: str = "shop:2/task"
+    forgotten: list[int] = field(default_factory=lambda: list(range(1, 9)))
+    """Process ids of the sessions that are idle in a transaction."""
+    at_work: int = 1
+    leaks_again: int = 0
+    """Sessions that are forgotten as soon as others were ended."""
+
+    @property
+    def target(self) -> Target:
+        return super().target.model_copy(update={"database": self.database})
+
+    def session(self, pid: int) -> Session:
+        return Session(
+            name=SessionName(pid=pid, backend_start=BEGAN + timedelta(seconds=pid)), database="shop", role="shop",
+            application=self.application, state="idle in transaction", lasts=timedelta(minutes=5), query="SELECT ?",
+        )  # fmt: skip
+
+    @activity.defn
+    async def read_recent_logs(self, _target: Target) -> LogsRead:
+        await self._called("read_recent_logs")
+        return LogsRead(quality="known", source="logs", query="", at=BEGAN)
+
+    @activity.defn
+    async def read_database(self, _target: Target) -> DatabaseRead:
+        await self._called("read_database")
+        if self.standing != "serves":
+            return DatabaseRead(standing=self.standing, why="as the test says", at=BEGAN)
+        return DatabaseRead(
+            standing="serves", limit=LIMIT, used=self.at_work + len(self.forgotten), database="shop",
+            idle=tuple(map(self.session, self.forgotten)), at=BEGAN,
+        )  # fmt: skip
+
+    @activity.defn
+    async def test_connection(self, _target: Target) -> Connected:  # noqa: PT019 - an activity, not a test
+        await self._called("test_connection")
+        used = self.at_work + len(self.forgotten)
+        return Connected(
+            ok=self.standing == "serves", full=0.8, used=used, open_to_services=LIMIT, at=datetime.now(UTC)
+        )
+
+    @activity.defn
+    async def terminate_sessions(self, change: TerminateSessions) -> Terminated:
+        await self._called("terminate_sessions")
+        ended = tuple(one for one in change.sessions if one.pid in self.forgotten)
+        self.changes += [f"ended {one.pid}" for one in ended]
+        self.forgotten = [pid for pid in self.forgotten if pid not in {one.pid for one in ended}]
+        self.forgotten += range(100, 100 + self.leaks_again)
+        return Terminated(ended=ended, gone=tuple(one for one in change.sessions if one not in ended))
+
+    @property
+    def activities(self) -> list[object]:
+        ours = [
+            n
+            for n, thing in vars(OutsideDatabase).items()
+            if hasattr(thing, "__temporal_activity_definition")
+        ]
+        return [*super().activities, *(getattr(self, name) for name in ours)]
