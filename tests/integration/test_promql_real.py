@@ -8,7 +8,9 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -25,6 +27,7 @@ from tests.observing import NOW, B, G, a_release, a_target, an_observation, seco
 INTERVAL = 0.25
 WINDOW = seconds(3)
 PATIENCE = 30.0
+MEMORY_LIMIT = 400.0
 CONFIGURATION = """\
 global: {{ scrape_interval: {interval:.0f}ms, scrape_timeout: {interval:.0f}ms }}
 scrape_configs:
@@ -40,21 +43,43 @@ class Task:
         self.name, self.labels = name, labels
         self.good_more, self.bad_more = good, bad
         self.good = self.bad = 0.0
+        self.cpu_seconds_more, self.memory = 0.0, 100.0
+        self.cpu_seconds = 0.0
+        self.started = 1000.0
         self.down = False
         self.ever_failed = bad > 0
 
     def metrics(self) -> str:
         self.good, self.bad = self.good + self.good_more, self.bad + self.bad_more
+        self.cpu_seconds += self.cpu_seconds_more
         lines = [
             f'http_requests_total{{status="200"}} {self.good}',
             f'http_requests_total{{status="500"}} {self.bad}',
-            f'http_request_duration_seconds_bucket{{le="0.5"}} {self.good}',
-            f'http_request_duration_seconds_bucket{{le="1.0"}} {self.good + self.bad}',
-            f'http_request_duration_seconds_bucket{{le="+Inf"}} {self.good + self.bad}',
+            *endpoint("/quick", self.good, 0, seconds=0.1 * self.good),
+            *endpoint("/slow", 0, self.bad, seconds=0.8 * self.bad),
+            f'container_cpu_usage_seconds_total{{cpu="cpu0"}} {self.cpu_seconds / 2}',
+            f'container_cpu_usage_seconds_total{{cpu="cpu1"}} {self.cpu_seconds / 2}',
+            "container_spec_cpu_quota 50000",
+            "container_spec_cpu_period 100000",
+            f"container_memory_usage_bytes {self.memory}",
+            f"container_spec_memory_limit_bytes {MEMORY_LIMIT}",
+            f"process_start_time_seconds {self.started}",
         ]
         if self.ever_failed:
             lines += [f'http_errors_total{{type="timeout"}} {self.bad}']
         return "\n".join(lines) + "\n"
+
+
+def endpoint(path, quick, slow, seconds):
+    """A histogram of an endpoint: quick requests take up to half a second, slow ones up to a whole one."""
+    name = "http_request_duration_seconds"
+    return (
+        f'{name}_bucket{{endpoint="{path}",le="0.5"}} {quick}',
+        f'{name}_bucket{{endpoint="{path}",le="1.0"}} {quick + slow}',
+        f'{name}_bucket{{endpoint="{path}",le="+Inf"}} {quick + slow}',
+        f'{name}_count{{endpoint="{path}"}} {quick + slow}',
+        f'{name}_sum{{endpoint="{path}"}} {seconds}',
+    )
 
 
 class World:
@@ -211,6 +236,11 @@ def every_query(target, release):
         promql.sample_age(target, release),
         promql.p95_seconds(target, release, WINDOW),
         promql.errors_by_type(target, release, WINDOW),
+        promql.request_rate(target, WINDOW),
+        promql.mean_cpu_share(target, release, WINDOW),
+        promql.most_memory_share(target, release),
+        promql.ended_processes(target, release, WINDOW),
+        promql.usual(promql.request_rate(target, WINDOW), WINDOW),
     )
 
 
@@ -218,7 +248,7 @@ async def test_every_query_gives_the_number_that_the_counters_hold(world, promet
     world.run(service, good=15, bad=5)
     target, release = target_of(world, service), a_release()
     await full_window(prometheus, target, release)
-    share, requests, age, p95, _ = [await prometheus.value(query) for query in every_query(target, release)]
+    share, requests, age, p95, *_ = [await prometheus.value(query) for query in every_query(target, release)]
     assert share == pytest.approx(0.25)
     assert requests == pytest.approx(20 * WINDOW.total_seconds() / INTERVAL, rel=0.25)
     assert 0 <= age < 5
@@ -316,3 +346,105 @@ async def test_a_query_that_is_wrong_is_an_error_in_prometheus_words(prometheus)
 
 async def test_a_name_with_quotes_stays_a_name(world, prometheus):
     assert isinstance(await share_of(prometheus, target_of(world, 'x"} or vector(1) #\\')), NoData)
+
+
+async def test_the_rate_is_requests_a_second_over_all_tasks(world, prometheus, service):
+    for _ in range(2):
+        world.run(service, good=5)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    rate = await prometheus.value(promql.request_rate(target, WINDOW))
+    assert rate == pytest.approx(2 * 5 / INTERVAL, rel=0.4)  # a busy machine loses scrapes
+
+
+async def test_the_usual_is_what_was_before_the_last_windows_and_forgets_a_surge(world, prometheus, service):
+    task = world.run(service, good=10)
+    target = target_of(world, service)
+    rate = promql.request_rate(target, WINDOW)
+    usual = promql.usual(rate, WINDOW)
+    await eventually(
+        lambda: prometheus.value(usual), lambda found: not isinstance(found, NoData) and found > 35
+    )
+    task.good_more = 40
+    now = await eventually(lambda: prometheus.value(rate), lambda found: found > 120)
+    before = await prometheus.value(usual)
+    assert now / before > 2.5
+
+
+async def test_cpu_and_memory_are_shares_of_each_tasks_limit(world, prometheus, service):
+    busy, idle = world.run(service), world.run(service)
+    busy.cpu_seconds_more, busy.memory = 0.45 * INTERVAL, 300.0
+    idle.cpu_seconds_more = 0.05 * INTERVAL
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    by_task = {
+        labels["task"]: share for labels, share in await prometheus.rows(promql.cpu_share(target, WINDOW))
+    }
+    assert by_task[busy.name] == pytest.approx(0.9, rel=0.4)
+    assert by_task[busy.name] / by_task[idle.name] == pytest.approx(9, rel=0.3)
+    mean = await prometheus.value(promql.mean_cpu_share(target, a_release(), WINDOW))
+    assert mean == pytest.approx(0.5, rel=0.4)
+    assert await prometheus.value(promql.most_memory_share(target, a_release())) == 0.75
+    shares = {labels["task"]: share for labels, share in await prometheus.rows(promql.memory_share(target))}
+    assert shares == {busy.name: 0.75, idle.name: 0.25}
+
+
+async def test_memory_over_time_is_a_reading_at_each_step(world, prometheus, service):
+    task = world.run(service)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    task.memory = 200.0
+    query = promql.memory_bytes(target)
+    await eventually(lambda: prometheus.value(query), lambda found: found == 200)
+    now = datetime.now(UTC)
+    ((labels, points),) = await prometheus.history(query, now - seconds(2), now, seconds(0.5))
+    assert labels["task"] == task.name
+    assert {value for _, value in points} == {100, 200}
+    assert [later - earlier for (earlier, _), (later, _) in pairwise(points)] == [0.5] * (len(points) - 1)
+    never = await prometheus.history(query, now - seconds(9000), now - seconds(8000), seconds(100))
+    assert never == []
+
+
+async def test_endpoints_are_told_apart(world, prometheus, service):
+    world.run(service, good=10, bad=10)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    p95 = await prometheus.values(promql.p95_by_endpoint(target, WINDOW), "endpoint")
+    assert p95 == {"/quick": pytest.approx(0.475), "/slow": pytest.approx(0.975)}
+    mean = await prometheus.values(promql.mean_by_endpoint(target, WINDOW), "endpoint")
+    assert mean == {"/quick": pytest.approx(0.1), "/slow": pytest.approx(0.8)}
+
+
+async def test_releases_that_answer_side_by_side_have_shares_of_their_own(world, prometheus, service):
+    world.run(service, revision=3, good=10)
+    world.run(service, revision=4, good=5, bad=5)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    shares = await prometheus.values(promql.error_share_by_release(target, WINDOW), "release")
+    assert shares == {"ai-processor-prod:3": 0, "ai-processor-prod:4": pytest.approx(0.5)}
+    requests = await prometheus.values(promql.requests_by_release(target, WINDOW), "release")
+    assert set(requests) == set(shares)
+    assert min(requests.values()) > 50
+
+
+async def test_a_past_moment_is_answered_as_it_was_then(world, prometheus, service):
+    task = world.run(service, good=10)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    then = datetime.now(UTC)
+    task.ever_failed, task.good_more, task.bad_more = True, 0, 10
+    query = promql.error_share(target, None, WINDOW)
+    await eventually(lambda: prometheus.value(query), lambda share: share > 0.5)
+    assert await prometheus.value(query, then) == 0
+
+
+async def test_processes_that_ended_or_began_anew_are_counted(world, prometheus, service):
+    first, second = world.run(service), world.run(service)
+    target = target_of(world, service)
+    await full_window(prometheus, target)
+    query = promql.ended_processes(target, a_release(), seconds(30))
+    assert await prometheus.value(query) == 0
+    second.started += 100
+    await eventually(lambda: prometheus.value(query), lambda found: found == 1)
+    world.stop(first)
+    await eventually(lambda: prometheus.value(query), lambda found: found == 2)

@@ -167,7 +167,7 @@ async def test_a_bad_release_slow_code_and_a_leak_are_told_apart(world, reads, s
 
 async def test_a_burning_release_and_more_requests_than_usual_are_told_apart(world, reads, staging, prod):
     world.deploy("prod", "7.2.0", wait=True, cpu=16)  # so little that a few requests fill it
-    burning = world.deploy("staging", "7.3.0", wait=True, FAULT_CPU=0.5)
+    burning = world.deploy("staging", "7.3.0", wait=True, cpu=32, FAULT_CPU=0.5)
     world.load("prod", 100)
     cpu, load = await asyncio.gather(
         eventually(lambda: why_busy(reads, staging), lambda one: one.cause is Cause.CPU and one.release),
