@@ -17,7 +17,7 @@ from starter.runs import describe
 from starter.sight import Sight, look
 from starter.starting import begin
 from workflows.ids import remediation_id
-from workflows.messages import Approval, RollbackRequest
+from workflows.messages import Approval, ProcedureRequest, RollbackRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,9 +67,18 @@ class Stage:
 
     async def start_rollback(self, by: str, reason: str) -> Run:
         """Have a person start a rollback."""
-        self.asked_at = datetime.now(UTC)
         request = RollbackRequest(service=SERVICE, environment=ENVIRONMENT, requested_by=by, reason=reason)
-        run_id = await begin(self.client, "rollback", request)
+        return await self.start("rollback", request)
+
+    async def start_procedure(self, procedure: str, by: str, reason: str) -> Run:
+        """Have a person start a procedure that takes no more than names."""
+        request = ProcedureRequest(service=SERVICE, environment=ENVIRONMENT, requested_by=by, reason=reason)
+        return await self.start(procedure, request)
+
+    async def start(self, procedure: str, request: ProcedureRequest) -> Run:
+        """Start a procedure; from now on it is the run that the story is about."""
+        self.asked_at = datetime.now(UTC)
+        run_id = await begin(self.client, procedure, request)
         self.run = await describe(self.client, remediation_id(ENVIRONMENT, SERVICE), run_id)
         assert self.run is not None
         return self.run
@@ -144,7 +153,7 @@ class Stage:
             return last
 
     async def calls(self) -> list[AwsCall]:
-        """Read the AWS calls that were made since the rollback was asked for."""
+        """Read the AWS calls that were made since the procedure was asked for."""
         return await asyncio.to_thread(aws_calls, self.world.addresses["aws"], self.asked_at)
 
     def _tell_steps(self, sight: Sight) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starter.demo import bad_release
+from starter.demo import bad_release, connection_exhaustion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,5 +29,11 @@ STORIES = (
         procedure="rollback",
         summary="30 % errors after a release; put back while the worker is killed half-way",
         play=bad_release.play,
+    ),
+    Story(
+        name="connection-exhaustion",
+        procedure="database-issues",
+        summary="a release forgets its database connections until none is left; exactly those are ended",
+        play=connection_exhaustion.play,
     ),
 )
