@@ -25,6 +25,7 @@ from activities.symptoms import (
     TasksRead,
     UtilizationRead,
 )
+from activities.task_ends import Restarts
 from activities.utilization import read_utilization
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ class Examination:
             ask.across_release(promql.mean_cpu_share, onset, release),
             asyncio.to_thread(read_restarts, self._clients, target, now - span, now),
         )
+        if not restarts.known:
+            restarts = await _ended(ask, target, release, span, restarts)
         return ResourcesRead(
             onset=onset,
             cpu=cpu,
@@ -140,6 +143,16 @@ class Examination:
         except OutsideError as error:
             return asked.model_copy(update={"quality": "error", "why": str(error)[:500]}), None
         return onset_of(history, now), history.current
+
+
+async def _ended(
+    ask: PrometheusEvidence, target: Target, release: Release | None, span: timedelta, unread: Restarts
+) -> Restarts:
+    """Count the processes that are no more, where ECS does not tell why tasks ended."""
+    ended = await ask.figure(promql.ended_processes(target, release, span))
+    if ended.value is None:
+        return unread.model_copy(update={"why": f"{unread.why}; {ended.why}"})
+    return Restarts(**ended.model_dump(exclude={"value"}), count=round(ended.value))
 
 
 async def _share_by_release(ask: PrometheusEvidence, target: Target) -> Breakdown:

@@ -144,6 +144,15 @@ async def test_each_task_is_held_against_its_own_limit():
     assert resources.told == "CPU 55 %, memory 90 % of the limit, 0 restarts"
 
 
+async def test_processes_that_are_no_more_stand_in_where_ecs_does_not_tell_of_tasks():
+    resources = await examined("resources", answer=prometheus({"last_over_time": 3}))
+    assert (resources.restarts.known, resources.restarts.source, resources.restarts.count) == (
+        True,
+        "prometheus",
+        3,
+    )
+
+
 async def test_no_number_of_tasks_makes_the_answer_large():
     tasks = [({"task": f"{i:064}", "release": "r:1"}, i) for i in range(2000)]
     found = await examined("resources", answer=prometheus(dict.fromkeys(("container",), tasks)))
