@@ -1,0 +1,43 @@
+"""Runs that are in flight go on after an upgrade: every history that was ever committed still replays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from worker import WORKFLOWS
+from workflows.converter import data_converter
+from workflows.interceptor import TrimArguments
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+
+
+def replayer() -> Replayer:
+    """A replayer with every workflow that the worker runs."""
+    return Replayer(workflows=WORKFLOWS, data_converter=data_converter, interceptors=[TrimArguments()])
+
+
+def history(kept: dict) -> WorkflowHistory:
+    return WorkflowHistory.from_json(kept["id"], kept)
+
+
+def test_there_are_histories():
+    assert HISTORIES
+
+
+@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+async def test_a_committed_history_replays(file):
+    await replayer().replay_workflow(history(json.loads(file.read_text())))
+
+
+async def test_a_history_whose_course_is_another_is_found_out():
+    kept = json.loads(next(file for file in HISTORIES if file.stem == "rollback-recovered").read_text())
+    first = next(one for one in kept["events"] if "activityTaskScheduledEventAttributes" in one)
+    first["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "something_else"
+    with pytest.raises(NondeterminismError, match="something_else"):
+        await replayer().replay_workflow(history(kept))
