@@ -176,6 +176,7 @@ class Page:
         """
         left_behind = await self._left_behind()
         while True:
+            self.record.planned(plan)
             why_yes = plan.needs_yes or left_behind
             if not target.approvals.needed and not why_yes:
                 return plan
