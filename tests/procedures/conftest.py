@@ -18,12 +18,14 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.procedures.outside import Outside
+from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder
 from workflows import ids
 from workflows.converter import data_converter
 from workflows.interceptor import TrimArguments
 from workflows.messages import RollbackRequest
 from workflows.rollback import Rollback
 
+HERE = Path(__file__).parent
 SOON = 20
 """Seconds; whatever a test waits for is there long before."""
 
@@ -32,6 +34,14 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "ending(name): shows an ending of a procedure; docs/endings.md lists it"
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keep a module's tests in one process, so that its server starts once."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def server_binary() -> str:

@@ -1,0 +1,176 @@
+"""A service with symptoms, and how procedures are started on it by name."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+
+import pytest
+from temporalio import activity
+from temporalio.worker import Worker
+
+from activities.catalog import Target
+from activities.holds import HoldRequest
+from activities.models import ServiceState
+from activities.scaling import Capacity, ScaleOut, TakeBack, TakenBack
+from activities.symptoms import (
+    ErrorsRead,
+    LatencyRead,
+    LoadRead,
+    LogsRead,
+    ResourcesRead,
+    TasksRead,
+    UtilizationRead,
+)
+from activities.waits import AwaitedTasks
+from tests.procedures.outside import Outside
+from tests.symptoms import (
+    errors_read,
+    latency_read,
+    load_read,
+    logs_read,
+    resources_read,
+    tasks_read,
+    utilization_read,
+)
+from worker import WORKFLOWS
+from workflows import ids
+from workflows.interceptor import TrimArguments
+from workflows.messages import ProcedureRequest, Report, State
+
+SOON = 20
+
+
+@dataclass
+class Sick(Outside):
+    """A service with symptoms, and with capacity that can be scaled."""
+
+    errors: ErrorsRead = field(default_factory=errors_read)
+    load: LoadRead = field(default_factory=load_read)
+    latency: LatencyRead = field(default_factory=latency_read)
+    resources: ResourcesRead = field(default_factory=resources_read)
+    utilization: UtilizationRead = field(default_factory=utilization_read)
+    tasks: TasksRead = field(default_factory=tasks_read)
+    logs: LogsRead = field(default_factory=logs_read)
+    bounds: tuple[int, int] | None = None
+    holds_started: list[HoldRequest] = field(default_factory=list)
+    taken_back: list[Capacity] = field(default_factory=list)
+
+    @activity.defn
+    async def read_errors(self, _target: Target) -> ErrorsRead:
+        return self.errors
+
+    @activity.defn
+    async def read_load(self, _target: Target) -> LoadRead:
+        return self.load
+
+    @activity.defn
+    async def read_latency(self, _target: Target) -> LatencyRead:
+        return self.latency
+
+    @activity.defn
+    async def read_resources(self, _target: Target) -> ResourcesRead:
+        return self.resources
+
+    @activity.defn
+    async def read_utilization(self, _target: Target) -> UtilizationRead:
+        return self.utilization
+
+    @activity.defn
+    async def read_tasks(self, _target: Target) -> TasksRead:
+        return self.tasks
+
+    @activity.defn
+    async def read_recent_logs(self, _target: Target) -> LogsRead:
+        return self.logs
+
+    @property
+    def capacity(self) -> Capacity:
+        low, high = self.bounds or (None, None)
+        return Capacity(desired=self.desired, running=self.desired, minimum=low, maximum=high)
+
+    @activity.defn
+    async def read_capacity(self, _target: Target) -> Capacity:
+        await self._called("read_capacity")
+        return self.capacity
+
+    @activity.defn
+    async def scale_out(self, change: ScaleOut) -> Capacity:
+        await self._called("scale_out")
+        self.desired = change.to
+        if self.bounds:
+            self.bounds = change.to, max(change.to, self.bounds[1])
+        return self.capacity
+
+    @activity.defn
+    async def take_back(self, change: TakeBack) -> TakenBack:
+        await self._called("take_back")
+        self.taken_back.append(change.was)
+        self.desired = change.was.desired
+        return TakenBack(done=True, told=f"{change.was.desired} tasks are wanted again")
+
+    @activity.defn
+    async def start_hold(self, request: HoldRequest) -> None:
+        await self._called("start_hold")
+        self.holds_started.append(request)
+
+    @activity.defn
+    async def await_tasks(self, _awaited: AwaitedTasks) -> ServiceState:
+        await self._called("await_tasks")
+        return self.service
+
+    @property
+    def activities(self) -> list[object]:
+        own = [name for name, thing in vars(Sick).items() if hasattr(thing, "__temporal_activity_definition")]
+        return [*super().activities, *(getattr(self, name) for name in own)]
+
+
+class Pages:
+    """Starts procedures by name, against the outside of this test."""
+
+    def __init__(self, client, environment: str) -> None:
+        self.client = client
+        self.environment = environment
+
+    async def start(self, procedure: str, **fields: object):
+        request = ProcedureRequest(
+            service="shop", environment=self.environment, requested_by="alice", **fields
+        )
+        return await self.client.start_workflow(
+            ids.PROCEDURES[procedure],
+            request,
+            id=f"remediation/{self.environment}/shop",
+            task_queue=ids.task_queue(self.environment),
+            result_type=Report,
+        )
+
+    async def run(self, procedure: str, **fields: object) -> Report:
+        return await asyncio.wait_for((await self.start(procedure, **fields)).result(), SOON)
+
+    async def asked(self, run) -> Report:
+        """The report once somebody is asked."""
+        async with asyncio.timeout(SOON):
+            while True:
+                report = await run.query("status", result_type=Report)
+                if report.state is State.AWAITING_APPROVAL and report.checkpoint:
+                    return report
+                await asyncio.sleep(0.01)
+
+    async def answer(self, run, **answer: object) -> Report:
+        """Answer what is asked as bob does, and wait for the end."""
+        gate = (await self.asked(run)).checkpoint
+        await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash, **answer})
+        return await asyncio.wait_for(run.result(), SOON)
+
+
+@pytest.fixture
+async def pages(temporal, outside):
+    environment = f"e{uuid.uuid4().hex[:12]}"
+    short = Worker(
+        temporal.client, task_queue=ids.task_queue(environment), workflows=WORKFLOWS,
+        activities=outside.activities, interceptors=[TrimArguments()],
+    )  # fmt: skip
+    long = Worker(temporal.client, task_queue=ids.watch_queue(environment), activities=outside.activities)
+    async with short, long:
+        yield Pages(temporal.client, environment)
