@@ -112,6 +112,7 @@ def _search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearch
 def _details(procedure: str, request: ProcedureRequest) -> str:
     lines = [
         f"**{procedure}** of **{request.service}** in **{request.environment}**",
+        "",
         f"- asked by {request.requested_by}",
         f"- reason: {request.reason or 'none given'}",
     ]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("rollback-staging")
+pytestmark = pytest.mark.xdist_group("rollback-prod")
 LATEST = timedelta(seconds=2)
 
 

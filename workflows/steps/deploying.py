@@ -95,9 +95,13 @@ async def verify(
 async def hand_over(page: Page, target: Target, rollout: Rollout) -> Ending:
     """End without recovery, with everything that a person needs to go on."""
     why = await page.read("Read why tasks stopped", EcsActivities.explain_rollout, target)
-    causes = "; ".join((*why.stopped[:3], *why.events[:2])) or "ECS names no cause"
+    causes = (
+        "; ".join(said.rstrip(".") for said in (*why.stopped[:3], *why.events[:2])) or "ECS names no cause"
+    )
     outcome = Outcome.SUPERSEDED if rollout.phase is Phase.SUPERSEDED else Outcome.NOT_RECOVERED
-    return page.ended(outcome, f"Not recovered: {rollout.detail}. {causes}. A person must look now.")
+    return page.ended(
+        outcome, f"Not recovered: {rollout.detail.rstrip('.')}. {causes}. A person must look now."
+    )
 
 
 async def verified_or_handed_over(
