@@ -7,9 +7,10 @@ from datetime import UTC
 from temporalio.api.enums.v1 import EventType
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 TAKEN = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED: "workflow_task_started_event_attributes",
-    EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED: "activity_task_started_event_attributes",
+    STARTED: "activity_task_started_event_attributes",
 }
 """Events by which a worker takes a task, and the attribute that names the worker."""
 ACTIVITY_ENDS = {
@@ -79,7 +80,7 @@ async def holder(handle, events, pids):
                 await asyncio.sleep(0.005)
         return pid
     names = [one.workflow_task_started_event_attributes.identity for one in events]
-    found = [pid for name in names if (pid := _pid(name)) in pids]
+    found = [pid for name in names if (pid := pid_of(name)) in pids]
     return found[-1] if found else pids[0]
 
 
@@ -87,26 +88,50 @@ async def worker_of(handle, activity):
     """The process that works on an activity, or did last; 0 when nobody does."""
     described = await handle.describe()
     pending = described.raw_description.pending_activities
-    return next((_pid(one.last_worker_identity) for one in pending if one.activity_type.name == activity), 0)
+    return next(
+        (pid_of(one.last_worker_identity) for one in pending if one.activity_type.name == activity), 0
+    )
+
+
+def started(events, activity):
+    """The event by which the last attempt of an activity began."""
+    scheduled = next(one.event_id for one in events if activity_of(one) == activity)
+    return next(
+        one
+        for one in events
+        if one.event_type == STARTED
+        and one.activity_task_started_event_attributes.scheduled_event_id == scheduled
+    )
 
 
 async def seconds_until_taken(handle, killed_at, killed):
-    """From a kill until another process took a task of the run; None when there was nothing left to take."""
-    history = await handle.fetch_history()
+    """How long nobody worked on a run: from a kill until another process took a task of it; None at its end.
+
+    An activity that the other process had at the time goes on undisturbed; then it counts from that one's end.
+    """
+    events = list((await handle.fetch_history()).events)
+    began = {one.event_id: time_of(one) for one in events if one.event_type == STARTED}
+    idle_from = killed_at
+    for one in events:
+        if ended := ACTIVITY_ENDS.get(one.event_type):
+            end = getattr(one, ended)
+            undisturbed = began[end.started_event_id] < killed_at < time_of(one)
+            if undisturbed and pid_of(getattr(end, "identity", "")) not in {0, killed}:
+                idle_from = time_of(one)
     taken = [
-        time_of(one).timestamp()
-        for one in history.events
-        if one.event_type in TAKEN and _pid(getattr(one, TAKEN[one.event_type]).identity) not in {0, killed}
+        time_of(one)
+        for one in events
+        if one.event_type in TAKEN and pid_of(getattr(one, TAKEN[one.event_type]).identity) not in {0, killed}
     ]
-    after = [at - killed_at for at in taken if at > killed_at]
-    return min(after, default=None)
+    return min((at - idle_from for at in taken if at > idle_from), default=None)
 
 
 def time_of(event):
-    return event.event_time.ToDatetime(UTC)
+    """When an event came to be, in seconds since 1970."""
+    return event.event_time.ToDatetime(UTC).timestamp()
 
 
-def _pid(identity):
+def pid_of(identity):
     """Workers are known to Temporal as ``<pid>@<host>``."""
     pid, _, host = identity.partition("@")
     return int(pid) if host == socket.gethostname() and pid.isdigit() else 0
