@@ -53,6 +53,8 @@ class Postgres:
         self._password = ""
         self._ports = {name: free_port() for name in environments}
         self._servers: dict[str, Daemon] = {}
+        self.ready = asyncio.Event()
+        """Set once all servers take connections."""
 
     async def start(self) -> None:
         """Start the servers; each holds the service's database, empty.
@@ -66,6 +68,7 @@ class Postgres:
         await asyncio.gather(*(run("cp", "-a", str(first), str(other)) for other in others))
         self._servers = {name: self._daemon(name, self._folder / name) for name in self._ports}
         await asyncio.gather(*(self.restart(name) for name in self._ports))
+        self.ready.set()
 
     async def restart(self, environment: str) -> None:
         """Start a server, after ending it when it runs, and wait until it takes connections."""

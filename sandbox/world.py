@@ -159,6 +159,8 @@ class World:
         )
         await self._open.enter_async_context(serving(application, self._aws_port))
         self._keep(self._ecs.run())
+        if self._postgres is not None:
+            await self._postgres.ready.wait()  # or the first requests would fail
         await asyncio.gather(
             *(asyncio.to_thread(self._release_first, one) for one in ECS_ENVIRONMENTS.values())
         )
