@@ -46,3 +46,16 @@ def test_local_runs_on_compose(catalog):
 def test_without_prometheus_the_catalog_names_none():
     catalog = parse_catalog(catalog_text(URLS, None), "catalog.toml")
     assert catalog.target("ai-processor", "prod").prometheus_url is None
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_a_database_is_named_by_its_variable_where_there_is_one(environment):
+    with_databases = parse_catalog(catalog_text(URLS, None, databases=True), "catalog.toml")
+    database = with_databases.target("ai-processor", environment).database
+    assert database.dsn_env == f"AI_PROCESSOR_DSN_{environment.upper()}"
+    assert database.leaked_after == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod", "local"])
+def test_without_postgresql_no_database_is_named(catalog, environment):
+    assert catalog.target("ai-processor", environment).database is None
