@@ -22,12 +22,12 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
-    from activities.rollout import Awaited, Rollout
+    from activities.rollout import Awaited
     from activities.waits import Waits
     from tests.lean_ecs import ARN, calls_per_second
     from tests.many_services import CLUSTER, ManyServices, many_services, name
     from workflows.ids import watch_queue
-    from workflows.steps.running import WATCH
+    from workflows.steps.running import execute, watches
 
 COUNTS = (1, 10, 100, 1000)
 WATCHED = 10.0
@@ -42,13 +42,8 @@ class OneWait:
     @workflow.run
     async def run(self, awaited: Awaited) -> float:
         """Return when it was noticed, in seconds since 1970."""
-        await workflow.execute_activity(
-            Waits.await_steady_state,  # type: ignore[arg-type]
-            awaited,
-            result_type=Rollout,
-            task_queue=watch_queue("open"),
-            **WATCH,
-        )
+        hows = watches(watch_queue("open"), remembers=False)
+        await execute(Waits.await_steady_state, awaited, hows, activity_id="wait", summary="Wait")
         return workflow.now().timestamp()
 
 

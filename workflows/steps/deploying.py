@@ -85,7 +85,7 @@ async def verify(
         looks=looks,
     )
     words = f"Measure until it has been good for {format_duration(target.verify.bake)}"
-    observed = await page.watch(words, VerificationActivities.observe, look)
+    observed = await page.watch(words, VerificationActivities.observe, look, remembers=True)
     for sample in observed.samples[-target.verify.consecutive :]:
         page.record.read(sample.readings)
     page.record.enter(before)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps.family import Family
     from workflows.steps.inbox import Inbox
     from workflows.steps.record import Record
-    from workflows.steps.running import CHANGE, IDLE_WATCH, NOTE, READ, TASK_TIMEOUT, WATCH, How
+    from workflows.steps.running import CHANGE, IDLE_WATCH, NOTE, READ, TASK_TIMEOUT, How, execute, watches
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -92,10 +92,18 @@ class Page:
         _, result = await self._try(words, do, given)
         return result
 
-    async def watch(self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P) -> R:
-        """Wait for something outside, however long it takes; a pause does not stop it."""
-        how = How(**{**WATCH, "task_queue": self._watch_queue})
-        result: R = await self._step(words, do, given, how)
+    async def watch(
+        self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P, *, remembers: bool = False
+    ) -> R:
+        """Wait for something outside, however long it takes; a pause does not stop it.
+
+        Args:
+            words: the step's words.
+            do: the activity.
+            given: its argument.
+            remembers: its heartbeat holds what it saw, for the next attempt.
+        """
+        result: R = await self._step(words, do, given, *watches(self._watch_queue, remembers=remembers))
         return result
 
     async def change(  # noqa: PLR0913 - three of them are words for the report
@@ -268,15 +276,11 @@ class Page:
 
     # --- below the words ----------------------------------------------------------------------------------------
 
-    async def _step(self, words: str, do: Callable[[Any, P], Any], given: P, how: How) -> Any:
+    async def _step(self, words: str, do: Callable[[Any, P], Any], given: P, *hows: How) -> Any:
         place = self.record.begin_step(words)
         try:
-            result: Any = await workflow.execute_activity(
-                cast("Callable[[P], Awaitable[Any]]", do),
-                given,
-                activity_id=f"{self.report.heading} #{place + 1}",
-                summary=words,
-                **how,
+            result: Any = await execute(
+                do, given, hows, activity_id=f"{self.report.heading} #{place + 1}", summary=words
             )
         except FailureError as error:
             cancelled = is_cancelled_exception(error)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, RetryState
 from temporalio.workflow import ActivityCancellationType
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
 
 
 class How(TypedDict, total=False):
@@ -71,9 +76,49 @@ WATCH = How(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
     ),
 )
+PATIENCE = (timedelta(seconds=10), timedelta(seconds=60))
+"""How long a wait's worker may be silent once it was taken for dead too often."""
+DEATHS_BELIEVED = 4
+"""Workers die seldom, and busy ones miss heartbeats: after so many attempts it is the patience that was too short."""
 # Beside a checkpoint nothing hurries: the yes is followed by a fresh reading anyhow, and a thousand of these cost little.
 IDLE_WATCH = How(
     start_to_close_timeout=timedelta(days=7),
     heartbeat_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
 )
+
+
+def watches(queue: str, *, remembers: bool) -> list[How]:
+    """Return how a wait is run: with little patience, so that a death costs little, and with more when that proves wrong.
+
+    Args:
+        queue: the queue of waits.
+        remembers: it goes on where the attempt before it was; then it stays one activity, which alone knows where.
+    """
+    quick = How(**{**WATCH, "task_queue": queue})
+    if remembers:
+        return [quick]
+    policy = RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=10),
+        maximum_attempts=DEATHS_BELIEVED,
+    )
+    *some, last = (How(**{**quick, "heartbeat_timeout": patience}) for patience in (DEAD_AFTER, *PATIENCE))
+    return [*(How(**{**how, "retry_policy": policy}) for how in some), last]
+
+
+async def execute(
+    do: Callable[[Any, Any], Any], given: object, hows: Sequence[How], *, activity_id: str, summary: str
+) -> Any:
+    """Run an activity; when its attempts have run out, go on as the next of ``hows`` says."""
+    *some, last = hows
+    activity = cast("Callable[[Any], Awaitable[Any]]", do)
+    for how in some:
+        try:
+            return await workflow.execute_activity(
+                activity, given, activity_id=activity_id, summary=summary, **how
+            )
+        except ActivityError as error:
+            if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
+                raise
+    return await workflow.execute_activity(activity, given, activity_id=activity_id, summary=summary, **last)

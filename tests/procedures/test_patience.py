@@ -1,0 +1,33 @@
+"""A wait that is taken for dead too often is believed for longer; nothing else of it changes."""
+
+from datetime import timedelta
+
+from temporalio.api.enums.v1 import EventType
+
+from activities.errors import AccessDeniedError, UnreachableError
+from workflows.messages import Outcome
+
+SECONDS = [timedelta(seconds=n) for n in (2, 10, 60)]
+
+
+async def test_a_wait_whose_attempts_run_out_goes_on_with_more_patience(runbook, outside):
+    outside.fails["await_steady_state"] = [UnreachableError("too busy") for _ in range(9)]
+    handle = await runbook.start()
+    report = await handle.result()
+    assert report.outcome is Outcome.RECOVERED
+    waits = [
+        event.activity_task_scheduled_event_attributes
+        for event in (await handle.fetch_history()).events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        and event.activity_task_scheduled_event_attributes.activity_type.name == "await_steady_state"
+    ]
+    assert [wait.heartbeat_timeout.ToTimedelta() for wait in waits] == SECONDS
+    assert [wait.retry_policy.maximum_attempts for wait in waits] == [4, 4, 0]
+    assert len([step for step in report.steps if step.step.startswith("Wait until only")]) == 1
+
+
+async def test_a_wait_that_fails_for_good_is_not_tried_with_more_patience(runbook, outside):
+    outside.fails["await_steady_state"] = [UnreachableError("once"), AccessDeniedError("never")]
+    report = await runbook.run()
+    assert (report.outcome, report.error.kind) == (Outcome.INCONCLUSIVE, "AccessDeniedError")
+    assert outside.calls.count("await_steady_state") == 2
