@@ -85,7 +85,10 @@ async def test_the_reading_holds_the_query():
         ({"requests": "0", "share": "NaN"}, "0 requests in 15s, 50 are needed"),
         ({"share": "NaN"}, "Prometheus gave NaN: there was nothing to divide by"),
         ({"age": "9.2"}, "the newest scrape is 9s old, the window only 15s"),
-        ({"age": None}, f"no live task of {LABELS} shows any requests: Prometheus has no such series in the window"),
+        (
+            {"age": None},
+            f"no live task of {LABELS} shows any requests: Prometheus has no such series in the window",
+        ),
     ],
 )
 async def test_what_says_nothing_is_no_data_and_the_reading_says_why(numbers, why):

@@ -323,7 +323,9 @@ class TestRegisteringAgain:
             Attempt()(changes.register_release, self.REGISTER)
 
     def test_keeps_the_tags_that_people_put_on_it(self, ecs, changes):
-        old = definition(1, "shop:1.1.0", status="INACTIVE", tags={"team": "shops", "runbook:bad:prod/shop": "x"})
+        old = definition(
+            1, "shop:1.1.0", status="INACTIVE", tags={"team": "shops", "runbook:bad:prod/shop": "x"}
+        )
         ecs.answers("describe_task_definition", old)
         asked = {
             "family": "shop",
