@@ -71,7 +71,7 @@ class CommandLine:
         assert started.code == 0, started.err
         handle = self.client.get_workflow_handle(self.id)
         async with asyncio.timeout(20):
-            while (await handle.query("status"))["state"] != "awaiting-approval":  # noqa: ASYNC110 - another process tells
+            while (await handle.query("status"))["state"] != "awaiting-approval":
                 await asyncio.sleep(0.02)
         return started.json
 

@@ -103,7 +103,7 @@ async def test_a_message_that_does_not_fit_is_bad_input(runbook):
 async def test_wait_ends_with_the_outcome(runbook):
     async with runbook.worker():
         waiting = asyncio.create_task(runbook.start("--wait", "--json", "--reason", "will not recover"))
-        while (await runbook("approve", runbook.short, user="bob")).code != 0:  # noqa: ASYNC110 - another process tells
+        while (await runbook("approve", runbook.short, user="bob")).code != 0:
             await asyncio.sleep(0.1)
         ended = await waiting
     assert ended.code == 1

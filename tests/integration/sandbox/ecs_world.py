@@ -244,7 +244,7 @@ def running_world(moto_url: str | None = None) -> Iterator[World]:
         server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
         loops = [asyncio.create_task(simulation.run()), asyncio.create_task(runner.watch())]
         serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event to wait for
+        while not server.started:
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         made.append(World(f"http://127.0.0.1:{port}", simulation, runner, asyncio.get_running_loop()))

@@ -79,7 +79,7 @@ async def backends(count):
 
 async def until(true):
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - the load balancer has no event to wait for
+        while not true():
             await asyncio.sleep(0.01)
 
 
