@@ -33,4 +33,4 @@ async def test_a_worker_that_is_asked_to_end_hands_its_waits_over_at_once(lanes)
         taken = started(events, wait)
         assert pid_of(taken.activity_task_started_event_attributes.identity) != process.pid
         assert 0 < time_of(taken) - asked_at < AT_ONCE
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
