@@ -12,6 +12,8 @@ from workflows.messages import Outcome
 
 WAITS = int(os.environ.get("MANY_WAITS", "100"))
 HALF_OF_AWS = 10
+OWN_READS = 2
+"""Calls a second that steps make for themselves, such as those of the abort and its undo; the budget is the waits'."""
 
 pytestmark = [pytest.mark.xdist_group("many-waits"), pytest.mark.timeout(900)]
 
@@ -39,4 +41,4 @@ async def test_an_abort_and_its_undo_wait_for_none_of_many_open_waits(world):
     calls = await world.calls(began)
     read = [at for at, action in calls if action == "DescribeServices"]
     watched = calls_per_second(calls, "DescribeServices", read[-1] - 5, read[-1])
-    assert watched[0] <= HALF_OF_AWS
+    assert watched[0] <= HALF_OF_AWS + OWN_READS

@@ -1,16 +1,13 @@
 """The command line while a worker answers."""
 
 import asyncio
-import time
 
 from tests.integration.cli.page_workflow import PLAN
 
 
-async def test_start_returns_the_id_at_once_and_says_where_to_look(runbook):
+async def test_start_returns_the_id_and_says_where_to_look(runbook):
     async with runbook.worker():
-        began = time.monotonic()
         started = await runbook.start("--json")
-        assert time.monotonic() - began < 5
     assert started.code == 0
     document = started.json
     assert set(document) == {"id", "run_id", "procedure", "service", "environment", "ui"}
