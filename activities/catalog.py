@@ -7,211 +7,33 @@ as it was resolved, so that a run shows what it relied on.
 from __future__ import annotations
 
 import tomllib
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from activities.catalog_problems import describe
-from activities.durations import Duration
 from activities.errors import CatalogError, UnknownTargetError
+from activities.policies import (
+    AlertRule,
+    Approvals,
+    Contact,
+    Database,
+    Environment,
+    Name,
+    Placement,
+    Policy,
+    Probe,
+    RollbackPolicy,
+    Scale,
+    Service,
+    Terraform,
+    Thresholds,
+    Verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
-# Targets go into history, so their addresses hold no user and password.
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/[^\s]*[^/\s])?$")]
-Positive = Annotated[Duration, Field(gt=timedelta(0))]
-Share = Annotated[float, Field(gt=0, le=1)]
-ProcedureName = Literal[
-    "service-down", "high-error-rate", "high-latency", "resource-issues", "database-issues", "rollback"
-]
-
-
-class Policy(BaseModel):
-    """A part of the catalog."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class Approvals(Policy):
-    """Who must agree to a change, and what silence does."""
-
-    needed: int = Field(default=1, ge=0, description="How many different people must approve; 0 asks nobody.")
-    people: tuple[str, ...] = Field(default=(), description="Who may approve; empty means anybody.")
-    requester_may: bool = Field(
-        default=False, description="Whether who started the procedure may approve it."
-    )
-    remind: Positive = timedelta(minutes=5)
-    escalate: Positive = timedelta(minutes=10)
-    timeout: Positive = timedelta(minutes=30)
-    on_timeout: Literal["not-approved", "abort"] = "not-approved"
-
-    @model_validator(mode="after")
-    def _enough_people(self) -> Approvals:
-        if self.people and len(set(self.people)) < self.needed:
-            raise ValueError(
-                f"needs {self.needed} approvals but names {len(set(self.people))} people: add people"
-            )
-        return self
-
-
-class Brake(Policy):
-    """How many automatic remediations may run before a human decides."""
-
-    per_service_per_hour: int = Field(default=3, ge=1)
-    targets_at_once: int = Field(default=5, ge=1)
-
-
-class Environment(Policy):
-    """Where services run."""
-
-    platform: Literal["ecs", "compose"] = "ecs"
-    region: str = "us-east-1"
-    cluster: str | None = None
-    prometheus_url: Url | None = None
-    release_label: str | None = Field(
-        default=None,
-        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
-        description="Prometheus label that holds `family:revision`; without it old errors are waited out.",
-    )
-    approvals: Approvals = Approvals()
-    brake: Brake = Brake()
-
-    @model_validator(mode="after")
-    def _cluster_for_ecs(self) -> Environment:
-        if self.platform == "ecs" and not self.cluster:
-            raise ValueError('platform "ecs" needs a cluster: add cluster = "…"')
-        return self
-
-
-class Thresholds(Policy):
-    """Where good ends; the defaults are the runbook's."""
-
-    error_rate: Share = Field(default=0.10, description="Share of requests that may fail, 0 to 1.")
-    p95_seconds: float = Field(default=1.0, gt=0)
-    cpu: Share = 0.80
-    memory: Share = 0.85
-    min_requests: int = Field(default=50, ge=1, description="Fewer requests in the window say nothing.")
-    surge: float = Field(
-        default=1.5, gt=1, description="So many times the usual requests, or CPU, count as more load."
-    )
-
-
-class Verify(Policy):
-    """How long and how often a change must look good before it counts."""
-
-    bake: Positive = timedelta(minutes=5)
-    rate_window: Positive = timedelta(minutes=5)
-    consecutive: int = Field(default=5, ge=1)
-
-
-class RollbackPolicy(Policy):
-    """How a release is put back."""
-
-    strategy: Literal["task-definition", "terraform", "force-new-deployment"] = "task-definition"
-    soak: Annotated[Duration, Field(ge=timedelta(0))] = Field(
-        default=timedelta(hours=1), description="How long a release must have run to count as good."
-    )
-    steady: Positive = Field(
-        default=timedelta(minutes=30), description="How long steady state is waited for."
-    )
-
-
-class Terraform(Policy):
-    """The Terraform module that owns the service."""
-
-    directory: str
-    image_variable: str = "image_tag"
-
-
-class Scale(Policy):
-    """Sizes that procedures may scale to; the defaults are the runbook's."""
-
-    errors: int = Field(default=5, ge=1)
-    latency: int = Field(default=4, ge=1)
-    resources: int = Field(default=5, ge=1)
-    max: int = Field(default=10, ge=1)
-    hold: Positive = timedelta(hours=1)
-    cpu: int = Field(default=512, ge=1)
-    memory: int = Field(default=1024, ge=1)
-
-
-class Database(Policy):
-    """How the service's database is reached."""
-
-    dsn_env: str = Field(
-        pattern=r"^[A-Z_][A-Z0-9_]*$", description="Name of the variable that holds the DSN."
-    )
-    rds_instance: str | None = Field(
-        default=None,
-        pattern=r"^[a-zA-Z][a-zA-Z0-9-]{0,62}$",
-        description="The RDS instance that may be rebooted; without it a person restarts the database.",
-    )
-    full: Share = Field(
-        default=0.80,
-        description="Share of the connections open to services, from which on it counts as full.",
-    )
-    leaked_after: Positive = Field(
-        default=timedelta(minutes=1),
-        description="A session that is idle in a transaction for longer was forgotten by its application.",
-    )
-
-
-class Probe(Policy):
-    """A request that a probe may send; without it only GET is used."""
-
-    path: str = Field(pattern=r"^/")
-    body: str
-
-
-class Placement(Policy):
-    """One service in one environment."""
-
-    ecs_service: str | None = None
-    url: Url | None = None
-    log_group: str | None = None
-    thresholds: Thresholds = Thresholds()
-    verify: Verify = Verify()
-    rollback: RollbackPolicy = RollbackPolicy()
-    terraform: Terraform | None = None
-    scale: Scale = Scale()
-    database: Database | None = None
-    probe: Probe | None = None
-
-
-class Service(Policy):
-    """A service, with a table for each environment that it runs in."""
-
-    repository: str | None = None
-    environments: dict[Name, Placement] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _tables_are_environments(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or "environments" in value:
-            return value
-        tables = {key: table for key, table in value.items() if isinstance(table, dict)}
-        return {key: rest for key, rest in value.items() if key not in tables} | {"environments": tables}
-
-
-class AlertRule(Policy):
-    """One row of the alert matrix."""
-
-    name: str
-    severity: Literal["critical", "warning", "info"]
-    respond_within: Annotated[Duration, Field(ge=timedelta(0))]
-    procedure: ProcedureName
-
-
-class Contact(Policy):
-    """Somebody to escalate to."""
-
-    name: str
-    channel: str
 
 
 class Target(BaseModel):
@@ -253,7 +75,7 @@ class Catalog(Policy):
     services: dict[Name, Service]
     alerts: tuple[AlertRule, ...] = ()
     contacts: tuple[Contact, ...] = ()
-    links: dict[str, str] = {}
+    links: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_fit(self) -> Catalog:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 
-from activities.catalog import Database, Target
+from activities.catalog import Target
 from activities.database_reading import read_room, read_state
 from activities.errors import (
     AccessDeniedError,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from activities.clients import Clients
+    from activities.policies import Database
     from activities.readings import Observation
 
     Rows = Connection[dict[str, Any]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from activities.catalog import Probe
+    from activities.policies import Probe
 
 MOST = 20
 AT_ONCE = 10

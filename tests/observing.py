@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from activities.catalog import Approvals, Probe, RollbackPolicy, Target, Thresholds, Verify
+from activities.catalog import Target
 from activities.models import Release
+from activities.policies import Approvals, Probe, RollbackPolicy, Thresholds, Verify
 from activities.readings import Observation, Quality, Reading, Sample
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)

@@ -30,8 +30,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps.procedure import Procedure
 
 if TYPE_CHECKING:
-    from activities.catalog import Database, Target
+    from activities.catalog import Target
     from activities.models import ReleaseHistory
+    from activities.policies import Database
 
 LOOKS = (*STANDARD_LOOKS, "connections")
 DONE = "done"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.catalog import Terraform
 from activities.plan_store import PlanStore
+from activities.policies import Terraform
 from activities.terraform import TerraformActivities, TerraformApply
 from activities.terraform_plans import TerraformPlan, TerraformWish
 from tests.observing import a_target

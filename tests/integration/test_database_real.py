@@ -11,10 +11,11 @@ import psycopg
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.catalog import Approvals, Database, RollbackPolicy, Target, Thresholds, Verify
+from activities.catalog import Target
 from activities.clients import Clients
 from activities.database import DatabaseActivities, TerminateSessions
 from activities.errors import InputError, UnreachableError
+from activities.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
 from activities.sessions import SessionName
 from sandbox.postgres import Postgres
 from sandbox.postgres_files import DATABASE, find_postgres

@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from activities import promql
-from activities.catalog import Verify
 from activities.clients import http_client
 from activities.error_rate import ErrorRate, ask_prometheus
 from activities.errors import RejectedError
+from activities.policies import Verify
 from activities.prometheus import NoData, Prometheus
 from activities.traffic import Silence
 from tests.observing import NOW, B, G, a_release, a_target, an_observation, seconds

@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.catalog import Approvals
+from activities.policies import Approvals
 from tests.procedures.outside import Outside
 from worker import deployment_version
 from workflows import ids

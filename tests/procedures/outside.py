@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.catalog import Approvals, RollbackPolicy, Target, Thresholds, Verify
+from activities.catalog import Target
 from activities.chat import Notice
 from activities.ecs import Explanation, ReleaseQuery, Releases
 from activities.ecs_changes import (
@@ -37,6 +37,7 @@ from activities.models import (
     ServiceDeployment,
     ServiceState,
 )
+from activities.policies import Approvals, RollbackPolicy, Thresholds, Verify
 from activities.predecessor import Predecessor, RunName
 from activities.readings import Observation, Observed, Quality, Reading, Sample
 from activities.rollout import Awaited, Phase, Rollout

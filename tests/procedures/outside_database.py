@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.catalog import Database, Target
+from activities.catalog import Target
 from activities.database import TerminateSessions
+from activities.policies import Database
 from activities.sessions import Connected, DatabaseRead, Session, SessionName, Standing, Terminated
 from activities.symptoms import LogsRead
 from tests.procedures.outside import BEGAN, Outside

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.catalog import Target, Terraform
 from activities.errors import CutOffApplyError, RunbookError, StalePlanError
+from activities.policies import Terraform
 from activities.terraform import TerraformApply
 from activities.terraform_plans import AttributeChange, ResourceChange, TerraformPlan, TerraformWish
 from activities.terraform_run import TerraformApplied
 from tests.procedures.outside import Outside, release
 
 if TYPE_CHECKING:
+    from activities.catalog import Target
     from activities.models import Release
 
 DEFINITION, SERVICE = "aws_ecs_task_definition.shop", "aws_ecs_service.shop"

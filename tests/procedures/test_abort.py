@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from activities.catalog import Approvals
 from activities.errors import AccessDeniedError
+from activities.policies import Approvals
 from activities.readings import Quality
 from activities.rollout import Phase
 from tests.procedures.messages import answer, refused

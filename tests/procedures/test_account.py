@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.catalog import Approvals
+from activities.policies import Approvals
 from activities.readings import Quality
 from tests.procedures.messages import answer
 from workflows import ids

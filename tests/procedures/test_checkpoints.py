@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from activities.catalog import Approvals
 from activities.errors import AccessDeniedError
+from activities.policies import Approvals
 from tests.procedures.messages import answer, rejected, said
 from tests.procedures.outside import LOOKS, judged, release
 from workflows.messages import Outcome, State

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 from temporalio.worker import Worker
 
-from activities.catalog import Approvals
 from activities.errors import AccessDeniedError, UnreachableError
+from activities.policies import Approvals
 from activities.readings import Quality
 from tests.procedures.conftest import Runbook
 from tests.procedures.messages import answer

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from activities.catalog import Approvals
+from activities.policies import Approvals
 from activities.readings import Quality
 from tests.procedures.conftest import Runbook, working
 from tests.procedures.messages import answer

@@ -7,7 +7,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowFailureError
 from temporalio.common import RawValue
 
-from activities.catalog import Approvals
+from activities.policies import Approvals
 from tests.procedures.messages import answer, refused
 from workflows.messages import Outcome
 from workflows.rollback import Rollback

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from activities.catalog import Approvals
+from activities.policies import Approvals
 from activities.readings import Quality
 from tests.procedures.sick import SOON, Sick
 from tests.symptoms import (

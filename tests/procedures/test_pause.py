@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from activities.catalog import Approvals
+from activities.policies import Approvals
 from tests.procedures.messages import answer, refused
 from tests.procedures.outside import release
 from workflows.messages import Outcome, State

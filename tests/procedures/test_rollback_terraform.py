@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from activities.catalog import Approvals
 from activities.errors import ApplyFailedError
 from activities.models import Image
+from activities.policies import Approvals
 from activities.readings import Quality
 from activities.rollout import Phase
 from tests.procedures.messages import answer

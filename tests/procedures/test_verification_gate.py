@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activities.catalog import Approvals
+from activities.policies import Approvals
 from activities.readings import Quality
 from tests.procedures.messages import answer, rejected
 from tests.procedures.outside import release

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.catalog import Approvals, Database, RollbackPolicy, Target, Thresholds, Verify
+from activities.catalog import Target
+from activities.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
 from activities.sessions import (
     DatabaseRead,
     Held,

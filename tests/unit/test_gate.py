@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.catalog import Approvals
+from activities.policies import Approvals
 from workflows.messages import Approval, Checkpoint
 from workflows.steps.gate import Gate, same_person
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.catalog import Verify
+from activities.policies import Verify
 from activities.readings import (
     KNOWN,
     Quality,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.catalog import RollbackPolicy, Terraform
 from activities.models import Judgement
+from activities.policies import RollbackPolicy, Terraform
 from tests.ecs_facts import (
     HOUR,
     NOW,

@@ -9,7 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.catalog import Verify
+from activities.policies import Verify
 from activities.readings import Quality, Sample, last_streak, longest_gap
 from activities.verification import KEPT, Progress, VerificationActivities
 from tests.observing import B, G, N, a_sample, a_target, an_observation, seconds

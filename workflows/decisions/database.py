@@ -14,7 +14,8 @@ from workflows.messages import Message, Plan, PlannedCall
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from activities.catalog import Database, Target
+    from activities.catalog import Target
+    from activities.policies import Database
 
 SHOWN = 5
 SLOW = timedelta(seconds=0.1)

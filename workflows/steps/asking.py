@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from activities.catalog import Approvals
+    from activities.policies import Approvals
     from workflows.steps.family import Family
     from workflows.steps.inbox import Inbox
     from workflows.steps.record import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from activities.catalog import Approvals
+    from activities.policies import Approvals
     from workflows.messages import Approval, Checkpoint
 
 
