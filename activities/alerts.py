@@ -1,0 +1,35 @@
+"""Alerts as they come in: one of Alertmanager's, with names that can be trusted in ids and queries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from activities.models import Fact
+
+
+class Alert(Fact):
+    """One alert, firing or resolved; what is long or strange in it was cut or refused before it came here."""
+
+    fingerprint: str
+    """Alertmanager's name of this alert: the same labels, the same fingerprint."""
+    name: str
+    status: Literal["firing", "resolved"]
+    service: str
+    environment: str
+    severity: str = "unknown"
+    """As the alert says it; the alert matrix has the last word."""
+    starts_at: datetime
+    ends_at: datetime | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    generator_url: str | None = None
+    problem: str | None = None
+    """Why it belongs to no target of the catalog, where it does not."""
+
+
+class AlertBatch(Fact):
+    """What one call of the webhook brings to one incident: the payload of the signal ``alerts``."""
+
+    alerts: tuple[Alert, ...]
+    received: datetime
