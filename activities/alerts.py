@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from activities.models import Fact
 
 
@@ -21,8 +23,8 @@ class Alert(Fact):
     """As the alert says it; the alert matrix has the last word."""
     starts_at: datetime
     ends_at: datetime | None = None
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
     generator_url: str | None = None
     problem: str | None = None
     """Why it belongs to no target of the catalog, where it does not."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
+from pydantic import Field
+
 from activities.models import Fact
 
 UNKNOWN = "unknown"
@@ -40,7 +42,7 @@ class Announcement(Fact):
     resolution: tuple[str, ...] = ()
     root_cause: str = UNKNOWN
     next_update: datetime | None = None
-    links: dict[str, str] = {}
+    links: dict[str, str] = Field(default_factory=dict)
     contact: str | None = None
     """Who is escalated to."""
 
