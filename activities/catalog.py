@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from activities.alert_matrix import RUNBOOK_MATRIX
 from activities.catalog_problems import describe
 from activities.errors import CatalogError, UnknownTargetError
 from activities.policies import (
     AlertRule,
     Approvals,
+    Channel,
     Contact,
     Database,
     Environment,
@@ -34,6 +36,9 @@ from activities.policies import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+LOG = "log"
+"""The channel that is always there: the worker's log."""
 
 
 class Target(BaseModel):
@@ -61,6 +66,8 @@ class Target(BaseModel):
     repository: str | None = None
     approvals: Approvals
     links: dict[str, str] = {}
+    channels: tuple[str, ...] = ()
+    """Names of the channels where its incidents are told."""
 
     @property
     def key(self) -> str:
@@ -73,8 +80,11 @@ class Catalog(Policy):
 
     environments: dict[Name, Environment]
     services: dict[Name, Service]
-    alerts: tuple[AlertRule, ...] = ()
+    alerts: tuple[AlertRule, ...] = Field(
+        default=RUNBOOK_MATRIX, description="The alert matrix; without any the runbook's counts."
+    )
     contacts: tuple[Contact, ...] = ()
+    channels: tuple[Channel, ...] = ()
     links: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -85,6 +95,7 @@ class Catalog(Policy):
             for environment, placement in service.environments.items()
             for problem in self._problems(environment, placement)
         ]
+        problems += self._channel_problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -97,6 +108,31 @@ class Catalog(Policy):
             yield 'runs on ECS but names no service: add ecs_service = "…"'
         if placement.rollback.strategy == "terraform" and placement.terraform is None:
             yield "rollback by Terraform needs terraform = { directory = … }"
+
+    def _channel_problems(self) -> Iterator[str]:
+        names = [channel.name for channel in self.channels]
+        for number, channel in enumerate(self.channels):
+            if channel.name in names[:number]:
+                yield f'channels.{number}.name = "{channel.name}": another channel has this name; choose one'
+            for unknown in sorted({*channel.environments} - {*self.environments}):
+                yield f"channels.{number}.environments: no [environments.{unknown}]: add it, or mend the name"
+        for number, contact in enumerate(self.contacts if names else ()):
+            if contact.channel not in {*names, LOG}:
+                yield f'contacts.{number}.channel = "{contact.channel}": no such channel; there are: {", ".join(names)}'
+
+    def channel(self, name: str) -> Channel | None:
+        """Return a channel; ``log`` is always there."""
+        log = Channel(name=LOG, kind="log")
+        return next((channel for channel in (*self.channels, log) if channel.name == name), None)
+
+    def channels_of(self, environment: str) -> tuple[str, ...]:
+        """Name the channels where an environment's incidents are told: those that it has, else the log."""
+        names = [
+            channel.name
+            for channel in self.channels
+            if not channel.environments or environment in channel.environments
+        ]
+        return tuple(names) or (LOG,)
 
     def target(self, service: str, environment: str) -> Target:
         """Resolve names to a target.
@@ -126,6 +162,7 @@ class Catalog(Policy):
             approvals=where.approvals,
             repository=known.repository,
             links=self.links,
+            channels=self.channels_of(environment),
             **{
                 field: getattr(placement, field)
                 for field in (

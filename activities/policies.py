@@ -193,10 +193,43 @@ class Service(Policy):
 class AlertRule(Policy):
     """One row of the alert matrix."""
 
-    name: str
+    name: str = Field(min_length=1, max_length=128, description="The label `alertname`, exactly.")
+    labels: dict[str, str] = Field(
+        default={}, description="Labels that the alert must have too, each with exactly this value."
+    )
     severity: Literal["critical", "warning", "info"]
     respond_within: Annotated[Duration, Field(ge=timedelta(0))]
     procedure: ProcedureName
+
+
+class Channel(Policy):
+    """Where people are told."""
+
+    name: Name
+    kind: Literal["slack-webhook", "slack", "webhook", "log"]
+    secret_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+        description="Name of the variable that holds the webhook's address, or Slack's bot token.",
+    )
+    channel: str | None = Field(
+        default=None,
+        pattern=r"^(#[^\s#@]{1,80}|[CDG][A-Z0-9]{6,})$",
+        description='For kind "slack": the channel, by "#name" or by id.',
+    )
+    environments: tuple[Name, ...] = Field(
+        default=(), description="Whose incidents are told there; empty means all of them."
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Channel:
+        if self.kind != "log" and not self.secret_env:
+            raise ValueError(
+                f'kind "{self.kind}" needs secret_env = "…", the variable that holds its address or token'
+            )
+        if self.kind == "slack" and not self.channel:
+            raise ValueError('kind "slack" needs channel = "#…"')
+        return self
 
 
 class Contact(Policy):

@@ -54,11 +54,12 @@ rollback = {{ soak = "0s" }}
 """
 _ALERTS = (
     ("ServiceDown", "critical", "0s", "service-down"),
+    ("DatabaseDown", "critical", "0s", "database-issues"),
     ("HighErrorRate", "warning", "5m", "high-error-rate"),
+    ("DatabaseConnectionsHigh", "warning", "5m", "database-issues"),
     ("HighLatencyP95", "warning", "10m", "high-latency"),
     ("HighCPU", "warning", "15m", "resource-issues"),
     ("HighMemory", "warning", "15m", "resource-issues"),
-    ("DatabaseConnections", "warning", "15m", "database-issues"),
 )
 _ALERT = """
 [[alerts]]

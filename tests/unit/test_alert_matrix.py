@@ -1,0 +1,98 @@
+from datetime import timedelta
+
+import pytest
+
+from activities.alert_matrix import find_rule
+from activities.catalog import parse_catalog
+from activities.errors import CatalogError
+
+SMALLEST = """
+[environments.prod]
+cluster = "shop-prod"
+[services.shop.prod]
+ecs_service = "shop"
+"""
+ROW = """
+[[alerts]]
+name = "{}"
+severity = "{}"
+respond_within = "{}"
+procedure = "{}"
+"""
+
+
+def matrix(*rows: str):
+    return parse_catalog("".join((SMALLEST, *rows)), "catalog.toml").alerts
+
+
+@pytest.mark.parametrize(
+    ("alert", "severity", "minutes", "procedure"),
+    [
+        ("ServiceDown", "critical", 0, "service-down"),
+        ("HighErrorRate", "warning", 5, "high-error-rate"),
+        ("HighLatencyP95", "warning", 10, "high-latency"),
+        ("HighCPU", "warning", 15, "resource-issues"),
+        ("HighMemory", "warning", 15, "resource-issues"),
+        ("DatabaseConnectionsHigh", "warning", 5, "database-issues"),
+        ("DatabaseDown", "critical", 0, "database-issues"),
+    ],
+)
+def test_a_catalog_without_alerts_answers_them_as_the_runbook_does(alert, severity, minutes, procedure):
+    rule = find_rule(matrix(), alert, {})
+    assert (rule.severity, rule.respond_within, rule.procedure) == (
+        severity,
+        timedelta(minutes=minutes),
+        procedure,
+    )
+
+
+def test_a_catalog_with_alerts_of_its_own_answers_no_others():
+    own = matrix(ROW.format("DiskFull", "warning", "15m", "resource-issues"))
+    assert [rule.name for rule in own] == ["DiskFull"]
+    assert find_rule(own, "ServiceDown", {}) is None
+
+
+@pytest.mark.parametrize("name", ["servicedown", "ServiceDown ", "Service", "", 'ServiceDown"} or up{a="'])
+def test_only_the_exact_name_is_known(name):
+    assert find_rule(matrix(), name, {}) is None
+
+
+def test_the_first_row_whose_labels_the_alert_has_answers_it():
+    rows = matrix(
+        ROW.format("Slow", "critical", "0s", "service-down") + 'labels = { team = "shop", tier = "1" }\n',
+        ROW.format("Slow", "warning", "5m", "database-issues") + 'labels = { team = "shop" }\n',
+        ROW.format("Slow", "info", "1h", "high-latency"),
+    )
+    found = {
+        procedure: find_rule(rows, "Slow", labels).procedure == procedure
+        for procedure, labels in (
+            ("service-down", {"team": "shop", "tier": "1", "more": "x"}),
+            ("database-issues", {"team": "shop", "tier": "2"}),
+            ("high-latency", {"team": "other", "tier": "1"}),
+        )
+    }
+    assert all(found.values()), found
+
+
+def test_a_row_that_asks_for_labels_does_not_answer_an_alert_without_them():
+    rows = matrix(ROW.format("Slow", "info", "1h", "high-latency") + 'labels = { team = "shop" }\n')
+    assert find_rule(rows, "Slow", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (ROW.format("", "info", "1h", "high-latency"), 'alerts.0.name = ""'),
+        (ROW.format("Slow", "bad", "1h", "high-latency"), 'alerts.0.severity = "bad"'),
+        (ROW.format("Slow", "info", "-1h", "high-latency"), 'alerts.0.respond_within = "-1h"'),
+        (ROW.format("Slow", "info", "1h", "reboot"), 'alerts.0.procedure = "reboot"'),
+        (
+            ROW.format("Slow", "info", "1h", "rollback") + "labels = { tier = 1 }\n",
+            "alerts.0.labels.tier = 1",
+        ),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_named_with_its_key_and_value(row, problem):
+    with pytest.raises(CatalogError, match=r"catalog\.toml") as raised:
+        matrix(row)
+    assert problem in str(raised.value)
