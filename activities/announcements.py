@@ -58,11 +58,14 @@ class Delivery(Fact):
     announcement: Announcement
     channel: str
     """Its name in the catalog; ``log`` is always there."""
+    thread: str | None = None
+    """The incident's thread there, as an earlier ``Delivered`` named it; None begins one."""
 
 
 class Delivered(Fact):
     """What a channel answered."""
 
     told: str
+    """In words: where it was said, or where instead."""
     thread: str | None = None
     """The channel's own name of the incident's thread, for the messages after it."""
