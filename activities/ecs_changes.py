@@ -13,26 +13,12 @@ from activities.ecs_reading import read_release, read_service_state, write_mark
 from activities.errors import DriftedError, RejectedError, UnknownReplyError
 from activities.fence import Standing, fenced, sending, standing
 from activities.models import ROLLING_BACK, UNDER_WAY, Fact, Fence, Mark, Release, ServiceState
+from activities.registering import copy_of, images_of, registered_by
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import (
-        RegisterTaskDefinitionRequestTypeDef,
-        TagTypeDef,
-        TaskDefinitionTypeDef,
-    )
+    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
 
     from activities.clients import Clients
-    from activities.models import Image
-
-CHANGE_TAG = "runbook:change"
-"""Tag that tells which run registered a task definition."""
-NOT_REGISTERED = frozenset(
-    {
-        "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities",
-        "registeredAt", "registeredBy", "deregisteredAt", "deleteRequestedAt",
-    }
-)  # fmt: skip
-"""Members of a described task definition that RegisterTaskDefinition does not take."""
 
 
 class DeployRelease(Fact):
@@ -161,7 +147,7 @@ class EcsChanges:
                 old = ecs.describe_task_definition(
                     taskDefinition=change.release.task_definition, include=["TAGS"]
                 )
-            request = _registration(old["taskDefinition"], old.get("tags", []), change)
+            request = copy_of(old, change.release, change.run_id)
             if made := self._registered_by(change, request):
                 return made
             with sending(), self._clients.naming_errors(f"register {change.release.revision} again"):
@@ -200,18 +186,15 @@ class EcsChanges:
     def _registered_by(
         self, change: RegisterRelease, request: RegisterTaskDefinitionRequestTypeDef
     ) -> Release | None:
-        ecs, family = self._clients.ecs(change.target.region), request["family"]
+        family, wanted = request["family"], images_of(request)
         with self._clients.naming_errors(f"look for a revision of {family} that this run registered"):
-            arns = ecs.list_task_definitions(familyPrefix=family, sort="DESC", maxResults=10)[
-                "taskDefinitionArns"
-            ]
-            for arn in arns:
-                found = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-                # One run may put back several releases in turn: its id alone does not tell which of them this is.
-                same = _images(found["taskDefinition"]) == _images(request)
-                if same and {"key": CHANGE_TAG, "value": change.run_id} in found.get("tags", []):
-                    return read_release(found, change.target.key)
-        return None
+            found = registered_by(
+                self._clients.ecs(change.target.region),
+                family,
+                change.run_id,
+                lambda definition: images_of(definition) == wanted,
+            )
+        return read_release(found, change.target.key) if found else None
 
 
 def drifted(fence: Fence, now: ServiceState) -> DriftedError:
@@ -234,35 +217,3 @@ def _deployed(now: ServiceState, fence: Fence, *, adopted: bool = False) -> Depl
         adopted=adopted,
         at=datetime.now(UTC),
     )
-
-
-def _registration(
-    old: TaskDefinitionTypeDef, tags: list[TagTypeDef], change: RegisterRelease
-) -> RegisterTaskDefinitionRequestTypeDef:
-    request = {key: value for key, value in old.items() if key not in NOT_REGISTERED}
-    images = {image.container: image for image in change.release.images}
-    request["containerDefinitions"] = [
-        {**container, "image": _pinned(container["image"], images[container["name"]])}
-        for container in old["containerDefinitions"]
-    ]
-    request["tags"] = [
-        *(tag for tag in tags if not tag.get("key", "").startswith(("aws:", "runbook:"))),
-        {"key": CHANGE_TAG, "value": change.run_id},
-        {"key": "runbook:from", "value": change.release.revision},
-    ]
-    return request  # type: ignore[return-value] # a described task definition, less what AWS adds, is a registration
-
-
-def _images(definition: TaskDefinitionTypeDef | RegisterTaskDefinitionRequestTypeDef) -> dict[str, str]:
-    return {one["name"]: one["image"] for one in definition["containerDefinitions"]}
-
-
-def _pinned(defined: str, wanted: Image) -> str:
-    """Name the wanted image by digest where that is known, else as the release names it, which may be a git tag."""
-    if wanted.digest is None:
-        return wanted.name
-    if "@" in defined:
-        return defined
-    head, _, tag = defined.rpartition(":")
-    name = head if head and "/" not in tag else defined
-    return f"{name}@{wanted.digest}"

@@ -7,8 +7,6 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.clients import CALL_TIMEOUT
 from activities.ecs_changes import (
-    CHANGE_TAG,
-    NOT_REGISTERED,
     DeployRelease,
     EcsChanges,
     ForceDeployment,
@@ -26,6 +24,7 @@ from activities.errors import (
 )
 from activities.fence import LANDS_WITHIN, Standing, standing
 from activities.models import Fence, Judgement
+from activities.registering import CHANGE_TAG, NOT_REGISTERED
 from tests.aws_answers import REGION, Ecs, definition, service, services
 from tests.ecs_facts import (
     NOW,
