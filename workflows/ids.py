@@ -24,6 +24,9 @@ STATE: Final = SearchAttributeKey.for_keyword("RunbookState")
 OUTCOME: Final = SearchAttributeKey.for_keyword("RunbookOutcome")
 SEARCH_ATTRIBUTES: Final = (SERVICE, ENVIRONMENT, PROCEDURE, SEVERITY, STATE, OUTCOME)
 
+UNROUTED: Final = ("unrouted", "unknown")
+"""Service and environment of the incident that takes the alerts which belong to no target."""
+
 
 def remediation_id(environment: str, service: str) -> str:
     """Return the id that is the lock: one remediation of a target at a time."""
@@ -33,6 +36,11 @@ def remediation_id(environment: str, service: str) -> str:
 def incident_id(environment: str, service: str) -> str:
     """Return the id of a target's incident."""
     return f"incident/{environment}/{service}"
+
+
+def brake_id(environment: str) -> str:
+    """Return the id of an environment's brake."""
+    return f"brake/{environment}"
 
 
 def plan_id(environment: str, service: str, procedure: str, unique: str) -> str:

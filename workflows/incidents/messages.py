@@ -1,0 +1,67 @@
+"""What an incident is started with, and what alerts, people and procedures send to it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from workflows.messages import Hold, Message, Note, Person
+
+ALERTS = "alerts"
+"""Signal: an ``AlertBatch``."""
+ACKNOWLEDGE = "acknowledge"
+"""Signal and update: an ``Acknowledgement``."""
+NOTE = "note"
+"""Signal and update: an ``IncidentNote``."""
+CLOSE = "close"
+"""Signal and update: a ``Closing``."""
+PROCEDURE_TOLD = "procedure_told"
+"""Signal: the ``Report`` of the procedure under way, when something in it changed that people should know."""
+PROCEDURE_ENDED = "procedure_ended"
+"""Signal: the last ``Report`` of a procedure."""
+JOINED = "joined"
+"""Signal that an incident sends to a procedure that it found running: ``Joined``."""
+
+ALERTMANAGER = "alerts"
+"""Who opened an incident that no person opened."""
+
+
+class IncidentRequest(Message):
+    """Open an incident of a target; alerts reach it by signal."""
+
+    service: str
+    environment: str
+    opened_by: str = ALERTMANAGER
+    """Who found it: a person, or the alerts."""
+    impact: str | None = Field(default=None, max_length=2000)
+    """What users notice, as a person said it."""
+    procedure: str | None = None
+    """What a person wants to be run; without it the alert matrix chooses, once there are alerts."""
+    trace_id: str | None = None
+
+
+class Acknowledgement(Hold):
+    """A person says that they have it: nobody else is called."""
+
+    decision_id: str | None = Field(default=None, max_length=200)
+
+
+class IncidentNote(Note):
+    """What a person knows of the outage."""
+
+    decision_id: str | None = Field(default=None, max_length=200)
+
+
+class Closing(Message):
+    """A person's word that the incident is over, and why it was."""
+
+    by: Person
+    root_cause: str = Field(min_length=1, max_length=2000)
+    decision_id: str | None = Field(default=None, max_length=200)
+
+
+class Joined(Message):
+    """Whom a procedure tells how it goes from now on."""
+
+    incident: str
+    """Id of the workflow."""
+    run_id: str = ""
