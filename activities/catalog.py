@@ -108,6 +108,11 @@ class Catalog(Policy):
             yield 'runs on ECS but names no service: add ecs_service = "…"'
         if placement.rollback.strategy == "terraform" and placement.terraform is None:
             yield "rollback by Terraform needs terraform = { directory = … }"
+        pool = placement.database.pool if placement.database else None
+        if pool and pool.terraform_variable and placement.terraform is None:
+            yield "database.pool.terraform_variable needs terraform = { directory = … }"
+        if pool and pool.terraform_variable is None and placement.terraform:
+            yield "Terraform owns the service and would take the pool back: add database.pool.terraform_variable"
 
     def _channel_problems(self) -> Iterator[str]:
         names = [channel.name for channel in self.channels]

@@ -18,6 +18,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/[^\s]*[^/\s])?$")]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Share = Annotated[float, Field(gt=0, le=1)]
+Variable = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]*$")]
 ProcedureName = Literal[
     "service-down", "high-error-rate", "high-latency", "resource-issues", "database-issues", "rollback"
 ]
@@ -117,7 +118,9 @@ class Terraform(Policy):
     """The Terraform module that owns the service."""
 
     directory: str
-    image_variable: str = "image_tag"
+    image_variable: Variable = "image_tag"
+    cpu_variable: Variable = "cpu"
+    memory_variable: Variable = "memory"
 
 
 class Scale(Policy):
@@ -130,6 +133,28 @@ class Scale(Policy):
     hold: Positive = timedelta(hours=1)
     cpu: int = Field(default=512, ge=1)
     memory: int = Field(default=1024, ge=1)
+
+
+class Pool(Policy):
+    """How many connections each task may hold at most, and what that is set by."""
+
+    size: int = Field(ge=1, description="The size that a pool which is too small is raised to.")
+    env: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="Variable of the task definition that holds the size.",
+    )
+    terraform_variable: Variable | None = Field(
+        default=None, description="Variable of the service's Terraform module that holds the size."
+    )
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Pool:
+        if self.env is None and self.terraform_variable is None:
+            raise ValueError(
+                'pool names nothing that holds its size: add env = "…" or terraform_variable = "…"'
+            )
+        return self
 
 
 class Database(Policy):
@@ -150,6 +175,9 @@ class Database(Policy):
     leaked_after: Positive = Field(
         default=timedelta(minutes=1),
         description="A session that is idle in a transaction for longer was forgotten by its application.",
+    )
+    pool: Pool | None = Field(
+        default=None, description="The service's connection pool; without it a person raises it."
     )
 
 

@@ -125,6 +125,24 @@ WRONG = [
         f'{SHOP}.verify.bake = "0s": input should be greater than 0s',
     ),
     (
+        SMALLEST + "database = { dsn_env = 'SHOP_DSN', pool = { size = 20 } }",
+        f"{SHOP}.database.pool: pool names nothing that holds its size: "
+        'add env = "…" or terraform_variable = "…"',
+    ),
+    (
+        SMALLEST + "database = { dsn_env = 'SHOP_DSN', pool = { size = 20, terraform_variable = 'pool' } }",
+        f"{SHOP}: database.pool.terraform_variable needs terraform = {{ directory = … }}",
+    ),
+    (
+        SMALLEST + "terraform = { directory = '/infra', cpu_variable = 'cpu -destroy' }",
+        f"""{SHOP}.terraform.cpu_variable = "cpu -destroy": does not match ^[a-zA-Z_][a-zA-Z0-9_-]*$; mend the spelling""",
+    ),
+    (
+        SMALLEST
+        + "terraform = { directory = '/infra' }\ndatabase = { dsn_env = 'SHOP_DSN', pool = { size = 20, env = 'POOL' } }",
+        f"{SHOP}: Terraform owns the service and would take the pool back: add database.pool.terraform_variable",
+    ),
+    (
         SMALLEST + "rollback = { strategy = 'pray' }",
         f"""{SHOP}.rollback.strategy = "pray": input should be 'task-definition', 'terraform' or 'force-new-deployment'""",
     ),
