@@ -131,6 +131,10 @@ def _digest(revision: int) -> str:
     return f"sha256:{revision:064x}"
 
 
+Call = tuple[float, str, int]
+"""When it came, its action, and how many services it asked for."""
+
+
 class LeanEcs:
     """Answers what the product asks of ECS, and a few paths of its own: ``/calls``, ``/steady``, ``/rollouts``."""
 
@@ -138,7 +142,7 @@ class LeanEcs:
         self._latency = latency
         self._rollout_seconds = math.inf
         self._services: dict[tuple[str, str], LeanService] = {}
-        self._calls: list[tuple[float, str]] = []
+        self._calls: list[Call] = []
 
     async def __call__(self, scope, receive, send) -> None:
         """Serve one HTTP request."""
@@ -152,7 +156,7 @@ class LeanEcs:
         asked = json.loads(body or b"{}")
         action = dict(scope["headers"]).get(b"x-amz-target", b"").decode().rpartition(".")[2]
         if action:
-            self._calls.append((time.time(), action))
+            self._calls.append((time.time(), action, len(asked.get("services", ()))))
             await asyncio.sleep(self._latency)
             answer = self._answer(action, asked)
         else:
@@ -245,11 +249,9 @@ def _task_definition(name: str) -> dict[str, object]:
     }
 
 
-def calls_per_second(
-    calls: list[tuple[float, str]], action: str, since: float, until: float
-) -> tuple[float, int]:
+def calls_per_second(calls: list[Call], action: str, since: float, until: float) -> tuple[float, int]:
     """Return how often an action was called in a window: the mean, and the most in any one second of it."""
-    moments = [at for at, made in calls if made == action and since <= at < until]
+    moments = [at for at, made, _ in calls if made == action and since <= at < until]
     by_second = Counter(int(at - since) for at in moments)
     return len(moments) / (until - since), max(by_second.values(), default=0)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from activities.catalog import Target
+    from tests.lean_ecs import Call
 
 CLUSTER = "many"
 CATALOG = """
@@ -72,7 +73,7 @@ class ManyServices:
         """The target as the worker resolves it."""
         return self._catalog.target(name(number), environment)
 
-    async def calls(self, since: float = 0.0) -> list[tuple[float, str]]:
+    async def calls(self, since: float = 0.0) -> list[Call]:
         """Every AWS call since a moment, with its time."""
         answer = await self._ecs.post("/calls", json={"since": since})
         return [tuple(call) for call in answer.raise_for_status().json()["calls"]]

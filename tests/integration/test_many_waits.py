@@ -12,8 +12,6 @@ from workflows.messages import Outcome
 
 WAITS = int(os.environ.get("MANY_WAITS", "100"))
 HALF_OF_AWS = 10
-OWN_READS = 2
-"""Calls a second that steps make for themselves, such as those of the abort and its undo; the budget is the waits'."""
 
 pytestmark = [pytest.mark.xdist_group("many-waits"), pytest.mark.timeout(900)]
 
@@ -38,7 +36,9 @@ async def test_an_abort_and_its_undo_wait_for_none_of_many_open_waits(world):
     assert await waiting(world) == WAITS
     assert beside_many.longest_queue < 5
     assert beside_many.to_first_step < 5
-    calls = await world.calls(began)
-    read = [at for at, action in calls if action == "DescribeServices"]
-    watched = calls_per_second(calls, "DescribeServices", read[-1] - 5, read[-1])
-    assert watched[0] <= HALF_OF_AWS + OWN_READS
+    # A call for one service alone is a step's own, such as those of the abort and its undo; the budget is the waits'.
+    shared = [call for call in await world.calls(began) if call[1] == "DescribeServices" and call[2] > 1]
+    last = shared[-1][0]
+    mean, _ = calls_per_second(shared, "DescribeServices", last - 5, last)
+    # Sent a tenth of a second apart, two more may arrive in five seconds.
+    assert 0 < mean <= HALF_OF_AWS + 2 / 5
