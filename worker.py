@@ -20,8 +20,9 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.catalog import Catalog, load_catalog
+from activities.channels.opening import Channels
 from activities.chat import ChatActivities
-from activities.clients import Clients, http_client
+from activities.clients import Clients, SlackClients, http_client
 from activities.database import DatabaseActivities
 from activities.diagnosis import DiagnosisActivities
 from activities.ecs import EcsActivities
@@ -40,6 +41,7 @@ from activities.targets import CatalogActivities
 from activities.terraform import TerraformActivities
 from activities.verification import VerificationActivities
 from activities.waits import Waits
+from activities.wording import Templates
 from starter.connect import connect
 from starter.exits import CliError
 from workflows.database_issues import DatabaseIssues
@@ -103,6 +105,8 @@ class Parts:
         terraform = TerraformActivities(
             PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
         )
+        channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
+        chat = ChatActivities(channels, Templates(settings.templates))
         self.short = activities_of(
             CatalogActivities(settings.catalog),
             EcsActivities(clients),
@@ -111,13 +115,14 @@ class Parts:
             HoldActivities(client),
             GitActivities(),
             RunHistory(client),
-            ChatActivities(),
+            chat,
             verification,
             database,
             DiagnosisActivities(Examination(clients, http)),
             terraform,
         )
-        self.long = activities_of(Waits(clients), verification, terraform)
+        # Messages are also served here: a chat that does not answer then takes no slot from a change.
+        self.long = activities_of(Waits(clients), verification, terraform, chat)
 
 
 def activities_of(*parts: object) -> list[Callable[..., object]]:

@@ -1,12 +1,20 @@
-"""People are told here. For now in the worker's log; a step that cannot tell anybody never stops a procedure."""
+"""People are told here; a channel that is down delays its own messages only, never a procedure."""
 
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from temporalio import activity
 
+from activities.announcements import Delivered, Delivery
+from activities.errors import RunbookError
 from activities.models import Fact
+
+if TYPE_CHECKING:
+    # Not imported by who names these activities: workflows and the command line meet neither Slack nor templates.
+    from activities.channels.opening import Channels
+    from activities.wording import Templates
 
 log = logging.getLogger("runbook.chat")
 
@@ -23,15 +31,37 @@ class Notice(Fact):
 
 
 class ChatActivities:
-    """Tells people."""
+    """Tells people: at least once, with a mark by which a repeat is told."""
+
+    def __init__(self, channels: Channels, templates: Templates) -> None:
+        self._channels = channels
+        self._templates = templates
 
     @activity.defn
-    def tell(self, notice: Notice) -> None:
-        """Tell people; told twice is harmless."""
-        log.log(
-            logging.WARNING if notice.urgent else logging.INFO,
-            "%s: %s [%s]",
-            notice.target,
-            notice.text,
-            notice.run,
-        )
+    async def announce(self, delivery: Delivery) -> Delivered:
+        """Say an announcement on one channel."""
+        outlet = self._channels.open(delivery.channel)
+        words = self._templates.announce(delivery.announcement, outlet.flavour)
+        return await outlet.send(words, delivery.thread, again=_is_retried())
+
+    @activity.defn
+    async def tell(self, notice: Notice) -> None:
+        """Say a notice on every channel of its environment; it is tried again where not one of them took it."""
+        # The same run may say the same again later, so the activity's own id is a part of the mark.
+        mark = f"{notice.run}#{activity.info().activity_id}"
+        failures: list[RunbookError] = []
+        names = self._channels.of(notice.target.partition("/")[0])
+        for name in names:
+            outlet = self._channels.open(name)
+            words = self._templates.notice(notice, outlet.flavour, mark=mark)
+            try:
+                await outlet.send(words, None, again=_is_retried())
+            except RunbookError as error:
+                log.warning("not told: %s", error)
+                failures.append(error)
+        if len(failures) == len(names):
+            raise failures[0]
+
+
+def _is_retried() -> bool:
+    return activity.info().attempt > 1

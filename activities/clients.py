@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -12,6 +13,8 @@ import httpx
 import psycopg
 from botocore.config import Config
 from psycopg.rows import dict_row
+from slack_sdk.web import WebClient
+from slack_sdk.webhook import WebhookClient
 
 from activities.aws_errors import aws_errors
 from activities.database_errors import database_errors, hung_up_after
@@ -108,8 +111,35 @@ class Clients:
             yield connection
 
 
+class SlackClients:
+    """Clients of Slack; Temporal retries, not they, and what they would log may hold addresses that are secrets."""
+
+    def __init__(self, api: str) -> None:
+        self._api = api
+        self._log = logging.getLogger("runbook.chat.slack")
+        self._log.setLevel(logging.CRITICAL)
+
+    def web(self, token: str) -> WebClient:
+        """Return a client of the Web API for a bot's token."""
+        return WebClient(
+            token,
+            base_url=self._api,
+            timeout=round(READ_TIMEOUT.total_seconds()),
+            logger=self._log,
+            retry_handlers=[],
+        )
+
+    def webhook(self, address: str) -> WebhookClient:
+        """Return a client of an incoming webhook."""
+        return WebhookClient(
+            address, timeout=round(READ_TIMEOUT.total_seconds()), logger=self._log, retry_handlers=[]
+        )
+
+
 def http_client() -> httpx.AsyncClient:
-    """Build the client for health probes, Prometheus and ``/metrics``; close it with the worker."""
+    """Build the client for health probes, Prometheus, ``/metrics`` and webhooks; close it with the worker."""
+    # At INFO httpx logs every address, and that of a webhook is a secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return httpx.AsyncClient(
         timeout=httpx.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds()),
         headers={"user-agent": "incident-runbooks"},

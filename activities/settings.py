@@ -33,6 +33,12 @@ class Settings(BaseModel):
     """Folder of this worker's own for Terraform's plan files, which hold the state; a plan that is lost is made again."""
     lock_seconds: float = Field(alias="RUNBOOK_TERRAFORM_LOCK_SECONDS", default=900.0, ge=0)
     """How long somebody else's lock on Terraform's state is waited for."""
+    templates: Path | None = Field(alias="RUNBOOK_TEMPLATES", default=None)
+    """Folder of a team's own templates for what people are told, in front of the built-in ones."""
+    slack_api: str = Field(
+        alias="RUNBOOK_SLACK_API", default="https://slack.com/api/", pattern=r"^https?://[^\s@]+$"
+    )
+    """Slack's Web API; GovSlack has another."""
 
 
 def load_settings() -> Settings:
