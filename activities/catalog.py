@@ -52,6 +52,9 @@ class Target(BaseModel):
     region: str
     cluster: str
     ecs_service: str
+    compose_project: str = ""
+    """Empty on ECS, and where the catalog names none."""
+    compose_service: str = ""
     url: str | None
     log_group: str | None
     prometheus_url: str | None
@@ -106,6 +109,8 @@ class Catalog(Policy):
             yield f"no [environments.{environment}]: add it, or mend the name"
         elif where.platform == "ecs" and not placement.ecs_service:
             yield 'runs on ECS but names no service: add ecs_service = "…"'
+        elif where.platform == "ecs":
+            yield from _only_for_compose(placement)
         if placement.rollback.strategy == "terraform" and placement.terraform is None:
             yield "rollback by Terraform needs terraform = { directory = … }"
         pool = placement.database.pool if placement.database else None
@@ -162,6 +167,8 @@ class Catalog(Policy):
             region=where.region,
             cluster=where.cluster or "",
             ecs_service=placement.ecs_service or "",
+            compose_project=where.compose.project if where.compose else "",
+            compose_service=placement.compose_service or service if where.platform == "compose" else "",
             prometheus_url=where.prometheus_url,
             release_label=where.release_label,
             approvals=where.approvals,
@@ -183,6 +190,15 @@ class Catalog(Policy):
                 )
             },
         )
+
+
+def _only_for_compose(placement: Placement) -> Iterator[str]:
+    if placement.compose_service:
+        yield "compose_service is for compose environments: remove it"
+    if placement.database and placement.database.compose_service:
+        yield "database.compose_service is for compose environments: remove it"
+    if placement.database and placement.database.dsn_env is None:
+        yield 'database has no DSN: add dsn_env = "…"'
 
 
 def _names(names: dict[str, Any]) -> str:

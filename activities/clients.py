@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import docker
 import httpx
 import psycopg
 from botocore.config import Config
@@ -18,6 +20,7 @@ from slack_sdk.webhook import WebhookClient
 
 from activities.aws_errors import aws_errors
 from activities.database_errors import database_errors, hung_up_after
+from activities.engine_errors import engine_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_rds import RDSClient
+    from mypy_boto3_sts import STSClient
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
 READ_TIMEOUT = timedelta(seconds=8)
@@ -36,6 +41,12 @@ CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
 STATEMENT_TIMEOUT = timedelta(seconds=5)
 """The database itself gives up on a statement after this long."""
 LOCK_TIMEOUT = timedelta(seconds=1)
+
+STOP_GRACE = timedelta(seconds=10)
+"""How long a container may take to stop before the engine kills it; Docker's own default."""
+ENGINE_TIMEOUT = STOP_GRACE + READ_TIMEOUT
+"""The engine answers a restart when it is done, so its client waits longer than that may take."""
+ENGINE_SOCKET = "unix:///var/run/docker.sock"
 
 # Temporal retries, not botocore: a retry inside a client would send a change twice behind the fence's back.
 ONE_ATTEMPT = Config(
@@ -53,6 +64,7 @@ class Clients:
     def __init__(self) -> None:
         self._session = boto3.session.Session()
         self._aws = cache(self._build)
+        self._docker = cache(_docker)
 
     def _build(self, service: str, region: str) -> Any:
         # boto3 types each service by a literal name; the typed methods below are what others use.
@@ -82,6 +94,16 @@ class Clients:
         client: ApplicationAutoScalingClient = self._aws("application-autoscaling", region)
         return client
 
+    def sts(self, region: str) -> STSClient:
+        """Return the STS client of a region."""
+        client: STSClient = self._aws("sts", region)
+        return client
+
+    def rds(self, region: str) -> RDSClient:
+        """Return the RDS client of a region."""
+        client: RDSClient = self._aws("rds", region)
+        return client
+
     @contextmanager
     def database(
         self, dsn_env: str, *, read_only: bool = True
@@ -109,6 +131,28 @@ class Clients:
             for setting in settings.items():
                 connection.execute("SELECT set_config(%s, %s, false)", setting)
             yield connection
+
+    @contextmanager
+    def engine(self, doing: str) -> Iterator[docker.DockerClient]:
+        """Hand out the Docker engine of ``DOCKER_HOST``, else of the default socket.
+
+        Args:
+            doing: what is tried, for the errors.
+
+        Raises:
+            OutsideError: what the Docker client raises, inside too.
+        """
+        with engine_errors(doing, engine_address()):
+            yield self._docker()
+
+
+def engine_address() -> str:
+    """Say where the Docker engine is looked for."""
+    return os.environ.get("DOCKER_HOST") or ENGINE_SOCKET
+
+
+def _docker() -> docker.DockerClient:
+    return docker.from_env(timeout=round(ENGINE_TIMEOUT.total_seconds()), max_pool_size=20)
 
 
 class SlackClients:

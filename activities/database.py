@@ -143,13 +143,20 @@ class DatabaseActivities:
         )
 
     def _connect(self, target: Target, *, read_only: bool = True) -> AbstractContextManager[Rows]:
-        return self._clients.database(_database(target).dsn_env, read_only=read_only)
+        return self._clients.database(_dsn_env(target), read_only=read_only)
 
 
 def _database(target: Target) -> Database:
     if target.database is None:
         raise InputError(f'{target.key} has no database in the catalog: add database = {{ dsn_env = "…" }}')
     return target.database
+
+
+def _dsn_env(target: Target) -> str:
+    name = _database(target).dsn_env
+    if name is None:
+        raise InputError(f'{target.key} has no DSN in the catalog: add dsn_env = "…" to its database')
+    return name
 
 
 def _standing(error: OutsideError) -> Standing:

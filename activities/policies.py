@@ -18,6 +18,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/[^\s]*[^/\s])?$")]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Share = Annotated[float, Field(gt=0, le=1)]
+ComposeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]*$")]
 ProcedureName = Literal[
     "service-down", "high-error-rate", "high-latency", "resource-issues", "database-issues", "rollback"
@@ -59,10 +60,20 @@ class Brake(Policy):
     targets_at_once: int = Field(default=5, ge=1)
 
 
+class Compose(Policy):
+    """The compose project that services of an environment belong to."""
+
+    project: ComposeName = Field(description="As `docker compose ls` names it.")
+
+
 class Environment(Policy):
     """Where services run."""
 
     platform: Literal["ecs", "compose"] = "ecs"
+    compose: Compose | None = Field(
+        default=None,
+        description='The project, where the platform is "compose"; procedures refuse without it.',
+    )
     region: str = "us-east-1"
     cluster: str | None = None
     prometheus_url: Url | None = None
@@ -78,6 +89,14 @@ class Environment(Policy):
     def _cluster_for_ecs(self) -> Environment:
         if self.platform == "ecs" and not self.cluster:
             raise ValueError('platform "ecs" needs a cluster: add cluster = "…"')
+        return self
+
+    @model_validator(mode="after")
+    def _compose_for_compose(self) -> Environment:
+        if self.platform == "ecs" and self.compose:
+            raise ValueError('compose is for platform "compose": remove it, or set platform = "compose"')
+        if self.platform == "compose" and self.release_label:
+            raise ValueError("release_label tells releases on ECS apart: remove it")
         return self
 
 
@@ -160,8 +179,23 @@ class Pool(Policy):
 class Database(Policy):
     """How the service's database is reached."""
 
-    dsn_env: str = Field(
-        pattern=r"^[A-Z_][A-Z0-9_]*$", description="Name of the variable that holds the DSN."
+    dsn_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+        description="Name of the variable that holds the DSN; optional where compose_service says where it runs.",
+    )
+    compose_service: ComposeName | None = Field(
+        default=None, description="The compose service that it runs in; its own tools are run there."
+    )
+    user: str = Field(
+        default="postgres",
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$",
+        description="Role that psql is run as in compose_service.",
+    )
+    name: str = Field(
+        default="postgres",
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$",
+        description="Database that psql connects to in compose_service.",
     )
     rds_instance: str | None = Field(
         default=None,
@@ -180,6 +214,14 @@ class Database(Policy):
         default=None, description="The service's connection pool; without it a person raises it."
     )
 
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Database:
+        if self.dsn_env is None and self.compose_service is None:
+            raise ValueError(
+                'names no way to reach it: add dsn_env = "…", or compose_service = "…" where it runs by compose'
+            )
+        return self
+
 
 class Probe(Policy):
     """A request that a probe may send; without it only GET is used."""
@@ -192,6 +234,9 @@ class Placement(Policy):
     """One service in one environment."""
 
     ecs_service: str | None = None
+    compose_service: ComposeName | None = Field(
+        default=None, description="Its name in the compose file; by default the service's own."
+    )
     url: Url | None = None
     log_group: str | None = None
     thresholds: Thresholds = Thresholds()

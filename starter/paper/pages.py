@@ -100,7 +100,7 @@ def resource_issues(target: Target) -> list[Part]:
 
 def database_issues(target: Target) -> list[Part]:
     """Give a service its database back."""
-    dsn = '"$' + (target.database.dsn_env if target.database else "DSN") + '"'
+    dsn = '"$' + ((target.database and target.database.dsn_env) or "DSN") + '"'
     counts = "SELECT state, application_name, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC"
     idle = (
         "SELECT pid, application_name, xact_start FROM pg_stat_activity "
