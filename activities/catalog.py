@@ -21,6 +21,7 @@ from activities.policies import (
     Contact,
     Database,
     Environment,
+    Incidents,
     Name,
     Placement,
     Policy,
@@ -88,6 +89,7 @@ class Catalog(Policy):
     )
     contacts: tuple[Contact, ...] = ()
     channels: tuple[Channel, ...] = ()
+    incidents: Incidents = Incidents()
     links: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -310,3 +310,22 @@ class Contact(Policy):
 
     name: str
     channel: str
+
+
+class Incidents(Policy):
+    """When people hear of an incident, when it counts as over, and how soon a procedure may be run again."""
+
+    update_every: Positive = Field(
+        default=timedelta(minutes=30), description="How long people go without an update while it is open."
+    )
+    call_every: Positive = Field(
+        default=timedelta(minutes=10), description="How long one contact has before the next is called."
+    )
+    quiet: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        default=timedelta(minutes=1), description="How long every alert must be resolved before it is over."
+    )
+    cool_down: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        default=timedelta(minutes=10),
+        description="How long after its end the same procedure is not begun again by itself; doubled each time.",
+    )
+    cool_down_max: Positive = Field(default=timedelta(hours=4), description="The longest that it gets.")
