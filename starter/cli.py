@@ -21,6 +21,7 @@ VERBS = {
     "print": "Print a procedure on paper, with the exact commands of a target.",
     "catalog": "Check the catalog of services and environments.",
     "worker": "Run a worker, which does what procedures ask.",
+    "webhook": "Receive Alertmanager's alerts.",
 }
 """Verb -> what it does, so that ``runbook --help`` imports none of them."""
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from activities.telemetry import flush_traces, tracing_plugins
@@ -29,6 +30,8 @@ RPC_TIMEOUT = timedelta(seconds=3)
 QUICK_RETRIES = RetryConfig(
     initial_interval_millis=100, max_interval_millis=500, max_elapsed_time_millis=2500
 )
+NO_PATIENCE = RetryConfig(initial_interval_millis=100, max_interval_millis=500, max_retries=4)
+QUIET = TelemetryFilter(core_level="ERROR", other_level="ERROR")
 AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -72,6 +75,25 @@ async def connect() -> Client:
         CliError: it cannot be reached now.
     """
     return await _connect(_config(), "runbook-worker", RetryConfig())
+
+
+async def connect_lazily(process: str) -> Client:
+    """Return a client that connects when it is first needed: what Temporal does not take, it says within a second or two.
+
+    Raises:
+        CliError: Temporal's configuration cannot be used.
+    """
+    return await Client.connect(
+        **_config(),
+        data_converter=data_converter,
+        plugins=tracing_plugins(process),
+        retry_config=NO_PATIENCE,
+        connect_timeout=RPC_TIMEOUT,
+        lazy=True,
+        runtime=Runtime(
+            telemetry=TelemetryConfig(logging=LoggingConfig(filter=QUIET))  # the caller is told, and says it
+        ),
+    )
 
 
 async def _connect(config: ClientConnectConfig, process: str, retries: RetryConfig) -> Client:

@@ -1,0 +1,73 @@
+"""``runbook webhook``: receive Alertmanager's alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from activities.errors import CatalogError
+from starter.caller import Caller, example, takes_caller
+from starter.exits import Exit, bad_input
+from starter.printing import answer, note
+
+if TYPE_CHECKING:
+    from starter.webhook.catalog_file import CatalogFile
+    from starter.webhook.serving import Address
+
+LISTEN = "127.0.0.1:9099"
+
+
+@click.command("webhook", epilog=example("runbook webhook --listen 0.0.0.0:9099"))
+@click.option(
+    "--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="Port 0 is any free one."
+)
+@takes_caller
+def command(caller: Caller, *, listen: str) -> Exit:
+    """Receive Alertmanager's alerts at POST /alerts and hand them to their incidents.
+
+    Who calls must bring the bearer token of RUNBOOK_WEBHOOK_TOKEN, or of the file RUNBOOK_WEBHOOK_TOKEN_FILE. An answer
+    of 200 means that Temporal has every alert; it can be stopped and started at any time, as Alertmanager sends again
+    what was not taken.
+    """
+    from starter.webhook.catalog_file import CatalogFile  # noqa: PLC0415 - `--help` needs none of it
+    from starter.webhook.secrets import load_tokens  # noqa: PLC0415
+    from starter.webhook.serving import parse_address  # noqa: PLC0415
+
+    address = parse_address(listen)
+    if caller.catalog is None:
+        raise bad_input("the webhook needs a catalog: give --catalog FILE or set RUNBOOK_CATALOG")
+    try:
+        catalog = CatalogFile(caller.catalog)
+    except CatalogError as error:
+        raise bad_input(str(error)) from None
+    asyncio.run(_receive(address, catalog, load_tokens(os.environ), as_json=caller.as_json))
+    return Exit.DONE
+
+
+async def _receive(address: Address, catalog: CatalogFile, tokens: list[str], *, as_json: bool) -> None:
+    from activities.telemetry import flush_traces  # noqa: PLC0415
+    from starter.connect import connect_lazily  # noqa: PLC0415
+    from starter.webhook.application import Receiver, application  # noqa: PLC0415
+    from starter.webhook.guard import Tokens  # noqa: PLC0415
+    from starter.webhook.incidents import Incidents  # noqa: PLC0415
+    from starter.webhook.logs import log_to_stderr  # noqa: PLC0415
+    from starter.webhook.serving import bind, serve  # noqa: PLC0415
+
+    log_to_stderr()
+    incidents = Incidents(await connect_lazily("runbook-webhook"))
+    receiver = Receiver(incidents, catalog.current, Tokens(tokens))
+    with bind(address) as listener:
+        url = replace(address, port=listener.getsockname()[1]).url
+
+        def ready() -> None:
+            note(f"webhook ready: {url}/alerts")
+            if as_json:
+                answer({"alerts": f"{url}/alerts", "health": f"{url}/healthz"})
+
+        await serve(application(receiver), listener, ready)
+    flush_traces()
+    await asyncio.sleep(0.01)  # the SDK sometimes crashes an interpreter that ends at once after a call

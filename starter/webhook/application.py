@@ -1,0 +1,136 @@
+"""The receiver as an ASGI application: ``POST /alerts`` and ``GET /healthz``."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from starter.webhook.guard import Limits, Rate, Refusal, Tokens, Turns, check_content, read_body
+from starter.webhook.incidents import Incidents, NotTakenError
+from starter.webhook.payload import PayloadError, parse_notification
+from starter.webhook.routing import route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from activities.catalog import Catalog
+    from starter.webhook.routing import Delivery
+
+TRY_AGAIN_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Receiver:
+    """Takes alerts: what it answers with 200, Temporal has."""
+
+    def __init__(
+        self,
+        incidents: Incidents,
+        catalog: Callable[[], Catalog],
+        tokens: Tokens,
+        limits: Limits | None = None,
+    ) -> None:
+        self._incidents = incidents
+        self._catalog = catalog
+        self._tokens = tokens
+        self._limits = limits or Limits()
+        self._rate = Rate(self._limits.calls_per_second, self._limits.burst)
+        self._turns = Turns(self._limits.at_once, self._limits.wait_seconds)
+
+    async def alerts(self, request: Request) -> JSONResponse:
+        """Answer one call of Alertmanager, and log it in one line."""
+        started = time.monotonic()
+        deliveries: list[Delivery] = []
+        reason = None
+        try:
+            deliveries = await self._take(request)
+            answer = JSONResponse(_taken(deliveries))
+        except Refusal as refusal:
+            reason = str(refusal)
+            answer = _refused(refusal)
+        except ClientDisconnect:
+            reason = "the caller hung up"
+            answer = _refused(Refusal(400, reason))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the alerts are not taken and must be sent again
+            _log.exception("a fault of the webhook itself")
+            reason = type(error).__name__
+            answer = _refused(Refusal(503, "a fault of the webhook itself", retry_after=TRY_AGAIN_SECONDS))
+        facts = {
+            "status": answer.status_code,
+            **_taken(deliveries),
+            "seconds": round(time.monotonic() - started, 4),
+            "from": request.client.host if request.client else None,
+            "reason": reason,
+        }
+        _log.log(logging.WARNING if reason else logging.INFO, "alerts", extra=facts)
+        return answer
+
+    async def health(self, _: Request) -> JSONResponse:
+        """Say whether alerts would be taken now."""
+        reachable = await self._incidents.reachable()
+        status = {"status": "ok" if reachable else "unavailable", "temporal": reachable}
+        return JSONResponse(status, 200 if reachable else 503)
+
+    async def _take(self, request: Request) -> list[Delivery]:
+        self._tokens.check(request.headers.get("authorization", "").encode("latin-1"))
+        self._rate.take()
+        async with self._turns.turn():
+            check_content(request)
+            body = await read_body(request, self._limits)
+            try:
+                notification = parse_notification(body)
+                deliveries = route(notification, self._catalog(), datetime.now(UTC))
+                await self._incidents.report(deliveries, self._limits.delivery_seconds)
+            except PayloadError as error:
+                raise Refusal(error.status, str(error)) from None
+            except NotTakenError as error:
+                raise Refusal(503, str(error), retry_after=TRY_AGAIN_SECONDS) from None
+            return deliveries
+
+
+def application(receiver: Receiver) -> Starlette:
+    """Put the receiver at its addresses."""
+    return Starlette(
+        routes=[
+            Route("/alerts", receiver.alerts, methods=["POST"]),
+            Route("/healthz", receiver.health, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _no_such_place},
+    )
+
+
+def _taken(deliveries: list[Delivery]) -> dict[str, object]:
+    return {
+        "alerts": sum(delivery.alerts for delivery in deliveries),
+        "incidents": {delivery.incident: delivery.alerts for delivery in deliveries},
+    }
+
+
+def _refused(refusal: Refusal) -> JSONResponse:
+    # Whatever of the body was not read never will be: the connection is of no use any more.
+    headers = {"Connection": "close"}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after)))
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"error": str(refusal)}, refusal.status, headers)
+
+
+def _no_such_place(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse(
+        {"error": f"{error.detail}: there are POST /alerts and GET /healthz"},
+        error.status_code,
+        error.headers,
+    )

@@ -1,0 +1,48 @@
+"""The catalog as the webhook reads it: an edit counts for the next call, and a mistake in it loses no alert."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from activities.catalog import Catalog, load_catalog
+from activities.errors import CatalogError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+
+class CatalogFile:
+    """A catalog that is read again when its file has changed; while that is wrong, what was read last counts."""
+
+    def __init__(self, path: Path) -> None:
+        """Read it for the first time.
+
+        Raises:
+            CatalogError: it cannot be read, or is wrong.
+        """
+        self._path = path
+        self._seen = self._stamp()
+        self._catalog = load_catalog(path)
+
+    def current(self) -> Catalog:
+        """Return the catalog as it is now, or as it last was right."""
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            try:
+                self._catalog = load_catalog(self._path)
+            except CatalogError as error:
+                _log.warning("the catalog is wrong, its last version counts", extra={"error": str(error)})
+            else:
+                _log.info("the catalog has changed")
+        return self._catalog
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,154 @@
+"""What stands between the network and the receiver: who may call, how often, how many at once, and how much they say."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from starlette.requests import Request
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much the receiver takes; what is more is refused, and sent again by Alertmanager where that may help."""
+
+    body_bytes: int = 4 * 1024 * 1024
+    """About 4,000 alerts."""
+    body_seconds: float = 10.0
+    calls_per_second: float = 50.0
+    burst: int = 200
+    """Calls that may come at once after a quiet time."""
+    at_once: int = 16
+    """Calls that are worked on at the same time …"""
+    wait_seconds: float = 2.0
+    """… and how long another one waits for its turn."""
+    delivery_seconds: float = 8.0
+    """How long Temporal may take for all alerts of a call: Alertmanager gives up after ten seconds at the earliest."""
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, which is no error of ours
+    """The answer to a call that is not taken."""
+
+    def __init__(self, status: int, message: str, *, retry_after: float | None = None) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class Tokens:
+    """The bearer tokens of those who may send alerts, as digests."""
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self._digests = [_digest(token.encode()) for token in tokens]
+
+    def check(self, authorization: bytes) -> None:
+        """Compare what a call brings with every token, in a time that tells nothing of them.
+
+        Raises:
+            Refusal: 401.
+        """
+        scheme, _, offered = authorization.partition(b" ")
+        digest = _digest(offered.strip())
+        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        if scheme.lower() != b"bearer" or not any(matches):
+            raise Refusal(
+                401, "wrong or missing bearer token: it must be the webhook's RUNBOOK_WEBHOOK_TOKEN"
+            )
+
+
+class Rate:
+    """A bucket that fills with time; each call takes one from it."""
+
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._clock = clock
+        self._left = float(burst)
+        self._at = clock()
+
+    def take(self) -> None:
+        """Count a call.
+
+        Raises:
+            Refusal: 503, with the time after which the next one is taken.
+        """
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            raise Refusal(503, "too many calls", retry_after=(1 - self._left) / self._per_second)
+        self._left -= 1
+
+
+class Turns:
+    """Lets so many calls be worked on at once; the next ones wait a little, before they may send their body."""
+
+    def __init__(self, at_once: int, wait_seconds: float) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._wait_seconds = wait_seconds
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Take a turn.
+
+        Raises:
+            Refusal: 503, when none comes in time.
+        """
+        try:
+            await asyncio.wait_for(self._free.acquire(), self._wait_seconds)
+        except TimeoutError:
+            raise Refusal(503, "too many calls at once", retry_after=1) from None
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+def check_content(request: Request) -> None:
+    """Look at what the body claims to be.
+
+    Raises:
+        Refusal: 415.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise Refusal(415, f"the body must be {JSON}")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Refusal(415, "the body must not be compressed")
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """Read the body, and no further than its limit.
+
+    Raises:
+        Refusal: 413 when it is larger, whatever its length claims; 408 when it comes too slowly.
+        ClientDisconnect: the caller is gone.
+    """
+    too_large = Refusal(413, f"the body has more than {limits.body_bytes} bytes")
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal() or int(declared[:20]) > limits.body_bytes:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            async for chunk in request.stream():
+                if len(body) + len(chunk) > limits.body_bytes:
+                    raise too_large
+                body += chunk
+    except TimeoutError:
+        raise Refusal(408, f"the body did not come within {limits.body_seconds:.0f} s") from None
+    return bytes(body)
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()

@@ -1,0 +1,92 @@
+"""Temporal, as the webhook needs it: it takes alerts for good, and says whether it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.service import RPCError
+
+from activities.telemetry import root_span
+from starter.incidents import report_alerts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporalio.client import Client
+
+    from starter.webhook.routing import Delivery
+
+LOOK_TIMEOUT = timedelta(seconds=2)
+LOOK_AGAIN_SECONDS = 1.0
+"""So often Temporal is asked at most, however often anybody asks us."""
+AT_ONCE = 20
+"""Incidents of one call that are told at the same time."""
+
+
+class NotTakenError(Exception):
+    """Temporal does not have all of the alerts; sent again, those that it has do no harm."""
+
+
+class Incidents:
+    """The incidents in Temporal."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._looked_at = 0.0
+        self._reachable = False
+
+    async def report(self, deliveries: Sequence[Delivery], seconds: float) -> None:
+        """Hand every alert to its incident; when this returns, Temporal has all of them.
+
+        Args:
+            deliveries: what goes to which incident.
+            seconds: how long all of it may take.
+
+        Raises:
+            NotTakenError: it may lack some of them.
+        """
+        try:
+            with root_span("runbook webhook", {}) as trace_id:
+                async with asyncio.timeout(seconds):
+                    telling = (self._tell(delivery, trace_id) for delivery in deliveries)
+                    told = await asyncio.gather(*telling, return_exceptions=True)
+        except TimeoutError:
+            raise NotTakenError(f"Temporal did not take the alerts within {seconds:.0f} s") from None
+        failed = [error for error in told if error is not None]
+        if failed:
+            raise NotTakenError(
+                f"Temporal did not take the alerts of {len(failed)} incidents: {_said(failed[0])}"
+            )
+
+    async def reachable(self) -> bool:
+        """Whether Temporal answers, and has our namespace."""
+        if time.monotonic() > self._looked_at + LOOK_AGAIN_SECONDS:
+            self._reachable = await self._look()
+            self._looked_at = time.monotonic()
+        return self._reachable
+
+    async def _look(self) -> bool:
+        question = DescribeNamespaceRequest(namespace=self._client.namespace)
+        try:
+            await self._client.workflow_service.describe_namespace(
+                question, retry=False, timeout=LOOK_TIMEOUT
+            )
+        except (RPCError, RuntimeError):  # a client that cannot even connect raises the second
+            return False
+        return True
+
+    async def _tell(self, delivery: Delivery, trace_id: str | None) -> None:
+        async with self._turns:
+            for batch in delivery.batches:
+                await report_alerts(
+                    self._client, delivery.service, delivery.environment, batch, trace_id=trace_id
+                )
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]

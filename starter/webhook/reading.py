@@ -1,0 +1,115 @@
+"""From an alert as it was sent to one that can go into history: names that are checked, words that are bounded."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from activities.alert_matrix import find_rule
+from activities.alerts import Alert
+from activities.errors import UnknownTargetError
+from activities.redaction import excerpt, redact
+from starter.names import NAME
+from starter.printing import clean
+from workflows.ids import UNROUTED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from activities.catalog import Catalog
+    from starter.webhook.payload import SentAlert
+
+UNKNOWN = "unknown"
+ALERT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]{0,127}")
+FIRST = ("alertname", "service", "environment", "severity")
+"""Labels that are kept however many there are."""
+LABELS = 40
+LABEL_LENGTH = 300
+ANNOTATIONS = 20
+ANNOTATION_LENGTH = 1000
+NAME_LENGTH = 128
+URL_LENGTH = 1000
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Go's zero time, year 1, says "none"; no alert is older than Alertmanager."""
+
+
+def read_alert(sent: SentAlert, catalog: Catalog, received: datetime) -> Alert:
+    """Return the alert with its target, or with the problem for which it has none."""
+    labels = bounded(sent.labels, LABELS, LABEL_LENGTH)
+    problem = find_problem(sent.labels, labels, catalog)
+    service, environment = UNROUTED if problem else (sent.labels["service"], sent.labels["environment"])
+    name = sent.labels.get("alertname", "")
+    return Alert(
+        fingerprint=sent.fingerprint,
+        name=name if ALERT_NAME.fullmatch(name) or not problem else UNKNOWN,
+        status=sent.status,
+        service=service,
+        environment=environment,
+        severity=_severity(sent.labels) or UNKNOWN,
+        starts_at=_within(sent.starts_at, received) or received,
+        ends_at=_end(sent, received),
+        labels=labels,
+        annotations=bounded(sent.annotations, ANNOTATIONS, ANNOTATION_LENGTH),
+        generator_url=_address(sent.generator_url),
+        problem=problem,
+    )
+
+
+def find_problem(sent: Mapping[str, str], labels: Mapping[str, str], catalog: Catalog) -> str | None:
+    """Say why an alert belongs to no target; None where it belongs to one."""
+    for label in ("environment", "service"):
+        if not sent.get(label):
+            return f"it has no label {label}: add it to the alert's rule or to the scrape's labels"
+        if not NAME.fullmatch(sent[label]):
+            return f'its label {label} is no name: "{excerpt_of(sent[label])}"; a name is 1 to 63 of a-z, 0-9 and -'
+    if _severity(sent) is None:
+        return f'its label severity is no name: "{excerpt_of(sent["severity"])}"'
+    try:
+        catalog.target(sent["service"], sent["environment"])
+    except UnknownTargetError as error:
+        return str(error)
+    if find_rule(catalog.alerts, sent.get("alertname", ""), labels) is None:
+        return f'no row of the alert matrix is about "{excerpt_of(sent.get("alertname", ""))}": add [[alerts]] to the catalog'
+    return None
+
+
+def bounded(words: Mapping[str, str], most: int, longest: int) -> dict[str, str]:
+    """Keep so many pairs of words, none longer than that, without control characters and secrets; cuts are visible."""
+    names = sorted(words, key=lambda name: (name not in FIRST, name))[:most]
+    return {clean(name)[:NAME_LENGTH]: clean(excerpt(words[name], longest)) for name in names}
+
+
+def excerpt_of(name: str) -> str:
+    """Return as much of what should be a name as a person needs to find where it comes from."""
+    return clean(excerpt(name, 80))
+
+
+def _severity(labels: Mapping[str, str]) -> str | None:
+    """Return the severity; ``unknown`` without one, None when it is no name."""
+    severity = labels.get("severity", "").lower() or UNKNOWN
+    return severity if NAME.fullmatch(severity) else None
+
+
+def _end(sent: SentAlert, received: datetime) -> datetime | None:
+    if sent.status == "firing":
+        return None
+    return _within(sent.ends_at, received) or received
+
+
+def _within(moment: datetime | None, latest: datetime) -> datetime | None:
+    """Return the moment, or the latest one that it can have been; None where it says nothing."""
+    if moment is None or moment < EARLIEST:
+        return None
+    return min(moment, latest).astimezone(UTC)
+
+
+def _address(url: str) -> str | None:
+    """Return a link that is safe to show, or None."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    shown = len(url) <= URL_LENGTH and parts.scheme in {"http", "https"} and "@" not in parts.netloc
+    return url if shown and clean(url) == redact(url) == url else None
