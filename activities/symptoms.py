@@ -78,6 +78,12 @@ class EndpointTime(Fact):
     mean: float | None = None
     """Both in seconds."""
 
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        p95, mean = (f"{one:.2f}s" if one is not None else "not known" for one in (self.p95, self.mean))
+        return f"{self.endpoint}: p95 {p95}, mean {mean}"
+
 
 class LatencyRead(Fact):
     """How slow answers are, and which."""

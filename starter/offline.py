@@ -9,7 +9,17 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
 from starter.connect import RPC_TIMEOUT
-from workflows.messages import Change, Checkpoint, Outcome, Problem, ProcedureRequest, Report, State, Step
+from workflows.messages import (
+    Change,
+    Checkpoint,
+    Outcome,
+    Problem,
+    ProcedureRequest,
+    Report,
+    State,
+    Step,
+    Task,
+)
 
 if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
@@ -38,6 +48,7 @@ async def offline_report(client: Client, run: Run) -> Report:
     request = await run.memo_value(client, "request", ProcedureRequest)
     checkpoint = await run.memo_value(client, "checkpoint", Checkpoint) if run.is_open else None
     changes = await run.memo_value(client, "changes", tuple[Change, ...]) or ()
+    tasks = await run.memo_value(client, "tasks", tuple[Task, ...]) or ()
     steps = await _steps(client, events, is_open=run.is_open)
     return Report(
         procedure=run.procedure,
@@ -54,6 +65,7 @@ async def offline_report(client: Client, run: Run) -> Report:
         plan_hash=checkpoint.plan_hash if checkpoint else None,
         steps=steps,
         changes=changes,
+        tasks=tasks,
         error=_problem(run, events[-1] if events else None),
         trace_id=request.trace_id if request else None,
     )

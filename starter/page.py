@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from starter.sight import Sight
-    from workflows.messages import Checkpoint, Plan, PlannedCall, Report, Step
+    from workflows.messages import Checkpoint, Plan, PlannedCall, Report, Step, Task
 
 SIGNS = {
     "done": ("✓", "green"),
@@ -26,6 +26,7 @@ SIGNS = {
     "cancelled": ("-", "yellow"),
     "running": ("▸", "cyan"),
 }
+SIGNS_OF_TASKS = {"open": ("☐", "yellow"), "done": ("✓", "green"), "skipped": ("-", "yellow")}
 COLOUR_OF_STATE = {
     State.RUNNING: "cyan",
     State.AWAITING_APPROVAL: "bold yellow",
@@ -46,7 +47,7 @@ def page_lines(sight: Sight) -> list[Text]:
     lines = [*_head(sight), *_steps(report.steps)]
     if report.checkpoint:
         lines += [Text(), *checkpoint(report.checkpoint, sight.run.id)]
-    lines += [*_changes(report), *_readings(report), *_rejections(report), *_end(sight)]
+    lines += [*_changes(report), *_tasks(report), *_readings(report), *_rejections(report), *_end(sight)]
     return lines
 
 
@@ -56,16 +57,22 @@ def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
     yield line(gate.question, "bold yellow")
     if gate.plan:
         yield from plan(gate.plan, gate.plan_hash)
+    if gate.task:
+        yield from _look_at(gate.task)
     names = ", ".join(approval.by for approval in gate.approvals)
     so_far = f"{have} of {need} approvals" + (f" (by {names})" if names else "")
     yield line(f"  {so_far}; asked {ago(gate.opened)} ago, open until {clock(gate.closes)}")
-    if len(gate.options) > 1:
-        yield line(f"  options: {', '.join(gate.options)}")
     if gate.abort_means:
         yield line(f"  abort would: {gate.abort_means}")
-    option = f" --option {gate.options[0]}" if len(gate.options) > 1 else ""
-    yield line(f"  yes: runbook approve {workflow_id}{option} --as YOU", "green")
-    yield line(f"  no:  runbook abort {workflow_id} --reason WHY --as YOU", "red")
+    several = len(gate.options) > 1
+    for option in gate.options:
+        said = (
+            f"{option}: runbook approve {workflow_id} --option {option}"
+            if several
+            else f"yes: runbook approve {workflow_id}"
+        )
+        yield line(f"  {said} --as YOU", "green")
+    yield line(f"  {'abort' if several else 'no'}: runbook abort {workflow_id} --reason WHY --as YOU", "red")
 
 
 def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
@@ -166,6 +173,31 @@ def _changes(report: Report) -> Iterator[Text]:
     for change in report.changes:
         undone = f" ({change.undone})" if change.undone else ""
         yield line(f"  {change.action}: {change.before} -> {change.after}{undone}")
+
+
+def _tasks(report: Report) -> Iterator[Text]:
+    """Lay out what people did and have to do; what is asked just now stands with its question."""
+    asked = report.checkpoint.task if report.checkpoint else None
+    tasks = [task for task in report.tasks if task != asked]
+    if tasks:
+        yield Text()
+        yield line("Tasks for people", "bold")
+    for task in tasks:
+        sign, colour = SIGNS_OF_TASKS[task.state]
+        yield Text.assemble(
+            "  ", (sign, colour), " ", clean(f"{task.kind}: {task.what}"), (f"  {clean(task.told)}", "dim")
+        )
+        if task.state == "open":
+            yield from _look_at(task)
+
+
+def _look_at(task: Task) -> Iterator[Text]:
+    if task.why:
+        yield line(f"    because {task.why}")
+    for found in task.look_at:
+        yield line(f"    look at {found}")
+    for name, address in task.links.items():
+        yield line(f"    see {name}: {address}", "dim")
 
 
 def _readings(report: Report) -> Iterator[Text]:

@@ -18,9 +18,9 @@ with workflow.unsafe.imports_passed_through():
         Diagnosis,
         TerminatePlan,
         classify,
-        leak_report,
         plan_terminate,
     )
+    from workflows.decisions.database_tasks import fit_pool, mend_leak, release_lock, restart_database
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import refused
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report, Verdict
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from activities.catalog import Target
     from activities.models import ReleaseHistory
     from activities.policies import Database
+    from workflows.messages import Task
 
 LOOKS = (*STANDARD_LOOKS, "connections")
-DONE = "done"
 
 
 @dataclass(frozen=True)
@@ -131,28 +131,18 @@ class DatabaseIssues(Procedure):
 
     async def _make_room(self, found: Found) -> Ending:
         """Ask a person for what this procedure cannot do: end sessions that are at work, or allow more connections."""
-        if found.diagnosis.cause is Cause.LOCKS:
-            task = "End the session that holds the lock, or let it finish"
-        else:
-            task = "Make the service's connection pool or the database's max_connections fit, and deploy that"
-        return await self._a_person_does(found, task)
+        asking = release_lock if found.diagnosis.cause is Cause.LOCKS else fit_pool
+        return await self._a_person_does(found, asking(found.target, found.diagnosis))
 
     async def _restart(self, found: Found) -> Ending:
         self.page.heading("Restart the database")
-        instance = found.policy.rds_instance
-        command = f" (aws rds reboot-db-instance --db-instance-identifier {instance})" if instance else ""
-        return await self._a_person_does(found, f"Bring the database back: restart it{command}")
+        return await self._a_person_does(found, restart_database(found.target, found.diagnosis))
 
-    async def _a_person_does(self, found: Found, task: str) -> Ending:
-        page, diagnosis = self.page, found.diagnosis
-        page.record.left_to_do(f"{task}.")
-        question = f"{task}; then answer {DONE}, and it is verified."
-        chosen = await page.choose(question, diagnosis.told, found.target, (DONE, "hand-over"))
-        if chosen != DONE:
-            return page.ended(
-                Outcome.INCONCLUSIVE, f"Left to a person, nothing was changed: {diagnosis.told}."
-            )
-        return await self._verified(found, f"A person did it ({task})")
+    async def _a_person_does(self, found: Found, task: Task) -> Ending:
+        answer = await self.page.task(task, found.target)
+        if isinstance(answer, Ending):
+            return answer
+        return await self._verified(found, f"A person says that it is done ({task.what})")
 
     async def _verified(self, found: Found, headline: str) -> Ending:
         page = self.page
@@ -162,9 +152,9 @@ class DatabaseIssues(Procedure):
 
         page.heading("Record what was learnt")
         if found.diagnosis.sessions:
-            learnt, to_do = leak_report(found.diagnosis, found.history.current.revision)
-            page.record.found(learnt)
-            page.record.left_to_do(to_do)
+            mend = mend_leak(found.target, found.diagnosis, found.history.current.revision)
+            page.record.found(mend.why)
+            page.leave(mend)
             page.record.summary(ending.summary)
         return ending
 

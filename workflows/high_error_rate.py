@@ -72,4 +72,11 @@ class HighErrorRate(Procedure):
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
-        return classify_errors(target, errors, load, logs)
+        return classify_errors(target, errors, load, logs).citing(
+            *(one.told for one in (errors, load, logs)),
+            *logs.newest[-3:],
+            share_of_errors=errors.share.now,
+            errors_by_type=errors.by_type,
+            errors_by_release=errors.by_release,
+            requests=load.rate,
+        )

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
     from activities.readings import STANDARD_LOOKS
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
+    from workflows.decisions.tasks import make_faster
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, handed_over, repair_dependency, scale
     from workflows.steps.finding import find_target
@@ -51,7 +52,7 @@ class HighLatency(Procedure):
             case Cause.DEPENDENCY | Cause.DATABASE:
                 return await repair_dependency(page, target, request, diagnosis)
             case Cause.CODE_PATH:
-                page.record.left_to_do(f"Make the slow code path faster: {diagnosis.because[0]}")
+                page.leave(make_faster(target, diagnosis))
                 return handed_over(page, diagnosis)
             case _:
                 return await a_person_chooses(
@@ -74,4 +75,16 @@ class HighLatency(Procedure):
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
-        return classify_latency(target, latency, load, resources, logs)
+        diagnosis = classify_latency(target, latency, load, resources, logs)
+        return diagnosis.citing(
+            latency.told,
+            *(one.told for one in latency.slowest),
+            load.told,
+            resources.told,
+            logs.told,
+            *logs.newest[-3:],
+            p95=latency.p95.now,
+            slowest_endpoints=latency.endpoints,
+            CPU=resources.cpu,
+            memory=resources.memory,
+        )

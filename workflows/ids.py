@@ -33,6 +33,13 @@ def remediation_id(environment: str, service: str) -> str:
     return f"remediation/{environment}/{service}"
 
 
+def answered_at(workflow_id: str) -> str:
+    """Return the id at which people answer what a run asks: its own, or the parent's whose lock it works under."""
+    parent, _, last = workflow_id.rpartition("/")
+    is_child = last in PROCEDURES and parent.count("/") > 1
+    return answered_at(parent) if is_child else workflow_id
+
+
 def incident_id(environment: str, service: str) -> str:
     """Return the id of a target's incident."""
     return f"incident/{environment}/{service}"
@@ -51,6 +58,11 @@ def plan_id(environment: str, service: str, procedure: str, unique: str) -> str:
 def ledger_id(environment: str, service: str, unique: str) -> str:
     """Return the id of one look into, or correction of, a target's ledger of releases."""
     return f"ledger/{environment}/{service}/{unique}"
+
+
+def doctor_id(environment: str, unique: str) -> str:
+    """Return the id of one look whether everything is in place in an environment."""
+    return f"doctor/{environment}/{unique}"
 
 
 def task_queue(environment: str) -> str:

@@ -205,11 +205,40 @@ class Change(Message):
     detail: str | None = None
 
 
+class Task(Message):
+    """Something that people do: asked for at a checkpoint where the remedy waits for it, else left for the review."""
+
+    what: str
+    """One sentence."""
+    kind: Literal["immediate", "long-term", "monitoring", "documentation"]
+    """Where it belongs among the review's action items."""
+    why: str = ""
+    look_at: tuple[str, ...] = ()
+    """What was found, a line each: readings, slowest endpoints, sessions."""
+    links: dict[str, str] = Field(default_factory=dict)
+    """Where more is to be seen, by name."""
+    state: Literal["open", "done", "skipped"] = "open"
+    by: str | None = None
+    comment: str | None = None
+    chosen: str | None = None
+    """The option that was answered, where the task offered more than done and skip."""
+    at: datetime | None = None
+    """When it was answered."""
+
+    @property
+    def told(self) -> str:
+        """What became of it: ``done by bob: rebooted``."""
+        said = f"{self.chosen or self.state} by {self.by}" if self.by else self.state
+        return f"{said}: {self.comment}" if self.comment else said
+
+
 class Checkpoint(Message):
     """A gate that waits for a person."""
 
     question: str
     plan: Plan | None = None
+    task: Task | None = None
+    """What a person is asked to do, where it is not a yes to a plan that is asked for."""
     plan_hash: str
     options: tuple[str, ...] = ("approve",)
     approvals_needed: int = 1
@@ -260,8 +289,8 @@ class Report(Message):
     steps: tuple[Step, ...] = ()
     findings: tuple[str, ...] = ()
     """What the diagnosis found, with its evidence."""
-    actions: tuple[str, ...] = ()
-    """What is left for people to do, for the review."""
+    tasks: tuple[Task, ...] = ()
+    """What people were asked to do, or are left to do: done, skipped or open."""
     changes: tuple[Change, ...] = ()
     readings: tuple[Reading, ...] = ()
     verdict: Verdict | None = None

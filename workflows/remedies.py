@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -15,17 +16,19 @@ with workflow.unsafe.imports_passed_through():
     from workflows.database_issues import DatabaseIssues
     from workflows.decisions.restarting import RestartPlan, plan_restart
     from workflows.decisions.scaling import ScalePlan, plan_scale_out
+    from workflows.decisions.tasks import bring_dependency_back, find_the_cause
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
     from workflows.rollback import Rollback
     from workflows.steps.deploying import await_steady, hand_over, measure, verified_or_handed_over, verify
     from workflows.steps.scaling import await_tasks, scale_out
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from activities.catalog import Target
-    from activities.readings import Kind
+    from activities.readings import Kind, Reading
     from workflows.decisions.diagnosis import Diagnosis
+    from workflows.messages import Task
     from workflows.steps.page import Page
 
 ASK = "Ask before changing anything"
@@ -151,21 +154,20 @@ def handed_over(page: Page, diagnosis: Diagnosis) -> Ending:
 async def repair_dependency(
     page: Page, target: Target, request: ProcedureRequest, diagnosis: Diagnosis
 ) -> Ending:
-    """Run database-issues as a child where the catalog names a database; any other dependency is a person's."""
-    if target.database:
-        page.heading(PUT_RIGHT)
-        wanted = ProcedureRequest(
-            service=request.service,
-            environment=request.environment,
-            requested_by=request.requested_by,
-            reason=f"{page.report.procedure}: {diagnosis.because[0] if diagnosis.because else diagnosis.cause}",
-            plan_only=request.plan_only,
-            trace_id=request.trace_id,
-        )
-        report = await page.child("Repair the database", "database-issues", DatabaseIssues.run, wanted)
-        return _ending_of(report)
-    page.record.left_to_do("Bring back what the service depends on, then look again.")
-    return handed_over(page, diagnosis)
+    """Run database-issues as a child where the catalog names a database; any other dependency is a person's task."""
+    if target.database is None:
+        return await a_person_does(page, target, request, diagnosis, bring_dependency_back)
+    page.heading(PUT_RIGHT)
+    wanted = ProcedureRequest(
+        service=request.service,
+        environment=request.environment,
+        requested_by=request.requested_by,
+        reason=f"{page.report.procedure}: {diagnosis.because[0] if diagnosis.because else diagnosis.cause}",
+        plan_only=request.plan_only,
+        trace_id=request.trace_id,
+    )
+    report = await page.child("Repair the database", "database-issues", DatabaseIssues.run, wanted)
+    return _ending_of(report)
 
 
 async def a_person_chooses(
@@ -176,12 +178,39 @@ async def a_person_chooses(
     ways: dict[str, Callable[[], Awaitable[Ending]]],
 ) -> Ending:
     """Change nothing by a guess, and do not end by good readings alone what a person asked for: ask which way to go."""
-    if request.plan_only:
-        return page.ended(Outcome.PLANNED, f"A person would be asked: {diagnosis.told}.")
+    return await a_person_does(page, target, request, diagnosis, find_the_cause, ways)
+
+
+async def a_person_does(
+    page: Page,
+    target: Target,
+    request: ProcedureRequest,
+    diagnosis: Diagnosis,
+    asking: Callable[[Target, Diagnosis, Sequence[Reading]], Task],
+    ways: Mapping[str, Callable[[], Awaitable[Ending]]] = MappingProxyType({}),
+) -> Ending:
+    """Ask people to put it right, or to choose a way; what they say is done is verified."""
     page.heading(ASK)
-    question = "The cause is not clear: what shall be done?"
-    chosen = await page.choose(question, diagnosis.told, target, (*ways, "hand-over"))
-    return await ways[chosen]() if chosen in ways else handed_over(page, diagnosis)
+    before = await page.read("Read what runs", EcsActivities.read_history, target)
+    baseline = await measure(page, target, before.current)
+    task = asking(target, diagnosis, baseline.readings)
+    if request.plan_only:
+        return page.ended(Outcome.PLANNED, f"A person would be asked: {task.what}. {diagnosis.told}.")
+    answer = await page.task(task, target, tuple(ways))
+    if isinstance(answer, Ending):
+        return answer
+    if answer in ways:
+        return await ways[answer]()
+    page.heading(VERIFY)
+    now = await page.read("Read what runs now", EcsActivities.read_history, target)
+    release, same = now.current, now.current.task_definition == before.current.task_definition
+    since = Rollout(phase=Phase.STEADY, detail="", service=now.service, at=workflow.now())
+    return await verified_or_handed_over(
+        page,
+        target,
+        lambda: verify(page, target, release, since, baseline, same_release_before=same),
+        f"A person says that it is done ({task.what})",
+    )
 
 
 def _ending_of(child: Report) -> Ending:

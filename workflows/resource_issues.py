@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
     from activities.readings import STANDARD_LOOKS
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
+    from workflows.decisions.tasks import find_the_leak, use_less
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, scale
     from workflows.steps.finding import find_target
@@ -47,12 +48,12 @@ class ResourceIssues(Procedure):
         page.record.found(diagnosis.told)
         match diagnosis.cause:
             case Cause.CPU | Cause.MEMORY | Cause.LOAD:
-                page.record.left_to_do("Profile the code, use less memory, or add caching.")
+                page.leave(use_less(target, diagnosis))
                 return await scale(
                     page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
                 )
             case Cause.LEAK:
-                page.record.left_to_do(f"Find the leak; more tasks only buy time: {diagnosis.because[0]}")
+                page.leave(find_the_leak(target, diagnosis))
                 return await scale(
                     page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
                 )
@@ -78,4 +79,9 @@ class ResourceIssues(Procedure):
             "Read what CloudWatch says", DiagnosisActivities.read_utilization, target
         )
         load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
-        return classify_resources(target, resources, load, utilization)
+        return classify_resources(target, resources, load, utilization).citing(
+            *(one.told for one in (resources, utilization, load)),
+            CPU=resources.cpu,
+            memory=resources.memory,
+            memory_over_time=resources.series,
+        )

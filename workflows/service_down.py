@@ -10,8 +10,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
     from activities.ecs import EcsActivities
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
+    from workflows.decisions.tasks import make_room_in_the_cluster
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, handed_over, repair_dependency, restart, roll_back
+    from workflows.remedies import a_person_chooses, a_person_does, repair_dependency, restart, roll_back
     from workflows.steps.deploying import measure
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
@@ -50,10 +51,7 @@ class ServiceDown(Procedure):
             case Cause.CRASH_LOOP | Cause.UNHEALTHY_TARGETS:
                 return await restart(page, target, request, diagnosis)
             case Cause.CAPACITY:
-                page.record.left_to_do(
-                    "Give the cluster room for the tasks that wait, or stop what takes it."
-                )
-                return handed_over(page, diagnosis)
+                return await a_person_does(page, target, request, diagnosis, make_room_in_the_cluster)
             case Cause.DEPENDENCY | Cause.DATABASE:
                 return await repair_dependency(page, target, request, diagnosis)
             case _:
@@ -76,4 +74,5 @@ class ServiceDown(Procedure):
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
         sample = await measure(page, target, history.current)
-        return classify_service_down(target, tasks, logs, sample)
+        diagnosis = classify_service_down(target, tasks, logs, sample)
+        return diagnosis.citing(tasks.told, logs.told, *logs.newest[-3:])

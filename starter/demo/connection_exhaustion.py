@@ -90,7 +90,11 @@ async def _sum_up(stage: Stage, ended: Sight) -> None:
     telling, report = stage.telling, ended.report
     for found in report.findings:
         telling.say(found)
-    telling.expect("the leak is reported, with what is left to do", report.actions, "; ".join(report.actions))
+    telling.expect(
+        "the leak is reported, with what is left to do",
+        report.tasks,
+        "; ".join(task.what for task in report.tasks),
+    )
     actions = [change.action for change in report.changes]
     telling.expect(
         "one change was made, in the database", actions == ["pg_terminate_backend"], ", ".join(actions)

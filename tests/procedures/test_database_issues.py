@@ -92,7 +92,11 @@ async def test_what_was_learnt_about_a_leak_is_recorded(runbook):
     report = await runbook.run()
     assert report.findings[0].startswith("leak: shop:2 holds 8 connections")
     assert "shop:2, the release that runs, left 8 sessions" in report.findings[1]
-    assert "Mend shop:2" in report.actions[0]
+    task = report.tasks[0]
+    assert (task.kind, task.state) == ("long-term", "open")
+    assert "Mend shop:2" in task.what
+    assert len(task.look_at) == 5
+    assert "idle in transaction" in task.look_at[0]
 
 
 async def test_the_connections_are_part_of_what_is_measured(runbook, outside):
@@ -178,7 +182,7 @@ async def test_a_leak_that_comes_back_is_not_recovered(runbook, outside):
     report = await runbook.run()
     assert (report.outcome, report.verdict) == (Outcome.NOT_RECOVERED, Verdict.NOT_RECOVERED)
     assert "9 of 10 connections are used" in report.summary
-    assert "`runbook start rollback`" in report.actions[0]
+    assert "`runbook start rollback`" in report.tasks[0].what
 
 
 async def test_room_without_a_service_that_works_is_not_recovered(runbook, outside):
@@ -212,7 +216,7 @@ async def test_a_database_that_is_down_is_a_persons_task_and_then_verified(runbo
     await answer(run, "bob", gate, option="done")
     report = await runbook.end(run)
     assert (report.outcome, report.changes) == (Outcome.RECOVERED, ())
-    assert "Restart the database" in report.actions[0] or "restart it" in report.actions[0]
+    assert [(task.kind, task.state, task.by) for task in report.tasks] == [("immediate", "done", "bob")]
 
 
 async def test_said_to_be_done_but_still_down_is_not_recovered(runbook, outside):
@@ -224,14 +228,29 @@ async def test_said_to_be_done_but_still_down_is_not_recovered(runbook, outside)
     assert "no connection" in report.summary
 
 
-@pytest.mark.parametrize("option", ["hand-over", None])
-async def test_a_task_that_nobody_takes_is_handed_over(runbook, outside, option):
+async def test_a_task_that_is_skipped_is_handed_over_with_the_comment(runbook, outside):
     outside.standing = "down"
     run = await runbook.start()
-    gate = await runbook.at_checkpoint(run)
-    if option:
-        await answer(run, "bob", gate, option=option)
-    assert (await runbook.end(run)).outcome is Outcome.INCONCLUSIVE
+    await answer(run, "bob", await runbook.at_checkpoint(run), option="skip", comment="the DBA has it")
+    report = await runbook.end(run)
+    assert (report.outcome, report.verdict) == (Outcome.INCONCLUSIVE, None)
+    assert "skipped by bob: the DBA has it" in report.summary
+    assert [(task.state, task.comment) for task in report.tasks] == [("skipped", "the DBA has it")]
+
+
+async def test_a_task_that_nobody_answers_stays_open_and_nothing_is_said_to_be_verified(runbook, outside):
+    outside.standing = "down"
+    report = await runbook.run()
+    assert (report.outcome, report.verdict) == (Outcome.NOT_APPROVED, None)
+    assert "nothing was verified; nothing was changed" in report.summary
+    assert [task.state for task in report.tasks] == ["open"]
+
+
+async def test_a_task_that_nobody_answers_is_an_abort_where_the_policy_says_so(runbook, outside):
+    outside.standing, outside.approvals = "down", Approvals(on_timeout="abort")
+    report = await runbook.run()
+    assert (report.outcome, report.tasks[0].state) == (Outcome.ABORTED, "open")
+    assert "nobody answered the task" in report.summary
 
 
 async def test_load_is_a_persons_task(runbook, outside):

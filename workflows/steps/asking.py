@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -12,7 +12,7 @@ from temporalio.exceptions import FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.chat import ChatActivities, Notice
     from activities.durations import format_duration
-    from workflows.messages import Checkpoint, Plan, State
+    from workflows.messages import Checkpoint, Plan, State, Task
     from workflows.steps.gate import Gate
     from workflows.steps.running import NOTE
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workflows.steps.record import Record
     from workflows.steps.running import How
 
-    Step = Callable[[str, Callable[..., object], object, How], Awaitable[object]]
+    Step = Callable[[str, Callable[..., Any], Any, How], Awaitable[Any]]
 
 
 class Question:
@@ -38,7 +38,7 @@ class Question:
         *,
         policy: Approvals,
         hash: str,  # noqa: A002 - the contract's word
-        plan: Plan | None = None,
+        about: Plan | Task | None = None,
         options: tuple[str, ...] = ("approve",),
         abort_means: str,
         why: str | None = None,
@@ -49,16 +49,18 @@ class Question:
         )
         self.text = text
         self.hash = hash
-        self.plan = plan
+        self.plan = about if isinstance(about, Plan) else None
+        self.task = about if isinstance(about, Task) else None
         self.options = options
         self.abort_means = abort_means
-        self.why = why or (plan.headline if plan else text)
+        self.why = why or (self.plan.headline if self.plan else text)
 
     def opened(self, now: datetime) -> Checkpoint:
         """Return the checkpoint as people see it."""
         return Checkpoint(
             question=self.text,
             plan=self.plan,
+            task=self.task,
             plan_hash=self.hash,
             options=self.options,
             approvals_needed=self.policy.needed,
@@ -109,8 +111,7 @@ class Asking:
         self._record.enter(State.AWAITING_APPROVAL)
         self._record.checkpoint(gate.view)
         self._family.tell_parent(gate.view)
-        needed = gate.view.approvals_needed
-        self._record.summary(f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {question.why}.")
+        self._record.summary(_waiting(question, gate.view.approvals_needed))
         return gate
 
     def _close(self, gate: Gate) -> None:
@@ -156,6 +157,12 @@ class Asking:
         with suppress(FailureError):
             return await self._step(words, ChatActivities.tell, notice, NOTE)
         return None
+
+
+def _waiting(question: Question, needed: int) -> str:
+    if question.task:
+        return f"Waiting for a person: {question.task.what}."
+    return f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {question.why}."
 
 
 def _came_true(waiting: asyncio.Future[object]) -> bool:

@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workflows.messages import Change, Checkpoint, Plan, Report, Step
+    from workflows.messages import Change, Checkpoint, Plan, Report, Step, Task
 
 MARK = {"running": "▶", "done": "✔", "failed": "✘", "cancelled": "○"}
 
-
-def render(report: Report) -> str:
-    """Write the page: where it stands, the gate if one is open, the steps, the changes."""
-    return "\n".join(_lines(report))
+MARK_OF_TASK = {"open": "☐", "done": "☑", "skipped": "☒"}
 
 
-def _lines(report: Report) -> Iterator[str]:
+def render(report: Report, run: str) -> str:
+    """Write the page: where it stands, the gate if one is open, the steps, the changes, the tasks.
+
+    Args:
+        report: the page.
+        run: the id at which people answer.
+    """
+    return "\n".join(_lines(report, run))
+
+
+def _lines(report: Report, run: str) -> Iterator[str]:
     title = f"{report.procedure} · {report.service} in {report.environment}"
     yield f"**{title}** — {report.outcome or report.state}\n"
     yield f"{report.summary}\n"
     if report.checkpoint:
-        yield from _checkpoint(report.checkpoint)
+        yield from _checkpoint(report.checkpoint, run)
     yield from (f"- found: {finding}" for finding in report.findings)
     for heading, steps in groupby(report.steps, key=lambda step: step.heading):
         yield f"\n### {heading}\n"
@@ -32,20 +39,36 @@ def _lines(report: Report) -> Iterator[str]:
     if report.changes:
         yield "\n### Changes\n"
         yield from (_change(change) for change in report.changes)
-    yield from (f"- left to do: {action}" for action in report.actions)
+    if report.tasks:
+        yield "\n### Tasks for people\n"
+    for task in report.tasks:
+        yield f"- {MARK_OF_TASK[task.state]} {task.kind}: {task.what} ({task.told})"
+        if task.state == "open":
+            yield from (f"  {line}" for line in _look_at(task))
     for rejection in report.rejected:
         yield f"- not used: `{rejection.message}`: {rejection.why}"
 
 
-def _checkpoint(checkpoint: Checkpoint) -> Iterator[str]:
+def _checkpoint(checkpoint: Checkpoint, run: str) -> Iterator[str]:
     yield f"### Waiting for a person: {checkpoint.question}\n"
+    if checkpoint.task:
+        yield from _look_at(checkpoint.task)
     given = ", ".join(approval.by for approval in checkpoint.approvals) or "nobody yet"
     yield f"- approvals: {len(checkpoint.approvals)} of {checkpoint.approvals_needed} ({given})"
     yield f"- closes {checkpoint.closes:%Y-%m-%d %H:%M:%S} UTC"
     yield f"- abort: {checkpoint.abort_means}"
-    yield f"- answer: `runbook approve …`, or the signal `approve` with `{json.dumps(_answer(checkpoint))}`"
+    yield from (f"- answer: `{command}`" for command in commands(checkpoint, run))
+    yield f"- or the signal `approve` with `{json.dumps(_answer(checkpoint))}`"
     if checkpoint.plan:
         yield from plan_lines(checkpoint.plan)
+
+
+def commands(checkpoint: Checkpoint, run: str) -> Iterator[str]:
+    """Write the commands that answer, one for each option."""
+    if checkpoint.options == ("approve",):
+        yield f"runbook approve {run}"
+        return
+    yield from (f"runbook approve {run} --option {option}" for option in checkpoint.options)
 
 
 def _answer(checkpoint: Checkpoint) -> dict[str, str]:
@@ -53,6 +76,14 @@ def _answer(checkpoint: Checkpoint) -> dict[str, str]:
     return (
         answer if checkpoint.options == ("approve",) else answer | {"option": " | ".join(checkpoint.options)}
     )
+
+
+def _look_at(task: Task) -> Iterator[str]:
+    """Write why a task is there, what was found, and where more is to be seen."""
+    if task.why:
+        yield f"- because {task.why}"
+    yield from (f"- look at: {found}" for found in task.look_at)
+    yield from (f"- see [{name}]({address})" for name, address in task.links.items())
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:

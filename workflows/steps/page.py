@@ -8,35 +8,29 @@ shown meanwhile.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.durations import format_duration
-    from activities.predecessor import Predecessor, RunHistory, RunName
-    from activities.waits import AwaitedDrift, Waits
     from workflows import ids
     from workflows.decisions.endings import certainly_not_made
-    from workflows.messages import Ending, Outcome, Plan, ProcedureRequest, Report
-    from workflows.steps.asking import Asking, Question
+    from workflows.messages import Ending, Outcome, ProcedureRequest, Report
     from workflows.steps.course import Body, Course, Undo
     from workflows.steps.family import Family
     from workflows.steps.inbox import Inbox
+    from workflows.steps.people import People
     from workflows.steps.record import Record
-    from workflows.steps.running import CHANGE, IDLE_WATCH, NOTE, READ, TASK_TIMEOUT, How, execute, watches
+    from workflows.steps.running import CHANGE, NOTE, READ, TASK_TIMEOUT, How, execute, watches
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from activities.catalog import Target
-    from activities.models import Fence, Release
+    from activities.models import Release
 
 P = TypeVar("P")
 R = TypeVar("R")
-SomePlan = TypeVar("SomePlan", bound=Plan)
 SomeRequest = TypeVar("SomeRequest", bound=ProcedureRequest)
 
 
@@ -55,8 +49,10 @@ class Page:
         self.inbox = Inbox(self.record, self.family)
         self._course = Course(self.record, self.inbox, abort_keeps=abort_keeps)
         self._watch_queue = ""
-        self._asking = Asking(self.record, self.inbox, self.family, self._step)
-        self._predecessor: Predecessor | None = None
+        people = People(self.record, self.inbox, self.family, self._course, self._step)
+        # The words for people.
+        self.checkpoint, self.choose = people.checkpoint, people.choose
+        self.task, self.leave = people.task, people.leave
         self._undo_ends_on: Release | None = None
         self.inbox.undo_lands_on_bad = self._bad_release_after_undo
 
@@ -170,58 +166,6 @@ class Page:
         went, _ = await self._try(words, do, given)
         return went
 
-    async def checkpoint(
-        self,
-        plan: SomePlan,
-        target: Target,
-        question: str,
-        plan_again: Callable[[], Awaitable[SomePlan | Ending]],
-    ) -> SomePlan | Ending:
-        """Ask people for their yes to a plan, where the policy, the plan itself or an earlier run makes it needed.
-
-        While it is asked, the service is watched: when it is no longer as the plan saw it, approvals are void, a new
-        plan is made and the gate opens again. After the yes the plan is made once more, from a fresh reading.
-        """
-        left_behind = await self._left_behind()
-        while True:
-            self.record.planned(plan)
-            why_yes = plan.needs_yes or left_behind
-            if not target.approvals.needed and not why_yes:
-                return plan
-            asked = Question(
-                f"{question} {why_yes}" if why_yes else question,
-                policy=target.approvals,
-                hash=plan.hash,
-                plan=plan,
-                abort_means=self._course.abort_means,
-            )
-            drift = self._drift(plan.fence, target) if plan.fence else None
-            gate = await self._asking.ask(asked, meanwhile=drift)
-            if gate is None:
-                return self._silence(target)
-            again = await plan_again()
-            if isinstance(again, Ending) or (again.hash == plan.hash and gate.decided):
-                return again
-            if again.hash != plan.hash:
-                self.record.decided(
-                    "void", "the service", f"it changed: plan {plan.hash} is replaced by {again.hash}"
-                )
-            plan = again
-
-    async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
-        """Let a person choose how to go on; None when nobody does in time."""
-        about = hashlib.sha256(f"{question}{why}{workflow.now()}".encode()).hexdigest()[:16]
-        asked = Question(
-            question,
-            policy=target.approvals,
-            hash=about,
-            options=options,
-            abort_means=self._course.abort_means,
-            why=why,
-        )
-        gate = await self._asking.ask(asked)
-        return gate.option if gate else None
-
     async def child(
         self,
         words: str,
@@ -303,34 +247,6 @@ class Page:
                 raise
             return False, None
 
-    async def _left_behind(self) -> str | None:
-        """Say what the run before this one had changed when it was cut off; not knowing counts as something."""
-        if self._predecessor is None:
-            info = workflow.info()
-            run = RunName(workflow_id=info.workflow_id, run_id=info.run_id)
-            words = "Look whether an earlier run was cut off"
-            try:
-                self._predecessor = await self._step(words, RunHistory.read_predecessor, run, NOTE)
-            except ActivityError as error:
-                if self._course.stopping or is_cancelled_exception(error):
-                    raise
-                return "whether an earlier run was cut off in the middle of a change is not known"
-        return self._predecessor.told if self._predecessor.changes else None
-
     def _bad_release_after_undo(self) -> str | None:
         release = self._undo_ends_on
         return release.name if release and release.is_bad else None
-
-    def _silence(self, target: Target) -> Ending:
-        """End because nobody, or too few, agreed in time; the policy may call that an abort."""
-        said = f"not enough people agreed within {format_duration(target.approvals.timeout)}"
-        if target.approvals.on_timeout == "abort":
-            self.inbox.stop({"by": "the runbook", "reason": said})
-            self._course.heed_abort()
-        left = "what was changed before stays" if self.report.changes else "nothing was changed"
-        return self.ended(Outcome.NOT_APPROVED, f"{said.capitalize()}; {left}.")
-
-    async def _drift(self, fence: Fence, target: Target) -> None:
-        how = How(**{**IDLE_WATCH, "task_queue": self._watch_queue})
-        awaited = AwaitedDrift(target=target, fence=fence)
-        await self._step("Watch that nothing changes while people decide", Waits.await_drift, awaited, how)

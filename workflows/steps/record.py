@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         Report,
         State,
         Step,
+        Task,
     )
     from workflows.steps.details import render
 
@@ -135,9 +136,16 @@ class Record:
         """Note what the diagnosis found."""
         self._note(findings=(*self._report.findings, text), summary=text)
 
-    def left_to_do(self, text: str) -> None:
-        """Note what is left for people to do."""
-        self._note(actions=(*self._report.actions, text))
+    def task(self, task: Task) -> int:
+        """Note what people are to do; returns its place."""
+        self._set_tasks((*self._report.tasks, task))
+        return len(self._report.tasks) - 1
+
+    def answered(self, place: int, task: Task) -> None:
+        """Note what became of a task."""
+        tasks = list(self._report.tasks)
+        tasks[place] = task
+        self._set_tasks(tuple(tasks))
 
     def decided(self, kind: str, by: str, detail: str) -> None:
         """Note a person's decision; the newest are kept."""
@@ -150,15 +158,16 @@ class Record:
         self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
 
     def adopt(self, child: Report) -> None:
-        """Take over what a child changed and measured."""
+        """Take over what a child changed, measured, and left to people."""
         self.read(child.readings)
         self._set_changes((*self._report.changes, *child.changes))
+        if child.tasks:
+            self._set_tasks((*self._report.tasks, *child.tasks))
         self._note(
             verdict=child.verdict,
             plan=child.plan,
             plan_hash=child.plan_hash,
             findings=(*self._report.findings, *child.findings),
-            actions=(*self._report.actions, *child.actions),
         )
 
     def end(self, ending: Ending) -> None:
@@ -179,6 +188,11 @@ class Record:
         self._note(changes=changes)
         workflow.upsert_memo({"changes": [change.model_dump(mode="json") for change in changes]})
 
+    def _set_tasks(self, tasks: tuple[Task, ...]) -> None:
+        """Keep the tasks in the memo too: what people have to do must be readable without a worker."""
+        self._note(tasks=tasks)
+        workflow.upsert_memo({"tasks": [task.model_dump(mode="json") for task in tasks]})
+
     def _note(self, **update: Any) -> None:
         self._report = self._report.model_copy(update=update)
-        workflow.set_current_details(render(self._report))
+        workflow.set_current_details(render(self._report, ids.answered_at(workflow.info().workflow_id)))

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import Field
 
 from workflows.messages import Message
+
+if TYPE_CHECKING:
+    from activities.evidence import Evidence
 
 
 class Cause(StrEnum):
@@ -40,12 +46,23 @@ class Diagnosis(Message):
     """What speaks against it, or could not be read."""
     release: str | None = None
     """``family:revision`` that it began with, where it did."""
+    look_at: tuple[str, ...] = ()
+    """What was read, a line each, for the person who goes on."""
+    queries: dict[str, str] = Field(default_factory=dict)
+    """The PromQL that it was read with, by what it asks for."""
 
     @property
     def told(self) -> str:
         """One line for people."""
         doubts = f" (but {'; '.join(self.doubts)})" if self.doubts else ""
         return f"{self.cause}: {'; '.join(self.because)}{doubts}"
+
+    def citing(self, *lines: str, **asked: Evidence) -> Diagnosis:
+        """Return it with what a person looks at: what was read, and how Prometheus was asked."""
+        queries = {
+            name.replace("_", " "): one.query for name, one in asked.items() if one.source == "prometheus"
+        }
+        return self.model_copy(update={"look_at": lines, "queries": queries})
 
 
 def unknown(*because: str, doubts: tuple[str, ...] = ()) -> Diagnosis:

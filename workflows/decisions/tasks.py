@@ -1,0 +1,93 @@
+"""What people are asked, or left, to do about a service, with what was found and where to look. Pure.
+
+What the remedy waits for is ``immediate``: it can be done while a run holds its target. Everything that takes days is of
+another kind, and is left open for the review.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workflows.decisions.links import links_of
+from workflows.messages import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from activities.catalog import Target
+    from activities.readings import Reading
+    from workflows.decisions.diagnosis import Diagnosis
+
+
+def find_the_cause(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
+    """Ask which way to go where the evidence does not settle it."""
+    what = "Find the cause, and choose what shall be done or put it right yourself"
+    return _now(what, target, diagnosis, readings)
+
+
+def bring_dependency_back(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
+    """Ask for a dependency that is no database of the catalog's."""
+    return _now(f"Bring back what {target.service} depends on", target, diagnosis, readings)
+
+
+def make_room_in_the_cluster(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
+    """Ask for capacity that tasks wait for."""
+    what = f"Give cluster {target.cluster} room for the tasks that wait, or stop what takes it"
+    return _now(what, target, diagnosis, readings)
+
+
+def make_faster(target: Target, diagnosis: Diagnosis) -> Task:
+    """Leave slow code to those who wrote it."""
+    what = "Make the slow code path faster: review the slowest endpoints, find what holds them up, deploy the mend"
+    return _later(what, target, diagnosis, _earlier_release(target, diagnosis))
+
+
+def use_less(target: Target, diagnosis: Diagnosis) -> Task:
+    """Leave it to the service's owners that it needs so much."""
+    return _later("Profile the code, use less memory, or add caching", target, diagnosis)
+
+
+def find_the_leak(target: Target, diagnosis: Diagnosis) -> Task:
+    """Leave a leak to the service's owners."""
+    what = "Find the memory leak; more tasks only buy time"
+    return _later(what, target, diagnosis, _earlier_release(target, diagnosis))
+
+
+def see_more(target: Target, diagnosis: Diagnosis) -> Task | None:
+    """Leave it to people to make readable what could not be read; None where all could."""
+    if not diagnosis.doubts:
+        return None
+    return Task(
+        what="Make readable what this diagnosis had to do without",
+        kind="monitoring",
+        why="; ".join(diagnosis.doubts),
+        links=links_of(target),
+    )
+
+
+def _now(what: str, target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
+    measured = tuple(f"{one.kind}: {one.detail} ({one.source})" for one in readings)
+    return Task(
+        what=what,
+        kind="immediate",
+        why=diagnosis.told,
+        look_at=(*diagnosis.look_at, *measured),
+        links=links_of(target, diagnosis.queries),
+    )
+
+
+def _later(what: str, target: Target, diagnosis: Diagnosis, *also: str) -> Task:
+    return Task(
+        what=what,
+        kind="long-term",
+        why=diagnosis.told,
+        look_at=(*diagnosis.look_at, *filter(None, also)),
+        links=links_of(target, diagnosis.queries),
+    )
+
+
+def _earlier_release(target: Target, diagnosis: Diagnosis) -> str:
+    if not diagnosis.release:
+        return ""
+    command = f"runbook start rollback --service {target.service} --environment {target.environment}"
+    return f"it began with {diagnosis.release}: `{command}` puts an earlier release back"
