@@ -35,9 +35,11 @@ from activities.interceptors import Beat, TranslateErrors
 from activities.measuring import Instruments
 from activities.plan_store import PlanStore
 from activities.predecessor import RunHistory
+from activities.rds import RdsActivities
 from activities.scaling import ScalingActivities
 from activities.settings import Settings, load_settings
 from activities.targets import CatalogActivities
+from activities.task_sizes import TaskSizes
 from activities.terraform import TerraformActivities
 from activities.verification import VerificationActivities
 from activities.waits import Waits
@@ -107,11 +109,14 @@ class Parts:
         )
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))
+        rds = RdsActivities(clients)
         self.short = activities_of(
             CatalogActivities(settings.catalog),
             EcsActivities(clients),
             EcsChanges(clients),
             ScalingActivities(clients),
+            TaskSizes(clients),
+            rds,
             HoldActivities(client),
             GitActivities(),
             RunHistory(client),
@@ -122,7 +127,7 @@ class Parts:
             terraform,
         )
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
-        self.long = activities_of(Waits(clients), verification, terraform, chat)
+        self.long = activities_of(Waits(clients), verification, terraform, chat, rds)
 
 
 def activities_of(*parts: object) -> list[Callable[..., object]]:

@@ -126,8 +126,10 @@ WRONG = [
     ),
     (
         SMALLEST + "database = { dsn_env = 'SHOP_DSN', pool = { size = 20 } }",
-        f"{SHOP}.database.pool: pool names nothing that holds its size: "
-        'add env = "…" or terraform_variable = "…"',
+        (
+            f"{SHOP}.database.pool: pool names nothing that holds its size: "
+            'add env = "…" or terraform_variable = "…"'
+        ),
     ),
     (
         SMALLEST + "database = { dsn_env = 'SHOP_DSN', pool = { size = 20, terraform_variable = 'pool' } }",
