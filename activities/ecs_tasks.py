@@ -24,6 +24,8 @@ REASON = 300
 """Characters of a reason."""
 KEPT = 30
 """Stopped tasks, and tasks that run, that a reading holds at most."""
+OLDEST = 10
+"""So many of them are the first that stopped: when it began is told by those."""
 
 
 def read_tasks(clients: Clients, target: Target, onset: Onset, now: datetime) -> TasksRead:
@@ -43,7 +45,8 @@ def read_tasks(clients: Clients, target: Target, onset: Onset, now: datetime) ->
         stopped = fetch_tasks(clients, target, "STOPPED")
     except OutsideError as error:
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
-    seen = {"service": service, "tasks": tasks[:KEPT], "stopped": stopped[:KEPT]}
+    kept = stopped[: KEPT - OLDEST] + stopped[KEPT - OLDEST :][-OLDEST:]
+    seen = {"service": service, "tasks": tasks[:KEPT], "stopped": kept}
     return asked.model_copy(update={"quality": "known", "why": "", **seen})
 
 

@@ -68,6 +68,11 @@ BUSY = session(1, state="active")
         (read(2, idle=sessions(2)), Cause.HEALTHY),
         (read(5, lock_waits=waits(), blockers=(BUSY,)), Cause.LOCKS),
         (read(5, lock_waits=waits(seconds=59), blockers=(BUSY,)), Cause.HEALTHY),
+        (read(5, idle=(HOLDER,), lock_waits=waits(seconds=1), blockers=(HOLDER,)), Cause.LOCKS),
+        (
+            read(5, idle=sessions(1, seconds=59), lock_waits=waits(seconds=1), blockers=(HOLDER,)),
+            Cause.HEALTHY,
+        ),
         (read(27, lock_waits=waits(), blockers=(BUSY,)), Cause.LOCKS),
         (read(27, idle=sessions(20), lock_waits=waits(), blockers=(HOLDER,)), Cause.LEAK),
         (read(27, idle=sessions(20), hidden=3), Cause.UNKNOWN),

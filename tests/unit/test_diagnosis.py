@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.observing import B, N, a_sample, a_target, seconds
+from tests.observing import NOW, B, N, a_sample, a_target, seconds
 from tests.symptoms import (
     BEGAN,
     MIB,
@@ -366,6 +366,11 @@ DOWN = {
         (tasks_read(*CRASHES, onset=YOUNG), logs_read(), SICK),
         Cause.BAD_RELEASE,
         f"tasks of {NEW} fail since 1m 40s after it began; {OLD} ran before it without that",
+    ),
+    "tasks crash since the release, and have for half an hour": (
+        (tasks_read(*CRASHES, a_stopped_task(1790), onset=an_onset(began=NOW - seconds(1800))), logs_read(), SICK),
+        Cause.BAD_RELEASE,
+        f"tasks of {NEW} fail since 10s after it began",
     ),
     "tasks of the release cannot be started": (
         (tasks_read(a_stopped_task(100, **NOT_PULLED), onset=YOUNG), logs_read(), SICK),

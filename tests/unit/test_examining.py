@@ -374,6 +374,32 @@ async def test_tasks_that_run_and_tasks_that_stopped_are_read_apart_newest_first
     assert found.onset.quality == "error", "the history could not be read; the tasks could"
 
 
+async def test_of_many_stopped_tasks_the_newest_are_kept_and_those_that_it_began_with():
+    arns = [f"arn:aws:ecs:us-east-1:1:task/c/{age}" for age in range(100)]
+
+    def listed(request):
+        return {"taskArns": arns if request["desiredStatus"] == "STOPPED" else []}
+
+    def described(request):
+        definition = "arn:aws:ecs:us-east-1:1:task-definition/app:2"
+        tasks = [(arn, NOW - seconds(int(arn.rpartition("/")[2]))) for arn in request["tasks"]]
+        return {
+            "tasks": [
+                {
+                    "taskArn": arn,
+                    "taskDefinitionArn": definition,
+                    "lastStatus": "STOPPED",
+                    "stoppedAt": stopped,
+                }
+                for arn, stopped in tasks
+            ]
+        }
+
+    aws = Aws(describe_services={"services": [SERVICE]}, list_tasks=listed, describe_tasks=described)
+    found = await examined("tasks", aws)
+    assert [int(one.task) for one in found.stopped] == [*range(20), *range(90, 100)]
+
+
 LINES = (
     "ERROR could not connect to postgres://app:secret@db/x: connection refused",
     "ERROR query timed out after 30 s",

@@ -156,17 +156,23 @@ def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagno
 
 
 def _locks(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagnosis | None:
-    """Find whom sessions have waited for too long for, and which of those forgot that they hold a lock."""
-    waits = [one for one in read.lock_waits if one.waits.lasts >= policy.leaked_after]
+    """Find whom sessions wait for: for too long, or for one that forgot that it holds a lock.
+
+    Who waits with a time limit, and tries again, never waits for long.
+    """
+    forgotten = {one.name for one in read.idle if one.lasts >= policy.leaked_after}
+    pids = {name.pid for name in forgotten}
+    long = [one for one in read.lock_waits if one.waits.lasts >= policy.leaked_after]
+    waits = long or [one for one in read.lock_waits if pids.intersection(one.blockers)]
     if not waits:
         return None
     waiting = {one.waits.name.pid for one in waits}
     holders = [one for one in read.blockers if one.name.pid not in waiting]
-    forgotten = {one.name for one in read.idle if one.lasts >= policy.leaked_after}
     of = holders[0].owner if holders else ""
     sessions = tuple(one for one in holders if one.name in forgotten and one.owner == of)
     held_by = ", ".join(one.told for one in holders[:SHOWN]) or "nobody who can be named"
-    why = f"{len(waits)} sessions wait for locks for {_at_least(policy)}, held by {held_by}"
+    for_how_long = f" for {_at_least(policy)}" if long else ""
+    why = f"{len(waits)} sessions wait for locks{for_how_long}, held by {held_by}"
     return Diagnosis(cause=Cause.LOCKS, because=(why, *seen), application=of, sessions=sessions)
 
 

@@ -85,11 +85,11 @@ def _fails_since_release(tasks: TasksRead, failed: list[TaskSeen]) -> tuple[str,
     onset = tasks.onset
     if onset.began is None or onset.before is None or not failed:
         return ()
-    earlier = [
-        one for one in tasks.stopped
-        if one.release == onset.before and one.failed and one.stopped and one.stopped >= onset.began - RECENT
-    ]  # fmt: skip
-    first = min(one.stopped or tasks.at for one in failed)
+    ends = [(one.release, one.stopped) for one in tasks.stopped if one.failed and one.stopped]
+    earlier = [at for release, at in ends if release == onset.before and at >= onset.began - RECENT]
+    # Not only the recent ones: a loop that goes on for long began when its first task failed.
+    ours = [at for release, at in ends if release == failed[0].release and at >= onset.began]
+    first = min(ours, default=tasks.at)
     if earlier or first - onset.began > EARLY:
         return ()
     after = format_duration(max(timedelta(0), first - onset.began))
