@@ -1,4 +1,7 @@
-"""``python -m sandbox up`` starts the world; ``python -m sandbox deploy`` is the demo company's delivery pipeline."""
+"""``python -m sandbox up`` starts the world; ``deploy`` is the demo company's delivery pipeline.
+
+``session`` is somebody who begins a transaction in its database by hand; ``programs`` says what the world can use here.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,15 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", action="store_true", help="wait for the deployment's end; exit 1 unless SUCCESSFUL"
     )
     deploy.set_defaults(command=_deploy)
+    session = commands.add_parser(
+        "session", help="begin a transaction in an environment's database, and leave it open until Ctrl-C"
+    )
+    session.add_argument("statement", help="what is done in it, such as: LOCK TABLE settings")
+    session.add_argument("--environment", required=True, choices=sorted(ECS_ENVIRONMENTS))
+    session.add_argument("--application", default="psql", help="the name that the database shows for it")
+    session.set_defaults(command=_session)
+    programs = commands.add_parser("programs", help="print as JSON which programs are here; null: not found")
+    programs.set_defaults(command=_programs)
     return parser
 
 
@@ -125,6 +137,38 @@ def _deploy(options: argparse.Namespace) -> int:
         facts["status"] = await_end(ecs, environment)
     sys.stdout.write(json.dumps(facts) + "\n")
     return 0 if facts.get("status", "SUCCESSFUL") == "SUCCESSFUL" else 1
+
+
+def _session(options: argparse.Namespace) -> int:
+    """Keep a session open; 1 when the database refuses it or ends it."""
+    from sandbox.catalog import dsn_variable  # noqa: PLC0415 - see _deploy
+    from sandbox.postgres_wire import DatabaseError  # noqa: PLC0415
+    from sandbox.session import forget_session  # noqa: PLC0415
+
+    variable = dsn_variable(options.environment)
+    if variable not in os.environ:
+        sys.stderr.write(f"sandbox: set {variable} to the operator's DSN (see `up`)\n")
+        return 2
+    try:
+        session = forget_session(os.environ[variable], options.application, options.statement)
+    except DatabaseError as error:
+        sys.stderr.write(f"sandbox: {error}\n")
+        return 1
+    sys.stdout.write("in a transaction\n")
+    sys.stdout.flush()
+    session.wait_closed()
+    sys.stderr.write("sandbox: the database ended the session\n")
+    return 1
+
+
+def _programs(_: argparse.Namespace) -> int:
+    from sandbox.postgres_files import find_postgres  # noqa: PLC0415 - see _deploy
+    from sandbox.prometheus import find_prometheus  # noqa: PLC0415
+
+    postgres = find_postgres()
+    found = {"prometheus": find_prometheus(), "postgresql": str(postgres) if postgres else None}
+    sys.stdout.write(json.dumps(found) + "\n")
+    return 0
 
 
 if __name__ == "__main__":

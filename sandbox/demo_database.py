@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from sandbox.postgres_wire import Connection, DatabaseError
+from sandbox.postgres_wire import Connection, DatabaseError, LockedError
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -19,6 +19,9 @@ RETRY_SECONDS = 0.25
 PATIENCE_SECONDS = 3.0
 """So long after its start a task waits for the database: both may be starting."""
 LEAK_AGAIN_SECONDS = 0.1
+LOCK_TIMEOUT_SECONDS = 2.0
+"""Settings that are locked for longer are taken as they were read last: the service is slow then, and does not fail."""
+STATEMENT = "SELECT value FROM settings"
 
 
 class Database:
@@ -32,16 +35,23 @@ class Database:
         self._connection: Connection | None = None
         self._old_at = 0.0
         self._refused: tuple[float, DatabaseError] | None = None
+        self._locked_at = 0.0
 
     def ask(self) -> None:
-        """Do what a request does in the database.
+        """Do what a request does in the database: read the settings.
 
         Raises:
             DatabaseError: it cannot be done.
         """
+        asked_at = time.monotonic()
         with self._lock:
+            if self._locked_at > asked_at:
+                return  # another request has just waited for them in vain
             try:
-                self._fresh().execute("SELECT 1")
+                self._fresh().execute(STATEMENT)
+            except LockedError:
+                self._locked_at = time.monotonic()
+                self._drop()
             except DatabaseError:
                 self._drop()
                 raise
@@ -80,7 +90,7 @@ class Database:
                 time.sleep(RETRY_SECONDS)
 
     def _connect(self) -> Connection:
-        return Connection(self._dsn, self._application, TIMEOUT_SECONDS)
+        return Connection(self._dsn, self._application, TIMEOUT_SECONDS, LOCK_TIMEOUT_SECONDS)
 
     def _drop(self) -> None:
         if self._connection is not None:

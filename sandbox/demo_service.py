@@ -76,6 +76,7 @@ class Service:
         )
         self._lock = threading.Lock()
         self._owed_errors = 0.0
+        self._room = threading.Semaphore(faults.requests_at_once or sys.maxsize)
 
     def next_request_fails(self) -> bool:
         """Say whether the next request fails: evenly spaced, so that the error rate is exact and not a gamble."""
@@ -85,6 +86,18 @@ class Service:
                 return False
             self._owed_errors -= 1
             return True
+
+    def work(self, body: bytes) -> tuple[int, dict[str, object]]:
+        """Answer a request as slowly as the release does, if there is room for it; return status and answer."""
+        if not self._room.acquire(blocking=False):
+            self.errors.labels(type="overload").inc()
+            log("ERROR", "refused: too much to do at once", path=PROCESS_PATH, status=503)
+            return 503, {"error": "too much to do at once"}
+        try:
+            time.sleep(self.faults.latency_seconds)
+            return self.process(body)
+        finally:
+            self._room.release()
 
     def process(self, body: bytes) -> tuple[int, dict[str, object]]:
         """Do the service's work on a request's body; return status and answer."""
@@ -141,7 +154,7 @@ class Endpoints(BaseHTTPRequestHandler):
             self._answer_counted(time.monotonic(), "unknown", 404, {"error": "no such path"})
 
     def do_POST(self) -> None:
-        """Answer a request for the service's work, as slowly as the release does."""
+        """Answer a request for the service's work."""
         started = time.monotonic()
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
@@ -154,8 +167,7 @@ class Endpoints(BaseHTTPRequestHandler):
         if self.path != PROCESS_PATH:
             self._answer_counted(started, "unknown", 404, {"error": "no such path"})
             return
-        time.sleep(self.server.service.faults.latency_seconds)
-        status, answer = self.server.service.process(body)
+        status, answer = self.server.service.work(body)
         self._answer_counted(started, PROCESS_PATH, status, answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's own parameter

@@ -33,6 +33,8 @@ class Faults:
     """Cores burnt."""
     leak_mb_per_second: float = 0.0
     """Memory taken and never given back."""
+    requests_at_once: int = 0
+    """Requests that a task works on at once; more are refused with 503. 0 is no bound."""
     db_connections: int = 0
     """Connections that each task takes and leaves idle in a transaction; none where there is no database."""
 
@@ -54,6 +56,7 @@ def faults_from(environment: Mapping[str, str]) -> Faults:
         unhealthy=_flag(environment, "FAULT_UNHEALTHY"),
         cpu=_number(environment, "FAULT_CPU"),
         leak_mb_per_second=_number(environment, "FAULT_LEAK_MB_PER_SECOND"),
+        requests_at_once=int(_number(environment, "FAULT_REQUESTS_AT_ONCE")),
         db_connections=int(_number(environment, "FAULT_DB_CONNECTIONS")),
     )
 

@@ -118,9 +118,15 @@ async def _initialise(programs: Path, folder: Path, user: str | None) -> None:
 
 
 def _statements(programs: Path) -> str:
-    lines = [f"CREATE ROLE {DATABASE} LOGIN;", f"CREATE DATABASE {DATABASE} OWNER {DATABASE};"]
-    if has_statements(programs):
-        lines.insert(0, f"CREATE EXTENSION {STATEMENTS};")  # every new database has what template1 has
+    """Write what is run in ``template1``: every new database has what that has."""
+    extension = (f"CREATE EXTENSION {STATEMENTS};",) if has_statements(programs) else ()
+    lines = (
+        *extension,
+        f"CREATE ROLE {DATABASE} LOGIN;",
+        "CREATE TABLE settings AS SELECT 'model' AS name, 'small' AS value;",
+        f"ALTER TABLE settings OWNER TO {DATABASE};",
+        f"CREATE DATABASE {DATABASE} OWNER {DATABASE};",
+    )
     return "\n".join((*lines, ""))
 
 

@@ -13,26 +13,41 @@ PROTOCOL = 196608
 """Version 3.0."""
 
 
+LOCK_NOT_AVAILABLE = "55P03"
+
+
 class DatabaseError(Exception):
     """The database refused, or is not there."""
+
+
+class LockedError(DatabaseError):
+    """What was asked for is locked, and was not given back in time."""
 
 
 class Connection:
     """One connection, open from the start."""
 
-    def __init__(self, dsn: str, application: str, timeout_seconds: float) -> None:
+    def __init__(
+        self, dsn: str, application: str, timeout_seconds: float, lock_timeout_seconds: float = 0
+    ) -> None:
         """Connect.
 
         Args:
             dsn: ``postgresql://role@host:port/database``.
             application: the name that the database shows for it.
             timeout_seconds: how long any answer may take.
+            lock_timeout_seconds: how long a statement waits for a lock; 0 is for ever.
 
         Raises:
             DatabaseError: it was refused, or nobody answered.
         """
         where = urlsplit(dsn)
-        names = {"user": where.username or "", "database": where.path[1:], "application_name": application}
+        names = {
+            "user": where.username or "",
+            "database": where.path[1:],
+            "application_name": application,
+            "lock_timeout": f"{round(1000 * lock_timeout_seconds)}ms",
+        }
         words = b"".join(part.encode() + b"\0" for pair in names.items() for part in pair)
         try:
             self._socket = socket.create_connection((where.hostname, where.port), timeout_seconds)
@@ -49,9 +64,16 @@ class Connection:
         """Run a statement.
 
         Raises:
+            LockedError: it waited too long for a lock.
             DatabaseError: it failed, or the connection broke.
         """
         self._exchange(b"Q", statement.encode() + b"\0")
+
+    def wait_closed(self) -> None:
+        """Wait until the database has ended the connection, while nothing is asked of it."""
+        self._socket.settimeout(None)
+        while self._answers.read(1):
+            pass
 
     def close(self) -> None:
         """Hang up; the database notices."""
@@ -63,7 +85,7 @@ class Connection:
             self._socket.sendall(kind + struct.pack("!i", len(body) + 4) + body)
             while (answer := self._read())[0] != b"Z":  # ready for the next
                 if answer[0] == b"E":
-                    raise DatabaseError(_message(answer[1]))
+                    raise _refusal(answer[1])
                 if answer[0] == b"R" and answer[1][:4] != bytes(4):
                     raise DatabaseError("it asks for a password")
         except OSError as error:
@@ -77,7 +99,8 @@ class Connection:
         return kind, self._answers.read(length - 4)
 
 
-def _message(fields: bytes) -> str:
-    """Find the message among an error's fields."""
-    found = (field[1:] for field in fields.split(b"\0") if field[:1] == b"M")
-    return next(found, b"no message").decode(errors="replace")
+def _refusal(fields: bytes) -> DatabaseError:
+    """Read an error's fields."""
+    found = {field[:1]: field[1:].decode(errors="replace") for field in fields.split(b"\0")}
+    kind = LockedError if found.get(b"C") == LOCK_NOT_AVAILABLE else DatabaseError
+    return kind(found.get(b"M", "no message"))

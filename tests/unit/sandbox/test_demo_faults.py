@@ -16,6 +16,7 @@ def test_every_fault_is_read_from_its_variable():
             "FAULT_UNHEALTHY": "true",
             "FAULT_CPU": "2",
             "FAULT_LEAK_MB_PER_SECOND": "10",
+            "FAULT_REQUESTS_AT_ONCE": "5",
             "FAULT_DB_CONNECTIONS": "40",
         }
     ) == Faults(
@@ -25,6 +26,7 @@ def test_every_fault_is_read_from_its_variable():
         unhealthy=True,
         cpu=2.0,
         leak_mb_per_second=10.0,
+        requests_at_once=5,
         db_connections=40,
     )
 
