@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -203,6 +204,9 @@ def main() -> int:
         "--environment", action="append", default=[], help="serve only this one; may be repeated"
     )
     asked = parser.parse_args().environment
+    # People are told in this log where the catalog names no other channel.
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("runbook").setLevel(logging.INFO)
     try:
         settings = load_settings()
         environments = environments_of(load_catalog(settings.catalog), asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ class ChatActivities:
     async def announce(self, delivery: Delivery) -> Delivered:
         """Say an announcement on one channel."""
         outlet = self._channels.open(delivery.channel)
-        words = self._templates.announce(delivery.announcement, outlet.flavour)
+        # In a thread: hostile text takes its time to be made harmless.
+        words = await asyncio.to_thread(self._templates.announce, delivery.announcement, outlet.flavour)
         return await outlet.send(words, delivery.thread, again=_is_retried())
 
     @activity.defn

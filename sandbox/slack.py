@@ -1,0 +1,197 @@
+"""A Slack for rehearsals: takes what incoming webhooks and the Web API take, keeps it, and answers as Slack does.
+
+``POST /services/…`` is an incoming webhook, ``/api/<method>`` the Web API. ``GET /_sandbox/messages`` lists what
+arrived; ``POST /_sandbox/faults`` ``{"times": 1, "status": 429, "retry_after": 1}`` or ``{"times": 1, "lose_reply": true}``
+makes the next calls go wrong. ``python -m sandbox.slack --port 9100`` serves it alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from sandbox.http_server import serving
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+LONGEST_BLOCK, MOST_BLOCKS, LONGEST_TEXT = 3000, 50, 40_000
+Message = dict[str, Any]
+
+
+class RefusedError(Exception):
+    """Slack's word for what it does not take."""
+
+
+class Slack:
+    """One workspace; channels come to be when they are first named."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        """What arrived, oldest first; ``channel`` is None for an incoming webhook."""
+        self.calls: list[str] = []
+        """Web API methods and ``webhook``, as they were asked, refused ones too."""
+        self._channels: dict[str, str] = {}
+        self._faults: list[dict[str, Any]] = []
+        self._numbers = itertools.count(1)
+
+    def fail(self, *, times: int = 1, status: int = 200, **more: Any) -> None:
+        """Let the next calls go wrong: by a status, with ``retry_after``, with ``error``, or with ``lose_reply``."""
+        self._faults += [{"status": status, **more}] * times
+
+    @property
+    def application(self) -> Starlette:
+        """Return what serves it."""
+        return Starlette(
+            routes=[
+                Route("/services/{path:path}", self._webhook, methods=["POST"]),
+                Route("/api/{method}", self._api, methods=["GET", "POST"]),
+                Route("/_sandbox/messages", self._list, methods=["GET"]),
+                Route("/_sandbox/faults", self._plan_fault, methods=["POST"]),
+            ]
+        )
+
+    async def _list(self, _: Request) -> Response:
+        return JSONResponse(self.messages)
+
+    async def _plan_fault(self, request: Request) -> Response:
+        self.fail(**await request.json())
+        return JSONResponse({"ok": True})
+
+    async def _webhook(self, request: Request) -> Response:
+        self.calls.append("webhook")
+        fault = self._faults.pop(0) if self._faults else {}
+        if fault and not fault.get("lose_reply"):
+            return _fault_reply(fault)
+        try:
+            message = await request.json()
+            _check(message)
+        except ValueError:
+            return PlainTextResponse("invalid_payload", 400)
+        except RefusedError as refusal:
+            return PlainTextResponse(str(refusal), 400)
+        self._keep(message, None)
+        return _lost() if fault else PlainTextResponse("ok")
+
+    async def _api(self, request: Request) -> Response:
+        method = request.path_params["method"]
+        self.calls.append(method)
+        fault = self._faults.pop(0) if self._faults else {}
+        if fault and not fault.get("lose_reply"):
+            return _fault_reply(fault)
+        try:
+            given = await _arguments(request)
+            _check_token(request)
+            answer = {"ok": True, **self._do(method, given)}
+        except RefusedError as refusal:
+            answer = {"ok": False, "error": str(refusal)}
+        return _lost() if fault else JSONResponse(answer)
+
+    def _do(self, method: str, given: Message) -> Message:
+        match method:
+            case "auth.test":
+                return {"team": "sandbox", "user": "runbook"}
+            case "chat.postMessage":
+                return self._post(given)
+            case "conversations.list":
+                return {"channels": [{"id": id_, "name": name} for name, id_ in self._channels.items()]}
+            case "conversations.history":
+                return self._said(given, lambda one: "thread_ts" not in one or one["thread_ts"] == one["ts"])
+            case "conversations.replies":
+                root = str(given.get("ts"))
+                return self._said(given, lambda one: root in {one["ts"], one.get("thread_ts")})
+        raise RefusedError("unknown_method")
+
+    def _post(self, given: Message) -> Message:
+        if not given.get("channel"):
+            raise RefusedError("channel_not_found")
+        _check(given)
+        channel = self._id(str(given["channel"]))
+        thread = given.get("thread_ts")
+        if thread and thread not in {one["ts"] for one in self.messages if one["channel"] == channel}:
+            raise RefusedError("thread_not_found")
+        message = self._keep(given, channel)
+        return {"channel": channel, "ts": message["ts"], "message": message}
+
+    def _keep(self, given: Message, channel: str | None) -> Message:
+        message = {**given, "channel": channel, "ts": f"{time.time():.0f}.{next(self._numbers):06}"}
+        self.messages.append(message)
+        return message
+
+    def _id(self, channel: str) -> str:
+        if channel in self._channels.values():
+            return channel
+        name = channel.removeprefix("#")
+        return self._channels.setdefault(name, f"C{len(self._channels) + 1:08}")
+
+    def _said(self, given: Message, wanted: Any) -> Message:
+        if given.get("channel") not in self._channels.values():
+            raise RefusedError("channel_not_found")
+        oldest = float(given.get("oldest") or 0)
+        said = [one for one in self.messages if one["channel"] == given["channel"] and wanted(one)]
+        seen = [one for one in said if float(one["ts"]) > oldest]
+        if not given.get("include_all_metadata"):
+            seen = [{name: value for name, value in one.items() if name != "metadata"} for one in seen]
+        return {"messages": seen, "has_more": False}
+
+
+async def _arguments(request: Request) -> Message:
+    if request.method == "GET":
+        return dict(request.query_params)
+    if "json" in request.headers.get("content-type", ""):
+        given = await request.json()
+        return given if isinstance(given, dict) else {}
+    return dict(parse_qsl((await request.body()).decode()))
+
+
+def _check_token(request: Request) -> None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme != "Bearer" or not token:
+        raise RefusedError("not_authed")
+    if not token.startswith("xoxb-"):
+        raise RefusedError("invalid_auth")
+
+
+def _check(message: Message) -> None:
+    """Refuse what Slack refuses."""
+    if not message.get("text") and not message.get("blocks"):
+        raise RefusedError("no_text")
+    if len(message.get("text") or "") > LONGEST_TEXT:
+        raise RefusedError("msg_too_long")
+    blocks = message.get("blocks") or []
+    texts = [block["text"]["text"] for block in blocks if block.get("type") == "section"]
+    if len(blocks) > MOST_BLOCKS or any(not 0 < len(text) <= LONGEST_BLOCK for text in texts):
+        raise RefusedError("invalid_blocks")
+
+
+def _fault_reply(fault: dict[str, Any]) -> Response:
+    headers = {"Retry-After": str(fault["retry_after"])} if "retry_after" in fault else {}
+    body = {
+        "ok": False,
+        "error": fault.get("error") or ("ratelimited" if fault["status"] == 429 else "fatal_error"),
+    }
+    return JSONResponse(body, fault["status"], headers)
+
+
+def _lost() -> Response:
+    """Answer nothing that a client can read: the body is shorter than it says."""
+    return Response("", headers={"content-length": "100", "connection": "close"})
+
+
+async def _serve(port: int) -> None:
+    async with serving(Slack().application, port):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    asyncio.run(_serve(parser.parse_args().port))
