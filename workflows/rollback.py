@@ -38,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
-    from workflows.steps.terraforming import put_back_by_terraform, through_terraform
+    from workflows.steps.terraform_rollback import put_back_by_terraform, through_terraform
 
 if TYPE_CHECKING:
     from activities.catalog import Target

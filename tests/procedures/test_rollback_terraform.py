@@ -22,6 +22,7 @@ def outside() -> TerraformOutside:
     return TerraformOutside()
 
 
+@pytest.mark.ending("recovered-terraform")
 async def test_the_module_gets_the_tag_of_the_last_known_good_release(runbook, outside):
     report = await runbook.run(reason="errors")
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["apply 1.1.0"])
@@ -76,6 +77,7 @@ async def test_an_approval_is_bound_to_the_terraform_plan(runbook, outside):
     assert outside.changes == ["apply 1.1.0"]
 
 
+@pytest.mark.ending("recovered-terraform-stale")
 async def test_a_stale_plan_opens_the_gate_again(runbook, outside):
     outside.approvals, outside.moves = Approvals(needed=1), ["1.2.1"]
     run = await runbook.start()
@@ -88,6 +90,7 @@ async def test_a_stale_plan_opens_the_gate_again(runbook, outside):
     assert (await runbook.end(run)).outcome is Outcome.RECOVERED
 
 
+@pytest.mark.ending("recovered-terraform-cut-off")
 async def test_what_an_interrupted_apply_left_needs_a_yes_even_where_nobody_is_asked(runbook, outside):
     outside.cut_off = ["before"]
     run = await runbook.start()
@@ -175,6 +178,7 @@ async def test_an_apply_that_fails_half_way_is_a_persons(runbook, outside):
     assert [change.detail for change in report.changes] == ["may have been made"]
 
 
+@pytest.mark.ending("aborted-terraform-undone")
 async def test_an_abort_that_undoes_applies_the_way_back(runbook, outside):
     outside.holds("observe")
     run = await runbook.start()

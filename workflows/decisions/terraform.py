@@ -27,6 +27,16 @@ class TerraformRollback(RollbackPlan):
         return next(iter(self.terraform.variables.values()))
 
     @property
+    def was(self) -> str:
+        """What is there before, in words."""
+        return self.before.name
+
+    @property
+    def shall_be(self) -> str:
+        """What is wanted, in words."""
+        return self.after.name
+
+    @property
     def loses_its_source(self) -> bool:
         """Whether Terraform deregisters the release that is taken back, so that it takes no mark afterwards."""
         return self.before.task_definition in self.terraform.deregisters

@@ -1,87 +1,109 @@
-"""Words for what a page does through Terraform: plan, apply exactly that plan, find the deployment it made, undo."""
+"""Words for what a page does through Terraform: plan, apply exactly that plan, agree to what an apply that was cut off left.
+
+What a plan is for, and which deployment comes of it, is each remedy's own: see ``terraform_rollback`` and ``sizing``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.ecs import EcsActivities
-    from activities.ecs_changes import Deployed, EcsChanges, ForceDeployment
-    from activities.models import Judgement
+    from activities.ecs_changes import Deployed
     from activities.rollout import Phase
     from activities.terraform import TerraformActivities, TerraformApply
     from activities.terraform_plans import TerraformPlan, TerraformWish
     from workflows.decisions.endings import cause_of
-    from workflows.decisions.terraform import (
-        TerraformRollback,
-        by_hand,
-        goes_beyond,
-        rollback_by_terraform,
-        terraform_tag,
-    )
+    from workflows.decisions.terraform import by_hand, goes_beyond
     from workflows.messages import Ending, Outcome
-    from workflows.steps.deploying import await_steady, mark
+    from workflows.steps.deploying import await_steady
     from workflows.steps.running import APPLY, PLAN, How
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from activities.catalog import Target
-    from activities.models import Release, ReleaseHistory
+    from activities.models import Fence
     from activities.terraform_run import TerraformApplied
-    from workflows.decisions.rollback_plan import RollbackPlan
+    from workflows.messages import PlannedCall
+    from workflows.steps.course import Undo
     from workflows.steps.page import Page
 
-    Placed = tuple[TerraformRollback, Deployed]
-
 CUT_OFF = "An apply was cut off half-way; this is what is left of it."
+STALE = "stale"
+"""The plan is no longer what Terraform would do, and nothing was applied: it must be made again."""
 
 
-async def through_terraform(
-    page: Page, target: Target, history: ReleaseHistory, chosen: RollbackPlan
-) -> RollbackPlan | Ending:
-    """Turn the choice of a release into a plan of Terraform's, where the catalog wants that."""
-    if target.rollback.strategy != "terraform" or target.terraform is None:
-        return chosen
-    tag = terraform_tag(history, chosen.after)
-    if isinstance(tag, Ending):
-        return tag
-    terraform = await _plan(page, target, {target.terraform.image_variable: tag})
-    return rollback_by_terraform(target, history, chosen, terraform)
+class ByTerraform(Protocol):
+    """A plan that Terraform carries out."""
+
+    @property
+    def terraform(self) -> TerraformPlan:
+        """What it would do."""
+        ...
+
+    @property
+    def fence(self) -> Fence:
+        """The state of the service that it was made on."""
+        ...
+
+    @property
+    def calls(self) -> tuple[PlannedCall, ...]:
+        """What people are shown."""
+        ...
+
+    @property
+    def was(self) -> str:
+        """What is there before, in words."""
+        ...
+
+    @property
+    def shall_be(self) -> str:
+        """What is wanted, in words."""
+        ...
+
+    def model_copy(self, *, update: dict[str, Any]) -> Self:
+        """Return it with other fields."""
+        ...
 
 
-async def put_back_by_terraform(
-    page: Page, target: Target, plan: TerraformRollback
-) -> Placed | Ending | None:
-    """Apply the plan and find the deployment that came of it; None when the plan was stale and must be made again."""
+SomeChange = TypeVar("SomeChange", bound=ByTerraform)
+
+
+async def plan_with_terraform(page: Page, target: Target, variables: dict[str, str]) -> TerraformPlan:
+    """Ask Terraform what it would change with these values."""
+    wish = TerraformWish(target=target, variables=variables)
+    return await page.read("Plan with Terraform", TerraformActivities.plan_terraform, wish, how=PLAN)
+
+
+async def nobody_deployed(page: Page, target: Target, plan: ByTerraform) -> Ending | None:
+    """Look once more, just before the apply, that the service is as the plan saw it."""
     service = await page.read("Look that nothing changed", EcsActivities.read_service, target)
-    if service.fence != plan.fence:
-        running = service.task_definition.rpartition("/")[2]
-        return page.ended(Outcome.SUPERSEDED, f"{running} was deployed meanwhile; it is left alone.")
-    if plan.loses_its_source:
-        await mark(page, target, plan.before, Judgement.BAD)
+    if service.fence == plan.fence:
+        return None
+    running = service.task_definition.rpartition("/")[2]
+    return page.ended(Outcome.SUPERSEDED, f"{running} was deployed meanwhile; it is left alone.")
+
+
+async def apply_all(page: Page, target: Target, plan: SomeChange, undo: Undo) -> Ending | str | None:
+    """Apply the plan; returns None once all of it is, an ending, or ``STALE``."""
     left = plan
-    while refused := await _apply(page, target, left):
+    while refused := await _apply(page, target, left, undo):
         if refused == "StalePlanError" and left is plan:
-            return None
+            return STALE
         rest = await _agree_to_the_rest(page, target, plan)
         if isinstance(rest, Ending):
             return rest
         if rest.terraform.empty:
             break
         left = rest
-    return await _find_deployment(page, target, plan)
+    return None
 
 
-async def _plan(page: Page, target: Target, variables: dict[str, str]) -> TerraformPlan:
-    wish = TerraformWish(target=target, variables=variables)
-    return await page.read("Plan with Terraform", TerraformActivities.plan_terraform, wish, how=PLAN)
-
-
-async def _apply(page: Page, target: Target, plan: TerraformRollback) -> str | None:
+async def _apply(page: Page, target: Target, plan: ByTerraform, undo: Undo) -> str | None:
     """Apply a plan; returns the error's name where people must agree anew."""
     try:
         await page.change(
@@ -89,9 +111,9 @@ async def _apply(page: Page, target: Target, plan: TerraformRollback) -> str | N
             _APPLY,
             _order(target, plan.terraform),
             action="terraform apply",
-            before=plan.before.name,
-            after=plan.after.name,
-            undo=lambda: _undo(page, target, plan),
+            before=plan.was,
+            after=plan.shall_be,
+            undo=undo,
             how=_how(page),
         )
     except ActivityError as error:
@@ -102,68 +124,35 @@ async def _apply(page: Page, target: Target, plan: TerraformRollback) -> str | N
     return None
 
 
-async def _agree_to_the_rest(
-    page: Page, target: Target, plan: TerraformRollback
-) -> TerraformRollback | Ending:
+async def _agree_to_the_rest(page: Page, target: Target, plan: SomeChange) -> SomeChange | Ending:
     """Plan what an apply that was cut off left to do; nobody's earlier yes counts for it."""
 
-    async def rest() -> TerraformRollback | Ending:
+    async def rest() -> Any:
         service = await page.read("Read what runs now", EcsActivities.read_service, target)
-        terraform = await _plan(page, target, plan.terraform.variables)
+        terraform = await plan_with_terraform(page, target, plan.terraform.variables)
         again = {"terraform": terraform, "essence": terraform.hash, "fence": service.fence}
-        left = plan.model_copy(update={**again, "needs_yes": CUT_OFF, "calls": plan.calls})
+        left: Any = plan.model_copy(update={**again, "needs_yes": CUT_OFF, "calls": plan.calls})
         page.record.planned(left)
         return left
 
     first = await rest()
     if isinstance(first, Ending) or first.terraform.empty:
-        return first
-    return await page.checkpoint(first, target, "Apply the rest?", rest)
+        return cast("SomeChange | Ending", first)
+    agreed: SomeChange | Ending = await page.checkpoint(first, target, "Apply the rest?", rest)
+    return agreed
 
 
-async def _find_deployment(page: Page, target: Target, plan: TerraformRollback) -> Placed | Ending:
-    """Find what Terraform deployed; where it made no new deployment of the right image, force one."""
-    history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
-    runs, primary = history.current, history.service.primary
-    if plan.tag not in {image.tag for image in runs.images}:
-        return page.ended(
-            Outcome.NOT_RECOVERED,
-            f"Terraform applied {plan.tag}, but the service runs {runs.name}: the module does not decide what runs "
-            "(ignore_changes?), or somebody deployed meanwhile. A person must look now.",
-        )
-    # What was known of the release's images holds for the new revision too, until it is seen to run others.
-    placed = plan.model_copy(update={"after": runs.model_copy(update={"images": _images(plan.after, runs)})})
-    if primary and primary.id != plan.fence.primary:
-        current = history.service.service_deployment
-        return placed, Deployed(
-            deployment=primary.id,
-            task_definition=primary.task_definition,
-            service_deployment=current if current != plan.fence.service_deployment else None,
-            at=workflow.now(),
-        )
-    forced = await page.change(
-        f"Terraform made no new deployment: force one of {runs.name}",
-        EcsChanges.force_deployment,
-        ForceDeployment(target=target, fence=history.service.fence),
-        action="UpdateService",
-        before=runs.name,
-        after=f"{runs.name}, fresh tasks",
-    )
-    return placed, forced
-
-
-async def _undo(page: Page, target: Target, plan: TerraformRollback) -> str:
-    """Plan the way back and apply it, if it touches nothing but what the way there touched."""
-    tag = next((image.tag for image in plan.before.images if image.tag), None)
-    if tag is None:
-        return f"could not undo: {plan.before.name} has no image tag that Terraform could be told"
-    back = await _plan(page, target, dict.fromkeys(plan.terraform.variables, tag))
-    if back.empty:
+async def apply_back(page: Page, target: Target, done: TerraformPlan, back: dict[str, str]) -> str:
+    """Plan the way back and apply it, if it touches nothing but what the way there touched; says what came of it."""
+    way_back = await plan_with_terraform(page, target, back)
+    if way_back.empty:
         return "nothing to undo: Terraform has nothing to change back"
-    if more := goes_beyond(back, plan.terraform):
-        return f"could not undo: Terraform would also change {', '.join(more[:5])}; by hand: {by_hand(back)}"
+    if more := goes_beyond(way_back, done):
+        return (
+            f"could not undo: Terraform would also change {', '.join(more[:5])}; by hand: {by_hand(way_back)}"
+        )
     service = await page.read("Read what runs now", EcsActivities.read_service, target)
-    await page.restore("Apply the way back", _APPLY, _order(target, back), how=_how(page))
+    await page.restore("Apply the way back", _APPLY, _order(target, way_back), how=_how(page))
     now = await page.read("Look which deployment came of it", EcsActivities.read_service, target)
     if now.primary is None or now.fence == service.fence:
         return "undone"
@@ -173,11 +162,6 @@ async def _undo(page: Page, target: Target, plan: TerraformRollback) -> str:
     )  # fmt: skip
     rollout = await await_steady(page, target, "Wait until it runs again", deployed)
     return "undone" if rollout.phase is Phase.STEADY else f"could not undo: {rollout.detail}"
-
-
-def _images(planned: Release, runs: Release) -> Any:
-    known = {image.name: image for image in planned.images}
-    return tuple(known.get(image.name, image) for image in runs.images)
 
 
 def _order(target: Target, terraform: TerraformPlan) -> TerraformApply:
