@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from starter.webhook.catalog_file import CatalogFile
     from starter.webhook.serving import Address
 
-LISTEN = "127.0.0.1:9099"
+LISTEN = "127.0.0.1:8080"
 
 
-@click.command("webhook", epilog=example("runbook webhook --listen 0.0.0.0:9099"))
+@click.command("webhook", epilog=example("runbook webhook --listen 0.0.0.0:8080"))
 @click.option(
     "--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="Port 0 is any free one."
 )

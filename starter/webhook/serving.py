@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-GRACE_SECONDS = 15
-"""Longer than any call may take."""
+GRACE_SECONDS = 12
+"""Longer than Temporal may take; what is cut off is sent again."""
 CONNECTIONS = 500
 """Open at once, whatever they send; more are told 503."""
 IDLE_SECONDS = 75
@@ -48,8 +48,8 @@ def parse_address(text: str) -> Address:
     """
     match = _ADDRESS.fullmatch(text)
     if not match or int(match["port"]) > 65535:
-        raise bad_input(f"--listen {text}: write HOST:PORT, such as 0.0.0.0:9099")
-    return Address(match["host"].strip("[]") or "0.0.0.0", int(match["port"]))  # noqa: S104 - as ":9099" is read anywhere
+        raise bad_input(f"--listen {text}: write HOST:PORT, such as 0.0.0.0:8080")
+    return Address(match["host"].strip("[]") or "0.0.0.0", int(match["port"]))  # noqa: S104 - as ":8080" is read anywhere
 
 
 def bind(address: Address) -> socket.socket:
