@@ -23,9 +23,11 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from activities.catalog import Catalog, load_catalog
 from activities.channels.opening import Channels
 from activities.chat import ChatActivities
+from activities.checkup.checkup import Checkup
 from activities.clients import Clients, SlackClients, http_client
 from activities.database import DatabaseActivities
 from activities.diagnosis import DiagnosisActivities
+from activities.doctor import DoctorActivities
 from activities.ecs import EcsActivities
 from activities.ecs_changes import EcsChanges
 from activities.errors import InputError
@@ -48,6 +50,7 @@ from activities.wording import Templates
 from starter.connect import connect
 from starter.exits import CliError
 from workflows.database_issues import DatabaseIssues
+from workflows.doctor import Doctor
 from workflows.high_error_rate import HighErrorRate
 from workflows.high_latency import HighLatency
 from workflows.hold import Hold
@@ -73,6 +76,7 @@ WORKFLOWS = [
     DatabaseIssues,
     Hold,
     ReleaseLedger,
+    Doctor,
 ]
 # After a worker dies, its open workflows go on elsewhere once this has run out; the SDK's own default costs 10 s.
 STICKY = timedelta(seconds=2)
@@ -111,6 +115,7 @@ class Parts:
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
+        doctor = DoctorActivities(settings.catalog, Checkup(clients, http))
         self.short = activities_of(
             CatalogActivities(settings.catalog),
             EcsActivities(clients),
@@ -126,9 +131,10 @@ class Parts:
             database,
             DiagnosisActivities(Examination(clients, http)),
             terraform,
+            doctor,
         )
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
-        self.long = activities_of(Waits(clients), verification, terraform, chat, rds)
+        self.long = activities_of(Waits(clients), verification, terraform, chat, rds, doctor)
 
 
 def activities_of(*parts: object) -> list[Callable[..., object]]:

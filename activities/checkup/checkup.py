@@ -1,0 +1,40 @@
+"""Looks at the outside for ``runbook doctor``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from activities.checkup.looking import look, own_threads
+from activities.checkup.place import PlaceQuestions
+from activities.checkup.target import TargetQuestions
+from activities.doctor import TargetChecks
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import httpx
+
+    from activities.catalog import Target
+    from activities.clients import Clients
+    from activities.doctor import Check, Place
+
+
+class Checkup:
+    """Asks every question at once, on threads that no procedure needs."""
+
+    def __init__(self, clients: Clients, http: httpx.AsyncClient) -> None:
+        self._clients = clients
+        self._http = http
+
+    async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
+        """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
+        with own_threads() as threads:
+            questions = PlaceQuestions(self._clients, self._http, threads, place, served)
+            return await look(questions.all(), place.environment)
+
+    async def at_target(self, target: Target) -> TargetChecks:
+        """Look at one service."""
+        with own_threads() as threads:
+            questions = TargetQuestions(self._clients, self._http, threads, target)
+            checks = await look([*questions.all(), *questions.queries()], target.environment, target.service)
+        return TargetChecks(checks=checks, service=questions.service, history=questions.history)

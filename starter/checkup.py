@@ -1,0 +1,130 @@
+"""Looks whether everything is in place: what can be seen from here, and what a worker sees from there."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from temporalio.client import WorkflowFailureError
+
+from activities.catalog import load_catalog
+from activities.doctor import Check, DoctorRequest
+from activities.errors import CatalogError
+from starter.connect import RPC_TIMEOUT
+from starter.server_checks import check_server, check_worker, no_worker, was_begun
+from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
+from workflows.decisions.endings import cause_of
+from workflows.doctor import Doctor
+from workflows.ids import doctor_id, task_queue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from temporalio.client import Client
+
+    from activities.catalog import Catalog
+    from activities.doctor import Checks
+
+SOON = timedelta(seconds=8)
+"""A worker that has not begun within this time is not there; one that has is waited for."""
+LONGEST = timedelta(seconds=60)
+"""Temporal ends a look after this time."""
+
+
+def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
+    """Look at the catalog on this machine."""
+    if path is None:
+        mend = "none here (RUNBOOK_CATALOG is not set): the worker's decides"
+        return Check(name="catalog", ok=None, detail=mend), None
+    try:
+        catalog = load_catalog(path)
+    except CatalogError as error:
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        problem = f"{error.problems[0]}{more}"
+        mend = f"mend {path}; runbook catalog check {path} shows all"
+        return Check(name="catalog", ok=False, detail=problem, mend=mend), None
+    counts = f"{len(catalog.environments)} environments, {len(catalog.services)} services"
+    return Check(name="catalog", ok=True, detail=f"{path} is valid: {counts}"), catalog
+
+
+async def check_all(client: Client, requests: Sequence[DoctorRequest], *, fix: bool) -> list[Check]:
+    """Look at Temporal and at every environment that is asked for, all at once.
+
+    Raises:
+        RPCError: Temporal is away.
+    """
+    server = await check_server(client, fix=fix)
+    if any(one.name == "namespace" and one.ok is False for one in server):
+        return [*server, *(one for request in requests for one in without_temporal(request, "namespace"))]
+    groups = await asyncio.gather(*(_check_environment(client, one) for one in requests))
+    return [*server, *(check for group in groups for check in group)]
+
+
+def without_temporal(request: DoctorRequest, missing: str) -> list[Check]:
+    """Say that a worker and what it sees cannot be told while something of Temporal is missing."""
+    names = ("worker", CATALOG, *OF_PLACE, *OF_TARGET)
+    return [
+        Check(
+            environment=request.environment,
+            service=request.service if name in OF_TARGET else None,
+            name=name,
+            ok=None,
+            detail=f"not told, as {missing} is not in place",
+        )
+        for name in names
+    ]
+
+
+def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
+    """Say of everything that only a worker can see that nobody has looked."""
+    return [
+        Check(
+            environment=request.environment,
+            service=request.service if name in OF_TARGET else None,
+            name=name,
+            ok=False,
+            detail="nobody has looked: no worker answers",
+            mend=worker.mend,
+        )
+        for name in (CATALOG, *OF_PLACE, *OF_TARGET)
+    ]
+
+
+async def _check_environment(client: Client, request: DoctorRequest) -> list[Check]:
+    worker = await check_worker(client, request.environment)
+    if worker.ok:
+        seen = await _ask(client, request)
+        if isinstance(seen, Check):
+            worker = seen
+        else:
+            return [worker, *seen.checks]
+    return [worker, *unseen(request, worker)]
+
+
+async def _ask(client: Client, request: DoctorRequest) -> Checks | Check:
+    """Have a worker look; what it did not do is a check too."""
+    handle = await client.start_workflow(
+        Doctor.run,
+        request,
+        id=doctor_id(request.environment, uuid4().hex[:8]),
+        task_queue=task_queue(request.environment),
+        execution_timeout=LONGEST,
+        static_summary=f"Is everything in place in {request.environment}?",
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    answer = asyncio.create_task(handle.result())
+    try:
+        done, _ = await asyncio.wait({answer}, timeout=SOON.total_seconds())
+        if not done and not await was_begun(client, handle.id):
+            return no_worker(request.environment, "one was there lately, and does not answer now")
+        return await asyncio.wait_for(answer, (LONGEST + RPC_TIMEOUT).total_seconds())
+    except (WorkflowFailureError, TimeoutError) as error:
+        cause = cause_of(error)
+        why = cause.message if cause else f"it did not end within {LONGEST.seconds} s"
+        mend = f"look at {handle.id} in the Temporal UI, and into the worker's log"
+        return no_worker(request.environment, f"it began to look, and failed: {why}", mend)
+    finally:
+        answer.cancel()

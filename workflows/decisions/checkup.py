@@ -1,0 +1,149 @@
+"""What facts say of whether everything is in place, and which check is only a consequence of another. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from activities.doctor import Check
+from workflows.decisions.releases import cannot_roll, needs_more, plan_rollback
+from workflows.decisions.rollback_plan import RollbackPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from activities.catalog import Target
+    from activities.models import Release, ReleaseHistory, ServiceState
+
+OF_PLACE: Final = ("aws-identity", "cluster", "prometheus", "docker-engine", "chat", "clock")
+"""What a worker looks at once in an environment, besides its own catalog."""
+OF_TARGET: Final = (
+    "service",
+    "controller",
+    "last-known-good",
+    "deployments",
+    "tasks",
+    "task-definitions",
+    "autoscaling",
+    "log-group",
+    "cloudwatch",
+    "health",
+    "metrics",
+    "terraform",
+    "database",
+)
+"""What it looks at for each service, besides the queries of Prometheus."""
+CATALOG: Final = "worker-catalog"
+_AWS = ("aws-identity", "cluster")
+_SERVICE = (*_AWS, "service")
+CAUSES: Final = {
+    "cluster": ("aws-identity",),
+    "service": _AWS,
+    "controller": _SERVICE,
+    "deployments": _SERVICE,
+    "last-known-good": (*_SERVICE, "deployments", "task-definitions"),
+    "tasks": _SERVICE,
+    "task-definitions": ("aws-identity",),
+    "autoscaling": _SERVICE,
+    "log-group": ("aws-identity",),
+    "cloudwatch": _SERVICE,
+    "health": ("docker-engine",),
+    "metrics": ("docker-engine", "health"),
+}
+"""Check -> checks that it cannot pass without."""
+
+
+def needs_revisions(target: Target, history: ReleaseHistory) -> bool:
+    """Whether the last known good release is only found among other revisions of the family."""
+    return cannot_roll(_as_if_it_ran(history.service)) is None and needs_more(
+        target, _running(history), to=None
+    )
+
+
+def judge_controller(target: Target, service: ServiceState | None) -> Check:
+    """Whether the service is deployed in a way that can be rolled back."""
+    if target.platform != "ecs":
+        return _check(target, "controller", ok=None, detail="it does not run on ECS")
+    if service is None:
+        return _untold(target, "controller", "service")
+    if why := cannot_roll(_as_if_it_ran(service)):
+        what, _, mend = why.partition("; ")
+        return _check(target, "controller", ok=False, detail=what, mend=mend)
+    return _check(target, "controller", ok=True, detail="rolling deployments by ECS itself")
+
+
+def judge_last_known_good(
+    target: Target, history: ReleaseHistory | None, others: tuple[Release, ...]
+) -> Check:
+    """Whether there is a release to go back to, as a rollback would choose it now."""
+    name = "last-known-good"
+    if target.platform != "ecs":
+        return _check(target, name, ok=None, detail="it does not run on ECS")
+    if history is None:
+        return _untold(target, name, "deployments")
+    if cannot_roll(_as_if_it_ran(history.service)):
+        return _untold(target, name, "controller")
+    plan = plan_rollback(target, _running(history), others, to=None)
+    if isinstance(plan, RollbackPlan):
+        asks = f"; it would need a person's yes: {plan.needs_yes}" if plan.needs_yes else ""
+        return _check(target, name, ok=True, detail=f"{plan.after.name}: {' '.join(plan.because)}{asks}")
+    if _is_the_first(history, others):
+        current = history.current.name
+        return _check(
+            target, name, ok=None, detail=f"nothing to go back to yet: {current} is the first release"
+        )
+    mend = f"runbook release list {target.key}; runbook release mark {target.key} RELEASE good --reason WHY"
+    return _check(target, name, ok=False, detail=plan.summary, mend=mend)
+
+
+def unread_revisions(target: Target, why: str) -> Check:
+    """Say that the release to go back to cannot be found, as the family's revisions cannot be read."""
+    mend = "allow the worker's role what deploy/iam-policy.json lists"
+    return _check(target, "last-known-good", ok=False, detail=why, mend=mend)
+
+
+def in_order(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Put a service's checks as people read them; what is not in the list comes last, as it was."""
+    place = {name: number for number, name in enumerate(OF_TARGET)}
+    return tuple(sorted(checks, key=lambda one: place.get(one.name, len(place))))
+
+
+def settle(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Leave red only what is wrong by itself: what cannot pass because of another check is not told."""
+    found = tuple(checks)
+    return tuple(
+        one.model_copy(update={"ok": None, "detail": f"not told, as {cause} is not in place", "mend": None})
+        if one.ok is False and (cause := _cause(one, found))
+        else one
+        for one in found
+    )
+
+
+def _cause(check: Check, checks: tuple[Check, ...]) -> str | None:
+    """Name the first red check that this one depends on."""
+    by_name = {one.name for one in checks if one.ok is False and one.service in {None, check.service}}
+    causes = ("prometheus",) if check.name.startswith("prometheus-") else CAUSES.get(check.name, ())
+    return next((name for name in causes if name in by_name), None)
+
+
+def _as_if_it_ran(service: ServiceState) -> ServiceState:
+    """Return the service as it would be if it ran: that it does not is told by a check of its own."""
+    return service.model_copy(update={"status": "ACTIVE", "desired": max(1, service.desired)})
+
+
+def _running(history: ReleaseHistory) -> ReleaseHistory:
+    return history.model_copy(update={"service": _as_if_it_ran(history.service)})
+
+
+def _is_the_first(history: ReleaseHistory, others: tuple[Release, ...]) -> bool:
+    known = (*history.releases.values(), *others)
+    return all(one.task_definition == history.current.task_definition for one in known)
+
+
+def _untold(target: Target, name: str, cause: str) -> Check:
+    return _check(target, name, ok=None, detail=f"not told, as {cause} is not in place")
+
+
+def _check(target: Target, name: str, *, ok: bool | None, detail: str, mend: str | None = None) -> Check:
+    return Check(
+        environment=target.environment, service=target.service, name=name, ok=ok, detail=detail, mend=mend
+    )

@@ -1,0 +1,136 @@
+"""Is everything in place in an environment, as a worker of it sees it. Takes no lock, changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+    from activities.models import Release, ReleaseHistory
+
+with workflow.unsafe.imports_passed_through():
+    from activities.doctor import Check, Checks, DoctorActivities, DoctorRequest, Found, Place
+    from activities.ecs import EcsActivities
+    from workflows.decisions import checkup
+    from workflows.decisions.endings import cause_of
+    from workflows.ids import watch_queue
+    from workflows.steps.running import How
+
+AT_ONCE = 8
+"""Services that are looked at together: more would take the API's rate from those who are in need of it."""
+# Once: a check tries again by itself where that helps, and people wait for the answer.
+ONCE = How(
+    start_to_close_timeout=timedelta(seconds=12),
+    schedule_to_close_timeout=timedelta(seconds=20),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+
+
+@workflow.defn
+class Doctor:
+    """Looks whether everything is in place, and says what to mend."""
+
+    @workflow.run
+    async def run(self, request: DoctorRequest) -> Checks:
+        """Look at everything at once."""
+        try:
+            found = await workflow.execute_activity_method(
+                DoctorActivities.find_targets, request, summary="Read the worker's catalog", **ONCE
+            )
+        except ActivityError as error:
+            return Checks(checks=(_bad_catalog(request, error),))
+        gate = asyncio.Semaphore(AT_ONCE)
+        looks = (_examine_target(one, gate) for one in found.targets)
+        groups = await asyncio.gather(_examine_place(found.place), *looks)
+        checks = (check for group in groups for check in group)
+        return Checks(checks=(_good_catalog(found), *checkup.settle(checks)))
+
+
+async def _examine_place(place: Place) -> tuple[Check, ...]:
+    try:
+        found = await workflow.execute_activity_method(
+            DoctorActivities.examine_place,
+            place,
+            summary=f"Look at what the services in {place.environment} share",
+            **_beside_changes(place.environment),
+        )
+    except ActivityError as error:
+        return (_unfinished(error, place.environment),)
+    return found.checks
+
+
+async def _examine_target(target: Target, gate: asyncio.Semaphore) -> tuple[Check, ...]:
+    async with gate:
+        try:
+            found = await workflow.execute_activity_method(
+                DoctorActivities.examine_target,
+                target,
+                summary=f"Look at {target.service}",
+                **_beside_changes(target.environment),
+            )
+            good = await _look_for_a_good_one(target, found.history)
+        except ActivityError as error:
+            return (_unfinished(error, target.environment, target.service),)
+    return checkup.in_order((checkup.judge_controller(target, found.service), good, *found.checks))
+
+
+async def _look_for_a_good_one(target: Target, history: ReleaseHistory | None) -> Check:
+    others: tuple[Release, ...] = ()
+    if history and checkup.needs_revisions(target, history):
+        try:
+            found = await workflow.execute_activity_method(
+                EcsActivities.list_revisions,
+                target,
+                summary=f"Look for earlier revisions of {target.service}",
+                **ONCE,
+            )
+        except ActivityError as error:
+            return checkup.unread_revisions(target, _words(error))
+        others = found.releases
+    return checkup.judge_last_known_good(target, history, others)
+
+
+def _beside_changes(environment: str) -> How:
+    """Say how a long look is run: on the queue of waits, where it takes no slot from a change."""
+    return How(**{**ONCE, "task_queue": watch_queue(environment)})
+
+
+def _good_catalog(found: Found) -> Check:
+    count = len(found.targets)
+    services = f"{count} {'service' if count == 1 else 'services'}"
+    detail = f"{found.catalog} is valid; {services} to look at in {found.place.environment}"
+    return Check(environment=found.place.environment, name=checkup.CATALOG, ok=True, detail=detail)
+
+
+def _bad_catalog(request: DoctorRequest, error: ActivityError) -> Check:
+    if cause_of(error) is None:
+        return _unfinished(error, request.environment)
+    return Check(
+        environment=request.environment,
+        name=checkup.CATALOG,
+        ok=False,
+        detail=_words(error),
+        mend="mend the catalog of the worker, where RUNBOOK_CATALOG points: runbook catalog check shows all",
+    )
+
+
+def _unfinished(error: ActivityError, environment: str, service: str | None = None) -> Check:
+    return Check(
+        environment=environment,
+        service=service,
+        name="examination",
+        ok=False,
+        detail=f"the worker did not finish it: {_words(error)}",
+        mend="look into the worker's log, and ask again",
+    )
+
+
+def _words(error: ActivityError) -> str:
+    cause = cause_of(error)
+    return cause.message if cause else str(error.__cause__ or error)
