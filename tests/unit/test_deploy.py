@@ -4,12 +4,12 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
 import boto3
-import jsonschema
 import pytest
 import yaml
 
@@ -18,6 +18,7 @@ from workflows.ids import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+TESTS_OF_RULES = Path(__file__).parent / "prometheus"
 COMPOSE = ROOT / "docker-compose.temporal.yml"
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>[A-Z_]+)(?::-(?P<default>[^}]*))?\}")
 EXACT_VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?(-[a-z0-9.-]+)?")
@@ -52,6 +53,19 @@ def dockerfile():
     return [" ".join(line.split()) for line in text.splitlines() if line and not line.startswith("#")]
 
 
+def promtool(*arguments):
+    program = shutil.which("promtool")
+    assert program, "promtool is not installed: run `make set-up`, or install Debian's package prometheus"
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+
+def dashboard_panels():
+    """(dashboard, panel) of every panel."""
+    for path in sorted((DEPLOY / "grafana/dashboards").glob("*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            yield path.stem, panel
+
+
 def policy_statements():
     return json.loads((DEPLOY / "iam-policy.json").read_text())["Statement"]
 
@@ -64,17 +78,27 @@ def allowed_actions():
 
 class TestCompose:
     def test_it_is_what_the_compose_specification_takes(self):
-        schema = json.loads((Path(__file__).parent / "compose.schema.json").read_text())
-        jsonschema.Draft202012Validator(schema).validate(compose())
+        checker = Path(sys.executable).with_name("check-jsonschema")
+        checked = subprocess.run(
+            [checker, "--builtin-schema", "vendor.compose-spec", COMPOSE],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
 
     @pytest.mark.parametrize(
-        "name", ["postgres", "temporal", "ui", "worker", "prometheus", "schema", "namespace"]
+        "name",
+        [
+            *("postgres", "temporal", "ui", "worker", "webhook", "prometheus", "alertmanager"),
+            *("otel-collector", "grafana", "schema", "namespace"),
+        ],
     )
     def test_it_has_the_service(self, name):
         assert name in compose()["services"]
 
     def test_every_image_is_pinned_to_an_exact_version(self):
-        images = [service["image"] for _, service in services() if "image" in service]
+        images = [service["image"] for _, service in services() if "build" not in service]
         assert len(images) >= 5
         assert [image for image in images if not EXACT_VERSION.fullmatch(image.partition(":")[2])] == []
 
@@ -88,7 +112,7 @@ class TestCompose:
     def test_every_mounted_file_exists(self):
         mounts = list(mounted_files())
         assert len(mounts) >= 4
-        assert [mount for mount in mounts if not (ROOT / mount[1]).is_file()] == []
+        assert [mount for mount in mounts if not (ROOT / mount[1]).exists()] == []
 
     def test_every_named_volume_is_declared_and_used(self):
         used = {
@@ -123,6 +147,39 @@ class TestCompose:
         assert ports
         assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
+    def test_only_what_people_and_alertmanagers_call_is_published(self):
+        published = {name for name, service in services() if service.get("ports")}
+        assert published == {"ui", "webhook", "grafana"}
+
+    def test_every_service_has_limits(self):
+        limits = {
+            name: service.get("deploy", {}).get("resources", {}).get("limits") for name, service in services()
+        }
+        assert [name for name, limit in limits.items() if not limit or set(limit) != {"cpus", "memory"}] == []
+
+    def test_everything_that_stays_up_says_how_it_is(self):
+        silent = {name for name, service in services() if "healthcheck" not in service}
+        assert silent == {"schema", "namespace", "otel-collector"}  # two end, one has no shell to be asked by
+
+    def test_two_workers_run_the_product_as_nobody_who_can_write_nothing(self):
+        worker = compose()["services"]["worker"]
+        assert worker["deploy"]["replicas"] == 2
+        for name in ("worker", "webhook"):
+            service = compose()["services"][name]
+            assert service["read_only"] is True
+            assert service["cap_drop"] == ["ALL"]
+            assert service["security_opt"] == ["no-new-privileges:true"]
+
+    def test_the_collectors_pipeline_has_only_parts_that_are_configured(self):
+        collector = yaml.safe_load((DEPLOY / "otel-collector.yaml").read_text())
+        for pipeline in collector["service"]["pipelines"].values():
+            for kind, parts in pipeline.items():
+                assert parts
+                assert set(parts) <= set(collector[kind])
+        endpoint = compose()["services"]["worker"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
+        port = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
+        assert endpoint == f"http://otel-collector:{port}"
+
     def test_everything_that_stays_up_starts_again_by_itself(self):
         one_shot = {"schema", "namespace"}
         staying = [service["restart"] for name, service in services() if name not in one_shot]
@@ -135,7 +192,7 @@ class TestCompose:
             for name, wait in service.get("depends_on", {}).items()
             if wait["condition"] == "service_healthy"
         }
-        assert waited_for == {"postgres", "temporal"}
+        assert waited_for == {"postgres", "temporal", "webhook", "prometheus"}
         assert [name for name in waited_for if "healthcheck" not in compose()["services"][name]] == []
 
     def test_one_shot_jobs_are_waited_for_to_end_well(self):
@@ -160,18 +217,34 @@ class TestCompose:
         used = {match["name"]: match["default"] for match in VARIABLE.finditer(COMPOSE.read_text())}
         assert documented == used
 
-    def test_no_service_but_the_worker_is_built_here(self):
-        assert [name for name, service in services() if "build" in service] == ["worker"]
-        build = compose()["services"]["worker"]["build"]
-        assert (ROOT / build["context"] / build["dockerfile"]).is_file()
+    def test_worker_and_webhook_are_one_image_that_is_built_here(self):
+        built = {name: service["build"] for name, service in services() if "build" in service}
+        assert set(built) == {"worker", "webhook"}
+        assert built["worker"] == built["webhook"]
+        assert (ROOT / built["worker"]["context"] / built["worker"]["dockerfile"]).is_file()
 
 
 class TestDockerfile:
     def test_its_base_is_pinned_to_an_exact_python(self):
         bases = [line.split()[1] for line in dockerfile() if line.startswith("FROM ")]
+        bases.remove("${TERRAFORM}")
         assert len(bases) == 2
         assert len(set(bases)) == 1
         assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", bases[0])
+
+    def test_hadolint_has_nothing_to_say(self):
+        checked = subprocess.run(
+            [Path(sys.executable).with_name("hadolint"), DEPLOY / "Dockerfile"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.stdout + checked.stderr == ""
+        assert checked.returncode == 0
+
+    def test_terraform_is_pinned_and_may_be_another(self):
+        (argument,) = [line for line in dockerfile() if line.startswith("ARG TERRAFORM=")]
+        assert EXACT_VERSION.fullmatch(argument.rpartition(":")[2])
 
     def test_packages_come_from_the_lock_with_their_hashes(self):
         installs = [line for line in dockerfile() if "pip install" in line or "pip sync" in line]
@@ -202,6 +275,9 @@ class TestDockerfile:
         for name in ("activities", "workflows", "starter", "worker.py"):
             assert f" {name} " in copied
 
+    def test_what_it_started_ends_with_it(self):
+        assert 'ENTRYPOINT ["tini", "--"]' in dockerfile()
+
     def test_the_sandbox_is_not(self):
         assert "sandbox" not in (DEPLOY / "Dockerfile").read_text()
 
@@ -227,30 +303,63 @@ class TestTemporalSetUp:
 
 
 class TestPrometheus:
-    def test_its_configuration_is_valid(self):
-        promtool = shutil.which("promtool")
-        assert promtool, (
-            "promtool is not installed: run `make set-up`, or install Debian's package prometheus"
-        )
-        checked = subprocess.run(
-            [promtool, "check", "config", DEPLOY / "prometheus/prometheus.yml"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def test_its_configuration_and_rules_are_valid(self):
+        checked = promtool("check", "config", DEPLOY / "prometheus/prometheus.yml")
         assert checked.returncode == 0, checked.stderr
 
     def test_it_scrapes_only_what_compose_starts(self):
         configuration = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
-        targets = [
-            target
+        groups = [
+            group
             for job in configuration["scrape_configs"]
-            for group in job["static_configs"]
-            for target in group["targets"]
+            for group in [*job.get("static_configs", ()), *job.get("dns_sd_configs", ())]
         ]
+        targets = [target for group in groups for target in group.get("targets", group.get("names", ()))]
         hosts = {target.partition(":")[0] for target in targets} - {"127.0.0.1"}
         assert hosts
         assert hosts <= set(compose()["services"])
+
+    def test_it_scrapes_workers_where_they_serve_their_figures(self):
+        configuration = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
+        (job,) = [job for job in configuration["scrape_configs"] if job["job_name"] == "runbook-worker"]
+        served = compose()["services"]["worker"]["environment"]["RUNBOOK_METRICS"]
+        assert served.endswith(f":{job['dns_sd_configs'][0]['port']}")
+
+    @pytest.mark.parametrize("rules", sorted(TESTS_OF_RULES.glob("*.test.yml")), ids=lambda path: path.name)
+    def test_its_rules_fire_when_they_should_and_only_then(self, rules):
+        tested = promtool("test", "rules", rules)
+        assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+class TestGrafana:
+    def test_dashboards_ask_the_prometheus_that_is_provisioned(self):
+        (source,) = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())[
+            "datasources"
+        ]
+        assert source["url"] == "http://prometheus:9090"
+        panels = [panel for _, panel in dashboard_panels()]
+        assert len(panels) >= 20
+        assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+
+    def test_its_dashboards_are_where_it_looks_for_them(self):
+        (provider,) = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/runbooks.yml").read_text())[
+            "providers"
+        ]
+        volumes = compose()["services"]["grafana"]["volumes"]
+        assert f"./deploy/grafana/dashboards:{provider['options']['path']}:ro" in volumes
+
+    def test_no_two_panels_of_a_dashboard_overlap(self):
+        taken = set()
+        for name, panel in dashboard_panels():
+            at = panel["gridPos"]
+            cells = {
+                (name, x, y)
+                for x in range(at["x"], at["x"] + at["w"])
+                for y in range(at["y"], at["y"] + at["h"])
+            }
+            assert not cells & taken, panel["title"]
+            taken |= cells
+            assert at["x"] + at["w"] <= 24
 
 
 class TestExampleCatalog:
