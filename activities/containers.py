@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pydantic import Field
-
 from activities.catalog import Target
 from activities.durations import format_duration
 from activities.models import Fact
@@ -76,16 +74,14 @@ class Container(Fact):
     @property
     def told(self) -> str:
         """A few words for people."""
-        words = [self.state]
-        if self.ended:
-            words.append(f"with exit code {self.exit_code}")
+        words = [f"{self.state} with exit code {self.exit_code}" if self.ended else self.state]
         if self.out_of_memory:
             words.append("killed for its memory")
         if self.health:
             words.append(self.health)
         if self.restarts:
             words.append(f"restarted {self.restarts} times by the engine")
-        return f"{self.name} {', '.join(words)}".replace("exited, with", "exited with")
+        return f"{self.name} {', '.join(words)}"
 
 
 class ProjectRead(Fact):
@@ -250,10 +246,3 @@ class ServerAnswer(Fact):
         if self.used is None:
             return f"it takes connections; how many are used is not known: {self.why}"
         return f"it takes connections ({format_duration(self.took)}); {self.used} of {self.limit} are used"
-
-
-class ServiceName(Fact):
-    """A service of the target's project."""
-
-    target: Target
-    service: str = Field(min_length=1)

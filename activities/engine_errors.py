@@ -11,6 +11,7 @@ from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException
 
 from activities.errors import (
     AccessDeniedError,
+    EngineFailedError,
     NotFoundError,
     NotServingError,
     OutsideError,
@@ -68,7 +69,7 @@ def _answered(error: APIError, doing: str) -> OutsideError:
         return NotFoundError(said)
     if error.status_code in {401, 403}:
         return AccessDeniedError(f"{said}; allow the worker to use the Docker engine")
-    return UnreachableError(said) if error.is_server_error() else RejectedError(said)
+    return EngineFailedError(said) if error.is_server_error() else RejectedError(said)
 
 
 def _beneath(error: BaseException) -> Iterator[BaseException]:

@@ -10,6 +10,7 @@ RunbookError
     * ThrottledError        too many calls; tried again later
     * UnreachableError      no answer, or a 5xx; tried again
       * NotServingError     nothing listens there, or it is only starting or ending
+      * EngineFailedError   the Docker engine answered that it could not do what it was asked
     * NoConnectionLeftError the database has as many connections as it may have
     * NotFoundError         the thing is gone
     * RejectedError         the outside system refused the call for good
@@ -21,6 +22,7 @@ RunbookError
     * UnknownReplyError     a change may have been applied and cannot be told apart; a person looks
     * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
     * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
+  * NotYetError             what is waited for has not come; it is looked for again
 """
 
 from __future__ import annotations
@@ -112,6 +114,10 @@ class NotServingError(UnreachableError):
     may_have_landed = False
 
 
+class EngineFailedError(UnreachableError):
+    """The Docker engine answered that it could not do what it was asked, and is done with it."""
+
+
 class NoConnectionLeftError(OutsideError):
     """The database has as many connections as it may have, also those that are held back for us."""
 
@@ -161,3 +167,14 @@ class StalePlanError(FenceError):
 
 class CutOffApplyError(FenceError):
     """An apply was cut off and something is left to do; it is not applied again without a person's yes."""
+
+
+class NotYetError(RunbookError):
+    """What is waited for has not come: looked for again later, with nothing under way until then."""
+
+    retryable = True
+    expected = True
+
+    def __init__(self, why: str, again_in: timedelta) -> None:
+        self.retry_in = again_in
+        super().__init__(why)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from activities.models import Fact
 
-Source = Literal["prometheus", "cloudwatch", "ecs", "logs"]
+Source = Literal["prometheus", "cloudwatch", "ecs", "logs", "engine", "scrape"]
 Points = tuple[tuple[float, float], ...]
 """Seconds since 1970 and a value, oldest first."""
 

@@ -11,6 +11,7 @@ from activities.ecs import EcsActivities
 from activities.ecs_tasks import read_restarts, read_tasks
 from activities.errors import OutsideError
 from activities.evidence import Breakdown, Onset
+from activities.examining_containers import container_resources, scraped_errors
 from activities.onset import QUERY, onset_of
 from activities.prometheus_evidence import PrometheusEvidence
 from activities.recent_logs import read_recent_logs
@@ -60,6 +61,8 @@ class Examination:
     async def errors(self, target: Target) -> ErrorsRead:
         """Ask which requests fail, and since when."""
         ask, (onset, release) = self._prometheus(target), await self._onset(target)
+        if target.platform == "compose" and target.prometheus_url is None:
+            return await scraped_errors(self._http, target, onset, self._now())
         window = target.verify.rate_window
         share, requests, by_type, by_release = await asyncio.gather(
             ask.across_release(promql.error_share, onset, release),
@@ -92,6 +95,8 @@ class Examination:
         """Ask what each task uses of its limits, how its memory went, and which tasks ended by themselves."""
         ask, now, (onset, release) = self._prometheus(target), self._now(), await self._onset(target)
         span = LOOKBACK_WINDOWS * target.verify.rate_window
+        if target.platform == "compose":
+            return await container_resources(self._clients, ask, target, onset, span, now)
         (cpu, _), (memory, labels), (limits, _), (asked, series), course, restarts = await asyncio.gather(
             ask.by_task(promql.cpu_share(target, target.verify.rate_window)),
             ask.by_task(promql.memory_share(target)),

@@ -47,15 +47,18 @@ def standing(fence: Fence, now: ServiceState, wanted: str, *, may_be_ours: bool)
 
 
 @contextmanager
-def fenced() -> Iterator[None]:
+def fenced(lands_within: timedelta = LANDS_WITHIN) -> Iterator[None]:
     """Make a change inside: not before its predecessor's request has landed or died, and never cut in two by a cancel.
 
     An error says whether the change was certainly not made, by this attempt or by one before it.
+
+    Args:
+        lands_within: for how long after it was sent a request may still take effect.
     """
     with activity.shield_thread_cancel_exception():
         sent = _sent_before()
         if isinstance(sent, datetime):
-            time.sleep(max(0.0, (sent + LANDS_WITHIN - datetime.now(UTC)).total_seconds()))
+            time.sleep(max(0.0, (sent + lands_within - datetime.now(UTC)).total_seconds()))
         try:
             yield
         except RunbookError as error:

@@ -1,4 +1,4 @@
-"""CloudWatch Logs: how many error lines the service writes, and the newest of them. Evidence; it never decides."""
+"""How many error lines the service writes, and the newest of them, by CloudWatch Logs or its containers. Evidence; it never decides."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from activities.compose_reading import read_project
+from activities.container_logs import read_lines
 from activities.durations import format_duration
 from activities.models import Fact
 from activities.readings import Quality, Reading
@@ -41,13 +43,18 @@ class ErrorLines(Fact):
     """False when there were more pages than are read: the count is then a lower bound."""
 
 
+def has_logs(target: Target) -> bool:
+    """Whether there is anywhere to read the target's logs from."""
+    return target.platform == "compose" or target.log_group is not None
+
+
 async def read_log_errors(clients: Clients, target: Target, since: datetime, now: datetime) -> Reading:
     """Count the error lines since a moment, a rate window back at most.
 
     Raises:
         OutsideError: the log group cannot be read.
     """
-    if target.log_group is None:
+    if not has_logs(target):
         return _reading(Quality.NO_DATA, "the catalog names no log group", now)
     since = max(since, now - max(target.verify.rate_window, SHORTEST))
     lines = await asyncio.to_thread(fetch_error_lines, clients, target, since, now)
@@ -64,7 +71,7 @@ async def read_log_errors(clients: Clients, target: Target, since: datetime, now
 
 
 def fetch_error_lines(clients: Clients, target: Target, since: datetime, until: datetime) -> ErrorLines:
-    """Read the error lines of the target's log group; blocks.
+    """Read the error lines of the target; blocks.
 
     Raises:
         OutsideError: it cannot be read.
@@ -82,8 +89,11 @@ def fetch_error_events(
     """Read time and text of the error lines, as they are, and whether these are all; blocks.
 
     Raises:
-        OutsideError: the log group cannot be read.
+        OutsideError: the logs cannot be read.
     """
+    if target.platform == "compose":
+        lines, complete = read_lines(clients, read_project(clients, target), since, until)
+        return [one for one in lines if ERROR_LINE.search(one[1])], complete
     found: list[tuple[int, str]] = []
     request: FilterLogEventsRequestTypeDef = {
         "logGroupName": target.log_group or "",

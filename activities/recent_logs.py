@@ -7,8 +7,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.errors import OutsideError
-from activities.logs import LINE, PATTERN, fetch_error_events
+from activities.errors import InputError, OutsideError
+from activities.logs import LINE, PATTERN, fetch_error_events, has_logs
 from activities.redaction import excerpt
 from activities.symptoms import LogsRead
 
@@ -36,14 +36,16 @@ async def read_recent_logs(clients: Clients, target: Target, now: datetime) -> L
     """Read the error lines of two rate windows, a minute at least; what cannot be read is in the answer."""
     span = max(2 * target.verify.rate_window, SHORTEST)
     query = f'FilterLogEvents {target.log_group} "{PATTERN}"'
+    if target.platform == "compose":
+        query = f"error lines of {target.compose_project}/{target.compose_service}"
     asked = LogsRead(
         quality="no-data", why="the catalog names no log group", source="logs", query=query, at=now, span=span
     )
-    if target.log_group is None:
+    if not has_logs(target):
         return asked
     try:
         events, complete = await asyncio.to_thread(fetch_error_events, clients, target, now - span, now)
-    except OutsideError as error:
+    except (OutsideError, InputError) as error:
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
     lines = [text for _, text in sorted(events)]
     named = {word: sum(1 for line in lines if found.search(line)) for word, found in _WORDS.items()}

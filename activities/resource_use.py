@@ -1,4 +1,4 @@
-"""CPU and memory against their limits, by Prometheus and by CloudWatch, as readings of a verification."""
+"""CPU and memory against their limits, by Prometheus and by CloudWatch or the containers' engine, as readings of a verification."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING, Literal
 
 from activities import promql
+from activities.compose_reading import read_project
 from activities.errors import OutsideError, UnreachableError
 from activities.evidence import Evidence
 from activities.prometheus import NoData, Prometheus
 from activities.readings import Quality, Reading
+from activities.statistics import read_statistics as engine_statistics
 from activities.utilization import read_statistics
 
 if TYPE_CHECKING:
@@ -44,27 +46,26 @@ async def read_use(
     Raises:
         UnreachableError: neither source can be read.
     """
-    prometheus, cloudwatch = await asyncio.gather(
+    platform = _by_engine if observation.target.platform == "compose" else _by_cloudwatch
+    prometheus, other = await asyncio.gather(
         _by_prometheus(http, observation, resource, now),
-        asyncio.to_thread(_by_cloudwatch, clients, observation, resource, now),
+        asyncio.to_thread(platform, clients, observation, resource, now),
     )
-    if prometheus.quality == cloudwatch.quality == "error":
-        raise UnreachableError(f"{prometheus.why}; {cloudwatch.why}")
+    if prometheus.quality == other.quality == "error":
+        raise UnreachableError(f"{prometheus.why}; {other.why}")
     thresholds = observation.target.thresholds
     limit = thresholds.cpu if resource == "cpu" else thresholds.memory
-    return judge_use(resource, prometheus, cloudwatch, limit, now)
+    return judge_use(resource, prometheus, other, limit, now)
 
 
-def judge_use(
-    resource: Resource, prometheus: Share, cloudwatch: Share, limit: float, now: datetime
-) -> Reading:
+def judge_use(resource: Resource, prometheus: Share, other: Share, limit: float, now: datetime) -> Reading:
     """Hold what is known against the limit."""
-    known = [one for one in (prometheus, cloudwatch) if one.value is not None]
+    known = [one for one in (prometheus, other) if one.value is not None]
     values = [one.value for one in known if one.value is not None]
     above = any(value > limit for value in values)
     quality = (Quality.BAD if above else Quality.GOOD) if values else Quality.NO_DATA
     said = [f"{100 * value:.0f} % by {one.source}" for one, value in zip(known, values, strict=True)]
-    words = " and ".join(said) or f"{prometheus.why}; {cloudwatch.why}"
+    words = " and ".join(said) or f"{prometheus.why}; {other.why}"
     return Reading(
         kind=resource,
         quality=quality,
@@ -108,3 +109,18 @@ def _by_cloudwatch(clients: Clients, observation: Observation, resource: Resourc
     if not after:
         return asked if found.quality == "error" else asked.model_copy(update={"quality": "no-data"})
     return asked.model_copy(update={"why": "", "value": after[-1]})
+
+
+def _by_engine(clients: Clients, observation: Observation, resource: Resource, now: datetime) -> Share:
+    """Ask the engine what the service's containers use: CPU on average, memory of the one that has the most."""
+    asked = Share(quality="no-data", why="no container runs", source="engine", query="stats", at=now)
+    try:
+        uses = engine_statistics(clients, read_project(clients, observation.target).own)
+    except OutsideError as error:
+        return asked.model_copy(update={"quality": "error", "why": str(error)})
+    shares = [one.cpu_share if resource == "cpu" else one.memory_share for one in uses]
+    known = [share for share in shares if share is not None]
+    if not known:
+        return asked
+    value = sum(known) / len(known) if resource == "cpu" else max(known)
+    return asked.model_copy(update={"quality": "known", "why": "", "value": value})

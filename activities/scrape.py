@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import Field
 
 from activities.errors import OutsideError, RejectedError
 from activities.http_errors import http_errors
@@ -49,6 +50,8 @@ class Scrape(Fact):
     """When the process started, in seconds since 1970; None when it does not tell."""
     requests: float
     failed: float
+    by_type: dict[str, float] = Field(default_factory=dict)
+    """Failed requests for each value of the label ``type``, where there is one."""
 
 
 class Scraper:
@@ -77,14 +80,19 @@ class Scraper:
             return Silence(why="the catalog gives no url to scrape", source="scrape")
         since = max(observation.since, self._now() - target.verify.rate_window)
         seen = [one for one in self._seen[target.url] if one.at >= since]
-        seen += await self._round(target.url)
+        seen += await self.scrapes(target.url)
         if _spanned(seen) < self._pause:
             await asyncio.sleep(self._pause.total_seconds())
-            seen += await self._round(target.url)
+            seen += await self.scrapes(target.url)
         self._seen[target.url] = seen
         return count(seen)
 
-    async def _round(self, url: str) -> list[Scrape]:
+    async def scrapes(self, url: str) -> list[Scrape]:
+        """Make one round of scrapes.
+
+        Raises:
+            OutsideError: not one of them succeeded.
+        """
         scrapes: list[Scrape] = []
         failed: OutsideError | None = None
         began = time.monotonic()
@@ -114,14 +122,21 @@ def parse(text: str, at: datetime) -> Scrape:
     """
     wanted = "\n".join(line for line in text.splitlines() if line.startswith((REQUESTS, ERRORS, PROCESS)))
     sums: dict[str, float] = {}
+    by_type: dict[str, float] = {}
     try:
         for family in text_string_to_metric_families(wanted + "\n"):
             for sample in family.samples:
                 sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+                if sample.name == ERRORS and (kind := sample.labels.get("type")):
+                    by_type[kind] = by_type.get(kind, 0.0) + sample.value
     except ValueError as error:
         raise RejectedError(f"could not read the service's /metrics: {str(error)[:120]}") from error
     return Scrape(
-        at=at, process=sums.get(PROCESS), requests=sums.get(REQUESTS, 0.0), failed=sums.get(ERRORS, 0.0)
+        at=at,
+        process=sums.get(PROCESS),
+        requests=sums.get(REQUESTS, 0.0),
+        failed=sums.get(ERRORS, 0.0),
+        by_type=by_type,
     )
 
 
@@ -142,6 +157,18 @@ def count(scrapes: list[Scrape]) -> Traffic | Silence:
         source="scrape",
         note=f"as {tasks} {'task' if tasks == 1 else 'tasks'} counted",
     )
+
+
+def grown_by_type(scrapes: list[Scrape]) -> dict[str, float]:
+    """Sum what each process counted of each type between its first and its last scrape."""
+    found: defaultdict[str, float] = defaultdict(float)
+    by_process: defaultdict[float | None, list[Scrape]] = defaultdict(list)
+    for one in sorted(scrapes, key=lambda one: one.at):
+        by_process[one.process].append(one)
+    for row in by_process.values():
+        for kind, total in row[-1].by_type.items():
+            found[kind] += grown(row[0].by_type.get(kind, 0.0), total)
+    return {kind: count for kind, count in found.items() if count > 0}
 
 
 def grown(before: float, after: float) -> float:

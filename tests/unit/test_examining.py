@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from activities.aws_errors import aws_errors
 from activities.ecs_tasks import read_task
-from activities.errors import InputError
+from activities.errors import InputError, NotServingError
 from activities.examining import Examination
 from activities.models import Release, ReleaseHistory, ServiceDeployment, ServiceState
 from activities.onset import onset_of
@@ -35,6 +35,9 @@ class Aws:
 
     def naming_errors(self, doing):
         return aws_errors(doing)
+
+    def engine(self, _doing):
+        raise NotServingError("no Docker engine answers")
 
     def __getattr__(self, call):
         def answer(**request):

@@ -137,7 +137,7 @@ async def test_a_target_without_url_is_no_data():
 
 def test_labels_are_summed_and_other_metrics_passed_over():
     scrape = parse(TEXT.format(good=5, bad=2, start=7.25), NOW)
-    assert scrape == Scrape(at=NOW, process=7.25, requests=7, failed=2)
+    assert scrape == Scrape(at=NOW, process=7.25, requests=7, failed=2, by_type={"processing": 2})
 
 
 def test_what_is_not_the_text_format_is_rejected():
