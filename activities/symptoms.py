@@ -118,6 +118,11 @@ class MemorySeries(Evidence):
     limits: dict[str, float] = Field(default_factory=dict)
     """Bytes that each task may use."""
 
+    @property
+    def brief(self) -> str:
+        """How much was read."""
+        return f"{sum(map(len, self.tasks.values()))} readings of {len(self.tasks)} tasks"
+
 
 class ResourcesRead(Fact):
     """CPU and memory of each task against its limits."""
@@ -182,6 +187,11 @@ class TasksRead(Evidence):
     """Newest first; ECS remembers them for about an hour."""
 
     @property
+    def brief(self) -> str:
+        """The same as is told."""
+        return self.told
+
+    @property
     def told(self) -> str:
         """One line for people."""
         if self.service is None:
@@ -208,6 +218,11 @@ class LogsRead(Evidence):
     """Error lines that name a dependency, by word: ``database``, ``connection``, ``timeout`` …"""
     about_dependencies: int = 0
     """Error lines that name any dependency."""
+
+    @property
+    def brief(self) -> str:
+        """The same as is told."""
+        return self.told
 
     @property
     def told(self) -> str:

@@ -54,3 +54,8 @@ class Restarts(Evidence):
     out_of_memory: int = 0
     reasons: tuple[str, ...] = ()
     """Newest first, without repetitions."""
+
+    @property
+    def brief(self) -> str:
+        """How many."""
+        return f"{self.count}, of which {self.out_of_memory} for their memory"

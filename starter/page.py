@@ -44,7 +44,7 @@ def render(sight: Sight) -> Group:
 def page_lines(sight: Sight) -> list[Text]:
     """Return the lines of the whole page."""
     report = sight.report
-    lines = [*_head(sight), *_steps(report.steps)]
+    lines = [*_head(sight), *_steps(report.steps), *_findings(report)]
     if report.checkpoint:
         lines += [Text(), *checkpoint(report.checkpoint, sight.run.id)]
     lines += [*_changes(report), *_tasks(report), *_readings(report), *_rejections(report), *_end(sight)]
@@ -164,6 +164,14 @@ def _call(call: PlannedCall) -> str:
         for key, value in call.parameters.items()
     )
     return f"{call.service} {call.action} {parameters}"
+
+
+def _findings(report: Report) -> Iterator[Text]:
+    if report.findings:
+        yield Text()
+        yield line("Found", "bold")
+    for found in report.findings:
+        yield line(f"  {found}")
 
 
 def _changes(report: Report) -> Iterator[Text]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.database import DatabaseActivities
     from activities.diagnosis import DiagnosisActivities
     from activities.readings import STANDARD_LOOKS
+    from workflows.decisions.database import signs_of
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
     from workflows.decisions.tasks import make_faster
     from workflows.messages import Ending, ProcedureRequest, Report
@@ -19,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+    from workflows.decisions.database import DatabaseSigns
 
 LOOKS = (*STANDARD_LOOKS, "latency")
 
@@ -50,7 +53,7 @@ class HighLatency(Procedure):
             case Cause.LOAD | Cause.RESOURCES:
                 return await scale(page, target, request, diagnosis, count=target.scale.latency, looks=LOOKS)
             case Cause.DEPENDENCY | Cause.DATABASE:
-                return await repair_dependency(page, target, request, diagnosis)
+                return await repair_dependency(page, target, request, diagnosis, looks=LOOKS)
             case Cause.CODE_PATH:
                 page.leave(make_faster(target, diagnosis))
                 return handed_over(page, diagnosis)
@@ -65,6 +68,7 @@ class HighLatency(Procedure):
                             page, target, request, diagnosis, count=target.scale.latency, looks=LOOKS
                         )
                     },
+                    looks=LOOKS,
                 )
 
     async def _diagnose(self, target: Target) -> Diagnosis:
@@ -75,16 +79,25 @@ class HighLatency(Procedure):
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
-        diagnosis = classify_latency(target, latency, load, resources, logs)
+        database = await self._look_into_database(target)
+        diagnosis = classify_latency(target, latency, load, resources, logs, database)
         return diagnosis.citing(
             latency.told,
             *(one.told for one in latency.slowest),
             load.told,
             resources.told,
             logs.told,
+            *((database.told,) if database else ()),
             *logs.newest[-3:],
             p95=latency.p95.now,
             slowest_endpoints=latency.endpoints,
             CPU=resources.cpu,
             memory=resources.memory,
         )
+
+    async def _look_into_database(self, target: Target) -> DatabaseSigns | None:
+        if target.database is None:
+            return None
+        words = "Read who works in the database, and who waits"
+        read = await self.page.glance(words, DatabaseActivities.read_database, target)
+        return signs_of(read, target.database)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from activities.evidence import Cited
 from activities.models import Fence, Release
 from activities.readings import Reading
 
@@ -192,6 +193,8 @@ class Step(Message):
     ended: datetime | None = None
     detail: str | None = None
     """What came of it."""
+    cited: tuple[Cited, ...] = ()
+    """What was asked, when, and what was answered, where the step read evidence."""
 
 
 class Change(Message):

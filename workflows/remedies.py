@@ -19,7 +19,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.tasks import bring_dependency_back, find_the_cause
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
     from workflows.rollback import Rollback
-    from workflows.steps.deploying import await_steady, hand_over, measure, verified_or_handed_over, verify
+    from workflows.steps.deploying import (
+        as_it_is,
+        await_steady,
+        hand_over,
+        measure,
+        verified_or_handed_over,
+        verified_since,
+        verify,
+    )
     from workflows.steps.scaling import await_tasks, scale_out
 
 if TYPE_CHECKING:
@@ -152,11 +160,20 @@ def handed_over(page: Page, diagnosis: Diagnosis) -> Ending:
 
 
 async def repair_dependency(
-    page: Page, target: Target, request: ProcedureRequest, diagnosis: Diagnosis
+    page: Page,
+    target: Target,
+    request: ProcedureRequest,
+    diagnosis: Diagnosis,
+    *,
+    looks: tuple[Kind, ...] = STANDARD_LOOKS,
 ) -> Ending:
-    """Run database-issues as a child where the catalog names a database; any other dependency is a person's task."""
+    """Run database-issues as a child where the catalog names a database; any other dependency is a person's task.
+
+    The child verifies the database and what users see of errors; what else was wrong is verified here.
+    """
     if target.database is None:
-        return await a_person_does(page, target, request, diagnosis, bring_dependency_back)
+        return await a_person_does(page, target, request, diagnosis, bring_dependency_back, looks=looks)
+    before = await as_it_is(page, target, looks) if looks != STANDARD_LOOKS else None
     page.heading(PUT_RIGHT)
     wanted = ProcedureRequest(
         service=request.service,
@@ -167,7 +184,10 @@ async def repair_dependency(
         trace_id=request.trace_id,
     )
     report = await page.child("Repair the database", "database-issues", DatabaseIssues.run, wanted)
-    return _ending_of(report)
+    if before is None or report.outcome is not Outcome.RECOVERED:
+        return _ending_of(report)
+    page.heading(VERIFY)
+    return await verified_since(page, target, before, report.summary, looks)
 
 
 async def a_person_chooses(
@@ -176,9 +196,11 @@ async def a_person_chooses(
     request: ProcedureRequest,
     diagnosis: Diagnosis,
     ways: dict[str, Callable[[], Awaitable[Ending]]],
+    *,
+    looks: tuple[Kind, ...] = STANDARD_LOOKS,
 ) -> Ending:
     """Change nothing by a guess, and do not end by good readings alone what a person asked for: ask which way to go."""
-    return await a_person_does(page, target, request, diagnosis, find_the_cause, ways)
+    return await a_person_does(page, target, request, diagnosis, find_the_cause, ways, looks=looks)
 
 
 async def a_person_does(
@@ -188,12 +210,13 @@ async def a_person_does(
     diagnosis: Diagnosis,
     asking: Callable[[Target, Diagnosis, Sequence[Reading]], Task],
     ways: Mapping[str, Callable[[], Awaitable[Ending]]] = MappingProxyType({}),
+    *,
+    looks: tuple[Kind, ...] = STANDARD_LOOKS,
 ) -> Ending:
     """Ask people to put it right, or to choose a way; what they say is done is verified."""
     page.heading(ASK)
-    before = await page.read("Read what runs", EcsActivities.read_history, target)
-    baseline = await measure(page, target, before.current)
-    task = asking(target, diagnosis, baseline.readings)
+    before = await as_it_is(page, target, looks)
+    task = asking(target, diagnosis, before.sample.readings)
     if request.plan_only:
         return page.ended(Outcome.PLANNED, f"A person would be asked: {task.what}. {diagnosis.told}.")
     answer = await page.task(task, target, tuple(ways))
@@ -202,15 +225,7 @@ async def a_person_does(
     if answer in ways:
         return await ways[answer]()
     page.heading(VERIFY)
-    now = await page.read("Read what runs now", EcsActivities.read_history, target)
-    release, same = now.current, now.current.task_definition == before.current.task_definition
-    since = Rollout(phase=Phase.STEADY, detail="", service=now.service, at=workflow.now())
-    return await verified_or_handed_over(
-        page,
-        target,
-        lambda: verify(page, target, release, since, baseline, same_release_before=same),
-        f"A person says that it is done ({task.what})",
-    )
+    return await verified_since(page, target, before, f"A person says that it is done ({task.what})", looks)
 
 
 def _ending_of(child: Report) -> Ending:

@@ -68,6 +68,7 @@ class ResourceIssues(Procedure):
                             page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
                         )
                     },
+                    looks=LOOKS,
                 )
 
     async def _diagnose(self, target: Target) -> Diagnosis:

@@ -40,6 +40,14 @@ async def test_errors_that_began_with_a_release_are_rolled_back_by_a_child(pages
     assert outside.marks == [("shop:1", "good"), ("shop:2", "bad")]
     assert [change.action for change in report.changes] == ["UpdateService"]
     assert "bad-release" in report.findings[0]
+    read = next(step for step in report.steps if step.step == "Read which requests fail, and since when")
+    assert [(one.what, one.said) for one in read.cited[:4]] == [
+        ("onset", "ai-processor-prod:3 since 2026-03-01 02:55:00 UTC, ai-processor-prod:2 before"),
+        ("share before", "0"),
+        ("share first", "0.4"),
+        ("share now", "0.4"),
+    ]
+    assert all(one.query and one.at for one in read.cited)
 
 
 async def test_the_childs_question_is_shown_by_the_parent_and_answered_through_it(pages, outside):

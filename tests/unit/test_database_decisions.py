@@ -16,7 +16,7 @@ from activities.sessions import (
     Terminated,
     without_literals,
 )
-from workflows.decisions.database import Cause, classify, leak_report, plan_terminate
+from workflows.decisions.database import Cause, classify, leak_report, plan_terminate, signs_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = Database(dsn_env="SHOP_DSN")
@@ -214,3 +214,20 @@ def test_what_became_of_the_sessions_is_told_in_one_line():
     name = SessionName(pid=1, backend_start=AT)
     told = Terminated(ended=(name, name), gone=(name,), spared=(name,)).told
     assert told == "2 ended, 1 gone already, 1 at work again and left alone"
+
+
+@pytest.mark.parametrize(
+    ("found", "trouble", "known"),
+    [
+        (read(2), None, True),
+        (read(27, idle=sessions(20)), "database leak: shop:7 holds 20 connections", True),
+        (DatabaseRead(standing="silent", why="timeout", at=AT), None, False),
+        (None, None, False),
+    ],
+)
+def test_another_procedure_is_told_what_is_wrong_with_the_database_or_that_it_is_not_known(
+    found, trouble, known
+):
+    signs = signs_of(found, POLICY)
+    assert (signs.trouble or "").startswith(trouble or "")
+    assert (signs.trouble is None, signs.known) == (trouble is None, known)

@@ -22,6 +22,7 @@ from tests.symptoms import (
     tasks_read,
     utilization_read,
 )
+from workflows.decisions.database import DatabaseSigns
 from workflows.decisions.diagnosis import (
     Cause,
     classify_errors,
@@ -169,6 +170,8 @@ def test_what_could_not_be_read_is_a_doubt():
     )
 
 
+LOCKED = DatabaseSigns(told="locks: 3 sessions wait", trouble="3 sessions wait for locks")
+UNSEEN = DatabaseSigns(told="the database could not be asked", known=False)
 LATENCY = {
     "more requests": ((SURGE, resources_read(), logs_read()), Cause.LOAD, "75.0 requests/s are 3.0 times"),
     "more requests, which keep the CPU busy": (
@@ -192,12 +195,12 @@ LATENCY = {
         "8 of 10 error lines name the database",
     ),
     "the database is slow": (
-        (load_read(), resources_read(), logs_read(), "3 queries wait for a lock"),
+        (load_read(), resources_read(), logs_read(), LOCKED),
         Cause.DATABASE,
-        "3 queries wait for a lock",
+        "3 sessions wait for locks",
     ),
     "the database and the CPU": (
-        (load_read(), resources_read(cpu=0.95), logs_read(), "3 queries wait for a lock"),
+        (load_read(), resources_read(cpu=0.95), logs_read(), LOCKED),
         Cause.UNKNOWN,
         "p95 2.00s",
     ),
@@ -242,8 +245,9 @@ def test_one_endpoint_that_is_slow_among_quick_ones_is_slow_code():
         (load_read(), resources_read(memory=None), logs_read()),
         (load_read(), resources_read(), logs_read(away=True)),
         (load_read(), resources_read(), logs_read(10, 10)),
+        (load_read(), resources_read(), logs_read(), UNSEEN),
     ],
-    ids=["load", "cpu", "memory", "logs", "a dependency"],
+    ids=["load", "cpu", "memory", "logs", "a dependency", "the database"],
 )
 def test_code_is_only_to_blame_once_all_else_is_ruled_out(unknown):
     assert classify_latency(TARGET, SINCE_RELEASE, *unknown).cause is Cause.UNKNOWN

@@ -38,6 +38,9 @@ class Cause(StrEnum):
     """Too little could be seen."""
 
 
+NO_TROUBLE = frozenset({Cause.HEALTHY, Cause.UNKNOWN})
+
+
 class Diagnosis(Message):
     """A cause with what speaks for it."""
 
@@ -53,6 +56,15 @@ class Diagnosis(Message):
     def told(self) -> str:
         """One line for people."""
         return f"{self.cause}: {'; '.join(self.because)}"
+
+
+class DatabaseSigns(Message):
+    """What a look into the database says to another procedure."""
+
+    told: str
+    trouble: str | None = None
+    """What is wrong with it; None where nothing is, or where that is not known."""
+    known: bool = True
 
 
 class TerminatePlan(Plan):
@@ -78,6 +90,17 @@ def classify(read: DatabaseRead, policy: Database) -> Diagnosis:
         (full and _leak(read, policy, seen))
         or _locks(read, policy, seen)
         or Diagnosis(cause=Cause.LOAD if full else Cause.HEALTHY, because=seen)
+    )
+
+
+def signs_of(read: DatabaseRead | None, policy: Database) -> DatabaseSigns:
+    """Say what a look into the database shows; None where it could not be asked at all."""
+    if read is None:
+        return DatabaseSigns(told="the database could not be asked", known=False)
+    found = classify(read, policy)
+    trouble = f"database {found.cause}: {found.because[0]}" if found.cause not in NO_TROUBLE else None
+    return DatabaseSigns(
+        told=f"database {found.told}", trouble=trouble, known=found.cause is not Cause.UNKNOWN
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -118,6 +119,35 @@ async def verified_or_handed_over(
         if chosen != "verify-again":
             summary = f"{headline}: {judged.why}. A person must look now."
             return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What ran before somebody else than the page puts it right, and how it was measured."""
+
+    release: Release
+    sample: Sample
+
+
+async def as_it_is(page: Page, target: Target, looks: tuple[Kind, ...] = STANDARD_LOOKS) -> Before:
+    """Read what runs, and measure it."""
+    history = await page.read("Read what runs", EcsActivities.read_history, target)
+    return Before(history.current, await measure(page, target, history.current, looks))
+
+
+async def verified_since(
+    page: Page, target: Target, before: Before, headline: str, looks: tuple[Kind, ...] = STANDARD_LOOKS
+) -> Ending:
+    """Verify what others did, on whatever runs by now."""
+    now = await page.read("Read what runs now", EcsActivities.read_history, target)
+    release, same = now.current, now.current.task_definition == before.release.task_definition
+    since = Rollout(phase=Phase.STEADY, detail="", service=now.service, at=workflow.now())
+    return await verified_or_handed_over(
+        page,
+        target,
+        lambda: verify(page, target, release, since, before.sample, same_release_before=same, looks=looks),
+        headline,
+    )
 
 
 async def undo_stop(page: Page, target: Target, stopped: str, before: Release, landing: Release) -> str:

@@ -14,6 +14,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
+    from activities.evidence import citations
     from workflows import ids
     from workflows.decisions.endings import certainly_not_made
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report
@@ -235,7 +236,7 @@ class Page:
         except asyncio.CancelledError:
             self.record.end_step(place, "cancelled")
             raise
-        self.record.end_step(place, "done", getattr(result, "told", None))
+        self.record.end_step(place, "done", getattr(result, "told", None), citations(result))
         return result
 
     async def _try(self, words: str, do: Callable[[Any, P], R], given: P) -> tuple[bool, R | None]:

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from activities.evidence import Cited
     from activities.readings import Reading
 
 REJECTED_KEPT = 50
@@ -93,11 +94,13 @@ class Record:
         self._note(steps=(*self._report.steps, step))
         return len(self._report.steps) - 1
 
-    def end_step(self, place: int, state: str, detail: str | None = None) -> None:
-        """Note what became of a step."""
+    def end_step(
+        self, place: int, state: str, detail: str | None = None, cited: tuple[Cited, ...] = ()
+    ) -> None:
+        """Note what became of a step, and what it was read from."""
         steps = list(self._report.steps)
         steps[place] = steps[place].model_copy(
-            update={"state": state, "ended": workflow.now(), "detail": detail}
+            update={"state": state, "ended": workflow.now(), "detail": detail, "cited": cited}
         )
         self._note(steps=tuple(steps))
 

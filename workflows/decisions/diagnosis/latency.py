@@ -10,6 +10,7 @@ from workflows.decisions.diagnosis.signs import more_requests, names_database, n
 if TYPE_CHECKING:
     from activities.catalog import Target
     from activities.symptoms import LatencyRead, LoadRead, LogsRead, ResourcesRead
+    from workflows.decisions.database import DatabaseSigns
 
 
 def classify_latency(
@@ -18,11 +19,11 @@ def classify_latency(
     load: LoadRead,
     resources: ResourcesRead,
     logs: LogsRead,
-    database: str | None = None,
+    database: DatabaseSigns | None = None,
 ) -> Diagnosis:
     """Decide: load, resources, database, code-path, fine, or unknown.
 
-    Code is to blame only when nothing else is: load, CPU and memory must be known and usual.
+    Code is to blame only when nothing else is: load, CPU, memory and the database must be known and usual.
 
     Args:
         target: whose thresholds hold.
@@ -30,7 +31,7 @@ def classify_latency(
         load: how much is requested.
         resources: what tasks use of their limits.
         logs: the error lines.
-        database: what is wrong with the database, where it was read and something is.
+        database: what a look into the database shows, where the catalog names one.
     """
     limit = target.thresholds.p95_seconds
     doubts = unread(usual_requests=load.usual_rate, cpu=resources.cpu, memory=resources.memory, logs=logs)
@@ -42,7 +43,7 @@ def classify_latency(
     signs = {
         Cause.LOAD: surge,
         Cause.RESOURCES: None if surge else busy,  # more load explains busy tasks
-        Cause.DATABASE: database or names_database(logs),
+        Cause.DATABASE: (database and database.trouble) or names_database(logs),
     }
     found = {cause: sign for cause, sign in signs.items() if sign}
     if len(found) > 1:
@@ -51,6 +52,8 @@ def classify_latency(
     for cause, sign in found.items():
         also = (busy,) if surge and busy else ()
         return Diagnosis(cause=cause, because=(sign, *also, latency.told), doubts=doubts, release=release)
+    if database and not database.known:
+        return unknown(latency.told, database.told, doubts=doubts)
     return _in_the_code(latency, load, resources, logs, limit, release)
 
 
