@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 
+TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     options = _parser().parse_args(argv)
@@ -40,6 +43,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--no-load", action="store_true", help="send the service no requests")
     up.add_argument("--no-prometheus", action="store_true", help="start without Prometheus")
+    up.add_argument(
+        "--alertmanager-webhook",
+        metavar="URL",
+        help=f"start Alertmanager with the product's rules, hastened, and have it call this with the token in {TOKEN}",
+    )
     up.add_argument("--until-stdin-closes", action="store_true", help="also end when stdin closes")
     up.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
     up.set_defaults(command=_up)
@@ -79,11 +87,25 @@ def _up(options: argparse.Namespace) -> int:
 
 async def _live(options: argparse.Namespace, folder: Path) -> int:
     # Imported here, or `deploy` and `--help` would wait for all of it.
+    from sandbox.alertmanager import Webhook  # noqa: PLC0415
     from sandbox.life import EndOfLife  # noqa: PLC0415
     from sandbox.world import Wishes, World  # noqa: PLC0415
 
     end_of_life = EndOfLife(until_stdin_closes=options.until_stdin_closes)
-    world = World(folder, Wishes(load=not options.no_load, prometheus=not options.no_prometheus))
+    url, token = options.alertmanager_webhook, os.environ.get(TOKEN)
+    if url and not token:
+        sys.stderr.write(f"sandbox: --alertmanager-webhook needs the webhook's token in {TOKEN}\n")
+        return 2
+    wishes = Wishes(
+        load=not options.no_load,
+        prometheus=not options.no_prometheus,
+        webhook=Webhook(url, token) if url and token else None,
+    )
+    try:
+        world = World(folder, wishes)
+    except RuntimeError as error:
+        sys.stderr.write(f"sandbox: {error}\n")
+        return 1
     ending = asyncio.create_task(end_of_life.wait())
     living = asyncio.create_task(_show_and_run(world, as_json=options.json))
     try:

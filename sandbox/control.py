@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from sandbox.alertmanager import Alertmanager
     from sandbox.load import Load
     from sandbox.load_balancer import LoadBalancer
     from sandbox.postgres import Postgres
@@ -89,6 +90,26 @@ def _postgres_routes(postgres: Postgres) -> list[Route]:
     return [
         Route("/_sandbox/postgres", show, methods=["GET"]),
         Route("/_sandbox/postgres", order, methods=["POST"]),
+    ]
+
+
+def alertmanager_routes(alertmanager: Alertmanager) -> list[Route]:
+    """Return the routes ``/_sandbox/alertmanager`` of a sandbox that has one."""
+
+    async def show(_: Request) -> JSONResponse:
+        return JSONResponse({"pid": alertmanager.pid, "url": alertmanager.url})
+
+    async def order(request: Request) -> JSONResponse:
+        orders = {"kill": alertmanager.kill, "restart": alertmanager.restart}
+        action = (await _object_in(request)).get("action")
+        if not isinstance(action, str) or action not in orders:
+            return _refusal(f"action must be one of: {', '.join(orders)}")
+        await orders[action]()
+        return await show(request)
+
+    return [
+        Route("/_sandbox/alertmanager", show, methods=["GET"]),
+        Route("/_sandbox/alertmanager", order, methods=["POST"]),
     ]
 
 

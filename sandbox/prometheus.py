@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sandbox.container_metrics import PATH
+from sandbox.haste import hastened_rules
 from sandbox.processes import Daemon, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30.0
 _CONFIGURATION = """\
@@ -15,41 +20,61 @@ global:
   scrape_interval: 1s
   scrape_timeout: 1s
   evaluation_interval: 1s
-rule_files: ["{rules}"]
-scrape_configs:
+{alerting}scrape_configs:
   - job_name: ai-processor
     file_sd_configs:
       - files: ["{targets}"]
-  - job_name: containers  # what the tasks' processes use, as cAdvisor tells it; its labels name the tasks
-    honor_labels: true
-    metrics_path: {containers_path}
-    static_configs:
-      - targets: ["{containers}"]
 """
-_RULES = Path(__file__).parents[1] / "deploy" / "prometheus" / "rules"
-"""The product's own rules, where the tree has them; a sandbox that was installed without them alerts nobody."""
+_ALERTING = """\
+rule_files: ["{rules}"]
+alerting:
+  alertmanagers:
+    - static_configs:
+        - targets: ["{alertmanager}"]
+"""
+_EXPORTER = """\
+  - job_name: {job}  # its labels name the targets
+    honor_labels: true
+    metrics_path: {path}
+    static_configs:
+      - targets: ["{address}"]
+"""
+_RESEND_DELAY = "5s"
+"""So soon an Alertmanager that was away hears of what still fires."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What Prometheus watches, and whom it warns."""
+
+    targets: Path
+    """file_sd list of the running tasks."""
+    exporters: str
+    """``host:port`` of everything else that is scraped …"""
+    paths: Mapping[str, str]
+    """… by name of the job and path."""
+    alertmanager: str | None = None
+    """``host:port``; with one, the product's own rules apply."""
 
 
 class Prometheus:
     """A Prometheus that scrapes every task once a second and keeps what it saw in the sandbox's folder."""
 
-    def __init__(self, folder: Path, program: str, targets: Path, containers: str) -> None:
+    def __init__(self, folder: Path, program: str, watched: Watched) -> None:
         """Prepare it.
 
         Args:
             folder: where it keeps its samples and its log.
             program: the executable.
-            targets: file_sd list of the running tasks.
-            containers: ``host:port`` that tells what the tasks use.
+            watched: what it watches, and whom it warns.
+
+        Raises:
+            RuntimeError: the tree has no rules that apply.
         """
         port = free_port()
         self._address = f"127.0.0.1:{port}"
         self._configuration = folder / "prometheus.yml"
-        self._configuration.write_text(
-            _CONFIGURATION.format(
-                rules=_RULES / "*.yml", targets=targets, containers=containers, containers_path=PATH
-            )
-        )
+        self._configuration.write_text(_configuration(folder, watched))
         argv = [
             program,
             f"--config.file={self._configuration}",
@@ -57,6 +82,7 @@ class Prometheus:
             f"--storage.tsdb.path={folder / 'prometheus'}",
             "--storage.tsdb.retention.time=1d",
             "--scrape.discovery-reload-interval=100ms",
+            f"--rules.alert.resend-delay={_RESEND_DELAY}",
             "--log.level=warn",
         ]
         self._daemon = Daemon("prometheus", argv, folder)
@@ -92,3 +118,15 @@ class Prometheus:
 def find_prometheus() -> str | None:
     """Return the program on PATH, or None: the sandbox then has no Prometheus and says so."""
     return shutil.which("prometheus")
+
+
+def _configuration(folder: Path, watched: Watched) -> str:
+    alerting = ""
+    if watched.alertmanager is not None:
+        rules = folder / "alerts.yml"
+        rules.write_text(hastened_rules())
+        alerting = _ALERTING.format(rules=rules, alertmanager=watched.alertmanager)
+    exporters = (
+        _EXPORTER.format(job=job, path=path, address=watched.exporters) for job, path in watched.paths.items()
+    )
+    return "".join((_CONFIGURATION.format(alerting=alerting, targets=watched.targets), *exporters))

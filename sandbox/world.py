@@ -12,8 +12,9 @@ from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
 from sandbox.aws_clients import ACCESS_KEY, SECRET_KEY, ecs_client
 from sandbox.catalog import catalog_text, dsn_variable
+from sandbox.container_metrics import PATH as CONTAINERS
 from sandbox.container_metrics import container_route
-from sandbox.control import control_routes
+from sandbox.control import alertmanager_routes, control_routes
 from sandbox.delivery import await_end, create_service, release_definition
 from sandbox.ecs import SimulatedEcs
 from sandbox.http_server import serving
@@ -23,7 +24,7 @@ from sandbox.names import ACCOUNT, ECS_ENVIRONMENTS, FIRST_VERSION, REGION
 from sandbox.postgres import Postgres
 from sandbox.postgres_files import find_postgres
 from sandbox.processes import free_port
-from sandbox.prometheus import Prometheus, find_prometheus
+from sandbox.prometheus import Prometheus, Watched, find_prometheus
 from sandbox.runner import ProcessRunner
 from sandbox.scrape_targets import ScrapeTargets
 from sandbox.temporal import TemporalServer
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
+    from starlette.routing import Route
+
+    from sandbox.alerting import Alerting
+    from sandbox.alertmanager import Webhook
     from sandbox.names import EcsEnvironment
 
 CANCEL_AGAIN_SECONDS = 2.0
@@ -45,6 +50,8 @@ class Wishes:
 
     load: bool = True
     prometheus: bool = True
+    webhook: Webhook | None = None
+    """Who gets the alerts of an Alertmanager; without one nobody is warned."""
 
 
 class World:
@@ -57,13 +64,16 @@ class World:
         program = find_prometheus() if wishes.prometheus else None
         targets = ScrapeTargets(folder / "targets.json") if program else None
         self._aws_port = free_port()
-        self._prometheus = (
-            Prometheus(folder, program, targets.file, f"127.0.0.1:{self._aws_port}")
-            if program and targets
-            else None
-        )
         programs = find_postgres()
         self._postgres = Postgres(programs, folder, ECS_ENVIRONMENTS) if programs else None
+        self._alerting = _alerting(folder, wishes.webhook) if wishes.webhook else None
+        if self._alerting is not None and targets is None:
+            raise RuntimeError(
+                "no Prometheus that could warn anybody: install the Debian package `prometheus`"
+            )
+        self._prometheus = (
+            Prometheus(folder, program, self._watched(targets)) if program and targets else None
+        )
         self._runner = ProcessRunner(targets, _service_dsns(self._postgres))
         self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
         self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
@@ -88,6 +98,8 @@ class World:
         await asyncio.gather(*starting)
         prometheus = self._prometheus.url if self._prometheus is not None else None
         self._catalog.write_text(catalog_text(self._urls, prometheus, databases=self._postgres is not None))
+        if self._alerting is not None:
+            await self._alerting.start()
 
     async def end(self) -> None:
         """End all parts; those that never started are ended already."""
@@ -111,6 +123,7 @@ class World:
             "prometheus": self._prometheus.url if self._prometheus is not None else None,
             "catalog": str(self._catalog),
             "folder": str(self._folder),
+            **({"alertmanager": self._alerting.alertmanager.url} if self._alerting else {}),
             "env": {
                 "TEMPORAL_ADDRESS": self._temporal.address,
                 "TEMPORAL_NAMESPACE": "default",
@@ -136,6 +149,15 @@ class World:
             {dsn_variable(name): postgres.operator_dsn(name) for name in ECS_ENVIRONMENTS} if postgres else {}
         )
 
+    def _watched(self, targets: ScrapeTargets) -> Watched:
+        exporters = f"127.0.0.1:{self._aws_port}"
+        if self._alerting is None:
+            return Watched(targets.file, exporters, {"containers": CONTAINERS})
+        alertmanager = self._alerting.alertmanager.address
+        return Watched(
+            targets.file, exporters, {"containers": CONTAINERS, **self._alerting.jobs}, alertmanager
+        )
+
     async def _start_prometheus(self, prometheus: Prometheus) -> None:
         await prometheus.start()
         self._keep(prometheus.watch())
@@ -157,6 +179,8 @@ class World:
         application.router.routes[:0] = control_routes(
             self._loads, self._runner.load_balancers, self._temporal, self._postgres
         )
+        if self._alerting is not None:
+            application.router.routes[:0] = self._alerting_routes(self._alerting)
         await self._open.enter_async_context(serving(application, self._aws_port))
         self._keep(self._ecs.run())
         if self._postgres is not None:
@@ -164,6 +188,15 @@ class World:
         await asyncio.gather(
             *(asyncio.to_thread(self._release_first, one) for one in ECS_ENVIRONMENTS.values())
         )
+
+    def _alerting_routes(self, alerting: Alerting) -> list[Route]:
+        services = {name: url.removeprefix("http://") for name, url in self._urls.items()}
+        metrics = (
+            alerting.routes(services, ECS_ENVIRONMENTS, self._postgres.operator_dsn)
+            if self._postgres
+            else alerting.routes(services, (), str)
+        )
+        return [*metrics, *alertmanager_routes(alerting.alertmanager)]
 
     def _release_first(self, environment: EcsEnvironment) -> None:
         """Release the first version, as somebody once did, and wait until it runs."""
@@ -178,6 +211,8 @@ class World:
             for task in running:
                 task.cancel()
             await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
+        if self._alerting is not None:
+            await self._alerting.end()
         await self._runner.close()
         await self._open.aclose()
         await self._moto.end()
@@ -195,3 +230,9 @@ def _service_dsns(postgres: Postgres | None) -> dict[str, str]:
     if postgres is None:
         return {}
     return {one.cluster: postgres.service_dsn(one.name) for one in ECS_ENVIRONMENTS.values()}
+
+
+def _alerting(folder: Path, webhook: Webhook) -> Alerting:
+    from sandbox.alerting import Alerting  # noqa: PLC0415 - its database driver takes long to import
+
+    return Alerting(folder, webhook)
