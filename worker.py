@@ -14,6 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -134,7 +135,8 @@ class Parts:
             doctor,
         )
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
-        self.long = activities_of(Waits(clients), verification, terraform, chat, rds, doctor)
+        waits = activities_of(Waits(clients), verification, terraform, chat, rds, doctor)
+        self.long = [one for one in waits if iscoroutinefunction(one)]  # they hold no threads
 
 
 def activities_of(*parts: object) -> list[Callable[..., object]]:
