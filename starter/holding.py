@@ -1,12 +1,12 @@
-"""Pause and resume, which need a worker's answer."""
+"""Pause and resume: answered by a worker, or recorded for the one that comes back."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from starter.connect import converse
-from starter.deciding import ask
-from starter.exits import CliError, Exit, bad_input, refused
+from starter.deciding import decide
+from starter.exits import bad_input, refused
 from starter.printing import answer, say
 from starter.targets import ending, remediation_of
 from workflows.messages import Hold
@@ -21,7 +21,7 @@ def hold(caller: Caller, text: str, update: str, reason: str | None) -> None:
     """Send ``pause`` or ``resume`` and say what came of it.
 
     Raises:
-        CliError: there is no such run, it has ended or refuses, or no worker answers.
+        CliError: there is no such run, it has ended, or refuses.
     """
     if reason and len(reason) > 2000:
         raise bad_input("--reason is longer than 2000 characters")
@@ -33,14 +33,8 @@ async def _hold(client: Client, caller: Caller, text: str, update: str, order: H
     run = await remediation_of(client, text, caller.run_id)
     if not run.is_open:
         raise refused(f"{ending(run)}: there is nothing to {update}")
-    answered = await ask(client, run, update, order)
-    if answered is None:
-        raise CliError(
-            Exit.NOT_DONE,
-            f"no worker answers for {run.id}, so nothing moves there; {update} it again once one is back"
-            " (this one may still take effect then)",
-        )
+    decided = await decide(client, run, update, update, order)
     if caller.as_json:
-        answer({"id": run.id, "recorded": True, "confirmed": True} | answered.model_dump(mode="json"))
+        answer(decided.document() | {"id": run.id})
     else:
-        say(answered.detail)
+        say(decided.detail)

@@ -101,6 +101,7 @@ class Hold(Message):
 
     by: Person
     reason: str | None = Field(default=None, max_length=2000)
+    decision_id: str | None = Field(default=None, max_length=200)
 
 
 class Note(Message):

@@ -204,17 +204,18 @@ async def test_one_decision_sent_as_update_and_as_signal_counts_once(runbook, ou
     assert kinds(report).count("approve") == 2
 
 
-async def test_an_answer_after_the_gate_closed_is_turned_away_unless_it_is_the_same_decision(
-    runbook, outside
-):
+async def test_an_answer_after_the_gate_closed_is_turned_away_unless_it_was_given_before(runbook, outside):
     changing = outside.holds("deploy_release")
     run = await runbook.start()
     gate = await runbook.at_checkpoint(run)
     await answer(run, "bob", gate, decision_id="bob/1")
     await runbook.calls(outside, "deploy_release")
     assert (await answer(run, "bob", gate, decision_id="bob/1")).already
+    assert (await answer(run, "Bob", gate)).detail == "already recorded"
+    await run.signal(Rollback.approve, said("bob", gate))
     late = await rejected(run, "carol", gate)
     assert late == "the checkpoint is closed (answered by bob): this approval is not used"
+    assert (await run.query(Rollback.status)).rejected == ()
     changing.set()
     assert (await runbook.end(run)).outcome is Outcome.RECOVERED
 

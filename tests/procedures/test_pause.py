@@ -111,3 +111,39 @@ async def test_a_pause_says_by_whom(runbook, outside):
     run = await runbook.start()
     await runbook.at_checkpoint(run)
     assert "by: Field required" in await refused(run, Rollback.pause, {}, kind="InvalidMessage")
+
+
+async def test_a_pause_and_a_resume_by_signal_hold_and_go_on(runbook, outside):
+    measuring = outside.holds("measure")
+    run = await runbook.start()
+    await runbook.calls(outside, "measure")
+    await run.signal("pause", BOB)
+    measuring.set()
+    await runbook.until(run, lambda now: now.state is State.PAUSED)
+    assert outside.changes == []
+    await run.signal("resume", BOB)
+    assert (await runbook.end(run)).outcome is Outcome.RECOVERED
+
+
+async def test_a_pause_that_comes_late_as_an_update_too_does_not_pause_again(runbook, outside):
+    run = await paused_before_the_change(runbook, outside)
+    await run.execute_update(Rollback.resume, {"by": "carol", "decision_id": "carol/1"})
+    outside.holds("observe")
+    await runbook.calls(outside, "observe")
+    await run.signal("pause", BOB | {"decision_id": "bob/1"})
+    await run.signal("resume", BOB | {"decision_id": "bob/2"})
+    late = await run.execute_update(Rollback.pause, BOB | {"decision_id": "bob/1"})
+    assert (late.detail, late.already) == ("already recorded", True)
+    outside.holds("observe").set()
+    assert (await runbook.end(run)).outcome is Outcome.RECOVERED
+
+
+async def test_a_pause_by_signal_that_cannot_be_used_is_shown(runbook, outside):
+    outside.approvals = Approvals()
+    run = await runbook.start()
+    gate = await runbook.at_checkpoint(run)
+    await run.signal("pause", {"reason": "nobody says so"})
+    report = await runbook.until(run, lambda now: now.rejected)
+    assert (report.rejected[0].message, report.rejected[0].why) == ("pause", "by: Field required")
+    await answer(run, "bob", gate)
+    assert (await runbook.end(run)).outcome is Outcome.RECOVERED

@@ -4,16 +4,16 @@ import pytest
 
 from activities.policies import Approvals
 from workflows.messages import Approval, Checkpoint
-from workflows.steps.gate import Gate, same_person
+from workflows.steps.gate import ANSWERS_KEPT, Answers, Gate, same_person
 
 OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 CHOICES = ("verify-again", "hand-over")
 
 
-def a_gate(*options: str, needed: int = 1, **policy: object) -> Gate:
+def a_gate(*options: str, needed: int = 1, plan_hash: str = "abc", **policy: object) -> Gate:
     view = Checkpoint(
         question="Put the release back?",
-        plan_hash="abc",
+        plan_hash=plan_hash,
         options=options or ("approve",),
         approvals_needed=needed,
         opened=OPENED,
@@ -89,6 +89,33 @@ def test_the_same_answer_again_is_known_and_another_is_not():
     assert not gate.has(yes("bob", option="hand-over"))
     assert not gate.has(yes("bob", option="verify-again", plan_hash="old"))
     assert not gate.has(yes("carol", option="verify-again"))
+
+
+def test_an_answer_that_was_taken_is_known_by_person_plan_and_option():
+    answers = Answers()
+    answers.remember(yes("bob", plan_hash="abc", option="skip", comment="later"))
+    assert answers.has(yes(" BOB", plan_hash="abc", option="skip"))
+    assert not answers.has(yes("carol", plan_hash="abc", option="skip"))
+    assert not answers.has(yes("bob", plan_hash="abd", option="skip"))
+    assert not answers.has(yes("bob", plan_hash="abc", option="done"))
+
+
+@pytest.mark.parametrize("named", ["abc", None])
+def test_an_answer_to_a_plan_that_is_void_is_not_known_any_more(named):
+    answers = Answers()
+    answers.remember(yes("bob", plan_hash=named))
+    answers.remember(yes("bob", plan_hash="abd"))
+    answers.forget("abc")
+    assert not answers.has(yes("bob", plan_hash=named))
+    assert answers.has(yes("bob", plan_hash="abd"))
+
+
+def test_of_very_many_answers_the_newest_are_known():
+    answers = Answers()
+    for number in range(ANSWERS_KEPT + 1):
+        answers.remember(yes("bob", plan_hash=f"{number}"))
+    assert answers.has(yes("bob", plan_hash="1"))
+    assert not answers.has(yes("bob", plan_hash="0"))
 
 
 @pytest.mark.parametrize(

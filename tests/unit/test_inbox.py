@@ -87,6 +87,24 @@ def test_an_approval_given_before_is_not_refused_as_late(inbox):
     assert "decided already" in refusal(inbox, "decide", {"by": "carol"}).message
 
 
+def test_an_answer_to_a_gate_that_closed_is_not_refused_and_another_is(inbox):
+    given = {"by": "bob", "plan_hash": "abc"}
+    inbox.answers.remember(Approval(**given))
+    inbox.check("decide", given)
+    assert "not used" in refusal(inbox, "decide", {"by": "carol", "plan_hash": "abc"}).message
+    inbox.gate = a_gate(plan_hash="abd")
+    inbox.check("decide", given)
+    inbox.answers.forget("abc")
+    assert "look at it again" in refusal(inbox, "decide", given).message
+
+
+def test_an_answer_that_names_no_plan_is_meant_for_the_gate_that_is_open(inbox):
+    inbox.answers.remember(Approval(by="alice"))
+    inbox.check("decide", {"by": "alice"})
+    inbox.gate = a_gate()
+    assert "alice asked for this" in refusal(inbox, "decide", {"by": "alice"}).message
+
+
 @pytest.mark.parametrize("update", ["decide", "abort_run", "pause", "resume", "acknowledge"])
 def test_nothing_changes_a_run_that_is_over(inbox, update):
     inbox.closed = True

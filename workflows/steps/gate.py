@@ -1,12 +1,15 @@
-"""An open checkpoint: who may answer, what was answered, and whether that is enough."""
+"""A checkpoint: who may answer, what was answered, whether that is enough, and what is known of it afterwards."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from activities.policies import Approvals
     from workflows.messages import Approval, Checkpoint
+
+ANSWERS_KEPT = 32
 
 
 class Gate:
@@ -67,6 +70,29 @@ class Gate:
 
     def _option(self, approval: Approval) -> str:
         return approval.option or self.view.options[0]
+
+
+class Answers:
+    """The newest answers that were taken: who did not hear of it and gives the same again is told, also after the end."""
+
+    def __init__(self) -> None:
+        self._given: deque[Approval] = deque(maxlen=ANSWERS_KEPT)
+
+    def remember(self, approval: Approval) -> None:
+        """Note an answer that was taken."""
+        self._given.append(approval)
+
+    def forget(self, plan_hash: str) -> None:
+        """Forget the answers to a plan that is void: who repeats one has to hear that."""
+        kept = (one for one in self._given if one.plan_hash not in {plan_hash, None})
+        self._given = deque(kept, ANSWERS_KEPT)
+
+    def has(self, approval: Approval) -> bool:
+        """Whether the same person gave the same answer to the same plan before."""
+        said = (approval.plan_hash, approval.option)
+        return any(
+            (one.plan_hash, one.option) == said and same_person(one.by, approval.by) for one in self._given
+        )
 
 
 def same_person(one: str, other: str) -> bool:

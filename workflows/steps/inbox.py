@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
 
     from workflows.converter import Unreadable
     from workflows.messages import Abort, Answer, Approval, Hold, Message, Note
+    from workflows.steps.gate import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,7 @@ class Inbox:
         self._record = record
         self._family = family
         self._seen: set[str] = set()
+        self.answers = Answers()
         self.gate: Gate | None = None
         self.last_gate: str = "nothing waits for an approval"
         self.abort: Abort | None = None
@@ -53,12 +55,13 @@ class Inbox:
     def approve(self, received: object) -> Answer:
         """Count a person's approval at the open gate."""
         approval = self._judge_approval(received)
-        if self.gate is None and self._family.child_id:
-            self._family.pass_on("approve", approval)
-            return Answer(detail=f"passed on to {self._family.child_id}")
-        if self.gate is None or self._is_repeat(approval.decision_id) or self.gate.has(approval):
+        if self._is_known(approval):
             return Answer(detail="already recorded", already=True)
         self._remember(approval.decision_id)
+        self.answers.remember(approval)
+        if self.gate is None:
+            self._family.pass_on("approve", approval)
+            return Answer(detail=f"passed on to {self._family.child_id}")
         detail = self.gate.count(approval)
         self._record.decided("approve", approval.by, " ".join(filter(None, (detail, approval.comment))))
         self._record.checkpoint(self.gate.view)
@@ -79,6 +82,9 @@ class Inbox:
     def pause(self, received: object) -> Answer:
         """Hold before the next step."""
         hold = self._judge_hold(received)
+        if self._is_repeat(hold.decision_id):
+            return Answer(detail="already recorded", already=True)
+        self._remember(hold.decision_id)
         if self.paused_by:
             return Answer(detail=f"already paused by {self.paused_by}", already=True)
         self.paused_by = hold.by
@@ -89,6 +95,9 @@ class Inbox:
     def resume(self, received: object) -> Answer:
         """Go on."""
         hold = self._judge_hold(received)
+        if self._is_repeat(hold.decision_id):
+            return Answer(detail="already recorded", already=True)
+        self._remember(hold.decision_id)
         if self.paused_by is None:
             return Answer(detail="not paused", already=True)
         self.paused_by = None
@@ -145,16 +154,25 @@ class Inbox:
 
     def _judge_approval(self, received: object) -> Approval:
         approval = parse(Approval, received)
-        if self._is_repeat(approval.decision_id):
+        if self._is_known(approval):
             return approval
         self._refuse_if_over()
         if self.gate is None and self._family.child_id:
             return approval
         if self.gate is None:
             raise Refused(f"{self.last_gate}: this approval is not used")
-        if not self.gate.has(approval) and (why := self.gate.refuses(approval)):
+        if why := self.gate.refuses(approval):
             raise Refused(why)
         return approval
+
+    def _is_known(self, approval: Approval) -> bool:
+        """Whether it was recorded before: as the same message, at the open gate, or at one that has closed."""
+        if self._is_repeat(approval.decision_id) or (self.gate and self.gate.has(approval)):
+            return True
+        # A child judges by itself; and what names no plan may as well be meant for the gate that is open.
+        if self._family.child_id or (self.gate and approval.plan_hash is None):
+            return False
+        return self.answers.has(approval)
 
     def _judge_abort(self, received: object) -> Abort:
         order = parse(Abort, received)
@@ -170,7 +188,8 @@ class Inbox:
 
     def _judge_hold(self, received: object) -> Hold:
         hold = parse(Hold, received)
-        self._refuse_if_over()
+        if not self._is_repeat(hold.decision_id):
+            self._refuse_if_over()
         return hold
 
     def _judge_note(self, received: object) -> Note:

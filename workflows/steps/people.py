@@ -82,6 +82,7 @@ class People:
             if isinstance(again, Ending) or (again.hash == plan.hash and gate.decided):
                 return again
             if again.hash != plan.hash:
+                self._inbox.answers.forget(plan.hash)
                 self._record.decided(
                     "void", "the service", f"it changed: plan {plan.hash} is replaced by {again.hash}"
                 )
@@ -175,7 +176,7 @@ class People:
         return "what was changed before stays" if self._record.report.changes else "nothing was changed"
 
     async def _drift(self, fence: Fence, target: Target) -> None:
-        how = How(**{**IDLE_WATCH, "task_queue": ids.watch_queue(target.environment)})
+        how = How(**{**IDLE_WATCH, "task_queue": ids.watch_queue(self._record.report.environment)})
         awaited = AwaitedDrift(target=target, fence=fence)
         await self._step("Watch that nothing changes while people decide", Waits.await_drift, awaited, how)
 

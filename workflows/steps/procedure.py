@@ -31,6 +31,16 @@ class Procedure:
         """Take a person's order to stop safely."""
         self.page.inbox.from_signal("abort", self.page.inbox.stop, request)
 
+    @workflow.signal(name="pause", description="Hold before the next step: {by, reason?}")
+    def pause_by_signal(self, request: object = None) -> None:
+        """Hold before the next step, as the update of this name does."""
+        self.page.inbox.from_signal("pause", self.page.inbox.pause, request)
+
+    @workflow.signal(name="resume", description="Go on after a pause: {by, reason?}")
+    def resume_by_signal(self, request: object = None) -> None:
+        """Go on, as the update of this name does."""
+        self.page.inbox.from_signal("resume", self.page.inbox.resume, request)
+
     @workflow.signal(description="Sent by a parent that was paused")
     def hold(self, request: object = None) -> None:
         """Hold before the next step, as the parent does."""

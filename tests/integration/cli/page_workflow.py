@@ -162,6 +162,10 @@ class AskingRollback:
         self.abort_order = order
         return Answer(detail="stopping safely")
 
+    @workflow.signal(name="pause")
+    def pause_by_signal(self, _hold: Hold) -> None:
+        self.note(state=State.PAUSED)
+
     @workflow.update
     def pause(self, hold: Hold) -> Answer:
         self.note(state=State.PAUSED)

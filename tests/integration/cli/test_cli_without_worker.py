@@ -69,11 +69,21 @@ async def test_no_yes_is_sent_to_a_plan_that_nobody_saw(runbook):
     assert "has no plan to approve yet" in approved.err
 
 
-async def test_pause_does_not_pretend(runbook):
+async def test_a_pause_is_recorded_and_takes_effect_when_a_worker_is_back(runbook):
+    async with runbook.worker():
+        await runbook.start_and_ask()
+    paused = await runbook("pause", runbook.short, "--json")
+    assert paused.code == 0
+    assert (paused.json["recorded"], paused.json["confirmed"]) == (True, False)
+    async with runbook.worker():
+        assert (await runbook("show", runbook.short, "--json")).json["state"] == "paused"
+
+
+async def test_resume_says_in_words_that_it_is_only_recorded(runbook):
     await runbook.start()
-    paused = await runbook("pause", runbook.short)
-    assert paused.code == 1
-    assert "no worker answers" in paused.err
+    resumed = await runbook("resume", runbook.short)
+    assert resumed.code == 0
+    assert resumed.out.strip() == "recorded; takes effect when a worker is back"
 
 
 async def test_a_terminated_run_is_told_as_such(runbook):
