@@ -23,6 +23,7 @@ RunbookError
     * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
     * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
   * NotYetError             what is waited for has not come; it is looked for again
+  * BugError                the activity failed in its own code; a few attempts, then it is told
 """
 
 from __future__ import annotations
@@ -178,3 +179,15 @@ class NotYetError(RunbookError):
     def __init__(self, why: str, again_in: timedelta) -> None:
         self.retry_in = again_in
         super().__init__(why)
+
+
+class BugError(RunbookError):
+    """An activity failed in its own code: trying for half an hour would only hide it from those who wait."""
+
+    ATTEMPTS = 5
+    """Some bugs only show on an answer that does not come twice, so a few are worth it: some 15 seconds."""
+
+    def __init__(self, where: str, told: str, attempt: int) -> None:
+        self.retryable = attempt < self.ATTEMPTS
+        self.retry_in = timedelta(seconds=2 ** (attempt - 1)) if self.retryable else None
+        super().__init__(f"{where} failed in its own code ({told}): see the worker's log and report it")

@@ -13,7 +13,22 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from activities.errors import RunbookError
+from activities.errors import BugError, RunbookError
+from activities.redaction import excerpt
+
+BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What Python raises for mistakes in code. Not what comes from outside untranslated: OSError, libraries' own errors."""
+LONGEST = 300
 
 
 class TranslateErrors(Interceptor):
@@ -38,6 +53,11 @@ class _Translating(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         except RunbookError as error:
             raise error.to_application_error() from error
+        except BUGS as error:
+            # Attempts are counted whatever they failed with: a bug after many others is told at once.
+            info = activity.info()
+            told = excerpt(": ".join(filter(None, (type(error).__name__, str(error)))), LONGEST)
+            raise BugError(info.activity_type, told, info.attempt).to_application_error() from error
 
 
 class _Beating(ActivityInboundInterceptor):

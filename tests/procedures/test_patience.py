@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio.api.enums.v1 import EventType
 
-from activities.errors import AccessDeniedError, UnreachableError
+from activities.errors import AccessDeniedError, BugError, UnreachableError
 from workflows.messages import Outcome
 
 SECONDS = [timedelta(seconds=n) for n in (2, 10, 60)]
@@ -31,3 +31,14 @@ async def test_a_wait_that_fails_for_good_is_not_tried_with_more_patience(runboo
     report = await runbook.run()
     assert (report.outcome, report.error.kind) == (Outcome.INCONCLUSIVE, "AccessDeniedError")
     assert outside.calls.count("await_steady_state") == 2
+
+
+async def test_a_bug_in_a_step_ends_the_run_with_the_bug_told_instead_of_half_an_hour_of_silence(
+    runbook, outside
+):
+    attempts = range(1, BugError.ATTEMPTS + 1)
+    outside.fails["read_history"] = [BugError("read_history", "KeyError: 'tasks'", n) for n in attempts]
+    report = await runbook.run()
+    assert (report.outcome, report.error.kind) == (Outcome.FAILED, "BugError")
+    assert "read_history failed in its own code (KeyError: 'tasks')" in report.summary
+    assert outside.calls.count("read_history") == len(attempts)
