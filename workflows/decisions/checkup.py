@@ -38,9 +38,8 @@ _SERVICE = (*_AWS, "service")
 CAUSES: Final = {
     "cluster": ("aws-identity",),
     "service": _AWS,
-    "controller": _SERVICE,
     "deployments": _SERVICE,
-    "last-known-good": (*_SERVICE, "deployments", "task-definitions"),
+    "last-known-good": ("aws-identity", "task-definitions"),
     "tasks": _SERVICE,
     "task-definitions": ("aws-identity",),
     "autoscaling": _SERVICE,

@@ -1,0 +1,316 @@
+"""``runbook doctor`` for real: all in place, then one thing broken after another, each told by a line of its own."""
+
+import socket
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from activities.catalog import load_catalog
+from activities.checkup.queries import queries_of
+from activities.processes import kill_child, start_child
+from starter.exits import Exit
+from tests.integration.cli.command_line import CommandLine
+from tests.integration.rollback_stage import Stage
+from tests.sandbox_under_test import until
+from workflows.converter import data_converter
+from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
+from workflows.ids import SEARCH_ATTRIBUTES
+
+pytestmark = pytest.mark.xdist_group("doctor")
+NAMESPACE = "doctor"
+"""Of this module's own: its worker meets nobody else's queues, and search attributes are missing at first."""
+START = "start a worker: runbook worker --environment"
+TABLES = """
+[environments.{name}]
+cluster = "{cluster}"
+{environment}
+
+[services.{service}.{name}]
+ecs_service = "{ecs_service}"
+{more}
+"""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An environment of a service that is well, but for one thing."""
+
+    check: str
+    mend: str
+    """A part of what must be said."""
+    more: str = ""
+    environment: str = ""
+    cluster: str = "ai-processor-staging"
+    ecs_service: str = "ai-processor-service-staging"
+
+    def tables(self, name):
+        return TABLES.format(name=name, service="ai-processor", **vars(self))
+
+
+def broken_environments(folder, url, nobody):
+    modules = {name: folder / name for name in ("raw", "wrong", "nowhere")}
+    terraform = {name: f'terraform = {{ directory = "{path}" }}' for name, path in modules.items()}
+    return {
+        "no-prometheus": Broken(
+            "prometheus", "prometheus_url in [", environment=f'prometheus_url = "{nobody}"'
+        ),
+        "no-cluster": Broken("cluster", "mend cluster or region in [environments.no-cl", cluster="nowhere"),
+        "no-service": Broken("service", "mend cluster or ecs_service", ecs_service="nowhere"),
+        "no-logs": Broken("log-group", "mend log_group in [services", 'log_group = "/ecs/nowhere"'),
+        "no-address": Broken("health", "mend url in [services", f'url = "{nobody}"'),
+        "wrong-address": Broken("health", "mend url in [services", f'url = "{url}/elsewhere"'),
+        "wrong-dsn": Broken("database", "start the database", 'database = { dsn_env = "WRONG_DSN" }'),
+        "no-dsn": Broken("database", "set it to the DSN", 'database = { dsn_env = "NO_SUCH_DSN" }'),
+        "no-module": Broken("terraform", "mend terraform.directory", terraform["nowhere"]),
+        "raw-module": Broken("terraform", f"-chdir={modules['raw']} init", terraform["raw"]),
+        "wrong-module": Broken("terraform", f"-chdir={modules['wrong']} validate", terraform["wrong"]),
+        "no-engine": Broken("docker-engine", "set DOCKER_HOST", environment='platform = "compose"'),
+        "no-secret": Broken("chat", "set NO_SUCH_TOKEN"),
+    }
+
+
+CHANNELS = """
+[[channels]]
+name = "sandbox"
+kind = "log"
+
+[[channels]]
+name = "ops"
+kind = "slack-webhook"
+secret_env = "NO_SUCH_TOKEN"
+environments = ["no-secret"]
+"""
+
+
+class Clinic:
+    """A catalog with what is well and what is not, a worker in a namespace of its own, and the command line."""
+
+    def __init__(self, world, folder, nobody, shop):
+        self.folder = folder
+        self.broken = broken_environments(folder, world.addresses.service["staging"], nobody)
+        self.catalog = folder / "catalog.toml"
+        self.settings = world.addresses.env | {
+            "RUNBOOK_CATALOG": str(self.catalog),
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "WRONG_DSN": f"postgresql://runbook:secret@{nobody.removeprefix('http://')}/ai_processor",
+            "DOCKER_HOST": nobody.replace("http", "tcp"),
+        }
+        self.world = world
+        self.shop = shop
+        self.worker = None
+        self._write()
+
+    def _write(self):
+        for name, text in {
+            "well": 'resource "terraform_data" "x" { input = 1 }',
+            "wrong": 'resource "terraform_data" "x" { no_such_argument = 1 }',
+            "raw": 'module "part" { source = "./part" }',
+        }.items():
+            (self.folder / name).mkdir()
+            (self.folder / name / "main.tf").write_text(text)
+        heading = "[services.ai-processor.staging]\n"
+        module = f'terraform = {{ directory = "{self.folder}/well" }}\n'
+        text = Path(self.world.addresses.catalog).read_text().replace(heading, heading + module)
+        shop = TABLES.format(
+            name=self.shop.environment,
+            service=self.shop.name,
+            cluster=self.shop.cluster,
+            ecs_service=self.shop.ecs_service,
+            environment="",
+            more='rollback = { soak = "0s" }',
+        )
+        self.catalog.write_text(
+            text + shop + "".join(one.tables(name) for name, one in self.broken.items()) + CHANNELS
+        )
+
+    def start_worker(self):
+        with (self.folder / "worker.log").open("wb") as log:
+            self.worker = start_child(
+                [sys.executable, "-m", "worker"],
+                environment=self.world.environment | self.settings,
+                stderr=log,
+            )
+        until(lambda: b"worker ready" in (self.folder / "worker.log").read_bytes())
+
+    def kill_worker(self):
+        if self.worker:
+            kill_child(self.worker)
+
+    async def doctor(self, *words, **settings):
+        cli = CommandLine(self.world.addresses.temporal, "staging")
+        said = await cli("doctor", "--json", *words, **self.settings | settings)
+        assert said.out, said.err
+        return Told(said.code, said.json["checks"])
+
+
+@dataclass(frozen=True)
+class Told:
+    code: int
+    checks: list
+
+    def of(self, name, environment=None):
+        (found,) = (one for one in self.checks if (one["name"], one["environment"]) == (name, environment))
+        return found
+
+    def red(self, environment=None):
+        """Names of what is not ok; of all places, or of one."""
+        wanted = (one for one in self.checks if environment in {None, one["environment"]})
+        return [one["name"] for one in wanted if one["ok"] is False]
+
+
+@pytest.fixture(scope="module")
+async def clinic(world, tmp_path_factory):
+    client = await Client.connect(world.addresses.temporal, data_converter=data_converter)
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(
+            namespace=NAMESPACE,
+            workflow_execution_retention_period=Duration(seconds=round(timedelta(days=90).total_seconds())),
+        )
+    )
+    stage = Stage(world, tmp_path_factory.mktemp("stage"), client)
+    with socket.socket() as nobody:  # bound, but it does not listen
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        shop = stage.open_shop("clinic", "1.0.0", "1.1.0", url=False)
+        clinic = Clinic(world, tmp_path_factory.mktemp("clinic"), address, shop)
+        yield clinic
+        clinic.kill_worker()
+    stage.close_shops()
+
+
+@pytest.fixture(scope="module")
+def staffed(clinic):
+    """The clinic with its worker; tests before the first that wants it have none."""
+    clinic.start_worker()
+    return clinic
+
+
+async def test_without_temporal_the_rest_is_told_and_the_exit_code_is_4(clinic):
+    told = await clinic.doctor("--environment", "staging", TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert told.code == Exit.TEMPORAL_AWAY
+    assert told.red() == ["temporal"]
+    assert told.of("temporal")["mend"] == "start it or set TEMPORAL_ADDRESS"
+    assert told.of("catalog")["ok"] is True
+
+
+async def test_a_namespace_that_is_not_there_is_the_only_red_line(clinic):
+    told = await clinic.doctor("--environment", "staging", TEMPORAL_NAMESPACE="nowhere")
+    assert (told.code, told.red()) == (Exit.NOT_DONE, ["namespace"])
+    assert "temporal operator namespace create --namespace nowhere" in told.of("namespace")["mend"]
+
+
+async def test_missing_search_attributes_are_named_and_fix_registers_them(clinic):
+    told = (await clinic.doctor("--environment", "staging")).of("search-attributes")
+    assert told["ok"] is False
+    assert all(key.name in told["detail"] for key in SEARCH_ATTRIBUTES)
+    assert told["mend"].startswith("runbook doctor --fix")
+
+    assert (await clinic.doctor("--environment", "staging", "--fix")).of("search-attributes")["ok"] is True
+    again = (await clinic.doctor("--environment", "staging")).of("search-attributes")
+    assert again["detail"] == f"all {len(SEARCH_ATTRIBUTES)} are registered"
+
+
+async def test_without_a_worker_what_it_would_see_is_red_with_the_command_that_starts_one(clinic):
+    told = await clinic.doctor("--environment", "staging")
+    assert told.code == Exit.NOT_DONE
+    assert told.red() == ["worker", CATALOG, *OF_PLACE, *OF_TARGET]
+    assert {one["mend"] for one in told.checks if one["ok"] is False} == {f"{START} staging"}
+
+
+async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_asked(staffed):
+    until(lambda: staffed.world.query('http_requests_total{environment="staging"}'))
+    told = await staffed.doctor("--environment", "staging")
+    assert (told.code, told.red()) == (Exit.DONE, [])
+    target = load_catalog(staffed.catalog).target("ai-processor", "staging")
+    shown = [one["name"] for one in told.checks if one["environment"] == "staging"]
+    queries = [f"prometheus-{name}" for name in queries_of(target)]
+    assert shown == ["worker", CATALOG, *OF_PLACE, *OF_TARGET, *queries]
+    for name in (
+        "aws-identity",
+        "cluster",
+        "service",
+        "log-group",
+        "health",
+        "metrics",
+        "database",
+        "terraform",
+    ):
+        assert told.of(name, "staging")["ok"] is True, name
+    assert told.of("prometheus-error-share", "staging")["ok"] is True
+    assert all(set(one) >= {"environment", "name", "ok", "detail", "mend"} for one in told.checks)
+
+
+async def test_each_thing_that_is_broken_is_one_red_line_with_its_mend(staffed):
+    told = await staffed.doctor()
+    assert told.code == Exit.NOT_DONE
+    assert {name: told.red(name) for name in staffed.broken} == {
+        name: [one.check] for name, one in staffed.broken.items()
+    }
+    for name, one in staffed.broken.items():
+        assert one.mend in told.of(one.check, name)["mend"], name
+    assert "secret" not in told.of("database", "wrong-dsn")["detail"]
+    assert told.red("staging") == told.red("prod") == []
+
+
+@pytest.mark.parametrize(
+    "denied",
+    [
+        {"aws-identity": "sts:GetCallerIdentity"},
+        {"cluster": "ecs:DescribeClusters"},
+        {
+            "deployments": "ecs:ListServiceDeployments",
+            "tasks": "ecs:ListTasks",
+            "task-definitions": "ecs:ListTaskDefinitions",
+            "autoscaling": "application-autoscaling:DescribeScalableTargets",
+            "log-group": "logs:FilterLogEvents",
+            "cloudwatch": "cloudwatch:GetMetricStatistics",
+        },
+    ],
+    ids=lambda denied: next(iter(denied)),
+)
+async def test_permissions_that_are_missing_are_named(staffed, denied):
+    for permission in denied.values():
+        staffed.world.fault(permission.partition(":")[2], error="AccessDeniedException")
+    told = await staffed.doctor("--environment", "prod")
+    assert told.red() == list(denied)
+    for check, permission in denied.items():
+        assert told.of(check, "prod")["mend"] == f"allow {permission} to the worker's role"
+
+
+async def test_it_says_which_release_a_rollback_would_put_back_and_when_there_is_none(staffed):
+    shop = staffed.shop
+    words = ("--environment", shop.environment, "--service", shop.name)
+    good = (await staffed.doctor(*words)).of("last-known-good", shop.environment)
+    assert (good["ok"], good["detail"].partition(":")[0]) == (True, shop.name)
+    assert f"{shop.family}:1 (1.0.0)" in good["detail"]
+
+    shop.mark(f"{shop.family}:1", "bad")
+    told = await staffed.doctor(*words)
+    assert told.red() == ["last-known-good"]
+    assert f"runbook release mark {shop.short}" in told.of("last-known-good", shop.environment)["mend"]
+
+    shop.update(desiredCount=0)
+    until(lambda: shop.service()["desiredCount"] == 0)
+    assert (await staffed.doctor(*words)).red() == ["service", "last-known-good"]
+
+
+async def test_it_changes_nothing(staffed):
+    before = len(staffed.world.calls())
+    await staffed.doctor("--environment", "staging")
+    made = {call["action"] for call in staffed.world.calls(since=before)}
+    assert len(made) > 8
+    assert [action for action in made if not action.startswith(("Describe", "List", "Get", "Filter"))] == []
+
+
+async def test_a_worker_that_was_killed_is_told_although_temporal_still_counts_it(staffed):
+    staffed.kill_worker()
+    told = await staffed.doctor("--environment", "staging")
+    assert told.red()[0] == "worker"
+    assert told.of("worker", "staging")["mend"] == f"{START} staging"
+    assert told.of("cluster", "staging")["mend"] == f"{START} staging"
