@@ -98,6 +98,7 @@ class Asking:
         except TimeoutError:
             return None
         finally:
+            self._record.figures.answered(gate.view.opened, _end_of(gate, void))
             for waiting in filter(None, (void, reminding)):
                 waiting.cancel()
                 with suppress(FailureError, asyncio.CancelledError):
@@ -161,8 +162,16 @@ class Asking:
 
 def _waiting(question: Question, needed: int) -> str:
     if question.task:
-        return f"Waiting for a person: {question.task.what}."
+        return f"Waiting for a person: {question.task.what}. {question.why}."
     return f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {question.why}."
+
+
+def _end_of(gate: Gate, void: asyncio.Future[object] | None) -> str:
+    if gate.decided:
+        return "answered"
+    if void is not None and _came_true(void):
+        return "void"
+    return "silence" if workflow.now() >= gate.view.closes else "stopped"
 
 
 def _came_true(waiting: asyncio.Future[object]) -> bool:

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         Task,
     )
     from workflows.steps.details import render
+    from workflows.steps.figures import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +48,7 @@ class Record:
             state=State.RUNNING,
             summary="Started.",
         )
+        self.figures = Figures()
 
     def begin(self, request: ProcedureRequest) -> None:
         """Note who asked for what."""
@@ -57,6 +59,7 @@ class Record:
             reason=request.reason,
             trace_id=request.trace_id,
         )
+        self.figures.begin(self._report)
         if not workflow.info().typed_search_attributes.get(ids.STATE):
             workflow.upsert_search_attributes(
                 [
@@ -74,6 +77,7 @@ class Record:
 
     def heading(self, text: str) -> None:
         """Go on to the next part of the page."""
+        self.figures.heading(text)
         self._note(heading=text, summary=text)
 
     def summary(self, text: str) -> None:
@@ -133,7 +137,9 @@ class Record:
 
     def read(self, readings: Iterable[Reading]) -> None:
         """Add readings; the newest are kept."""
-        self._note(readings=(*self._report.readings, *readings)[-READINGS_KEPT:])
+        new = tuple(readings)
+        self.figures.read(new)
+        self._keep_readings(new)
 
     def found(self, text: str) -> None:
         """Note what the diagnosis found."""
@@ -162,7 +168,7 @@ class Record:
 
     def adopt(self, child: Report) -> None:
         """Take over what a child changed, measured, and left to people."""
-        self.read(child.readings)
+        self._keep_readings(child.readings)
         self._set_changes((*self._report.changes, *child.changes))
         if child.tasks:
             self._set_tasks((*self._report.tasks, *child.tasks))
@@ -175,6 +181,7 @@ class Record:
 
     def end(self, ending: Ending) -> None:
         """Close the page."""
+        self.figures.end(ending)
         workflow.upsert_search_attributes(
             [ids.STATE.value_set(State.DONE), ids.OUTCOME.value_set(ending.outcome)]
         )
@@ -185,6 +192,9 @@ class Record:
             verdict=ending.verdict or self._report.verdict,
             error=ending.error,
         )
+
+    def _keep_readings(self, readings: tuple[Reading, ...]) -> None:
+        self._note(readings=(*self._report.readings, *readings)[-READINGS_KEPT:])
 
     def _set_changes(self, changes: tuple[Change, ...]) -> None:
         """Keep the changes in the memo too: what was done to production must be readable without a worker."""

@@ -1,0 +1,78 @@
+"""What a run counts of itself: outcomes, time under each heading, time that people were waited for, readings.
+
+The SDK's meter leaves replays out, so nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime, timedelta
+
+    from activities.readings import Reading
+    from workflows.messages import Ending, Report
+
+
+class Figures:
+    """The figures of one run."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, str] = {}
+        self._began: datetime | None = None
+        self._heading = ""
+        self._since: datetime | None = None
+
+    def begin(self, report: Report) -> None:
+        """Note which run this is."""
+        self._labels = {
+            "procedure": report.procedure,
+            "environment": report.environment,
+            "service": report.service,
+        }
+        self._began = workflow.now()
+
+    def heading(self, text: str) -> None:
+        """Close the phase under the heading before, and open the next."""
+        if self._since is not None and self._heading:
+            took = workflow.now() - self._since
+            self._took(
+                "runbook_phase_duration", "Time under a heading of a page", took, heading=self._heading
+            )
+        self._heading, self._since = text, workflow.now()
+
+    def answered(self, opened: datetime, how: str) -> None:
+        """Note that a checkpoint closed: ``answered``, ``silence``, ``void`` or ``stopped``."""
+        waited = workflow.now() - opened
+        self._took("runbook_checkpoint_wait", "Time that a checkpoint was open", waited, end=how)
+
+    def read(self, readings: Iterable[Reading]) -> None:
+        """Count readings, and how much they say."""
+        for reading in readings:
+            self._count("runbook_readings", "Readings", kind=reading.kind, quality=reading.quality)
+
+    def end(self, ending: Ending) -> None:
+        """Count how the run ended."""
+        self.heading("")
+        self._count("runbook_procedures", "Procedures that ended", outcome=ending.outcome)
+        if ending.verdict:
+            self._count("runbook_verdicts", "Verdicts", verdict=ending.verdict)
+        if self._began is not None:
+            took = workflow.now() - self._began
+            self._took(
+                "runbook_procedure_duration", "Time from start to end", took, outcome=str(ending.outcome)
+            )
+
+    def _count(self, name: str, words: str, **labels: str) -> None:
+        workflow.metric_meter().create_counter(name, words).add(1, self._labels | _plain(labels))
+
+    def _took(self, name: str, words: str, took: timedelta, **labels: str) -> None:
+        histogram = workflow.metric_meter().create_histogram_float(name, words, "seconds")
+        histogram.record(took.total_seconds(), self._labels | _plain(labels))
+
+
+def _plain(labels: dict[str, str]) -> dict[str, str]:
+    return {name: str(value) for name, value in labels.items()}
