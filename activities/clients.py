@@ -17,10 +17,12 @@ from botocore.config import Config
 from psycopg.rows import dict_row
 from slack_sdk.web import WebClient
 from slack_sdk.webhook import WebhookClient
+from temporalio.common import MetricMeter
 
 from activities.aws_errors import aws_errors
 from activities.database_errors import database_errors, hung_up_after
 from activities.engine_errors import engine_errors
+from activities.metrics import AwsCalls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,14 +63,17 @@ ONE_ATTEMPT = Config(
 class Clients:
     """Clients of AWS, built on first use and shared by every activity of a worker; and connections to databases."""
 
-    def __init__(self) -> None:
+    def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
         self._session = boto3.session.Session()
+        self._calls = AwsCalls(meter)
         self._aws = cache(self._build)
         self._docker = cache(_docker)
 
     def _build(self, service: str, region: str) -> Any:
         # boto3 types each service by a literal name; the typed methods below are what others use.
-        return self._session.client(service, region_name=region, config=ONE_ATTEMPT)  # type: ignore[call-overload]
+        client = self._session.client(service, region_name=region, config=ONE_ATTEMPT)  # type: ignore[call-overload]
+        self._calls.watch(client)
+        return client
 
     def naming_errors(self, doing: str) -> AbstractContextManager[None]:
         """Raise the product's errors for AWS's, so that who calls AWS need not import botocore."""

@@ -49,8 +49,9 @@ class AwaitedTasks(Fact):
 class Waits:
     """Waits for ECS, through one watcher of services for each cluster and one of service deployments for each region."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, meter: MetricMeter = MetricMeter.noop) -> None:
         self._clients = clients
+        self._batch = meter.create_histogram("runbook_watcher_batch", "Services read in one call")
         self._services: dict[tuple[str, str], Watcher[ServiceState]] = {}
         self._service_deployments: dict[str, Watcher[ServiceDeployment]] = {}
         self._budgets: defaultdict[str, Budget] = defaultdict(Budget)
@@ -148,6 +149,7 @@ class Waits:
     def _describe_services(
         self, region: str, cluster: str, names: tuple[str, ...]
     ) -> dict[str, ServiceState]:
+        self._batch.record(len(names))
         with self._clients.naming_errors(f"describe the services of {cluster}"):
             answer = self._clients.ecs(region).describe_services(cluster=cluster, services=list(names))
         return {service["serviceName"]: read_service_state(service) for service in answer["services"]}
