@@ -1,0 +1,49 @@
+"""What a person sees of tasks on a terminal."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+from starter.page import checkpoint, page_lines
+from starter.sight import Sight
+from workflows.messages import Checkpoint, Report, State, Task
+
+OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+TASK = Task(
+    what="Bring it back", kind="immediate", look_at=("health: 503",), links={"grafana": "https://g.test"}
+)
+LATER = Task(what="Make it faster", kind="long-term", look_at=("/slow: p95 2.50s",))
+GATE = Checkpoint(
+    question="Bring it back", plan_hash="abc", task=TASK, options=("done", "skip"), opened=OPENED,
+    closes=OPENED + timedelta(minutes=30),
+)  # fmt: skip
+
+
+def shown(**fields: object) -> list[str]:
+    report = Report(
+        procedure="service-down", service="shop", environment="prod", requested_by="alice",
+        state=State.AWAITING_APPROVAL, summary="Waiting.", **fields,
+    )  # fmt: skip
+    run = SimpleNamespace(id="remediation/prod/shop", run_id="1", is_open=True, started=OPENED, ended=None)
+    return [text.plain for text in page_lines(Sight(run, report, live=True))]
+
+
+def test_a_task_that_is_asked_says_what_to_look_at_and_how_to_answer():
+    lines = [text.plain for text in checkpoint(GATE, "remediation/prod/shop")]
+    assert "    look at health: 503" in lines
+    assert "    see grafana: https://g.test" in lines
+    assert "  done: runbook approve remediation/prod/shop --option done --as YOU" in lines
+    assert "  skip: runbook approve remediation/prod/shop --option skip --as YOU" in lines
+
+
+def test_tasks_left_for_the_review_are_shown_and_the_one_that_is_asked_only_once():
+    lines = shown(checkpoint=GATE, tasks=(LATER, TASK))
+    assert "  ☐ long-term: Make it faster  open" in lines
+    assert "    look at /slow: p95 2.50s" in lines
+    assert sum("Bring it back" in line for line in lines) == 1
+
+
+def test_what_became_of_a_task_is_shown_without_its_evidence():
+    done = TASK.model_copy(update={"state": "done", "by": "bob", "comment": "rebooted"})
+    lines = shown(tasks=(done,))
+    assert "  ✓ immediate: Bring it back  done by bob: rebooted" in lines
+    assert not any("503" in line for line in lines)

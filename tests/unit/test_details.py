@@ -1,0 +1,59 @@
+"""What the Temporal UI shows of a run's questions and tasks."""
+
+from datetime import UTC, datetime, timedelta
+
+from workflows.messages import Checkpoint, Report, State, Task
+from workflows.steps.details import render
+
+RUN = "remediation/prod/shop"
+OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
+TASK = Task(
+    what="Bring it back",
+    kind="immediate",
+    why="it is down",
+    look_at=("health: 503",),
+    links={"grafana": "https://grafana.test"},
+)
+
+
+def page(**fields: object) -> list[str]:
+    report = Report(
+        procedure="service-down", service="shop", environment="prod", requested_by="alice",
+        state=State.AWAITING_APPROVAL, summary="Waiting.", **fields,
+    )  # fmt: skip
+    return render(report, RUN).splitlines()
+
+
+def a_checkpoint(*options: str, **fields: object) -> Checkpoint:
+    return Checkpoint(
+        question="What now?", plan_hash="abc", options=options or ("approve",), opened=OPENED,
+        closes=OPENED + timedelta(minutes=30), **fields,
+    )  # fmt: skip
+
+
+def test_a_question_shows_the_exact_command_that_answers_it():
+    lines = page(checkpoint=a_checkpoint())
+    assert f"- answer: `runbook approve {RUN}`" in lines
+    assert '- or the signal `approve` with `{"by": "your name", "plan_hash": "abc"}`' in lines
+
+
+def test_a_choice_shows_a_command_for_each_option():
+    lines = page(checkpoint=a_checkpoint("restart", "done", "skip"))
+    shown = [line for line in lines if line.startswith("- answer")]
+    assert shown == [
+        f"- answer: `runbook approve {RUN} --option {option}`" for option in ("restart", "done", "skip")
+    ]
+
+
+def test_a_task_that_is_asked_shows_what_to_look_at_and_where():
+    lines = page(checkpoint=a_checkpoint("done", "skip", task=TASK))
+    assert "- look at: health: 503" in lines
+    assert "- see [grafana](https://grafana.test)" in lines
+
+
+def test_open_tasks_are_shown_with_their_evidence_and_answered_ones_with_the_answer():
+    done = TASK.model_copy(update={"state": "done", "by": "bob", "comment": "rebooted"})
+    lines = page(tasks=(TASK.model_copy(update={"kind": "long-term"}), done))
+    assert "- ☐ long-term: Bring it back (open)" in lines
+    assert "- ☑ immediate: Bring it back (done by bob: rebooted)" in lines
+    assert lines.count("  - look at: health: 503") == 1
