@@ -76,6 +76,15 @@ class TaskChange(Fact):
     containers: tuple[str, ...] = ()
     """The containers whose variable it is."""
 
+    @property
+    def told(self) -> str:
+        """What tasks get, in words."""
+        sizes = ((self.cpu, "CPU units"), (self.memory, "MB"))
+        parts = [f"{size} {unit}" for size, unit in sizes if size is not None]
+        if self.value is not None:
+            parts.append(f"pool size {self.value}")
+        return f"a task has {' and '.join(parts)}"
+
 
 class RegisterSized(Fact):
     """Register a copy of what runs, of the same images, that gives its tasks something else."""

@@ -14,13 +14,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
     from workflows.decisions.tasks import make_faster
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, handed_over, repair_dependency, scale
+    from workflows.remedies import a_person_chooses, handed_over, note_cause, repair_dependency
+    from workflows.scaling_up import scale_out_or_up, ways_to_scale
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+    from activities.symptoms import ResourcesRead
     from workflows.decisions.database import DatabaseSigns
 
 LOOKS = (*STANDARD_LOOKS, "latency")
@@ -45,13 +47,15 @@ class HighLatency(Procedure):
         target = await find_target(page, request)
         if isinstance(target, Ending):
             return target
-        diagnosis = await self._diagnose(target)
+        diagnosis, resources = await self._diagnose(target)
 
         page.heading("Name the cause")
-        page.record.found(diagnosis.told)
+        note_cause(page, target, diagnosis)
         match diagnosis.cause:
             case Cause.LOAD | Cause.RESOURCES:
-                return await scale(page, target, request, diagnosis, count=target.scale.latency, looks=LOOKS)
+                return await scale_out_or_up(
+                    page, target, request, diagnosis, resources, count=target.scale.latency, looks=LOOKS
+                )
             case Cause.DEPENDENCY | Cause.DATABASE:
                 return await repair_dependency(page, target, request, diagnosis, looks=LOOKS)
             case Cause.CODE_PATH:
@@ -63,15 +67,11 @@ class HighLatency(Procedure):
                     target,
                     request,
                     diagnosis,
-                    {
-                        "scale-out": lambda: scale(
-                            page, target, request, diagnosis, count=target.scale.latency, looks=LOOKS
-                        )
-                    },
+                    ways_to_scale(page, target, request, diagnosis, count=target.scale.latency, looks=LOOKS),
                     looks=LOOKS,
                 )
 
-    async def _diagnose(self, target: Target) -> Diagnosis:
+    async def _diagnose(self, target: Target) -> tuple[Diagnosis, ResourcesRead]:
         page = self.page
         latency = await page.read("Read what is slow", DiagnosisActivities.read_latency, target)
         load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
@@ -81,7 +81,7 @@ class HighLatency(Procedure):
         )
         database = await self._look_into_database(target)
         diagnosis = classify_latency(target, latency, load, resources, logs, database)
-        return diagnosis.citing(
+        cited = diagnosis.citing(
             latency.told,
             *(one.told for one in latency.slowest),
             load.told,
@@ -94,6 +94,7 @@ class HighLatency(Procedure):
             CPU=resources.cpu,
             memory=resources.memory,
         )
+        return cited, resources
 
     async def _look_into_database(self, target: Target) -> DatabaseSigns | None:
         if target.database is None:

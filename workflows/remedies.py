@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.database_issues import DatabaseIssues
     from workflows.decisions.restarting import RestartPlan, plan_restart
     from workflows.decisions.scaling import ScalePlan, plan_scale_out
-    from workflows.decisions.tasks import bring_dependency_back, find_the_cause
+    from workflows.decisions.tasks import bring_dependency_back, find_the_cause, see_more
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
     from workflows.rollback import Rollback
     from workflows.steps.deploying import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from activities.catalog import Target
     from activities.readings import Kind, Reading
     from workflows.decisions.diagnosis import Diagnosis
-    from workflows.messages import Task
+    from workflows.messages import Plan, Task
     from workflows.steps.page import Page
 
 ASK = "Ask before changing anything"
@@ -45,6 +46,23 @@ STEADY = "Wait for steady state"
 VERIFY = "Verify"
 HEADINGS = (ASK, PUT_RIGHT, STEADY, VERIFY)
 """The parts that every page ends with that leaves the doing to this module."""
+
+
+@dataclass(frozen=True)
+class Then:
+    """The way on where more tasks are not enough: a person may choose it once they did not help."""
+
+    name: str
+    go: Callable[[], Awaitable[Ending]]
+    at_once: bool
+    """Whether it is gone without a question where more tasks cannot be had."""
+
+
+def note_cause(page: Page, target: Target, diagnosis: Diagnosis) -> None:
+    """Note what was found, and leave it to people to make readable what was not."""
+    page.record.found(diagnosis.told)
+    if task := see_more(target, diagnosis):
+        page.leave(task)
 
 
 async def roll_back(page: Page, request: ProcedureRequest, diagnosis: Diagnosis) -> Ending:
@@ -110,8 +128,9 @@ async def scale(
     *,
     count: int,
     looks: tuple[Kind, ...] = STANDARD_LOOKS,
+    then: Then | None = None,
 ) -> Ending:
-    """Run more tasks for a while, wait for them, and verify by what was wrong."""
+    """Run more tasks for a while, wait for them, and verify by what was wrong; ``then`` is where that is not enough."""
 
     async def plan_again() -> ScalePlan | Ending:
         capacity = await page.read("Read how many tasks there are", ScalingActivities.read_capacity, target)
@@ -119,6 +138,9 @@ async def scale(
 
     page.heading(ASK)
     plan = await plan_again()
+    if isinstance(plan, Ending) and then and then.at_once:
+        page.record.found(plan.summary)
+        return await then.go()
     if isinstance(plan, Ending) or request.plan_only:
         return plan if isinstance(plan, Ending) else planned(page, plan)
     history = await page.read("Read what runs", EcsActivities.read_history, target)
@@ -145,10 +167,11 @@ async def scale(
         target,
         lambda: verify(page, target, release, rollout, baseline, same_release_before=True, looks=looks),
         plan.headline,
+        {then.name: then.go} if then else {},
     )
 
 
-def planned(page: Page, plan: RestartPlan | ScalePlan) -> Ending:
+def planned(page: Page, plan: Plan) -> Ending:
     """End a run that only plans."""
     page.record.planned(plan)
     return page.ended(Outcome.PLANNED, f"{plan.headline}: planned, nothing was changed.")

@@ -12,13 +12,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
     from workflows.decisions.tasks import find_the_leak, use_less
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, scale
+    from workflows.remedies import a_person_chooses, note_cause
+    from workflows.scaling_up import scale_out_or_up, ways_to_scale
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+    from activities.symptoms import ResourcesRead
 
 LOOKS = (*STANDARD_LOOKS, "cpu", "memory")
 
@@ -42,20 +44,20 @@ class ResourceIssues(Procedure):
         target = await find_target(page, request)
         if isinstance(target, Ending):
             return target
-        diagnosis = await self._diagnose(target)
+        diagnosis, resources = await self._diagnose(target)
 
         page.heading("Name the cause")
-        page.record.found(diagnosis.told)
+        note_cause(page, target, diagnosis)
         match diagnosis.cause:
             case Cause.CPU | Cause.MEMORY | Cause.LOAD:
                 page.leave(use_less(target, diagnosis))
-                return await scale(
-                    page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
+                return await scale_out_or_up(
+                    page, target, request, diagnosis, resources, count=target.scale.resources, looks=LOOKS
                 )
             case Cause.LEAK:
                 page.leave(find_the_leak(target, diagnosis))
-                return await scale(
-                    page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
+                return await scale_out_or_up(
+                    page, target, request, diagnosis, resources, count=target.scale.resources, looks=LOOKS
                 )
             case _:
                 return await a_person_chooses(
@@ -63,15 +65,13 @@ class ResourceIssues(Procedure):
                     target,
                     request,
                     diagnosis,
-                    {
-                        "scale-out": lambda: scale(
-                            page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
-                        )
-                    },
+                    ways_to_scale(
+                        page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
+                    ),
                     looks=LOOKS,
                 )
 
-    async def _diagnose(self, target: Target) -> Diagnosis:
+    async def _diagnose(self, target: Target) -> tuple[Diagnosis, ResourcesRead]:
         page = self.page
         resources = await page.read(
             "Read CPU, memory and restarts", DiagnosisActivities.read_resources, target
@@ -80,9 +80,10 @@ class ResourceIssues(Procedure):
             "Read what CloudWatch says", DiagnosisActivities.read_utilization, target
         )
         load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
-        return classify_resources(target, resources, load, utilization).citing(
+        diagnosis = classify_resources(target, resources, load, utilization).citing(
             *(one.told for one in (resources, utilization, load)),
             CPU=resources.cpu,
             memory=resources.memory,
             memory_over_time=resources.series,
         )
+        return diagnosis, resources

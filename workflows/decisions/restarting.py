@@ -23,11 +23,8 @@ class RestartPlan(Plan):
 
 def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ...]) -> RestartPlan | Ending:
     """Plan to force a new deployment of what runs; a deployment under way is never fought."""
-    if why := cannot_roll(history.service):
+    if why := cannot_deploy(history):
         return refused("policy", why)
-    latest = history.latest
-    if latest and latest.status not in {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
-        return refused("policy", f"{latest.release.name} is being deployed: wait for its end, or roll back")
     call = PlannedCall(
         service="ecs",
         action="UpdateService",
@@ -42,3 +39,13 @@ def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ..
         not_restored=("What made it fail stays as it is; fresh tasks may fail again.",),
         fence=history.service.fence,
     )
+
+
+def cannot_deploy(history: ReleaseHistory) -> str | None:
+    """Say why nothing can be deployed now: no rolling deployments, or one that is under way."""
+    latest = history.latest
+    if latest and latest.status not in {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
+        under_way = f"{latest.release.name} is being deployed: wait for its end, or roll back"
+    else:
+        under_way = None
+    return cannot_roll(history.service) or under_way

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING
 
 from activities.durations import format_duration
 from activities.scaling import Capacity
+from workflows.decisions.diagnosis.cause import Cause
+from workflows.decisions.diagnosis.latency import out_of_resources
 from workflows.messages import Ending, Outcome, Plan, PlannedCall
 
 if TYPE_CHECKING:
     from activities.catalog import Target
+    from activities.symptoms import ResourcesRead
+    from workflows.decisions.diagnosis import Diagnosis
+
+
+GROWS = "scale-up"
+"""The way on where more tasks do not help, or cannot be had."""
 
 
 class ScalePlan(Plan):
@@ -43,6 +51,23 @@ def plan_scale_out(
         was=capacity,
         to=to,
     )
+
+
+def grows_first(diagnosis: Diagnosis, resources: ResourcesRead) -> bool:
+    """Whether tasks are to be bigger rather than more: it is their own memory that single ones die of."""
+    return diagnosis.cause is Cause.MEMORY and out_of_memory(resources) is not None
+
+
+def saturated(target: Target, resources: ResourcesRead) -> str | None:
+    """Say what single tasks have used up: then bigger ones help where there are as many as there may be."""
+    killed = out_of_memory(resources)
+    return killed or out_of_resources(target, resources)
+
+
+def out_of_memory(resources: ResourcesRead) -> str | None:
+    """Say that tasks die of their own memory limit: more tasks of that size would die as well."""
+    killed = resources.restarts.out_of_memory
+    return f"{killed} tasks were killed at their memory limit" if killed > 1 else None
 
 
 def _call(target: Target, capacity: Capacity, to: int) -> PlannedCall:

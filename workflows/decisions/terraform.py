@@ -73,7 +73,7 @@ def rollback_by_terraform(
 
     Where Terraform has nothing to change, the runbook's next step is left: fresh tasks of the same image.
     """
-    variables = _words(terraform.variables)
+    variables = in_words(terraform.variables)
     if terraform.empty:
         if _tags(chosen.after) != _tags(history.current):
             return _refused(
@@ -146,7 +146,7 @@ def _arrow(before: str | None, after: str | None) -> str:
 def _not_restored(terraform: TerraformPlan) -> Iterator[str]:
     yield STAYS
     yield (
-        f"The module's own files: whoever applies {terraform.directory} without {_words(terraform.variables)} "
+        f"The module's own files: whoever applies {terraform.directory} without {in_words(terraform.variables)} "
         "brings the other release back; set it there too."
     )
     if terraform.deregisters:
@@ -168,7 +168,8 @@ def _tags(release: Release) -> dict[str, str | None]:
     return {image.container: image.tag for image in release.images}
 
 
-def _words(variables: dict[str, str]) -> str:
+def in_words(variables: dict[str, str]) -> str:
+    """Write values as they are typed: ``image_tag="1.2.0"``."""
     return ", ".join(f"{name}={json.dumps(value)}" for name, value in variables.items())
 
 

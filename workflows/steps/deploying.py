@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -20,7 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import Ending, Outcome, State, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
 
     from activities.catalog import Target
     from activities.models import Fence, Release
@@ -106,16 +108,21 @@ async def hand_over(page: Page, target: Target, rollout: Rollout) -> Ending:
 
 
 async def verified_or_handed_over(
-    page: Page, target: Target, look: Callable[[], Awaitable[Judged]], headline: str
+    page: Page,
+    target: Target,
+    look: Callable[[], Awaitable[Judged]],
+    headline: str,
+    ways: Mapping[str, Callable[[], Awaitable[Ending]]] = MappingProxyType({}),
 ) -> Ending:
     """Verify; what is not verified is looked at again or handed over, as a person chooses."""
     while True:
         judged = await look()
         if judged.verdict is Verdict.RECOVERED:
             return page.ended(Outcome.RECOVERED, f"{headline}: {judged.why}", verdict=judged.verdict)
-        chosen = await page.choose(
-            "It is not verified: how to go on?", judged.why, target, ("verify-again", "hand-over")
-        )
+        options = ("verify-again", *ways, "hand-over")
+        chosen = await page.choose("It is not verified: how to go on?", judged.why, target, options)
+        if chosen and chosen in ways:
+            return await ways[chosen]()
         if chosen != "verify-again":
             summary = f"{headline}: {judged.why}. A person must look now."
             return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
@@ -184,5 +191,7 @@ async def mark(page: Page, target: Target, release: Release, judgement: Judgemen
         source=workflow.info().workflow_id,
         at=workflow.now(),
     )
+    if service.task_definition == before.task_definition:
+        return f"nothing to undo: {before.revision} runs already"
     change = MarkRelease(target=target, release=release, mark=entry)
     await page.note(f"Mark {release.revision} {judgement}", EcsChanges.mark_release, change)

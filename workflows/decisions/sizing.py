@@ -1,0 +1,185 @@
+"""What tasks get that are too small: how much more, or why not; nothing here ever makes anything smaller. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from activities.models import Fence, Release
+from activities.task_sizes import TaskChange, TaskSize
+from workflows.decisions.releases import refused
+from workflows.decisions.restarting import cannot_deploy
+from workflows.messages import Ending, Outcome, Plan, PlannedCall
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+    from activities.models import ReleaseHistory
+    from activities.policies import Pool
+
+FARGATE = {
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4097, 1024)),
+    1024: tuple(range(2048, 8193, 1024)),
+    2048: tuple(range(4096, 16385, 1024)),
+    4096: tuple(range(8192, 30721, 1024)),
+    8192: tuple(range(16384, 61441, 4096)),
+    16384: tuple(range(32768, 122881, 8192)),
+}
+"""Memory in MB that Fargate gives with so many CPU units."""
+CAUSE_STAYS = "What makes it need more stays as it is."
+
+
+class SizePlan(Plan):
+    """How tasks get more: a copy of what runs is registered, and the service is updated to it."""
+
+    before: Release
+    fence: Fence
+    size: TaskSize
+    """What tasks have."""
+    change: TaskChange
+
+    @property
+    def was(self) -> str:
+        """What is there before, in words."""
+        return f"{self.before.name}: {self.size.told}"
+
+    @property
+    def shall_be(self) -> str:
+        """What is wanted, in words."""
+        return self.change.told
+
+
+class Reasons(Plan):
+    """What a plan says beside its calls."""
+
+    headline: str = ""
+    calls: tuple[PlannedCall, ...] = ()
+
+
+def bigger(target: Target, size: TaskSize) -> TaskChange | Ending:
+    """Decide how much more each task gets: what the catalog says, and never less than it has."""
+    wanted = target.scale
+    if size.cpu is None or size.memory is None:
+        why = (
+            f"{size.revision} gives its tasks no CPU and memory of their own, only its containers; size those"
+        )
+        return refused("policy", why)
+    cpu, memory = max(size.cpu, wanted.cpu), max(size.memory, wanted.memory)
+    if (cpu, memory) == (size.cpu, size.memory):
+        said = (
+            f"{size.told} already; the catalog's scale.cpu = {wanted.cpu} and scale.memory = {wanted.memory}"
+        )
+        return _nothing_to_gain(f"{said} are no more than that")
+    if size.fargate and memory not in FARGATE.get(cpu, ()):
+        return refused("policy", f"Fargate has no task of {cpu} CPU units and {memory} MB: {_choices(cpu)}")
+    return TaskChange(cpu=cpu, memory=memory)
+
+
+def bigger_pool(pool: Pool, size: TaskSize) -> TaskChange | Ending:
+    """Decide which containers get the catalog's pool size, where they have less."""
+    if any(one.is_secret for one in size.containers):
+        return refused("policy", f"{pool.env} of {size.revision} comes from a secret: change it there")
+    has = tuple(one for one in size.containers if one.setting is not None)
+    sizes = [one.setting or "" for one in has]
+    if not all(one.isdigit() for one in sizes):
+        return refused("policy", f"{pool.env} of {size.revision} is {', '.join(sizes)}, which is no number")
+    if sizes and max(map(int, sizes)) >= pool.size:
+        said = f"the pool of each task has {max(map(int, sizes))} connections already"
+        return _nothing_to_gain(f"{said}; the catalog's pool.size = {pool.size} is no more than that")
+    if pool.terraform_variable is None and not has and len(size.containers) != 1:
+        return refused(
+            "policy", f"no container of {size.revision} has {pool.env}, and which one shall is not known"
+        )
+    given = tuple(one.name for one in (has or size.containers))
+    return TaskChange(variable=pool.env, value=str(pool.size), containers=given)
+
+
+def size_plan(
+    target: Target, history: ReleaseHistory, size: TaskSize, change: TaskChange, reasons: Reasons
+) -> SizePlan | Ending:
+    """Plan to register a copy of what runs that gives its tasks more, and to update the service to it."""
+    if why := cannot_deploy(history) or _held_back(size, change):
+        return refused("policy", why)
+    return SizePlan(
+        headline=headline(target, size, change),
+        calls=_calls(target, history.current, change),
+        before=history.current,
+        fence=history.service.fence,
+        because=reasons.because,
+        not_restored=(CAUSE_STAYS, *reasons.not_restored),
+        needs_yes=reasons.needs_yes,
+        size=size,
+        change=change,
+    )
+
+
+def headline(target: Target, size: TaskSize, change: TaskChange) -> str:
+    """Say in one sentence what tasks get."""
+    shop = f"{target.service} in {target.environment}"
+    if change.value is not None:
+        had = {one.setting for one in size.containers if one.setting is not None}
+        was = f" from {', '.join(sorted(had))}" if had else ""
+        return f"Raise the connection pool of {shop}{was} to {change.value} connections a task"
+    return f"Scale {shop} up: {size.told}, and gets {change.cpu} CPU units and {change.memory} MB"
+
+
+def fell_short(size: TaskSize, change: TaskChange) -> str | None:
+    """Say what tasks still lack of a change that was deployed."""
+    lacks = [
+        f"{has} {unit} instead of {wanted}"
+        for has, wanted, unit in ((size.cpu, change.cpu, "CPU units"), (size.memory, change.memory, "MB"))
+        if wanted is not None and (has or 0) < wanted
+    ]
+    if change.variable is not None:
+        settings = {one.setting for one in size.containers if one.name in change.containers}
+        lacks += [
+            f"pool size {one or 'unset'} instead of {change.value}" for one in settings - {change.value}
+        ]
+    return ", ".join(lacks) or None
+
+
+def _calls(target: Target, current: Release, change: TaskChange) -> tuple[PlannedCall, ...]:
+    family = current.revision.partition(":")[0]
+    sizes = {"cpu": change.cpu, "memory": change.memory}
+    given: dict[str, object] = {name: str(value) for name, value in sizes.items() if value is not None}
+    if change.value is not None:
+        given["environment"] = {name: {change.variable: change.value} for name in change.containers}
+    images = {image.container: image.digest or image.name for image in current.images}
+    return (
+        PlannedCall(
+            service="ecs",
+            action="RegisterTaskDefinition",
+            parameters={"family": family, "copyOf": current.revision, "images": images, **given},
+        ),
+        PlannedCall(
+            service="ecs",
+            action="UpdateService",
+            parameters={
+                "cluster": target.cluster,
+                "service": target.ecs_service,
+                "taskDefinition": f"{family}:<as registered>",
+            },
+        ),
+    )
+
+
+def _held_back(size: TaskSize, change: TaskChange) -> str | None:
+    """Say which limits of containers would keep a bigger task from helping."""
+    if change.memory is None or size.memory is None or change.memory == size.memory:
+        return None
+    limits = {one.name: one.memory for one in size.containers}
+    if any(limit is None or limit >= size.memory for limit in limits.values()):
+        return None
+    told = ", ".join(f"{name} {limit} MB" for name, limit in limits.items())
+    return f"every container of {size.revision} has a limit of its own ({told}): a bigger task gives them nothing; raise those"
+
+
+def _choices(cpu: int) -> str:
+    memory = FARGATE.get(cpu)
+    if memory is None:
+        return f"scale.cpu must be one of {', '.join(map(str, FARGATE))}"
+    return f"with {cpu} CPU units memory is {memory[0]} to {memory[-1]} MB in steps of {memory[1] - memory[0]}; mend scale"
+
+
+def _nothing_to_gain(why: str) -> Ending:
+    summary = f"{why[:1].upper()}{why[1:]}: nothing was changed. A person must look."
+    return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)

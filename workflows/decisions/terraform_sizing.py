@@ -1,0 +1,174 @@
+"""More for each task by Terraform: which values the module gets, and which plans are refused because they take something. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from activities.terraform_plans import TerraformPlan
+from workflows.decisions.releases import refused
+from workflows.decisions.restarting import cannot_deploy
+from workflows.decisions.rollback_plan import tag_was_moved
+from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
+from workflows.decisions.terraform import in_words, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from activities.catalog import Target
+    from activities.models import ReleaseHistory
+    from activities.task_sizes import TaskChange, TaskSize
+    from activities.terraform_plans import AttributeChange
+    from workflows.decisions.sizing import Reasons
+    from workflows.messages import Ending
+
+
+class TerraformSizePlan(SizePlan):
+    """How tasks get more by the module that owns the service."""
+
+    terraform: TerraformPlan
+
+
+def values_for(target: Target, history: ReleaseHistory, change: TaskChange) -> dict[str, str] | Ending:
+    """Tell the module's values: those that grow, and the image tag that runs, or its default would be deployed too."""
+    owner = target.terraform
+    pool = target.database.pool if target.database else None
+    if owner is None:
+        return refused("input", f"the catalog names no Terraform module for {target.key}")
+    tags = {image.tag for image in history.current.images}
+    tag = tags.pop() if len(tags) == 1 else None
+    if tag is None or tag_was_moved(history.current, history):
+        why = (
+            f"which image tag keeps {history.current.name} running cannot be told: it has several, none, or one that "
+            "was moved; apply the module by hand"
+        )
+        return refused("policy", why)
+    grows = {owner.cpu_variable: change.cpu, owner.memory_variable: change.memory}
+    if pool and pool.terraform_variable:
+        grows[pool.terraform_variable] = int(change.value) if change.value is not None else None
+    return {owner.image_variable: tag} | {
+        name: str(value) for name, value in grows.items() if value is not None
+    }
+
+
+def size_by_terraform(
+    target: Target,
+    history: ReleaseHistory,
+    size: TaskSize,
+    change: TaskChange,
+    terraform: TerraformPlan,
+    reasons: Reasons,
+) -> TerraformSizePlan | Ending:
+    """Plan to give tasks more by what Terraform said it would do, unless it would take something or bring another image."""
+    values = in_words(terraform.variables)
+    if why := cannot_deploy(history):
+        return refused("policy", why)
+    if terraform.empty:
+        why = (
+            f"Terraform has nothing to change for {values}, yet {size.told}: the module does not decide that"
+        )
+        return refused("policy", f"{why} (ignore_changes?), or it was deployed past it")
+    if lost := ", ".join(_falls(terraform)):
+        return refused(
+            "policy", f"for {values} Terraform would also make less of {lost}: set that in the module first"
+        )
+    if other := ", ".join(_other_images(terraform, history)):
+        return refused(
+            "policy",
+            f"for {values} Terraform would also bring {other}, which does not run: look at the module",
+        )
+    shown = plan_of(terraform, headline(target, size, change))
+    return TerraformSizePlan(
+        headline=shown.headline,
+        calls=shown.calls,
+        before=history.current,
+        fence=history.service.fence,
+        because=reasons.because,
+        not_restored=(CAUSE_STAYS, *reasons.not_restored, *_until_written(terraform)),
+        needs_yes=reasons.needs_yes or _unseen(terraform),
+        essence=shown.essence,
+        size=size,
+        change=change,
+        terraform=terraform,
+    )
+
+
+def way_back(plan: TerraformSizePlan, target: Target) -> dict[str, str] | str:
+    """Tell the values that were there before, or why they are not known."""
+    owner, pool = target.terraform, target.database.pool if target.database else None
+    had = {one.setting for one in plan.size.containers if one.setting is not None}
+    known: dict[str, object] = {}
+    if owner:
+        known = {owner.cpu_variable: plan.size.cpu, owner.memory_variable: plan.size.memory}
+    if pool and pool.terraform_variable:
+        known[pool.terraform_variable] = had.pop() if len(had) == 1 else _before(plan)
+    back = {name: known.get(name, value) for name, value in plan.terraform.variables.items()}
+    unknown = [name for name, value in back.items() if value is None]
+    if unknown:
+        return f"what {', '.join(unknown)} was before is not known: apply the module without it"
+    return {name: str(value) for name, value in back.items()}
+
+
+def _before(plan: TerraformSizePlan) -> str | None:
+    """Read from the plan itself what the pool's size replaces, where that is one thing."""
+    attributes = (one for resource in plan.terraform.resources for one in resource.attributes)
+    found = {
+        _scalar(one.before)
+        for one in (*attributes, *plan.terraform.outputs)
+        if _scalar(one.after) == plan.change.value
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def _scalar(text: str | None) -> str | None:
+    try:
+        value = json.loads(text) if text is not None else None
+    except ValueError:
+        return None
+    return str(value) if isinstance(value, str | int) else None
+
+
+def _falls(terraform: TerraformPlan) -> Iterator[str]:
+    """Name every number that the plan makes smaller, whatever it is the number of."""
+    for resource in terraform.resources:
+        if resource.action == "delete":
+            yield f"{resource.address} (deleted)"
+        for one in resource.attributes:
+            before, after = _number(one.before), _number(one.after)
+            if before is not None and after is not None and after < before:
+                yield f"{resource.address} {one.path} ({before:g} → {after:g})"
+
+
+def _number(text: str | None) -> float | None:
+    scalar = _scalar(text)
+    try:
+        return float(scalar) if scalar is not None else None
+    except ValueError:
+        return None
+
+
+def _other_images(terraform: TerraformPlan, history: ReleaseHistory) -> Iterator[str]:
+    runs = {image.name for image in history.current.images}
+    for resource in terraform.resources:
+        for one in resource.attributes:
+            if _is_image(one) and (image := _scalar(one.after)) and image not in runs:
+                yield image
+
+
+def _is_image(one: AttributeChange) -> bool:
+    return one.path.rpartition(".")[2] == "image"
+
+
+def _unseen(terraform: TerraformPlan) -> str | None:
+    if not terraform.left_out:
+        return None
+    return f"The plan is too long to be looked through: {terraform.left_out} changes of it are not shown."
+
+
+def _until_written(terraform: TerraformPlan) -> Iterator[str]:
+    yield (
+        f"The module's own files: whoever applies {terraform.directory} without {in_words(terraform.variables)} "
+        "takes it back; set it there too."
+    )
+    if terraform.deregisters:
+        yield f"The provider deregisters {', '.join(arn.rpartition('/')[2] for arn in terraform.deregisters)}."
