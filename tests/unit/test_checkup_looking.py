@@ -1,0 +1,140 @@
+"""Whatever comes of one question is a check: a sentence, a reason why it is not asked, or what is wrong and the mend."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
+
+from activities.aws_errors import translate
+from activities.checkup import looking
+from activities.checkup.clocks import MEND, Glance, judge_clock
+from activities.checkup.looking import NotSetError, Question, WrongError, check, look, own_threads, told_apart
+from activities.errors import InputError, ThrottledError, UnreachableError
+from activities.http_errors import answered
+from tests.observing import at
+
+
+async def raising(error):
+    raise error
+
+
+async def asked(ask, **more):
+    return await check(Question("thing", ask, "the usual mend", **more))
+
+
+class TestOneCheck:
+    async def test_is_ok_with_the_sentence_that_was_answered(self):
+        async def ask():
+            return "it is there"
+
+        told = await asked(ask)
+        assert (told.name, told.ok, told.detail, told.mend) == ("thing", True, "it is there", None)
+
+    async def test_is_neither_when_nothing_is_configured(self):
+        told = await asked(lambda: raising(NotSetError("no url")))
+        assert (told.ok, told.detail, told.mend) == (None, "no url", None)
+
+    @pytest.mark.parametrize(
+        ("error", "detail", "mend"),
+        [
+            (WrongError("it is INACTIVE"), "it is INACTIVE", "the usual mend"),
+            (WrongError("it is INACTIVE", "start it"), "it is INACTIVE", "start it"),
+            (UnreachableError("no answer in time"), "no answer in time", "the usual mend"),
+            (InputError("there is no X: mend x in the catalog"), "there is no X", "mend x in the catalog"),
+            (ZeroDivisionError("oh"), "the check itself failed: ZeroDivisionError: oh", "the usual mend"),
+        ],
+    )
+    async def test_is_red_with_a_mend_whatever_is_raised(self, error, detail, mend):
+        told = await asked(lambda: raising(error))
+        assert (told.ok, told.detail, told.mend) == (False, detail, mend)
+
+    async def test_is_red_when_its_time_is_up(self):
+        told = await asked(asyncio.Event().wait, seconds=0.01)
+        assert (told.ok, told.detail) == (False, "no answer within 0.01 s")
+
+    async def test_is_asked_again_when_it_was_throttled(self, monkeypatch):
+        monkeypatch.setattr(looking, "THROTTLED_PAUSES", (0, 0))
+        answers = [ThrottledError("slow down"), ThrottledError("slow down"), None]
+
+        async def ask():
+            if error := answers.pop(0):
+                raise error
+            return "it is there"
+
+        assert (await asked(ask)).ok is True
+        assert answers == []
+
+
+async def test_one_that_takes_its_time_holds_up_no_other():
+    begun = asyncio.Event()
+
+    async def first():
+        await begun.wait()
+        return "first"
+
+    async def second():
+        begun.set()
+        return "second"
+
+    checks = await look([Question("a", first, ""), Question("b", second, "")], "prod", "shop")
+    assert [(one.environment, one.service, one.detail) for one in checks] == [
+        ("prod", "shop", "first"),
+        ("prod", "shop", "second"),
+    ]
+
+
+async def test_blocking_questions_run_beside_the_loop():
+    with own_threads() as threads:
+        assert await threads.run(divmod, 7, 2) == (3, 1)
+
+
+def denied(permission):
+    said = f"User: x is not authorized to perform: {permission} on resource: *"
+    return ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, "ListTasks")
+
+
+class TestMends:
+    """The product's errors hold the mend in their message; here are those that checks meet."""
+
+    @pytest.mark.parametrize(
+        ("error", "mend"),
+        [
+            (translate(denied("ecs:ListTasks"), "list tasks"), "allow ecs:ListTasks to the worker's role"),
+            (
+                translate(NoCredentialsError(), "ask"),
+                "give the worker AWS credentials and it goes on",
+            ),
+            (answered(403, "could not ask Prometheus: HTTP 403"), "allow the worker to read it"),
+        ],
+    )
+    def test_are_told_apart_from_what_is_wrong(self, error, mend):
+        what, told = told_apart(str(error))
+        assert told == mend
+        assert what
+        assert mend not in what
+
+    def test_are_none_where_the_message_has_none(self):
+        assert told_apart("could not ask: HTTP 500; allowance exceeded") == (
+            "could not ask: HTTP 500; allowance exceeded",
+            None,
+        )
+
+
+def glance(said, before=0.0, after=1.0):
+    return Glance(whose="AWS's", said=at(said), before=at(before), after=at(after))
+
+
+class TestClock:
+    @pytest.mark.parametrize("said", [0, 0.5, 1, -5, 6])
+    def test_may_be_off_by_a_few_seconds(self, said):
+        assert judge_clock(glance(said)) == "within 5 s of AWS's"
+
+    @pytest.mark.parametrize(("said", "words"), [(-60, "60 s ahead of AWS's"), (61, "60 s behind AWS's")])
+    def test_that_is_off_by_more_is_wrong(self, said, words):
+        with pytest.raises(WrongError, match=words) as wrong:
+            judge_clock(glance(0.5), glance(said))
+        assert wrong.value.mend == MEND
+
+    def test_a_slow_answer_is_no_fault_of_the_clock(self):
+        assert glance(2, before=0, after=30).off == timedelta(0)

@@ -1,0 +1,210 @@
+"""What doctor asks of an environment: AWS answers by botocore's Stubber, Prometheus by httpx's, Docker by a small server."""
+
+import threading
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+from botocore.stub import Stubber
+
+from activities.checkup.looking import check, own_threads
+from activities.checkup.place import PlaceQuestions
+from activities.clients import Clients
+from activities.doctor import Place
+from activities.policies import Channel, Environment
+from tests.observing import client
+
+REGION = "us-east-1"
+ON_ECS = Environment(cluster="prod", prometheus_url="http://prometheus.test")
+ON_COMPOSE = Environment(platform="compose")
+
+
+@pytest.fixture(scope="module")
+def clients():
+    """The product's clients, built once; each test stubs them anew."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "test")
+        environment.delenv("AWS_PROFILE", raising=False)
+        yield Clients()
+
+
+class Asking:
+    """Asks the questions about an environment by name."""
+
+    def __init__(self, clients):
+        self.clients = clients
+        self.where = ON_ECS
+        self.channels = ()
+        self.served = datetime.now(UTC)
+        self.prometheus = lambda _: httpx.Response(200, json=vector(1))
+        self.sts, self.ecs = (Stubber(getattr(clients, name)(REGION)) for name in ("sts", "ecs"))
+
+    def caller(self, date=None):
+        date = date or datetime.now(UTC)
+        headers = {"date": date.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+        answer = {"Arn": "arn:aws:sts::1:assumed-role/worker/x", "ResponseMetadata": {"HTTPHeaders": headers}}
+        self.sts.add_response("get_caller_identity", answer)
+
+    async def __call__(self, *names):
+        place = Place(environment="prod", where=self.where, channels=self.channels)
+        with ExitStack() as stack:
+            stack.enter_context(self.sts)
+            stack.enter_context(self.ecs)
+            threads = stack.enter_context(own_threads())
+            questions = PlaceQuestions(self.clients, client(self.prometheus), threads, place, self.served)
+            asked = {one.name: one for one in questions.all()}
+            return [await check(asked[name]) for name in names]
+
+
+def vector(number):
+    result = [{"metric": {}, "value": [0, str(number)]}]
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+@pytest.fixture
+def asking(clients):
+    return Asking(clients)
+
+
+class TestAws:
+    async def test_says_who_the_worker_is(self, asking):
+        asking.caller()
+        (told,) = await asking("aws-identity")
+        assert (told.ok, told.detail) == (True, "arn:aws:sts::1:assumed-role/worker/x in us-east-1")
+
+    @pytest.mark.parametrize(
+        ("code", "mend"),
+        [
+            ("ExpiredToken", "renew the worker's AWS credentials and it goes on"),
+            ("SomethingElse", "give the worker AWS credentials: aws sts get-caller-identity"),
+        ],
+    )
+    async def test_that_does_not_know_the_worker_is_red(self, asking, code, mend):
+        asking.sts.add_client_error("get_caller_identity", code)
+        (told,) = await asking("aws-identity")
+        assert (told.ok, told.mend) == (False, mend)
+
+    async def test_is_asked_once_for_identity_and_clock(self, asking):
+        asking.caller()
+        identity, clock = await asking("aws-identity", "clock")
+        assert (identity.ok, clock.ok) == (True, True)
+        assert clock.detail == "within 5 s of Temporal's and AWS's"
+
+    async def test_is_not_asked_for_compose(self, asking):
+        asking.where = ON_COMPOSE
+        told = await asking("aws-identity", "cluster", "prometheus", "clock")
+        assert [one.ok for one in told] == [None, None, None, True]
+
+
+class TestClock:
+    async def test_that_differs_from_awss_is_red(self, asking):
+        asking.caller(datetime.now(UTC) - timedelta(minutes=2))
+        (told,) = await asking("clock")
+        assert told.ok is False
+        assert "s ahead of AWS's" in told.detail
+        assert "timedatectl" in told.mend
+
+    async def test_that_differs_from_temporals_is_red_also_where_aws_does_not_answer(self, asking):
+        asking.sts.add_client_error("get_caller_identity", "AccessDenied")
+        asking.served += timedelta(minutes=2)
+        (told,) = await asking("clock")
+        assert told.ok is False
+        assert "s behind Temporal's" in told.detail
+
+
+class TestCluster:
+    @pytest.mark.parametrize(
+        ("clusters", "ok", "detail"),
+        [
+            ([{"clusterName": "prod", "status": "ACTIVE"}], True, "prod is ACTIVE"),
+            ([{"clusterName": "prod", "status": "INACTIVE"}], False, "the cluster prod is INACTIVE"),
+            ([], False, "there is no cluster prod in us-east-1"),
+        ],
+    )
+    async def test_must_be_there_and_active(self, asking, clusters, ok, detail):
+        asking.ecs.add_response("describe_clusters", {"clusters": clusters}, {"clusters": ["prod"]})
+        (told,) = await asking("cluster")
+        assert (told.ok, told.detail) == (ok, detail)
+        assert ok or told.mend == "mend cluster or region in [environments.prod]"
+
+
+class TestPrometheus:
+    async def test_that_answers_is_in_place(self, asking):
+        (told,) = await asking("prometheus")
+        assert (told.ok, told.detail) == (True, "http://prometheus.test answers")
+
+    async def test_something_else_at_its_address_is_red(self, asking):
+        asking.prometheus = lambda _: httpx.Response(200, text="<html>")
+        (told,) = await asking("prometheus")
+        assert told.ok is False
+        assert "what answers is not a Prometheus" in told.detail
+        assert "mend prometheus_url in [environments.prod]" in told.mend
+
+
+class TestChat:
+    CHANNEL = Channel(name="ops", kind="slack-webhook", secret_env="OPS_WEBHOOK")
+
+    async def test_is_not_told_without_channels(self, asking):
+        (told,) = await asking("chat")
+        assert (told.ok, told.mend) == (None, None)
+
+    async def test_needs_the_secret_of_each_channel(self, asking, monkeypatch):
+        asking.channels = (Channel(name="log-only", kind="log"), self.CHANNEL)
+        monkeypatch.delenv("OPS_WEBHOOK", raising=False)
+        (told,) = await asking("chat")
+        assert (told.ok, "OPS_WEBHOOK" in told.mend) == (False, True)
+
+        monkeypatch.setenv("OPS_WEBHOOK", "https://chat.test/correct-horse")
+        (told,) = await asking("chat")
+        assert told.ok is True
+        assert "correct-horse" not in told.detail
+
+
+@contextmanager
+def an_engine():
+    """Something that speaks as much of the Docker Engine API as tells its version."""
+
+    class Engine(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = b'{"Version": "27.5.1", "ApiVersion": "1.47"}'
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Engine)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"tcp://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class TestEngine:
+    async def test_is_not_asked_for_ecs(self, asking):
+        assert [one.ok for one in await asking("docker-engine")] == [None]
+
+    async def test_tells_its_version(self, monkeypatch):
+        with an_engine() as address:
+            monkeypatch.setenv("DOCKER_HOST", address)
+            asking = Asking(Clients())
+            asking.where = ON_COMPOSE
+            (told,) = await asking("docker-engine")
+        assert (told.ok, told.detail) == (True, "Docker engine 27.5.1 answers")
+
+    async def test_that_is_not_there_is_red_and_its_address_is_named(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+        asking = Asking(Clients())
+        asking.where = ON_COMPOSE
+        (told,) = await asking("docker-engine")
+        assert told.ok is False
+        assert f"{tmp_path}/docker.sock" in told.detail
+        assert "DOCKER_HOST" in told.mend

@@ -1,0 +1,200 @@
+"""What doctor asks of a service: its addresses by httpx's MockTransport, ECS by Stubber, Terraform by the program."""
+
+import inspect
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from activities import promql
+from activities.checkup.looking import check, own_threads
+from activities.checkup.queries import NEEDED, queries_of
+from activities.checkup.target import TargetQuestions
+from activities.policies import Database, Terraform
+from tests.aws_answers import Ecs, service, services
+from tests.integration.terraform_stage import program
+from tests.observing import a_target, client
+
+METRICS = 'process_start_time_seconds 1\nhttp_requests_total{endpoint="/"} 3\n'
+
+
+def answering(status=200, text=METRICS):
+    return lambda _: httpx.Response(status, text=text)
+
+
+def refusing(request):
+    raise httpx.ConnectError("nobody listens", request=request)
+
+
+async def ask(name, answer=refusing, *, ecs=None, **changes):
+    ecs = ecs or Ecs()
+    with ExitStack() as stack:
+        stack.enter_context(ecs.asked_for_exactly_this())
+        threads = stack.enter_context(own_threads())
+        questions = TargetQuestions(ecs.clients, client(answer), threads, a_target(**changes))
+        asked = {one.name: one for one in [*questions.all(), *questions.queries()]}
+        return await check(asked[name])
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("name", ["health", "metrics"])
+    async def test_that_answer_are_in_place(self, name):
+        told = await ask(name, answering())
+        assert (told.ok, told.mend) == (True, None)
+
+    @pytest.mark.parametrize("name", ["health", "metrics"])
+    async def test_that_are_not_configured_are_not_asked(self, name):
+        assert (await ask(name, url=None)).ok is None
+
+    @pytest.mark.parametrize("answer", [refusing, answering(404), answering(302)])
+    async def test_without_health_are_red_and_lead_to_the_catalog(self, answer):
+        told = await ask("health", answer)
+        assert told.ok is False
+        assert told.mend == "mend url in [services.ai-processor.prod]"
+
+    async def test_whose_service_is_ill_lead_to_the_procedure(self):
+        told = await ask("health", answering(503))
+        assert told.ok is False
+        assert told.mend == "runbook start service-down --service ai-processor --environment prod"
+
+    @pytest.mark.parametrize(
+        ("answer", "detail"),
+        [
+            (answering(404), "HTTP 404"),
+            (answering(text="http_requests_total 3\n"), "has no process_start_time_seconds"),
+            (answering(text="http_requests_total{ 3"), "could not read"),
+        ],
+    )
+    async def test_whose_metrics_cannot_be_used_are_red(self, answer, detail):
+        told = await ask("metrics", answer)
+        assert told.ok is False
+        assert detail in told.detail
+
+
+class TestQueries:
+    def test_are_all_that_the_product_asks(self):
+        composed = {"selector", "escape", "span"}
+        own = {
+            name.replace("_", "-")
+            for name, function in inspect.getmembers(promql, inspect.isfunction)
+            if function.__module__ == promql.__name__ and name not in composed
+        }
+        assert set(queries_of(a_target())) == own
+
+    def test_by_release_need_its_label(self):
+        left_out = set(queries_of(a_target())) - set(queries_of(a_target(release_label=None)))
+        assert left_out == {"error-share-by-release", "requests-by-release"}
+
+    @pytest.mark.parametrize(
+        ("name", "series", "ok"),
+        [("error-share", 1, True), ("error-share", 0, None), (NEEDED, 1, True), (NEEDED, 0, False)],
+    )
+    async def test_without_data_are_red_only_where_the_service_is_not_scraped_at_all(self, name, series, ok):
+        rows = [{"metric": {}, "value": [0, "1"]}] * series
+        answer = {"status": "success", "data": {"resultType": "vector", "result": rows}}
+        told = await ask(f"prometheus-{name}", lambda _: httpx.Response(200, json=answer))
+        assert told.ok is ok
+        assert told.ok is not False or 'service="ai-processor", environment="prod"' in told.mend
+
+    async def test_that_prometheus_refuses_are_red_with_its_complaint(self):
+        answer = {"status": "error", "errorType": "bad_data", "error": "parse error at char 7"}
+        told = await ask("prometheus-usual", lambda _: httpx.Response(400, json=answer))
+        assert told.ok is False
+        assert "parse error at char 7" in told.detail
+
+    async def test_are_none_without_a_prometheus(self):
+        with own_threads() as threads:
+            questions = TargetQuestions(
+                Ecs().clients, client(refusing), threads, a_target(prometheus_url=None)
+            )
+            assert questions.queries() == []
+
+
+class TestService:
+    @pytest.mark.parametrize(
+        ("found", "ok", "detail"),
+        [
+            (service(), True, "is ACTIVE, 2 of 2 tasks run"),
+            (service(status="INACTIVE"), False, "is INACTIVE"),
+            (service(desiredCount=0), False, "wants 0 tasks, so nothing runs"),
+        ],
+    )
+    async def test_must_be_active_and_want_tasks(self, found, ok, detail):
+        ecs = Ecs()
+        ecs.answers("describe_services", services(found))
+        told = await ask("service", ecs=ecs)
+        assert told.ok is ok
+        assert detail in told.detail
+
+    async def test_that_is_not_there_leads_to_the_catalog(self):
+        ecs = Ecs()
+        ecs.answers("describe_services", services())
+        told = await ask("service", ecs=ecs)
+        assert (told.ok, told.mend) == (False, "mend cluster or ecs_service in the catalog")
+
+    @pytest.mark.parametrize(
+        "name",
+        ["service", "deployments", "tasks", "task-definitions", "autoscaling", "cloudwatch"],
+    )
+    async def test_by_compose_is_asked_nothing_of_aws(self, name):
+        assert (await ask(name, platform="compose")).ok is None
+
+    @pytest.mark.parametrize(("tasks", "detail"), [(["arn"], "described"), ([], "there is none to describe")])
+    async def test_may_have_its_tasks_read(self, tasks, detail):
+        ecs = Ecs()
+        ecs.answers("list_tasks", {"taskArns": tasks})
+        if tasks:
+            ecs.answers("describe_tasks", {"tasks": [{"taskArn": "arn"}]})
+        told = await ask("tasks", ecs=ecs)
+        assert told.ok is True
+        assert detail in told.detail
+
+
+class TestModule:
+    @pytest.mark.parametrize(
+        ("text", "ok", "detail", "mend"),
+        [
+            ('resource "terraform_data" "x" { input = 1 }', True, "is valid", ""),
+            ('resource "terraform_data" "x" { no_such = 1 }', False, "is not valid", "validate shows all"),
+            ('module "part" { source = "./part" }', False, "is not initialised", " init"),
+        ],
+    )
+    async def test_must_be_initialised_and_valid(self, tmp_path, text, ok, detail, mend):
+        program()  # or say how to install it
+        (tmp_path / "main.tf").write_text(text)
+        told = await ask("terraform", terraform=Terraform(directory=str(tmp_path)))
+        assert told.ok is ok, told.detail
+        assert detail in told.detail
+        assert mend in (told.mend or "")
+        assert [one.name for one in tmp_path.iterdir()] == ["main.tf"]
+
+    async def test_must_be_where_the_catalog_says(self, tmp_path):
+        told = await ask("terraform", terraform=Terraform(directory=str(tmp_path / "nowhere")))
+        assert (told.ok, told.mend) == (False, "mend terraform.directory")
+
+    async def test_needs_the_program(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        told = await ask("terraform", terraform=Terraform(directory=str(tmp_path)))
+        assert (told.ok, told.mend) == (False, "put terraform or tofu on its PATH")
+
+    async def test_is_not_looked_for_where_there_is_none(self):
+        assert (await ask("terraform")).ok is None
+
+
+class TestDatabase:
+    async def test_is_not_looked_for_where_there_is_none(self):
+        assert (await ask("database")).ok is None
+
+    async def test_needs_its_dsn(self, monkeypatch):
+        monkeypatch.delenv("SHOP_DSN", raising=False)
+        told = await ask("database", database=Database(dsn_env="SHOP_DSN"))
+        assert told.ok is False
+        assert "has no SHOP_DSN" in told.detail
+        assert told.mend == "set it to the DSN of the database, or mend dsn_env in the catalog"
+
+    async def test_that_is_down_is_red_without_its_password(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("SHOP_DSN", f"host={tmp_path} user=shop password=correct-horse")
+        told = await ask("database", database=Database(dsn_env="SHOP_DSN"))
+        assert told.ok is False
+        assert told.detail.startswith("no connection: ")
+        assert "correct-horse" not in told.detail
