@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from temporalio import activity
@@ -13,6 +14,8 @@ from activities.errors import RunbookError
 from activities.models import Fact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     # Not imported by who names these activities: workflows and the command line meet neither Slack nor templates.
     from activities.channels.opening import Channels
     from activities.wording import Templates
@@ -44,7 +47,8 @@ class ChatActivities:
         outlet = self._channels.open(delivery.channel)
         # In a thread: hostile text takes its time to be made harmless.
         words = await asyncio.to_thread(self._templates.announce, delivery.announcement, outlet.flavour)
-        return await outlet.send(words, delivery.thread, again=_is_retried())
+        with _counted(delivery.channel):
+            return await outlet.send(words, delivery.thread, again=_is_retried())
 
     @activity.defn
     async def tell(self, notice: Notice) -> None:
@@ -57,12 +61,25 @@ class ChatActivities:
             outlet = self._channels.open(name)
             words = self._templates.notice(notice, outlet.flavour, mark=mark)
             try:
-                await outlet.send(words, None, again=_is_retried())
+                with _counted(name):
+                    await outlet.send(words, None, again=_is_retried())
             except RunbookError as error:
                 log.warning("not told: %s", error)
                 failures.append(error)
         if len(failures) == len(names):
             raise failures[0]
+
+
+@contextmanager
+def _counted(channel: str) -> Iterator[None]:
+    """Count a message by whether its channel took it."""
+    messages = activity.metric_meter().create_counter("runbook_messages", "Messages to people, by attempt")
+    try:
+        yield
+    except RunbookError:
+        messages.add(1, {"channel": channel, "result": "failed"})
+        raise
+    messages.add(1, {"channel": channel, "result": "sent"})
 
 
 def _is_retried() -> bool:
