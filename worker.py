@@ -40,6 +40,8 @@ from activities.measuring import Instruments
 from activities.plan_store import PlanStore
 from activities.predecessor import RunHistory
 from activities.rds import RdsActivities
+from activities.review.shelves import shelf_at
+from activities.reviewing import ReviewActivities
 from activities.scaling import ScalingActivities
 from activities.settings import Settings, load_settings
 from activities.targets import CatalogActivities
@@ -128,6 +130,7 @@ class Parts:
             GitActivities(),
             RunHistory(client),
             chat,
+            ReviewActivities(client, shelf_at(settings.reviews, clients)),
             verification,
             database,
             DiagnosisActivities(Examination(clients, http)),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_rds import RDSClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
@@ -69,7 +70,7 @@ class Clients:
         self._aws = cache(self._build)
         self._docker = cache(_docker)
 
-    def _build(self, service: str, region: str) -> Any:
+    def _build(self, service: str, region: str | None) -> Any:
         # boto3 types each service by a literal name; the typed methods below are what others use.
         client = self._session.client(service, region_name=region, config=ONE_ATTEMPT)  # type: ignore[call-overload]
         self._calls.watch(client)
@@ -107,6 +108,11 @@ class Clients:
     def rds(self, region: str) -> RDSClient:
         """Return the RDS client of a region."""
         client: RDSClient = self._aws("rds", region)
+        return client
+
+    def s3(self) -> S3Client:
+        """Return the S3 client of the worker's own region."""
+        client: S3Client = self._aws("s3", None)
         return client
 
     @contextmanager

@@ -39,6 +39,10 @@ class Settings(BaseModel):
         alias="RUNBOOK_SLACK_API", default="https://slack.com/api/", pattern=r"^https?://[^\s@]+$"
     )
     """Slack's Web API; GovSlack has another."""
+    reviews: str | None = Field(
+        alias="RUNBOOK_REVIEWS", default=None, pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?|(?!\w+://).+)$"
+    )
+    """Where reviews are written to: a folder, or ``s3://bucket/prefix``. None: nowhere by themselves."""
 
 
 def load_settings() -> Settings:

@@ -413,7 +413,7 @@ class TestIamPolicy:
 def calls_in_the_code():
     """Every AWS call that the activities make by name, as a client's method or as a paginator."""
     spelled = {}
-    for service in ("ecs", "logs", "application-autoscaling", "cloudwatch", "rds", "sts"):
+    for service in ("ecs", "logs", "application-autoscaling", "cloudwatch", "rds", "s3", "sts"):
         client = boto3.client(service, region_name="us-east-1")
         for method, operation in client.meta.method_to_api_mapping.items():
             spelled.setdefault(method, f"{service}:{operation}")

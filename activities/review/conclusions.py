@@ -1,0 +1,147 @@
+"""What follows from the history: what monitoring missed, the cause to be confirmed, what is left to do. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from activities.durations import format_duration
+from activities.review.model import ActionItem, RootCause
+from activities.review.moments import INCIDENT, alerts_of
+from activities.review.timeline import name_of
+from activities.review.words import NOBODY, objects, said, who
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Literal
+
+    from activities.review.courses import Course
+    from activities.review.model import ChangeLine, Cite, Moment, ReadingLine
+
+    Kind = Literal["immediate", "long-term", "monitoring", "documentation"]
+
+LATE = timedelta(minutes=1)
+"""Trouble that was there for longer before anybody was told was caught late."""
+KINDS: tuple[Kind, ...] = ("immediate", "long-term", "monitoring", "documentation")
+ALERTMANAGER = "alerts"
+BLIND = frozenset({"no-data", "error"})
+
+
+def missed(
+    courses: Sequence[Course], readings: Sequence[ReadingLine], first: Moment | None, noticed: Moment
+) -> tuple[str, ...]:
+    """Say what monitoring did not catch, caught late, or could not see."""
+    found = []
+    if first and noticed.at - first.at > LATE:
+        late = format_duration(noticed.at - first.at)
+        found.append(f"Trouble was there for {late} before anybody was told: {first.what}.")
+    alerts = list(alerts_of(courses))
+    if not alerts and _has_incident(courses):
+        found.append("No alert came in; a person noticed.")
+    status: dict[str, tuple[str, str]] = {}
+    for alert, _ in alerts:
+        status[said(alert.get("fingerprint"))] = said(alert.get("name")), said(alert.get("status"))
+    found += [
+        f"Alert {name} had not been resolved when this was written."
+        for name in sorted({name for name, state in status.values() if state == "firing"})
+    ]
+    return (*found, *_blind_spots(readings))
+
+
+def _blind_spots(readings: Sequence[ReadingLine]) -> Iterator[str]:
+    """Tell what could never be measured; what was known at some time is no blind spot."""
+    known = {line.what for line in readings if line.quality not in BLIND}
+    told: set[tuple[str, str]] = set()
+    for line in readings:
+        key = (line.what, line.detail)
+        if line.quality in BLIND and line.what not in known and key not in told:
+            told.add(key)
+            yield f"{line.what} could not be measured ({line.source}): {line.detail}"
+
+
+def root_cause(courses: Sequence[Course]) -> RootCause | None:
+    """Return the cause as a person last said it, else as the first diagnosis named it."""
+    from_people = [
+        RootCause(text=said(heard.given.get("root_cause")), said_by=who(heard.given), cite=heard.cite)
+        for course in courses
+        for heard in course.heard
+        if heard.name in {"close", "note"}
+        and isinstance(heard.given, dict)
+        and said(heard.given.get("root_cause"))
+    ]
+    if from_people:
+        return from_people[-1]
+    for course in courses:
+        findings = course.result.get("findings")
+        if course.kind != INCIDENT and course.end and isinstance(findings, list) and findings:
+            return RootCause(text=said(findings[0]), said_by=f"procedure {name_of(course)}", cite=course.end)
+    return None
+
+
+def items_of(
+    courses: Sequence[Course], changes: Sequence[ChangeLine], gaps: Sequence[str], cause: RootCause | None
+) -> tuple[ActionItem, ...]:
+    """List what is left to do, and what was done by hand, in the page's classes."""
+    found = [item for course in courses for item in _tasks(course)]
+    found += list(_from_changes(changes))
+    last = courses[0].end or courses[0].cite
+    found += [_item("monitoring", f"See to it that this is caught next time: {gap}", last) for gap in gaps]
+    if cause is None or cause.said_by.startswith("procedure "):
+        found.append(
+            _item("immediate", "Confirm the root cause, or name another one", cause.cite if cause else last)
+        )
+    for name in sorted({name_of(course) for course in courses if course.kind != INCIDENT}):
+        page = f"Compare what was done with docs/runbooks/{name}.md, and mend the page where it did not help"
+        found.append(_item("documentation", page, last))
+    unique = {(item.kind, item.what): item for item in reversed(found)}  # a parent repeats its child's tasks
+    return tuple(sorted(unique.values(), key=lambda item: KINDS.index(item.kind)))
+
+
+def _tasks(course: Course) -> Iterator[ActionItem]:
+    noted = [memo for memo in course.memos if "tasks" in memo.values]
+    tasks = course.result.get("tasks") or (noted[-1].values["tasks"] if noted else [])
+    cite = (
+        course.end if course.result.get("tasks") and course.end else noted[-1].cite if noted else course.cite
+    )
+    for task in objects(tasks):
+        kind = said(task.get("kind"))
+        by, comment = said(task.get("by"), 100), said(task.get("comment"))
+        state = said(task.get("state")) or "open"
+        state += f" by {by}" if by else ""
+        state += f": {comment}" if comment else ""
+        yield ActionItem(
+            kind=kind if kind in KINDS else "immediate",
+            what=said(task.get("what")),
+            why=said(task.get("why")),
+            state=state,
+            cite=cite,
+        )
+
+
+def _from_changes(changes: Sequence[ChangeLine]) -> Iterator[ActionItem]:
+    for change in changes:
+        what = f"{change.action}, {change.before} → {change.after}"
+        if change.state.startswith("could not undo"):
+            yield _item("immediate", f"Undo by hand: {what}", change.cite, change.state)
+        elif change.state not in {"made", "undone"} and change.made is None:
+            yield _item("immediate", f"Find out whether this was done: {what}", change.cite, change.state)
+
+
+def _item(kind: Kind, what: str, cite: Cite, why: str = "") -> ActionItem:
+    return ActionItem(kind=kind, what=what, why=why, cite=cite)
+
+
+def owner_of(courses: Sequence[Course]) -> str:
+    """Name the person who knows most: who acknowledged, closed, decided, or asked for it."""
+    for names in (("acknowledge",), ("close",), ("approve", "decide")):
+        for course in courses:
+            for heard in course.heard:
+                if heard.name in names and who(heard.given) != NOBODY:
+                    return who(heard.given)
+    first = courses[0].request
+    by = said(first.get("requested_by") or first.get("opened_by"))
+    return by if by and by not in {ALERTMANAGER, NOBODY} else "nobody yet: choose one"
+
+
+def _has_incident(courses: Sequence[Course]) -> bool:
+    return any(course.kind == INCIDENT for course in courses)

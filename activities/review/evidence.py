@@ -1,0 +1,248 @@
+"""What a history proves: readings, changes, decisions, messages, and what went wrong on the way. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from activities.review.model import ChangeLine, DecisionLine, MessageLine, ReadingLine, TroubleLine
+from activities.review.words import lines, objects, said, who
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from activities.review.courses import Act, Course, Heard, Noted
+    from activities.review.histories import Json
+
+INTENDED = "may have been made"
+DECIDING = frozenset(
+    {"approve", "decide", "abort", "abort_run", "pause", "resume", "acknowledge", "note", "close"}
+)
+RUNBOOK = "the runbook"
+
+
+def readings_of(courses: Sequence[Course]) -> tuple[ReadingLine, ...]:
+    """List every measurement, in the order in which they were taken."""
+    found = [
+        line
+        for course in courses
+        for act in course.acts
+        if act.how == "done"
+        for line in _readings(act, act.result, "")
+    ]
+    return tuple(sorted(found, key=lambda line: (line.at, line.cite.workflow, line.cite.event, line.what)))
+
+
+def _readings(act: Act, value: Json, path: str) -> Iterator[ReadingLine]:
+    """Find measurements in a result, however deep: each has its quality, source and time."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _readings(act, one, path)
+    elif isinstance(value, dict):
+        at = time_of(value.get("at"))
+        if at is not None and {"quality", "source"} <= value.keys():
+            yield _reading(act, value, path, at)
+        for name, one in value.items():
+            if isinstance(one, dict | list):
+                yield from _readings(
+                    act, one, name if name in {"readings", "samples"} else f"{path} {name}".strip()
+                )
+
+
+def _reading(act: Act, value: dict[str, Json], path: str, at: datetime) -> ReadingLine:
+    return ReadingLine(
+        at=at,
+        what=said(value.get("kind")) or f"{act.name.removeprefix('read_')} {path}".strip().replace("_", " "),
+        quality=said(value.get("quality")),
+        detail=said(value.get("detail")) or said(value.get("why")) or _figures(value),
+        source=said(value.get("source")),
+        query=said(value.get("query")) or None,
+        step=said(act.words),
+        cite=act.end or act.cite,
+    )
+
+
+def _figures(value: dict[str, Json]) -> str:
+    number = value.get("value")
+    if isinstance(number, int | float):
+        return f"{number:.6g}"
+    values = value.get("values")
+    if isinstance(values, dict):
+        return ", ".join(
+            f"{name} {one:.6g}" for name, one in sorted(values.items()) if isinstance(one, int | float)
+        )
+    shown = (
+        f"{name} {said(value.get(name))}" for name in ("release", "began", "before") if said(value.get(name))
+    )
+    return ", ".join(shown)
+
+
+def changes_of(courses: Sequence[Course]) -> tuple[ChangeLine, ...]:
+    """List the changes, as each run noted them before and after it made them; a child's are not told twice."""
+    found: list[ChangeLine] = []
+    for course in courses:
+        theirs = Counter(key for child in courses if child.parent == course.workflow for key in _final(child))
+        found += _changes(course, theirs)
+    return tuple(sorted(found, key=lambda line: (line.at, line.cite.workflow, line.cite.event)))
+
+
+def _final(course: Course) -> list[tuple[str, str, str]]:
+    noted = [objects(memo.values["changes"]) for memo in course.memos if "changes" in memo.values]
+    return [_named(change) for change in noted[-1]] if noted else []
+
+
+def _named(change: dict[str, Json]) -> tuple[str, str, str]:
+    return said(change.get("action")), said(change.get("before")), said(change.get("after"))
+
+
+def _changes(course: Course, theirs: Counter[tuple[str, str, str]]) -> list[ChangeLine]:
+    """Follow the list of changes through the memos in which the run kept it."""
+    kept: list[ChangeLine] = []
+    for memo in (one for one in course.memos if "changes" in one.values):
+        now = []
+        skipped = theirs.copy()
+        for change in objects(memo.values["changes"]):
+            name = _named(change)
+            earlier = next((one for one in kept if one not in now and _name(one) == name), None)
+            if earlier is None and skipped[name] > 0 and change.get("detail") != INTENDED:
+                skipped[name] -= 1
+                continue
+            now.append(_followed(earlier, change, memo))
+        kept = now
+    return kept
+
+
+def _name(line: ChangeLine) -> tuple[str, str, str]:
+    return line.action, line.before, line.after
+
+
+def _followed(earlier: ChangeLine | None, change: dict[str, Json], memo: Noted) -> ChangeLine:
+    action, before, after = _named(change)
+    state = said(change.get("undone")) or said(change.get("detail")) or "made"
+    made = earlier.made if earlier else None
+    if made is None and state != INTENDED:
+        made = memo.at
+    if earlier is None:
+        return ChangeLine(
+            at=memo.at, action=action, before=before, after=after, state=state, made=made, cite=memo.cite
+        )
+    return earlier.model_copy(update={"state": state, "made": made})
+
+
+def decisions_of(courses: Sequence[Course]) -> tuple[DecisionLine, ...]:
+    """List what people decided, what was planned and why, and which causes were named."""
+    found = [line for course in courses for line in (*_people(course), *_plans(course), *_causes(course))]
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    # A parent repeats its child's findings; the child's come first because children end first.
+    for line in sorted(found, key=lambda line: (line.at, line.cite.workflow, line.cite.event, line.what)):
+        if line.by != RUNBOOK or (line.by, line.what) not in seen:
+            kept.append(line)
+        seen.add((line.by, line.what))
+    return tuple(kept)
+
+
+def _people(course: Course) -> Iterator[DecisionLine]:
+    for heard in course.heard:
+        if heard.name in DECIDING:
+            yield DecisionLine(
+                at=heard.at,
+                by=who(heard.given),
+                what=_decision(heard),
+                evidence=_evidence(heard),
+                cite=heard.cite,
+            )
+
+
+def _decision(heard: Heard) -> str:
+    given = heard.given if isinstance(heard.given, dict) else {}
+    what = said(given.get("option")) or heard.name.removesuffix("_run").replace("decide", "approve")
+    if given.get("keep") is not None:
+        what += ", keeping what was changed" if given["keep"] else ", undoing what was changed"
+    return what
+
+
+def _evidence(heard: Heard) -> tuple[str, ...]:
+    given = heard.given if isinstance(heard.given, dict) else {}
+    plan = said(given.get("plan_hash"))
+    texts = ("comment", "reason", "impact", "root_cause", "eta", "observation")
+    told = [f"{key.replace('_', ' ')}: {said(given.get(key))}" for key in texts if said(given.get(key))]
+    return tuple([f"plan {plan}"] if plan else []) + tuple(told)
+
+
+def _plans(course: Course) -> Iterator[DecisionLine]:
+    shown: set[str] = set()
+    for memo in course.memos:
+        gate = memo.values.get("checkpoint")
+        plan = gate.get("plan") if isinstance(gate, dict) else None
+        if not isinstance(plan, dict) or not isinstance(gate, dict):
+            continue
+        if (name := said(gate.get("plan_hash"))) not in shown:
+            shown.add(name)
+            headline = f"planned: {said(plan.get('headline'))} (plan {name})"
+            because = lines(plan.get("because"))
+            yield DecisionLine(at=memo.at, by=RUNBOOK, what=headline, evidence=because, cite=memo.cite)
+
+
+def _causes(course: Course) -> Iterator[DecisionLine]:
+    if course.ended and course.end:
+        for finding in lines(course.result.get("findings")):
+            yield DecisionLine(at=course.ended, by=RUNBOOK, what=f"found: {finding}", cite=course.end)
+
+
+def messages_of(courses: Sequence[Course]) -> tuple[MessageLine, ...]:
+    """List what people were told, and where."""
+    return tuple(
+        sorted(
+            (_message(act) for course in courses for act in course.acts if act.name in {"announce", "tell"}),
+            key=lambda line: (line.at, line.cite.workflow, line.cite.event),
+        )
+    )
+
+
+def _message(act: Act) -> MessageLine:
+    given = act.given if isinstance(act.given, dict) else {}
+    announcement = given.get("announcement")
+    about = announcement if isinstance(announcement, dict) else {}
+    told = act.result.get("told") if isinstance(act.result, dict) else None
+    result = said(told) or ("told" if act.how == "done" else f"{act.how}: {said(act.why)}".rstrip(": "))
+    number = f"#{about['number']}" if "number" in about else ""
+    return MessageLine(
+        at=act.ended or act.begun,
+        kind=said(about.get("kind")) or "notice",
+        channel=said(given.get("channel")) or "every channel of the environment",
+        mark=f"{said(about.get('incident')) or said(given.get('run'))}{number}",
+        result=result,
+        cite=act.end or act.cite,
+    )
+
+
+def troubles_of(courses: Sequence[Course]) -> tuple[TroubleLine, ...]:
+    """List what was tried more than once or failed, and where a worker stumbled."""
+    found = [
+        TroubleLine(
+            at=act.ended or act.begun,
+            what=f"{said(act.words)}: {act.how}",
+            attempts=act.attempts,
+            why=said(act.why),
+            cite=act.end or act.cite,
+        )
+        for course in courses
+        for act in course.acts
+        if act.attempts > 1 or act.how in {"failed", "timed out"}
+    ]
+    found += [
+        TroubleLine(at=at, what="A worker's turn at the workflow", attempts=1, why=said(why), cite=cite)
+        for course in courses
+        for at, why, cite in course.stumbles
+    ]
+    return tuple(sorted(found, key=lambda line: (line.at, line.cite.workflow, line.cite.event)))
+
+
+def time_of(value: Json) -> datetime | None:
+    """Return a time that JSON holds as text."""
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,101 @@
+"""Reads the histories that a review is written from: an incident's runs, its procedures, and theirs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.review.histories import Chronicle, Recorded, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from temporalio.api.history.v1 import HistoryEvent
+    from temporalio.client import Client
+
+PATIENCE = timedelta(seconds=10)
+JOINED = "joined"
+"""The signal by which an incident tells a procedure that it found running that it looks on."""
+Name = tuple[str, str]
+"""Workflow and run; an empty run means the newest."""
+
+
+async def gather(client: Client, workflow_id: str, run_id: str | None = None) -> Chronicle:
+    """Read everything that belongs to an incident or a procedure, backwards and forwards over continue-as-new.
+
+    Raises:
+        RPCError: Temporal does not answer, or there is no such run.
+    """
+    first = (workflow_id, run_id or await _newest(client, workflow_id))
+    found: dict[Name, Recorded] = {}
+    lost: dict[Name, None] = {}
+    ahead = [first]
+    while ahead:
+        name = ahead.pop(0)
+        if name in found or name in lost:
+            continue
+        try:
+            recorded = await _read(client, name)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND or name == first:
+                raise
+            lost[name] = None
+            continue
+        if (recorded.workflow, recorded.run) not in found:
+            found[recorded.workflow, recorded.run] = recorded
+            ahead += [other for other in _related(recorded) if other not in found]
+    ordered = sorted(found.values(), key=lambda one: (one.workflow != workflow_id, *_began(one)))
+    return Chronicle(
+        workflow_id, tuple(ordered), tuple(f"{name} (run {run or 'newest'})" for name, run in lost)
+    )
+
+
+def _related(recorded: Recorded) -> Iterator[Name]:
+    """Name the runs that a history points to."""
+    for event in recorded.events:
+        match event.event_type:
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+                before = event.workflow_execution_started_event_attributes.continued_execution_run_id
+                if before:
+                    yield recorded.workflow, before
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+                after = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+                yield recorded.workflow, after
+            case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                child = event.child_workflow_execution_started_event_attributes.workflow_execution
+                yield child.workflow_id, child.run_id
+            case EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+                sent = event.signal_external_workflow_execution_initiated_event_attributes
+                if sent.signal_name == JOINED:
+                    yield sent.workflow_execution.workflow_id, sent.workflow_execution.run_id
+
+
+async def _read(client: Client, name: Name) -> Recorded:
+    workflow_id, run_id = name
+    run_id = run_id or await _newest(client, workflow_id)
+    handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+    events = [event async for event in handle.fetch_history_events(rpc_timeout=PATIENCE)]
+    await decode(events, client.data_converter.payload_codec)
+    return Recorded(workflow_id, run_id, events)
+
+
+async def _newest(client: Client, workflow_id: str) -> str:
+    answer = await client.workflow_service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        ),
+        retry=True,
+        timeout=PATIENCE,
+    )
+    return answer.workflow_execution_info.execution.run_id
+
+
+def _began(recorded: Recorded) -> tuple[int, int, str]:
+    events: Sequence[HistoryEvent] = recorded.events
+    at = events[0].event_time if events else None
+    return (at.seconds, at.nanos, recorded.workflow) if at else (0, 0, recorded.workflow)

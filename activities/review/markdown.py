@@ -1,0 +1,305 @@
+"""A review as a page: the questions of the runbook's post-incident review, each with its answer. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from activities.durations import format_duration
+from activities.review.words import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from activities.review.model import Cite, Moment, ReadingLine, Review
+
+NOTHING = "Nothing."
+CLASSES = {
+    "immediate": "Immediate fixes",
+    "long-term": "Long-term improvements",
+    "monitoring": "Monitoring enhancements",
+    "documentation": "Documentation updates",
+}
+_MARKUP = re.compile(r"([\\`*\[\]<|])")
+
+
+def page(review: Review) -> str:
+    """Write the page."""
+    writer = _Writer(review)
+    return (
+        "\n".join([*writer.head(), *writer.events(), *writer.causes(), *writer.actions(), *writer.evidence()])
+        + "\n"
+    )
+
+
+def plain(text: str) -> str:
+    """Escape what Markdown would take for markup; text of people stays text."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+class _Writer:
+    def __init__(self, review: Review) -> None:
+        self._review = review
+        self._runs = {(one.workflow, one.run): number for number, one in enumerate(review.sources, 1)}
+
+    def head(self) -> Iterator[str]:
+        """Say what it was, and who looks after the review."""
+        one = self._review
+        yield f"# Post-incident review: {one.service} in {one.environment}, {one.detected.at:%Y-%m-%d}"
+        yield ""
+        yield (
+            "Blameless: what people did made sense with what they could see at the time. This page asks what the "
+            "system let happen, and what would have helped."
+        )
+        yield ""
+        yield from _table(
+            ("", ""),
+            [
+                ("Incident", f"`{one.subject}`, opened by {plain(one.opened_by)}"),
+                ("Procedures", ", ".join(one.procedures) or "none"),
+                ("Severity", plain(one.severity)),
+                ("Impact", plain(one.impact)),
+                ("Outcome", plain(one.outcome or "open: this is a draft")),
+                ("Summary", plain(one.summary)),
+                ("Review owner", plain(one.owner)),
+                ("Review due", f"{one.due:%Y-%m-%d}" if one.due else "five days after the end"),
+            ],
+        )
+
+    def events(self) -> Iterator[str]:
+        """Answer the page's questions about the timeline."""
+        one = self._review
+        yield from ("", "## Timeline of events")
+        yield from self._answer(
+            "When did the incident start?", one.started, "No sign of it is in the history."
+        )
+        yield from self._answer("When was it detected?", one.detected)
+        if one.started and one.detected.at > one.started.at:
+            yield f"That is {format_duration(one.detected.at - one.started.at)} after it started."
+        yield from ("", "### What actions were taken?", "")
+        yield from (
+            _table(
+                ("Time", "Change", "Before", "After", "State", ""),
+                [
+                    (
+                        _time(each.at),
+                        plain(each.action),
+                        plain(each.before),
+                        plain(each.after),
+                        plain(each.state),
+                        self._cite(each.cite),
+                    )
+                    for each in one.changes
+                ],
+            )
+            if one.changes
+            else ["Nothing was changed."]
+        )
+        yield from self._answer("When was it resolved?", one.resolved, "It was not.")
+        yield from self._times()
+        yield from ("", "### Minute by minute", "")
+        yield "⟨1·62⟩ names event 62 of the first history in the list at the end of this page."
+        yield ""
+        yield from (f"- {_time(each.at)} {plain(each.text)} {self._cite(each.cite)}" for each in one.timeline)
+
+    def _times(self) -> Iterator[str]:
+        one, whole = self._review, self._review.shares.whole
+        marks = [
+            ("Started", one.started),
+            ("Detected", one.detected),
+            ("Taken up by a procedure", one.taken_up),
+            ("Acknowledged by a person", one.acknowledged),
+            ("Mitigated", one.mitigated),
+            ("Resolved", one.resolved),
+        ]
+        yield from ("", "### How long did it take?", "")
+        yield from _table(
+            ("", "Time", "After detection", "How it is known", ""),
+            [
+                (
+                    name,
+                    _time(each.at),
+                    _after(each.at, one.detected.at),
+                    plain(each.what),
+                    self._cite(each.cite),
+                )
+                if each
+                else (name, NOBODY, "", "", "")
+                for name, each in marks
+            ],
+        )
+        yield ""
+        yield (
+            f"Of {format_duration(whole)} in all, people were waited for {format_duration(one.shares.people)}, "
+            f"procedures worked {format_duration(one.shares.machine)}, "
+            f"and nothing was under way {format_duration(one.shares.neither)}."
+        )
+        if one.waits:
+            yield ""
+            yield from _table(
+                ("Waited for a person", "From", "For", "Answer", ""),
+                [
+                    (
+                        plain(each.what),
+                        _time(each.opened),
+                        format_duration(each.lasted) if each.lasted is not None else "still",
+                        plain(each.answer),
+                        self._cite(each.cite),
+                    )
+                    for each in one.waits
+                ],
+            )
+
+    def causes(self) -> Iterator[str]:
+        """Answer the page's questions about the cause."""
+        one = self._review
+        yield from ("", "## Root cause analysis", "", "### What was the underlying cause?", "")
+        if one.root_cause:
+            cause = one.root_cause
+            yield f"{plain(cause.text)} (said by {plain(cause.said_by)}, to be confirmed) {self._cite(cause.cite)}"
+        else:
+            yield "Unknown. Nobody named one, and no procedure found one."
+        yield from ("", "### Why did monitoring not catch it earlier?", "")
+        yield from _list(one.missed, "The history shows nothing that monitoring missed.")
+        yield from ("", "### What can be improved?", "")
+        slow = one.shares.people > one.shares.machine
+        yield (
+            "Most of the time went by waiting for people: ask who could have been asked sooner, and what they needed to know."
+            if slow
+            else "Most of the time was the machine's: ask which step was slow, and what would have made it needless."
+        )
+
+    def actions(self) -> Iterator[str]:
+        """List the action items by their classes."""
+        yield from ("", "## Action items")
+        for kind, title in CLASSES.items():
+            yield from ("", f"### {title}", "")
+            items = [item for item in self._review.items if item.kind == kind]
+            yield from (
+                f"- [{'x' if item.state.startswith(('done', 'skipped')) else ' '}] {plain(item.what)}"
+                f"{f' ({plain(item.state)})' if item.state != 'open' else ''}"
+                f"{f': {plain(item.why)}' if item.why else ''} {self._cite(item.cite)}"
+                for item in items
+            )
+            if not items:
+                yield "None came out of the history; the review adds its own."
+
+    def evidence(self) -> Iterator[str]:
+        """Show everything that the rest was concluded from."""
+        one = self._review
+        yield from ("", "## Evidence", "", "### Decisions", "")
+        yield from (
+            self._decision(each.at, each.by, each.what, each.evidence, each.cite) for each in one.decisions
+        )
+        yield from ([] if one.decisions else [NOTHING])
+        yield from ("", "### Readings", "")
+        yield from _table(
+            ("Time", "What", "Said", "Detail", "Source", ""),
+            [self._reading(each) for each in _rows(one.readings)],
+        )
+        yield from ("", "### Messages", "")
+        yield from (
+            _table(
+                ("Time", "Message", "Channel", "Result", ""),
+                [
+                    (
+                        _time(each.at),
+                        f"{each.kind} {plain(each.mark)}",
+                        plain(each.channel),
+                        plain(each.result),
+                        self._cite(each.cite),
+                    )
+                    for each in one.messages
+                ],
+            )
+            if one.messages
+            else ["Nobody was told."]
+        )
+        yield from ("", "### Retries and failures", "")
+        yield from _list(
+            [
+                f"{_time(each.at)} {each.what}, {each.attempts} attempts{f': {each.why}' if each.why else ''}"
+                for each in one.troubles
+            ],
+            "Everything went at the first attempt.",
+            [self._cite(each.cite) for each in one.troubles],
+        )
+        if one.rejected:
+            yield from ("", "### Refused messages", "")
+            yield from _list(one.rejected, NOTHING)
+        yield from ("", "### Histories", "")
+        yield from _table(
+            ("", "Workflow", "Run", "Type", "Events"),
+            [
+                (str(number), f"`{each.workflow}`", f"`{each.run}`", each.kind, str(each.events))
+                for number, each in enumerate(one.sources, 1)
+            ],
+        )
+        yield from (f"\nLost: {plain(each)}; its history is no longer kept." for each in one.lost)
+
+    def _answer(self, question: str, moment: Moment | None, unknown: str = "") -> Iterator[str]:
+        yield from ("", f"### {question}", "")
+        yield f"{_time(moment.at)}: {plain(moment.what)} {self._cite(moment.cite)}" if moment else unknown
+
+    def _decision(self, at: datetime, by: str, what: str, evidence: Sequence[str], cite: Cite) -> str:
+        told = f"- {_time(at)} {plain(by)}: {plain(what)} {self._cite(cite)}"
+        return "\n".join([told, *(f"  - {plain(each)}" for each in evidence)])
+
+    def _reading(self, rows: tuple[ReadingLine, ReadingLine, int]) -> tuple[str, ...]:
+        first, last, count = rows
+        when = _time(first.at) if count == 1 else f"{_time(first.at)} to {_time(last.at)}, {count} times"
+        detail = last.detail if count == 1 else f"last: {last.detail}"
+        asked = f"{last.source}: {last.query}" if last.query else last.source
+        return (
+            when,
+            plain(last.what),
+            plain(last.quality),
+            plain(detail),
+            plain(asked),
+            self._cite(last.cite),
+        )
+
+    def _cite(self, cite: Cite) -> str:
+        """Name an event: the history's number below, and the event's in it."""
+        return f"⟨{self._runs[cite.workflow, cite.run]}·{cite.event}⟩"
+
+
+def _rows(readings: Iterable[ReadingLine]) -> Iterator[tuple[ReadingLine, ReadingLine, int]]:
+    """Show a row of readings of one step that say the same as one; the JSON has each of them."""
+    by_what = sorted(
+        readings, key=lambda line: (line.cite.workflow, line.cite.run, line.cite.event, line.what)
+    )
+    rows = []
+    for _, group in groupby(by_what, key=lambda line: (line.cite, line.what, line.quality)):
+        some = list(group)
+        rows.append((some[0], some[-1], len(some)))
+    yield from sorted(rows, key=lambda row: (row[0].at, row[0].cite.workflow, row[0].cite.event, row[0].what))
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if not rows:
+        yield NOTHING
+        return
+    yield f"| {' | '.join(titles)} |"
+    yield f"|{' --- |' * len(titles)}"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+
+
+def _list(texts: Sequence[str], otherwise: str, cites: Sequence[str] = ()) -> Iterator[str]:
+    ends = [f" {cite}" for cite in cites] or [""] * len(texts)
+    yield from (f"- {plain(text)}{end}" for text, end in zip(texts, ends, strict=True))
+    if not texts:
+        yield otherwise
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def _after(at: datetime, detected: datetime) -> str:
+    if at == detected:
+        return ""
+    return format_duration(at - detected) if at > detected else f"{format_duration(detected - at)} before"

@@ -1,0 +1,173 @@
+"""When it began, was noticed, was taken up, got better and was over. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from activities.review.evidence import time_of
+from activities.review.model import Moment
+from activities.review.timeline import ALERTS, name_of
+from activities.review.words import NOBODY, objects, said, who
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from activities.review.courses import Act, Course
+    from activities.review.histories import Json
+    from activities.review.model import ReadingLine
+
+INCIDENT = "Incident"
+OVER = frozenset({"recovered", "not-needed"})
+LIMITS = {"share": "error_rate", "p95": "p95_seconds", "cpu_course": "cpu"}
+"""A diagnosis's figure across a release -> the threshold that it is held against."""
+
+
+def alerts_of(courses: Sequence[Course]) -> Iterator[tuple[dict[str, Json], Moment]]:
+    """Tell the alerts as they came in."""
+    for course in courses:
+        for heard in course.heard:
+            if heard.name == ALERTS and isinstance(heard.given, dict):
+                for alert in objects(heard.given.get("alerts")):
+                    what = f"alert {said(alert.get('name'))} came in"
+                    yield alert, Moment(at=heard.at, what=what, cite=heard.cite)
+
+
+def started(courses: Sequence[Course], readings: Sequence[ReadingLine]) -> Moment | None:
+    """Find the first sign of trouble: a bad reading, an alert's own beginning, or errors that began with a release."""
+    signs = [
+        Moment(at=line.at, what=f"first bad reading, {line.what}: {line.detail}", cite=line.cite)
+        for line in readings
+        if line.quality == "bad"
+    ]
+    for alert, moment in alerts_of(courses):
+        at = time_of(alert.get("starts_at"))
+        if at is not None and alert.get("status") == "firing":
+            signs.append(
+                Moment(at=at, what=f"alert {said(alert.get('name'))} began to fire", cite=moment.cite)
+            )
+    signs += [sign for course in courses for act in course.acts for sign in _with_release(act)]
+    return min(signs, key=_order, default=None)
+
+
+def detected(courses: Sequence[Course]) -> Moment:
+    """Find when somebody, or something, first noticed."""
+    first = courses[0]
+    by = said(first.request.get("opened_by") or first.request.get("requested_by")) or NOBODY
+    began = Moment(at=first.began, what=f"{name_of(first)} began, for {by}", cite=first.cite)
+    alarms = [moment for alert, moment in alerts_of(courses) if alert.get("status") == "firing"]
+    return min([began, *alarms], key=_order) if by != ALERTS else min(alarms or [began], key=_order)
+
+
+def acknowledged(courses: Sequence[Course]) -> Moment | None:
+    """Find when a person had it."""
+    acks = [
+        Moment(at=heard.at, what=f"acknowledged by {who(heard.given)}", cite=heard.cite)
+        for course in courses
+        for heard in course.heard
+        if heard.name == "acknowledge"
+    ]
+    return min(acks, key=_order, default=None)
+
+
+def taken_up(courses: Sequence[Course]) -> Moment | None:
+    """Find when the first procedure was on it."""
+    begun = [
+        Moment(at=course.began, what=f"procedure {name_of(course)} began", cite=course.cite)
+        for course in courses
+        if course.kind != INCIDENT and not course.carried
+    ]
+    return min(begun, key=_order, default=None)
+
+
+def mitigated(courses: Sequence[Course]) -> Moment | None:
+    """Find from when on everything that was measured was good, where a verification found it so."""
+    good = [
+        Moment(at=since, what="every reading was good from here on", cite=act.end or act.cite)
+        for course in courses
+        if course.result.get("outcome") in OVER
+        for act in course.acts
+        if act.how == "done" and (since := _good_since(act.result)) is not None
+    ]
+    return max(good, key=_order, default=None)
+
+
+def resolved(courses: Sequence[Course]) -> Moment | None:
+    """Find when it was over: a person said so, or the run ended well."""
+    first = courses[0]
+    last = _last_of(first, courses)
+    closes = [
+        Moment(at=heard.at, what=f"closed by {who(heard.given)}", cite=heard.cite)
+        for course in courses
+        for heard in course.heard
+        if heard.name == "close"
+    ]
+    if last.ended and last.end and last.result.get("resolved", last.result.get("outcome") in OVER):
+        outcome = said(last.result.get("outcome"))
+        closes.append(Moment(at=last.ended, what=f"{name_of(last)} ended: {outcome}", cite=last.end))
+    return min(closes, key=_order, default=None)
+
+
+def ended(courses: Sequence[Course]) -> Moment | None:
+    """Find when the subject ended, however it did."""
+    last = _last_of(courses[0], courses)
+    if last.ended is None or last.end is None or last.how == "continued":
+        return None
+    return Moment(at=last.ended, what=said(last.result.get("outcome")) or last.how, cite=last.end)
+
+
+def _last_of(first: Course, courses: Sequence[Course]) -> Course:
+    """Return the last of a subject's runs: a long one goes on in further runs."""
+    return [course for course in courses if course.workflow == first.workflow][-1]
+
+
+def _order(moment: Moment) -> tuple[datetime, str, int]:
+    return moment.at, moment.cite.workflow, moment.cite.event
+
+
+def _with_release(act: Act) -> Iterator[Moment]:
+    """Tell a release whose first window was bad already, and the one before it was not."""
+    result, given = act.result, act.given
+    onset = result.get("onset") if isinstance(result, dict) else None
+    target = given.get("target", given) if isinstance(given, dict) else None
+    limits = target.get("thresholds") if isinstance(target, dict) else None
+    if not isinstance(onset, dict) or not isinstance(limits, dict):
+        return
+    began = time_of(onset.get("began"))
+    for name, limit in LIMITS.items():
+        before, first, bound = (
+            _figure(result, name, "before"),
+            _figure(result, name, "first"),
+            limits.get(limit),
+        )
+        if began is None or before is None or first is None or not isinstance(bound, int | float):
+            continue
+        if before <= bound < first:
+            what = f"{said(onset.get('release'))} was deployed, and {name.replace('_', ' ')} was bad from its first window on"
+            yield Moment(at=began, what=what, cite=act.end or act.cite)
+
+
+def _figure(result: dict[str, Json], name: str, which: str) -> float | None:
+    across = result.get(name)
+    figure = across.get(which) if isinstance(across, dict) else None
+    value = figure.get("value") if isinstance(figure, dict) else None
+    return value if isinstance(value, int | float) else None
+
+
+def _good_since(result: Json) -> datetime | None:
+    """Find where the unbroken row of good samples begins that an observation ends with."""
+    if not isinstance(result, dict) or not isinstance(result.get("samples"), list):
+        return None
+    since: datetime | None = None
+    earlier = result.get("earlier")
+    if isinstance(earlier, dict) and earlier.get("quality") == "good":
+        since = time_of(earlier.get("since"))
+    for sample in objects(result["samples"]):
+        qualities = {
+            one.get("quality") for one in objects(sample.get("readings")) if one.get("decides", True)
+        }
+        if "bad" in qualities:
+            since = None
+        elif qualities == {"good"} and since is None:
+            since = time_of(sample.get("at"))
+    return since

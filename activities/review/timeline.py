@@ -1,0 +1,138 @@
+"""The timeline: what happened, a line each, with the event that says so. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from activities.durations import format_duration
+from activities.review.model import Line
+from activities.review.words import NOBODY, objects, said, who
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from activities.review.courses import Act, Course, Heard
+    from activities.review.histories import Json
+    from activities.review.model import ChangeLine, Wait
+
+WORTH_TELLING = timedelta(seconds=1)
+BETWEEN_RUNS = frozenset({"child_checkpoint", "joined", "procedure_told", "procedure_ended"})
+"""What runs tell each other; their own lines tell the same."""
+ALERTS = "alerts"
+TELLING = frozenset({"announce", "tell"})
+
+
+def timeline_of(
+    courses: Sequence[Course], waits: Iterable[Wait], changes: Iterable[ChangeLine]
+) -> tuple[Line, ...]:
+    """Tell everything in the order in which it happened."""
+    lines = [line for course in courses for line in _course(course)]
+    lines += [line for wait in waits for line in _wait(wait)]
+    lines += [
+        Line(at=one.at, text=f"Change: {one.action}, {one.before} → {one.after}", cite=one.cite)
+        for one in changes
+    ]
+    order = {(course.workflow, course.recorded.run): place for place, course in enumerate(courses)}
+    return tuple(
+        sorted(
+            lines,
+            key=lambda line: (line.at, order[line.cite.workflow, line.cite.run], line.cite.event, line.text),
+        )
+    )
+
+
+def _course(course: Course) -> Iterator[Line]:
+    if not course.carried:
+        yield Line(at=course.began, text=_beginning(course), cite=course.cite)
+    # An incident's steps are its procedures; a procedure's are its activities.
+    steps = objects(course.result.get("steps")) if course.kind != "Incident" else []
+    details = [said(step.get("detail")) for step in steps]
+    for act in course.acts:
+        yield Line(at=act.ended or act.begun, text=_act(act, details), cite=act.end or act.cite)
+    yield from _heard(course)
+    for at, words, cite in course.fired:
+        if words:
+            yield Line(at=at, text=f"Time ran out: {said(words)}", cite=cite)
+    for at, why, cite in course.stumbles:
+        yield Line(at=at, text=f"A worker stumbled: {said(why)}", cite=cite)
+    if course.ended and course.end and course.how != "continued":
+        yield Line(at=course.ended, text=_ending(course), cite=course.end)
+
+
+def name_of(course: Course) -> str:
+    """Return what people call it: the procedure's name, or the incident."""
+    if course.kind == "Incident":
+        return "The incident"
+    return said(course.result.get("procedure")) or "".join(
+        f"-{letter.lower()}" if letter.isupper() else letter for letter in course.kind
+    ).lstrip("-")
+
+
+def _beginning(course: Course) -> str:
+    by = said(course.request.get("requested_by") or course.request.get("opened_by")) or NOBODY
+    why = said(course.request.get("reason") or course.request.get("impact"))
+    return f"{name_of(course)} began, for {by}" + (f": {why}" if why else "")
+
+
+def _ending(course: Course) -> str:
+    outcome, summary = said(course.result.get("outcome")), said(course.result.get("summary"))
+    how = outcome or (f"{course.how}: {said(course.why)}" if course.why else course.how)
+    return f"{name_of(course)} ended: {how}" + (f". {summary}" if summary else "")
+
+
+def _act(act: Act, details: Sequence[str]) -> str:
+    lasted = (act.ended - act.begun) if act.ended else None
+    took = f" (took {format_duration(lasted)})" if lasted and lasted >= WORTH_TELLING else ""
+    tries = f", attempt {act.attempts}" if act.attempts > 1 else ""
+    state = "" if act.how == "done" else f": {act.how}{f', {said(act.why)}' if act.why else ''}"
+    found = _found(act, details)
+    return f"{said(act.words)}{state}{tries}{took}" + (f": {found}" if found else "")
+
+
+def _found(act: Act, details: Sequence[str]) -> str:
+    """Return what the step found, where the run's page says so: activities are called by their step's number."""
+    if act.name in TELLING or act.how != "done":
+        return ""
+    _, _, number = act.step.rpartition("#")
+    place = int(number) - 1 if number.isdigit() else -1
+    return details[place] if 0 <= place < len(details) else ""
+
+
+def _heard(course: Course) -> Iterator[Line]:
+    known: dict[str, tuple[str, str]] = {}
+    for heard in course.heard:
+        if heard.name == ALERTS:
+            for text in _alerts(heard.given, known):
+                yield Line(at=heard.at, text=text, cite=heard.cite)
+        elif heard.name not in BETWEEN_RUNS:
+            yield Line(at=heard.at, text=_message(heard), cite=heard.cite)
+
+
+def _alerts(batch: Json, known: dict[str, tuple[str, str]]) -> Iterator[str]:
+    """Tell what is new in a batch; Alertmanager repeats itself."""
+    for alert in objects(batch.get("alerts") if isinstance(batch, dict) else None):
+        status, since = said(alert.get("status")), said(alert.get("starts_at"))
+        name = said(alert.get("fingerprint"))
+        if known.get(name) != (status, since):
+            known[name] = (status, since)
+            severity = said(alert.get("severity")) or NOBODY
+            yield f"Alert {said(alert.get('name'))} ({severity}) {status}, since {since}"
+
+
+def _message(heard: Heard) -> str:
+    given = heard.given if isinstance(heard.given, dict) else {}
+    texts = (f"{key} {said(value)}" for key, value in given.items() if key not in _NOT_SHOWN and said(value))
+    told = "; ".join(texts)
+    return f"{who(given)}: {heard.name.replace('_', ' ')}" + (f" ({told})" if told else "")
+
+
+_NOT_SHOWN = frozenset({"by", "decision_id"})
+
+
+def _wait(wait: Wait) -> Iterator[Line]:
+    yield Line(at=wait.opened, text=f"Waiting for a person: {wait.what}", cite=wait.cite)
+    if wait.closed and wait.until:
+        lasted = format_duration(wait.closed - wait.opened)
+        answer = f": {wait.answer}" if wait.answer else ""
+        yield Line(at=wait.closed, text=f"The wait is over after {lasted}{answer}", cite=wait.until)

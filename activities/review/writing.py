@@ -1,0 +1,125 @@
+"""Histories in, a review out. Pure: no clock, no place, no chance; the same histories make the same bytes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from activities.review import moments
+from activities.review.conclusions import ALERTMANAGER, items_of, missed, owner_of, root_cause
+from activities.review.courses import read
+from activities.review.evidence import changes_of, decisions_of, messages_of, readings_of, troubles_of
+from activities.review.model import Review, Source
+from activities.review.spans import shares_of, waits_of
+from activities.review.timeline import name_of, timeline_of
+from activities.review.words import NOBODY, objects, said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from activities.review.courses import Course
+    from activities.review.histories import Chronicle
+
+DUE_AFTER = timedelta(days=5)
+"""Memories fade: the review is held within so many days after the end."""
+SEVERITIES = ("critical", "warning", "info")
+
+
+class NothingRecordedError(Exception):
+    """There is no history to write a review from."""
+
+
+def write(chronicle: Chronicle) -> Review:
+    """Write the review of an incident, or of a procedure that ran without one.
+
+    Raises:
+        NothingRecordedError: there is no history.
+    """
+    courses = [read(recorded) for recorded in chronicle.runs if recorded.events]
+    if not courses:
+        raise NothingRecordedError(f"there is no history of {chronicle.subject}")
+    first = courses[0]
+    own = [course for course in courses if course.workflow == first.workflow]
+    readings, changes, waits = readings_of(courses), changes_of(courses), waits_of(courses)
+    began, noticed = moments.started(courses, readings), moments.detected(courses)
+    end = moments.ended(courses)
+    gaps = missed(courses, readings, began, noticed)
+    cause = root_cause(courses)
+    whole = first.began, end.at if end else max(course.last for course in courses)
+    return Review(
+        subject=chronicle.subject,
+        service=said(first.request.get("service")),
+        environment=said(first.request.get("environment")),
+        procedures=tuple(dict.fromkeys(name_of(one) for one in courses if one.kind != moments.INCIDENT)),
+        opened_by=_opener(first),
+        reason=said(first.request.get("reason")) or None,
+        severity=_severity(courses),
+        impact=_impact(courses),
+        outcome=end.what if end else None,
+        summary=said(own[-1].result.get("summary")) or "It has not ended yet: this is a draft.",
+        owner=owner_of(courses),
+        due=(end.at + DUE_AFTER).date() if end else None,
+        started=began,
+        detected=noticed,
+        acknowledged=moments.acknowledged(courses),
+        taken_up=moments.taken_up(courses),
+        mitigated=moments.mitigated(courses),
+        resolved=moments.resolved(courses),
+        ended=end,
+        shares=shares_of(courses, waits, whole),
+        timeline=timeline_of(courses, waits, changes),
+        waits=waits,
+        readings=readings,
+        decisions=decisions_of(courses),
+        changes=changes,
+        messages=messages_of(courses),
+        troubles=troubles_of(courses),
+        rejected=tuple(_rejected(courses)),
+        missed=gaps,
+        root_cause=cause,
+        items=items_of(courses, changes, gaps, cause),
+        sources=tuple(
+            Source(workflow=one.workflow, run=one.recorded.run, kind=one.kind, events=one.events)
+            for one in courses
+        ),
+        lost=chronicle.lost,
+    )
+
+
+def _opener(first: Course) -> str:
+    by = said(first.request.get("opened_by") or first.request.get("requested_by")) or NOBODY
+    return "an alert" if by == ALERTMANAGER else by
+
+
+def _severity(courses: Sequence[Course]) -> str:
+    """Return the worst severity of the alerts, as they say it; the runs' own word counts more."""
+    own = [said(note.values.get("RunbookSeverity")) for course in courses for note in course.attributes]
+    said_so = [said(alert.get("severity")) for alert, _ in moments.alerts_of(courses)]
+    for found in ([one for one in own if one], said_so):
+        known = [one for one in SEVERITIES if one in found]
+        if known:
+            return known[0]
+    return NOBODY
+
+
+def _impact(courses: Sequence[Course]) -> str:
+    """Return what people last said of it, else what the first alert says."""
+    notes = [
+        said(heard.given.get("impact"))
+        for course in courses
+        for heard in course.heard
+        if heard.name == "note" and isinstance(heard.given, dict)
+    ]
+    asked = [said(course.request.get("impact")) for course in courses[:1]]
+    annotated = [_annotated(alert.get("annotations")) for alert, _ in moments.alerts_of(courses)]
+    return next((text for text in (*reversed(notes), *asked, *annotated) if text), NOBODY)
+
+
+def _annotated(annotations: object) -> str:
+    return said(annotations.get("impact")) if isinstance(annotations, dict) else ""
+
+
+def _rejected(courses: Sequence[Course]) -> Iterator[str]:
+    for course in courses:
+        for one in objects(course.result.get("rejected")):
+            yield f"{said(one.get('message'))} was refused: {said(one.get('why'))}"
