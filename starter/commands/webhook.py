@@ -15,8 +15,8 @@ from starter.exits import Exit, bad_input
 from starter.printing import answer, note
 
 if TYPE_CHECKING:
+    from starter.listening import Address
     from starter.webhook.catalog_file import CatalogFile
-    from starter.webhook.serving import Address
 
 LISTEN = "127.0.0.1:8080"
 
@@ -33,9 +33,9 @@ def command(caller: Caller, *, listen: str) -> Exit:
     of 200 means that Temporal has every alert; it can be stopped and started at any time, as Alertmanager sends again
     what was not taken.
     """
+    from starter.listening import parse_address  # noqa: PLC0415
     from starter.webhook.catalog_file import CatalogFile  # noqa: PLC0415 - `--help` needs none of it
     from starter.webhook.secrets import load_tokens  # noqa: PLC0415
-    from starter.webhook.serving import parse_address  # noqa: PLC0415
 
     address = parse_address(listen)
     if caller.catalog is None:
@@ -51,11 +51,12 @@ def command(caller: Caller, *, listen: str) -> Exit:
 async def _receive(address: Address, catalog: CatalogFile, tokens: list[str], *, as_json: bool) -> None:
     from activities.telemetry import flush_traces  # noqa: PLC0415
     from starter.connect import connect_lazily  # noqa: PLC0415
+    from starter.listening import bind  # noqa: PLC0415
     from starter.webhook.application import Receiver, application  # noqa: PLC0415
     from starter.webhook.guard import Tokens  # noqa: PLC0415
     from starter.webhook.incidents import Incidents  # noqa: PLC0415
     from starter.webhook.logs import log_to_stderr  # noqa: PLC0415
-    from starter.webhook.serving import bind, serve  # noqa: PLC0415
+    from starter.webhook.serving import serve  # noqa: PLC0415
 
     log_to_stderr()
     incidents = Incidents(await connect_lazily("runbook-webhook"))
