@@ -8,7 +8,9 @@ LONGEST = 4000
 """Characters of one line that are looked at; the rest is cut off before."""
 HIDDEN = "[redacted]"
 
-_NAMED = r"[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key|credential|signature|session[-_.]?id|cookie|dsn)[\w.-]*"
+_WORDS = r"passw(?:or)?d|passwd|pwd|secret|token|api[-_.]?key|access[-_.]?key|private[-_.]?key|credential|signature|session[-_.]?id|cookie|dsn"
+# A run of name characters with such a word in it; taken whole and never given back, or hostile text would cost minutes.
+_NAMED = rf"(?<![\w.-])(?=[\w.-]*(?:{_WORDS}))[\w.-]++"
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # A key block, whole or cut off by the end of the line.
     (
@@ -22,7 +24,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,30}://)[^\s/@\"']*:[^\s@\"']*@"), rf"\1{HIDDEN}@"),
     # password=…, "api_key": "…", token: …
     (
-        re.compile(rf"(?i)(\b{_NAMED}\\?[\"']?\s*[:=]\s*)(\\?\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\])]+)"),
+        re.compile(rf"(?i)({_NAMED}\\?[\"']?\s*[:=]\s*)(\\?\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\])]+)"),
         rf"\1{HIDDEN}",
     ),
     # Web hooks are secrets as a whole.
@@ -34,7 +36,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Long runs of letters and digits that no word is: keys without a name.
     (re.compile(r"(?<![\w+=-])(?=[\w+=-]*\d)(?=[\w+=-]*[A-Za-z])[\w+=-]{36,}(?![\w+=-])"), HIDDEN),
     (
-        re.compile(r"(?<![A-Za-z0-9/+=])(?=[^\s]*\d)(?=[^\s]*[A-Z])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),
+        re.compile(
+            r"(?<![A-Za-z0-9/+=])(?=[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]))(?=\S*\d)(?=\S*[A-Z])[A-Za-z0-9/+]{40}"
+        ),
         HIDDEN,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from activities.alert_matrix import find_rule
 from activities.alerts import Alert
 from activities.errors import UnknownTargetError
-from activities.redaction import excerpt, redact
+from activities.redaction import HIDDEN, LONGEST, excerpt, redact
 from starter.names import NAME
 from starter.printing import clean
 from workflows.ids import UNROUTED
@@ -78,7 +79,16 @@ def find_problem(sent: Mapping[str, str], labels: Mapping[str, str], catalog: Ca
 def bounded(words: Mapping[str, str], most: int, longest: int) -> dict[str, str]:
     """Keep so many pairs of words, none longer than that, without control characters and secrets; cuts are visible."""
     names = sorted(words, key=lambda name: (name not in FIRST, name))[:most]
-    return {clean(name)[:NAME_LENGTH]: clean(excerpt(words[name], longest)) for name in names}
+    return {
+        clean(excerpt(name, NAME_LENGTH)): clean(_said(name, words[name][:LONGEST], longest))
+        for name in names
+    }
+
+
+@functools.lru_cache(maxsize=1024)  # the alerts of a storm say the same over and over
+def _said(name: str, word: str, longest: int) -> str:
+    """Return a word without what looks like a secret, by itself or by its name."""
+    return HIDDEN if HIDDEN in redact(f"{name}=…") else excerpt(word, longest)
 
 
 def excerpt_of(name: str) -> str:

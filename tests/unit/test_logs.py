@@ -168,3 +168,11 @@ def test_what_is_no_secret_stays_readable(line):
 
 def test_a_secret_that_a_cut_would_split_is_hidden_first():
     assert "s3cr" not in excerpt("x" * 90 + " password=s3cr3t and more words", 105)
+
+
+@pytest.mark.parametrize(
+    "hostile", ["a." * 2000, "token" * 800, "x://:" * 800, "a=b;" * 1000, 'password="' * 400]
+)
+def test_hostile_text_does_not_keep_a_worker_busy(hostile):
+    for _ in range(100):  # seconds at most; before names were taken as a whole, minutes
+        redact(hostile)
