@@ -22,6 +22,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.catalog import Catalog, load_catalog
+from activities.census import Census
 from activities.channels.opening import Channels
 from activities.chat import ChatActivities
 from activities.checkup.checkup import Checkup
@@ -37,6 +38,7 @@ from activities.git import GitActivities
 from activities.holds import HoldActivities
 from activities.interceptors import Beat, TranslateErrors
 from activities.measuring import Instruments
+from activities.metrics import set_up as set_up_metrics
 from activities.plan_store import PlanStore
 from activities.predecessor import RunHistory
 from activities.rds import RdsActivities
@@ -52,6 +54,7 @@ from activities.waits import Waits
 from activities.wording import Templates
 from starter.connect import connect
 from starter.exits import CliError
+from starter.health import Health, told
 from workflows.database_issues import DatabaseIssues
 from workflows.doctor import Doctor
 from workflows.high_error_rate import HighErrorRate
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
 
     import httpx
     from temporalio.client import Client
+    from temporalio.common import MetricMeter
 
 WORKFLOWS = [
     Rollback,
@@ -89,6 +93,7 @@ HELD_BACK = timedelta(seconds=1)
 
 async def serve(settings: Settings, environments: Sequence[str]) -> None:
     """Run the workers of some environments until SIGINT or SIGTERM; waits are handed over at once."""
+    meter = set_up_metrics(settings.metrics)
     client = await connect()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -96,10 +101,16 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(http_client())
         threads = stack.enter_context(ThreadPoolExecutor(settings.threads))
-        parts = Parts(client, settings, http)
+        parts = Parts(client, settings, http, meter)
+        workers: list[Worker] = []
         for environment in environments:
             for worker in _workers(client, environment, settings, threads, parts):
-                await stack.enter_async_context(worker)
+                workers.append(await stack.enter_async_context(worker))
+        if settings.health:
+            await stack.enter_async_context(told(Health(client, workers).application, settings.health))
+        if settings.metrics:
+            census = asyncio.create_task(Census(client, meter, environments).keep())
+            stack.callback(census.cancel)
         print(f"worker ready: {', '.join(environments)}", file=sys.stderr, flush=True)  # noqa: T201 - for people and supervisors
         await stop.wait()
 
@@ -107,8 +118,10 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
 class Parts:
     """The activities of a worker, grouped by the queue that serves them."""
 
-    def __init__(self, client: Client, settings: Settings, http: httpx.AsyncClient) -> None:
-        clients = Clients()
+    def __init__(
+        self, client: Client, settings: Settings, http: httpx.AsyncClient, meter: MetricMeter
+    ) -> None:
+        clients = Clients(meter)
         database = DatabaseActivities(clients)
         instruments = Instruments(clients, http, others={"connections": database.connections})
         verification = VerificationActivities(instruments)
@@ -138,7 +151,7 @@ class Parts:
             doctor,
         )
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
-        waits = activities_of(Waits(clients), verification, terraform, chat, rds, doctor)
+        waits = activities_of(Waits(clients, meter), verification, terraform, chat, rds, doctor)
         self.long = [one for one in waits if iscoroutinefunction(one)]  # they hold no threads
 
 

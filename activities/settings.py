@@ -24,6 +24,10 @@ class Settings(BaseModel):
     """Reads and changes that may run at once."""
     waits: int = Field(alias="RUNBOOK_WAITS", default=2000, ge=1)
     """Long waits that may be open at once; they hold no thread."""
+    health: str | None = Field(alias="RUNBOOK_HEALTH", default=None)
+    """HOST:PORT where ``/healthz`` and ``/readyz`` are answered."""
+    metrics: str | None = Field(alias="RUNBOOK_METRICS", default=None)
+    """HOST:PORT where Prometheus finds this worker's figures."""
     grace_seconds: float = Field(alias="RUNBOOK_GRACE_SECONDS", default=25.0, ge=0)
     """How long a shutdown waits for a change that is under way: longer than a change may take."""
     plan_store: Path = Field(
