@@ -105,7 +105,8 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         workers: list[Worker] = []
         for environment in environments:
             for worker in _workers(client, environment, settings, threads, parts):
-                workers.append(await stack.enter_async_context(worker))
+                await stack.enter_async_context(worker)
+                workers.append(worker)
         if settings.health:
             await stack.enter_async_context(told(Health(client, workers).application, settings.health))
         if settings.metrics:
