@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +36,7 @@ from activities.examining import Examination
 from activities.git import GitActivities
 from activities.holds import HoldActivities
 from activities.interceptors import Beat, TranslateErrors
+from activities.log_lines import log_to_stderr
 from activities.measuring import Instruments
 from activities.metrics import set_up as set_up_metrics
 from activities.plan_store import PlanStore
@@ -230,8 +230,7 @@ def main() -> int:
     )
     asked = parser.parse_args().environment
     # People are told in this log where the catalog names no other channel.
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("runbook").setLevel(logging.INFO)
+    log_to_stderr("runbook")
     try:
         settings = load_settings()
         environments = environments_of(load_catalog(settings.catalog), asked)

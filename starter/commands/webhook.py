@@ -49,16 +49,16 @@ def command(caller: Caller, *, listen: str) -> Exit:
 
 
 async def _receive(address: Address, catalog: CatalogFile, tokens: list[str], *, as_json: bool) -> None:
+    from activities.log_lines import log_to_stderr  # noqa: PLC0415
     from activities.telemetry import flush_traces  # noqa: PLC0415
     from starter.connect import connect_lazily  # noqa: PLC0415
     from starter.listening import bind  # noqa: PLC0415
     from starter.webhook.application import Receiver, application  # noqa: PLC0415
     from starter.webhook.guard import Tokens  # noqa: PLC0415
     from starter.webhook.incidents import Incidents  # noqa: PLC0415
-    from starter.webhook.logs import log_to_stderr  # noqa: PLC0415
     from starter.webhook.serving import serve  # noqa: PLC0415
 
-    log_to_stderr()
+    log_to_stderr("starter")
     incidents = Incidents(await connect_lazily("runbook-webhook"))
     receiver = Receiver(incidents, catalog.current, Tokens(tokens))
     with bind(address) as listener:

@@ -1,0 +1,87 @@
+"""How processes log: JSON lines with the run and the step that speak, or readable lines on a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+
+from temporalio import activity, workflow
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_TEMPORALS_OWN = frozenset({"temporal_activity", "temporal_workflow"})
+"""Fields that the SDK's loggers add; ``where`` says the same in our words."""
+
+
+class JsonLines(logging.Formatter):
+    """Writes a record as one JSON object: when, how bad, what, where, and the fields that came with it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= where()
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD | _TEMPORALS_OWN}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TerminalLines(logging.Formatter):
+    """Writes a record for a person who looks on."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with the run and the step at its end."""
+        place = where()
+        speaks = " · ".join(place[key] for key in ("workflow_id", "step") if key in place)
+        return f"{super().format(record)}{f'  [{speaks}]' if speaks else ''}"
+
+
+def where() -> dict[str, str]:
+    """Return the run, the step and the trace that the calling code works for."""
+    place: dict[str, str] = {}
+    if activity.in_activity():
+        info = activity.info()
+        place = {"step": info.activity_id, "activity": info.activity_type, "attempt": str(info.attempt)}
+        if info.workflow_id and info.workflow_run_id:
+            place |= {"workflow_id": info.workflow_id, "run_id": info.workflow_run_id}
+    elif workflow.in_workflow():
+        run = workflow.info()
+        place = {"workflow_id": run.workflow_id, "run_id": run.run_id, "workflow": run.workflow_type}
+    if trace_id := _trace_id():
+        place["trace_id"] = trace_id
+    return place
+
+
+def log_to_stderr(*ours: str) -> None:
+    """Send this process's logs to stderr: our loggers from INFO on, others from WARNING.
+
+    ``RUNBOOK_LOG`` may be ``json`` or ``text``; without it a terminal gets text.
+
+    Args:
+        ours: names of the loggers that speak at INFO.
+    """
+    wish = os.environ.get("RUNBOOK_LOG") or ("text" if sys.stderr.isatty() else "json")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TerminalLines() if wish == "text" else JsonLines())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    for name in ours:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _trace_id() -> str | None:
+    # Only a process that traces has it loaded; this module must not load it for the others.
+    tracing = sys.modules.get("opentelemetry.trace")
+    if tracing is None:
+        return None
+    context = tracing.get_current_span().get_span_context()
+    return tracing.format_trace_id(context.trace_id) if context.is_valid else None
