@@ -32,6 +32,7 @@ class Addresses:
     catalog: str
     folder: str
     env: dict[str, str]
+    alertmanager: str | None = None
 
 
 @dataclass(frozen=True)
