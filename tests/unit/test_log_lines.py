@@ -1,0 +1,82 @@
+"""What processes log: a line that says what happened, where, and to whom it belongs."""
+
+import json
+import logging
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.log_lines import JsonLines, TerminalLines, log_to_stderr
+
+
+def logged(formatter, *, message="it is so", extra=None, error=None):
+    record = logging.getLogger("runbook.test").makeRecord(
+        "runbook.test",
+        logging.WARNING,
+        __file__,
+        1,
+        message,
+        (),
+        (type(error), error, None) if error else None,
+        extra=extra,
+    )
+    return formatter.format(record)
+
+
+def in_an_activity(formatter, **kwargs):
+    return ActivityEnvironment().run(lambda: logged(formatter, **kwargs))
+
+
+def test_a_line_is_one_json_object_with_its_fields():
+    line = logged(JsonLines(), message="two\nlines", extra={"alerts": 3})
+    assert "\n" not in line
+    told = json.loads(line)
+    assert told["time"].endswith("+00:00")
+    assert told | {"time": ""} == {
+        "time": "",
+        "level": "warning",
+        "logger": "runbook.test",
+        "message": "two\nlines",
+        "alerts": 3,
+    }
+
+
+def test_a_line_of_a_step_names_run_and_step():
+    told = json.loads(in_an_activity(JsonLines()))
+    info = ActivityEnvironment().info
+    assert (told["workflow_id"], told["run_id"]) == (info.workflow_id, info.workflow_run_id)
+    assert (told["step"], told["activity"], told["attempt"]) == (
+        info.activity_id,
+        info.activity_type,
+        str(info.attempt),
+    )
+
+
+def test_what_the_sdk_adds_is_not_said_twice():
+    told = json.loads(in_an_activity(JsonLines(), extra={"temporal_activity": {"attempt": 1}}))
+    assert "temporal_activity" not in told
+
+
+def test_an_error_is_told_in_the_same_line():
+    line = logged(JsonLines(), error=ValueError("no"))
+    assert "\n" not in line
+    assert "ValueError: no" in json.loads(line)["error"]
+
+
+def test_on_a_terminal_a_line_is_for_people():
+    assert logged(TerminalLines()).endswith("WARNING it is so")
+    info = ActivityEnvironment().info
+    assert in_an_activity(TerminalLines()).endswith(f"it is so  [{info.workflow_id} · {info.activity_id}]")
+
+
+@pytest.mark.parametrize(("wish", "formatter"), [("json", JsonLines), ("text", TerminalLines)])
+def test_a_wish_has_the_last_word(wish, formatter, monkeypatch):
+    monkeypatch.setenv("RUNBOOK_LOG", wish)
+    kept = logging.root.handlers[:]
+    logging.root.handlers.clear()
+    try:
+        log_to_stderr("runbook.somebody")
+        assert isinstance(logging.root.handlers[0].formatter, formatter)
+        assert logging.getLogger("runbook.somebody").level == logging.INFO
+    finally:
+        logging.root.handlers[:] = kept
