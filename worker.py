@@ -26,6 +26,8 @@ from activities.channels.opening import Channels
 from activities.chat import ChatActivities
 from activities.checkup.checkup import Checkup
 from activities.clients import Clients, SlackClients, http_client
+from activities.compose import ComposeActivities
+from activities.compose_changes import ComposeChanges
 from activities.database import DatabaseActivities
 from activities.diagnosis import DiagnosisActivities
 from activities.doctor import DoctorActivities
@@ -40,6 +42,7 @@ from activities.log_lines import log_to_stderr
 from activities.measuring import Instruments
 from activities.metrics import set_up as set_up_metrics
 from activities.plan_store import PlanStore
+from activities.postgres_container import PostgresContainer, connections_instrument
 from activities.predecessor import RunHistory
 from activities.rds import RdsActivities
 from activities.review.shelves import shelf_at
@@ -124,7 +127,9 @@ class Parts:
     ) -> None:
         clients = Clients(meter)
         database = DatabaseActivities(clients)
-        instruments = Instruments(clients, http, others={"connections": database.connections})
+        postgres, compose = PostgresContainer(clients), ComposeActivities(clients)
+        connections = connections_instrument(database.connections, postgres.connections)
+        instruments = Instruments(clients, http, others={"connections": connections})
         verification = VerificationActivities(instruments)
         terraform = TerraformActivities(
             PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
@@ -148,11 +153,14 @@ class Parts:
             verification,
             database,
             DiagnosisActivities(Examination(clients, http)),
+            compose,
+            ComposeChanges(clients),
+            postgres,
             terraform,
             doctor,
         )
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
-        waits = activities_of(Waits(clients, meter), verification, terraform, chat, rds, doctor)
+        waits = activities_of(Waits(clients, meter), compose, verification, terraform, chat, rds, doctor)
         self.long = [one for one in waits if iscoroutinefunction(one)]  # they hold no threads
 
 

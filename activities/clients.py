@@ -20,6 +20,7 @@ from slack_sdk.webhook import WebhookClient
 from temporalio.common import MetricMeter
 
 from activities.aws_errors import aws_errors
+from activities.containers import ENGINE_TIMEOUT
 from activities.database_errors import database_errors, hung_up_after
 from activities.engine_errors import engine_errors
 from activities.metrics import AwsCalls
@@ -45,10 +46,6 @@ STATEMENT_TIMEOUT = timedelta(seconds=5)
 """The database itself gives up on a statement after this long."""
 LOCK_TIMEOUT = timedelta(seconds=1)
 
-STOP_GRACE = timedelta(seconds=10)
-"""How long a container may take to stop before the engine kills it; Docker's own default."""
-ENGINE_TIMEOUT = STOP_GRACE + READ_TIMEOUT
-"""The engine answers a restart when it is done, so its client waits longer than that may take."""
 ENGINE_SOCKET = "unix:///var/run/docker.sock"
 
 # Temporal retries, not botocore: a retry inside a client would send a change twice behind the fence's back.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from activities.clients import Clients
 
 LOOKS = timedelta(seconds=1)
-"""How often containers are looked at while they start."""
+"""How often containers are looked at while they start; two looks in a row must agree, one may be a moment's picture."""
 
 
 class ComposeActivities:

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.clients import ENGINE_TIMEOUT, STOP_GRACE
 from activities.compose_reading import read_project
-from activities.containers import Container, ContainerFence, Restarted, RestartService
+from activities.containers import (
+    ENGINE_TIMEOUT,
+    STOP_GRACE,
+    Container,
+    ContainerFence,
+    Restarted,
+    RestartService,
+)
 from activities.errors import (
     DriftedError,
     EngineFailedError,

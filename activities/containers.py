@@ -11,6 +11,10 @@ from activities.models import Fact
 STOPPED_BY_SIGNAL = frozenset({0, 130, 137, 143})
 """Exit codes of a container that was asked to stop, or that was done."""
 MIB = 1024**2
+STOP_GRACE = timedelta(seconds=10)
+"""How long a container may take to stop before the engine kills it; Docker's own default."""
+ENGINE_TIMEOUT = STOP_GRACE + timedelta(seconds=8)
+"""The engine answers a restart when it is done, so its client waits longer than that may take."""
 
 
 class ContainerFence(Fact):
@@ -225,6 +229,8 @@ class ServerAnswer(Fact):
     """Connections that services may have: ``max_connections`` less those held back."""
     full: bool = False
     """It refused us because no connection is left."""
+    starting: bool = False
+    """It takes no connections yet, because it starts, recovers or stops."""
     why: str = ""
     took: timedelta = timedelta(0)
     at: datetime

@@ -18,6 +18,7 @@ from activities.redaction import excerpt
 
 if TYPE_CHECKING:
     from activities.clients import Clients
+    from activities.measuring import Instrument
     from activities.policies import Database
     from activities.readings import Observation
 
@@ -79,7 +80,7 @@ class PostgresContainer:
         who = ["-U", database.user, "-d", database.name]
         code, said = self._run(container, ["pg_isready", "-t", "3", *who])
         if code in {REJECTS, SILENT}:
-            return ServerAnswer(accepts=False, why=said, at=_now())
+            return ServerAnswer(accepts=False, starting=code == REJECTS, why=said, at=_now())
         if code != READY:
             return ServerAnswer(accepts=None, why=_unable("pg_isready", code, said), at=_now())
         began = time.monotonic()
@@ -97,6 +98,17 @@ class PostgresContainer:
             ended = engine.containers.get(container).exec_run(argv, environment=LIMITS)
         text = ended.output.decode(errors="replace").strip() if isinstance(ended.output, bytes) else ""
         return -1 if ended.exit_code is None else ended.exit_code, excerpt(text, LONGEST)
+
+
+def connections_instrument(over_dsn: Instrument, in_container: Instrument) -> Instrument:
+    """Measure connections over the DSN where the catalog has one, else in the database's container."""
+
+    async def measure(look: Observation, now: datetime) -> Reading:
+        database = look.target.database
+        ask = over_dsn if database is None or database.dsn_env else in_container
+        return await ask(look, now)
+
+    return measure
 
 
 def database_of(target: Target) -> Database:

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.database_tasks import fit_pool, mend_leak, release_lock, restart_database
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import refused
+    from workflows.local.database_issues import database_issues
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report, Verdict
     from workflows.steps.deploying import measure, verified_or_handed_over, verify
     from workflows.steps.finding import find_target
@@ -66,13 +67,15 @@ class DatabaseIssues(Procedure):
         page = self.page
 
         page.heading("Check the database")
-        target = await find_target(page, request)
+        target = await find_target(page, request, by_compose=True)
         if isinstance(target, Ending):
             return target
         if target.database is None:
             return refused(
                 "input", f'the catalog names no database of {target.key}: add database = {{ dsn_env = "…" }}'
             )
+        if target.platform == "compose":
+            return await database_issues(page, target, request)
         diagnosis = await self._diagnose(target, target.database)
 
         page.heading("Find who holds the connections")

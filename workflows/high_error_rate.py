@@ -9,6 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.diagnosis import DiagnosisActivities
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
+    from workflows.local.high_error_rate import high_error_rate
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, repair_dependency, roll_back, scale
     from workflows.steps.finding import find_target
@@ -35,9 +36,11 @@ class HighErrorRate(Procedure):
         page = self.page
 
         page.heading("Look at errors, load and logs")
-        target = await find_target(page, request)
+        target = await find_target(page, request, by_compose=True)
         if isinstance(target, Ending):
             return target
+        if target.platform == "compose":
+            return await high_error_rate(page, target, request)
         diagnosis = await self._diagnose(target)
 
         page.heading("Name the cause")

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.database import signs_of
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
     from workflows.decisions.tasks import make_faster
+    from workflows.local.high_latency import high_latency
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, handed_over, note_cause, repair_dependency
     from workflows.scaling_up import scale_out_or_up, ways_to_scale
@@ -44,9 +45,11 @@ class HighLatency(Procedure):
         page = self.page
 
         page.heading("Look at latency, resources and logs")
-        target = await find_target(page, request)
+        target = await find_target(page, request, by_compose=True)
         if isinstance(target, Ending):
             return target
+        if target.platform == "compose":
+            return await high_latency(page, target, request)
         diagnosis, resources = await self._diagnose(target)
 
         page.heading("Name the cause")

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.readings import STANDARD_LOOKS
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
     from workflows.decisions.tasks import find_the_leak, use_less
+    from workflows.local.resource_issues import resource_issues
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, note_cause
     from workflows.scaling_up import scale_out_or_up, ways_to_scale
@@ -41,9 +42,11 @@ class ResourceIssues(Procedure):
         page = self.page
 
         page.heading("Look at CPU, memory and restarts")
-        target = await find_target(page, request)
+        target = await find_target(page, request, by_compose=True)
         if isinstance(target, Ending):
             return target
+        if target.platform == "compose":
+            return await resource_issues(page, target, request)
         diagnosis, resources = await self._diagnose(target)
 
         page.heading("Name the cause")

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs import EcsActivities
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
     from workflows.decisions.tasks import make_room_in_the_cluster
+    from workflows.local.service_down import service_down
     from workflows.messages import Ending, ProcedureRequest, Report
     from workflows.remedies import a_person_chooses, a_person_does, repair_dependency, restart, roll_back
     from workflows.steps.deploying import measure
@@ -38,9 +39,11 @@ class ServiceDown(Procedure):
         page = self.page
 
         page.heading("Look at the service, its tasks and its logs")
-        target = await find_target(page, request)
+        target = await find_target(page, request, by_compose=True)
         if isinstance(target, Ending):
             return target
+        if target.platform == "compose":
+            return await service_down(page, target, request)
         diagnosis = await self._diagnose(target)
 
         page.heading("Name the cause")

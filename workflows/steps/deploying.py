@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
+    from datetime import datetime
 
     from activities.catalog import Target
     from activities.models import Fence, Release
@@ -78,11 +79,27 @@ async def verify(
     looks: tuple[Kind, ...] = STANDARD_LOOKS,
 ) -> Judged:
     """Measure from steady state on until it is known whether the service recovered."""
+    return await verify_since(
+        page, target, release, rollout.at, baseline, same_release_before=same_release_before, looks=looks
+    )
+
+
+async def verify_since(
+    page: Page,
+    target: Target,
+    release: Release,
+    since: datetime,
+    baseline: Sample,
+    *,
+    same_release_before: bool = False,
+    looks: tuple[Kind, ...] = STANDARD_LOOKS,
+) -> Judged:
+    """Measure from a moment on until it is known whether the service recovered."""
     before = page.record.enter(State.VERIFYING)
     look = Observation(
         target=target,
         release=release,
-        since=rollout.at,
+        since=since,
         deadline=latest_end(target, workflow.now()),
         same_release_before=same_release_before,
         looks=looks,

@@ -16,10 +16,20 @@ if TYPE_CHECKING:
     from workflows.steps.page import Page
 
 
-async def find_target(page: Page, request: ProcedureRequest) -> Target | Ending:
-    """Look the target up in the worker's catalog; one that does not run on ECS is refused."""
+async def find_target(page: Page, request: ProcedureRequest, *, by_compose: bool = False) -> Target | Ending:
+    """Look the target up in the worker's catalog.
+
+    Args:
+        page: the page that begins.
+        request: whose names are looked up.
+        by_compose: whether the page can also work on what runs by compose; otherwise that is refused.
+    """
     names = TargetNames(service=request.service, environment=request.environment)
     target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
-    if target.platform != "ecs":
-        return refused("policy", f"{target.key} runs on {target.platform}: {page.report.procedure} needs ECS")
+    if target.platform != "ecs" and not by_compose:
+        return refused(
+            "policy",
+            f"{target.key} runs by compose, which keeps no history of releases: {page.report.procedure} needs ECS. Name "
+            f"the earlier image in the compose file and run docker compose up -d {target.compose_service}",
+        )
     return target

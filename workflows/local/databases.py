@@ -1,0 +1,47 @@
+"""Ask the database of a compose service: in its container by its own tools, or over its DSN where the catalog has one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.database import DatabaseActivities
+    from activities.postgres_container import PostgresContainer
+    from activities.readings import STANDARD_LOOKS
+    from workflows.decisions.database import Diagnosis, classify
+    from workflows.decisions.local import classify_server
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+    from activities.policies import Database
+    from workflows.steps.page import Page
+
+LOOKS = (*STANDARD_LOOKS, "connections")
+
+
+async def diagnose_database(page: Page, target: Target) -> Diagnosis:
+    """Ask whether it takes connections and who holds them; the target has a database."""
+    policy = _policy(target)
+    if policy.dsn_env:
+        read = await page.read(
+            "Read who holds its connections and who waits", DatabaseActivities.read_database, target
+        )
+        return classify(read, policy)
+    words = "Ask in its container whether it is ready, and count its connections"
+    return classify_server(await page.read(words, PostgresContainer.ask_server, target), policy)
+
+
+async def connects(page: Page, target: Target) -> tuple[bool, str]:
+    """Connect anew, and say what came of it."""
+    if _policy(target).dsn_env:
+        connected = await page.read("Connect to the database", DatabaseActivities.test_connection, target)
+        return connected.serves, connected.told
+    answer = await page.read("Connect to the database", PostgresContainer.ask_server, target)
+    return answer.share is not None and answer.share < _policy(target).full, answer.told
+
+
+def _policy(target: Target) -> Database:
+    assert target.database is not None, "only asked for a target that has a database"
+    return target.database

@@ -1,0 +1,42 @@
+"""Service down, where it runs by compose: containers, statistics and logs; restart what is down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.compose import ComposeActivities
+    from activities.diagnosis import DiagnosisActivities
+    from workflows.decisions.containers import release_of
+    from workflows.decisions.local import LocalDiagnosis, classify_local_outage
+    from workflows.local.remedies import a_person_chooses, restart
+    from workflows.remedies import note_cause
+    from workflows.steps.containers import look
+    from workflows.steps.deploying import measure
+
+if TYPE_CHECKING:
+    from activities.catalog import Target
+    from workflows.messages import Ending, ProcedureRequest
+    from workflows.steps.page import Page
+
+
+async def service_down(page: Page, target: Target, request: ProcedureRequest) -> Ending:
+    """Bring a service back that does not answer."""
+    diagnosis = await _diagnose(page, target)
+
+    page.heading("Name the cause")
+    note_cause(page, target, diagnosis)
+    if diagnosis.restart:
+        return await restart(page, target, request, diagnosis, *diagnosis.restart)
+    return await a_person_chooses(page, target, request, diagnosis)
+
+
+async def _diagnose(page: Page, target: Target) -> LocalDiagnosis:
+    project = await look(page, target)
+    uses = await page.read("Read what its containers use", ComposeActivities.read_statistics, target)
+    logs = await page.read("Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target)
+    sample = await measure(page, target, release_of(project))
+    found = classify_local_outage(target, project, logs, sample)
+    return found.model_copy(update={"look_at": (project.told, uses.told, logs.told, *logs.newest)})
