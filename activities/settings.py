@@ -14,7 +14,8 @@ from activities.errors import InputError
 class Settings(BaseModel):
     """A worker's settings."""
 
-    model_config = ConfigDict(frozen=True)
+    # Rust's expressions cannot look ahead.
+    model_config = ConfigDict(frozen=True, regex_engine="python-re")
 
     catalog: Path = Field(alias="RUNBOOK_CATALOG", default=Path("catalog.toml"))
     """The catalog file."""
