@@ -50,6 +50,7 @@ from activities.reviewing import ReviewActivities
 from activities.scaling import ScalingActivities
 from activities.settings import Settings, load_settings
 from activities.targets import CatalogActivities
+from activities.telemetry import trace_outside_calls
 from activities.task_sizes import TaskSizes
 from activities.terraform import TerraformActivities
 from activities.verification import VerificationActivities
@@ -98,6 +99,7 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
     """Run the workers of some environments until SIGINT or SIGTERM; waits are handed over at once."""
     meter = set_up_metrics(settings.metrics)
     client = await connect()
+    trace_outside_calls()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -36,6 +36,14 @@ def tracing_plugins(service_name: str) -> list[SimplePlugin]:
     return [tracing.plugin()]
 
 
+def trace_outside_calls() -> None:
+    """Trace each call of AWS and over HTTP that this process makes from now on, where anything is traced."""
+    if is_tracing():
+        from activities import tracing  # noqa: PLC0415 - see above
+
+        tracing.trace_outside_calls()
+
+
 @contextmanager
 def root_span(name: str, attributes: Mapping[str, str]) -> Iterator[str | None]:
     """Open the span that everything else belongs to; yields the trace's id, None when nothing is traced."""

@@ -45,6 +45,16 @@ def plugin() -> OpenTelemetryPlugin:
     return OpenTelemetryPlugin(add_temporal_spans=True)
 
 
+def trace_outside_calls() -> None:
+    """Let calls of AWS and over HTTP open spans of their own."""
+    # Here and not above: the command line traces too, and makes no such calls.
+    from opentelemetry.instrumentation.botocore import BotocoreInstrumentor  # noqa: PLC0415
+    from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor  # noqa: PLC0415
+
+    BotocoreInstrumentor().instrument()
+    HTTPXClientInstrumentor().instrument()
+
+
 @contextmanager
 def span(name: str, attributes: Mapping[str, str]) -> Iterator[str]:
     """Open a span; yields its trace's id in hexadecimal."""
