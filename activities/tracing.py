@@ -51,7 +51,7 @@ def trace_outside_calls() -> None:
     from opentelemetry.instrumentation.botocore import BotocoreInstrumentor  # noqa: PLC0415
     from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor  # noqa: PLC0415
 
-    BotocoreInstrumentor().instrument()
+    BotocoreInstrumentor().instrument()  # type: ignore[no-untyped-call] # typed but for this
     HTTPXClientInstrumentor().instrument()
 
 
