@@ -1,4 +1,4 @@
-"""``runbook approve``: a person's yes to the plan that a run waits with."""
+"""``runbook approve``: a person's answer to what a run waits with."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    "approve", epilog=example("runbook approve prod/ai-processor --as bob --comment 'seen the graphs'")
+    "approve",
+    epilog=example(
+        "runbook approve prod/ai-processor --as bob --comment 'seen the graphs'",
+        "runbook approve prod/ai-processor --option done --comment 'ended pid 4711'",
+    ),
 )
 @click.argument("run", metavar="ID")
-@click.option("--option", metavar="O", help="Which of the checkpoint's options; the first unless told.")
+@click.option("--option", metavar="O", help="Which of the checkpoint's options; needed where there are several.")
 @click.option("--comment", metavar="T", help="For the record.")
 @click.option(
     "--plan-hash", metavar="H", help="Approve this plan and no other; else the one that stands now."
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 def command(
     caller: Caller, run: str, *, option: str | None, comment: str | None, plan_hash: str | None, yes: bool
 ) -> Exit:
-    """Say yes to the plan that a run waits with.
+    """Say yes to the plan that a run waits with, choose one of its options, or answer a task.
 
     ID is a workflow id, or ENVIRONMENT/SERVICE: whatever waits there. On a terminal the plan is shown first. The yes
     counts for exactly that plan; when the world changes before it is carried out, the run asks again.
@@ -83,4 +87,5 @@ def _agreed(sight: Sight, approval: Approval) -> bool:
     gate = sight.report.checkpoint
     if gate:
         console().print(*checkpoint(gate, sight.run.id), sep="\n")
-    return click.confirm(f"Approve plan {approval.plan_hash} as {approval.by}?", default=False)
+    what = f'Answer "{approval.option}"' if approval.option else f"Approve plan {approval.plan_hash}"
+    return click.confirm(f"{what} as {approval.by}?", default=False)

@@ -132,18 +132,21 @@ class Pages:
     def __init__(self, client, environment: str) -> None:
         self.client = client
         self.environment = environment
+        self.runs = []
 
     async def start(self, procedure: str, **fields: object):
         request = ProcedureRequest(
             service="shop", environment=self.environment, requested_by="alice", **fields
         )
-        return await self.client.start_workflow(
+        run = await self.client.start_workflow(
             ids.PROCEDURES[procedure],
             request,
             id=f"remediation/{self.environment}/shop",
             task_queue=ids.task_queue(self.environment),
             result_type=Report,
         )
+        self.runs.append(run)
+        return run
 
     async def run(self, procedure: str, **fields: object) -> Report:
         return await asyncio.wait_for((await self.start(procedure, **fields)).result(), SOON)
@@ -165,7 +168,7 @@ class Pages:
 
 
 @pytest.fixture
-async def pages(temporal, outside):
+async def pages(temporal, outside, request):
     environment = f"e{uuid.uuid4().hex[:12]}"
     short = Worker(
         temporal.client, task_queue=ids.task_queue(environment), workflows=WORKFLOWS,
@@ -173,4 +176,9 @@ async def pages(temporal, outside):
     )  # fmt: skip
     long = Worker(temporal.client, task_queue=ids.watch_queue(environment), activities=outside.activities)
     async with short, long:
-        yield Pages(temporal.client, environment)
+        pages = Pages(temporal.client, environment)
+        yield pages
+    recorder = request.config.pluginmanager.get_plugin("recorder")
+    ending = request.node.get_closest_marker("ending")
+    if recorder and ending:
+        await recorder.record(ending.args[0], pages.runs[-1])

@@ -246,13 +246,6 @@ async def test_a_task_that_nobody_answers_stays_open_and_nothing_is_said_to_be_v
     assert [task.state for task in report.tasks] == ["open"]
 
 
-async def test_a_task_that_nobody_answers_is_an_abort_where_the_policy_says_so(runbook, outside):
-    outside.standing, outside.approvals = "down", Approvals(on_timeout="abort")
-    report = await runbook.run()
-    assert (report.outcome, report.tasks[0].state) == (Outcome.ABORTED, "open")
-    assert "nobody answered the task" in report.summary
-
-
 async def test_load_is_a_persons_task(runbook, outside):
     outside.forgotten.clear()
     outside.at_work = 9

@@ -10,13 +10,11 @@ from activities.policies import Approvals
 from activities.readings import Quality
 from tests.procedures.sick import SOON, Sick
 from tests.symptoms import (
-    a_service,
     errors_read,
     latency_read,
     load_read,
     logs_read,
     resources_read,
-    tasks_read,
     utilization_read,
 )
 from workflows.messages import Outcome, Report
@@ -123,7 +121,7 @@ async def test_what_is_ambiguous_or_fine_is_a_persons_choice_and_nothing_is_chan
     assert seen.checkpoint.task.look_at
     report = await pages.answer(run, option="skip")
     assert report.outcome is Outcome.INCONCLUSIVE
-    assert [task.state for task in report.tasks] == ["skipped"]
+    assert report.tasks[-1].state == "skipped"
     assert report.changes == ()
     assert not {"deploy_release", "force_deployment", "scale_out"} & set(outside.calls)
 
@@ -185,58 +183,3 @@ async def test_tasks_that_do_not_come_up_are_not_recovery(pages, outside):
     report = await asyncio.wait_for(run.result(), SOON)
     assert report.outcome is Outcome.NOT_RECOVERED
     assert "Only 3 of 5 tasks run" in report.summary
-
-
-NO_ROOM = tasks_read(
-    service=a_service(
-        running=0,
-        desired=2,
-        events=(
-            "(service shop) was unable to place a task because no container instance met its requirements.",
-        ),
-    )
-)
-
-
-async def test_a_cluster_without_room_is_a_persons_task_and_then_verified(pages, outside):
-    outside.tasks, outside.quality = NO_ROOM, Quality.BAD
-    run = await pages.start("service-down")
-    asked = (await pages.asked(run)).checkpoint
-    assert asked.task.what.startswith("Give cluster")
-    assert any("0 of 2 tasks run" in line for line in asked.task.look_at)
-    outside.quality = Quality.GOOD
-    report = await pages.answer(run, option="done", comment="two more instances")
-    assert report.outcome is Outcome.RECOVERED
-    assert report.changes == ()
-    assert [task.told for task in report.tasks] == ["done by bob: two more instances"]
-
-
-async def test_what_is_said_to_be_done_but_is_still_bad_is_not_recovered(pages, outside):
-    outside.tasks, outside.quality = NO_ROOM, Quality.BAD
-    run = await pages.start("service-down")
-    gate = (await pages.asked(run)).checkpoint
-    await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash, "option": "done"})
-    async with asyncio.timeout(SOON):
-        while "verify-again" not in (await pages.asked(run)).checkpoint.options:
-            await asyncio.sleep(0.01)
-    report = await pages.answer(run, option="hand-over")
-    assert report.outcome is Outcome.NOT_RECOVERED
-    assert "A person says that it is done" in report.summary
-
-
-async def test_who_asked_may_say_that_a_task_is_done(pages, outside):
-    outside.tasks, outside.approvals = NO_ROOM, Approvals(needed=2, people=("carol", "dave"))
-    run = await pages.start("service-down")
-    gate = (await pages.asked(run)).checkpoint
-    assert gate.approvals_needed == 1
-    answer = {"by": "alice", "plan_hash": gate.plan_hash, "option": "done"}
-    await run.execute_update("decide", answer)
-    assert (await asyncio.wait_for(run.result(), SOON)).outcome is Outcome.RECOVERED
-
-
-async def test_slow_code_is_left_to_people_with_the_slowest_endpoints_and_holds_up_nothing(pages, outside):
-    outside.latency = latency_read(2.0, 2.0, 2.0, endpoints={"/slow": 2.5, "/quick": 0.1})
-    report = await pages.run("high-latency")
-    assert report.outcome is Outcome.INCONCLUSIVE
-    assert [(task.kind, task.state) for task in report.tasks] == [("long-term", "open")]
-    assert "/slow: p95 2.50s, mean not known" in report.tasks[0].look_at
