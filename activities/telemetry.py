@@ -6,11 +6,12 @@ Tracing never slows or fails what it watches: a collector that is gone costs a b
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from temporalio.plugin import SimplePlugin
 
@@ -42,6 +43,15 @@ def trace_outside_calls() -> None:
         from activities import tracing  # noqa: PLC0415 - see above
 
         tracing.trace_outside_calls()
+
+
+def untraced() -> AbstractContextManager[None]:
+    """Keep calls over HTTP out of the traces: spans hold addresses, and that of a webhook is a secret."""
+    if not is_tracing():
+        return nullcontext()
+    from opentelemetry.instrumentation.utils import suppress_http_instrumentation  # noqa: PLC0415 - see above
+
+    return suppress_http_instrumentation()
 
 
 @contextmanager

@@ -18,6 +18,8 @@ VERBS = {
     "pause": "Hold a run before its next step.",
     "resume": "Let a run that is held go on.",
     "release": "Show what is known of a service's releases, and correct it.",
+    "review": "Print the post-incident review of an incident or a procedure.",
+    "metrics": "Show how fast incidents are taken up and ended, and how procedures end.",
     "doctor": "Look whether everything is in place, and say what to mend.",
     "print": "Print a procedure on paper, with the exact commands of a target.",
     "catalog": "Check the catalog of services and environments.",

@@ -9,6 +9,7 @@ import httpx
 from activities.announcements import Delivered
 from activities.channels.outlet import address_of, patience
 from activities.errors import AccessDeniedError, RejectedError, ThrottledError, UnreachableError
+from activities.telemetry import untraced
 
 if TYPE_CHECKING:
     from activities.errors import OutsideError
@@ -30,9 +31,10 @@ class Webhook:
         del thread
         body = {**words.content, "mark": words.mark, "text": words.text, "repeat": again}
         try:
-            answer = await self._http.post(
-                address_of(self._channel), json=body, headers={"idempotency-key": words.mark}
-            )
+            with untraced():
+                answer = await self._http.post(
+                    address_of(self._channel), json=body, headers={"idempotency-key": words.mark}
+                )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # httpx quotes the address, which is a secret: its words stay here.
             raise UnreachableError(f"channel {self._channel.name}: {type(error).__name__}") from None

@@ -183,12 +183,21 @@ def _plans(course: Course) -> Iterator[DecisionLine]:
             headline = f"planned: {said(plan.get('headline'))} (plan {name})"
             because = lines(plan.get("because"))
             yield DecisionLine(at=memo.at, by=RUNBOOK, what=headline, evidence=because, cite=memo.cite)
+    last, name = course.result.get("plan"), said(course.result.get("plan_hash"))
+    if isinstance(last, dict) and name not in shown and course.ended and course.end:  # nobody had to be asked
+        headline, because = f"planned: {said(last.get('headline'))} (plan {name})", lines(last.get("because"))
+        yield DecisionLine(at=course.ended, by=RUNBOOK, what=headline, evidence=because, cite=course.end)
 
 
 def _causes(course: Course) -> Iterator[DecisionLine]:
     if course.ended and course.end:
         for finding in lines(course.result.get("findings")):
             yield DecisionLine(at=course.ended, by=RUNBOOK, what=f"found: {finding}", cite=course.end)
+        if verdict := said(course.result.get("verdict")):
+            why = said(course.result.get("summary"))
+            yield DecisionLine(
+                at=course.ended, by=RUNBOOK, what=f"judged: {verdict}", evidence=(why,), cite=course.end
+            )
 
 
 def messages_of(courses: Sequence[Course]) -> tuple[MessageLine, ...]:

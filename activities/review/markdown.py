@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from activities.durations import format_duration
+from activities.review.layout import NOTHING, after, bullets, plain, stamp, table
 from activities.review.words import NOBODY
 
 if TYPE_CHECKING:
@@ -16,14 +15,12 @@ if TYPE_CHECKING:
 
     from activities.review.model import Cite, Moment, ReadingLine, Review
 
-NOTHING = "Nothing."
 CLASSES = {
     "immediate": "Immediate fixes",
     "long-term": "Long-term improvements",
     "monitoring": "Monitoring enhancements",
     "documentation": "Documentation updates",
 }
-_MARKUP = re.compile(r"([\\`*\[\]<|])")
 
 
 def page(review: Review) -> str:
@@ -33,11 +30,6 @@ def page(review: Review) -> str:
         "\n".join([*writer.head(), *writer.events(), *writer.causes(), *writer.actions(), *writer.evidence()])
         + "\n"
     )
-
-
-def plain(text: str) -> str:
-    """Escape what Markdown would take for markup; text of people stays text."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
 class _Writer:
@@ -55,10 +47,10 @@ class _Writer:
             "system let happen, and what would have helped."
         )
         yield ""
-        yield from _table(
+        yield from table(
             ("", ""),
             [
-                ("Incident", f"`{one.subject}`, opened by {plain(one.opened_by)}"),
+                ("Written about", f"`{one.subject}`, begun for {plain(one.opened_by)}"),
                 ("Procedures", ", ".join(one.procedures) or "none"),
                 ("Severity", plain(one.severity)),
                 ("Impact", plain(one.impact)),
@@ -79,13 +71,15 @@ class _Writer:
         yield from self._answer("When was it detected?", one.detected)
         if one.started and one.detected.at > one.started.at:
             yield f"That is {format_duration(one.detected.at - one.started.at)} after it started."
+        elif one.started:
+            yield "Nothing shows trouble before it was noticed: it began then, or earlier."
         yield from ("", "### What actions were taken?", "")
         yield from (
-            _table(
+            table(
                 ("Time", "Change", "Before", "After", "State", ""),
                 [
                     (
-                        _time(each.at),
+                        stamp(each.at),
                         plain(each.action),
                         plain(each.before),
                         plain(each.after),
@@ -103,7 +97,7 @@ class _Writer:
         yield from ("", "### Minute by minute", "")
         yield "⟨1·62⟩ names event 62 of the first history in the list at the end of this page."
         yield ""
-        yield from (f"- {_time(each.at)} {plain(each.text)} {self._cite(each.cite)}" for each in one.timeline)
+        yield from (f"- {stamp(each.at)} {plain(each.text)} {self._cite(each.cite)}" for each in one.timeline)
 
     def _times(self) -> Iterator[str]:
         one, whole = self._review, self._review.shares.whole
@@ -116,13 +110,13 @@ class _Writer:
             ("Resolved", one.resolved),
         ]
         yield from ("", "### How long did it take?", "")
-        yield from _table(
+        yield from table(
             ("", "Time", "After detection", "How it is known", ""),
             [
                 (
                     name,
-                    _time(each.at),
-                    _after(each.at, one.detected.at),
+                    stamp(each.at),
+                    after(each.at, one.detected.at),
                     plain(each.what),
                     self._cite(each.cite),
                 )
@@ -139,12 +133,12 @@ class _Writer:
         )
         if one.waits:
             yield ""
-            yield from _table(
+            yield from table(
                 ("Waited for a person", "From", "For", "Answer", ""),
                 [
                     (
                         plain(each.what),
-                        _time(each.opened),
+                        stamp(each.opened),
                         format_duration(each.lasted) if each.lasted is not None else "still",
                         plain(each.answer),
                         self._cite(each.cite),
@@ -163,7 +157,7 @@ class _Writer:
         else:
             yield "Unknown. Nobody named one, and no procedure found one."
         yield from ("", "### Why did monitoring not catch it earlier?", "")
-        yield from _list(one.missed, "The history shows nothing that monitoring missed.")
+        yield from bullets(one.missed, "The history shows nothing that monitoring missed.")
         yield from ("", "### What can be improved?", "")
         slow = one.shares.people > one.shares.machine
         yield (
@@ -196,17 +190,17 @@ class _Writer:
         )
         yield from ([] if one.decisions else [NOTHING])
         yield from ("", "### Readings", "")
-        yield from _table(
+        yield from table(
             ("Time", "What", "Said", "Detail", "Source", ""),
             [self._reading(each) for each in _rows(one.readings)],
         )
         yield from ("", "### Messages", "")
         yield from (
-            _table(
+            table(
                 ("Time", "Message", "Channel", "Result", ""),
                 [
                     (
-                        _time(each.at),
+                        stamp(each.at),
                         f"{each.kind} {plain(each.mark)}",
                         plain(each.channel),
                         plain(each.result),
@@ -219,9 +213,9 @@ class _Writer:
             else ["Nobody was told."]
         )
         yield from ("", "### Retries and failures", "")
-        yield from _list(
+        yield from bullets(
             [
-                f"{_time(each.at)} {each.what}, {each.attempts} attempts{f': {each.why}' if each.why else ''}"
+                f"{stamp(each.at)} {each.what}, {each.attempts} attempts{f': {each.why}' if each.why else ''}"
                 for each in one.troubles
             ],
             "Everything went at the first attempt.",
@@ -229,9 +223,9 @@ class _Writer:
         )
         if one.rejected:
             yield from ("", "### Refused messages", "")
-            yield from _list(one.rejected, NOTHING)
+            yield from bullets(one.rejected, NOTHING)
         yield from ("", "### Histories", "")
-        yield from _table(
+        yield from table(
             ("", "Workflow", "Run", "Type", "Events"),
             [
                 (str(number), f"`{each.workflow}`", f"`{each.run}`", each.kind, str(each.events))
@@ -242,15 +236,15 @@ class _Writer:
 
     def _answer(self, question: str, moment: Moment | None, unknown: str = "") -> Iterator[str]:
         yield from ("", f"### {question}", "")
-        yield f"{_time(moment.at)}: {plain(moment.what)} {self._cite(moment.cite)}" if moment else unknown
+        yield f"{stamp(moment.at)}: {plain(moment.what)} {self._cite(moment.cite)}" if moment else unknown
 
     def _decision(self, at: datetime, by: str, what: str, evidence: Sequence[str], cite: Cite) -> str:
-        told = f"- {_time(at)} {plain(by)}: {plain(what)} {self._cite(cite)}"
+        told = f"- {stamp(at)} {plain(by)}: {plain(what)} {self._cite(cite)}"
         return "\n".join([told, *(f"  - {plain(each)}" for each in evidence)])
 
     def _reading(self, rows: tuple[ReadingLine, ReadingLine, int]) -> tuple[str, ...]:
         first, last, count = rows
-        when = _time(first.at) if count == 1 else f"{_time(first.at)} to {_time(last.at)}, {count} times"
+        when = stamp(first.at) if count == 1 else f"{stamp(first.at)} to {stamp(last.at)}, {count} times"
         detail = last.detail if count == 1 else f"last: {last.detail}"
         asked = f"{last.source}: {last.query}" if last.query else last.source
         return (
@@ -277,29 +271,3 @@ def _rows(readings: Iterable[ReadingLine]) -> Iterator[tuple[ReadingLine, Readin
         some = list(group)
         rows.append((some[0], some[-1], len(some)))
     yield from sorted(rows, key=lambda row: (row[0].at, row[0].cite.workflow, row[0].cite.event, row[0].what))
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    if not rows:
-        yield NOTHING
-        return
-    yield f"| {' | '.join(titles)} |"
-    yield f"|{' --- |' * len(titles)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-
-
-def _list(texts: Sequence[str], otherwise: str, cites: Sequence[str] = ()) -> Iterator[str]:
-    ends = [f" {cite}" for cite in cites] or [""] * len(texts)
-    yield from (f"- {plain(text)}{end}" for text, end in zip(texts, ends, strict=True))
-    if not texts:
-        yield otherwise
-
-
-def _time(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
-
-
-def _after(at: datetime, detected: datetime) -> str:
-    if at == detected:
-        return ""
-    return format_duration(at - detected) if at > detected else f"{format_duration(detected - at)} before"

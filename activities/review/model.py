@@ -210,9 +210,8 @@ class ReviewRequest(Fact):
     workflow_id: str
     run_id: str
     outcome: str
+    """How it is about to end."""
     summary: str
-    resolved: bool
-    """Whether the outage is over; one that was handed to a person is not."""
 
 
 class Written(Fact):

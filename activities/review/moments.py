@@ -102,7 +102,7 @@ def resolved(courses: Sequence[Course]) -> Moment | None:
         for heard in course.heard
         if heard.name == "close"
     ]
-    if last.ended and last.end and last.result.get("resolved", last.result.get("outcome") in OVER):
+    if last.ended and last.end and last.result.get("outcome") in OVER:
         outcome = said(last.result.get("outcome"))
         closes.append(Moment(at=last.ended, what=f"{name_of(last)} ended: {outcome}", cite=last.end))
     return min(closes, key=_order, default=None)

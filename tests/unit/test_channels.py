@@ -6,6 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from temporalio.api.failure.v1 import Failure
 from temporalio.testing import ActivityEnvironment
 
@@ -381,6 +385,16 @@ class TestSecrets:
         await data_converter.encode_failure(raised.value.to_application_error(), written)
         await data_converter.encode_failure(raised.value, in_history := Failure())
         assert "verysecret" not in f"{written}{in_history}{caplog.text}"
+
+    async def test_traces_do_not_hold_them(self, stage, monkeypatch):
+        monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+        seen, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(seen))
+        HTTPXClientInstrumentor.instrument_client(stage.http, tracer_provider=provider)
+        await stage.http.get(f"{stage.base}/_sandbox/messages")
+        await stage.announce("machine")
+        spans = [span.to_json() for span in seen.get_finished_spans()]
+        assert ["/_sandbox/messages" in span for span in spans] == [True]
 
     async def test_an_address_that_is_none_is_not_shown(self, stage, monkeypatch):
         monkeypatch.setenv("SLACK_HOOK", "verysecret")

@@ -1,0 +1,138 @@
+"""``runbook metrics``: time to acknowledge, time to recover, and how procedures end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic import BaseModel
+from temporalio.client import WorkflowExecutionStatus
+
+from activities.durations import format_duration
+from starter.caller import Caller, example, takes_caller
+from starter.connect import converse
+from starter.measures import Measured, measure
+from starter.names import check_name
+from starter.printing import answer, note, say
+from starter.runs import Run, find
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+MOST = 20_000
+COUNTED = ("incident/", "remediation/")
+"""Plans, drills and what keeps house are no work on an outage."""
+
+
+class Times(BaseModel):
+    """What an incident writes into its memo."""
+
+    opened: datetime
+    acknowledged: datetime | None = None
+    taken_up: datetime | None = None
+    over: datetime | None = None
+
+
+@click.command(
+    "metrics", epilog=example("runbook metrics --days 90", "runbook metrics --service ai-processor --json")
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=30,
+    show_default=True,
+    help="What ended in the last so many days.",
+)
+@click.option("--service", metavar="S", help="Only this service.")
+@click.option("--environment", metavar="E", help="Only this environment.")
+@takes_caller
+def command(caller: Caller, days: int, service: str | None, environment: str | None) -> None:
+    """Show how fast incidents are taken up and ended, and how procedures end.
+
+    MTTA: from an incident's first alert until a person acknowledged it or a procedure was on it. MTTR: until it was
+    over; incidents that were not recovered from are counted by their outcome and in no mean. Temporal forgets what is
+    older than its retention.
+    """
+    until = datetime.now(UTC)
+    since = until - timedelta(days=days)
+    query = _query(since, service, environment)
+    figures = converse(lambda client: _measure(client, query, since, until))
+    if caller.as_json:
+        answer({"days": days, **figures})
+    else:
+        _say(figures, days)
+
+
+def _query(since: datetime, service: str | None, environment: str | None) -> str:
+    conditions = [
+        f'(CloseTime IS NULL OR CloseTime >= "{since:%Y-%m-%dT%H:%M:%SZ}")',
+        "RunbookService IS NOT NULL",
+    ]
+    if service is not None:
+        conditions.append(f'RunbookService = "{check_name("a service", service)}"')
+    if environment is not None:
+        conditions.append(f'RunbookEnvironment = "{check_name("an environment", environment)}"')
+    return " AND ".join(conditions)
+
+
+async def _measure(client: Client, query: str, since: datetime, until: datetime) -> dict[str, Any]:
+    runs, more = await find(client, query, MOST)
+    if more:
+        note(f"only the newest {MOST} runs are counted: ask for fewer days")
+    counted = [
+        run
+        for run in runs
+        if run.id.startswith(COUNTED) and run.status != WorkflowExecutionStatus.CONTINUED_AS_NEW
+    ]
+    return measure([await _measured(client, run) for run in counted], since, until)
+
+
+async def _measured(client: Client, run: Run) -> Measured:
+    times = await run.memo_value(client, "times", Times)
+    known = [at for at in (times.acknowledged, times.taken_up) if at] if times else []
+    return Measured(
+        procedure=run.procedure,
+        service=run.service,
+        environment=run.environment,
+        opened=times.opened if times else run.started,
+        ended=((times.over if times else None) or run.ended) if run.ended else None,
+        outcome=run.outcome,
+        taken_up=min(known, default=None),
+    )
+
+
+def _say(figures: dict[str, Any], days: int) -> None:
+    every = figures["incidents"]
+    say(
+        f"Incidents of the last {days} days: {every['ended']} ended, {every['open']} open; {_outcomes(every)}"
+    )
+    say(f"  MTTA {_time(every, 'mtta')} · MTTR {_time(every, 'mttr')} (mean; median in brackets)")
+    for title, key, columns in (
+        ("By service", "services", ("environment", "service")),
+        ("By procedure", "procedures", ("procedure", "environment", "service")),
+        ("By week, from", "weeks", ("from",)),
+    ):
+        if figures[key]:
+            say()
+            say(title)
+        for row in figures[key]:
+            say(f"  {' '.join(row[column] for column in columns)}: {_row(row)}")
+
+
+def _row(row: dict[str, Any]) -> str:
+    parts = [f"{row['ended']} ended", *([f"{row['open']} open"] if row["open"] else []), _outcomes(row)]
+    parts += [f"MTTA {_time(row, 'mtta')}", f"MTTR {_time(row, 'mttr')}"] if "mtta_seconds" in row else []
+    parts += [f"took {_time(row, 'duration')}"] if "duration_seconds" in row else []
+    return ", ".join(part for part in parts if part)
+
+
+def _outcomes(row: dict[str, Any]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in row["outcomes"].items()) or "no outcomes yet"
+
+
+def _time(row: dict[str, Any], name: str) -> str:
+    mean, middle = row[f"{name}_seconds"], row[f"{name}_median_seconds"]
+    if mean is None:
+        return "unknown"
+    return f"{format_duration(timedelta(seconds=mean))} [{format_duration(timedelta(seconds=middle))}]"
