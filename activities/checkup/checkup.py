@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from activities.checkup.beside import BesideQuestions
 from activities.checkup.looking import look, own_threads
 from activities.checkup.place import PlaceQuestions
-from activities.checkup.target import TargetQuestions
+from activities.checkup.service import ServiceQuestions
 from activities.doctor import TargetChecks
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Checkup:
     async def at_target(self, target: Target) -> TargetChecks:
         """Look at one service."""
         with own_threads() as threads:
-            questions = TargetQuestions(self._clients, self._http, threads, target)
-            checks = await look([*questions.all(), *questions.queries()], target.environment, target.service)
-        return TargetChecks(checks=checks, service=questions.service, history=questions.history)
+            itself = ServiceQuestions(self._clients, threads, target)
+            beside = BesideQuestions(self._clients, self._http, threads, target)
+            checks = await look([*itself.all(), *beside.all()], target.environment, target.service)
+        return TargetChecks(checks=checks, service=itself.service, history=itself.history)

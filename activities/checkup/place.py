@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from activities.checkup.clocks import MEND as SET_THE_CLOCK
 from activities.checkup.clocks import Glance, judge_clock
 from activities.checkup.looking import NotSetError, Question, WrongError
+from activities.compose import ping
 from activities.errors import OutsideError
 from activities.prometheus import Prometheus
 
@@ -100,7 +101,7 @@ class PlaceQuestions:
         """Ask the container engine whether it is there."""
         if self._where.platform != "compose":
             raise NotSetError("it runs on ECS")
-        return await self._threads.run(self._ask_engine)
+        return f"{await self._threads.run(ping, self._clients)} answers"
 
     async def chat(self) -> str:
         """Look whether the worker has the secrets of the channels; nothing is sent."""
@@ -146,10 +147,6 @@ class PlaceQuestions:
         said = _date(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
         clock = Glance(whose="AWS's", said=said, before=before - ONE_SECOND, after=after) if said else None
         return Caller(arn=answer["Arn"], clock=clock)
-
-    def _ask_engine(self) -> str:
-        with self._clients.engine("ask the Docker engine") as engine:
-            return f"Docker engine {engine.version()['Version']} answers"
 
     def _describe_cluster(self, name: str) -> str | None:
         with self._clients.naming_errors(f"describe the cluster {name}"):

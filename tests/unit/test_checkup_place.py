@@ -1,9 +1,7 @@
 """What doctor asks of an environment: AWS answers by botocore's Stubber, Prometheus by httpx's, Docker by a small server."""
 
-import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -15,6 +13,7 @@ from activities.clients import Clients
 from activities.doctor import Place
 from activities.policies import Channel, Environment
 from tests.observing import client
+from tests.small_engine import small_engine
 
 REGION = "us-east-1"
 ON_ECS = Environment(cluster="prod", prometheus_url="http://prometheus.test")
@@ -163,37 +162,12 @@ class TestChat:
         assert "correct-horse" not in told.detail
 
 
-@contextmanager
-def an_engine():
-    """Something that speaks as much of the Docker Engine API as tells its version."""
-
-    class Engine(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = b'{"Version": "27.5.1", "ApiVersion": "1.47"}'
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Engine)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"tcp://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 class TestEngine:
     async def test_is_not_asked_for_ecs(self, asking):
         assert [one.ok for one in await asking("docker-engine")] == [None]
 
     async def test_tells_its_version(self, monkeypatch):
-        with an_engine() as address:
+        with small_engine() as address:
             monkeypatch.setenv("DOCKER_HOST", address)
             asking = Asking(Clients())
             asking.where = ON_COMPOSE

@@ -5,15 +5,19 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+from botocore.stub import Stubber
 
 from activities import promql
+from activities.checkup.beside import BesideQuestions
 from activities.checkup.looking import check, own_threads
 from activities.checkup.queries import NEEDED, queries_of
-from activities.checkup.target import TargetQuestions
+from activities.checkup.service import ServiceQuestions
+from activities.clients import Clients
 from activities.policies import Database, Terraform
-from tests.aws_answers import Ecs, service, services
+from tests.aws_answers import REGION, Ecs, service, services
 from tests.integration.terraform_stage import program
 from tests.observing import a_target, client
+from tests.small_engine import container, small_engine
 
 METRICS = 'process_start_time_seconds 1\nhttp_requests_total{endpoint="/"} 3\n'
 
@@ -26,13 +30,18 @@ def refusing(request):
     raise httpx.ConnectError("nobody listens", request=request)
 
 
-async def ask(name, answer=refusing, *, ecs=None, **changes):
+async def ask(name, answer=refusing, *, ecs=None, clients=None, **changes):
     ecs = ecs or Ecs()
+    clients = clients or ecs.clients
     with ExitStack() as stack:
         stack.enter_context(ecs.asked_for_exactly_this())
         threads = stack.enter_context(own_threads())
-        questions = TargetQuestions(ecs.clients, client(answer), threads, a_target(**changes))
-        asked = {one.name: one for one in [*questions.all(), *questions.queries()]}
+        target = a_target(**changes)
+        questions = [
+            *ServiceQuestions(clients, threads, target).all(),
+            *BesideQuestions(clients, client(answer), threads, target).all(),
+        ]
+        asked = {one.name: one for one in questions}
         return await check(asked[name])
 
 
@@ -104,10 +113,9 @@ class TestQueries:
 
     async def test_are_none_without_a_prometheus(self):
         with own_threads() as threads:
-            questions = TargetQuestions(
-                Ecs().clients, client(refusing), threads, a_target(prometheus_url=None)
-            )
-            assert questions.queries() == []
+            target = a_target(prometheus_url=None)
+            asked = BesideQuestions(Ecs().clients, client(refusing), threads, target).all()
+        assert [one.name for one in asked if one.name.startswith("prometheus")] == []
 
 
 class TestService:
@@ -134,7 +142,7 @@ class TestService:
 
     @pytest.mark.parametrize(
         "name",
-        ["service", "deployments", "tasks", "task-definitions", "autoscaling", "cloudwatch"],
+        ["deployments", "tasks", "task-definitions", "autoscaling", "cloudwatch"],
     )
     async def test_by_compose_is_asked_nothing_of_aws(self, name):
         assert (await ask(name, platform="compose")).ok is None
@@ -148,6 +156,33 @@ class TestService:
         told = await ask("tasks", ecs=ecs)
         assert told.ok is True
         assert detail in told.detail
+
+
+class TestContainers:
+    @pytest.mark.parametrize(
+        ("found", "ok", "detail", "mend"),
+        [
+            (container("demo", "app"), True, "demo-app-1 running", ""),
+            (
+                container("demo", "app", health="unhealthy"),
+                False,
+                "no container of it serves",
+                "service-down",
+            ),
+            (container("demo", "app", "exited"), False, "no container of it serves", "service-down"),
+            (container("demo", "other"), False, 'no container of a service "app"', "mend compose_service"),
+        ],
+    )
+    async def test_of_a_compose_service_must_serve(self, monkeypatch, found, ok, detail, mend):
+        with small_engine(found) as address:
+            monkeypatch.setenv("DOCKER_HOST", address)
+            clients = Clients()
+            told = await ask(
+                "service", clients=clients, platform="compose", compose_project="demo", compose_service="app"
+            )
+        assert told.ok is ok, told.detail
+        assert detail in told.detail
+        assert mend in (told.mend or "")
 
 
 class TestModule:
@@ -198,3 +233,20 @@ class TestDatabase:
         assert told.ok is False
         assert told.detail.startswith("no connection: ")
         assert "correct-horse" not in told.detail
+
+    @pytest.mark.parametrize(
+        ("status", "ok"), [("available", True), ("rebooting", False), ("storage-full", False)]
+    )
+    async def test_whose_rds_instance_may_be_rebooted_must_have_it_available(self, status, ok):
+        ecs = Ecs()
+        rds = Stubber(ecs.clients.rds(REGION))
+        found = {"DBInstanceIdentifier": "shop-db", "DBInstanceStatus": status}
+        rds.add_response("describe_db_instances", {"DBInstances": [found]})
+        rds.add_response("describe_events", {"Events": []})
+        with rds:
+            told = await ask("rds-instance", ecs=ecs, database=Database(dsn_env="X", rds_instance="shop-db"))
+        assert told.ok is ok
+        assert f"shop-db is {status}" in told.detail
+
+    async def test_without_an_rds_instance_is_asked_nothing_of_rds(self):
+        assert (await ask("rds-instance", database=Database(dsn_env="X"))).ok is None

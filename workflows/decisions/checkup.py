@@ -30,6 +30,7 @@ OF_TARGET: Final = (
     "metrics",
     "terraform",
     "database",
+    "rds-instance",
 )
 """What it looks at for each service, besides the queries of Prometheus."""
 CATALOG: Final = "worker-catalog"
@@ -37,7 +38,7 @@ _AWS = ("aws-identity", "cluster")
 _SERVICE = (*_AWS, "service")
 CAUSES: Final = {
     "cluster": ("aws-identity",),
-    "service": _AWS,
+    "service": (*_AWS, "docker-engine"),
     "deployments": _SERVICE,
     "last-known-good": ("aws-identity", "task-definitions"),
     "tasks": _SERVICE,
@@ -47,6 +48,8 @@ CAUSES: Final = {
     "cloudwatch": _SERVICE,
     "health": ("docker-engine",),
     "metrics": ("docker-engine", "health"),
+    "database": ("docker-engine",),
+    "rds-instance": ("aws-identity",),
 }
 """Check -> checks that it cannot pass without."""
 
