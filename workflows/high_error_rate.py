@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
     from workflows.local.high_error_rate import high_error_rate
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, repair_dependency, roll_back, scale
+    from workflows.remedies import a_person_chooses, note_cause, repair_dependency, roll_back, scale
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
@@ -44,7 +44,7 @@ class HighErrorRate(Procedure):
         diagnosis = await self._diagnose(target)
 
         page.heading("Name the cause")
-        page.record.found(diagnosis.told)
+        note_cause(page, target, diagnosis)
         match diagnosis.cause:
             case Cause.BAD_RELEASE:
                 return await roll_back(page, request, diagnosis)

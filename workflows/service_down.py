@@ -13,7 +13,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.tasks import make_room_in_the_cluster
     from workflows.local.service_down import service_down
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, a_person_does, repair_dependency, restart, roll_back
+    from workflows.remedies import (
+        a_person_chooses,
+        a_person_does,
+        note_cause,
+        repair_dependency,
+        restart,
+        roll_back,
+    )
     from workflows.steps.deploying import measure
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
@@ -47,7 +54,7 @@ class ServiceDown(Procedure):
         diagnosis = await self._diagnose(target)
 
         page.heading("Name the cause")
-        page.record.found(diagnosis.told)
+        note_cause(page, target, diagnosis)
         match diagnosis.cause:
             case Cause.BAD_RELEASE | Cause.DEPLOYMENT_STUCK:
                 return await roll_back(page, request, diagnosis)
