@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
+from activities.brakes import BrakeActivities
 from activities.catalog import Catalog, load_catalog
 from activities.census import Census
 from activities.channels.opening import Channels
@@ -37,6 +38,7 @@ from activities.errors import InputError
 from activities.examining import Examination
 from activities.git import GitActivities
 from activities.holds import HoldActivities
+from activities.incident_policy import IncidentPolicies
 from activities.interceptors import Beat, TranslateErrors
 from activities.log_lines import log_to_stderr
 from activities.measuring import Instruments
@@ -45,6 +47,7 @@ from activities.plan_store import PlanStore
 from activities.postgres_container import PostgresContainer, connections_instrument
 from activities.predecessor import RunHistory
 from activities.rds import RdsActivities
+from activities.remediations import RemediationActivities
 from activities.review.shelves import shelf_at
 from activities.reviewing import ReviewActivities
 from activities.scaling import ScalingActivities
@@ -59,12 +62,14 @@ from activities.wording import Templates
 from starter.connect import connect
 from starter.exits import CliError
 from starter.health import Health, told
+from workflows.brake import Brake
 from workflows.database_issues import DatabaseIssues
 from workflows.doctor import Doctor
 from workflows.high_error_rate import HighErrorRate
 from workflows.high_latency import HighLatency
 from workflows.hold import Hold
-from workflows.ids import task_queue, watch_queue
+from workflows.ids import UNROUTED, task_queue, watch_queue
+from workflows.incident import Incident
 from workflows.interceptor import TrimArguments
 from workflows.ledger import ReleaseLedger
 from workflows.resource_issues import ResourceIssues
@@ -86,6 +91,8 @@ WORKFLOWS = [
     ResourceIssues,
     DatabaseIssues,
     Hold,
+    Incident,
+    Brake,
     ReleaseLedger,
     Doctor,
 ]
@@ -108,7 +115,8 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         threads = stack.enter_context(ThreadPoolExecutor(settings.threads))
         parts = Parts(client, settings, http, meter)
         workers: list[Worker] = []
-        for environment in environments:
+        # Alerts that belong to no target have a queue of their own, which every worker serves.
+        for environment in dict.fromkeys([*environments, UNROUTED[1]]):
             for worker in _workers(client, environment, settings, threads, parts):
                 await stack.enter_async_context(worker)
                 workers.append(worker)
@@ -150,6 +158,9 @@ class Parts:
             HoldActivities(client),
             GitActivities(),
             RunHistory(client),
+            RemediationActivities(client),
+            BrakeActivities(client),
+            IncidentPolicies(settings.catalog),
             chat,
             ReviewActivities(client, shelf_at(settings.reviews, clients)),
             verification,

@@ -18,8 +18,10 @@ class Announcement(Fact):
 
     incident: str
     """Id of the workflow that speaks."""
+    run: str = ""
+    """Id of its first run: the next incident of the same target has the same id."""
     number: int
-    """Counts the incident's messages; with ``incident`` the mark by which a repeat is told."""
+    """Counts the incident's messages; with the two above the mark by which a repeat is told."""
     kind: Literal["started", "update", "resolved", "escalation"]
     title: str
     """``High Error Rate: ai-processor in prod``."""
@@ -49,7 +51,7 @@ class Announcement(Fact):
     @property
     def mark(self) -> str:
         """Tells a repeat of this message from another one."""
-        return f"{self.incident}#{self.number}"
+        return f"{self.incident}{'@' if self.run else ''}{self.run[:8]}#{self.number}"
 
 
 class Delivery(Fact):

@@ -23,6 +23,8 @@ class IncidentPolicy(Fact):
 
     problem: str | None = None
     """Why no procedure may be started: there is no such target, or the catalog cannot be read."""
+    unreadable: bool = False
+    """Whether the problem is the catalog itself; then it is looked up again soon."""
     matrix: tuple[AlertRule, ...] = ()
     contacts: tuple[Contact, ...] = ()
     """Whom to call, in order; each by a channel that there is."""

@@ -65,6 +65,10 @@ class ProcedureRequest(Message):
     reason: str | None = None
     plan_only: bool = False
     trace_id: str | None = None
+    incident: str | None = None
+    """Id of the incident that it belongs to, and tells how it goes."""
+    automatic: bool = False
+    """Whether no person asked for it: then the brake is asked before each change."""
 
 
 class RollbackRequest(ProcedureRequest):

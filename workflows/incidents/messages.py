@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from workflows.messages import Hold, Message, Note, Person
+from workflows.incidents.account import Account
+from workflows.messages import Hold, Message, Note, Person, Report
 
 ALERTS = "alerts"
 """Signal: an ``AlertBatch``."""
@@ -15,9 +16,9 @@ NOTE = "note"
 CLOSE = "close"
 """Signal and update: a ``Closing``."""
 PROCEDURE_TOLD = "procedure_told"
-"""Signal: the ``Report`` of the procedure under way, when something in it changed that people should know."""
+"""Signal: a ``ProcedureTold``, when something in the procedure changed that people should know."""
 PROCEDURE_ENDED = "procedure_ended"
-"""Signal: the last ``Report`` of a procedure."""
+"""Signal: the last ``ProcedureTold`` of a procedure."""
 JOINED = "joined"
 """Signal that an incident sends to a procedure that it found running: ``Joined``."""
 
@@ -37,6 +38,8 @@ class IncidentRequest(Message):
     procedure: str | None = None
     """What a person wants to be run; without it the alert matrix chooses, once there are alerts."""
     trace_id: str | None = None
+    so_far: Account | None = None
+    """What the run before this one knew: an incident that gets long goes on as a new run."""
 
 
 class Acknowledgement(Hold):
@@ -64,4 +67,18 @@ class Joined(Message):
 
     incident: str
     """Id of the workflow."""
-    run_id: str = ""
+
+
+class ProcedureTold(Message):
+    """How a procedure goes, in its own words."""
+
+    id: str
+    run_id: str
+    report: Report
+
+
+def slim(report: Report) -> Report:
+    """Leave out of a procedure's page what its incident does not need: the page itself has it."""
+    return report.model_copy(
+        update={"steps": (), "readings": (), "plan": None, "rejected": (), "decisions": ()}
+    )

@@ -18,6 +18,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows import ids
     from workflows.decisions.endings import certainly_not_made
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report
+    from workflows.steps.belonging import Belonging
+    from workflows.steps.braking import let_go
     from workflows.steps.course import Body, Course, Undo
     from workflows.steps.family import Family
     from workflows.steps.inbox import Inbox
@@ -47,6 +49,8 @@ class Page:
         """
         self.record = Record(procedure)
         self.family = Family(self.record)
+        self.belonging = Belonging(self.record)
+        self._automatic = False
         self.inbox = Inbox(self.record, self.family)
         self._course = Course(self.record, self.inbox, abort_keeps=abort_keeps)
         self._watch_queue = ""
@@ -130,6 +134,9 @@ class Page:
             how: it is run, where a change's own time is too short.
         """
         await self._course.ready()
+        if self._automatic:
+            await let_go(self.record, self._step)
+            await self._course.ready()
         place = self.record.intend(action, before, after)
         if undo:
             self._course.can_undo(place, undo)
@@ -182,7 +189,7 @@ class Page:
         place = self.record.begin_step(words)
         child = await workflow.start_child_workflow(
             run,
-            request,
+            request.model_copy(update={"automatic": self._automatic}),
             id=f"{workflow.info().workflow_id}/{procedure}",
             static_summary=words,
             task_timeout=TASK_TIMEOUT,
@@ -212,10 +219,13 @@ class Page:
     async def run(self, request: ProcedureRequest, body: Body) -> Report:
         """Run the page's body to its end, or to the abort that a person orders meanwhile."""
         self.record.begin(request)
+        self.belonging.begin(request)
+        self._automatic = request.automatic
         self._watch_queue = ids.watch_queue(request.environment)
         ending = await self._course.run(body)
         self.inbox.closed = True
         self.record.end(ending)
+        await self.belonging.farewell()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.report
 

@@ -56,6 +56,11 @@ class Procedure:
         """Show the child's checkpoint here too."""
         self.page.family.from_child(request)
 
+    @workflow.signal(description="Sent by an incident that found this run: it hears from now on how it goes")
+    def joined(self, request: object = None) -> None:
+        """Tell an incident from now on."""
+        self.page.belonging.join(request)
+
     @workflow.update(description="As the signal approve, with an answer")
     def decide(self, request: object = None) -> Answer:
         """Take a person's yes and answer."""

@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps.figures import Figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from activities.evidence import Cited
     from activities.readings import Reading
@@ -49,6 +49,8 @@ class Record:
             summary="Started.",
         )
         self.figures = Figures()
+        self.listener: Callable[[Report], None] | None = None
+        """Hears of everything that is noted."""
 
     def begin(self, request: ProcedureRequest) -> None:
         """Note who asked for what."""
@@ -208,4 +210,6 @@ class Record:
 
     def _note(self, **update: Any) -> None:
         self._report = self._report.model_copy(update=update)
+        if self.listener:
+            self.listener(self._report)
         workflow.set_current_details(render(self._report, ids.answered_at(workflow.info().workflow_id)))

@@ -61,6 +61,8 @@ APPLY = How(
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+# Repeated until it sees what is waited for; between two looks nothing is under way, so the wait takes no slot.
+LOOK = How(start_to_close_timeout=timedelta(seconds=30))
 NOTE = How(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=5),

@@ -1,0 +1,212 @@
+"""What people are told of an incident: every field of the page's messages, or that nobody knows it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+from activities.announcements import UNKNOWN, Announcement
+from workflows import ids
+from workflows.decisions.calling import is_taken
+from workflows.decisions.incidents import leading_alert, quiet_since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from workflows.incidents.account import Account, Remediation
+    from workflows.messages import Change, Task
+
+Kind = Literal["started", "update", "resolved", "escalation"]
+WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z][a-z]*\d*|[a-z]+\d*|\d+")
+MOST = 8
+"""Lines of a list; more of them nobody reads."""
+
+
+def announcement(account: Account, kind: Kind, now: datetime, contact: str | None = None) -> Announcement:
+    """Say where the incident stands."""
+    assert account.policy is not None
+    update_every = account.policy.rhythm.update_every
+    return Announcement(
+        incident=ids.incident_id(account.environment, account.service),
+        run=account.first_run,
+        number=account.number + 1,
+        kind=kind,
+        title=title(account),
+        ask=ask(account),
+        service=account.service,
+        environment=account.environment,
+        severity=account.severity,
+        status=account.status,
+        at=now,
+        started=started(account),
+        duration=now - started(account),
+        impact=impact(account) or UNKNOWN,
+        observations=tuple(observations(account)),
+        done=tuple(done(account)),
+        current_action=current_action(account),
+        next_steps=tuple(next_steps(account)),
+        eta=account.eta or UNKNOWN,
+        resolution=tuple(resolution(account)) if account.ending else (),
+        root_cause=root_cause(account),
+        next_update=None if account.ending else now + update_every,
+        links=account.policy.links,
+        contact=contact,
+    )
+
+
+def gist(account: Account) -> str:
+    """Say what would make people want to hear of it again before the next update is due."""
+    last = account.last
+    ended = last.run_id if last and last.ended else ""
+    known = (account.impact, account.root_cause, account.eta, account.observations)
+    return "|".join(str(part) for part in (account.status, account.severity, ask(account), ended, known))
+
+
+def title(account: Account) -> str:
+    """Name the incident: ``High Error Rate: shop in prod``."""
+    alerts = account.alerts.firing or account.alerts.newest_first
+    leading = leading_alert(account) or (alerts[0] if alerts else None)
+    what = spoken(leading.name) if leading else "Incident"
+    return f"{what}: {account.service} in {account.environment}"
+
+
+def spoken(name: str) -> str:
+    """Write an alert's name as people say it: ``High Latency P95`` for ``HighLatencyP95``."""
+    return " ".join(WORD.findall(name)) or name
+
+
+def started(account: Account) -> datetime:
+    """When it began, as far as is known: alerts say since when they fire."""
+    return min((account.opened, *(min(one.starts_at, one.since) for one in account.alerts.kept.values())))
+
+
+def impact(account: Account) -> str | None:
+    """Say what users notice, as a person or an alert said it."""
+    said = (alert.impact for alert in account.alerts.newest_first if alert.impact)
+    return account.impact or next(said, None)
+
+
+def root_cause(account: Account) -> str:
+    """Say what was behind it: a person's word, else the diagnosis's, which a person has to confirm."""
+    if account.root_cause:
+        return account.root_cause
+    return f"{account.findings[-1]} (to be confirmed)" if account.findings else UNKNOWN
+
+
+def ask(account: Account) -> str | None:
+    """Say what a person must do next, if anything."""
+    short = f"{account.environment}/{account.service}"
+    if account.ending:
+        return None
+    if account.under_way and (gate := account.under_way.gate):
+        more = f" --option {'|'.join(gate.options)}" if len(gate.options) > 1 else ""
+        return f"{gate.question} Answer: runbook approve {short}{more}, or runbook abort {short} --reason WHY"
+    if account.under_way:
+        return None
+    if account.hands_off:
+        return f"{account.hands_off} stopped it: nothing more is done by itself; in the end: runbook close {short} --root-cause WHY"
+    if account.paused_by:
+        return f"{account.paused_by} paused it; go on: runbook resume incident/{short}"
+    if account.policy and account.policy.problem:
+        return (
+            f"{account.policy.problem}. Look, and in the end: runbook close incident/{short} --root-cause WHY"
+        )
+    if account.handed_over and account.last:
+        return f"{account.last.told} In the end: runbook close {short} --root-cause WHY"
+    return _ask_between(account, short)
+
+
+def _ask_between(account: Account, short: str) -> str | None:
+    leading = leading_alert(account)
+    if leading is None:
+        nothing_ran = account.last is None and not account.alerts.kept
+        return f"Look, and in the end: runbook close {short} --root-cause WHY" if nothing_ran else None
+    if leading.procedure is None:
+        return f"No procedure answers {leading.name}: look, and in the end: runbook close {short} --root-cause WHY"
+    if account.held and account.held.kind != "cooling":
+        start = f"runbook start {leading.procedure} --service {account.service} --environment {account.environment}"
+        return f"Nothing is begun by itself: {account.held.why}. A person may: {start}"
+    return None
+
+
+def observations(account: Account) -> Iterator[str]:
+    """List what was seen: alerts, what people noted, what diagnoses found."""
+    firing = account.alerts.firing
+    told: dict[str, str] = {}
+    for alert in firing:
+        told.setdefault(alert.name, alert.words)
+    for name, words in list(told.items())[:MOST]:
+        times = sum(alert.name == name for alert in firing)
+        yield f"{name}{f' ({times} times)' if times > 1 else ''}{': ' if words else ''}{words}"
+    if account.alerts.untracked:
+        yield f"more than {len(account.alerts.kept)} alerts: the newest are not told apart any more"
+    if since := quiet_since(account):
+        yield f"nothing fires since {since:%H:%M:%S} UTC"
+    yield from account.observations
+    yield from account.findings[-MOST:]
+
+
+def done(account: Account) -> Iterator[str]:
+    """List what was done: procedures that ended, and changes."""
+    for one in account.remediations[-MOST:]:
+        yield from (_change(change) for change in one.changes)
+        if one.ended:
+            yield f"{one.procedure} ended, {one.outcome}: {one.told}"
+
+
+def current_action(account: Account) -> str:
+    """Say what goes on now."""
+    if account.ending:
+        return "none: it is over"
+    if running := account.under_way:
+        return _running(running)
+    if account.held and account.held.until:
+        return f"waits: {account.held.why}"
+    if ask(account):
+        return "none by itself: a person is needed"
+    if since := quiet_since(account):
+        return f"looks whether it stays quiet, since {since:%H:%M:%S} UTC"
+    if account.last and account.last.ended_well:
+        return "waits for the alerts to be resolved"
+    return UNKNOWN
+
+
+def next_steps(account: Account) -> Iterator[str]:
+    """List what comes next."""
+    short = f"{account.environment}/{account.service}"
+    if account.ending:
+        yield f"Post-incident review: runbook review incident/{short}"
+        yield from (task.what for task in _open_tasks(account))
+        return
+    if asked := ask(account):
+        yield asked
+    leading = leading_alert(account)
+    if leading and leading.procedure and not account.remediations and not account.held:
+        yield f"Diagnose by the procedure {leading.procedure}; it asks before it changes what the policy guards"
+    if not is_taken(account):
+        yield f"Say that you have it: runbook ack {short}"
+
+
+def resolution(account: Account) -> Iterator[str]:
+    """List what ended it."""
+    standing = [change for change in account.changes if not change.undone or change.undone == "kept"]
+    yield from (_change(change) for change in standing)
+    if account.ending:
+        yield account.ending.summary
+
+
+def _open_tasks(account: Account) -> list[Task]:
+    reports = (one.report for one in account.remediations if one.report)
+    return [task for report in reports for task in report.tasks if task.state == "open"][:MOST]
+
+
+def _running(remediation: Remediation) -> str:
+    report = remediation.report
+    where = (report.heading or report.summary) if report else "begins"
+    return f"{remediation.procedure}: {'waits for a person: ' if remediation.gate else ''}{where}"
+
+
+def _change(change: Change) -> str:
+    fate = change.undone or change.detail
+    return f"{change.action}: {change.before} → {change.after}{f' ({fate})' if fate else ''}"

@@ -1,0 +1,91 @@
+"""Whom an incident calls, and when: the response time runs from the first alert, along the contacts. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from workflows.decisions.incidents import quiet_since
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from activities.policies import Contact
+    from workflows.incidents.account import Account
+
+ROUNDS = 3
+"""So often every contact is called; after that the updates go on asking."""
+RESPOND_WITHIN = timedelta(minutes=5)
+"""Where no alert says it: a person opened the incident."""
+
+
+def next_call(account: Account) -> datetime | None:
+    """Say when the next person is called; None when nobody has to be."""
+    if account.policy is None or account.ending:
+        return None
+    if len(account.calls) >= ROUNDS * max(1, len(account.policy.contacts)):
+        return None
+    if _pages_at_once(account):
+        return account.opened
+    since = unattended_since(account)
+    if since is None:
+        return None
+    if not account.calls:
+        return max(since, respond_by(account))
+    return max(since, account.calls[-1].at + account.policy.rhythm.call_every)
+
+
+def whom(account: Account) -> Contact | None:
+    """Return who is called next: along the contacts, then from the first again."""
+    contacts = account.policy.contacts if account.policy else ()
+    return contacts[len(account.calls) % len(contacts)] if contacts else None
+
+
+def respond_by(account: Account) -> datetime:
+    """By when a person must be on it."""
+    due = [alert.since + alert.respond_within for alert in account.alerts.firing]
+    return min(due, default=account.opened + RESPOND_WITHIN)
+
+
+def is_taken(account: Account) -> bool:
+    """Whether a person has it, as it is now: what got worse since then is nobody's yet."""
+    rank = account.rank
+    return account.taken is not None and (rank is None or rank >= account.taken.rank)
+
+
+def unattended_since(account: Account) -> datetime | None:
+    """Since when a person is needed and none has it; None when a procedure works, or a person has it."""
+    gate = account.under_way.gate if account.under_way else None
+    if account.under_way:
+        if gate is None:
+            return None
+        if not is_taken(account):
+            return gate.opened
+        # Who has it may not know that they are asked.
+        assert account.policy is not None
+        since_taken = max(gate.opened, account.taken.at if account.taken else gate.opened)
+        return since_taken + account.policy.checkpoint_escalate
+    if is_taken(account):
+        return None
+    if account.handed_over and account.last and account.last.ended:
+        return account.last.ended
+    if account.last and account.last.ended_well and not account.held and not account.hands_off:
+        return None if _settles(account) else account.last.ended
+    return None if quiet_since(account) else account.opened
+
+
+def _settles(account: Account) -> bool:
+    """Whether the alerts that still fire are those that the last procedure ended well for."""
+    ended = account.last.ended if account.last else None
+    return ended is not None and all(alert.since <= ended for alert in account.alerts.firing)
+
+
+def _pages_at_once(account: Account) -> bool:
+    """Whether an alert calls somebody whatever is done about it, and nothing as severe called anybody before."""
+    if is_taken(account):
+        return False
+    called_for = account.calls[-1].rank if account.calls else None
+    return any(
+        not alert.respond_within and (called_for is None or alert.rank < called_for)
+        for alert in account.alerts.firing
+    )

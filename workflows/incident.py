@@ -1,0 +1,155 @@
+"""One outage of one target, from its first alert until it is over: who is told, who is called, what is run."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.incident_policy import IncidentPolicies, IncidentPolicy
+    from activities.targets import TargetNames
+    from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
+    from workflows.incidents.account import Account
+    from workflows.incidents.inbox import IncidentInbox
+    from workflows.incidents.messages import IncidentRequest
+    from workflows.incidents.publishing import Publishing
+    from workflows.incidents.reception import Reception
+    from workflows.incidents.remediating import Remediating
+    from workflows.incidents.report import IncidentReport, report
+    from workflows.incidents.telling import Telling
+    from workflows.messages import Ending, Outcome
+    from workflows.steps.running import NOTE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from workflows.decisions.incidents import Move
+
+LONG = 2000
+"""Events; then it goes on as a new run, with its account."""
+LAST_WORDS = timedelta(minutes=10)
+"""How long channels that are down are waited for at the end."""
+
+
+@workflow.defn
+class Incident(Reception):
+    """One outage of one target, from its first alert until it is over."""
+
+    @workflow.init
+    def __init__(self, request: IncidentRequest) -> None:
+        info = workflow.info()
+        self._request = request
+        self.account = request.so_far or Account.open(request, info.run_id, info.start_time)
+        self.stirred = False
+        self.remediating = Remediating(self.account, self._stir)
+        self.inbox = IncidentInbox(self.account, self.remediating.pass_on)
+        self._telling = Telling(self.account)
+        self._publishing = Publishing(self.account)
+
+    @workflow.run
+    async def run(self, request: IncidentRequest) -> IncidentReport:
+        """Do what comes next, again and again, until it is over and people were told."""
+        del request  # it is in the account
+        try:
+            while not await self._ends_for_good():
+                self.stirred = False
+                move = next_move(self.account, workflow.now())
+                self._tell(move)
+                await self._do(move)
+                self.remediating.keep_watch()
+                self._publishing.publish()
+                if isinstance(move, Wait | Ending):
+                    await self._something_happens(move.until if isinstance(move, Wait) else None)
+                self._go_on_as_new_when_long()
+        except asyncio.CancelledError:
+            await self._cancelled()
+        return self._end()
+
+    def _tell(self, move: Move) -> None:
+        """Say what is new, before anything is begun that may take its time."""
+        self.account.ending = move if isinstance(move, Ending) else None
+        if self.account.ending is None:
+            self.account.ending_since = None
+        if not isinstance(move, LookUp):
+            self._telling.say_what_is_new()
+
+    async def _do(self, move: Move) -> None:
+        match move:
+            case LookUp():
+                await self._look_up()
+            case Begin():
+                await self.remediating.begin(move)
+            case Stop():
+                await self.remediating.stop(move)
+            case Reopen():
+                self.account.closed = None
+                self.account.decided("reopen", "the alerts", workflow.now(), move.why)
+
+    async def _look_up(self) -> None:
+        """Look up what the catalog says; where it cannot be read, nothing is begun by itself until it can."""
+        names = TargetNames(service=self.account.service, environment=self.account.environment)
+        try:
+            policy = await workflow.execute_activity_method(
+                IncidentPolicies.incident_policy,
+                names,
+                summary="Look up what the catalog says of this target's incidents",
+                **NOTE,
+            )
+        except ActivityError as error:
+            why = f"The catalog cannot be read: {error.cause or error}"
+            before = self.account.policy or IncidentPolicy()
+            policy = before.model_copy(update={"problem": why, "unreadable": True})
+        self.account.policy, self.account.policy_at = policy, workflow.now()
+        self.account.alerts.place(policy.matrix)
+
+    async def _something_happens(self, until: datetime | None) -> None:
+        """Wait until something comes, or the next moment at which something is due."""
+        last_words = self.account.ending_since + LAST_WORDS if self.account.ending_since else None
+        due = min(filter(None, (until, self._telling.next_due(), last_words)), default=None)
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self.stirred or self._is_over,
+                timeout=max(due - workflow.now(), timedelta(0)) if due else None,
+                timeout_summary="Until something is due",
+            )
+
+    async def _ends_for_good(self) -> bool:
+        """Leave nothing under way; between this answer and the end nothing can come up any more."""
+        if self._is_over:
+            await self.remediating.rest()
+        return self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether it has ended and people know, or a channel cannot be reached in time."""
+        if self.account.ending is None or self.account.ending_since is None or self.stirred:
+            return False
+        waited = workflow.now() >= self.account.ending_since + LAST_WORDS
+        return waited or self._telling.everything_is_said
+
+    def _go_on_as_new_when_long(self) -> None:
+        info = workflow.info()
+        if info.get_current_history_length() > LONG or info.is_continue_as_new_suggested():
+            workflow.continue_as_new(self._request.model_copy(update={"so_far": self.account}))
+
+    async def _cancelled(self) -> None:
+        """End because somebody cancelled it in Temporal; a procedure under way goes on by itself."""
+        summary = "Cancelled in Temporal; a procedure that is under way goes on."
+        self.account.ending = Ending(outcome=Outcome.ABORTED, summary=summary)
+        self._telling.say_what_is_new()
+        with suppress(TimeoutError, asyncio.CancelledError):
+            await workflow.wait_condition(lambda: self._telling.everything_is_said, timeout=LAST_WORDS)
+            await self.remediating.rest()
+
+    def _end(self) -> IncidentReport:
+        """Close the account. The review of what happened is asked for before this, once people were told."""
+        self._publishing.publish(over=True)
+        return report(self.account, workflow.now())
+
+    def _stir(self) -> None:
+        self.stirred = True

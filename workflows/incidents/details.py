@@ -1,0 +1,36 @@
+"""The incident's page as Markdown, for the Temporal UI's current details."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workflows import ids
+from workflows.steps import details
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workflows.incidents.report import IncidentReport
+
+
+def render(report: IncidentReport) -> str:
+    """Write the page: where it stands, the alerts, who has it, and below it what every page shows."""
+    return "\n".join(
+        [*_lines(report), "", details.render(report, ids.incident_id(report.environment, report.service))]
+    )
+
+
+def _lines(report: IncidentReport) -> Iterator[str]:
+    yield f"**{report.title}** — {report.severity}, {report.outcome or report.status}\n"
+    yield f"- impact: {report.impact or 'unknown'}"
+    yield f"- alerts: {report.firing} firing, {report.resolved} resolved"
+    yield from (
+        f"  - {alert.name} ({alert.severity}, {alert.status}) {alert.words}" for alert in report.alerts[:10]
+    )
+    if report.acknowledged_by:
+        yield f"- {report.acknowledged_by} has it"
+    elif report.next_call:
+        yield f"- nobody has it: {report.calls_next or 'everybody'} is called at {report.next_call:%H:%M:%S} UTC"
+    if report.held:
+        yield f"- held: {report.held}"
+    yield from (f"- {channel} is not told: {why}" for channel, why in report.untold.items())

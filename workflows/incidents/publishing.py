@@ -1,0 +1,58 @@
+"""Where an incident is seen without asking it: search attributes, the memo, and the UI's details."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from workflows import ids
+    from workflows.incidents.details import render
+    from workflows.incidents.report import report
+    from workflows.messages import State
+
+if TYPE_CHECKING:
+    from temporalio.common import SearchAttributeUpdate
+
+    from workflows.incidents.account import Account
+    from workflows.messages import Checkpoint
+
+
+class Publishing:
+    """Keeps what is seen from outside as the account is; writes only what changed."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._checkpoint: Checkpoint | None = None
+        self._summary = ""
+
+    def publish(self, *, over: bool = False) -> None:
+        """Show how the incident stands."""
+        page = report(self._account, workflow.now())
+        wanted = {
+            ids.SERVICE: page.service,
+            ids.ENVIRONMENT: page.environment,
+            ids.PROCEDURE: "incident",
+            ids.STATE: State.DONE.value if over else page.state.value,
+            ids.SEVERITY: page.severity,
+        }
+        if over and page.outcome:
+            wanted[ids.OUTCOME] = page.outcome.value
+        known = workflow.info().typed_search_attributes
+        changes: list[SearchAttributeUpdate[str]] = [
+            key.value_set(value) for key, value in wanted.items() if known.get(key) != value
+        ]
+        if changes:
+            workflow.upsert_search_attributes(changes)
+        self._memorize(page.checkpoint, page.summary)
+        workflow.set_current_details(render(page))
+
+    def _memorize(self, checkpoint: Checkpoint | None, summary: str) -> None:
+        if checkpoint != self._checkpoint:
+            self._checkpoint = checkpoint
+            gate = checkpoint.model_dump(mode="json") if checkpoint else None
+            workflow.upsert_memo({"checkpoint": gate})
+        if summary != self._summary:
+            self._summary = summary
+            workflow.upsert_memo({"summary": summary})

@@ -1,0 +1,320 @@
+"""The procedure of an incident: begun, joined where one runs already, and followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ActivityError, FailureError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from activities.brakes import BrakeActivities, Held, Question, Reservation
+    from activities.remediations import Known, RemediationActivities, RemediationSeen
+    from workflows import ids
+    from workflows.decisions.incidents import next_move
+    from workflows.incidents.account import Remediation
+    from workflows.incidents.messages import JOINED, Joined, ProcedureTold, slim
+    from workflows.messages import Abort, ProcedureRequest, Report, RollbackRequest, State
+    from workflows.steps.running import LOOK, NOTE, TASK_TIMEOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from workflows.decisions.incidents import Begin, Stop
+    from workflows.incidents.account import Account
+
+PROCEDURE_OF_TYPE = {kind: procedure for procedure, kind in ids.PROCEDURES.items()}
+ASK_AGAIN = timedelta(minutes=1)
+
+
+class Remediating:
+    """Begins procedures and learns how they go: from the child itself, from what they tell, and by looking."""
+
+    def __init__(self, account: Account, stir: Callable[[], None]) -> None:
+        self._account = account
+        self._stir = stir
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watched: tuple[str | None, bool] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._brake: asyncio.Task[None] | None = None
+
+    async def begin(self, move: Begin) -> None:
+        """Begin a procedure, if the brake lets it and nothing else came up meanwhile; join the one that runs already."""
+        key = f"{self._account.first_run}/{self._account.begun + 1}" if move.automatic else None
+        if key:
+            self._account.held = await self._held(move, key)
+            if self._account.held:
+                return
+            if next_move(self._account, workflow.now()) != move:
+                self._finish(key)
+                return
+        try:
+            child = await self._start(move)
+        except WorkflowAlreadyStartedError:
+            await self._join()
+        except FailureError as error:
+            self._account.held = Held(
+                kind="unreachable", why=f"it could not be begun: {error}", until=workflow.now() + ASK_AGAIN
+            )
+        else:
+            self._began(move, child, key)
+            return
+        if key:
+            self._finish(key)
+
+    async def stop(self, move: Stop) -> None:
+        """Stop the procedure under way, which has nothing half done: it stands at a checkpoint."""
+        order = Abort(by=self._incident, reason=move.why, keep=True)
+        self._account.learn(move.remediation.model_copy(update={"stopping": True}))
+        self._account.decided("stop", "the runbook", workflow.now(), move.why)
+        self.pass_on("abort", order)
+
+    def pass_on(self, signal: str, message: object) -> None:
+        """Send something to the procedure under way."""
+        if running := self._account.under_way:
+            handle = workflow.get_external_workflow_handle(running.id, run_id=running.run_id)
+            self._send(handle.signal(signal, message))
+
+    def heard(self, told: ProcedureTold) -> None:
+        """Learn how a procedure goes that tells it by itself; one that nobody knew of is joined."""
+        known = self._known(told.run_id)
+        if known is None and self._account.under_way is None and told.id == self._id:
+            known = self._found(told.id, told.run_id, told.report.procedure, told.report.requested_by)
+        if known and known.ended is None:
+            self._account.learn(known.model_copy(update={"report": slim(told.report)}))
+
+    def heard_end(self, told: ProcedureTold) -> None:
+        """Learn that a procedure ended."""
+        self.heard(told)
+        self._ended(told.run_id, told.report)
+
+    def keep_watch(self) -> None:
+        """Look for what nobody tells: that the procedure under way was killed, or that a person began one."""
+        last = self._account.last
+        watched = (last.run_id, last.ended is not None) if last else (None, True)
+        if watched != self._watched or self._watch is None or self._watch.done():
+            if self._watch:
+                self._watch.cancel()
+            self._watched = watched
+            self._watch = self._background(self._look(*watched))
+        waits = self._account.held is not None and self._account.held.kind == "person"
+        if waits and (self._brake is None or self._brake.done()):
+            self._brake = self._background(self._await_brake())
+
+    async def rest(self) -> None:
+        """Look no more."""
+        looking = [task for task in (self._watch, self._brake) if task and not task.done()]
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+
+    async def _held(self, move: Begin, key: str) -> Held | None:
+        """Ask the brake; one that does not answer holds."""
+        assert self._account.policy is not None
+        rhythm = self._account.policy.rhythm
+        wanted = Reservation(
+            key=key,
+            environment=self._account.environment,
+            service=self._account.service,
+            procedure=move.procedure,
+            limits=self._account.policy.brake,
+            cool_down=rhythm.cool_down,
+            cool_down_max=rhythm.cool_down_max,
+        )
+        words = f"Ask the brake whether {move.procedure} may be begun"
+        try:
+            answer = await workflow.execute_activity_method(
+                BrakeActivities.reserve, wanted, summary=words, **NOTE
+            )
+        except ActivityError as error:
+            why = f"the brake does not answer: {error.cause or error}"
+            return Held(kind="unreachable", why=why, until=workflow.now() + ASK_AGAIN)
+        return answer.held
+
+    async def _start(self, move: Begin) -> workflow.ChildWorkflowHandle[Any, Report]:
+        request = self._request(move)
+        return await workflow.start_child_workflow(
+            ids.PROCEDURES[move.procedure],
+            request,
+            id=self._id,
+            result_type=Report,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            task_timeout=TASK_TIMEOUT,
+            memo={"request": request},
+            search_attributes=_search_attributes(move.procedure, request),
+            static_summary=f"{move.procedure} of {request.service} in {request.environment}",
+        )
+
+    def _request(self, move: Begin) -> ProcedureRequest:
+        firing = self._account.alerts.firing
+        words = next((alert.words for alert in firing if f"alert {alert.name}" == move.asked_by), "")
+        kind = RollbackRequest if move.procedure == "rollback" else ProcedureRequest
+        return kind(
+            service=self._account.service,
+            environment=self._account.environment,
+            requested_by=move.asked_by,
+            reason=words or self._account.impact,
+            trace_id=self._account.trace_id,
+            incident=self._incident,
+            automatic=move.automatic,
+        )
+
+    def _began(self, move: Begin, child: workflow.ChildWorkflowHandle[Any, Report], key: str | None) -> None:
+        run_id = child.first_execution_run_id or ""
+        self._account.wanted = None
+        self._account.begun += 1
+        self._account.begin(
+            Remediation(
+                id=self._id,
+                run_id=run_id,
+                procedure=move.procedure,
+                why=move.asked_by,
+                ours=True,
+                reservation=key,
+                began=workflow.now(),
+            )
+        )
+        self._background(self._await_end(child, run_id))
+
+    async def _await_end(self, child: workflow.ChildWorkflowHandle[Any, Report], run_id: str) -> None:
+        report: Report | None = None
+        with suppress(FailureError):
+            report = await child
+        self._ended(run_id, report)
+        self._stir()
+
+    async def _join(self) -> None:
+        """Join what runs already; it is never stopped by the incident, and tells it from now on how it goes."""
+        known = Known(environment=self._account.environment, service=self._account.service)
+        words = "Look which procedure runs already"
+        try:
+            seen = await workflow.execute_activity_method(
+                RemediationActivities.find_remediation, known, summary=words, **NOTE
+            )
+        except ActivityError:
+            seen = None
+        if seen:
+            self._saw(seen)
+        else:  # it ended this very moment, or nobody could tell
+            why = "another procedure held the target until now"
+            self._account.held = Held(kind="unreachable", why=why, until=workflow.now() + ASK_AGAIN)
+
+    async def _look(self, run_id: str | None, ended: bool) -> None:  # noqa: FBT001 - as the activity has it
+        known = Known(
+            environment=self._account.environment, service=self._account.service, run_id=run_id, ended=ended
+        )
+        words = "Look whether something runs on the target" if ended else "Look whether the procedure goes on"
+        try:
+            seen = await workflow.execute_activity_method(
+                RemediationActivities.await_remediation, known, summary=words, **LOOK
+            )
+        except FailureError:
+            return
+        self._saw(seen)
+        self._stir()
+
+    async def _await_brake(self) -> None:
+        question = Question(environment=self._account.environment, service=self._account.service)
+        words = "Wait until the brake is let go"
+        with suppress(FailureError):
+            await workflow.execute_activity_method(
+                BrakeActivities.await_brake, question, summary=words, **LOOK
+            )
+            if self._account.held and self._account.held.kind == "person":
+                self._account.held = None
+            self._stir()
+
+    def _saw(self, seen: RemediationSeen) -> None:
+        """Take in what a look found."""
+        report = _report(seen)
+        known = self._known(seen.run_id)
+        if known is None and self._account.under_way is None:
+            procedure = PROCEDURE_OF_TYPE.get(seen.workflow_type, seen.workflow_type)
+            self._found(seen.id, seen.run_id, procedure, report.requested_by if report else "unknown")
+            self._tell_it_of_us(seen)
+        elif known is None:
+            return
+        if seen.ended:
+            self._ended(seen.run_id, report)
+        elif report and (now_known := self._known(seen.run_id)):
+            self._account.learn(now_known.model_copy(update={"report": slim(report)}))
+
+    def _found(self, workflow_id: str, run_id: str, procedure: str, by: str) -> Remediation:
+        found = Remediation(
+            id=workflow_id, run_id=run_id, procedure=procedure, why=by, ours=False, began=workflow.now()
+        )
+        self._account.begin(found)
+        self._account.decided("join", "the runbook", workflow.now(), f"{procedure}, begun by {by}")
+        return found
+
+    def _tell_it_of_us(self, seen: RemediationSeen) -> None:
+        handle = workflow.get_external_workflow_handle(seen.id, run_id=seen.run_id)
+        self._send(handle.signal(JOINED, Joined(incident=self._incident)))
+
+    def _ended(self, run_id: str, report: Report | None) -> None:
+        """Note an end, once: whoever tells it first."""
+        known = self._known(run_id)
+        if known is None or known.ended:
+            return
+        last_told = slim(report) if report else known.report
+        if report is None and last_told:
+            summary = f"It was cut off. {last_told.summary} A person must look now."
+            last_told = last_told.model_copy(update={"summary": summary, "checkpoint": None, "outcome": None})
+        self._account.learn(known.model_copy(update={"report": last_told, "ended": workflow.now()}))
+        if known.reservation:
+            self._finish(known.reservation)
+
+    def _finish(self, key: str) -> None:
+        brake = workflow.get_external_workflow_handle(ids.brake_id(self._account.environment))
+        self._send(brake.signal("finished", key))
+
+    def _known(self, run_id: str) -> Remediation | None:
+        return next((one for one in self._account.remediations if one.run_id == run_id), None)
+
+    @property
+    def _id(self) -> str:
+        return ids.remediation_id(self._account.environment, self._account.service)
+
+    @property
+    def _incident(self) -> str:
+        return ids.incident_id(self._account.environment, self._account.service)
+
+    def _send(self, message: Awaitable[None]) -> None:
+        self._background(_sent(message))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _sent(message: Awaitable[None]) -> None:
+    with suppress(FailureError):  # the other one is over, and need not be told
+        await message
+
+
+def _report(seen: RemediationSeen) -> Report | None:
+    if seen.page is None:
+        return None
+    try:
+        return Report.model_validate(seen.page)
+    except ValidationError:
+        return None
+
+
+def _search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(ids.SERVICE, request.service),
+            SearchAttributePair(ids.ENVIRONMENT, request.environment),
+            SearchAttributePair(ids.PROCEDURE, procedure),
+            SearchAttributePair(ids.STATE, State.RUNNING.value),
+        ]
+    )

@@ -1,0 +1,200 @@
+"""An incident as people and programs see it: the answer to ``status``, and the result at the end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from workflows.decisions.announcing import ask, current_action, impact, title
+from workflows.decisions.calling import is_taken, next_call, respond_by, whom
+from workflows.messages import Message, Report, State, Step
+
+if TYPE_CHECKING:
+    from workflows.incidents.account import Account, Remediation
+    from workflows.incidents.alert_book import KeptAlert
+    from workflows.messages import Checkpoint
+
+ALERTS_SHOWN = 50
+
+
+class AlertSeen(Message):
+    """One alert of the incident."""
+
+    name: str
+    status: str
+    severity: str
+    procedure: str | None
+    since: datetime
+    words: str = ""
+    fingerprint: str
+
+
+class ProcedureSeen(Message):
+    """One procedure that ran, or runs, for the incident."""
+
+    id: str
+    run_id: str
+    procedure: str
+    why: str
+    began: datetime
+    ended: datetime | None = None
+    state: State
+    outcome: str | None = None
+    summary: str
+    heading: str = ""
+
+
+class IncidentReport(Report):
+    """An incident's page as it stands."""
+
+    title: str = ""
+    severity: str = "unknown"
+    status: str = "investigating"
+    impact: str | None = None
+    root_cause: str | None = None
+    eta: str | None = None
+    alerts: tuple[AlertSeen, ...] = ()
+    """Those that fire first; of very many only the first."""
+    firing: int = 0
+    resolved: int = 0
+    procedures: tuple[ProcedureSeen, ...] = ()
+    acknowledged_by: str | None = None
+    respond_by: datetime | None = None
+    next_call: datetime | None = None
+    """When the next contact is called, unless somebody acknowledges."""
+    calls_next: str | None = None
+    called: tuple[str, ...] = ()
+    held: str | None = None
+    """Why nothing is begun by itself."""
+    announced: int = 0
+    untold: dict[str, str] = Field(default_factory=dict)
+    """Channels that have not been told everything, and why."""
+
+
+def report(account: Account, now: datetime) -> IncidentReport:
+    """Tell how an incident stands."""
+    del now
+    gate = account.under_way.gate if account.under_way else None
+    waiting = next_call(account)
+    contact = whom(account)
+    last = account.last
+    kept = account.alerts.newest_first
+    return IncidentReport(
+        procedure="incident",
+        service=account.service,
+        environment=account.environment,
+        requested_by=account.opened_by,
+        trace_id=account.trace_id,
+        state=state_of(account),
+        outcome=account.ending.outcome if account.ending else None,
+        summary=summary(account),
+        error=account.ending.error if account.ending else None,
+        verdict=last.report.verdict if last and last.report else None,
+        checkpoint=gate,
+        plan=gate.plan if gate else None,
+        plan_hash=gate.plan_hash if gate else None,
+        steps=tuple(_steps(account)),
+        findings=account.findings,
+        tasks=tuple(task for one in account.remediations if one.report for task in one.report.tasks),
+        changes=account.changes,
+        decisions=account.decisions,
+        rejected=account.rejected,
+        title=title(account),
+        severity=account.severity,
+        status=account.status,
+        impact=impact(account),
+        root_cause=account.root_cause,
+        eta=account.eta,
+        alerts=tuple(_alert(alert) for alert in kept[:ALERTS_SHOWN]),
+        firing=len(account.alerts.firing),
+        resolved=len(kept) - len(account.alerts.firing),
+        procedures=tuple(_procedure(one) for one in account.remediations),
+        acknowledged_by=account.taken.by if account.taken and is_taken(account) else None,
+        respond_by=respond_by(account) if account.alerts.firing else None,
+        next_call=waiting,
+        calls_next=contact.name if waiting and contact else None,
+        called=tuple(call.contact or "everybody" for call in account.calls),
+        held=account.held.why if account.held else None,
+        announced=account.number,
+        untold={
+            name: letters.trouble or f"{len(letters.waiting)} not told yet"
+            for name, letters in account.letters.items()
+            if letters.waiting or letters.lost
+        },
+    )
+
+
+def state_of(account: Account) -> State:
+    """Say what lists are filtered by."""
+    if account.under_way and account.under_way.gate:
+        return State.AWAITING_APPROVAL
+    if account.paused_by:
+        return State.PAUSED
+    return State.RUNNING
+
+
+def checkpoint_of(account: Account) -> Checkpoint | None:
+    """Return the checkpoint that the procedure under way stands at."""
+    return account.under_way.gate if account.under_way else None
+
+
+def summary(account: Account) -> str:
+    """Say in one sentence where the incident stands, and what a person must do."""
+    if account.ending:
+        return account.ending.summary
+    return ask(account) or f"{title(account)}; {current_action(account)}."
+
+
+def _steps(account: Account) -> list[Step]:
+    """Show the procedures as steps: the page of each is its own."""
+    return [
+        Step(
+            heading="Procedures",
+            step=f"{one.procedure} ({one.why})",
+            state=_step_state(one),
+            started=one.began,
+            ended=one.ended,
+            detail=f"{one.outcome}: {one.told}" if one.ended else _now(one),
+        )
+        for one in account.remediations
+    ]
+
+
+def _step_state(one: Remediation) -> Literal["running", "done", "failed"]:
+    if one.ended is None:
+        return "running"
+    return "done" if one.ended_well else "failed"
+
+
+def _now(one: Remediation) -> str | None:
+    return one.report.summary if one.report else None
+
+
+def _alert(alert: KeptAlert) -> AlertSeen:
+    return AlertSeen(
+        name=alert.name,
+        status=alert.status,
+        severity=alert.severity,
+        procedure=alert.procedure,
+        since=alert.since,
+        words=alert.words,
+        fingerprint=alert.fingerprint,
+    )
+
+
+def _procedure(one: Remediation) -> ProcedureSeen:
+    report = one.report
+    return ProcedureSeen(
+        id=one.id,
+        run_id=one.run_id,
+        procedure=one.procedure,
+        why=one.why,
+        began=one.began,
+        ended=one.ended,
+        state=State.DONE if one.ended else report.state if report else State.RUNNING,
+        outcome=one.outcome,
+        summary=one.told if one.ended else report.summary if report else "It was begun.",
+        heading=report.heading if report else "",
+    )

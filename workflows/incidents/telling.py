@@ -1,0 +1,137 @@
+"""How people hear of an incident: announcements, calls along the contacts, and the letters that wait for each channel."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.announcements import Announcement, Delivery
+    from activities.chat import ChatActivities
+    from workflows import ids
+    from workflows.decisions.announcing import announcement, gist
+    from workflows.decisions.calling import next_call, whom
+    from workflows.incidents.account import Call, Letters
+    from workflows.steps.running import How
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from workflows.decisions.announcing import Kind
+    from workflows.incidents.account import Account
+
+NO_ALERT = 99
+MOST_WAITING = 50
+"""So many letters wait for one channel; of more, old updates are left out, which newer ones tell again."""
+# A channel that is down is tried until it is back, once a minute; the letters behind wait, and nothing else does.
+DELIVER = How(
+    start_to_close_timeout=timedelta(seconds=60),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+)
+
+
+class Telling:
+    """Says what is new, calls whom nobody answered for, and sends it all in order, in the background."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._sending: dict[str, asyncio.Task[None]] = {}
+
+    def say_what_is_new(self) -> None:
+        """Announce what people should know now, and call who is to be called now."""
+        account, now = self._account, workflow.now()
+        if account.policy is None:
+            return
+        if account.ending:
+            if account.number and account.ending_since is None:
+                self._announce("resolved")
+            account.ending_since = account.ending_since or now
+        elif account.number == 0:
+            self._announce("started")
+        elif gist(account) != account.gist or now >= self._update_due(now):
+            self._announce("update")
+        if (due := next_call(account)) and now >= due:
+            self._call(now)
+        self._send()
+
+    def next_due(self) -> datetime | None:
+        """When there is something to be said next, if nothing happens."""
+        if self._account.policy is None or self._account.ending:
+            return None
+        update = self._update_due(workflow.now())
+        call = next_call(self._account)
+        return min(update, call) if call else update
+
+    @property
+    def everything_is_said(self) -> bool:
+        """Whether no letter waits."""
+        return not any(letters.waiting for letters in self._account.letters.values())
+
+    def _update_due(self, now: datetime) -> datetime:
+        assert self._account.policy is not None
+        return (self._account.announced or now) + self._account.policy.rhythm.update_every
+
+    def _call(self, now: datetime) -> None:
+        account = self._account
+        contact, rank = whom(account), account.rank
+        name = contact.name if contact else None
+        account.calls = (*account.calls, Call(contact=name, at=now, rank=NO_ALERT if rank is None else rank))
+        account.decided(
+            "escalate", "the runbook", now, f"called {name or 'everybody: there are no contacts'}"
+        )
+        self._announce("escalation", name, contact.channel if contact else None)
+
+    def _announce(self, kind: Kind, contact: str | None = None, channel: str | None = None) -> None:
+        account, now = self._account, workflow.now()
+        assert account.policy is not None
+        said = announcement(account, kind, now, contact)
+        account.number, account.announced, account.gist = said.number, now, gist(account)
+        for name in dict.fromkeys([*account.policy.channels, *([channel] if channel else [])]):
+            letters = account.letters.setdefault(name, Letters())
+            letters.waiting.append(said)
+            if len(letters.waiting) > MOST_WAITING:
+                _leave_one_out(letters)
+
+    def _send(self) -> None:
+        queue = ids.watch_queue(self._account.environment)
+        for channel, letters in self._account.letters.items():
+            sending = self._sending.get(channel)
+            if letters.waiting and (sending is None or sending.done()):
+                self._sending[channel] = asyncio.create_task(_deliver(channel, letters, queue))
+
+
+async def _deliver(channel: str, letters: Letters, queue: str) -> None:
+    """Send what waits for one channel, one after the other."""
+    while letters.waiting:
+        said = letters.waiting[0]
+        delivery = Delivery(announcement=said, channel=channel, thread=letters.thread)
+        words = f"Tell {channel}: {said.kind} #{said.number}"
+        # On the queue of waits, so that a chat that does not answer takes no slot from a change.
+        how = How(**{**DELIVER, "task_queue": queue})
+        try:
+            delivered = await workflow.execute_activity_method(
+                ChatActivities.announce, delivery, summary=words, **how
+            )
+        except ActivityError as error:
+            letters.lost += 1
+            letters.trouble = str(error.cause or error)[:300]
+        else:
+            letters.sent += 1
+            letters.trouble = None
+            letters.thread = delivered.thread or letters.thread
+        letters.waiting = [one for one in letters.waiting if one.number != said.number]
+
+
+def _leave_one_out(letters: Letters) -> None:
+    """Leave out the oldest update that is not being sent right now; without one, the oldest of all."""
+
+    def place(one: Announcement) -> tuple[bool, int]:
+        return one.kind != "update", one.number
+
+    letters.waiting.remove(min(letters.waiting[1:], key=place))
+    letters.lost += 1

@@ -1,0 +1,77 @@
+"""The incident that a run belongs to: it hears how the run goes, and how it ended, wherever either of them is by then."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from workflows.incidents.messages import PROCEDURE_ENDED, PROCEDURE_TOLD, Joined, ProcedureTold, slim
+
+if TYPE_CHECKING:
+    from workflows.messages import ProcedureRequest, Report
+    from workflows.steps.record import Record
+
+
+class Belonging:
+    """Tells an incident what people hear of a run. A run that belongs to none sends nothing."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._incident: str | None = None
+        self._told: object = None
+        self._sending: set[asyncio.Task[None]] = set()
+        record.listener = self._tell_what_is_new
+
+    def begin(self, request: ProcedureRequest) -> None:
+        """Belong to the incident that the request names."""
+        self._incident = request.incident
+        self._told = _gist(self._record.report)
+        parent = workflow.info().parent
+        if self._incident and (parent is None or parent.workflow_id != self._incident):
+            self._tell(self._record.report)  # a person began it: the incident does not know of it yet
+
+    def join(self, received: object) -> None:
+        """Belong to the incident that found this run."""
+        try:
+            self._incident = Joined.model_validate(received).incident
+        except ValidationError as error:
+            self._record.reject("joined", str(error), received)
+            return
+        self._tell(self._record.report)
+
+    async def farewell(self) -> None:
+        """Tell the incident how it ended; one that is over itself need not be told."""
+        if self._incident:
+            await _sent(self._incident, PROCEDURE_ENDED, self._record.report)
+
+    def _tell_what_is_new(self, report: Report) -> None:
+        if self._incident and _gist(report) != self._told and report.outcome is None:
+            self._tell(report)
+
+    def _tell(self, report: Report) -> None:
+        assert self._incident is not None
+        self._told = _gist(report)
+        task = asyncio.ensure_future(_sent(self._incident, PROCEDURE_TOLD, report))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+
+def _gist(report: Report) -> object:
+    gate = report.checkpoint
+    asked = gate and (gate.plan_hash, gate.opened, len(gate.approvals))
+    made = sum(change.detail is None for change in report.changes)
+    return report.heading, asked, report.findings, made, report.tasks
+
+
+async def _sent(incident: str, signal: str, report: Report) -> None:
+    info = workflow.info()
+    told = ProcedureTold(id=info.workflow_id, run_id=info.run_id, report=slim(report))
+    with suppress(FailureError):
+        await workflow.get_external_workflow_handle(incident).signal(signal, told)
