@@ -1,18 +1,21 @@
-"""A sandbox and its worker, as child processes that end with us."""
+"""A sandbox with its worker and its webhook, as child processes that end with us."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import random
+import secrets
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from activities.processes import kill_child, start_child, stop_child
+from activities.processes import start_child, stop_child
+from starter.beside import Beside
 from starter.exits import CliError, Exit
 
 if TYPE_CHECKING:
@@ -21,35 +24,52 @@ if TYPE_CHECKING:
 OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_")
 """What a person's shell may point at the real world with; none of it reaches a sandbox."""
 KEYS = ("temporal", "ui", "aws", "service", "prometheus", "catalog", "env")
-WORKER_READY = "worker ready"
-WORKER_READY_SECONDS = 60.0
-WORKER_GRACE_SECONDS = 10.0
 SANDBOX_GRACE_SECONDS = 15.0
+WEBHOOK_TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
+PORTS = range(20_000, 32_000)
+"""Below the range from which Linux takes the ports of outgoing connections."""
 
 
 class World:
     """A sandbox of our own. Call from the main thread, whose end the children do not survive."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alerts: bool = False) -> None:
+        """Prepare it.
+
+        Args:
+            alerts: whether its Prometheus is to fire the product's rules, and its Alertmanager to call our webhook.
+        """
         self._sandbox: subprocess.Popen[bytes] | None = None
-        self._worker: subprocess.Popen[bytes] | None = None
+        self._beside: dict[str, Beside] = {}
         self._all: dict[str, Any] = {}
+        self._listen = f"127.0.0.1:{_free_port()}" if alerts else None
+        self._token = secrets.token_urlsafe(24) if alerts else None
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """What the contract says that ``up --json`` prints."""
-        return {key: self._all[key] for key in KEYS}
+        """What the contract says that ``up --json`` prints; with alerts also Alertmanager and the webhook."""
+        alerts = {"alertmanager": self._all["alertmanager"], "webhook": self.webhook} if self.webhook else {}
+        return {key: self._all[key] for key in KEYS} | alerts
+
+    @property
+    def webhook(self) -> str | None:
+        """Where our webhook answers, without trailing slash; None in a world without alerts."""
+        return f"http://{self._listen}" if self._listen else None
 
     @property
     def environment(self) -> dict[str, str]:
         """The environment of everything that talks to this world."""
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
-        return {**inherited, **self._all["env"]}
+        return {**_inherited(), **self._all["env"], **self._secrets}
 
     @property
     def worker_log(self) -> Path:
         """Where the worker writes."""
-        return Path(self._all["folder"]) / "worker.log"
+        return self._log("worker")
+
+    @property
+    def webhook_log(self) -> Path:
+        """Where the webhook writes."""
+        return self._log("webhook")
 
     def start(self, *options: str) -> None:
         """Start the sandbox and wait until it is ready.
@@ -57,8 +77,10 @@ class World:
         Raises:
             CliError: it ended instead; it said why on stderr.
         """
+        alerts = ("--alertmanager-webhook", f"{self.webhook}/alerts") if self.webhook else ()
         self._sandbox = start_child(
-            [sys.executable, "-m", "sandbox", "up", "--json", "--until-stdin-closes", *options],
+            [sys.executable, "-m", "sandbox", "up", "--json", "--until-stdin-closes", *alerts, *options],
+            environment=os.environ | self._secrets,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             dies_with_us_by=signal.SIGTERM,  # it has children of its own to end
@@ -77,53 +99,69 @@ class World:
         Raises:
             CliError: it ended instead, or is not ready in time.
         """
-        with self.worker_log.open("ab") as log:
-            before = log.tell()
-            self._worker = start_child(
-                [sys.executable, "-m", "worker"], environment=self.environment, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + WORKER_READY_SECONDS
-        while WORKER_READY not in self._log_since(before):
-            self.check()
-            if time.monotonic() > deadline:
-                raise CliError(
-                    Exit.NOT_DONE,
-                    f"the worker is not ready after {WORKER_READY_SECONDS:.0f} s: {self.worker_log}",
-                )
-            time.sleep(0.05)
+        self._start("worker", "worker")
 
     def kill_worker(self) -> None:
         """End the worker with SIGKILL, as a crash would."""
-        if self._worker is not None:
-            kill_child(self._worker)
-            self._worker = None
+        self._beside["worker"].kill()
+
+    def start_webhook(self) -> None:
+        """Start the webhook that Alertmanager calls, and wait until it is ready.
+
+        Raises:
+            CliError: it ended instead, or is not ready in time.
+        """
+        assert self._listen is not None, "a world without alerts has no webhook"
+        self._start("webhook", "starter", "webhook", "--listen", self._listen)
+
+    def kill_webhook(self) -> None:
+        """End the webhook with SIGKILL, as a crash would."""
+        self._beside["webhook"].kill()
 
     def check(self) -> None:
         """Raise when a part has ended by itself.
 
         Raises:
-            CliError: with its exit code, and the worker's last words.
+            CliError: with its exit code, and its last words where it has a log.
         """
         if self._sandbox is not None and (code := self._sandbox.poll()) is not None:
             raise CliError(Exit.NOT_DONE, f"the sandbox ended by itself (exit code {code})")
-        if self._worker is not None and (code := self._worker.poll()) is not None:
-            last = " | ".join(self._log_since(0).splitlines()[-3:])
-            raise CliError(Exit.NOT_DONE, f"the worker ended by itself (exit code {code}): {last}")
+        for program in self._beside.values():
+            program.check()
 
     def end(self) -> None:
-        """End the worker, then the sandbox, each in order."""
-        if self._worker is not None:
-            stop_child(self._worker, WORKER_GRACE_SECONDS)
+        """End what runs beside the sandbox, then the sandbox, each in order."""
+        for program in reversed(self._beside.values()):
+            program.stop()
         if self._sandbox is not None:
             assert self._sandbox.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it is gone already
                 self._sandbox.stdin.close()
             stop_child(self._sandbox, SANDBOX_GRACE_SECONDS)
 
-    def _log_since(self, offset: int) -> str:
-        with self.worker_log.open("rb") as log:
-            log.seek(offset)
-            return log.read().decode(errors="replace")
+    def _start(self, name: str, *words: str) -> None:
+        program = self._beside.setdefault(name, Beside(name, words, self._log(name)))
+        program.start(self.environment)
+
+    def _log(self, name: str) -> Path:
+        return Path(self._all["folder"]) / f"{name}.log"
+
+    @property
+    def _secrets(self) -> dict[str, str]:
+        return {WEBHOOK_TOKEN: self._token} if self._token else {}
+
+
+def _inherited() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+
+
+def _free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise CliError(Exit.NOT_DONE, f"no free port between {PORTS[0]} and {PORTS[-1]}; end what listens there")
 
 
 @contextlib.contextmanager

@@ -15,18 +15,20 @@ from starter.world import World, ends_in_order
 CHECK_SECONDS = 0.5
 
 
-@click.command("up", epilog=example("runbook up", "runbook up --no-worker --json"))
+@click.command("up", epilog=example("runbook up", "runbook up --alerts", "runbook up --no-worker --json"))
 @click.option("--no-worker", is_flag=True, help="Start no worker.")
+@click.option("--alerts", is_flag=True, help="Also fire the alert rules: Alertmanager calls a webhook.")
 @click.option(
     "--folder", metavar="DIR", help="Keep the sandbox's files here; else in a folder that is removed."
 )
 @takes_caller
-def command(caller: Caller, *, no_worker: bool, folder: str | None) -> Exit:
+def command(caller: Caller, *, no_worker: bool, alerts: bool, folder: str | None) -> Exit:
     """Start a sandbox in the foreground: Temporal, a simulated ECS with real processes, Prometheus, and a worker.
 
-    The addresses are printed when the first releases run. Ctrl-C ends all of it.
+    The addresses are printed when the first releases run. Ctrl-C ends all of it. With --alerts, what goes wrong opens
+    incidents by itself, after seconds instead of minutes.
     """
-    world = World()
+    world = World(alerts=alerts)
     try:
         with ends_in_order(world):
             if not caller.as_json:
@@ -34,6 +36,8 @@ def command(caller: Caller, *, no_worker: bool, folder: str | None) -> Exit:
             world.start(*(("--folder", folder) if folder else ()))
             if not no_worker:
                 world.start_worker()
+            if alerts:
+                world.start_webhook()
             if caller.as_json:
                 click.echo(json.dumps(world.addresses))
             else:
@@ -55,6 +59,9 @@ def _print(world: World, *, with_worker: bool) -> None:
         ("prometheus", "Prometheus"),
     ):
         say(f"  {label:<12} {addresses[name] or 'none: install the package prometheus to have one'}")
+    for name, label in (("alertmanager", "Alertmanager"), ("webhook", "webhook")):
+        if name in addresses:
+            say(f"  {label:<12} {addresses[name]}")
     for environment, url in addresses["service"].items():
         say(f"  {environment:<12} {url}")
     say(f"  {'catalog':<12} {addresses['catalog']}")
