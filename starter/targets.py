@@ -49,21 +49,23 @@ async def remediation_of(client: Client, text: str, run_id: str | None) -> Run:
 async def waiting_at(client: Client, text: str, run_id: str | None) -> Run:
     """Find the run to approve: for ``E/S`` the one that waits, children included.
 
+    A run that waits because its child does only passes answers on; the child says whether it takes them.
+
     Raises:
         CliError: there is none.
     """
     named = parse_id(text)
     if isinstance(named, str):
-        return await _exactly(client, named, run_id)
+        return await _asking(client, await _exactly(client, named, run_id))
     roots = [
         await describe(client, which(named.environment, named.service), run_id)
         for which in (remediation_id, incident_id)
     ]
     found = [root for root in roots if root]
-    family = found + [child for root in found for child in await _children(client, root)]
-    waiting = next((run for run in family if run.is_open and run.state is State.AWAITING_APPROVAL), None)
-    if waiting:
-        return waiting
+    for root in found:
+        asking = await _asking(client, root)
+        if _waits(asking):
+            return asking
     open_run = next((run for run in found if run.is_open), None)
     if open_run:  # it may have come to its checkpoint this very moment: the run itself knows best
         return open_run
@@ -76,6 +78,19 @@ def ending(run: Run) -> str:
     """Say in words that a run is over."""
     when = f" at {run.ended.astimezone():%H:%M:%S on %Y-%m-%d}" if run.ended else ""
     return f"{run.id} has ended{when} ({run.outcome or 'without an outcome'})"
+
+
+async def _asking(client: Client, run: Run) -> Run:
+    """Find who asks what a run waits for: the run itself, or a child of its."""
+    for child in await _children(client, run):
+        asking = await _asking(client, child)
+        if _waits(asking):
+            return asking
+    return run
+
+
+def _waits(run: Run) -> bool:
+    return run.is_open and run.state is State.AWAITING_APPROVAL
 
 
 async def _children(client: Client, run: Run) -> list[Run]:

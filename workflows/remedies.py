@@ -210,7 +210,8 @@ async def repair_dependency(
     if before is None or report.outcome is not Outcome.RECOVERED:
         return _ending_of(report)
     page.heading(VERIFY)
-    return await verified_since(page, target, before, report.summary, looks)
+    headline = report.plan.headline if report.plan else "The database was repaired"
+    return await verified_since(page, target, before, headline, looks)
 
 
 async def a_person_chooses(

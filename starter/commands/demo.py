@@ -9,11 +9,12 @@ import click
 
 from starter.caller import Caller, example, takes_caller
 from starter.connect import converse, ui_address
+from starter.demo.needs import mend_of, missing
 from starter.demo.stage import Stage
 from starter.demo.stories import STORIES, Story
 from starter.demo.telling import StoryBrokenError, Telling
-from starter.exits import Exit, bad_input
-from starter.printing import answer, say
+from starter.exits import CliError, Exit, bad_input
+from starter.printing import answer, note, say
 from starter.world import OURS, World, ends_in_order
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
         raise bad_input(
             f"there is no story {scenario!r}; there are: {', '.join(each.name for each in STORIES)}"
         )
+    if lacking := missing(story.needs):
+        raise CliError(Exit.NOT_DONE, f"{story.name} cannot be played: {mend_of(lacking)}")
     telling = Telling(aside=caller.as_json)
     with ends_in_order(World()) as world:
         with telling.part(f"{story.name}: {story.summary}"):
@@ -56,7 +59,10 @@ def _list(caller: Caller) -> None:
         answer(rows)
         return
     for row in rows:
-        say(f"{row['name']:<16} {row['procedure']:<16} {row['summary']}")
+        say(f"{row['name']:<22} {row['procedure']:<16} {row['summary']}")
+    for story in STORIES:
+        if lacking := missing(story.needs):
+            note(f"{story.name} cannot be played here: {mend_of(lacking)}")
 
 
 def _turn_to(world: World) -> None:

@@ -6,71 +6,35 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from starter.connect import ui_address
-from starter.exits import CliError
-from starter.page import clock, plan, span
-from workflows.messages import Outcome, State
+from starter.demo.scenes import BAD_SHARE, approve, ask, changed_exactly, deploy, healthy_release, recovered
+from starter.page import clock, span
 
 if TYPE_CHECKING:
     from starter.demo.outside import AwsCall
     from starter.demo.stage import Stage
     from starter.sight import Sight
-    from workflows.messages import Checkpoint
-
-BAD_SHARE = 0.10
-"""The runbook's threshold."""
 
 
 async def play(stage: Stage) -> None:
     """Play the story."""
     telling = stage.telling
-    with telling.part("A healthy release"):
-        healthy = await stage.error_rate("requests are measured", lambda _: True, 40)
-        telling.expect("1.0.0 answers well", healthy.share < BAD_SHARE, healthy)
+    await healthy_release(stage)
     with telling.part("A bad release is deployed"):
-        telling.say("the pipeline releases 1.1.0, which fails 30 % of its requests")
-        telling.need(
-            "ECS calls the deployment SUCCESSFUL: its tasks are healthy",
-            await stage.deploy("1.1.0", FAULT_ERROR_RATE="0.3"),
-        )
+        await deploy(stage, "1.1.0", "which fails 30 % of its requests", FAULT_ERROR_RATE="0.3")
         bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, 30)
         telling.need("but requests fail", bad.share > BAD_SHARE, bad)
     with telling.part("alice starts a rollback"):
-        gate = await _ask_for_rollback(stage)
+        plan, gate = await ask(stage, "rollback", "30 % errors since 1.1.0")
+        wanted = plan.after.name if plan.after else "no release"
+        telling.expect("the plan goes back to 1.0.0", "1.0.0" in wanted, wanted)
     with telling.part("bob approves"):
-        await _decide(stage, gate)
+        await approve(stage, gate)
     with telling.part("The worker is killed while ECS rolls"):
         await _crash(stage)
     with telling.part("A new worker goes on"):
         ended = await _go_on(stage)
     with telling.part("What was done"):
         await _sum_up(stage, ended)
-
-
-async def _ask_for_rollback(stage: Stage) -> Checkpoint:
-    telling = stage.telling
-    run = await stage.start_rollback("alice", "30 % errors since 1.1.0")
-    telling.say(f"runbook start rollback --service ai-processor --environment prod --as alice  ->  {run.id}")
-    sight = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
-    gate = sight.report.checkpoint
-    telling.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
-    assert gate is not None
-    assert gate.plan is not None
-    telling.show(plan(gate.plan, gate.plan_hash))
-    wanted = gate.plan.after.name if gate.plan.after else "no release"
-    telling.expect("the plan goes back to 1.0.0", "1.0.0" in wanted, wanted)
-    telling.expect("nothing has been changed yet", not [call for call in await stage.calls() if call.changes])
-    return gate
-
-
-async def _decide(stage: Stage, gate: Checkpoint) -> None:
-    telling = stage.telling
-    try:
-        await stage.approve("alice", gate.plan_hash)
-        telling.expect("alice may not approve what she asked for herself", ok=False, found="she was let")
-    except CliError as refusal:
-        telling.expect("alice may not approve what she asked for herself", ok=True, found=refusal)
-    decided = await stage.approve("bob", gate.plan_hash)
-    telling.expect("bob approves exactly this plan", decided.confirmed, decided.detail)
 
 
 async def _crash(stage: Stage) -> None:
@@ -96,15 +60,12 @@ async def _go_on(stage: Stage) -> Sight:
     telling = stage.telling
     stage.world.start_worker()
     telling.say("a new worker is ready")
-    ended = await stage.until_seen("it ends", lambda seen: not seen.run.is_open, 120)
+    ended = await recovered(stage)
     report = ended.report
-    telling.expect("the run recovered the service", report.outcome is Outcome.RECOVERED, report.summary)
     steady = next((step for step in report.steps if step.heading == "Wait for steady state"), None)
     telling.expect(
         "the new worker saw steady state", steady and steady.state == "done", steady.step if steady else ""
     )
-    good = await stage.error_rate("errors are gone", lambda rate: rate.share < BAD_SHARE / 2, 20)
-    telling.expect("the service answers well again", good.share < BAD_SHARE, good)
     return ended
 
 
@@ -122,11 +83,7 @@ async def _sum_up(stage: Stage, ended: Sight) -> None:
     for call in changes:
         telling.say(f"AWS change: {call.action} {call.parameters.get('taskDefinition', '')}".rstrip())
     telling.say(f"ledger of releases: {_marks(made)} tags")
-    telling.expect(
-        "AWS was changed exactly once, by UpdateService",
-        [call.action for call in changes] == ["UpdateService"],
-        f"{len(changes)} changes",
-    )
+    await changed_exactly(stage, "UpdateService")
     whole = run.ended - run.started if run.ended else timedelta(0)
     telling.say(f"from the request to the end: {span(whole)}")
     telling.say(f"its history, as long as this sandbox lives: {ui_address(stage.client, run.id, run.run_id)}")

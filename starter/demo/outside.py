@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0
 PROBES = 40
+FEWEST = 20
+"""Requests that a measurement needs."""
 READS = ("Describe", "List", "Get", "Filter")
 LEDGER = ("TagResource", "UntagResource")
 
@@ -49,12 +51,41 @@ def measure(addresses: Mapping[str, Any], service: str, environment: str) -> Err
     """Measure the error rate of the last 10 seconds; None while nothing can be said."""
     if addresses["prometheus"] is None:
         return _probe(addresses["service"][environment])
-    labels = f'{{service="{service}",environment="{environment}"}}[10s]'
-    requests = _query(addresses["prometheus"], f"sum(increase(http_requests_total{labels}))")
-    errors = _query(addresses["prometheus"], f"sum(increase(http_errors_total{labels}))")
-    if requests is None or requests < 20:
+    labels = _labels(service, environment)
+    requests = _query(addresses["prometheus"], f"sum(increase(http_requests_total{labels}[10s]))")
+    errors = _query(addresses["prometheus"], f"sum(increase(http_errors_total{labels}[10s]))")
+    if requests is None or requests < FEWEST:
         return None
     return ErrorRate((errors or 0.0) / requests, round(requests))
+
+
+def measure_p95(addresses: Mapping[str, Any], service: str, environment: str) -> float | None:
+    """Measure the seconds in which 95 % of the last 10 seconds' requests were answered; None without any."""
+    buckets = f"http_request_duration_seconds_bucket{_labels(service, environment)}[10s]"
+    return _query(addresses["prometheus"], f"histogram_quantile(0.95, sum by (le) (rate({buckets}))) >= 0")
+
+
+def measure_memory(addresses: Mapping[str, Any], service: str, environment: str) -> float | None:
+    """Measure the share of its memory that the fullest task uses; None while nothing can be said."""
+    labels = _labels(service, environment)
+    used, limit = f"container_memory_usage_bytes{labels}", f"container_spec_memory_limit_bytes{labels}"
+    return _query(addresses["prometheus"], f"max({used} / {limit})")
+
+
+def is_healthy(addresses: Mapping[str, Any], environment: str) -> bool:
+    """Ask the service for its health, as its users reach it."""
+    try:
+        _get(f"{addresses['service'][environment]}/health")
+    except HTTPError:
+        return False
+    return True
+
+
+def set_load(addresses: Mapping[str, Any], environment: str, requests_per_second: float) -> None:
+    """Have clients send so many requests from now on."""
+    body = json.dumps({"environment": environment, "requests_per_second": requests_per_second}).encode()
+    with urlopen(_post(f"{addresses['aws']}/_sandbox/load", body), timeout=SECONDS):  # noqa: S310 - the sandbox's own address
+        return
 
 
 def aws_calls(aws: str, since: datetime) -> list[AwsCall]:
@@ -65,6 +96,10 @@ def aws_calls(aws: str, since: datetime) -> list[AwsCall]:
         if call["action"]
     ]
     return [call for call in calls if call.at >= since]
+
+
+def _labels(service: str, environment: str) -> str:
+    return f'{{service="{service}",environment="{environment}"}}'
 
 
 def _query(prometheus: str, query: str) -> float | None:
@@ -80,12 +115,15 @@ def _probe(url: str) -> ErrorRate:
 
 
 def _fails(url: str, body: bytes) -> bool:
-    request = Request(f"{url}/api/v1/process", data=body, headers={"content-type": "application/json"})  # noqa: S310 - the sandbox's own address
     try:
-        with urlopen(request, timeout=SECONDS):  # noqa: S310 - as above
+        with urlopen(_post(f"{url}/api/v1/process", body), timeout=SECONDS):  # noqa: S310 - the sandbox's own address
             return False
     except HTTPError:
         return True
+
+
+def _post(url: str, body: bytes) -> Request:
+    return Request(url, data=body, headers={"content-type": "application/json"})  # noqa: S310 - the sandbox's own address
 
 
 def _get(url: str) -> bytes:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.error import URLError
 
 from activities.processes import start_child, stop_child
 from starter.deciding import decide
-from starter.demo.outside import AwsCall, ErrorRate, aws_calls, measure
+from starter.demo.outside import AwsCall, ErrorRate, aws_calls, is_healthy, measure, set_load
 from starter.demo.telling import StoryBrokenError
 from starter.runs import describe
 from starter.sight import Sight, look
 from starter.starting import begin
+from starter.targets import waiting_at
 from workflows.ids import remediation_id
-from workflows.messages import Approval, ProcedureRequest, RollbackRequest
+from workflows.messages import Abort, Approval, ProcedureRequest, RollbackRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
 
     from temporalio.client import Client
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SERVICE = "ai-processor"
 ENVIRONMENT = "prod"
+HOLD = f"hold/{ENVIRONMENT}/{SERVICE}"
+SANDBOX = (sys.executable, "-m", "sandbox")
 LOOK_SECONDS = 0.25
 DEPLOY_SECONDS = 90.0
 
@@ -49,34 +55,39 @@ class Stage:
 
     # --- people and machines act ----------------------------------------------------------------------------------
 
-    async def deploy(self, version: str, **settings: str) -> bool:
+    async def deploy(self, version: str, memory: int = 512, **settings: str) -> bool:
         """Release a version as the company's delivery pipeline does; whether ECS calls it successful."""
         words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        argv = [sys.executable, "-m", "sandbox", "deploy", "--environment", ENVIRONMENT, "--version", version]
-        child = start_child(
-            [*argv, *words, "--wait"],
-            environment=self.world.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        argv = [*SANDBOX, "deploy", "--environment", ENVIRONMENT, "--version", version, f"--memory={memory}"]
+        return await self.succeeds("the deployment ends", [*argv, *words, "--wait"])
+
+    async def succeeds(self, what: str, argv: Sequence[str], directory: Path | None = None) -> bool:
+        """Run a program of somebody's in this world to its end; whether it succeeds."""
+        child = self._start(argv, directory)
         try:
-            await self.until("the deployment ends", lambda: _ended(child), DEPLOY_SECONDS)
+            await self.until(what, lambda: _ended(child), DEPLOY_SECONDS)
         finally:
             stop_child(child, 1.0)
         return child.returncode == 0
 
-    async def start_rollback(self, by: str, reason: str) -> Run:
-        """Have a person start a rollback."""
-        request = RollbackRequest(service=SERVICE, environment=ENVIRONMENT, requested_by=by, reason=reason)
-        return await self.start("rollback", request)
+    @contextmanager
+    def session(self, application: str, statement: str) -> Iterator[None]:
+        """Have somebody begin a transaction in the database by hand, and leave it at that."""
+        argv = [*SANDBOX, "session", "--environment", ENVIRONMENT, "--application", application, statement]
+        child = self._start(argv)
+        try:
+            yield
+        finally:
+            stop_child(child, 1.0)
 
-    async def start_procedure(self, procedure: str, by: str, reason: str) -> Run:
-        """Have a person start a procedure that takes no more than names."""
-        request = ProcedureRequest(service=SERVICE, environment=ENVIRONMENT, requested_by=by, reason=reason)
-        return await self.start(procedure, request)
+    async def load(self, requests_per_second: float) -> None:
+        """Have clients send so many requests from now on."""
+        await asyncio.to_thread(set_load, self.world.addresses, ENVIRONMENT, requests_per_second)
 
-    async def start(self, procedure: str, request: ProcedureRequest) -> Run:
-        """Start a procedure; from now on it is the run that the story is about."""
+    async def start(self, procedure: str, by: str, reason: str) -> Run:
+        """Have a person start a procedure; from now on it is the run that the story is about."""
+        kind = RollbackRequest if procedure == "rollback" else ProcedureRequest
+        request = kind(service=SERVICE, environment=ENVIRONMENT, requested_by=by, reason=reason)
         self.asked_at = datetime.now(UTC)
         run_id = await begin(self.client, procedure, request)
         self.run = await describe(self.client, remediation_id(ENVIRONMENT, SERVICE), run_id)
@@ -89,8 +100,20 @@ class Stage:
         Raises:
             CliError: the run refuses.
         """
-        assert self.run is not None
-        return await decide(self.client, self.run, "decide", "approve", Approval(by=by, plan_hash=plan_hash))
+        waiting = await waiting_at(self.client, f"{ENVIRONMENT}/{SERVICE}", None)
+        return await decide(self.client, waiting, "decide", "approve", Approval(by=by, plan_hash=plan_hash))
+
+    async def end_hold(self, by: str, reason: str) -> Sight:
+        """Have a person end the hold on temporary capacity before its time, and wait until it has ended."""
+        hold = await describe(self.client, HOLD)
+        assert hold is not None
+        await decide(self.client, hold, "abort_run", "abort", Abort(by=by, reason=reason))
+
+        async def ended() -> Sight | None:
+            seen = await look(self.client, await describe(self.client, HOLD, hold.run_id) or hold)
+            return None if seen.run.is_open else seen
+
+        return await self.until("the hold ends", ended, 30)
 
     # --- what is seen -----------------------------------------------------------------------------------------------
 
@@ -133,17 +156,41 @@ class Stage:
         except TimeoutError:
             raise StoryBrokenError(f"{what}: not within {seconds:.0f} s") from None
 
+    async def has_hold(self) -> bool:
+        """Whether temporary capacity is held now."""
+        hold = await describe(self.client, HOLD)
+        return hold is not None and hold.is_open
+
+    async def healthy(self) -> bool:
+        """Whether the service is healthy, as its users reach it."""
+        return await asyncio.to_thread(is_healthy, self.world.addresses, ENVIRONMENT)
+
     async def error_rate(self, what: str, wanted: Callable[[ErrorRate], bool], seconds: float) -> ErrorRate:
         """Measure until the error rate is as wanted, and return the last one measured in any case."""
-        last: ErrorRate | None = None
+        return await self.measured(what, measure, wanted, seconds)
 
-        async def ask() -> ErrorRate | None:
+    async def measured(
+        self,
+        what: str,
+        measuring: Callable[[Mapping[str, Any], str, str], T | None],
+        wanted: Callable[[T], bool],
+        seconds: float,
+    ) -> T:
+        """Measure until it is as wanted, and return the last measurement in any case.
+
+        Raises:
+            StoryBrokenError: nothing could be measured in time.
+        """
+        last: T | None = None
+
+        async def ask() -> T | None:
             nonlocal last
             try:
-                last = await asyncio.to_thread(measure, self.world.addresses, SERVICE, ENVIRONMENT) or last
+                found = await asyncio.to_thread(measuring, self.world.addresses, SERVICE, ENVIRONMENT)
             except URLError:  # Prometheus starts or restarts; the next question may be answered
                 return None
-            return last if last and wanted(last) else None
+            last = last if found is None else found
+            return last if last is not None and wanted(last) else None
 
         try:
             return await self.until(what, ask, seconds)
@@ -155,6 +202,15 @@ class Stage:
     async def calls(self) -> list[AwsCall]:
         """Read the AWS calls that were made since the procedure was asked for."""
         return await asyncio.to_thread(aws_calls, self.world.addresses["aws"], self.asked_at)
+
+    def _start(self, argv: Sequence[str], directory: Path | None = None) -> subprocess.Popen[bytes]:
+        return start_child(
+            argv,
+            environment=self.world.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            directory=directory,
+        )
 
     def _tell_steps(self, sight: Sight) -> None:
         for place, step in enumerate(sight.report.steps):

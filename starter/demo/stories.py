@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starter.demo import bad_release, connection_exhaustion
+from starter.demo import (
+    bad_release,
+    bad_release_terraform,
+    connection_exhaustion,
+    crash_loop,
+    failing_release,
+    leak,
+    load,
+    slow_database,
+)
+from starter.demo.needs import POSTGRESQL, PROMETHEUS, TERRAFORM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,6 +31,8 @@ class Story:
     procedure: str
     summary: str
     play: Callable[[Stage], Awaitable[None]]
+    needs: tuple[str, ...] = ()
+    """Programs that it cannot do without."""
 
 
 STORIES = (
@@ -31,9 +43,51 @@ STORIES = (
         play=bad_release.play,
     ),
     Story(
+        name="bad-release-terraform",
+        procedure="rollback",
+        summary="the same where a Terraform module owns the service: its variable is put back, by the approved plan",
+        play=bad_release_terraform.play,
+        needs=(TERRAFORM,),
+    ),
+    Story(
+        name="crash-loop",
+        procedure="service-down",
+        summary="a release crashes again and again; the cause is found, and it is rolled back",
+        play=crash_loop.play,
+    ),
+    Story(
+        name="failing-release",
+        procedure="high-error-rate",
+        summary="requests fail, nobody knows why; errors began with a release, and it is rolled back",
+        play=failing_release.play,
+        needs=(PROMETHEUS,),
+    ),
+    Story(
+        name="load",
+        procedure="high-error-rate",
+        summary="four times the usual requests; scaled out while it lasts, and taken back",
+        play=load.play,
+        needs=(PROMETHEUS,),
+    ),
+    Story(
+        name="slow-database",
+        procedure="high-latency",
+        summary="a forgotten session locks a table and every answer waits; found, and exactly that one is ended",
+        play=slow_database.play,
+        needs=(PROMETHEUS, POSTGRESQL),
+    ),
+    Story(
+        name="leak",
+        procedure="resource-issues",
+        summary="memory grows since a release; the leak is recognised early, more tasks buy time",
+        play=leak.play,
+        needs=(PROMETHEUS,),
+    ),
+    Story(
         name="connection-exhaustion",
         procedure="database-issues",
         summary="a release forgets its database connections until none is left; exactly those are ended",
         play=connection_exhaustion.play,
+        needs=(POSTGRESQL,),
     ),
 )

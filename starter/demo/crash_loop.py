@@ -1,0 +1,35 @@
+"""A release crashes again and again; service-down finds that out, and has it rolled back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starter.demo.scenes import approve, ask, changed_exactly, deploy, evidence, healthy_release, recovered
+
+if TYPE_CHECKING:
+    from starter.demo.stage import Stage
+
+
+async def play(stage: Stage) -> None:
+    """Play the story."""
+    telling = stage.telling
+    await healthy_release(stage)
+    with telling.part("A release that crashes is deployed"):
+        words = "whose tasks crash six seconds after their start"
+        await deploy(stage, "1.1.0", words, FAULT_CRASH_AFTER_SECONDS="6")
+
+        async def down() -> bool | None:
+            return None if await stage.healthy() else True
+
+        telling.need("but soon nothing answers", await stage.until("it is down", down, 30), "health 503")
+    with telling.part("alice starts service-down"):
+        plan, gate = await ask(stage, "service-down", "nothing answers")
+        wanted = plan.after.name if plan.after else "no release"
+        telling.expect("it found the release, and goes back to 1.0.0", "1.0.0" in wanted, wanted)
+    with telling.part("bob approves"):
+        await approve(stage, gate)
+    with telling.part("A rollback runs as its child, and it is verified"):
+        ended = await recovered(stage)
+    with telling.part("What was done"):
+        evidence(stage, ended, "Read the tasks and why they stopped")
+        await changed_exactly(stage, "UpdateService")

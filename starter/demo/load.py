@@ -1,0 +1,56 @@
+"""Four times the usual requests are too many for two tasks; more are run while it lasts, and taken back after it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starter.demo.scenes import (
+    BAD_SHARE,
+    approve,
+    ask,
+    changed_exactly,
+    deploy,
+    evidence,
+    healthy_release,
+    recovered,
+)
+
+if TYPE_CHECKING:
+    from starter.demo.stage import Stage
+
+USUAL = 25.0
+MANY = 100.0
+EVERYDAY_SECONDS = 25.0
+"""Until it is known what is usual, and the first windows of the release are past."""
+
+
+async def play(stage: Stage) -> None:
+    """Play the story."""
+    telling = stage.telling
+    await healthy_release(stage)
+    with telling.part("An everyday release"):
+        words = "whose tasks answer five requests at once, in 0.15 s"
+        await deploy(stage, "1.1.0", words, FAULT_REQUESTS_AT_ONCE="5", FAULT_LATENCY_SECONDS="0.15")
+        telling.say("it goes well for a while: what is usual is known then")
+        await asyncio.sleep(EVERYDAY_SECONDS)
+    with telling.part("Everybody comes at once"):
+        await stage.load(MANY)
+        bad = await stage.error_rate("requests are refused", lambda rate: rate.share > 2.8 * BAD_SHARE, 30)
+        telling.need(f"of {MANY:.0f} requests a second, many are refused", bad.share > BAD_SHARE, bad)
+    with telling.part("alice starts high-error-rate"):
+        plan, gate = await ask(stage, "high-error-rate", "a third of the requests is refused")
+        out = "out from 2 to 5 tasks"
+        telling.expect("it is load, not the release: it scales out", out in plan.headline, plan.headline)
+    with telling.part("bob approves"):
+        await approve(stage, gate)
+    with telling.part("More tasks run, and it is verified"):
+        ended = await recovered(stage)
+        telling.expect("a hold keeps them for an hour", await stage.has_hold())
+        evidence(stage, ended, "Read how much is asked of it")
+    with telling.part("The rush is over, and alice ends the hold"):
+        await stage.load(USUAL)
+        hold = await stage.end_hold("alice", "the rush is over")
+        told = "; ".join(f"{change.after}: {change.undone}" for change in hold.report.changes)
+        telling.expect("the tasks are taken back", "undone" in told or "wanted again" in told, told)
+        await changed_exactly(stage, "UpdateService", "UpdateService")

@@ -1,0 +1,99 @@
+"""What happens in every story: a healthy release, a person who starts a procedure, another who approves, the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starter.exits import CliError
+from starter.page import clock, plan
+from workflows.messages import Outcome, State
+
+if TYPE_CHECKING:
+    from starter.demo.stage import Stage
+    from starter.sight import Sight
+    from workflows.messages import Checkpoint, Plan
+
+BAD_SHARE = 0.10
+"""The runbook's threshold."""
+
+
+async def healthy_release(stage: Stage) -> None:
+    """See the first release answer well."""
+    with stage.telling.part("A healthy release"):
+        healthy = await stage.error_rate("requests are measured", lambda _: True, 40)
+        stage.telling.expect("1.0.0 answers well", healthy.share < BAD_SHARE, healthy)
+
+
+async def deploy(stage: Stage, version: str, words: str, memory: int = 512, **settings: str) -> None:
+    """Release a version that ECS finds no fault with."""
+    stage.telling.say(f"the pipeline releases {version}, {words}")
+    stage.telling.need(
+        "ECS calls the deployment SUCCESSFUL: its tasks are healthy",
+        await stage.deploy(version, memory, **settings),
+    )
+
+
+async def ask(stage: Stage, procedure: str, reason: str) -> tuple[Plan, Checkpoint]:
+    """Have alice start a procedure, and see it ask before it changes anything."""
+    telling = stage.telling
+    run = await stage.start(procedure, "alice", reason)
+    telling.say(
+        f"runbook start {procedure} --service ai-processor --environment prod --as alice  ->  {run.id}"
+    )
+    sight = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
+    for found in sight.report.findings:
+        telling.say(f"it found: {found}")
+    gate = sight.report.checkpoint
+    telling.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
+    assert gate is not None
+    assert gate.plan is not None
+    telling.show(plan(gate.plan, gate.plan_hash))
+    changed = [call.action for call in await stage.calls() if call.changes]
+    telling.expect("nothing has been changed yet", not sight.report.changes and not changed, changed or "")
+    return gate.plan, gate
+
+
+async def approve(stage: Stage, gate: Checkpoint) -> None:
+    """Have alice refused, as she asked for it herself, and bob approve."""
+    telling = stage.telling
+    own = "alice may not approve what she asked for herself"
+    try:
+        await stage.approve("alice", gate.plan_hash)
+        telling.expect(own, ok=False, found="she was let")
+    except CliError as refusal:
+        telling.expect(own, ok=True, found=refusal)
+    decided = await stage.approve("bob", gate.plan_hash)
+    telling.expect("bob approves exactly this plan", decided.confirmed, decided.detail)
+
+
+async def recovered(stage: Stage, seconds: float = 120) -> Sight:
+    """See the run end well, and the service answer well again."""
+    telling = stage.telling
+    ended = await stage.until_seen("it ends", lambda seen: not seen.run.is_open, seconds)
+    report = ended.report
+    telling.expect("the run recovered the service", report.outcome is Outcome.RECOVERED, report.summary)
+    good = await stage.error_rate("errors are gone", lambda rate: rate.share < BAD_SHARE / 2, 20)
+    telling.expect("the service answers well again", good.share < BAD_SHARE, good)
+    return ended
+
+
+async def changed_exactly(stage: Stage, *actions: str) -> None:
+    """See that AWS was changed by these calls and no others."""
+    changes = [call.action for call in await stage.calls() if call.changes]
+    wanted = f"exactly by {', '.join(actions)}" if actions else "not at all"
+    stage.telling.expect(f"AWS was changed {wanted}", changes == list(actions), ", ".join(changes))
+
+
+def evidence(stage: Stage, ended: Sight, step: str, most: int = 4) -> None:
+    """Tell what a step was told from: what was asked, when, and the answer."""
+    read = next((one for one in ended.report.steps if one.step == step), None)
+    cited = read.cited if read else ()
+    stage.telling.expect("the report cites what was asked, when, and the answer", cited, step)
+    for one in cited[:most]:
+        stage.telling.say(f"{clock(one.at)}  {one.what}: {one.said}  <-  {one.query}", "dim")
+
+
+def tasks(stage: Stage, ended: Sight, what: str) -> None:
+    """Tell what is left to people."""
+    left = [task.what for task in ended.report.tasks]
+    stage.telling.expect(what, left, "; ".join(left))

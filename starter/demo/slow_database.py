@@ -1,0 +1,48 @@
+"""Somebody leaves a table locked, and every answer is slow; high-latency finds the database, and has the lock ended."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starter.demo.outside import measure_p95
+from starter.demo.scenes import approve, ask, changed_exactly, evidence, healthy_release, recovered
+
+if TYPE_CHECKING:
+    from starter.demo.stage import Stage
+
+SLOW_SECONDS = 1.0
+"""The runbook's threshold."""
+WHO = "migration"
+FORGOTTEN_SECONDS = 8.0
+"""Longer than the catalog's ``leaked_after``: before that, somebody may still be at it."""
+
+
+async def play(stage: Stage) -> None:
+    """Play the story."""
+    telling = stage.telling
+    await healthy_release(stage)
+    with stage.session(WHO, "LOCK TABLE settings IN ACCESS EXCLUSIVE MODE"):
+        with telling.part("A migration by hand is left half-way"):
+            telling.say(f"{WHO}: BEGIN; LOCK TABLE settings; and then a phone rings")
+            await asyncio.sleep(FORGOTTEN_SECONDS)
+            slow = await _p95(stage, "answers get slow", slow=True)
+            telling.need("every answer waits for the settings", slow > SLOW_SECONDS, f"p95 {slow:.2f} s")
+        with telling.part("alice starts high-latency"):
+            plan, gate = await ask(stage, "high-latency", "p95 above 1 s")
+            telling.expect("it found who holds the lock", WHO in plan.headline, plan.headline)
+        with telling.part("bob approves"):
+            await approve(stage, gate)
+        with telling.part("database-issues runs as its child, and latency is verified"):
+            ended = await recovered(stage)
+            quick = await _p95(stage, "answers are quick again", slow=False)
+            telling.expect("answers are quick again", quick < SLOW_SECONDS, f"p95 {quick:.2f} s")
+    with telling.part("What was done"):
+        evidence(stage, ended, "Read what is slow")
+        actions = [change.action for change in ended.report.changes]
+        telling.expect("one session was ended", actions == ["pg_terminate_backend"], ", ".join(actions))
+        await changed_exactly(stage)
+
+
+async def _p95(stage: Stage, what: str, *, slow: bool) -> float:
+    return await stage.measured(what, measure_p95, lambda p95: (p95 > SLOW_SECONDS) is slow, 40)
