@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -10,44 +10,28 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.database import DatabaseActivities, TerminateSessions
     from activities.diagnosis import DiagnosisActivities
-    from activities.ecs import EcsActivities
     from activities.readings import STANDARD_LOOKS, Sample
     from activities.rollout import Phase, Rollout
-    from workflows.decisions.database import (
-        Cause,
-        Diagnosis,
-        TerminatePlan,
-        classify,
-        plan_terminate,
-    )
-    from workflows.decisions.database_tasks import fit_pool, mend_leak, release_lock, restart_database
+    from workflows.decisions.database import TerminatePlan, classify, plan_terminate
+    from workflows.decisions.database_tasks import mend_leak
+    from workflows.decisions.rebooting import NoReboot, RebootPlan
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import refused
+    from workflows.decisions.sizing import SizePlan
     from workflows.local.database_issues import database_issues
-    from workflows.messages import Ending, Outcome, ProcedureRequest, Report, Verdict
+    from workflows.messages import Ending, Outcome, Plan, ProcedureRequest, Report, Task, Verdict
+    from workflows.steps.database import Found, look_again, look_further, plan_remedy, read_database
     from workflows.steps.deploying import measure, verified_or_handed_over, verify
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
+    from workflows.steps.rebooting import await_available, reboot
+    from workflows.steps.sizing import Resized, await_size, put_in_place, verified_or_put_back
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.models import ReleaseHistory
-    from activities.policies import Database
-    from workflows.messages import Task
+    from workflows.steps.database import Remedy
 
 LOOKS = (*STANDARD_LOOKS, "connections")
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the page works on from its second heading on."""
-
-    target: Target
-    policy: Database
-    diagnosis: Diagnosis
-    history: ReleaseHistory
-    baseline: Sample
 
 
 @workflow.defn
@@ -76,38 +60,48 @@ class DatabaseIssues(Procedure):
             )
         if target.platform == "compose":
             return await database_issues(page, target, request)
-        diagnosis = await self._diagnose(target, target.database)
+        read = await read_database(page, target)
 
         page.heading("Find who holds the connections")
-        page.record.found(diagnosis.told)
         await page.read("Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target)
-        history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
-        baseline = await measure(page, target, history.current, LOOKS)
-        found = Found(target, target.database, diagnosis, history, baseline)
-        plan = plan_terminate(target, diagnosis)
-        if plan:
-            page.record.planned(plan)
+        found = await look_further(page, target, target.database, read)
+        page.record.found(found.diagnosis.told)
+        baseline = await measure(page, target, found.history.current, LOOKS)
+        remedy = await plan_remedy(page, found)
         if request.plan_only:
-            words = plan.headline if plan else f"No change by this procedure. {diagnosis.told}"
-            return page.ended(Outcome.PLANNED, f"{words}: planned, nothing was changed.")
+            return self._only_planned(found, remedy)
+        return await self._put_right(found, baseline, remedy)
 
-        match diagnosis.cause:
-            case _ if plan:
-                return await self._free(found, plan)
-            case Cause.DOWN:
-                return await self._restart(found)
-            case Cause.LOAD | Cause.LOCKS:
-                return await self._make_room(found)
+    async def _put_right(self, found: Found, baseline: Sample, remedy: Remedy) -> Ending:
+        match remedy:
+            case TerminatePlan():
+                return await self._free(found, baseline, remedy)
+            case SizePlan():
+                return await self._raise_pool(found, baseline, remedy)
+            case RebootPlan() | NoReboot():
+                return await self._restart(found, baseline, remedy)
+            case Task():
+                answer = await self.page.task(remedy, found.target)
+                if isinstance(answer, Ending):
+                    return answer
+                return await self._verified(found, baseline, f"A person says that it is done ({remedy.what})")
             case _:
-                return page.ended(
-                    Outcome.INCONCLUSIVE, f"Left to a person, nothing was changed: {diagnosis.told}."
-                )
+                return remedy
 
-    async def _free(self, found: Found, plan: TerminatePlan) -> Ending:
+    def _only_planned(self, found: Found, remedy: Remedy) -> Ending:
+        if isinstance(remedy, Ending) and remedy.outcome is Outcome.REFUSED:
+            return remedy
+        words = f"No change by this procedure. {found.diagnosis.told}"
+        if isinstance(remedy, Plan):
+            self.page.record.planned(remedy)
+            words = remedy.headline
+        return self.page.ended(Outcome.PLANNED, f"{words}: planned, nothing was changed.")
+
+    async def _free(self, found: Found, baseline: Sample, plan: TerminatePlan) -> Ending:
         page, target = self.page, found.target
 
         async def plan_again() -> TerminatePlan | Ending:
-            diagnosis = await self._diagnose(target, found.policy)
+            diagnosis = classify(await read_database(page, target), found.policy)
             again = plan_terminate(target, diagnosis, plan.sessions)
             if again is None:
                 summary = f"The forgotten sessions are gone; nothing was changed: {diagnosis.told}."
@@ -130,28 +124,71 @@ class DatabaseIssues(Procedure):
             after="ended",
             undo=_cannot_be_undone,
         )
-        return await self._verified(found, agreed.headline)
+        return await self._verified(found, baseline, agreed.headline)
 
-    async def _make_room(self, found: Found) -> Ending:
-        """Ask a person for what this procedure cannot do: end sessions that are at work, or allow more connections."""
-        asking = release_lock if found.diagnosis.cause is Cause.LOCKS else fit_pool
-        return await self._a_person_does(found, asking(found.target, found.diagnosis))
+    async def _raise_pool(self, found: Found, baseline: Sample, plan: SizePlan) -> Ending:
+        page, target = self.page, found.target
 
-    async def _restart(self, found: Found) -> Ending:
-        self.page.heading("Restart the database")
-        return await self._a_person_does(found, restart_database(found.target, found.diagnosis))
+        async def plan_again() -> SizePlan | Ending:
+            again = await look_again(page, found)
+            return again if isinstance(again, SizePlan | Ending) else self._no_longer("A bigger pool")
 
-    async def _a_person_does(self, found: Found, task: Task) -> Ending:
-        answer = await self.page.task(task, found.target)
-        if isinstance(answer, Ending):
-            return answer
-        return await self._verified(found, f"A person says that it is done ({task.what})")
+        again: SizePlan | Ending = plan
+        while True:
+            if isinstance(again, Ending):
+                return again
+            page.heading("Ask before changing anything")
+            agreed = await page.checkpoint(again, target, "Raise the pool?", plan_again)
+            if isinstance(agreed, Ending):
+                return agreed
 
-    async def _verified(self, found: Found, headline: str) -> Ending:
+            page.heading("Raise the connection pool")
+            resized = await put_in_place(page, target, agreed)
+            if isinstance(resized, Ending):
+                return resized
+            if resized:
+                break
+            again = await plan_again()  # Terraform's plan was stale
+
+        page.heading("Wait for steady state")
+        rollout = await await_size(page, target, resized)
+        if isinstance(rollout, Ending):
+            return rollout
+        return await self._verified(found, baseline, agreed.headline, (resized, rollout))
+
+    async def _restart(self, found: Found, baseline: Sample, plan: RebootPlan | NoReboot) -> Ending:
+        page, target = self.page, found.target
+
+        async def plan_again() -> RebootPlan | Ending:
+            again = await look_again(page, found)
+            return again if isinstance(again, RebootPlan) else self._no_longer("A reboot")
+
+        headline = (
+            f"Nothing was changed, {plan.why} by itself" if isinstance(plan, NoReboot) else plan.headline
+        )
+        if isinstance(plan, RebootPlan):
+            page.heading("Ask before changing anything")
+            agreed = await page.checkpoint(plan, target, "Reboot the database?", plan_again)
+            if isinstance(agreed, Ending):
+                return agreed
+
+            page.heading("Restart the database")
+            await reboot(page, target, agreed)
+        if late := await await_available(page, target, found.policy.rds_instance or ""):
+            return late
+        return await self._verified(found, baseline, headline)
+
+    async def _verified(
+        self, found: Found, baseline: Sample, headline: str, changed: tuple[Resized, Rollout] | None = None
+    ) -> Ending:
         page = self.page
 
         page.heading("Verify by connecting and by the service's health")
-        ending = await verified_or_handed_over(page, found.target, lambda: self._judge(found), headline)
+        look = partial(self._judge, found, baseline, changed)
+        if changed:
+            ending = await verified_or_put_back(page, found.target, look, headline, changed[0])
+        else:
+            ending = await verified_or_handed_over(page, found.target, look, headline)
 
         page.heading("Record what was learnt")
         if found.diagnosis.sessions:
@@ -161,20 +198,21 @@ class DatabaseIssues(Procedure):
             page.record.summary(ending.summary)
         return ending
 
-    async def _judge(self, found: Found) -> Judged:
+    async def _judge(self, found: Found, baseline: Sample, changed: tuple[Resized, Rollout] | None) -> Judged:
         page, target = self.page, found.target
         connected = await page.read("Connect to the database", DatabaseActivities.test_connection, target)
         if not connected.serves:
             return Judged(verdict=Verdict.NOT_RECOVERED, why=connected.told)
+        if changed:
+            resized, rollout = changed
+            return await verify(page, target, resized.release, rollout, baseline, looks=LOOKS)
         since = Rollout(phase=Phase.STEADY, detail="", service=found.history.service, at=workflow.now())
         release = found.history.current
-        return await verify(
-            page, target, release, since, found.baseline, same_release_before=True, looks=LOOKS
-        )
+        return await verify(page, target, release, since, baseline, same_release_before=True, looks=LOOKS)
 
-    async def _diagnose(self, target: Target, policy: Database) -> Diagnosis:
-        words = "Read who holds its connections and who waits"
-        return classify(await self.page.read(words, DatabaseActivities.read_database, target), policy)
+    def _no_longer(self, remedy: str) -> Ending:
+        summary = f"{remedy} is no longer what helps; nothing was changed. A person must look."
+        return self.page.ended(Outcome.INCONCLUSIVE, summary)
 
 
 async def _cannot_be_undone() -> str:
