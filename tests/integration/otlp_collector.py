@@ -1,0 +1,75 @@
+"""A collector of traces that a test can look into, and kill."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+
+class Collector:
+    """Takes spans by OTLP over HTTP, as an OpenTelemetry collector does."""
+
+    def __init__(self) -> None:
+        self._spans: dict[str, dict[bytes, Span]] = defaultdict(dict)
+        outer = self
+
+        class Receiver(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                outer._take(ExportTraceServiceRequest.FromString(body))
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Be gone: nothing listens there any more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def tree(self, trace_id: str) -> list[str]:
+        """One trace, a line for each span below its parent, in the order of their beginning."""
+        spans = self._spans[trace_id]
+        below = defaultdict(list)
+        for span in sorted(spans.values(), key=lambda one: one.start_time_unix_nano):
+            below[span.parent_span_id if span.parent_span_id in spans else b""].append(span)
+
+        def lines(parent: bytes, depth: int) -> list[str]:
+            return [
+                line
+                for span in below[parent]
+                for line in (f"{'  ' * depth}{span.name}", *lines(span.span_id, depth + 1))
+            ]
+
+        return lines(b"", 0)
+
+    def path(self, trace_id: str, name: str) -> list[str]:
+        """The names from the root of a trace down to the first span of a name; empty while it is not there."""
+        spans = self._spans[trace_id]
+        span = next((one for one in spans.values() if one.name == name), None)
+        names = []
+        while span is not None:
+            names.append(span.name)
+            span = spans.get(span.parent_span_id)
+        return names[::-1]
+
+    def _take(self, request: ExportTraceServiceRequest) -> None:
+        for resource in request.resource_spans:
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    self._spans[span.trace_id.hex()][span.span_id] = span
