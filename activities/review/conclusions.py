@@ -82,7 +82,8 @@ def items_of(
     courses: Sequence[Course], changes: Sequence[ChangeLine], gaps: Sequence[str], cause: RootCause | None
 ) -> tuple[ActionItem, ...]:
     """List what is left to do, and what was done by hand, in the page's classes."""
-    found = [item for course in courses for item in _tasks(course)]
+    # The procedures' own word first: an incident, or a parent, repeats it.
+    found = [item for course in reversed(courses) for item in _tasks(course)]
     found += list(_from_changes(changes))
     last = courses[0].end or courses[0].cite
     found += [_item("monitoring", f"See to it that this is caught next time: {gap}", last) for gap in gaps]
@@ -93,7 +94,9 @@ def items_of(
     for name in sorted({name_of(course) for course in courses if course.kind != INCIDENT}):
         page = f"Compare what was done with docs/runbooks/{name}.md, and mend the page where it did not help"
         found.append(_item("documentation", page, last))
-    unique = {(item.kind, item.what): item for item in reversed(found)}  # a parent repeats its child's tasks
+    unique: dict[tuple[str, str], ActionItem] = {}
+    for item in found:
+        unique.setdefault((item.kind, item.what), item)
     return tuple(sorted(unique.values(), key=lambda item: KINDS.index(item.kind)))
 
 

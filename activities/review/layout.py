@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 NOTHING = "Nothing."
-_MARKUP = re.compile(r"([\\`*\[\]<|])")
+_MARKUP = re.compile(r"([\\`*\[\]|])")
 
 
 def plain(text: str) -> str:
     """Escape what Markdown would take for markup; text of people stays text."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("<", "&lt;")
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
