@@ -23,7 +23,6 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
-    from datetime import datetime
 
     from activities.catalog import Target
     from activities.models import Fence, Release
@@ -192,6 +191,8 @@ async def undo_release(
     service = await page.read("Read what runs now", EcsActivities.read_service, target)
     if service.fence == fence:
         return "nothing to undo: the change was not made"
+    if service.task_definition == before.task_definition:
+        return f"nothing to undo: {before.revision} runs already"
     if service.task_definition != ours.task_definition:
         return f"could not undo: {service.task_definition.rpartition('/')[2]} was deployed meanwhile"
     back = DeployRelease(target=target, release=before, fence=service.fence)
@@ -208,7 +209,5 @@ async def mark(page: Page, target: Target, release: Release, judgement: Judgemen
         source=workflow.info().workflow_id,
         at=workflow.now(),
     )
-    if service.task_definition == before.task_definition:
-        return f"nothing to undo: {before.revision} runs already"
     change = MarkRelease(target=target, release=release, mark=entry)
     await page.note(f"Mark {release.revision} {judgement}", EcsChanges.mark_release, change)
