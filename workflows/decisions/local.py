@@ -69,13 +69,12 @@ def classify_local_errors(
 
 
 def with_dependencies(target: Target, project: ProjectRead, diagnosis: Diagnosis) -> LocalDiagnosis:
-    """Put the one dependency that is down before other causes; several, or symptoms not seen, are a person's."""
+    """Put the one dependency that is down before other causes; several, or none of the symptoms, are a person's."""
     found = LocalDiagnosis(**diagnosis.model_dump(exclude={"restart"}))
     down = down_dependencies(target, project)
     if not down:
         return found
-    seen = diagnosis.cause is not Cause.FINE and "not known" not in diagnosis.because[0]
-    if len(down) > 1 or not seen:
+    if len(down) > 1 or diagnosis.cause is Cause.FINE:
         return _unknown(*down.values(), *diagnosis.because, doubts=diagnosis.doubts)
     name, told = next(iter(down.items()))
     return found.model_copy(
