@@ -25,8 +25,8 @@ class Limits:
     body_bytes: int = 4 * 1024 * 1024
     """About 4,000 alerts."""
     body_seconds: float = 10.0
-    calls_per_second: float = 50.0
-    burst: int = 200
+    calls_per_second: float = 100.0
+    burst: int = 400
     """Calls that may come at once after a quiet time."""
     at_once: int = 16
     """Calls that are worked on at the same time …"""

@@ -214,7 +214,7 @@ def test_nothing_fires_when(why):
         ("HighErrorRate", "60s"),
         ("HighLatencyP95", "4m"),
         ("HighCPU", "4m"),
-        ("HighMemory", "4m"),
+        ("HighMemory", "105s"),
         ("DatabaseConnectionsHigh", "45s"),
         ("DatabaseDown", "45s"),
     ],
