@@ -33,6 +33,8 @@ class Cause(StrEnum):
     """Sessions wait for a lock that another does not give back."""
     LOAD = "load"
     """There is no room, and nobody forgot anything: more is asked for than there is."""
+    POOL = "pool"
+    """There is room, and the service's tasks hold all the connections that their pools allow."""
     HEALTHY = "healthy"
     UNKNOWN = "unknown"
     """Too little could be seen."""

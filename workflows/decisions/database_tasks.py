@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from workflows.decisions.database import Diagnosis
 
 
-def restart_database(target: Target, diagnosis: Diagnosis) -> Task:
-    """Ask for a database that takes no connections."""
-    instance = target.database.rds_instance if target.database else None
-    command = f" (aws rds reboot-db-instance --db-instance-identifier {instance})" if instance else ""
-    return _now(f"Bring the database back: restart it{command}", target, diagnosis)
+def restart_database(target: Target, diagnosis: Diagnosis, instance: str = "") -> Task:
+    """Ask for a database that takes no connections, and that is not rebooted: it has no instance, or one in no state for it."""
+    task = _now("Bring the database back: restart it", target, diagnosis)
+    return task.model_copy(update={"why": f"{instance}. {diagnosis.told}"}) if instance else task
 
 
 def release_lock(target: Target, diagnosis: Diagnosis) -> Task:
@@ -29,6 +28,12 @@ def fit_pool(target: Target, diagnosis: Diagnosis) -> Task:
     """Ask for more room than there is."""
     what = "Make the service's connection pool or the database's max_connections fit, and deploy that"
     return _now(what, target, diagnosis)
+
+
+def raise_max_connections(target: Target, diagnosis: Diagnosis, why: str) -> Task:
+    """Ask for more connections of the database, where the service's pool cannot be raised within those that there are."""
+    task = _now("Raise the database's max_connections, or take connections from others", target, diagnosis)
+    return task.model_copy(update={"why": f"{why}. {diagnosis.told}"})
 
 
 def mend_leak(target: Target, diagnosis: Diagnosis, running: str | None) -> Task:

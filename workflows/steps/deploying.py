@@ -130,7 +130,7 @@ async def verified_or_handed_over(
     headline: str,
     ways: Mapping[str, Callable[[], Awaitable[Ending]]] = MappingProxyType({}),
 ) -> Ending:
-    """Verify; what is not verified is looked at again or handed over, as a person chooses."""
+    """Verify; what is not verified is looked at again, put right in another way or handed over, as a person chooses."""
     while True:
         judged = await look()
         if judged.verdict is Verdict.RECOVERED:
