@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -130,4 +131,76 @@ def scale_out(target: Target, count: int) -> tuple[str, ...]:
         aws(target, scaling, "register-scalable-target", *resource, *dimension, "--min-capacity", str(count)),
         "# it does not:",
         ecs(target, "update-service", "--desired-count", str(count)),
+    )
+
+
+def scale_up(target: Target) -> tuple[str, ...]:
+    """Give each task more: by Terraform where it owns the service, else by a copy of the task definition."""
+    size = target.scale
+    if owner := target.terraform:
+        return terraform(
+            target,
+            **_keeping_the_image(target),
+            **{owner.cpu_variable: size.cpu, owner.memory_variable: size.memory},
+        )
+    return _by_copy(target, f".cpu = {json.dumps(str(size.cpu))} | .memory = {json.dumps(str(size.memory))}")
+
+
+def raise_pool(target: Target) -> tuple[str, ...]:
+    """Give each task a bigger connection pool, likewise."""
+    pool = target.database.pool if target.database else None
+    if pool is None:
+        return ("# the catalog names no pool: change the service's own settings, and deploy",)
+    if pool.terraform_variable:
+        return terraform(target, **_keeping_the_image(target), **{pool.terraform_variable: pool.size})
+    name, value = json.dumps(pool.env), json.dumps(str(pool.size))
+    setting = f".containerDefinitions[0].environment |= (map(select(.name != {name})) + [{{name: {name}, value: {value}}}])"
+    return _by_copy(target, setting)
+
+
+def reboot_database(target: Target) -> tuple[str, ...]:
+    """Reboot the RDS instance, and wait until it is available."""
+    instance = target.database.rds_instance if target.database else None
+    if instance is None:
+        return ("# the catalog names no RDS instance: restart the database by hand",)
+    names = ("--db-instance-identifier", instance)
+    status = ("--query", "DBInstances[0].DBInstanceStatus")
+    return (
+        aws(target, "rds", "describe-db-instances", *names, *status),
+        aws(target, "rds", "reboot-db-instance", *names),
+        shlex.join(["aws", "rds", "wait", "db-instance-available", "--region", target.region, *names]),
+    )
+
+
+def _keeping_the_image(target: Target) -> dict[str, object]:
+    """Name the tag that runs: without it the module's default would be deployed too."""
+    return {target.terraform.image_variable: "TAG-THAT-RUNS"} if target.terraform else {}
+
+
+def _by_copy(target: Target, change: str) -> tuple[str, ...]:
+    """Register a copy of what runs with a change, and update the service to it."""
+    added = [
+        "taskDefinitionArn",
+        "revision",
+        "status",
+        "requiresAttributes",
+        "compatibilities",
+        "registeredAt",
+        "registeredBy",
+    ]
+    less = ", ".join(f".{name}" for name in added)
+    described = aws(
+        target,
+        "ecs",
+        "describe-task-definition",
+        "--task-definition",
+        "FAMILY:REVISION",
+        "--query",
+        "taskDefinition",
+    )
+    registered = aws(target, "ecs", "register-task-definition", "--cli-input-json", "file://bigger.json")
+    return (
+        f"{described} | {shlex.join(['jq', f'del({less}) | {change}'])} > bigger.json",
+        registered,
+        ecs(target, "update-service", "--task-definition", "FAMILY:NEW-REVISION"),
     )

@@ -65,7 +65,6 @@ def high_error_rate(target: Target) -> list[Part]:
 def high_latency(target: Target) -> list[Part]:
     """Bring a service back below its response time."""
     window = target.verify.rate_window
-    size = {"cpu": target.scale.cpu, "memory": target.scale.memory}
     return [
         ("What is slow?",
          (run.query(target, promql.p95_seconds(target, None, window)),
@@ -74,7 +73,7 @@ def high_latency(target: Target) -> list[Part]:
          (run.query(target, promql.cpu_share(target, window)), run.query(target, promql.memory_share(target)))),
         (f"Load: scale out to {target.scale.latency} tasks, and take it back later.",
          run.scale_out(target, target.scale.latency)),
-        ("Too small: scale up.", run.terraform(target, **size)),
+        ("As many tasks as there may be, and busy: scale up; never down, and keep the image.", run.scale_up(target)),
         ("A slow code path: list the slowest endpoints for the people who own them.", ()),
         (f"Verify: p95 is at most {target.thresholds.p95_seconds:g} s.",
          (run.timed_probe(target), run.query(target, promql.p95_seconds(target, None, window)))),
@@ -84,14 +83,14 @@ def high_latency(target: Target) -> list[Part]:
 def resource_issues(target: Target) -> list[Part]:
     """Give a service room whose CPU or memory runs out."""
     window = target.verify.rate_window
-    size = {"cpu": target.scale.cpu, "memory": target.scale.memory}
     return [
         ("What runs out? A leak shows over many readings, not in two.",
          (run.query(target, promql.cpu_share(target, window)), run.query(target, promql.memory_share(target)),
           run.stopped_tasks(target))),
         (f"At once: scale out to {target.scale.resources} tasks, and take it back later.",
          run.scale_out(target, target.scale.resources)),
-        ("Soon: scale up.", run.terraform(target, **size)),
+        ("Tasks killed at their memory limit, or as many as there may be: scale up; never down, and keep the image.",
+         run.scale_up(target)),
         ("Later: profile the code, use less memory, add caching.", ()),
         (f"Verify: CPU below {target.thresholds.cpu:.0%}, memory below {target.thresholds.memory:.0%}.",
          (_utilization(target, "CPUUtilization"), _utilization(target, "MemoryUtilization"))),
@@ -112,8 +111,10 @@ def database_issues(target: Target) -> list[Part]:
         ("What does the service say?", (run.error_logs(target),)),
         ("Sessions idle in transaction for long: end exactly those, by pid.",
          (f'psql {dsn} -c "{idle}"', f'psql {dsn} -c "SELECT pg_terminate_backend(PID)"')),
-        ("It does not answer at all: restart it, once.", ()),
-        ("A leak or a pool too small is the service's own: change its settings and deploy.", ()),
+        ("It does not answer at all: restart it, once. Every connection to it ends.", run.reboot_database(target)),
+        ("A pool is used up and the database has room for all tasks' pools: raise it. Otherwise max_connections is too small.",
+         run.raise_pool(target)),
+        ("A leak is the service's own: mend it, or roll back (see the page rollback).", ()),
         ("Verify.", (f'psql {dsn} -c "SELECT 1"', run.health(target))),
     ]  # fmt: skip
 
