@@ -9,6 +9,7 @@ from activities.readings import Quality
 from tests.procedures.messages import answer, rejected
 from tests.procedures.outside import release
 from workflows.messages import Outcome, Verdict
+from workflows.rollback import Rollback
 
 OPTIONS = ("verify-again", "roll-back-further", "hand-over")
 
@@ -43,8 +44,10 @@ async def test_each_time_it_is_asked_the_answer_is_a_new_one(runbook, outside):
     first = await runbook.at_checkpoint(run)
     await answer(run, "bob", first, option="verify-again")
     second = await runbook.at_checkpoint(run, other_than=first.plan_hash)
-    why = await rejected(run, "bob", first, option="verify-again")
-    assert second.plan_hash in why
+    assert (await answer(run, "bob", first, option="verify-again")).already
+    assert second.plan_hash in await rejected(run, "carol", first, option="verify-again")
+    still = (await run.query(Rollback.status)).checkpoint
+    assert (still.plan_hash, still.approvals) == (second.plan_hash, ())
 
 
 @pytest.mark.ending("recovered-further-back")
