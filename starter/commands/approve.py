@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("run", metavar="ID")
-@click.option("--option", metavar="O", help="Which of the checkpoint's options; needed where there are several.")
+@click.option(
+    "--option", metavar="O", help="Which of the checkpoint's options; needed where there are several."
+)
 @click.option("--comment", metavar="T", help="For the record.")
 @click.option(
     "--plan-hash", metavar="H", help="Approve this plan and no other; else the one that stands now."
