@@ -11,6 +11,7 @@ from activities.errors import InputError
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
 from starter.names import parse_pair
+from starter.paper import local
 from starter.paper.pages import PAGES
 from starter.printing import answer, say
 
@@ -38,9 +39,8 @@ def command(caller: Caller, procedure: str, target: str) -> Exit:
         resolved = catalog.target(pair.service, pair.environment)
     except InputError as error:
         raise bad_input(str(error).splitlines()[0]) from error
-    if resolved.platform != "ecs":
-        raise bad_input(f"{pair} does not run on ECS: there is no paper for {resolved.platform} yet")
-    parts = PAGES[procedure](resolved)
+    pages = local.PAGES if resolved.platform == "compose" else PAGES
+    parts = pages[procedure](resolved)
     if caller.as_json:
         steps = [{"text": text, "commands": list(commands)} for text, commands in parts]
         answer(
