@@ -97,6 +97,10 @@ async def runbook(temporal, outside, request):
     async with working(temporal.client, runbook.environment, outside):
         yield runbook
         await runbook.leave_nothing_behind(outside)
+    recorder = request.config.pluginmanager.get_plugin("recorder")
+    ending = request.node.get_closest_marker("ending")
+    if recorder and ending:
+        await recorder.record(ending.args[0], runbook.runs[-1])
 
 
 class TestReboot:
@@ -106,6 +110,7 @@ class TestReboot:
     def outside(self) -> Served:
         return Served(database=ON_RDS, standing="down")
 
+    @pytest.mark.ending("recovered-rebooted")
     async def test_an_instance_that_is_down_is_rebooted_once_and_it_is_verified(self, runbook, outside):
         report = await runbook.run()
         assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["reboot shop-db"])
@@ -188,6 +193,7 @@ class TestPool:
     def outside(self) -> Served:
         return Served(database=BY_ENVIRONMENT)
 
+    @pytest.mark.ending("recovered-pool-raised")
     async def test_a_pool_that_is_used_up_is_raised_and_it_is_verified(self, runbook, outside):
         report = await runbook.run()
         assert (report.outcome, outside.changes) == (

@@ -23,7 +23,7 @@ def marked() -> dict[str, tuple[str, str]]:
     """Every ending that a test of the rollback is marked with, on itself or on one of its parameters."""
     found = {}
     for file in sorted(HERE.glob("test_*.py")):
-        for node in ast.parse(file.read_text()).body:
+        for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.AsyncFunctionDef):
                 for decorator in node.decorator_list:
                     for name in re.findall(r"mark\.ending\('([a-z-]+)'\)", ast.unparse(decorator)):

@@ -36,6 +36,7 @@ def outside() -> Small:
     return Small(resources=KILLED)
 
 
+@pytest.mark.ending("recovered-scaled-up")
 async def test_tasks_that_die_of_their_memory_limit_get_more_instead_of_company(pages, outside):
     report = await pages.run("resource-issues")
     assert (report.outcome, outside.changes, outside.desired) == (Outcome.RECOVERED, SCALED_UP, 2)
@@ -63,6 +64,7 @@ async def test_with_enough_tasks_that_are_not_busy_nothing_is_changed(pages, out
     assert (report.outcome, outside.changes) == (Outcome.INCONCLUSIVE, [])
 
 
+@pytest.mark.ending("recovered-scaled-up-after-out")
 async def test_where_more_tasks_did_not_help_bigger_ones_are_the_next_way(pages, outside):
     outside.resources, outside.latency, outside.quality = BUSY, latency_read(2.0, 2.0, 2.0), Quality.BAD
     run = await pages.start("high-latency")
@@ -121,6 +123,7 @@ async def test_somebody_who_deploys_while_people_decide_makes_the_yes_void(pages
     assert report.changes[0].before.startswith("shop:3")
 
 
+@pytest.mark.ending("not-recovered-put-back")
 async def test_bigger_tasks_that_do_not_help_are_put_back_at_a_persons_word(pages, outside):
     outside.quality = Quality.BAD
     run = await pages.start("resource-issues")
@@ -166,6 +169,7 @@ class TestByTerraform:
     def outside(self) -> Small:
         return Small(resources=KILLED, owned=True)
 
+    @pytest.mark.ending("recovered-scaled-up-terraform")
     async def test_the_module_gets_the_sizes_and_the_tag_that_runs(self, pages, outside):
         report = await pages.run("resource-issues")
         assert (report.outcome, outside.changes) == (Outcome.RECOVERED, [f"apply {BIGGER}"])
