@@ -30,6 +30,7 @@ async def serve(application: Starlette, listener: socket.socket, ready: Callable
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the log tells who called, not who they say
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
