@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -165,6 +165,22 @@ async def test_killing_every_part_in_turn_loses_no_alert(alerted):
             await asyncio.sleep(0.3)
     assert found == set(tasks)
     assert alerted.webhook.health().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("framing", "sent"), [("Content-Length: 10485760", 0), ("Transfer-Encoding: chunked", 5 * 1024 * 1024)]
+)
+async def test_ten_megabytes_are_refused_before_they_have_come(alerted, framing, sent):
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(alerted.webhook.url.rpartition(":")[2]))
+    head = f"POST /alerts HTTP/1.1\r\nHost: webhook\r\nAuthorization: Bearer {TOKEN}\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\n{framing}\r\n\r\n".encode())
+    if sent:
+        writer.write(f"{sent:x}\r\n".encode() + b" " * sent)
+    async with asyncio.timeout(10):
+        assert b" 413 " in await reader.readline()
+        with suppress(ConnectionError):  # what was sent and never read resets it
+            await reader.read()  # to the end: the connection is closed
+    writer.close()
 
 
 async def test_a_webhook_that_is_told_to_end_answers_first_and_ends_well(alerted):
