@@ -32,9 +32,9 @@ test: set-up ## Check the code, then run the tests (ARGS="-k rollback" for some 
 	$(PYTEST) $(ARGS) || failed=1; \
 	[ -z "$$failed" ]
 
-test-all: set-up ## Everything that make test does, with a kill at every event and a thousand waits
+test-all: set-up ## Everything that make test does, with a kill at every event, a thousand waits and every story
 	@$(MAKE) lint
-	@CRASH_POINTS=all MANY_WAITS=1000 $(PYTEST) $(ARGS)
+	@CRASH_POINTS=all MANY_WAITS=1000 STORIES=all $(PYTEST) $(ARGS)
 
 test-crash: set-up ## Kill the worker and the server at every event of every procedure
 	@CRASH_POINTS=all $(PYTEST) tests/crash $(ARGS)

@@ -101,7 +101,8 @@ class Examination:
             ask.by_task(promql.cpu_share(target, target.verify.rate_window)),
             ask.by_task(promql.memory_share(target)),
             ask.by_task(promql.memory_limit(target)),
-            ask.history(promql.memory_bytes(target), span, max(span / POINTS, timedelta(seconds=1))),
+            # What tasks of earlier releases did, which are gone, says nothing about this one.
+            ask.history(promql.memory_bytes(target, release), span, max(span / POINTS, timedelta(seconds=1))),
             ask.across_release(promql.mean_cpu_share, onset, release),
             asyncio.to_thread(read_restarts, self._clients, target, now - span, now),
         )

@@ -247,6 +247,11 @@ async def test_a_release_with_too_few_requests_is_left_out_of_the_comparison():
     assert found.by_release.values == {"app:1": 0.0}
 
 
+async def test_the_memory_of_tasks_of_earlier_releases_is_not_looked_at():
+    found = await examined("resources", two_releases(at(-600), at(-500)), prometheus({}))
+    assert 'release="app:2"' in found.series.query
+
+
 def a_deployment(number, release, status="SUCCESSFUL", rollback=None):
     return ServiceDeployment(
         arn=f"sd/{number}",
