@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -123,9 +124,49 @@ async def test_a_database_that_is_down_is_a_persons_task_and_verified_once_it_is
     assert (page["outcome"], page["changes"]) == ("recovered", [])
 
 
-async def shown_with_checkpoint(world):
+async def test_an_instance_of_rds_that_is_down_is_rebooted_once(broken_world):
+    broken_world.aws("rds").create_db_instance(
+        DBInstanceIdentifier="ai-processor-prod", Engine="postgres", DBInstanceClass="db.t3.micro",
+        AllocatedStorage=20, MasterUsername="runbook", MasterUserPassword="not-a-secret",
+    )  # fmt: skip
+    name_the_instance(broken_world)
+    order, before = f"{broken_world.addresses.aws}/_sandbox/postgres", len(broken_world.calls())
+    broken_world.http.post(order, json={"environment": "prod", "action": "kill"}).raise_for_status()
+    until(lambda: fails(broken_world, "prod"))
+
+    assert (await start(broken_world, "prod")).code == 0
+    gate = (await shown_with_checkpoint(broken_world))["checkpoint"]
+    assert gate["plan"]["calls"][0]["action"] == "RebootDBInstance"
+    approving = ("approve", "prod/ai-processor", "--as", "bob", "--yes")
+    assert (await run(broken_world, "prod", *approving)).code == 0
+    gate = (await shown_with_checkpoint(broken_world, unlike=gate["question"]))["checkpoint"]
+    assert gate["options"] == ["verify-again", "hand-over"]  # what RDS is here does not start PostgreSQL
+
+    broken_world.http.post(order, json={"environment": "prod", "action": "restart"}).raise_for_status()
+    assert (await run(broken_world, "prod", *approving, "--option", "verify-again")).code == 0
+    assert (await run(broken_world, "prod", "watch", "prod/ai-processor")).code == 0
+    page = (await run(broken_world, "prod", "show", "prod/ai-processor", "--json")).json
+    assert (page["outcome"], [one["action"] for one in page["changes"]]) == (
+        "recovered",
+        ["RebootDBInstance"],
+    )
+    assert len(broken_world.calls("RebootDBInstance", since=before)) == 1
+
+
+def name_the_instance(world):
+    """Add it to the catalog, which the worker reads anew for each run."""
+    catalog, of_prod = Path(world.addresses.env["RUNBOOK_CATALOG"]), 'dsn_env = "AI_PROCESSOR_DSN_PROD"'
+    text = catalog.read_text()
+    assert of_prod in text
+    catalog.write_text(text.replace(of_prod, f'{of_prod}, rds_instance = "ai-processor-prod"'))
+
+
+async def shown_with_checkpoint(world, unlike=None):
+    def asked(page):
+        return page["checkpoint"] and page["checkpoint"]["question"] != unlike
+
     give_up_at = time.monotonic() + 60
-    while not (page := (await run(world, "prod", "show", "prod/ai-processor", "--json")).json)["checkpoint"]:
+    while not asked(page := (await run(world, "prod", "show", "prod/ai-processor", "--json")).json):
         assert time.monotonic() < give_up_at, page
     return page
 
