@@ -59,9 +59,10 @@ class ComposeChanges:
                 )
             if left:
                 self._restart(left)
-            adopted = tuple(now[id_].name for id_, how in stands.items() if how is Standing.OURS)
-            wanted = {fence.id for fence in change.fence}
-            after = tuple(one for one in self._read(change) if one.id in wanted)
+        # From here on it is made: an error of this last look must not say otherwise.
+        adopted = tuple(now[id_].name for id_, how in stands.items() if how is Standing.OURS)
+        wanted = {fence.id for fence in change.fence}
+        after = tuple(one for one in self._read(change) if one.id in wanted)
         return Restarted(containers=after, adopted=adopted, at=datetime.now(UTC))
 
     def _read(self, change: RestartService) -> tuple[Container, ...]:

@@ -31,6 +31,7 @@ def headings(report) -> list[str]:
     return list(dict.fromkeys(step.heading for step in report.steps))
 
 
+@pytest.mark.ending("recovered-restarted")
 async def test_a_service_that_crashed_is_restarted_once_and_verified(pages, outside):
     outside.crashed("shop")
     report = await pages.run("service-down")
@@ -54,6 +55,7 @@ async def test_a_service_that_runs_and_does_not_answer_is_restarted(pages, outsi
     assert "it runs but does not answer" in report.findings[0]
 
 
+@pytest.mark.ending("recovered-restarted-in-order")
 async def test_the_dependency_that_is_down_is_restarted_first_and_then_what_did_not_come_back_with_it(
     pages, outside
 ):
@@ -142,6 +144,7 @@ async def test_a_persons_choice_to_restart_is_made_and_verified(pages, outside, 
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["restart shop"])
 
 
+@pytest.mark.ending("recovered-done-by-a-person")
 async def test_what_a_person_says_is_done_is_verified(pages, outside):
     report = await pages.answer(await pages.start("high-latency"), option="done")
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, [])
@@ -187,6 +190,7 @@ async def test_that_scaling_out_is_not_offered_is_said(pages, outside, procedure
     await pages.answer(run, option="skip")
 
 
+@pytest.mark.ending("recovered-database-restarted")
 async def test_a_database_that_is_down_is_restarted_and_verified_by_connecting(pages, outside):
     outside.answer, outside.serves_after = AWAY, {"postgres": SERVES}
     report = await pages.run("database-issues")
@@ -236,6 +240,7 @@ async def test_a_full_database_is_restarted_only_if_a_person_says_so(pages, outs
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["restart postgres"])
 
 
+@pytest.mark.ending("refused-by-compose")
 async def test_rolling_back_is_refused_with_the_reason(pages, outside):
     report = await pages.run("rollback")
     assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "policy")
@@ -287,6 +292,7 @@ async def test_a_loop_of_crashes_does_not_make_the_yes_void(pages, outside):
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["restart shop"])
 
 
+@pytest.mark.ending("recovered-restart-adopted")
 async def test_a_restart_whose_answer_was_lost_is_adopted(pages, outside):
     outside.crashed("shop")
     outside.loses_reply = {"restart_service"}
@@ -295,6 +301,7 @@ async def test_a_restart_whose_answer_was_lost_is_adopted(pages, outside):
     assert outside.calls.count("restart_service") == 2
 
 
+@pytest.mark.ending("not-recovered-after-restart")
 async def test_a_service_that_does_not_come_up_is_not_recovered(pages, outside):
     outside.crashed("shop")
     outside.mends = set()

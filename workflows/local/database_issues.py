@@ -72,7 +72,7 @@ async def _restart(
 
 
 async def _done_by_a_person(page: Page, target: Target, task: Task, baseline: Sample) -> Ending:
-    page.heading("Verify by connecting and by the service's health")
+    page.heading(VERIFY)
     since, verify = workflow.now(), _verify(page, target)
     headline = f"A person says that it is done ({task.what})"
     return await verified_or_handed_over(page, target, lambda: verify(since, baseline), headline)
