@@ -53,8 +53,8 @@ from activities.reviewing import ReviewActivities
 from activities.scaling import ScalingActivities
 from activities.settings import Settings, load_settings
 from activities.targets import CatalogActivities
-from activities.telemetry import trace_outside_calls
 from activities.task_sizes import TaskSizes
+from activities.telemetry import trace_outside_calls
 from activities.terraform import TerraformActivities
 from activities.verification import VerificationActivities
 from activities.waits import Waits
