@@ -26,7 +26,12 @@ CHANGES = {
     "force_deployment": "UpdateService (forced)",
     "stop_deployment": "StopServiceDeployment",
     "register_release": "RegisterTaskDefinition",
+    "register_sized": "RegisterTaskDefinition",
     "apply_terraform": "terraform apply",
+    "scale_out": "scaling out",
+    "terminate_sessions": "pg_terminate_backend",
+    "reboot_instance": "RebootDBInstance",
+    "restart_service": "a restart of containers",
 }
 """Activity -> the call that it makes."""
 
