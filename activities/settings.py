@@ -45,7 +45,9 @@ class Settings(BaseModel):
     )
     """Slack's Web API; GovSlack has another."""
     reviews: str | None = Field(
-        alias="RUNBOOK_REVIEWS", default=None, pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?|(?!\w+://).+)$"
+        alias="RUNBOOK_REVIEWS",
+        default=None,
+        pattern=r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?|(?!\w+://).+)$",
     )
     """Where reviews are written to: a folder, or ``s3://bucket/prefix``. None: nowhere by themselves."""
 
