@@ -228,6 +228,30 @@ class TestPool:
         report = await runbook.end(run)
         assert (report.outcome, outside.changes) == (Outcome.INCONCLUSIVE, [])
 
+    async def test_a_full_database_with_room_for_the_pools_needs_a_yes_even_where_nobody_is_asked(
+        self, runbook, outside
+    ):
+        outside.others = 12
+        run = await runbook.start()
+        gate = await runbook.at_checkpoint(run)
+        assert "2 tasks with 4 each and 12 of others are 20 of 20 connections" in gate.question
+        assert outside.changes == []
+        await answer(run, "bob", gate)
+        report = await runbook.end(run)
+        assert report.findings[0].startswith("load: 16 of 20 connections")
+        assert (report.outcome, outside.changes[-1]) == (Outcome.RECOVERED, "deploy shop:50")
+
+    async def test_a_full_database_without_room_for_the_pools_is_a_task_about_max_connections(
+        self, runbook, outside
+    ):
+        outside.others = 13
+        run = await runbook.start()
+        gate = await runbook.at_checkpoint(run)
+        assert "13 of others are 21 of 20 connections. load: 17 of 20" in gate.task.why
+        await answer(run, "bob", gate, option="done")
+        report = await runbook.end(run)
+        assert (report.outcome, outside.changes) == (Outcome.RECOVERED, [])
+
     async def test_a_bigger_pool_that_would_fill_the_database_needs_a_yes_even_where_nobody_is_asked(
         self, runbook, outside
     ):
