@@ -30,6 +30,7 @@ SURGE = load_read(rate=300.0, usual=25.0, cpu=0.95, usual_cpu=0.2)
 BUSY = resources_read(cpu=0.97)
 
 
+@pytest.mark.ending("recovered-by-child")
 async def test_errors_that_began_with_a_release_are_rolled_back_by_a_child(pages, outside):
     outside.errors = BAD_SINCE_RELEASE
     report = await pages.run("high-error-rate")
@@ -48,6 +49,7 @@ async def test_errors_that_began_with_a_release_are_rolled_back_by_a_child(pages
     assert all(one.query and one.at for one in read.cited)
 
 
+@pytest.mark.ending("recovered-as-child")
 async def test_the_childs_question_is_shown_by_the_parent_and_answered_through_it(pages, outside):
     outside.errors = BAD_SINCE_RELEASE
     outside.approvals = Approvals()
@@ -56,8 +58,12 @@ async def test_the_childs_question_is_shown_by_the_parent_and_answered_through_i
     assert seen.checkpoint.plan.headline.startswith("Put shop in")
     report = await pages.answer(run)
     assert report.outcome is Outcome.RECOVERED
+    pages.runs.append(
+        pages.client.get_workflow_handle(f"{run.id}/rollback")
+    )  # its history is the one to keep
 
 
+@pytest.mark.ending("aborted-with-child")
 async def test_an_abort_reaches_the_child_first_and_its_changes_are_told(pages, outside):
     outside.errors = BAD_SINCE_RELEASE
     outside.approvals = Approvals()
@@ -71,6 +77,7 @@ async def test_an_abort_reaches_the_child_first_and_its_changes_are_told(pages, 
     assert (await child.result()).outcome is Outcome.ABORTED
 
 
+@pytest.mark.ending("recovered-scaled-out")
 async def test_load_is_answered_by_more_tasks_and_a_hold_that_takes_them_back(pages, outside):
     outside.errors, outside.load = errors_read(0.3, 0.3, 0.3), SURGE
     report = await pages.run("high-error-rate")
@@ -86,6 +93,7 @@ async def test_where_autoscaling_rules_its_bounds_are_raised(pages, outside):
     assert outside.bounds == (5, 5)
 
 
+@pytest.mark.ending("aborted-taken-back")
 async def test_an_abort_after_scaling_out_takes_the_capacity_back(pages, outside):
     outside.errors, outside.load = errors_read(0.3, 0.3, 0.3), SURGE
     outside.quality = Quality.BAD
@@ -126,6 +134,7 @@ async def test_what_is_ambiguous_or_fine_is_a_persons_choice_and_nothing_is_chan
     assert not {"deploy_release", "force_deployment", "scale_out"} & set(outside.calls)
 
 
+@pytest.mark.ending("recovered-as-chosen")
 async def test_a_person_may_choose_what_the_evidence_does_not_settle(pages, outside):
     run = await pages.start("service-down")
     report = await pages.answer(run, option="restart")
@@ -153,6 +162,7 @@ async def test_a_run_that_only_plans_changes_nothing(pages, outside, procedure, 
     assert not changes & set(outside.calls)
 
 
+@pytest.mark.ending("recovered-slow-under-load")
 async def test_slow_answers_under_load_get_more_tasks(pages, outside):
     outside.latency, outside.load = latency_read(2.0, 2.0, 2.0), SURGE
     outside.resources = BUSY
@@ -161,6 +171,7 @@ async def test_slow_answers_under_load_get_more_tasks(pages, outside):
     assert outside.desired == 4
 
 
+@pytest.mark.ending("recovered-busy")
 async def test_cpu_that_runs_out_gets_more_tasks_and_work_for_people(pages, outside):
     outside.resources, outside.load = BUSY, load_read(cpu=0.97)
     outside.utilization = utilization_read(cpu=0.97)
@@ -171,6 +182,7 @@ async def test_cpu_that_runs_out_gets_more_tasks_and_work_for_people(pages, outs
     assert any("CPU 97 %" in line for line in report.tasks[0].look_at)
 
 
+@pytest.mark.ending("not-recovered-too-few-tasks")
 async def test_tasks_that_do_not_come_up_are_not_recovery(pages, outside):
     outside.errors, outside.load = errors_read(0.3, 0.3, 0.3), SURGE
     outside.holds("await_tasks")

@@ -27,6 +27,7 @@ def outside() -> SickDatabase:
     return SickDatabase(latency=latency_read(2.0, 2.0, 2.0))
 
 
+@pytest.mark.ending("recovered-slow-database")
 async def test_once_the_database_is_repaired_it_is_latency_that_is_verified(pages, outside):
     report = await pages.run("high-latency")
     assert report.outcome is Outcome.RECOVERED
@@ -38,6 +39,7 @@ async def test_once_the_database_is_repaired_it_is_latency_that_is_verified(page
     ]
 
 
+@pytest.mark.ending("planned-by-child")
 async def test_a_plan_for_the_database_ends_nothing(pages, outside):
     report = await pages.run("high-latency", plan_only=True)
     assert report.outcome is Outcome.PLANNED
@@ -54,6 +56,7 @@ async def test_code_is_not_to_blame_while_the_database_cannot_be_looked_into(pag
     assert (await pages.answer(run, option="skip")).changes == ()
 
 
+@pytest.mark.ending("inconclusive-code-path")
 async def test_a_database_that_is_well_leaves_it_to_the_code(pages, outside):
     outside.latency, outside.forgotten = latency_read(0.1, 2.0, 2.0), []
     report = await pages.run("high-latency")
