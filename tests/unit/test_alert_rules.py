@@ -329,9 +329,21 @@ class TestAlertmanager:
         )  # fmt: skip
         assert routed.stdout.strip() == "runbooks", routed.stderr
 
+    def test_what_the_product_says_of_itself_goes_to_people_past_the_webhook(self):
+        file = self.FILE.with_name("prometheus") / "self-alerts.yml"
+        (group,) = yaml.safe_load(file.read_text())["groups"]
+        assert len(group["rules"]) >= 9
+        for rule in group["rules"]:
+            words = [f"{name}={value}" for name, value in rule["labels"].items()]
+            routed = subprocess.run(
+                [tool("amtool"), "config", "routes", "test", f"--config.file={self.FILE}", *words],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert routed.stdout.strip() == "people", (rule["alert"], routed.stderr)
+
     def test_the_webhook_gets_the_token_every_alert_and_every_end(self):
-        (receiver,) = yaml.safe_load(self.FILE.read_text())["receivers"]
-        (webhook,) = receiver["webhook_configs"]
+        receivers = yaml.safe_load(self.FILE.read_text())["receivers"]
+        (webhook,) = [one for receiver in receivers for one in receiver.get("webhook_configs", ())]
         assert webhook["url"].endswith("/alerts")
         assert (webhook["send_resolved"], webhook["max_alerts"]) == (True, 0)
         assert webhook["http_config"]["authorization"]["credentials_file"].startswith("/run/secrets/")
