@@ -11,7 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
     from workflows.local.high_error_rate import high_error_rate
     from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, note_cause, repair_dependency, roll_back, scale
+    from workflows.remedies import a_person_chooses, note_cause, repair_dependency, roll_back
+    from workflows.scaling_out import scale
     from workflows.steps.finding import find_target
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure

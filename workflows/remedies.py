@@ -1,8 +1,7 @@
-"""What several pages do to put a service right: restart it, roll it back, scale it out. Each ends the page that said it."""
+"""What several pages do to put a service right: restart it, roll it back, or leave it to people. Each ends the page that said it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs import EcsActivities
     from activities.ecs_changes import EcsChanges, ForceDeployment
     from activities.readings import STANDARD_LOOKS
-    from activities.rollout import Phase, Rollout
-    from activities.scaling import ScalingActivities
+    from activities.rollout import Phase
     from workflows.database_issues import DatabaseIssues
     from workflows.decisions.restarting import RestartPlan, plan_restart
-    from workflows.decisions.scaling import ScalePlan, plan_scale_out
     from workflows.decisions.tasks import bring_dependency_back, find_the_cause, see_more
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
     from workflows.rollback import Rollback
@@ -29,7 +26,6 @@ with workflow.unsafe.imports_passed_through():
         verified_since,
         verify,
     )
-    from workflows.steps.scaling import await_tasks, scale_out
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -46,16 +42,6 @@ STEADY = "Wait for steady state"
 VERIFY = "Verify"
 HEADINGS = (ASK, PUT_RIGHT, STEADY, VERIFY)
 """The parts that every page ends with that leaves the doing to this module."""
-
-
-@dataclass(frozen=True)
-class Then:
-    """The way on where more tasks are not enough: a person may choose it once they did not help."""
-
-    name: str
-    go: Callable[[], Awaitable[Ending]]
-    at_once: bool
-    """Whether it is gone without a question where more tasks cannot be had."""
 
 
 def note_cause(page: Page, target: Target, diagnosis: Diagnosis) -> None:
@@ -117,57 +103,6 @@ async def restart(page: Page, target: Target, request: ProcedureRequest, diagnos
         target,
         lambda: verify(page, target, release, rollout, baseline, same_release_before=True),
         plan.headline,
-    )
-
-
-async def scale(
-    page: Page,
-    target: Target,
-    request: ProcedureRequest,
-    diagnosis: Diagnosis,
-    *,
-    count: int,
-    looks: tuple[Kind, ...] = STANDARD_LOOKS,
-    then: Then | None = None,
-) -> Ending:
-    """Run more tasks for a while, wait for them, and verify by what was wrong; ``then`` is where that is not enough."""
-
-    async def plan_again() -> ScalePlan | Ending:
-        capacity = await page.read("Read how many tasks there are", ScalingActivities.read_capacity, target)
-        return plan_scale_out(target, capacity, count, diagnosis.because)
-
-    page.heading(ASK)
-    plan = await plan_again()
-    if isinstance(plan, Ending) and then and then.at_once:
-        page.record.found(plan.summary)
-        return await then.go()
-    if isinstance(plan, Ending) or request.plan_only:
-        return plan if isinstance(plan, Ending) else planned(page, plan)
-    history = await page.read("Read what runs", EcsActivities.read_history, target)
-    baseline = await measure(page, target, history.current, looks)
-    plan = await page.checkpoint(plan, target, "Scale out?", plan_again)
-    if isinstance(plan, Ending):
-        return plan
-
-    page.heading(PUT_RIGHT)
-    await scale_out(page, target, plan)
-    page.heading(STEADY)
-    service = await await_tasks(page, target, plan)
-    if service.running < plan.to:
-        causes = "; ".join(service.events[:2]) or "ECS names no cause"
-        summary = f"Only {service.running} of {plan.to} tasks run: {causes}. A person must look now."
-        return page.ended(Outcome.NOT_RECOVERED, summary)
-    page.heading(VERIFY)
-    release, rollout = (
-        history.current,
-        Rollout(phase=Phase.STEADY, detail="", service=service, at=workflow.now()),
-    )
-    return await verified_or_handed_over(
-        page,
-        target,
-        lambda: verify(page, target, release, rollout, baseline, same_release_before=True, looks=looks),
-        plan.headline,
-        {then.name: then.go} if then else {},
     )
 
 

@@ -11,7 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.scaling import GROWS, grows_first, saturated
     from workflows.decisions.sizing import Reasons, SizePlan, bigger
     from workflows.messages import Ending, ProcedureRequest
-    from workflows.remedies import ASK, PUT_RIGHT, STEADY, VERIFY, Then, planned, scale
+    from workflows.remedies import ASK, PUT_RIGHT, STEADY, VERIFY, planned
+    from workflows.scaling_out import Then, scale
     from workflows.steps.deploying import measure, verify
     from workflows.steps.sizing import (
         await_size,
