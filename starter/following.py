@@ -35,7 +35,7 @@ async def wait_for_end(client: Client, run: Run) -> Sight:
     """Wait for a run's end without asking its worker anything meanwhile."""
     while True:
         try:
-            now = await describe(client, run.id, run.run_id)
+            now = await _newest(client, run)
             if now and not now.is_open:
                 return await look(client, now)
         except RPCError as error:
@@ -44,9 +44,15 @@ async def wait_for_end(client: Client, run: Run) -> Sight:
         await asyncio.sleep(EVERY_SECONDS)
 
 
+async def _newest(client: Client, run: Run) -> Run | None:
+    """Read the run, or the one that it goes on as."""
+    now = await describe(client, run.id, run.run_id)
+    return await describe(client, run.id) if now and now.goes_on_as_new else now
+
+
 async def _glance(client: Client, run: Run) -> Sight | None:
     try:
-        now = await describe(client, run.id, run.run_id)
+        now = await _newest(client, run)
         return await look(client, now or run)
     except RPCError as error:
         if is_away(error):

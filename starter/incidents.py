@@ -12,6 +12,7 @@ from temporalio.common import (
 )
 
 from starter.connect import RPC_TIMEOUT
+from starter.runs import describe
 from workflows import ids
 from workflows.incidents.messages import ALERTS, IncidentRequest
 from workflows.messages import ProcedureRequest, State
@@ -46,6 +47,13 @@ async def open_incident(client: Client, request: IncidentRequest) -> str:
         RPCError: Temporal does not answer or does not take it.
     """
     return await _start(client, request, None)
+
+
+async def of_incident(client: Client, request: ProcedureRequest) -> ProcedureRequest:
+    """Let a procedure that a person starts belong to the target's incident, if one is open."""
+    workflow_id = ids.incident_id(request.environment, request.service)
+    incident = await describe(client, workflow_id)
+    return request.model_copy(update={"incident": workflow_id}) if incident and incident.is_open else request
 
 
 async def _start(client: Client, request: IncidentRequest, batch: AlertBatch | None) -> str:

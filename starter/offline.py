@@ -58,7 +58,7 @@ async def offline_report(client: Client, run: Run) -> Report:
         reason=request.reason if request else None,
         state=run.state,
         outcome=run.outcome,
-        summary=_summary(run, checkpoint, steps),
+        summary=_summary(run, checkpoint, steps, await run.memo_value(client, "summary", str)),
         heading=steps[-1].heading if steps else "",
         checkpoint=checkpoint,
         plan=checkpoint.plan if checkpoint else None,
@@ -101,7 +101,7 @@ async def _scheduled(client: Client, event: HistoryEvent) -> Step:
     return Step(heading=heading if numbered else "", step=words, state="running", started=_time(event))
 
 
-def _summary(run: Run, checkpoint: Checkpoint | None, steps: tuple[Step, ...]) -> str:
+def _summary(run: Run, checkpoint: Checkpoint | None, steps: tuple[Step, ...], said: str | None) -> str:
     if not run.is_open:
         ended = WorkflowExecutionStatus(run.status).name.lower().replace("_", " ")
         return f"It has ended: {run.outcome or ended}."
@@ -109,6 +109,8 @@ def _summary(run: Run, checkpoint: Checkpoint | None, steps: tuple[Step, ...]) -
         return "Somebody paused it in the Temporal UI; unpause it there."
     if checkpoint:
         return f"No worker answers. It waits for an answer, which can be given now: {checkpoint.question}"
+    if said:
+        return f"No worker answers. It last said: {said}"
     last = f" Last step: {steps[-1].step}." if steps else ""
     return f"No worker answers; what it changed is told once one is back, and then it goes on.{last}"
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from activities.durations import format_duration
 from starter.printing import clean
+from workflows.incidents.report import IncidentReport
 from workflows.messages import Outcome, State
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def render(sight: Sight) -> Group:
 def page_lines(sight: Sight) -> list[Text]:
     """Return the lines of the whole page."""
     report = sight.report
-    lines = [*_head(sight), *_steps(report.steps), *_findings(report)]
+    lines = [*_head(sight), *_incident(report), *_steps(report.steps), *_findings(report)]
     if report.checkpoint:
         lines += [Text(), *checkpoint(report.checkpoint, sight.run.id)]
     lines += [*_changes(report), *_tasks(report), *_readings(report), *_rejections(report), *_end(sight)]
@@ -133,6 +134,13 @@ def _head(sight: Sight) -> Iterator[Text]:
     yield line(f"asked by {report.requested_by} at {clock(run.started)} ({ago(run.started)} ago){why}")
     yield line(f"{run.id}  run {run.run_id}", "dim")
     yield line(report.summary)
+
+
+def _incident(report: Report) -> Iterator[Text]:
+    from starter.incident_page import incident_lines  # noqa: PLC0415 - it writes its lines as this page does
+
+    if isinstance(report, IncidentReport):
+        yield from incident_lines(report)
 
 
 def _colour(report: Report) -> str:

@@ -59,6 +59,11 @@ class Run:
     waiting_children: tuple[str, ...] = ()
 
     @property
+    def goes_on_as_new(self) -> bool:
+        """Whether it ended only in order to go on as a new run of the same id, as a long incident does."""
+        return self.status == WorkflowExecutionStatus.CONTINUED_AS_NEW
+
+    @property
     def is_open(self) -> bool:
         """Whether it still runs."""
         return self.status in {WorkflowExecutionStatus.RUNNING, PAUSED_BY_SERVER}

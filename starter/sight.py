@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from starter.connect import RPC_TIMEOUT, ui_address
 from starter.exits import Exit
 from starter.offline import offline_report
+from workflows.incidents.report import IncidentReport
 from workflows.messages import Outcome, Report, State
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ async def look(client: Client, run: Run) -> Sight:
 async def _ask(client: Client, run: Run, patience: timedelta) -> Report | None:
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     try:
-        answer = await handle.query("status", result_type=Report, rpc_timeout=patience)
+        answer = await handle.query("status", result_type=_kind(run), rpc_timeout=patience)
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValueError, RuntimeError):
         return None  # what answered is not a page of ours, or cannot be read
     except RPCError as error:
@@ -100,12 +101,16 @@ async def _ask(client: Client, run: Run, patience: timedelta) -> Report | None:
 
 
 async def _result(client: Client, run: Run) -> Report | None:
-    handle = client.get_workflow_handle(run.id, run_id=run.run_id, result_type=Report)
+    handle = client.get_workflow_handle(run.id, run_id=run.run_id, result_type=_kind(run))
     try:
         result = await handle.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT)
     except (WorkflowFailureError, WorkflowContinuedAsNewError, ValueError, RuntimeError):
         return None
     return result if isinstance(result, Report) else None
+
+
+def _kind(run: Run) -> type[Report]:
+    return IncidentReport if run.procedure == "incident" else Report
 
 
 async def _cut_short(client: Client, run: Run, told: Report | None) -> Report:

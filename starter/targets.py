@@ -33,6 +33,21 @@ async def page_of(client: Client, text: str, run_id: str | None) -> Run:
     return remediation or _nothing(named, run_id)
 
 
+async def incident_of(client: Client, text: str, run_id: str | None) -> Run:
+    """Find the incident: for ``E/S`` the one that is open, or was last.
+
+    Raises:
+        CliError: there is none.
+    """
+    named = parse_id(text)
+    if isinstance(named, str):
+        return await _exactly(client, named, run_id)
+    found = await describe(client, incident_id(named.environment, named.service), run_id)
+    if found is None:
+        raise bad_input(f"there has been no incident at {named}; `runbook open` opens one")
+    return found
+
+
 async def remediation_of(client: Client, text: str, run_id: str | None) -> Run:
     """Find the run to abort, pause or resume: for ``E/S`` the remediation.
 

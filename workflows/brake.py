@@ -78,7 +78,7 @@ class Brake:
             self._reject("finished", "give its key", key)
 
     @workflow.signal(name="switch", description="Put it on or let it go: {by, on, service?, reason}")
-    def switch_signal(self, request: object = None) -> None:
+    def switch_by_signal(self, request: object = None) -> None:
         """Put the brake on or let it go."""
         try:
             self._switch(parse(Switch, request))

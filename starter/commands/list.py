@@ -12,6 +12,7 @@ from starter.names import check_name
 from starter.printing import answer, clean, note, on_terminal, say, show
 from starter.runs import Run, find
 from starter.sight import stamp
+from starter.tree import arrange
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,13 +45,13 @@ def command(
     environment: str | None,
     limit: int,
 ) -> None:
-    """List what runs and what ended, newest first, children included."""
+    """List what runs and what ended, newest first; on a terminal procedures stand below their incident."""
     query = _query(only_open=only_open, awaiting=awaiting, service=service, environment=environment)
     converse(lambda client: _list(client, caller, query, limit))
 
 
 def _query(*, only_open: bool, awaiting: bool, service: str | None, environment: str | None) -> str:
-    conditions = ["RunbookService IS NOT NULL"]
+    conditions = ["RunbookService IS NOT NULL", 'ExecutionStatus != "ContinuedAsNew"']
     if only_open or awaiting:
         conditions.append("CloseTime IS NULL")
     if awaiting:
@@ -70,7 +71,7 @@ async def _list(client: Client, caller: Caller, query: str, limit: int) -> None:
     elif not rows:
         note("nothing to list")
     elif on_terminal():
-        show(_table(rows))
+        show(_table([_row(run) | {"id": f"{'  ' * depth}{run.id}"} for depth, run in arrange(runs)]))
     else:
         for row in rows:
             say("\t".join(row[column] or "-" for column in COLUMNS))

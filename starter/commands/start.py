@@ -12,6 +12,7 @@ from starter.caller import Caller, example, takes_caller
 from starter.connect import converse
 from starter.exits import Exit, bad_input
 from starter.following import wait_for_end
+from starter.incidents import of_incident
 from starter.known_targets import check_target
 from starter.names import check_name
 from starter.page import render
@@ -110,6 +111,7 @@ async def _start(
             return await plan_only(client, caller, procedure, request)
         if wish.replace:
             await make_room(client, request)
+        request = await of_incident(client, request)
         run_id = await begin(client, procedure, request)
     return await _told(client, caller, procedure, request, wish, run_id)
 

@@ -107,6 +107,11 @@ def test_after_one_ended_only_what_is_new_and_needs_it_begins_another(outcome, l
     assert (move.procedure if isinstance(move, Begin) else None) == procedure
 
 
+def test_what_got_worse_meanwhile_does_not_wait_when_the_first_has_ended():
+    account = fires(ran(incident("HighErrorRate"), outcome="recovered", ended=5), "ServiceDown", minutes=2)
+    assert next_move(account, at(5)) == Begin("service-down", "alert ServiceDown", automatic=True)
+
+
 def test_alerts_have_time_to_be_resolved_before_it_is_tried_again():
     account = ran(incident("HighErrorRate"), outcome="recovered", ended=5)
     assert next_move(account, at(6)) == Wait(at(15))

@@ -130,16 +130,16 @@ def _between(account: Account, now: datetime) -> Move:
 def _after(last: Remediation, leading: KeptAlert, account: Account, now: datetime) -> Wait | None:
     """Say what is waited for after a procedure, before another is begun by itself; None for nothing.
 
-    After one that ended well its alerts have time to be resolved; one that fires anew need not wait. After one that
-    handed over a person has it, unless something worse comes that needs another procedure.
+    What is worse than everything that it was begun for, and needs another procedure, never waits. After one that ended
+    well its alerts have time to be resolved; one that fires anew need not wait. What was handed over a person has.
     """
     assert account.policy is not None
     ended = last.ended or now
-    if last.gave_way:
+    worse = leading.procedure != last.procedure and _is_worse(leading, account, last.began)
+    if last.gave_way or worse:
         return None
     if not last.ended_well:
-        worse = leading.procedure != last.procedure and _is_worse(leading, account, last.began)
-        return None if worse else Wait()
+        return Wait()
     settled = ended + account.policy.rhythm.cool_down
     return None if leading.since > ended or now >= settled else Wait(settled)
 

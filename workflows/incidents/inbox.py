@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows.incidents.account import Closed, Taken
-    from workflows.incidents.messages import Acknowledgement, Closing, IncidentNote
+    from workflows.incidents.messages import Closing, IncidentNote
     from workflows.messages import Abort, Answer, Approval, Hold
     from workflows.steps.inbox import Refused, parse
 
@@ -62,26 +62,30 @@ class IncidentInbox:
     def pause(self, received: object) -> Answer:
         """Begin nothing, and hold the procedure under way."""
         hold = parse(Hold, received)
+        if self._is_repeat(hold.decision_id):
+            return Answer(detail="already recorded", already=True)
         if self._account.paused_by:
             return Answer(detail=f"already paused by {self._account.paused_by}", already=True)
         self._account.paused_by = hold.by
         self._pass_on("hold", hold)
-        self._take("pause", hold.by, hold.reason or "")
+        self._take("pause", hold.by, hold.reason or "", hold.decision_id)
         return Answer(detail="paused: nothing is begun by itself")
 
     def resume(self, received: object) -> Answer:
         """Go on."""
         hold = parse(Hold, received)
+        if self._is_repeat(hold.decision_id):
+            return Answer(detail="already recorded", already=True)
         if self._account.paused_by is None:
             return Answer(detail="not paused", already=True)
         self._account.paused_by = None
         self._pass_on("release", hold)
-        self._take("resume", hold.by, hold.reason or "")
+        self._take("resume", hold.by, hold.reason or "", hold.decision_id)
         return Answer(detail="going on")
 
     def acknowledge(self, received: object) -> Answer:
         """Note that a person has it: nobody else is called."""
-        taken = parse(Acknowledgement, received)
+        taken = parse(Hold, received)
         has_it = self._account.taken
         if self._is_repeat(taken.decision_id):
             return Answer(detail="already recorded", already=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from workflows.incidents.account import Account
-from workflows.messages import Hold, Message, Note, Person, Report
+from workflows.messages import Message, Note, Person, Report
 
 ALERTS = "alerts"
 """Signal: an ``AlertBatch``."""
 ACKNOWLEDGE = "acknowledge"
-"""Signal and update: an ``Acknowledgement``."""
+"""Signal and update: a ``Hold``; a person has it, and nobody else is called."""
 NOTE = "note"
 """Signal and update: an ``IncidentNote``."""
 CLOSE = "close"
@@ -40,12 +40,6 @@ class IncidentRequest(Message):
     trace_id: str | None = None
     so_far: Account | None = None
     """What the run before this one knew: an incident that gets long goes on as a new run."""
-
-
-class Acknowledgement(Hold):
-    """A person says that they have it: nobody else is called."""
-
-    decision_id: str | None = Field(default=None, max_length=200)
 
 
 class IncidentNote(Note):

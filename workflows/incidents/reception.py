@@ -64,20 +64,32 @@ class Reception:
         """Begin nothing more by itself."""
         self._from_signal("abort", self.inbox.stop, request)
 
+    @workflow.signal(
+        name="pause", description="Begin nothing, and hold the procedure under way: {by, reason?}"
+    )
+    def pause_by_signal(self, request: object = None) -> None:
+        """Begin nothing for now."""
+        self._from_signal("pause", self.inbox.pause, request)
+
+    @workflow.signal(name="resume", description="Go on after a pause: {by, reason?}")
+    def resume_by_signal(self, request: object = None) -> None:
+        """Go on."""
+        self._from_signal("resume", self.inbox.resume, request)
+
     @workflow.signal(name=messages.ACKNOWLEDGE, description="A person has it: {by, reason?}")
-    def acknowledge_signal(self, request: object = None) -> None:
+    def acknowledge_by_signal(self, request: object = None) -> None:
         """Note that a person has it."""
         self._from_signal(messages.ACKNOWLEDGE, self.inbox.acknowledge, request)
 
     @workflow.signal(
         name=messages.NOTE, description="What you know: {by, impact?, root_cause?, eta?, observation?}"
     )
-    def note_signal(self, request: object = None) -> None:
+    def note_by_signal(self, request: object = None) -> None:
         """Keep what a person knows."""
         self._from_signal(messages.NOTE, self.inbox.note, request)
 
     @workflow.signal(name=messages.CLOSE, description="It is over: {by, root_cause}")
-    def close_signal(self, request: object = None) -> None:
+    def close_by_signal(self, request: object = None) -> None:
         """Take a person's word that it is over."""
         self._from_signal(messages.CLOSE, self.inbox.close, request)
 

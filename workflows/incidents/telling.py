@@ -67,6 +67,13 @@ class Telling:
         call = next_call(self._account)
         return min(update, call) if call else update
 
+    async def rest(self) -> None:
+        """Send no more; what was being sent is sent again by the next run, with the same mark."""
+        sending = [task for task in self._sending.values() if not task.done()]
+        for task in sending:
+            task.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
+
     @property
     def everything_is_said(self) -> bool:
         """Whether no letter waits."""

@@ -1,0 +1,137 @@
+"""``runbook brake``: stops, or allows again, what is begun and changed by itself; shows brakes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from activities.catalog import load_catalog
+from activities.errors import CatalogError
+from starter.brakes import brakes, switch
+from starter.caller import Caller, example, takes_caller
+from starter.connect import converse
+from starter.exits import bad_input
+from starter.known_targets import check_target
+from starter.names import check_name, parse_pair
+from starter.page import clock
+from starter.printing import answer, note, say
+from starter.sight import stamp
+from workflows.brake import Switch
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from activities.brakes import BrakeReport
+
+
+@click.command(
+    "brake",
+    epilog=example(
+        "runbook brake",
+        "runbook brake on prod --reason 'database migration until noon'",
+        "runbook brake off prod/ai-processor --reason 'done'",
+    ),
+)
+@click.argument("turn", metavar="[on|off]", required=False, type=click.Choice(["on", "off"]))
+@click.argument("target", metavar="[E|E/S]", required=False)
+@click.option("--reason", metavar="T", help="Why, for the record; needed with on and off.")
+@takes_caller
+def command(
+    caller: Caller, turn: Literal["on", "off"] | None, target: str | None, *, reason: str | None
+) -> None:
+    """Stop, or allow again, what is begun and changed without a person asking for it. Alone it shows the brakes.
+
+    A brake holds an environment (E), one service there (E/S), or without a target every environment of the catalog.
+    What a person starts is never held. Incidents stay open meanwhile, and people are told.
+    """
+    if turn is None:
+        converse(lambda client: _show(client, caller))
+        return
+    if not (reason and reason.strip()) or len(reason) > 2000:
+        raise bad_input("--reason needs 1 to 2000 characters: say why, for the record")
+    places = _places(caller, target)
+    order = Switch(by=caller.name, on=turn == "on", reason=reason)
+    converse(lambda client: _switch(client, caller, places, order))
+
+
+def _places(caller: Caller, target: str | None) -> list[tuple[str, str | None]]:
+    """List the environments, each with its service where one is meant."""
+    if target is None:
+        if caller.catalog is None:
+            raise bad_input(
+                "say where: an environment, or ENVIRONMENT/SERVICE (without it a catalog is needed)"
+            )
+        try:
+            return [(name, None) for name in sorted(load_catalog(caller.catalog).environments)]
+        except CatalogError as error:
+            raise bad_input(f"{error.problems[0]}; `runbook catalog check` shows all") from error
+    if "/" not in target:
+        return [(check_name("an environment", target), None)]
+    pair = parse_pair(target)
+    check_target(caller.catalog, pair.service, pair.environment)
+    return [(pair.environment, pair.service)]
+
+
+async def _switch(
+    client: Client, caller: Caller, places: list[tuple[str, str | None]], order: Switch
+) -> None:
+    moved = [
+        (
+            environment,
+            service,
+            await switch(client, environment, order.model_copy(update={"service": service})),
+        )
+        for environment, service in places
+    ]
+    if caller.as_json:
+        documents = [
+            {"environment": environment, "service": service, **decided.document()}
+            for environment, service, decided in moved
+        ]
+        answer(documents)
+        return
+    for environment, service, decided in moved:
+        where = f"{environment}/{service}" if service else environment
+        say(decided.detail if decided.confirmed else f"{where}: {decided.detail}")
+
+
+async def _show(client: Client, caller: Caller) -> None:
+    found = await brakes(client)
+    if caller.as_json:
+        answer([_document(environment, report) for environment, report in found.items()])
+        return
+    if not found:
+        note("no brake is on, and nothing was begun by itself lately")
+    for environment, report in found.items():
+        if report is None:
+            say(f"{environment}: no worker answers; what it holds is told once one is back")
+            continue
+        for one in report.book.on:
+            where = f"{environment}/{one.service}" if one.service else environment
+            say(f"{where}: ON since {clock(one.at)}, by {one.by}: {one.reason}")
+        if not report.book.on:
+            say(f"{environment}: off")
+        for begun in report.book.begun:
+            until = f"to {clock(begun.ended)}" if begun.ended else "under way"
+            say(f"  {begun.service}: {begun.procedure} from {clock(begun.began)} {until}")
+
+
+def _document(environment: str, report: BrakeReport | None) -> dict[str, Any]:
+    """Return the JSON of one brake."""
+    if report is None:
+        return {"environment": environment, "live": False, "on": [], "begun": []}
+    return {
+        "environment": environment,
+        "live": True,
+        "on": [one.model_dump(mode="json") for one in report.book.on],
+        "begun": [
+            {
+                "service": one.service,
+                "procedure": one.procedure,
+                "began": stamp(one.began),
+                "ended": stamp(one.ended),
+            }
+            for one in report.book.begun
+        ],
+    }

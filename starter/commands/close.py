@@ -1,0 +1,28 @@
+"""``runbook close``: a person's word that an incident is over."""
+
+from __future__ import annotations
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.exits import bad_input
+from starter.knowing import tell
+from starter.targets import incident_of
+from workflows.incidents.messages import Closing
+
+
+@click.command(
+    "close", epilog=example("runbook close prod/ai-processor --root-cause 'the disk of db-2 was full'")
+)
+@click.argument("run", metavar="ID")
+@click.option("--root-cause", metavar="T", required=True, help="What was behind it, for the review.")
+@takes_caller
+def command(caller: Caller, run: str, *, root_cause: str) -> None:
+    """Close an incident that a person took over, or that a person opened.
+
+    ID is a workflow id, or ENVIRONMENT/SERVICE. Refused while a procedure is under way. That it recovered is only said
+    where alerts or readings say so.
+    """
+    if not root_cause.strip() or len(root_cause) > 2000:
+        raise bad_input("--root-cause needs 1 to 2000 characters: the review begins with it")
+    tell(caller, run, "close", Closing(by=caller.name, root_cause=root_cause), incident_of)

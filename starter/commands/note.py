@@ -1,0 +1,41 @@
+"""``runbook note``: what a person knows of the outage."""
+
+from __future__ import annotations
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.exits import bad_input
+from starter.knowing import tell
+from starter.targets import page_of
+from workflows.incidents.messages import IncidentNote
+
+LONGEST = {"impact": 2000, "root_cause": 2000, "eta": 200, "observation": 2000}
+
+
+@click.command(
+    "note",
+    epilog=example(
+        "runbook note prod/ai-processor --impact 'uploads fail for everybody' --eta '10:30 UTC'",
+        "runbook note prod/ai-processor --observation 'the disk of db-2 is full'",
+    ),
+)
+@click.argument("run", metavar="ID")
+@click.option("--impact", metavar="T", help="What users notice.")
+@click.option("--root-cause", metavar="T", help="What is behind it.")
+@click.option("--eta", metavar="T", help="When it will be over.")
+@click.option("--observation", metavar="T", help="What you saw.")
+@takes_caller
+def command(caller: Caller, /, run: str, **known: str | None) -> None:
+    """Tell what you know: it is in the next message, on the page and in the review.
+
+    ID is a workflow id, or ENVIRONMENT/SERVICE: the open incident, else the remediation. Recorded also while no worker
+    lives.
+    """
+    told = {name: text for name, text in known.items() if text}
+    if not told:
+        raise bad_input("say what you know: --impact, --root-cause, --eta or --observation")
+    for name, text in told.items():
+        if len(text) > LONGEST[name]:
+            raise bad_input(f"--{name.replace('_', '-')} is longer than {LONGEST[name]} characters")
+    tell(caller, run, "note", IncidentNote.model_validate({"by": caller.name, **told}), page_of)

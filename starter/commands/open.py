@@ -1,0 +1,84 @@
+"""``runbook open``: an incident that a person found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from activities.telemetry import root_span
+from starter.caller import Caller, example, takes_caller
+from starter.commands.start import check_procedure
+from starter.connect import converse
+from starter.exits import bad_input, refused
+from starter.incidents import open_incident
+from starter.known_targets import check_target
+from starter.names import check_name
+from starter.printing import answer, note, say
+from starter.sight import start_document
+from starter.starting import warn_without_worker
+from workflows.ids import incident_id
+from workflows.incidents.messages import IncidentRequest
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+@click.command(
+    "open",
+    epilog=example(
+        "runbook open --service ai-processor --environment prod --impact 'uploads fail'",
+        "runbook open --service ai-processor --environment prod --procedure service-down",
+    ),
+)
+@click.option("--service", metavar="S", required=True, help="The service.")
+@click.option("--environment", metavar="E", required=True, help="The environment.")
+@click.option("--impact", metavar="T", help="What users notice.")
+@click.option("--procedure", metavar="P", help="Run this procedure; else people look, and alerts may choose.")
+@takes_caller
+def command(
+    caller: Caller, *, service: str, environment: str, impact: str | None, procedure: str | None
+) -> None:
+    """Open an incident that a person found: people are told and called until somebody has it.
+
+    Alerts of the same target join it. One is open per target at a time; a second is refused.
+    """
+    check_name("a service", service)
+    check_name("an environment", environment)
+    check_target(caller.catalog, service, environment)
+    if procedure is not None:
+        check_procedure(procedure, None)
+    if impact and len(impact) > 2000:
+        raise bad_input("--impact is longer than 2000 characters")
+    request = IncidentRequest(
+        service=service,
+        environment=environment,
+        opened_by=caller.name,
+        impact=impact,
+        procedure=procedure,
+    )
+    converse(lambda client: _open(client, caller, request))
+
+
+async def _open(client: Client, caller: Caller, request: IncidentRequest) -> None:
+    short = f"{request.environment}/{request.service}"
+    workflow_id = incident_id(request.environment, request.service)
+    with root_span("runbook open", {"runbook.service": request.service}) as trace_id:
+        try:
+            run_id = await open_incident(client, request.model_copy(update={"trace_id": trace_id}))
+        except WorkflowAlreadyStartedError:
+            raise refused(
+                f"{workflow_id} is open already: look with `runbook show {short}`, add what you know with"
+                f" `runbook note {short}`"
+            ) from None
+    names = {"procedure": "incident", "service": request.service, "environment": request.environment}
+    document = start_document(client, workflow_id, run_id, names)
+    await warn_without_worker(client, request.environment)
+    if caller.as_json:
+        answer(document)
+        return
+    say(f"opened {workflow_id} (run {run_id})")
+    note(f"  look:        runbook watch {short}")
+    note(f"  you have it: runbook ack {short}")
+    note(f"  in the end:  runbook close {short} --root-cause WHY")
