@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
+with workflow.unsafe.imports_passed_through():
+    from workflows.messages import Outcome, Verdict
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime, timedelta
 
     from activities.readings import Reading
     from workflows.messages import Ending, Report
+
+ENDED = "Procedures that ended"
 
 
 class Figures:
@@ -43,6 +48,7 @@ class Figures:
                 "runbook_phase_duration", "Time under a heading of a page", took, heading=self._heading
             )
         self._heading, self._since = text, workflow.now()
+        self._show_what_may_come()
 
     def answered(self, opened: datetime, how: str) -> None:
         """Note that a checkpoint closed: ``answered``, ``silence``, ``void`` or ``stopped``."""
@@ -56,8 +62,8 @@ class Figures:
 
     def end(self, ending: Ending) -> None:
         """Count how the run ended."""
-        self.heading("")
-        self._count("runbook_procedures", "Procedures that ended", outcome=ending.outcome)
+        self._close_phase()
+        self._count("runbook_procedures", ENDED, outcome=ending.outcome)
         if ending.verdict:
             self._count("runbook_verdicts", "Verdicts", verdict=ending.verdict)
         if self._began is not None:
@@ -66,8 +72,22 @@ class Figures:
                 "runbook_procedure_duration", "Time from start to end", took, outcome=str(ending.outcome)
             )
 
-    def _count(self, name: str, words: str, **labels: str) -> None:
-        workflow.metric_meter().create_counter(name, words).add(1, self._labels | _plain(labels))
+    def _close_phase(self) -> None:
+        if self._since is not None:
+            took = workflow.now() - self._since
+            self._took(
+                "runbook_phase_duration", "Time under a heading of a page", took, heading=self._heading
+            )
+
+    def _show_what_may_come(self) -> None:
+        """Begin the counters at zero while the run goes on: Prometheus sees no growth in one that is born at one."""
+        for outcome in Outcome:
+            self._count("runbook_procedures", ENDED, 0, outcome=outcome)
+        for verdict in Verdict:
+            self._count("runbook_verdicts", "Verdicts", 0, verdict=verdict)
+
+    def _count(self, name: str, words: str, by: int = 1, /, **labels: str) -> None:
+        workflow.metric_meter().create_counter(name, words).add(by, self._labels | _plain(labels))
 
     def _took(self, name: str, words: str, took: timedelta, **labels: str) -> None:
         histogram = workflow.metric_meter().create_histogram_float(name, words, "seconds")
