@@ -4,7 +4,6 @@ import asyncio
 import re
 import time
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 
 from sandbox.aws_clients import ecs_client
@@ -12,9 +11,10 @@ from sandbox.delivery import FINAL_STATUSES
 from starter.deciding import decide
 from starter.runs import describe
 from starter.starting import begin
+from tests.crash.outages import CRASHES, ERRORS, End
 from tests.crash.workers import Workers
 from workflows.ids import remediation_id
-from workflows.messages import Approval, Checkpoint, Report, RollbackRequest
+from workflows.messages import Approval, Checkpoint, Report
 
 SERVICE = "shop"
 WORKERS = 2
@@ -38,47 +38,35 @@ probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
 """Nobody sends the service requests, so probes settle how it is; what is awaited is short, so that a round is."""
 
 
-@dataclass(frozen=True)
-class End:
-    """How a rollback ended: all that must be the same whether or not somebody died on the way."""
-
-    outcome: str
-    runs: str
-    marks: dict[str, list[str]]
-    changes: list[str]
-    """Calls by the product that changed the service and that AWS applied."""
-    deployments: int
-    """How many deployments came of them."""
-    steps: list[tuple[str, str, str]]
-
-
 class Lanes:
-    """Lanes that tests share, opened when they are first asked for, and what a rollback does when nobody dies."""
+    """Lanes that tests share, opened when they are first asked for, and what a remediation does when nobody dies."""
 
     def __init__(self, sandbox, client, folder):
         self._new = partial(Lane, sandbox, client, folder)
         self._open = {}
         self._undisturbed = {}
 
-    async def open(self, many=1, *, approvals=0):
+    async def open(self, many=1, *, approvals=0, outage=ERRORS):
         """Have so many lanes that need so many approvals."""
-        lanes = self._open.setdefault(approvals, [])
+        lanes = self._open.setdefault((approvals, outage), [])
+        name = f"lane-{outage.procedure}-{approvals}"
         fresh = [
-            self._new(f"lane-{approvals}-{number}", approvals=approvals) for number in range(len(lanes), many)
+            self._new(f"{name}-{number}", approvals=approvals, outage=outage)
+            for number in range(len(lanes), many)
         ]
         lanes.extend(fresh)
         await asyncio.gather(*(asyncio.to_thread(lane.open) for lane in fresh))
         return lanes[:many]
 
-    async def undisturbed(self, *, approvals=0):
-        """Run one rollback in peace; returns its end and its history."""
-        if approvals not in self._undisturbed:
-            (lane,) = await self.open(approvals=approvals)
-            async with lane.rollback() as handle:
+    async def undisturbed(self, *, approvals=0, outage=ERRORS):
+        """Run one remediation in peace; returns its end and its history."""
+        if (approvals, outage) not in self._undisturbed:
+            (lane,) = await self.open(approvals=approvals, outage=outage)
+            async with lane.remediation() as handle:
                 end = await lane.end_of(handle)
                 history = await handle.fetch_history()
-            self._undisturbed[approvals] = end, list(history.events)
-        return self._undisturbed[approvals]
+            self._undisturbed[approvals, outage] = end, list(history.events)
+        return self._undisturbed[approvals, outage]
 
     def end(self):
         for lane in (one for lanes in self._open.values() for one in lanes):
@@ -86,9 +74,10 @@ class Lanes:
 
 
 class Lane:
-    """One service that gets bad releases, and rollbacks that put it back."""
+    """One service that gets bad releases, and remediations that put it right."""
 
-    def __init__(self, sandbox, client, folder, name, *, approvals=0):
+    def __init__(self, sandbox, client, folder, name, *, approvals=0, outage=ERRORS):
+        self.outage = outage
         self.name = name
         self.client = client
         self.sandbox = sandbox
@@ -118,12 +107,14 @@ class Lane:
         )
 
     def break_it(self):
-        """Deploy a new release that fails 30 % of its requests; ECS finds it healthy."""
+        """Deploy a new release that is bad; ECS finds it healthy."""
         self._forget_marks()
         self._version += 1
-        self._bad = self._register(f"1.{self._version}.0", FAULT_ERROR_RATE="0.3")
+        self._bad = self._register(f"1.{self._version}.0", **dict([self.outage.fault]))
         self._ecs.update_service(cluster=self.name, service=SERVICE, taskDefinition=self._bad)
         self._until_deployed()
+        if self.outage is CRASHES:
+            self._until_crashed()
         self._calls_before = len(self.sandbox.calls())
         self._deployments_before = self._deployments()
 
@@ -156,16 +147,28 @@ class Lane:
             time.sleep(0.1)
         raise TimeoutError(f"the deployment in {self.name} does not end")
 
+    def _until_crashed(self):
+        """Wait until a task of the bad release has ended by itself."""
+        give_up_at = time.monotonic() + 60
+        while time.monotonic() < give_up_at:
+            arns = self._ecs.list_tasks(cluster=self.name, desiredStatus="STOPPED")["taskArns"]
+            tasks = self._ecs.describe_tasks(cluster=self.name, tasks=arns)["tasks"] if arns else []
+            crashed = [one for one in tasks if one.get("stopCode") == "EssentialContainerExited"]
+            if any(one["taskDefinitionArn"] == self._bad for one in crashed):
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"no task in {self.name} crashes")
+
     # --- the runbook ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def rollback(self, workers=WORKERS):
-        """Break the service and start its rollback on so many workers; bob approves where that is needed."""
+    async def remediation(self, workers=WORKERS):
+        """Break the service and start its remediation on so many workers; bob approves where that is needed."""
         await asyncio.gather(asyncio.to_thread(self.break_it), self.workers.keep(workers))
-        request = RollbackRequest(
-            service=SERVICE, environment=self.name, requested_by="alice", reason="30 % errors"
+        request = self.outage.request(
+            service=SERVICE, environment=self.name, requested_by="alice", reason="a bad release"
         )
-        run_id = await begin(self.client, "rollback", request)
+        run_id = await begin(self.client, self.outage.procedure, request)
         handle = self.client.get_workflow_handle(
             remediation_id(self.name, SERVICE), run_id=run_id, result_type=Report
         )
@@ -177,6 +180,16 @@ class Lane:
                 approving.cancel()
             with suppress(Exception):  # it has ended, as it should
                 await handle.terminate("the test is over")
+
+    async def child_of(self, handle):
+        """The child that a remediation runs, as soon as it has begun."""
+        async with asyncio.timeout(60):
+            while (
+                not (run := await describe(self.client, f"{handle.id}/{self.outage.child}"))
+                or not run.is_open
+            ):
+                await asyncio.sleep(0.02)
+        return self.client.get_workflow_handle(run.id, run_id=run.run_id)
 
     async def _approve(self, handle):
         """Approve as the command line does, as soon as the question can be read."""

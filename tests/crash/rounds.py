@@ -1,4 +1,4 @@
-"""Rounds: a rollback each, with the worker that it stands on killed at one point; what came of it, and in what time."""
+"""Rounds: a remediation each, with the worker that it stands on killed at one point; what came of it, and in what time."""
 
 import asyncio
 import os
@@ -28,6 +28,8 @@ class Point:
     name: str
     is_reached: Callable[[Any], bool]
     seconds_later: float = 0.0
+    in_child: bool = False
+    """Whether it is reached in the history of the child that the remediation runs."""
 
 
 @dataclass
@@ -60,14 +62,15 @@ def event_number(number):
 
 
 async def kill_at(lane, point, workers=WORKERS):
-    """Run a rollback, kill the worker that it stands on at a point, and start another as a supervisor does."""
-    async with lane.rollback(workers) as handle:
-        events = await until_written(handle, point.is_reached)
+    """Run a remediation, kill the worker that it stands on at a point, and start another as a supervisor does."""
+    async with lane.remediation(workers) as handle:
+        watched = await lane.child_of(handle) if point.in_child else handle
+        events = await until_written(watched, point.is_reached)
         await asyncio.sleep(point.seconds_later)
-        pid = await holder(handle, events, lane.workers.pids)
+        pid = await holder(watched, events, lane.workers.pids)
         killed_at = lane.workers.kill(pid)
         lane.workers.start()
-        written = list((await handle.fetch_history()).events)
+        written = list((await watched.fetch_history()).events)
         end = await lane.end_of(handle)
         return Round(
             point=point.name,
@@ -75,7 +78,7 @@ async def kill_at(lane, point, workers=WORKERS):
             last=_told(written[-1]),
             part=part_of(written),
             changing=change_is_under_way(written),
-            seconds=await seconds_until_taken(handle, killed_at, pid),
+            seconds=await seconds_until_taken(watched, killed_at, pid),
             end=end,
         )
 

@@ -25,7 +25,7 @@ async def ask_to_end(lane, handle, activity):
 async def test_a_worker_that_is_asked_to_end_hands_its_waits_over_at_once(lanes):
     expected, _ = await lanes.undisturbed()
     (lane,) = await lanes.open()
-    async with lane.rollback(workers=3) as handle:
+    async with lane.remediation(workers=3) as handle:
         asked = {wait: await ask_to_end(lane, handle, wait) for wait in ("await_steady_state", "observe")}
         assert await lane.end_of(handle) == expected
         events = list((await handle.fetch_history()).events)

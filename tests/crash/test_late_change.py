@@ -10,7 +10,7 @@ from tests.crash.rounds import ALL
 
 
 async def roll_back(lane):
-    async with lane.rollback() as handle:
+    async with lane.remediation() as handle:
         return await lane.end_of(handle)
 
 

@@ -11,7 +11,7 @@ from tests.crash.histories import schedules, until_written
 async def test_temporal_dies_while_it_waits_and_while_it_verifies_and_nothing_is_lost(world, lanes):
     expected, _ = await lanes.undisturbed()
     (lane,) = await lanes.open()
-    async with lane.rollback() as handle:
+    async with lane.remediation() as handle:
         for activity in ("await_steady_state", "observe"):
             await until_written(handle, schedules(activity))
             await asyncio.sleep(1)  # let it be in the middle
