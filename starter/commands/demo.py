@@ -60,8 +60,9 @@ def _list(caller: Caller) -> None:
         return
     for row in rows:
         say(f"{row['name']:<22} {row['procedure']:<16} {row['summary']}")
+    away = missing(tuple({need for story in STORIES for need in story.needs}))
     for story in STORIES:
-        if lacking := missing(story.needs):
+        if lacking := [need for need in story.needs if need in away]:
             note(f"{story.name} cannot be played here: {mend_of(lacking)}")
 
 
