@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHORTEST = timedelta(minutes=1)
 NEWEST = 10
+END = 500
+"""Characters that are looked at on either end of a line."""
 DEPENDENCIES = {
     "database": r"database|postgres\w*|psycopg\w*|mysql|sqlalchemy|deadlock|too many (?:connections|clients)",
     "connection": r"connections?|could not connect|econn\w+|broken pipe|unreachable",
@@ -29,6 +31,7 @@ DEPENDENCIES = {
     "queue": r"redis|memcached?|kafka|rabbitmq|amqp",
 }
 """Word -> what in a line names it; a line may name several."""
+_ANY = re.compile(rf"\b(?:{'|'.join(DEPENDENCIES.values())})\b", re.IGNORECASE)
 _WORDS = {word: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE) for word, pattern in DEPENDENCIES.items()}
 
 
@@ -47,8 +50,14 @@ async def read_recent_logs(clients: Clients, target: Target, now: datetime) -> L
         events, complete = await asyncio.to_thread(fetch_error_events, clients, target, now - span, now)
     except (OutsideError, InputError) as error:
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+    # In a thread: thousands of long lines take longer than heartbeats may.
+    return await asyncio.to_thread(_sum_up, asked, events, complete=complete)
+
+
+def _sum_up(asked: LogsRead, events: list[tuple[int, str]], *, complete: bool) -> LogsRead:
     lines = [text for _, text in sorted(events)]
-    named = {word: sum(1 for line in lines if found.search(line)) for word, found in _WORDS.items()}
+    about = [line for line in map(_ends, lines) if _ANY.search(line)]
+    named = {word: sum(1 for line in about if found.search(line)) for word, found in _WORDS.items()}
     return asked.model_copy(
         update={
             "quality": "known",
@@ -57,8 +66,11 @@ async def read_recent_logs(clients: Clients, target: Target, now: datetime) -> L
             "complete": complete,
             "newest": tuple(excerpt(line, LINE) for line in lines[-NEWEST:]),
             "dependencies": {word: count for word, count in named.items() if count},
-            "about_dependencies": sum(
-                1 for line in lines if any(one.search(line) for one in _WORDS.values())
-            ),
+            "about_dependencies": len(about),
         }
     )
+
+
+def _ends(line: str) -> str:
+    """Return where an error names its cause: a long line's beginning, or its end, as a traceback does."""
+    return line if len(line) <= 2 * END else f"{line[:END]} {line[-END:]}"
