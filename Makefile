@@ -19,7 +19,7 @@ help: ## Show this list
 	  | while IFS=$$'\t' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
 
 demo: ## Play an outage and its rollback in a sandbox (SCENARIO=name for another story)
-	@.ci/set-up demo
+	@.ci/set-up demo $(SCENARIO)
 	@$(BIN)/runbook demo $(SCENARIO)
 
 up: ## Start the sandbox and keep it until Ctrl-C

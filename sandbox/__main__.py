@@ -184,11 +184,16 @@ def _session(options: argparse.Namespace) -> int:
 
 
 def _programs(_: argparse.Namespace) -> int:
-    from sandbox.postgres_files import find_postgres  # noqa: PLC0415 - see _deploy
+    from sandbox.alertmanager import find_alertmanager  # noqa: PLC0415 - see _deploy
+    from sandbox.postgres_files import find_postgres  # noqa: PLC0415
     from sandbox.prometheus import find_prometheus  # noqa: PLC0415
 
     postgres = find_postgres()
-    found = {"prometheus": find_prometheus(), "postgresql": str(postgres) if postgres else None}
+    found = {
+        "prometheus": find_prometheus(),
+        "alertmanager": find_alertmanager(),
+        "postgresql": str(postgres) if postgres else None,
+    }
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
 

@@ -1,13 +1,18 @@
-"""What a sandbox has more when somebody is to be warned: Alertmanager, and what exporters tell besides the tasks."""
+"""What a sandbox has more when somebody is to be warned: Alertmanager, a Slack, and what exporters tell besides the tasks."""
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, ClassVar
 
 from sandbox import database_metrics, probe_metrics
 from sandbox.alertmanager import Alertmanager, Webhook
+from sandbox.catalog import SLACK_TOKEN
 from sandbox.database_metrics import DatabaseMetrics
+from sandbox.http_server import serving
 from sandbox.probe_metrics import probe_route
+from sandbox.processes import free_port
+from sandbox.slack import Slack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Alerting:
-    """Alertmanager, and the metrics that only alerts read."""
+    """Alertmanager, the metrics that only alerts read, and the Slack where people are told."""
 
     jobs: ClassVar = {"blackbox_exporter": probe_metrics.PATH, "postgres_exporter": database_metrics.PATH}
     """Name of the job -> path that Prometheus scrapes."""
@@ -25,6 +30,18 @@ class Alerting:
     def __init__(self, folder: Path, webhook: Webhook) -> None:
         self.alertmanager = Alertmanager(folder, webhook)
         self._databases: DatabaseMetrics | None = None
+        self._slack_port = free_port()
+        self._open = AsyncExitStack()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where they answer, without trailing slash."""
+        return {"alertmanager": self.alertmanager.url, "slack": f"http://127.0.0.1:{self._slack_port}"}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a worker needs to tell people there."""
+        return {"RUNBOOK_SLACK_API": f"{self.addresses['slack']}/api/", SLACK_TOKEN: "xoxb-sandbox"}
 
     def routes(
         self, services: Mapping[str, str], databases: Iterable[str], dsn_of: Callable[[str], str]
@@ -40,15 +57,17 @@ class Alerting:
         return [probe_route(services), self._databases.route]
 
     async def start(self) -> None:
-        """Start Alertmanager; only now, so that what merely starts is no outage.
+        """Start Slack, and Alertmanager; only now, so that what merely starts is no outage.
 
         Raises:
             DaemonDiedError, TimeoutError: it did not get ready.
         """
+        await self._open.enter_async_context(serving(Slack().application, self._slack_port))
         await self.alertmanager.start()
 
     async def end(self) -> None:
-        """End it in order."""
+        """End them in order."""
         await self.alertmanager.end()
+        await self._open.aclose()
         if self._databases is not None:
             self._databases.close()

@@ -88,8 +88,13 @@ class Alertmanager:
         await self._daemon.end()
 
 
+def find_alertmanager() -> str | None:
+    """Return the program on PATH, or None."""
+    return next(filter(None, map(shutil.which, _PROGRAMS)), None)
+
+
 def _program() -> str:
-    found = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    found = find_alertmanager()
     if found is None:
         raise RuntimeError("no Alertmanager on PATH: install the Debian package `prometheus-alertmanager`")
     return found

@@ -78,9 +78,27 @@ name = "DevOps lead"
 channel = "sandbox"
 """
 
+SLACK_TOKEN = "SANDBOX_SLACK_TOKEN"  # noqa: S105 - the name of a variable; a real Slack's token is never in it
+# The alerts are thirty times as quick as in earnest; so is what waits for them, and people have their usual time.
+_TOLD = f"""
+[[channels]]
+name = "sandbox"
+kind = "slack"
+secret_env = "{SLACK_TOKEN}"
+channel = "#incidents"
+
+[incidents]
+quiet = "5s"
+cool_down = "20s"
+"""
+
 
 def catalog_text(
-    service_urls: Mapping[str, str], prometheus_url: str | None, *, databases: bool = False
+    service_urls: Mapping[str, str],
+    prometheus_url: str | None,
+    *,
+    databases: bool = False,
+    alerts: bool = False,
 ) -> str:
     """Return the catalog as TOML.
 
@@ -88,6 +106,7 @@ def catalog_text(
         service_urls: the load balancer of each ECS environment, without trailing slash.
         prometheus_url: None when there is no Prometheus.
         databases: whether there are databases.
+        alerts: whether alerts come in, and people are told in a Slack.
     """
     environments = ECS_ENVIRONMENTS.values()
     parts = [_HEAD]
@@ -98,6 +117,8 @@ def catalog_text(
         if databases:
             parts.append(_DATABASE.format(_quoted(dsn_variable(environment.name))))
     parts += [_LOCAL_PLACEMENT, *(_ALERT.format(*alert) for alert in _ALERTS), _CONTACTS]
+    if alerts:
+        parts.append(_TOLD)
     if prometheus_url:
         parts.append(f"\n[links]\nprometheus = {_quoted(prometheus_url)}\n")
     return "".join(parts)

@@ -1,7 +1,7 @@
 """A Slack for rehearsals: takes what incoming webhooks and the Web API take, keeps it, and answers as Slack does.
 
-``POST /services/…`` is an incoming webhook, ``/api/<method>`` the Web API. ``GET /_sandbox/messages`` lists what
-arrived; ``POST /_sandbox/faults`` ``{"times": 1, "status": 429, "retry_after": 1}`` or ``{"times": 1, "lose_reply": true}``
+``POST /services/…`` is an incoming webhook, ``/api/<method>`` the Web API. ``GET /`` shows what arrived to people, and
+``GET /_sandbox/messages`` to programs; ``POST /_sandbox/faults`` ``{"times": 1, "status": 429, "retry_after": 1}`` or ``{"times": 1, "lose_reply": true}``
 makes the next calls go wrong. ``python -m sandbox.slack --port 9100`` serves it alone.
 """
 
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.http_server import serving
+from sandbox.slack_page import page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,12 +53,16 @@ class Slack:
         """Return what serves it."""
         return Starlette(
             routes=[
+                Route("/", self._show, methods=["GET"]),
                 Route("/services/{path:path}", self._webhook, methods=["POST"]),
                 Route("/api/{method}", self._api, methods=["GET", "POST"]),
                 Route("/_sandbox/messages", self._list, methods=["GET"]),
                 Route("/_sandbox/faults", self._plan_fault, methods=["POST"]),
             ]
         )
+
+    async def _show(self, _: Request) -> Response:
+        return HTMLResponse(page(self.messages))
 
     async def _list(self, _: Request) -> Response:
         return JSONResponse(self.messages)

@@ -97,7 +97,8 @@ class World:
             _log.warning("no database: PostgreSQL is not installed (Debian package `postgresql`)")
         await asyncio.gather(*starting)
         prometheus = self._prometheus.url if self._prometheus is not None else None
-        self._catalog.write_text(catalog_text(self._urls, prometheus, databases=self._postgres is not None))
+        databases, alerts = self._postgres is not None, self._alerting is not None
+        self._catalog.write_text(catalog_text(self._urls, prometheus, databases=databases, alerts=alerts))
         if self._alerting is not None:
             await self._alerting.start()
 
@@ -123,11 +124,12 @@ class World:
             "prometheus": self._prometheus.url if self._prometheus is not None else None,
             "catalog": str(self._catalog),
             "folder": str(self._folder),
-            **({"alertmanager": self._alerting.alertmanager.url} if self._alerting else {}),
+            **(self._alerting.addresses if self._alerting else {}),
             "env": {
                 "TEMPORAL_ADDRESS": self._temporal.address,
                 "TEMPORAL_NAMESPACE": "default",
                 "RUNBOOK_CATALOG": str(self._catalog),
+                "RUNBOOK_REVIEWS": str(self._folder / "reviews"),
                 "AWS_ENDPOINT_URL": aws,
                 "AWS_REGION": REGION,
                 "AWS_DEFAULT_REGION": REGION,
@@ -136,6 +138,7 @@ class World:
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_PAGER": "",
                 **self._operator_dsns(),
+                **(self._alerting.environment if self._alerting else {}),
             },
         }
 

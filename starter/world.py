@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_")
 """What a person's shell may point at the real world with; none of it reaches a sandbox."""
 KEYS = ("temporal", "ui", "aws", "service", "prometheus", "catalog", "env")
+ALERTS = ("alertmanager", "slack")
 SANDBOX_GRACE_SECONDS = 15.0
 WEBHOOK_TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
 PORTS = range(20_000, 32_000)
@@ -47,9 +48,13 @@ class World:
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """What the contract says that ``up --json`` prints; with alerts also Alertmanager and the webhook."""
-        alerts = {"alertmanager": self._all["alertmanager"], "webhook": self.webhook} if self.webhook else {}
-        return {key: self._all[key] for key in KEYS} | alerts
+        """What the contract says that ``up --json`` prints; with alerts also Alertmanager, the webhook and Slack."""
+        found = {key: self._all[key] for key in KEYS}
+        return (
+            found | {**{key: self._all[key] for key in ALERTS}, "webhook": self.webhook}
+            if self.webhook
+            else found
+        )
 
     @property
     def webhook(self) -> str | None:

@@ -33,6 +33,7 @@ class Addresses:
     folder: str
     env: dict[str, str]
     alertmanager: str | None = None
+    slack: str | None = None
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,13 @@ def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
     if lacking := missing(story.needs):
         raise CliError(Exit.NOT_DONE, f"{story.name} cannot be played: {mend_of(lacking)}")
     telling = Telling(aside=caller.as_json)
-    with ends_in_order(World()) as world:
+    with ends_in_order(World(alerts=story.alerts)) as world:
         with telling.part(f"{story.name}: {story.summary}"):
             telling.say("a sandbox starts: Temporal, a simulated ECS with real processes, Prometheus")
             world.start()
             world.start_worker()
+            if story.alerts:
+                world.start_webhook()
             _turn_to(world)
             telling.say(f"ready; watch along in the Temporal UI: {world.addresses['ui']}")
         facts = converse(lambda client: _play(client, world, story, telling))

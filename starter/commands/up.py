@@ -59,7 +59,7 @@ def _print(world: World, *, with_worker: bool) -> None:
         ("prometheus", "Prometheus"),
     ):
         say(f"  {label:<12} {addresses[name] or 'none: install the package prometheus to have one'}")
-    for name, label in (("alertmanager", "Alertmanager"), ("webhook", "webhook")):
+    for name, label in (("alertmanager", "Alertmanager"), ("webhook", "webhook"), ("slack", "Slack")):
         if name in addresses:
             say(f"  {label:<12} {addresses[name]}")
     for environment, url in addresses["service"].items():

@@ -6,7 +6,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from starter.connect import ui_address
-from starter.demo.scenes import BAD_SHARE, approve, ask, changed_exactly, deploy, healthy_release, recovered
+from starter.demo.scenes import (
+    BAD_SHARE,
+    approve,
+    ask,
+    changed_exactly,
+    deploy,
+    healthy_release,
+    recovered,
+    waits_for_steady,
+)
 from starter.page import clock, span
 
 if TYPE_CHECKING:
@@ -39,21 +48,16 @@ async def play(stage: Stage) -> None:
 
 async def _crash(stage: Stage) -> None:
     telling = stage.telling
-    await stage.until_seen("the rollout is waited for", _waits_for_steady, 60)
+    await stage.until_seen("the rollout is waited for", waits_for_steady, 60)
     stage.world.kill_worker()
     telling.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
     sight = await stage.see()
-    telling.expect("the rollout was not over", _waits_for_steady(sight), sight.report.summary)
+    telling.expect("the rollout was not over", waits_for_steady(sight), sight.report.summary)
     telling.expect(
         "the page can still be read, without any worker",
         not sight.live and sight.report.steps,
         f"{len(sight.report.steps)} steps",
     )
-
-
-def _waits_for_steady(sight: Sight) -> bool:
-    newest = sight.report.steps[-1] if sight.report.steps else None
-    return newest is not None and newest.heading == "Wait for steady state" and newest.state == "running"
 
 
 async def _go_on(stage: Stage) -> Sight:

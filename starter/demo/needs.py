@@ -9,10 +9,12 @@ import sys
 from typing import Final
 
 PROMETHEUS: Final = "prometheus"
+ALERTMANAGER: Final = "alertmanager"
 POSTGRESQL: Final = "postgresql"
 TERRAFORM: Final = "terraform"
 MENDS = {
     PROMETHEUS: "apt-get install prometheus",
+    ALERTMANAGER: "apt-get install prometheus-alertmanager",
     POSTGRESQL: "apt-get install postgresql",
     TERRAFORM: "install Terraform or OpenTofu, and put `terraform` or `tofu` on PATH",
 }

@@ -47,6 +47,23 @@ class AwsCall:
         return not self.action.startswith(READS) and self.action not in LEDGER
 
 
+@dataclass(frozen=True)
+class SlackMessage:
+    """One message that arrived."""
+
+    thread: str
+    """What the first message of its thread is known by."""
+    mark: str
+    text: str
+    headline: str
+    """What a phone shows of it."""
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it says itself that it may be one."""
+        return "maybe a repeat" in self.text
+
+
 def measure(addresses: Mapping[str, Any], service: str, environment: str) -> ErrorRate | None:
     """Measure the error rate of the last 10 seconds; None while nothing can be said."""
     if addresses["prometheus"] is None:
@@ -81,6 +98,25 @@ def is_healthy(addresses: Mapping[str, Any], environment: str) -> bool:
     return True
 
 
+def alerts_firing(alertmanager: str) -> set[tuple[str, str, str]]:
+    """Name what Alertmanager holds that fires: alert, service and environment."""
+    labels = [alert["labels"] for alert in json.loads(_get(f"{alertmanager}/api/v2/alerts?active=true"))]
+    return {(one["alertname"], one.get("service", ""), one.get("environment", "")) for one in labels}
+
+
+def slack_messages(slack: str) -> list[SlackMessage]:
+    """Read what arrived in the sandbox's Slack, oldest first."""
+    return [
+        SlackMessage(
+            thread=one.get("thread_ts") or one["ts"],
+            mark=one["metadata"]["event_payload"]["mark"],
+            text="\n".join(_block_text(block) for block in one["blocks"]),
+            headline=one["text"],
+        )
+        for one in json.loads(_get(f"{slack}/_sandbox/messages"))
+    ]
+
+
 def set_load(addresses: Mapping[str, Any], environment: str, requests_per_second: float) -> None:
     """Have clients send so many requests from now on."""
     body = json.dumps({"environment": environment, "requests_per_second": requests_per_second}).encode()
@@ -96,6 +132,11 @@ def aws_calls(aws: str, since: datetime) -> list[AwsCall]:
         if call["action"]
     ]
     return [call for call in calls if call.at >= since]
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    parts = [block["text"]] if "text" in block else block["elements"]
+    return " ".join(part["text"] for part in parts)
 
 
 def _labels(service: str, environment: str) -> str:

@@ -84,6 +84,12 @@ async def changed_exactly(stage: Stage, *actions: str) -> None:
     stage.telling.expect(f"AWS was changed {wanted}", changes == list(actions), ", ".join(changes))
 
 
+def waits_for_steady(sight: Sight) -> bool:
+    """Whether a rollback waits for its rollout just now."""
+    newest = sight.report.steps[-1] if sight.report.steps else None
+    return newest is not None and newest.heading == "Wait for steady state" and newest.state == "running"
+
+
 def evidence(stage: Stage, ended: Sight, step: str, most: int = 4) -> None:
     """Tell what a step was told from: what was asked, when, and the answer."""
     read = next((one for one in ended.report.steps if one.step == step), None)

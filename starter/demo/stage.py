@@ -18,8 +18,8 @@ from starter.runs import describe
 from starter.sight import Sight, look
 from starter.starting import begin
 from starter.targets import waiting_at
-from workflows.ids import remediation_id
-from workflows.messages import Abort, Approval, ProcedureRequest, RollbackRequest
+from workflows.ids import incident_id, remediation_id
+from workflows.messages import Abort, Approval, Hold, ProcedureRequest, RollbackRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SERVICE = "ai-processor"
 ENVIRONMENT = "prod"
+INCIDENT = incident_id(ENVIRONMENT, SERVICE)
+REMEDIATION = remediation_id(ENVIRONMENT, SERVICE)
 HOLD = f"hold/{ENVIRONMENT}/{SERVICE}"
 SANDBOX = (sys.executable, "-m", "sandbox")
 LOOK_SECONDS = 0.25
@@ -90,7 +92,7 @@ class Stage:
         request = kind(service=SERVICE, environment=ENVIRONMENT, requested_by=by, reason=reason)
         self.asked_at = datetime.now(UTC)
         run_id = await begin(self.client, procedure, request)
-        self.run = await describe(self.client, remediation_id(ENVIRONMENT, SERVICE), run_id)
+        self.run = await describe(self.client, REMEDIATION, run_id)
         assert self.run is not None
         return self.run
 
@@ -102,6 +104,11 @@ class Stage:
         """
         waiting = await waiting_at(self.client, f"{ENVIRONMENT}/{SERVICE}", None)
         return await decide(self.client, waiting, "decide", "approve", Approval(by=by, plan_hash=plan_hash))
+
+    async def acknowledge(self, by: str) -> Decided:
+        """Have a person say that they have the incident."""
+        assert self.run is not None
+        return await decide(self.client, self.run, "acknowledge", "acknowledge", Hold(by=by))
 
     async def end_hold(self, by: str, reason: str) -> Sight:
         """Have a person end the hold on temporary capacity before its time, and wait until it has ended."""
@@ -121,6 +128,17 @@ class Stage:
         """Look at the run now."""
         assert self.run is not None
         return await look(self.client, await describe(self.client, self.run.id, self.run.run_id) or self.run)
+
+    async def appears(self, workflow_id: str, seconds: float) -> Run:
+        """Wait for a run that nobody here starts; from then on it is the run that the story is about.
+
+        Raises:
+            StoryBrokenError: there is none in time.
+        """
+        self.run = await self.until(
+            f"{workflow_id} begins", lambda: describe(self.client, workflow_id), seconds
+        )
+        return self.run
 
     async def until_seen(self, what: str, wanted: Callable[[Sight], bool], seconds: float) -> Sight:
         """Look at the run until something is so, telling every step that ends meanwhile.

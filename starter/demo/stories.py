@@ -11,11 +11,12 @@ from starter.demo import (
     connection_exhaustion,
     crash_loop,
     failing_release,
+    incident,
     leak,
     load,
     slow_database,
 )
-from starter.demo.needs import POSTGRESQL, PROMETHEUS, TERRAFORM
+from starter.demo.needs import ALERTMANAGER, POSTGRESQL, PROMETHEUS, TERRAFORM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +34,8 @@ class Story:
     play: Callable[[Stage], Awaitable[None]]
     needs: tuple[str, ...] = ()
     """Programs that it cannot do without."""
+    alerts: bool = False
+    """Whether its Prometheus fires, and Alertmanager calls a webhook."""
 
 
 STORIES = (
@@ -41,6 +44,14 @@ STORIES = (
         procedure="rollback",
         summary="30 % errors after a release; put back while the worker is killed half-way",
         play=bad_release.play,
+    ),
+    Story(
+        name="incident",
+        procedure="incident",
+        summary="a bad release, and nobody looks: alert, incident, rollback, messages, review; webhook and worker are killed",
+        play=incident.play,
+        needs=(PROMETHEUS, ALERTMANAGER),
+        alerts=True,
     ),
     Story(
         name="bad-release-terraform",

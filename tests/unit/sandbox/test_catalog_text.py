@@ -59,3 +59,15 @@ def test_a_database_is_named_by_its_variable_where_there_is_one(environment):
 @pytest.mark.parametrize("environment", ["staging", "prod", "local"])
 def test_without_postgresql_no_database_is_named(catalog, environment):
     assert catalog.target("ai-processor", environment).database is None
+
+
+def test_with_alerts_people_are_told_in_a_slack_and_calls_reach_them_there():
+    catalog = parse_catalog(catalog_text(URLS, None, alerts=True), "catalog.toml")
+    (channel,) = catalog.channels
+    assert (channel.kind, channel.secret_env) == ("slack", "SANDBOX_SLACK_TOKEN")
+    assert {contact.channel for contact in catalog.contacts} == {channel.name}
+    assert catalog.incidents.quiet <= timedelta(seconds=15)
+
+
+def test_without_alerts_nobody_is_told_but_the_log(catalog):
+    assert catalog.channels == ()

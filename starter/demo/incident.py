@@ -1,0 +1,189 @@
+"""A bad release, and nobody looks: the alert opens an incident, which finds the cause, asks, repairs, tells and reviews."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starter.demo.outside import alerts_firing, slack_messages
+from starter.demo.scenes import (
+    changed_exactly,
+    deploy,
+    healthy_release,
+    recovered,
+    waits_for_steady,
+)
+from starter.demo.stage import ENVIRONMENT, INCIDENT, REMEDIATION, SERVICE
+from starter.page import clock, plan
+from starter.runs import describe, find
+from starter.sight import look
+from workflows.incidents.report import IncidentReport
+from workflows.messages import State
+
+if TYPE_CHECKING:
+    from starter.demo.outside import SlackMessage
+    from starter.demo.stage import Stage
+    from starter.sight import Sight
+    from workflows.messages import Checkpoint
+
+ALERT = "HighErrorRate"
+EVERYDAY_SECONDS = 25.0
+"""Until it is known what is usual: without that a bad release cannot be told from load."""
+
+
+async def play(stage: Stage) -> None:
+    """Play the story."""
+    telling = stage.telling
+    await healthy_release(stage)
+    telling.say("it goes well for a while: what is usual is known then")
+    await asyncio.sleep(EVERYDAY_SECONDS)
+    with telling.part("The webhook dies, and a bad release is deployed"):
+        await _break(stage)
+    with telling.part("A new webhook gets the alert, which opens an incident"):
+        gate = await _opened(stage)
+    with telling.part("alice has it, bob approves"):
+        await _answer(stage, gate)
+    with telling.part("The worker is killed while ECS rolls"):
+        await _crash(stage)
+    with telling.part("A new worker goes on; the alert is resolved"):
+        ended = await _go_on(stage)
+    with telling.part("What people were told, in one thread"):
+        await _told(stage)
+    with telling.part("The review"):
+        _reviewed(stage)
+    with telling.part("What was done"):
+        await _sum_up(stage, ended)
+
+
+async def _break(stage: Stage) -> None:
+    telling = stage.telling
+    stage.world.kill_webhook()
+    telling.say("SIGKILL: nobody takes Alertmanager's alerts", "yellow")
+    await deploy(stage, "1.1.0", "which fails 30 % of its requests", FAULT_ERROR_RATE="0.3")
+    stage.asked_at = datetime.now(UTC)  # whatever changes from now on, the product changes
+
+    async def fires() -> bool | None:
+        firing = await asyncio.to_thread(alerts_firing, stage.world.addresses["alertmanager"])
+        return (ALERT, SERVICE, ENVIRONMENT) in firing or None
+
+    telling.need(f"Prometheus fires {ALERT}, and Alertmanager has it", await stage.until(ALERT, fires, 60))
+    telling.expect("nobody took it: there is no incident", await describe(stage.client, INCIDENT) is None)
+
+
+async def _opened(stage: Stage) -> Checkpoint:
+    telling = stage.telling
+    stage.world.start_webhook()
+    telling.say("a new webhook is ready; Alertmanager sends again what nobody took")
+    run = await stage.appears(INCIDENT, 60)
+    telling.say(f"opened: {run.id}")
+    sight = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
+    report = _incident(sight)
+    procedures = [one.procedure for one in report.procedures]
+    telling.expect(f"{ALERT} chose its procedure", procedures == ["high-error-rate"], ", ".join(procedures))
+    for found in report.findings:
+        telling.say(f"it found: {found}")
+    gate = report.checkpoint
+    telling.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
+    assert gate is not None
+    assert gate.plan is not None
+    telling.show(plan(gate.plan, gate.plan_hash))
+    wanted = gate.plan.after.name if gate.plan.after else "no release"
+    telling.expect("errors began with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
+    changed = [call.action for call in await stage.calls() if call.changes]
+    telling.expect("nothing has been changed yet", not report.changes and not changed, changed or "")
+    return gate
+
+
+async def _answer(stage: Stage, gate: Checkpoint) -> None:
+    taken = await stage.acknowledge("alice")
+    stage.telling.expect("alice says that she has it", taken.confirmed, taken.detail)
+    decided = await stage.approve("bob", gate.plan_hash)
+    stage.telling.expect("bob approves exactly this plan", decided.confirmed, decided.detail)
+
+
+async def _crash(stage: Stage) -> None:
+    telling = stage.telling
+
+    async def rolls() -> Sight | None:
+        rollback = await describe(stage.client, f"{REMEDIATION}/rollback")
+        sight = await look(stage.client, rollback) if rollback else None
+        return sight if sight and waits_for_steady(sight) else None
+
+    rollback = await stage.until("the rollout is waited for", rolls, 60)
+    stage.world.kill_worker()
+    telling.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
+    telling.expect("it was a rollback, begun by high-error-rate", rollback.run.parent == REMEDIATION)
+    sight = await stage.see()
+    telling.expect("the incident can still be read, without any worker", not sight.live, sight.report.summary)
+
+
+async def _go_on(stage: Stage) -> Sight:
+    stage.world.start_worker()
+    stage.telling.say("a new worker is ready")
+    ended = await recovered(stage)
+    report = _incident(ended)
+    alerts = ", ".join(f"{alert.name} {alert.status}" for alert in report.alerts)
+    stage.telling.expect("every alert is resolved", report.alerts and not report.firing, alerts)
+    stage.telling.expect("nobody else was called", not report.called, ", ".join(report.called))
+    return ended
+
+
+async def _told(stage: Stage) -> None:
+    telling = stage.telling
+    messages = [
+        one
+        for one in await asyncio.to_thread(slack_messages, stage.world.addresses["slack"])
+        if one.mark.startswith(f"{INCIDENT}@")
+    ]
+    for one in messages:
+        telling.say(f"{one.mark.rpartition('#')[2]:>3}  {one.headline}", "dim")
+    kinds = [_kind(one) for one in messages]
+    rest = set(kinds[1:-1]) <= {"UPDATE"}
+    telling.expect(
+        "started, updates and resolved were told", (kinds[:1], kinds[-1:]) == (["INCIDENT"], ["RESOLVED"])
+    )
+    telling.expect("between them only updates", rest and len(kinds) > 2, f"{len(kinds) - 2} updates")
+    threads = {one.thread for one in messages}
+    telling.expect("all of it in one thread", len(threads) == 1, f"{len(messages)} messages")
+    numbers = [int(one.mark.rpartition("#")[2]) for one in messages if not one.is_repeat]
+    telling.expect("in their order, and each once", numbers == list(range(1, len(numbers) + 1)), numbers)
+
+
+def _kind(message: SlackMessage) -> str:
+    return next((word for word in ("INCIDENT", "UPDATE", "RESOLVED") if f"*{word}: " in message.text), "?")
+
+
+def _reviewed(stage: Stage) -> None:
+    telling = stage.telling
+    shelf = Path(stage.world.environment["RUNBOOK_REVIEWS"]) / ENVIRONMENT / SERVICE
+    pages = sorted(shelf.glob("*.md"))
+    telling.need("the review is written, as a page and as JSON", len(pages) == 1 and _has_json(pages[0]))
+    page = pages[0].read_text()
+    for line in page.splitlines()[:12]:
+        if line.strip():
+            telling.say(line, "dim")
+    unsaid = [word for word in (ALERT, "alice", "bob", "ai-processor-prod:1 (1.0.0)") if word not in page]
+    telling.expect(
+        "it names the alert, who had it, who approved, and what was changed", not unsaid, unsaid or ""
+    )
+
+
+def _has_json(page: Path) -> bool:
+    return page.with_suffix(".json").exists()
+
+
+async def _sum_up(stage: Stage, ended: Sight) -> None:
+    telling, report = stage.telling, _incident(ended)
+    for decision in report.decisions:
+        telling.say(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}")
+    for word, where in (("incident", INCIDENT), ("remediation", REMEDIATION)):
+        runs, _ = await find(stage.client, f'WorkflowId = "{where}"', 10)
+        telling.expect(f"one {word}", len(runs) == 1, ", ".join(str(run.outcome) for run in runs))
+    await changed_exactly(stage, "UpdateService")
+
+
+def _incident(sight: Sight) -> IncidentReport:
+    assert isinstance(sight.report, IncidentReport)
+    return sight.report
