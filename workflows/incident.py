@@ -12,6 +12,8 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.incident_policy import IncidentPolicies, IncidentPolicy
+    from activities.review.model import ReviewRequest
+    from activities.reviewing import ReviewActivities
     from activities.targets import TargetNames
     from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
     from workflows.incidents.account import Account
@@ -23,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.incidents.report import IncidentReport, report
     from workflows.incidents.telling import Telling
     from workflows.messages import Ending, Outcome
-    from workflows.steps.running import NOTE
+    from workflows.steps.running import NOTE, How
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,6 +36,8 @@ LONG = 2000
 """Events; then it goes on as a new run, with its account."""
 LAST_WORDS = timedelta(minutes=10)
 """How long channels that are down are waited for at the end."""
+# It reads every history of the incident.
+REVIEW = How(**{**NOTE, "start_to_close_timeout": timedelta(minutes=1)})
 
 
 @workflow.defn
@@ -119,10 +123,29 @@ class Incident(Reception):
             )
 
     async def _ends_for_good(self) -> bool:
-        """Leave nothing under way; between this answer and the end nothing can come up any more."""
+        """Leave nothing under way; between this answer and the end nothing can come up any more.
+
+        What comes in while the review is written makes this incident go on; then the review is written anew.
+        """
         if self._is_over:
             await self.remediating.rest()
+            await self._write_review()
         return self._is_over
+
+    async def _write_review(self) -> None:
+        """Have the review written; one that cannot be is no reason to go on, for `runbook review` prints it."""
+        assert self.account.ending is not None
+        info = workflow.info()
+        request = ReviewRequest(
+            workflow_id=info.workflow_id,
+            run_id=info.run_id,
+            outcome=self.account.ending.outcome,
+            summary=self.account.ending.summary,
+        )
+        with suppress(ActivityError):
+            await workflow.execute_activity_method(
+                ReviewActivities.write_review, request, summary="Write the review", **REVIEW
+            )
 
     @property
     def _is_over(self) -> bool:
@@ -147,7 +170,7 @@ class Incident(Reception):
             await self.remediating.rest()
 
     def _end(self) -> IncidentReport:
-        """Close the account. The review of what happened is asked for before this, once people were told."""
+        """Close the account."""
         self._publishing.publish(over=True)
         return report(self.account, workflow.now())
 

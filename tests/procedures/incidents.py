@@ -25,6 +25,8 @@ from activities.interceptors import TranslateErrors
 from activities.policies import Brake as BrakePolicy
 from activities.policies import Contact, Incidents
 from activities.remediations import RemediationActivities
+from activities.review.model import ReviewRequest, Written
+from activities.reviewing import ReviewActivities
 from activities.targets import TargetNames
 from starter.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing
@@ -57,6 +59,9 @@ class World(Thing):
     told: list[tuple[str, Announcement]] = field(default_factory=list)
     chat_is_down: bool = False
     attempts: int = 0
+    reviews: list[ReviewRequest] = field(default_factory=list)
+    reviewer: ReviewActivities | None = None
+    """Writes them for real, where there is one."""
     fails: list[RunbookError] = field(default_factory=list)
     """What the next looks into the catalog end with."""
 
@@ -85,9 +90,14 @@ class World(Thing):
     async def tell(self, _notice: Notice) -> None:
         pass
 
+    @activity.defn
+    async def write_review(self, request: ReviewRequest) -> Written:
+        self.reviews.append(request)
+        return await self.reviewer.write_review(request) if self.reviewer else Written(told="written")
+
     @property
     def activities(self) -> list[object]:
-        names = ("incident_policy", "announce", "change", "resolve_target", "tell")
+        names = ("incident_policy", "announce", "change", "resolve_target", "tell", "write_review")
         return [getattr(self, name) for name in names]
 
     def said(self, kind: str, channel: str = "chat") -> list[Announcement]:

@@ -25,7 +25,7 @@ class Publishing:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._checkpoint: Checkpoint | None = None
-        self._summary = ""
+        self._told: dict[str, object] = {}
 
     def publish(self, *, over: bool = False) -> None:
         """Show how the incident stands."""
@@ -53,6 +53,20 @@ class Publishing:
             self._checkpoint = checkpoint
             gate = checkpoint.model_dump(mode="json") if checkpoint else None
             workflow.upsert_memo({"checkpoint": gate})
-        if summary != self._summary:
-            self._summary = summary
-            workflow.upsert_memo({"summary": summary})
+        told: dict[str, object] = {"summary": summary, "times": self._times()}
+        if told != self._told:
+            self._told = told
+            workflow.upsert_memo(told)
+
+    def _times(self) -> dict[str, str | None]:
+        """Return when it was what for the first time: lists of incidents have no more than this to reckon with."""
+        account = self._account
+        now = {
+            "opened": account.opened,
+            "acknowledged": account.taken.at if account.taken else None,
+            "taken_up": account.remediations[0].began if account.remediations else None,
+            "over": account.ending_since,
+        }
+        known: dict[str, str | None] = workflow.memo_value("times", {}, type_hint=dict[str, str | None])
+        fresh = {name: at.isoformat() if at else None for name, at in now.items()}
+        return {name: at if name == "over" else known.get(name) or at for name, at in fresh.items()}
