@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from activities.accounts import Account, AssumeRole, account_of
 from activities.alert_matrix import RUNBOOK_MATRIX
 from activities.catalog_problems import describe
 from activities.errors import CatalogError, UnknownTargetError
@@ -72,11 +73,18 @@ class Target(BaseModel):
     links: dict[str, str] = {}
     channels: tuple[str, ...] = ()
     """Names of the channels where its incidents are told."""
+    assume_role: AssumeRole | None = None
+    """The role that its environment's calls of AWS are made by."""
 
     @property
     def key(self) -> str:
         """``<environment>/<service>``, as ids and ledger tags have it."""
         return f"{self.environment}/{self.service}"
+
+    @property
+    def account(self) -> Account:
+        """Where its calls of AWS go, and as whom."""
+        return account_of(self.environment, self.region, self.assume_role)
 
 
 class Catalog(Policy):
@@ -177,6 +185,7 @@ class Catalog(Policy):
             repository=known.repository,
             links=self.links,
             channels=self.channels_of(environment),
+            assume_role=where.assume_role,
             **{
                 field: getattr(placement, field)
                 for field in (

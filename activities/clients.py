@@ -7,9 +7,11 @@ import os
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 import docker
 import httpx
 import psycopg
@@ -19,6 +21,8 @@ from slack_sdk.web import WebClient
 from slack_sdk.webhook import WebhookClient
 from temporalio.common import MetricMeter
 
+from activities.accounts import Account
+from activities.assuming import RoleSession, session_of
 from activities.aws_errors import aws_errors
 from activities.containers import ENGINE_TIMEOUT
 from activities.database_errors import database_errors, hung_up_after
@@ -62,49 +66,68 @@ class Clients:
     """Clients of AWS, built on first use and shared by every activity of a worker; and connections to databases."""
 
     def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
-        self._session = boto3.session.Session()
+        self._own = botocore.session.get_session()
         self._calls = AwsCalls(meter)
-        self._aws = cache(self._build)
+        self._building = RLock()  # boto3's sessions are not for several threads at once
+        self._built = cache(self._build)
+        self._role = cache(self._take_on)
         self._docker = cache(_docker)
 
-    def _build(self, service: str, region: str | None) -> Any:
+    def _aws(self, service: str, account: Account | None) -> Any:
+        with self._building:
+            client = self._built(service, account)
+            role = self._role(account) if account and account.role else None
+        if role:
+            role[0].renew()
+        return client
+
+    def _build(self, service: str, account: Account | None) -> Any:
+        session = self._role(account)[1] if account and account.role else self._own
+        region = account.region if account else None
         # boto3 types each service by a literal name; the typed methods below are what others use.
-        client = self._session.client(service, region_name=region, config=ONE_ATTEMPT)  # type: ignore[call-overload]
+        client = boto3.session.Session(botocore_session=session).client(  # type: ignore[call-overload]
+            service, region_name=region, config=ONE_ATTEMPT
+        )
         self._calls.watch(client)
         return client
+
+    def _take_on(self, account: Account) -> tuple[RoleSession, botocore.session.Session]:
+        assert account.role
+        role = RoleSession(account, account.role, lambda: self.sts(Account(region=account.region)))
+        return role, session_of(role, self._own)
 
     def naming_errors(self, doing: str) -> AbstractContextManager[None]:
         """Raise the product's errors for AWS's, so that who calls AWS need not import botocore."""
         return aws_errors(doing)
 
-    def ecs(self, region: str) -> ECSClient:
-        """Return the ECS client of a region."""
-        client: ECSClient = self._aws("ecs", region)
+    def ecs(self, account: Account) -> ECSClient:
+        """Return the ECS client of an account."""
+        client: ECSClient = self._aws("ecs", account)
         return client
 
-    def logs(self, region: str) -> CloudWatchLogsClient:
-        """Return the CloudWatch Logs client of a region."""
-        client: CloudWatchLogsClient = self._aws("logs", region)
+    def logs(self, account: Account) -> CloudWatchLogsClient:
+        """Return the CloudWatch Logs client of an account."""
+        client: CloudWatchLogsClient = self._aws("logs", account)
         return client
 
-    def cloudwatch(self, region: str) -> CloudWatchClient:
-        """Return the CloudWatch client of a region."""
-        client: CloudWatchClient = self._aws("cloudwatch", region)
+    def cloudwatch(self, account: Account) -> CloudWatchClient:
+        """Return the CloudWatch client of an account."""
+        client: CloudWatchClient = self._aws("cloudwatch", account)
         return client
 
-    def autoscaling(self, region: str) -> ApplicationAutoScalingClient:
-        """Return the Application Auto Scaling client of a region."""
-        client: ApplicationAutoScalingClient = self._aws("application-autoscaling", region)
+    def autoscaling(self, account: Account) -> ApplicationAutoScalingClient:
+        """Return the Application Auto Scaling client of an account."""
+        client: ApplicationAutoScalingClient = self._aws("application-autoscaling", account)
         return client
 
-    def sts(self, region: str) -> STSClient:
-        """Return the STS client of a region."""
-        client: STSClient = self._aws("sts", region)
+    def sts(self, account: Account) -> STSClient:
+        """Return the STS client of an account."""
+        client: STSClient = self._aws("sts", account)
         return client
 
-    def rds(self, region: str) -> RDSClient:
-        """Return the RDS client of a region."""
-        client: RDSClient = self._aws("rds", region)
+    def rds(self, account: Account) -> RDSClient:
+        """Return the RDS client of an account."""
+        client: RDSClient = self._aws("rds", account)
         return client
 
     def s3(self) -> S3Client:

@@ -63,7 +63,7 @@ class EcsActivities:
         service = describe_service(self._clients, target)
         if not service.task_definition:
             return ReleaseHistory(service=service, current=Release(task_definition=""))
-        ecs = self._clients.ecs(target.region)
+        ecs = self._clients.ecs(target.account)
         with self._clients.naming_errors("list the service's deployments"):
             listed = ecs.list_service_deployments(
                 cluster=target.cluster, service=target.ecs_service, maxResults=DEPLOYMENTS_READ
@@ -99,7 +99,7 @@ class EcsActivities:
             return Releases(releases=())
         family = service.task_definition.rpartition("/")[2].partition(":")[0]
         with self._clients.naming_errors(f"list the revisions of {family}"):
-            arns = self._clients.ecs(target.region).list_task_definitions(
+            arns = self._clients.ecs(target.account).list_task_definitions(
                 familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=REVISIONS_READ
             )["taskDefinitionArns"]
         return Releases(releases=tuple(self._release(target, arn) for arn in arns))
@@ -124,7 +124,7 @@ class EcsActivities:
     def explain_rollout(self, target: Target) -> Explanation:
         """Read why tasks stopped lately, and the service's newest events."""
         service = describe_service(self._clients, target)
-        ecs = self._clients.ecs(target.region)
+        ecs = self._clients.ecs(target.account)
         with self._clients.naming_errors("read the stopped tasks"):
             arns = ecs.list_tasks(
                 cluster=target.cluster,
@@ -167,7 +167,7 @@ class EcsActivities:
         return ours[0] if ours else self._release(target, service.task_definition)
 
     def _releases(self, target: Target, arns: set[str]) -> dict[str, Release]:
-        ecs = self._clients.ecs(target.region)
+        ecs = self._clients.ecs(target.account)
         wanted = sorted(arns)
         revisions: list[ServiceRevisionTypeDef] = []
         with self._clients.naming_errors("describe the service's revisions"):
@@ -188,7 +188,7 @@ class EcsActivities:
         with self._clients.naming_errors(
             f"describe the task definition {task_definition.rpartition('/')[2]}"
         ):
-            described = self._clients.ecs(target.region).describe_task_definition(
+            described = self._clients.ecs(target.account).describe_task_definition(
                 taskDefinition=task_definition, include=["TAGS"]
             )
         return read_release(described, target.key, ran.get("containerImages", []) if ran else [])
@@ -201,7 +201,7 @@ def describe_service(clients: Clients, target: Target) -> ServiceState:
         InputError: the cluster has no such service.
     """
     with clients.naming_errors(f"describe the service {target.ecs_service}"):
-        answer = clients.ecs(target.region).describe_services(
+        answer = clients.ecs(target.account).describe_services(
             cluster=target.cluster, services=[target.ecs_service]
         )
     if not answer["services"]:

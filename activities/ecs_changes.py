@@ -115,7 +115,7 @@ class EcsChanges:
     def stop_deployment(self, change: StopDeployment) -> Deployed:
         """Stop the deployment under way and let ECS roll it back; asked twice it simply goes on."""
         with fenced():
-            ecs = self._clients.ecs(change.target.region)
+            ecs = self._clients.ecs(change.target.account)
             with self._clients.naming_errors("describe the service deployment"):
                 found = ecs.describe_service_deployments(serviceDeploymentArns=[change.service_deployment])
             status = found["serviceDeployments"][0]["status"] if found["serviceDeployments"] else "gone"
@@ -142,7 +142,7 @@ class EcsChanges:
     def register_release(self, change: RegisterRelease) -> Release:
         """Register a deregistered release again with its images pinned by digest."""
         with fenced():
-            ecs = self._clients.ecs(change.target.region)
+            ecs = self._clients.ecs(change.target.account)
             with self._clients.naming_errors(f"describe the task definition {change.release.revision}"):
                 old = ecs.describe_task_definition(
                     taskDefinition=change.release.task_definition, include=["TAGS"]
@@ -161,14 +161,14 @@ class EcsChanges:
         """Tag the release's task definition with what was found out about it; the same tag again is harmless."""
         key, value = write_mark(change.mark, change.target.key)
         with self._clients.naming_errors(f"tag {change.release.revision}"):
-            self._clients.ecs(change.target.region).tag_resource(
+            self._clients.ecs(change.target.account).tag_resource(
                 resourceArn=change.release.task_definition, tags=[{"key": key, "value": value}]
             )
 
     def _update(
         self, target: Target, fence: Fence, *, task_definition: str | None = None, force: bool = False
     ) -> Deployed:
-        ecs = self._clients.ecs(target.region)
+        ecs = self._clients.ecs(target.account)
         with sending(), self._clients.naming_errors(f"update the service {target.ecs_service}"):
             if task_definition:
                 answer = ecs.update_service(
@@ -189,7 +189,7 @@ class EcsChanges:
         family, wanted = request["family"], images_of(request)
         with self._clients.naming_errors(f"look for a revision of {family} that this run registered"):
             found = registered_by(
-                self._clients.ecs(change.target.region),
+                self._clients.ecs(change.target.account),
                 family,
                 change.run_id,
                 lambda definition: images_of(definition) == wanted,

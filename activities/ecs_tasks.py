@@ -82,7 +82,7 @@ def fetch_tasks(
     Raises:
         OutsideError: ECS cannot be read.
     """
-    ecs = clients.ecs(target.region)
+    ecs = clients.ecs(target.account)
     with clients.naming_errors(f"read the tasks of {target.ecs_service}"):
         arns = ecs.list_tasks(
             cluster=target.cluster, serviceName=target.ecs_service, desiredStatus=status, maxResults=100

@@ -105,7 +105,7 @@ def fetch_error_events(
     complete = False
     for _ in range(PAGES):
         with clients.naming_errors(f"read the log group {target.log_group}"):
-            page = clients.logs(target.region).filter_log_events(**request)
+            page = clients.logs(target.account).filter_log_events(**request)
         events = [(one.get("timestamp", 0), one.get("message", "")) for one in page.get("events", [])]
         found += [one for one in events if ERROR_LINE.search(one[1])]
         if complete := not page.get("nextToken"):

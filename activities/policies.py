@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from activities.accounts import AssumeRole
 from activities.durations import Duration
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -75,6 +76,9 @@ class Environment(Policy):
         description='The project, where the platform is "compose"; procedures refuse without it.',
     )
     region: str = "us-east-1"
+    assume_role: AssumeRole | None = Field(
+        default=None, description="The role that its calls of AWS are made by; without one the worker's own."
+    )
     cluster: str | None = None
     prometheus_url: Url | None = None
     release_label: str | None = Field(
@@ -97,6 +101,8 @@ class Environment(Policy):
             raise ValueError('compose is for platform "compose": remove it, or set platform = "compose"')
         if self.platform == "compose" and self.release_label:
             raise ValueError("release_label tells releases on ECS apart: remove it")
+        if self.platform == "compose" and self.assume_role:
+            raise ValueError("assume_role is for AWS: remove it")
         return self
 
 

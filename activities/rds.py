@@ -109,8 +109,9 @@ class RdsActivities:
                 raise DriftedError(
                     f"{now.told}, and was {was.status} when the plan was made; it is left alone"
                 )
+            rds = self._clients.rds(change.target.account)
             with sending(), self._clients.naming_errors(f"reboot {now.name}"):
-                self._clients.rds(change.target.region).reboot_db_instance(DBInstanceIdentifier=now.name)
+                rds.reboot_db_instance(DBInstanceIdentifier=now.name)
             return Rebooted(name=now.name)
 
     # Long, and on the queue of waits: it holds a thread for a moment at each look.
@@ -139,7 +140,7 @@ class RdsActivities:
         name = target.database.rds_instance if target.database else None
         if name is None:
             raise InputError(f"the catalog names no RDS instance of {target.key}: add database.rds_instance")
-        rds = self._clients.rds(target.region)
+        rds = self._clients.rds(target.account)
         with self._clients.naming_errors(f"describe the RDS instance {name}"):
             found = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
         with self._clients.naming_errors(f"read the events of {name}"):

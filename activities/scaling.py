@@ -126,7 +126,7 @@ class ScalingActivities:
     def _capacity(self, target: Target) -> Capacity:
         service = describe_service(self._clients, target)
         with self._clients.naming_errors("describe the service's autoscaling"):
-            found = self._clients.autoscaling(target.region).describe_scalable_targets(
+            found = self._clients.autoscaling(target.account).describe_scalable_targets(
                 ServiceNamespace="ecs", ResourceIds=[_resource(target)], ScalableDimension=DIMENSION
             )["ScalableTargets"]
         return Capacity(
@@ -137,15 +137,15 @@ class ScalingActivities:
         )
 
     def _set_desired(self, target: Target, now: Capacity, count: int) -> Capacity:
+        ecs = self._clients.ecs(target.account)
         with sending(), self._clients.naming_errors(f"set the desired count of {target.ecs_service}"):
-            self._clients.ecs(target.region).update_service(
-                cluster=target.cluster, service=target.ecs_service, desiredCount=count
-            )
+            ecs.update_service(cluster=target.cluster, service=target.ecs_service, desiredCount=count)
         return now.model_copy(update={"desired": count})
 
     def _set_bounds(self, target: Target, now: Capacity, minimum: int, maximum: int) -> Capacity:
+        autoscaling = self._clients.autoscaling(target.account)
         with sending(), self._clients.naming_errors(f"set the autoscaling of {target.ecs_service}"):
-            self._clients.autoscaling(target.region).register_scalable_target(
+            autoscaling.register_scalable_target(
                 ServiceNamespace="ecs",
                 ResourceId=_resource(target),
                 ScalableDimension=DIMENSION,

@@ -106,7 +106,7 @@ class TaskSizes:
     def read_task_size(self, query: SizeQuery) -> TaskSize:
         """Read CPU, memory and one variable; no other value of the environment leaves this activity."""
         with self._clients.naming_errors(f"describe the task definition {query.task_definition}"):
-            found = self._clients.ecs(query.target.region).describe_task_definition(
+            found = self._clients.ecs(query.target.account).describe_task_definition(
                 taskDefinition=query.task_definition
             )["taskDefinition"]
         return TaskSize(
@@ -120,7 +120,7 @@ class TaskSizes:
     @activity.defn
     def register_sized(self, change: RegisterSized) -> Release:
         """Register the copy, once: a repeat finds the revision that it registered."""
-        release, ecs = change.release, self._clients.ecs(change.target.region)
+        release, ecs = change.release, self._clients.ecs(change.target.account)
         with fenced():
             with self._clients.naming_errors(f"describe the task definition {release.revision}"):
                 old = ecs.describe_task_definition(taskDefinition=release.task_definition, include=["TAGS"])

@@ -47,7 +47,7 @@ def read_statistics(clients: Clients, target: Target, metric: Metric, now: datet
     )
     try:
         with clients.naming_errors(f"read {metric} from CloudWatch"):
-            found = clients.cloudwatch(target.region).get_metric_statistics(
+            found = clients.cloudwatch(target.account).get_metric_statistics(
                 Namespace=NAMESPACE,
                 MetricName=metric,
                 Dimensions=[

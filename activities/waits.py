@@ -21,6 +21,7 @@ from activities.watcher import Budget, Hurry, Watcher
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from activities.accounts import Account
     from activities.clients import Clients
 
 STEADY_READINGS = 2
@@ -48,14 +49,16 @@ class AwaitedTasks(Fact):
 
 
 class Waits:
-    """Waits for ECS, through one watcher of services for each cluster and one of service deployments for each region."""
+    """Waits for ECS, through one watcher of services for each cluster and one of service deployments for each account."""
 
     def __init__(self, clients: Clients, meter: MetricMeter = MetricMeter.noop) -> None:
         self._clients = clients
         self._batch = meter.create_histogram("runbook_watcher_batch", "Services read in one call")
-        self._services: dict[tuple[str, str], Watcher[ServiceState]] = {}
-        self._service_deployments: dict[str, Watcher[ServiceDeployment]] = {}
-        self._budgets: defaultdict[str, Budget] = defaultdict(Budget)
+        self._services: dict[tuple[Account, str], Watcher[ServiceState]] = {}
+        self._service_deployments: dict[Account, Watcher[ServiceDeployment]] = {}
+        # Roles of one account share what AWS grants it.
+        self._budgets: defaultdict[tuple[str, str], Budget] = defaultdict(Budget)
+        self._deployments_budgets: defaultdict[tuple[str, str], Budget] = defaultdict(Budget)
 
     @activity.defn
     async def await_steady_state(self, awaited: Awaited) -> Rollout:
@@ -110,7 +113,7 @@ class Waits:
         seen = judge_rollout(awaited, service)
         if seen.phase is Phase.UNKNOWN and awaited.service_deployment:
             # The services' own readings set the pace here.
-            watcher = self._deployments_watcher(awaited.target.region)
+            watcher = self._deployments_watcher(awaited.target.account)
             own = await _ask(watcher, awaited.service_deployment, progress, Hurry.CONFIRM)
             seen = judge_rollout(awaited, service, own)
         return seen
@@ -129,35 +132,37 @@ class Waits:
         return state
 
     def _services_watcher(self, target: Target) -> Watcher[ServiceState]:
-        key = target.region, target.cluster
+        key = target.account, target.cluster
         if key not in self._services:
 
             async def describe(names: tuple[str, ...]) -> dict[str, ServiceState]:
                 return await asyncio.to_thread(self._describe_services, *key, names)
 
-            self._services[key] = Watcher(describe, self._budgets[target.region])
+            self._services[key] = Watcher(describe, self._budgets[target.account.quota])
         return self._services[key]
 
-    def _deployments_watcher(self, region: str) -> Watcher[ServiceDeployment]:
-        if region not in self._service_deployments:
+    def _deployments_watcher(self, account: Account) -> Watcher[ServiceDeployment]:
+        if account not in self._service_deployments:
 
             async def describe(arns: tuple[str, ...]) -> dict[str, ServiceDeployment]:
-                return await asyncio.to_thread(self._describe_deployments, region, arns)
+                return await asyncio.to_thread(self._describe_deployments, account, arns)
 
-            self._service_deployments[region] = Watcher(describe, batch=DEPLOYMENTS_BATCH)
-        return self._service_deployments[region]
+            self._service_deployments[account] = Watcher(
+                describe, self._deployments_budgets[account.quota], batch=DEPLOYMENTS_BATCH
+            )
+        return self._service_deployments[account]
 
     def _describe_services(
-        self, region: str, cluster: str, names: tuple[str, ...]
+        self, account: Account, cluster: str, names: tuple[str, ...]
     ) -> dict[str, ServiceState]:
         self._batch.record(len(names))
         with self._clients.naming_errors(f"describe the services of {cluster}"):
-            answer = self._clients.ecs(region).describe_services(cluster=cluster, services=list(names))
+            answer = self._clients.ecs(account).describe_services(cluster=cluster, services=list(names))
         return {service["serviceName"]: read_service_state(service) for service in answer["services"]}
 
-    def _describe_deployments(self, region: str, arns: tuple[str, ...]) -> dict[str, ServiceDeployment]:
+    def _describe_deployments(self, account: Account, arns: tuple[str, ...]) -> dict[str, ServiceDeployment]:
         with self._clients.naming_errors("describe the service deployment"):
-            answer = self._clients.ecs(region).describe_service_deployments(serviceDeploymentArns=list(arns))
+            answer = self._clients.ecs(account).describe_service_deployments(serviceDeploymentArns=list(arns))
         return {
             one["serviceDeploymentArn"]: read_service_deployment(one, Release(task_definition=""))
             for one in answer["serviceDeployments"]

@@ -1,6 +1,6 @@
 """One reader for every wait of a worker: waits share batched calls to AWS under a rate budget.
 
-However many procedures wait, AWS is asked at most ``RATE`` times a second and region, ten services a call. With a few
+However many procedures wait, AWS is asked at most ``RATE`` times a second, account and region, ten services a call. With a few
 services each is read once a second; with more, each is read as often as the budget allows, and a reading that somebody
 needs soon comes first.
 """
@@ -49,7 +49,7 @@ class Hurry(Enum):
 
 
 class Budget:
-    """Spaces the calls of one action in one region, for all clusters; AWS counts them so."""
+    """Spaces the calls of one action in one account and region, for all clusters; AWS counts them so."""
 
     def __init__(self, rate: float = RATE) -> None:
         self.rate = rate

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
+from activities.accounts import Account
 from activities.clients import Clients
 from tests.ecs_facts import ARN, NOW, deployment_arn, revision_arn, task_definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REGION = "us-east-1"
+HERE = Account(region="us-east-1")
 
 
 @cache
@@ -26,7 +27,7 @@ def _clients() -> Clients:
             environment.setenv(name, "test")
         environment.delenv("AWS_PROFILE", raising=False)
         clients = Clients()
-        clients.ecs(REGION)
+        clients.ecs(HERE)
         return clients
 
 
@@ -35,7 +36,7 @@ class Ecs:
 
     def __init__(self) -> None:
         self.clients = _clients()
-        self.stub = Stubber(self.clients.ecs(REGION))
+        self.stub = Stubber(self.clients.ecs(HERE))
 
     def answers(self, method: str, answer: dict[str, Any], expected: dict[str, Any] | None = None) -> None:
         self.stub.add_response(method, answer, expected)

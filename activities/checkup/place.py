@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from activities.accounts import account_of
 from activities.checkup.clocks import MEND as SET_THE_CLOCK
 from activities.checkup.clocks import Glance, judge_clock
 from activities.checkup.looking import NotSetError, Question, WrongError
@@ -47,6 +48,7 @@ class PlaceQuestions:
         self._http = http
         self._threads = threads
         self._where = place.where
+        self._account = account_of(place.environment, place.where.region, place.where.assume_role)
         self._channels = place.channels
         self._table = f"[environments.{place.environment}]"
         now = datetime.now(UTC)
@@ -142,7 +144,7 @@ class PlaceQuestions:
     def _ask_caller(self) -> Caller:
         before = datetime.now(UTC)
         with self._clients.naming_errors("ask AWS who the worker is"):
-            answer = self._clients.sts(self._where.region).get_caller_identity()
+            answer = self._clients.sts(self._account).get_caller_identity()
         after = datetime.now(UTC)
         said = _date(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
         clock = Glance(whose="AWS's", said=said, before=before - ONE_SECOND, after=after) if said else None
@@ -150,7 +152,7 @@ class PlaceQuestions:
 
     def _describe_cluster(self, name: str) -> str | None:
         with self._clients.naming_errors(f"describe the cluster {name}"):
-            found = self._clients.ecs(self._where.region).describe_clusters(clusters=[name])["clusters"]
+            found = self._clients.ecs(self._account).describe_clusters(clusters=[name])["clusters"]
         return found[0]["status"] if found else None
 
 

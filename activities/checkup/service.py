@@ -108,7 +108,7 @@ class ServiceQuestions:
         return await self._threads.run(function, *args, **kwargs)
 
     def _describe_tasks(self) -> str:
-        ecs, where = self._clients.ecs(self._target.region), self._target
+        ecs, where = self._clients.ecs(self._target.account), self._target
         with self._clients.naming_errors("list the tasks"):
             arns = ecs.list_tasks(cluster=where.cluster, serviceName=where.ecs_service, maxResults=1)[
                 "taskArns"
@@ -119,13 +119,13 @@ class ServiceQuestions:
 
     def _list_task_definitions(self) -> str:
         with self._clients.naming_errors("list task definitions"):
-            self._clients.ecs(self._target.region).list_task_definitions(status="ACTIVE", maxResults=1)
+            self._clients.ecs(self._target.account).list_task_definitions(status="ACTIVE", maxResults=1)
         return "can be listed"
 
     def _filter_logs(self, group: str) -> str:
         since = datetime.now(UTC) - MINUTE
         with self._clients.naming_errors(f"read the log group {group}"):
-            self._clients.logs(self._target.region).filter_log_events(
+            self._clients.logs(self._target.account).filter_log_events(
                 logGroupName=group, startTime=round(since.timestamp() * 1000), limit=1
             )
         return f"{group} can be read"

@@ -173,6 +173,14 @@ WRONG = [
         with_prod("prometheus_url = 'prometheus:9090'"),
         'catalog.toml: environments.prod.prometheus_url = "prometheus:9090": does not match ',
     ),
+    (
+        with_prod("assume_role = { role_arn = 'admin' }"),
+        'catalog.toml: environments.prod.assume_role.role_arn = "admin": does not match ',
+    ),
+    (
+        with_prod("assume_role = { role_arn = 'arn:aws:iam::111122223333:role/x', session = '1m' }"),
+        'catalog.toml: environments.prod.assume_role.session = "1m": input should be greater than or equal to ',
+    ),
     ("[environments]\n[services]\n[typo]", "catalog.toml: typo: unknown key"),
     ("[services]", "catalog.toml: environments: is missing; add it"),
     ("[environments", "catalog.toml: not TOML: "),
@@ -261,6 +269,18 @@ class TestTargets:
         with pytest.raises(UnknownTargetError) as raised:
             self.CATALOG.target(service, environment)
         assert str(raised.value) == why
+
+    def test_hold_the_role_that_their_environments_calls_are_made_by(self):
+        text = SMALLEST.replace(
+            "[services.shop.prod]",
+            'assume_role = { role_arn = "arn:aws:iam::111122223333:role/runbooks", external_id_env = "PROD_ID" }\n'
+            "[services.shop.prod]",
+        )
+        target = parse_catalog(text, "catalog.toml").target("shop", "prod")
+        assert target.account.quota == ("111122223333", "us-east-1")
+        assert target.account.session_name == "runbook-prod"
+        assert target.account.role.session == timedelta(minutes=15)
+        assert Target.model_validate_json(target.model_dump_json()).account == target.account
 
     def test_come_from_the_file_as_it_is_now(self, tmp_path):
         path = tmp_path / "catalog.toml"

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from botocore.stub import Stubber
 
+from activities.accounts import Account
 from activities.checkup.looking import check, own_threads
 from activities.checkup.place import PlaceQuestions
 from activities.clients import Clients
@@ -15,7 +16,7 @@ from activities.policies import Channel, Environment
 from tests.observing import client
 from tests.small_engine import small_engine
 
-REGION = "us-east-1"
+HERE = Account(region="us-east-1")
 ON_ECS = Environment(cluster="prod", prometheus_url="http://prometheus.test")
 ON_COMPOSE = Environment(platform="compose")
 
@@ -39,7 +40,7 @@ class Asking:
         self.channels = ()
         self.served = datetime.now(UTC)
         self.prometheus = lambda _: httpx.Response(200, json=vector(1))
-        self.sts, self.ecs = (Stubber(getattr(clients, name)(REGION)) for name in ("sts", "ecs"))
+        self.sts, self.ecs = (Stubber(getattr(clients, name)(HERE)) for name in ("sts", "ecs"))
 
     def caller(self, date=None):
         date = date or datetime.now(UTC)

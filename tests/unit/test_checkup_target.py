@@ -14,7 +14,7 @@ from activities.checkup.queries import NEEDED, queries_of
 from activities.checkup.service import ServiceQuestions
 from activities.clients import Clients
 from activities.policies import Database, Terraform
-from tests.aws_answers import REGION, Ecs, service, services
+from tests.aws_answers import HERE, Ecs, service, services
 from tests.integration.terraform_stage import program
 from tests.observing import a_target, client
 from tests.small_engine import container, small_engine
@@ -239,7 +239,7 @@ class TestDatabase:
     )
     async def test_whose_rds_instance_may_be_rebooted_must_have_it_available(self, status, ok):
         ecs = Ecs()
-        rds = Stubber(ecs.clients.rds(REGION))
+        rds = Stubber(ecs.clients.rds(HERE))
         found = {"DBInstanceIdentifier": "shop-db", "DBInstanceStatus": status}
         rds.add_response("describe_db_instances", {"DBInstances": [found]})
         rds.add_response("describe_events", {"Events": []})

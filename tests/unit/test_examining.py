@@ -28,7 +28,7 @@ class Aws:
         self.answers = answers
         self.calls = []
 
-    def _client(self, _region):
+    def _client(self, _account):
         return self
 
     ecs = logs = cloudwatch = _client

@@ -25,7 +25,7 @@ from activities.errors import (
 from activities.fence import LANDS_WITHIN, Standing, standing
 from activities.models import Fence, Judgement
 from activities.registering import CHANGE_TAG, NOT_REGISTERED
-from tests.aws_answers import REGION, Ecs, definition, service, services
+from tests.aws_answers import HERE, Ecs, definition, service, services
 from tests.ecs_facts import (
     NOW,
     a_deployment,
@@ -113,7 +113,7 @@ def test_a_request_lands_within_what_the_clients_wait_and_an_attempt_outlives_it
 
 
 def test_botocore_itself_never_sends_twice(ecs):
-    retries = ecs.clients.ecs(REGION).meta.config.retries
+    retries = ecs.clients.ecs(HERE).meta.config.retries
     assert retries["total_max_attempts"] == 1
 
 
@@ -357,7 +357,7 @@ class TestRegisteringAgain:
             assert Attempt(2, long_ago())(changes.register_release, self.REGISTER).revision == "shop:9"
 
     def test_hands_over_everything_that_a_registration_takes_and_nothing_else(self):
-        model = boto3.client("ecs", region_name=REGION).meta.service_model
+        model = boto3.client("ecs", region_name=HERE.region).meta.service_model
         described = set(model.shape_for("TaskDefinition").members)
         taken = set(model.shape_for("RegisterTaskDefinitionRequest").members)
         assert described - NOT_REGISTERED == taken - {"tags"}

@@ -30,8 +30,8 @@ class StubbedClients:
         self.stub = Stubber(self.client)
         self.stub.activate()
 
-    def logs(self, region):
-        assert region == "us-east-1"
+    def logs(self, account):
+        assert account.region == "us-east-1"
         return self.client
 
     @staticmethod

@@ -15,7 +15,7 @@ class Logs:
     def __init__(self, answer):
         self.answer = answer
 
-    def logs(self, _region):
+    def logs(self, _account):
         return self
 
     def filter_log_events(self, **_request):

@@ -8,6 +8,7 @@ from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 from temporalio.testing import ActivityEnvironment
 
+from activities.accounts import Account
 from activities.clients import Clients
 from activities.errors import DriftedError, InputError, NotFoundError, UnknownReplyError, UnreachableError
 from activities.policies import Database
@@ -27,7 +28,7 @@ def outside(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     clients = Clients()
-    with Stubber(clients.rds("us-east-1")) as stub:
+    with Stubber(clients.rds(Account(region="us-east-1"))) as stub:
         yield Outside(clients, stub)
         stub.assert_no_pending_responses()
 
