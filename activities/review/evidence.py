@@ -72,6 +72,8 @@ def _figures(value: dict[str, Json]) -> str:
         return ", ".join(
             f"{name} {one:.6g}" for name, one in sorted(values.items()) if isinstance(one, int | float)
         )
+    if isinstance(value.get("count"), int):
+        return f"{value['count']} found"
     shown = (
         f"{name} {said(value.get(name))}" for name in ("release", "began", "before") if said(value.get(name))
     )
@@ -217,11 +219,12 @@ def _message(act: Act) -> MessageLine:
     told = act.result.get("told") if isinstance(act.result, dict) else None
     result = said(told) or ("told" if act.how == "done" else f"{act.how}: {said(act.why)}".rstrip(": "))
     number = f"#{about['number']}" if "number" in about else ""
+    run = said(about.get("run"))[:8]
     return MessageLine(
         at=act.ended or act.begun,
         kind=said(about.get("kind")) or "notice",
         channel=said(given.get("channel")) or "every channel of the environment",
-        mark=f"{said(about.get('incident')) or said(given.get('run'))}{number}",
+        mark=f"{said(about.get('incident')) or said(given.get('run'))}{'@' if run else ''}{run}{number}",
         result=result,
         cite=act.end or act.cite,
     )

@@ -159,12 +159,16 @@ class _Writer:
         yield from ("", "### Why did monitoring not catch it earlier?", "")
         yield from bullets(one.missed, "The history shows nothing that monitoring missed.")
         yield from ("", "### What can be improved?", "")
-        slow = one.shares.people > one.shares.machine
-        yield (
-            "Most of the time went by waiting for people: ask who could have been asked sooner, and what they needed to know."
-            if slow
-            else "Most of the time was the machine's: ask which step was slow, and what would have made it needless."
-        )
+        yield from bullets(self._hints(), "Ask what would have made this shorter, or needless.")
+
+    def _hints(self) -> list[str]:
+        """Say where the time went: that is where to begin."""
+        one = self._review
+        hints = [f"Waiting for people took {format_duration(one.shares.people)}."] if one.waits else []
+        hints += [f"This step took long: {each.text}." for each in one.longest]
+        if one.troubles:
+            hints.append(f"{len(one.troubles)} steps did not go at the first attempt, see below.")
+        return hints
 
     def actions(self) -> Iterator[str]:
         """List the action items by their classes."""
@@ -215,7 +219,7 @@ class _Writer:
         yield from ("", "### Retries and failures", "")
         yield from bullets(
             [
-                f"{stamp(each.at)} {each.what}, {each.attempts} attempts{f': {each.why}' if each.why else ''}"
+                f"{stamp(each.at)} {each.what}, {each.attempts} {'attempt' if each.attempts == 1 else 'attempts'}{f': {each.why}' if each.why else ''}"
                 for each in one.troubles
             ],
             "Everything went at the first attempt.",

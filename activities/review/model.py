@@ -184,6 +184,8 @@ class Review(Fact):
     shares: Shares
 
     timeline: tuple[Line, ...]
+    longest: tuple[Line, ...] = ()
+    """The steps that took longest."""
     waits: tuple[Wait, ...] = ()
     readings: tuple[ReadingLine, ...] = ()
     decisions: tuple[DecisionLine, ...] = ()

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 INCIDENT = "Incident"
 OVER = frozenset({"recovered", "not-needed"})
-LIMITS = {"share": "error_rate", "p95": "p95_seconds", "cpu_course": "cpu"}
-"""A diagnosis's figure across a release -> the threshold that it is held against."""
+LIMITS = {
+    "share": ("error_rate", "the error rate"),
+    "p95": ("p95_seconds", "latency"),
+    "cpu_course": ("cpu", "CPU"),
+}
+"""A diagnosis's figure across a release -> the threshold that it is held against, and what people call it."""
 
 
 def alerts_of(courses: Sequence[Course]) -> Iterator[tuple[dict[str, Json], Moment]]:
@@ -134,7 +138,7 @@ def _with_release(act: Act) -> Iterator[Moment]:
     if not isinstance(onset, dict) or not isinstance(limits, dict):
         return
     began = time_of(onset.get("began"))
-    for name, limit in LIMITS.items():
+    for name, (limit, words) in LIMITS.items():
         before, first, bound = (
             _figure(result, name, "before"),
             _figure(result, name, "first"),
@@ -143,7 +147,7 @@ def _with_release(act: Act) -> Iterator[Moment]:
         if began is None or before is None or first is None or not isinstance(bound, int | float):
             continue
         if before <= bound < first:
-            what = f"{said(onset.get('release'))} was deployed, and {name.replace('_', ' ')} was bad from its first window on"
+            what = f"{said(onset.get('release'))} was deployed, and {words} was bad from its first window on"
             yield Moment(at=began, what=what, cite=act.end or act.cite)
 
 

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from activities.review.model import ChangeLine, Wait
 
 WORTH_TELLING = timedelta(seconds=1)
+LONGEST = 3
 BETWEEN_RUNS = frozenset({"child_checkpoint", "joined", "procedure_told", "procedure_ended"})
 """What runs tell each other; their own lines tell the same."""
 ALERTS = "alerts"
+GIVEN_UP = frozenset({"cancelled", "open"})
+"""An incident looks out for much beside what it does, and gives it up when it need not know any more."""
 TELLING = frozenset({"announce", "tell"})
 
 
@@ -49,6 +52,8 @@ def _course(course: Course) -> Iterator[Line]:
     steps = objects(course.result.get("steps")) if course.kind != "Incident" else []
     details = [said(step.get("detail")) for step in steps]
     for act in course.acts:
+        if course.kind == "Incident" and act.how in GIVEN_UP:
+            continue
         yield Line(at=act.ended or act.begun, text=_act(act, details), cite=act.end or act.cite)
     yield from _heard(course)
     for at, words, cite in course.fired:
@@ -85,9 +90,25 @@ def _act(act: Act, details: Sequence[str]) -> str:
     lasted = (act.ended - act.begun) if act.ended else None
     took = f" (took {format_duration(lasted)})" if lasted and lasted >= WORTH_TELLING else ""
     tries = f", attempt {act.attempts}" if act.attempts > 1 else ""
-    state = "" if act.how == "done" else f": {act.how}{f', {said(act.why)}' if act.why else ''}"
+    how = "no longer waited for" if act.how == "cancelled" else act.how
+    state = "" if act.how == "done" else f": {how}{f', {said(act.why)}' if act.why else ''}"
     found = _found(act, details)
     return f"{said(act.words)}{state}{tries}{took}" + (f": {found}" if found else "")
+
+
+def longest_of(courses: Sequence[Course]) -> tuple[Line, ...]:
+    """List the steps that took longest, the longest first; what only looks out beside them does not count."""
+    acts = [
+        (act.ended - act.begun, act)
+        for course in courses
+        for act in course.acts
+        if act.ended and act.how == "done" and act.ended - act.begun >= WORTH_TELLING
+    ]
+    found = sorted(acts, key=lambda one: (-one[0], one[1].begun, one[1].cite.workflow, one[1].cite.event))
+    return tuple(
+        Line(at=act.begun, text=f"{said(act.words)}: {format_duration(lasted)}", cite=act.end or act.cite)
+        for lasted, act in found[:LONGEST]
+    )
 
 
 def _found(act: Act, details: Sequence[str]) -> str:
@@ -117,7 +138,8 @@ def _alerts(batch: Json, known: dict[str, tuple[str, str]]) -> Iterator[str]:
         if known.get(name) != (status, since):
             known[name] = (status, since)
             severity = said(alert.get("severity")) or NOBODY
-            yield f"Alert {said(alert.get('name'))} ({severity}) {status}, since {since}"
+            more = f", since {since}" if status == "firing" else ""
+            yield f"Alert {said(alert.get('name'))} ({severity}) {status}{more}"
 
 
 def _message(heard: Heard) -> str:

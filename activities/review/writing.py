@@ -11,7 +11,7 @@ from activities.review.evidence import changes_of, decisions_of, messages_of, re
 from activities.review.model import Review, Source
 from activities.review.reading import read
 from activities.review.spans import shares_of, waits_of
-from activities.review.timeline import name_of, timeline_of
+from activities.review.timeline import longest_of, name_of, timeline_of
 from activities.review.words import NOBODY, objects, said
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def write(chronicle: Chronicle) -> Review:
         ended=end,
         shares=shares_of(courses, waits, whole),
         timeline=timeline_of(courses, waits, changes),
+        longest=longest_of(courses),
         waits=waits,
         readings=readings,
         decisions=decisions_of(courses),

@@ -61,7 +61,7 @@ class TestTimes:
         review = review_of(rollback().act("read_errors", "Read errors", given, result))
         assert review.started.at == minutes(-30)
         assert review.started.what.startswith(
-            "shop:7 was deployed, and share was bad from its first window on"
+            "shop:7 was deployed, and the error rate was bad from its first window on"
         )
 
     @pytest.mark.parametrize(("before", "first"), [(0.2, 0.3), (0.01, 0.05), (None, 0.3)])
