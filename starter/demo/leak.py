@@ -19,7 +19,7 @@ from starter.demo.scenes import (
 if TYPE_CHECKING:
     from starter.demo.stage import Stage
 
-GROWN = 0.26
+GROWN = 0.24
 """The share of its memory from which on a task has grown for long enough to speak of a slope."""
 
 

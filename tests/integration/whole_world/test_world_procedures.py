@@ -188,7 +188,7 @@ async def leaks(world, desk):
     deploy = {"wait": True, "memory": 256, "FAULT_LEAK_MB_PER_SECOND": 1}
     await asyncio.to_thread(world.deploy, "prod", "1.2.0", **deploy)
     memory = 'container_memory_usage_bytes{environment="prod"} / container_spec_memory_limit_bytes'
-    await soon(lambda: world.query(f"max({memory})")[0][1] > 0.26)
+    await soon(lambda: world.query(f"max({memory})")[0][1] > 0.24)
     await desk.plan("resource-issues")
     await desk.start("resource-issues")
     page = await desk.asked()
