@@ -51,6 +51,7 @@ from activities.remediations import RemediationActivities
 from activities.review.shelves import shelf_at
 from activities.reviewing import ReviewActivities
 from activities.scaling import ScalingActivities
+from activities.served import Served
 from activities.settings import Settings, load_settings
 from activities.targets import CatalogActivities
 from activities.task_sizes import TaskSizes
@@ -113,10 +114,11 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(http_client())
         threads = stack.enter_context(ThreadPoolExecutor(settings.threads))
-        parts = Parts(client, settings, http, meter)
-        workers: list[Worker] = []
         # Alerts that belong to no target have a queue of their own, which every worker serves.
-        for environment in dict.fromkeys([*environments, UNROUTED[1]]):
+        served = [*dict.fromkeys([*environments, UNROUTED[1]])]
+        parts = Parts(client, settings, http, meter, served_queues(served))
+        workers: list[Worker] = []
+        for environment in served:
             for worker in _workers(client, environment, settings, threads, parts):
                 await stack.enter_async_context(worker)
                 workers.append(worker)
@@ -133,7 +135,7 @@ class Parts:
     """The activities of a worker, grouped by the queue that serves them."""
 
     def __init__(
-        self, client: Client, settings: Settings, http: httpx.AsyncClient, meter: MetricMeter
+        self, client: Client, settings: Settings, http: httpx.AsyncClient, meter: MetricMeter, served: Served
     ) -> None:
         clients = Clients(meter)
         database = DatabaseActivities(clients)
@@ -147,9 +149,9 @@ class Parts:
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
-        doctor = DoctorActivities(settings.catalog, Checkup(clients, http))
+        doctor = DoctorActivities(settings.catalog, Checkup(clients, http), served)
         self.short = activities_of(
-            CatalogActivities(settings.catalog),
+            CatalogActivities(settings.catalog, served),
             EcsActivities(clients),
             EcsChanges(clients),
             ScalingActivities(clients),
@@ -160,7 +162,7 @@ class Parts:
             RunHistory(client),
             RemediationActivities(client),
             BrakeActivities(client),
-            IncidentPolicies(settings.catalog),
+            IncidentPolicies(settings.catalog, served),
             chat,
             ReviewActivities(client, shelf_at(settings.reviews, clients)),
             verification,
@@ -175,6 +177,11 @@ class Parts:
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
         waits = activities_of(Waits(clients, meter), compose, verification, terraform, chat, rds, doctor)
         self.long = [one for one in waits if iscoroutinefunction(one)]  # they hold no threads
+
+
+def served_queues(environments: Sequence[str]) -> Served:
+    """Tell which queue belongs to whom, so that what comes by another's is refused."""
+    return Served({queue(one): one for one in environments for queue in (task_queue, watch_queue)})
 
 
 def activities_of(*parts: object) -> list[Callable[..., object]]:

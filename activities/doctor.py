@@ -19,6 +19,8 @@ from activities.policies import Channel, Environment
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from activities.served import Served
+
 
 class Check(Fact):
     """One thing that must be in place."""
@@ -88,8 +90,9 @@ class Look(Protocol):
 class DoctorActivities:
     """Looks whether everything is in place."""
 
-    def __init__(self, catalog: Path, look: Look) -> None:
+    def __init__(self, catalog: Path, look: Look, served: Served) -> None:
         self._catalog = catalog
+        self._served = served
         self._look = look
 
     @activity.defn
@@ -97,9 +100,11 @@ class DoctorActivities:
         """Read from this worker's catalog what there is to look at.
 
         Raises:
+            PolicyError: the environment is not that of the queue.
             CatalogError: the catalog is wrong.
             UnknownTargetError: it has no such environment, or no such service there.
         """
+        self._served.check(request.environment)
         return await asyncio.to_thread(self._find, request)
 
     # These two are on the queue of waits: they hold none of the threads that changes need.

@@ -4,6 +4,7 @@ RunbookError
   * InputError              what was asked cannot be done; the mend is in the message
     * CatalogError          the catalog file is wrong
     * UnknownTargetError    no such service or environment in the worker's catalog
+  * PolicyError             what was asked is not allowed here; the message says who may
   * OutsideError            an outside system answered badly
     * AccessDeniedError     a permission is missing; the message names it
     * CredentialsError      credentials are missing or have expired; a person renews them and the step goes on
@@ -75,6 +76,10 @@ class CatalogError(InputError):
 
 class UnknownTargetError(InputError):
     """No such service or environment in the catalog."""
+
+
+class PolicyError(RunbookError):
+    """What was asked is not allowed here."""
 
 
 class OutsideError(RunbookError):

@@ -9,13 +9,15 @@ from pydantic import Field
 from temporalio import activity
 
 from activities.catalog import LOG, Catalog, load_catalog
-from activities.errors import UnknownTargetError
+from activities.errors import PolicyError, UnknownTargetError
 from activities.models import Fact
 from activities.policies import AlertRule, Approvals, Brake, Contact, Incidents
 from activities.targets import TargetNames
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from activities.served import Served
 
 
 class IncidentPolicy(Fact):
@@ -44,8 +46,9 @@ class IncidentPolicy(Fact):
 class IncidentPolicies:
     """The catalog of this worker, as incidents need it; read anew each time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, served: Served) -> None:
         self._path = path
+        self._served = served
 
     @activity.defn
     def incident_policy(self, names: TargetNames) -> IncidentPolicy:
@@ -53,7 +56,7 @@ class IncidentPolicies:
         catalog = load_catalog(self._path)
         where = catalog.environments.get(names.environment)
         return IncidentPolicy(
-            problem=_problem(catalog, names),
+            problem=self._problem(catalog, names),
             matrix=catalog.alerts,
             contacts=tuple(_reachable(catalog, contact) for contact in catalog.contacts),
             channels=catalog.channels_of(names.environment),
@@ -63,13 +66,13 @@ class IncidentPolicies:
             rhythm=catalog.incidents,
         )
 
-
-def _problem(catalog: Catalog, names: TargetNames) -> str | None:
-    try:
-        catalog.target(names.service, names.environment)
-    except UnknownTargetError as error:
-        return str(error)
-    return None
+    def _problem(self, catalog: Catalog, names: TargetNames) -> str | None:
+        try:
+            self._served.check(names.environment)
+            catalog.target(names.service, names.environment)
+        except (PolicyError, UnknownTargetError) as error:
+            return str(error)
+        return None
 
 
 def _reachable(catalog: Catalog, contact: Contact) -> Contact:

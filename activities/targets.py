@@ -12,6 +12,8 @@ from activities.models import Fact
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from activities.served import Served
+
 
 class TargetNames(Fact):
     """A service in an environment, by name."""
@@ -23,10 +25,17 @@ class TargetNames(Fact):
 class CatalogActivities:
     """The catalog of this worker; read anew each time, so that an edit counts for the next run."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, served: Served) -> None:
         self._path = path
+        self._served = served
 
     @activity.defn
     def resolve_target(self, names: TargetNames) -> Target:
-        """Resolve names to a target with its thresholds and policies."""
+        """Resolve names to a target with its thresholds and policies.
+
+        Raises:
+            PolicyError: the environment is not that of the queue.
+            UnknownTargetError: the catalog has no such target.
+        """
+        self._served.check(names.environment)
         return load_catalog(self._path).target(names.service, names.environment)

@@ -36,7 +36,7 @@ from activities.targets import CatalogActivities
 from activities.verification import VerificationActivities
 from tests.engine import Project, an_engine, free_port, postgres_command
 from tests.sandbox_under_test import until
-from worker import activities_of
+from worker import activities_of, served_queues
 from workflows import ids
 from workflows.converter import data_converter
 from workflows.high_error_rate import HighErrorRate
@@ -344,7 +344,7 @@ def real_activities(client, http, catalog: Path):
         "connections": connections_instrument(DatabaseActivities(clients).connections, postgres.connections)
     }
     return activities_of(
-        CatalogActivities(catalog),
+        CatalogActivities(catalog, served_queues(["local"])),
         RunHistory(client),
         ComposeActivities(clients),
         ComposeChanges(clients),

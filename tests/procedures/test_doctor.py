@@ -17,6 +17,7 @@ from activities.ecs import Releases
 from activities.errors import AccessDeniedError
 from activities.interceptors import TranslateErrors
 from tests.ecs_facts import HOUR, a_history, a_release
+from worker import served_queues
 from workflows import ids
 from workflows.converter import data_converter
 from workflows.doctor import AT_ONCE, Doctor
@@ -96,7 +97,7 @@ class Surgery:
 
     @asynccontextmanager
     async def _working(self):
-        doctor = DoctorActivities(self.catalog, self.eyes)
+        doctor = DoctorActivities(self.catalog, self.eyes, served_queues([self.environment]))
         short = Worker(
             self.client,
             task_queue=ids.task_queue(self.environment),

@@ -1,9 +1,12 @@
+import dataclasses
 from datetime import timedelta
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
 from activities.catalog import Catalog, Target, load_catalog, parse_catalog
-from activities.errors import CatalogError, UnknownTargetError
+from activities.errors import CatalogError, PolicyError, UnknownTargetError
+from activities.served import Served
 from activities.targets import CatalogActivities, TargetNames
 
 SMALLEST = """
@@ -237,6 +240,12 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         load_catalog(tmp_path / "none.toml")
 
 
+def by_queue(queue: str) -> ActivityEnvironment:
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, task_queue=queue)
+    return environment
+
+
 class TestTargets:
     CATALOG = parse_catalog(FULL, "catalog.toml")
 
@@ -285,11 +294,22 @@ class TestTargets:
     def test_come_from_the_file_as_it_is_now(self, tmp_path):
         path = tmp_path / "catalog.toml"
         path.write_text(SMALLEST)
-        catalog = CatalogActivities(path)
+        catalog = CatalogActivities(path, Served({"runbooks-prod": "prod"}))
         names = TargetNames(service="shop", environment="prod")
-        assert catalog.resolve_target(names).cluster == "shop-prod"
+        assert by_queue("runbooks-prod").run(catalog.resolve_target, names).cluster == "shop-prod"
         path.write_text(SMALLEST.replace("shop-prod", "shop-new"))
-        assert catalog.resolve_target(names).cluster == "shop-new"
+        assert by_queue("runbooks-prod").run(catalog.resolve_target, names).cluster == "shop-new"
+
+    @pytest.mark.parametrize("queue", ["runbooks-staging", "runbooks-staging-watch", "elsewhere"])
+    def test_are_refused_to_whoever_comes_by_the_queue_of_another_environment(self, tmp_path, queue):
+        path = tmp_path / "catalog.toml"
+        path.write_text(SMALLEST)
+        both = {"runbooks-prod": "prod", "runbooks-staging": "staging", "runbooks-staging-watch": "staging"}
+        catalog = CatalogActivities(path, Served(both))
+        with pytest.raises(
+            PolicyError, match=f'refuses work for the environment "prod" from the queue {queue}'
+        ):
+            by_queue(queue).run(catalog.resolve_target, TargetNames(service="shop", environment="prod"))
 
 
 def test_later_versions_may_read_what_this_one_wrote():

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ASKED_WRONGLY = frozenset({"InputError", "CatalogError", "UnknownTargetError"})
+NOT_ALLOWED = "PolicyError"
 
 
 def cause_of(error: BaseException) -> ApplicationError | None:
@@ -37,8 +38,8 @@ def failed_ending(error: FailureError, changes: Sequence[Change]) -> Ending:
     problem = Problem(kind=kind, message=message)
     if kind == "DriftedError":
         return Ending(outcome=Outcome.SUPERSEDED, summary=f"Left to a person: {message}.", error=problem)
-    if kind in ASKED_WRONGLY and not changes:
-        refusal = Problem(kind="input", message=message)
+    if kind in {*ASKED_WRONGLY, NOT_ALLOWED} and not changes:
+        refusal = Problem(kind="policy" if kind == NOT_ALLOWED else "input", message=message)
         return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {message}.", error=refusal)
     if changes:
         summary = f"What became of it is not known: {message}. {_made(changes)} A person must look now."
