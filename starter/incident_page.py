@@ -20,9 +20,9 @@ COLOURS = {"critical": "bold red", "warning": "yellow"}
 
 def incident_lines(report: IncidentReport) -> Iterator[Text]:
     """Lay out an incident's own lines."""
+    eta = "" if report.outcome else f"; ETA: {report.eta or 'unknown'}"
     yield line(
-        f"{report.severity}, {report.outcome or report.status}; impact: {report.impact or 'unknown'};"
-        f" ETA: {report.eta or 'unknown'}",
+        f"{report.severity}, {report.outcome or report.status}; impact: {report.impact or 'unknown'}{eta}",
         COLOURS.get(report.severity, ""),
     )
     yield from _who(report)

@@ -131,8 +131,10 @@ def _head(sight: Sight) -> Iterator[Text]:
         title.append("  no worker answers", "red")
     yield title
     why = f": {report.reason}" if report.reason else ""
-    yield line(f"asked by {report.requested_by} at {clock(run.started)} ({ago(run.started)} ago){why}")
-    yield line(f"{run.id}  run {run.run_id}", "dim")
+    verb = "opened" if isinstance(report, IncidentReport) else "asked"
+    yield line(f"{verb} by {report.requested_by} at {clock(run.started)} ({ago(run.started)} ago){why}")
+    part = f"  part of {run.parent}" if run.parent else ""
+    yield line(f"{run.id}  run {run.run_id}{part}", "dim")
     yield line(report.summary)
 
 

@@ -9,16 +9,20 @@ import click
 from starter.caller import Caller, example, takes_caller
 from starter.connect import converse
 from starter.names import check_name
+from starter.page import clock
 from starter.printing import answer, clean, note, on_terminal, say, show
 from starter.runs import Run, find
 from starter.sight import stamp
 from starter.tree import arrange
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.table import Table
     from temporalio.client import Client
 
 COLUMNS = ("id", "procedure", "service", "environment", "state", "outcome", "started", "ended")
+SHOWN = ("id", "procedure", "state", "outcome", "started", "ended")
 
 
 @click.command(
@@ -71,7 +75,7 @@ async def _list(client: Client, caller: Caller, query: str, limit: int) -> None:
     elif not rows:
         note("nothing to list")
     elif on_terminal():
-        show(_table([_row(run) | {"id": f"{'  ' * depth}{run.id}"} for depth, run in arrange(runs)]))
+        show(_table(arrange(runs)))
     else:
         for row in rows:
             say("\t".join(row[column] or "-" for column in COLUMNS))
@@ -94,13 +98,19 @@ def _row(run: Run) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(tree: Iterable[tuple[int, Run]]) -> Table:
+    """Lay runs out for people: the id says where, and times are a clock's."""
     from rich.table import Table  # noqa: PLC0415 - programs that read JSON need not wait for it
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in COLUMNS:
+    for column in SHOWN:
         table.add_column(column, overflow="fold")
-    for row in rows:
+    for depth, run in tree:
+        row = _row(run) | {
+            "id": f"{'  ' * depth}{run.id}",
+            "started": clock(run.started),
+            "ended": clock(run.ended) if run.ended else None,
+        }
         colour = "yellow" if row["state"] == "awaiting-approval" else ""
-        table.add_row(*(clean(row[column] or "-") for column in COLUMNS), style=colour)
+        table.add_row(*(clean(row[column] or "-") for column in SHOWN), style=colour)
     return table

@@ -56,4 +56,6 @@ def command(caller: Caller, run: str, output: Path | None) -> None:
 
 async def _write(client: Client, caller: Caller, text: str) -> Review:
     run = await page_of(client, text, caller.run_id)
+    if run.parent:
+        note(f"this is about {run.id} alone; the whole of it: runbook review {run.parent}")
     return write(await gather(client, run.id, run.run_id))

@@ -13,6 +13,18 @@ from starter.printing import note, say
 from starter.world import World, ends_in_order
 
 CHECK_SECONDS = 0.5
+STARTED = (
+    "runbook start rollback --service ai-processor --environment prod --as alice",
+    "runbook approve prod/ai-processor --as bob",
+    "runbook watch prod/ai-processor",
+)
+TAKEN_UP = (
+    "runbook list --open",
+    "runbook watch prod/ai-processor",
+    "runbook ack prod/ai-processor --as alice",
+    "runbook approve prod/ai-processor --as bob",
+    "runbook review incident/prod/ai-processor",
+)
 
 
 @click.command("up", epilog=example("runbook up", "runbook up --alerts", "runbook up --no-worker --json"))
@@ -69,9 +81,9 @@ def _print(world: World, *, with_worker: bool) -> None:
     say("\nin another shell:\n")
     for name, value in addresses["env"].items():
         say(f"  export {name}={value}")
-    say("\nbreak prod, then put it back:\n")
+    alerts = "webhook" in addresses
+    say(f"\nbreak prod, then {'see what happens by itself' if alerts else 'put it back'}:\n")
     say("  python -m sandbox deploy --environment prod --version 1.1.0 --set FAULT_ERROR_RATE=0.3 --wait")
-    say("  runbook start rollback --service ai-processor --environment prod --as alice")
-    say("  runbook approve prod/ai-processor --as bob")
-    say("  runbook watch prod/ai-processor")
+    for command in TAKEN_UP if alerts else STARTED:
+        say(f"  {command}")
     say("\nCtrl-C ends all of it")

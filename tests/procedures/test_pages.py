@@ -63,6 +63,26 @@ async def test_the_childs_question_is_shown_by_the_parent_and_answered_through_i
     )  # its history is the one to keep
 
 
+@pytest.mark.ending("recovered-told-by-child")
+async def test_what_a_child_changed_is_on_its_parents_page_before_it_ends_and_once_at_the_end(pages, outside):
+    outside.errors = BAD_SINCE_RELEASE
+    waiting = outside.holds("await_steady_state")
+    run = await pages.start("high-error-rate")
+    async with asyncio.timeout(SOON):
+        while not (now := await run.query("status", result_type=Report)).changes:
+            await asyncio.sleep(0.01)
+    assert [(change.action, change.detail) for change in now.changes] == [("UpdateService", None)]
+    assert now.outcome is None
+    late = {"run_id": "of an earlier child", "changes": [{"action": "X", "before": "y", "after": "z"}]}
+    await run.signal("child_changes", late)
+    await run.signal("child_changes", "nonsense")
+    waiting.set()
+    report = await asyncio.wait_for(run.result(), SOON)
+    assert [change.action for change in report.changes] == ["UpdateService"]
+    assert [rejected.message for rejected in report.rejected] == ["child_changes"]
+    pages.runs.append(pages.client.get_workflow_handle(f"{run.id}/rollback"))
+
+
 @pytest.mark.ending("aborted-with-child")
 async def test_an_abort_reaches_the_child_first_and_its_changes_are_told(pages, outside):
     outside.errors = BAD_SINCE_RELEASE

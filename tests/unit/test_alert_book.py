@@ -49,6 +49,15 @@ def test_only_what_changes_the_picture_stirs():
     assert kept.repeats == 1
 
 
+def test_how_bad_it_was_is_what_it_said_while_it_fired():
+    kept = AlertBook()
+    for status, seen in (("firing", "40 % fail"), ("resolved", "11 % fail")):
+        said = {"summary": seen, "impact": seen}
+        kept.take([alert("HighErrorRate", status=status, annotations=said)], at(0), at(0))
+    (resolved,) = kept.newest_first
+    assert (resolved.status, resolved.words, resolved.impact) == ("resolved", "40 % fail", "40 % fail")
+
+
 def test_it_is_resolved_when_every_alert_is():
     kept = AlertBook()
     kept.take([alert("HighCPU"), alert("ServiceDown")], at(0), at(0))

@@ -126,7 +126,9 @@ class AlertBook(BaseModel):
         self.repeats += alert.status == known.status and not again
         fresh = _kept(alert, received, now if again else known.since)
         if not fresh.firing:
-            fresh = fresh.model_copy(update={"resolved": known.resolved or now})
+            # How bad it was is what it said while it fired: its last figures are of a service that recovers.
+            said = {"words": known.words, "impact": known.impact}
+            fresh = fresh.model_copy(update=said | {"resolved": known.resolved or now})
         answer = {"severity", "respond_within", "procedure", "place", "placed"}
         self.kept[alert.fingerprint] = (
             fresh.model_copy(update=known.model_dump(include=answer) | {"labels": {}})

@@ -27,7 +27,7 @@ class Belonging:
         self._incident: str | None = None
         self._told: object = None
         self._sending: set[asyncio.Task[None]] = set()
-        record.listener = self._tell_what_is_new
+        record.listeners.append(self._tell_what_is_new)
 
     def begin(self, request: ProcedureRequest) -> None:
         """Belong to the incident that the request names."""

@@ -1,4 +1,4 @@
-"""A procedure that runs another as its child: what people say to the parent reaches the child, and its gate is shown."""
+"""A procedure that runs another as its child: what people say reaches the child; its gate and its changes are shown."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from workflows.messages import Checkpoint, State
+    from workflows.messages import Change, Checkpoint, Message, State
 
 if TYPE_CHECKING:
+    from workflows.messages import Report
     from workflows.steps.record import Record
+
+TELLS_CHANGES = "a child tells its parent what it changed"
+
+
+class Changed(Message):
+    """What a child has changed so far."""
+
+    run_id: str
+    """The child's: word of an earlier one may come late."""
+    changes: tuple[Change, ...]
 
 
 class Family:
@@ -23,6 +34,8 @@ class Family:
         self._record = record
         self._child: workflow.ChildWorkflowHandle[Any, Any] | None = None
         self._sending: set[asyncio.Task[None]] = set()
+        self._told: tuple[Change, ...] = ()
+        record.listeners.append(self._tell_what_changed)
 
     @property
     def child_id(self) -> str | None:
@@ -32,7 +45,9 @@ class Family:
     def adopt(self, child: workflow.ChildWorkflowHandle[Any, Any] | None) -> None:
         """Note the child that is waited for, or that it ended."""
         self._child = child
-        if child is None and self._record.report.checkpoint:
+        if child is not None:
+            self._record.child_begins()
+        elif self._record.report.checkpoint:
             self._shown(None)
 
     def pass_on(self, signal: str, received: object) -> None:
@@ -42,10 +57,8 @@ class Family:
 
     def tell_parent(self, checkpoint: Checkpoint | None) -> None:
         """Show the parent the gate that is open here, or that it closed."""
-        parent = workflow.info().parent
-        if parent and not parent.workflow_id.startswith("incident/"):  # which hears of more than that
-            handle = workflow.get_external_workflow_handle(parent.workflow_id, run_id=parent.run_id)
-            self._send(handle.signal("child_checkpoint", checkpoint))
+        if parent := _parent():
+            self._send(parent.signal("child_checkpoint", checkpoint))
 
     def from_child(self, received: object) -> None:
         """Show the child's gate as this run's own."""
@@ -58,6 +71,26 @@ class Family:
         except ValidationError as error:
             self._record.reject("child_checkpoint", str(error), received)
 
+    def changes_of_child(self, received: object) -> None:
+        """Show what the child has changed as this run's own: it is under this run's lock."""
+        try:
+            told = Changed.model_validate(received)
+        except ValidationError as error:
+            self._record.reject("child_changes", str(error), received)
+            return
+        # Of one that ended its report has told.
+        if self._child is not None and self._child.first_execution_run_id == told.run_id:
+            self._record.child_changed(told.changes)
+
+    def _tell_what_changed(self, report: Report) -> None:
+        """Tell the parent as soon as something was changed: people hear of it from there."""
+        made = tuple(change for change in report.changes if change.detail is None)
+        if made == self._told or report.outcome is not None:
+            return
+        self._told = made
+        if (parent := _parent()) and workflow.patched(TELLS_CHANGES):
+            self._send(parent.signal("child_changes", Changed(run_id=workflow.info().run_id, changes=made)))
+
     def _shown(self, checkpoint: Checkpoint | None) -> None:
         self._record.enter(State.AWAITING_APPROVAL if checkpoint else State.RUNNING)
         self._record.checkpoint(checkpoint)
@@ -67,6 +100,14 @@ class Family:
         task = asyncio.ensure_future(_sent(message))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
+
+
+def _parent() -> workflow.ExternalWorkflowHandle[Any] | None:
+    """Return the procedure that waits for this one; an incident hears of more by other ways."""
+    parent = workflow.info().parent
+    if parent is None or parent.workflow_id.startswith("incident/"):
+        return None
+    return workflow.get_external_workflow_handle(parent.workflow_id, run_id=parent.run_id)
 
 
 async def _sent(message: Any) -> None:

@@ -56,6 +56,11 @@ class Procedure:
         """Show the child's checkpoint here too."""
         self.page.family.from_child(request)
 
+    @workflow.signal(description="Sent by a child that changed something")
+    def child_changes(self, request: object = None) -> None:
+        """Show what the child changed here too."""
+        self.page.family.changes_of_child(request)
+
     @workflow.signal(description="Sent by an incident that found this run: it hears from now on how it goes")
     def joined(self, request: object = None) -> None:
         """Tell an incident from now on."""

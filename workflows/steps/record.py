@@ -49,8 +49,9 @@ class Record:
             summary="Started.",
         )
         self.figures = Figures()
-        self.listener: Callable[[Report], None] | None = None
-        """Hears of everything that is noted."""
+        self._of_child = 0
+        self.listeners: list[Callable[[Report], None]] = []
+        """They hear of everything that is noted."""
 
     def begin(self, request: ProcedureRequest) -> None:
         """Note who asked for what."""
@@ -168,10 +169,20 @@ class Record:
         rejection = Rejection(message=message, why=why, received=repr(received)[:200], at=workflow.now())
         self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
 
+    def child_begins(self) -> None:
+        """Keep what an earlier child changed: it is not the one that will tell of its changes."""
+        self._of_child = 0
+
+    def child_changed(self, changes: tuple[Change, ...]) -> None:
+        """Show what the child under way has changed so far, in place of what it said before."""
+        own = self._report.changes[: len(self._report.changes) - self._of_child]
+        self._of_child = len(changes)
+        self._set_changes((*own, *changes))
+
     def adopt(self, child: Report) -> None:
         """Take over what a child changed, measured, and left to people."""
         self._keep_readings(child.readings)
-        self._set_changes((*self._report.changes, *child.changes))
+        self.child_changed(child.changes)
         if child.tasks:
             self._set_tasks((*self._report.tasks, *child.tasks))
         self._note(
@@ -210,6 +221,6 @@ class Record:
 
     def _note(self, **update: Any) -> None:
         self._report = self._report.model_copy(update=update)
-        if self.listener:
-            self.listener(self._report)
+        for hears in self.listeners:
+            hears(self._report)
         workflow.set_current_details(render(self._report, ids.answered_at(workflow.info().workflow_id)))
