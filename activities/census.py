@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio.service import RPCError
 
+from activities.counted import OPEN_RUNS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,7 +28,7 @@ class Census:
     def __init__(self, client: Client, meter: MetricMeter, environments: Sequence[str]) -> None:
         self._client = client
         self._environments = environments
-        self._open = meter.create_gauge("runbook_open_runs", "Open runs, by environment, procedure's state")
+        self._open = OPEN_RUNS.on(meter)
 
     async def take(self) -> None:
         """Count once."""

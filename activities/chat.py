@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.announcements import Delivered, Delivery
+from activities.counted import MESSAGES
 from activities.errors import RunbookError
 from activities.models import Fact
 
@@ -73,7 +74,7 @@ class ChatActivities:
 @contextmanager
 def _counted(channel: str) -> Iterator[None]:
     """Count a message by whether its channel took it."""
-    messages = activity.metric_meter().create_counter("runbook_messages", "Messages to people, by attempt")
+    messages = MESSAGES.on(activity.metric_meter())
     try:
         yield
     except RunbookError:

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any
 from temporalio.common import MetricMeter
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
+from activities.counted import (
+    AWS_CALLS,
+    CHECKPOINT_WAIT,
+    PHASE_DURATION,
+    PROCEDURE_DURATION,
+    WATCHER_BATCH,
+)
 from activities.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,10 +25,10 @@ HUMAN = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 86400)
 """Seconds: from what a machine takes to what a person does."""
 SIZES = (1, 2, 3, 5, 7, 10)
 BUCKETS: Mapping[str, Sequence[float]] = {
-    "runbook_phase_duration": HUMAN,
-    "runbook_procedure_duration": HUMAN,
-    "runbook_checkpoint_wait": HUMAN,
-    "runbook_watcher_batch": SIZES,
+    PHASE_DURATION.name: HUMAN,
+    PROCEDURE_DURATION.name: HUMAN,
+    CHECKPOINT_WAIT.name: HUMAN,
+    WATCHER_BATCH.name: SIZES,
 }
 
 
@@ -56,7 +63,7 @@ class AwsCalls:
     """Counts the calls that clients of AWS make, by action and by the error that AWS or the network gave."""
 
     def __init__(self, meter: MetricMeter) -> None:
-        self._calls = meter.create_counter("runbook_aws_calls", "Calls of AWS, by service, action and error")
+        self._calls = AWS_CALLS.on(meter)
 
     def watch(self, client: BaseClient) -> None:
         """Count the calls of a client from now on."""

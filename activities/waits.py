@@ -12,6 +12,7 @@ from temporalio.common import MetricMeter
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.catalog import Target
+from activities.counted import WATCHER_BATCH
 from activities.ecs_reading import read_service_deployment, read_service_state
 from activities.errors import InputError, RunbookError
 from activities.models import Fact, Fence, Release, ServiceDeployment, ServiceState
@@ -53,7 +54,7 @@ class Waits:
 
     def __init__(self, clients: Clients, meter: MetricMeter = MetricMeter.noop) -> None:
         self._clients = clients
-        self._batch = meter.create_histogram("runbook_watcher_batch", "Services read in one call")
+        self._batch = WATCHER_BATCH.on(meter)
         self._services: dict[tuple[Account, str], Watcher[ServiceState]] = {}
         self._service_deployments: dict[Account, Watcher[ServiceDeployment]] = {}
         # Roles of one account share what AWS grants it.

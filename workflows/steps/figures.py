@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities import counted
     from workflows.messages import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from activities.readings import Reading
     from workflows.messages import Ending, Report
-
-ENDED = "Procedures that ended"
 
 
 class Figures:
@@ -44,54 +43,47 @@ class Figures:
         """Close the phase under the heading before, and open the next."""
         if self._since is not None and self._heading:
             took = workflow.now() - self._since
-            self._took(
-                "runbook_phase_duration", "Time under a heading of a page", took, heading=self._heading
-            )
+            self._took(counted.PHASE_DURATION, took, heading=self._heading)
         self._heading, self._since = text, workflow.now()
         self._show_what_may_come()
 
     def answered(self, opened: datetime, how: str) -> None:
         """Note that a checkpoint closed: ``answered``, ``silence``, ``void`` or ``stopped``."""
         waited = workflow.now() - opened
-        self._took("runbook_checkpoint_wait", "Time that a checkpoint was open", waited, end=how)
+        self._took(counted.CHECKPOINT_WAIT, waited, end=how)
 
     def read(self, readings: Iterable[Reading]) -> None:
         """Count readings, and how much they say."""
         for reading in readings:
-            self._count("runbook_readings", "Readings", kind=reading.kind, quality=reading.quality)
+            self._count(counted.READINGS, kind=reading.kind, quality=reading.quality)
 
     def end(self, ending: Ending) -> None:
         """Count how the run ended."""
         self._close_phase()
-        self._count("runbook_procedures", ENDED, outcome=ending.outcome)
+        self._count(counted.PROCEDURES, outcome=ending.outcome)
         if ending.verdict:
-            self._count("runbook_verdicts", "Verdicts", verdict=ending.verdict)
+            self._count(counted.VERDICTS, verdict=ending.verdict)
         if self._began is not None:
             took = workflow.now() - self._began
-            self._took(
-                "runbook_procedure_duration", "Time from start to end", took, outcome=str(ending.outcome)
-            )
+            self._took(counted.PROCEDURE_DURATION, took, outcome=str(ending.outcome))
 
     def _close_phase(self) -> None:
         if self._since is not None:
             took = workflow.now() - self._since
-            self._took(
-                "runbook_phase_duration", "Time under a heading of a page", took, heading=self._heading
-            )
+            self._took(counted.PHASE_DURATION, took, heading=self._heading)
 
     def _show_what_may_come(self) -> None:
         """Begin the counters at zero while the run goes on: Prometheus sees no growth in one that is born at one."""
         for outcome in Outcome:
-            self._count("runbook_procedures", ENDED, 0, outcome=outcome)
+            self._count(counted.PROCEDURES, 0, outcome=outcome)
         for verdict in Verdict:
-            self._count("runbook_verdicts", "Verdicts", 0, verdict=verdict)
+            self._count(counted.VERDICTS, 0, verdict=verdict)
 
-    def _count(self, name: str, words: str, by: int = 1, /, **labels: str) -> None:
-        workflow.metric_meter().create_counter(name, words).add(by, self._labels | _plain(labels))
+    def _count(self, figure: counted.Counter, by: int = 1, /, **labels: str) -> None:
+        figure.on(workflow.metric_meter()).add(by, self._labels | _plain(labels))
 
-    def _took(self, name: str, words: str, took: timedelta, **labels: str) -> None:
-        histogram = workflow.metric_meter().create_histogram_float(name, words, "seconds")
-        histogram.record(took.total_seconds(), self._labels | _plain(labels))
+    def _took(self, figure: counted.Seconds, took: timedelta, /, **labels: str) -> None:
+        figure.on(workflow.metric_meter()).record(took.total_seconds(), self._labels | _plain(labels))
 
 
 def _plain(labels: dict[str, str]) -> dict[str, str]:

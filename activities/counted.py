@@ -1,0 +1,89 @@
+"""Every figure that the product counts of itself: name, unit, labels and words, in one place.
+
+Prometheus adds its own endings: ``_total`` to a counter, the unit, and ``_bucket``, ``_sum`` and ``_count`` to a
+histogram. Temporal's own figures stand beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from temporalio.common import (
+        MetricCounter,
+        MetricGauge,
+        MetricHistogram,
+        MetricHistogramFloat,
+        MetricMeter,
+    )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A figure."""
+
+    name: str
+    words: str
+    labels: tuple[str, ...]
+
+
+class Counter(Counted):
+    """How often something happened."""
+
+    def on(self, meter: MetricMeter) -> MetricCounter:
+        """Return the counter on a meter."""
+        return meter.create_counter(self.name, self.words)
+
+
+class Sizes(Counted):
+    """How large something was, each time."""
+
+    def on(self, meter: MetricMeter) -> MetricHistogram:
+        """Return the histogram on a meter."""
+        return meter.create_histogram(self.name, self.words)
+
+
+class Seconds(Counted):
+    """How long something took, each time."""
+
+    def on(self, meter: MetricMeter) -> MetricHistogramFloat:
+        """Return the histogram on a meter."""
+        return meter.create_histogram_float(self.name, self.words, "seconds")
+
+
+class Gauge(Counted):
+    """How much there is now."""
+
+    def on(self, meter: MetricMeter) -> MetricGauge:
+        """Return the gauge on a meter."""
+        return meter.create_gauge(self.name, self.words)
+
+
+OF_RUN = ("procedure", "environment", "service")
+
+PROCEDURES = Counter("runbook_procedures", "Procedures that ended", (*OF_RUN, "outcome"))
+PROCEDURE_DURATION = Seconds("runbook_procedure_duration", "Time from start to end", (*OF_RUN, "outcome"))
+PHASE_DURATION = Seconds("runbook_phase_duration", "Time under a heading of a page", (*OF_RUN, "heading"))
+CHECKPOINT_WAIT = Seconds("runbook_checkpoint_wait", "Time that a checkpoint was open", (*OF_RUN, "end"))
+READINGS = Counter("runbook_readings", "Readings", (*OF_RUN, "kind", "quality"))
+VERDICTS = Counter("runbook_verdicts", "Verdicts", (*OF_RUN, "verdict"))
+OPEN_RUNS = Gauge("runbook_open_runs", "Open runs, by where they stand", ("environment", "state"))
+AWS_CALLS = Counter(
+    "runbook_aws_calls", "Calls of AWS, by service, action and error", ("service", "action", "error")
+)
+WATCHER_BATCH = Sizes("runbook_watcher_batch", "Services read in one call", ())
+MESSAGES = Counter("runbook_messages", "Messages to people, by attempt", ("channel", "result"))
+
+ALL: tuple[Counted, ...] = (
+    PROCEDURES,
+    PROCEDURE_DURATION,
+    PHASE_DURATION,
+    CHECKPOINT_WAIT,
+    READINGS,
+    VERDICTS,
+    OPEN_RUNS,
+    AWS_CALLS,
+    WATCHER_BATCH,
+    MESSAGES,
+)
