@@ -95,10 +95,12 @@ class Catalog(Policy):
     alerts: tuple[AlertRule, ...] = Field(
         default=RUNBOOK_MATRIX, description="The alert matrix; without any the runbook's counts."
     )
-    contacts: tuple[Contact, ...] = ()
-    channels: tuple[Channel, ...] = ()
+    contacts: tuple[Contact, ...] = Field(default=(), description="Who is called, in this order.")
+    channels: tuple[Channel, ...] = Field(default=(), description="Without any, people are told in the log.")
     incidents: Incidents = Incidents()
-    links: dict[str, str] = Field(default_factory=dict)
+    links: dict[str, str] = Field(
+        default_factory=dict, description="Addresses by name, shown in messages, pages and reviews."
+    )
 
     @model_validator(mode="after")
     def _names_fit(self) -> Catalog:

@@ -40,10 +40,17 @@ class Approvals(Policy):
     requester_may: bool = Field(
         default=False, description="Whether who started the procedure may approve it."
     )
-    remind: Positive = timedelta(minutes=5)
-    escalate: Positive = timedelta(minutes=10)
-    timeout: Positive = timedelta(minutes=30)
-    on_timeout: Literal["not-approved", "abort"] = "not-approved"
+    remind: Positive = Field(
+        default=timedelta(minutes=5), description="How often people are reminded while it is asked."
+    )
+    escalate: Positive = Field(
+        default=timedelta(minutes=10),
+        description="How long after the question it is said to be urgent, once.",
+    )
+    timeout: Positive = Field(default=timedelta(minutes=30), description="How long the question stays open.")
+    on_timeout: Literal["not-approved", "abort"] = Field(
+        default="not-approved", description="What silence comes to."
+    )
 
     @model_validator(mode="after")
     def _enough_people(self) -> Approvals:
@@ -57,8 +64,12 @@ class Approvals(Policy):
 class Brake(Policy):
     """How many automatic remediations may run before a human decides."""
 
-    per_service_per_hour: int = Field(default=3, ge=1)
-    targets_at_once: int = Field(default=5, ge=1)
+    per_service_per_hour: int = Field(
+        default=3, ge=1, description="How many are begun by themselves on one service in an hour."
+    )
+    targets_at_once: int = Field(
+        default=5, ge=1, description="How many targets of the environment they are under way on at once."
+    )
 
 
 class Compose(Policy):
@@ -70,17 +81,19 @@ class Compose(Policy):
 class Environment(Policy):
     """Where services run."""
 
-    platform: Literal["ecs", "compose"] = "ecs"
+    platform: Literal["ecs", "compose"] = Field(default="ecs", description="What runs its services.")
     compose: Compose | None = Field(
         default=None,
         description='The project, where the platform is "compose"; procedures refuse without it.',
     )
-    region: str = "us-east-1"
+    region: str = Field(default="us-east-1", description="The AWS region.")
     assume_role: AssumeRole | None = Field(
         default=None, description="The role that its calls of AWS are made by; without one the worker's own."
     )
-    cluster: str | None = None
-    prometheus_url: Url | None = None
+    cluster: str | None = Field(default=None, description="The ECS cluster; ECS needs one.")
+    prometheus_url: Url | None = Field(
+        default=None, description="Without it the services' own `/metrics` are read."
+    )
     release_label: str | None = Field(
         default=None,
         pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
@@ -110,9 +123,11 @@ class Thresholds(Policy):
     """Where good ends; the defaults are the runbook's."""
 
     error_rate: Share = Field(default=0.10, description="Share of requests that may fail, 0 to 1.")
-    p95_seconds: float = Field(default=1.0, gt=0)
-    cpu: Share = 0.80
-    memory: Share = 0.85
+    p95_seconds: float = Field(
+        default=1.0, gt=0, description="Seconds in which 95 % of the requests must be answered."
+    )
+    cpu: Share = Field(default=0.80, description="Share of its CPU limit that a task may use.")
+    memory: Share = Field(default=0.85, description="Share of its memory limit that a task may use.")
     min_requests: int = Field(default=50, ge=1, description="Fewer requests in the window say nothing.")
     surge: float = Field(
         default=1.5, gt=1, description="So many times the usual requests, or CPU, count as more load."
@@ -122,15 +137,19 @@ class Thresholds(Policy):
 class Verify(Policy):
     """How long and how often a change must look good before it counts."""
 
-    bake: Positive = timedelta(minutes=5)
-    rate_window: Positive = timedelta(minutes=5)
-    consecutive: int = Field(default=5, ge=1)
+    bake: Positive = Field(default=timedelta(minutes=5), description="How long it must have been good.")
+    rate_window: Positive = Field(
+        default=timedelta(minutes=5), description="Over how long rates are taken: four scrapes at least."
+    )
+    consecutive: int = Field(default=5, ge=1, description="How many readings in a row must be good.")
 
 
 class RollbackPolicy(Policy):
     """How a release is put back."""
 
-    strategy: Literal["task-definition", "terraform", "force-new-deployment"] = "task-definition"
+    strategy: Literal["task-definition", "terraform", "force-new-deployment"] = Field(
+        default="task-definition", description="By what a release is put back."
+    )
     soak: Annotated[Duration, Field(ge=timedelta(0))] = Field(
         default=timedelta(hours=1), description="How long a release must have run to count as good."
     )
@@ -142,22 +161,24 @@ class RollbackPolicy(Policy):
 class Terraform(Policy):
     """The Terraform module that owns the service."""
 
-    directory: str
-    image_variable: Variable = "image_tag"
-    cpu_variable: Variable = "cpu"
-    memory_variable: Variable = "memory"
+    directory: str = Field(description="The module's folder on the worker's machine, initialised.")
+    image_variable: Variable = Field(default="image_tag", description="Its variable for the image's tag.")
+    cpu_variable: Variable = Field(default="cpu", description="Its variable for a task's CPU units.")
+    memory_variable: Variable = Field(default="memory", description="Its variable for a task's MiB.")
 
 
 class Scale(Policy):
     """Sizes that procedures may scale to; the defaults are the runbook's."""
 
-    errors: int = Field(default=5, ge=1)
-    latency: int = Field(default=4, ge=1)
-    resources: int = Field(default=5, ge=1)
-    max: int = Field(default=10, ge=1)
-    hold: Positive = timedelta(hours=1)
-    cpu: int = Field(default=512, ge=1)
-    memory: int = Field(default=1024, ge=1)
+    errors: int = Field(default=5, ge=1, description="Tasks that `high-error-rate` scales out to.")
+    latency: int = Field(default=4, ge=1, description="Tasks that `high-latency` scales out to.")
+    resources: int = Field(default=5, ge=1, description="Tasks that `resource-issues` scales out to.")
+    max: int = Field(default=10, ge=1, description="Tasks that no procedure goes beyond.")
+    hold: Positive = Field(
+        default=timedelta(hours=1), description="How long more tasks are kept before they are taken back."
+    )
+    cpu: int = Field(default=512, ge=1, description="CPU units that a task is scaled up to; 1024 are a core.")
+    memory: int = Field(default=1024, ge=1, description="MiB that a task is scaled up to.")
 
 
 class Pool(Policy):
@@ -232,19 +253,19 @@ class Database(Policy):
 class Probe(Policy):
     """A request that a probe may send; without it only GET is used."""
 
-    path: str = Field(pattern=r"^/")
-    body: str
+    path: str = Field(pattern=r"^/", description="Where it is sent, by POST.")
+    body: str = Field(description="What is sent, as JSON.")
 
 
 class Placement(Policy):
     """One service in one environment."""
 
-    ecs_service: str | None = None
+    ecs_service: str | None = Field(default=None, description="Its name on ECS; ECS needs one.")
     compose_service: ComposeName | None = Field(
         default=None, description="Its name in the compose file; by default the service's own."
     )
-    url: Url | None = None
-    log_group: str | None = None
+    url: Url | None = Field(default=None, description="Where `/health` and `/metrics` are asked for.")
+    log_group: str | None = Field(default=None, description="Its log group in CloudWatch.")
     thresholds: Thresholds = Thresholds()
     verify: Verify = Verify()
     rollback: RollbackPolicy = RollbackPolicy()
@@ -257,7 +278,9 @@ class Placement(Policy):
 class Service(Policy):
     """A service, with a table for each environment that it runs in."""
 
-    repository: str | None = None
+    repository: str | None = Field(
+        default=None, description="Its git repository: a rollback's last resort is its tags."
+    )
     environments: dict[Name, Placement] = {}
 
     @model_validator(mode="before")
@@ -276,16 +299,20 @@ class AlertRule(Policy):
     labels: dict[str, str] = Field(
         default={}, description="Labels that the alert must have too, each with exactly this value."
     )
-    severity: Literal["critical", "warning", "info"]
-    respond_within: Annotated[Duration, Field(ge=timedelta(0))]
-    procedure: ProcedureName
+    severity: Literal["critical", "warning", "info"] = Field(
+        description="Counts, whatever the alert's own label says."
+    )
+    respond_within: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        description="How soon somebody must be on it, before contacts are called."
+    )
+    procedure: ProcedureName = Field(description="What is run.")
 
 
 class Channel(Policy):
     """Where people are told."""
 
-    name: Name
-    kind: Literal["slack-webhook", "slack", "webhook", "log"]
+    name: Name = Field(description="What contacts call it by; `log` is always there.")
+    kind: Literal["slack-webhook", "slack", "webhook", "log"] = Field(description="How it is spoken to.")
     secret_env: str | None = Field(
         default=None,
         pattern=r"^[A-Z_][A-Z0-9_]*$",
@@ -314,8 +341,8 @@ class Channel(Policy):
 class Contact(Policy):
     """Somebody to escalate to."""
 
-    name: str
-    channel: str
+    name: str = Field(description="Who is called, in the order of the file.")
+    channel: str = Field(description="Name of the channel where.")
 
 
 class Incidents(Policy):
