@@ -23,7 +23,9 @@ def shown(**fields: object) -> list[str]:
         procedure="service-down", service="shop", environment="prod", requested_by="alice",
         state=State.AWAITING_APPROVAL, summary="Waiting.", **fields,
     )  # fmt: skip
-    run = SimpleNamespace(id="remediation/prod/shop", run_id="1", is_open=True, started=OPENED, ended=None)
+    run = SimpleNamespace(
+        id="remediation/prod/shop", run_id="1", parent=None, is_open=True, started=OPENED, ended=None
+    )
     return [text.plain for text in page_lines(Sight(run, report, live=True))]
 
 
