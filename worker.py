@@ -125,7 +125,7 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         if settings.health:
             await stack.enter_async_context(told(Health(client, workers).application, settings.health))
         if settings.metrics:
-            census = asyncio.create_task(Census(client, meter, environments).keep())
+            census = asyncio.create_task(Census(client, BrakeActivities(client), meter, environments).keep())
             stack.callback(census.cancel)
         print(f"worker ready: {', '.join(environments)}", file=sys.stderr, flush=True)  # noqa: T201 - for people and supervisors
         await stop.wait()

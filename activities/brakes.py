@@ -135,12 +135,12 @@ class BrakeActivities:
     @activity.defn
     async def ask_brake(self, question: Question) -> BrakeAnswer:
         """Ask whether a person's brake holds a change."""
-        return BrakeAnswer(held=(await self._book(question.environment)).holds(question.service))
+        return BrakeAnswer(held=(await self.book(question.environment)).holds(question.service))
 
     @activity.defn
     async def await_brake(self, question: Question) -> BrakeAnswer:
         """Return once no person's brake holds a target; between two looks nothing is under way."""
-        held = (await self._book(question.environment)).holds(question.service)
+        held = (await self.book(question.environment)).holds(question.service)
         if held:
             raise NotYetError(held.why, LOOK_EVERY)
         return BrakeAnswer()
@@ -168,7 +168,7 @@ class BrakeActivities:
 
     async def _forget_what_is_over(self, wanted: Reservation) -> bool:
         """Tell the brake of procedures that ended without its knowing, as a killed one does."""
-        under_way = [one for one in (await self._book(wanted.environment)).begun if one.ended is None]
+        under_way = [one for one in (await self.book(wanted.environment)).begun if one.ended is None]
         over = [one for one in under_way if not await self._runs(wanted.environment, one.service)]
         for one in over:
             await self._handle(wanted.environment).signal("finished", one.key)
@@ -184,7 +184,8 @@ class BrakeActivities:
             raise
         return found.status is WorkflowExecutionStatus.RUNNING
 
-    async def _book(self, environment: str) -> BrakeBook:
+    async def book(self, environment: str) -> BrakeBook:
+        """Read what a brake knows; where there is none, nothing."""
         try:
             report: BrakeReport = await self._handle(environment).query(
                 "status", result_type=BrakeReport, rpc_timeout=PATIENCE

@@ -68,6 +68,20 @@ PHASE_DURATION = Seconds("runbook_phase_duration", "Time under a heading of a pa
 CHECKPOINT_WAIT = Seconds("runbook_checkpoint_wait", "Time that a checkpoint was open", (*OF_RUN, "end"))
 READINGS = Counter("runbook_readings", "Readings", (*OF_RUN, "kind", "quality"))
 VERDICTS = Counter("runbook_verdicts", "Verdicts", (*OF_RUN, "verdict"))
+ALERTS = Counter(
+    "runbook_alerts",
+    "Alerts that reached an incident: new word, known already, no room",
+    (*OF_RUN[1:], "result"),
+)
+ACKNOWLEDGED_AFTER = Seconds(
+    "runbook_incident_acknowledge_duration",
+    "Time until a person had an incident, or a procedure worked at it",
+    OF_RUN[1:],
+)
+RESOLVED_AFTER = Seconds(
+    "runbook_incident_resolve_duration", "Time until an incident was over", (*OF_RUN[1:], "outcome")
+)
+BRAKE_ENGAGED = Gauge("runbook_brake_engaged", "Whether a person holds the brake", ("environment", "scope"))
 OPEN_RUNS = Gauge("runbook_open_runs", "Open runs, by where they stand", ("environment", "state"))
 AWS_CALLS = Counter(
     "runbook_aws_calls", "Calls of AWS, by service, action and error", ("service", "action", "error")
@@ -82,6 +96,10 @@ ALL: tuple[Counted, ...] = (
     CHECKPOINT_WAIT,
     READINGS,
     VERDICTS,
+    ALERTS,
+    ACKNOWLEDGED_AFTER,
+    RESOLVED_AFTER,
+    BRAKE_ENGAGED,
     OPEN_RUNS,
     AWS_CALLS,
     WATCHER_BATCH,

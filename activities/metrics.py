@@ -8,10 +8,12 @@ from temporalio.common import MetricMeter
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from activities.counted import (
+    ACKNOWLEDGED_AFTER,
     AWS_CALLS,
     CHECKPOINT_WAIT,
     PHASE_DURATION,
     PROCEDURE_DURATION,
+    RESOLVED_AFTER,
     WATCHER_BATCH,
 )
 from activities.errors import InputError
@@ -28,6 +30,8 @@ BUCKETS: Mapping[str, Sequence[float]] = {
     PHASE_DURATION.name: HUMAN,
     PROCEDURE_DURATION.name: HUMAN,
     CHECKPOINT_WAIT.name: HUMAN,
+    ACKNOWLEDGED_AFTER.name: HUMAN,
+    RESOLVED_AFTER.name: HUMAN,
     WATCHER_BATCH.name: SIZES,
 }
 

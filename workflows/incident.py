@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.targets import TargetNames
     from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
     from workflows.incidents.account import Account
+    from workflows.incidents.figures import count_end
     from workflows.incidents.inbox import IncidentInbox
     from workflows.incidents.messages import IncidentRequest
     from workflows.incidents.publishing import Publishing
@@ -172,6 +173,7 @@ class Incident(Reception):
     def _end(self) -> IncidentReport:
         """Close the account."""
         self._publishing.publish(over=True)
+        count_end(self.account)
         return report(self.account, workflow.now())
 
     def _stir(self) -> None:

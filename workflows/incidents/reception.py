@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.alerts import AlertBatch
     from workflows.incidents import messages
+    from workflows.incidents.figures import take_and_count
     from workflows.incidents.report import IncidentReport, report
     from workflows.messages import Answer
 
@@ -39,7 +40,7 @@ class Reception:
         except ValidationError as error:
             self._reject(messages.ALERTS, str(error), request)
             return
-        if self.account.alerts.take(batch.alerts, batch.received, workflow.now()):
+        if take_and_count(self.account, batch.alerts, batch.received):
             self.stirred = True
         if self.account.policy:
             self.account.alerts.place(self.account.policy.matrix)

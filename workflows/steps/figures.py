@@ -41,9 +41,7 @@ class Figures:
 
     def heading(self, text: str) -> None:
         """Close the phase under the heading before, and open the next."""
-        if self._since is not None and self._heading:
-            took = workflow.now() - self._since
-            self._took(counted.PHASE_DURATION, took, heading=self._heading)
+        self._close_phase()
         self._heading, self._since = text, workflow.now()
         self._show_what_may_come()
 

@@ -1,0 +1,48 @@
+"""What an incident counts of itself: alerts that reached it, and how long it took until it was taken up and over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from activities.alerts import Alert
+    from workflows.incidents.account import Account
+
+
+def take_and_count(account: Account, alerts: Sequence[Alert], received: datetime) -> bool:
+    """Take alerts into the account, and count what was news; returns whether that may change what is done."""
+    book = account.alerts
+    repeats, untracked = book.repeats, book.untracked
+    stirs = book.take(alerts, received, workflow.now())
+    known, no_room = book.repeats - repeats, book.untracked - untracked
+    counter = counted.ALERTS.on(workflow.metric_meter())
+    for result, count in (("news", len(alerts) - known - no_room), ("known", known), ("no-room", no_room)):
+        counter.add(count, _target(account) | {"result": result})
+    return stirs
+
+
+def count_end(account: Account) -> None:
+    """Count how long it took until somebody had it, or a procedure worked at it, and until it was over."""
+    meter = workflow.metric_meter()
+    began = [one.began for one in account.remediations[:1]]
+    taken = [account.taken.at] if account.taken else []
+    if first := min([*began, *taken], default=None):
+        took = (first - account.opened).total_seconds()
+        counted.ACKNOWLEDGED_AFTER.on(meter).record(took, _target(account))
+    if account.ending and account.ending_since:
+        took = (account.ending_since - account.opened).total_seconds()
+        counted.RESOLVED_AFTER.on(meter).record(
+            took, _target(account) | {"outcome": account.ending.outcome.value}
+        )
+
+
+def _target(account: Account) -> dict[str, str]:
+    return {"environment": account.environment, "service": account.service}
