@@ -17,11 +17,17 @@ PROCEDURES: Final = {
 """Procedure -> workflow type."""
 
 SERVICE: Final = SearchAttributeKey.for_keyword("RunbookService")
+"""The service, as the catalog names it."""
 ENVIRONMENT: Final = SearchAttributeKey.for_keyword("RunbookEnvironment")
+"""The environment, as the catalog names it."""
 PROCEDURE: Final = SearchAttributeKey.for_keyword("RunbookProcedure")
+"""The procedure's name, or what else it is: `incident`, `hold`, `brake`."""
 SEVERITY: Final = SearchAttributeKey.for_keyword("RunbookSeverity")
+"""Of incidents: `critical`, `warning` or `info`."""
 STATE: Final = SearchAttributeKey.for_keyword("RunbookState")
+"""Where it stands; see the states."""
 OUTCOME: Final = SearchAttributeKey.for_keyword("RunbookOutcome")
+"""How it ended; see the outcomes. Not there while it runs."""
 SEARCH_ATTRIBUTES: Final = (SERVICE, ENVIRONMENT, PROCEDURE, SEVERITY, STATE, OUTCOME)
 
 UNROUTED: Final = ("unrouted", "unknown")
@@ -63,6 +69,11 @@ def ledger_id(environment: str, service: str, unique: str) -> str:
 def doctor_id(environment: str, unique: str) -> str:
     """Return the id of one look whether everything is in place in an environment."""
     return f"doctor/{environment}/{unique}"
+
+
+def drill_id(environment: str) -> str:
+    """Return the id of an environment's drill that somebody asked for, and of the schedule of those that nobody does."""
+    return f"drill/{environment}"
 
 
 def task_queue(environment: str) -> str:

@@ -27,15 +27,25 @@ class Outcome(StrEnum):
     """How a procedure ended."""
 
     RECOVERED = "recovered"
+    """What was wrong was put right, and readings show it."""
     NOT_NEEDED = "not-needed"
+    """What was asked for runs already."""
     PLANNED = "planned"
+    """Only a plan was asked for; nothing was changed."""
     ABORTED = "aborted"
+    """A person, or Temporal, stopped it; the summary says what was kept and what undone."""
     NOT_APPROVED = "not-approved"
+    """Too few people agreed in time; nothing more was changed."""
     NOT_RECOVERED = "not-recovered"
+    """Readings are still bad, or the change did not arrive: a person must look now."""
     INCONCLUSIVE = "inconclusive"
+    """Whether it recovered is not known: a person must look now."""
     SUPERSEDED = "superseded"
+    """Somebody else deployed meanwhile; theirs was left alone."""
     REFUSED = "refused"
+    """It may not, or cannot, be done so; `error.kind` is `policy` or `input`."""
     FAILED = "failed"
+    """It broke before anything was changed, or was terminated; `error` says why."""
 
 
 class State(StrEnum):
@@ -43,8 +53,11 @@ class State(StrEnum):
 
     RUNNING = "running"
     AWAITING_APPROVAL = "awaiting-approval"
+    """A person is asked, or a task waits for one."""
     VERIFYING = "verifying"
+    """It measures whether the service recovered."""
     PAUSED = "paused"
+    """A person holds it before its next step."""
     DONE = "done"
 
 
