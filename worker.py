@@ -32,6 +32,7 @@ from activities.compose_changes import ComposeChanges
 from activities.database import DatabaseActivities
 from activities.diagnosis import DiagnosisActivities
 from activities.doctor import DoctorActivities
+from activities.drills import DrillActivities
 from activities.ecs import EcsActivities
 from activities.ecs_changes import EcsChanges
 from activities.errors import InputError
@@ -66,6 +67,7 @@ from starter.health import Health, told
 from workflows.brake import Brake
 from workflows.database_issues import DatabaseIssues
 from workflows.doctor import Doctor
+from workflows.drill import Drill
 from workflows.high_error_rate import HighErrorRate
 from workflows.high_latency import HighLatency
 from workflows.hold import Hold
@@ -96,6 +98,7 @@ WORKFLOWS = [
     Brake,
     ReleaseLedger,
     Doctor,
+    Drill,
 ]
 # After a worker dies, its open workflows go on elsewhere once this has run out; the SDK's own default costs 10 s.
 STICKY = timedelta(seconds=2)
@@ -173,6 +176,7 @@ class Parts:
             postgres,
             terraform,
             doctor,
+            DrillActivities(client),
         )
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
         waits = activities_of(Waits(clients, meter), compose, verification, terraform, chat, rds, doctor)

@@ -39,17 +39,27 @@ class Doctor:
     @workflow.run
     async def run(self, request: DoctorRequest) -> Checks:
         """Look at everything at once."""
-        try:
-            found = await workflow.execute_activity_method(
-                DoctorActivities.find_targets, request, summary="Read the worker's catalog", **ONCE
-            )
-        except ActivityError as error:
-            return Checks(checks=(_bad_catalog(request, error),))
-        gate = asyncio.Semaphore(AT_ONCE)
-        looks = (_examine_target(one, gate) for one in found.targets)
-        groups = await asyncio.gather(_examine_place(found.place), *looks)
-        checks = (check for group in groups for check in group)
-        return Checks(checks=(_good_catalog(found), *checkup.settle(checks)))
+        found = await find_targets(request)
+        return Checks(checks=(found,) if isinstance(found, Check) else await examine(found, AT_ONCE))
+
+
+async def find_targets(request: DoctorRequest) -> Found | Check:
+    """Ask the worker's catalog what there is to look at; a check that says why where it cannot tell."""
+    try:
+        return await workflow.execute_activity_method(
+            DoctorActivities.find_targets, request, summary="Read the worker's catalog", **ONCE
+        )
+    except ActivityError as error:
+        return _bad_catalog(request, error)
+
+
+async def examine(found: Found, at_once: int) -> tuple[Check, ...]:
+    """Look at a place and its services, so many of them at once; only what is wrong by itself is red."""
+    gate = asyncio.Semaphore(at_once)
+    looks = (_examine_target(one, gate) for one in found.targets)
+    groups = await asyncio.gather(_examine_place(found.place), *looks)
+    checks = (check for group in groups for check in group)
+    return (_good_catalog(found), *checkup.settle(checks))
 
 
 async def _examine_place(place: Place) -> tuple[Check, ...]:

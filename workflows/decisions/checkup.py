@@ -9,7 +9,7 @@ from workflows.decisions.releases import cannot_roll, needs_more, plan_rollback
 from workflows.decisions.rollback_plan import RollbackPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from activities.catalog import Target
     from activities.models import Release, ReleaseHistory, ServiceState
@@ -109,21 +109,21 @@ def in_order(checks: Iterable[Check]) -> tuple[Check, ...]:
     return tuple(sorted(checks, key=lambda one: place.get(one.name, len(place))))
 
 
-def settle(checks: Iterable[Check]) -> tuple[Check, ...]:
+def settle(checks: Iterable[Check], causes: Mapping[str, tuple[str, ...]] = CAUSES) -> tuple[Check, ...]:
     """Leave red only what is wrong by itself: what cannot pass because of another check is not told."""
     found = tuple(checks)
     return tuple(
         one.model_copy(update={"ok": None, "detail": f"not told, as {cause} is not in place", "mend": None})
-        if one.ok is False and (cause := _cause(one, found))
+        if one.ok is False and (cause := _cause(one, found, causes))
         else one
         for one in found
     )
 
 
-def _cause(check: Check, checks: tuple[Check, ...]) -> str | None:
+def _cause(check: Check, checks: tuple[Check, ...], known: Mapping[str, tuple[str, ...]]) -> str | None:
     """Name the first red check that this one depends on."""
     by_name = {one.name for one in checks if one.ok is False and one.service in {None, check.service}}
-    causes = ("prometheus",) if check.name.startswith("prometheus-") else CAUSES.get(check.name, ())
+    causes = ("prometheus",) if check.name.startswith("prometheus-") else known.get(check.name, ())
     return next((name for name in causes if name in by_name), None)
 
 

@@ -1,0 +1,158 @@
+"""What changed since the last drill: compared with what was last known for sure."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from activities.doctor import Check
+from tests.observing import a_target
+from workflows.decisions.checkup import settle
+from workflows.decisions.drills import CAUSES, conclude, judge_plan, told_later, unplanned, words
+from workflows.messages import Outcome, Plan, Problem, Report, State
+
+GREEN, RED = True, False
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+TARGET = a_target()
+
+
+def a_check(name, ok, service="shop", **more):
+    return Check(environment="prod", service=service, name=name, ok=ok, **{"detail": "as found", **more})
+
+
+def drills(*found, services=("shop",)):
+    """Drill once for each state of one check, or for each list of checks; returns the last."""
+    last = None
+    for number, checks in enumerate(found):
+        seen = checks if isinstance(checks, list) else [a_check("health", checks)]
+        last = conclude("prod", NOON + timedelta(days=number), services, seen, last)
+    return last
+
+
+def changed(drill):
+    return [one.name for one in drill.broke], [one.name for one in drill.mended]
+
+
+BROKE, MENDED, NOTHING = (["health"], []), ([], ["health"]), ([], [])
+
+
+@pytest.mark.parametrize(
+    ("found", "change"),
+    [
+        ([GREEN], NOTHING),
+        ([RED], NOTHING),
+        ([GREEN, GREEN], NOTHING),
+        ([GREEN, RED], BROKE),
+        ([RED, RED], NOTHING),
+        ([GREEN, RED, RED], NOTHING),
+        ([RED, GREEN], MENDED),
+        ([GREEN, RED, GREEN], MENDED),
+        ([GREEN, None], NOTHING),
+        ([None, RED], NOTHING),
+        ([None, GREEN], NOTHING),
+        ([GREEN, None, RED], BROKE),
+        ([GREEN, None, None, RED], BROKE),
+        ([GREEN, None, GREEN], NOTHING),
+        ([RED, None, GREEN], MENDED),
+        ([GREEN, [], RED], BROKE),
+        ([[], RED], NOTHING),
+    ],
+)
+def test_what_could_not_be_told_in_between_neither_broke_nor_was_mended(found, change):
+    assert changed(drills(*found)) == change
+
+
+def test_the_same_check_of_another_service_is_another_thing():
+    before = [a_check("health", GREEN), a_check("health", RED, "till")]
+    now = [a_check("health", RED), a_check("health", RED, "till")]
+    last = drills(before, now, services=("shop", "till"))
+    assert [one.service for one in last.broke] == ["shop"]
+
+
+def test_a_service_that_left_the_catalog_is_forgotten():
+    first = drills(GREEN)
+    without = conclude("prod", NOON, ("till",), [a_check("health", GREEN, "till")], first)
+    again = conclude("prod", NOON, ("shop", "till"), [a_check("health", RED)], without)
+    assert changed(again) == NOTHING
+
+
+def test_nothing_is_forgotten_while_the_catalog_cannot_be_read():
+    first = drills(GREEN)
+    blind = conclude("prod", NOON, (), [a_check("worker-catalog", RED, None)], first)
+    assert changed(conclude("prod", NOON, ("shop",), [a_check("health", RED)], blind)) == BROKE
+
+
+@pytest.mark.parametrize("service", ["shop", None])
+def test_a_look_that_was_not_finished_is_told_and_so_is_one_that_is_finished_again(service):
+    unfinished = [a_check("health", GREEN), a_check("examination", RED, service)]
+    assert changed(drills(GREEN, unfinished)) == (["examination"], [])
+    assert changed(drills(GREEN, unfinished, GREEN)) == ([], ["examination"])
+
+
+def test_what_nobody_could_be_told_is_found_again():
+    before = drills(GREEN)
+    lost = told_later(conclude("prod", NOON, ("shop",), [a_check("health", RED)], before), before, "away")
+    assert lost.untold == "away"
+    assert changed(conclude("prod", NOON, ("shop",), [a_check("health", RED)], lost)) == BROKE
+
+
+def test_it_says_since_when():
+    assert drills(GREEN).since is None
+    assert drills(GREEN, RED).since == NOON
+
+
+class TestWords:
+    def test_are_only_for_changes(self):
+        assert words(drills(RED)) is None
+        assert words(drills(GREEN, GREEN)) is None
+
+    def test_say_what_is_wrong_the_mend_and_where_the_rest_is(self):
+        broken = a_check("last-known-good", RED, detail="none is left", mend="mark one good")
+        told = words(drills([a_check("last-known-good", GREEN)], [broken]))
+        assert "no longer in place: shop: last-known-good (none is left; mark one good)" in told
+        assert told.endswith("All of it: runbook drill --environment prod")
+
+    def test_say_what_works_again(self):
+        assert "in place again: shop: health." in words(drills(RED, GREEN))
+
+    def test_are_few_however_much_changed(self):
+        names = [f"check-{number}" for number in range(40)]
+        good = [a_check(name, GREEN) for name in names]
+        bad = [a_check(name, RED, detail="x" * 5000) for name in names]
+        told = words(drills(good, bad))
+        assert "and 35 more" in told
+        assert len(told) < 1500
+
+
+class TestPlan:
+    def test_is_no_second_red_line_where_there_is_no_release_to_go_back_to(self):
+        found = settle([a_check("last-known-good", RED), a_check("rollback-plan", RED)], CAUSES)
+        assert [one.ok for one in found] == [False, None]
+
+    def report(self, outcome, **more):
+        fields = {"procedure": "rollback", "service": "shop", "environment": "prod", "requested_by": "drill"}
+        return Report(**fields, state=State.DONE, outcome=outcome, **{"summary": "why", **more})
+
+    def test_is_what_the_rollback_would_do(self):
+        plan = Plan(headline="shop: 2 → 1", calls=(), needs_yes="it never soaked")
+        told = judge_plan(TARGET, self.report(Outcome.PLANNED, plan=plan))
+        assert (told.ok, told.name) == (GREEN, "rollback-plan")
+        assert told.detail == "shop: 2 → 1; it would need a person's yes: it never soaked"
+
+    @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED, Outcome.INCONCLUSIVE])
+    def test_that_was_not_made_says_why_and_how_to_see_it(self, outcome):
+        error = Problem(kind="policy", message="no release is left")
+        told = judge_plan(TARGET, self.report(outcome, error=error))
+        assert (told.ok, told.detail) == (RED, f"{outcome}: no release is left")
+        names = f"--service {TARGET.service} --environment {TARGET.environment}"
+        assert told.mend == f"runbook start rollback {names} --plan shows it again"
+
+    def test_is_not_asked_for_by_compose(self):
+        assert unplanned(a_target(platform="compose"), []).ok is None
+
+    def test_is_not_asked_for_before_there_is_anything_to_go_back_to(self):
+        first = a_check("last-known-good", None, TARGET.service, detail="it is the first release")
+        assert unplanned(TARGET, [first]).detail == "it is the first release"
+
+    @pytest.mark.parametrize("ok", [GREEN, RED])
+    def test_is_asked_for_otherwise(self, ok):
+        assert unplanned(TARGET, [a_check("last-known-good", ok, TARGET.service)]) is None
