@@ -10,7 +10,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.review.histories import Chronicle, Recorded, decode
+from activities.review.histories import Chronicle, Recorded, decode, first_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(seconds=10)
 JOINED = "joined"
 """The signal by which an incident tells a procedure that it found running that it looks on."""
+TOLD = frozenset({"procedure_told", "procedure_ended"})
+"""The signals by which a procedure tells an incident how it goes, also one that the incident did not begin."""
 Name = tuple[str, str]
 """Workflow and run; an empty run means the newest."""
 
@@ -73,6 +75,11 @@ def _related(recorded: Recorded) -> Iterator[Name]:
                 sent = event.signal_external_workflow_execution_initiated_event_attributes
                 if sent.signal_name == JOINED:
                     yield sent.workflow_execution.workflow_id, sent.workflow_execution.run_id
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+                came = event.workflow_execution_signaled_event_attributes
+                told = first_of(came.input) if came.signal_name in TOLD else None
+                if isinstance(told, dict) and told.get("id") and told.get("run_id"):
+                    yield str(told["id"]), str(told["run_id"])
 
 
 async def _read(client: Client, name: Name) -> Recorded:
