@@ -1,11 +1,21 @@
 """What is seen of the product from outside: one trace, figures, and how a worker is."""
 
+import asyncio
+import json
+import shutil
 import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
+import psutil
 import pytest
+import yaml
 from temporalio.client import Client
 
+from activities.alerts import Alert, AlertBatch
+from activities.processes import start_child, stop_child
+from starter.incidents import report_alerts
 from tests.integration.otlp_collector import Collector
 from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import until
@@ -13,6 +23,8 @@ from workflows.converter import data_converter
 
 pytestmark = pytest.mark.xdist_group("observed")
 
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
 CATALOG = """
 [environments.observed]
 cluster = "observed"
@@ -66,8 +78,8 @@ async def observed(world, tmp_path_factory, collector):
 
 
 @pytest.fixture(scope="module")
-async def ended(observed):
-    """A rollback that recovered its service."""
+async def ended(observed, prometheus):
+    """A rollback that recovered its service; Prometheus looked on."""
     shop = observed.a_shop("observed")
     said = await roll_back(shop, "--wait")
     assert said.json["outcome"] == "recovered", said.err
@@ -75,10 +87,112 @@ async def ended(observed):
     observed.close_shops()
 
 
+@pytest.fixture(scope="module")
+async def over(observed, ended):
+    """An incident that alerts opened and a person took, told of and closed."""
+    target = ("observed", ended["service"])
+    now = datetime.now(UTC)
+    alert = Alert(
+        fingerprint="1",
+        name="DiskFull",
+        status="firing",
+        service=target[1],
+        environment=target[0],
+        starts_at=now,
+    )
+    await report_alerts(observed.client, target[1], target[0], AlertBatch(alerts=(alert,), received=now))
+    handle = observed.client.get_workflow_handle("/".join(("incident", *target)))
+    await handle.execute_update("acknowledge", {"by": "alice"})
+    ended_alert = alert.model_copy(update={"status": "resolved", "ends_at": now})
+    batch = AlertBatch(alerts=(ended_alert,), received=now + timedelta(seconds=1))
+    await report_alerts(observed.client, target[1], target[0], batch)
+    await handle.execute_update("close", {"by": "alice", "root_cause": "a full disk"})
+    async with asyncio.timeout(60):
+        return await handle.result()
+
+
 async def roll_back(shop, *words):
     """As a person does, with traces on."""
     target = ("--service", shop.name, "--environment", shop.environment)
     return await shop.cli("start", "rollback", *target, "--json", *words, **shop.stage.variables)
+
+
+def temporals_figures(world):
+    """Where the server of the sandbox serves its figures."""
+    for child in psutil.Process(world.process.pid).children(recursive=True):
+        words = child.cmdline()
+        if "start-dev" in words:
+            return f"127.0.0.1:{words[words.index('--metrics-port') + 1]}"
+    raise AssertionError("no Temporal server below the sandbox")
+
+
+def as_deployed(addresses, folder):
+    """The configuration that compose mounts; only the addresses are of this machine, and it looks each second."""
+    configuration = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
+    configuration["global"] = dict.fromkeys(configuration["global"], "1s")
+    rules = configuration["rule_files"]
+    configuration["rule_files"] = [str(DEPLOY / "prometheus" / name) for name in rules]
+    configuration["alerting"]["alertmanagers"] = []
+    jobs = {job["job_name"]: job for job in configuration["scrape_configs"]}
+    configuration["scrape_configs"] = [
+        {"job_name": name, "static_configs": [{"targets": [address]}]}
+        for name, address in addresses.items()
+        if jobs.pop(name)
+    ]
+    assert set(jobs) == {"alertmanager", "otel-collector"}, "these two are not run here"
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(configuration))
+    return file
+
+
+@pytest.fixture(scope="module")
+def prometheus(world, observed, tmp_path_factory):
+    """The product's own Prometheus, as it is deployed."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    address = free_address()
+    addresses = {
+        "prometheus": address,
+        "temporal": temporals_figures(world),
+        "runbook-worker": observed.variables["RUNBOOK_METRICS"],
+    }
+    program = shutil.which("prometheus")
+    assert program, "prometheus is not installed: run `make set-up`"
+    with (folder / "log").open("wb") as log:
+        child = start_child(
+            [
+                program,
+                f"--config.file={as_deployed(addresses, folder)}",
+                f"--web.listen-address={address}",
+                f"--storage.tsdb.path={folder / 'data'}",
+            ],
+            stderr=log,
+            stdout=log,
+        )
+    try:
+        yield f"http://{address}/api/v1"
+    finally:
+        stop_child(child, 5.0)
+
+
+def ask(prometheus, what, **parameters):
+    try:
+        answer = httpx.get(f"{prometheus}/{what}", params=parameters).json()
+    except httpx.TransportError:  # it only starts
+        return None
+    assert answer["status"] == "success", answer
+    return answer["data"]
+
+
+def queries():
+    """Every query of every panel, with Grafana's variables filled in."""
+    for dashboard in DASHBOARDS:
+        for panel in json.loads(dashboard.read_text())["panels"]:
+            for target in panel["targets"]:
+                query = target["expr"].replace("$environment", ".*")
+                for variable in ("$__range", "$__rate_interval"):
+                    query = query.replace(variable, "1m")
+                assert "$" not in query
+                yield pytest.param(query, id=f"{dashboard.stem}: {panel['title']} {target['refId']}")
 
 
 def figures(stage):
@@ -114,6 +228,22 @@ def test_a_worker_says_that_it_lives_and_is_ready(observed):
     assert httpx.get(f"{where}/healthz").status_code == 200
     ready = httpx.get(f"{where}/readyz")
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "why": None})
+
+
+def test_prometheus_finds_every_process_where_it_is_deployed_to_look(prometheus, ended):
+    def health():
+        found = ask(prometheus, "targets", state="active")
+        targets = found["activeTargets"] if found else []
+        return {one["labels"]["job"]: one["health"] for one in targets if one["health"] == "up"}
+
+    until(lambda: set(health()) == {"prometheus", "temporal", "runbook-worker"})
+    rules = {rule["name"] for group in ask(prometheus, "rules")["groups"] for rule in group["rules"]}
+    assert {"ServiceDown", "RunbookNoWorker"} <= rules
+
+
+@pytest.mark.parametrize("query", list(queries()))
+def test_every_panel_of_the_dashboards_shows_something(prometheus, over, query):
+    until(lambda: (ask(prometheus, "query", query=query) or {}).get("result"))
 
 
 async def test_a_collector_that_dies_changes_nothing(observed, collector):
