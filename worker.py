@@ -13,7 +13,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -23,44 +22,15 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from activities.brakes import BrakeActivities
 from activities.catalog import Catalog, load_catalog
 from activities.census import Census
-from activities.channels.opening import Channels
-from activities.chat import ChatActivities
-from activities.checkup.checkup import Checkup
-from activities.clients import Clients, SlackClients, http_client
-from activities.compose import ComposeActivities
-from activities.compose_changes import ComposeChanges
-from activities.database import DatabaseActivities
-from activities.diagnosis import DiagnosisActivities
-from activities.doctor import DoctorActivities
-from activities.drills import DrillActivities
-from activities.ecs import EcsActivities
-from activities.ecs_changes import EcsChanges
+from activities.clients import http_client
 from activities.errors import InputError
-from activities.examining import Examination
-from activities.git import GitActivities
-from activities.holds import HoldActivities
-from activities.incident_policy import IncidentPolicies
 from activities.interceptors import Beat, TranslateErrors
 from activities.log_lines import log_to_stderr
-from activities.measuring import Instruments
 from activities.metrics import set_up as set_up_metrics
-from activities.plan_store import PlanStore
-from activities.postgres_container import PostgresContainer, connections_instrument
-from activities.predecessor import RunHistory
-from activities.rds import RdsActivities
-from activities.remediations import RemediationActivities
-from activities.review.shelves import shelf_at
-from activities.reviewing import ReviewActivities
-from activities.scaling import ScalingActivities
+from activities.parts import Parts
 from activities.served import Served
 from activities.settings import Settings, load_settings
-from activities.targets import CatalogActivities
-from activities.task_sizes import TaskSizes
 from activities.telemetry import trace_outside_calls
-from activities.terraform import TerraformActivities
-from activities.verification import VerificationActivities
-from activities.waits import Waits
-from activities.wording import Templates
 from starter.connect import connect
 from starter.exits import CliError
 from starter.health import Health, told
@@ -80,11 +50,9 @@ from workflows.rollback import Rollback
 from workflows.service_down import ServiceDown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    import httpx
     from temporalio.client import Client
-    from temporalio.common import MetricMeter
 
 WORKFLOWS = [
     Rollback,
@@ -134,64 +102,9 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         await stop.wait()
 
 
-class Parts:
-    """The activities of a worker, grouped by the queue that serves them."""
-
-    def __init__(
-        self, client: Client, settings: Settings, http: httpx.AsyncClient, meter: MetricMeter, served: Served
-    ) -> None:
-        clients = Clients(meter)
-        database = DatabaseActivities(clients)
-        postgres, compose = PostgresContainer(clients), ComposeActivities(clients)
-        connections = connections_instrument(database.connections, postgres.connections)
-        instruments = Instruments(clients, http, others={"connections": connections})
-        verification = VerificationActivities(instruments)
-        terraform = TerraformActivities(
-            PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
-        )
-        channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
-        chat = ChatActivities(channels, Templates(settings.templates))
-        rds = RdsActivities(clients)
-        doctor = DoctorActivities(settings.catalog, Checkup(clients, http), served)
-        self.short = activities_of(
-            CatalogActivities(settings.catalog, served),
-            EcsActivities(clients),
-            EcsChanges(clients),
-            ScalingActivities(clients),
-            TaskSizes(clients),
-            rds,
-            HoldActivities(client),
-            GitActivities(),
-            RunHistory(client),
-            RemediationActivities(client),
-            BrakeActivities(client),
-            IncidentPolicies(settings.catalog, served),
-            chat,
-            ReviewActivities(client, shelf_at(settings.reviews, clients)),
-            verification,
-            database,
-            DiagnosisActivities(Examination(clients, http)),
-            compose,
-            ComposeChanges(clients),
-            postgres,
-            terraform,
-            doctor,
-            DrillActivities(client),
-        )
-        # Messages are also served here: a chat that does not answer then takes no slot from a change.
-        waits = activities_of(Waits(clients, meter), compose, verification, terraform, chat, rds, doctor)
-        self.long = [one for one in waits if iscoroutinefunction(one)]  # they hold no threads
-
-
 def served_queues(environments: Sequence[str]) -> Served:
     """Tell which queue belongs to whom, so that what comes by another's is refused."""
     return Served({queue(one): one for one in environments for queue in (task_queue, watch_queue)})
-
-
-def activities_of(*parts: object) -> list[Callable[..., object]]:
-    """List the activities that objects offer: their methods that are defined as such."""
-    methods = (getattr(part, name) for part in parts for name in dir(type(part)) if not name.startswith("_"))
-    return [method for method in methods if hasattr(method, "__temporal_activity_definition")]
 
 
 def _workers(

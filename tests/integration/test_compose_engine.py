@@ -29,6 +29,7 @@ from activities.errors import DriftedError, InputError, NotServingError, Unknown
 from activities.examining import Examination
 from activities.interceptors import Beat, TranslateErrors
 from activities.measuring import Instruments
+from activities.parts import activities_of
 from activities.postgres_container import PostgresContainer, connections_instrument
 from activities.predecessor import RunHistory
 from activities.recent_logs import read_recent_logs
@@ -36,7 +37,7 @@ from activities.targets import CatalogActivities
 from activities.verification import VerificationActivities
 from tests.engine import Project, an_engine, free_port, postgres_command
 from tests.sandbox_under_test import until
-from worker import activities_of, served_queues
+from worker import served_queues
 from workflows import ids
 from workflows.converter import data_converter
 from workflows.high_error_rate import HighErrorRate
