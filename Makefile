@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url -
 SCENARIO ?=
 ARGS ?=
 
-.PHONY: help demo up test test-all test-crash check lint bench lock set-up clean
+.PHONY: help demo up test test-all test-crash check lint bench lock docs set-up clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -56,6 +56,9 @@ lint:
 
 bench: set-up ## Run every benchmark; each prints a table and writes JSON
 	@for benchmark in $$(compgen -G 'bench/[a-z]*.py'); do echo "== $$benchmark"; $(BIN)/python "$$benchmark"; done
+
+docs: set-up ## Write the pages of docs/reference anew from the code
+	@$(BIN)/python -m docs.writing
 
 lock: set-up ## Lock the dependencies anew (UPGRADE=1 to take newer versions)
 	@$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.lock >/dev/null

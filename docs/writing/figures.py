@@ -1,0 +1,36 @@
+"""The figures that workers serve to Prometheus."""
+
+from __future__ import annotations
+
+from activities.counted import ALL, Counted, Counter, Gauge, Seconds
+from docs.writing.source import table
+
+HEAD = """\
+# Metrics
+
+A worker serves them at `RUNBOOK_METRICS`, beside those of Temporal's SDK, which begin with `temporal_`. Figures of runs
+also have the labels `namespace`, `task_queue` and `workflow_type`. What is counted while a workflow replays after a
+crash is not counted again.
+
+[deploy/grafana](../../deploy/grafana/dashboards) shows them, and
+[deploy/prometheus/self-alerts.yml](../../deploy/prometheus/self-alerts.yml) warns of them.
+"""
+
+
+def page() -> str:
+    """Write the page."""
+    rows = (
+        (f"`{prometheus_name(one)}`", _kind(one), ", ".join(f"`{name}`" for name in one.labels), one.words)
+        for one in ALL
+    )
+    return f"{HEAD}\n{table(('name', 'kind', 'labels', 'counts'), rows)}"
+
+
+def prometheus_name(one: Counted) -> str:
+    """Return the name that Prometheus finds."""
+    endings = {Counter: "_total", Seconds: "_seconds"}
+    return one.name + endings.get(type(one), "")
+
+
+def _kind(one: Counted) -> str:
+    return {Counter: "counter", Gauge: "gauge"}.get(type(one), "histogram: `_bucket`, `_sum`, `_count`")

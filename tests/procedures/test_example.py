@@ -1,0 +1,71 @@
+"""The worked example of the documentation: it runs, it is what its page shows, and its headings are its page's."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from activities.policies import Approvals
+from docs.examples.stuck_deployment import StuckDeployment
+from tests.procedures import sick
+from tests.procedures.outside import release
+from tests.procedures.sick import Sick
+from workflows import ids
+from workflows.messages import Outcome
+
+DOCS = Path(__file__).parents[2] / "docs"
+STUCK = "stuck-deployment"
+
+
+@pytest.fixture
+def outside(monkeypatch) -> Sick:
+    """A service whose newest deployment has been under way for half an hour, where the example is a procedure."""
+    monkeypatch.setitem(ids.PROCEDURES, STUCK, "StuckDeployment")
+    monkeypatch.setattr(sick, "WORKFLOWS", [StuckDeployment])
+    outside = Sick()
+    outside.deployed(release(3), status="IN_PROGRESS")
+    return outside
+
+
+async def test_a_stuck_deployment_is_stopped_once_and_it_is_verified(pages, outside):
+    report = await pages.run(STUCK)
+    assert report.outcome is Outcome.RECOVERED, report.summary
+    assert outside.changes == ["stop"]
+    assert outside.current == release(2)
+    assert [(task.kind, task.state) for task in report.tasks] == [("long-term", "open")]
+
+
+async def test_nothing_is_stopped_before_a_person_says_yes(pages, outside):
+    outside.approvals = Approvals()
+    run = await pages.start(STUCK)
+    asked = (await pages.asked(run)).checkpoint
+    assert asked.plan.headline == "Stop the deployment of shop:3 (1.3.0); shop:2 (1.2.0) runs again"
+    assert outside.changes == []
+    assert (await pages.answer(run)).outcome is Outcome.RECOVERED
+    assert outside.changes == ["stop"]
+
+
+async def test_one_that_still_has_time_is_let_arrive(pages, outside):
+    outside.more = {"read_at": outside.history[0].created_at + timedelta(minutes=5)}
+    report = await pages.run(STUCK)
+    assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "policy")
+    assert "5m of 30m: let it arrive" in report.summary
+    assert outside.changes == []
+
+
+async def test_without_one_under_way_nothing_is_needed(pages, outside):
+    outside.deployed(release(4))
+    report = await pages.run(STUCK)
+    assert report.outcome is Outcome.NOT_NEEDED
+
+
+@pytest.mark.parametrize("module", ["stuck_deployment.py", "stopping.py"])
+def test_the_page_that_explains_it_shows_what_is_run(module):
+    page = (DOCS / "write-your-own-procedure.md").read_text()
+    assert f"```python\n{(DOCS / 'examples' / module).read_text()}```" in page
+
+
+def test_its_headings_are_its_pages():
+    said = re.findall(r"page\.heading\(\"([^\"]+)\"", (DOCS / "examples/stuck_deployment.py").read_text())
+    assert said == re.findall(r"^## (.+)$", (DOCS / "examples/stuck-deployment.md").read_text(), re.MULTILINE)
