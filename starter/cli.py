@@ -26,6 +26,7 @@ VERBS = {
     "review": "Print the post-incident review of an incident or a procedure.",
     "metrics": "Show how fast incidents are taken up and ended, and how procedures end.",
     "doctor": "Look whether everything is in place, and say what to mend.",
+    "drill": "Find out whether a rollback would work tonight.",
     "print": "Print a procedure on paper, with the exact commands of a target.",
     "catalog": "Check the catalog of services and environments.",
     "worker": "Run a worker, which does what procedures ask.",

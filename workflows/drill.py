@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.drills import DrillActivities, Drilled, DrillRequest
     from workflows import ids
     from workflows.decisions import checkup, drills
+    from workflows.decisions.endings import cause_of
     from workflows.doctor import examine, find_targets
     from workflows.messages import Report, RollbackRequest
     from workflows.rollback import Rollback
@@ -77,7 +78,7 @@ async def _plan(target: Target, checks: list[Check], gate: asyncio.Semaphore) ->
                 static_summary=f"Plan a rollback of {target.service}",
             )
         except ChildWorkflowError as error:
-            return drills.no_plan(target, f"it did not end with a plan: {error.cause or error}")
+            return drills.no_plan(target, f"it did not end with a plan: {_why(error)}")
     return drills.judge_plan(target, report)
 
 
@@ -93,8 +94,13 @@ async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
             ChatActivities.tell, notice, summary="Tell people what changed since the last drill", **NOTE
         )
     except ActivityError as error:
-        return drills.told_later(drill, before, str(error.cause or error))
+        return drills.told_later(drill, before, _why(error))
     return drill
+
+
+def _why(error: ActivityError | ChildWorkflowError) -> str:
+    cause = cause_of(error)
+    return cause.message if cause else str(error.cause or error)
 
 
 def _search_attributes(target: Target) -> TypedSearchAttributes:

@@ -13,8 +13,9 @@ from temporalio.worker import Worker
 
 from activities.incident_policy import IncidentPolicies
 from activities.interceptors import TranslateErrors
+from activities.parts import activities_of
 from activities.targets import CatalogActivities, TargetNames
-from worker import WORKFLOWS, activities_of, served_queues
+from worker import WORKFLOWS, served_queues
 from workflows import ids
 from workflows.messages import Outcome, RollbackRequest
 from workflows.rollback import Rollback

@@ -1,0 +1,211 @@
+"""A drill's course: looks, plans by the rollback itself, compares, and tells only what changed."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+from temporalio import activity
+from temporalio.worker import Worker
+
+from activities.doctor import Check, DoctorActivities, TargetChecks
+from activities.drills import DrillRequest, LastDrill
+from activities.errors import PolicyError, RejectedError
+from activities.interceptors import TranslateErrors
+from tests.ecs_facts import bad
+from worker import served_queues
+from workflows import ids
+from workflows.drill import AT_ONCE, Drill
+from workflows.rollback import Rollback
+
+CATALOG = """
+[environments.{environment}]
+cluster = "prod"
+"""
+BY_COMPOSE = """
+[environments.{environment}]
+platform = "compose"
+compose = {{ project = "shop" }}
+"""
+SERVICE = """
+[services.{name}.{environment}]
+{ecs_service}
+"""
+
+
+class Ground:
+    """A worker with a catalog of its own, on the small outside world of the rollback's tests."""
+
+    def __init__(self, client, folder, outside) -> None:
+        self.client, self.outside = client, outside
+        self.environment = f"e{uuid.uuid4().hex[:12]}"
+        self.catalog = folder / "catalog.toml"
+        self.last = LastDrill()
+        self.run = None
+        self.under_way = self.most = 0
+        self.has("shop")
+
+    def has(self, *names, head=CATALOG) -> None:
+        ecs_service = 'ecs_service = "{}"' if head is CATALOG else ""
+        services = (
+            SERVICE.format(name=name, environment=self.environment, ecs_service=ecs_service.format(name))
+            for name in names
+        )
+        self.catalog.write_text(head.format(environment=self.environment) + "".join(services))
+
+    def loses_its_last_known_good(self) -> None:
+        self.outside.history = [
+            one.model_copy(update={"release": bad(one.release)}) for one in self.outside.history
+        ]
+
+    async def at_place(self, place, _):
+        return (Check(environment=place.environment, name="cluster", ok=True, detail="seen"),)
+
+    async def at_target(self, target):
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        history = await self.outside.read_history(target)
+        await asyncio.sleep(0.05)  # as long as others would take to begin beside it
+        self.under_way -= 1
+        seen = Check(
+            environment=target.environment, service=target.service, name="tasks", ok=True, detail="seen"
+        )
+        if target.platform != "ecs":
+            return TargetChecks(checks=(seen,))
+        return TargetChecks(checks=(seen,), service=history.service, history=history)
+
+    @activity.defn
+    async def read_last_drill(self, _request: DrillRequest) -> LastDrill:
+        return self.last
+
+    async def drill(self):
+        """Drill once; the next drill is compared with it."""
+        doctor = DoctorActivities(self.catalog, self, served_queues([self.environment]))
+        short = Worker(
+            self.client,
+            task_queue=ids.task_queue(self.environment),
+            workflows=[Drill, Rollback],
+            activities=[*self.outside.activities, doctor.find_targets, self.read_last_drill],
+            interceptors=[TranslateErrors()],
+        )
+        long = Worker(
+            self.client,
+            task_queue=ids.watch_queue(self.environment),
+            activities=[doctor.examine_place, doctor.examine_target],
+            interceptors=[TranslateErrors()],
+        )
+        async with short, long:
+            self.run = await self.client.start_workflow(
+                Drill.run,
+                DrillRequest(environment=self.environment),
+                id=ids.drill_id(self.environment),
+                task_queue=ids.task_queue(self.environment),
+            )
+            found = await asyncio.wait_for(self.run.result(), 60)
+        self.last = LastDrill(drill=found)
+        return found
+
+
+@pytest.fixture
+def ground(temporal, tmp_path, outside):
+    return Ground(temporal.client, tmp_path, outside)
+
+
+def told(drill):
+    return {(one.service, one.name): one.ok for one in drill.checks}
+
+
+async def children(run):
+    """The ids of the runs that a run started."""
+    events = (await run.fetch_history()).events
+    started = (one.start_child_workflow_execution_initiated_event_attributes for one in events)
+    return [one.workflow_id for one in started if one.workflow_id]
+
+
+async def test_every_service_is_looked_at_and_planned_for_by_the_rollback_itself(ground):
+    drill = await ground.drill()
+    assert told(drill) == {
+        (None, "worker-catalog"): True,
+        (None, "cluster"): True,
+        ("shop", "controller"): True,
+        ("shop", "last-known-good"): True,
+        ("shop", "tasks"): True,
+        ("shop", "rollback-plan"): True,
+    }
+    assert drill.would_work
+    (planned,) = await children(ground.run)
+    assert planned.startswith(f"plan/{ground.environment}/shop/rollback/drill-")
+    assert ground.outside.changes == []
+    assert ground.outside.notices == []
+
+
+async def test_what_no_longer_works_is_told_once_and_again_when_it_does(ground):
+    await ground.drill()
+    good = ground.outside.history
+    ground.loses_its_last_known_good()
+    drill = await ground.drill()
+    assert [one.name for one in drill.broke] == ["last-known-good"]
+    assert not drill.would_work
+    (notice,) = ground.outside.notices
+    assert (notice.target, notice.urgent) == (ground.environment, True)
+    assert "no longer in place: shop: last-known-good" in notice.text
+
+    assert (await ground.drill()).broke == ()
+    assert len(ground.outside.notices) == 1
+
+    ground.outside.history = good
+    assert [one.name for one in (await ground.drill()).mended] == ["last-known-good"]
+    assert "in place again: shop: last-known-good" in ground.outside.notices[-1].text
+    assert ground.outside.notices[-1].urgent is False
+
+
+async def test_what_nobody_could_be_told_is_told_by_the_next_drill(ground):
+    await ground.drill()
+    ground.loses_its_last_known_good()
+    ground.outside.fails["tell"] = [RejectedError("no such channel")]
+    drill = await ground.drill()
+    assert drill.untold == "no such channel"
+    assert ground.outside.notices == []
+    await ground.drill()
+    assert len(ground.outside.notices) == 1
+
+
+async def test_a_plan_that_cannot_be_made_is_red_and_keeps_no_other_from_being_made(ground):
+    ground.has("shop", "till")
+    ground.outside.fails["resolve_target"] = [PolicyError("not from this queue")]
+    drill = await ground.drill()
+    plans = {one.service: one for one in drill.checks if one.name == "rollback-plan"}
+    assert sorted(one.ok for one in plans.values()) == [False, True]
+    (red,) = (one for one in plans.values() if not one.ok)
+    assert red.detail == "refused: not from this queue"
+    assert red.mend.endswith(
+        f"--service {red.service} --environment {ground.environment} --plan shows it again"
+    )
+
+
+async def test_what_runs_by_compose_is_looked_at_and_nothing_is_planned(ground):
+    ground.has("shop", head=BY_COMPOSE)
+    drill = await ground.drill()
+    assert told(drill)["shop", "tasks"] is True
+    assert told(drill)["shop", "rollback-plan"] is None
+    assert await children(ground.run) == []
+
+
+async def test_a_catalog_that_cannot_be_read_is_told_and_forgets_nothing(ground):
+    await ground.drill()
+    ground.catalog.write_text("environments = 3")
+    blind = await ground.drill()
+    assert [one.name for one in blind.broke] == ["worker-catalog"]
+    ground.has("shop")
+    ground.loses_its_last_known_good()
+    drill = await ground.drill()
+    assert [one.name for one in drill.broke] == ["last-known-good"]
+    assert [one.name for one in drill.mended] == ["worker-catalog"]
+
+
+async def test_few_services_are_looked_at_together(ground):
+    ground.has(*(f"shop-{number}" for number in range(3 * AT_ONCE)))
+    await ground.drill()
+    assert ground.most <= AT_ONCE
+    assert len(await children(ground.run)) == 3 * AT_ONCE
