@@ -181,3 +181,11 @@ async def test_what_is_no_cron_expression_is_refused(field):
     said = await field.drill("--schedule", "every morning")
     assert said.code == Exit.BAD_INPUT
     assert "every morning" in said.err
+
+
+async def test_without_a_worker_nothing_is_claimed_to_work(field):
+    field.catalog.write_text(field.catalog.read_text() + '[environments.nobody]\ncluster = "nobody"\n')
+    said = await field.drill("--environment", "nobody", "--json")
+    (drill,) = said.json["drills"]
+    assert (said.code, drill["would_work"]) == (Exit.NOT_DONE, False)
+    assert "runbook worker --environment nobody" in drill["error"]
