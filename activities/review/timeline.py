@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WORTH_TELLING = timedelta(seconds=1)
 LONGEST = 3
-BETWEEN_RUNS = frozenset({"child_checkpoint", "joined", "procedure_told", "procedure_ended"})
+BETWEEN_RUNS = frozenset({"child_changes", "child_checkpoint", "joined", "procedure_told", "procedure_ended"})
 """What runs tell each other; their own lines tell the same."""
 ALERTS = "alerts"
 GIVEN_UP = frozenset({"cancelled", "open"})

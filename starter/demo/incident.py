@@ -138,7 +138,7 @@ async def _told(stage: Stage) -> None:
         if one.mark.startswith(f"{INCIDENT}@")
     ]
     for one in messages:
-        telling.say(f"{one.mark.rpartition('#')[2]:>3}  {one.headline}", "dim")
+        telling.say(f"{one.number:>3}  {one.headline}", "dim")
     kinds = [_kind(one) for one in messages]
     rest = set(kinds[1:-1]) <= {"UPDATE"}
     telling.expect(
@@ -147,8 +147,11 @@ async def _told(stage: Stage) -> None:
     telling.expect("between them only updates", rest and len(kinds) > 2, f"{len(kinds) - 2} updates")
     threads = {one.thread for one in messages}
     telling.expect("all of it in one thread", len(threads) == 1, f"{len(messages)} messages")
-    numbers = [int(one.mark.rpartition("#")[2]) for one in messages if not one.is_repeat]
-    telling.expect("in their order, and each once", numbers == list(range(1, len(numbers) + 1)), numbers)
+    numbers = [one.number for one in messages]
+    in_order = list(dict.fromkeys(numbers)) == list(range(1, len(set(numbers)) + 1))
+    telling.expect("none is missing, and they came in their order", in_order, numbers)
+    unmarked = [one.number for one in messages if not one.is_repeat]
+    telling.expect("none came twice without saying so", len(unmarked) == len(set(unmarked)), unmarked)
 
 
 def _kind(message: SlackMessage) -> str:

@@ -59,6 +59,11 @@ class SlackMessage:
     """What a phone shows of it."""
 
     @property
+    def number(self) -> int:
+        """Its place among the messages of its incident, from 1 on."""
+        return int(self.mark.rpartition("#")[2])
+
+    @property
     def is_repeat(self) -> bool:
         """Whether it says itself that it may be one."""
         return "maybe a repeat" in self.text

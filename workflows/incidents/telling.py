@@ -31,6 +31,9 @@ MOST_WAITING = 50
 # A channel that is down is tried until it is back, once a minute; the letters behind wait, and nothing else does.
 DELIVER = How(
     start_to_close_timeout=timedelta(seconds=60),
+    # A worker that died over a letter holds those behind it no longer than this; sooner, one that is only busy would be
+    # taken for dead, and people would read the letter twice.
+    heartbeat_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
 )
 
@@ -66,13 +69,6 @@ class Telling:
         update = self._update_due(workflow.now())
         call = next_call(self._account)
         return min(update, call) if call else update
-
-    async def rest(self) -> None:
-        """Send no more; what was being sent is sent again by the next run, with the same mark."""
-        sending = [task for task in self._sending.values() if not task.done()]
-        for task in sending:
-            task.cancel()
-        await asyncio.gather(*sending, return_exceptions=True)
 
     @property
     def everything_is_said(self) -> bool:
