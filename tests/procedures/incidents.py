@@ -15,6 +15,7 @@ from temporalio import activity
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.parts import activities_of
 from activities.alert_matrix import RUNBOOK_MATRIX
 from activities.alerts import Alert, AlertBatch
 from activities.announcements import Announcement, Delivered, Delivery
@@ -30,7 +31,7 @@ from activities.reviewing import ReviewActivities
 from activities.targets import TargetNames
 from starter.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing
-from worker import activities_of
+
 from workflows import ids
 from workflows.brake import Brake
 from workflows.incident import Incident
