@@ -151,9 +151,10 @@ async def test_throttling_slows_the_readings_down_and_good_answers_speed_them_up
     for _ in range(5):
         assert await watcher.next_state("shop") == STATE
     gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
-    assert gaps[0] >= 0.1
-    assert gaps[1] >= 0.2
-    assert gaps[2] >= 0.4
+    # The first of two calls may begin a little late, which makes the gap after it that much shorter.
+    assert gaps[0] >= 0.08
+    assert gaps[1] >= 0.16
+    assert gaps[2] >= 0.32
     assert gaps[-1] < gaps[2] / 2
 
 
