@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url -
 SCENARIO ?=
 ARGS ?=
 
-.PHONY: help demo up test test-all test-crash check lint bench lock docs set-up clean
+.PHONY: help demo up test test-all test-crash check lint bench lock docs pictures set-up clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -59,6 +59,9 @@ bench: set-up ## Run every benchmark; each prints a table and writes JSON
 
 docs: set-up ## Write the pages of docs/reference anew from the code
 	@$(BIN)/python -m docs.writing
+
+pictures: set-up ## Make the pictures of the README anew, from a real run
+	@$(BIN)/python -m docs.writing.pictures
 
 lock: set-up ## Lock the dependencies anew (UPGRADE=1 to take newer versions)
 	@$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.lock >/dev/null

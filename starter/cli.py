@@ -34,6 +34,15 @@ VERBS = {
 }
 """Verb -> what it does, so that ``runbook --help`` imports none of them."""
 
+SECTIONS = {
+    "Try it": ("up", "demo"),
+    "Remediate": ("start", "list", "show", "watch", "approve", "abort", "pause", "resume"),
+    "Incidents": ("open", "note", "ack", "close", "review", "metrics"),
+    "Keep safe": ("brake", "release", "doctor", "drill", "print"),
+    "Run it": ("catalog", "worker", "webhook"),
+}
+"""How the help groups them."""
+
 
 class Verbs(click.Group):
     """A group that imports a verb's module only when the verb is called."""
@@ -55,8 +64,10 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs' lines without importing them."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        width = max(map(len, VERBS))  # one column for all of them
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), VERBS[name]) for name in names])
 
 
 EXAMPLE = """\b

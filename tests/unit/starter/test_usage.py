@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from starter.__main__ import run
-from starter.cli import VERBS, runbook
+from starter.cli import SECTIONS, VERBS, runbook
 
 CATALOG = """
 [environments.prod]
@@ -40,6 +40,10 @@ def test_without_arguments_it_helps(say):
     assert (code, err) == (0, "")
     for verb in VERBS:
         assert verb in out
+
+
+def test_every_verb_stands_in_one_section_of_the_help():
+    assert sorted(verb for verbs in SECTIONS.values() for verb in verbs) == sorted(VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
