@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -36,7 +37,8 @@ class Switch(Message):
     decision_id: str | None = Field(default=None, max_length=200)
 
 
-@workflow.defn
+# It lives for months and has no commands but timers, so it follows every build instead of holding an old one back.
+@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class Brake:
     """Counts what is begun by itself in an environment, and keeps people's word that nothing shall be."""
 
