@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from workflows.incidents.report import IncidentReport
 
 SHOWN = 10
+SAID = frozenset({"note", "abort", "pause", "resume", "reopen"})
+"""Decisions that the page does not show anyhow."""
 COLOURS = {"critical": "bold red", "warning": "yellow"}
 
 
@@ -22,10 +24,12 @@ def incident_lines(report: IncidentReport) -> Iterator[Text]:
     """Lay out an incident's own lines."""
     eta = "" if report.outcome else f"; ETA: {report.eta or 'unknown'}"
     yield line(
-        f"{report.severity}, {report.outcome or report.status}; impact: {report.impact or 'unknown'}{eta}",
+        f"severity {report.severity}, {report.outcome or report.status}; impact: {report.impact or 'unknown'}{eta}",
         COLOURS.get(report.severity, ""),
     )
     yield from _who(report)
+    for decision in [one for one in report.decisions if one.kind in SAID][-SHOWN:]:
+        yield line(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}", "dim")
     if report.held:
         yield line(f"nothing is begun by itself: {report.held}", "yellow")
     if report.alerts:

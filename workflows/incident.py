@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.incidents.remediating import Remediating
     from workflows.incidents.report import IncidentReport, report
     from workflows.incidents.telling import Telling
-    from workflows.messages import Ending, Outcome
+    from workflows.messages import Ending, Outcome, State
     from workflows.steps.running import NOTE, How
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class Incident(Reception):
         self.stirred = False
         self.remediating = Remediating(self.account, self._stir)
         self.inbox = IncidentInbox(self.account, self.remediating.pass_on)
-        self._telling = Telling(self.account)
         self._publishing = Publishing(self.account)
+        self._telling = Telling(self.account, self._publishing.refresh)
 
     @workflow.run
     async def run(self, request: IncidentRequest) -> IncidentReport:
@@ -174,7 +174,7 @@ class Incident(Reception):
         """Close the account."""
         self._publishing.publish(over=True)
         count_end(self.account)
-        return report(self.account, workflow.now())
+        return report(self.account, workflow.now()).model_copy(update={"state": State.DONE})
 
     def _stir(self) -> None:
         self.stirred = True

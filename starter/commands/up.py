@@ -82,7 +82,10 @@ def _print(world: World, *, with_worker: bool) -> None:
     for name, value in addresses["env"].items():
         say(f"  export {name}={value}")
     alerts = "webhook" in addresses
-    say(f"\nbreak prod, then {'see what happens by itself' if alerts else 'put it back'}:\n")
+    what = (
+        "once it ran for half a minute, so that it is known what is usual" if alerts else "then put it back"
+    )
+    say(f"\nbreak prod, {what}:\n")
     say("  python -m sandbox deploy --environment prod --version 1.1.0 --set FAULT_ERROR_RATE=0.3 --wait")
     for command in TAKEN_UP if alerts else STARTED:
         say(f"  {command}")

@@ -19,7 +19,7 @@ TASK = Task(
 def page(**fields: object) -> list[str]:
     report = Report(
         procedure="service-down", service="shop", environment="prod", requested_by="alice",
-        state=State.AWAITING_APPROVAL, summary="Waiting.", **fields,
+        state=State.AWAITING_APPROVAL, **{"summary": "Waiting.", **fields},
     )  # fmt: skip
     return render(report, RUN).splitlines()
 
@@ -35,6 +35,14 @@ def test_a_question_shows_the_exact_command_that_answers_it():
     lines = page(checkpoint=a_checkpoint())
     assert f"- answer: `runbook approve {RUN}`" in lines
     assert '- or the signal `approve` with `{"by": "your name", "plan_hash": "abc"}`' in lines
+
+
+def test_commands_in_a_sentence_can_be_copied():
+    told = "What now? Answer: runbook approve prod/shop --option a|b, or runbook abort prod/shop --reason WHY"
+    assert (
+        "What now? Answer: `runbook approve prod/shop --option a|b`, or `runbook abort prod/shop --reason WHY`"
+        in page(summary=told)
+    )
 
 
 def test_a_choice_shows_a_command_for_each_option():

@@ -101,7 +101,8 @@ def ask(account: Account) -> str | None:
         return None
     if account.under_way and (gate := account.under_way.gate):
         more = f" --option {'|'.join(gate.options)}" if len(gate.options) > 1 else ""
-        return f"{gate.question} Answer: runbook approve {short}{more}, or runbook abort {short} --reason WHY"
+        question = gate.question if gate.question.endswith((".", "?", "!")) else f"{gate.question}."
+        return f"{question} Answer: runbook approve {short}{more}, or runbook abort {short} --reason WHY"
     if account.under_way:
         return None
     if account.hands_off:

@@ -48,6 +48,10 @@ class Publishing:
         self._memorize(page.checkpoint, page.summary)
         workflow.set_current_details(render(page))
 
+    def refresh(self) -> None:
+        """Show what costs no event: that people were told."""
+        workflow.set_current_details(render(report(self._account, workflow.now())))
+
     def _memorize(self, checkpoint: Checkpoint | None, summary: str) -> None:
         if checkpoint != self._checkpoint:
             self._checkpoint = checkpoint

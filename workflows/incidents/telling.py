@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps.running import How
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from workflows.decisions.announcing import Kind
@@ -41,8 +42,15 @@ DELIVER = How(
 class Telling:
     """Says what is new, calls whom nobody answered for, and sends it all in order, in the background."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, when_told: Callable[[], None]) -> None:
+        """Tell of an account.
+
+        Args:
+            account: what is told.
+            when_told: called whenever a letter arrived, or never will.
+        """
         self._account = account
+        self._when_told = when_told
         self._sending: dict[str, asyncio.Task[None]] = {}
 
     def say_what_is_new(self) -> None:
@@ -105,10 +113,12 @@ class Telling:
         for channel, letters in self._account.letters.items():
             sending = self._sending.get(channel)
             if letters.waiting and (sending is None or sending.done()):
-                self._sending[channel] = asyncio.create_task(_deliver(channel, letters, queue))
+                self._sending[channel] = asyncio.create_task(
+                    _deliver(channel, letters, queue, self._when_told)
+                )
 
 
-async def _deliver(channel: str, letters: Letters, queue: str) -> None:
+async def _deliver(channel: str, letters: Letters, queue: str, when_told: Callable[[], None]) -> None:
     """Send what waits for one channel, one after the other."""
     while letters.waiting:
         said = letters.waiting[0]
@@ -128,6 +138,7 @@ async def _deliver(channel: str, letters: Letters, queue: str) -> None:
             letters.trouble = None
             letters.thread = delivered.thread or letters.thread
         letters.waiting = [one for one in letters.waiting if one.number != said.number]
+        when_told()
 
 
 def _leave_one_out(letters: Letters) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
 
     from workflows.messages import Change, Checkpoint, Plan, Report, Step, Task
 
+COMMAND = re.compile(
+    r"\brunbook (?:abort|ack|approve|close|note|open|resume|review|show|start|watch)(?: (?!or\b)[^\s,;.]+)+"
+)
+"""In a sentence. The UI makes one dash of `--`, but not in code."""
 MARK = {"running": "▶", "done": "✔", "failed": "✘", "cancelled": "○"}
 
 MARK_OF_TASK = {"open": "☐", "done": "☑", "skipped": "☒"}
@@ -29,7 +34,7 @@ def render(report: Report, run: str) -> str:
 def _lines(report: Report, run: str) -> Iterator[str]:
     title = f"{report.procedure} · {report.service} in {report.environment}"
     yield f"**{title}** — {report.outcome or report.state}\n"
-    yield f"{report.summary}\n"
+    yield COMMAND.sub(r"`\g<0>`", report.summary) + "\n"
     if report.checkpoint:
         yield from _checkpoint(report.checkpoint, run)
     yield from (f"- found: {finding}" for finding in report.findings)
