@@ -53,8 +53,9 @@ class Played(Procedure):
                     page.record.found(str(cue["text"]))
                 case "change":
                     await page.change(
-                        "Change it", Thing.change, "x", action="UpdateService", before="2", after="1"
-                    )
+                        "Change it", Thing.change, "x", action="UpdateService", before="2", after="1",
+                        undo=_broken if cue.get("undo") == "broken" else None,
+                    )  # fmt: skip
                 case "ask":
                     target = await page.read("Look the target up", Thing.resolve_target, "x")
                     page.record.found(
@@ -62,6 +63,10 @@ class Played(Procedure):
                     )
                 case _:
                     return page.ended(Outcome(str(cue["outcome"])), str(cue.get("summary", "It is over.")))
+
+
+async def _broken() -> str:
+    raise KeyError("what was")
 
 
 @workflow.defn(name="HighErrorRate")

@@ -75,11 +75,12 @@ async def test_what_a_child_changed_is_on_its_parents_page_before_it_ends_and_on
     assert now.outcome is None
     late = {"run_id": "of an earlier child", "changes": [{"action": "X", "before": "y", "after": "z"}]}
     await run.signal("child_changes", late)
-    await run.signal("child_changes", "nonsense")
+    await run.signal("child_changes", {"run_id": "x", "changes": [{}] * 2000})
     waiting.set()
     report = await asyncio.wait_for(run.result(), SOON)
     assert [change.action for change in report.changes] == ["UpdateService"]
     assert [rejected.message for rejected in report.rejected] == ["child_changes"]
+    assert len(report.rejected[0].why) <= 500
     pages.runs.append(pages.client.get_workflow_handle(f"{run.id}/rollback"))
 
 

@@ -114,3 +114,6 @@ class Course:
             return await undo()
         except FailureError as error:
             return f"could not undo: {error.__cause__ or error}"
+        except Exception as error:  # noqa: BLE001 - as with the body: other changes must still be undone, and this one told
+            workflow.logger.exception("an undo failed in its own code")
+            return f"could not undo: it failed in its own code ({type(error).__name__}: {error})"

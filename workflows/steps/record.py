@@ -166,7 +166,9 @@ class Record:
 
     def reject(self, message: str, why: str, received: object) -> None:
         """Note something that could not be used; the newest are kept."""
-        rejection = Rejection(message=message, why=why, received=repr(received)[:200], at=workflow.now())
+        rejection = Rejection(
+            message=message, why=why[:500], received=repr(received)[:200], at=workflow.now()
+        )
         self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
 
     def child_begins(self) -> None:
