@@ -156,6 +156,20 @@ async def test_an_abort_puts_back_what_ran_before(pages, outside):
     ]  # fmt: skip
 
 
+@pytest.mark.ending("superseded-scaled-up")
+async def test_what_somebody_deployed_over_it_while_it_was_verified_is_not_said_to_be_bigger(pages, outside):
+    watching = outside.holds("observe")
+    run = await pages.start("resource-issues")
+    async with asyncio.timeout(SOON):
+        while "observe" not in outside.calls:
+            await asyncio.sleep(0.01)
+    outside.deployed(release(3))
+    watching.set()
+    report = await asyncio.wait_for(run.result(), SOON)
+    assert (report.outcome, outside.changes) == (Outcome.SUPERSEDED, SCALED_UP)
+    assert "shop:3 was deployed over it meanwhile" in report.summary
+
+
 async def test_a_lost_reply_scales_up_once(pages, outside):
     outside.loses_reply = {"deploy_release"}
     report = await pages.run("resource-issues")
