@@ -39,8 +39,7 @@ class DatabaseIssues(Procedure):
     """Give a service its database back."""
 
     def __init__(self) -> None:
-        # Sessions that were ended cannot be brought back, so there is nothing that an abort could undo.
-        self.page = Page("database-issues", abort_keeps=True)
+        self.page = Page("database-issues")
 
     @workflow.run
     async def run(self, request: ProcedureRequest) -> Report:

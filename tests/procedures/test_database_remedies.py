@@ -292,11 +292,11 @@ class TestPool:
         report = await runbook.end(run)
         assert (report.outcome, outside.changes[-1]) == (Outcome.NOT_RECOVERED, "deploy shop:2")
 
-    async def test_an_abort_keeps_the_pool_unless_it_says_otherwise(self, runbook, outside):
+    async def test_an_abort_puts_the_pool_back_unless_it_says_otherwise(self, runbook, outside):
         outside.holds("observe")
         run = await runbook.start()
         await runbook.calls(outside, "observe")
-        await run.signal("abort", {"by": "bob", "reason": "no", "keep": False})
+        await run.signal("abort", {"by": "bob", "reason": "no"})
         report = await runbook.end(run)
         assert (report.outcome, outside.changes[-1]) == (Outcome.ABORTED, "deploy shop:2")
         assert report.changes[-1].undone == "undone"
