@@ -25,6 +25,8 @@ class HoldRequest(Fact):
     was: Capacity
     ours: Capacity
     hold: Duration
+    automatic: bool = False
+    """Whether no person asked for it: then the brake is asked before it is taken back."""
 
 
 class HoldActivities:

@@ -42,7 +42,10 @@ class Hold(Procedure):
     async def run(self, request: HoldRequest) -> Report:
         """Run the page."""
         asked = ProcedureRequest(
-            service=request.service, environment=request.environment, requested_by=request.requested_by
+            service=request.service,
+            environment=request.environment,
+            requested_by=request.requested_by,
+            automatic=request.automatic,
         )
         return await self.page.run(asked, self._procedure)
 
@@ -55,6 +58,7 @@ class Hold(Procedure):
         while (left := self._until - workflow.now()).total_seconds() > 0:
             page.record.summary(f"Kept until {self._until:%Y-%m-%d %H:%M} UTC, then taken back.")
             await workflow.sleep(left, summary=f"Keep the capacity for {format_duration(left)}")
+            await page.let_go()
         page.heading("Take it back")
         told = await self._take_back()
         page.undone(place, told)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
+from temporalio import activity
 
+from activities.brakes import BrakeAnswer, Held, Question
 from activities.holds import HoldRequest
 from activities.scaling import Capacity
 from tests.procedures.sick import SOON, Sick
@@ -14,9 +17,30 @@ from workflows.hold import Hold
 from workflows.messages import Outcome
 
 
+@dataclass
+class Braked(Sick):
+    """An environment whose brake somebody may hold."""
+
+    brake: str | None = None
+
+    @activity.defn
+    async def ask_brake(self, _question: Question) -> BrakeAnswer:
+        await self._called("ask_brake")
+        return BrakeAnswer(held=Held(kind="person", why=self.brake) if self.brake else None)
+
+    @activity.defn
+    async def await_brake(self, _question: Question) -> BrakeAnswer:
+        await self._called("await_brake")
+        return BrakeAnswer()
+
+    @property
+    def activities(self) -> list[object]:
+        return [*super().activities, self.ask_brake, self.await_brake]
+
+
 @pytest.fixture
-def outside() -> Sick:
-    return Sick()
+def outside() -> Braked:
+    return Braked()
 
 
 class TestHold:
@@ -59,6 +83,20 @@ class TestHold:
         await hold.signal("prolong", more)
         await asyncio.wait_for(hold.result(), SOON)
         assert [was.desired for was in outside.taken_back] == [2]
+
+    async def test_what_nobody_asked_for_is_not_taken_back_while_a_person_holds_the_brake(
+        self, pages, outside, temporal
+    ):
+        outside.desired, outside.brake = 5, "alice put the brake on"
+        let_go = outside.holds("await_brake")
+        hold, _ = await self.start(pages, automatic=True)
+        async with asyncio.timeout(SOON), temporal.time_skipping_unlocked():
+            while "await_brake" not in outside.calls:
+                await asyncio.sleep(0.01)
+        assert (outside.desired, outside.taken_back) == (5, [])
+        let_go.set()
+        await asyncio.wait_for(hold.result(), SOON)
+        assert outside.desired == 2
 
     async def test_a_message_that_is_none_is_kept_and_does_not_stop_it(self, pages):
         hold, _ = await self.start(pages)

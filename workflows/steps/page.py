@@ -50,7 +50,8 @@ class Page:
         self.record = Record(procedure)
         self.family = Family(self.record)
         self.belonging = Belonging(self.record)
-        self._automatic = False
+        self.automatic = False
+        """Whether no person asked for the run."""
         self.inbox = Inbox(self.record, self.family)
         self._course = Course(self.record, self.inbox, abort_keeps=abort_keeps)
         self._watch_queue = ""
@@ -134,9 +135,7 @@ class Page:
             how: it is run, where a change's own time is too short.
         """
         await self._course.ready()
-        if self._automatic:
-            await let_go(self.record, self._step)
-            await self._course.ready()
+        await self.let_go()
         place = self.record.intend(action, before, after)
         if undo:
             self._course.can_undo(place, undo)
@@ -150,6 +149,12 @@ class Page:
         self.record.changed(place, detail=None)
         self._course.heed_abort()
         return result
+
+    async def let_go(self) -> None:
+        """Hold while a person's brake does, where no person asked for the run; every change says this by itself."""
+        if self.automatic:
+            await let_go(self.record, self._step)
+            await self._course.ready()
 
     def can_undo(self, place: int, undo: Undo) -> None:
         """Remember how a change that the body notes by itself is undone."""
@@ -189,7 +194,7 @@ class Page:
         place = self.record.begin_step(words)
         child = await workflow.start_child_workflow(
             run,
-            request.model_copy(update={"automatic": self._automatic}),
+            request.model_copy(update={"automatic": self.automatic}),
             id=f"{workflow.info().workflow_id}/{procedure}",
             static_summary=words,
             task_timeout=TASK_TIMEOUT,
@@ -220,7 +225,7 @@ class Page:
         """Run the page's body to its end, or to the abort that a person orders meanwhile."""
         self.record.begin(request)
         self.belonging.begin(request)
-        self._automatic = request.automatic
+        self.automatic = request.automatic
         self._watch_queue = ids.watch_queue(request.environment)
         ending = await self._course.run(body)
         self.inbox.closed = True

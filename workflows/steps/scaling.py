@@ -38,6 +38,7 @@ async def scale_out(page: Page, target: Target, plan: ScalePlan) -> Capacity:
         was=plan.was,
         ours=ours,
         hold=target.scale.hold,
+        automatic=page.automatic,
     )
     if not await page.note("Leave a hold that takes it back", HoldActivities.start_hold, request):
         page.record.decided("left", "the runbook", "no hold could be started: take the capacity back by hand")
