@@ -10,12 +10,17 @@ from activities.catalog import Target
 from activities.ecs_reading import read_release
 from activities.fence import fenced, sending
 from activities.models import Fact, Release
+from activities.redaction import excerpt
 from activities.registering import copy_of, images_of, registered_by
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, TaskDefinitionTypeDef
 
     from activities.clients import Clients
+
+
+LONGEST = 40
+"""Characters of a setting that are kept; a pool's size needs fewer."""
 
 
 class SizeQuery(Fact):
@@ -143,7 +148,12 @@ class TaskSizes:
 
 
 def _container(definition: ContainerDefinitionOutputTypeDef, variable: str | None) -> ContainerSize:
-    set_to = (one.get("value") for one in definition.get("environment", []) if one.get("name") == variable)
+    # What is no number may be a secret: a catalog can name the wrong variable.
+    set_to = (
+        excerpt(one.get("value", ""), LONGEST)
+        for one in definition.get("environment", [])
+        if one.get("name") == variable
+    )
     return ContainerSize(
         name=definition.get("name", ""),
         cpu=definition.get("cpu") or None,

@@ -81,6 +81,15 @@ def test_only_the_variable_that_is_asked_for_is_read(ecs, sizes):
     assert size.told == "a task has 256 CPU units and 512 MB, pool size 10"
 
 
+def test_a_variable_that_is_no_size_but_a_secret_is_not_told(ecs, sizes):
+    address = {"name": "DATABASE_URL", "value": "postgres://shop:hush@db/shop"}
+    ecs.answers("describe_task_definition", described(2, APP | {"environment": [address]}))
+    with ecs.asked_for_exactly_this():
+        query = SizeQuery(target=TARGET, task_definition=task_definition(2), variable="DATABASE_URL")
+        size = Attempt()(sizes.read_task_size, query)
+    assert "hush" not in size.model_dump_json()
+
+
 def test_a_variable_from_a_secret_is_told_as_such(ecs, sizes):
     ecs.answers("describe_task_definition", described())
     with ecs.asked_for_exactly_this():
