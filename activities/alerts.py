@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from activities.models import Fact
 
@@ -21,8 +20,8 @@ class Alert(Fact):
     environment: str
     severity: str = "unknown"
     """As the alert says it; the alert matrix has the last word."""
-    starts_at: datetime
-    ends_at: datetime | None = None
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
     generator_url: str | None = None
@@ -34,4 +33,4 @@ class AlertBatch(Fact):
     """What one call of the webhook brings to one incident: the payload of the signal ``alerts``."""
 
     alerts: tuple[Alert, ...]
-    received: datetime
+    received: AwareDatetime

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from activities.evidence import Cited
 from activities.models import Fence, Release
@@ -266,8 +266,8 @@ class Checkpoint(Message):
     approvals: tuple[Approval, ...] = ()
     abort_means: str = ""
     """What an abort would do now."""
-    opened: datetime
-    closes: datetime
+    opened: AwareDatetime
+    closes: AwareDatetime
     """When silence decides."""
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from pydantic import ValidationError
 
 from activities.alert_matrix import RUNBOOK_MATRIX
+from activities.alerts import AlertBatch
 from tests.incidents import alert, at
 from workflows.incidents.alert_book import LONGEST, MOST, AlertBook
 
@@ -77,18 +79,21 @@ def test_there_is_room_for_a_thousand_and_what_was_resolved_makes_room_first():
     assert (len(kept.kept), "7" in kept.kept, "ServiceDown" in kept.kept) == (MOST, False, True)
 
 
-def test_a_thousand_of_the_longest_fit_into_one_payload():
+@pytest.mark.parametrize("letter", ["s", "ü", "長"])
+@pytest.mark.parametrize("matrix", [RUNBOOK_MATRIX, None], ids=["placed", "not placed"])
+def test_a_thousand_of_the_longest_fit_into_one_payload(letter, matrix):
     kept = AlertBook()
-    long = {"summary": "s" * 5000, "impact": "i" * 5000}
+    long = {"summary": letter * 5000, "impact": letter * 5000}
     labels = {f"label{number}": "v" * 500 for number in range(30)}
     many = [
         alert("HighCPU", fingerprint=f"{number:016x}", annotations=long, labels=labels)
         for number in range(MOST)
     ]
     kept.take(many, at(0), at(0))
-    kept.place(RUNBOOK_MATRIX)
-    assert all(len(one.words) == LONGEST for one in kept.kept.values())
-    assert len(kept.model_dump_json()) < 1_500_000
+    if matrix:
+        kept.place(matrix)
+    assert all(len(one.words.encode()) == LONGEST for one in kept.kept.values())
+    assert len(kept.model_dump_json().encode()) < 1_700_000
 
 
 def test_the_matrix_places_an_alert_once_and_its_answer_stays():
@@ -110,3 +115,10 @@ def test_the_order_of_arrival_does_not_choose():
         kept.place(RUNBOOK_MATRIX)
         orders.add(tuple(one.name for one in kept.firing))
     assert orders == {("ServiceDown", "HighErrorRate", "Unknown", "HighLatencyP95", "HighCPU")}
+
+
+def test_a_moment_without_a_time_zone_is_refused_for_it_could_not_be_compared():
+    with pytest.raises(ValidationError, match="timezone"):
+        AlertBatch(alerts=(), received=at(0).replace(tzinfo=None))
+    with pytest.raises(ValidationError, match="timezone"):
+        alert("HighCPU", starts_at=at(0).replace(tzinfo=None))

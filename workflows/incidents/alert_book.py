@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 MOST = 1000
 """So many alerts are told apart; what they hold is bounded too, so that all of them fit into one payload."""
-LONGEST = 300
+LONGEST = 240
+LABELS_LONGEST = 400
+"""Bytes, of a text and of all labels."""
 SEVERITIES = ("critical", "warning", "info")
 UNKNOWN_RESPONSE = {
     "critical": timedelta(0),
@@ -169,11 +172,21 @@ def _kept(alert: Alert, received: datetime, since: datetime) -> KeptAlert:
         ends_at=alert.ends_at,
         received=received,
         said_severity=alert.severity,
-        labels=alert.labels,
-        words=(said.get("summary") or said.get("description") or alert.problem or "")[:LONGEST],
-        impact=said["impact"][:LONGEST] if said.get("impact") else None,
-        problem=alert.problem[:LONGEST] if alert.problem else None,
+        labels=_few(alert.labels),
+        words=_cut(said.get("summary") or said.get("description") or alert.problem or ""),
+        impact=_cut(said["impact"]) if said.get("impact") else None,
+        problem=_cut(alert.problem) if alert.problem else None,
     )
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:LONGEST].decode(errors="ignore")
+
+
+def _few(labels: dict[str, str]) -> dict[str, str]:
+    """Keep as many labels as there is room for, in the receiver's order: the matrix rarely looks at more."""
+    sizes = accumulate(len(f"{name}{value}".encode()) for name, value in labels.items())
+    return {name: labels[name] for name, size in zip(labels, sizes, strict=True) if size <= LABELS_LONGEST}
 
 
 def _placed(alert: KeptAlert, matrix: Sequence[AlertRule]) -> KeptAlert:
