@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
     from workflows import ids
-    from workflows.decisions.braking import finished, forget, reserve
+    from workflows.decisions.braking import finished, forget, given_back, reserve
     from workflows.messages import Answer, Message, Person
     from workflows.steps.inbox import Refused, parse
 
@@ -78,6 +78,14 @@ class Brake:
             self._note(book=finished(self._report.book, key, workflow.now()))
         else:
             self._reject("finished", "give its key", key)
+
+    @workflow.signal(description="What was let through was not begun after all: its key")
+    def given_back(self, key: object = None) -> None:
+        """Forget what was let through in vain."""
+        if isinstance(key, str):
+            self._note(book=given_back(self._report.book, key))
+        else:
+            self._reject("given_back", "give its key", key)
 
     @workflow.signal(name="switch", description="Put it on or let it go: {by, on, service?, reason}")
     def switch_by_signal(self, request: object = None) -> None:

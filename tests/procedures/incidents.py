@@ -41,6 +41,8 @@ from workflows.interceptor import TrimArguments
 from workflows.messages import ProcedureRequest, Report
 
 if TYPE_CHECKING:
+    from temporalio.worker import Interceptor
+
     from activities.errors import RunbookError
 
 SOON = 20
@@ -63,6 +65,8 @@ class World(Thing):
     reviews: list[ReviewRequest] = field(default_factory=list)
     reviewer: ReviewActivities | None = None
     """Writes them for real, where there is one."""
+    between: list[Interceptor] = field(default_factory=list)
+    """What else is between the workers and Temporal."""
     fails: list[RunbookError] = field(default_factory=list)
     """What the next looks into the catalog end with."""
 
@@ -249,7 +253,7 @@ async def stage(temporal, world, request):
         task_queue=ids.task_queue(stage.environment),
         workflows=[Incident, Brake, *PLAYED],
         activities=activities,
-        interceptors=[TrimArguments(), TranslateErrors()],
+        interceptors=[TrimArguments(), TranslateErrors(), *world.between],
         workflow_failure_exception_types=[ValidationError],
     )
     long = Worker(stage.client, task_queue=ids.watch_queue(stage.environment), activities=[world.announce])

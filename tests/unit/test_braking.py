@@ -9,7 +9,7 @@ import pytest
 from activities.brakes import Begun, BrakeBook, Reservation, Switched
 from activities.policies import Brake
 from tests.incidents import at
-from workflows.decisions.braking import finished, forget, reserve
+from workflows.decisions.braking import finished, forget, given_back, reserve
 
 LIMITS = Brake(per_service_per_hour=3, targets_at_once=2)
 
@@ -43,6 +43,21 @@ def test_what_is_let_through_is_counted_once_however_often_it_is_asked():
     assert answer.held is None
     again, same = reserve(book, wanted(), at(0))
     assert (again.held, len(same.begun)) == (None, 1)
+
+
+def test_what_was_not_begun_after_all_asks_anew_and_does_not_count():
+    _, book = reserve(BrakeBook(), wanted(), at(0))
+    book = given_back(book, "new")
+    assert book.begun == ()
+    on = (Switched(service=None, by="alice", reason="migration", at=at(1)),)
+    answer, _ = reserve(book.model_copy(update={"on": on}), wanted(), at(2))
+    assert answer.held.kind == "person"
+
+
+def test_what_has_ended_is_not_let_through_once_more():
+    _, book = reserve(BrakeBook(), wanted(), at(0))
+    answer, _ = reserve(finished(book, "new", at(1)), wanted(), at(2))
+    assert answer.held.kind == "cooling"
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,25 @@ def test_what_is_more_severe_changes_course_only_at_a_checkpoint_of_its_own(late
     assert isinstance(next_move(account, at(3)), Stop) is stops
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"paused_by": "bob"},
+        {"hands_off": "bob"},
+        {"closed": Closed(by="bob", root_cause="a leak", at=at(2.5))},
+    ],
+    ids=str,
+)
+def test_what_a_person_holds_is_not_stopped_for_something_more_severe(state):
+    account = fires(ran(incident("HighErrorRate", **state), gate=gate(2)), "ServiceDown", minutes=1)
+    assert next_move(account, at(3)) == Wait()
+
+
+def test_what_it_changed_already_is_seen_through_before_something_more_severe():
+    account = fires(ran(incident("HighErrorRate"), gate=gate(2), changes=1), "ServiceDown", minutes=1)
+    assert next_move(account, at(3)) == Wait()
+
+
 def test_after_it_gave_way_the_more_severe_one_runs_and_else_the_first_again():
     account = ran(incident("HighErrorRate"), outcome="aborted", ended=3, stopping=True)
     assert next_move(account, at(3)) == Begin("high-error-rate", "alert HighErrorRate", automatic=True)
@@ -220,6 +239,13 @@ class TestEnd:
         account.closed = Closed(by="bob", root_cause="disk full", at=at(2))
         fires(account, "HighErrorRate", minutes=3)
         assert isinstance(next_move(account, at(3)), Reopen)
+
+
+def test_what_was_changed_before_the_last_one_gave_way_is_not_forgotten_at_the_end():
+    account = ran(incident("HighErrorRate"), outcome="recovered", ended=3, changes=1)
+    ran(account, "high-latency", outcome="aborted", began=20, ended=25, stopping=True)
+    ending = ending_of(resolves(account, "HighErrorRate", minutes=26), at(300))
+    assert (ending.outcome, ending.summary) == (Outcome.RECOVERED, "high-error-rate is recovered.")
 
 
 def test_it_is_over_at_once_where_no_quiet_is_wanted():

@@ -21,7 +21,7 @@ DOUBLINGS = 16
 
 def reserve(book: BrakeBook, wanted: Reservation, now: datetime) -> tuple[BrakeAnswer, BrakeBook]:
     """Answer whether a procedure may be begun by itself; where it may, it is in the book that is returned."""
-    if any(one.key == wanted.key for one in book.begun):
+    if any(one.key == wanted.key and one.ended is None for one in book.begun):
         return BrakeAnswer(), book
     held = (
         book.holds(wanted.service)
@@ -42,6 +42,11 @@ def finished(book: BrakeBook, key: str, now: datetime) -> BrakeBook:
         for one in book.begun
     )
     return book.model_copy(update={"begun": begun})
+
+
+def given_back(book: BrakeBook, key: str) -> BrakeBook:
+    """Note that what was let through was not begun: it neither counts nor is let through once more for that."""
+    return book.model_copy(update={"begun": tuple(one for one in book.begun if one.key != key)})
 
 
 def forget(book: BrakeBook, now: datetime) -> BrakeBook:

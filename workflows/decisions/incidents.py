@@ -94,8 +94,13 @@ def quiet_since(account: Account) -> datetime | None:
 
 
 def _beside(account: Account, under_way: Remediation) -> Move:
-    """Let the procedure alone that runs; at a checkpoint it may have to give way."""
+    """Let the procedure alone that runs; at a checkpoint it may have to give way.
+
+    What it changed has to be seen through, and what a person holds is not stopped for something that may not be begun.
+    """
     leading = leading_alert(account)
+    if under_way.changes or account.paused_by or account.hands_off or account.closed:
+        return Wait()
     if not under_way.ours or under_way.gate is None or under_way.stopping or leading is None:
         return Wait()
     if leading.procedure in {None, under_way.procedure} or not _is_worse(leading, account, under_way.began):
@@ -165,9 +170,10 @@ def ending_of(account: Account, now: datetime) -> Ending | None:
     if account.last is None:
         summary = "The alerts were resolved by themselves; nothing was changed."
         return Ending(outcome=Outcome.NOT_NEEDED, summary=summary)
-    if account.last.gave_way:
+    counts = next((one for one in reversed(account.remediations) if not one.gave_way), None)
+    if counts is None:
         return Ending(outcome=Outcome.NOT_NEEDED, summary="The alerts were resolved; nothing was changed.")
-    return Ending(outcome=account.last.outcome or Outcome.INCONCLUSIVE, summary=account.last.told)
+    return Ending(outcome=counts.outcome or Outcome.INCONCLUSIVE, summary=counts.told)
 
 
 def _is_empty(account: Account) -> bool:

@@ -52,8 +52,8 @@ class IncidentInbox:
             return Answer(detail="already recorded", already=True)
         self._account.hands_off = order.by
         self._take("abort", order.by, order.reason, order.decision_id)
+        self._pass_on("abort", order)
         if self._account.under_way:
-            self._pass_on("abort", order)
             return Answer(
                 detail=f"passed on to {self._account.under_way.id}; nothing more is begun by itself"
             )

@@ -43,6 +43,8 @@ class Remediating:
         self._watched: tuple[str | None, bool] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._brake: asyncio.Task[None] | None = None
+        self._waiting: list[tuple[str, object]] = []
+        """What people sent while none was under way: the one that is just being begun gets it."""
 
     async def begin(self, move: Begin) -> None:
         """Begin a procedure, if the brake lets it and nothing else came up meanwhile; join the one that runs already."""
@@ -52,9 +54,10 @@ class Remediating:
             if self._account.held:
                 return
             if next_move(self._account, workflow.now()) != move:
-                self._finish(key)
+                self._give_back(key)
                 return
         try:
+            self._waiting.clear()
             child = await self._start(move)
         except WorkflowAlreadyStartedError:
             await self._join()
@@ -65,8 +68,10 @@ class Remediating:
         else:
             self._began(move, child, key)
             return
+        finally:
+            self._pass_on_what_waited()
         if key:
-            self._finish(key)
+            self._give_back(key)
 
     async def stop(self, move: Stop) -> None:
         """Stop the procedure under way, which has nothing half done: it stands at a checkpoint."""
@@ -76,10 +81,12 @@ class Remediating:
         self.pass_on("abort", order)
 
     def pass_on(self, signal: str, message: object) -> None:
-        """Send something to the procedure under way."""
+        """Send something to the procedure under way; one that is just being begun gets it once it is there."""
         if running := self._account.under_way:
             handle = workflow.get_external_workflow_handle(running.id, run_id=running.run_id)
             self._send(handle.signal(signal, message))
+        else:
+            self._waiting.append((signal, message))
 
     def heard(self, told: ProcedureTold) -> None:
         """Learn how a procedure goes that tells it by itself; one that nobody knew of is joined."""
@@ -270,9 +277,18 @@ class Remediating:
         if known.reservation:
             self._finish(known.reservation)
 
+    def _pass_on_what_waited(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for signal, message in waiting:
+            self.pass_on(signal, message)
+
     def _finish(self, key: str) -> None:
         brake = workflow.get_external_workflow_handle(ids.brake_id(self._account.environment))
         self._send(brake.signal("finished", key))
+
+    def _give_back(self, key: str) -> None:
+        brake = workflow.get_external_workflow_handle(ids.brake_id(self._account.environment))
+        self._send(brake.signal("given_back", key))
 
     def _known(self, run_id: str) -> Remediation | None:
         return next((one for one in self._account.remediations if one.run_id == run_id), None)
