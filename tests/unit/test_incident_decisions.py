@@ -116,6 +116,7 @@ def test_after_it_gave_way_the_more_severe_one_runs_and_else_the_first_again():
         ("not-recovered", "ServiceDown", "service-down"),
         ("inconclusive", "HighErrorRate", None),
         ("aborted", None, None),
+        ("aborted", "ServiceDown", None),
     ],
 )
 def test_after_one_ended_only_what_is_new_and_needs_it_begins_another(outcome, later, procedure):

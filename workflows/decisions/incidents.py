@@ -135,13 +135,18 @@ def _between(account: Account, now: datetime) -> Move:
 def _after(last: Remediation, leading: KeptAlert, account: Account, now: datetime) -> Wait | None:
     """Say what is waited for after a procedure, before another is begun by itself; None for nothing.
 
-    What is worse than everything that it was begun for, and needs another procedure, never waits. After one that ended
-    well its alerts have time to be resolved; one that fires anew need not wait. What was handed over a person has.
+    What a person stopped a person has, whatever else fires. Otherwise what is worse than everything that it was begun for,
+    and needs another procedure, never waits. After one that ended well its alerts have time to be resolved; one that fires
+    anew need not wait. What was handed over a person has.
     """
     assert account.policy is not None
     ended = last.ended or now
     worse = leading.procedure != last.procedure and _is_worse(leading, account, last.began)
-    if last.gave_way or worse:
+    if last.gave_way:
+        return None
+    if last.outcome is Outcome.ABORTED:
+        return Wait()
+    if worse:
         return None
     if not last.ended_well:
         return Wait()
