@@ -34,7 +34,7 @@ from activities.telemetry import trace_outside_calls
 from starter.connect import connect
 from starter.exits import CliError
 from starter.health import Health, told
-from workflows.brake import Brake
+from workflows.brake import Brake, BrakeOfEveryBuild
 from workflows.database_issues import DatabaseIssues
 from workflows.doctor import Doctor
 from workflows.drill import Drill
@@ -115,7 +115,7 @@ def _workers(
     short = Worker(
         client,
         task_queue=task_queue(environment),
-        workflows=WORKFLOWS,
+        workflows=[BrakeOfEveryBuild if one is Brake and version else one for one in WORKFLOWS],
         workflow_failure_exception_types=[
             ValidationError
         ],  # a request that is none ends its run, and frees the lock

@@ -121,8 +121,9 @@ class BrakeReport(Fact):
 class BrakeActivities:
     """Asks brakes; where there is none, nothing holds."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, look_every: timedelta = LOOK_EVERY) -> None:
         self._client = client
+        self._look_every = look_every
 
     @activity.defn
     async def reserve(self, wanted: Reservation) -> BrakeAnswer:
@@ -142,7 +143,7 @@ class BrakeActivities:
         """Return once no person's brake holds a target; between two looks nothing is under way."""
         held = (await self.book(question.environment)).holds(question.service)
         if held:
-            raise NotYetError(held.why, LOOK_EVERY)
+            raise NotYetError(held.why, self._look_every)
         return BrakeAnswer()
 
     async def _reserve(self, wanted: Reservation) -> BrakeAnswer:

@@ -52,8 +52,9 @@ class RemediationSeen(Fact):
 class RemediationActivities:
     """Looks at remediations."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, look_every: timedelta = LOOK_EVERY) -> None:
         self._client = client
+        self._look_every = look_every
 
     @activity.defn
     async def find_remediation(self, known: Known) -> RemediationSeen | None:
@@ -68,11 +69,11 @@ class RemediationActivities:
             mine = await self._describe(known, known.run_id)
             if mine and not _is_open(mine):
                 return await self._seen(mine)
-            raise NotYetError(f"{_id(known)} goes on", LOOK_EVERY)
+            raise NotYetError(f"{_id(known)} goes on", self._look_every)
         newest = await self._describe(known)
         if newest and _is_open(newest) and newest.run_id != known.run_id:
             return await self._seen(newest)
-        raise NotYetError(f"nothing runs on {known.environment}/{known.service}", LOOK_EVERY)
+        raise NotYetError(f"nothing runs on {known.environment}/{known.service}", self._look_every)
 
     async def _describe(self, known: Known, run_id: str | None = None) -> WorkflowExecutionDescription | None:
         handle = self._client.get_workflow_handle(_id(known), run_id=run_id)

@@ -37,8 +37,7 @@ class Switch(Message):
     decision_id: str | None = Field(default=None, max_length=200)
 
 
-# It lives for months and has no commands but timers, so it follows every build instead of holding an old one back.
-@workflow.defn(versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn
 class Brake:
     """Counts what is begun by itself in an environment, and keeps people's word that nothing shall be."""
 
@@ -139,6 +138,21 @@ class Brake:
 
     def _note(self, **update: object) -> None:
         self._report = self._report.model_copy(update=update)
+
+
+# Temporal refuses this behaviour from workers whose builds are not told apart: they run the one above.
+@workflow.defn(name="Brake", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class BrakeOfEveryBuild(Brake):
+    """The same for workers with a build id: it lives for months, and follows every build instead of holding one back."""
+
+    @workflow.init
+    def __init__(self, request: BrakeRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: BrakeRequest) -> BrakeReport:
+        """Keep the brake until nobody holds it and nothing is left to remember."""
+        return await super().run(request)
 
 
 def _judged(model: type[M], received: object) -> M:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.incident_policy import IncidentPolicies, IncidentPolicy
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 LONG = 2000
 """Events; then it goes on as a new run, with its account."""
+AT_LEAST = timedelta(seconds=1)
+"""What is waited whatever is due: a moment that has passed must not make the run turn in circles."""
 LAST_WORDS = timedelta(minutes=10)
 """How long channels that are down are waited for at the end."""
 # It reads every history of the incident.
@@ -66,17 +68,21 @@ class Incident(Reception):
                 move = next_move(self.account, workflow.now())
                 self._tell(move)
                 await self._do(move)
-                self.remediating.keep_watch()
                 self._publishing.publish()
                 if isinstance(move, Wait | Ending):
+                    self.remediating.keep_watch()
                     await self._something_happens(move.until if isinstance(move, Wait) else None)
                 self._go_on_as_new_when_long()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, FailureError) as error:
+            if not is_cancelled_exception(error):
+                raise
             await self._cancelled()
         return self._end()
 
     def _tell(self, move: Move) -> None:
         """Say what is new, before anything is begun that may take its time."""
+        if not isinstance(move, LookUp):
+            self._telling.say_that_it_began()
         self.account.ending = move if isinstance(move, Ending) else None
         if self.account.ending is None:
             self.account.ending_since = None
@@ -106,11 +112,14 @@ class Incident(Reception):
                 **NOTE,
             )
         except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
             why = f"The catalog cannot be read: {error.cause or error}"
             before = self.account.policy or IncidentPolicy()
             policy = before.model_copy(update={"problem": why, "unreadable": True})
         self.account.policy, self.account.policy_at = policy, workflow.now()
-        self.account.alerts.place(policy.matrix)
+        if not policy.unreadable:
+            self.account.alerts.place(policy.matrix)
 
     async def _something_happens(self, until: datetime | None) -> None:
         """Wait until something comes, or the next moment at which something is due."""
@@ -119,12 +128,12 @@ class Incident(Reception):
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self.stirred or self._is_over,
-                timeout=max(due - workflow.now(), timedelta(0)) if due else None,
+                timeout=max(due - workflow.now(), AT_LEAST) if due else None,
                 timeout_summary="Until something is due",
             )
 
     async def _ends_for_good(self) -> bool:
-        """Leave nothing under way; between this answer and the end nothing can come up any more.
+        """Leave nothing under way and have the review written; between this answer and the end nothing can come up any more.
 
         What comes in while the review is written makes this incident go on; then the review is written anew.
         """

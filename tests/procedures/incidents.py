@@ -1,39 +1,48 @@
-"""A stage for incidents: alerts come in, procedures are played by hand, and what people are told is kept."""
+"""A stage for incidents: alerts come in, procedures are played by hand, and what people are told is kept.
+
+It stands on a real server and everything that waits is short: the server that skips time stops doing so for ever once a
+run ends, or goes on as a new one, while one of its activities waits for its next attempt, as an incident's looks do.
+When things are due is tested in tests/unit, by the hundred.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
 from temporalio import activity
+from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.parts import activities_of
 from activities.alert_matrix import RUNBOOK_MATRIX
 from activities.alerts import Alert, AlertBatch
 from activities.announcements import Announcement, Delivered, Delivery
 from activities.brakes import BrakeActivities
 from activities.chat import Notice
+from activities.errors import RejectedError
 from activities.incident_policy import IncidentPolicy
 from activities.interceptors import TranslateErrors
+from activities.parts import activities_of
+from activities.policies import AlertRule, Contact, Incidents
 from activities.policies import Brake as BrakePolicy
-from activities.policies import Contact, Incidents
 from activities.remediations import RemediationActivities
 from activities.review.model import ReviewRequest, Written
-from activities.reviewing import ReviewActivities
 from activities.targets import TargetNames
 from starter.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing
-
 from workflows import ids
 from workflows.brake import Brake
+from workflows.converter import data_converter
 from workflows.incident import Incident
 from workflows.incidents.messages import IncidentRequest
 from workflows.incidents.report import IncidentReport
@@ -44,15 +53,22 @@ if TYPE_CHECKING:
     from temporalio.worker import Interceptor
 
     from activities.errors import RunbookError
+    from activities.reviewing import ReviewActivities
 
-SOON = 20
+SOON = 10
+
+
+QUICK = Incidents(call_every=timedelta(seconds=0.3), quiet=timedelta(0), cool_down=timedelta(seconds=0.5))
+LOOK_EVERY = timedelta(seconds=0.2)
 
 
 @dataclass
 class World(Thing):
     """The catalog, the chat, and the one thing that procedures change."""
 
-    rhythm: Incidents = field(default_factory=Incidents)
+    rhythm: Incidents = QUICK
+    matrix: tuple[AlertRule, ...] = RUNBOOK_MATRIX
+    checkpoint_escalate: timedelta = timedelta(hours=1)
     brake: BrakePolicy = field(default_factory=BrakePolicy)
     contacts: tuple[Contact, ...] = (
         Contact(name="On-call SRE", channel="pager"),
@@ -61,7 +77,9 @@ class World(Thing):
     problem: str | None = None
     told: list[tuple[str, Announcement]] = field(default_factory=list)
     chat_is_down: bool = False
-    attempts: int = 0
+    refuses: str | None = None
+    """The channel that takes nothing."""
+    threads: list[str | None] = field(default_factory=list)
     reviews: list[ReviewRequest] = field(default_factory=list)
     reviewer: ReviewActivities | None = None
     """Writes them for real, where there is one."""
@@ -76,7 +94,8 @@ class World(Thing):
             raise self.fails.pop(0)
         return IncidentPolicy(
             problem=self.problem,
-            matrix=RUNBOOK_MATRIX,
+            matrix=self.matrix,
+            checkpoint_escalate=self.checkpoint_escalate,
             contacts=self.contacts,
             channels=("chat",),
             rhythm=self.rhythm,
@@ -85,9 +104,11 @@ class World(Thing):
 
     @activity.defn
     async def announce(self, delivery: Delivery) -> Delivered:
-        self.attempts += 1
         if self.chat_is_down:
             raise RuntimeError("chat is down")
+        if delivery.channel == self.refuses:
+            raise RejectedError("no such channel")
+        self.threads.append(delivery.thread)
         self.told.append((delivery.channel, delivery.announcement))
         return Delivered(told="said", thread=f"thread of {delivery.channel}")
 
@@ -112,9 +133,8 @@ class World(Thing):
 class Stage:
     """One target of the test's own, on workers of the test's own."""
 
-    def __init__(self, temporal, world: World) -> None:
-        self.temporal = temporal
-        self.client = temporal.client
+    def __init__(self, client, world: World) -> None:
+        self.client = client
         self.world = world
         self.environment = f"e{uuid.uuid4().hex[:12]}"
         self.service = "shop"
@@ -215,25 +235,35 @@ class Stage:
 
     async def over(self, service: str = "shop") -> IncidentReport:
         """The incident's last report."""
-        async with asyncio.timeout(SOON), self.temporal.time_skipping_unlocked():
+        async with asyncio.timeout(SOON):
             return await self.incident(service).result()
 
-    async def passes(self, **time: float) -> None:
-        """Time goes by."""
-        await self.temporal.sleep(timedelta(**time))
-
-    async def procedures_begun(self, service: str = "shop") -> int:
-        """How many runs there were on the target's lock."""
-        report = await self.incident(service).query(Incident.status)
-        return len(report.procedures)
-
     async def leave_nothing_behind(self) -> None:
+        """End what is open."""
+        self.world.chat_is_down = False
+        over = {"by": "the test", "reason": "it is over"}
         for service in self.incidents:
-            for handle in (self.procedure(service), self.incident(service)):
-                with suppress(RPCError):
-                    await handle.terminate()
-        with suppress(RPCError):
-            await self.client.get_workflow_handle(ids.brake_id(self.environment)).terminate()
+            with suppress(RPCError):
+                await self.procedure(service).signal("abort", over)
+            with suppress(RPCError):
+                await self.incident(service).cancel()
+            for run in (self.procedure(service), self.incident(service)):
+                with suppress(RPCError, WorkflowFailureError):
+                    async with asyncio.timeout(SOON):
+                        await run.result()
+
+
+@pytest.fixture(scope="module")
+async def server():
+    """A real Temporal server, whose timers are not rounded up to seconds."""
+    binary = Path(sys.executable).parent / "temporal"
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(binary),
+        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
+        search_attributes=ids.SEARCH_ATTRIBUTES,
+        data_converter=data_converter,
+    ) as server:
+        yield server
 
 
 @pytest.fixture
@@ -242,11 +272,13 @@ def world() -> World:
 
 
 @pytest.fixture
-async def stage(temporal, world, request):
-    stage = Stage(temporal, world)
+async def stage(server, world, request):
+    stage = Stage(server.client, world)
     activities = [
         *world.activities,
-        *activities_of(BrakeActivities(stage.client), RemediationActivities(stage.client)),
+        *activities_of(
+            BrakeActivities(stage.client, LOOK_EVERY), RemediationActivities(stage.client, LOOK_EVERY)
+        ),
     ]
     short = Worker(
         stage.client,
@@ -256,7 +288,12 @@ async def stage(temporal, world, request):
         interceptors=[TrimArguments(), TranslateErrors(), *world.between],
         workflow_failure_exception_types=[ValidationError],
     )
-    long = Worker(stage.client, task_queue=ids.watch_queue(stage.environment), activities=[world.announce])
+    long = Worker(
+        stage.client,
+        task_queue=ids.watch_queue(stage.environment),
+        activities=[world.announce],
+        interceptors=[TranslateErrors()],
+    )
     async with short, long:
         yield stage
         await stage.leave_nothing_behind()

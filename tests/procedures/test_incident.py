@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from activities.errors import CatalogError
+from tests.procedures.messages import refused
+from workflows import ids
+from workflows.incident import LONG, Incident
 from workflows.messages import Outcome
+
+STOP = {"by": "bob", "reason": "I do it myself"}
+CLOSE = {"by": "bob", "root_cause": "a full disk"}
 
 
 @pytest.mark.ending("recovered")
@@ -12,10 +19,7 @@ async def test_an_alert_opens_an_incident_that_runs_its_procedure_and_ends_when_
     await stage.fires("HighErrorRate")
     seen = await stage.running("high-error-rate")
     assert (seen.severity, seen.status, seen.firing) == ("warning", "investigating", 1)
-    assert (seen.procedures[0].why, world.said("started")[0].title[:15]) == (
-        "alert HighErrorRate",
-        "High Error Rate",
-    )
+    assert seen.procedures[0].why == "alert HighErrorRate"
     await stage.cue("find", text="bad-release: errors since 2")
     await stage.until(lambda now: now.status == "identified")
     await stage.cue("change")
@@ -25,16 +29,290 @@ async def test_an_alert_opens_an_incident_that_runs_its_procedure_and_ends_when_
     await stage.resolves("HighErrorRate")
     report = await stage.over()
     assert (report.outcome, report.summary) == (Outcome.RECOVERED, "Put back.")
+    assert world.said("started")[0].title == f"High Error Rate: shop in {stage.environment}"
     resolved = world.said("resolved")[0]
     assert resolved.resolution == ("UpdateService: 2 → 1", "Put back.")
     assert resolved.root_cause == "bad-release: errors since 2 (to be confirmed)"
     assert [one.number for _, one in world.told] == list(range(1, len(world.told) + 1))
 
 
-async def test_alerts_of_one_target_join_and_repeats_change_nothing(stage):
+async def test_alerts_of_one_target_join_and_other_targets_have_their_own(stage):
     first = await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     second = await stage.fires("HighErrorRate", "HighLatencyP95")
+    other = await stage.fires("HighErrorRate", service="cart")
     seen = await stage.until(lambda now: now.firing == 2)
-    assert first.id == second.id
+    assert first.id == second.id != other.id
+    assert [one.procedure for one in seen.procedures] == ["high-error-rate"]
+    await stage.running("high-error-rate", "cart")
+
+
+async def test_a_thousand_alerts_make_one_remediation_and_a_history_that_stays_short(stage, world):
+    handle = await stage.fires("ServiceDown")
+    await stage.running("service-down")
+    for number in range(0, 1000, 20):
+        pods = [stage.alert("HighErrorRate", fingerprint=f"pod {number + n}") for n in range(20)]
+        await stage.report(*pods)
+    seen = await stage.until(lambda now: now.firing == 1000)
     assert len(seen.procedures) == 1
+    assert len(world.told) <= 3
+    history = await handle.fetch_history()
+    assert len(history.events) < 400
+
+
+async def test_a_more_severe_alert_does_not_stop_a_procedure_in_the_middle(stage):
+    await stage.fires("HighErrorRate")
+    await stage.running("high-error-rate")
+    await stage.fires("ServiceDown")
+    await stage.until(lambda now: now.severity == "critical")
+    await stage.ends("recovered")
+    seen = await stage.running("service-down")
+    assert [one.outcome for one in seen.procedures] == ["recovered", None]
+
+
+@pytest.mark.ending("gave-way")
+async def test_at_a_checkpoint_the_procedure_gives_way_to_what_is_more_severe(stage):
+    await stage.fires("HighErrorRate")
+    await stage.running("high-error-rate")
+    await stage.cue("ask")
+    seen = await stage.until(lambda now: now.checkpoint)
+    assert (seen.state, seen.checkpoint.question) == ("awaiting-approval", "How to go on?")
+    await stage.fires("ServiceDown")
+    seen = await stage.running("service-down")
+    assert [one.outcome for one in seen.procedures] == ["aborted", None]
+    await stage.ends("recovered")
+    await stage.until(lambda now: now.procedures[-1].outcome)
+    await stage.resolves("HighErrorRate", "ServiceDown")
+    assert (await stage.over()).outcome is Outcome.RECOVERED
+
+
+@pytest.mark.ending("joined")
+async def test_a_procedure_that_runs_already_is_joined_heard_and_never_stopped(stage):
+    run = await stage.starts("high-latency")
+    await stage.fires("ServiceDown")
+    seen = await stage.running("high-latency")
+    assert seen.procedures[0].why == "alice"
+    await stage.cue("ask")
+    seen = await stage.until(lambda now: now.checkpoint)
+    answer = {"by": "bob", "plan_hash": seen.checkpoint.plan_hash, "option": "a"}
+    told = await stage.incident().execute_update(Incident.decide, answer)
+    assert told.detail == f"passed on to {run.id}"
+    await stage.until(lambda now: "chosen a" in now.findings and now.checkpoint is None)
+    await stage.ends("recovered")
+    await stage.until(lambda now: now.procedures[0].outcome == "recovered")
+    await stage.resolves("ServiceDown")
+    report = await stage.over()
+    assert [one.procedure for one in report.procedures] == ["high-latency"]
+
+
+async def test_one_that_a_person_begins_meanwhile_is_heard_of_at_once(stage, world):
+    world.problem = "no service shop"
+    handle = await stage.fires("HighErrorRate")
+    await stage.until(lambda now: "no service shop" in now.summary)
+    await stage.starts("rollback", incident=handle.id)
+    seen = await stage.running("rollback")
+    assert seen.procedures[0].why == "alice"
+
+
+async def test_a_procedure_that_is_killed_is_left_to_a_person(stage, world):
+    await stage.fires("HighErrorRate")
+    await stage.running("high-error-rate")
+    await stage.cue("change")
+    await stage.until(lambda now: now.changes)
+    await stage.procedure().terminate("somebody's hand")
+    seen = await stage.until(lambda now: now.procedures[0].outcome)
+    assert seen.procedures[0].outcome == "failed"
+    assert "It was cut off" in seen.summary
+    await stage.resolves("HighErrorRate")
+    assert (await stage.incident().query(Incident.status)).outcome is None
+
+
+async def test_a_killed_one_that_was_joined_is_missed_within_a_minute(stage):
+    await stage.starts("high-latency")
+    await stage.fires("ServiceDown")
+    await stage.running("high-latency")
+    await stage.procedure().terminate("somebody's hand")
+    seen = await stage.until(lambda now: now.procedures[0].outcome == "failed")
+    assert "A person must look now" in seen.summary
+
+
+@pytest.mark.ending("closed")
+async def test_what_is_handed_over_stays_open_until_a_person_closes_it(stage, world):
+    await stage.fires("HighErrorRate")
+    await stage.running("high-error-rate")
+    why = await refused(stage.incident(), Incident.close, CLOSE)
+    assert "high-error-rate is still under way" in why
+    await stage.ends("inconclusive", summary="Not clear. A person must look now.")
+    await stage.until(lambda now: "A person must look now" in now.summary)
+    await stage.resolves("HighErrorRate")
+    assert (await stage.incident().query(Incident.status)).outcome is None
+    await stage.incident().execute_update(Incident.close, CLOSE)
+    report = await stage.over()
+    assert (report.outcome, report.summary) == (Outcome.RECOVERED, "Closed by bob: a full disk")
+    assert world.said("resolved")[0].root_cause == "a full disk"
+
+
+async def test_a_persons_abort_ends_the_procedure_and_nothing_more_is_begun(stage):
+    await stage.fires("HighErrorRate")
+    await stage.running("high-error-rate")
+    await stage.incident().signal(Incident.abort, STOP)
+    seen = await stage.until(lambda now: now.procedures[0].outcome == "aborted")
+    await stage.fires("ServiceDown")
+    seen = await stage.until(lambda now: now.firing == 2)
+    assert len(seen.procedures) == 1
+    assert "bob stopped it" in seen.summary
+
+
+async def test_alerts_that_are_resolved_at_once_end_it_and_nobody_claims_a_recovery(stage, world):
+    world.problem = None
+    await stage.opens(impact="checkout fails")
+    await stage.fires("NobodyKnowsThis")
+    await stage.until(lambda now: "No procedure answers" in now.summary)
+    await stage.resolves("NobodyKnowsThis")
+    report = await stage.over()
+    assert (report.outcome, world.said("started")[0].impact) == (Outcome.NOT_NEEDED, "checkout fails")
+
+
+@pytest.mark.ending("empty")
+async def test_an_end_without_a_beginning_is_no_incident(stage, world):
+    await stage.resolves("HighErrorRate")
+    assert (await stage.over()).outcome is Outcome.NOT_NEEDED
+    assert world.told == []
+
+
+async def test_what_a_person_opens_runs_what_they_want_and_ends_with_it(stage):
+    await stage.opens(procedure="rollback", impact="checkout fails")
+    await stage.running("rollback")
+    request = (await stage.procedure().describe()).memo
+    assert (await request())["request"]["automatic"] is False
+    await stage.ends("recovered")
+    assert (await stage.over()).outcome is Outcome.RECOVERED
+
+
+async def test_alerts_of_no_target_wait_for_a_person_and_gather(stage, world):
+    world.problem = "no service shop in the catalog"
+    await stage.fires("HighErrorRate", problem="no service shop")
+    await stage.fires("SomethingElse", problem="label service is missing")
+    seen = await stage.until(lambda now: now.firing == 2 and "in the catalog" in now.summary)
+    assert seen.procedures == ()
+    await stage.resolves("HighErrorRate", "SomethingElse")
+    await stage.incident().signal("close", CLOSE)
+    assert (await stage.over()).outcome is Outcome.RECOVERED
+
+
+async def test_a_catalog_that_cannot_be_read_keeps_nobody_from_being_told_and_called(stage, world):
+    world.fails.append(CatalogError("catalog.toml: not TOML"))
+    await stage.fires("ServiceDown")
+    seen = await stage.until(lambda now: "not TOML" in now.summary and not now.untold)
+    assert (seen.procedures, len(world.said("started", "log")), seen.next_call is not None) == ((), 1, True)
+
+
+async def test_fires_again_while_it_is_about_to_end_and_goes_on(stage, world):
+    await stage.fires("HighErrorRate")
+    await stage.running("high-error-rate")
+    await stage.ends("recovered")
+    await stage.until(lambda now: now.procedures[0].outcome)
+    await stage.until(lambda now: len(world.told) == now.announced)
+    world.chat_is_down = True
+    await stage.resolves("HighErrorRate")
+    await stage.until(lambda now: now.outcome == "recovered")
+    await stage.fires("ServiceDown")
+    seen = await stage.running("service-down")
+    assert seen.outcome is None
+
+
+async def test_it_goes_on_as_a_new_run_with_everything_that_it_knew(stage, world):
+    handle = await stage.fires("HighErrorRate", fingerprint="the first")
+    await stage.running("high-error-rate")
+    first = (await handle.describe()).run_id
+    await handle.execute_update(Incident.note, {"by": "bob", "impact": "checkout fails", "eta": "noon"})
+    await handle.execute_update(Incident.acknowledge, {"by": "bob", "decision_id": "d1"})
+    number = 0
+    while (await handle.describe()).run_id == first:
+        await handle.signal("note", {"by": "carol"})  # of no use, and kept as that
+        number += 1
+        assert number < LONG
+        if number % 50 == 0:
+            await handle.query(Incident.status)
+    before = world.said("update")
+    await stage.fires("HighErrorRate", fingerprint="the first")
+    await stage.cue("change")
+    seen = await stage.until(lambda now: now.changes)
+    assert (seen.impact, seen.eta, seen.acknowledged_by, seen.firing) == ("checkout fails", "noon", "bob", 1)
+    assert [(one.procedure, one.ended) for one in seen.procedures] == [("high-error-rate", None)]
+    again = await handle.execute_update(Incident.acknowledge, {"by": "bob", "decision_id": "d1"})
+    assert again.already
+    await stage.ends("recovered")
+    await stage.until(lambda now: now.procedures[0].outcome == "recovered")
+    await stage.resolves("HighErrorRate", fingerprint="the first")
+    report = await stage.over()
+    assert (report.outcome, len(report.procedures)) == (Outcome.RECOVERED, 1)
+    assert len(world.said("started")) == 1
+    numbers = [one.number for one in world.said("update")]
+    assert numbers[len(before) :] == sorted(set(numbers[len(before) :]))
+    assert {one.run for _, one in world.told} == {first}
+
+
+@pytest.mark.parametrize(
+    ("signal", "payload", "why"),
+    [
+        ("alerts", None, "AlertBatch"),
+        ("alerts", {"alerts": "all of them"}, "alerts"),
+        ("alerts", {"alerts": [], "received": "2026-01-01T03:00:00"}, "timezone"),
+        ("alerts", b"\xff\x00", "AlertBatch"),
+        ("close", {"by": "bob"}, "root_cause"),
+        ("note", {"by": "bob"}, "the note says nothing"),
+        ("acknowledge", 7, ""),
+        ("approve", {"by": "bob"}, "no procedure is under way"),
+        ("procedure_ended", {"report": 1}, "ProcedureTold"),
+        ("procedure_told", None, "ProcedureTold"),
+        ("abort", [], ""),
+    ],
+)
+async def test_no_payload_stops_it_and_what_is_of_no_use_is_shown(stage, world, signal, payload, why):
+    world.problem = "nothing is begun"
+    handle = await stage.fires("HighErrorRate")
+    await handle.signal(signal, payload)
+    await handle.signal(signal, args=[payload, "one too many"])
+    await handle.signal(signal)
+    seen = await stage.until(lambda now: len(now.rejected) == 3)
+    assert {one.message for one in seen.rejected} == {signal}
+    assert why in seen.rejected[0].why
+
+
+async def test_it_is_found_by_its_search_attributes_and_its_memo(stage):
+    handle = await stage.fires("ServiceDown")
+    await stage.running("service-down")
+    await stage.cue("ask")
+    await stage.until(lambda now: now.checkpoint)
+    found = await handle.describe()
+    attributes = found.typed_search_attributes
+    assert (attributes[ids.PROCEDURE], attributes[ids.SEVERITY]) == ("incident", "critical")
+    assert attributes[ids.STATE] == "awaiting-approval"
+    memo = await found.memo()
+    assert memo["checkpoint"]["question"] == "How to go on?"
+    assert "runbook approve" in memo["summary"]
+
+
+async def test_cancelled_in_temporal_it_says_so_and_leaves_the_procedure_alone(stage, world):
+    handle = await stage.fires("HighErrorRate")
+    await stage.running("high-error-rate")
+    await handle.cancel()
+    report = await stage.over()
+    assert (report.outcome, world.said("resolved")[0].resolution) == (Outcome.ABORTED, (report.summary,))
+    assert (await stage.procedure().describe()).status.name == "RUNNING"
+
+
+async def test_cancelled_while_it_begins_something_it_ends_too(stage):
+    handle = await stage.fires("HighErrorRate")
+    await handle.cancel()
+    assert (await stage.over()).outcome is Outcome.ABORTED
+
+
+async def test_a_pause_begins_nothing_until_a_person_goes_on(stage):
+    handle = await stage.opens()
+    await handle.execute_update(Incident.pause, {"by": "bob"})
+    await stage.fires("HighErrorRate")
+    assert (await stage.until(lambda now: now.firing == 1)).procedures == ()
+    await handle.execute_update(Incident.resume, {"by": "bob"})
+    await stage.running("high-error-rate")

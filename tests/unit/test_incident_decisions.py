@@ -242,6 +242,24 @@ class TestEnd:
         assert isinstance(next_move(account, at(3)), Reopen)
 
 
+@pytest.mark.parametrize("outcome", [None, "recovered", "not-recovered", "aborted"])
+@pytest.mark.parametrize("resolved", [True, False])
+@pytest.mark.parametrize(
+    "state", [{}, {"hands_off": "bob"}, {"held": Held(kind="cooling", why="", until=at(9))}]
+)
+@pytest.mark.parametrize("problem", [None, "no service shop"])
+def test_nothing_is_waited_for_that_is_past(outcome, resolved, state, problem):
+    policy = POLICY.model_copy(update={"problem": problem})
+    account = incident("HighErrorRate", "NobodyKnowsThis", policy=policy, **state)
+    if outcome:
+        ran(account, outcome=outcome, ended=5)
+    if resolved:
+        resolves(account, "HighErrorRate", "NobodyKnowsThis", minutes=6)
+    for minutes in range(6, 120):
+        move = next_move(account, at(minutes))
+        assert not isinstance(move, Wait) or move.until is None or move.until > at(minutes)
+
+
 def test_what_was_changed_before_the_last_one_gave_way_is_not_forgotten_at_the_end():
     account = ran(incident("HighErrorRate"), outcome="recovered", ended=3, changes=1)
     ran(account, "high-latency", outcome="aborted", began=20, ended=25, stopping=True)

@@ -119,12 +119,12 @@ def _between(account: Account, now: datetime) -> Move:
     policy = account.policy
     assert policy is not None
     if account.hands_off or account.closed or account.paused_by:
-        return Wait(_when_quiet(account))
+        return Wait(_when_quiet(account, now))
     if account.wanted:
         return Begin(account.wanted, account.opened_by, automatic=False)
     leading = leading_alert(account)
     if leading is None or leading.procedure is None or policy.problem:
-        return Wait(_when_quiet(account) or (catalog_due(account) if policy.problem else None))
+        return Wait(_when_quiet(account, now) or (catalog_due(account) if policy.problem else None))
     if account.last and (waits := _after(account.last, leading, account, now)):
         return waits
     if account.held and (account.held.until is None or now < account.held.until):
@@ -154,24 +154,24 @@ def _after(last: Remediation, leading: KeptAlert, account: Account, now: datetim
     return None if leading.since > ended or now >= settled else Wait(settled)
 
 
-def _when_quiet(account: Account) -> datetime | None:
-    """When the alerts will have been resolved for long enough, where they are."""
+def _when_quiet(account: Account, now: datetime) -> datetime | None:
+    """When the alerts will have been resolved for long enough, where they are and that is still to come."""
     since = quiet_since(account)
-    return since + account.policy.rhythm.quiet if since and account.policy else None
+    quiet = since + account.policy.rhythm.quiet if since and account.policy else None
+    return quiet if quiet and quiet > now else None
 
 
 def ending_of(account: Account, now: datetime) -> Ending | None:
     """Say how the incident ends, where it is over."""
     if account.closed:
         return _closed(account)
-    if _is_empty(account):
+    if is_empty(account):
         return Ending(outcome=Outcome.NOT_NEEDED, summary="Nothing fires: what came was resolved before.")
     if account.hands_off or account.handed_over or account.wanted or _needs_closing(account):
         return None
-    if account.alerts.kept or account.alerts.untracked:
-        quiet = _when_quiet(account)
-        if quiet is None or now < quiet:
-            return None
+    has_alerts = bool(account.alerts.kept or account.alerts.untracked)
+    if has_alerts and (quiet_since(account) is None or _when_quiet(account, now)):
+        return None
     if account.last is None:
         summary = "The alerts were resolved by themselves; nothing was changed."
         return Ending(outcome=Outcome.NOT_NEEDED, summary=summary)
@@ -181,7 +181,7 @@ def ending_of(account: Account, now: datetime) -> Ending | None:
     return Ending(outcome=counts.outcome or Outcome.INCONCLUSIVE, summary=counts.told)
 
 
-def _is_empty(account: Account) -> bool:
+def is_empty(account: Account) -> bool:
     """Whether it was opened by alerts none of which ever fired here."""
     alerts = account.alerts
     opened_by_alerts = account.opened_by == ALERTMANAGER

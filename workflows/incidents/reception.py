@@ -42,7 +42,7 @@ class Reception:
             return
         if take_and_count(self.account, batch.alerts, batch.received):
             self.stirred = True
-        if self.account.policy:
+        if self.account.policy and not self.account.policy.unreadable:
             self.account.alerts.place(self.account.policy.matrix)
 
     @workflow.signal(name=messages.PROCEDURE_TOLD, description="Sent by the procedure under way")

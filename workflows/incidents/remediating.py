@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import ActivityError, FailureError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ActivityError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
@@ -40,11 +45,13 @@ class Remediating:
         self._account = account
         self._stir = stir
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watched: tuple[str | None, bool] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._brake: asyncio.Task[None] | None = None
+        self._beginning = False
         self._waiting: list[tuple[str, object]] = []
         """What people sent while none was under way: the one that is just being begun gets it."""
+        self._early: dict[str, Report] = {}
+        """What a procedure told before its start was known here."""
 
     async def begin(self, move: Begin) -> None:
         """Begin a procedure, if the brake lets it and nothing else came up meanwhile; join the one that runs already."""
@@ -57,11 +64,15 @@ class Remediating:
                 self._give_back(key)
                 return
         try:
+            self._beginning = True
             self._waiting.clear()
             child = await self._start(move)
         except WorkflowAlreadyStartedError:
+            self._beginning = False
             await self._join()
         except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
             self._account.held = Held(
                 kind="unreachable", why=f"it could not be begun: {error}", until=workflow.now() + ASK_AGAIN
             )
@@ -69,6 +80,7 @@ class Remediating:
             self._began(move, child, key)
             return
         finally:
+            self._beginning = False
             self._pass_on_what_waited()
         if key:
             self._give_back(key)
@@ -91,7 +103,9 @@ class Remediating:
     def heard(self, told: ProcedureTold) -> None:
         """Learn how a procedure goes that tells it by itself; one that nobody knew of is joined."""
         known = self._known(told.run_id)
-        if known is None and self._account.under_way is None and told.id == self._id:
+        if known is None and self._beginning:
+            self._early[told.run_id] = slim(told.report)
+        elif known is None and self._account.under_way is None and told.id == self._id:
             known = self._found(told.id, told.run_id, told.report.procedure, told.report.requested_by)
         if known and known.ended is None:
             self._account.learn(known.model_copy(update={"report": slim(told.report)}))
@@ -102,20 +116,20 @@ class Remediating:
         self._ended(told.run_id, told.report)
 
     def keep_watch(self) -> None:
-        """Look for what nobody tells: that the procedure under way was killed, or that a person began one."""
-        last = self._account.last
-        watched = (last.run_id, last.ended is not None) if last else (None, True)
-        if watched != self._watched or self._watch is None or self._watch.done():
-            if self._watch:
-                self._watch.cancel()
-            self._watched = watched
-            self._watch = self._background(self._look(*watched))
+        """Look for what nobody tells: that the procedure under way was killed, or that a person began one.
+
+        A look that was begun on what is known no more sees the change by itself, and the next one knows of it.
+        """
+        if self._watch is None or self._watch.done():
+            last = self._account.last
+            looking = self._look(last.run_id, last.ended is not None) if last else self._look(None, True)  # noqa: FBT003
+            self._watch = self._background(looking)
         waits = self._account.held is not None and self._account.held.kind == "person"
         if waits and (self._brake is None or self._brake.done()):
             self._brake = self._background(self._await_brake())
 
     async def rest(self) -> None:
-        """Look no more."""
+        """Look no more, and wait until that is so: an end in the same moment would be refused for ever."""
         looking = [task for task in (self._watch, self._brake) if task and not task.done()]
         for task in looking:
             task.cancel()
@@ -140,6 +154,8 @@ class Remediating:
                 BrakeActivities.reserve, wanted, summary=words, **NOTE
             )
         except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
             why = f"the brake does not answer: {error.cause or error}"
             return Held(kind="unreachable", why=why, until=workflow.now() + ASK_AGAIN)
         return answer.held
@@ -185,8 +201,10 @@ class Remediating:
                 ours=True,
                 reservation=key,
                 began=workflow.now(),
+                report=self._early.pop(run_id, None),
             )
         )
+        self._early.clear()
         self._background(self._await_end(child, run_id))
 
     async def _await_end(self, child: workflow.ChildWorkflowHandle[Any, Report], run_id: str) -> None:
@@ -204,7 +222,9 @@ class Remediating:
             seen = await workflow.execute_activity_method(
                 RemediationActivities.find_remediation, known, summary=words, **NOTE
             )
-        except ActivityError:
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
             seen = None
         if seen:
             self._saw(seen)
@@ -241,7 +261,7 @@ class Remediating:
         """Take in what a look found."""
         report = _report(seen)
         known = self._known(seen.run_id)
-        if known is None and self._account.under_way is None:
+        if known is None and self._account.under_way is None and not self._beginning:
             procedure = PROCEDURE_OF_TYPE.get(seen.workflow_type, seen.workflow_type)
             self._found(seen.id, seen.run_id, procedure, report.requested_by if report else "unknown")
             self._tell_it_of_us(seen)

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import ids
     from workflows.decisions.announcing import announcement, gist
     from workflows.decisions.calling import next_call, whom
+    from workflows.decisions.incidents import is_empty
     from workflows.incidents.account import Call, Letters
     from workflows.steps.running import How
 
@@ -53,6 +54,11 @@ class Telling:
         self._when_told = when_told
         self._sending: dict[str, asyncio.Task[None]] = {}
 
+    def say_that_it_began(self) -> None:
+        """Announce the incident, however soon it ends; one in which nothing ever fired is none."""
+        if self._account.number == 0 and self._account.policy and not is_empty(self._account):
+            self._announce("started")
+
     def say_what_is_new(self) -> None:
         """Announce what people should know now, and call who is to be called now."""
         account, now = self._account, workflow.now()
@@ -62,8 +68,6 @@ class Telling:
             if account.number and account.ending_since is None:
                 self._announce("resolved")
             account.ending_since = account.ending_since or now
-        elif account.number == 0:
-            self._announce("started")
         elif gist(account) != account.gist or now >= self._update_due(now):
             self._announce("update")
         if (due := next_call(account)) and now >= due:

@@ -27,6 +27,7 @@ class Belonging:
         self._incident: str | None = None
         self._told: object = None
         self._sending: set[asyncio.Task[None]] = set()
+        self._about_to = False
         record.listeners.append(self._tell_what_is_new)
 
     def begin(self, request: ProcedureRequest) -> None:
@@ -35,7 +36,7 @@ class Belonging:
         self._told = _gist(self._record.report)
         parent = workflow.info().parent
         if self._incident and (parent is None or parent.workflow_id != self._incident):
-            self._tell(self._record.report)  # a person began it: the incident does not know of it yet
+            self._tell()  # a person began it: the incident does not know of it yet
 
     def join(self, received: object) -> None:
         """Belong to the incident that found this run."""
@@ -44,7 +45,7 @@ class Belonging:
         except ValidationError as error:
             self._record.reject("joined", str(error), received)
             return
-        self._tell(self._record.report)
+        self._tell()
 
     async def farewell(self) -> None:
         """Tell the incident how it ended; one that is over itself need not be told."""
@@ -52,22 +53,31 @@ class Belonging:
             await _sent(self._incident, PROCEDURE_ENDED, self._record.report)
 
     def _tell_what_is_new(self, report: Report) -> None:
-        if self._incident and _gist(report) != self._told and report.outcome is None:
-            self._tell(report)
+        if self._incident and report.outcome is None and _gist(report) != self._told:
+            self._tell()
 
-    def _tell(self, report: Report) -> None:
-        assert self._incident is not None
-        self._told = _gist(report)
-        task = asyncio.ensure_future(_sent(self._incident, PROCEDURE_TOLD, report))
+    def _tell(self) -> None:
+        """Tell once for everything that is noted in the same moment."""
+        if self._about_to:
+            return
+        self._about_to = True
+        task = asyncio.ensure_future(self._tell_now())
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
+
+    async def _tell_now(self) -> None:
+        self._about_to = False
+        report = self._record.report
+        self._told = _gist(report)
+        if self._incident and report.outcome is None:
+            await _sent(self._incident, PROCEDURE_TOLD, report)
 
 
 def _gist(report: Report) -> object:
     gate = report.checkpoint
     asked = gate and (gate.plan_hash, gate.opened, len(gate.approvals))
     made = sum(change.detail is None for change in report.changes)
-    return report.heading, asked, report.findings, made, report.tasks
+    return report.heading, report.state, asked, report.findings, made, report.tasks
 
 
 async def _sent(incident: str, signal: str, report: Report) -> None:

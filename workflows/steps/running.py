@@ -62,7 +62,10 @@ APPLY = How(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 # Repeated until it sees what is waited for; between two looks nothing is under way, so the wait takes no slot.
-LOOK = How(start_to_close_timeout=timedelta(seconds=30))
+LOOK = How(
+    start_to_close_timeout=timedelta(seconds=30),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
 NOTE = How(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=5),
