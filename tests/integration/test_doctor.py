@@ -17,7 +17,7 @@ from activities.processes import kill_child, start_child
 from starter.exits import Exit
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import Stage
-from tests.sandbox_under_test import until
+from tests.sandbox_under_test import running_sandbox, until
 from workflows.converter import data_converter
 from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
 from workflows.ids import SEARCH_ATTRIBUTES
@@ -162,6 +162,13 @@ class Told:
         """Names of what is not ok; of all places, or of one."""
         wanted = (one for one in self.checks if environment in {None, one["environment"]})
         return [one["name"] for one in wanted if one["ok"] is False]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """A sandbox of its own: in a shared one others leave bad releases behind."""
+    with running_sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
