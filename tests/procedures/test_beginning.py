@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 from temporalio import workflow
+from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowOutboundInterceptor
 
 from workflows import ids
 from workflows.brake import Brake
 
 SOON = 10
-AWAY = timedelta(seconds=30)
 
 
-class SlowStarts(Interceptor):
-    """Temporal takes its time to start a child."""
+class StartsAtAWord(Interceptor):
+    """Temporal takes its time to start a child: until the test says so."""
 
     def workflow_interceptor_class(self, _input):
         return _Inbound
@@ -30,13 +29,15 @@ class _Inbound(WorkflowInboundInterceptor):
 
 class _Outbound(WorkflowOutboundInterceptor):
     async def start_child_workflow(self, input):  # noqa: A002 - the SDK's name
-        await workflow.sleep(AWAY)
+        said = asyncio.Event()
+        workflow.set_signal_handler("start", said.set)
+        await said.wait()
         return await super().start_child_workflow(input)
 
 
 @pytest.fixture
 def _slowly(world):
-    world.between.append(SlowStarts())
+    world.between.append(StartsAtAWord())
 
 
 async def nothing_counts(stage):
@@ -48,24 +49,41 @@ async def nothing_counts(stage):
 
 
 async def beginning(stage):
-    """An incident that begins a procedure just now."""
+    """An incident that begins a procedure just now: the brake let it, and Temporal has not answered yet."""
     incident = await stage.fires("HighErrorRate")
-    await stage.until(lambda now: now.announced)
-    while not [e async for e in incident.fetch_history_events() if _is_long_timer(e)]:
-        await stage.temporal.sleep(timedelta(0))
+    brake = stage.client.get_workflow_handle(ids.brake_id(stage.environment))
+    async with asyncio.timeout(SOON):
+        while not await _is_asked(incident):
+            await asyncio.sleep(0.01)
+    assert (await brake.query(Brake.status)).book.begun
     return incident
 
 
-def _is_long_timer(event):
-    started = event.timer_started_event_attributes
-    return started.start_to_fire_timeout.ToTimedelta() == AWAY
+async def _is_asked(incident) -> bool:
+    """Whether the workflow has taken the brake's answer."""
+    events = [event async for event in incident.fetch_history_events()]
+    asked = [
+        event.event_id
+        for event in events
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "reserve"
+    ]
+    answered = [
+        event.event_id
+        for event in events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+        and event.activity_task_completed_event_attributes.scheduled_event_id in asked
+    ]
+    taken = [
+        event.event_id for event in events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    ]
+    return bool(answered) and max(taken) > max(answered)
 
 
 @pytest.mark.usefixtures("_slowly")
 async def test_an_abort_reaches_the_procedure_that_is_just_being_begun(stage):
     incident = await beginning(stage)
     await incident.signal("abort", {"by": "bob", "reason": "I have it"})
-    await stage.passes(seconds=60)
+    await incident.signal("start")
     seen = await stage.until(lambda now: now.procedures and now.procedures[0].outcome)
     assert (len(seen.procedures), seen.procedures[0].outcome) == (1, "aborted")
     assert "Aborted by bob (I have it)" in seen.procedures[0].summary
@@ -73,9 +91,9 @@ async def test_an_abort_reaches_the_procedure_that_is_just_being_begun(stage):
 
 @pytest.mark.usefixtures("_slowly")
 async def test_what_a_person_began_first_is_joined_and_takes_no_place_in_the_brakes_book(stage):
-    await beginning(stage)
+    incident = await beginning(stage)
     await stage.starts("rollback")
-    await stage.passes(seconds=60)
+    await incident.signal("start")
     seen = await stage.running("rollback")
     assert [one.procedure for one in seen.procedures] == ["rollback"]
     await nothing_counts(stage)
