@@ -35,6 +35,7 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "ending(name): shows an ending of a procedure; docs/endings.md lists it"
     )
+    config.addinivalue_line("markers", "history(name): the history of its incident must replay for ever")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -262,6 +262,7 @@ async def server():
         dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
         search_attributes=ids.SEARCH_ATTRIBUTES,
         data_converter=data_converter,
+        identity="tests",
     ) as server:
         yield server
 
@@ -298,6 +299,6 @@ async def stage(server, world, request):
         yield stage
         await stage.leave_nothing_behind()
     recorder = request.config.pluginmanager.get_plugin("recorder")
-    ending = request.node.get_closest_marker("ending")
+    ending = request.node.get_closest_marker("history")
     if recorder and ending:
         await recorder.record(ending.args[0], stage.incident())

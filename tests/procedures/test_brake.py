@@ -59,7 +59,7 @@ async def test_a_persons_wish_needs_no_leave_and_its_changes_neither(stage, worl
     assert world.changes == 1
 
 
-@pytest.mark.ending("held")
+@pytest.mark.history("held")
 async def test_a_held_incident_can_be_worked_on_by_a_person_and_ends(stage):
     await brake(stage, on=True)
     handle = await stage.fires("HighErrorRate")

@@ -1,6 +1,6 @@
 """Keep the history of every ending that has none yet: ``python -m tests.replay.record``, run by hand.
 
-The endings are those that tests of ``tests/procedures`` are marked with. A history that is there is never made anew:
+The endings are those that tests of ``tests/procedures`` are marked with, and what incidents live through. A history that is there is never made anew:
 runs that began on it may be in flight.
 """
 
@@ -49,7 +49,7 @@ def without_places(kept):
 def main() -> int:
     """Run the marked tests; returns pytest's exit code."""
     recorder = Recorder()
-    code = pytest.main(["-q", "-m", "ending", str(PROCEDURES)], plugins=[recorder])
+    code = pytest.main(["-q", "-m", "ending or history", str(PROCEDURES)], plugins=[recorder])
     sys.stderr.write(f"kept: {', '.join(recorder.kept) or 'nothing new'}\n")
     return int(code)
 
