@@ -43,7 +43,8 @@ class World:
         self._sandbox: subprocess.Popen[bytes] | None = None
         self._beside: dict[str, Beside] = {}
         self._all: dict[str, Any] = {}
-        self._listen = f"127.0.0.1:{_free_port()}" if alerts else None
+        self._kept = _keep_port() if alerts else None
+        self._listen = f"127.0.0.1:{self._kept.getsockname()[1]}" if self._kept else None
         self._token = secrets.token_urlsafe(24) if alerts else None
 
     @property
@@ -143,6 +144,8 @@ class World:
             with contextlib.suppress(BrokenPipeError):  # it is gone already
                 self._sandbox.stdin.close()
             stop_child(self._sandbox, SANDBOX_GRACE_SECONDS)
+        if self._kept is not None:
+            self._kept.close()
 
     def _start(self, name: str, *words: str) -> None:
         program = self._beside.setdefault(name, Beside(name, words, self._log(name)))
@@ -160,12 +163,15 @@ def _inherited() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
 
 
-def _free_port() -> int:
-    """Return a loopback port that nobody listens on."""
+def _keep_port() -> socket.socket:
+    """Take a loopback port that nobody has, for a child that listens there and may be away at times."""
+    kept = socket.socket()
     for port in random.sample(PORTS, len(PORTS)):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        with contextlib.suppress(OSError):
+            kept.bind(("127.0.0.1", port))
+            # Set only now: nobody else's port is shared, and ours only with who asks to share it, as servers do.
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            return kept
     raise CliError(Exit.NOT_DONE, f"no free port between {PORTS[0]} and {PORTS[-1]}; end what listens there")
 
 
