@@ -115,7 +115,7 @@ def _workers(
     short = Worker(
         client,
         task_queue=task_queue(environment),
-        workflows=[BrakeOfEveryBuild if one is Brake and version else one for one in WORKFLOWS],
+        workflows=workflows_of(version),
         workflow_failure_exception_types=[
             ValidationError
         ],  # a request that is none ends its run, and frees the lock
@@ -139,6 +139,11 @@ def _workers(
         deployment_config=version,
     )
     return short, long
+
+
+def workflows_of(version: WorkerDeploymentConfig | None) -> list[type]:
+    """List the workflows of a worker: a brake lives for months, and follows every build where builds are told apart."""
+    return [BrakeOfEveryBuild if one is Brake and version else one for one in WORKFLOWS]
 
 
 def deployment_version(environment: str, build_id: str | None) -> WorkerDeploymentConfig | None:

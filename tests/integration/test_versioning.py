@@ -15,10 +15,12 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.brakes import BrakeRequest
 from activities.policies import Approvals
 from tests.procedures.outside import Outside
-from worker import deployment_version
+from worker import deployment_version, workflows_of
 from workflows import ids
+from workflows.brake import Brake
 from workflows.converter import data_converter
 from workflows.interceptor import TrimArguments
 from workflows.messages import Approval, Outcome, RollbackRequest, State
@@ -47,7 +49,7 @@ async def build(client, build_id, outside):
     version = deployment_version(ENVIRONMENT, build_id)
     activities = outside.activities
     short = Worker(
-        client, task_queue=QUEUE, workflows=[Rollback], activities=activities,
+        client, task_queue=QUEUE, workflows=workflows_of(version), activities=activities,
         interceptors=[TrimArguments()], deployment_config=version,
     )  # fmt: skip
     long = Worker(
@@ -113,3 +115,18 @@ async def test_a_run_ends_on_the_build_it_began_on_and_the_next_takes_the_new_on
             assert (await waiting.result()).outcome is Outcome.RECOVERED
     assert await builds_of(waiting) == {"one"}
     assert await builds_of(fresh) == {"two"}
+
+
+async def test_a_brake_follows_every_build_and_holds_no_old_one_back(temporal):
+    outside = Outside()
+    async with build(temporal, "one", outside):
+        await make_current(temporal, "one")
+        brake = await temporal.start_workflow(
+            Brake.run, BrakeRequest(environment=ENVIRONMENT), id=f"brake/{ENVIRONMENT}", task_queue=QUEUE
+        )
+        await brake.execute_update(Brake.switch, {"by": "alice", "on": True, "reason": "migration"})
+    async with build(temporal, "two", outside):
+        await make_current(temporal, "two")
+        let_go = await brake.execute_update(Brake.switch, {"by": "bob", "on": False, "reason": "done"})
+        assert let_go.detail.endswith("is off")
+    assert await builds_of(brake) == {"one", "two"}
