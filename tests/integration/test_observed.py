@@ -209,6 +209,29 @@ def test_one_trace_leads_from_the_command_line_to_the_call_of_aws(ended, collect
     assert collector.path(trace, "GET")[:1] == ["runbook start"], "a health probe over HTTP"
 
 
+async def test_one_trace_leads_through_an_incident_and_its_procedure(observed, ended, collector):
+    shop = observed.a_shop("observed")
+    target = ("--service", shop.name, "--environment", shop.environment)
+    said = await shop.cli("open", *target, "--procedure", "rollback", "--json", **observed.variables)
+    assert said.code == 0, said.err
+    shown = await shop.cli("show", said.json["id"], "--json", **observed.variables)
+    trace = shown.json["trace_id"]
+    async with asyncio.timeout(90):
+        await observed.client.get_workflow_handle(shop.id).result()
+        incident = observed.client.get_workflow_handle(said.json["id"])
+        await incident.execute_update("close", {"by": "alice", "root_cause": "a test"})
+        await incident.result()  # what a run did is told while it runs, and the run itself at its end
+    path = until(
+        lambda: (found := collector.path(trace, "ECS.UpdateService"))[:1] == ["runbook open"] and found
+    )
+    print("\n".join(collector.tree(trace)))  # noqa: T201 - for who looks at the test
+    assert path[-1] == "ECS.UpdateService"
+    assert [name for name in path if name.startswith("RunWorkflow:")] == [
+        "RunWorkflow:Incident",
+        "RunWorkflow:Rollback",
+    ]
+
+
 def test_the_worker_counts_what_it_did(ended, observed):
     told = figures(observed)
     for figure in (
