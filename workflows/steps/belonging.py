@@ -26,8 +26,7 @@ class Belonging:
         self._record = record
         self._incident: str | None = None
         self._told: object = None
-        self._sending: set[asyncio.Task[None]] = set()
-        self._about_to = False
+        self._telling: asyncio.Task[None] | None = None
         record.listeners.append(self._tell_what_is_new)
 
     def begin(self, request: ProcedureRequest) -> None:
@@ -36,7 +35,8 @@ class Belonging:
         self._told = _gist(self._record.report)
         parent = workflow.info().parent
         if self._incident and (parent is None or parent.workflow_id != self._incident):
-            self._tell()  # a person began it: the incident does not know of it yet
+            self._told = None  # a person began it: the incident does not know of it yet
+            self._tell()
 
     def join(self, received: object) -> None:
         """Belong to the incident that found this run."""
@@ -45,6 +45,7 @@ class Belonging:
         except ValidationError as error:
             self._record.reject("joined", str(error), received)
             return
+        self._told = None
         self._tell()
 
     async def farewell(self) -> None:
@@ -57,20 +58,17 @@ class Belonging:
             self._tell()
 
     def _tell(self) -> None:
-        """Tell once for everything that is noted in the same moment."""
-        if self._about_to:
-            return
-        self._about_to = True
-        task = asyncio.ensure_future(self._tell_now())
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.ensure_future(self._keep_telling())
 
-    async def _tell_now(self) -> None:
-        self._about_to = False
-        report = self._record.report
-        self._told = _gist(report)
-        if self._incident and report.outcome is None:
-            await _sent(self._incident, PROCEDURE_TOLD, report)
+    async def _keep_telling(self) -> None:
+        """Tell what is new until nothing is; one at a time, or an older page could overtake a newer one."""
+        while self._incident and self._record.report.outcome is None:
+            gist = _gist(self._record.report)
+            if gist == self._told:
+                return
+            self._told = gist
+            await _sent(self._incident, PROCEDURE_TOLD, self._record.report)
 
 
 def _gist(report: Report) -> object:
