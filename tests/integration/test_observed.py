@@ -3,7 +3,6 @@
 import asyncio
 import json
 import shutil
-import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from temporalio.client import Client
 
 from activities.alerts import Alert, AlertBatch
 from activities.processes import start_child, stop_child
+from sandbox.processes import free_port
 from starter.incidents import report_alerts
 from tests.integration.otlp_collector import Collector
 from tests.integration.rollback_stage import Stage
@@ -48,9 +48,8 @@ class ObservedStage(Stage):
 
 
 def free_address():
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{nobody.getsockname()[1]}"
+    """An address below the ports that clients' connections are given, so that it stays free until it is taken."""
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="module")
