@@ -249,8 +249,15 @@ class Stage:
                 await self.incident(service).cancel()
             for run in (self.procedure(service), self.incident(service)):
                 with suppress(RPCError, WorkflowFailureError):
-                    async with asyncio.timeout(SOON):
-                        await run.result()
+                    await self._end(run)
+
+    async def _end(self, run) -> None:
+        """Wait for a run's end; one that does not come is made, or its worker could not leave either."""
+        try:
+            async with asyncio.timeout(SOON):
+                await run.result()
+        except TimeoutError:
+            await run.terminate("the test is over")
 
 
 @pytest.fixture(scope="module")
