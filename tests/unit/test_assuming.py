@@ -96,7 +96,7 @@ class TestARole:
         sts.add_response(
             "assume_role", session(1), ASKED | {"ExternalId": "shared-secret", "DurationSeconds": 3600}
         )
-        clients.ecs(account_of("prod", "eu-west-1", role))
+        assert signed_with(clients.ecs(account_of("prod", "eu-west-1", role))) == "token 1"
 
     @pytest.mark.usefixtures("sts")  # has no answer to give: asking it would fail
     def test_whose_external_id_is_missing_is_never_asked_for(self, clients):

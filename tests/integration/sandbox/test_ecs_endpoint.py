@@ -103,7 +103,8 @@ def test_a_denied_call_names_the_permission_and_the_resource(world: World) -> No
 def test_a_fault_of_another_service_or_action_is_not_met(world: World) -> None:
     world.fault(action="logs:CreateCluster", error="ServerException")
     world.fault(action="DeleteCluster", error="ServerException")
-    world.ecs.create_cluster(clusterName=CLUSTER)
+    created = world.ecs.create_cluster(clusterName=CLUSTER)
+    assert created["cluster"]["status"] == "ACTIVE"
 
 
 def test_a_lost_reply_is_applied_and_logged_but_the_connection_just_ends(world: World) -> None:
