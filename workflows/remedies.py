@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         await_steady,
         hand_over,
         measure,
+        unless_replaced,
         verified_or_handed_over,
         verified_since,
         verify,
@@ -98,12 +99,13 @@ async def restart(page: Page, target: Target, request: ProcedureRequest, diagnos
         return await hand_over(page, target, rollout)
     page.heading(VERIFY)
     release = plan.before
-    return await verified_or_handed_over(
+    ending = await verified_or_handed_over(
         page,
         target,
         lambda: verify(page, target, release, rollout, baseline, same_release_before=True),
         plan.headline,
     )
+    return await unless_replaced(page, target, release, ending)
 
 
 def planned(page: Page, plan: Plan) -> Ending:

@@ -8,6 +8,7 @@ import pytest
 
 from activities.policies import Approvals
 from activities.readings import Quality
+from tests.procedures.outside import release
 from tests.procedures.sick import SOON, Sick
 from tests.symptoms import (
     errors_read,
@@ -162,6 +163,25 @@ async def test_a_person_may_choose_what_the_evidence_does_not_settle(pages, outs
     assert report.outcome is Outcome.RECOVERED
     assert outside.calls.count("force_deployment") == 1
     assert [(task.state, task.chosen, task.by) for task in report.tasks] == [("done", "restart", "bob")]
+
+
+@pytest.mark.ending("superseded-restarted")
+async def test_what_somebody_deployed_over_fresh_tasks_while_they_were_verified_is_not_said_to_be_restarted(
+    pages, outside
+):
+    watching = outside.holds("observe")
+    run = await pages.start("service-down")
+    await pages.asked(run)
+    answered = asyncio.ensure_future(pages.answer(run, option="restart"))
+    async with asyncio.timeout(SOON):
+        while "observe" not in outside.calls:
+            await asyncio.sleep(0.01)
+    outside.deployed(release(3))
+    watching.set()
+    report = await asyncio.wait_for(answered, SOON)
+    assert report.outcome is Outcome.SUPERSEDED
+    assert "shop:3 was deployed over it meanwhile" in report.summary
+    assert [change.action for change in report.changes] == ["UpdateService"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from activities.models import Fence, Release
     from workflows.steps.page import Page
 
+LOOKS_AGAIN = "what was resized is looked at once more after it was verified"
+"""Marks runs that do so, in words that histories hold."""
+
 
 async def await_steady(page: Page, target: Target, words: str, deployed: Deployed) -> Rollout:
     """Wait until our deployment is all that runs, or is known not to get there."""
@@ -142,6 +145,22 @@ async def verified_or_handed_over(
         if chosen != "verify-again":
             summary = f"{headline}: {judged.why}. A person must look now."
             return page.ended(Outcome(judged.verdict), summary, verdict=judged.verdict)
+
+
+async def unless_replaced(page: Page, target: Target, release: Release, ending: Ending) -> Ending:
+    """Look once more that what recovered is what runs, for readings do not tell releases apart everywhere.
+
+    Returns:
+        the ending; another one where somebody deployed over the release while it was verified.
+    """
+    if ending.outcome is not Outcome.RECOVERED or not workflow.patched(LOOKS_AGAIN):
+        return ending
+    service = await page.read("Look that it still runs", EcsActivities.read_service, target)
+    if service.task_definition == release.task_definition:
+        return ending
+    now = service.task_definition.rpartition("/")[2]
+    summary = f"{release.revision} was steady, but {now} was deployed over it meanwhile. It is left alone."
+    return page.ended(Outcome.SUPERSEDED, summary)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,13 @@ with workflow.unsafe.imports_passed_through():
         way_back,
     )
     from workflows.messages import Ending, Outcome
-    from workflows.steps.deploying import await_steady, hand_over, undo_release, verified_or_handed_over
+    from workflows.steps.deploying import (
+        await_steady,
+        hand_over,
+        undo_release,
+        unless_replaced,
+        verified_or_handed_over,
+    )
     from workflows.steps.terraforming import apply_all, apply_back, nobody_deployed, plan_with_terraform
 
 if TYPE_CHECKING:
@@ -34,7 +40,6 @@ if TYPE_CHECKING:
     from workflows.steps.page import Page
 
 PUT_BACK = "put-back"
-LOOKS_AGAIN = "what was resized is looked at once more after it was verified"
 
 
 @dataclass(frozen=True)
@@ -128,21 +133,7 @@ async def verified_or_put_back(
     """Verify; what is not verified is looked at again, put back or handed over, as a person chooses."""
     ways = {PUT_BACK: lambda: put_back(page, resized, f"{headline} did not help")}
     ending = await verified_or_handed_over(page, target, look, headline, ways)
-    if ending.outcome is not Outcome.RECOVERED or not workflow.patched(LOOKS_AGAIN):
-        return ending
-    return await _replaced(page, target, resized) or ending
-
-
-async def _replaced(page: Page, target: Target, resized: Resized) -> Ending | None:
-    """Look once more that what was verified is what runs: readings do not tell releases apart everywhere."""
-    service = await page.read("Look that it still runs", EcsActivities.read_service, target)
-    if service.task_definition == resized.release.task_definition:
-        return None
-    now = service.task_definition.rpartition("/")[2]
-    summary = (
-        f"{resized.release.revision} was steady, but {now} was deployed over it meanwhile. It is left alone."
-    )
-    return page.ended(Outcome.SUPERSEDED, summary)
+    return await unless_replaced(page, target, resized.release, ending)
 
 
 async def put_back(page: Page, resized: Resized, why: str) -> Ending:
