@@ -84,9 +84,10 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(http_client())
-        threads = stack.enter_context(ThreadPoolExecutor(settings.threads))
         # Alerts that belong to no target have a queue of their own, which every worker serves.
         served = [*dict.fromkeys([*environments, UNROUTED[1]])]
+        # One for each slot: a change that waits for a thread loses the time that its fence reckons with.
+        threads = stack.enter_context(ThreadPoolExecutor(settings.threads * len(served)))
         parts = Parts(client, settings, http, meter, served_queues(served))
         workers: list[Worker] = []
         for environment in served:

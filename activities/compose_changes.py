@@ -70,7 +70,7 @@ class ComposeChanges:
 
     def _restart(self, containers: Sequence[Container]) -> None:
         """Restart all of them at the same time, as compose does, so that it takes no longer than one."""
-        with sending(), ThreadPoolExecutor(len(containers)) as threads:
+        with sending(ENGINE_TIMEOUT), ThreadPoolExecutor(len(containers)) as threads:
             tried = [threads.submit(self._restart_one, one) for one in containers]
             failed = [error for one in tried if isinstance(error := one.exception(), OutsideError)]
             if failed:

@@ -24,6 +24,7 @@ RunbookError
     * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
     * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
   * NotYetError             what is waited for has not come; it is looked for again
+  * TooLateError            an attempt came to its change too late to make it; nothing was sent, it is tried again
   * BugError                the activity failed in its own code; a few attempts, then it is told
 """
 
@@ -184,6 +185,12 @@ class NotYetError(RunbookError):
     def __init__(self, why: str, again_in: timedelta) -> None:
         self.retry_in = again_in
         super().__init__(why)
+
+
+class TooLateError(RunbookError):
+    """A change was not sent: it could still have been under way when the next attempt begins."""
+
+    retryable = True
 
 
 class BugError(RunbookError):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.errors import OutsideError, RunbookError
+from activities.errors import OutsideError, RunbookError, TooLateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 LANDS_WITHIN = timedelta(seconds=10)
 """A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
+_begun: ContextVar[datetime | None] = ContextVar("begun", default=None)
 
 
 class Standing(Enum):
@@ -79,9 +81,22 @@ def _sent_before() -> datetime | bool:
     return datetime.fromisoformat(details[0]) if details else True
 
 
+def attempt_begins() -> None:
+    """Note that this worker has an attempt from now on, before it waits for a thread."""
+    _begun.set(datetime.now(UTC))
+
+
 @contextmanager
-def sending() -> Iterator[None]:
-    """Send a change inside: leaves word for the next attempt, and takes it back when AWS refused for certain."""
+def sending(lands_within: timedelta = LANDS_WITHIN) -> Iterator[None]:
+    """Send a change inside: leaves word for the next attempt, and takes it back when AWS refused for certain.
+
+    Args:
+        lands_within: as in ``fenced``.
+
+    Raises:
+        TooLateError: it could still be under way when the next attempt begins; nothing was sent.
+    """
+    _in_time(lands_within)
     activity.heartbeat(datetime.now(UTC).isoformat())
     try:
         yield
@@ -89,3 +104,13 @@ def sending() -> Iterator[None]:
         if not error.may_have_landed:
             activity.heartbeat(None)
         raise
+
+
+def _in_time(lands_within: timedelta) -> None:
+    begun, may_take = _begun.get(), activity.info().start_to_close_timeout
+    if begun and may_take and datetime.now(UTC) > begun + may_take - lands_within:
+        taken = (datetime.now(UTC) - begun).total_seconds()
+        raise TooLateError(
+            f"this attempt came to its change after {taken:.0f} s of {may_take.total_seconds():.0f}: "
+            "nothing was sent, and it is tried again"
+        )

@@ -14,6 +14,7 @@ from temporalio.worker import (
 )
 
 from activities.errors import BugError, RunbookError
+from activities.fence import attempt_begins
 from activities.redaction import excerpt
 
 BUGS = (
@@ -49,6 +50,7 @@ class Beat(Interceptor):
 
 class _Translating(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        attempt_begins()
         try:
             return await super().execute_activity(input)
         except RunbookError as error:

@@ -1,4 +1,6 @@
+import contextvars
 import dataclasses
+import time
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -19,10 +21,11 @@ from activities.errors import (
     DriftedError,
     RejectedError,
     ThrottledError,
+    TooLateError,
     UnknownReplyError,
     UnreachableError,
 )
-from activities.fence import LANDS_WITHIN, Standing, standing
+from activities.fence import LANDS_WITHIN, Standing, attempt_begins, standing
 from activities.models import Fence, Judgement
 from activities.registering import CHANGE_TAG, NOT_REGISTERED
 from tests.aws_answers import HERE, Ecs, definition, service, services
@@ -72,6 +75,17 @@ class Attempt:
 
     def __call__(self, do, change):
         return self.environment.run(do, change)
+
+    def held_up(self, do, change, *, may_take: timedelta):
+        """Run it after it was with this worker for a moment: waiting for a thread, or the machine slept."""
+        self.environment.info = dataclasses.replace(self.environment.info, start_to_close_timeout=may_take)
+
+        def run():
+            attempt_begins()
+            time.sleep(0.05)
+            return self(do, change)
+
+        return contextvars.copy_context().run(run)
 
 
 def long_ago() -> str:
@@ -133,6 +147,21 @@ class TestDeploying:
         ecs.answers("update_service", {"service": service(3, 1, made=2)})
         with ecs.asked_for_exactly_this():
             assert Attempt()(changes.deploy_release, DEPLOY).service_deployment is None
+
+    def test_an_attempt_that_was_held_up_sends_nothing_that_could_land_beside_its_successors(
+        self, ecs, changes
+    ):
+        ecs.answers("describe_services", services(AS_PLANNED))
+        late = Attempt()
+        with ecs.asked_for_exactly_this(), pytest.raises(TooLateError, match="nothing was sent") as raised:
+            late.held_up(changes.deploy_release, DEPLOY, may_take=LANDS_WITHIN + timedelta(seconds=0.04))
+        assert (raised.value.certainly_not_made, raised.value.retryable, late.said) == (True, True, [])
+
+    def test_an_attempt_with_time_left_sends(self, ecs, changes):
+        ecs.answers("describe_services", services(AS_PLANNED))
+        ecs.answers("update_service", {"service": OURS}, UPDATE)
+        with ecs.asked_for_exactly_this():
+            Attempt().held_up(changes.deploy_release, DEPLOY, may_take=CHANGE["start_to_close_timeout"])
 
     @pytest.mark.parametrize("theirs", [THEIRS, OURS])
     def test_leaves_anothers_deployment_alone_even_one_of_the_same_release(self, ecs, changes, theirs):
