@@ -206,6 +206,15 @@ async def test_alerts_of_no_target_wait_for_a_person_and_gather(stage, world):
     assert (await stage.over()).outcome is Outcome.RECOVERED
 
 
+async def test_who_closes_it_while_an_alert_fires_is_told_that_a_new_one_will_follow(stage, world):
+    world.problem = "no service shop in the catalog"
+    handle = await stage.fires("HighErrorRate", "DiskFull")
+    await stage.resolves("HighErrorRate")
+    answer = await handle.execute_update(Incident.close, CLOSE)
+    assert answer.detail.startswith("closed while DiskFull still fires: silence it in Alertmanager")
+    assert (await stage.over()).outcome is Outcome.INCONCLUSIVE
+
+
 async def test_a_catalog_that_cannot_be_read_keeps_nobody_from_being_told_and_called(stage, world):
     world.fails.append(CatalogError("catalog.toml: not TOML"))
     await stage.fires("ServiceDown")

@@ -120,6 +120,9 @@ class IncidentInbox:
         self._account.closed = Closed(by=closing.by, root_cause=closing.root_cause, at=workflow.now())
         self._account.root_cause = closing.root_cause
         self._take("close", closing.by, closing.root_cause, closing.decision_id)
+        if names := ", ".join(dict.fromkeys(one.name for one in self._account.alerts.firing)):
+            again = "silence it in Alertmanager, or its next notification opens a new incident"
+            return Answer(detail=f"closed while {names} still fires: {again}")
         return Answer(detail="closed")
 
     def from_signal(self, name: str, take: Callable[[object], Answer], received: object) -> None:
