@@ -167,7 +167,8 @@ class Incident(Reception):
 
     def _go_on_as_new_when_long(self) -> None:
         info = workflow.info()
-        if info.get_current_history_length() > LONG or info.is_continue_as_new_suggested():
+        is_long = info.get_current_history_length() > LONG or info.is_continue_as_new_suggested()
+        if is_long and not self.remediating.is_sending:
             workflow.continue_as_new(self._request.model_copy(update={"so_far": self.account}))
 
     async def _cancelled(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -279,9 +279,10 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture
-async def stage(server, world, request):
-    stage = Stage(server.client, world)
+@asynccontextmanager
+async def at_work(stage: Stage):
+    """Workers of a stage."""
+    world = stage.world
     activities = [
         *world.activities,
         *activities_of(
@@ -303,6 +304,13 @@ async def stage(server, world, request):
         interceptors=[TranslateErrors()],
     )
     async with short, long:
+        yield
+
+
+@pytest.fixture
+async def stage(server, world, request):
+    stage = Stage(server.client, world)
+    async with at_work(stage):
         yield stage
         await stage.leave_nothing_behind()
     recorder = request.config.pluginmanager.get_plugin("recorder")

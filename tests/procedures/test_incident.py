@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from activities.errors import CatalogError
+from tests.procedures.incidents import SOON, Stage, at_work
 from tests.procedures.messages import refused
 from workflows import ids
 from workflows.incident import LONG, Incident
@@ -266,6 +267,30 @@ async def test_it_goes_on_as_a_new_run_with_everything_that_it_knew(stage, world
     numbers = [one.number for one in world.said("update")]
     assert numbers[len(before) :] == sorted(set(numbers[len(before) :]))
     assert {one.run for _, one in world.told} == {first}
+
+
+async def test_an_abort_that_comes_as_it_goes_on_as_a_new_run_still_reaches_the_procedure(server, world):
+    stage = Stage(server.client, world)
+    async with at_work(stage):
+        handle = await stage.fires("HighErrorRate")
+        await stage.running("high-error-rate")
+    first = (await handle.describe()).run_id
+    # While nobody is at work: the abort is heard in the moment in which the history is found to be long.
+    few = asyncio.Semaphore(50)
+
+    async def says_nothing():
+        async with few:
+            await handle.signal("note", {"by": "carol"})
+
+    await asyncio.gather(*(says_nothing() for _ in range(LONG)))
+    await handle.signal("abort", STOP)
+    async with at_work(stage):
+        report = await asyncio.wait_for(stage.procedure().result(), SOON)
+        assert (report.outcome, report.summary[:14]) == (Outcome.ABORTED, "Aborted by bob")
+        async with asyncio.timeout(SOON):
+            while (await handle.describe()).run_id == first:
+                await handle.execute_update(Incident.note, {"by": "carol", "observation": "and on it goes"})
+        await stage.leave_nothing_behind()
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ class Remediating:
         self._account = account
         self._stir = stir
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._brake: asyncio.Task[None] | None = None
         self._beginning = False
@@ -99,6 +100,11 @@ class Remediating:
             self._send(handle.signal(signal, message))
         else:
             self._waiting.append((signal, message))
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether something is on its way to somebody: Temporal drops what a run sent that is over before it arrived."""
+        return bool(self._sending)
 
     def heard(self, told: ProcedureTold) -> None:
         """Learn how a procedure goes that tells it by itself; one that nobody knew of is joined."""
@@ -322,7 +328,9 @@ class Remediating:
         return ids.incident_id(self._account.environment, self._account.service)
 
     def _send(self, message: Awaitable[None]) -> None:
-        self._background(_sent(message))
+        task = self._background(_sent(message))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
