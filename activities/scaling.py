@@ -1,7 +1,7 @@
 """How many tasks a service runs: by Application Auto Scaling where it manages the service, else by the desired count.
 
-Scaling out only raises. Autoscaling moves counts all the time, so a moved count is not drift; bounds that somebody else
-set are.
+Scaling out only raises. Autoscaling moves counts between its bounds all the time, so there a moved count is not drift;
+bounds that somebody else set are, and so is a count that nothing but people moves.
 """
 
 from __future__ import annotations
@@ -34,6 +34,17 @@ class Capacity(Fact):
     def managed(self) -> bool:
         """Whether Application Auto Scaling manages the service."""
         return self.minimum is not None
+
+    @property
+    def setting(self) -> tuple[int | None, ...]:
+        """What somebody set it to: autoscaling's bounds, else the count."""
+        return (self.minimum, self.maximum) if self.managed else (self.desired,)
+
+    def raised_to(self, count: int) -> Capacity:
+        """Tell what it is once at least so many tasks are wanted."""
+        if self.maximum is None:
+            return self.model_copy(update={"desired": count})
+        return self.model_copy(update={"minimum": count, "maximum": max(count, self.maximum)})
 
     @property
     def told(self) -> str:
@@ -79,22 +90,21 @@ class ScalingActivities:
 
     @activity.defn
     def scale_out(self, change: ScaleOut) -> Capacity:
-        """Raise the capacity, once; what is higher already stays."""
+        """Raise the capacity, once, unless somebody else changed it since the plan was made.
+
+        What they set is not raised further, and a hold must not take it back either.
+        """
         with fenced():
-            now = self._capacity(change.target)
-            if now.managed != change.was.managed:
-                raise DriftedError(
-                    "autoscaling was set up or taken away meanwhile; the capacity is left alone"
-                )
-            if not now.managed:
-                return now if now.desired >= change.to else self._set_desired(change.target, now, change.to)
-            if now.minimum is not None and now.minimum >= change.to:
+            now, wanted = self._capacity(change.target), change.was.raised_to(change.to)
+            if activity.info().attempt > 1 and now.setting == wanted.setting:
                 return now
-            if (now.minimum, now.maximum) != (change.was.minimum, change.was.maximum):
+            if now.setting != change.was.setting:
                 raise DriftedError(
-                    f"somebody else set autoscaling to {now.minimum}-{now.maximum} meanwhile; theirs is left alone"
+                    f"somebody else changed the capacity after the plan was made: {now.told}; theirs is left alone"
                 )
-            return self._set_bounds(change.target, now, change.to, max(change.to, now.maximum or 0))
+            if wanted.minimum is None or wanted.maximum is None:
+                return self._set_desired(change.target, now, wanted.desired)
+            return self._set_bounds(change.target, now, wanted.minimum, wanted.maximum)
 
     @activity.defn
     def take_back(self, change: TakeBack) -> TakenBack:

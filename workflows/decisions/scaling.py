@@ -8,6 +8,7 @@ from activities.durations import format_duration
 from activities.scaling import Capacity
 from workflows.decisions.diagnosis.cause import Cause
 from workflows.decisions.diagnosis.latency import out_of_resources
+from workflows.decisions.releases import refused
 from workflows.messages import Ending, Outcome, Plan, PlannedCall
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ class ScalePlan(Plan):
 def plan_scale_out(
     target: Target, capacity: Capacity, wanted: int, because: tuple[str, ...]
 ) -> ScalePlan | Ending:
-    """Decide on more tasks, up to the catalog's maximum; a service that has them already needs none."""
+    """Decide on more tasks, up to the catalog's maximum; a service that has them already needs none, a stopped one gets none."""
+    if not capacity.managed and capacity.desired == 0:
+        stopped = "its desired count is 0: somebody stopped it, and the end of the hold would stop it again"
+        return refused("policy", f"{stopped}; start it first")
     to = min(wanted, target.scale.max)
     enough = capacity.minimum if capacity.minimum is not None else capacity.desired
     if enough >= to:

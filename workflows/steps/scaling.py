@@ -28,7 +28,8 @@ async def scale_out(page: Page, target: Target, plan: ScalePlan) -> Capacity:
         action=call.action,
         before=plan.was.told,
         after=f"{plan.to} tasks for a while",
-        undo=lambda: _take_back(page, target, plan.was, _expected(plan)),
+        # From the plan alone: the change's own answer may be lost.
+        undo=lambda: _take_back(page, target, plan.was, plan.was.raised_to(plan.to)),
     )
     request = HoldRequest(
         service=target.service,
@@ -55,10 +56,3 @@ async def _take_back(page: Page, target: Target, was: Capacity, ours: Capacity) 
     change = TakeBack(target=target, was=was, ours=ours)
     taken = await page.restore("Take the capacity back", ScalingActivities.take_back, change)
     return "undone" if taken.done else f"could not undo: {taken.told}"
-
-
-def _expected(plan: ScalePlan) -> Capacity:
-    """Tell from the plan alone what the change makes of the capacity: its own answer may be lost."""
-    if plan.was.maximum is None:
-        return plan.was.model_copy(update={"desired": plan.to})
-    return plan.was.model_copy(update={"minimum": plan.to, "maximum": max(plan.to, plan.was.maximum)})
