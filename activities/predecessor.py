@@ -41,6 +41,8 @@ class RunName(Fact):
 
     workflow_id: str
     run_id: str
+    under: RunName | None = None
+    """The procedure whose child it is: that one holds the lock, and its predecessor counts as this one's."""
 
 
 class Predecessor(Fact):
@@ -68,7 +70,11 @@ class RunHistory:
 
     @activity.defn
     async def read_predecessor(self, run: RunName) -> Predecessor:
-        """Find out whether the last run on this id was cut off with changes made."""
+        """Find out whether the last run on this id, or on that of the procedure above it, was cut off with changes made."""
+        own = await self._before(run)
+        return await self._before(run.under) if run.under and not own.changes else own
+
+    async def _before(self, run: RunName) -> Predecessor:
         # The newest start comes first: that is visibility's own order.
         query = f"WorkflowId = '{run.workflow_id}'"
         async for found in self._client.list_workflows(query, limit=10):
@@ -77,11 +83,19 @@ class RunHistory:
             how = CUT_OFF.get(found.status) if found.status else None
             if how is None:
                 return Predecessor()
-            history = await self._client.get_workflow_handle(
-                run.workflow_id, run_id=found.run_id
-            ).fetch_history()
-            return Predecessor(run_id=found.run_id, how=how, changes=tuple(_changes(history.events)))
+            changes = await self._changes(run.workflow_id, found.run_id)
+            return Predecessor(run_id=found.run_id, how=how, changes=changes)
         return Predecessor()
+
+    async def _changes(self, workflow_id: str, run_id: str) -> tuple[str, ...]:
+        """List what a run and the procedures that it ran as its children changed."""
+        events = (await self._client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()).events
+        changes = list(_changes(events))
+        for event in events:
+            if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                child = event.child_workflow_execution_started_event_attributes.workflow_execution
+                changes += await self._changes(child.workflow_id, child.run_id)
+        return tuple(changes)
 
 
 def _changes(events: Iterable[HistoryEvent]) -> Iterable[str]:

@@ -101,6 +101,8 @@ class Outside:
     """Number of the PRIMARY deployment; every one that begins has the next."""
     observations: list[Observation] = field(default_factory=list)
     predecessor: Predecessor = field(default_factory=Predecessor)
+    asked_after: list[RunName] = field(default_factory=list)
+    """The runs whose predecessor was asked after."""
     notices: list[Notice] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -230,8 +232,9 @@ class Outside:
         return self.target
 
     @activity.defn
-    async def read_predecessor(self, _run: RunName) -> Predecessor:
+    async def read_predecessor(self, run: RunName) -> Predecessor:
         await self._called("read_predecessor")
+        self.asked_after.append(run)
         return self.predecessor
 
     @activity.defn

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from activities.policies import Approvals
+from activities.predecessor import RunName
 from activities.readings import Quality
 from tests.procedures.outside import release
 from tests.procedures.sick import SOON, Sick
@@ -48,6 +49,15 @@ async def test_errors_that_began_with_a_release_are_rolled_back_by_a_child(pages
         ("share now", "0.4"),
     ]
     assert all(one.query and one.at for one in read.cited)
+
+
+async def test_a_child_asks_after_the_run_that_held_its_parents_lock_before(pages, outside):
+    outside.errors = BAD_SINCE_RELEASE
+    run = await pages.start("high-error-rate")
+    await asyncio.wait_for(run.result(), SOON)
+    child = await pages.client.get_workflow_handle(f"{run.id}/rollback").describe()
+    above = RunName(workflow_id=run.id, run_id=run.first_execution_run_id)
+    assert outside.asked_after == [RunName(workflow_id=child.id, run_id=child.run_id, under=above)]
 
 
 @pytest.mark.ending("recovered-as-child")

@@ -1,11 +1,108 @@
 """What a run that was cut off had changed is known for every change that a page can make."""
 
-import ast
-from pathlib import Path
+from __future__ import annotations
 
-from activities.predecessor import CHANGES
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowExecutionStatus as Status
+
+from activities.predecessor import CHANGES, RunHistory, RunName
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
+
+
+LOCK, CHILD = "remediation/prod/shop", "remediation/prod/shop/rollback"
+NOW = RunName(workflow_id=LOCK, run_id="now")
+
+
+@dataclass
+class Runs:
+    """Temporal's client, as far as it tells of runs: newest first, each with its history."""
+
+    kept: list[tuple[str, str, Status]] = field(default_factory=list)
+    histories: dict[tuple[str, str], list[HistoryEvent]] = field(default_factory=dict)
+
+    def was(self, id_: str, run_id: str, status: Status, *events: HistoryEvent) -> None:
+        """A run began before all that were told of so far."""
+        self.kept.append((id_, run_id, status))
+        self.histories[id_, run_id] = list(events)
+
+    async def list_workflows(self, query: str, limit: int):
+        for id_, run_id, status in self.kept[:limit]:
+            if query == f"WorkflowId = '{id_}'":
+                yield SimpleNamespace(run_id=run_id, status=status)
+
+    def get_workflow_handle(self, id_: str, *, run_id: str):
+        async def fetch_history():
+            return SimpleNamespace(events=self.histories[id_, run_id])
+
+        return SimpleNamespace(fetch_history=fetch_history)
+
+    async def before(self, run: RunName):
+        return await RunHistory(self).read_predecessor(run)
+
+
+def began(activity: str) -> HistoryEvent:
+    event = HistoryEvent(event_id=5, event_type="EVENT_TYPE_ACTIVITY_TASK_SCHEDULED")
+    event.activity_task_scheduled_event_attributes.activity_type.name = activity
+    return event
+
+
+def ran(child: str, run_id: str) -> HistoryEvent:
+    event = HistoryEvent(event_id=6, event_type="EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED")
+    execution = WorkflowExecution(workflow_id=child, run_id=run_id)
+    event.child_workflow_execution_started_event_attributes.workflow_execution.CopyFrom(execution)
+    return event
+
+
+@pytest.fixture
+def runs() -> Runs:
+    runs = Runs()
+    runs.was(LOCK, "now", Status.RUNNING)
+    return runs
+
+
+@pytest.mark.parametrize("how", [Status.TERMINATED, Status.TIMED_OUT, Status.FAILED])
+async def test_a_run_that_was_cut_off_is_told_with_what_it_may_have_changed(runs, how):
+    runs.was(LOCK, "before", how, began("deploy_release"))
+    found = await runs.before(NOW)
+    assert (found.run_id, found.how) == ("before", how.name.lower().replace("_", " "))
+    assert found.changes == ("UpdateService at 1970-01-01 00:00:00 UTC (may not have been made)",)
+
+
+async def test_only_the_run_just_before_counts_and_one_that_ended_properly_left_nothing(runs):
+    runs.was(LOCK, "before", Status.COMPLETED, began("deploy_release"))
+    runs.was(LOCK, "long ago", Status.TERMINATED, began("deploy_release"))
+    assert (await runs.before(NOW)).changes == ()
+
+
+async def test_what_a_child_of_the_one_that_was_cut_off_changed_counts_as_its_own(runs):
+    runs.was(LOCK, "before", Status.TERMINATED, began("read_history"), ran(CHILD, "its child"))
+    runs.was(CHILD, "its child", Status.COMPLETED, began("deploy_release"))
+    found = await runs.before(NOW)
+    assert (found.run_id, found.changes[0][:13]) == ("before", "UpdateService")
+
+
+async def test_a_child_asks_after_the_predecessor_of_the_procedure_that_holds_the_lock(runs):
+    runs.was(LOCK, "before", Status.TERMINATED, began("force_deployment"))
+    runs.was(CHILD, "child of now", Status.RUNNING)
+    child = RunName(workflow_id=CHILD, run_id="child of now")
+    assert (await runs.before(child)).changes == ()
+    assert (await runs.before(child.model_copy(update={"under": NOW}))).run_id == "before"
+
+
+async def test_an_earlier_child_that_was_cut_off_counts_where_the_lock_left_nothing(runs):
+    runs.was(LOCK, "before", Status.COMPLETED)
+    runs.was(CHILD, "child of now", Status.RUNNING)
+    runs.was(CHILD, "child of before", Status.TERMINATED, began("deploy_release"))
+    child = RunName(workflow_id=CHILD, run_id="child of now", under=NOW)
+    assert (await runs.before(child)).run_id == "child of before"
 
 
 def made_by_pages() -> set[str]:

@@ -102,12 +102,15 @@ class Family:
         task.add_done_callback(self._sending.discard)
 
 
-def _parent() -> workflow.ExternalWorkflowHandle[Any] | None:
-    """Return the procedure that waits for this one; an incident hears of more by other ways."""
+def procedure_above() -> workflow.ParentInfo | None:
+    """Tell which procedure waits for this one, if one does; an incident is none, and hears of more by other ways."""
     parent = workflow.info().parent
-    if parent is None or parent.workflow_id.startswith("incident/"):
-        return None
-    return workflow.get_external_workflow_handle(parent.workflow_id, run_id=parent.run_id)
+    return None if parent is None or parent.workflow_id.startswith("incident/") else parent
+
+
+def _parent() -> workflow.ExternalWorkflowHandle[Any] | None:
+    above = procedure_above()
+    return workflow.get_external_workflow_handle(above.workflow_id, run_id=above.run_id) if above else None
 
 
 async def _sent(message: Any) -> None:

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import ids
     from workflows.messages import Ending, Outcome, Plan
     from workflows.steps.asking import Asking, Question
+    from workflows.steps.family import procedure_above
     from workflows.steps.running import IDLE_WATCH, NOTE, How
 
 if TYPE_CHECKING:
@@ -145,8 +146,9 @@ class People:
     async def _left_behind(self) -> str | None:
         """Say what the run before this one had changed when it was cut off; not knowing counts as something."""
         if self._predecessor is None:
-            info = workflow.info()
-            run = RunName(workflow_id=info.workflow_id, run_id=info.run_id)
+            info, above = workflow.info(), procedure_above()
+            under = RunName(workflow_id=above.workflow_id, run_id=above.run_id) if above else None
+            run = RunName(workflow_id=info.workflow_id, run_id=info.run_id, under=under)
             words = "Look whether an earlier run was cut off"
             try:
                 self._predecessor = await self._step(words, RunHistory.read_predecessor, run, NOTE)
