@@ -249,6 +249,26 @@ async def test_a_deployment_before_the_yes_voids_approvals_and_asks_anew(runbook
     assert "void" in kinds(report)
 
 
+@pytest.mark.ending("recovered-still-agreed")
+async def test_a_service_that_only_seemed_to_change_asks_nobody_twice(runbook, outside, temporal):
+    outside.approvals = Approvals(needed=2)
+    run = await runbook.start()
+    old = await runbook.at_checkpoint(run)
+    await answer(run, "bob", old)
+    reading = outside.holds("read_history")
+    outside.more = {"service_deployment": "as an old answer has it"}
+    async with temporal.time_skipping_unlocked():
+        await runbook.until(run, lambda now: now.checkpoint is None)
+    outside.more = {}
+    reading.set()
+    new = await runbook.at_checkpoint(run)
+    assert (new.plan_hash, [one.by for one in new.approvals]) == (old.plan_hash, ["bob"])
+    assert new.opened > old.opened
+    await answer(run, "carol", new)
+    report = await runbook.end(run)
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:1"])
+
+
 async def test_a_deployment_that_nobody_saw_before_the_yes_is_found_after_it_and_asked_about(
     runbook, outside
 ):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from activities.policies import Approvals
+    from workflows.messages import Approval
     from workflows.steps.family import Family
     from workflows.steps.inbox import Inbox
     from workflows.steps.record import Record
@@ -79,14 +80,20 @@ class Asking:
         self._family = family
         self._step = step
 
-    async def ask(self, question: Question, meanwhile: Awaitable[object] | None = None) -> Gate | None:
+    async def ask(
+        self,
+        question: Question,
+        meanwhile: Awaitable[object] | None = None,
+        given: tuple[Approval, ...] = (),
+    ) -> Gate | None:
         """Ask, until enough people agree or ``meanwhile`` comes true; None when silence decided.
 
         Args:
             question: what is asked.
             meanwhile: a wait whose end makes the question void; one that fails is no longer waited for.
+            given: approvals of this very plan that still hold.
         """
-        gate = self._open(question)
+        gate = self._open(question, given)
         void = asyncio.ensure_future(meanwhile) if meanwhile else None
         reminding = asyncio.ensure_future(self._remind(gate, question))
         try:
@@ -106,8 +113,9 @@ class Asking:
             self._close(gate)
         return gate
 
-    def _open(self, question: Question) -> Gate:
-        gate = Gate(question.opened(workflow.now()), question.policy, self._record.report.requested_by)
+    def _open(self, question: Question, given: tuple[Approval, ...]) -> Gate:
+        view = question.opened(workflow.now()).model_copy(update={"approvals": given})
+        gate = Gate(view, question.policy, self._record.report.requested_by)
         self._inbox.gate = gate
         self._record.enter(State.AWAITING_APPROVAL)
         self._record.checkpoint(gate.view)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from activities.catalog import Target
     from activities.models import Fence
-    from workflows.messages import Task
+    from workflows.messages import Approval, Task
     from workflows.steps.asking import Step
     from workflows.steps.course import Course
     from workflows.steps.family import Family
@@ -37,6 +37,8 @@ SomePlan = TypeVar("SomePlan", bound=Plan)
 
 DONE, SKIP = "done", "skip"
 """How a task is answered, beside the ways that it offers."""
+SAME_PLAN = "approvals of a plan that turned out to be the same still hold"
+"""Marks runs in which they do, in words that histories hold."""
 
 
 class People:
@@ -63,6 +65,7 @@ class People:
         plan is made and the gate opens again. After the yes the plan is made once more, from a fresh reading.
         """
         left_behind = await self._left_behind()
+        given: tuple[Approval, ...] = ()
         while True:
             self._record.planned(plan)
             why_yes = plan.needs_yes or left_behind
@@ -76,12 +79,15 @@ class People:
                 abort_means=self._course.abort_means,
             )
             drift = self._drift(plan.fence, target) if plan.fence else None
-            gate = await self._asking.ask(asked, meanwhile=drift)
+            gate = await self._asking.ask(asked, drift, given)
             if gate is None:
                 return self._silence(target, "not enough people agreed")
             again = await plan_again()
             if isinstance(again, Ending) or (again.hash == plan.hash and gate.decided):
                 return again
+            # The service only seemed to change, as an answer of AWS may be an old one: who agreed need not say so again.
+            still_hold = again.hash == plan.hash and gate.view.approvals and workflow.patched(SAME_PLAN)
+            given = gate.view.approvals if still_hold else ()
             if again.hash != plan.hash:
                 self._inbox.answers.forget(plan.hash)
                 self._record.decided(
