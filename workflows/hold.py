@@ -15,6 +15,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
 
+HEEDS_PAUSE = "what is paused takes nothing back"
+"""Marks runs that do so, in words that histories hold."""
+
 
 @workflow.defn
 class Hold(Procedure):
@@ -28,14 +31,18 @@ class Hold(Procedure):
 
     @workflow.signal(description="Keep it longer: sent by another procedure that needs the capacity")
     def prolong(self, request: object = None) -> None:
-        """Keep the capacity longer, and as the newest request set it; what was before stays what it goes back to."""
+        """Keep the capacity longer, and as the newest request set it.
+
+        What was before the first of them stays what it goes back to, unless somebody else set it in between.
+        """
         try:
             again = HoldRequest.model_validate(request)
         except ValidationError as error:
             self.page.record.reject("prolong", str(error), request)
             return
         if again.run_id != self._request.run_id:
-            self._request = again.model_copy(update={"was": self._request.was})
+            on_ours = again.was.setting == self._request.ours.setting
+            self._request = again.model_copy(update={"was": self._request.was}) if on_ours else again
             self._until = workflow.now() + again.hold
 
     @workflow.run
@@ -55,14 +62,24 @@ class Hold(Procedure):
         place = page.record.intend("Hold", _bounds(self._request.was), _bounds(self._request.ours))
         page.record.changed(place, detail=None)
         page.can_undo(place, self._take_back)
+        while True:
+            await self._time_is_up()
+            page.heading("Take it back")
+            taken_back = self._request
+            told = await self._take_back()
+            if self._request is taken_back:
+                page.undone(place, told)
+                return page.ended(Outcome.RECOVERED, f"The time is up: {told}.")
+            page.heading("Keep the capacity")  # another procedure raised it while it was taken back
+
+    async def _time_is_up(self) -> None:
+        page = self.page
         while (left := self._until - workflow.now()).total_seconds() > 0:
             page.record.summary(f"Kept until {self._until:%Y-%m-%d %H:%M} UTC, then taken back.")
             await workflow.sleep(left, summary=f"Keep the capacity for {format_duration(left)}")
             await page.let_go()
-        page.heading("Take it back")
-        told = await self._take_back()
-        page.undone(place, told)
-        return page.ended(Outcome.RECOVERED, f"The time is up: {told}.")
+            if page.inbox.paused_by and workflow.patched(HEEDS_PAUSE):
+                await page.ready()
 
     async def _take_back(self) -> str:
         names = TargetNames(service=self._request.service, environment=self._request.environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from temporalio import activity
@@ -14,7 +15,7 @@ from activities.scaling import Capacity
 from tests.procedures.sick import SOON, Sick
 from workflows import ids
 from workflows.hold import Hold
-from workflows.messages import Outcome
+from workflows.messages import Outcome, Report, State
 
 
 @dataclass
@@ -50,12 +51,14 @@ class TestHold:
             service="shop", environment=pages.environment, requested_by="alice", run_id="r1",
             was=was, ours=ours, hold="1h",
         )  # fmt: skip
-        return await pages.client.start_workflow(
+        hold = await pages.client.start_workflow(
             Hold.run,
             request.model_copy(update=fields),
             id=f"hold/{pages.environment}/shop",
             task_queue=ids.task_queue(pages.environment),
-        ), request
+        )
+        pages.runs.append(hold)
+        return hold, request
 
     async def test_takes_the_capacity_back_when_the_time_is_up(self, pages, outside):
         outside.desired = 5
@@ -83,6 +86,40 @@ class TestHold:
         await hold.signal("prolong", more)
         await asyncio.wait_for(hold.result(), SOON)
         assert [was.desired for was in outside.taken_back] == [2]
+
+    async def test_what_a_person_set_between_two_scale_outs_is_what_it_goes_back_to(self, pages, outside):
+        hold, request = await self.start(pages)
+        theirs = Capacity(desired=8, running=8)
+        more = request.model_copy(update={"run_id": "r2", "was": theirs, "ours": theirs.raised_to(10)})
+        await hold.signal("prolong", more)
+        await asyncio.wait_for(hold.result(), SOON)
+        assert [was.desired for was in outside.taken_back] == [8]
+
+    async def test_a_scale_out_while_it_takes_back_has_its_time_too(self, pages, outside, temporal):
+        taking_back = outside.holds("take_back")
+        hold, request = await self.start(pages)
+        async with asyncio.timeout(SOON), temporal.time_skipping_unlocked():
+            while "take_back" not in outside.calls:
+                await asyncio.sleep(0.01)
+        began = await temporal.get_current_time()
+        more = {"run_id": "r2", "was": request.ours, "ours": request.ours.raised_to(8)}
+        await hold.signal("prolong", request.model_copy(update=more))
+        taking_back.set()
+        await asyncio.wait_for(hold.result(), SOON)
+        assert await temporal.get_current_time() - began >= timedelta(minutes=59)
+        assert [was.desired for was in outside.taken_back] == [2, 2]
+
+    @pytest.mark.ending("recovered-hold-resumed")
+    async def test_a_pause_keeps_the_capacity_until_it_ends(self, pages, outside, temporal):
+        outside.desired = 5
+        hold, _ = await self.start(pages)
+        await hold.signal("pause", {"by": "bob", "reason": "the peak is not over"})
+        await temporal.sleep(timedelta(hours=3))
+        report = await hold.query("status", result_type=Report)
+        assert (report.state, outside.desired, outside.taken_back) == (State.PAUSED, 5, [])
+        await hold.signal("resume", {"by": "bob"})
+        await asyncio.wait_for(hold.result(), SOON)
+        assert outside.desired == 2
 
     async def test_what_nobody_asked_for_is_not_taken_back_while_a_person_holds_the_brake(
         self, pages, outside, temporal

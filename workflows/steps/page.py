@@ -150,6 +150,10 @@ class Page:
         self._course.heed_abort()
         return result
 
+    async def ready(self) -> None:
+        """Hold while a person paused the run; every change says this by itself."""
+        await self._course.ready()
+
     async def let_go(self) -> None:
         """Hold while a person's brake does, where no person asked for the run; every change says this by itself."""
         if self.automatic:
