@@ -1,12 +1,21 @@
 """A wait that is taken for dead too often is believed for longer; nothing else of it changes."""
 
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
 from datetime import timedelta
 
+from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import AccessDeniedError, BugError, UnreachableError
 from workflows.messages import Outcome
+from workflows.steps.running import APPLY, DEAD_AFTER
 
+OUTAGE = DEAD_AFTER + timedelta(seconds=1.5)
 SECONDS = [timedelta(seconds=n) for n in (2, 10, 60)]
 
 
@@ -42,3 +51,31 @@ async def test_a_bug_in_a_step_ends_the_run_with_the_bug_told_instead_of_half_an
     assert (report.outcome, report.error.kind) == (Outcome.FAILED, "BugError")
     assert "read_history failed in its own code (KeyError: 'tasks')" in report.summary
     assert outside.calls.count("read_history") == len(attempts)
+
+
+@workflow.defn(name="Applies")
+class Applies:
+    @workflow.run
+    async def run(self) -> int:
+        return await workflow.execute_activity("apply", result_type=int, **APPLY)
+
+
+@activity.defn(name="apply")
+async def silent_for_a_while() -> int:
+    """As an apply is of whose heartbeats none arrives for some seconds."""
+    activity.heartbeat()
+    if activity.info().attempt == 1:
+        time.sleep(OUTAGE.total_seconds())  # noqa: ASYNC251 - nothing of this process shall be heard of
+    for _ in range(20):
+        activity.heartbeat()
+        await asyncio.sleep(0.1)
+    return activity.info().attempt
+
+
+async def test_an_apply_is_not_interrupted_because_nothing_was_heard_of_it_for_some_seconds(server):
+    queue = uuid.uuid4().hex
+    async with Worker(
+        server.client, task_queue=queue, workflows=[Applies], activities=[silent_for_a_while],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):  # fmt: skip
+        assert await server.client.execute_workflow("Applies", id=queue, task_queue=queue) == 1

@@ -52,10 +52,11 @@ CHANGE = How(
 )
 # Terraform asks its providers for every resource; while its state is locked by somebody else it is asked again.
 PLAN = How(**{**READ, "start_to_close_timeout": timedelta(minutes=15)})
-# As long as what Terraform waits for; an abort interrupts it, and waits until it has given its lock back.
+# As long as what Terraform waits for; an abort interrupts it, and waits until it has given its lock back. Who is taken for
+# dead is interrupted too, and leaves half an apply to a person: a Temporal that is away for a moment must not do that.
 APPLY = How(
     start_to_close_timeout=timedelta(hours=3),
-    heartbeat_timeout=DEAD_AFTER,
+    heartbeat_timeout=timedelta(seconds=20),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
     ),
