@@ -63,7 +63,7 @@ class Parts:
         instruments = Instruments(clients, http, others={"connections": connections})
         verification = VerificationActivities(instruments)
         terraform = TerraformActivities(
-            PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
+            clients, PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
         )
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))

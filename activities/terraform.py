@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.catalog import Target
+from activities.ecs import describe_service
+from activities.ecs_changes import drifted
 from activities.errors import (
     ApplyFailedError,
     CutOffApplyError,
@@ -18,12 +20,13 @@ from activities.errors import (
     StateLockedError,
     TerraformError,
 )
-from activities.models import Fact
+from activities.models import Fact, Fence
 from activities.terraform_plans import TerraformPlan, TerraformWish
 from activities.terraform_program import Module, find_program
-from activities.terraform_run import Run, TerraformApplied, begun_before, handed_over
+from activities.terraform_run import NOT_BEGUN, Run, TerraformApplied, begun_before, handed_over
 
 if TYPE_CHECKING:
+    from activities.clients import Clients
     from activities.plan_store import PlanStore
 
 PLAN_WAITS = timedelta(seconds=20)
@@ -39,12 +42,17 @@ class TerraformApply(Fact):
     variables: dict[str, str]
     hash: str
     run_id: str
+    fence: Fence | None = None
+    """The service as the plan saw it; None in orders that were given before it was looked at."""
 
 
 class TerraformActivities:
     """Plans and applies. State and plan files stay on this machine, in the plan store."""
 
-    def __init__(self, store: PlanStore, lock_patience: timedelta, program: str | None = None) -> None:
+    def __init__(
+        self, clients: Clients, store: PlanStore, lock_patience: timedelta, program: str | None = None
+    ) -> None:
+        self._clients = clients
         self._store = store
         self._patience = lock_patience
         self._program = program
@@ -70,6 +78,7 @@ class TerraformActivities:
         """Apply the approved plan; what an earlier attempt did is found out first and never done again.
 
         Raises:
+            DriftedError: somebody else deployed, which Terraform's state does not know; nothing was applied.
             StalePlanError: the plan is no longer what Terraform would do; nothing was applied.
             CutOffApplyError: an earlier attempt was cut off and left something to do.
             StateLockedError: somebody else held the state for too long.
@@ -82,6 +91,7 @@ class TerraformActivities:
         try:
             if before:
                 return await self._reconcile(run)
+            await self._nobody_deployed(change)
             return await self._apply(run, change.hash)
         except RunbookError as error:
             error.certainly_not_made = not before and not isinstance(error, ApplyFailedError)
@@ -95,6 +105,18 @@ class TerraformActivities:
             raise
         finally:
             beating.cancel()
+
+    async def _nobody_deployed(self, change: TerraformApply) -> None:
+        """Look once more that the service is as the plan saw it: a pause or a brake may have held the apply for long."""
+        if change.fence is None:
+            return
+        try:
+            now = await asyncio.to_thread(describe_service, self._clients, change.target)
+        except RunbookError:
+            activity.heartbeat(NOT_BEGUN, activity.info().attempt)
+            raise
+        if now.fence != change.fence:
+            raise drifted(change.fence, now)
 
     async def _reconcile(self, run: Run) -> TerraformApplied:
         run.told = "an earlier attempt was cut off: looking what it left"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.clients import Clients
 from activities.plan_store import PlanStore
 from activities.policies import Terraform
 from activities.terraform import TerraformActivities, TerraformApply
@@ -77,7 +78,7 @@ class Infrastructure:
         self.environment = self.new_environment()
 
     def activities(self, patience: float = 20) -> TerraformActivities:
-        return TerraformActivities(PlanStore(self.store), timedelta(seconds=patience), program())
+        return TerraformActivities(Clients(), PlanStore(self.store), timedelta(seconds=patience), program())
 
     def new_environment(self, **info: object) -> ActivityEnvironment:
         """An attempt of an activity, the first unless told."""
@@ -132,11 +133,12 @@ import asyncio, sys
 from datetime import timedelta
 from pathlib import Path
 from temporalio.testing import ActivityEnvironment
+from activities.clients import Clients
 from activities.plan_store import PlanStore
 from activities.terraform import TerraformActivities, TerraformApply
 
 store, order = sys.argv[1:]
-activities = TerraformActivities(PlanStore(Path(store)), timedelta(seconds=5))
+activities = TerraformActivities(Clients(), PlanStore(Path(store)), timedelta(seconds=5))
 asyncio.run(ActivityEnvironment().run(activities.apply_terraform, TerraformApply.model_validate_json(order)))
 """
 

@@ -76,6 +76,8 @@ class TerraformOutside(Outside):
     async def apply_terraform(self, change: TerraformApply) -> TerraformApplied:
         await self._called("apply_terraform")
         tag = change.variables["image_tag"]
+        if change.fence:
+            self._fenced(change.fence)
         if self.moves:
             self.applied, self.serial = self.moves.pop(0), self.serial + 1
         if not change.hash.endswith(f" {self.serial}"):

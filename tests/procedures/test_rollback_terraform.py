@@ -170,6 +170,17 @@ async def test_somebody_who_deploys_before_the_apply_is_left_alone(runbook, outs
     assert (report.outcome, outside.changes) == (Outcome.SUPERSEDED, [])
 
 
+async def test_somebody_who_deploys_while_the_apply_is_held_is_left_alone(runbook, outside):
+    applying = outside.holds("apply_terraform")
+    run = await runbook.start()
+    await runbook.calls(outside, "apply_terraform")
+    outside.deployed(release(3))
+    applying.set()
+    report = await runbook.end(run)
+    assert (report.outcome, report.error.kind) == (Outcome.SUPERSEDED, "DriftedError")
+    assert (report.changes, outside.changes) == ((), [])
+
+
 async def test_an_apply_that_fails_half_way_is_a_persons(runbook, outside):
     outside.fails["apply_terraform"] = [ApplyFailedError("Terraform stopped in the middle")]
     report = await runbook.run()
@@ -187,6 +198,20 @@ async def test_an_abort_that_undoes_applies_the_way_back(runbook, outside):
     report = await runbook.end(run)
     assert (report.outcome, outside.changes) == (Outcome.ABORTED, ["apply 1.1.0", "apply 1.2.0"])
     assert [change.undone for change in report.changes] == ["undone"]
+
+
+@pytest.mark.ending("aborted-terraform-theirs-stays")
+async def test_an_undo_leaves_a_release_alone_that_somebody_deployed_meanwhile(runbook, outside):
+    outside.holds("observe")
+    run = await runbook.start()
+    await runbook.calls(outside, "observe")
+    outside.deployed(release(3))
+    await run.signal(Rollback.abort, {"by": "bob", "reason": "no", "keep": False, "confirmed": True})
+    report = await runbook.end(run)
+    assert (report.outcome, outside.changes) == (Outcome.ABORTED, ["apply 1.1.0"])
+    assert [change.undone for change in report.changes] == [
+        "could not undo: shop:3 (1.3.0) was deployed meanwhile"
+    ]
 
 
 async def test_an_undo_that_would_change_more_than_was_done_is_left_to_a_person(runbook, outside):

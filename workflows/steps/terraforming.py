@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from workflows.steps.page import Page
 
 CUT_OFF = "An apply was cut off half-way; this is what is left of it."
+LEAVES_OTHERS = "the way back leaves what somebody else deployed alone"
+"""Marks runs in which it does, in words that histories hold."""
 STALE = "stale"
 """The plan is no longer what Terraform would do, and nothing was applied: it must be made again."""
 
@@ -109,7 +111,7 @@ async def _apply(page: Page, target: Target, plan: ByTerraform, undo: Undo) -> s
         await page.change(
             f"Apply exactly this plan: {plan.terraform.told}",
             _APPLY,
-            _order(target, plan.terraform),
+            _order(target, plan.terraform, plan.fence),
             action="terraform apply",
             before=plan.was,
             after=plan.shall_be,
@@ -152,7 +154,9 @@ async def apply_back(page: Page, target: Target, done: TerraformPlan, back: dict
             f"could not undo: Terraform would also change {', '.join(more[:5])}; by hand: {by_hand(way_back)}"
         )
     service = await page.read("Read what runs now", EcsActivities.read_service, target)
-    await page.restore("Apply the way back", _APPLY, _order(target, way_back), how=_how(page))
+    if theirs := await _deployed_meanwhile(page, target, done, back):
+        return f"could not undo: {theirs} was deployed meanwhile"
+    await page.restore("Apply the way back", _APPLY, _order(target, way_back, service.fence), how=_how(page))
     now = await page.read("Look which deployment came of it", EcsActivities.read_service, target)
     if now.primary is None or now.fence == service.fence:
         return "undone"
@@ -164,9 +168,26 @@ async def apply_back(page: Page, target: Target, done: TerraformPlan, back: dict
     return "undone" if rollout.phase is Phase.STEADY else f"could not undo: {rollout.detail}"
 
 
-def _order(target: Target, terraform: TerraformPlan) -> TerraformApply:
-    run_id = workflow.info().run_id
-    return TerraformApply(target=target, variables=terraform.variables, hash=terraform.hash, run_id=run_id)
+async def _deployed_meanwhile(
+    page: Page, target: Target, done: TerraformPlan, back: dict[str, str]
+) -> str | None:
+    """Name the release that runs, where it is neither what was put there nor what the way back brings."""
+    if target.terraform is None or not workflow.patched(LEAVES_OTHERS):
+        return None
+    history = await page.read("Look whose release runs", EcsActivities.read_history, target)
+    variable = target.terraform.image_variable
+    ours = {done.variables.get(variable), back.get(variable)}
+    return None if ours & {image.tag for image in history.current.images} else history.current.name
+
+
+def _order(target: Target, terraform: TerraformPlan, fence: Fence) -> TerraformApply:
+    return TerraformApply(
+        target=target,
+        variables=terraform.variables,
+        hash=terraform.hash,
+        run_id=workflow.info().run_id,
+        fence=fence,
+    )
 
 
 def _how(page: Page) -> How:
