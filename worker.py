@@ -191,7 +191,7 @@ def main() -> int:
         return 2
     except CliError as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - likewise
-        return 4
+        return error.code
     return 0
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+NO_ENVIRONMENT = "no [environments.{}]: add it, or mend the name"
 LOG = "log"
 """The channel that is always there: the worker's log."""
 
@@ -118,7 +119,7 @@ class Catalog(Policy):
     def _problems(self, environment: str, placement: Placement) -> Iterator[str]:
         where = self.environments.get(environment)
         if where is None:
-            yield f"no [environments.{environment}]: add it, or mend the name"
+            yield NO_ENVIRONMENT.format(environment)
         elif where.platform == "ecs" and not placement.ecs_service:
             yield 'runs on ECS but names no service: add ecs_service = "…"'
         elif where.platform == "ecs":
@@ -225,11 +226,30 @@ def parse_catalog(text: str, source: str) -> Catalog:
         CatalogError: with every problem found, each a line of file, key, value and mend.
     """
     try:
-        return Catalog.model_validate(tomllib.loads(text), extra="forbid")
+        found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{source}: not TOML: {error}") from None
+    except RecursionError:
+        raise CatalogError(
+            f"{source}: is nested too deeply for a catalog; remove brackets or braces"
+        ) from None
+    try:
+        return Catalog.model_validate(found, extra="forbid")
     except ValidationError as error:
-        raise CatalogError(*describe(error, source)) from None
+        problems = describe(error, source)
+        # While a part is wrong, the parts are not compared with each other.
+        problems += [line for line in _lost(found, source) if line not in problems]
+        raise CatalogError(*problems) from None
+
+
+def _lost(found: dict[str, Any], source: str) -> Iterator[str]:
+    """Name the services' tables that belong to no environment, in a catalog that may be wrong in any way."""
+    environments, services = found.get("environments"), found.get("services")
+    for name, service in services.items() if isinstance(services, dict) else ():
+        tables = service.get("environments", service) if isinstance(service, dict) else None
+        for environment, placement in tables.items() if isinstance(tables, dict) else ():
+            if isinstance(placement, dict) and environment not in (environments or ()):
+                yield f"{source}: services.{name}.{environment}: {NO_ENVIRONMENT.format(environment)}"
 
 
 def load_catalog(path: Path) -> Catalog:
@@ -239,7 +259,11 @@ def load_catalog(path: Path) -> Catalog:
         CatalogError: it cannot be read, or is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark first
     except OSError as error:
         raise CatalogError(f"{path}: cannot read the catalog: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CatalogError(
+            f"{path}: not TOML: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from None
     return parse_catalog(text, str(path))

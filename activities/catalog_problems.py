@@ -53,7 +53,7 @@ def _mend(detail: ErrorDetails) -> str:
         case "value_error":
             return str(detail["msg"]).removeprefix("Value error, ")
         case _:
-            said = detail["msg"].replace("datetime.timedelta(0)", "0s")
+            said = detail["msg"].replace("datetime.timedelta(0)", "0s").replace("valid tuple", "list")
             return f"{said[0].lower()}{said[1:]}"
 
 

@@ -112,6 +112,8 @@ async def _connect(config: ClientConnectConfig, process: str, retries: RetryConf
         raise away(config["target_host"], "no answer") from None
     except RuntimeError as error:  # the SDK's word for any connection that fails
         raise away(config["target_host"], _reason(error)) from error
+    except ValueError as error:
+        raise _unusable(error) from error
 
 
 def away(address: str, why: str) -> CliError:
@@ -134,12 +136,31 @@ def ui_address(client: Client, workflow_id: str, run_id: str) -> str:
 
 
 def _config() -> ClientConnectConfig:
+    _check_environment()
     try:
         config = ClientConfig.load_client_connect_config()
-    except (RuntimeError, ValueError) as error:
-        raise bad_input(f"Temporal's configuration cannot be used: {_reason(error)}") from error
+    except (RuntimeError, ValueError, OSError) as error:
+        raise _unusable(error) from error
     config.setdefault("target_host", "localhost:7233")
     return config
+
+
+def _check_environment() -> None:
+    """Look for what the SDK, which reads every variable, ends a process by."""
+    for name, value in os.environb.items():
+        try:
+            (name + value).decode()
+        except UnicodeDecodeError:
+            shown = ascii(os.fsdecode(name))[1:-1]
+            raise bad_input(
+                f"the environment variable {shown} is not UTF-8; set it anew, or unset it"
+            ) from None
+
+
+def _unusable(error: Exception) -> CliError:
+    return bad_input(
+        f"Temporal's configuration cannot be used: {_reason(error)}; mend TEMPORAL_… or its profile file"
+    )
 
 
 def _in_words(error: RPCError, address: str, namespace: str) -> CliError:

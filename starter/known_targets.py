@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.catalog import load_catalog
+from activities.catalog import Catalog, load_catalog
 from activities.errors import CatalogError, UnknownTargetError
 from starter.exits import bad_input
 
@@ -21,9 +21,29 @@ def check_target(catalog: Path | None, service: str, environment: str) -> None:
     if catalog is None:
         return
     try:
-        load_catalog(catalog).target(service, environment)
+        _read(catalog).target(service, environment)
+    except UnknownTargetError as error:
+        raise bad_input(str(error)) from error
+
+
+def check_environment(catalog: Path | None, environment: str) -> None:
+    """Check that the catalog, if one is configured, has this environment.
+
+    Raises:
+        CliError: it has not; the message lists those that it has.
+    """
+    if catalog is None:
+        return
+    known = _read(catalog).environments
+    if environment not in known:
+        raise bad_input(
+            f'no environment "{environment}" in the catalog; there are: {", ".join(sorted(known))}'
+        )
+
+
+def _read(catalog: Path) -> Catalog:
+    try:
+        return load_catalog(catalog)
     except CatalogError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
         raise bad_input(f"{error.problems[0]}{more}; `runbook catalog check` shows all") from error
-    except UnknownTargetError as error:
-        raise bad_input(str(error)) from error

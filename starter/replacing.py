@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from workflows.messages import ProcedureRequest
 
 LONGEST_SECONDS = 60
+LONGEST_REASON = 2000
+"""As many characters as an abort takes."""
 
 
 async def make_room(client: Client, request: ProcedureRequest) -> None:
@@ -30,9 +32,8 @@ async def make_room(client: Client, request: ProcedureRequest) -> None:
     run = await describe(client, remediation_id(request.environment, request.service))
     if run is None or not run.is_open:
         return
-    order = Abort(
-        by=request.requested_by, reason=f"replaced: {request.reason or 'no reason given'}", keep=True
-    )
+    reason = f"replaced: {request.reason or 'no reason given'}"[:LONGEST_REASON]
+    order = Abort(by=request.requested_by, reason=reason, keep=True)
     decided = await decide(client, run, "abort_run", "abort", order)
     note(f"replacing {run.procedure} on {run.id} (run {run.run_id}): {decided.detail}")
     try:

@@ -12,7 +12,7 @@ from starter.brakes import brakes, switch
 from starter.caller import Caller, example, takes_caller
 from starter.connect import converse
 from starter.exits import bad_input
-from starter.known_targets import check_target
+from starter.known_targets import check_environment, check_target
 from starter.names import check_name, parse_pair
 from starter.page import clock
 from starter.printing import answer, note, say
@@ -67,7 +67,8 @@ def _places(caller: Caller, target: str | None) -> list[tuple[str, str | None]]:
         except CatalogError as error:
             raise bad_input(f"{error.problems[0]}; `runbook catalog check` shows all") from error
     if "/" not in target:
-        return [(check_name("an environment", target), None)]
+        check_environment(caller.catalog, check_name("an environment", target))
+        return [(target, None)]
     pair = parse_pair(target)
     check_target(caller.catalog, pair.service, pair.environment)
     return [(pair.environment, pair.service)]

@@ -13,7 +13,10 @@ from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say
 
 
-@click.group("catalog")
+@click.group(
+    "catalog",
+    epilog=example("runbook catalog check catalog.toml", "runbook catalog schema > catalog.schema.json"),
+)
 def command() -> None:
     """Check the catalog of services and environments."""
 

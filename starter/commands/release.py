@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 COLUMNS = ("revision", "images", "state")
 
 
-@click.group("release")
+@click.group(
+    "release",
+    epilog=example(
+        "runbook release list prod/ai-processor",
+        "runbook release mark prod/ai-processor 1.1.0 bad --reason 'uploads fail'",
+    ),
+)
 def command() -> None:
     """Show what is known of a service's releases, and correct it."""
 

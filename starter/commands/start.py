@@ -75,6 +75,8 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
     check_name("a service", service)
     check_name("an environment", environment)
     check_target(caller.catalog, service, environment)
+    if reason and len(reason) > 2000:
+        raise bad_input("--reason is longer than 2000 characters")
     fields = {
         "service": service,
         "environment": environment,

@@ -240,6 +240,42 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         load_catalog(tmp_path / "none.toml")
 
 
+def test_a_file_that_is_not_utf_8_is_said_to_be_so(tmp_path):
+    file = tmp_path / "catalog.toml"
+    file.write_bytes(b"[links]\nwiki = '\xff'\n")
+    with pytest.raises(
+        CatalogError, match=r"catalog\.toml: not TOML: byte 16 is not UTF-8; save the file as UTF-8"
+    ):
+        load_catalog(file)
+
+
+def test_the_mark_that_some_editors_begin_a_file_with_does_no_harm(tmp_path):
+    file = tmp_path / "catalog.toml"
+    file.write_text(SMALLEST, encoding="utf-8-sig")
+    assert load_catalog(file).services.keys() == {"shop"}
+
+
+def test_a_catalog_of_brackets_alone_is_one_line():
+    assert problems("a = " + "[" * 100_000) == [
+        "catalog.toml: is nested too deeply for a catalog; remove brackets or braces"
+    ]
+
+
+def test_a_service_without_its_environment_is_told_beside_all_other_faults():
+    text = SMALLEST.replace("shop.prod", "shop.prd") + "colour = 'red'\n[services.web]\nprod = 1"
+    assert problems(text) == [
+        'catalog.toml: services.shop.prd.colour = "red": unknown key; remove it or mend its name',
+        "catalog.toml: services.web.prod = 1: unknown key; remove it or mend its name",
+        "catalog.toml: services.shop.prd: no [environments.prd]: add it, or mend the name",
+    ]
+
+
+def test_a_list_is_called_a_list():
+    assert problems(with_prod('approvals = { people = "bob" }')) == [
+        'catalog.toml: environments.prod.approvals.people = "bob": input should be a list'
+    ]
+
+
 def by_queue(queue: str) -> ActivityEnvironment:
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(environment.info, task_queue=queue)

@@ -1,6 +1,7 @@
 """What the command line says to what is typed, before it talks to anybody."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -50,6 +51,7 @@ def test_every_verb_stands_in_one_section_of_the_help():
 def test_every_verb_helps_with_an_example_and_takes_what_every_verb_takes(verb):
     command = runbook.get_command(None, verb)
     leaves = list(getattr(command, "commands", {verb: command}).values())
+    assert "Example:" in CliRunner().invoke(command, ["--help"]).output
     for leaf in leaves:
         text = CliRunner().invoke(leaf, ["--help"]).output
         assert "Example:" in text
@@ -84,6 +86,11 @@ def test_every_verb_helps_with_an_example_and_takes_what_every_verb_takes(verb):
         (["release", "mark", "prod/a", "1.0.0", "good"], "Missing option '--reason'"),
         (["release", "mark", "prod/a", "1.0.0", "bad", "--reason", " "], "say why"),
         (["release", "mark", "prod/a", "a\nb", "bad", "--reason", "x"], "RELEASE needs a revision"),
+        (
+            ["start", "rollback", "--service", "a", "--environment", "b", "--reason", "r" * 2001],
+            "is longer than",
+        ),
+        (["show", "prod/a", "--as", "\udcff"], r"'\udcff' is not UTF-8"),
         (["catalog", "check"], "name a FILE"),
         (["catalog", "check", "/nowhere.toml"], "cannot read the catalog"),
         (["worker"], "a worker needs a catalog"),
@@ -105,6 +112,15 @@ def test_a_target_that_the_catalog_does_not_know_is_refused_with_those_it_knows(
     )
     assert code == 2
     assert 'no service "nobody" in the catalog; there are: ai-processor' in err
+
+
+@pytest.mark.parametrize("target", ["prd", "prd/ai-processor"])
+def test_a_brake_that_would_hold_nothing_is_refused(say, tmp_path, target):
+    file = tmp_path / "catalog.toml"
+    file.write_text(CATALOG)
+    code, _, err = say("brake", "on", target, "--reason", "migration", "--catalog", str(file))
+    assert code == 2
+    assert 'no environment "prd"' in err
 
 
 def test_all_faults_of_a_catalog_are_told(say, tmp_path):
@@ -155,6 +171,60 @@ def test_ctrl_c_is_one_line(say, monkeypatch):
     monkeypatch.setattr("starter.commands.show.converse", interrupt)
     code, _, err = say("show", "prod/a")
     assert (code, err.strip()) == (130, "runbook: interrupted")
+
+
+def in_shell(line, **environment):
+    told = subprocess.run(
+        ["bash", "-c", line, "bash", sys.executable, "-m", "starter"],
+        capture_output=True,
+        check=False,
+        env=os.environ | environment,
+    )
+    return told.returncode, told.stderr.decode()
+
+
+@pytest.mark.parametrize("line", ['"$@" catalog schema >&-', '"$@" catalog schema >&- 2>&-'])
+def test_nobody_needs_to_read_the_answer(line):
+    assert in_shell(line) == (0, "")
+
+
+def test_an_error_that_nobody_reads_keeps_its_exit_code():
+    assert in_shell('"$@" frobnicate 2>&-') == (2, "")
+
+
+def test_an_answer_that_cannot_be_written_is_told():
+    code, err = in_shell('"$@" catalog schema >/dev/full')
+    assert (code, err) == (
+        1,
+        "runbook: the answer cannot be written: No space left on device; make room\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"TEMPORAL_ADDRESS": ":::"}, "Temporal's configuration cannot be used: invalid target URL"),
+        ({"TEMPORAL_TLS_CLIENT_CERT_PATH": "/nowhere.pem"}, "No such file or directory: '/nowhere.pem'"),
+        ({"GREETING": "\udcff"}, "the environment variable GREETING is not UTF-8"),
+    ],
+)
+def test_settings_of_temporal_that_cannot_be_used_are_one_line(environment, said):
+    code, err = in_shell('"$@" list', **environment)
+    assert code == 2
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_ctrl_c_while_it_is_still_being_loaded_is_one_line(say, monkeypatch):
+    class Interrupting:
+        @staticmethod
+        def find_spec(name, *_):
+            if name == "starter.command_line":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "starter.command_line", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting, *sys.meta_path])
+    assert say("list") == (130, "", "runbook: interrupted\n")
 
 
 def test_help_imports_neither_temporal_nor_pydantic():

@@ -1,0 +1,87 @@
+"""Runs one command of the command line; every way that it can end has one exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from starter.cli import runbook
+from starter.exits import CliError, Exit, bad_input
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOT_WRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What the operating system says when what stdout goes to takes no more."""
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code; an error is one line on stderr."""
+    try:
+        _check_words(argv)
+        ending = runbook.main(list(argv) or ["--help"], prog_name="runbook", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        return _fail(Exit.INTERRUPTED, "interrupted")
+    except BrokenPipeError:
+        return _reader_gone()
+    except OSError as error:
+        return _unwritten(error) if error.errno in NOT_WRITTEN and not error.filename else _fault(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one line
+        return _told(error)
+    return ending if isinstance(ending, int) else Exit.DONE
+
+
+def _told(error: Exception) -> Exit:
+    match error:
+        case CliError():
+            return _fail(error.code, str(error))
+        case click.exceptions.NoArgsIsHelpError():
+            click.echo(error.format_message())
+            return Exit.DONE
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "runbook"
+            return _fail(Exit.BAD_INPUT, f"{error.format_message().rstrip('.')}; see `{path} --help`")
+        case click.ClickException():
+            return _fail(Exit.BAD_INPUT, error.format_message())
+        case _:
+            return _fault(error)
+
+
+def _unwritten(error: OSError) -> Exit:
+    _reader_gone()
+    return _fail(Exit.NOT_DONE, f"the answer cannot be written: {error.strerror}; make room")
+
+
+def _check_words(argv: Sequence[str]) -> None:
+    """Refuse bytes that are no text: neither Temporal nor a record can hold them."""
+    for word in argv:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise bad_input(f"{word[:80]!a} is not UTF-8: write it anew") from None
+
+
+def _fault(error: Exception) -> Exit:
+    if os.environ.get("RUNBOOK_DEBUG"):
+        raise error
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return _fail(Exit.NOT_DONE, f"{what} (a fault of runbook itself; RUNBOOK_DEBUG=1 shows where)")
+
+
+def _fail(code: Exit, message: str) -> Exit:
+    with contextlib.suppress(OSError):  # nobody reads stderr: the exit code still speaks
+        sys.stdout.flush()
+        click.echo(f"runbook: {message}", err=True)
+    return code
+
+
+def _reader_gone() -> Exit:
+    # What is still buffered would fail once more when Python closes stdout.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.NOT_DONE
