@@ -51,6 +51,7 @@ class AwsEndpoint(Starlette):
         routes = [
             Route("/_sandbox/calls", self._show_calls, methods=["GET"]),
             Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
+            Route("/_sandbox/{path:path}", _no_such_switch, methods=_METHODS),  # a typing error is no call of AWS
             Route("/{path:path}", self._serve, methods=_METHODS),
         ]
         super().__init__(routes=routes, lifespan=_closing(self._moto))
@@ -115,6 +116,10 @@ class AwsEndpoint(Starlette):
         if not call.internal:
             self._ecs.throttle.admit(call.action)
         return await self._ecs.call(call.action, call.parameters)
+
+
+async def _no_such_switch(http: HttpRequest) -> Response:
+    return JSONResponse({"error": f"there is no {http.method} {http.url.path}; docs/sandbox.md lists the switches"}, 404)
 
 
 async def _hang_up(http: HttpRequest) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sandbox.ecs.names import Fields, Names
 
 _KINDS = ("error", "delay_seconds", "lose_reply")
+_LONGEST_DELAY = 3600
 _SERVER_ERRORS = {
     "ServerException": 500,
     "InternalFailure": 500,
@@ -68,8 +69,10 @@ def read_fault(given: object) -> Fault:
         raise BadFaultError(f"want action, times and exactly one of {', '.join(_KINDS)}")
     if not isinstance(times, int) or times < 1:
         raise BadFaultError("times is a whole number of at least 1")
-    if not isinstance(delay, int | float) or delay < 0:
-        raise BadFaultError("delay_seconds is a number of seconds")
+    if not isinstance(delay, int | float) or not 0 <= delay <= _LONGEST_DELAY:
+        raise BadFaultError(f"delay_seconds is a number of seconds, {_LONGEST_DELAY} at most")
+    if not isinstance(given.get("error") or "", str) or not isinstance(given.get("lose_reply") or False, bool):
+        raise BadFaultError("error is the name of an error of AWS, and lose_reply is true")
     return Fault(given["action"], times, given.get("error"), float(delay), bool(given.get("lose_reply")))
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
@@ -141,6 +142,9 @@ def test_a_delayed_call_is_answered_to_a_caller_who_waits(world: World) -> None:
         {"action": "UpdateService", "error": "X", "lose_reply": True},
         {"action": "UpdateService", "error": "X", "times": 0},
         {"action": "UpdateService", "delay_seconds": "long"},
+        {"action": "UpdateService", "error": 500},
+        {"action": "UpdateService", "delay_seconds": 1e300},
+        {"action": "UpdateService", "lose_reply": "yes"},
         {"action": "UpdateService", "error": "X", "colour": "red"},
     ],
 )
@@ -150,6 +154,13 @@ def test_a_fault_that_makes_no_sense_is_refused_with_what_to_write(
     answer = world.fault(**fault)
     assert answer.status_code == 400
     assert answer.json()["error"]
+
+
+@pytest.mark.parametrize("request_line", [("GET", "faults"), ("POST", "calls"), ("GET", "call")])
+def test_a_switch_that_is_not_there_is_no_call_of_aws(world: World, request_line: tuple[str, str]) -> None:
+    method, name = request_line
+    assert httpx.request(method, f"{world.url}/_sandbox/{name}").status_code == 404
+    assert world.calls() == []
 
 
 def test_calls_beyond_the_burst_are_throttled(world: World) -> None:
