@@ -76,7 +76,7 @@ class Brake:
         if isinstance(key, str):
             self._note(book=finished(self._report.book, key, workflow.now()))
         else:
-            self._reject("finished", "give its key", key)
+            self.reject("finished", "give its key", key)
 
     @workflow.signal(description="What was let through was not begun after all: its key")
     def given_back(self, key: object = None) -> None:
@@ -84,7 +84,7 @@ class Brake:
         if isinstance(key, str):
             self._note(book=given_back(self._report.book, key))
         else:
-            self._reject("given_back", "give its key", key)
+            self.reject("given_back", "give its key", key)
 
     @workflow.signal(name="switch", description="Put it on or let it go: {by, on, service?, reason}")
     def switch_by_signal(self, request: object = None) -> None:
@@ -92,7 +92,7 @@ class Brake:
         try:
             self._switch(parse(Switch, request))
         except Refused as refusal:
-            self._reject("switch", str(refusal), request)
+            self.reject("switch", str(refusal), request)
 
     @workflow.update(description="As the signal switch, with an answer")
     def switch(self, request: object = None) -> Answer:
@@ -132,7 +132,8 @@ class Brake:
     def _is_long(self) -> bool:
         return workflow.info().get_current_history_length() > LONG
 
-    def _reject(self, name: str, why: str, received: object) -> None:
+    def reject(self, name: str, why: str, received: object) -> None:
+        """Show what could not be used of a signal."""
         told = f"{workflow.now():%Y-%m-%d %H:%M:%S} {name}: {why} (got {received!r:.200})"
         self._note(rejected=(*self._report.rejected, told)[-KEPT:])
 

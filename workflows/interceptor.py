@@ -1,9 +1,13 @@
-"""Trims what people send to what handlers take: one argument too many would block a run for ever."""
+"""Trims what people send to what handlers take: one argument too many would block a run for ever.
+
+What a signal brought beside its one argument is shown as not used, by a workflow that has a place for that.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     ExecuteWorkflowInput,
@@ -19,6 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TAKES_NOTHING = frozenset({"status"})
+
+
+@runtime_checkable
+class ShowsRejected(Protocol):
+    """A workflow that shows what it could not use."""
+
+    def reject(self, name: str, why: str, received: object) -> None:
+        """Show it."""
 
 
 class TrimArguments(Interceptor):
@@ -43,8 +55,12 @@ class _Trimming(WorkflowInboundInterceptor):
         return await super().execute_workflow(input)
 
     async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002 - the SDK's name
+        beside = input.args[1:]
         input.args = _trim(input.signal, input.args)
         await super().handle_signal(input)
+        instance = workflow.instance()
+        if beside and isinstance(instance, ShowsRejected):
+            instance.reject(input.signal, "came with more than one payload: only the first is looked at", beside)
 
     async def handle_query(self, input: HandleQueryInput) -> Any:  # noqa: A002
         input.args = _trim(input.query, input.args)

@@ -57,7 +57,7 @@ async def test_a_signal_that_is_no_message_is_shown_and_stops_nothing(runbook, o
     await run.signal(name, args=payload)
     report = await runbook.until(run, lambda now: now.rejected)
     rejection = report.rejected[0]
-    assert (rejection.message, len(report.rejected)) == (name, 1)
+    assert (rejection.message, len(report.rejected)) == (name, max(len(payload), 1))
     assert rejection.why
     assert len(rejection.received) <= 200
     assert report.checkpoint == gate
@@ -76,11 +76,15 @@ async def test_an_update_that_is_no_message_is_refused_with_the_reason(runbook, 
     assert (report.outcome, report.rejected) == (Outcome.RECOVERED, ())
 
 
-async def test_what_comes_beside_a_good_message_is_not_looked_at(runbook, outside):
+async def test_what_comes_beside_a_good_message_is_shown_as_not_used(runbook, outside):
     run = await runbook.start()
     await runbook.at_checkpoint(run)
     await run.signal("approve", args=[{"by": "bob", "mood": "good"}, "and more", 3])
-    assert (await runbook.end(run)).outcome is Outcome.RECOVERED
+    report = await runbook.end(run)
+    assert report.outcome is Outcome.RECOVERED
+    assert [(one.message, one.why, one.received) for one in report.rejected] == [
+        ("approve", "came with more than one payload: only the first is looked at", "['and more', 3]")
+    ]
 
 
 async def test_a_query_with_arguments_is_answered(runbook, outside):

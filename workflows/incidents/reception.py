@@ -38,7 +38,7 @@ class Reception:
         try:
             batch = AlertBatch.model_validate(request)
         except ValidationError as error:
-            self._reject(messages.ALERTS, str(error), request)
+            self.reject(messages.ALERTS, str(error), request)
             return
         if take_and_count(self.account, batch.alerts, batch.received):
             self.stirred = True
@@ -176,9 +176,10 @@ class Reception:
         try:
             take(messages.ProcedureTold.model_validate(request))
         except ValidationError as error:
-            self._reject(name, str(error), request)
+            self.reject(name, str(error), request)
         self.stirred = True
 
-    def _reject(self, name: str, why: str, received: object) -> None:
+    def reject(self, name: str, why: str, received: object) -> None:
+        """Show what could not be used."""
         self.account.reject(name, why, received, workflow.now())
         self.stirred = True

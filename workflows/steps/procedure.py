@@ -124,3 +124,7 @@ class Procedure:
     def status(self) -> Report:
         """Tell how things stand."""
         return self.page.report
+
+    def reject(self, name: str, why: str, received: object) -> None:
+        """Show what could not be used of a signal."""
+        self.page.record.reject(name, why, received)

@@ -167,7 +167,7 @@ class Record:
     def reject(self, message: str, why: str, received: object) -> None:
         """Note something that could not be used; the newest are kept."""
         rejection = Rejection(
-            message=message, why=why[:500], received=repr(received)[:200], at=workflow.now()
+            message=message, why=" ".join(why.split())[:500], received=repr(received)[:200], at=workflow.now()
         )
         self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
 
