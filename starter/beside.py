@@ -70,9 +70,16 @@ class Beside:
         Raises:
             CliError: with its exit code, and its last words.
         """
-        if self._process is not None and (code := self._process.poll()) is not None:
-            last = " | ".join(self._log_since(0).splitlines()[-3:])
-            raise CliError(Exit.NOT_DONE, f"the {self.name} ended by itself (exit code {code}): {last}")
+        if why := self.lost():
+            raise CliError(Exit.NOT_DONE, why)
+
+    def lost(self) -> str | None:
+        """Say, once, that it has ended by itself, with its exit code and its last words."""
+        if self._process is None or (code := self._process.poll()) is None:
+            return None
+        self._process = None
+        last = " | ".join(self._log_since(0).splitlines()[-3:])
+        return f"the {self.name} ended by itself (exit code {code}): {last}"
 
     def _log_since(self, offset: int) -> str:
         with self.log.open("rb") as log:

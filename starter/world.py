@@ -130,10 +130,18 @@ class World:
         Raises:
             CliError: with its exit code, and its last words where it has a log.
         """
+        for why in self.lost():
+            raise CliError(Exit.NOT_DONE, why)
+
+    def lost(self) -> list[str]:
+        """Say of what runs beside the sandbox that it has ended by itself, once each.
+
+        Raises:
+            CliError: the sandbox itself has ended.
+        """
         if self._sandbox is not None and (code := self._sandbox.poll()) is not None:
             raise CliError(Exit.NOT_DONE, f"the sandbox ended by itself (exit code {code})")
-        for program in self._beside.values():
-            program.check()
+        return list(filter(None, (program.lost() for program in self._beside.values())))
 
     def end(self) -> None:
         """End what runs beside the sandbox, then the sandbox, each in order."""

@@ -55,7 +55,8 @@ def command(caller: Caller, *, no_worker: bool, alerts: bool, folder: str | None
             else:
                 _print(world, with_worker=not no_worker)
             while True:
-                world.check()
+                for why in world.lost():
+                    note(f"{why}; the world goes on without it")
                 time.sleep(CHECK_SECONDS)
     except KeyboardInterrupt:
         return Exit.DONE

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 from temporalio.client import Client
@@ -63,6 +64,29 @@ async def test_up_leaves_no_process_behind_when_it_is_killed():
                 return
             writer.close()
             await asyncio.sleep(0.1)
+
+
+async def test_a_worker_that_is_killed_leaves_the_world_standing():
+    up = await begin("up", "--json")
+    try:
+        world = json.loads(await asyncio.wait_for(up.stdout.readline(), 120))
+        os.kill(_child(up.pid, "worker"), signal.SIGKILL)
+        told = (await asyncio.wait_for(up.stderr.readline(), 30)).decode()
+        assert "the worker ended by itself (exit code -9)" in told
+        await Client.connect(world["temporal"])
+        assert up.returncode is None
+    finally:
+        up.send_signal(signal.SIGINT)
+        await up.communicate()
+    assert up.returncode == 0
+
+
+def _child(parent, module):
+    """Find the process that ``python -m <module>`` is, among a process's children."""
+    for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-m", module.encode()]:
+            return int(each)
+    raise AssertionError(f"no {module} among the children of {parent}")
 
 
 async def test_the_bad_release_ends_as_told():
