@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DEPLOYMENTS_READ = 20
 """How far back releases are looked for; one DescribeServiceDeployments call takes this many."""
 REVISIONS_READ = 10
+SCALED = "Scaling activity initiated"
+"""How the reason of a task begins that ECS stopped because a deployment, or a smaller count, had no more use for it."""
 
 
 class ReleaseQuery(Fact):
@@ -145,6 +147,7 @@ class EcsActivities:
                 if part
             )
             for task in newest
+            if not task.get("stoppedReason", "").startswith(SCALED)  # every deployment stops tasks so
         ]
         return Explanation(stopped=tuple(dict.fromkeys(reasons))[:10], events=service.events)
 

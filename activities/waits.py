@@ -15,7 +15,7 @@ from activities.catalog import Target
 from activities.counted import WATCHER_BATCH
 from activities.ecs_reading import read_service_deployment, read_service_state
 from activities.errors import InputError, RunbookError
-from activities.models import Fact, Fence, Release, ServiceDeployment, ServiceState
+from activities.models import UNDER_WAY, Fact, Fence, Release, ServiceDeployment, ServiceState
 from activities.rollout import Awaited, Phase, Rollout, judge_rollout
 from activities.watcher import Budget, Hurry, Watcher
 
@@ -39,6 +39,8 @@ class AwaitedDrift(Fact):
 
     target: Target
     fence: Fence
+    under_way: str | None = None
+    """ARN of the service deployment that must still be under way for the plan to make sense."""
 
 
 class AwaitedTasks(Fact):
@@ -122,9 +124,18 @@ class Waits:
     async def _until_drift(self, awaited: AwaitedDrift, progress: Progress) -> ServiceState:
         while True:
             service = await self._next(awaited.target, progress, Hurry.IDLE)
-            if service.fence != awaited.fence:
+            if service.fence != awaited.fence or await self._has_ended(awaited, progress):
                 return service
             progress.told = "as it was when the plan was made"
+
+    async def _has_ended(self, awaited: AwaitedDrift, progress: Progress) -> bool:
+        """Whether the deployment that the plan would stop is no longer under way."""
+        if awaited.under_way is None:
+            return False
+        # The services' own readings set the pace here.
+        watcher = self._deployments_watcher(awaited.target.account)
+        own = await _ask(watcher, awaited.under_way, progress, Hurry.CONFIRM)
+        return own is None or own.status not in UNDER_WAY
 
     async def _next(self, target: Target, progress: Progress, hurry: Hurry = Hurry.USUAL) -> ServiceState:
         state = await _ask(self._services_watcher(target), target.ecs_service, progress, hurry)

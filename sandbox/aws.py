@@ -51,7 +51,9 @@ class AwsEndpoint(Starlette):
         routes = [
             Route("/_sandbox/calls", self._show_calls, methods=["GET"]),
             Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
-            Route("/_sandbox/{path:path}", _no_such_switch, methods=_METHODS),  # a typing error is no call of AWS
+            Route(
+                "/_sandbox/{path:path}", _no_such_switch, methods=_METHODS
+            ),  # a typing error is no call of AWS
             Route("/{path:path}", self._serve, methods=_METHODS),
         ]
         super().__init__(routes=routes, lifespan=_closing(self._moto))
@@ -119,7 +121,9 @@ class AwsEndpoint(Starlette):
 
 
 async def _no_such_switch(http: HttpRequest) -> Response:
-    return JSONResponse({"error": f"there is no {http.method} {http.url.path}; docs/sandbox.md lists the switches"}, 404)
+    return JSONResponse(
+        {"error": f"there is no {http.method} {http.url.path}; docs/sandbox.md lists the switches"}, 404
+    )
 
 
 async def _hang_up(http: HttpRequest) -> None:

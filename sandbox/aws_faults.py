@@ -71,7 +71,9 @@ def read_fault(given: object) -> Fault:
         raise BadFaultError("times is a whole number of at least 1")
     if not isinstance(delay, int | float) or not 0 <= delay <= _LONGEST_DELAY:
         raise BadFaultError(f"delay_seconds is a number of seconds, {_LONGEST_DELAY} at most")
-    if not isinstance(given.get("error") or "", str) or not isinstance(given.get("lose_reply") or False, bool):
+    if not isinstance(given.get("error") or "", str) or not isinstance(
+        given.get("lose_reply") or False, bool
+    ):
         raise BadFaultError("error is the name of an error of AWS, and lose_reply is true")
     return Fault(given["action"], times, given.get("error"), float(delay), bool(given.get("lose_reply")))
 

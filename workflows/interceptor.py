@@ -60,7 +60,9 @@ class _Trimming(WorkflowInboundInterceptor):
         await super().handle_signal(input)
         instance = workflow.instance()
         if beside and isinstance(instance, ShowsRejected):
-            instance.reject(input.signal, "came with more than one payload: only the first is looked at", beside)
+            instance.reject(
+                input.signal, "came with more than one payload: only the first is looked at", beside
+            )
 
     async def handle_query(self, input: HandleQueryInput) -> Any:  # noqa: A002
         input.args = _trim(input.query, input.args)

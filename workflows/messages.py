@@ -172,6 +172,11 @@ class Plan(Message):
     """What else the approval is bound to, such as the hash of a Terraform plan."""
 
     @property
+    def under_way(self) -> str | None:
+        """ARN of the service deployment that must still be under way for the plan to make sense, if any."""
+        return None
+
+    @property
     def hash(self) -> str:
         """Names this very plan: the same calls on the same state; approvals carry it."""
         essence = self.model_dump(mode="json", include={"calls", "fence", "essence"})

@@ -26,6 +26,7 @@ from activities.ecs_changes import (
 )
 from activities.errors import DriftedError, RunbookError, UnreachableError
 from activities.models import (
+    UNDER_WAY,
     Deployment,
     Fence,
     Image,
@@ -335,7 +336,8 @@ class Outside:
     @activity.defn
     async def await_drift(self, awaited: AwaitedDrift) -> ServiceState:
         await self._called("await_drift")
-        if self.service.fence == awaited.fence:
+        ended = awaited.under_way is not None and self.history[0].status not in UNDER_WAY
+        if self.service.fence == awaited.fence and not ended:
             # Between two looks no activity is under way, so that the test server can skip the time.
             raise ApplicationError(
                 "as it was", next_retry_delay=LOOKS, category=ApplicationErrorCategory.BENIGN

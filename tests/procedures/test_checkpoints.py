@@ -269,6 +269,20 @@ async def test_a_service_that_only_seemed_to_change_asks_nobody_twice(runbook, o
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:1"])
 
 
+async def test_a_deployment_that_ends_before_the_yes_voids_the_plan_to_stop_it(runbook, outside, temporal):
+    outside.deployed(release(3), status="IN_PROGRESS")
+    run = await runbook.start()
+    old = await runbook.at_checkpoint(run)
+    assert old.plan.calls[0].action == "StopServiceDeployment"
+    outside.history[0] = outside.history[0].model_copy(update={"status": "SUCCESSFUL"})
+    await temporal.sleep(LOOKS * 2)
+    new = await runbook.at_checkpoint(run, other_than=old.plan_hash)
+    assert new.plan.calls[0].action == "UpdateService"
+    await answer(run, "bob", new)
+    report = await runbook.end(run)
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:2"])
+
+
 async def test_a_deployment_that_nobody_saw_before_the_yes_is_found_after_it_and_asked_about(
     runbook, outside
 ):

@@ -231,3 +231,20 @@ class TestANameThatIsLookedUp:
             "describe_task_definition", "ClientException", message="Unable to describe task definition."
         )
         assert self.find(ecs, "v9.9") == ()
+
+
+def test_tasks_that_every_deployment_stops_explain_nothing():
+    ecs = Ecs()
+    stopped = [
+        {"taskDefinitionArn": task_definition(number), "stoppedReason": reason, "stoppedAt": NOW}
+        for number, reason in (
+            (1, "Scaling activity initiated by (deployment ecs-svc/2)"),
+            (2, "Essential container exited"),
+        )
+    ]
+    ecs.answers("describe_services", services(service(2, 2)))
+    ecs.answers("list_tasks", {"taskArns": ["a", "b"]})
+    ecs.answers("describe_tasks", {"tasks": stopped})
+    with ecs.asked_for_exactly_this():
+        why = EcsActivities(ecs.clients).explain_rollout(TARGET)
+    assert why.stopped == ("shop:2: Essential container exited",)

@@ -283,6 +283,20 @@ class TestWaitingActivities:
             state = await environment.run(Waits(ecs.clients).await_drift, awaited)
         assert state.task_definition == task_definition(5)
 
+    async def test_a_plan_to_stop_a_deployment_is_void_once_that_has_ended(self, ecs, environment):
+        for status in ("IN_PROGRESS", "SUCCESSFUL"):
+            ecs.answers("describe_services", services(service(2, 2)))
+            ended = {"serviceDeploymentArn": deployment_arn(2), "status": status, "createdAt": NOW}
+            ecs.answers(
+                "describe_service_deployments",
+                {"serviceDeployments": [ended]},
+                {"serviceDeploymentArns": [deployment_arn(2)]},
+            )
+        awaited = AwaitedDrift(target=TARGET, fence=STATE.fence, under_way=deployment_arn(2))
+        with ecs.asked_for_exactly_this():
+            state = await environment.run(Waits(ecs.clients).await_drift, awaited)
+        assert state.fence == STATE.fence
+
     async def test_many_waits_ask_for_their_service_deployments_in_one_call(self, ecs, environment):
         ours = [deployment_arn(1), deployment_arn(2)]
         stopped = [{"serviceDeploymentArn": arn, "status": "STOPPED", "createdAt": NOW} for arn in ours]

@@ -29,6 +29,11 @@ class RollbackPlan(Plan):
     """ARN of the service deployment to stop."""
 
     @property
+    def under_way(self) -> str | None:
+        """A deployment that has ended cannot be stopped any more."""
+        return self.stops
+
+    @property
     def marks_source(self) -> bool:
         """Whether the release that is taken back is marked once the other is verified."""
         return self.way != "force"

@@ -78,7 +78,7 @@ class People:
                 about=plan,
                 abort_means=self._course.abort_means,
             )
-            drift = self._drift(plan.fence, target) if plan.fence else None
+            drift = self._drift(plan.fence, target, plan.under_way) if plan.fence else None
             gate = await self._asking.ask(asked, drift, given)
             if gate is None:
                 return self._silence(target, "not enough people agreed")
@@ -183,9 +183,9 @@ class People:
     def _stands(self) -> str:
         return "what was changed before stays" if self._record.report.changes else "nothing was changed"
 
-    async def _drift(self, fence: Fence, target: Target) -> None:
+    async def _drift(self, fence: Fence, target: Target, under_way: str | None) -> None:
         how = How(**{**IDLE_WATCH, "task_queue": ids.watch_queue(self._record.report.environment)})
-        awaited = AwaitedDrift(target=target, fence=fence)
+        awaited = AwaitedDrift(target=target, fence=fence, under_way=under_way)
         await self._step("Watch that nothing changes while people decide", Waits.await_drift, awaited, how)
 
 
