@@ -49,6 +49,22 @@ def test_many_alerts_of_one_name_are_one_line():
     assert announcement(account, "started", at(0)).observations == ("HighCPU (900 times)",)
 
 
+def test_alerts_that_belong_nowhere_are_told_with_the_reason():
+    account = incident(
+        service="unrouted", environment="unknown", policy=POLICY.model_copy(update={"problem": "no"})
+    )
+    fires(
+        account,
+        "HighCPU",
+        minutes=0,
+        problem='no service "shpo" in the catalog',
+        annotations={"summary": "90 %"},
+    )
+    assert "These alerts belong to no target of the catalog" in ask(account)
+    said = announcement(account, "started", at(0))
+    assert said.observations == ('HighCPU: no service "shpo" in the catalog; 90 %',)
+
+
 @pytest.mark.parametrize(
     ("account", "words"),
     [

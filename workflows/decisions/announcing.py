@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["started", "update", "resolved", "escalation"]
 WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z][a-z]*\d*|[a-z]+\d*|\d+")
+NO_TARGET = "These alerts belong to no target of the catalog; each says why"
 MOST = 8
 """Lines of a list; more of them nobody reads."""
 
@@ -110,9 +111,9 @@ def ask(account: Account) -> str | None:
     if account.paused_by:
         return f"{account.paused_by} paused it; go on: runbook resume incident/{short}"
     if account.policy and account.policy.problem:
-        return (
-            f"{account.policy.problem}. Look, and in the end: runbook close incident/{short} --root-cause WHY"
-        )
+        unrouted = (account.service, account.environment) == ids.UNROUTED
+        problem = NO_TARGET if unrouted else account.policy.problem
+        return f"{problem}. Look, and in the end: runbook close incident/{short} --root-cause WHY"
     if account.handed_over and account.last:
         return f"{account.last.told} In the end: runbook close {short} --root-cause WHY"
     return _ask_between(account, short)

@@ -173,7 +173,8 @@ def _kept(alert: Alert, received: datetime, since: datetime) -> KeptAlert:
         received=received,
         said_severity=alert.severity,
         labels=_few(alert.labels),
-        words=_cut(said.get("summary") or said.get("description") or alert.problem or ""),
+        # Why it belongs to no target comes first: that is what its human has to mend.
+        words=_cut("; ".join(filter(None, (alert.problem, said.get("summary") or said.get("description"))))),
         impact=_cut(said["impact"]) if said.get("impact") else None,
         problem=_cut(alert.problem) if alert.problem else None,
     )
