@@ -34,6 +34,8 @@ from activities.policies import (
     Thresholds,
     Verify,
 )
+from activities.redaction import redact
+from activities.trace_links import TRACES, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +102,9 @@ class Catalog(Policy):
     channels: tuple[Channel, ...] = Field(default=(), description="Without any, people are told in the log.")
     incidents: Incidents = Incidents()
     links: dict[str, str] = Field(
-        default_factory=dict, description="Addresses by name, shown in messages, pages and reviews."
+        default_factory=dict,
+        description="Addresses by name, shown in messages, pages and reviews; "
+        '`traces = "https://tempo.example/trace/{trace_id}"` is where one trace is seen.',
     )
 
     @model_validator(mode="after")
@@ -112,6 +116,8 @@ class Catalog(Policy):
             for problem in self._problems(environment, placement)
         ]
         problems += self._channel_problems()
+        if problem := problem_of(self.links):
+            problems.append(f'links.{TRACES} = "{redact(self.links[TRACES])}": {problem}')
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -13,6 +13,7 @@ from starter.sight import Sight, look
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from temporalio.client import Client
 
@@ -21,23 +22,23 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 0.5
 
 
-async def follow(client: Client, run: Run) -> AsyncIterator[Sight | None]:
+async def follow(client: Client, run: Run, catalog: Path | None = None) -> AsyncIterator[Sight | None]:
     """Look at a run again and again until it has ended; None while Temporal itself is away."""
     while True:
-        sight = await _glance(client, run)
+        sight = await _glance(client, run, catalog)
         yield sight
         if sight and not sight.run.is_open:
             return
         await asyncio.sleep(EVERY_SECONDS)
 
 
-async def wait_for_end(client: Client, run: Run) -> Sight:
+async def wait_for_end(client: Client, run: Run, catalog: Path | None = None) -> Sight:
     """Wait for a run's end without asking its worker anything meanwhile."""
     while True:
         try:
             now = await _newest(client, run)
             if now and not now.is_open:
-                return await look(client, now)
+                return await look(client, now, catalog)
         except RPCError as error:
             if not is_away(error):
                 raise
@@ -50,10 +51,10 @@ async def _newest(client: Client, run: Run) -> Run | None:
     return await describe(client, run.id) if now and now.goes_on_as_new else now
 
 
-async def _glance(client: Client, run: Run) -> Sight | None:
+async def _glance(client: Client, run: Run, catalog: Path | None) -> Sight | None:
     try:
         now = await _newest(client, run)
-        return await look(client, now or run)
+        return await look(client, now or run, catalog)
     except RPCError as error:
         if is_away(error):
             return None

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def known_links(catalog: Path | None) -> dict[str, str]:
+    """Return the links of the local catalog; none where it cannot be read, for what is shown must be shown without it."""
+    try:
+        return load_catalog(catalog).links if catalog else {}
+    except CatalogError:
+        return {}
+
+
 def check_target(catalog: Path | None, service: str, environment: str) -> None:
     """Check that the catalog, if one is configured, has this target.
 

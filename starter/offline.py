@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
+from activities.trace_links import trace_link
 from starter.connect import RPC_TIMEOUT
+from starter.known_targets import known_links
 from workflows.messages import (
     Change,
     Checkpoint,
@@ -22,6 +24,8 @@ from workflows.messages import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from temporalio.api.history.v1 import HistoryEvent
     from temporalio.client import Client
 
@@ -42,14 +46,21 @@ ATTRIBUTES = {
 }
 
 
-async def offline_report(client: Client, run: Run) -> Report:
-    """Tell of a run what the server alone knows."""
+async def offline_report(client: Client, run: Run, catalog: Path | None) -> Report:
+    """Tell of a run what the server alone knows.
+
+    Args:
+        client: of the server.
+        run: the run.
+        catalog: the local one: what a worker would say of its own catalog, this one has to.
+    """
     events = await _history(client, run)
     request = await run.memo_value(client, "request", ProcedureRequest)
     checkpoint = await run.memo_value(client, "checkpoint", Checkpoint) if run.is_open else None
     changes = await run.memo_value(client, "changes", tuple[Change, ...]) or ()
     tasks = await run.memo_value(client, "tasks", tuple[Task, ...]) or ()
     steps = await _steps(client, events, is_open=run.is_open)
+    trace_id = request.trace_id if request else None
     return Report(
         procedure=run.procedure,
         service=run.service,
@@ -67,7 +78,8 @@ async def offline_report(client: Client, run: Run) -> Report:
         changes=changes,
         tasks=tasks,
         error=_problem(run, events[-1] if events else None),
-        trace_id=request.trace_id if request else None,
+        trace_id=trace_id,
+        trace=trace_link(known_links(catalog), trace_id),
     )
 
 

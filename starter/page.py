@@ -246,6 +246,9 @@ def _end(sight: Sight) -> Iterator[Text]:
     if report.error:
         yield Text()
         yield line(f"{report.error.kind}: {report.error.message}", "red")
+    if report.trace_id:
+        yield Text()
+        yield line(f"trace {report.trace_id}{f': {report.trace}' if report.trace else ''}", "dim")
     if run.ended:
         yield Text()
         yield line(f"ended at {clock(run.ended)} after {span(run.ended - run.started)}", "dim")

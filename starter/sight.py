@@ -24,6 +24,7 @@ from workflows.messages import Outcome, Report, State
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from starter.runs import Run
 
@@ -78,13 +79,13 @@ def stamp(moment: datetime | None) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
-async def look(client: Client, run: Run) -> Sight:
-    """See a run: ask a worker, and do without one when none answers."""
+async def look(client: Client, run: Run, catalog: Path | None = None) -> Sight:
+    """See a run: ask a worker, and do without one, by the local catalog, when none answers."""
     if run.is_open:
         report = await _ask(client, run, ANSWER_TIMEOUT)
-        return Sight(run, report or await offline_report(client, run), live=report is not None)
+        return Sight(run, report or await offline_report(client, run, catalog), live=report is not None)
     told, result = await asyncio.gather(_ask(client, run, AFTER_THE_END), _result(client, run))
-    return Sight(run, result or await _cut_short(client, run, told), live=told is not None)
+    return Sight(run, result or await _cut_short(client, run, told, catalog), live=told is not None)
 
 
 async def _ask(client: Client, run: Run, patience: timedelta) -> Report | None:
@@ -113,9 +114,9 @@ def _kind(run: Run) -> type[Report]:
     return IncidentReport if run.procedure == "incident" else Report
 
 
-async def _cut_short(client: Client, run: Run, told: Report | None) -> Report:
+async def _cut_short(client: Client, run: Run, told: Report | None, catalog: Path | None) -> Report:
     """Tell of a run that ended without saying how: what the server knows goes before what the page last said."""
-    known = await offline_report(client, run)
+    known = await offline_report(client, run, catalog)
     if told is None:
         return known
     ending = {"state": State.DONE, "outcome": known.outcome, "error": known.error, "summary": known.summary}

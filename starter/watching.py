@@ -14,6 +14,8 @@ from starter.page import checkpoint, clock, page_lines, render
 from starter.printing import console, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from temporalio.client import Client
 
     from starter.runs import Run
@@ -24,12 +26,12 @@ HEAD_LINES = 4
 AWAY = "Temporal does not answer; trying again"
 
 
-async def watch_live(client: Client, run: Run) -> Sight:
+async def watch_live(client: Client, run: Run, catalog: Path | None) -> Sight:
     """Keep the page on a terminal up to date until the run's end."""
     sight: Sight | None = None
     terminal = console()
     with Live(Text("looking …", style="dim"), console=terminal, auto_refresh=False, transient=True) as live:
-        async for seen in follow(client, run):
+        async for seen in follow(client, run, catalog):
             sight = seen or sight
             lines = page_lines(sight) if sight else []
             away = [] if seen else [Text(AWAY, style="red")]
@@ -49,16 +51,16 @@ def fitting(lines: list[Text], height: int) -> list[Text]:
     return [*lines[:HEAD_LINES], Text("…", style="dim"), *lines[len(lines) - (room - HEAD_LINES - 1) :]]
 
 
-async def watch_silently(client: Client, run: Run) -> Sight:
+async def watch_silently(client: Client, run: Run, catalog: Path | None) -> Sight:
     """Wait for the end; the page is for a program."""
-    return await wait_for_end(client, run)
+    return await wait_for_end(client, run, catalog)
 
 
-async def watch_plainly(client: Client, run: Run) -> Sight:
+async def watch_plainly(client: Client, run: Run, catalog: Path | None) -> Sight:
     """Write a line for everything that is new, and the whole page at the end."""
     told = Told()
     sight: Sight | None = None
-    async for seen in follow(client, run):
+    async for seen in follow(client, run, catalog):
         told.tell(seen)
         sight = seen or sight
     assert sight is not None

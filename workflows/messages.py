@@ -324,3 +324,5 @@ class Report(Message):
     rejected: tuple[Rejection, ...] = ()
     error: Problem | None = None
     trace_id: str | None = None
+    trace: str | None = None
+    """Where the trace is seen, as the worker's catalog says."""

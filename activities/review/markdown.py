@@ -58,6 +58,7 @@ class _Writer:
                 ("Summary", plain(one.summary)),
                 ("Review owner", plain(one.owner)),
                 ("Review due", f"{one.due:%Y-%m-%d}" if one.due else "five days after the end"),
+                *([("Trace", self._trace())] if one.trace_id else []),
             ],
         )
 
@@ -237,6 +238,10 @@ class _Writer:
             ],
         )
         yield from (f"\nLost: {plain(each)}; its history is no longer kept." for each in one.lost)
+
+    def _trace(self) -> str:
+        words = plain(self._review.trace_id or "")
+        return f"[{words}]({self._review.trace})" if self._review.trace else words
 
     def _answer(self, question: str, moment: Moment | None, unknown: str = "") -> Iterator[str]:
         yield from ("", f"### {question}", "")

@@ -169,6 +169,9 @@ class Review(Fact):
     summary: str
     owner: str
     due: date | None = None
+    trace_id: str | None = None
+    trace: str | None = None
+    """Where the trace is seen."""
 
     started: Moment | None = None
     """The first sign of trouble."""

@@ -13,6 +13,7 @@ from activities.review.reading import read
 from activities.review.spans import shares_of, waits_of
 from activities.review.timeline import longest_of, name_of, timeline_of
 from activities.review.words import NOBODY, objects, said
+from activities.trace_links import trace_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,6 +60,8 @@ def write(chronicle: Chronicle) -> Review:
         summary=said(own[-1].result.get("summary")) or "It has not ended yet: this is a draft.",
         owner=owner_of(courses),
         due=(end.at + DUE_AFTER).date() if end else None,
+        trace_id=said(first.request.get("trace_id")) or None,
+        trace=_trace(courses),
         started=began,
         detected=noticed,
         acknowledged=moments.acknowledged(courses),
@@ -90,6 +93,14 @@ def write(chronicle: Chronicle) -> Review:
 def _opener(first: Course) -> str:
     by = said(first.request.get("opened_by") or first.request.get("requested_by")) or NOBODY
     return "an alert" if by == ALERTMANAGER else by
+
+
+def _trace(courses: Sequence[Course]) -> str | None:
+    """Return where the trace is seen, by the links of the catalog as it was looked up first."""
+    results = (act.result for course in courses for act in course.acts if isinstance(act.result, dict))
+    links = (found for result in results if isinstance(found := result.get("links"), dict))
+    known = {name: said(address) for name, address in next(links, {}).items()}
+    return trace_link(known, said(courses[0].request.get("trace_id")))
 
 
 def _severity(courses: Sequence[Course]) -> str:

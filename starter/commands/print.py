@@ -8,6 +8,7 @@ import click
 
 from activities.catalog import load_catalog
 from activities.errors import InputError
+from activities.trace_links import with_trace
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
 from starter.names import parse_pair
@@ -59,6 +60,6 @@ def _page(procedure: str, target: Target, catalog: Catalog, parts: list[Part]) -
             lines += ["   ```", *(f"   {line}" for line in commands), "   ```", ""]
     if catalog.contacts:
         lines += ["Who to call:", *(f"- {one.name}: {one.channel}" for one in catalog.contacts), ""]
-    if catalog.links:
-        lines += ["Links:", *(f"- {name}: {url}" for name, url in catalog.links.items()), ""]
+    if links := with_trace(catalog.links, None):
+        lines += ["Links:", *(f"- {name}: {url}" for name, url in links.items()), ""]
     return "\n".join(lines).rstrip()

@@ -31,7 +31,7 @@ def command(caller: Caller, run: str) -> None:
 
 
 async def _show(client: Client, caller: Caller, text: str) -> None:
-    sight = await look(client, await page_of(client, text, caller.run_id))
+    sight = await look(client, await page_of(client, text, caller.run_id), caller.catalog)
     if caller.as_json:
         answer(sight.document(client))
     else:

@@ -139,7 +139,7 @@ async def _told(
         return Exit.DONE
     run = await describe(client, started["id"], run_id)
     assert run is not None
-    sight = await wait_for_end(client, run)
+    sight = await wait_for_end(client, run, caller.catalog)
     if caller.as_json:
         answer(sight.document(client))
     else:

@@ -105,6 +105,8 @@ class Outside:
     asked_after: list[RunName] = field(default_factory=list)
     """The runs whose predecessor was asked after."""
     notices: list[Notice] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+    """Of the catalog."""
 
     def __post_init__(self) -> None:
         self.deployed(release(1))
@@ -172,6 +174,7 @@ class Outside:
             verify=Verify(bake=timedelta(seconds=10), rate_window=timedelta(seconds=10)),
             rollback=RollbackPolicy(soak=timedelta(0), strategy=self.strategy),
             approvals=self.approvals,
+            links=self.links,
         )
 
     @property

@@ -48,6 +48,12 @@ async def test_a_plan_changes_nothing_asks_nobody_and_looks_for_no_earlier_run(r
     assert report.changes == ()
 
 
+async def test_the_page_says_where_its_trace_is_seen_by_the_workers_catalog(runbook, outside):
+    outside.links = {"traces": "https://tempo.test/{trace_id}"}
+    assert (await runbook.run(trace_id="4bf9")).trace == "https://tempo.test/4bf9"
+    assert (await runbook.run()).trace is None
+
+
 # --- nothing to do ------------------------------------------------------------------------------------------------
 
 

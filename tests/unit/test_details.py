@@ -65,3 +65,9 @@ def test_open_tasks_are_shown_with_their_evidence_and_answered_ones_with_the_ans
     assert "- ☐ long-term: Bring it back (open)" in lines
     assert "- ☑ immediate: Bring it back (done by bob: rebooted)" in lines
     assert lines.count("  - look at: health: 503") == 1
+
+
+def test_a_trace_is_linked_where_the_catalog_says_where_it_is_seen():
+    assert "trace: [4bf9](https://t.test/4bf9)" in page(trace_id="4bf9", trace="https://t.test/4bf9")
+    assert "trace: 4bf9" in page(trace_id="4bf9")
+    assert not any("trace" in line for line in page())

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from activities.announcements import UNKNOWN, Announcement
+from activities.trace_links import with_trace
 from workflows import ids
 from workflows.decisions.calling import is_taken
 from workflows.decisions.incidents import leading_alert, quiet_since
@@ -51,7 +52,7 @@ def announcement(account: Account, kind: Kind, now: datetime, contact: str | Non
         resolution=tuple(resolution(account)) if account.ending else (),
         root_cause=root_cause(account),
         next_update=None if account.ending else now + update_every,
-        links=account.policy.links,
+        links=with_trace(account.policy.links, account.trace_id),
         contact=contact,
     )
 

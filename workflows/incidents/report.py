@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from activities.trace_links import trace_link
 from workflows.decisions.announcing import ask, current_action, impact, title
 from workflows.decisions.calling import is_taken, next_call, respond_by, whom
 from workflows.messages import Message, Report, State, Step
@@ -87,6 +88,7 @@ def report(account: Account, now: datetime) -> IncidentReport:
         environment=account.environment,
         requested_by=account.opened_by,
         trace_id=account.trace_id,
+        trace=trace_link(account.policy.links, account.trace_id) if account.policy else None,
         state=state_of(account),
         outcome=account.ending.outcome if account.ending else None,
         summary=summary(account),

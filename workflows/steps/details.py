@@ -50,6 +50,8 @@ def _lines(report: Report, run: str) -> Iterator[str]:
         yield f"- {MARK_OF_TASK[task.state]} {task.kind}: {task.what} ({task.told})"
         if task.state == "open":
             yield from (f"  {line}" for line in _look_at(task))
+    if report.trace_id:
+        yield f"\ntrace: {f'[{report.trace_id}]({report.trace})' if report.trace else report.trace_id}\n"
     for rejection in report.rejected:
         yield f"- not used: `{rejection.message}`: {rejection.why}"
 

@@ -8,6 +8,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.targets import CatalogActivities, TargetNames
+    from activities.trace_links import TRACES, with_trace
     from workflows.decisions.releases import refused
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ async def find_target(page: Page, request: ProcedureRequest, *, by_compose: bool
         by_compose: whether the page can also work on what runs by compose; otherwise that is refused.
     """
     names = TargetNames(service=request.service, environment=request.environment)
-    target = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+    found = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+    target = found.model_copy(update={"links": with_trace(found.links, request.trace_id)})
+    page.record.traced(target.links.get(TRACES))
     if target.platform != "ecs" and not by_compose:
         return refused(
             "policy",

@@ -83,6 +83,10 @@ class Record:
         self.figures.heading(text)
         self._note(heading=text, summary=text)
 
+    def traced(self, link: str | None) -> None:
+        """Note where the run's trace is seen."""
+        self._note(trace=link)
+
     def summary(self, text: str) -> None:
         """Say where the run stands."""
         self._note(summary=text)

@@ -60,10 +60,9 @@ class CommandLine:
             env=inherited | {"TEMPORAL_ADDRESS": self.address, "RUNBOOK_USER": user} | environment,
         )
 
-    async def start(self, *more):
-        return await self(
-            "start", "rollback", "--service", self.service, "--environment", self.environment, *more
-        )
+    async def start(self, *more, **environment):
+        target = ("--service", self.service, "--environment", self.environment)
+        return await self("start", "rollback", *target, *more, **environment)
 
     async def start_and_ask(self, *more):
         """Start, and wait until it waits for an approval."""

@@ -154,6 +154,22 @@ async def test_a_collector_that_is_gone_neither_slows_nor_fails_a_start(runbook)
     assert len(page["trace_id"]) == 32
 
 
+async def test_without_a_worker_the_trace_is_linked_by_the_local_catalog(runbook, tmp_path):
+    catalog = tmp_path / "catalog.toml"
+    catalog.write_text(
+        f'[environments.{runbook.environment}]\ncluster = "a"\n[links]\ntraces = "https://tempo.test/{{trace_id}}"\n'
+        f'[services.{runbook.service}.{runbook.environment}]\necs_service = "a"\n'
+    )
+    await runbook.start("--catalog", str(catalog), OTEL_TRACES_EXPORTER="console")
+    page = (await runbook("show", runbook.short, "--json", RUNBOOK_CATALOG=str(catalog))).json
+    assert not page["live"]
+    assert page["trace"] == f"https://tempo.test/{page['trace_id']}"
+    shown = await runbook("show", runbook.short, "--catalog", str(catalog))
+    assert f"trace {page['trace_id']}: {page['trace']}" in " ".join(shown.out.split())
+    unknown = await runbook("show", runbook.short, "--json", RUNBOOK_CATALOG=str(tmp_path / "none.toml"))
+    assert (unknown.code, unknown.json["trace"]) == (0, None)
+
+
 async def test_a_run_that_was_paused_in_the_temporal_ui_is_still_shown_and_listed(runbook):
     await runbook.start()
     await runbook.client.workflow_service.pause_workflow_execution(

@@ -13,6 +13,7 @@ from tests.unit.review.writing import AT, Hand, alert, checkpoint, reading, revi
 ROLLBACK = {"service": "shop", "environment": "prod", "requested_by": "alice", "reason": "errors since noon"}
 INCIDENT = {"service": "shop", "environment": "prod", "opened_by": "alerts"}
 CHANGE = {"action": "UpdateService", "before": "shop:7", "after": "shop:6", "undone": None}
+LOOKED_UP = {"links": {"traces": "https://tempo.test/{trace_id}"}}
 DONE = {"outcome": "recovered", "summary": "Put back.", "procedure": "rollback", "verdict": "recovered"}
 
 
@@ -34,6 +35,23 @@ def batch(*alerts) -> dict:
 
 def told(review) -> list[str]:
     return [line.text for line in review.timeline]
+
+
+class TestTrace:
+    def test_is_linked_as_the_catalog_said_when_it_was_looked_up(self):
+        own = Hand("incident/prod/shop", "Incident", INCIDENT | {"trace_id": "4bf9"})
+        own.act("incident_policy", "Look up", result=LOOKED_UP)
+        review = review_of(own, rollback())
+        assert (review.trace_id, review.trace) == ("4bf9", "https://tempo.test/4bf9")
+        assert "| Trace | [4bf9](https://tempo.test/4bf9) |" in page(review)
+
+    def test_is_named_without_a_link_where_the_catalog_has_none(self):
+        assert "| Trace | 4bf9 |" in page(review_of(Hand("x", "Rollback", ROLLBACK | {"trace_id": "4bf9"})))
+
+    def test_is_not_spoken_of_where_nothing_was_traced(self):
+        own = rollback().act("resolve_target", "Look up", result=LOOKED_UP)
+        assert review_of(own).trace is None
+        assert "Trace" not in page(review_of(own))
 
 
 class TestTimes:

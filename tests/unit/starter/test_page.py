@@ -49,3 +49,9 @@ def test_what_became_of_a_task_is_shown_without_its_evidence():
     lines = shown(tasks=(done,))
     assert "  ✓ immediate: Bring it back  done by bob: rebooted" in lines
     assert not any("503" in line for line in lines)
+
+
+def test_a_trace_is_shown_with_its_link_where_one_is_known_and_only_where_something_was_traced():
+    assert "trace 4bf9: https://t.test/4bf9" in shown(trace_id="4bf9", trace="https://t.test/4bf9")
+    assert "trace 4bf9" in shown(trace_id="4bf9")
+    assert not any("trace" in line for line in shown())
