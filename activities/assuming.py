@@ -6,6 +6,7 @@ A call that waited for STS half-way would land later than the fence around chang
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from activities.aws_errors import aws_errors
 from activities.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from mypy_boto3_sts import STSClient
 
@@ -34,6 +35,8 @@ RENEW_BEFORE = timedelta(minutes=5)
 LAST_MOMENT = timedelta(minutes=1)
 """From then on no call is begun without a new session."""
 METHOD = "assume-role"
+SAY_WHERE = ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_USE_")
+"""Variables that say where calls go and how; all others of AWS say, or lead to, who makes them."""
 
 
 class RoleSession(CredentialProvider):
@@ -57,28 +60,49 @@ class RoleSession(CredentialProvider):
             InputError: the worker has no external id although the catalog names one.
             OutsideError: the role cannot be assumed; nothing else was sent.
         """
-        try:
-            with aws_errors(f"assume the role {self._role.role_arn}"):
-                self._shown.now = self._credentials().get_frozen_credentials()
-        except OutsideError as error:
-            error.may_have_landed = False
-            raise
+        with self._assuming():
+            self._shown.now = self._credentials().get_frozen_credentials()
+
+    def renew_whole(self) -> ReadOnlyCredentials:
+        """Begin the session anew unless it has only begun: what is done with it must last, and cannot renew it.
+
+        Raises:
+            InputError, OutsideError: as above.
+        """
+        with self._assuming():
+            whole = round((self._role.session - LAST_MOMENT).total_seconds())
+            if self._held is None or self._held.refresh_needed(whole):
+                self._held = self._begin()  # past the lock: other calls go on with the session that there is
+            self._shown.now = self._held.get_frozen_credentials()
+            return self._shown.now
 
     def load(self) -> Credentials:
         """Hand out what calls are signed with."""
         return self._shown
 
+    @contextmanager
+    def _assuming(self) -> Iterator[None]:
+        try:
+            with aws_errors(f"assume the role {self._role.role_arn}"):
+                yield
+        except OutsideError as error:
+            error.may_have_landed = False
+            raise
+
     def _credentials(self) -> RefreshableCredentials:
         with self._beginning:
             if self._held is None:
-                self._held = RefreshableCredentials.create_from_metadata(
-                    self._assume(),
-                    refresh_using=self._assume,
-                    method=METHOD,
-                    advisory_timeout=round(RENEW_BEFORE.total_seconds()),
-                    mandatory_timeout=round(LAST_MOMENT.total_seconds()),
-                )
+                self._held = self._begin()
             return self._held
+
+    def _begin(self) -> RefreshableCredentials:
+        return RefreshableCredentials.create_from_metadata(
+            self._assume(),
+            refresh_using=self._assume,
+            method=METHOD,
+            advisory_timeout=round(RENEW_BEFORE.total_seconds()),
+            mandatory_timeout=round(LAST_MOMENT.total_seconds()),
+        )
 
     def _assume(self) -> dict[str, str]:
         request: dict[str, Any] = {"ExternalId": external_id} if (external_id := self._external_id()) else {}
@@ -123,3 +147,28 @@ def session_of(provider: RoleSession, own: botocore.session.Session) -> botocore
     session.register_component("credential_provider", CredentialResolver([provider]))
     session.register_component("data_loader", own.get_component("data_loader"))
     return session
+
+
+def environment_of(session: ReadOnlyCredentials, region: str, ours: Mapping[str, str]) -> dict[str, str]:
+    """Make the environment of a program that calls AWS by a session alone, whoever we are ourselves.
+
+    Args:
+        session: what it signs with, for as long as it lasts.
+        region: where its calls go.
+        ours: our own environment.
+    """
+    others = {
+        name: value
+        for name, value in ours.items()
+        if not name.startswith("AWS_") or name.startswith(SAY_WHERE)
+    }
+    return others | {
+        "AWS_ACCESS_KEY_ID": session.access_key or "",
+        "AWS_SECRET_ACCESS_KEY": session.secret_key or "",
+        "AWS_SESSION_TOKEN": session.token or "",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        # Left out, the files of our home folder would count, and the identities that they name.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }

@@ -22,7 +22,7 @@ from slack_sdk.webhook import WebhookClient
 from temporalio.common import MetricMeter
 
 from activities.accounts import Account
-from activities.assuming import RoleSession, session_of
+from activities.assuming import RoleSession, environment_of, session_of
 from activities.aws_errors import aws_errors
 from activities.containers import ENGINE_TIMEOUT
 from activities.database_errors import database_errors, hung_up_after
@@ -95,6 +95,20 @@ class Clients:
         assert account.role
         role = RoleSession(account, account.role, lambda: self.sts(Account(region=account.region)))
         return role, session_of(role, self._own)
+
+    def environment(self, account: Account) -> dict[str, str]:
+        """Return the environment of a program that calls AWS by itself: ours, or that of the account's role alone.
+
+        The role's session has only begun then: the program cannot renew it.
+
+        Raises:
+            InputError, OutsideError: the role cannot be assumed.
+        """
+        if account.role is None:
+            return dict(os.environ)
+        with self._building:
+            role, _ = self._role(account)
+        return environment_of(role.renew_whole(), account.region, os.environ)
 
     def naming_errors(self, doing: str) -> AbstractContextManager[None]:
         """Raise the product's errors for AWS's, so that who calls AWS need not import botocore."""

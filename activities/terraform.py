@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio import activity
@@ -15,6 +16,7 @@ from activities.errors import (
     ApplyFailedError,
     CutOffApplyError,
     InputError,
+    OutsideError,
     RunbookError,
     StalePlanError,
     StateLockedError,
@@ -52,21 +54,20 @@ class TerraformActivities:
     def __init__(
         self, clients: Clients, store: PlanStore, lock_patience: timedelta, program: str | None = None
     ) -> None:
-        self._clients = clients
         self._store = store
         self._patience = lock_patience
+        self._clients = clients
         self._program = program
 
     @activity.defn
     async def plan_terraform(self, wish: TerraformWish) -> TerraformPlan:
         """Plan what the module would change with the variables; keeps the plan's file for the apply."""
         info = activity.info()
-        waited = datetime.now(UTC) - info.scheduled_time
         try:
             planning = Run(self._module(wish.target), self._store, wish, info.workflow_run_id or "")
             return await planning.plan(min(PLAN_WAITS, self._patience))
         except StateLockedError as error:
-            error.retryable = error.retryable and waited < self._patience
+            error.retryable = error.retryable and _waited() < self._patience
             raise
         except TerraformError as error:
             error.retryable = info.attempt < TRIES
@@ -97,6 +98,10 @@ class TerraformActivities:
             error.certainly_not_made = not before and not isinstance(error, ApplyFailedError)
             if isinstance(error, StateLockedError | TerraformError):
                 error.retryable = False
+            elif isinstance(error, OutsideError):  # the role could not be assumed, so Terraform was not begun
+                error.retryable = error.retryable and _waited() < self._patience
+                if error.retryable and not before:
+                    activity.heartbeat(NOT_BEGUN, activity.info().attempt)
             raise
         except asyncio.CancelledError:
             details = activity.cancellation_details()
@@ -141,7 +146,12 @@ class TerraformActivities:
             raise InputError(
                 f"the catalog names no Terraform module for {target.key}: add terraform = {{ … }}"
             )
-        return Module(self._program or find_program(), target.terraform.directory)
+        environment = partial(self._clients.environment, target.account)
+        return Module(self._program or find_program(), target.terraform.directory, environment)
+
+
+def _waited() -> timedelta:
+    return datetime.now(UTC) - activity.info().scheduled_time
 
 
 async def _beat(run: Run) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 from dataclasses import dataclass, field
@@ -108,8 +107,19 @@ def find_program() -> str:
 class Module:
     """One module's directory, and the program that works in it."""
 
-    def __init__(self, program: str, directory: str) -> None:
+    def __init__(self, program: str, directory: str, environment: Callable[[], Mapping[str, str]]) -> None:
+        """Enter a module.
+
+        Args:
+            program: Terraform, or OpenTofu.
+            directory: of the module.
+            environment: makes the program's environment, anew for each run: credentials in it do not last.
+
+        Raises:
+            InputError: there is no such directory.
+        """
         self._program = program
+        self._environment = environment
         self._directory = Path(directory).expanduser()
         if not self._directory.is_dir():
             raise InputError(f"{directory} is no directory on this worker: mend terraform.directory")
@@ -124,13 +134,15 @@ class Module:
 
         Raises:
             CancelledError: we were cancelled, so that it was interrupted, and it ended without having succeeded.
+            InputError, OutsideError: there are no credentials for it, and it was not begun.
         """
+        environment = _quiet(await asyncio.to_thread(self._environment))
         output, complaints = workplace / f"{arguments[0]}.out", workplace / f"{arguments[0]}.err"
         with output.open("wb") as sink, complaints.open("wb") as errors:
             # Our own thread is the event loop's: it lives as long as we do, which is what the kernel watches.
             child = start_child(
                 [self._program, *arguments],
-                environment=_environment(os.environ),
+                environment=environment,
                 stdout=sink,
                 stderr=errors,
                 dies_with_us_by=signal.SIGINT,
@@ -186,6 +198,6 @@ async def _until_ended(child: subprocess.Popen[bytes], tail: _Tail) -> bool:
     return cancelled
 
 
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
     quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    return {name: value for name, value in ours.items() if not name.startswith("TF_LOG")} | quiet
+    return {name: value for name, value in environment.items() if not name.startswith("TF_LOG")} | quiet

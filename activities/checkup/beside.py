@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from activities.checkup.looking import NotSetError, Question, WrongError
@@ -81,7 +82,8 @@ class BesideQuestions:
         """Validate the Terraform module."""
         if self._target.terraform is None:
             raise NotSetError(f"no terraform in {self._table}")
-        return await validate(self._target.terraform.directory)
+        environment = partial(self._clients.environment, self._target.account)
+        return await validate(self._target.terraform.directory, environment)
 
     async def connect(self) -> str:
         """Connect to the database, or ask it in its container."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from activities.checkup.looking import WrongError
 from activities.redaction import excerpt
 from activities.terraform_program import Module, find_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 SECONDS = 8.0
 """Terraform starts each provider to validate a module."""
@@ -36,15 +39,20 @@ class _Validation(BaseModel):
         return excerpt(next(words, "it does not say why"), LONGEST)
 
 
-async def validate(directory: str) -> str:
+async def validate(directory: str, environment: Callable[[], Mapping[str, str]]) -> str:
     """Run ``terraform validate`` in a module, which reads nothing but the module itself.
+
+    Args:
+        directory: of the module.
+        environment: makes the program's environment.
 
     Raises:
         InputError: there is no Terraform, or no such folder.
+        OutsideError: there are no credentials for it.
         WrongError: the module is not initialised, or not valid.
     """
     program = find_program()
-    module, name = Module(program, directory), Path(program).name
+    module, name = Module(program, directory, environment), Path(program).name
     with TemporaryDirectory(prefix="runbook-doctor-") as folder:
         _, output = await module.run("validate", "-json", workplace=Path(folder))
         text = output.read_text(encoding="utf-8", errors="replace")

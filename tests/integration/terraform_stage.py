@@ -74,11 +74,15 @@ class Infrastructure:
         (self.directory / "main.tf").write_text(module)
         self.store = folder / "plans"
         self.target = a_target(terraform=Terraform(directory=str(self.directory)))
+        self.clients = Clients()
+        self.program = program()
         self.heartbeats: list[tuple] = []
         self.environment = self.new_environment()
 
     def activities(self, patience: float = 20) -> TerraformActivities:
-        return TerraformActivities(Clients(), PlanStore(self.store), timedelta(seconds=patience), program())
+        return TerraformActivities(
+            self.clients, PlanStore(self.store), timedelta(seconds=patience), self.program
+        )
 
     def new_environment(self, **info: object) -> ActivityEnvironment:
         """An attempt of an activity, the first unless told."""

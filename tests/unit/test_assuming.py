@@ -1,5 +1,6 @@
 """Roles of environments: STS answers by botocore's Stubber, everything behind it is botocore's own."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -146,6 +147,69 @@ class TestASession:
 
     def test_has_a_name_that_sts_takes_however_long_the_environments_is(self):
         assert len(account_of("e" * 63, "eu-west-1", ROLE).session_name) == 64
+
+
+class TestAProgram:
+    """What calls AWS by itself, such as Terraform."""
+
+    def test_gets_the_roles_session_and_region_in_its_environment(self, clients, sts, monkeypatch):
+        monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+        sts.add_response("assume_role", session(1), ASKED)
+        given = clients.environment(PROD)
+        assert {name: value for name, value in given.items() if name.startswith("AWS_")} == {
+            "AWS_ACCESS_KEY_ID": "ASIAXXXXXXXXXXXXXXX1",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_SESSION_TOKEN": "token 1",
+            "AWS_REGION": "eu-west-1",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        assert given["PATH"] == os.environ["PATH"]
+
+    def test_gets_nothing_of_ours_that_leads_to_another_identity(self, clients, sts, monkeypatch):
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/token")
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/")
+        monkeypatch.setenv("AWS_ROLE_ARN", ARN)
+        sts.add_response("assume_role", session(1))
+        given = clients.environment(PROD)
+        assert not {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ROLE_ARN"} & {
+            *given
+        }
+
+    def test_sends_its_calls_where_ours_go(self, clients, sts, monkeypatch):
+        where = {
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+            "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:8",
+            "AWS_CA_BUNDLE": "/ca.pem",
+            "AWS_USE_FIPS_ENDPOINT": "true",
+        }
+        for name, value in where.items():
+            monkeypatch.setenv(name, value)
+        sts.add_response("assume_role", session(1))
+        assert where.items() <= clients.environment(PROD).items()
+
+    @pytest.mark.usefixtures("sts")  # has no answer to give: asking it would fail
+    def test_has_our_own_environment_where_the_catalog_names_no_role(self, clients, monkeypatch):
+        monkeypatch.setenv("AWS_PROFILE", "team")
+        assert clients.environment(account_of("prod", "eu-west-1", None)) == dict(os.environ)
+
+    def test_begins_with_a_whole_session_which_everybody_then_shares(self, clients, sts):
+        sts.add_response("assume_role", session(1, lasts=10 * MINUTES))
+        sts.add_response("assume_role", session(2))
+        client = clients.ecs(PROD)
+        assert clients.environment(PROD)["AWS_SESSION_TOKEN"] == "token 2"
+        assert clients.environment(PROD)["AWS_SESSION_TOKEN"] == "token 2"
+        assert signed_with(client) == "token 2"
+
+    def test_is_not_begun_with_what_is_left_of_a_session_when_sts_is_away(self, clients, sts):
+        sts.add_response("assume_role", session(1, lasts=10 * MINUTES))
+        sts.add_client_error("assume_role", "InternalFailure", http_status_code=500)
+        client = clients.ecs(PROD)
+        with pytest.raises(UnreachableError) as raised:
+            clients.environment(PROD)
+        assert raised.value.may_have_landed is False
+        assert signed_with(client) == "token 1"
 
 
 class TestQuota:
