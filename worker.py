@@ -30,7 +30,7 @@ from activities.metrics import set_up as set_up_metrics
 from activities.parts import Parts
 from activities.served import Served
 from activities.settings import Settings, load_settings
-from activities.telemetry import trace_outside_calls
+from activities.telemetry import flush_traces, trace_outside_calls
 from starter.connect import connect
 from starter.exits import CliError
 from starter.health import Health, told
@@ -192,6 +192,7 @@ def main() -> int:
     except CliError as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - likewise
         return error.code
+    flush_traces()
     return 0
 
 

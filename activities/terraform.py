@@ -98,7 +98,7 @@ class TerraformActivities:
             error.certainly_not_made = not before and not isinstance(error, ApplyFailedError)
             if isinstance(error, StateLockedError | TerraformError):
                 error.retryable = False
-            elif isinstance(error, OutsideError):  # the role could not be assumed, so Terraform was not begun
+            elif isinstance(error, OutsideError):  # AWS did not answer, so Terraform was not begun
                 error.retryable = error.retryable and _waited() < self._patience
                 if error.retryable and not before:
                     activity.heartbeat(NOT_BEGUN, activity.info().attempt)
@@ -115,11 +115,7 @@ class TerraformActivities:
         """Look once more that the service is as the plan saw it: a pause or a brake may have held the apply for long."""
         if change.fence is None:
             return
-        try:
-            now = await asyncio.to_thread(describe_service, self._clients, change.target)
-        except RunbookError:
-            activity.heartbeat(NOT_BEGUN, activity.info().attempt)
-            raise
+        now = await asyncio.to_thread(describe_service, self._clients, change.target)
         if now.fence != change.fence:
             raise drifted(change.fence, now)
 

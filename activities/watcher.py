@@ -11,6 +11,7 @@ import asyncio
 import heapq
 import time
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -80,6 +81,8 @@ class _Wish(Generic[T]):
     first: bool
     idle: bool
     waiting: list[asyncio.Future[T | None]] = field(default_factory=list)
+    context: Context = field(default_factory=copy_context)
+    """Of who asked first: the call that reads for several belongs to the trace of one of them."""
 
     @property
     def wanted(self) -> bool:
@@ -123,7 +126,7 @@ class Watcher(Generic[T]):
         wish.waiting.append(future)
         self._sooner.set()
         if self._loop is None or self._loop.done():
-            self._loop = asyncio.create_task(self._read_while_wanted())
+            self._loop = asyncio.create_task(self._read_while_wanted(), context=Context())
         return await future
 
     def _due(self, name: str, hurry: Hurry) -> float:
@@ -151,7 +154,8 @@ class Watcher(Generic[T]):
                 await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
             batch = self._most_urgent()
             if batch:
-                call = asyncio.create_task(self._read(batch))
+                context = next(iter(batch.values())).context
+                call = asyncio.create_task(self._read(batch), context=context)
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
 

@@ -18,6 +18,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._spans: dict[str, dict[bytes, Span]] = defaultdict(dict)
+        self._processes: dict[bytes, str] = {}
         outer = self
 
         class Receiver(BaseHTTPRequestHandler):
@@ -43,7 +44,7 @@ class Collector:
         self._thread.join()
 
     def tree(self, trace_id: str) -> list[str]:
-        """One trace, a line for each span below its parent, in the order of their beginning."""
+        """One trace, a line for each span below its parent, in the order of their beginning, with the process it is of."""
         spans = self._spans[trace_id]
         below = defaultdict(list)
         for span in sorted(spans.values(), key=lambda one: one.start_time_unix_nano):
@@ -53,7 +54,10 @@ class Collector:
             return [
                 line
                 for span in below[parent]
-                for line in (f"{'  ' * depth}{span.name}", *lines(span.span_id, depth + 1))
+                for line in (
+                    f"{'  ' * depth}{span.name}  [{self._processes[span.span_id]}]",
+                    *lines(span.span_id, depth + 1),
+                )
             ]
 
         return lines(b"", 0)
@@ -68,8 +72,21 @@ class Collector:
             span = spans.get(span.parent_span_id)
         return names[::-1]
 
+    def without_parent(self, trace_id: str) -> list[str]:
+        """The names of the spans of a trace that hang below nothing that is there."""
+        spans = self._spans[trace_id]
+        return [span.name for span in spans.values() if span.parent_span_id not in spans]
+
+    def names(self, trace_id: str, process: str) -> set[str]:
+        """The names of the spans of a trace that a process sent."""
+        spans = self._spans[trace_id].values()
+        return {span.name for span in spans if self._processes[span.span_id] == process}
+
     def _take(self, request: ExportTraceServiceRequest) -> None:
         for resource in request.resource_spans:
+            said = {one.key: one.value.string_value for one in resource.resource.attributes}
+            process = said["service.name"]
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     self._spans[span.trace_id.hex()][span.span_id] = span
+                    self._processes[span.span_id] = process

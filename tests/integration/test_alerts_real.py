@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -16,47 +14,12 @@ from temporalio.service import RPCError
 
 from activities.alerts import AlertBatch
 from sandbox.processes import free_port
+from tests.integration.webhook_process import WebhookProcess
 from tests.sandbox_under_test import running_sandbox, until
 from workflows.converter import data_converter
 
 pytestmark = [pytest.mark.xdist_group("alerts"), pytest.mark.timeout(240)]
 TOKEN = "a-token-of-this-test"
-
-
-class WebhookProcess:
-    """``runbook webhook`` as a process of its own, that comes and goes."""
-
-    def __init__(self, port, folder):
-        self.url = f"http://127.0.0.1:{port}"
-        self.log = folder / "webhook.log"
-        self._listen = f"127.0.0.1:{port}"
-        self._process = None
-
-    def start(self, environment):
-        self._environment = environment
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "starter", "webhook", "--listen", self._listen],
-                stdin=subprocess.DEVNULL, stderr=log, env=environment,
-            )  # fmt: skip
-        until(self.health)
-
-    def health(self):
-        try:
-            return httpx.get(f"{self.url}/healthz", trust_env=False)
-        except httpx.TransportError:
-            return None
-
-    def end(self):
-        self._process.terminate()
-        return self._process.wait(timeout=20)
-
-    def kill(self):
-        self._process.kill()
-        self._process.wait()
-
-    def restart(self):
-        self.start(self._environment)
 
 
 class Alerted:

@@ -14,10 +14,9 @@ from temporalio.client import Client
 
 from activities.alerts import Alert, AlertBatch
 from activities.processes import start_child, stop_child
-from sandbox.processes import free_port
 from starter.incidents import report_alerts
+from tests.integration.observed_stage import ObservedStage, free_address
 from tests.integration.otlp_collector import Collector
-from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import until
 from workflows.converter import data_converter
 
@@ -25,31 +24,6 @@ pytestmark = pytest.mark.xdist_group("observed")
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
-CATALOG = """
-[environments.observed]
-cluster = "observed"
-approvals = { needed = 0 }
-
-[services]
-"""
-
-
-class ObservedStage(Stage):
-    """A stage whose programs tell of themselves."""
-
-    def __init__(self, world, folder, client, **variables):
-        super().__init__(world, folder, client)
-        self.catalog.write_text(CATALOG, encoding="utf-8")
-        self.variables = variables
-
-    @property
-    def environment(self):
-        return super().environment | self.variables
-
-
-def free_address():
-    """An address below the ports that clients' connections are given, so that it stays free until it is taken."""
-    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="module")

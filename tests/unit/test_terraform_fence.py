@@ -39,7 +39,7 @@ class Applying:
         program.write_text(f"#!/bin/sh\ntouch {self.ran}\n")
         program.chmod(0o755)
         store = PlanStore(folder / "plans")
-        self.activities = TerraformActivities(ecs.clients, store, timedelta(0), str(program))
+        self.activities = TerraformActivities(ecs.clients, store, timedelta(minutes=1), str(program))
         self.said: list[tuple[object, ...]] = []
 
     async def run(self) -> None:

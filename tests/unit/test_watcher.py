@@ -1,6 +1,7 @@
 import asyncio
 import dataclasses
 import time
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -72,6 +73,23 @@ async def test_a_reading_that_is_to_be_confirmed_comes_sooner():
     await watcher.next_state("shop")
     await watcher.next_state("shop", Hurry.CONFIRM)
     assert 0.49 <= cluster.times[1] - cluster.times[0] < 1.0
+
+
+async def test_a_reading_is_made_in_the_name_of_somebody_who_waits_for_it():
+    asking, named = ContextVar("asking"), []
+
+    async def describe(names):
+        named.append((asking.get(), names))
+        return dict.fromkeys(names, STATE)
+
+    async def wait(service, times):
+        asking.set(service)
+        for _ in range(times):
+            await watcher.next_state(service)
+
+    watcher = Watcher(describe, Budget(1000), batch=1, interval=0.01)
+    await asyncio.gather(wait("first", 2), wait("second", 4))  # one reader serves both, begun by the first
+    assert sorted(named) == [("first", ("first",))] * 2 + [("second", ("second",))] * 4
 
 
 async def test_clusters_of_a_region_share_one_budget():
