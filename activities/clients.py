@@ -70,6 +70,8 @@ class Clients:
         self._calls = AwsCalls(meter)
         self._building = RLock()  # boto3's sessions are not for several threads at once
         self._built = cache(self._build)
+        # Once for each: a second one over the same session of botocore breaks S3's clients.
+        self._session = cache(lambda own: boto3.session.Session(botocore_session=own))
         self._role = cache(self._take_on)
         self._docker = cache(_docker)
 
@@ -85,7 +87,7 @@ class Clients:
         session = self._role(account)[1] if account and account.role else self._own
         region = account.region if account else None
         # boto3 types each service by a literal name; the typed methods below are what others use.
-        client = boto3.session.Session(botocore_session=session).client(  # type: ignore[call-overload]
+        client = self._session(session).client(  # type: ignore[call-overload]
             service, region_name=region, config=ONE_ATTEMPT
         )
         self._calls.watch(client)

@@ -8,6 +8,7 @@ from botocore.stub import Stubber
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
+from activities.accounts import Account
 from activities.clients import Clients
 from activities.errors import AccessDeniedError, UnreachableError
 from activities.review.histories import Chronicle, Recorded, decode
@@ -88,6 +89,13 @@ class TestBuckets:
             places = shelf_at(place, clients).keep(files)
             stub.assert_no_pending_responses()
         assert places[0] == f"s3://our-incident-reviews/{prefix}prod/shop/2026-03-01T030000Z-0198c8b2.md"
+
+    def test_one_is_written_to_by_a_worker_that_called_others_of_aws_before(self, clients):
+        clients.ecs(Account(region="us-east-1"))
+        clients.ecs(Account(region="eu-west-1"))
+        with Stubber(clients.s3()) as stub:
+            stub.add_response("put_object", {})
+            assert Bucket(clients, "b", "").keep({"x.md": "text"}) == ("s3://b/x.md",)
 
     def test_a_bucket_that_refuses_is_told(self, review, clients):
         with Stubber(clients.s3()) as stub:
