@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_rds import RDSClient
     from mypy_boto3_s3 import S3Client
@@ -139,6 +140,11 @@ class Clients:
     def sts(self, account: Account) -> STSClient:
         """Return the STS client of an account."""
         client: STSClient = self._aws("sts", account)
+        return client
+
+    def iam(self, account: Account) -> IAMClient:
+        """Return the IAM client of an account."""
+        client: IAMClient = self._aws("iam", account)
         return client
 
     def rds(self, account: Account) -> RDSClient:

@@ -68,7 +68,7 @@ class Parts:
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
-        doctor = DoctorActivities(settings.catalog, Checkup(clients, http), served)
+        doctor = DoctorActivities(settings.catalog, Checkup(clients, http, settings.reviews), served)
         self.short = activities_of(
             CatalogActivities(settings.catalog, served),
             EcsActivities(clients),

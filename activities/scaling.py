@@ -17,6 +17,8 @@ from activities.fence import fenced, sending
 from activities.models import Fact
 
 if TYPE_CHECKING:
+    from mypy_boto3_application_autoscaling.type_defs import ScalableTargetTypeDef
+
     from activities.clients import Clients
 
 DIMENSION: Final = "ecs:service:DesiredCount"
@@ -135,10 +137,7 @@ class ScalingActivities:
 
     def _capacity(self, target: Target) -> Capacity:
         service = describe_service(self._clients, target)
-        with self._clients.naming_errors("describe the service's autoscaling"):
-            found = self._clients.autoscaling(target.account).describe_scalable_targets(
-                ServiceNamespace="ecs", ResourceIds=[_resource(target)], ScalableDimension=DIMENSION
-            )["ScalableTargets"]
+        found = describe_scaling(self._clients, target)
         return Capacity(
             desired=service.desired,
             running=service.running,
@@ -164,6 +163,14 @@ class ScalingActivities:
             )
         desired = min(max(now.desired, minimum), maximum)
         return now.model_copy(update={"desired": desired, "minimum": minimum, "maximum": maximum})
+
+
+def describe_scaling(clients: Clients, target: Target) -> list[ScalableTargetTypeDef]:
+    """Read how autoscaling manages the service; empty where it does not."""
+    with clients.naming_errors("describe the service's autoscaling"):
+        return clients.autoscaling(target.account).describe_scalable_targets(
+            ServiceNamespace="ecs", ResourceIds=[_resource(target)], ScalableDimension=DIMENSION
+        )["ScalableTargets"]
 
 
 def _resource(target: Target) -> str:

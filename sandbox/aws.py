@@ -1,4 +1,4 @@
-"""The one AWS address of the sandbox: simulated ECS and autoscaling, moto for the rest, the call log, faults."""
+"""The one AWS address of the sandbox: simulated ECS, autoscaling and permissions, moto for the rest, the call log, faults."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from starlette.routing import Route
 
 from sandbox.aws_calls import CallLog, Request, read_call
 from sandbox.aws_faults import BadFaultError, Faults, read_fault
-from sandbox.aws_replies import answer, refusal
+from sandbox.aws_replies import answer, query_answer, refusal
 from sandbox.ecs.errors import ApiError
+from sandbox.iam import SimulatedIam
 from sandbox.moto_proxy import MotoProxy, error_code
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class AwsEndpoint(Starlette):
         self._ecs = ecs
         self._autoscaling = autoscaling
         self._faults = Faults(ecs.names)
+        self._iam = SimulatedIam(ecs.names, self._faults.denies)
         self._moto = MotoProxy(moto_url) if moto_url else None
         routes = [
             Route("/_sandbox/calls", self._show_calls, methods=["GET"]),
@@ -98,6 +100,8 @@ class AwsEndpoint(Starlette):
                 response = answer(await self._call_ecs(call))
             elif prefix == _AUTOSCALING:
                 response = answer(await self._autoscaling.call(call.action, call.parameters))
+            elif self._iam.knows(request, call):
+                response = query_answer(call.service, call.action, self._iam.call(call))
             else:
                 response = await self._forward(request, call)
         except ApiError as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _KINDS = ("error", "delay_seconds", "lose_reply")
 _LONGEST_DELAY = 3600
+_DENIALS = {"AccessDeniedException", "AccessDenied"}
 _SERVER_ERRORS = {
     "ServerException": 500,
     "InternalFailure": 500,
@@ -48,10 +49,10 @@ class Fault:
     delay_seconds: float = 0.0
     lose_reply: bool = False
 
-    def means(self, call: Call) -> bool:
+    def means(self, service: str, action: str) -> bool:
         """Tell whether a call is one of those; ``UpdateService`` and ``ecs:UpdateService`` mean the same."""
-        service, _, action = self.action.rpartition(":")
-        return action == call.action and service in {"", call.service}
+        own_service, _, own_action = self.action.rpartition(":")
+        return own_action == action and own_service in {"", service}
 
 
 def read_fault(given: object) -> Fault:
@@ -91,16 +92,22 @@ class Faults:
 
     def take(self, call: Call) -> Fault | None:
         """Return the fault that this call meets, once less to come; the sandbox's own calls meet none."""
-        fault = None if call.internal else next((one for one in self._pending if one.means(call)), None)
+        meant = (one for one in self._pending if one.means(call.service, call.action))
+        fault = None if call.internal else next(meant, None)
         if fault is not None:
             fault.times -= 1
             self._pending = [one for one in self._pending if one.times > 0]
         return fault
 
+    def denies(self, permission: str) -> bool:
+        """Tell whether a permission such as ``ecs:UpdateService`` is wanting; to be asked uses nothing up."""
+        service, _, action = permission.partition(":")
+        return any(one.error in _DENIALS and one.means(service, action) for one in self._pending)
+
     def error(self, code: str, call: Call) -> ApiError:
         """Return the refusal that AWS sends with this code."""
         message = _MESSAGES.get(code, "Fault asked for through the sandbox.")
-        if code in {"AccessDeniedException", "AccessDenied"}:
+        if code in _DENIALS:
             permission = f"{call.service}:{call.action}"
             message = (
                 f"User: {self._names.root()} is not authorized to perform: {permission} on resource: "

@@ -9,6 +9,8 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
+from sandbox.ecs.protocol import service_model
+
 if TYPE_CHECKING:
     from sandbox.aws_calls import Call, Request
     from sandbox.ecs.errors import ApiError
@@ -20,6 +22,14 @@ _JSON = "application/x-amz-json-1.1"
 def answer(fields: Fields) -> Response:
     """Answer a call of the JSON protocol."""
     return _response(200, _JSON, json.dumps(fields, separators=(",", ":")).encode(), {})
+
+
+def query_answer(service: str, action: str, fields: Fields) -> Response:
+    """Answer a call of the query protocol."""
+    namespace = service_model(service).metadata["xmlNamespace"]
+    result = f"<{action}Result>{_xml(fields)}</{action}Result>"
+    text = f'<{action}Response xmlns="{namespace}">{result}</{action}Response>'
+    return _response(200, "text/xml", text.encode(), {})
 
 
 def refusal(request: Request, call: Call, error: ApiError) -> Response:
@@ -38,6 +48,14 @@ def refusal(request: Request, call: Call, error: ApiError) -> Response:
     fault = "Sender" if error.status < 500 else "Receiver"
     text = f"<ErrorResponse><Error><Type>{fault}</Type>{inner}</Error></ErrorResponse>"
     return _response(error.status, "text/xml", text.encode(), {})
+
+
+def _xml(value: object) -> str:
+    if isinstance(value, dict):
+        return "".join(f"<{name}>{_xml(one)}</{name}>" for name, one in value.items())
+    if isinstance(value, list):
+        return "".join(f"<member>{_xml(one)}</member>" for one in value)
+    return escape(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def _response(status: int, media_type: str, body: bytes, headers: dict[str, str]) -> Response:

@@ -46,6 +46,7 @@ def release_definition(
         "requiresCompatibilities": ["FARGATE"],
         "cpu": str(cpu),
         "memory": str(memory),
+        "executionRoleArn": environment.execution_role,
         "containerDefinitions": [
             {
                 "name": CONTAINER,

@@ -41,6 +41,11 @@ class EcsEnvironment:
         return f"/ecs/{SERVICE}-{self.name}"
 
     @property
+    def execution_role(self) -> str:
+        """The ARN of the role by which ECS pulls the tasks' image and writes their log."""
+        return f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-{self.name}-execution"
+
+    @property
     def target_group(self) -> str:
         """The ARN under which ECS knows the service's load balancer."""
         return f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/{SERVICE}-{self.name}/5a11db0c5a11db0c"

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from activities.checkup.beside import BesideQuestions
 from activities.checkup.looking import look, own_threads
+from activities.checkup.permissions import PermissionQuestions
 from activities.checkup.place import PlaceQuestions
+from activities.checkup.reviews import ReviewQuestions
 from activities.checkup.service import ServiceQuestions
 from activities.doctor import TargetChecks
 
@@ -23,20 +25,24 @@ if TYPE_CHECKING:
 class Checkup:
     """Asks every question at once, on threads that no procedure needs."""
 
-    def __init__(self, clients: Clients, http: httpx.AsyncClient) -> None:
+    def __init__(self, clients: Clients, http: httpx.AsyncClient, reviews: str | None) -> None:
         self._clients = clients
         self._http = http
+        self._reviews = reviews
 
     async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
         """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
         with own_threads() as threads:
-            questions = PlaceQuestions(self._clients, self._http, threads, place, served)
-            return await look(questions.all(), place.environment)
+            shared = PlaceQuestions(self._clients, self._http, threads, place, served)
+            reviews = ReviewQuestions(self._clients, threads, place, self._reviews)
+            return await look([*shared.all(), *reviews.all()], place.environment)
 
     async def at_target(self, target: Target) -> TargetChecks:
         """Look at one service."""
         with own_threads() as threads:
             itself = ServiceQuestions(self._clients, threads, target)
+            changes = PermissionQuestions(self._clients, threads, target)
             beside = BesideQuestions(self._clients, self._http, threads, target)
-            checks = await look([*itself.all(), *beside.all()], target.environment, target.service)
+            questions = [*itself.all(), *changes.all(), *beside.all()]
+            checks = await look(questions, target.environment, target.service)
         return TargetChecks(checks=checks, service=itself.service, history=itself.history)

@@ -24,8 +24,9 @@ THREADS = 12
 """Blocking questions of one examination that run at once; they are threads of its own, so that no change waits."""
 THROTTLED_PAUSES = (0.3, 1.0)
 LONGEST = 600
+POLICY = "allow the worker's role what deploy/iam-policy.json lists"
 MEND = re.compile(
-    r"^(?P<what>.*)[;:,] (?P<mend>(?:add|allow|give|install|mend|put|renew|set|start) .*)$", re.DOTALL
+    r"^(?P<what>.*)[;:,] (?P<mend>(?:add|allow|give|install|invite|mend|put|renew|set|start) .*)$", re.DOTALL
 )
 """How the product's errors are worded: what is wrong, then the mend."""
 
@@ -51,6 +52,8 @@ class Question:
     mend: str
     """What to do when it fails, unless the error says better."""
     seconds: float = SECONDS
+    untold: str | None = None
+    """For what somebody else is asked about, who may not answer: what would let him. Then nothing is known of it."""
 
 
 class Threads:
@@ -94,9 +97,9 @@ async def check(question: Question) -> Check:
     except WrongError as error:
         return _wrong(question, str(error), error.mend)
     except RunbookError as error:
-        return _wrong(question, *told_apart(str(error)))
+        return _unanswered(question, *told_apart(str(error)))
     except TimeoutError:
-        return _wrong(question, f"no answer within {question.seconds:g} s", None)
+        return _unanswered(question, f"no answer within {question.seconds:g} s", None)
     except Exception as error:  # noqa: BLE001 - one check that is broken must not hide the others
         return _wrong(question, f"the check itself failed: {type(error).__name__}: {error}", None)
 
@@ -114,6 +117,12 @@ async def _patiently(ask: Callable[[], Awaitable[str]]) -> str:
         except ThrottledError:  # that others ask much says nothing of what is asked for
             await asyncio.sleep(pause)
     return await ask()
+
+
+def _unanswered(question: Question, what: str, mend: str | None) -> Check:
+    if question.untold is None:
+        return _wrong(question, what, mend)
+    return Check(name=question.name, ok=None, detail=f"not told: {what[:LONGEST]}; {mend or question.untold}")
 
 
 def _wrong(question: Question, detail: str, mend: str | None) -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from activities.checkup.looking import NotSetError, Question, WrongError
+from activities.checkup.looking import POLICY, NotSetError, Question, WrongError
 from activities.compose_reading import read_project
 from activities.ecs import EcsActivities, describe_service
 from activities.errors import OutsideError
@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 NOT_ON_ECS = "it does not run on ECS"
 MINUTE = timedelta(minutes=1)
-POLICY = "allow the worker's role what deploy/iam-policy.json lists"
 
 
 class ServiceQuestions:

@@ -10,7 +10,7 @@ from activities.aws_errors import translate
 from activities.checkup import looking
 from activities.checkup.clocks import MEND, Glance, judge_clock
 from activities.checkup.looking import NotSetError, Question, WrongError, check, look, own_threads, told_apart
-from activities.errors import InputError, ThrottledError, UnreachableError
+from activities.errors import AccessDeniedError, InputError, ThrottledError, UnreachableError
 from activities.http_errors import answered
 from tests.observing import at
 
@@ -52,6 +52,21 @@ class TestOneCheck:
     async def test_is_red_when_its_time_is_up(self):
         told = await asked(asyncio.Event().wait, seconds=0.01)
         assert (told.ok, told.detail) == (False, "no answer within 0.01 s")
+
+    @pytest.mark.parametrize(
+        ("error", "detail"),
+        [
+            (UnreachableError("no answer in time"), "not told: no answer in time; let the worker reach it"),
+            (AccessDeniedError("AccessDenied; allow it"), "not told: AccessDenied; allow it"),
+        ],
+    )
+    async def test_of_what_another_is_asked_about_is_not_told_when_he_does_not_say(self, error, detail):
+        told = await asked(lambda: raising(error), untold="let the worker reach it")
+        assert (told.ok, told.detail, told.mend) == (None, detail, None)
+
+    async def test_of_what_another_is_asked_about_is_red_when_he_says_that_it_is_wrong(self):
+        told = await asked(lambda: raising(WrongError("denied")), untold="let the worker reach it")
+        assert (told.ok, told.detail, told.mend) == (False, "denied", "the usual mend")
 
     async def test_is_asked_again_when_it_was_throttled(self, monkeypatch):
         monkeypatch.setattr(looking, "THROTTLED_PAUSES", (0, 0))

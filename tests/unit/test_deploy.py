@@ -396,6 +396,20 @@ class TestIamPolicy:
         condition = statement["Condition"]["StringEquals"]
         assert condition == {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
 
+    def test_iam_is_asked_about_the_products_own_roles_only(self):
+        (statement,) = [
+            each for each in policy_statements() if "iam:SimulatePrincipalPolicy" in each["Action"]
+        ]
+        assert [one.rpartition("/")[2] for one in statement["Resource"]] == ["incident-runbooks-*"] * 2
+
+    def test_every_change_that_doctor_asks_iam_about_is_allowed(self):
+        code = "".join(
+            (ROOT / "activities/checkup" / name).read_text() for name in ("permissions.py", "reviews.py")
+        )
+        asked = set(re.findall(r'Change\(\s*"([\w-]+:\w+)"', code))
+        assert len(asked) == 8
+        assert sorted(asked - set(allowed_actions())) == []
+
     def test_every_aws_call_in_the_code_is_allowed(self):
         allowed = set(allowed_actions())
         assert sorted(calls_in_the_code() - allowed) == []
@@ -413,12 +427,12 @@ class TestIamPolicy:
 def calls_in_the_code():
     """Every AWS call that the activities make by name, as a client's method or as a paginator."""
     spelled = {}
-    for service in ("ecs", "logs", "application-autoscaling", "cloudwatch", "rds", "s3", "sts"):
+    for service in ("ecs", "logs", "application-autoscaling", "cloudwatch", "rds", "s3", "sts", "iam"):
         client = boto3.client(service, region_name="us-east-1")
         for method, operation in client.meta.method_to_api_mapping.items():
             spelled.setdefault(method, f"{service}:{operation}")
     calls = set()
     for module in sorted((ROOT / "activities").rglob("*.py")):
-        for match in re.finditer(r"\.(\w+)\(|get_paginator\(\s*\"(\w+)\"", module.read_text()):
+        for match in re.finditer(r"\.get_paginator\(\s*\"(\w+)\"|\.(\w+)\(", module.read_text()):
             calls.add(spelled.get(match[1] or match[2]))
     return calls - {None}

@@ -14,7 +14,7 @@ import boto3
 import httpx
 import uvicorn
 from botocore.config import Config
-from shapes import mismatches
+from shapes import mismatches, read_query_answer
 
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
@@ -156,9 +156,13 @@ class World:
         return client
 
     def _check(self, model: OperationModel, http_response: Any, **_: Any) -> None:
-        if http_response.status_code >= 300 or model.service_model.metadata["protocol"] != "json":
+        protocol = model.service_model.metadata["protocol"]
+        if http_response.status_code >= 300 or protocol not in {"json", "query"}:
             return
-        told = json.loads(http_response.content or b"{}")
+        if protocol == "query":
+            told = read_query_answer(model, http_response.content)
+        else:
+            told = json.loads(http_response.content or b"{}")
         problems = mismatches(model.output_shape, told)
         assert not problems, f"{model.name}: {problems}"
         self.checked_answers += 1

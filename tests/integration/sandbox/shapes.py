@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from botocore.model import Shape
+    from botocore.model import OperationModel, Shape
 
 _PLAIN: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -67,3 +69,30 @@ def _walk_structure(shape: Any, value: Any, path: str) -> Iterator[str]:
             yield f"{path}.{name} is not in the model"
         else:
             yield from _walk(members[name], one, f"{path}.{name}")
+
+
+def read_query_answer(model: OperationModel, content: bytes) -> Any:
+    """Read an answer of the query protocol; elements that the model does not have are kept."""
+    shape = model.output_shape
+    assert shape is not None
+    (result,) = (one for one in ET.fromstring(content) if _tag(one) == shape.serialization["resultWrapper"])
+    return _from_xml(shape, result)
+
+
+def _from_xml(shape: Any, element: ET.Element) -> Any:
+    kind = shape.type_name if shape else "string"
+    text = element.text or ""
+    if kind == "structure":
+        return {_tag(one): _from_xml(shape.members.get(_tag(one)), one) for one in element}
+    if kind == "list":
+        assert {_tag(one) for one in element} <= {"member"}
+        return [_from_xml(shape.member, one) for one in element]
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text, text)
+    if kind == "timestamp":
+        return datetime.fromisoformat(text).timestamp()
+    return int(text) if kind in {"integer", "long"} else text
+
+
+def _tag(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
