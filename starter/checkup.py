@@ -13,11 +13,12 @@ from activities.catalog import load_catalog
 from activities.doctor import Check, DoctorRequest
 from activities.errors import CatalogError
 from starter.connect import RPC_TIMEOUT
-from starter.server_checks import check_server, check_worker, no_worker, was_begun
+from starter.server_checks import check_server, judge_worker, no_worker, starting, was_begun, who_asks
+from starter.version_checks import VERSIONS, judge_versions, read_builds
 from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
 from workflows.decisions.endings import cause_of
 from workflows.doctor import Doctor
-from workflows.ids import doctor_id, task_queue
+from workflows.ids import UNROUTED, doctor_id, task_queue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,23 +60,14 @@ async def check_all(client: Client, requests: Sequence[DoctorRequest], *, fix: b
     server = await check_server(client, fix=fix)
     if any(one.name == "namespace" and one.ok is False for one in server):
         return [*server, *(one for request in requests for one in without_temporal(request, "namespace"))]
-    groups = await asyncio.gather(*(_check_environment(client, one) for one in requests))
+    looks = [*(_check_environment(client, one) for one in requests), _check_unrouted(client)]
+    groups = await asyncio.gather(*looks)
     return [*server, *(check for group in groups for check in group)]
 
 
 def without_temporal(request: DoctorRequest, missing: str) -> list[Check]:
     """Say that a worker and what it sees cannot be told while something of Temporal is missing."""
-    names = ("worker", CATALOG, *OF_PLACE, *OF_TARGET)
-    return [
-        Check(
-            environment=request.environment,
-            service=request.service if name in OF_TARGET else None,
-            name=name,
-            ok=None,
-            detail=f"not told, as {missing} is not in place",
-        )
-        for name in names
-    ]
+    return _untold(request, ("worker", VERSIONS, CATALOG, *OF_PLACE, *OF_TARGET), missing)
 
 
 def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
@@ -94,18 +86,46 @@ def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
 
 
 async def _check_environment(client: Client, request: DoctorRequest) -> list[Check]:
-    worker = await check_worker(client, request.environment)
+    environment = request.environment
+    asked, builds = await asyncio.gather(who_asks(client, environment), read_builds(client, environment))
+    worker = judge_worker(environment, asked, builds.current)
+    versions = judge_versions(environment, client.namespace, asked, builds)
+    if worker.ok and versions.stand_still:
+        return [worker, versions.check, *_untold(request, (CATALOG, *OF_PLACE, *OF_TARGET), VERSIONS)]
     if worker.ok:
-        seen = await _ask(client, request)
-        if isinstance(seen, Check):
-            worker = seen
-        else:
-            return [worker, *seen.checks]
-    return [worker, *unseen(request, worker)]
+        seen = await _ask(client, request, builds.current)
+        if not isinstance(seen, Check):
+            return [worker, versions.check, *seen.checks]
+        worker = seen
+    return [worker, *_untold(request, (VERSIONS,), "worker"), *unseen(request, worker)]
 
 
-async def _ask(client: Client, request: DoctorRequest) -> Checks | Check:
-    """Have a worker look; what it did not do is a check too."""
+async def _check_unrouted(client: Client) -> list[Check]:
+    """Say whether alerts that belong nowhere would stand still: their queue is every worker's, and no environment's."""
+    environment = UNROUTED[1]
+    asked, builds = await asyncio.gather(who_asks(client, environment), read_builds(client, environment))
+    versions = judge_versions(environment, client.namespace, asked, builds)
+    if not versions.stand_still or not all(pollers for _, pollers in asked):
+        return []
+    detail = f"alerts that belong nowhere: {versions.check.detail}"
+    return [versions.check.model_copy(update={"detail": detail})]
+
+
+def _untold(request: DoctorRequest, names: Sequence[str], missing: str) -> list[Check]:
+    return [
+        Check(
+            environment=request.environment,
+            service=request.service if name in OF_TARGET else None,
+            name=name,
+            ok=None,
+            detail=f"not told, as {missing} is not in place",
+        )
+        for name in names
+    ]
+
+
+async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Checks | Check:
+    """Have a worker look; what it did not do is a check too. ``build`` is the one that new runs go to."""
     handle = await client.start_workflow(
         Doctor.run,
         request,
@@ -119,7 +139,8 @@ async def _ask(client: Client, request: DoctorRequest) -> Checks | Check:
     try:
         done, _ = await asyncio.wait({answer}, timeout=SOON.total_seconds())
         if not done and not await was_begun(client, handle.id):
-            return no_worker(request.environment, "one was there lately, and does not answer now")
+            why = "one was there lately, and does not answer now"
+            return no_worker(request.environment, why, starting(request.environment, build))
         return await asyncio.wait_for(answer, (LONGEST + RPC_TIMEOUT).total_seconds())
     except (WorkflowFailureError, TimeoutError) as error:
         cause = cause_of(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -25,8 +26,13 @@ from starter.starting import POLL
 from workflows import ids
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from temporalio.api.taskqueue.v1 import PollerInfo
     from temporalio.client import Client
+
+    Asked = tuple[str, list[PollerInfo]]
+    """A queue, and who asked it for work lately."""
 
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 WANTED = {key.name for key in ids.SEARCH_ATTRIBUTES}
@@ -54,8 +60,8 @@ async def check_server(client: Client, *, fix: bool) -> list[Check]:
     return [server, namespace, await _check_search_attributes(client, fix=fix)]
 
 
-async def check_worker(client: Client, environment: str) -> Check:
-    """Look who asks the queues of an environment for work.
+async def who_asks(client: Client, environment: str) -> list[Asked]:
+    """Read who asked each queue of an environment for work lately; that of workflows comes first.
 
     Raises:
         RPCError: Temporal is away.
@@ -66,18 +72,28 @@ async def check_worker(client: Client, environment: str) -> Check:
         (ids.watch_queue(environment), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
     ]
     found = await asyncio.gather(*(_pollers(client, name, kind) for name, kind in queues))
-    for (name, _), pollers in zip(queues, found, strict=True):
+    return [(name, pollers) for (name, _), pollers in zip(queues, found, strict=True)]
+
+
+def judge_worker(environment: str, asked: Sequence[Asked], build: str | None) -> Check:
+    """Say whether somebody asks every queue of an environment for work; ``build`` takes its new runs."""
+    for queue, pollers in asked:
         if not pollers:
-            return no_worker(environment, f"nobody asks {name} for work")
-    who = sorted({one.identity for one in found[0]})
-    told = f"{', '.join(who)} asked {ids.task_queue(environment)} for work"
+            return no_worker(environment, f"nobody asks {queue} for work", starting(environment, build))
+    queue, pollers = asked[0]
+    told = f"{', '.join(sorted({one.identity for one in pollers}))} asked {queue} for work"
     return Check(environment=environment, name="worker", ok=True, detail=told)
 
 
-def no_worker(environment: str, why: str, mend: str | None = None) -> Check:
+def no_worker(environment: str, why: str, mend: str) -> Check:
     """Say that no worker does what an environment's procedures ask for."""
-    start = f"start a worker: runbook worker --environment {environment}"
-    return Check(environment=environment, name="worker", ok=False, detail=why, mend=mend or start)
+    return Check(environment=environment, name="worker", ok=False, detail=why, mend=mend)
+
+
+def starting(environment: str, build: str | None) -> str:
+    """Say how a worker is started that takes the runs of a build; None: builds are not told apart."""
+    variable = f"RUNBOOK_BUILD_ID={quote(build)} " if build else ""
+    return f"start a worker: {variable}runbook worker --environment {environment}"
 
 
 async def was_begun(client: Client, workflow_id: str) -> bool:

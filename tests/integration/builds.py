@@ -1,0 +1,76 @@
+"""Workers of several builds on a real Temporal server, and which of them is current."""
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkerDeploymentRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
+)
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from worker import deployment_version, workflows_of
+from workflows import ids
+from workflows.converter import data_converter
+from workflows.interceptor import TrimArguments
+
+
+@asynccontextmanager
+async def temporal_server():
+    """A real Temporal server of a test's own: the time-skipping one knows no worker versions."""
+    binary = Path(sys.executable).parent / "temporal"
+    assert binary.exists(), "temporal is not installed: run make set-up"
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(binary),
+        data_converter=data_converter,
+        search_attributes=list(ids.SEARCH_ATTRIBUTES),
+    ) as environment:
+        yield environment.client
+
+
+@asynccontextmanager
+async def build(client, environment, build_id, activities):
+    """Workers of one build; None: of none, as they are without RUNBOOK_BUILD_ID."""
+    version = deployment_version(environment, build_id)
+    short = Worker(
+        client, task_queue=ids.task_queue(environment), workflows=workflows_of(version), activities=activities,
+        interceptors=[TrimArguments()], deployment_config=version,
+    )  # fmt: skip
+    long = Worker(
+        client, task_queue=ids.watch_queue(environment), activities=activities, deployment_config=version
+    )
+    async with short, long:
+        yield
+
+
+async def make_current(client, environment, build_id, **more):
+    """Send new runs to a build, once Temporal has seen a worker of it."""
+    request = SetWorkerDeploymentCurrentVersionRequest(
+        namespace=client.namespace,
+        deployment_name=ids.task_queue(environment),
+        build_id=build_id,
+        identity="test",
+        **more,
+    )
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await client.workflow_service.set_worker_deployment_current_version(request)
+                break
+            except RPCError:
+                await asyncio.sleep(0.1)
+        while await current_build(client, environment) != build_id:
+            await asyncio.sleep(0.1)
+
+
+async def current_build(client, environment):
+    """The build that new runs go to."""
+    asked = DescribeWorkerDeploymentRequest(
+        namespace=client.namespace, deployment_name=ids.task_queue(environment)
+    )
+    found = await client.workflow_service.describe_worker_deployment(asked)
+    return found.worker_deployment_info.routing_config.current_deployment_version.build_id
