@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -48,7 +48,9 @@ class Applying:
             target=target, variables={"image_tag": "1"}, hash="h", run_id="r", fence=AS_PLANNED
         )
         environment = ActivityEnvironment()
-        environment.info = dataclasses.replace(environment.info, heartbeat_timeout=timedelta(seconds=30))
+        environment.info = dataclasses.replace(
+            environment.info, heartbeat_timeout=timedelta(seconds=30), scheduled_time=datetime.now(UTC)
+        )
         environment.on_heartbeat = lambda *details: self.said.append(details)
         await asyncio.wait_for(environment.run(self.activities.apply_terraform, order), 10)
 
