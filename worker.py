@@ -25,6 +25,7 @@ from activities.census import Census
 from activities.clients import http_client
 from activities.errors import InputError
 from activities.interceptors import Beat, TranslateErrors
+from activities.keeping_word import KeepWord
 from activities.log_lines import log_to_stderr
 from activities.metrics import set_up as set_up_metrics
 from activities.parts import Parts
@@ -123,7 +124,7 @@ def _workers(
         activities=parts.short,
         activity_executor=threads,
         max_concurrent_activities=settings.threads,
-        interceptors=[TrimArguments(), TranslateErrors(), Beat()],
+        interceptors=[TrimArguments(), TranslateErrors(), KeepWord(), Beat()],
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=grace,
         max_heartbeat_throttle_interval=HELD_BACK,
@@ -134,7 +135,7 @@ def _workers(
         task_queue=watch_queue(environment),
         activities=parts.long,
         max_concurrent_activities=settings.waits,
-        interceptors=[TranslateErrors()],
+        interceptors=[TranslateErrors(), KeepWord()],
         graceful_shutdown_timeout=grace,
         max_heartbeat_throttle_interval=HELD_BACK,
         deployment_config=version,

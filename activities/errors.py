@@ -23,6 +23,9 @@ RunbookError
     * UnknownReplyError     a change may have been applied and cannot be told apart; a person looks
     * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
     * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
+  * SealedError             what a history holds cannot be decrypted; tried again, until it can
+    * MissingKeyError       this process lacks the key; the message names it
+    * TamperedError         its key does not open it
   * NotYetError             what is waited for has not come; it is looked for again
   * TooLateError            an attempt came to its change too late to make it; nothing was sent, it is tried again
   * BugError                the activity failed in its own code; a few attempts, then it is told
@@ -174,6 +177,33 @@ class StalePlanError(FenceError):
 
 class CutOffApplyError(FenceError):
     """An apply was cut off and something is left to do; it is not applied again without a person's yes."""
+
+
+class SealedError(RunbookError):
+    """What a history holds cannot be decrypted here; it goes on once it can."""
+
+    retryable = True
+    retry_in = timedelta(seconds=15)
+
+
+class MissingKeyError(SealedError):
+    """This process does not have the key that something was encrypted with."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f'encrypted with key "{key_id}", which is not among the keys here: add its line to RUNBOOK_CODEC_KEYS'
+            " (or to the file RUNBOOK_CODEC_KEYS_FILE) and start again"
+        )
+
+
+class TamperedError(SealedError):
+    """The key that something was encrypted with does not open it."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(
+            f'encrypted with a key "{key_id}" that is not the one of that name here, or changed since:'
+            f' compare "{key_id}" in RUNBOOK_CODEC_KEYS with that of the workers'
+        )
 
 
 class NotYetError(RunbookError):

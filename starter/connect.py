@@ -14,12 +14,14 @@ from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
+from activities.encryption import Codec, load_keys
+from activities.errors import InputError, SealedError
 from activities.telemetry import flush_traces, tracing_plugins
 from starter.exits import CliError, Exit, bad_input
-from workflows.converter import data_converter
+from workflows.converter import with_codec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from temporalio.envconfig import ClientConnectConfig
 
@@ -49,7 +51,7 @@ def converse(work: Callable[[Client], Awaitable[T]]) -> T:
     """Connect, do the work of one command, and leave.
 
     Raises:
-        CliError: Temporal is away, or does not let us in.
+        CliError: Temporal is away, or does not let us in; or what it holds cannot be decrypted.
     """
     return asyncio.run(_converse(work))
 
@@ -62,6 +64,8 @@ async def _converse(work: Callable[[Client], Awaitable[T]]) -> T:
         return await work(client)
     except RPCError as error:
         raise _in_words(error, address, config.get("namespace", "default")) from error
+    except SealedError as error:
+        raise bad_input(str(error)) from error
     finally:
         flush_traces()
         # Without it the SDK sometimes crashes the interpreter at exit (1 of 10 measured), and with it the exit code.
@@ -72,7 +76,7 @@ async def connect() -> Client:
     """Connect to Temporal for as long as a worker lives: what it says is repeated while Temporal restarts.
 
     Raises:
-        CliError: it cannot be reached now.
+        CliError: it cannot be reached now, or a setting cannot be used.
     """
     return await _connect(_config(), "runbook-worker", RetryConfig())
 
@@ -81,11 +85,11 @@ async def connect_lazily(process: str) -> Client:
     """Return a client that connects when it is first needed: what Temporal does not take, it says within a second or two.
 
     Raises:
-        CliError: Temporal's configuration cannot be used.
+        CliError: Temporal's configuration cannot be used, or the keys of histories.
     """
     return await Client.connect(
         **_config(),
-        data_converter=data_converter,
+        data_converter=with_codec(codec_of(os.environ)),
         plugins=tracing_plugins(process),
         retry_config=NO_PATIENCE,
         connect_timeout=RPC_TIMEOUT,
@@ -97,6 +101,7 @@ async def connect_lazily(process: str) -> Client:
 
 
 async def _connect(config: ClientConnectConfig, process: str, retries: RetryConfig) -> Client:
+    data_converter = with_codec(codec_of(os.environ))
     try:
         return await asyncio.wait_for(
             Client.connect(
@@ -161,6 +166,18 @@ def _unusable(error: Exception) -> CliError:
     return bad_input(
         f"Temporal's configuration cannot be used: {_reason(error)}; mend TEMPORAL_… or its profile file"
     )
+
+
+def codec_of(environment: Mapping[str, str]) -> Codec:
+    """Make the codec of the keys that the environment names, if it names any.
+
+    Raises:
+        CliError: they cannot be used.
+    """
+    try:
+        return Codec(load_keys(environment))
+    except InputError as error:
+        raise bad_input(str(error)) from None
 
 
 def _in_words(error: RPCError, address: str, namespace: str) -> CliError:

@@ -16,7 +16,7 @@ from starter.connect import RPC_TIMEOUT
 from starter.exits import CliError, Exit, bad_input, refused
 from starter.runs import describe
 from starter.targets import ending
-from workflows.messages import Answer
+from workflows.messages import Answer, ProcedureRequest
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -75,7 +75,9 @@ async def ask(
 
     Raises:
         CliError: the run has ended, or refuses.
+        MissingKeyError: we lack the run's key, and its worker may lack ours; nothing was sent.
     """
+    await run.memo_value(client, "request", ProcedureRequest)
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     sending = handle.execute_update(
         update, message, id=update_id or str(uuid4()), result_type=Answer, rpc_timeout=WORKER_TIMEOUT

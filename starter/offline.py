@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.exceptions import FailureError
 
 from activities.trace_links import trace_link
 from starter.connect import RPC_TIMEOUT
@@ -77,7 +78,7 @@ async def offline_report(client: Client, run: Run, catalog: Path | None) -> Repo
         steps=steps,
         changes=changes,
         tasks=tasks,
-        error=_problem(run, events[-1] if events else None),
+        error=await _problem(client, run, events[-1] if events else None),
         trace_id=trace_id,
         trace=trace_link(known_links(catalog), trace_id),
     )
@@ -127,7 +128,7 @@ def _summary(run: Run, checkpoint: Checkpoint | None, steps: tuple[Step, ...], s
     return f"No worker answers; what it changed is told once one is back, and then it goes on.{last}"
 
 
-def _problem(run: Run, last: HistoryEvent | None) -> Problem | None:
+async def _problem(client: Client, run: Run, last: HistoryEvent | None) -> Problem | None:
     """Say what ended a run that could not say it itself."""
     if run.is_open or last is None or run.outcome not in {Outcome.FAILED, Outcome.ABORTED}:
         return None
@@ -142,7 +143,11 @@ def _problem(run: Run, last: HistoryEvent | None) -> Problem | None:
             return Problem(kind="cancelled", message="it was cancelled")
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
             failure = last.workflow_execution_failed_event_attributes.failure
-            return Problem(kind=failure.application_failure_info.type or "failed", message=failure.message)
+            error = await client.data_converter.decode_failure(failure)
+            return Problem(
+                kind=failure.application_failure_info.type or "failed",
+                message=error.message if isinstance(error, FailureError) else str(error),
+            )
         case _:
             return None
 

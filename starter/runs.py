@@ -89,7 +89,11 @@ class Run:
         return Outcome(self.recorded_outcome) if self.recorded_outcome in set(Outcome) else None
 
     async def memo_value(self, client: Client, key: str, kind: type[T]) -> T | None:
-        """Decode a memo field; None when it is missing, null or not what we expect."""
+        """Decode a memo field; None when it is missing, null or not what we expect.
+
+        Raises:
+            SealedError: it is encrypted, and cannot be decrypted here.
+        """
         payload = self.memo.get(key)
         if payload is None:
             return None

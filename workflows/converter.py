@@ -2,6 +2,8 @@
 
 Temporal's SDK drops a signal whose payload it cannot decode, with no more than a log line. Signals here declare no type
 for what they take, and what has no declared type never fails to decode: it arrives as ``Unreadable``.
+
+Encrypting is a codec's affair, which works outside of workflows, between them and Temporal.
 """
 
 from __future__ import annotations
@@ -10,10 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+)
+
+from activities.encryption import key_of
+from activities.errors import SealedError, TamperedError
 
 if TYPE_CHECKING:
     from temporalio.api.common.v1 import Payload
+    from temporalio.api.failure.v1 import Failure
+    from temporalio.converter import PayloadConverter
+
+    from activities.encryption import Codec
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,38 @@ class LenientPayloadConverter(PydanticPayloadConverter):
         undeclared = hint is None or hint is object
         try:
             decoded: list[Any] = super().from_payloads([payload], None if hint is None else [hint])
-        except Exception:
+        except Exception as error:
             if not undeclared:
+                if (key_id := key_of(payload)) is not None:
+                    raise TamperedError(key_id) from error
                 raise
             return Unreadable(payload.data[:200].decode(errors="replace"))
         return decoded[0]
 
 
+class EncryptedFailures(DefaultFailureConverterWithEncodedAttributes):
+    """Has what failures say encrypted too; but which key is missing is told to those who lack it."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        """Write an error down."""
+        if isinstance(exception, SealedError):
+            DefaultFailureConverter().to_failure(exception, payload_converter, failure)
+        else:
+            super().to_failure(exception, payload_converter, failure)
+
+
 data_converter = DataConverter(payload_converter_class=LenientPayloadConverter)
-"""What every client and worker of the product uses."""
+"""How the product's values travel, as long as nothing is encrypted."""
+
+
+def with_codec(codec: Codec) -> DataConverter:
+    """Return what every client and worker of the product uses: values, and the words of failures, go through the codec."""
+    if codec.encrypts_by is None:
+        return DataConverter(payload_converter_class=LenientPayloadConverter, payload_codec=codec)
+    return DataConverter(
+        payload_converter_class=LenientPayloadConverter,
+        payload_codec=codec,
+        failure_converter_class=EncryptedFailures,
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
     from temporalio.converter import PayloadCodec
 
+M = TypeVar("M", bound=Message)
 Json = Any
 """What JSON can hold; histories of other versions may hold anything."""
 
@@ -59,25 +61,39 @@ def values_of(fields: Mapping[str, Payload]) -> dict[str, Json]:
     return {name: value_of(payload) for name, payload in fields.items()}
 
 
+def object_of(value: Json) -> dict[str, Json]:
+    """Return a value that is an object; an empty one for all others."""
+    return value if isinstance(value, dict) else {}
+
+
 async def decode(events: Sequence[HistoryEvent], codec: PayloadCodec | None) -> None:
-    """Decode every payload of a history in place, where payloads are encoded at all."""
+    """Decode every payload of a history in place, where payloads are encoded at all.
+
+    Raises:
+        MissingKeyError: something is encrypted by a key that is not here.
+    """
     if codec is None:
         return
-    for payload in [found for event in events for found in _payloads(event)]:
-        decoded = await codec.decode([payload])
-        if decoded:
-            payload.CopyFrom(decoded[0])
+    for event in events:
+        for payload in _found(Payload, event):
+            payload.CopyFrom((await codec.decode([payload]))[0])
+        for failure in _found(Failure, event):
+            if failure.HasField("encoded_attributes"):
+                said = object_of(value_of(failure.encoded_attributes))
+                failure.message = said.get("message") or failure.message
+                failure.stack_trace = said.get("stack_trace") or failure.stack_trace
 
 
-def _payloads(message: Message) -> Iterator[Payload]:
+def _found(kind: type[M], message: Message) -> Iterator[M]:
+    """Find the parts of a message that are of a kind, the outermost first."""
     for descriptor, value in message.ListFields():
         if descriptor.message_type is None:
             continue
         for each in _members(descriptor, value):
-            if isinstance(each, Payload):
+            if isinstance(each, kind):
                 yield each
-            elif isinstance(each, Message):
-                yield from _payloads(each)
+            if isinstance(each, Message):
+                yield from _found(kind, each)
 
 
 def _members(descriptor: Any, value: Any) -> Iterator[Any]:

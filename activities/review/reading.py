@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio.api.enums.v1 import EventType, TimeoutType
 
 from activities.review.courses import Act, Course, Heard, Noted
-from activities.review.histories import Json, first_of, value_of, values_of
+from activities.review.histories import Json, first_of, object_of, value_of, values_of
 from activities.review.model import Cite
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class _Reader:
         del event
         course = self.course
         course.kind = attributes.workflow_type.name
-        course.request = _object(first_of(attributes.input))
+        course.request = object_of(first_of(attributes.input))
         course.parent = attributes.parent_workflow_execution.workflow_id or None
         course.carried = bool(attributes.continued_execution_run_id)
 
@@ -98,7 +98,7 @@ class _Reader:
         """Take the order to write the review for the end: it says how the run is about to end."""
         self.course.events += 1
         asked = event.activity_task_scheduled_event_attributes
-        self._finish(event, "reviewed", result=_object(first_of(asked.input)))
+        self._finish(event, "reviewed", result=object_of(first_of(asked.input)))
 
     def attempted(self, event: HistoryEvent, attributes: Any) -> None:
         del event
@@ -155,7 +155,7 @@ class _Reader:
             )
 
     def ended_well(self, event: HistoryEvent, attributes: Any) -> None:
-        self._finish(event, "completed", result=_object(first_of(attributes.result)))
+        self._finish(event, "completed", result=object_of(first_of(attributes.result)))
 
     def ended_badly(self, event: HistoryEvent, attributes: Any) -> None:
         how = {
@@ -225,10 +225,6 @@ def _failure(failure: Failure | None) -> str:
         return ""
     inner = _failure(failure.cause) if failure.HasField("cause") else ""
     return inner or failure.message
-
-
-def _object(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}
 
 
 def _cite(recorded: Recorded, event: HistoryEvent) -> Cite:

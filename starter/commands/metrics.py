@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.durations import format_duration
+from activities.errors import SealedError
 from starter.caller import Caller, example, takes_caller
 from starter.connect import converse
 from starter.measures import Measured, measure
@@ -85,11 +86,18 @@ async def _measure(client: Client, query: str, since: datetime, until: datetime)
         for run in runs
         if run.id.startswith(COUNTED) and run.status != WorkflowExecutionStatus.CONTINUED_AS_NEW
     ]
-    return measure([await _measured(client, run) for run in counted], since, until)
+    measured = [await _measured(client, run) for run in counted]
+    sealed = [str(one) for one in measured if isinstance(one, SealedError)]
+    if sealed:
+        note(f"left out: {len(sealed)} incidents, as their times are {'; and '.join(sorted(set(sealed)))}")
+    return measure([one for one in measured if isinstance(one, Measured)], since, until)
 
 
-async def _measured(client: Client, run: Run) -> Measured:
-    times = await run.memo_value(client, "times", Times)
+async def _measured(client: Client, run: Run) -> Measured | SealedError:
+    try:
+        times = await run.memo_value(client, "times", Times)
+    except SealedError as error:
+        return error
     known = [at for at in (times.acknowledged, times.taken_up) if at] if times else []
     return Measured(
         procedure=run.procedure,

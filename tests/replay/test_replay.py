@@ -10,16 +10,17 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from tests.sealing import codec, seal
 from worker import WORKFLOWS
-from workflows.converter import data_converter
+from workflows.converter import data_converter, with_codec
 from workflows.interceptor import TrimArguments
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
-def replayer() -> Replayer:
+def replayer(converter=data_converter) -> Replayer:
     """A replayer with every workflow that the worker runs."""
-    return Replayer(workflows=WORKFLOWS, data_converter=data_converter, interceptors=[TrimArguments()])
+    return Replayer(workflows=WORKFLOWS, data_converter=converter, interceptors=[TrimArguments()])
 
 
 def history(kept: dict) -> WorkflowHistory:
@@ -33,6 +34,16 @@ def test_there_are_histories():
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
 async def test_a_committed_history_replays(file):
     await replayer().replay_workflow(history(json.loads(file.read_text())))
+
+
+@pytest.mark.parametrize("file", HISTORIES[::10], ids=lambda file: file.stem)
+async def test_a_history_replays_the_same_when_it_is_encrypted(file):
+    kept = history(json.loads(file.read_text()))
+    for number, event in enumerate(kept.events):
+        await seal(event, codec("old" if number % 2 else "new"))
+    await replayer(with_codec(codec("new", "old"))).replay_workflow(kept)
+    with pytest.raises(RuntimeError, match=r'encrypted with key \\"old\\", which is not among the keys here'):
+        await replayer(with_codec(codec("new"))).replay_workflow(kept)
 
 
 async def test_a_history_whose_course_is_another_is_found_out():

@@ -26,7 +26,7 @@ def cause_of(error: BaseException) -> ApplicationError | None:
 def certainly_not_made(error: FailureError) -> bool:
     """Whether a change that failed so was not made by any of its attempts; the activity says so itself."""
     cause = cause_of(error)
-    return cause is not None and any(cause.details)
+    return cause is not None and True in cause.details  # what cannot be read is no yes
 
 
 def failed_ending(error: FailureError, changes: Sequence[Change]) -> Ending:
