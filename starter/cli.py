@@ -31,6 +31,7 @@ VERBS = {
     "catalog": "Check the catalog of services and environments.",
     "worker": "Run a worker, which does what procedures ask.",
     "webhook": "Receive Alertmanager's alerts.",
+    "codec": "Decrypt histories for the Temporal UI.",
 }
 """Verb -> what it does, so that ``runbook --help`` imports none of them."""
 
@@ -39,7 +40,7 @@ SECTIONS = {
     "Remediate": ("start", "list", "show", "watch", "approve", "abort", "pause", "resume"),
     "Incidents": ("open", "note", "ack", "close", "review", "metrics"),
     "Keep safe": ("brake", "release", "doctor", "drill", "print"),
-    "Run it": ("catalog", "worker", "webhook"),
+    "Run it": ("catalog", "worker", "webhook", "codec"),
 }
 """How the help groups them."""
 

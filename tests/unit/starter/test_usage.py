@@ -104,6 +104,46 @@ def test_what_cannot_be_used_is_one_line_and_exit_2(say, words, said):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"],
+        ["show", "prod/a"],
+        ["abort", "prod/a", "--reason", "x"],
+        ["doctor", "--environment", "prod"],
+        ["codec"],
+    ],
+)
+def test_keys_that_are_none_are_told_before_anything_is_begun(say, monkeypatch, words):
+    monkeypatch.setenv("RUNBOOK_CODEC_KEYS", "no key")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")  # it would be told as away
+    code, out, err = say(*words)
+    assert (code, out) == (2, "")
+    assert "RUNBOOK_CODEC_KEYS, line 1: write `<key id> <base64 of 32 bytes>`" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("program", [["worker"], ["starter", "webhook", "--listen", "127.0.0.1:0"]])
+def test_neither_worker_nor_webhook_begins_with_keys_that_are_none(tmp_path, program):
+    (tmp_path / "catalog.toml").write_text(CATALOG)
+    environment = {
+        "RUNBOOK_CATALOG": str(tmp_path / "catalog.toml"),
+        "RUNBOOK_CODEC_KEYS_FILE": str(tmp_path / "nowhere"),
+        "RUNBOOK_WEBHOOK_TOKEN": "x",
+        "TEMPORAL_ADDRESS": "127.0.0.1:1",
+    }
+    told = subprocess.run(
+        [sys.executable, "-m", *program],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert "nowhere: cannot read it: No such file or directory" in told.stderr
+    assert len(told.stderr.splitlines()) == 1
+
+
 def test_a_target_that_the_catalog_does_not_know_is_refused_with_those_it_knows(say, tmp_path):
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG)
@@ -230,7 +270,7 @@ def test_ctrl_c_while_it_is_still_being_loaded_is_one_line(say, monkeypatch):
 def test_help_imports_neither_temporal_nor_pydantic():
     program = (
         "import sys; from starter.__main__ import run; run(['--help']);"
-        "sys.exit(sorted({'temporalio', 'pydantic', 'rich', 'opentelemetry'} & set(sys.modules)).__repr__())"
+        "sys.exit(sorted({'temporalio', 'pydantic', 'rich', 'opentelemetry', 'cryptography'} & set(sys.modules)).__repr__())"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert told.stderr.strip() == "[]"
@@ -240,7 +280,7 @@ def test_no_verb_imports_an_outside_client_or_tracing():
     program = (
         "import sys; from starter.cli import VERBS, runbook;"
         "[runbook.get_command(None, verb) for verb in VERBS];"
-        "sys.exit(sorted({'boto3', 'botocore', 'httpx', 'psycopg', 'worker', 'opentelemetry'} & set(sys.modules)).__repr__())"
+        "sys.exit(sorted({'boto3', 'botocore', 'httpx', 'psycopg', 'worker', 'opentelemetry', 'cryptography'} & set(sys.modules)).__repr__())"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert told.stderr.strip() == "[]"

@@ -1,0 +1,65 @@
+"""``runbook codec``: decrypt for the Temporal UI."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from starter.caller import Caller, example, takes_caller
+from starter.exits import Exit, bad_input
+from starter.printing import answer, note
+
+if TYPE_CHECKING:
+    from activities.encryption import Codec
+    from starter.listening import Address
+
+LISTEN = "127.0.0.1:8234"
+
+
+@click.command("codec", epilog=example("runbook codec", "runbook codec --listen 127.0.0.1:9000"))
+@click.option(
+    "--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="Port 0 is any free one."
+)
+@takes_caller
+def command(caller: Caller, *, listen: str) -> Exit:
+    """Decrypt for the Temporal UI what RUNBOOK_CODEC_KEYS encrypts, and encrypt what people send by it.
+
+    Give its address to the UI as the codec server (TEMPORAL_CODEC_ENDPOINT, or the glasses in the UI's bar). It asks
+    nobody who they are, and decrypts for whoever reaches it: let it listen on loopback, or put an authenticating proxy
+    in front of it. Of web pages only those of RUNBOOK_UI may ask.
+    """
+    from starter.codec_server import origins_of  # noqa: PLC0415 - `--help` needs none of it
+    from starter.connect import UI_DEFAULT, codec_of  # noqa: PLC0415
+    from starter.listening import parse_address  # noqa: PLC0415
+
+    address = parse_address(listen)
+    codec = codec_of(os.environ)
+    if codec.encrypts_by is None:
+        raise bad_input(
+            "RUNBOOK_CODEC_KEYS is not set: without keys nothing is encrypted, and nothing to decrypt"
+        )
+    origins = origins_of(os.environ.get("RUNBOOK_UI") or UI_DEFAULT)
+    asyncio.run(_serve(address, codec, origins, as_json=caller.as_json))
+    return Exit.DONE
+
+
+async def _serve(address: Address, codec: Codec, origins: list[str], *, as_json: bool) -> None:
+    from activities.log_lines import log_to_stderr  # noqa: PLC0415
+    from starter.codec_server import CodecServer, application  # noqa: PLC0415
+    from starter.listening import bind  # noqa: PLC0415
+    from starter.webhook.serving import serve  # noqa: PLC0415
+
+    log_to_stderr("starter")
+    with bind(address) as listener:
+        url = replace(address, port=listener.getsockname()[1]).url
+
+        def ready() -> None:
+            note(f"codec ready: {url}, for pages of {origins[0]}")
+            if as_json:
+                answer({"codec": url, "health": f"{url}/healthz"})
+
+        await serve(application(CodecServer(codec, origins), origins), listener, ready)
