@@ -183,7 +183,6 @@ class SealedError(RunbookError):
     """What a history holds cannot be decrypted here; it goes on once it can."""
 
     retryable = True
-    retry_in = timedelta(seconds=15)
 
 
 class MissingKeyError(SealedError):

@@ -65,7 +65,7 @@ class EncryptedFailures(DefaultFailureConverterWithEncodedAttributes):
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
     ) -> None:
         """Write an error down."""
-        if isinstance(exception, SealedError):
+        if isinstance(exception, SealedError) or isinstance(exception.__cause__, SealedError):
             DefaultFailureConverter().to_failure(exception, payload_converter, failure)
         else:
             super().to_failure(exception, payload_converter, failure)
