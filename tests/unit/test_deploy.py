@@ -1,4 +1,4 @@
-"""What is deployed, checked as far as it can be without a container engine."""
+"""What is deployed, checked without running it."""
 
 import json
 import re
@@ -36,6 +36,12 @@ def services():
 def with_defaults(text):
     """Fill in variables as compose does when none of them is set."""
     return VARIABLE.sub(lambda match: match["default"] or "", text)
+
+
+def exporters_with(upstream):
+    """Which exporters the collector is told to use."""
+    written = compose()["services"]["otel-collector"]["environment"]["OTLP_EXPORTERS"]
+    return yaml.safe_load(re.sub(r"\$\{OTLP_UPSTREAM:\+([^}]*)\}", r"\1" if upstream else "", written))
 
 
 def mounted_files():
@@ -173,12 +179,30 @@ class TestCompose:
     def test_the_collectors_pipeline_has_only_parts_that_are_configured(self):
         collector = yaml.safe_load((DEPLOY / "otel-collector.yaml").read_text())
         for pipeline in collector["service"]["pipelines"].values():
-            for kind, parts in pipeline.items():
+            parts_of = {**pipeline, "exporters": exporters_with("http://tempo:4318")}
+            for kind, parts in parts_of.items():
                 assert parts
                 assert set(parts) <= set(collector[kind])
         endpoint = compose()["services"]["worker"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
         port = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
         assert endpoint == f"http://otel-collector:{port}"
+
+    def test_traces_are_handed_on_only_where_there_is_somebody_to_take_them(self):
+        pipelines = yaml.safe_load((DEPLOY / "otel-collector.yaml").read_text())["service"]["pipelines"]
+        assert {pipeline["exporters"] for pipeline in pipelines.values()} == {"${env:OTLP_EXPORTERS}"}
+        assert exporters_with("") == ["debug"]
+        assert exporters_with("http://tempo:4318") == ["debug", "otlphttp"]
+
+    def test_an_aws_profile_is_named_only_where_somebody_names_it(self):
+        # A profile that is named must exist: with an empty credentials file, even `default` ends every call of AWS.
+        assert compose()["services"]["worker"]["environment"]["AWS_PROFILE"] is None
+
+    def test_health_is_asked_for_by_get(self):
+        # Some versions of wget send HEAD for --spider, which not every one of these answers.
+        checks = [service["healthcheck"]["test"] for _, service in services() if "healthcheck" in service]
+        asked = [check for check in checks if "wget" in check]
+        assert len(asked) == 4
+        assert {tuple(check[:-1]) for check in asked} == {("CMD", "wget", "-q", "-O", "/dev/null")}
 
     def test_everything_that_stays_up_starts_again_by_itself(self):
         one_shot = {"schema", "namespace"}
