@@ -89,6 +89,8 @@ class RollbackRequest(ProcedureRequest):
 
     to: str | None = None
     """The release wanted: revision, ``family:revision``, ARN, image tag or digest; None for the last known good."""
+    suspect: str | None = None
+    """``family:revision`` that a diagnosis found to be bad: taking back another, deployed since, needs a person's yes."""
 
 
 class Approval(Message):

@@ -62,6 +62,7 @@ async def roll_back(page: Page, request: ProcedureRequest, diagnosis: Diagnosis)
         reason=f"{page.report.procedure}: {diagnosis.because[0] if diagnosis.because else diagnosis.cause}",
         plan_only=request.plan_only,
         trace_id=request.trace_id,
+        suspect=diagnosis.release,
     )
     report = await page.child("Roll the release back", "rollback", Rollback.run, wanted)
     return _ending_of(report)

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.git_tags import only_tags_are_left, plan_from_tags
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
+    from workflows.decisions.rollback_plan import asking_after
     from workflows.decisions.terraform import TerraformRollback
     from workflows.messages import Ending, Outcome, Report, RollbackRequest, Verdict
     from workflows.steps.deploying import (
@@ -168,6 +169,8 @@ class Rollback(Procedure):
             repository = Repository(url=target.repository)
             tags = await page.glance("Look at the repository's tags", GitActivities.list_tags, repository)
             plan = (plan_from_tags(target, history, tags.tags, tried) if tags else None) or plan
+        if isinstance(plan, RollbackPlan) and not tried:
+            plan = asking_after(request.suspect, history, plan)
         if isinstance(plan, RollbackPlan):
             plan = await through_terraform(page, target, history, plan)
         if isinstance(plan, RollbackPlan):

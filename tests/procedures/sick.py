@@ -63,6 +63,7 @@ class Sick(Outside):
 
     @activity.defn
     async def read_load(self, _target: Target) -> LoadRead:
+        await self._called("read_load")
         return self.load
 
     @activity.defn
@@ -150,6 +151,12 @@ class Pages:
 
     async def run(self, procedure: str, **fields: object) -> Report:
         return await asyncio.wait_for((await self.start(procedure, **fields)).result(), SOON)
+
+    async def calls(self, outside: Outside, name: str) -> None:
+        """Return once an activity runs."""
+        async with asyncio.timeout(SOON):
+            while name not in outside.calls:
+                await asyncio.sleep(0.01)
 
     async def asked(self, run) -> Report:
         """The report once somebody is asked."""

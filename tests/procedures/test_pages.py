@@ -12,6 +12,7 @@ from activities.readings import Quality
 from tests.procedures.outside import release
 from tests.procedures.sick import SOON, Sick
 from tests.symptoms import (
+    an_onset,
     errors_read,
     latency_read,
     load_read,
@@ -27,6 +28,7 @@ def outside() -> Sick:
     return Sick()
 
 
+BEGAN_WITH_2 = an_onset(before="shop:1").model_copy(update={"release": "shop:2"})
 BAD_SINCE_RELEASE = errors_read(0.0, 0.4, 0.4)
 SURGE = load_read(rate=300.0, usual=25.0, cpu=0.95, usual_cpu=0.2)
 BUSY = resources_read(cpu=0.97)
@@ -49,6 +51,23 @@ async def test_errors_that_began_with_a_release_are_rolled_back_by_a_child(pages
         ("share now", "0.4"),
     ]
     assert all(one.query and one.at for one in read.cited)
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "SUCCESSFUL"])
+async def test_what_was_deployed_since_the_diagnosis_is_not_taken_back_without_a_yes(pages, outside, status):
+    outside.errors = errors_read(0.0, 0.4, 0.4, onset=BEGAN_WITH_2)
+    loading = outside.holds("read_load")
+    run = await pages.start("high-error-rate")
+    await pages.calls(outside, "read_load")
+    outside.deployed(release(3), status=status)
+    loading.set()
+    gate = (await pages.asked(run)).checkpoint
+    assert gate.question.endswith(
+        "shop:2 was found to be bad, and shop:3 (1.3.0) was deployed since: it may be the cure."
+    )
+    await run.signal("abort", {"by": "bob", "reason": "it is the cure"})
+    await asyncio.wait_for(run.result(), SOON)
+    assert outside.changes == []
 
 
 async def test_a_child_asks_after_the_run_that_held_its_parents_lock_before(pages, outside):

@@ -47,6 +47,15 @@ def rolling_plan(
     return plan_by(way, target, history, release, because, needs_yes)
 
 
+def asking_after(suspect: str | None, history: ReleaseHistory, plan: RollbackPlan) -> RollbackPlan:
+    """Need a yes where not what a diagnosis found to be bad would be taken back, but what was deployed over it since."""
+    ran = suspect in {one.release.revision for one in history.deployments}
+    if not ran or suspect == plan.before.revision:
+        return plan
+    why = f"{suspect} was found to be bad, and {plan.before.name} was deployed since: it may be the cure."
+    return plan.model_copy(update={"needs_yes": " ".join(filter(None, (why, plan.needs_yes)))})
+
+
 def plan_by(
     way: Way,
     target: Target,
