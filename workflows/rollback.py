@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from activities.readings import Sample
 
 
+LEAVES_ECS_ALONE = "what ECS still rolls back, or somebody deployed over that, is left alone"
+"""Marks runs in which it is, in words that histories hold."""
 GO_ON = ("verify-again", "roll-back-further", "hand-over")
 
 
@@ -152,7 +154,10 @@ class Rollback(Procedure):
                 said = f"ECS is rolling {history.latest.release.name} back by itself: a rollback would wait and look again."
                 return page.ended(Outcome.PLANNED, said)
             # Never fight another deployment, ECS's own least of all.
-            await await_own_rollback(page, target, "Let ECS finish its own rollback", history.latest.arn)
+            words = "Let ECS finish its own rollback"
+            rollout = await await_own_rollback(page, target, words, history.latest.arn)
+            if rollout.phase in {Phase.STUCK, Phase.SUPERSEDED} and workflow.patched(LEAVES_ECS_ALONE):
+                return await hand_over(page, target, rollout)
             history = await page.read("Read what runs after it", EcsActivities.read_history, target)
         others: tuple[Release, ...] = ()
         if needs_more(target, history, to, tried):

@@ -332,7 +332,8 @@ class Outside:
     @activity.defn
     async def await_steady_state(self, awaited: Awaited) -> Rollout:
         await self._called("await_steady_state")
-        if awaited.kind == "rollback" and self.history[0].status == "ROLLBACK_IN_PROGRESS":
+        rolls_back = awaited.kind == "rollback" and self.history[0].status == "ROLLBACK_IN_PROGRESS"
+        if rolls_back and self.phase is Phase.STEADY:
             self.rolled_back_by_ecs()
         return Rollout(phase=self.phase, detail=f"{self.phase}", service=self.service, at=awaited.deadline)
 

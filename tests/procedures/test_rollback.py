@@ -81,6 +81,20 @@ async def test_a_rollback_that_ecs_is_making_is_let_finish(runbook, outside):
     assert outside.changes == []
 
 
+@pytest.mark.ending("not-recovered-ecs-still-rolls-back")
+@pytest.mark.parametrize(
+    ("phase", "outcome"),
+    [(Phase.STUCK, Outcome.NOT_RECOVERED), (Phase.SUPERSEDED, Outcome.SUPERSEDED)],
+)
+async def test_a_rollback_of_ecs_that_does_not_end_or_is_deployed_over_is_not_fought(
+    runbook, outside, phase, outcome
+):
+    outside.deployed(release(3), status="ROLLBACK_IN_PROGRESS")
+    outside.phase = phase
+    report = await runbook.run()
+    assert (report.outcome, report.changes, outside.changes) == (outcome, (), [])
+
+
 # --- refused ------------------------------------------------------------------------------------------------------
 
 
