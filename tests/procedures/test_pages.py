@@ -9,7 +9,7 @@ import pytest
 from activities.policies import Approvals
 from activities.predecessor import RunName
 from activities.readings import Quality
-from tests.procedures.outside import release
+from tests.procedures.outside import judged, release
 from tests.procedures.sick import SOON, Sick
 from tests.symptoms import (
     an_onset,
@@ -112,6 +112,21 @@ async def test_what_a_child_changed_is_on_its_parents_page_before_it_ends_and_on
     assert [rejected.message for rejected in report.rejected] == ["child_changes"]
     assert len(report.rejected[0].why) <= 500
     pages.runs.append(pages.client.get_workflow_handle(f"{run.id}/rollback"))
+
+
+async def test_an_abort_whose_undo_the_child_would_refuse_stops_it_all_the_same(pages, outside):
+    outside.errors = BAD_SINCE_RELEASE
+    outside.history[0] = outside.history[0].model_copy(update={"release": judged(2)})
+    outside.holds("observe")
+    run = await pages.start("high-error-rate")
+    await pages.calls(outside, "observe")
+    await run.signal("abort", {"by": "bob", "reason": "no", "keep": False})
+    report = await asyncio.wait_for(run.result(), SOON)
+    assert (report.outcome, outside.changes) == (Outcome.ABORTED, ["deploy shop:1"])
+    assert [change.undone for change in report.changes] == ["kept"]
+    child = await pages.client.get_workflow_handle(f"{run.id}/rollback", result_type=Report).result()
+    assert (child.outcome, child.rejected) == (Outcome.ABORTED, ())
+    assert "shop:2 (1.2.0) is marked bad, and nobody confirmed that it shall come back" in child.summary
 
 
 @pytest.mark.ending("aborted-with-child")

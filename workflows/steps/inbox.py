@@ -180,7 +180,11 @@ class Inbox:
             return order
         self._refuse_if_over()
         bad = self.undo_lands_on_bad()
-        if order.keep is False and bad and not order.confirmed and self.abort is None:
+        unconfirmed = order.keep is False and bad and not order.confirmed and self.abort is None
+        if unconfirmed and order.passed_on:
+            why = f"kept: {bad} is marked bad, and nobody confirmed that it shall come back"
+            return order.model_copy(update={"keep": True, "reason": f"{order.reason}; {why}"})
+        if unconfirmed:
             raise Refused(
                 f"undoing would bring back {bad}, which is marked bad: confirm with --yes, or use --keep"
             )

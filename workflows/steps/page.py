@@ -210,7 +210,7 @@ class Page:
             report = await asyncio.shield(child)
         except asyncio.CancelledError:
             if self.inbox.abort:
-                await child.signal("abort", self.inbox.abort)
+                await child.signal("abort", self.inbox.abort.model_copy(update={"passed_on": True}))
             aborted = await child
             self.record.adopt(aborted)
             self.record.end_step(place, "cancelled", aborted.summary)
