@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import Ending, Outcome, ProcedureRequest, Report
     from workflows.steps.page import Page
     from workflows.steps.procedure import Procedure
+    from workflows.steps.running import LASTING
 
 HEEDS_PAUSE = "what is paused takes nothing back"
 """Marks runs that do so, in words that histories hold."""
@@ -84,10 +85,11 @@ class Hold(Procedure):
     async def _take_back(self) -> str:
         names = TargetNames(service=self._request.service, environment=self._request.environment)
         target = await self.page.restore(
-            "Look the target up in the catalog", CatalogActivities.resolve_target, names
+            "Look the target up in the catalog", CatalogActivities.resolve_target, names, how=LASTING
         )
         change = TakeBack(target=target, was=self._request.was, ours=self._request.ours)
-        taken = await self.page.restore("Take the capacity back", ScalingActivities.take_back, change)
+        words = "Take the capacity back"
+        taken = await self.page.restore(words, ScalingActivities.take_back, change, how=LASTING)
         return taken.told
 
 

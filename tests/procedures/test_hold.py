@@ -10,6 +10,7 @@ import pytest
 from temporalio import activity
 
 from activities.brakes import BrakeAnswer, Held, Question
+from activities.errors import UnreachableError
 from activities.holds import HoldRequest
 from activities.scaling import Capacity
 from tests.procedures.sick import SOON, Sick
@@ -66,6 +67,14 @@ class TestHold:
         report = await asyncio.wait_for(hold.result(), SOON)
         assert outside.desired == 2
         assert "2 tasks are wanted again" in report.summary
+
+    async def test_it_is_taken_back_however_long_aws_does_not_answer(self, pages, outside):
+        outside.desired = 5
+        away = [UnreachableError("could not set the desired count: AWS did not answer") for _ in range(130)]
+        outside.fails["take_back"] = away
+        hold, _ = await self.start(pages)
+        report = await asyncio.wait_for(hold.result(), SOON)
+        assert (report.outcome, outside.desired) == (Outcome.RECOVERED, 2)
 
     async def test_an_abort_takes_it_back_at_once(self, pages, outside):
         outside.desired = 5

@@ -50,6 +50,12 @@ CHANGE = How(
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+# Of a change that nobody waits for and whose failure nobody would hear of: tried until it is made, or refused for good.
+LASTING = How(
+    start_to_close_timeout=CHANGE["start_to_close_timeout"],
+    retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
+    cancellation_type=CHANGE["cancellation_type"],
+)
 # Terraform asks its providers for every resource; while its state is locked by somebody else it is asked again.
 PLAN = How(**{**READ, "start_to_close_timeout": timedelta(minutes=15)})
 # As long as what Terraform waits for; an abort interrupts it, and waits until it has given its lock back. Who is taken for
