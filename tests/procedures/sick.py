@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from temporalio import activity
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from activities.catalog import Target
 from activities.holds import HoldRequest
@@ -56,6 +56,8 @@ class Sick(Outside):
     bounds: tuple[int, int] | None = None
     holds_started: list[HoldRequest] = field(default_factory=list)
     taken_back: list[Capacity] = field(default_factory=list)
+    between: list[Interceptor] = field(default_factory=list)
+    """What else is between the workers and Temporal."""
 
     @activity.defn
     async def read_errors(self, _target: Target) -> ErrorsRead:
@@ -179,7 +181,7 @@ async def pages(temporal, outside, request):
     environment = f"e{uuid.uuid4().hex[:12]}"
     short = Worker(
         temporal.client, task_queue=ids.task_queue(environment), workflows=WORKFLOWS,
-        activities=outside.activities, interceptors=[TrimArguments()],
+        activities=outside.activities, interceptors=[TrimArguments(), *outside.between],
     )  # fmt: skip
     long = Worker(temporal.client, task_queue=ids.watch_queue(environment), activities=outside.activities)
     async with short, long:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from temporalio import workflow
+from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowOutboundInterceptor
 
 from activities.policies import Approvals
 from activities.predecessor import RunName
@@ -20,7 +22,7 @@ from tests.symptoms import (
     resources_read,
     utilization_read,
 )
-from workflows.messages import Outcome, Report
+from workflows.messages import Outcome, Report, State
 
 
 @pytest.fixture
@@ -127,6 +129,50 @@ async def test_an_abort_whose_undo_the_child_would_refuse_stops_it_all_the_same(
     child = await pages.client.get_workflow_handle(f"{run.id}/rollback", result_type=Report).result()
     assert (child.outcome, child.rejected) == (Outcome.ABORTED, ())
     assert "shop:2 (1.2.0) is marked bad, and nobody confirmed that it shall come back" in child.summary
+
+
+class UntilPaused(Interceptor):
+    """A child that is only known to have started once its parent was paused."""
+
+    def workflow_interceptor_class(self, input):  # noqa: A002 - the SDK's name
+        return _UntilPaused
+
+
+class _UntilPaused(WorkflowInboundInterceptor):
+    def init(self, outbound):
+        super().init(_LateStart(outbound))
+
+
+class _LateStart(WorkflowOutboundInterceptor):
+    async def start_child_workflow(self, input):  # noqa: A002
+        child = await super().start_child_workflow(input)
+        await workflow.wait_condition(lambda: workflow.instance().page.inbox.paused_by is not None)
+        return child
+
+
+class TestPausedWhileAChildStarts:
+    @pytest.fixture
+    def outside(self) -> Sick:
+        return Sick(between=[UntilPaused()])
+
+    @pytest.mark.ending("recovered-paused-with-child")
+    async def test_the_child_is_paused_too(self, pages, outside):
+        outside.errors = BAD_SINCE_RELEASE
+        measuring = outside.holds("measure")
+        run = await pages.start("high-error-rate")
+        await pages.calls(outside, "measure")
+        await run.signal("pause", {"by": "bob", "reason": "let me look"})
+        child = pages.client.get_workflow_handle(f"{run.id}/rollback", result_type=Report)
+        async with asyncio.timeout(SOON):
+            while not (await child.query("status", result_type=Report)).decisions:
+                await asyncio.sleep(0.01)
+            measuring.set()
+            while (await child.query("status", result_type=Report)).state is not State.PAUSED:
+                await asyncio.sleep(0.01)
+        assert outside.changes == []
+        await run.signal("resume", {"by": "bob"})
+        report = await asyncio.wait_for(run.result(), SOON)
+        assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:1"])
 
 
 @pytest.mark.ending("aborted-with-child")

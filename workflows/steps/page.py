@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.evidence import citations
     from workflows import ids
     from workflows.decisions.endings import certainly_not_made
-    from workflows.messages import Ending, Outcome, ProcedureRequest, Report
+    from workflows.messages import Ending, Hold, Outcome, ProcedureRequest, Report
     from workflows.steps.belonging import Belonging
     from workflows.steps.braking import let_go
     from workflows.steps.course import Body, Course, Undo
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 R = TypeVar("R")
 SomeRequest = TypeVar("SomeRequest", bound=ProcedureRequest)
+PAUSED_WITH_IT = "a child that starts while its parent is paused is paused too"
+"""Marks runs in which it is, in words that histories hold."""
 
 
 class Page:
@@ -206,6 +208,8 @@ class Page:
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
         )
         self.family.adopt(child)
+        if self.inbox.paused_by and workflow.patched(PAUSED_WITH_IT):  # before it was known to have started
+            self.family.pass_on("hold", Hold(by=self.inbox.paused_by))
         try:
             report = await asyncio.shield(child)
         except asyncio.CancelledError:
