@@ -12,6 +12,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+ROOM = 60
+"""Columns; with fewer, plain lines are easier to read."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that could move the cursor, change colours or turn the reading direction."""
 
@@ -39,6 +41,11 @@ def clean(text: str) -> str:
 def on_terminal() -> bool:
     """Whether a person watches stdout."""
     return sys.stdout.isatty()
+
+
+def has_room() -> bool:
+    """Whether a person watches stdout on a terminal that is wide enough for signs, names and sentences side by side."""
+    return on_terminal() and console().width >= ROOM
 
 
 def console(*, stderr: bool = False) -> Console:

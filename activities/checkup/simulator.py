@@ -13,13 +13,17 @@ from activities.checkup.looking import POLICY, NotSetError, WrongError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mypy_boto3_iam.type_defs import ContextEntryTypeDef, ResourceSpecificResultTypeDef
+    from mypy_boto3_iam.type_defs import (
+        ContextEntryTypeDef,
+        EvaluationResultTypeDef,
+        ResourceSpecificResultTypeDef,
+    )
 
     from activities.accounts import Account
     from activities.clients import Clients
 
 TASKS = "ecs-tasks.amazonaws.com"
-Answers = dict[tuple[str, str], "ResourceSpecificResultTypeDef"]
+ALLOWED, EXPLICIT = "allowed", "explicitDeny"
 
 
 class Change(NamedTuple):
@@ -27,6 +31,21 @@ class Change(NamedTuple):
 
     action: str
     resource: str
+
+
+class Answer(NamedTuple):
+    """What IAM says of a change; nothing where it leaves it out."""
+
+    decision: str = ""
+    missing: tuple[str, ...] = ()
+    """Keys that policies have conditions on and that IAM was not told; also where another statement decided."""
+    because: str = ""
+    """Where a denial comes from, if not from there being no policy that allows it."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing that IAM was not told could change it."""
+        return bool(self.decision) and not self.missing
 
 
 class Simulator:
@@ -51,10 +70,10 @@ class Simulator:
         """
         wanted, who = tuple(changes), self._identity()
         answers = self._ask(who, wanted, _context(region, cluster))
-        refused = [one for one in wanted if _decision(answers, one) != "allowed"]
-        missing = sorted({key for one in refused or wanted for key in _missing(answers, one)})
-        if denied := [one for one in refused if one in answers and not _missing(answers, one)]:
-            explicit = any(_decision(answers, one) == "explicitDeny" for one in denied)
+        refused = [one for one in wanted if answers[one].decision != ALLOWED]
+        missing = sorted({key for one in refused or wanted for key in answers[one].missing})
+        if denied := [one for one in refused if answers[one].is_sure]:
+            explicit = any(answers[one].decision == EXPLICIT for one in denied)
             mend = f"{POLICY}, and let no other policy deny it" if explicit else POLICY
             raise WrongError(f"{who} may not {_listed(denied, answers)}", mend)
         if refused:
@@ -80,21 +99,24 @@ class Simulator:
                     return self._clients.iam(self._account).get_role(RoleName=role)["Role"]["Arn"]
         raise NotSetError(f"not told: IAM cannot simulate {arn}; give the worker a role or a user of its own")
 
-    def _ask(self, who: str, changes: tuple[Change, ...], context: list[ContextEntryTypeDef]) -> Answers:
+    def _ask(
+        self, who: str, changes: tuple[Change, ...], context: list[ContextEntryTypeDef]
+    ) -> dict[Change, Answer]:
         """Ask about every action on every resource: IAM has no shorter way to ask about some."""
+        answers = dict.fromkeys(changes, Answer())
         pages = self._clients.iam(self._account).get_paginator("simulate_principal_policy")
         with self._clients.naming_errors("ask IAM's policy simulator"):
-            return {
-                (result["EvalActionName"], answer["EvalResourceName"]): answer
-                for page in pages.paginate(
-                    PolicySourceArn=who,
-                    ActionNames=list(dict.fromkeys(one.action for one in changes)),
-                    ResourceArns=list(dict.fromkeys(one.resource for one in changes)),
-                    ContextEntries=context,
-                )
-                for result in page["EvaluationResults"]
-                for answer in result.get("ResourceSpecificResults", [])
-            }
+            for page in pages.paginate(
+                PolicySourceArn=who,
+                ActionNames=list(dict.fromkeys(one.action for one in changes)),
+                ResourceArns=list(dict.fromkeys(one.resource for one in changes)),
+                ContextEntries=context,
+            ):
+                for result in page["EvaluationResults"]:
+                    for answer in result.get("ResourceSpecificResults", []):
+                        change = Change(result["EvalActionName"], answer["EvalResourceName"])
+                        answers[change] = _read(result, answer)
+        return answers
 
 
 def _context(region: str, cluster: str) -> list[ContextEntryTypeDef]:
@@ -107,24 +129,24 @@ def _context(region: str, cluster: str) -> list[ContextEntryTypeDef]:
     ]
 
 
-def _decision(answers: Answers, change: Change) -> str | None:
-    return answers[change]["EvalResourceDecision"] if change in answers else None
+def _read(result: EvaluationResultTypeDef, answer: ResourceSpecificResultTypeDef) -> Answer:
+    decision = answer["EvalResourceDecision"]
+    by_organization = result.get("OrganizationsDecisionDetail", {})
+    by_boundary = answer.get("PermissionsBoundaryDecisionDetail", {})
+    if not by_organization.get("AllowedByOrganizations", True):
+        because = " (a policy of the organization denies it)"
+    elif decision == EXPLICIT:
+        because = " (a policy denies it)"
+    elif not by_boundary.get("AllowedByPermissionsBoundary", True):
+        because = " (beyond its permissions boundary)"
+    else:
+        because = ""
+    return Answer(decision, tuple(answer.get("MissingContextValues", ())), because)
 
 
-def _missing(answers: Answers, change: Change) -> list[str]:
-    return answers[change].get("MissingContextValues", []) if change in answers else []
-
-
-def _listed(changes: Iterable[Change], answers: Answers) -> str:
+def _listed(changes: Iterable[Change], answers: dict[Change, Answer]) -> str:
     """Name actions by what they are done to."""
     by_resource: dict[str, list[str]] = {}
     for one in changes:
-        by_resource.setdefault(one.resource, []).append(f"{one.action}{_reason(answers.get(one))}")
+        by_resource.setdefault(one.resource, []).append(f"{one.action}{answers[one].because}")
     return "; ".join(f"{', '.join(actions)} on {resource}" for resource, actions in by_resource.items())
-
-
-def _reason(answer: ResourceSpecificResultTypeDef | None) -> str:
-    if answer and answer["EvalResourceDecision"] == "explicitDeny":
-        return " (a policy denies it)"
-    boundary = answer.get("PermissionsBoundaryDecisionDetail", {}) if answer else {}
-    return "" if boundary.get("AllowedByPermissionsBoundary", True) else " (beyond its permissions boundary)"

@@ -12,7 +12,7 @@ from starter.checkup import check_all, check_catalog, without_temporal
 from starter.connect import converse
 from starter.exits import CliError, Exit, bad_input
 from starter.names import check_name
-from starter.printing import answer, clean, note, on_terminal, say, show
+from starter.printing import answer, clean, has_room, note, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -92,7 +92,7 @@ def _tell(caller: Caller, checks: Sequence[Check]) -> None:
     if caller.as_json:
         answer({"checks": [_document(one) for one in checks]})
         return
-    for one in () if on_terminal() else checks:
+    for one in () if has_room() else checks:
         fields = (
             one.environment or "-",
             one.service or "-",
@@ -102,7 +102,7 @@ def _tell(caller: Caller, checks: Sequence[Check]) -> None:
             one.mend or "-",
         )
         say("\t".join(fields))
-    if on_terminal():
+    if has_room():
         show(_page(checks))
     count = {ok: sum(one.ok is ok for one in checks) for ok in SIGNS}
     note(f"{count[True]} in place, {count[False]} to mend, {count[None]} not configured or not told")

@@ -16,7 +16,7 @@ from starter.drills import drill, schedule, unschedule
 from starter.exits import Exit, bad_input
 from starter.names import check_name
 from starter.page import clock
-from starter.printing import answer, clean, note, on_terminal, say, show
+from starter.printing import answer, clean, has_room, note, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -146,7 +146,7 @@ def _tell(environment: str, found: Drilled | str) -> None:
     if isinstance(found, str):
         say(f"{environment}: {found}")
         return
-    if on_terminal():
+    if has_room():
         show(_table(found))
     else:
         for name in (None, *found.services):

@@ -228,6 +228,14 @@ class TestChanges:
         user.simulator_says([*allowed(but="ecs:UpdateService"), denied])
         assert "ecs:UpdateService (beyond its permissions boundary) on" in (await user()).detail
 
+    async def test_that_the_organization_denies_say_so(self, user):
+        denied = evaluated("ecs:UpdateService", "explicitDeny", [SERVICE])
+        denied["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": False}
+        user.simulator_says([*allowed(but="ecs:UpdateService"), denied])
+        told = await user()
+        assert told.ok is False
+        assert "ecs:UpdateService (a policy of the organization denies it) on" in told.detail
+
     async def test_count_by_their_own_resource_whatever_is_said_of_others(self, user):
         update = evaluated("ecs:UpdateService", resources=[SERVICE], at_large="implicitDeny")
         update["ResourceSpecificResults"].append(
