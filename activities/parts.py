@@ -68,7 +68,9 @@ class Parts:
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
-        doctor = DoctorActivities(settings.catalog, Checkup(clients, http, settings.reviews), served)
+        doctor = DoctorActivities(
+            settings.catalog, Checkup(clients, http, channels, settings.reviews), served
+        )
         self.short = activities_of(
             CatalogActivities(settings.catalog, served),
             EcsActivities(clients),

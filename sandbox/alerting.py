@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sandbox import database_metrics, probe_metrics
 from sandbox.alertmanager import Alertmanager, Webhook
-from sandbox.catalog import SLACK_TOKEN
+from sandbox.catalog import SLACK_CHANNEL, SLACK_TOKEN
 from sandbox.database_metrics import DatabaseMetrics
 from sandbox.http_server import serving
 from sandbox.probe_metrics import probe_route
@@ -62,7 +62,7 @@ class Alerting:
         Raises:
             DaemonDiedError, TimeoutError: it did not get ready.
         """
-        await self._open.enter_async_context(serving(Slack().application, self._slack_port))
+        await self._open.enter_async_context(serving(Slack(SLACK_CHANNEL).application, self._slack_port))
         await self.alertmanager.start()
 
     async def end(self) -> None:

@@ -78,6 +78,7 @@ name = "DevOps lead"
 channel = "sandbox"
 """
 
+SLACK_CHANNEL = "incidents"
 SLACK_TOKEN = "SANDBOX_SLACK_TOKEN"  # noqa: S105 - the name of a variable; a real Slack's token is never in it
 # The alerts are thirty times as quick as in earnest; so is what waits for them, and people have their usual time.
 _TOLD = f"""
@@ -85,7 +86,7 @@ _TOLD = f"""
 name = "sandbox"
 kind = "slack"
 secret_env = "{SLACK_TOKEN}"
-channel = "#incidents"
+channel = "#{SLACK_CHANNEL}"
 
 [incidents]
 quiet = "5s"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import json
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -25,7 +26,23 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 LONGEST_BLOCK, MOST_BLOCKS, LONGEST_TEXT = 3000, 50, 40_000
+SCOPES = {
+    "chat.postMessage": "chat:write",
+    "conversations.list": "channels:read",
+    "conversations.info": "channels:read",
+    "conversations.history": "channels:history",
+    "conversations.replies": "channels:history",
+}
+"""Web API method -> scope that it needs."""
 Message = dict[str, Any]
+WHO: Message = {
+    "url": "https://sandbox.slack.com/",
+    "team": "sandbox",
+    "user": "runbook",
+    "team_id": "T00000001",
+    "user_id": "U00000001",
+    "bot_id": "B00000001",
+}
 
 
 class RefusedError(Exception):
@@ -33,14 +50,18 @@ class RefusedError(Exception):
 
 
 class Slack:
-    """One workspace; channels come to be when they are first named."""
+    """One workspace, with an app in all of its channels; more channels come to be when they are first posted to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *channels: str) -> None:
         self.messages: list[Message] = []
         """What arrived, oldest first; ``channel`` is None for an incoming webhook."""
         self.calls: list[str] = []
         """Web API methods and ``webhook``, as they were asked, refused ones too."""
-        self._channels: dict[str, str] = {}
+        self.scopes = set(SCOPES.values())
+        """What the app may do."""
+        self.uninvited: set[str] = set()
+        """Channels that the app is not in, by name."""
+        self._channels = {name: f"C{number:08}" for number, name in enumerate(channels, 1)}
         self._faults: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
 
@@ -95,19 +116,30 @@ class Slack:
         try:
             given = await _arguments(request)
             _check_token(request)
+            self._check_scope(method)
             answer = {"ok": True, **self._do(method, given)}
         except RefusedError as refusal:
             answer = {"ok": False, "error": str(refusal)}
-        return _lost() if fault else JSONResponse(answer)
+        headers = {"X-OAuth-Scopes": ",".join(sorted(self.scopes))}
+        return _lost() if fault else JSONResponse(answer, headers=headers)
+
+    def _check_scope(self, method: str) -> None:
+        if method in SCOPES and SCOPES[method] not in self.scopes:
+            raise RefusedError("missing_scope")
 
     def _do(self, method: str, given: Message) -> Message:
         match method:
             case "auth.test":
-                return {"team": "sandbox", "user": "runbook"}
+                return WHO
             case "chat.postMessage":
                 return self._post(given)
             case "conversations.list":
-                return {"channels": [{"id": id_, "name": name} for name, id_ in self._channels.items()]}
+                return {"channels": [self._described(name) for name in self._channels]}
+            case "conversations.info":
+                known = (name for name, id_ in self._channels.items() if id_ == given.get("channel"))
+                if (name := next(known, None)) is None:
+                    raise RefusedError("channel_not_found")
+                return {"channel": self._described(name)}
             case "conversations.history":
                 return self._said(given, lambda one: "thread_ts" not in one or one["thread_ts"] == one["ts"])
             case "conversations.replies":
@@ -120,6 +152,8 @@ class Slack:
             raise RefusedError("channel_not_found")
         _check(given)
         channel = self._id(str(given["channel"]))
+        if any(self._channels.get(name) == channel for name in self.uninvited):
+            raise RefusedError("not_in_channel")
         thread = given.get("thread_ts")
         if thread and thread not in {one["ts"] for one in self.messages if one["channel"] == channel}:
             raise RefusedError("thread_not_found")
@@ -130,6 +164,10 @@ class Slack:
         message = {**given, "channel": channel, "ts": f"{time.time():.0f}.{next(self._numbers):06}"}
         self.messages.append(message)
         return message
+
+    def _described(self, name: str) -> Message:
+        member = name not in self.uninvited
+        return {"id": self._channels[name], "name": name, "is_member": member, "is_archived": False}
 
     def _id(self, channel: str) -> str:
         if channel in self._channels.values():
@@ -152,7 +190,7 @@ async def _arguments(request: Request) -> Message:
     if request.method == "GET":
         return dict(request.query_params)
     if "json" in request.headers.get("content-type", ""):
-        given = await request.json()
+        given = json.loads(await request.body() or b"{}")
         return given if isinstance(given, dict) else {}
     return dict(parse_qsl((await request.body()).decode()))
 

@@ -21,6 +21,10 @@ class Log:
     def __init__(self, instead_of: str | None = None) -> None:
         self._why = f' (the catalog has no channel "{instead_of}")' if instead_of else ""
 
+    async def look(self) -> str:
+        """Say what it is: there is nothing that could be away."""
+        return f"the worker's log{self._why}"
+
     async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
         """Write it; a repeat is told by its mark."""
         del thread, again

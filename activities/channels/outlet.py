@@ -35,6 +35,13 @@ class Outlet(Protocol):
             OutsideError: it was not said, or nobody knows; never with a secret in its words.
         """
 
+    async def look(self) -> str:
+        """Look whether it would be said, as far as that goes without telling anybody; returns what was found.
+
+        Raises:
+            OutsideError: it would not; never with a secret in its words.
+        """
+
 
 def secret_of(channel: Channel) -> str:
     """Return what the channel's variable holds.
@@ -45,7 +52,8 @@ def secret_of(channel: Channel) -> str:
     value = os.environ.get(channel.secret_env or "", "").strip()
     if not value:
         raise CredentialsError(
-            f"channel {channel.name}: the worker's environment has no {channel.secret_env}: set it, or mend secret_env in the catalog"
+            f"channel {channel.name}: the worker's environment has no {channel.secret_env}: "
+            f"set {channel.secret_env} for it, or mend secret_env in the catalog"
         )
     return value
 

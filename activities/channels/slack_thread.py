@@ -8,6 +8,8 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from slack_sdk.errors import SlackApiError
+
 from activities.announcements import Delivered
 from activities.channels.outlet import secret_of
 from activities.channels.slack_blocks import blocks, mark_of, metadata, notification
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 MOST_PAGES = 5
+POSTING, POSTING_ANYWHERE = "chat:write", "chat:write.public"
 
 
 class SlackThread:
@@ -46,6 +49,34 @@ class SlackThread:
         """Post it, unless an earlier attempt did."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._send, words, thread, again)
+
+    async def look(self) -> str:
+        """Ask Slack whose token it is, and whether the app may post to the channel."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
+
+    def _look(self) -> str:
+        client = self._clients.web(secret_of(self._channel))
+        with slack_errors(self._channel.name):
+            app = client.auth_test()
+            scopes = _scopes(app)
+            if scopes and POSTING not in scopes:
+                raise self._denied(f"has no scope {POSTING}; give the app the scope {POSTING}")
+            told = f"Slack knows the app as {app.get('user')}"
+            try:
+                found = self._conversation(client)
+            except SlackApiError as error:
+                if error.response.get("error") != "missing_scope":
+                    raise
+                return f"{told}; whether it is in {self._name} is not told: it has no scope to read channels"
+        if found.get("is_archived"):
+            raise RejectedError(
+                f"channel {self._channel.name}: {self._name} is archived; mend it in the catalog"
+            )
+        if found.get("is_member", True):
+            return f"{told}, in {self._name}"
+        if POSTING_ANYWHERE not in scopes:
+            raise self._denied(f"is not in {self._name}; invite the app to {self._name}")
+        return f"{told}, and it may post to {self._name} from outside"
 
     def _send(self, words: Words, thread: str | None, again: bool) -> Delivered:  # noqa: FBT001 - an executor passes no keywords
         client = self._clients.web(secret_of(self._channel))
@@ -107,16 +138,35 @@ class SlackThread:
         return f"{channel}/{posted['ts']}" if posted else None
 
     def _id(self, client: WebClient) -> str:
+        return str(self._listed(client)["id"]) if self._name.startswith("#") else self._name
+
+    def _conversation(self, client: WebClient) -> dict[str, Any]:
+        if self._name.startswith("#"):
+            return self._listed(client)
+        found: dict[str, Any] = client.conversations_info(channel=self._name)["channel"]
+        return found
+
+    def _listed(self, client: WebClient) -> dict[str, Any]:
         name = self._name.removeprefix("#")
-        if name == self._name:
-            return name
         listed = client.conversations_list(
             types="public_channel,private_channel", exclude_archived=True, limit=1000
         )
         for one in _all(listed, "channels"):
             if one.get("name") == name:
-                return str(one["id"])
-        raise NotFoundError(f"channel {self._channel.name}: {self._name} is not in sight of the app")
+                return one
+        raise NotFoundError(
+            f"channel {self._channel.name}: {self._name} is not in sight of the app; "
+            f"invite the app to {self._name}, or mend channel in the catalog"
+        )
+
+    def _denied(self, why: str) -> AccessDeniedError:
+        return AccessDeniedError(f"channel {self._channel.name}: the app {why}")
+
+
+def _scopes(answer: SlackResponse) -> set[str]:
+    """Read what a token may do; nothing where Slack does not say."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return {one.strip() for one in headers.get("x-oauth-scopes", "").split(",")} - {""}
 
 
 def _all(answer: SlackResponse, member: str) -> Iterable[dict[str, Any]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING
 
 from activities.announcements import Delivered
 from activities.channels.outlet import address_of
+from activities.channels.reaching import reach
 from activities.channels.slack_blocks import blocks, metadata, notification
 from activities.channels.slack_errors import answered, slack_errors
 
@@ -27,6 +29,10 @@ class SlackWebhook:
         self._channel = channel
         self._clients = clients
         self._threads = threads
+
+    async def look(self) -> str:
+        """Connect to its host."""
+        return await reach(self._channel, ssl.create_default_context)
 
     async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
         """Post it."""

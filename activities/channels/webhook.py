@@ -8,6 +8,7 @@ import httpx
 
 from activities.announcements import Delivered
 from activities.channels.outlet import address_of, patience
+from activities.channels.reaching import reach
 from activities.errors import AccessDeniedError, RejectedError, ThrottledError, UnreachableError
 from activities.telemetry import untraced
 
@@ -25,6 +26,10 @@ class Webhook:
     def __init__(self, channel: Channel, http: httpx.AsyncClient) -> None:
         self._channel = channel
         self._http = http
+
+    async def look(self) -> str:
+        """Connect to its host."""
+        return await reach(self._channel, httpx.create_ssl_context)
 
     async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
         """Post it; the receiver tells a repeat by its key."""

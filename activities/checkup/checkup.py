@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from activities.checkup.beside import BesideQuestions
+from activities.checkup.chat import ChatQuestions
 from activities.checkup.looking import look, own_threads
 from activities.checkup.permissions import PermissionQuestions
 from activities.checkup.place import PlaceQuestions
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from activities.catalog import Target
+    from activities.channels.opening import Channels
     from activities.clients import Clients
     from activities.doctor import Check, Place
 
@@ -25,17 +27,21 @@ if TYPE_CHECKING:
 class Checkup:
     """Asks every question at once, on threads that no procedure needs."""
 
-    def __init__(self, clients: Clients, http: httpx.AsyncClient, reviews: str | None) -> None:
+    def __init__(
+        self, clients: Clients, http: httpx.AsyncClient, channels: Channels, reviews: str | None
+    ) -> None:
         self._clients = clients
         self._http = http
+        self._channels = channels
         self._reviews = reviews
 
     async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
         """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
         with own_threads() as threads:
             shared = PlaceQuestions(self._clients, self._http, threads, place, served)
+            chat = ChatQuestions(self._channels, place.channels)
             reviews = ReviewQuestions(self._clients, threads, place, self._reviews)
-            return await look([*shared.all(), *reviews.all()], place.environment)
+            return await look([*shared.all(), *chat.all(), *reviews.all()], place.environment)
 
     async def at_target(self, target: Target) -> TargetChecks:
         """Look at one service."""

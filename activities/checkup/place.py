@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -49,7 +48,6 @@ class PlaceQuestions:
         self._threads = threads
         self._where = place.where
         self._account = account_of(place.environment, place.where.region, place.where.assume_role)
-        self._channels = place.channels
         self._table = f"[environments.{place.environment}]"
         now = datetime.now(UTC)
         self._temporals = Glance(whose="Temporal's", said=served, before=now, after=now)
@@ -68,7 +66,6 @@ class PlaceQuestions:
                 f"start Prometheus there, or mend prometheus_url in {self._table}",
             ),
             Question("docker-engine", self.engine, "start the Docker engine, or set DOCKER_HOST"),
-            Question("chat", self.chat, "mend the channel in the catalog"),
             Question("clock", self.clock, SET_THE_CLOCK),
         ]
 
@@ -104,18 +101,6 @@ class PlaceQuestions:
         if self._where.platform != "compose":
             raise NotSetError("it runs on ECS")
         return f"{await self._threads.run(ping, self._clients)} answers"
-
-    async def chat(self) -> str:
-        """Look whether the worker has the secrets of the channels; nothing is sent."""
-        if not self._channels:
-            raise NotSetError("no channels: what people should know is in the worker's log")
-        for channel in self._channels:
-            if channel.secret_env and not os.environ.get(channel.secret_env):
-                raise WrongError(
-                    f"the worker's environment has no {channel.secret_env}, which the channel {channel.name} needs",
-                    f"set {channel.secret_env} for the worker, or mend secret_env of the channel",
-                )
-        return f"{', '.join(one.name for one in self._channels)}: addresses and tokens are there, not tried"
 
     async def clock(self) -> str:
         """Compare the worker's clock with Temporal's and, where it answers, AWS's."""

@@ -17,6 +17,9 @@ from temporalio.client import Client
 from activities.catalog import load_catalog
 from activities.checkup.queries import queries_of
 from activities.processes import kill_child, start_child
+from sandbox.http_server import serving
+from sandbox.processes import free_port
+from sandbox.slack import Slack
 from starter.exits import Exit
 from starter.version_checks import VERSIONS
 from tests.integration.cli.command_line import CommandLine
@@ -76,6 +79,9 @@ def broken_environments(folder, url, nobody):
         "wrong-module": Broken("terraform", f"-chdir={modules['wrong']} validate", terraform["wrong"]),
         "no-engine": Broken("docker-engine", "set DOCKER_HOST", environment='platform = "compose"'),
         "no-secret": Broken("chat", "set NO_SUCH_TOKEN"),
+        "wrong-token": Broken("chat", "renew what its variable holds"),
+        "no-channel": Broken("chat", "invite the app to #elsewhere"),
+        "no-chat-host": Broken("chat", "let the worker reach its host, or mend what NOBODYS_HOOK holds"),
     }
 
 
@@ -89,13 +95,40 @@ name = "ops"
 kind = "slack-webhook"
 secret_env = "NO_SUCH_TOKEN"
 environments = ["no-secret"]
+
+[[channels]]
+name = "thread"
+kind = "slack"
+secret_env = "CLINIC_TOKEN"
+channel = "#clinic"
+environments = ["staging"]
+
+[[channels]]
+name = "unknown-app"
+kind = "slack"
+secret_env = "WRONG_TOKEN"
+channel = "#clinic"
+environments = ["wrong-token"]
+
+[[channels]]
+name = "lost"
+kind = "slack"
+secret_env = "CLINIC_TOKEN"
+channel = "#elsewhere"
+environments = ["no-channel"]
+
+[[channels]]
+name = "away"
+kind = "webhook"
+secret_env = "NOBODYS_HOOK"
+environments = ["no-chat-host"]
 """
 
 
 class Clinic:
     """A catalog with what is well and what is not, a worker in a namespace of its own, and the command line."""
 
-    def __init__(self, world, folder, nobody, shop):
+    def __init__(self, world, folder, nobody, shop, slack):
         self.folder = folder
         self.broken = broken_environments(folder, world.addresses.service["staging"], nobody)
         self.catalog = folder / "catalog.toml"
@@ -104,6 +137,10 @@ class Clinic:
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "WRONG_DSN": f"postgresql://runbook:secret@{nobody.removeprefix('http://')}/ai_processor",
             "DOCKER_HOST": nobody.replace("http", "tcp"),
+            "RUNBOOK_SLACK_API": slack,
+            "CLINIC_TOKEN": "xoxb-clinic",
+            "WRONG_TOKEN": "nonsense",
+            "NOBODYS_HOOK": f"{nobody}/services/correct-horse",
         }
         self.world = world
         self.shop = shop
@@ -197,14 +234,18 @@ async def clinic(world, tmp_path_factory):
         )
     )
     stage = Stage(world, tmp_path_factory.mktemp("stage"), client)
-    with socket.socket() as nobody:  # bound, but it does not listen
-        nobody.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        shop = stage.open_shop("clinic", "1.0.0", "1.1.0", url=False)
-        clinic = Clinic(world, tmp_path_factory.mktemp("clinic"), address, shop)
-        yield clinic
-        clinic.kill_worker()
+    slack, port = Slack("clinic"), free_port()
+    async with serving(slack.application, port):
+        with socket.socket() as nobody:  # bound, but it does not listen
+            nobody.bind(("127.0.0.1", 0))
+            address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+            shop = stage.open_shop("clinic", "1.0.0", "1.1.0", url=False)
+            folder = tmp_path_factory.mktemp("clinic")
+            clinic = Clinic(world, folder, address, shop, f"http://127.0.0.1:{port}/api/")
+            yield clinic
+            clinic.kill_worker()
     stage.close_shops()
+    assert slack.messages == [], "doctor told somebody"
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +316,8 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
     ):
         assert told.of(name, "staging")["ok"] is True, name
     assert told.of("prometheus-error-share", "staging")["ok"] is True
+    told_by = "channel thread: Slack knows the app as runbook, in #clinic"
+    assert told.of("chat", "staging")["detail"] == f"channel sandbox: the worker's log; {told_by}"
     assert all(set(one) >= {"environment", "name", "ok", "detail", "mend"} for one in told.checks)
 
 
@@ -288,6 +331,8 @@ async def test_each_thing_that_is_broken_is_one_red_line_with_its_mend(staffed):
     for name, one in staffed.broken.items():
         assert one.mend in told.of(one.check, name)["mend"], name
     assert "secret" not in told.of("database", "wrong-dsn")["detail"]
+    assert told.of("chat", "wrong-token")["detail"] == "channel unknown-app: Slack answers 200 invalid_auth"
+    assert not any("correct-horse" in str(one) for one in told.checks)
 
 
 ASKED_MORE_THAN_ONCE = {"sts:GetCallerIdentity": 3, "application-autoscaling:DescribeScalableTargets": 2}

@@ -341,7 +341,7 @@ class TestNames:
 
     async def test_a_secret_that_is_not_set_is_waited_for(self, stage, monkeypatch):
         monkeypatch.delenv("SLACK_TOKEN")
-        with pytest.raises(CredentialsError, match="has no SLACK_TOKEN: set it") as raised:
+        with pytest.raises(CredentialsError, match="has no SLACK_TOKEN: set SLACK_TOKEN for it") as raised:
             await stage.announce()
         assert raised.value.to_application_error().non_retryable is False
 

@@ -12,7 +12,7 @@ from activities.checkup.looking import check, own_threads
 from activities.checkup.place import PlaceQuestions
 from activities.clients import Clients
 from activities.doctor import Place
-from activities.policies import Channel, Environment
+from activities.policies import Environment
 from tests.observing import client
 from tests.small_engine import small_engine
 
@@ -37,7 +37,6 @@ class Asking:
     def __init__(self, clients):
         self.clients = clients
         self.where = ON_ECS
-        self.channels = ()
         self.served = datetime.now(UTC)
         self.prometheus = lambda _: httpx.Response(200, json=vector(1))
         self.sts, self.ecs = (Stubber(getattr(clients, name)(HERE)) for name in ("sts", "ecs"))
@@ -49,7 +48,7 @@ class Asking:
         self.sts.add_response("get_caller_identity", answer)
 
     async def __call__(self, *names):
-        place = Place(environment="prod", where=self.where, channels=self.channels)
+        place = Place(environment="prod", where=self.where)
         with ExitStack() as stack:
             stack.enter_context(self.sts)
             stack.enter_context(self.ecs)
@@ -142,25 +141,6 @@ class TestPrometheus:
         assert told.ok is False
         assert "what answers is not a Prometheus" in told.detail
         assert "mend prometheus_url in [environments.prod]" in told.mend
-
-
-class TestChat:
-    CHANNEL = Channel(name="ops", kind="slack-webhook", secret_env="OPS_WEBHOOK")
-
-    async def test_is_not_told_without_channels(self, asking):
-        (told,) = await asking("chat")
-        assert (told.ok, told.mend) == (None, None)
-
-    async def test_needs_the_secret_of_each_channel(self, asking, monkeypatch):
-        asking.channels = (Channel(name="log-only", kind="log"), self.CHANNEL)
-        monkeypatch.delenv("OPS_WEBHOOK", raising=False)
-        (told,) = await asking("chat")
-        assert (told.ok, "OPS_WEBHOOK" in told.mend) == (False, True)
-
-        monkeypatch.setenv("OPS_WEBHOOK", "https://chat.test/correct-horse")
-        (told,) = await asking("chat")
-        assert told.ok is True
-        assert "correct-horse" not in told.detail
 
 
 class TestEngine:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from activities.catalog import Target
     from activities.models import Release, ReleaseHistory, ServiceState
 
-OF_PLACE: Final = ("aws-identity", "cluster", "prometheus", "docker-engine", "chat", "clock", "reviews")
+OF_PLACE: Final = ("aws-identity", "cluster", "prometheus", "docker-engine", "clock", "chat", "reviews")
 """What a worker looks at once in an environment, besides its own catalog."""
 OF_TARGET: Final = (
     "service",
