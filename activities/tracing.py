@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -23,7 +24,7 @@ from activities.parents_first import ParentsFirst
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-FLUSH_MILLISECONDS = 1000
+FLUSH_SECONDS = 1.0
 EXPORT_SECONDS = 1.0
 SENT_EVERY_MILLISECONDS = 500
 """What a worker had not sent yet dies with it: OpenTelemetry's own 5 s would lose the step that it was killed in."""
@@ -69,10 +70,12 @@ def span(name: str, attributes: Mapping[str, str]) -> Iterator[str]:
 
 
 def flush() -> None:
-    """Send what is still held back."""
+    """Send what is still held back, for so long at most: OpenTelemetry itself would wait for each batch, and for a lookup."""
     provider = _provider()
     if provider is not None:
-        provider.force_flush(FLUSH_MILLISECONDS)
+        sending = Thread(target=provider.force_flush, daemon=True)
+        sending.start()
+        sending.join(FLUSH_SECONDS)
 
 
 def _provider() -> ReplaySafeTracerProvider | None:

@@ -1,9 +1,11 @@
-"""A collector of traces that a test can look into, and kill."""
+"""A collector of traces that a test can look into, and kill; and one that swallows everything."""
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -90,3 +92,27 @@ class Collector:
                 for span in scope.spans:
                     self._spans[span.trace_id.hex()][span.span_id] = span
                     self._processes[span.span_id] = process
+
+
+class BlackHole:
+    """Takes every connection and never answers: whoever waits for it waits for ever."""
+
+    def __init__(self) -> None:
+        self.taken: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._swallow, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Be gone."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+        for one in self.taken:
+            one.close()
+
+    def _swallow(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.taken.append(self._listener.accept()[0])

@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 from sandbox.processes import free_port
 from tests.integration.observed_stage import ObservedStage
-from tests.integration.otlp_collector import Collector
+from tests.integration.otlp_collector import BlackHole, Collector
 from tests.integration.rollback_stage import seen, step
 from tests.integration.webhook_process import WebhookProcess
 from tests.sandbox_under_test import until
@@ -58,8 +58,8 @@ class TracedStage(ObservedStage):
 
 
 @pytest.fixture
-def collector():
-    collector = Collector()
+def collector(request):
+    collector = getattr(request, "param", Collector)()
     yield collector
     collector.end()
 
@@ -103,3 +103,15 @@ async def test_one_trace_leads_from_the_alert_to_the_call_of_aws_while_it_grows_
         "RunWorkflow:Rollback (to its end)",
     }
     assert shop.changes() == ["UpdateService"]
+
+
+@pytest.mark.parametrize("collector", [BlackHole], indirect=True)
+async def test_a_collector_that_never_answers_changes_nothing_and_holds_nobody_up(stage, collector):
+    shop = stage.open_shop("observed", "1.0.0", "1.1.0")
+    target = ("--service", shop.name, "--environment", shop.environment)
+    said = await shop.cli("start", "rollback", *target, "--wait", "--json", **stage.variables)
+    assert said.json["outcome"] == "recovered", said.err
+    assert shop.changes() == ["UpdateService"]
+    assert len(collector.taken) > 1, "the worker tried, again and again"
+    stage.worker.terminate()
+    assert stage.worker.wait(5) == 0
