@@ -54,15 +54,14 @@ def test_what_became_of_a_task_is_shown_without_its_evidence():
     assert not any("503" in line for line in lines)
 
 
-<<<<<<< HEAD
 def test_a_trace_is_shown_with_its_link_where_one_is_known_and_only_where_something_was_traced():
     assert "trace 4bf9: https://t.test/4bf9" in shown(trace_id="4bf9", trace="https://t.test/4bf9")
     assert "trace 4bf9" in shown(trace_id="4bf9")
     assert not any("trace" in line for line in shown())
-=======
+
+
 @pytest.mark.parametrize(("columns", "room"), [("40", False), ("59", False), ("80", True)])
 def test_a_narrow_terminal_gets_plain_lines(monkeypatch, columns, room):
     monkeypatch.setattr("starter.printing.on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", columns)
     assert has_room() is room
->>>>>>> f5afd4c (doctor and drill write plain lines where a terminal is too narrow for their table)
