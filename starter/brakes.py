@@ -9,7 +9,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.brakes import BrakeReport, BrakeRequest
-from starter.connect import RPC_TIMEOUT, is_away
+from starter.connect import RPC_TIMEOUT
 from starter.deciding import Decided, decide
 from starter.runs import describe, find
 from starter.sight import ANSWER_TIMEOUT
@@ -43,10 +43,11 @@ async def switch(client: Client, environment: str, order: Switch) -> Decided:
 async def brakes(client: Client) -> dict[str, BrakeReport | None]:
     """Read every environment's brake; None for one that no worker tells."""
     found, _ = await find(client, 'WorkflowType = "Brake" AND ExecutionStatus = "Running"', MOST)
-    return {run.environment: await _read(client, run.id) for run in sorted(found, key=lambda run: run.id)}
+    return {run.environment: await told_by(client, run.id) for run in sorted(found, key=lambda run: run.id)}
 
 
-async def _read(client: Client, workflow_id: str) -> BrakeReport | None:
+async def told_by(client: Client, workflow_id: str) -> BrakeReport | None:
+    """Ask a brake how it stands; None when no worker answers."""
     handle = client.get_workflow_handle(workflow_id)
     try:
         report: BrakeReport = await handle.query(
@@ -55,7 +56,7 @@ async def _read(client: Client, workflow_id: str) -> BrakeReport | None:
     except (WorkflowQueryFailedError, ValueError, RuntimeError):
         return None
     except RPCError as error:
-        if is_away(error) and error.status is not RPCStatusCode.DEADLINE_EXCEEDED:
-            raise
+        if error.status is RPCStatusCode.UNAVAILABLE:
+            raise  # any other is a worker that does not answer in time
         return None
     return report

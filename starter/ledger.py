@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from temporalio.client import WorkflowFailureError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
-from starter.connect import RPC_TIMEOUT, is_away
+from starter.connect import RPC_TIMEOUT
 from starter.exits import CliError, Exit, bad_input
 from starter.starting import has_worker
 from workflows.decisions.endings import ASKED_WRONGLY, cause_of
@@ -45,16 +45,16 @@ async def read_ledger(client: Client, request: LedgerRequest) -> LedgerPage:
         async with asyncio.timeout((LONGEST + 2 * RPC_TIMEOUT).total_seconds()):
             return await handle.result()
     except WorkflowFailureError as error:
-        raise _in_words(error, handle.id) from error
+        raise _in_words(error, request, handle.id) from error
     except TimeoutError:
-        raise _no_answer(handle.id) from None
+        raise _no_answer(request, handle.id) from None
 
 
 async def _check_worker(client: Client, environment: str) -> None:
     try:
         there = await has_worker(client, environment)
     except RPCError as error:
-        if is_away(error):
+        if error.status is RPCStatusCode.UNAVAILABLE:
             raise
         return  # it can still be asked; only the quick answer is lost
     if not there:
@@ -65,18 +65,21 @@ async def _check_worker(client: Client, environment: str) -> None:
         )
 
 
-def _in_words(error: WorkflowFailureError, workflow_id: str) -> CliError:
+def _in_words(error: WorkflowFailureError, request: LedgerRequest, workflow_id: str) -> CliError:
     cause = cause_of(error)
     if cause is None:
-        return _no_answer(workflow_id)
+        return _no_answer(request, workflow_id)
     if cause.type in ASKED_WRONGLY:
         return bad_input(cause.message)
     return CliError(Exit.NOT_DONE, f"{cause.message} ({workflow_id})")
 
 
-def _no_answer(workflow_id: str) -> CliError:
+def _no_answer(request: LedgerRequest, workflow_id: str) -> CliError:
+    open_end = (
+        "; whether it was marked is not known: `runbook release list` shows it" if request.judgement else ""
+    )
     return CliError(
         Exit.NOT_DONE,
-        f"no answer within {LONGEST.total_seconds():.0f} s: is a worker alive? What was to be marked may be or not:"
-        f" `runbook release list` shows it ({workflow_id})",
+        f"no answer within {LONGEST.total_seconds():.0f} s{open_end}; is a worker alive?"
+        f" `runbook worker --environment {request.environment}` starts one ({workflow_id})",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -139,7 +140,11 @@ async def _told(
         return Exit.DONE
     run = await describe(client, started["id"], run_id)
     assert run is not None
-    sight = await wait_for_end(client, run, caller.catalog)
+    try:
+        sight = await wait_for_end(client, run, caller.catalog)
+    except asyncio.CancelledError:  # Ctrl-C
+        note(f"no longer waiting; the run goes on: runbook watch {request.environment}/{request.service}")
+        raise
     if caller.as_json:
         answer(sight.document(client))
     else:
