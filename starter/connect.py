@@ -33,7 +33,8 @@ QUICK_RETRIES = RetryConfig(
     initial_interval_millis=100, max_interval_millis=500, max_elapsed_time_millis=2500
 )
 NO_PATIENCE = RetryConfig(initial_interval_millis=100, max_interval_millis=500, max_retries=4)
-QUIET = TelemetryFilter(core_level="ERROR", other_level="ERROR")
+SILENT = TelemetryFilter(core_level="OFF", other_level="OFF")
+"""The SDK's own log goes to stdout, which is for answers; what matters of it is told by an error."""
 AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -60,7 +61,7 @@ async def _converse(work: Callable[[Client], Awaitable[T]]) -> T:
     config = _config()
     address = config["target_host"]
     try:
-        client = await _connect(config, "runbook", QUICK_RETRIES)
+        client = await _connect(config, "runbook", QUICK_RETRIES, _silent())
         return await work(client)
     except RPCError as error:
         raise _in_words(error, address, config.get("namespace", "default")) from error
@@ -94,13 +95,13 @@ async def connect_lazily(process: str) -> Client:
         retry_config=NO_PATIENCE,
         connect_timeout=RPC_TIMEOUT,
         lazy=True,
-        runtime=Runtime(
-            telemetry=TelemetryConfig(logging=LoggingConfig(filter=QUIET))  # the caller is told, and says it
-        ),
+        runtime=_silent(),
     )
 
 
-async def _connect(config: ClientConnectConfig, process: str, retries: RetryConfig) -> Client:
+async def _connect(
+    config: ClientConnectConfig, process: str, retries: RetryConfig, runtime: Runtime | None = None
+) -> Client:
     data_converter = with_codec(codec_of(os.environ))
     try:
         return await asyncio.wait_for(
@@ -110,6 +111,7 @@ async def _connect(config: ClientConnectConfig, process: str, retries: RetryConf
                 plugins=tracing_plugins(process),
                 retry_config=retries,
                 connect_timeout=RPC_TIMEOUT,
+                runtime=runtime,
             ),
             RPC_TIMEOUT.total_seconds(),
         )
@@ -119,6 +121,10 @@ async def _connect(config: ClientConnectConfig, process: str, retries: RetryConf
         raise away(config["target_host"], _reason(error)) from error
     except ValueError as error:
         raise _unusable(error) from error
+
+
+def _silent() -> Runtime:
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=SILENT)))
 
 
 def away(address: str, why: str) -> CliError:

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 
 ANSWER_TIMEOUT = timedelta(seconds=2)
 """How long a worker has to answer a query; an idle one needs 10 ms."""
+SHOWN_ELSEWHERE = {
+    "brake": "runbook brake",
+    "ledger": "runbook release list",
+    "doctor": "runbook doctor",
+    "drill": "runbook drill",
+}
 AFTER_THE_END = timedelta(seconds=1)
 EXIT_OF_OUTCOME = {
     Outcome.RECOVERED: Exit.DONE,
@@ -82,23 +88,33 @@ def stamp(moment: datetime | None) -> str | None:
 async def look(client: Client, run: Run, catalog: Path | None = None) -> Sight:
     """See a run: ask a worker, and do without one, by the local catalog, when none answers."""
     if run.is_open:
-        report = await _ask(client, run, ANSWER_TIMEOUT)
-        return Sight(run, report or await offline_report(client, run, catalog), live=report is not None)
-    told, result = await asyncio.gather(_ask(client, run, AFTER_THE_END), _result(client, run))
-    return Sight(run, result or await _cut_short(client, run, told, catalog), live=told is not None)
+        live, report = await _ask(client, run, ANSWER_TIMEOUT)
+        return Sight(run, report or await _pieced_together(client, run, catalog, live=live), live=live)
+    (live, told), result = await asyncio.gather(_ask(client, run, AFTER_THE_END), _result(client, run))
+    return Sight(run, result or await _cut_short(client, run, told, catalog), live=live)
 
 
-async def _ask(client: Client, run: Run, patience: timedelta) -> Report | None:
+async def _pieced_together(client: Client, run: Run, catalog: Path | None, *, live: bool) -> Report:
+    known = await offline_report(client, run, catalog)
+    elsewhere = SHOWN_ELSEWHERE.get(run.procedure)
+    if not live:
+        return known
+    where = f": `{elsewhere}` shows it" if elsewhere else ""
+    return known.model_copy(update={"summary": f"It has no page of its own{where}."})
+
+
+async def _ask(client: Client, run: Run, patience: timedelta) -> tuple[bool, Report | None]:
+    """Ask a run for its page; returns whether a worker answered, and the page if that was one."""
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     try:
         answer = await handle.query("status", result_type=_kind(run), rpc_timeout=patience)
     except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValueError, RuntimeError):
-        return None  # what answered is not a page of ours, or cannot be read
+        return True, None  # what answered is not a page of ours, or cannot be read
     except RPCError as error:
         if error.status is RPCStatusCode.UNAVAILABLE:
             raise
-        return None
-    return answer if isinstance(answer, Report) else None
+        return False, None
+    return True, answer if isinstance(answer, Report) else None
 
 
 async def _result(client: Client, run: Run) -> Report | None:

@@ -318,7 +318,9 @@ async def test_no_payload_stops_it_and_what_is_of_no_use_is_shown(stage, world, 
     seen = await stage.until(lambda now: len(now.rejected) == 4)
     assert {one.message for one in seen.rejected} == {signal}
     assert why in seen.rejected[0].why
-    assert [one.received for one in seen.rejected if "more than one payload" in one.why] == ["['one too many']"]
+    assert [one.received for one in seen.rejected if "more than one payload" in one.why] == [
+        "['one too many']"
+    ]
 
 
 async def test_it_is_found_by_its_search_attributes_and_its_memo(stage):

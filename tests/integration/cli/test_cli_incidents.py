@@ -114,3 +114,11 @@ async def test_what_people_say_is_recorded_while_no_worker_lives(runbook, workin
 async def test_what_cannot_be_used_is_told_with_its_mend(runbook, words, code, says):
     said = await runbook(*words)
     assert (said.code, says in said.err) == (code, True), said.err
+
+
+async def test_a_brake_has_no_page_but_says_so_truly(runbook, working):
+    async with working():
+        await runbook("brake", "on", runbook.environment, "--reason", "x")
+        shown = await runbook("show", f"brake/{runbook.environment}", "--json")
+    assert (shown.code, shown.json["live"]) == (0, True)
+    assert shown.json["summary"] == "It has no page of its own: `runbook brake` shows it."

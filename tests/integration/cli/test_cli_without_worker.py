@@ -33,6 +33,13 @@ async def test_show_tells_the_checkpoint_and_the_steps_from_the_server_alone(run
     ]
 
 
+async def test_an_answer_is_one_document_however_much_is_sent(runbook):
+    started = await runbook.start("--json", "--reason", "\N{FIRE}" * 2000)
+    assert started.json["id"] == runbook.id
+    shown = await runbook("show", runbook.short, "--json")
+    assert shown.json["reason"] == "\N{FIRE}" * 2000
+
+
 async def test_show_works_before_any_worker_was_ever_there(runbook):
     await runbook.start("--reason", "errors")
     page = (await runbook("show", runbook.short, "--json")).json
