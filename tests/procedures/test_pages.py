@@ -134,7 +134,7 @@ async def test_an_abort_whose_undo_the_child_would_refuse_stops_it_all_the_same(
 class UntilPaused(Interceptor):
     """A child that is only known to have started once its parent was paused."""
 
-    def workflow_interceptor_class(self, input):  # noqa: A002 - the SDK's name
+    def workflow_interceptor_class(self, input):  # noqa: A002, ARG002 - the SDK's name
         return _UntilPaused
 
 
