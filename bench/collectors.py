@@ -94,7 +94,7 @@ def row(kind: str, plays: list[Play], off: list[Play]) -> dict[str, object]:
         "rollback median s": took[0],
         "slowest s": max(one.rollback for one in plays),
         "ratio": f"{took[0] / took[1]:.2f}x",
-        "AWS calls": median([one.calls for one in plays]),
+        "AWS calls": f"{median([one.calls for one in plays]):g}",
         "changes": " ".join(sorted({", ".join(one.changes) for one in plays})),
         "runbook start s": command[0],
         "more s": command[0] - command[1],

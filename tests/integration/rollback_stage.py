@@ -114,7 +114,7 @@ class Stage:
             self.worker = start_child(
                 [sys.executable, "-m", "worker"], environment=self.environment, stderr=log
             )
-        until(lambda: b"worker ready" in self._log.read_bytes()[said:])
+        until(lambda: b"worker ready" in self._log.read_bytes()[said:], 90)
 
     def kill_worker(self):
         """SIGKILL: it has no time for last words."""
