@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
-from temporalio import workflow
+from temporalio.service import RPCError
 from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowOutboundInterceptor
 
 from activities.policies import Approvals
@@ -131,43 +133,49 @@ async def test_an_abort_whose_undo_the_child_would_refuse_stops_it_all_the_same(
     assert "shop:2 (1.2.0) is marked bad, and nobody confirmed that it shall come back" in child.summary
 
 
-class UntilPaused(Interceptor):
-    """A child that is only known to have started once its parent was paused."""
+class SlowStart(Interceptor):
+    """Takes its time to start a child, so that what is sent meanwhile comes before it is known to have started."""
 
-    def workflow_interceptor_class(self, input):  # noqa: A002, ARG002 - the SDK's name
-        return _UntilPaused
+    def __init__(self) -> None:
+        self.begun = begun = threading.Event()
+
+        class Outbound(WorkflowOutboundInterceptor):
+            async def start_child_workflow(self, input):  # noqa: A002 - the SDK's name
+                begun.set()
+                time.sleep(0.5)  # noqa: ASYNC251 - of the workflow's own thread
+                return await super().start_child_workflow(input)
+
+        class Inbound(WorkflowInboundInterceptor):
+            def init(self, outbound):
+                super().init(Outbound(outbound))
+
+        self.inbound = Inbound
+
+    def workflow_interceptor_class(self, input):  # noqa: A002, ARG002 - the SDK's signature
+        return self.inbound
 
 
-class _UntilPaused(WorkflowInboundInterceptor):
-    def init(self, outbound):
-        super().init(_LateStart(outbound))
-
-
-class _LateStart(WorkflowOutboundInterceptor):
-    async def start_child_workflow(self, input):  # noqa: A002
-        child = await super().start_child_workflow(input)
-        await workflow.wait_condition(lambda: workflow.instance().page.inbox.paused_by is not None)
-        return child
+async def _is_paused(run) -> bool:
+    try:
+        return (await run.query("status", result_type=Report)).state is State.PAUSED
+    except RPCError:
+        return False  # it is not there yet
 
 
 class TestPausedWhileAChildStarts:
     @pytest.fixture
     def outside(self) -> Sick:
-        return Sick(between=[UntilPaused()])
+        return Sick(between=[SlowStart()])
 
     @pytest.mark.ending("recovered-paused-with-child")
     async def test_the_child_is_paused_too(self, pages, outside):
         outside.errors = BAD_SINCE_RELEASE
-        measuring = outside.holds("measure")
         run = await pages.start("high-error-rate")
-        await pages.calls(outside, "measure")
+        assert await asyncio.to_thread(outside.between[0].begun.wait, SOON)
         await run.signal("pause", {"by": "bob", "reason": "let me look"})
         child = pages.client.get_workflow_handle(f"{run.id}/rollback", result_type=Report)
         async with asyncio.timeout(SOON):
-            while not (await child.query("status", result_type=Report)).decisions:
-                await asyncio.sleep(0.01)
-            measuring.set()
-            while (await child.query("status", result_type=Report)).state is not State.PAUSED:
+            while not await _is_paused(child):
                 await asyncio.sleep(0.01)
         assert outside.changes == []
         await run.signal("resume", {"by": "bob"})
