@@ -104,6 +104,13 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         await stop.wait()
 
 
+async def _serve_and_settle(settings: Settings, environments: Sequence[str]) -> None:
+    try:
+        await serve(settings, environments)
+    finally:
+        await asyncio.sleep(0.01)  # the SDK sometimes crashes an interpreter that ends at once after a call
+
+
 def served_queues(environments: Sequence[str]) -> Served:
     """Tell which queue belongs to whom, so that what comes by another's is refused."""
     return Served({queue(one): one for one in environments for queue in (task_queue, watch_queue)})
@@ -186,7 +193,7 @@ def main() -> int:
     try:
         settings = load_settings()
         environments = environments_of(load_catalog(settings.catalog), asked)
-        asyncio.run(serve(settings, environments))
+        asyncio.run(_serve_and_settle(settings, environments))
     except InputError as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - the one line that says what is wrong
         return 2

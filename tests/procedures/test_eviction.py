@@ -41,6 +41,17 @@ async def test_runs_at_checkpoints_are_forgotten_without_a_sound_and_go_on(forge
     assert [record.getMessage() for record in caplog.records] == []
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+async def test_a_worker_that_ends_leaves_a_run_at_its_checkpoint_without_a_sound(temporal, outside):
+    outside.approvals = Approvals()
+    runbook = Runbook(temporal.client, f"e{uuid.uuid4().hex[:12]}")
+    async with working(temporal.client, runbook.environment, outside):
+        run = await runbook.start()
+        await runbook.at_checkpoint(run)
+    gc.collect()
+    await run.terminate()
+
+
 @pytest.mark.parametrize("step", ["resolve_target", "deploy_release", "await_steady_state"])
 async def test_a_run_that_is_forgotten_in_the_middle_of_a_step_goes_on(forgetful, outside, step, caplog):
     caplog.set_level(logging.WARNING)

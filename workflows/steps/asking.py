@@ -105,13 +105,19 @@ class Asking:
         except TimeoutError:
             return None
         finally:
-            self._record.figures.answered(gate.view.opened, _end_of(gate, void))
-            for waiting in filter(None, (void, reminding)):
-                waiting.cancel()
-                with suppress(FailureError, asyncio.CancelledError):
-                    await waiting
-            self._close(gate)
+            if workflow.in_workflow():  # a worker that ends throws its runs away: nothing is to be done for them
+                await self._end(gate, void, reminding)
         return gate
+
+    async def _end(
+        self, gate: Gate, void: asyncio.Future[object] | None, reminding: asyncio.Future[Any]
+    ) -> None:
+        self._record.figures.answered(gate.view.opened, _end_of(gate, void))
+        for waiting in filter(None, (void, reminding)):
+            waiting.cancel()
+            with suppress(FailureError, asyncio.CancelledError):
+                await waiting
+        self._close(gate)
 
     def _open(self, question: Question, given: tuple[Approval, ...]) -> Gate:
         view = question.opened(workflow.now()).model_copy(update={"approvals": given})
