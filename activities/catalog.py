@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from activities.accounts import Account, AssumeRole, account_of
 from activities.alert_matrix import RUNBOOK_MATRIX
-from activities.catalog_problems import describe
+from activities.catalog_problems import NO_ENVIRONMENT, describe, strays
 from activities.errors import CatalogError, UnknownTargetError
 from activities.policies import (
     AlertRule,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NO_ENVIRONMENT = "no [environments.{}]: add it, or mend the name"
 LOG = "log"
 """The channel that is always there: the worker's log."""
 
@@ -244,18 +243,8 @@ def parse_catalog(text: str, source: str) -> Catalog:
     except ValidationError as error:
         problems = describe(error, source)
         # While a part is wrong, the parts are not compared with each other.
-        problems += [line for line in _lost(found, source) if line not in problems]
+        problems += [line for line in strays(found, source) if line not in problems]
         raise CatalogError(*problems) from None
-
-
-def _lost(found: dict[str, Any], source: str) -> Iterator[str]:
-    """Name the services' tables that belong to no environment, in a catalog that may be wrong in any way."""
-    environments, services = found.get("environments"), found.get("services")
-    for name, service in services.items() if isinstance(services, dict) else ():
-        tables = service.get("environments", service) if isinstance(service, dict) else None
-        for environment, placement in tables.items() if isinstance(tables, dict) else ():
-            if isinstance(placement, dict) and environment not in (environments or ()):
-                yield f"{source}: services.{name}.{environment}: {NO_ENVIRONMENT.format(environment)}"
 
 
 def load_catalog(path: Path) -> Catalog:

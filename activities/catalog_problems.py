@@ -11,13 +11,27 @@ from pydantic import BaseModel
 from activities.redaction import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
+
+NO_ENVIRONMENT = "no [environments.{}]: add it, or mend the name"
 
 
 def describe(error: ValidationError, source: str) -> list[str]:
     """List every problem of a catalog, a line each."""
     return [line for detail in error.errors(include_url=False) for line in _lines(detail, source)]
+
+
+def strays(found: dict[str, Any], source: str) -> Iterator[str]:
+    """Name the services' tables that belong to no environment, in a catalog that may be wrong in any way."""
+    environments, services = found.get("environments"), found.get("services")
+    for name, service in services.items() if isinstance(services, dict) else ():
+        tables = service.get("environments", service) if isinstance(service, dict) else None
+        for environment, placement in tables.items() if isinstance(tables, dict) else ():
+            if isinstance(placement, dict) and environment not in (environments or ()):
+                yield f"{source}: services.{name}.{environment}: {NO_ENVIRONMENT.format(environment)}"
 
 
 def _lines(detail: ErrorDetails, source: str) -> list[str]:

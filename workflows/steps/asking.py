@@ -105,7 +105,8 @@ class Asking:
         except TimeoutError:
             return None
         finally:
-            if workflow.in_workflow():  # a worker that ends throws its runs away: nothing is to be done for them
+            # A worker that ends throws its runs away: nothing is to be done for them.
+            if workflow.in_workflow():
                 await self._end(gate, void, reminding)
         return gate
 
