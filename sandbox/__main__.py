@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help=f"start Alertmanager with the product's rules, hastened, and have it call this with the token in {TOKEN}",
     )
+    up.add_argument("--ui-codec", metavar="URL", help="have Temporal's UI decrypt payloads there")
     up.add_argument("--until-stdin-closes", action="store_true", help="also end when stdin closes")
     up.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
     up.set_defaults(command=_up)
@@ -100,6 +101,7 @@ async def _live(options: argparse.Namespace, folder: Path) -> int:
         load=not options.no_load,
         prometheus=not options.no_prometheus,
         webhook=Webhook(url, token) if url and token else None,
+        codec=options.ui_codec,
     )
     try:
         world = World(folder, wishes)

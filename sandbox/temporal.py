@@ -26,12 +26,18 @@ class ProgramMissingError(Exception):
 class TemporalServer:
     """The server on fixed ports and one file, so that a restart brings back the same server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, codec: str | None = None) -> None:
+        """Describe it.
+
+        Args:
+            folder: where its file is.
+            codec: where its UI has payloads decrypted; None: nowhere, and it shows them as they are.
+        """
         self.address = f"127.0.0.1:{free_port()}"
         ui_port = free_port()
         self.ui = f"http://127.0.0.1:{ui_port}"
         self._http_address = f"127.0.0.1:{free_port()}"
-        self._daemon = Daemon("temporal", self._argv(folder, ui_port), folder)
+        self._daemon = Daemon("temporal", self._argv(folder, ui_port, codec), folder)
 
     @property
     def pid(self) -> int | None:
@@ -66,7 +72,7 @@ class TemporalServer:
         """End the server in order."""
         await self._daemon.end()
 
-    def _argv(self, folder: Path, ui_port: int) -> list[str]:
+    def _argv(self, folder: Path, ui_port: int, codec: str | None) -> list[str]:
         ports = {
             "--port": self.address.rpartition(":")[2],
             "--http-port": self._http_address.rpartition(":")[2],
@@ -85,6 +91,8 @@ class TemporalServer:
             "--dynamic-config-value",
             'history.timerProcessorMaxTimeShift="10ms"',
         ]  # else timers take 1 s more
+        if codec is not None:
+            argv += ["--ui-codec-endpoint", codec]
         for name in SEARCH_ATTRIBUTES:
             argv += ["--search-attribute", f"{name}=Keyword"]
         return argv

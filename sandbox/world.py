@@ -52,6 +52,8 @@ class Wishes:
     prometheus: bool = True
     webhook: Webhook | None = None
     """Who gets the alerts of an Alertmanager; without one nobody is warned."""
+    codec: str | None = None
+    """Where Temporal's UI has payloads decrypted."""
 
 
 class World:
@@ -59,7 +61,7 @@ class World:
 
     def __init__(self, folder: Path, wishes: Wishes) -> None:
         self._folder = folder
-        self._temporal = TemporalServer(folder)
+        self._temporal = TemporalServer(folder, wishes.codec)
         self._moto = MotoServer(folder)
         program = find_prometheus() if wishes.prometheus else None
         targets = ScrapeTargets(folder / "targets.json") if program else None

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_")
 KEYS = ("temporal", "ui", "aws", "service", "prometheus", "catalog", "env")
 ALERTS = ("alertmanager", "slack")
 SANDBOX_GRACE_SECONDS = 15.0
+KEYS_OF_HISTORIES = "RUNBOOK_CODEC_KEYS"
 WEBHOOK_TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
 PORTS = range(20_000, 32_000)
 """Below the range from which Linux takes the ports of outgoing connections."""
@@ -34,28 +36,38 @@ PORTS = range(20_000, 32_000)
 class World:
     """A sandbox of our own. Call from the main thread, whose end the children do not survive."""
 
-    def __init__(self, *, alerts: bool = False) -> None:
+    def __init__(self, *, alerts: bool = False, encrypted: bool = False) -> None:
         """Prepare it.
 
         Args:
             alerts: whether its Prometheus is to fire the product's rules, and its Alertmanager to call our webhook.
+            encrypted: whether histories are to be encrypted, by a key of this world's own, and decrypted for its UI.
         """
         self._sandbox: subprocess.Popen[bytes] | None = None
         self._beside: dict[str, Beside] = {}
         self._all: dict[str, Any] = {}
         self._kept = _keep_port() if alerts else None
-        self._listen = f"127.0.0.1:{self._kept.getsockname()[1]}" if self._kept else None
+        self._listen = _address(self._kept) if self._kept else None
+        self._kept_for_codec = _keep_port() if encrypted else None
         self._token = secrets.token_urlsafe(24) if alerts else None
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """What the contract says that ``up --json`` prints; with alerts also Alertmanager, the webhook and Slack."""
+        """What the contract says that ``up --json`` prints; with alerts also Alertmanager, the webhook and Slack.
+
+        Where histories are encrypted also the codec server.
+        """
         found = {key: self._all[key] for key in KEYS}
-        return (
-            found | {**{key: self._all[key] for key in ALERTS}, "webhook": self.webhook}
-            if self.webhook
-            else found
-        )
+        if self.codec:
+            found |= {"codec": self.codec}
+        if self.webhook:
+            found |= {**{key: self._all[key] for key in ALERTS}, "webhook": self.webhook}
+        return found
+
+    @property
+    def codec(self) -> str | None:
+        """Where our codec server answers, without trailing slash; None in a world whose histories are plain."""
+        return f"http://{_address(self._kept_for_codec)}" if self._kept_for_codec else None
 
     @property
     def webhook(self) -> str | None:
@@ -83,9 +95,13 @@ class World:
         Raises:
             CliError: it ended instead; it said why on stderr.
         """
-        alerts = ("--alertmanager-webhook", f"{self.webhook}/alerts") if self.webhook else ()
+        wishes = [*options]
+        if self.webhook:
+            wishes += ["--alertmanager-webhook", f"{self.webhook}/alerts"]
+        if self.codec:
+            wishes += ["--ui-codec", self.codec]
         self._sandbox = start_child(
-            [sys.executable, "-m", "sandbox", "up", "--json", "--until-stdin-closes", *alerts, *options],
+            [sys.executable, "-m", "sandbox", "up", "--json", "--until-stdin-closes", *wishes],
             environment=os.environ | self._secrets,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -98,6 +114,9 @@ class World:
             raise CliError(Exit.NOT_DONE, f"the sandbox ended before it was ready (exit code {code})")
         self._all = json.loads(line)
         self._all["env"].setdefault("RUNBOOK_UI", self._all["ui"])
+        if self.codec:
+            self._all["env"][KEYS_OF_HISTORIES] = f"sandbox {b64encode(secrets.token_bytes(32)).decode()}"
+            self._start("codec", "starter", "codec", "--listen", self.codec.removeprefix("http://"))
 
     def start_worker(self) -> None:
         """Start a worker and wait until it is ready.
@@ -152,8 +171,9 @@ class World:
             with contextlib.suppress(BrokenPipeError):  # it is gone already
                 self._sandbox.stdin.close()
             stop_child(self._sandbox, SANDBOX_GRACE_SECONDS)
-        if self._kept is not None:
-            self._kept.close()
+        for kept in (self._kept, self._kept_for_codec):
+            if kept is not None:
+                kept.close()
 
     def _start(self, name: str, *words: str) -> None:
         program = self._beside.setdefault(name, Beside(name, words, self._log(name)))
@@ -169,6 +189,10 @@ class World:
 
 def _inherited() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+
+
+def _address(kept: socket.socket) -> str:
+    return f"127.0.0.1:{kept.getsockname()[1]}"
 
 
 def _keep_port() -> socket.socket:

@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+from collections.abc import Iterator
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Header, Payload, SearchAttributes
 from temporalio.api.failure.v1 import Failure
+from temporalio.client import WorkflowHistory
 
 from activities.encryption import Codec, load_keys
 from workflows.converter import data_converter
@@ -21,23 +23,33 @@ def codec(*key_ids: str) -> Codec:
     return Codec(load_keys({"RUNBOOK_CODEC_KEYS": "\n".join(map(key, key_ids))}))
 
 
-async def seal(message: Message, by: Codec) -> int:
-    """Encrypt in place what the SDK encrypts of a message; returns how many payloads that were."""
-    if isinstance(message, Payload):
-        message.CopyFrom((await by.encode([message]))[0])
-        return 1
-    if isinstance(message, SearchAttributes | Header):
-        return 0
-    if isinstance(message, Failure):
-        said = {"message": message.message, "stack_trace": message.stack_trace}
-        message.encoded_attributes.CopyFrom((await data_converter.encode([said]))[0])
-        message.message, message.stack_trace = "Encoded failure", ""
-    count = 0
+def parts(message: Message) -> Iterator[Message]:
+    """Everything that a message holds, the outermost first, but what the SDK leaves alone."""
     for descriptor, value in message.ListFields():
         if descriptor.message_type is None:
             continue
         is_map = descriptor.message_type.GetOptions().map_entry
         several = value.values() if is_map else [value] if isinstance(value, Message) else value
         for each in several:
-            count += await seal(each, by) if isinstance(each, Message) else 0
+            if isinstance(each, Message) and not isinstance(each, SearchAttributes | Header):
+                yield each
+                yield from parts(each)
+
+
+def payloads(history: WorkflowHistory) -> list[Payload]:
+    """What a history holds that can be encrypted."""
+    return [one for event in history.events for one in parts(event) if isinstance(one, Payload)]
+
+
+async def seal(message: Message, by: Codec) -> int:
+    """Encrypt in place what the SDK encrypts of a message; returns how many payloads that were."""
+    count = 0
+    for one in parts(message):
+        if isinstance(one, Failure):
+            said = {"message": one.message, "stack_trace": one.stack_trace}
+            one.encoded_attributes.CopyFrom((await data_converter.encode([said]))[0])
+            one.message, one.stack_trace = "Encoded failure", ""
+        if isinstance(one, Payload):
+            one.CopyFrom((await by.encode([one]))[0])
+            count += 1
     return count

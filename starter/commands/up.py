@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 
 import click
@@ -30,17 +31,18 @@ TAKEN_UP = (
 @click.command("up", epilog=example("runbook up", "runbook up --alerts", "runbook up --no-worker --json"))
 @click.option("--no-worker", is_flag=True, help="Start no worker.")
 @click.option("--alerts", is_flag=True, help="Also fire the alert rules: Alertmanager calls a webhook.")
+@click.option("--encrypted", is_flag=True, help="Encrypt histories; the UI decrypts them for this machine.")
 @click.option(
     "--folder", metavar="DIR", help="Keep the sandbox's files here; else in a folder that is removed."
 )
 @takes_caller
-def command(caller: Caller, *, no_worker: bool, alerts: bool, folder: str | None) -> Exit:
+def command(caller: Caller, *, no_worker: bool, alerts: bool, encrypted: bool, folder: str | None) -> Exit:
     """Start a sandbox in the foreground: Temporal, a simulated ECS with real processes, Prometheus, and a worker.
 
     The addresses are printed when the first releases run. Ctrl-C ends all of it. With --alerts, what goes wrong opens
     incidents by itself, after seconds instead of minutes.
     """
-    world = World(alerts=alerts)
+    world = World(alerts=alerts, encrypted=encrypted)
     try:
         with ends_in_order(world):
             if not caller.as_json:
@@ -72,7 +74,8 @@ def _print(world: World, *, with_worker: bool) -> None:
         ("prometheus", "Prometheus"),
     ):
         say(f"  {label:<12} {addresses[name] or 'none: install the package prometheus to have one'}")
-    for name, label in (("alertmanager", "Alertmanager"), ("webhook", "webhook"), ("slack", "Slack")):
+    beside = {"alertmanager": "Alertmanager", "webhook": "webhook", "slack": "Slack", "codec": "codec server"}
+    for name, label in beside.items():
         if name in addresses:
             say(f"  {label:<12} {addresses[name]}")
     for environment, url in addresses["service"].items():
@@ -81,7 +84,7 @@ def _print(world: World, *, with_worker: bool) -> None:
     say(f"  {'worker':<12} {world.worker_log if with_worker else 'none: start one with `runbook worker`'}")
     say("\nin another shell:\n")
     for name, value in addresses["env"].items():
-        say(f"  export {name}={value}")
+        say(f"  export {name}={shlex.quote(value)}")
     alerts = "webhook" in addresses
     what = (
         "once it ran for half a minute, so that it is known what is usual" if alerts else "then put it back"

@@ -81,6 +81,8 @@ class Stage:
 
     def __init__(self, world, folder, client):
         self.world = world
+        self.keys = {}
+        """What encrypts histories: nothing, unless a test says what."""
         self.client = client
         self.catalog = folder / "catalog.toml"
         self._log = folder / "worker.log"
@@ -105,7 +107,7 @@ class Stage:
     @property
     def environment(self):
         """What programs of the product are started with."""
-        return self.world.environment | {"RUNBOOK_CATALOG": str(self.catalog)}
+        return self.world.environment | {"RUNBOOK_CATALOG": str(self.catalog)} | self.keys
 
     def start_worker(self):
         """Start the worker, and wait until it says that it is ready."""
@@ -363,10 +365,11 @@ class Cli(CommandLine):
     def __init__(self, stage, shop):
         super().__init__(stage.world.addresses.temporal, shop.environment, stage.client)
         self.service = shop.name
-        self._catalog = str(stage.catalog)
+        self._stage = stage
 
     async def begin(self, *words, user="alice", **environment):
-        return await super().begin(*words, user=user, **{"RUNBOOK_CATALOG": self._catalog} | environment)
+        ours = {"RUNBOOK_CATALOG": str(self._stage.catalog)} | self._stage.keys
+        return await super().begin(*words, user=user, **ours | environment)
 
     async def start(self, *more, user="alice"):
         target = ("--service", self.service, "--environment", self.environment)

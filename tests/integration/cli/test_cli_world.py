@@ -51,11 +51,18 @@ async def test_up_prints_its_addresses_once_and_ends_all_of_it_on_ctrl_c():
 
 
 async def test_up_leaves_no_process_behind_when_it_is_killed():
-    up = await begin("up", "--json", "--no-worker")
+    up = await begin("up", "--json", "--no-worker", "--encrypted")
     world = json.loads(await asyncio.wait_for(up.stdout.readline(), 120))
+    assert await asyncio.to_thread(_answers, f"{world['codec']}/healthz")
+    assert world["env"]["RUNBOOK_CODEC_KEYS"].startswith("sandbox ")
     os.kill(up.pid, signal.SIGKILL)
     await up.wait()
-    host, _, port = world["temporal"].partition(":")
+    for address in (world["temporal"], world["codec"].removeprefix("http://")):
+        await _refuses(address)
+
+
+async def _refuses(address):
+    host, _, port = address.partition(":")
     async with asyncio.timeout(30):
         while True:
             try:
@@ -138,6 +145,11 @@ async def _line_with(process, words):
             if words in line:
                 return
     raise AssertionError(f"it ended without saying: {words}")
+
+
+def _answers(url):
+    with urlopen(url, timeout=30) as answer:
+        return answer.status == 200
 
 
 def _order(aws, action):

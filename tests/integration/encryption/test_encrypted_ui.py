@@ -1,0 +1,46 @@
+"""Temporal's own UI shows an encrypted run as any other by the codec server, and ciphertext without it."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.integration.test_ui import browser, open_page, shows  # noqa: F401 - one is a fixture
+
+pytestmark = pytest.mark.xdist_group("sealed")
+REASON = "the pear cache is broken"
+
+
+async def test_the_ui_reads_a_run_by_the_codec_server_and_not_without_it(stage, browser, tmp_path):  # noqa: F811
+    stage.start_codec()
+    shop = stage.a_shop("gated")
+    started = await shop.cli.start("--reason", REASON, "--json")
+    handle = stage.client.get_workflow_handle(shop.id, run_id=started.json["run_id"])
+    gate = await shop.asked(handle)
+
+    page = await open_page(browser, stage, handle, "user-metadata")
+    for words in (f"rollback of {shop.name} in gated", f"reason: {REASON}"):
+        await shows_somewhere(page, words)
+    for words in ("Waiting for a person: Put the release back?", gate.plan.headline):
+        await shows(page.locator("iframe").last.content_frame, words)
+    await page.screenshot(path=tmp_path / "decrypted.png", full_page=True)
+
+    page = await open_page(browser, stage, handle, "history")
+    await shows(page, "Look the target up in the catalog")
+    await page.screenshot(path=tmp_path / "history.png", full_page=True)
+
+    stage.stop_codec()
+    page = await open_page(browser, stage, handle, "history")
+    await shows(page, "resolve_target")
+    await page.wait_for_timeout(3000)  # what could still be decrypted would be by now
+    await page.screenshot(path=tmp_path / "encrypted.png", full_page=True)
+    assert "Look the target up" not in await page.inner_text("body")
+    assert REASON not in await page.inner_text("body")
+
+
+async def shows_somewhere(page, words):
+    """Wait until the words can be seen, on the page or in one of its frames."""
+    frames = page.locator("iframe")
+    await expect(frames.first).to_be_visible()
+    for number in range(await frames.count()):
+        if words in await frames.nth(number).content_frame.locator("body").inner_text():
+            return
+    await shows(page, words)
