@@ -11,8 +11,9 @@ from temporalio.client import WorkflowFailureError
 
 from activities.catalog import load_catalog
 from activities.doctor import Check, DoctorRequest
-from activities.errors import CatalogError
+from activities.errors import CatalogError, SealedError
 from starter.connect import RPC_TIMEOUT
+from starter.encryption_check import ENCRYPTION, judge_encryption, not_shared, unread
 from starter.server_checks import check_server, judge_worker, no_worker, starting, was_begun, who_asks
 from starter.version_checks import VERSIONS, judge_versions, read_builds
 from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
@@ -33,6 +34,8 @@ SOON = timedelta(seconds=8)
 """A worker that has not begun within this time is not there; one that has is waited for."""
 LONGEST = timedelta(seconds=60)
 """Temporal ends a look after this time."""
+SEEN = (CATALOG, *OF_PLACE, *OF_TARGET)
+"""What a worker sees."""
 
 
 def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
@@ -67,7 +70,7 @@ async def check_all(client: Client, requests: Sequence[DoctorRequest], *, fix: b
 
 def without_temporal(request: DoctorRequest, missing: str) -> list[Check]:
     """Say that a worker and what it sees cannot be told while something of Temporal is missing."""
-    return _untold(request, ("worker", VERSIONS, CATALOG, *OF_PLACE, *OF_TARGET), missing)
+    return _untold(request, ("worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET), missing)
 
 
 def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
@@ -81,7 +84,7 @@ def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
             detail="nobody has looked: no worker answers",
             mend=worker.mend,
         )
-        for name in (CATALOG, *OF_PLACE, *OF_TARGET)
+        for name in SEEN
     ]
 
 
@@ -91,13 +94,15 @@ async def _check_environment(client: Client, request: DoctorRequest) -> list[Che
     worker = judge_worker(environment, asked, builds.current)
     versions = judge_versions(environment, client.namespace, asked, builds)
     if worker.ok and versions.stand_still:
-        return [worker, versions.check, *_untold(request, (CATALOG, *OF_PLACE, *OF_TARGET), VERSIONS)]
+        return [worker, versions.check, *_untold(request, (ENCRYPTION, *SEEN), VERSIONS)]
     if worker.ok:
         seen = await _ask(client, request, builds.current)
         if not isinstance(seen, Check):
             return [worker, versions.check, *seen.checks]
+        if seen.name == ENCRYPTION:
+            return [worker, versions.check, seen, *_untold(request, SEEN, ENCRYPTION)]
         worker = seen
-    return [worker, *_untold(request, (VERSIONS,), "worker"), *unseen(request, worker)]
+    return [worker, *_untold(request, (VERSIONS, ENCRYPTION), "worker"), *unseen(request, worker)]
 
 
 async def _check_unrouted(client: Client) -> list[Check]:
@@ -141,7 +146,15 @@ async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Che
         if not done and not await was_begun(client, handle.id):
             why = "one was there lately, and does not answer now"
             return no_worker(request.environment, why, starting(request.environment, build))
-        return await asyncio.wait_for(answer, (LONGEST + RPC_TIMEOUT).total_seconds())
+        if not done and (lacking := await unread(handle)):
+            return not_shared(
+                request.environment, f"the worker cannot read what is sent from here: {lacking}"
+            )
+        seen = await asyncio.wait_for(answer, (LONGEST + RPC_TIMEOUT).total_seconds())
+        encryption = await judge_encryption(client, request.environment, handle)
+        return seen.model_copy(update={"checks": (encryption, *seen.checks)})
+    except SealedError as error:
+        return not_shared(request.environment, f"the worker's answer cannot be read here: {error}")
     except (WorkflowFailureError, TimeoutError) as error:
         cause = cause_of(error)
         why = cause.message if cause else f"it did not end within {LONGEST.seconds} s"

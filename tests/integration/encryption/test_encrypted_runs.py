@@ -211,7 +211,7 @@ async def test_doctor_and_drills_also_scheduled_ones_work(stage):
     shop = stage.open_shop("tight", "1.0.0", "1.1.0")  # no other test has left a service there
     look = await shop.cli("doctor", "--environment", "tight", "--json")
     checks = {one["name"]: one["ok"] for one in look.json["checks"]}
-    assert (checks["worker"], checks["worker-catalog"], checks["service"]) == (True, True, True)
+    assert [checks[name] for name in ("worker", "encryption", "worker-catalog", "service")] == [True] * 4
     drilled = await shop.cli("drill", "--environment", "tight", "--json")
     assert drilled.json["drills"][0]["environment"] == "tight"
     scheduled = await shop.cli("drill", "--environment", "tight", "--schedule", "0 6 * * *")
@@ -226,6 +226,29 @@ async def test_doctor_and_drills_also_scheduled_ones_work(stage):
         begun.workflow_id, run_id=begun.first_execution_run_id, result_type=Drilled
     )
     assert (await run.result()).services == (shop.name,)
+
+
+@pytest.mark.parametrize(
+    ("keys", "detail"),
+    [
+        (
+            ["another"],
+            'the worker cannot read what is sent from here: encrypted with key "another", which is',
+        ),
+        ([], 'the worker\'s answer cannot be read here: encrypted with key "test", which is not among'),
+    ],
+)
+async def test_doctor_tells_that_keys_are_not_the_same(stage, keys, detail):
+    shop = stage.a_shop("gated")
+    stage.switch(*keys)
+    try:
+        look = await shop.cli("doctor", "--environment", "gated", "--service", shop.name, "--json")
+    finally:
+        stage.switch("test")
+    red = [one for one in look.json["checks"] if one["ok"] is False]
+    assert [one["name"] for one in red] == ["encryption"]
+    assert red[0]["detail"].startswith(detail)
+    assert "the workers first" in red[0]["mend"]
 
 
 def _target(shop):
