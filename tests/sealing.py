@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Header, Payload, SearchAttributes
 from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import MarkerRecordedEventAttributes
 from temporalio.client import WorkflowHistory
 
 from activities.encryption import Codec, load_keys
 from workflows.converter import data_converter
+
+LEFT_ALONE = (SearchAttributes, Header, MarkerRecordedEventAttributes)
+"""What the SDK encrypts nothing of: markers of patches are made below its converter."""
 
 
 def key(key_id: str) -> str:
@@ -31,7 +35,7 @@ def parts(message: Message) -> Iterator[Message]:
         is_map = descriptor.message_type.GetOptions().map_entry
         several = value.values() if is_map else [value] if isinstance(value, Message) else value
         for each in several:
-            if isinstance(each, Message) and not isinstance(each, SearchAttributes | Header):
+            if isinstance(each, Message) and not isinstance(each, LEFT_ALONE):
                 yield each
                 yield from parts(each)
 
