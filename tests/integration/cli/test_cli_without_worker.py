@@ -136,15 +136,14 @@ async def test_temporal_away_is_exit_4_in_one_line_that_names_the_address():
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
 
         gone = CommandLine(address, "prod")
-        began = time.monotonic()
-        said = await asyncio.gather(
-            gone.start(),
-            gone("list", "--json"),
-            gone("show", "prod/ai-processor"),
-            gone("approve", "prod/ai-processor"),
-            gone("abort", "prod/ai-processor", "--reason", "x"),
-        )
-    assert time.monotonic() - began < 15
+        async with asyncio.timeout(60):  # and does not wait for ever
+            said = await asyncio.gather(
+                gone.start(),
+                gone("list", "--json"),
+                gone("show", "prod/ai-processor"),
+                gone("approve", "prod/ai-processor"),
+                gone("abort", "prod/ai-processor", "--reason", "x"),
+            )
     for one in said:
         assert (one.code, one.out) == (4, "")
         assert address in one.err
