@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from activities.encryption import KEYS
 from activities.errors import InputError, RunbookError, StalePlanError, TerraformError
 from activities.processes import start_child
 from activities.redaction import excerpt
@@ -200,4 +201,5 @@ async def _until_ended(child: subprocess.Popen[bytes], tail: _Tail) -> bool:
 
 def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
     quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    return {name: value for name, value in environment.items() if not name.startswith("TF_LOG")} | quiet
+    kept_back = ("TF_LOG", KEYS)  # providers have no need of the keys of histories
+    return {name: value for name, value in environment.items() if not name.startswith(kept_back)} | quiet

@@ -16,10 +16,10 @@ from starter.connect import RPC_TIMEOUT
 from starter.exits import CliError, Exit, bad_input, refused
 from starter.runs import describe
 from starter.targets import ending
-from workflows.messages import Answer, ProcedureRequest
+from workflows.messages import Answer
 
 if TYPE_CHECKING:
-    from temporalio.client import Client
+    from temporalio.client import Client, WorkflowHandle
 
     from starter.runs import Run
     from workflows.messages import Message
@@ -77,8 +77,8 @@ async def ask(
         CliError: the run has ended, or refuses.
         MissingKeyError: we lack the run's key, and its worker may lack ours; nothing was sent.
     """
-    await run.memo_value(client, "request", ProcedureRequest)
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+    await _read_request(client, handle)
     sending = handle.execute_update(
         update, message, id=update_id or str(uuid4()), result_type=Answer, rpc_timeout=WORKER_TIMEOUT
     )
@@ -94,6 +94,13 @@ async def ask(
             return None
         raise await _in_words(client, run, error) from error
     return Answer.model_validate(answer)
+
+
+async def _read_request(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
+    """Read what a run was begun with: whoever cannot would send it what its worker cannot read either."""
+    async for first in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
+        await client.data_converter.decode(first.workflow_execution_started_event_attributes.input.payloads)
+        return
 
 
 def _refusal(error: WorkflowUpdateFailedError) -> CliError:

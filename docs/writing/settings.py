@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
+from activities.encryption import KEYS, KEYS_FILE
 from activities.settings import Settings
 from docs.writing.source import table, words_of_class
 from starter.connect import UI_DEFAULT
@@ -18,6 +19,12 @@ Everything about services is in the [catalog](catalog.md). What a process needs 
 in its environment."""
 
 EVERYWHERE = (
+    (
+        f"`{KEYS}`",
+        "off",
+        "Keys of [encrypted histories](../encryption.md), a line each: an id, and 32 bytes in base64. The first encrypts.",
+    ),
+    (f"`{KEYS_FILE}`", "", "A file of such lines; an empty one is off. Goes before the variable."),
     ("`RUNBOOK_CATALOG`", "of the worker `catalog.toml`", "The catalog file; `--catalog` goes before it."),
     (
         "`RUNBOOK_LOG`",
@@ -40,7 +47,11 @@ EVERYWHERE = (
 )
 COMMAND_LINE = (
     ("`RUNBOOK_USER`", "the OS user", "Who acts; `--as` goes before it."),
-    ("`RUNBOOK_UI`", f"`{UI_DEFAULT}`", "Where people open the Temporal UI; links are made from it."),
+    (
+        "`RUNBOOK_UI`",
+        f"`{UI_DEFAULT}`",
+        "Where people open the Temporal UI; links are made from it, and only its pages may ask `runbook codec`.",
+    ),
     ("`RUNBOOK_DEBUG`", "", "Shows where a fault of `runbook` itself is."),
 )
 WEBHOOK = (

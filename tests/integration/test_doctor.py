@@ -20,6 +20,7 @@ from activities.processes import kill_child, start_child
 from sandbox.http_server import serving
 from sandbox.processes import free_port
 from sandbox.slack import Slack
+from starter.encryption_check import ENCRYPTION
 from starter.exits import Exit
 from starter.version_checks import VERSIONS
 from tests.integration.cli.command_line import CommandLine
@@ -303,7 +304,7 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
     target = load_catalog(staffed.catalog).target("ai-processor", "staging")
     shown = [one["name"] for one in told.checks if one["environment"] == "staging"]
     queries = [f"prometheus-{name}" for name in queries_of(target)]
-    assert shown == ["worker", VERSIONS, CATALOG, *OF_PLACE, *OF_TARGET, *queries]
+    assert shown == ["worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET, *queries]
     for name in (
         "aws-identity",
         "cluster",

@@ -97,7 +97,7 @@ class TestCompose:
         "name",
         [
             *("postgres", "temporal", "ui", "worker", "webhook", "prometheus", "alertmanager"),
-            *("otel-collector", "grafana", "schema", "namespace"),
+            *("otel-collector", "grafana", "schema", "namespace", "codec"),
         ],
     )
     def test_it_has_the_service(self, name):
@@ -155,7 +155,7 @@ class TestCompose:
 
     def test_only_what_people_and_alertmanagers_call_is_published(self):
         published = {name for name, service in services() if service.get("ports")}
-        assert published == {"ui", "webhook", "grafana"}
+        assert published == {"ui", "webhook", "grafana", "codec"}
 
     def test_every_service_has_limits(self):
         limits = {
@@ -170,7 +170,7 @@ class TestCompose:
     def test_two_workers_run_the_product_as_nobody_who_can_write_nothing(self):
         worker = compose()["services"]["worker"]
         assert worker["deploy"]["replicas"] == 2
-        for name in ("worker", "webhook"):
+        for name in ("worker", "webhook", "codec"):
             service = compose()["services"][name]
             assert service["read_only"] is True
             assert service["cap_drop"] == ["ALL"]
@@ -241,10 +241,20 @@ class TestCompose:
         used = {match["name"]: match["default"] for match in VARIABLE.finditer(COMPOSE.read_text())}
         assert documented == used
 
-    def test_worker_and_webhook_are_one_image_that_is_built_here(self):
+    def test_whoever_speaks_with_temporal_for_the_product_has_the_keys_of_histories(self):
+        for name in ("worker", "webhook", "codec"):
+            service = compose()["services"][name]
+            assert service["environment"]["RUNBOOK_CODEC_KEYS_FILE"] == "/run/secrets/codec-keys"
+            assert "codec-keys" in service["secrets"]
+
+    def test_only_the_codec_server_is_not_there_unless_it_is_asked_for(self):
+        assert {name for name, service in services() if "profiles" in service} == {"codec"}
+        assert "COMPOSE_PROFILES=encryption" in (ROOT / ".env.example").read_text()
+
+    def test_all_of_the_product_is_one_image_that_is_built_here(self):
         built = {name: service["build"] for name, service in services() if "build" in service}
-        assert set(built) == {"worker", "webhook"}
-        assert built["worker"] == built["webhook"]
+        assert set(built) == {"worker", "webhook", "codec"}
+        assert built["worker"] == built["webhook"] == built["codec"]
         assert (ROOT / built["worker"]["context"] / built["worker"]["dockerfile"]).is_file()
 
 

@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.encryption import ENCODING, KEY_ID, WORD_LEFT, Codec, lacks_key, load_keys
 from activities.errors import InputError, MissingKeyError, TamperedError
+from activities.terraform_program import _quiet
 from tests.sealing import codec, key
 from workflows.converter import Unreadable, data_converter, with_codec
 from workflows.decisions.endings import certainly_not_made
@@ -219,6 +220,11 @@ class TestKeys:
             check=True,
         )
         assert len(load_keys({"RUNBOOK_CODEC_KEYS": made.stdout})) == 1
+
+
+def test_what_terraform_runs_is_not_told_the_keys():
+    told = _quiet({"RUNBOOK_CODEC_KEYS": key("a"), "RUNBOOK_CODEC_KEYS_FILE": "/keys", "AWS_REGION": "x"})
+    assert {name for name in told if not name.startswith(("TF_", "CHECKPOINT"))} == {"AWS_REGION"}
 
 
 @pytest.mark.parametrize(("keys", "imported"), [("", []), (key("a"), ["cryptography"])])

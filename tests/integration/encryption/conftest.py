@@ -37,6 +37,11 @@ class SealedStage(Stage):
         self._codec = None
         self.switch("test")
 
+    @property
+    def codec(self):
+        """Where the codec server answers, while it runs."""
+        return f"http://{self._codec_address}"
+
     def switch(self, *key_ids):
         """Have programs that are started from now on use these keys; none: encryption is off."""
         self.keys = {"RUNBOOK_CODEC_KEYS": "\n".join(map(key, key_ids))}

@@ -1,8 +1,13 @@
 """Temporal's own UI shows an encrypted run as any other by the codec server, and ciphertext without it."""
 
+import asyncio
+import re
+from base64 import b64decode
+
 import pytest
 from playwright.async_api import expect
 
+from sandbox.temporal import find_temporal
 from tests.integration.test_ui import browser, open_page, shows  # noqa: F401 - one is a fixture
 
 pytestmark = pytest.mark.xdist_group("sealed")
@@ -27,6 +32,10 @@ async def test_the_ui_reads_a_run_by_the_codec_server_and_not_without_it(stage, 
     await shows(page, "Look the target up in the catalog")
     await page.screenshot(path=tmp_path / "history.png", full_page=True)
 
+    shown = await by_temporals_own_command_line(stage, handle.id)
+    assert REASON in shown
+    assert "binary/encrypted" not in shown
+
     stage.stop_codec()
     page = await open_page(browser, stage, handle, "history")
     await shows(page, "resolve_target")
@@ -34,6 +43,18 @@ async def test_the_ui_reads_a_run_by_the_codec_server_and_not_without_it(stage, 
     await page.screenshot(path=tmp_path / "encrypted.png", full_page=True)
     assert "Look the target up" not in await page.inner_text("body")
     assert REASON not in await page.inner_text("body")
+
+
+async def by_temporals_own_command_line(stage, workflow_id):
+    """A history as `temporal` shows it by the codec server."""
+    shown = await asyncio.create_subprocess_exec(
+        *(find_temporal(), "workflow", "show", "--workflow-id", workflow_id, "--output", "json"),
+        *("--codec-endpoint", stage.codec, "--address", stage.world.addresses.temporal),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await shown.communicate()
+    payloads = re.findall(r'"data": "([^"]+)"', out.decode())
+    return out.decode() + " ".join(b64decode(one).decode(errors="replace") for one in payloads)
 
 
 async def shows_somewhere(page, words):
