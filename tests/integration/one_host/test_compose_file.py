@@ -146,6 +146,7 @@ def test_doctor_sees_from_a_worker_all_that_the_file_puts_there(project):
     checks = {one["name"]: one for one in json.loads(out)["checks"] if one["service"] is None}
     there = ("catalog", "temporal", "namespace", "search-attributes", "worker", "worker-catalog")
     assert {name: checks[name]["ok"] for name in there} == dict.fromkeys(there, True)
+    assert checks["encryption"]["ok"] is None  # the file of keys is empty
     assert checks["namespace"]["detail"] == f'"{NAMESPACE}" keeps histories for 90d'
     assert len(re.findall(r"\w+@\w+", checks["worker"]["detail"])) == 2
     # There is no AWS here, and nobody gave credentials; a profile that is not there would be another thing to mend.
