@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from temporalio.client import (
     Client,
     WorkflowContinuedAsNewError,
@@ -108,8 +109,10 @@ async def _ask(client: Client, run: Run, patience: timedelta) -> tuple[bool, Rep
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     try:
         answer = await handle.query("status", result_type=_kind(run), rpc_timeout=patience)
-    except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValueError, RuntimeError):
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ValidationError, RuntimeError):
         return True, None  # what answered is not a page of ours, or cannot be read
+    except ValueError:
+        return False, None  # the SDK's word for a run that was paused by the server: no worker was asked
     except RPCError as error:
         if error.status is RPCStatusCode.UNAVAILABLE:
             raise
