@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 _ECS = "AmazonEC2ContainerServiceV20141113"
 _AUTOSCALING = "AnyScaleFrontendService"
+_TERRAFORM = "Terraform"
+_SOONEST_SECONDS = 0.01
+"""An answer within a millisecond, as AWS never gives it, overtakes the end of Go's own write: it hangs up and calls again."""
 
 
 def aws_endpoint(ecs: SimulatedEcs, autoscaling: SimulatedAutoscaling, moto_url: str | None) -> Starlette:
@@ -81,6 +84,8 @@ class AwsEndpoint(Starlette):
         path = http.scope.get("raw_path", http.url.path.encode()).decode("latin-1").partition("?")[0]
         request = Request(http.method, path, http.url.query, dict(http.headers), await http.body())
         call = read_call(request)
+        if _TERRAFORM in request.headers.get("user-agent", ""):
+            await asyncio.sleep(_SOONEST_SECONDS)
         fault = self._faults.take(call)
         if fault is not None and fault.error is not None:
             self.log.add(call, fault.error)

@@ -43,7 +43,7 @@ def initial_config(parameters: Fields, names: Names) -> Fields:
         "propagateTags": "NONE",
         "availabilityZoneRebalancing": "DISABLED",
     }
-    if "capacityProviderStrategy" not in given:
+    if not given.get("capacityProviderStrategy"):
         config["launchType"] = "EC2"
     if given.get("launchType") == "FARGATE":
         config |= {"platformVersion": "LATEST", "platformFamily": "Linux"}
@@ -93,7 +93,7 @@ def changed_config(service: Service, parameters: Fields) -> Fields:
     if "deploymentConfiguration" in given:
         merged = service.config["deploymentConfiguration"] | given["deploymentConfiguration"]
         config["deploymentConfiguration"] = merged
-    if "capacityProviderStrategy" in given:
+    if given.get("capacityProviderStrategy"):
         config.pop("launchType", None)
     return config
 

@@ -246,3 +246,9 @@ def test_names_and_arns_mean_the_same(world: World) -> None:
     for name in ("web", "web:1", arn):
         told = world.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
         assert told["taskDefinitionArn"] == arn
+
+
+def test_an_empty_capacity_provider_strategy_means_the_launch_type(world: World) -> None:
+    """Terraform's AWS provider always sends one."""
+    world.start_service(desired=0, capacityProviderStrategy=[])
+    assert world.service()["launchType"] == "EC2"
