@@ -127,8 +127,9 @@ def _hash(changes: list[Any], outputs: dict[str, Any], variables: dict[str, str]
     essence = {
         "resources": sorted(
             (
-                [one.get(key) for key in HASHED] + [one["change"].get(key) for key in HASHED_OF_CHANGE]
+                [one.get(key) for key in HASHED] + [change.get(key) for key in HASHED_OF_CHANGE]
                 for one in changes
+                for change in [_moved(one["change"])]
             ),
             key=lambda one: (str(one[0]), str(one[2])),
         ),
@@ -139,11 +140,29 @@ def _hash(changes: list[Any], outputs: dict[str, Any], variables: dict[str, str]
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def _moved(change: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what an update in place leaves as it is: autoscaling may move a count that the module ignores."""
+    before, after = change.get("before"), change.get("after")
+    if change["actions"] != ["update"] or not isinstance(before, dict) or not isinstance(after, dict):
+        return change
+    same = {name for name in before if name in after and before[name] == after[name]}
+    moved = ({name: one[name] for name in one if name not in same} for one in (before, after))
+    return {**change, **dict(zip(("before", "after"), moved, strict=True))}
+
+
 def _resource(one: dict[str, Any], budget: _Budget) -> ResourceChange:
     actions = one["change"]["actions"]
     action = "replace" if set(actions) == {"create", "delete"} else "-".join(actions)
-    shown = () if action == "delete" else tuple(budget.cut(_differing("", one["change"])))
+    differing = [] if action == "delete" else sorted(_differing("", one["change"]), key=_telling)
+    shown = tuple(budget.cut(iter(differing)))
     return ResourceChange(address=one["address"], action=action, attributes=shown)
+
+
+def _telling(one: AttributeChange) -> int:
+    """Put first what tells most: from one value to another, then what comes or goes, then what nobody knows yet."""
+    if one.after == KNOWN_LATER:
+        return 2
+    return int(one.before is None or one.after is None)
 
 
 def _deregistered(changes: list[Any]) -> Iterator[str]:
@@ -165,9 +184,14 @@ def _differing(name: str, change: dict[str, Any]) -> Iterator[AttributeChange]:
     replaced = change.get("before") is not None
     for path in dict.fromkeys((*before, *after)):
         old, new = before.get(path, (None, None)), after.get(path, (None, None))
-        if old[0] == new[0] or (new[1] == KNOWN_LATER and not replaced):
+        if _same(path, old[0], new[0]) or (new[1] == KNOWN_LATER and not replaced):
             continue
         yield AttributeChange(path=path, before=old[1], after=new[1])
+
+
+def _same(path: str, old: Any, new: Any) -> bool:
+    """Whether nothing changes; the AWS provider reads an attribute that is not set as empty text."""
+    return old == new or (old == "" and new is None and path.isidentifier())
 
 
 def _within(path: str, wholes: tuple[str, ...]) -> bool:

@@ -12,7 +12,13 @@ from activities.models import Release
 from activities.policies import Terraform
 from activities.task_sizes import ContainerSize, RegisterSized, SizeQuery, TaskSize
 from activities.terraform import TerraformApply
-from activities.terraform_plans import AttributeChange, ResourceChange, TerraformPlan, TerraformWish
+from activities.terraform_plans import (
+    SENSITIVE,
+    AttributeChange,
+    ResourceChange,
+    TerraformPlan,
+    TerraformWish,
+)
 from activities.terraform_run import TerraformApplied
 from tests.procedures.outside import ARN, Outside, release
 
@@ -40,6 +46,8 @@ class SizedOutside(Outside):
     """Whether the module ignores what its tasks have."""
     also_lowers: tuple[str, int, int] | None = None
     """Another number that the next plan would lower: path, before, after."""
+    hides: bool = False
+    """Whether the module's containers are sensitive as a whole."""
     serial: int = 1
     moves: int = 0
     """How often somebody changes the state before our next applies."""
@@ -86,6 +94,8 @@ class SizedOutside(Outside):
         changes = [self._change(name, now[name], wanted[name]) for name in differing]
         if self.also_lowers:
             changes.append(self._change(*self.also_lowers))
+        if self.hides:
+            changes.append(AttributeChange(path="container_definitions", before=SENSITIVE, after=SENSITIVE))
         if tag not in {image.tag for image in self.current.images}:
             changes.append(self._change("containers[0].image", "shop:old", f"shop:{tag}"))
         plan = TerraformPlan(

@@ -35,6 +35,10 @@ class TerraformOutside(Outside):
     """Whether tags stand for other images than those that ran, which nobody knows yet."""
     deploys: bool = True
     """False: the module ignores changes of the service's task definition."""
+    also_lowers: tuple[AttributeChange, ...] = ()
+    """What the module would take beside the release."""
+    somebody_deploys: bool = False
+    """Whether another release is deployed over what an apply deployed, before anybody looks."""
     more_changes: tuple[str, ...] = ()
     """Addresses that the way back would change too."""
     cut_off: list[str] = field(default_factory=list)
@@ -60,7 +64,7 @@ class TerraformOutside(Outside):
         )
         resources = (
             ResourceChange(address=DEFINITION, action="replace", attributes=(image,)),
-            ResourceChange(address=SERVICE, action="update"),
+            ResourceChange(address=SERVICE, action="update", attributes=self.also_lowers),
         )
         back = self.more_changes if tag == "1.2.0" else ()
         return TerraformPlan(
@@ -88,7 +92,7 @@ class TerraformOutside(Outside):
             raise CutOffApplyError("an apply was cut off").to_application_error()
         self.applied = tag
         if self.deploys:
-            self.deployed(self._registered(tag))
+            self.deployed(release(20) if self.somebody_deploys else self._registered(tag))
         self._changed("apply_terraform", f"apply {tag}")
         if cut_off == "after":
             raise CutOffApplyError("an apply was cut off").to_application_error()

@@ -9,6 +9,7 @@ from activities.models import Image
 from activities.policies import Approvals
 from activities.readings import Quality
 from activities.rollout import Phase
+from activities.terraform_plans import AttributeChange
 from tests.procedures.messages import answer
 from tests.procedures.outside import release
 from tests.procedures.terraform_outside import TerraformOutside
@@ -128,11 +129,33 @@ async def test_a_module_that_does_not_decide_what_runs_is_refused(runbook, outsi
     assert "the module does not decide what the service runs" in report.summary
 
 
+@pytest.mark.ending("recovered-terraform-takes-more")
+async def test_a_plan_that_takes_tasks_beside_the_release_needs_a_yes_even_where_nobody_is_asked(
+    runbook, outside
+):
+    outside.also_lowers = (AttributeChange(path="desired_count", before="4", after="1"),)
+    run = await runbook.start()
+    gate = await runbook.at_checkpoint(run)
+    assert "Terraform would also make less of aws_ecs_service.shop desired_count (4 → 1)" in gate.question
+    assert outside.changes == []
+    await answer(run, "bob", gate)
+    report = await runbook.end(run)
+    assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["apply 1.1.0"])
+
+
+async def test_what_somebody_deploys_over_the_apply_is_left_alone(runbook, outside):
+    outside.somebody_deploys = True
+    report = await runbook.run()
+    assert report.outcome is Outcome.SUPERSEDED
+    assert "Terraform applied 1.1.0, but shop:20 (1.20.0) was deployed meanwhile" in report.summary
+    assert outside.changes == ["apply 1.1.0"]
+
+
 async def test_an_apply_that_deploys_nothing_is_not_taken_for_a_rollback(runbook, outside):
     outside.deploys = False
     report = await runbook.run()
     assert report.outcome is Outcome.NOT_RECOVERED
-    assert "Terraform applied 1.1.0, but the service runs shop:2 (1.2.0)" in report.summary
+    assert "Terraform applied 1.1.0, but the service runs shop:2 (1.2.0) as before" in report.summary
     assert "force_deployment" not in outside.calls
 
 

@@ -200,6 +200,16 @@ class TestByTerraform:
         assert (report.outcome, report.error.kind, outside.changes) == (Outcome.REFUSED, "policy", [])
         assert "would also make less of aws_ecs_task_definition.shop desired_count (5 → 2)" in report.summary
 
+    @pytest.mark.ending("recovered-scaled-up-terraform-hides")
+    async def test_a_plan_that_hides_its_containers_needs_a_yes(self, pages, outside):
+        outside.hides = True
+        run = await pages.start("resource-issues")
+        gate = (await pages.asked(run)).checkpoint
+        assert "Terraform hides aws_ecs_task_definition.shop container_definitions" in gate.question
+        assert outside.changes == []
+        report = await pages.answer(run)
+        assert (report.outcome, outside.changes) == (Outcome.RECOVERED, [f"apply {BIGGER}"])
+
     async def test_a_stale_plan_opens_the_gate_again(self, pages, outside):
         outside.approvals, outside.moves = GATED, 1
         run = await pages.start("resource-issues")

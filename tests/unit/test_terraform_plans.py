@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -9,9 +10,11 @@ from activities.terraform_plans import BUDGET, TerraformWish, read_plan
 from tests.ecs_facts import a_history, a_release
 from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
-from workflows.decisions.terraform import terraform_tag
+from workflows.decisions.terraform import takes_more, terraform_tag
+from workflows.decisions.terraform_sizing import hidden
 from workflows.messages import Ending
 
+PLANS = Path(__file__).parent / "plans"
 DAY = timedelta(days=1)
 WISH = TerraformWish(target=a_target(), variables={"image_tag": "1.1.0"})
 
@@ -59,6 +62,43 @@ def test_a_variable_with_a_secrets_name_is_shown_to_change_but_not_what_it_is():
     assert (changed.before, changed.after) == ("[redacted]", "[redacted]")
 
 
+def test_what_changes_comes_before_what_nobody_knows_yet():
+    (resource,) = read(task_definition()).resources
+    paths = [one.path for one in resource.attributes]
+    assert paths.index("container_definitions[0].image") < paths.index("arn")
+
+
+def test_what_the_provider_reads_as_empty_text_is_no_change():
+    (resource,) = read(task_definition(ipc_mode="", network_mode="host")).resources
+    shown = {one.path: (one.before, one.after) for one in resource.attributes}
+    assert "ipc_mode" not in shown
+    assert shown["network_mode"] == ('"host"', None)
+
+
+def service(count, *, ignored=True):
+    """The change that it makes of a service whose tasks autoscaling counts."""
+    before = {"name": "shop", "desired_count": count, "task_definition": arn(2)}
+    after = {"name": "shop", "desired_count": count if ignored else 1}
+    return {
+        "address": "aws_ecs_service.shop",
+        "type": "aws_ecs_service",
+        "change": {
+            "actions": ["update"],
+            "before": before,
+            "after": after,
+            "after_unknown": {"task_definition": True},
+        },
+    }
+
+
+def test_a_count_that_the_module_ignores_is_nothing_to_the_hash():
+    assert read(service(4)).hash == read(service(5)).hash
+
+
+def test_a_count_that_the_module_would_set_back_is_another_plan():
+    assert read(service(4, ignored=False)).hash != read(service(5, ignored=False)).hash
+
+
 def test_the_task_definition_that_is_replaced_is_deregistered():
     assert read(task_definition()).deregisters == (arn(2),)
 
@@ -103,6 +143,64 @@ def test_a_huge_plan_is_cut_but_all_of_it_counts_for_its_hash():
 def test_the_order_of_resources_is_nothing_to_the_hash():
     first, second = task_definition(), {**task_definition(), "address": "aws_ecs_task_definition.other"}
     assert read(first, second).hash == read(second, first).hash
+
+
+class TestWhatItTakesBeyondTheRelease:
+    def test_is_said_with_numbers(self):
+        assert takes_more(read(task_definition(), service(4, ignored=False))) == (
+            'for image_tag="1.1.0" Terraform would also make less of aws_ecs_service.shop desired_count (4 → 1)'
+        )
+
+    def test_is_nothing_where_the_module_ignores_the_count(self):
+        assert takes_more(read(task_definition(), service(4))) is None
+
+    def test_is_not_a_tag_that_is_a_number(self):
+        wish = TerraformWish(target=a_target(), variables={"image_tag": "1733"})
+        change = {"actions": ["update"], "before": {"build": "1734"}, "after": {"build": "1733"}}
+        shown = {"resource_changes": [{"address": "aws_x.build", "change": change}]}
+        assert takes_more(read_plan(shown, wish, "/infra")) is None
+        change["after"] = {"build": "1700"}
+        assert "aws_x.build build (1734 → 1700)" in takes_more(read_plan(shown, wish, "/infra"))
+
+    def test_is_whatever_it_deletes(self):
+        gone = {"address": "aws_x.gone", "change": {"actions": ["delete"], "before": {"a": 1}, "after": None}}
+        assert "aws_x.gone (deleted)" in takes_more(read(gone))
+
+
+def test_what_terraform_hides_is_named():
+    secret = task_definition()
+    secret["change"] |= {
+        "before_sensitive": {"container_definitions": True},
+        "after_sensitive": {"container_definitions": True},
+    }
+    plan = read(secret)
+    assert "hunter" not in plan.model_dump_json()
+    assert hidden(plan).startswith(
+        "Terraform hides aws_ecs_task_definition.shop container_definitions: whether"
+    )
+    assert hidden(read(task_definition())) is None
+
+
+class TestAPlanOfTheRealProvider:
+    """Version 5.100.0, another image, for a service of two tasks whose module counts one and does not ignore it."""
+
+    plan = read_plan(json.loads((PLANS / "aws-5.100.0.json").read_text()), WISH, "/infra")
+
+    def test_shows_what_changes_first_and_nothing_that_is_merely_unset(self):
+        service, definition = self.plan.resources
+        shown = [(one.path, one.before, one.after) for one in definition.attributes]
+        assert shown[0] == ("container_definitions[0].image", '"shop:1.0.1"', '"shop:1.0.2"')
+        assert not {"ipc_mode", "pid_mode", "task_role_arn"} & {path for path, _, _ in shown}
+        assert [(one.path, one.before, one.after) for one in service.attributes] == [
+            ("desired_count", "2", "1"),
+            ("task_definition", f'"{arn(8)}"', "(known after apply)"),
+        ]
+        assert (service.action, definition.action) == ("update", "replace")
+
+    def test_tells_what_is_deregistered_and_what_is_lost(self):
+        assert self.plan.deregisters == (arn(8),)
+        assert "aws_ecs_service.app desired_count (2 → 1)" in takes_more(self.plan)
+        assert hidden(self.plan) is None
 
 
 class TestTheTag:

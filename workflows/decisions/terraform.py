@@ -118,6 +118,55 @@ def plan_of(terraform: TerraformPlan, headline: str) -> Plan:
     )
 
 
+def takes_more(terraform: TerraformPlan) -> str | None:
+    """Say what a rollback would take that no release brings: fewer tasks than autoscaling runs, what was scaled up."""
+    tags = frozenset(terraform.variables.values())
+    if lost := ", ".join(losses(terraform, but=tags)):
+        return f"for {in_words(terraform.variables)} Terraform would also make less of {lost}"
+    return unseen(terraform)
+
+
+def losses(terraform: TerraformPlan, but: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Name every number that the plan makes smaller, whatever it is the number of, and all that it deletes.
+
+    Args:
+        terraform: the plan.
+        but: values that are wanted, such as a tag that is a number.
+    """
+    for resource in terraform.resources:
+        if resource.action == "delete":
+            yield f"{resource.address} (deleted)"
+        for one in resource.attributes:
+            before, after = _number(one.before), _number(one.after)
+            wanted = scalar(one.after) in but
+            if before is not None and after is not None and after < before and not wanted:
+                yield f"{resource.address} {one.path} ({before:g} → {after:g})"
+
+
+def unseen(terraform: TerraformPlan) -> str | None:
+    """Say that a plan is too long for all of it to be looked through."""
+    if not terraform.left_out:
+        return None
+    return f"The plan is too long to be looked through: {terraform.left_out} changes of it are not shown."
+
+
+def scalar(text: str | None) -> str | None:
+    """Return a shown value as it is typed; None for what is no single value."""
+    try:
+        value = json.loads(text) if text is not None else None
+    except ValueError:
+        return None
+    return str(value) if isinstance(value, str | int) else None
+
+
+def _number(text: str | None) -> float | None:
+    value = scalar(text)
+    try:
+        return float(value) if value is not None else None
+    except ValueError:
+        return None
+
+
 def goes_beyond(back: TerraformPlan, done: TerraformPlan) -> tuple[str, ...]:
     """Name what a way back would change that the way there did not."""
     return tuple(address for address in back.addresses if address not in done.addresses)

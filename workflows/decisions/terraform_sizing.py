@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from activities.terraform_plans import TerraformPlan
+from activities.terraform_plans import SENSITIVE, TerraformPlan
 from workflows.decisions.releases import refused
 from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback_plan import tag_was_moved
 from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
-from workflows.decisions.terraform import in_words, plan_of
+from workflows.decisions.terraform import in_words, losses, plan_of, scalar, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +67,7 @@ def size_by_terraform(
             f"Terraform has nothing to change for {values}, yet {size.told}: the module does not decide that"
         )
         return refused("policy", f"{why} (ignore_changes?), or it was deployed past it")
-    if lost := ", ".join(_falls(terraform)):
+    if lost := ", ".join(losses(terraform)):
         return refused(
             "policy", f"for {values} Terraform would also make less of {lost}: set that in the module first"
         )
@@ -85,12 +84,25 @@ def size_by_terraform(
         fence=history.service.fence,
         because=reasons.because,
         not_restored=(CAUSE_STAYS, *reasons.not_restored, *_until_written(terraform)),
-        needs_yes=reasons.needs_yes or _unseen(terraform),
+        needs_yes=reasons.needs_yes or unseen(terraform),
         essence=shown.essence,
         size=size,
         change=change,
         terraform=terraform,
     )
+
+
+def hidden(terraform: TerraformPlan) -> str | None:
+    """Name what changes and is sensitive as a whole: an image or a number in it cannot be looked at."""
+    what = ", ".join(
+        f"{resource.address} {one.path}"
+        for resource in terraform.resources
+        for one in resource.attributes
+        if SENSITIVE in {one.before, one.after}
+    )
+    if not what:
+        return None
+    return f"Terraform hides {what}: whether it makes less of something or brings another image is not seen."
 
 
 def way_back(plan: TerraformSizePlan, target: Target) -> dict[str, str] | str:
@@ -113,56 +125,23 @@ def _before(plan: TerraformSizePlan) -> str | None:
     """Read from the plan itself what the pool's size replaces, where that is one thing."""
     attributes = (one for resource in plan.terraform.resources for one in resource.attributes)
     found = {
-        _scalar(one.before)
+        scalar(one.before)
         for one in (*attributes, *plan.terraform.outputs)
-        if _scalar(one.after) == plan.change.value
+        if scalar(one.after) == plan.change.value
     }
     return found.pop() if len(found) == 1 else None
-
-
-def _scalar(text: str | None) -> str | None:
-    try:
-        value = json.loads(text) if text is not None else None
-    except ValueError:
-        return None
-    return str(value) if isinstance(value, str | int) else None
-
-
-def _falls(terraform: TerraformPlan) -> Iterator[str]:
-    """Name every number that the plan makes smaller, whatever it is the number of."""
-    for resource in terraform.resources:
-        if resource.action == "delete":
-            yield f"{resource.address} (deleted)"
-        for one in resource.attributes:
-            before, after = _number(one.before), _number(one.after)
-            if before is not None and after is not None and after < before:
-                yield f"{resource.address} {one.path} ({before:g} → {after:g})"
-
-
-def _number(text: str | None) -> float | None:
-    scalar = _scalar(text)
-    try:
-        return float(scalar) if scalar is not None else None
-    except ValueError:
-        return None
 
 
 def _other_images(terraform: TerraformPlan, history: ReleaseHistory) -> Iterator[str]:
     runs = {image.name for image in history.current.images}
     for resource in terraform.resources:
         for one in resource.attributes:
-            if _is_image(one) and (image := _scalar(one.after)) and image not in runs:
+            if _is_image(one) and (image := scalar(one.after)) and image not in runs:
                 yield image
 
 
 def _is_image(one: AttributeChange) -> bool:
     return one.path.rpartition(".")[2] == "image"
-
-
-def _unseen(terraform: TerraformPlan) -> str | None:
-    if not terraform.left_out:
-        return None
-    return f"The plan is too long to be looked through: {terraform.left_out} changes of it are not shown."
 
 
 def _until_written(terraform: TerraformPlan) -> Iterator[str]:

@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
     from workflows.decisions.terraform_sizing import (
         TerraformSizePlan,
+        hidden,
         size_by_terraform,
         values_for,
         way_back,
@@ -27,7 +28,13 @@ with workflow.unsafe.imports_passed_through():
         unless_replaced,
         verified_or_handed_over,
     )
-    from workflows.steps.terraforming import apply_all, apply_back, nobody_deployed, plan_with_terraform
+    from workflows.steps.terraforming import (
+        apply_all,
+        apply_back,
+        asked_of_a_person,
+        nobody_deployed,
+        plan_with_terraform,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,6 +88,8 @@ async def plan_size(
     if isinstance(values, Ending):
         return values
     terraform = await plan_with_terraform(page, target, values)
+    needs_yes = reasons.needs_yes or asked_of_a_person(hidden(terraform))
+    reasons = reasons.model_copy(update={"needs_yes": needs_yes})
     return size_by_terraform(target, history, size, change, terraform, reasons)
 
 

@@ -10,10 +10,21 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs import EcsActivities
     from activities.ecs_changes import Deployed, EcsChanges, ForceDeployment
     from activities.models import Judgement
-    from workflows.decisions.terraform import TerraformRollback, rollback_by_terraform, terraform_tag
+    from workflows.decisions.terraform import (
+        TerraformRollback,
+        rollback_by_terraform,
+        takes_more,
+        terraform_tag,
+    )
     from workflows.messages import Ending, Outcome
     from workflows.steps.deploying import mark
-    from workflows.steps.terraforming import apply_all, apply_back, nobody_deployed, plan_with_terraform
+    from workflows.steps.terraforming import (
+        apply_all,
+        apply_back,
+        asked_of_a_person,
+        nobody_deployed,
+        plan_with_terraform,
+    )
 
 if TYPE_CHECKING:
     from activities.catalog import Target
@@ -34,6 +45,8 @@ async def through_terraform(
     if isinstance(tag, Ending):
         return tag
     terraform = await plan_with_terraform(page, target, {target.terraform.image_variable: tag})
+    needs_yes = chosen.needs_yes or asked_of_a_person(takes_more(terraform))
+    chosen = chosen.model_copy(update={"needs_yes": needs_yes})
     return rollback_by_terraform(target, history, chosen, terraform)
 
 
@@ -56,10 +69,12 @@ async def _find_deployment(page: Page, target: Target, plan: TerraformRollback) 
     history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
     runs, primary = history.current, history.service.primary
     if plan.tag not in {image.tag for image in runs.images}:
+        applied = f"Terraform applied {plan.tag}, but "
+        if runs.task_definition == plan.fence.task_definition:
+            why = f"the service runs {runs.name} as before: the module does not decide what runs (ignore_changes?)"
+            return page.ended(Outcome.NOT_RECOVERED, f"{applied}{why}. A person must look now.")
         return page.ended(
-            Outcome.NOT_RECOVERED,
-            f"Terraform applied {plan.tag}, but the service runs {runs.name}: the module does not decide what runs "
-            "(ignore_changes?), or somebody deployed meanwhile. A person must look now.",
+            Outcome.SUPERSEDED, f"{applied}{runs.name} was deployed meanwhile; it is left alone."
         )
     # What was known of the release's images holds for the new revision too, until it is seen to run others.
     placed = plan.model_copy(update={"after": runs.model_copy(update={"images": _images(plan.after, runs)})})
