@@ -56,13 +56,23 @@ LASTING = How(
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
     cancellation_type=CHANGE["cancellation_type"],
 )
+TERRAFORM_DEAD_AFTER = timedelta(seconds=20)
+"""Longer than of others: it takes the worker's processor for seconds at a time, and Temporal may be away for a moment.
+
+Who is taken for dead is interrupted, and leaves half an apply to a person.
+"""
 # Terraform asks its providers for every resource; while its state is locked by somebody else it is asked again.
-PLAN = How(**{**READ, "start_to_close_timeout": timedelta(minutes=15)})
-# As long as what Terraform waits for; an abort interrupts it, and waits until it has given its lock back. Who is taken for
-# dead is interrupted too, and leaves half an apply to a person: a Temporal that is away for a moment must not do that.
+PLAN = How(
+    **{
+        **READ,
+        "start_to_close_timeout": timedelta(minutes=15),
+        "heartbeat_timeout": TERRAFORM_DEAD_AFTER,
+    }
+)
+# As long as what Terraform waits for; an abort interrupts it, and waits until it has given its lock back.
 APPLY = How(
     start_to_close_timeout=timedelta(hours=3),
-    heartbeat_timeout=timedelta(seconds=20),
+    heartbeat_timeout=TERRAFORM_DEAD_AFTER,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
     ),
