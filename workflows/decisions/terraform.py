@@ -33,8 +33,8 @@ class TerraformRollback(RollbackPlan):
 
     @property
     def shall_be(self) -> str:
-        """What is wanted, in words."""
-        return self.after.name
+        """What is wanted, in words: which revision the module makes of it is not known before."""
+        return f"image tag {self.tag}"
 
     @property
     def loses_its_source(self) -> bool:
