@@ -287,15 +287,18 @@ class Shop:
         raise AssertionError(f"{revision} never ran")
 
     def marks(self):
-        """What the ledger says of each revision: its judgements, without their times."""
+        """What the ledger says of each ACTIVE revision: its judgements, without their times."""
         arns = self.ecs.list_task_definitions(familyPrefix=self.family)["taskDefinitionArns"]
-        found = {}
-        for arn in arns:
-            for tag in self.ecs.list_tags_for_resource(resourceArn=arn)["tags"]:
-                kind, _, target = tag["key"].removeprefix("runbook:").partition(":")
-                if target == self.short:
-                    found.setdefault(arn.rpartition("/")[2], set()).add({"verified": "good"}.get(kind, kind))
-        return found
+        return {arn.rpartition("/")[2]: said for arn in arns if (said := self.marks_of(arn))}
+
+    def marks_of(self, arn):
+        """What the ledger says of one revision."""
+        said = set()
+        for tag in self.ecs.list_tags_for_resource(resourceArn=arn)["tags"]:
+            kind, _, target = tag["key"].removeprefix("runbook:").partition(":")
+            if target == self.short:
+                said.add({"verified": "good"}.get(kind, kind))
+        return said
 
     @property
     def url(self):
