@@ -1,6 +1,6 @@
 """``python -m sandbox up`` starts the world; ``deploy`` is the demo company's delivery pipeline.
 
-``session`` is somebody who begins a transaction in its database by hand; ``programs`` says what the world can use here.
+``break-local`` breaks the compose project; ``session`` is somebody who begins a transaction in its database by hand; ``programs`` says what the world can use here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.engine.breaking import add_options
 from sandbox.names import ECS_ENVIRONMENTS
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", action="store_true", help="wait for the deployment's end; exit 1 unless SUCCESSFUL"
     )
     deploy.set_defaults(command=_deploy)
+    add_options(
+        commands.add_parser(
+            "break-local", help="break the compose project (of the sandbox at AWS_ENDPOINT_URL)"
+        )
+    )
     session = commands.add_parser(
         "session", help="begin a transaction in an environment's database, and leave it open until Ctrl-C"
     )

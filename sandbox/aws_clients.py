@@ -42,3 +42,16 @@ def logs_client(endpoint_url: str) -> CloudWatchLogsClient:
 def cloudwatch_client(endpoint_url: str) -> CloudWatchClient:
     """Return a client of CloudWatch."""
     return _session().client("cloudwatch", endpoint_url=endpoint_url, config=_CONFIG)
+
+
+def aws_environment(endpoint_url: str) -> dict[str, str]:
+    """Return what a client of AWS needs in its environment to find the simulated one."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_PAGER": "",
+    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sandbox.names import ECS_ENVIRONMENTS, REGION, SERVICE
+from sandbox.names import DATABASE_SERVICE, ECS_ENVIRONMENTS, LOCAL, REGION, SERVICE
+from sandbox.postgres_files import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,17 +41,21 @@ probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
 _DATABASE = """\
 database = {{ dsn_env = {}, leaked_after = "5s" }}
 """
-# Not simulated yet: names that resolve, with nothing behind them.
 _LOCAL = """
-[environments.local]
+[environments.{name}]
 platform = "compose"
-approvals = { needed = 0, timeout = "30m" }
+compose = {{ project = {project} }}
+{prometheus}approvals = {{ needed = 0, timeout = "30m" }}
 """
-_LOCAL_PLACEMENT = f"""
-[services.{SERVICE}.local]
-url = "http://127.0.0.1:8000"
+_LOCAL_PLACEMENT = """
+[services.{service}.{name}]
+{url}thresholds = {{ error_rate = 0.10, p95_seconds = 1.0, cpu = 0.80, memory = 0.85, min_requests = 30 }}
 verify = {{ bake = "10s", rate_window = "10s", consecutive = 5 }}
 rollback = {{ soak = "0s" }}
+probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
+"""
+_LOCAL_DATABASE = """\
+database = {{ compose_service = {service}, user = {role}, name = {role} }}
 """
 _ALERTS = (
     ("ServiceDown", "critical", "0s", "service-down"),
@@ -98,6 +103,7 @@ def catalog_text(
     service_urls: Mapping[str, str],
     prometheus_url: str | None,
     *,
+    local_url: str | None = None,
     databases: bool = False,
     alerts: bool = False,
 ) -> str:
@@ -106,18 +112,20 @@ def catalog_text(
     Args:
         service_urls: the load balancer of each ECS environment, without trailing slash.
         prometheus_url: None when there is no Prometheus.
+        local_url: the load balancer of the compose project; None when nothing runs there.
         databases: whether there are databases.
         alerts: whether alerts come in, and people are told in a Slack.
     """
     environments = ECS_ENVIRONMENTS.values()
     parts = [_HEAD]
     parts += [_environment(environment, prometheus_url) for environment in environments]
-    parts += [_LOCAL, f"\n[services.{SERVICE}]\n"]
+    parts += [_local(prometheus_url), f"\n[services.{SERVICE}]\n"]
     for environment in environments:
         parts.append(_placement(environment, service_urls[environment.name]))
         if databases:
             parts.append(_DATABASE.format(_quoted(dsn_variable(environment.name))))
-    parts += [_LOCAL_PLACEMENT, *(_ALERT.format(*alert) for alert in _ALERTS), _CONTACTS]
+    parts += [_local_placement(local_url, databases=databases)]
+    parts += [*(_ALERT.format(*alert) for alert in _ALERTS), _CONTACTS]
     if alerts:
         parts.append(_TOLD)
     if prometheus_url:
@@ -151,6 +159,20 @@ def _placement(environment: EcsEnvironment, url: str) -> str:
         url=_quoted(url),
         log_group=_quoted(environment.log_group),
     )
+
+
+def _local(prometheus_url: str | None) -> str:
+    # Compose tells no releases apart, so no label does.
+    prometheus = f"prometheus_url = {_quoted(prometheus_url)}\n" if prometheus_url else ""
+    return _LOCAL.format(name=LOCAL.name, project=_quoted(LOCAL.project), prometheus=prometheus)
+
+
+def _local_placement(url: str | None, *, databases: bool) -> str:
+    where = f"url = {_quoted(url)}\n" if url else ""
+    placement = _LOCAL_PLACEMENT.format(service=SERVICE, name=LOCAL.name, url=where)
+    if not databases:
+        return placement
+    return placement + _LOCAL_DATABASE.format(service=_quoted(DATABASE_SERVICE), role=_quoted(DATABASE))
 
 
 def _quoted(text: str) -> str:

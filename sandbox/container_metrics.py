@@ -13,12 +13,12 @@ from starlette.routing import Route
 from sandbox.scrape_targets import labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.metrics_core import Metric
     from starlette.requests import Request
 
-    from sandbox.utilization import Usage, Utilization
+    from sandbox.utilization import Usage
 
 PATH = "/_sandbox/containers"
 CPU_PERIOD_MICROSECONDS = 100_000
@@ -30,8 +30,8 @@ _MIB = 1024 * 1024
 class Containers(Collector):
     """Reads every task's process anew at each scrape."""
 
-    def __init__(self, utilization: Utilization) -> None:
-        self._utilization = utilization
+    def __init__(self, usages: Callable[[], Iterable[Usage]]) -> None:
+        self._usages = usages
 
     def collect(self) -> Iterator[Metric]:
         """Return what each task that runs uses, and what it may use."""
@@ -45,7 +45,7 @@ class Containers(Collector):
                 ("container_spec_cpu_period", "Length of a period in microseconds."),
             )
         }
-        for used in self._utilization.usages():
+        for used in self._usages():
             labels = [({"name": used.spec.container} | labels_of(used.spec))[label] for label in _LABELS]
             cpu.add_metric(labels, used.cpu_seconds)
             for gauge, value in zip(gauges.values(), _values(used), strict=True):
@@ -59,10 +59,10 @@ def _values(used: Usage) -> tuple[float, float, float, float]:
     return used.memory_bytes, used.spec.memory * _MIB, quota, CPU_PERIOD_MICROSECONDS
 
 
-def container_route(utilization: Utilization) -> Route:
-    """Return the route that Prometheus scrapes."""
+def container_route(usages: Callable[[], Iterable[Usage]]) -> Route:
+    """Return the route that Prometheus scrapes; usages are read anew at each scrape."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Containers(utilization))
+    registry.register(Containers(usages))
 
     async def show(_: Request) -> Response:
         return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -31,12 +31,12 @@ def control_routes(
         return JSONResponse({name: load.requests_per_second for name, load in loads.items()})
 
     async def set_load(request: Request) -> JSONResponse:
-        asked = await _object_in(request)
+        asked = await object_in(request)
         rate, environment = asked.get("requests_per_second"), asked.get("environment")
         if not isinstance(environment, str) or environment not in loads:
-            return _refusal(f"environment must be one of: {', '.join(loads)}")
+            return refusal(f"environment must be one of: {', '.join(loads)}")
         if not isinstance(rate, int | float) or not 0 <= rate <= 500:
-            return _refusal("requests_per_second must be a number from 0 to 500")
+            return refusal("requests_per_second must be a number from 0 to 500")
         loads[environment].set_rate(float(rate))
         return await show_load(request)
 
@@ -53,11 +53,11 @@ def control_routes(
 
     async def order_temporal(request: Request) -> JSONResponse:
         orders = {"kill": temporal.kill, "start": temporal.start, "restart": temporal.restart}
-        action = (await _object_in(request)).get("action")
+        action = (await object_in(request)).get("action")
         if action not in orders:
-            return _refusal(f"action must be one of: {', '.join(orders)}")
+            return refusal(f"action must be one of: {', '.join(orders)}")
         if action == "start" and temporal.pid is not None:
-            return _refusal("Temporal runs already")
+            return refusal("Temporal runs already")
         await orders[action]()
         return await show_temporal(request)
 
@@ -78,12 +78,12 @@ def _postgres_routes(postgres: Postgres) -> list[Route]:
 
     async def order(request: Request) -> JSONResponse:
         orders = {"kill": postgres.kill, "restart": postgres.restart}
-        asked = await _object_in(request)
+        asked = await object_in(request)
         environment, action = asked.get("environment"), asked.get("action")
         if not isinstance(environment, str) or environment not in postgres.pids():
-            return _refusal(f"environment must be one of: {', '.join(postgres.pids())}")
+            return refusal(f"environment must be one of: {', '.join(postgres.pids())}")
         if not isinstance(action, str) or action not in orders:
-            return _refusal(f"action must be one of: {', '.join(orders)}")
+            return refusal(f"action must be one of: {', '.join(orders)}")
         await orders[action](environment)
         return await show(request)
 
@@ -101,9 +101,9 @@ def alertmanager_routes(alertmanager: Alertmanager) -> list[Route]:
 
     async def order(request: Request) -> JSONResponse:
         orders = {"kill": alertmanager.kill, "restart": alertmanager.restart}
-        action = (await _object_in(request)).get("action")
+        action = (await object_in(request)).get("action")
         if not isinstance(action, str) or action not in orders:
-            return _refusal(f"action must be one of: {', '.join(orders)}")
+            return refusal(f"action must be one of: {', '.join(orders)}")
         await orders[action]()
         return await show(request)
 
@@ -113,7 +113,7 @@ def alertmanager_routes(alertmanager: Alertmanager) -> list[Route]:
     ]
 
 
-async def _object_in(request: Request) -> Mapping[str, object]:
+async def object_in(request: Request) -> Mapping[str, object]:
     """Return the JSON object of a request's body; an empty one when there is none, which every order refuses."""
     try:
         asked = await request.json()
@@ -122,5 +122,6 @@ async def _object_in(request: Request) -> Mapping[str, object]:
     return asked if isinstance(asked, dict) else {}
 
 
-def _refusal(reason: str) -> JSONResponse:
+def refusal(reason: str) -> JSONResponse:
+    """Answer that an order cannot be meant."""
     return JSONResponse({"error": reason}, status_code=400)

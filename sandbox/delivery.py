@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.names import CONTAINER, REGION, SERVICE
+from sandbox.aws_clients import ecs_client
+from sandbox.names import CONTAINER, FIRST_VERSION, REGION, SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,3 +123,16 @@ def await_end(ecs: ECSClient, environment: EcsEnvironment, seconds: float = WAIT
                 return status
         time.sleep(0.25)
     raise TimeoutError(f"the deployment of {environment.ecs_service} is {status} after {seconds:.0f} s")
+
+
+def release_first(endpoint_url: str, environment: EcsEnvironment) -> None:
+    """Release the first version, as somebody once did, and wait until it runs.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    ecs = ecs_client(endpoint_url)
+    create_service(ecs, environment, release_definition(environment, FIRST_VERSION, {}))
+    status = await_end(ecs, environment)
+    if status != "SUCCESSFUL":
+        raise RuntimeError(f"the first deployment in {environment.name} ended {status}")

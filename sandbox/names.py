@@ -54,3 +54,20 @@ class EcsEnvironment:
 STAGING = EcsEnvironment("staging", circuit_breaker=False)
 PROD = EcsEnvironment("prod", circuit_breaker=True)
 ECS_ENVIRONMENTS = {environment.name: environment for environment in (STAGING, PROD)}
+
+
+@dataclass(frozen=True)
+class ComposeEnvironment:
+    """One environment on the simulated container engine, with every name that follows from its own."""
+
+    name: str
+
+    @property
+    def project(self) -> str:
+        """The compose project."""
+        return f"{SERVICE}-{self.name}"
+
+
+LOCAL = ComposeEnvironment("local")
+DATABASE_SERVICE = "postgres"
+"""The compose service that the database runs in."""

@@ -6,9 +6,9 @@ import asyncio
 import shutil
 import signal
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sandbox.engine.model import Program
 from sandbox.postgres_files import (
     DATABASE,
     OPERATOR,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30.0
+NOT_THERE = ("cannot connect", "the connection", "the database system is")
+"""How a refusal begins while a server is down, starts or stops."""
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -45,14 +47,27 @@ SETTINGS = {
 class Postgres:
     """The servers of some environments, and the folder that holds their files."""
 
-    def __init__(self, programs: Path, folder: Path, environments: Iterable[str]) -> None:
+    def __init__(
+        self, programs: Path, folder: Path, environments: Iterable[str], in_containers: Iterable[str] = ()
+    ) -> None:
+        """Prepare them.
+
+        Args:
+            programs: the folder of PostgreSQL's programs.
+            folder: the sandbox's folder.
+            environments: whose servers are started here.
+            in_containers: whose files are made here, for a server that somebody else starts.
+        """
         self._programs = programs
         self._user = unprivileged_user()
         self._logs = folder
         self._folder: Path | None = None
         self._password = ""
-        self._ports = {name: free_port() for name in environments}
+        self._served = tuple(environments)
+        self._ports = {name: free_port() for name in (*self._served, *in_containers)}
         self._servers: dict[str, Daemon] = {}
+        self.files_made = asyncio.Event()
+        """Set once every server's files are there."""
         self.ready = asyncio.Event()
         """Set once all servers take connections."""
 
@@ -66,8 +81,9 @@ class Postgres:
         first, *others = (self._folder / name for name in self._ports)
         self._password = await make_files(self._programs, first, self._user)
         await asyncio.gather(*(run("cp", "-a", str(first), str(other)) for other in others))
-        self._servers = {name: self._daemon(name, self._folder / name) for name in self._ports}
-        await asyncio.gather(*(self.restart(name) for name in self._ports))
+        self.files_made.set()
+        self._servers = {name: self._daemon(name) for name in self._served}
+        await asyncio.gather(*(self.restart(name) for name in self._served))
         self.ready.set()
 
     async def restart(self, environment: str) -> None:
@@ -99,24 +115,57 @@ class Postgres:
         address = f"127.0.0.1:{self._ports[environment]}"
         return f"postgresql://{OPERATOR}:{self._password}@{address}/{DATABASE}"
 
-    def _daemon(self, name: str, folder: Path) -> Daemon:
-        settings = {**SETTINGS, "port": str(self._ports[name])}
+    def program(self, environment: str) -> Program:
+        """Return what a server is run by, once its files are made."""
+        assert self._folder is not None
+        folder = self._folder / environment
+        settings = {**SETTINGS, "port": str(self._ports[environment])}
         if has_statements(self._programs):
             settings["shared_preload_libraries"] = STATEMENTS
         words = (word for setting in settings.items() for word in ("-c", "=".join(setting)))
-        argv = [str(self._programs / "postgres"), "-D", str(folder), *words]
+        argv = (str(self._programs / "postgres"), "-D", str(folder), *words)
         # SIGTERM would wait until the last session has ended by itself.
+        return Program(argv, user=self._user, folder=folder, stop_signal=signal.SIGINT)
+
+    def tool(self, name: str) -> Program | None:
+        """Return one of PostgreSQL's own tools, run as the servers are; None where it is missing."""
+        program = self._programs / name
+        return Program((str(program),), user=self._user, folder=self._folder) if program.exists() else None
+
+    def address(self, environment: str) -> str:
+        """Return ``127.0.0.1:port`` of a server."""
+        return f"127.0.0.1:{self._ports[environment]}"
+
+    @property
+    def version(self) -> str:
+        """The servers' major version, where the folder of the programs tells it."""
+        name = self._programs.parent.name
+        return name if name.isdecimal() else "latest"
+
+    def answers(self, environment: str) -> bool:
+        """Whether a server is there, though it may have no connection left, as pg_isready tells it; blocks."""
+        try:
+            Connection(self.service_dsn(environment), "sandbox", 5.0).close()
+        except DatabaseError as error:
+            return not str(error).startswith(NOT_THERE)
+        return True
+
+    def _daemon(self, name: str) -> Daemon:
+        run = self.program(name)
         return Daemon(
-            f"postgres-{name}", argv, self._logs, user=self._user, runs_in=folder, ends_by=signal.SIGINT
+            f"postgres-{name}",
+            run.argv,
+            self._logs,
+            user=run.user,
+            runs_in=run.folder,
+            ends_by=run.stop_signal,
         )
 
     async def _await_ready(self, name: str) -> None:
         give_up_at = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < give_up_at:
             self._servers[name].check_alive()
-            with suppress(DatabaseError):
-                asked = await asyncio.to_thread(Connection, self.service_dsn(name), "sandbox", 5.0)
-                asked.close()
+            if await asyncio.to_thread(self.answers, name):
                 return
             await asyncio.sleep(0.03)
         raise TimeoutError(f"PostgreSQL of {name} was not ready after {START_TIMEOUT_SECONDS:.0f} s")

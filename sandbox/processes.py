@@ -59,21 +59,23 @@ def tied_to_parent(end_by: signal.Signals = signal.SIGKILL) -> Callable[[], None
     return tie
 
 
-async def start_child(
+async def start_child(  # noqa: PLR0913 - as many as a process has sides
     argv: Sequence[str],
     *,
     output: int | IO[bytes],
+    errors: int | IO[bytes] = asyncio.subprocess.STDOUT,
     stdin: int | IO[bytes] = asyncio.subprocess.DEVNULL,
     environment: Mapping[str, str] | None = None,
     user: str | None = None,
     folder: Path | None = None,
     dies_with_us_by: signal.Signals = signal.SIGKILL,
 ) -> asyncio.subprocess.Process:
-    """Start a program in its own process group, tied to this process's life, with both outputs to one place.
+    """Start a program in its own process group, tied to this process's life.
 
     Args:
         argv: the program and its arguments.
         output: where it writes to.
+        errors: where it writes its errors to; to the same place unless told.
         stdin: where it reads from.
         environment: all of its environment; ours when None.
         user: whom it runs as; us when None.
@@ -84,7 +86,7 @@ async def start_child(
         *argv,
         stdin=stdin,
         stdout=output,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=errors,
         env=environment,
         cwd=folder,
         user=user,

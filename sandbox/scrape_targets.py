@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sandbox.names import ECS_ENVIRONMENTS, SERVICE
+from sandbox.names import ECS_ENVIRONMENTS, LOCAL, SERVICE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT_OF = {
     (environment.cluster, environment.ecs_service): name for name, environment in ECS_ENVIRONMENTS.items()
-}
+} | {(LOCAL.project, SERVICE): LOCAL.name}
 
 
 class ScrapeTargets:

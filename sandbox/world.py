@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
-from sandbox.aws_clients import ACCESS_KEY, SECRET_KEY, ecs_client
+from sandbox.aws_clients import aws_environment
 from sandbox.catalog import catalog_text, dsn_variable
 from sandbox.container_metrics import PATH as CONTAINERS
 from sandbox.container_metrics import container_route
 from sandbox.control import alertmanager_routes, control_routes
-from sandbox.delivery import await_end, create_service, release_definition
+from sandbox.delivery import release_first
 from sandbox.ecs import SimulatedEcs
+from sandbox.engine.engine import Engine
 from sandbox.http_server import serving
 from sandbox.load import REQUESTS_PER_SECOND, Load
 from sandbox.moto import MotoServer
-from sandbox.names import ACCOUNT, ECS_ENVIRONMENTS, FIRST_VERSION, REGION
+from sandbox.names import ACCOUNT, ECS_ENVIRONMENTS, LOCAL, REGION
 from sandbox.postgres import Postgres
 from sandbox.postgres_files import find_postgres
 from sandbox.processes import free_port
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from sandbox.alerting import Alerting
     from sandbox.alertmanager import Webhook
-    from sandbox.names import EcsEnvironment
+    from sandbox.utilization import Usage
 
 CANCEL_AGAIN_SECONDS = 2.0
 """A cancellation is lost when what was waited for comes at the same moment (``wait_for`` before Python 3.12)."""
@@ -67,7 +68,7 @@ class World:
         targets = ScrapeTargets(folder / "targets.json") if program else None
         self._aws_port = free_port()
         programs = find_postgres()
-        self._postgres = Postgres(programs, folder, ECS_ENVIRONMENTS) if programs else None
+        self._postgres = Postgres(programs, folder, ECS_ENVIRONMENTS, (LOCAL.name,)) if programs else None
         self._alerting = _alerting(folder, wishes.webhook) if wishes.webhook else None
         if self._alerting is not None and targets is None:
             raise RuntimeError(
@@ -77,6 +78,7 @@ class World:
             Prometheus(folder, program, self._watched(targets)) if program and targets else None
         )
         self._runner = ProcessRunner(targets, _service_dsns(self._postgres))
+        self._engine = Engine(targets, self._postgres)
         self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
         self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
         self._loads: dict[str, Load] = {}
@@ -90,7 +92,7 @@ class World:
         Raises:
             DaemonDiedError, TimeoutError: a part did not get ready.
         """
-        starting = [self._temporal.start(), self._start_moto(), self._start_ecs()]
+        starting = [self._temporal.start(), self._start_moto(), self._start_ecs(), self._start_local()]
         if self._prometheus is not None:
             starting.append(self._start_prometheus(self._prometheus))
         if self._postgres is not None:
@@ -100,7 +102,10 @@ class World:
         await asyncio.gather(*starting)
         prometheus = self._prometheus.url if self._prometheus is not None else None
         databases, alerts = self._postgres is not None, self._alerting is not None
-        self._catalog.write_text(catalog_text(self._urls, prometheus, databases=databases, alerts=alerts))
+        local = self._engine.stack.url
+        self._catalog.write_text(
+            catalog_text(self._urls, prometheus, local_url=local, databases=databases, alerts=alerts)
+        )
         if self._alerting is not None:
             await self._alerting.start()
 
@@ -127,26 +132,25 @@ class World:
             "catalog": str(self._catalog),
             "folder": str(self._folder),
             **(self._alerting.addresses if self._alerting else {}),
-            "env": {
-                "TEMPORAL_ADDRESS": self._temporal.address,
-                "TEMPORAL_NAMESPACE": "default",
-                "RUNBOOK_CATALOG": str(self._catalog),
-                "RUNBOOK_REVIEWS": str(self._folder / "reviews"),
-                "AWS_ENDPOINT_URL": aws,
-                "AWS_REGION": REGION,
-                "AWS_DEFAULT_REGION": REGION,
-                "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-                "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-                "AWS_EC2_METADATA_DISABLED": "true",
-                "AWS_PAGER": "",
-                **self._operator_dsns(),
-                **(self._alerting.environment if self._alerting else {}),
-            },
+            "env": self._environment(),
         }
 
     @property
     def _catalog(self) -> Path:
         return self._folder / "catalog.toml"
+
+    def _environment(self) -> dict[str, str]:
+        """Return what another shell has to export."""
+        return {
+            "TEMPORAL_ADDRESS": self._temporal.address,
+            "TEMPORAL_NAMESPACE": "default",
+            "RUNBOOK_CATALOG": str(self._catalog),
+            "RUNBOOK_REVIEWS": str(self._folder / "reviews"),
+            **aws_environment(f"http://127.0.0.1:{self._aws_port}"),
+            **self._engine.environment,
+            **self._operator_dsns(),
+            **(self._alerting.environment if self._alerting else {}),
+        }
 
     def _operator_dsns(self) -> dict[str, str]:
         postgres = self._postgres
@@ -173,6 +177,12 @@ class World:
         self._keep(self._runner.logs.run(self._moto.url))
         self._keep(self._runner.utilization.run(self._moto.url))
 
+    async def _start_local(self) -> None:
+        load = self._loads[LOCAL.name] = await self._engine.open(self._runner, self._rate)
+        await self._engine.stack.up()
+        self._keep(load.run())
+        self._keep(self._engine.stack.run())
+
     async def _start_ecs(self) -> None:
         for environment in ECS_ENVIRONMENTS.values():
             balancer = await self._runner.open_load_balancer(environment.cluster, environment.ecs_service)
@@ -180,7 +190,8 @@ class World:
             load = self._loads[environment.name] = Load(balancer.address, self._rate)
             self._keep(load.run())
         application = aws_endpoint(self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url)
-        application.router.routes.insert(0, container_route(self._runner.utilization))
+        application.router.routes.insert(0, container_route(self._usages))
+        application.router.routes[:0] = self._engine.routes
         application.router.routes[:0] = control_routes(
             self._loads, self._runner.load_balancers, self._temporal, self._postgres
         )
@@ -190,26 +201,22 @@ class World:
         self._keep(self._ecs.run())
         if self._postgres is not None:
             await self._postgres.ready.wait()  # or the first requests would fail
-        await asyncio.gather(
-            *(asyncio.to_thread(self._release_first, one) for one in ECS_ENVIRONMENTS.values())
-        )
+        aws = f"http://127.0.0.1:{self._aws_port}"
+        firsts = (asyncio.to_thread(release_first, aws, one) for one in ECS_ENVIRONMENTS.values())
+        await asyncio.gather(*firsts)
+
+    def _usages(self) -> list[Usage]:
+        return [*self._runner.utilization.usages(), *self._engine.stack.usages()]
 
     def _alerting_routes(self, alerting: Alerting) -> list[Route]:
         services = {name: url.removeprefix("http://") for name, url in self._urls.items()}
+        services[LOCAL.name] = self._engine.stack.url.removeprefix("http://")
         metrics = (
             alerting.routes(services, ECS_ENVIRONMENTS, self._postgres.operator_dsn)
             if self._postgres
             else alerting.routes(services, (), str)
         )
         return [*metrics, *alertmanager_routes(alerting.alertmanager)]
-
-    def _release_first(self, environment: EcsEnvironment) -> None:
-        """Release the first version, as somebody once did, and wait until it runs."""
-        ecs = ecs_client(f"http://127.0.0.1:{self._aws_port}")
-        create_service(ecs, environment, release_definition(environment, FIRST_VERSION, {}))
-        status = await_end(ecs, environment)
-        if status != "SUCCESSFUL":
-            raise RuntimeError(f"the first deployment in {environment.name} ended {status}")
 
     async def _end_rest(self) -> None:
         while running := [task for task in self._background if not task.done()]:
@@ -218,6 +225,7 @@ class World:
             await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
         if self._alerting is not None:
             await self._alerting.end()
+        await self._engine.close()
         await self._runner.close()
         await self._open.aclose()
         await self._moto.end()

@@ -1,0 +1,181 @@
+"""The engine's endpoints: those that a compose project's readers and restarters use."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sandbox.engine import shapes
+from sandbox.engine.errors import (
+    BadParameterError,
+    ConflictError,
+    EngineError,
+    NoSuchError,
+    NotSimulatedError,
+)
+from sandbox.engine.executing import Executions
+from sandbox.engine.logs import logs
+from sandbox.engine.reading import chosen
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sandbox.engine.container import Container
+    from sandbox.engine.reading import Call
+    from sandbox.engine.stack import Stack
+
+STOP_GRACE_SECONDS = 10.0
+BETWEEN_READINGS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the engine answers."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    later: Callable[[], Awaitable[bytes]] | None = None
+    """What comes once the head is sent, and ends the connection."""
+
+
+def told(document: object, status: int = 200) -> Answer:
+    """Answer with a JSON document."""
+    return Answer(status, json.dumps(document).encode() + b"\n")
+
+
+class EngineApi:
+    """Answers calls about the containers of a stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._executions = Executions(stack.postgres)
+
+    async def answer(self, call: Call) -> Answer:
+        """Answer a call; what is refused is an answer too."""
+        try:
+            for method, pattern, endpoint in self._ENDPOINTS:
+                if method == call.method and (found := pattern.fullmatch(call.path)):
+                    return await endpoint(self, call, *found.groups())
+            raise NotSimulatedError(f"{call.method} {call.path}")
+        except EngineError as error:
+            return told({"message": str(error)}, error.status)
+
+    async def _ping(self, call: Call) -> Answer:
+        return Answer(200, b"OK" if call.method == "GET" else b"", "text/plain; charset=utf-8")
+
+    async def _version(self, _: Call) -> Answer:
+        return told(shapes.version())
+
+    async def _list(self, call: Call) -> Answer:
+        return told([shapes.listed(one) for one in chosen(call, self._stack.containers)])
+
+    async def _inspect(self, _: Call, name: str) -> Answer:
+        return told(shapes.inspected(self._container(name)))
+
+    async def _statistics(self, call: Call, name: str) -> Answer:
+        container = self._container(name)
+        if call.flag("stream", usually=True):
+            raise NotSimulatedError("statistics that go on")
+        if call.flag("one-shot") or not container.state.pid:
+            return told(shapes.statistics(container))
+        before = shapes.statistics(container)
+        await asyncio.sleep(BETWEEN_READINGS_SECONDS)
+        return told(shapes.statistics(container, before))
+
+    async def _logs(self, call: Call, name: str) -> Answer:
+        written = logs(call, self._container(name))
+
+        async def send() -> bytes:
+            return written
+
+        return Answer(200, content_type="application/vnd.docker.multiplexed-stream", later=send)
+
+    async def _top(self, _: Call, name: str) -> Answer:
+        container = self._container(name)
+        if not container.state.pid:
+            raise ConflictError(f"container {container.id} is not running")
+        rows = [[str(one.pid), " ".join(one.cmdline())] for one in container.processes]
+        return told({"Titles": ["PID", "CMD"], "Processes": rows})
+
+    async def _start(self, _: Call, name: str) -> Answer:
+        return Answer(204 if await self._container(name).start() else 304)
+
+    async def _stop(self, call: Call, name: str) -> Answer:
+        return Answer(204 if await self._container(name).stop(_grace(call)) else 304)
+
+    async def _restart(self, call: Call, name: str) -> Answer:
+        await self._container(name).restart(_grace(call))
+        return Answer(204)
+
+    async def _kill(self, call: Call, name: str) -> Answer:
+        container = self._container(name)
+        if call.query.get("signal", "KILL") not in {"KILL", "SIGKILL", "9"}:
+            raise NotSimulatedError("kills by another signal than SIGKILL")
+        if not await container.kill():
+            raise ConflictError(f"container {container.id} is not running")
+        return Answer(204)
+
+    async def _create_execution(self, call: Call, name: str) -> Answer:
+        return told({"Id": self._executions.create(self._container(name), call.document())}, 201)
+
+    async def _start_execution(self, call: Call, id_: str) -> Answer:
+        execution = self._executions.find(id_)
+        if call.document().get("Detach"):
+            raise NotSimulatedError("programs that nobody listens to")
+
+        async def run() -> bytes:
+            return await self._executions.run(execution)
+
+        status = 101 if call.wants_upgrade else 200
+        return Answer(status, content_type="application/vnd.docker.raw-stream", later=run)
+
+    async def _inspect_execution(self, _: Call, id_: str) -> Answer:
+        execution = self._executions.find(id_)
+        return told(
+            {
+                "ID": id_,
+                "ContainerID": execution.container.id,
+                "Running": False,
+                "ExitCode": execution.exit_code,
+                "ProcessConfig": {"entrypoint": execution.argv[0], "arguments": list(execution.argv[1:])},
+            }
+        )
+
+    def _container(self, name: str) -> Container:
+        container = self._stack.find(name)
+        if container is None:
+            raise NoSuchError(f"No such container: {name}")
+        return container
+
+    _ENDPOINTS: ClassVar = tuple(
+        (method, re.compile(path.replace("{}", "([^/]+)")), endpoint)
+        for method, path, endpoint in (
+            ("GET", "/_ping", _ping),
+            ("HEAD", "/_ping", _ping),
+            ("GET", "/version", _version),
+            ("GET", "/containers/json", _list),
+            ("GET", "/containers/{}/json", _inspect),
+            ("GET", "/containers/{}/stats", _statistics),
+            ("GET", "/containers/{}/logs", _logs),
+            ("GET", "/containers/{}/top", _top),
+            ("POST", "/containers/{}/start", _start),
+            ("POST", "/containers/{}/stop", _stop),
+            ("POST", "/containers/{}/restart", _restart),
+            ("POST", "/containers/{}/kill", _kill),
+            ("POST", "/containers/{}/exec", _create_execution),
+            ("POST", "/exec/{}/start", _start_execution),
+            ("GET", "/exec/{}/json", _inspect_execution),
+        )
+    )
+
+
+def _grace(call: Call) -> float:
+    """Return how long a container may take to end; a client that says nothing leaves it to the engine."""
+    said = call.number("t")
+    if said is not None and said < 0:
+        raise BadParameterError("waiting for ever is not simulated")
+    return STOP_GRACE_SECONDS if said is None else said

@@ -1,0 +1,179 @@
+"""One container: a real process that is started, stopped, killed and, by its policy, started again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+from sandbox.engine.model import Line, State, starts_again
+from sandbox.processes import end_child, signal_child, start_child
+
+if TYPE_CHECKING:
+    from sandbox.engine.health import HealthCheck
+    from sandbox.engine.model import ContainerSpec, Stream
+
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 60.0
+"""Between two starts by the policy; doubled each time, and the first again after a good while."""
+GOOD_WHILE_SECONDS = 10.0
+LOOK_SECONDS = 0.1
+LINES_KEPT = 20_000
+LAST_WORDS_SECONDS = 1.0
+"""How long the output of a process that ended is still read; its own children may hold it open."""
+
+
+class Container:
+    """A container of the project, from its creation to its removal."""
+
+    def __init__(self, spec: ContainerSpec, health: HealthCheck) -> None:
+        self.id = secrets.token_hex(32)
+        self.spec = spec
+        self.state = State()
+        self.created = time.time_ns()
+        self.lines: deque[Line] = deque(maxlen=LINES_KEPT)
+        self._health = health
+        self._process: asyncio.subprocess.Process | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._ordered = asyncio.Lock()
+        self._pause_over = asyncio.Event()
+
+    @property
+    def health(self) -> str:
+        """``starting``, ``healthy`` or ``unhealthy``, which it also is while it does not run."""
+        if self.state.status != "running" or self._health.healthy is False:
+            return "unhealthy"
+        return "healthy" if self._health.healthy else "starting"
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Its process and that one's children; none while it does not run."""
+        if not self.state.pid:
+            return []
+        try:
+            first = psutil.Process(self.state.pid)
+            return [first, *first.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    async def start(self) -> bool:
+        """Start it; False when it runs already."""
+        async with self._ordered:
+            return await self._start()
+
+    async def stop(self, grace_seconds: float) -> bool:
+        """Ask it to end, and kill it when it does not in time; False when it had ended."""
+        async with self._ordered:
+            return await self._stop(grace_seconds)
+
+    async def restart(self, grace_seconds: float) -> None:
+        """Stop it when it runs, and start it; it stays the same container."""
+        async with self._ordered:
+            await self._stop(grace_seconds)
+            await self._start()
+
+    async def kill(self) -> bool:
+        """Kill it by hand, as ``docker kill`` does: its policy leaves it alone; False when it had ended."""
+        return await self.stop(0)
+
+    def crash(self, number: signal.Signals) -> bool:
+        """Send its process a signal behind the engine's back; False when there is none."""
+        if self._process is None or self._process.returncode is not None:
+            return False
+        signal_child(self._process, number)
+        return True
+
+    def outgrew(self) -> None:
+        """Do what the kernel does to one above its memory."""
+        if self.crash(signal.SIGKILL):
+            self.state.out_of_memory = True
+
+    async def _start(self) -> bool:
+        if self._life is not None and not self._life.done():
+            return False
+        self.state.by_hand = False
+        self.state.restarts = 0
+        self._pause_over.clear()
+        process = await self._begin()
+        self._life = asyncio.create_task(self._live(process))
+        return True
+
+    async def _stop(self, grace_seconds: float) -> bool:
+        if self._life is None or self._life.done():
+            return False
+        self.state.by_hand = True
+        self._pause_over.set()
+        ends_by = self.spec.program.stop_signal if grace_seconds else signal.SIGKILL
+        while not self._life.done():  # its policy may just be starting another process
+            assert self._process is not None
+            await end_child(self._process, grace_seconds or GOOD_WHILE_SECONDS, ends_by)
+            await asyncio.wait([self._life], timeout=LOOK_SECONDS)
+        return True
+
+    async def _begin(self) -> asyncio.subprocess.Process:
+        program = self.spec.program
+        given = program.environment
+        process = await start_child(
+            program.argv,
+            output=asyncio.subprocess.PIPE,
+            errors=asyncio.subprocess.PIPE,
+            environment=None if given is None else {**self.spec.environment, **given},
+            user=program.user,
+            folder=program.folder,
+            dies_with_us_by=program.dies_with_us_by,
+        )
+        self._process = process
+        state = self.state
+        state.status, state.pid, state.exit_code, state.out_of_memory = "running", process.pid, 0, False
+        state.started = time.time_ns()
+        self._health.begin()
+        return process
+
+    async def _live(self, process: asyncio.subprocess.Process) -> None:
+        """Follow it from one start to the next, until it is not started again."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            await self._follow(process)
+            await self._end(process)
+            if not starts_again(self.spec.policy, self.state):
+                return
+            state = self.state
+            lived = ((state.finished or 0) - (state.started or 0)) / 1e9
+            pause = FIRST_PAUSE_SECONDS if lived > GOOD_WHILE_SECONDS else pause
+            state.status = "restarting"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._pause_over.wait(), pause)
+            if state.by_hand:
+                state.status = "exited"
+                return
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            state.restarts += 1
+            process = await self._begin()
+
+    async def _follow(self, process: asyncio.subprocess.Process) -> None:
+        reading = [
+            asyncio.create_task(self._read("stdout", process.stdout)),
+            asyncio.create_task(self._read("stderr", process.stderr)),
+        ]
+        await process.wait()
+        _, still = await asyncio.wait(reading, timeout=LAST_WORDS_SECONDS)
+        for task in still:
+            task.cancel()
+
+    async def _read(self, stream: Stream, reader: asyncio.StreamReader | None) -> None:
+        assert reader is not None
+        async for line in reader:
+            self.lines.append(Line(time.time_ns(), stream, line.rstrip(b"\n")))
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        code = process.returncode or 0
+        state = self.state
+        state.status, state.pid, state.finished = "exited", 0, time.time_ns()
+        state.exit_code = code if code >= 0 else 128 - code
+        await self._health.end()

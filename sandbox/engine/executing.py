@@ -1,0 +1,140 @@
+"""Programs that are run in a container: PostgreSQL's own two tools in the database's, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.engine.errors import BadParameterError, ConflictError, NoSuchError, NotSimulatedError
+from sandbox.engine.logs import framed
+from sandbox.names import DATABASE_SERVICE
+from sandbox.processes import signal_child, start_child
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.engine.container import Container
+    from sandbox.engine.model import Program
+    from sandbox.postgres import Postgres
+
+TOOLS = ("pg_isready", "psql")
+FLAGS = {"-X", "-A", "-t", "-w", "-q"}
+WITH_VALUE = {"-U", "-d", "-c"}
+PATIENCE_SECONDS = 30.0
+NOT_FOUND = 127
+MOST_KEPT = 100
+
+
+@dataclass
+class Execution:
+    """A program that is to be run in a container, or was."""
+
+    container: Container
+    argv: Sequence[str]
+    environment: dict[str, str]
+    exit_code: int | None = None
+
+
+class Executions:
+    """The executions that were asked for."""
+
+    def __init__(self, postgres: Postgres | None) -> None:
+        self._postgres = postgres
+        self._known: dict[str, Execution] = {}
+
+    def create(self, container: Container, asked: dict[str, object]) -> str:
+        """Take down what is to be run; returns its id.
+
+        Raises:
+            ConflictError: the container does not run.
+            BadParameterError, NotSimulatedError: that cannot be run.
+        """
+        if container.state.status != "running":
+            raise ConflictError(f"container {container.id} is not running")
+        argv, given = _words(asked.get("Cmd")), _words(asked.get("Env"))
+        if not argv:
+            raise BadParameterError("No exec command specified")
+        if asked.get("Tty") or asked.get("AttachStdin"):
+            raise NotSimulatedError("programs with a terminal or an input")
+        _check(argv)
+        environment = dict(word.partition("=")[::2] for word in given if word.startswith("PG"))
+        id_ = secrets.token_hex(32)
+        self._known[id_] = Execution(container, argv, environment)
+        while len(self._known) > MOST_KEPT:
+            del self._known[next(iter(self._known))]
+        return id_
+
+    def find(self, id_: str) -> Execution:
+        """Return an execution.
+
+        Raises:
+            NoSuchError: it is not known.
+        """
+        if id_ not in self._known:
+            raise NoSuchError(f"No such exec instance: {id_}")
+        return self._known[id_]
+
+    async def run(self, execution: Execution) -> bytes:
+        """Run it to its end and return what it wrote, in the engine's frames."""
+        program = self._program(execution)
+        if program is None:
+            execution.exit_code = NOT_FOUND
+            words = (
+                f'OCI runtime exec failed: exec: "{execution.argv[0]}": executable file not found in $PATH'
+            )
+            return framed("stdout", f"{words}\r\n".encode())
+        process = await start_child(
+            [*program.argv, *execution.argv[1:]],
+            output=asyncio.subprocess.PIPE,
+            errors=asyncio.subprocess.PIPE,
+            environment=self._where() | execution.environment,
+            user=program.user,
+            folder=program.folder,
+        )
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                said, wrong = await process.communicate()
+        except TimeoutError:
+            said, wrong = b"", b"the sandbox's engine waited for it in vain\n"
+        finally:
+            signal_child(process, signal.SIGKILL)
+        code = await process.wait()
+        execution.exit_code = code if code >= 0 else 128 - code
+        return (framed("stdout", said) if said else b"") + (framed("stderr", wrong) if wrong else b"")
+
+    def _program(self, execution: Execution) -> Program | None:
+        there = self._postgres is not None and execution.container.spec.service == DATABASE_SERVICE
+        return self._postgres.tool(execution.argv[0]) if self._postgres is not None and there else None
+
+    def _where(self) -> dict[str, str]:
+        """Return what is set in the database's container."""
+        assert self._postgres is not None
+        host, _, port = self._postgres.address("local").partition(":")
+        return {"PATH": os.environ.get("PATH", os.defpath), "PGHOST": host, "PGPORT": port}
+
+
+def _words(found: object) -> list[str]:
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def _check(argv: Sequence[str]) -> None:
+    """Allow the tools' questions to the database: psql could also run programs and read files.
+
+    Raises:
+        NotSimulatedError: it is something else.
+    """
+    if argv[0] not in TOOLS:
+        raise NotSimulatedError(f"{argv[0]}: only {' and '.join(TOOLS)} are run in its containers")
+    left = iter(argv[1:])
+    for word in left:
+        if word == "-t" and argv[0] == "pg_isready":
+            next(left, "")
+        elif word in WITH_VALUE:
+            if "\\" in next(left, ""):
+                raise NotSimulatedError(f"commands of {argv[0]} that begin with a backslash")
+        elif word not in FLAGS:
+            raise NotSimulatedError(f"the option {word} of {argv[0]}")
