@@ -22,7 +22,7 @@ from starter.exits import CliError, Exit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_")
+OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_", "DOCKER_")
 """What a person's shell may point at the real world with; none of it reaches a sandbox."""
 KEYS = ("temporal", "ui", "aws", "service", "prometheus", "catalog", "env")
 ALERTS = ("alertmanager", "slack")

@@ -111,6 +111,11 @@ class SandboxUnderTest:
         body = {"environment": environment, "requests_per_second": requests_per_second}
         self.http.post(f"{self.addresses.aws}/_sandbox/load", json=body).raise_for_status()
 
+    def compose(self, service: str = "ai-processor", **what: Any) -> None:
+        """Break the compose project, or put it right: ``action=`` "kill" or "hang", else ``environment=`` and ``restart=``."""
+        body = {"service": service, **(what if "action" in what else {"environment": {}, **what})}
+        self.http.post(f"{self.addresses.aws}/_sandbox/compose", json=body).raise_for_status()
+
     def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
         """Ask Prometheus for an instant vector; NaN values are left in."""
         assert self.addresses.prometheus, "no Prometheus: install the Debian package `prometheus`"

@@ -73,6 +73,9 @@ def test_the_catalog_names_what_runs(world):
         target = catalog.target("ai-processor", environment)
         assert target.url == world.addresses.service[environment]
         assert target.prometheus_url == world.addresses.prometheus
+    local = catalog.target("ai-processor", "local")
+    assert world.http.get(f"{local.url}/health").json()["status"] == "healthy"
+    assert local.prometheus_url == world.addresses.prometheus
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

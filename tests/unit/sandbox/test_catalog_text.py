@@ -39,8 +39,15 @@ def test_staging_asks_nobody_and_prod_asks_anyone_but_the_requester(catalog):
     assert (prod.needed, prod.people, prod.requester_may) == (1, (), False)
 
 
-def test_local_runs_on_compose(catalog):
-    assert catalog.target("ai-processor", "local").platform == "compose"
+def test_local_is_a_compose_project_with_its_own_address():
+    text = catalog_text(
+        URLS, "http://127.0.0.1:20003", local_url="http://127.0.0.1:20004", databases=True
+    )
+    target = parse_catalog(text, "catalog.toml").target("ai-processor", "local")
+    assert (target.platform, target.compose_project) == ("compose", "ai-processor-local")
+    assert target.compose_service == "ai-processor"
+    assert (target.url, target.prometheus_url) == ("http://127.0.0.1:20004", "http://127.0.0.1:20003")
+    assert target.database.compose_service == "postgres"
 
 
 def test_without_prometheus_the_catalog_names_none():
