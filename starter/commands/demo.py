@@ -76,7 +76,7 @@ def _turn_to(world: World) -> None:
 
 
 async def _play(client: Client, world: World, story: Story, telling: Telling) -> dict[str, Any]:
-    stage = Stage(world, client, telling)
+    stage = Stage(world, client, telling, story.environment)
     try:
         await story.play(stage)
     except StoryBrokenError as broken:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -72,7 +74,7 @@ class SlackMessage:
 def measure(addresses: Mapping[str, Any], service: str, environment: str) -> ErrorRate | None:
     """Measure the error rate of the last 10 seconds; None while nothing can be said."""
     if addresses["prometheus"] is None:
-        return _probe(addresses["service"][environment])
+        return _probe(_url(addresses, service, environment))
     labels = _labels(service, environment)
     requests = _query(addresses["prometheus"], f"sum(increase(http_requests_total{labels}[10s]))")
     errors = _query(addresses["prometheus"], f"sum(increase(http_errors_total{labels}[10s]))")
@@ -94,10 +96,10 @@ def measure_memory(addresses: Mapping[str, Any], service: str, environment: str)
     return _query(addresses["prometheus"], f"max({used} / {limit})")
 
 
-def is_healthy(addresses: Mapping[str, Any], environment: str) -> bool:
+def is_healthy(addresses: Mapping[str, Any], service: str, environment: str) -> bool:
     """Ask the service for its health, as its users reach it."""
     try:
-        _get(f"{addresses['service'][environment]}/health")
+        _get(f"{_url(addresses, service, environment)}/health")
     except HTTPError:
         return False
     return True
@@ -142,6 +144,13 @@ def aws_calls(aws: str, since: datetime) -> list[AwsCall]:
 def _block_text(block: Mapping[str, Any]) -> str:
     parts = [block["text"]] if "text" in block else block["elements"]
     return " ".join(part["text"] for part in parts)
+
+
+def _url(addresses: Mapping[str, Any], service: str, environment: str) -> str:
+    """Return where users reach a service, by the sandbox's catalog."""
+    catalog = tomllib.loads(Path(addresses["catalog"]).read_text())
+    url: str = catalog["services"][service][environment]["url"]
+    return url
 
 
 def _labels(service: str, environment: str) -> str:

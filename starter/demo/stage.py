@@ -47,8 +47,11 @@ DEPLOY_SECONDS = 90.0
 class Stage:
     """What a story does to its world, and sees of it."""
 
-    def __init__(self, world: World, client: Client, telling: Telling) -> None:
+    def __init__(
+        self, world: World, client: Client, telling: Telling, environment: str = ENVIRONMENT
+    ) -> None:
         self.world = world
+        self.environment = environment
         self.client = client
         self.telling = telling
         self.run: Run | None = None
@@ -60,7 +63,15 @@ class Stage:
     async def deploy(self, version: str, memory: int = 512, **settings: str) -> bool:
         """Release a version as the company's delivery pipeline does; whether ECS calls it successful."""
         words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        argv = [*SANDBOX, "deploy", "--environment", ENVIRONMENT, "--version", version, f"--memory={memory}"]
+        argv = [
+            *SANDBOX,
+            "deploy",
+            "--environment",
+            self.environment,
+            "--version",
+            version,
+            f"--memory={memory}",
+        ]
         return await self.succeeds("the deployment ends", [*argv, *words, "--wait"])
 
     async def succeeds(self, what: str, argv: Sequence[str], directory: Path | None = None) -> bool:
@@ -75,7 +86,15 @@ class Stage:
     @contextmanager
     def session(self, application: str, statement: str) -> Iterator[None]:
         """Have somebody begin a transaction in the database by hand, and leave it at that."""
-        argv = [*SANDBOX, "session", "--environment", ENVIRONMENT, "--application", application, statement]
+        argv = [
+            *SANDBOX,
+            "session",
+            "--environment",
+            self.environment,
+            "--application",
+            application,
+            statement,
+        ]
         child = self._start(argv)
         try:
             yield
@@ -84,15 +103,15 @@ class Stage:
 
     async def load(self, requests_per_second: float) -> None:
         """Have clients send so many requests from now on."""
-        await asyncio.to_thread(set_load, self.world.addresses, ENVIRONMENT, requests_per_second)
+        await asyncio.to_thread(set_load, self.world.addresses, self.environment, requests_per_second)
 
     async def start(self, procedure: str, by: str, reason: str) -> Run:
         """Have a person start a procedure; from now on it is the run that the story is about."""
         kind = RollbackRequest if procedure == "rollback" else ProcedureRequest
-        request = kind(service=SERVICE, environment=ENVIRONMENT, requested_by=by, reason=reason)
+        request = kind(service=SERVICE, environment=self.environment, requested_by=by, reason=reason)
         self.asked_at = datetime.now(UTC)
         run_id = await begin(self.client, procedure, request)
-        self.run = await describe(self.client, REMEDIATION, run_id)
+        self.run = await describe(self.client, remediation_id(self.environment, SERVICE), run_id)
         assert self.run is not None
         return self.run
 
@@ -102,7 +121,7 @@ class Stage:
         Raises:
             CliError: the run refuses.
         """
-        waiting = await waiting_at(self.client, f"{ENVIRONMENT}/{SERVICE}", None)
+        waiting = await waiting_at(self.client, f"{self.environment}/{SERVICE}", None)
         return await decide(self.client, waiting, "decide", "approve", Approval(by=by, plan_hash=plan_hash))
 
     async def acknowledge(self, by: str) -> Decided:
@@ -181,7 +200,7 @@ class Stage:
 
     async def healthy(self) -> bool:
         """Whether the service is healthy, as its users reach it."""
-        return await asyncio.to_thread(is_healthy, self.world.addresses, ENVIRONMENT)
+        return await asyncio.to_thread(is_healthy, self.world.addresses, SERVICE, self.environment)
 
     async def error_rate(self, what: str, wanted: Callable[[ErrorRate], bool], seconds: float) -> ErrorRate:
         """Measure until the error rate is as wanted, and return the last one measured in any case."""
@@ -204,7 +223,7 @@ class Stage:
         async def ask() -> T | None:
             nonlocal last
             try:
-                found = await asyncio.to_thread(measuring, self.world.addresses, SERVICE, ENVIRONMENT)
+                found = await asyncio.to_thread(measuring, self.world.addresses, SERVICE, self.environment)
             except URLError:  # Prometheus starts or restarts; the next question may be answered
                 return None
             last = last if found is None else found

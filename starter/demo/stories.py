@@ -14,9 +14,11 @@ from starter.demo import (
     incident,
     leak,
     load,
+    local_hang,
     slow_database,
 )
 from starter.demo.needs import ALERTMANAGER, POSTGRESQL, PROMETHEUS, TERRAFORM
+from starter.demo.stage import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,6 +36,7 @@ class Story:
     play: Callable[[Stage], Awaitable[None]]
     needs: tuple[str, ...] = ()
     """Programs that it cannot do without."""
+    environment: str = ENVIRONMENT
     alerts: bool = False
     """Whether its Prometheus fires, and Alertmanager calls a webhook."""
 
@@ -100,5 +103,12 @@ STORIES = (
         summary="a release forgets its database connections until none is left; exactly those are ended",
         play=connection_exhaustion.play,
         needs=(POSTGRESQL,),
+    ),
+    Story(
+        name="local-hang",
+        procedure="service-down",
+        summary="the containers of a compose project hang; they are restarted, and what hangs is killed",
+        play=local_hang.play,
+        environment="local",
     ),
 )

@@ -44,7 +44,7 @@ def named(engine, name):
 
 def well(engine, name):
     container = named(engine, name)
-    return container if state_of(container).get("Health", {}).get("Status") == "healthy" else None
+    return container if state_of(container)["Health"]["Status"] == "healthy" else None
 
 
 def state_of(container):
@@ -88,7 +88,9 @@ def test_a_restart_waits_for_what_hangs_and_kills_it_while_others_are_answered(w
 def test_a_process_that_is_killed_is_started_again_by_the_policy_and_counted(app):
     before = app.attrs
     psutil.Process(before["State"]["Pid"]).kill()
-    until(lambda: state_of(app)["Status"] == "running" and app.attrs["State"]["Pid"] != before["State"]["Pid"])
+    until(
+        lambda: state_of(app)["Status"] == "running" and app.attrs["State"]["Pid"] != before["State"]["Pid"]
+    )
     assert (app.attrs["Id"], app.attrs["RestartCount"]) == (before["Id"], before["RestartCount"] + 1)
 
 
@@ -97,7 +99,7 @@ def test_what_was_killed_or_stopped_by_hand_stays_so(app):
     killed = state_of(app)
     assert (killed["Status"], killed["ExitCode"], killed["Running"]) == ("exited", 137, False)
     app.restart(timeout=5)
-    assert state_of(app)["Status"] == "running"
+    until(lambda: state_of(app)["Health"]["Status"] == "healthy")
     app.stop(timeout=5)
     assert (state_of(app)["Status"], app.attrs["State"]["ExitCode"]) == ("exited", 0)
     assert app.attrs["RestartCount"] == 0

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 
+import docker
 import pytest
 from temporalio.client import Client
 
@@ -24,6 +25,7 @@ STORIES = (
     "slow-database",
     "leak",
     "connection-exhaustion",
+    "local-hang",
 )
 ALL_STORIES = os.environ.get("STORIES") == "all"
 
@@ -90,7 +92,10 @@ async def test_on_a_service_that_is_well_a_person_is_asked_and_nothing_is_change
 
 async def test_an_outage_of_each_environment_is_put_right_at_the_same_time(sick_world, desks):
     staging, prod = desks
-    await asyncio.gather(crashes(sick_world, staging), fails(sick_world, prod))
+    local = Desk(sick_world, staging.client, "local")
+    await asyncio.gather(
+        crashes(sick_world, staging), fails(sick_world, prod), hangs_and_loses_its_database(sick_world, local)
+    )
 
 
 async def crashes(world, desk):
@@ -203,6 +208,37 @@ async def leaks(world, desk):
     aborted = await desk.cli("abort", "hold/prod/ai-processor", "--reason", "enough", user="bob")
     assert aborted.code == 0, aborted.err
     await soon(lambda: world.service("prod")["desiredCount"] == 2)
+
+
+async def hangs_and_loses_its_database(world, desk):
+    """Containers that hang are restarted without a yes; a database that somebody killed only with one."""
+    world.compose(action="hang")
+    engine = docker.DockerClient(base_url=world.addresses.env["DOCKER_HOST"], timeout=20)
+    own = {"label": "com.docker.compose.service=ai-processor"}
+    await soon(lambda: all(sick(one) for one in engine.containers.list(filters=own)))
+    before = {one.id: one.attrs["State"]["StartedAt"] for one in engine.containers.list(filters=own)}
+    ended = await desk.start_by_cli("service-down", "--wait")
+    assert ended.code == 0, ended.out + ended.err
+    page = Report.model_validate(ended.json)
+    assert (page.outcome, page.verdict) == ("recovered", "recovered")
+    assert page.findings[0].startswith("unhealthy-targets: ")
+    assert [one.after for one in page.changes] == ["ai-processor restarted"]
+    after = {one.id: one.attrs["State"]["StartedAt"] for one in engine.containers.list(filters=own)}
+    assert before.keys() == after.keys()
+    assert all(after[id_] > before[id_] for id_ in before)
+
+    await asyncio.to_thread(engine.containers.get("ai-processor-local-postgres-1").kill)
+    await soon(lambda: share_of_errors(world, "local") > 0.5)
+    await desk.start("high-error-rate")
+    page = await desk.asked()
+    assert page.findings[0].startswith("dependency: ai-processor-local-postgres-1 exited with exit code 137")
+    page = await desk.answer()
+    assert (page.outcome, [one.after for one in page.changes]) == ("recovered", ["postgres restarted"])
+    engine.close()
+
+
+def sick(container):
+    return container.attrs["State"]["Health"]["Status"] == "unhealthy"
 
 
 @pytest.mark.skipif(not ALL_STORIES, reason="takes seven minutes: make test-all runs it")

@@ -40,9 +40,7 @@ def test_staging_asks_nobody_and_prod_asks_anyone_but_the_requester(catalog):
 
 
 def test_local_is_a_compose_project_with_its_own_address():
-    text = catalog_text(
-        URLS, "http://127.0.0.1:20003", local_url="http://127.0.0.1:20004", databases=True
-    )
+    text = catalog_text(URLS, "http://127.0.0.1:20003", local_url="http://127.0.0.1:20004", databases=True)
     target = parse_catalog(text, "catalog.toml").target("ai-processor", "local")
     assert (target.platform, target.compose_project) == ("compose", "ai-processor-local")
     assert target.compose_service == "ai-processor"
