@@ -92,6 +92,7 @@ class World:
         Raises:
             DaemonDiedError, TimeoutError: a part did not get ready.
         """
+        self._loads[LOCAL.name] = await self._engine.open(self._runner, self._rate)
         starting = [self._temporal.start(), self._start_moto(), self._start_ecs(), self._start_local()]
         if self._prometheus is not None:
             starting.append(self._start_prometheus(self._prometheus))
@@ -160,12 +161,11 @@ class World:
 
     def _watched(self, targets: ScrapeTargets) -> Watched:
         exporters = f"127.0.0.1:{self._aws_port}"
+        jobs = {"containers": CONTAINERS}
         if self._alerting is None:
-            return Watched(targets.file, exporters, {"containers": CONTAINERS})
+            return Watched(targets.file, exporters, jobs)
         alertmanager = self._alerting.alertmanager.address
-        return Watched(
-            targets.file, exporters, {"containers": CONTAINERS, **self._alerting.jobs}, alertmanager
-        )
+        return Watched(targets.file, exporters, {**jobs, **self._alerting.jobs}, alertmanager)
 
     async def _start_prometheus(self, prometheus: Prometheus) -> None:
         await prometheus.start()
@@ -178,9 +178,8 @@ class World:
         self._keep(self._runner.utilization.run(self._moto.url))
 
     async def _start_local(self) -> None:
-        load = self._loads[LOCAL.name] = await self._engine.open(self._runner, self._rate)
         await self._engine.stack.up()
-        self._keep(load.run())
+        self._keep(self._loads[LOCAL.name].run())
         self._keep(self._engine.stack.run())
 
     async def _start_ecs(self) -> None:
@@ -209,8 +208,8 @@ class World:
         return [*self._runner.utilization.usages(), *self._engine.stack.usages()]
 
     def _alerting_routes(self, alerting: Alerting) -> list[Route]:
-        services = {name: url.removeprefix("http://") for name, url in self._urls.items()}
-        services[LOCAL.name] = self._engine.stack.url.removeprefix("http://")
+        urls = {**self._urls, LOCAL.name: self._engine.stack.url}
+        services = {name: url.removeprefix("http://") for name, url in urls.items()}
         metrics = (
             alerting.routes(services, ECS_ENVIRONMENTS, self._postgres.operator_dsn)
             if self._postgres

@@ -100,7 +100,7 @@ def is_healthy(addresses: Mapping[str, Any], service: str, environment: str) -> 
     """Ask the service for its health, as its users reach it."""
     try:
         _get(f"{_url(addresses, service, environment)}/health")
-    except HTTPError:
+    except (HTTPError, TimeoutError):
         return False
     return True
 

@@ -63,15 +63,8 @@ class Stage:
     async def deploy(self, version: str, memory: int = 512, **settings: str) -> bool:
         """Release a version as the company's delivery pipeline does; whether ECS calls it successful."""
         words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        argv = [
-            *SANDBOX,
-            "deploy",
-            "--environment",
-            self.environment,
-            "--version",
-            version,
-            f"--memory={memory}",
-        ]
+        where = f"--environment={self.environment}"
+        argv = [*SANDBOX, "deploy", where, "--version", version, f"--memory={memory}"]
         return await self.succeeds("the deployment ends", [*argv, *words, "--wait"])
 
     async def succeeds(self, what: str, argv: Sequence[str], directory: Path | None = None) -> bool:
@@ -86,15 +79,8 @@ class Stage:
     @contextmanager
     def session(self, application: str, statement: str) -> Iterator[None]:
         """Have somebody begin a transaction in the database by hand, and leave it at that."""
-        argv = [
-            *SANDBOX,
-            "session",
-            "--environment",
-            self.environment,
-            "--application",
-            application,
-            statement,
-        ]
+        where = f"--environment={self.environment}"
+        argv = [*SANDBOX, "session", where, "--application", application, statement]
         child = self._start(argv)
         try:
             yield
