@@ -86,7 +86,7 @@ class PostgresContainer:
         began = time.monotonic()
         code, said = self._run(container, ["psql", "-X", "-A", "-t", "-w", *who, "-c", COUNT])
         took = timedelta(seconds=round(time.monotonic() - began, 3))
-        if code == 0:
+        if code == 0 and "|" in said:  # the engine's client may lose what comes with the head of an answer
             used, _, limit = said.partition("|")
             return ServerAnswer(accepts=True, used=int(used), limit=max(1, int(limit)), took=took, at=_now())
         if any(words in said for words in FULL):

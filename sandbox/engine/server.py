@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from sandbox.engine.api import Answer, EngineApi
 
-HEAD_FIRST_SECONDS = 0.05
-"""Docker's own clients lose what comes in one piece with the head; a real engine is seldom so quick."""
+HEAD_FIRST_SECONDS = 0.1
+"""Docker's Python client loses what comes in one piece with the head; a real engine is seldom so quick."""
 
 
 class _Server:

@@ -1,0 +1,37 @@
+"""What the database server in a container says, where its tool's words are lost on the way."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+from activities.policies import Database
+from activities.postgres_container import PostgresContainer
+
+
+class EngineThatSays:
+    """Clients of an engine in whose container each program ends well, with these words."""
+
+    def __init__(self, **words):
+        self._words = words
+
+    @contextmanager
+    def engine(self, doing):
+        container = SimpleNamespace(exec_run=self._run)
+        yield SimpleNamespace(containers=SimpleNamespace(get=lambda _: container))
+
+    def _run(self, argv, environment):
+        return SimpleNamespace(exit_code=0, output=self._words[argv[0]])
+
+
+def ask(**words):
+    return PostgresContainer(EngineThatSays(**words))._ask("id", Database(compose_service="postgres"))
+
+
+def test_connections_are_read_from_what_psql_says():
+    answer = ask(pg_isready=b"accepting connections\n", psql=b"3|27\n")
+    assert (answer.accepts, answer.used, answer.limit) == (True, 3, 27)
+
+
+def test_an_answer_that_is_lost_on_the_way_leaves_the_number_unknown():
+    answer = ask(pg_isready=b"", psql=b"")
+    assert (answer.accepts, answer.used, answer.full) == (True, None, False)
+    assert "how many are used is not known" in answer.told
