@@ -14,11 +14,11 @@ class EngineThatSays:
         self._words = words
 
     @contextmanager
-    def engine(self, doing):
+    def engine(self, _):
         container = SimpleNamespace(exec_run=self._run)
         yield SimpleNamespace(containers=SimpleNamespace(get=lambda _: container))
 
-    def _run(self, argv, environment):
+    def _run(self, argv, **_):
         return SimpleNamespace(exit_code=0, output=self._words[argv[0]])
 
 
