@@ -137,11 +137,12 @@ import asyncio, sys
 from datetime import timedelta
 from pathlib import Path
 from temporalio.testing import ActivityEnvironment
+from activities.clients import Clients
 from activities.plan_store import PlanStore
 from activities.terraform import TerraformActivities, TerraformApply
 
 store, order = sys.argv[1:]
-activities = TerraformActivities(None, PlanStore(Path(store)), timedelta(seconds=5))
+activities = TerraformActivities(Clients(), PlanStore(Path(store)), timedelta(seconds=5))
 asyncio.run(ActivityEnvironment().run(activities.apply_terraform, TerraformApply.model_validate_json(order)))
 """
 

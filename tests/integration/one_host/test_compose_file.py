@@ -123,7 +123,7 @@ def test_the_product_is_nobody_who_can_write_nothing_but_where_it_must(project):
 
 def test_limits_are_the_kernels(project, host):
     [worker, _] = project.containers("worker")
-    assert host.memory_limit(worker) == 1024**3
+    assert host.memory_limit(worker) == 2 * 1024**3
 
 
 def test_only_the_ui_the_webhook_and_grafana_can_be_reached_from_the_host_and_only_by_loopback(project, host):
