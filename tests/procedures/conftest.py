@@ -1,4 +1,4 @@
-"""A time-skipping Temporal server for each module, and a worker with a small outside world for each test."""
+"""A time-skipping Temporal server, and a worker with a small outside world, for each test."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep a module's tests in one process, so that its server starts once."""
+    """Keep tests that share a module's server in one process, so that it starts once."""
     for item in items:
-        if item.path.parent == HERE:
+        if item.path.parent == HERE and "server" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
@@ -55,12 +55,12 @@ def server_binary() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def temporal():
     """A Temporal server that skips time while nothing but timers is pending.
 
-    Each module has its own: after a run that ended while an activity of its was under way, as an abort ends one, a
-    server never skips time again.
+    Each test has its own, which takes a tenth of a second: after a run that ended while an activity of its was under way,
+    as an abort ends one, a server never skips time again.
     """
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=server_binary(), data_converter=data_converter, identity="tests"
