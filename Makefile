@@ -5,8 +5,8 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
-# Two processes: the integration tests start whole worlds, which are bound by the machine's cores.
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+# More processes than most machines have cores: most of what takes long is waiting, and each starts a world of its own.
+PYTEST := $(BIN)/pytest -n 4 --dist loadgroup
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate -p 3.11 \
            $(if $(UPGRADE),--upgrade)
 SCENARIO ?=

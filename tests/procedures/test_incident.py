@@ -292,7 +292,9 @@ async def test_an_abort_that_comes_as_it_goes_on_as_a_new_run_still_reaches_the_
         async with asyncio.timeout(SOON):
             while (await handle.describe()).run_id == first:
                 with suppress(RPCError):  # the run that it was sent to goes on as another in this moment
-                    await handle.execute_update(Incident.note, {"by": "carol", "observation": "and on it goes"})
+                    await handle.execute_update(
+                        Incident.note, {"by": "carol", "observation": "and on it goes"}
+                    )
         await stage.leave_nothing_behind()
 
 
