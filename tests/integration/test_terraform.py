@@ -9,6 +9,7 @@ import pwd
 import signal
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,9 @@ class TestPlan:
         first = await infrastructure.plan("1.0.0")
         file = next(infrastructure.store.glob("*.tfplan"))
         before = file.read_bytes()
+        until(
+            lambda: int(time.time()) > int(file.stat().st_mtime)
+        )  # what differs are time stamps, in seconds
         second = await infrastructure.plan("1.0.0")
         assert second == first
         assert file.read_bytes() != before
