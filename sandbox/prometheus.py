@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import httpx
 
 from sandbox.haste import hastened_rules
 from sandbox.processes import Daemon, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30.0
+SEEN_TIMEOUT_SECONDS = 10.0
+_SEEN = 'count by (environment) ({metric}{{environment!=""}})'
 _CONFIGURATION = """\
 # Scrapes the running tasks; the sandbox rewrites the list of targets when tasks come and go.
 global:
@@ -101,6 +107,21 @@ class Prometheus:
         """
         await self._daemon.start()
         await self._daemon.wait_for_answer(self._address, "/-/ready", seconds=START_TIMEOUT_SECONDS)
+
+    async def has_seen(self, environments: Collection[str], metric: str) -> bool:
+        """Wait, but not for ever, until it has a metric of a task in each environment; whether it has."""
+        give_up_at = time.monotonic() + SEEN_TIMEOUT_SECONDS
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+            while not set(environments) <= await self._seen(client, metric):
+                if time.monotonic() > give_up_at:
+                    return False
+                await asyncio.sleep(0.1)
+        return True
+
+    async def _seen(self, client: httpx.AsyncClient, metric: str) -> set[str]:
+        answer = await client.get("/api/v1/query", params={"query": _SEEN.format(metric=metric)})
+        found = answer.json()["data"]["result"] if answer.is_success else []
+        return {one["metric"]["environment"] for one in found}
 
     async def watch(self) -> None:
         """Wait for as long as it runs.

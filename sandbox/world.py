@@ -101,6 +101,7 @@ class World:
         else:
             _log.warning("no database: PostgreSQL is not installed (Debian package `postgresql`)")
         await asyncio.gather(*starting)
+        await self._look_on()
         prometheus = self._prometheus.url if self._prometheus is not None else None
         databases, alerts = self._postgres is not None, self._alerting is not None
         local = self._engine.stack.url
@@ -170,6 +171,13 @@ class World:
     async def _start_prometheus(self, prometheus: Prometheus) -> None:
         await prometheus.start()
         self._keep(prometheus.watch())
+
+    async def _look_on(self) -> None:
+        """Let Prometheus see each environment once, so that whoever asks at once is answered."""
+        metric = "http_requests_total" if self._rate else "up"
+        environments = (*ECS_ENVIRONMENTS, LOCAL.name)
+        if self._prometheus is not None and not await self._prometheus.has_seen(environments, metric):
+            _log.warning("Prometheus has not seen every environment yet")
 
     async def _start_moto(self) -> None:
         await self._moto.start()
