@@ -19,22 +19,23 @@ from pydantic import ValidationError
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
-from activities.brakes import BrakeActivities
-from activities.catalog import Catalog, load_catalog
-from activities.census import Census
-from activities.clients import http_client
-from activities.errors import InputError
-from activities.interceptors import Beat, TranslateErrors
-from activities.keeping_word import KeepWord
-from activities.log_lines import log_to_stderr
-from activities.metrics import set_up as set_up_metrics
-from activities.parts import Parts
-from activities.served import Served
-from activities.settings import Settings, load_settings
-from activities.telemetry import flush_traces, trace_outside_calls
-from starter.connect import connect
+from activities.aws.clients import http_client
+from activities.registry import Parts
+from activities.runtime.environment_guard import Served
+from activities.runtime.heartbeat_key import KeepWord
+from activities.runtime.interceptors import Beat, TranslateErrors
+from activities.runtime.settings import Settings, load_settings
+from activities.telemetry.log_lines import log_to_stderr
+from activities.telemetry.metrics import set_up as set_up_metrics
+from activities.telemetry.telemetry import flush_traces, trace_outside_calls
+from activities.temporal.brakes import BrakeActivities
+from activities.temporal.census import Census
+from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.errors import InputError
+from runbook_model.ids import UNROUTED, task_queue, watch_queue
+from starter.client.connect import connect
 from starter.exits import CliError
-from starter.health import Health, told
+from starter.processes.health import Health, told
 from workflows.brake import Brake, BrakeOfEveryBuild
 from workflows.database_issues import DatabaseIssues
 from workflows.doctor import Doctor
@@ -42,10 +43,9 @@ from workflows.drill import Drill
 from workflows.high_error_rate import HighErrorRate
 from workflows.high_latency import HighLatency
 from workflows.hold import Hold
-from workflows.ids import UNROUTED, task_queue, watch_queue
 from workflows.incident import Incident
-from workflows.interceptor import TrimArguments
 from workflows.ledger import ReleaseLedger
+from workflows.page.arguments import TrimArguments
 from workflows.resource_issues import ResourceIssues
 from workflows.rollback import Rollback
 from workflows.service_down import ServiceDown

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 from _report import median, publish
 from temporalio.client import Client
 
+from activities.runtime.converter import data_converter
 from tests.integration.observed_stage import ObservedStage
 from tests.integration.otlp_collector import BlackHole, Collector
 from tests.integration.rollback_stage import CHANGES, seen, step
 from tests.sandbox_under_test import running_sandbox
-from workflows.converter import data_converter
 
 if TYPE_CHECKING:
     from tests.sandbox_under_test import SandboxUnderTest

@@ -11,9 +11,9 @@ import time
 
 from _report import publish
 
+from runbook_model.reports import Approval, State
 from tests.many_rollbacks import seen, start
 from tests.many_services import ManyServices, many_services, name
-from workflows.messages import Approval, State
 
 SHORT, LONG = 1.0, 30.0
 VERIFYING = "Measure until"

@@ -14,10 +14,10 @@ import boto3
 from _report import median, p95, publish
 from temporalio.api.enums.v1 import EventType
 
+from runbook_model.reports import State
 from tests.lean_ecs import ARN
 from tests.many_rollbacks import seen, start
 from tests.many_services import CLUSTER, ManyServices, many_services, name
-from workflows.messages import State
 
 ROUNDS = 8
 ROLLOUT = 3.0

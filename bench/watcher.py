@@ -22,12 +22,12 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
-    from activities.rollout import Awaited
-    from activities.waits import Waits
+    from activities.ecs.waits import Waits
+    from runbook_model.ids import watch_queue
+    from runbook_model.rollout import Awaited
     from tests.lean_ecs import ARN, calls_per_second
     from tests.many_services import CLUSTER, ManyServices, many_services, name
-    from workflows.ids import watch_queue
-    from workflows.steps.running import execute, watches
+    from workflows.page.options import execute, watches
 
 COUNTS = (1, 10, 100, 1000)
 WATCHED = 10.0

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
-from activities.accounts import Account
-from activities.clients import Clients
+from activities.aws.clients import Clients
+from runbook_model.catalog.accounts import Account
 from tests.ecs_facts import ARN, NOW, deployment_arn, revision_arn, task_definition
 
 if TYPE_CHECKING:

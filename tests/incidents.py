@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from activities.alert_matrix import RUNBOOK_MATRIX
-from activities.alerts import Alert
-from activities.incident_policy import IncidentPolicy
-from activities.policies import Contact, Incidents
-from workflows.incidents.account import Account, Remediation
-from workflows.messages import Change, Checkpoint, Outcome, Report, State
+from activities.catalog.incident_policy import IncidentPolicy
+from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.policies import Contact, Incidents
+from runbook_model.incident.account import Account, Remediation
+from runbook_model.incident.alerts import Alert
+from runbook_model.reports import Change, Checkpoint, Outcome, Report, State
 
 T0 = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

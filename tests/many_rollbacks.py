@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from temporalio.api.enums.v1 import EventType
 
-from starter.starting import begin
+from runbook_model.ids import remediation_id
+from runbook_model.reports import Approval, Report, RollbackRequest, State
+from starter.client.starting import begin
 from tests.many_services import name
-from workflows.ids import remediation_id
-from workflows.messages import Approval, Report, RollbackRequest, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -17,16 +17,16 @@ import httpx
 import psutil
 from temporalio.client import Client
 
-from activities.catalog import load_catalog
-from activities.processes import start_child, stop_child
+from activities.runtime.converter import data_converter
+from activities.runtime.processes import start_child, stop_child
+from runbook_model.catalog.catalog import load_catalog
 from sandbox.temporal import TemporalServer
 from tests.sandbox_under_test import until
-from workflows.converter import data_converter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
     from tests.lean_ecs import Call
 
 CLUSTER = "many"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from activities.catalog import Target
-from activities.models import Release
-from activities.policies import Approvals, Probe, RollbackPolicy, Thresholds, Verify
-from activities.readings import Observation, Quality, Reading, Sample
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import Approvals, Probe, RollbackPolicy, Thresholds, Verify
+from runbook_model.readings import Observation, Quality, Reading, Sample
+from runbook_model.release import Release
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 URL = "http://service.test"

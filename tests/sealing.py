@@ -10,8 +10,8 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import MarkerRecordedEventAttributes
 from temporalio.client import WorkflowHistory
 
-from activities.encryption import Codec, load_keys
-from workflows.converter import data_converter
+from activities.runtime.converter import data_converter
+from activities.runtime.encryption import Codec, load_keys
 
 LEFT_ALONE = (SearchAttributes, Header, MarkerRecordedEventAttributes)
 """What the SDK encrypts nothing of: markers of patches are made below its converter."""

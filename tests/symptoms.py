@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.evidence import AcrossRelease, Breakdown, Figure, Onset, Statistics
-from activities.models import Deployment, ServiceState
-from activities.symptoms import (
+from runbook_model.evidence import AcrossRelease, Breakdown, Figure, Onset, Statistics
+from runbook_model.release import Deployment, ServiceState
+from runbook_model.symptoms import (
     EndpointTime,
     ErrorsRead,
     LatencyRead,
@@ -17,7 +17,7 @@ from activities.symptoms import (
     TasksRead,
     UtilizationRead,
 )
-from activities.task_ends import Restarts, TaskSeen
+from runbook_model.task_ends import Restarts, TaskSeen
 from tests.observing import NOW, seconds
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from activities.catalog import parse_catalog
+from runbook_model.catalog.catalog import parse_catalog
 from starter.webhook.application import Receiver, application
 from starter.webhook.guard import Tokens
 from starter.webhook.incidents import NotTakenError

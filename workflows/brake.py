@@ -12,11 +12,11 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, Field
 
-    from activities.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
-    from workflows import ids
+    from activities.temporal.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
+    from runbook_model import ids
+    from runbook_model.reports import Answer, Message, Person
     from workflows.decisions.braking import finished, forget, given_back, reserve
-    from workflows.messages import Answer, Message, Person
-    from workflows.steps.inbox import Refused, parse
+    from workflows.page.inbox import Refused, parse
 
 M = TypeVar("M", bound=BaseModel)
 

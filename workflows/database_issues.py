@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.database import DatabaseActivities, TerminateSessions
-    from activities.diagnosis import DiagnosisActivities
-    from activities.readings import STANDARD_LOOKS, Sample
-    from activities.rollout import Phase, Rollout
+    from activities.measuring.diagnosis import DiagnosisActivities
+    from activities.postgres.activities import DatabaseActivities, TerminateSessions
+    from runbook_model.readings import STANDARD_LOOKS, Sample
+    from runbook_model.reports import Ending, Outcome, Plan, ProcedureRequest, Report, Task, Verdict
+    from runbook_model.rollout import Phase, Rollout
     from workflows.decisions.database import TerminatePlan, classify, plan_terminate
     from workflows.decisions.database_tasks import mend_leak
     from workflows.decisions.rebooting import NoReboot, RebootPlan
@@ -19,17 +20,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.releases import refused
     from workflows.decisions.sizing import SizePlan
     from workflows.local.database_issues import database_issues
-    from workflows.messages import Ending, Outcome, Plan, ProcedureRequest, Report, Task, Verdict
-    from workflows.steps.database import Found, look_again, look_further, plan_remedy, read_database
-    from workflows.steps.deploying import measure, verified_or_handed_over, verify
-    from workflows.steps.finding import find_target
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
-    from workflows.steps.rebooting import await_available, reboot
-    from workflows.steps.sizing import Resized, await_size, put_in_place, verified_or_put_back
+    from workflows.page.finding import find_target
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
+    from workflows.remedies.database import Found, look_again, look_further, plan_remedy, read_database
+    from workflows.remedies.deploying import measure, verified_or_handed_over, verify
+    from workflows.remedies.rebooting import await_available, reboot
+    from workflows.remedies.sizing import Resized, await_size, put_in_place, verified_or_put_back
 
 if TYPE_CHECKING:
-    from workflows.steps.database import Remedy
+    from workflows.remedies.database import Remedy
 
 LOOKS = (*STANDARD_LOOKS, "connections")
 

@@ -11,16 +11,16 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.models import Release, ReleaseHistory
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Release, ReleaseHistory
 
 with workflow.unsafe.imports_passed_through():
-    from activities.doctor import Check, Checks, DoctorActivities, DoctorRequest, Found, Place
-    from activities.ecs import EcsActivities
+    from activities.doctor.activities import Check, Checks, DoctorActivities, DoctorRequest, Found, Place
+    from activities.ecs.activities import EcsActivities
+    from runbook_model.ids import watch_queue
     from workflows.decisions import checkup
     from workflows.decisions.endings import cause_of
-    from workflows.ids import watch_queue
-    from workflows.steps.running import How
+    from workflows.page.options import How
 
 AT_ONCE = 8
 """Services that are looked at together: more would take the API's rate from those who are in need of it."""

@@ -11,19 +11,19 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat import ChatActivities, Notice
-    from activities.doctor import Check, DoctorRequest
-    from activities.drills import DrillActivities, Drilled, DrillRequest
-    from workflows import ids
+    from activities.chat.activities import ChatActivities, Notice
+    from activities.doctor.activities import Check, DoctorRequest
+    from activities.doctor.drills import DrillActivities, Drilled, DrillRequest
+    from runbook_model import ids
+    from runbook_model.reports import Report, RollbackRequest
     from workflows.decisions import checkup, drills
     from workflows.decisions.endings import cause_of
     from workflows.doctor import examine, find_targets
-    from workflows.messages import Report, RollbackRequest
+    from workflows.page.options import NOTE, TASK_TIMEOUT
     from workflows.rollback import Rollback
-    from workflows.steps.running import NOTE, TASK_TIMEOUT
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 AT_ONCE = 2
 """Services that are read together: a remediation must find AWS's rates as if there were no drill."""

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.diagnosis import DiagnosisActivities
+    from activities.measuring.diagnosis import DiagnosisActivities
+    from runbook_model.reports import Ending, ProcedureRequest, Report
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
     from workflows.local.high_error_rate import high_error_rate
-    from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, note_cause, repair_dependency, roll_back
-    from workflows.scaling_out import scale
-    from workflows.steps.finding import find_target
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
+    from workflows.page.finding import find_target
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
+    from workflows.remedies.remedies import a_person_chooses, note_cause, repair_dependency, roll_back
+    from workflows.remedies.scaling_out import scale
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 
 @workflow.defn

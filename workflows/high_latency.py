@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.database import DatabaseActivities
-    from activities.diagnosis import DiagnosisActivities
-    from activities.readings import STANDARD_LOOKS
+    from activities.measuring.diagnosis import DiagnosisActivities
+    from activities.postgres.activities import DatabaseActivities
+    from runbook_model.readings import STANDARD_LOOKS
+    from runbook_model.reports import Ending, ProcedureRequest, Report
     from workflows.decisions.database import signs_of
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
     from workflows.decisions.tasks import make_faster
     from workflows.local.high_latency import high_latency
-    from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, handed_over, note_cause, repair_dependency
-    from workflows.scaling_up import scale_out_or_up, ways_to_scale
-    from workflows.steps.finding import find_target
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
+    from workflows.page.finding import find_target
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
+    from workflows.remedies.remedies import a_person_chooses, handed_over, note_cause, repair_dependency
+    from workflows.remedies.scaling_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.symptoms import ResourcesRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.symptoms import ResourcesRead
     from workflows.decisions.database import DatabaseSigns
 
 LOOKS = (*STANDARD_LOOKS, "latency")

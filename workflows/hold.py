@@ -7,14 +7,14 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from activities.durations import format_duration
-    from activities.holds import HoldRequest
-    from activities.scaling import ScalingActivities, TakeBack
-    from activities.targets import CatalogActivities, TargetNames
-    from workflows.messages import Ending, Outcome, ProcedureRequest, Report
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
-    from workflows.steps.running import LASTING
+    from activities.autoscaling.activities import ScalingActivities, TakeBack
+    from activities.catalog.activities import CatalogActivities, TargetNames
+    from activities.temporal.holds import HoldRequest
+    from runbook_model.durations import format_duration
+    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
+    from workflows.page.options import LASTING
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
 
 HEEDS_PAUSE = "what is paused takes nothing back"
 """Marks runs that do so, in words that histories hold."""

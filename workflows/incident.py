@@ -11,22 +11,22 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.incident_policy import IncidentPolicies, IncidentPolicy
+    from activities.catalog.activities import TargetNames
+    from activities.catalog.incident_policy import IncidentPolicies, IncidentPolicy
+    from activities.review.activities import ReviewActivities
     from activities.review.model import ReviewRequest
-    from activities.reviewing import ReviewActivities
-    from activities.targets import TargetNames
+    from runbook_model.incident.account import Account
+    from runbook_model.incident.messages import IncidentRequest
+    from runbook_model.reports import Ending, Outcome, State
     from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
-    from workflows.incidents.account import Account
     from workflows.incidents.figures import count_end
     from workflows.incidents.inbox import IncidentInbox
-    from workflows.incidents.messages import IncidentRequest
     from workflows.incidents.publishing import Publishing
     from workflows.incidents.reception import Reception
     from workflows.incidents.remediating import Remediating
     from workflows.incidents.report import IncidentReport, report
     from workflows.incidents.telling import Telling
-    from workflows.messages import Ending, Outcome, State
-    from workflows.steps.running import NOTE, How
+    from workflows.page.options import NOTE, How
 
 if TYPE_CHECKING:
     from datetime import datetime

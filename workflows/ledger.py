@@ -10,18 +10,18 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.ecs import EcsActivities, ReleaseQuery
-    from activities.ecs_changes import EcsChanges, MarkRelease
-    from activities.models import Judgement, Mark, Release
-    from activities.targets import CatalogActivities, TargetNames
+    from activities.catalog.activities import CatalogActivities, TargetNames
+    from activities.ecs.activities import EcsActivities, ReleaseQuery
+    from activities.ecs.changes import EcsChanges, MarkRelease
+    from runbook_model.release import Judgement, Mark, Release
+    from runbook_model.reports import Message
     from workflows.decisions.releases import find_release
-    from workflows.messages import Message
-    from workflows.steps.running import NOTE, READ, How
+    from workflows.page.options import NOTE, READ, How
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 
 NOT_IN_A_SOURCE = re.compile(r"[^\w.:/=+@-]+")

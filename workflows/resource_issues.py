@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.diagnosis import DiagnosisActivities
-    from activities.readings import STANDARD_LOOKS
+    from activities.measuring.diagnosis import DiagnosisActivities
+    from runbook_model.readings import STANDARD_LOOKS
+    from runbook_model.reports import Ending, ProcedureRequest, Report
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
     from workflows.decisions.tasks import find_the_leak, use_less
     from workflows.local.resource_issues import resource_issues
-    from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import a_person_chooses, note_cause
-    from workflows.scaling_up import scale_out_or_up, ways_to_scale
-    from workflows.steps.finding import find_target
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
+    from workflows.page.finding import find_target
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
+    from workflows.remedies.remedies import a_person_chooses, note_cause
+    from workflows.remedies.scaling_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.symptoms import ResourcesRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.symptoms import ResourcesRead
 
 LOOKS = (*STANDARD_LOOKS, "cpu", "memory")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.ecs import EcsActivities, ReleaseQuery
-    from activities.ecs_changes import (
+    from activities.ecs.activities import EcsActivities, ReleaseQuery
+    from activities.ecs.changes import (
         Deployed,
         DeployRelease,
         EcsChanges,
@@ -17,16 +17,19 @@ with workflow.unsafe.imports_passed_through():
         RegisterRelease,
         StopDeployment,
     )
-    from activities.git import GitActivities, Repository
-    from activities.models import ROLLING_BACK, Judgement, Release
-    from activities.rollout import Phase, Rollout
+    from activities.git.activities import GitActivities, Repository
+    from runbook_model.release import ROLLING_BACK, Judgement, Release
+    from runbook_model.reports import Ending, Outcome, Report, RollbackRequest, Verdict
+    from runbook_model.rollout import Phase, Rollout
     from workflows.decisions.git_tags import only_tags_are_left, plan_from_tags
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
     from workflows.decisions.rollback_plan import asking_after
     from workflows.decisions.terraform import TerraformRollback
-    from workflows.messages import Ending, Outcome, Report, RollbackRequest, Verdict
-    from workflows.steps.deploying import (
+    from workflows.page.finding import find_target
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
+    from workflows.remedies.deploying import (
         await_own_rollback,
         await_steady,
         hand_over,
@@ -36,14 +39,11 @@ with workflow.unsafe.imports_passed_through():
         undo_stop,
         verify,
     )
-    from workflows.steps.finding import find_target
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
-    from workflows.steps.terraform_rollback import put_back_by_terraform, through_terraform
+    from workflows.remedies.terraform_rollback import put_back_by_terraform, through_terraform
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.readings import Sample
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.readings import Sample
 
 
 LEAVES_ECS_ALONE = "what ECS still rolls back, or somebody deployed over that, is left alone"

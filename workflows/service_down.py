@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.diagnosis import DiagnosisActivities
-    from activities.ecs import EcsActivities
+    from activities.ecs.activities import EcsActivities
+    from activities.measuring.diagnosis import DiagnosisActivities
+    from runbook_model.reports import Ending, ProcedureRequest, Report
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
     from workflows.decisions.tasks import make_room_in_the_cluster
     from workflows.local.service_down import service_down
-    from workflows.messages import Ending, ProcedureRequest, Report
-    from workflows.remedies import (
+    from workflows.page.finding import find_target
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
+    from workflows.remedies.deploying import measure
+    from workflows.remedies.remedies import (
         a_person_chooses,
         a_person_does,
         note_cause,
@@ -21,13 +25,9 @@ with workflow.unsafe.imports_passed_through():
         restart,
         roll_back,
     )
-    from workflows.steps.deploying import measure
-    from workflows.steps.finding import find_target
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 
 @workflow.defn

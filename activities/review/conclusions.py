@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
 from activities.review.model import ActionItem, RootCause
 from activities.review.moments import INCIDENT, alerts_of
 from activities.review.timeline import name_of
 from activities.review.words import NOBODY, objects, said, who
+from runbook_model.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ import re
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
+from runbook_model.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
 from activities.review.layout import NOTHING, after, bullets, plain, stamp, table
 from activities.review.words import NOBODY
+from runbook_model.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from activities.models import Fact
+from runbook_model.release import Fact
 
 Class = Literal["immediate", "long-term", "monitoring", "documentation"]
 

@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from activities.errors import UnreachableError
 from activities.review.markdown import page
+from runbook_model.errors import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from activities.clients import Clients
+    from activities.aws.clients import Clients
     from activities.review.model import Review
 
 S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^\s]*?))?/?")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
 from activities.review.model import Line
 from activities.review.words import NOBODY, objects, said, who
+from runbook_model.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

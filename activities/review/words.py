@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.redaction import excerpt
+from runbook_model.redaction import excerpt
 
 if TYPE_CHECKING:
     from activities.review.histories import Json

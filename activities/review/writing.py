@@ -13,7 +13,7 @@ from activities.review.reading import read
 from activities.review.spans import shares_of, waits_of
 from activities.review.timeline import longest_of, name_of, timeline_of
 from activities.review.words import NOBODY, objects, said
-from activities.trace_links import trace_link
+from runbook_model.catalog.trace_links import trace_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
-from activities.models import Fence, Release
+from runbook_model.durations import format_duration
+from runbook_model.release import Fence, Release
+from runbook_model.reports import Ending, Outcome, Plan, PlannedCall, Task
 from workflows.decisions.releases import cannot_roll, refused
-from workflows.messages import Ending, Outcome, Plan, PlannedCall, Task
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.models import ReleaseHistory
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import ReleaseHistory
 
 
 class StopPlan(Plan):

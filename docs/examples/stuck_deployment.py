@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.ecs import EcsActivities
-    from activities.ecs_changes import EcsChanges, StopDeployment
-    from activities.rollout import Awaited, Phase, Rollout
-    from activities.waits import Waits
+    from activities.ecs.activities import EcsActivities
+    from activities.ecs.changes import EcsChanges, StopDeployment
+    from activities.ecs.waits import Waits
     from docs.examples.stopping import StopPlan, find_out_why, plan_stop
-    from workflows.messages import Ending, Outcome, ProcedureRequest, Report
-    from workflows.steps.deploying import hand_over, measure, undo_stop, verified_or_handed_over, verify
-    from workflows.steps.finding import find_target
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
+    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
+    from runbook_model.rollout import Awaited, Phase, Rollout
+    from workflows.page.finding import find_target
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
+    from workflows.remedies.deploying import hand_over, measure, undo_stop, verified_or_handed_over, verify
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 
 @workflow.defn

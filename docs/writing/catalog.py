@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from activities.alert_matrix import RUNBOOK_MATRIX
-from activities.catalog import Catalog
-from activities.durations import format_duration
-from activities.policies import NAME, Environment, Placement, Service
 from docs.writing.source import first_line, table
+from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.policies import NAME, Environment, Placement, Service
+from runbook_model.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

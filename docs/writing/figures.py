@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from activities.counted import ALL, Counted, Counter, Gauge, Seconds
+from activities.telemetry.counted import ALL, Counted, Counter, Gauge, Seconds
 from docs.writing.source import table
 
 HEAD = """\

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from docs.writing.source import table, words_of_class
+from runbook_model.reports import Outcome, State, Verdict
+from starter.client.run_view import EXIT_OF_OUTCOME
 from starter.exits import Exit
-from starter.sight import EXIT_OF_OUTCOME
-from workflows.messages import Outcome, State, Verdict
 
 HEAD = """\
 # Outcomes and states

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from activities.encryption import KEYS, KEYS_FILE
-from activities.settings import Settings
+from activities.runtime.encryption import KEYS, KEYS_FILE
+from activities.runtime.settings import Settings
 from docs.writing.source import table, words_of_class
-from starter.connect import UI_DEFAULT
+from starter.client.connect import UI_DEFAULT
 from starter.webhook.secrets import TOKEN, TOKEN_FILE
 
 HEAD = """\

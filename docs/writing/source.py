@@ -27,7 +27,11 @@ def words_of_class(one: type) -> dict[str, str]:
     """Return the sentences below the fields of a class, by field; the nearest class has the word."""
     words: dict[str, str] = {}
     for base in reversed(one.__mro__):
-        if base.__module__ in sys.modules and base.__module__.split(".")[0] in {"activities", "workflows"}:
+        if base.__module__ in sys.modules and base.__module__.split(".")[0] in {
+            "activities",
+            "runbook_model",
+            "workflows",
+        }:
             words |= _below(_class_body(sys.modules[base.__module__], base.__qualname__))
     return words
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 
-from activities.alerts import AlertBatch
 from docs.writing.source import first_line, table, words_of_class, words_of_module
+from runbook_model import ids
+from runbook_model.incident.alerts import AlertBatch
+from runbook_model.incident.messages import Closing, IncidentNote
+from runbook_model.reports import Abort, Approval, Hold
 from worker import WORKFLOWS
-from workflows import ids
 from workflows.brake import Switch
-from workflows.incidents.messages import Closing, IncidentNote
-from workflows.messages import Abort, Approval, Hold
-from workflows.steps.procedure import Procedure
+from workflows.page.procedure import Procedure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runbook_model.reports import Abort
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
-from starter.deciding import decide
+from starter.client.connect import converse
+from starter.client.deciding import decide
+from starter.client.targets import ending, remediation_of
 from starter.exits import bad_input, refused
-from starter.printing import answer, say
-from starter.targets import ending, remediation_of
-from workflows.messages import Abort
+from starter.view.printing import answer, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

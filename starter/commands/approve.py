@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runbook_model.reports import Approval
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
-from starter.deciding import decide
+from starter.client.connect import converse
+from starter.client.deciding import decide
+from starter.client.run_view import Sight, look
+from starter.client.targets import ending, waiting_at
 from starter.exits import Exit, bad_input, refused
-from starter.page import checkpoint
-from starter.printing import answer, console, on_terminal, say
-from starter.sight import Sight, look
-from starter.targets import ending, waiting_at
-from workflows.messages import Approval
+from starter.view.page import checkpoint
+from starter.view.printing import answer, console, on_terminal, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from activities.catalog import load_catalog
-from activities.errors import CatalogError
-from starter.brakes import brakes, switch
+from runbook_model.catalog.catalog import load_catalog
+from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
+from starter.client.brakes import brakes, switch
+from starter.client.connect import converse
+from starter.client.known_targets import check_environment, check_target
+from starter.client.run_view import stamp
 from starter.exits import bad_input
-from starter.known_targets import check_environment, check_target
 from starter.names import check_name, parse_pair
-from starter.page import clock
-from starter.printing import answer, note, say
-from starter.sight import stamp
+from starter.view.page import clock
+from starter.view.printing import answer, note, say
 from workflows.brake import Switch
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from activities.brakes import BrakeReport
+    from activities.temporal.brakes import BrakeReport
 
 
 @click.command(

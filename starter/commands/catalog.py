@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from activities.catalog import Catalog, load_catalog
-from activities.errors import CatalogError
+from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
-from starter.printing import answer, note, say
+from starter.view.printing import answer, note, say
 
 
 @click.group(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from runbook_model.incident.messages import Closing
 from starter.caller import Caller, example, takes_caller
+from starter.client.incident_messages import tell
+from starter.client.targets import incident_of
 from starter.exits import bad_input
-from starter.knowing import tell
-from starter.targets import incident_of
-from workflows.incidents.messages import Closing
 
 
 @click.command(

@@ -11,11 +11,11 @@ import click
 
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
-from starter.printing import answer, note
+from starter.view.printing import answer, note
 
 if TYPE_CHECKING:
-    from activities.encryption import Codec
-    from starter.listening import Address
+    from activities.runtime.encryption import Codec
+    from starter.processes.listening import Address
 
 LISTEN = "127.0.0.1:8234"
 
@@ -32,9 +32,9 @@ def command(caller: Caller, *, listen: str) -> Exit:
     nobody who they are, and decrypts for whoever reaches it: let it listen on loopback, or put an authenticating proxy
     in front of it. Of web pages only those of RUNBOOK_UI may ask.
     """
-    from starter.codec_server import origins_of  # noqa: PLC0415 - `--help` needs none of it
-    from starter.connect import UI_DEFAULT, codec_of  # noqa: PLC0415
-    from starter.listening import parse_address  # noqa: PLC0415
+    from starter.client.connect import UI_DEFAULT, codec_of  # noqa: PLC0415
+    from starter.processes.codec_server import origins_of  # noqa: PLC0415 - `--help` needs none of it
+    from starter.processes.listening import parse_address  # noqa: PLC0415
 
     address = parse_address(listen)
     codec = codec_of(os.environ)
@@ -48,9 +48,9 @@ def command(caller: Caller, *, listen: str) -> Exit:
 
 
 async def _serve(address: Address, codec: Codec, origins: list[str], *, as_json: bool) -> None:
-    from activities.log_lines import log_to_stderr  # noqa: PLC0415
-    from starter.codec_server import CodecServer, application  # noqa: PLC0415
-    from starter.listening import bind  # noqa: PLC0415
+    from activities.telemetry.log_lines import log_to_stderr  # noqa: PLC0415
+    from starter.processes.codec_server import CodecServer, application  # noqa: PLC0415
+    from starter.processes.listening import bind  # noqa: PLC0415
     from starter.webhook.serving import serve  # noqa: PLC0415
 
     log_to_stderr("starter")

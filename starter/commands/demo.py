@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse, ui_address
+from starter.client.connect import converse, ui_address
 from starter.demo.needs import mend_of, missing
 from starter.demo.stage import Stage
 from starter.demo.stories import STORIES, Story
 from starter.demo.telling import StoryBrokenError, Telling
 from starter.exits import CliError, Exit, bad_input
-from starter.printing import answer, note, say
-from starter.world import OURS, World, ends_in_order
+from starter.processes.world import OURS, World, ends_in_order
+from starter.view.printing import answer, note, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from activities.doctor import Check, DoctorRequest
+from activities.doctor.activities import Check, DoctorRequest
 from starter.caller import Caller, example, takes_caller
-from starter.checkup import check_all, check_catalog, without_temporal
-from starter.connect import converse
+from starter.client.connect import converse
+from starter.doctor.checkup import check_all, check_catalog, without_temporal
 from starter.exits import CliError, Exit, bad_input
 from starter.names import check_name
-from starter.printing import answer, clean, has_room, note, say, show
+from starter.view.printing import answer, clean, has_room, note, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from activities.catalog import Catalog
+    from runbook_model.catalog.catalog import Catalog
 
 SIGNS = {True: "✔", False: "✘", None: "–"}  # noqa: RUF001 - a dash, as lists have it
 COLOURS = {True: "green", False: "red", None: "dim"}

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from activities.catalog import load_catalog
-from activities.drills import Drilled
-from activities.errors import CatalogError
+from activities.doctor.drills import Drilled
+from runbook_model.catalog.catalog import load_catalog
+from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
-from starter.drills import drill, schedule, unschedule
+from starter.client.connect import converse
+from starter.client.drills import drill, schedule, unschedule
 from starter.exits import Exit, bad_input
 from starter.names import check_name
-from starter.page import clock
-from starter.printing import answer, clean, has_room, note, say, show
+from starter.view.page import clock
+from starter.view.printing import answer, clean, has_room, note, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from temporalio.client import Client
 
-    from activities.doctor import Check
-    from starter.drills import Planned
+    from activities.doctor.activities import Check
+    from starter.client.drills import Planned
 
 OFF = "off"
 SHOWN = 3

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
+from starter.client.connect import converse
+from starter.client.run_view import stamp
+from starter.client.runs import Run, find
 from starter.names import check_name
-from starter.page import clock
-from starter.printing import answer, clean, note, on_terminal, say, show
-from starter.runs import Run, find
-from starter.sight import stamp
-from starter.tree import arrange
+from starter.view.page import clock
+from starter.view.printing import answer, clean, note, on_terminal, say, show
+from starter.view.tree import arrange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

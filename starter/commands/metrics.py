@@ -9,14 +9,14 @@ import click
 from pydantic import BaseModel
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.durations import format_duration
-from activities.errors import SealedError
+from runbook_model.durations import format_duration
+from runbook_model.errors import SealedError
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
-from starter.measures import Measured, measure
+from starter.client.connect import converse
+from starter.client.runs import Run, find
 from starter.names import check_name
-from starter.printing import answer, note, say
-from starter.runs import Run, find
+from starter.view.measures import Measured, measure
+from starter.view.printing import answer, note, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
+from runbook_model.incident.messages import IncidentNote
 from starter.caller import Caller, example, takes_caller
+from starter.client.incident_messages import tell
+from starter.client.targets import page_of
 from starter.exits import bad_input
-from starter.knowing import tell
-from starter.targets import page_of
-from workflows.incidents.messages import IncidentNote
 
 LONGEST = {"impact": 2000, "root_cause": 2000, "eta": 200, "observation": 2000}
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import click
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from activities.telemetry import root_span
+from activities.telemetry.telemetry import root_span
+from runbook_model.ids import incident_id
+from runbook_model.incident.messages import IncidentRequest
 from starter.caller import Caller, example, takes_caller
+from starter.client.connect import converse
+from starter.client.incidents import open_incident
+from starter.client.known_targets import check_target
+from starter.client.run_view import start_document
+from starter.client.starting import warn_without_worker
 from starter.commands.start import check_procedure
-from starter.connect import converse
 from starter.exits import bad_input, refused
-from starter.incidents import open_incident
-from starter.known_targets import check_target
 from starter.names import check_name
-from starter.printing import answer, note, say
-from starter.sight import start_document
-from starter.starting import warn_without_worker
-from workflows.ids import incident_id
-from workflows.incidents.messages import IncidentRequest
+from starter.view.printing import answer, note, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activities.catalog import load_catalog
-from activities.errors import InputError
-from activities.trace_links import with_trace
+from runbook_model.catalog.catalog import load_catalog
+from runbook_model.catalog.trace_links import with_trace
+from runbook_model.errors import InputError
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
 from starter.names import parse_pair
 from starter.paper import local
 from starter.paper.pages import PAGES
-from starter.printing import answer, say
+from starter.view.printing import answer, say
 
 if TYPE_CHECKING:
-    from activities.catalog import Catalog, Target
+    from runbook_model.catalog.catalog import Catalog, Target
     from starter.paper.pages import Part
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
+from starter.client.connect import converse
+from starter.client.known_targets import check_target
+from starter.client.ledger import read_ledger
+from starter.client.run_view import stamp
 from starter.exits import bad_input
-from starter.known_targets import check_target
-from starter.ledger import read_ledger
 from starter.names import parse_pair
-from starter.page import clock
-from starter.printing import answer, clean, on_terminal, say, show
-from starter.sight import stamp
+from starter.view.page import clock
+from starter.view.printing import answer, clean, on_terminal, say, show
 from workflows.ledger import LedgerEntry, LedgerPage, LedgerRequest
 
 if TYPE_CHECKING:

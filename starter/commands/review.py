@@ -12,10 +12,10 @@ from activities.review.gathering import gather
 from activities.review.markdown import page
 from activities.review.writing import write
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
+from starter.client.connect import converse
+from starter.client.targets import page_of
 from starter.exits import bad_input
-from starter.printing import answer, note, say
-from starter.targets import page_of
+from starter.view.printing import answer, note, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
-from starter.page import render
-from starter.printing import answer, show
-from starter.sight import look
-from starter.targets import page_of
+from starter.client.connect import converse
+from starter.client.run_view import look
+from starter.client.targets import page_of
+from starter.view.page import render
+from starter.view.printing import answer, show
 
 if TYPE_CHECKING:
     from temporalio.client import Client

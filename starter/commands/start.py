@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activities.telemetry import root_span
+from activities.telemetry.telemetry import root_span
+from runbook_model.ids import PROCEDURES
+from runbook_model.reports import ProcedureRequest, RollbackRequest
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
+from starter.client.connect import converse
+from starter.client.following import wait_for_end
+from starter.client.incidents import of_incident
+from starter.client.known_targets import check_target
+from starter.client.replacing import make_room
+from starter.client.run_view import start_document
+from starter.client.runs import describe
+from starter.client.starting import begin, warn_without_worker
 from starter.exits import Exit, bad_input
-from starter.following import wait_for_end
-from starter.incidents import of_incident
-from starter.known_targets import check_target
 from starter.names import check_name
-from starter.page import render
-from starter.planning import plan_only
-from starter.printing import answer, note, say, show
-from starter.replacing import make_room
-from starter.runs import describe
-from starter.sight import start_document
-from starter.starting import begin, warn_without_worker
-from workflows.ids import PROCEDURES
-from workflows.messages import ProcedureRequest, RollbackRequest
+from starter.view.page import render
+from starter.view.planning import plan_only
+from starter.view.printing import answer, note, say, show
 
 if TYPE_CHECKING:
     from temporalio.client import Client

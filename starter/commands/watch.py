@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.connect import converse
-from starter.printing import answer, note, on_terminal
-from starter.targets import page_of
-from starter.watching import watch_live, watch_plainly, watch_silently
+from starter.client.connect import converse
+from starter.client.targets import page_of
+from starter.view.printing import answer, note, on_terminal
+from starter.view.watching import watch_live, watch_plainly, watch_silently
 
 if TYPE_CHECKING:
     from temporalio.client import Client

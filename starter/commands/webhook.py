@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activities.errors import CatalogError
+from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
-from starter.printing import answer, note
+from starter.view.printing import answer, note
 
 if TYPE_CHECKING:
-    from starter.listening import Address
+    from starter.processes.listening import Address
     from starter.webhook.catalog_file import CatalogFile
 
 LISTEN = "127.0.0.1:8080"
@@ -33,7 +33,7 @@ def command(caller: Caller, *, listen: str) -> Exit:
     of 200 means that Temporal has every alert; it can be stopped and started at any time, as Alertmanager sends again
     what was not taken.
     """
-    from starter.listening import parse_address  # noqa: PLC0415
+    from starter.processes.listening import parse_address  # noqa: PLC0415
     from starter.webhook.catalog_file import CatalogFile  # noqa: PLC0415 - `--help` needs none of it
     from starter.webhook.secrets import load_tokens  # noqa: PLC0415
 
@@ -49,10 +49,10 @@ def command(caller: Caller, *, listen: str) -> Exit:
 
 
 async def _receive(address: Address, catalog: CatalogFile, tokens: list[str], *, as_json: bool) -> None:
-    from activities.log_lines import log_to_stderr  # noqa: PLC0415
-    from activities.telemetry import flush_traces  # noqa: PLC0415
-    from starter.connect import connect_lazily  # noqa: PLC0415
-    from starter.listening import bind  # noqa: PLC0415
+    from activities.telemetry.log_lines import log_to_stderr  # noqa: PLC0415
+    from activities.telemetry.telemetry import flush_traces  # noqa: PLC0415
+    from starter.client.connect import connect_lazily  # noqa: PLC0415
+    from starter.processes.listening import bind  # noqa: PLC0415
     from starter.webhook.application import Receiver, application  # noqa: PLC0415
     from starter.webhook.guard import Tokens  # noqa: PLC0415
     from starter.webhook.incidents import Incidents  # noqa: PLC0415

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from starter.connect import ui_address
+from starter.client.connect import ui_address
 from starter.demo.scenes import (
     BAD_SHARE,
     approve,
@@ -16,12 +16,12 @@ from starter.demo.scenes import (
     recovered,
     waits_for_steady,
 )
-from starter.page import clock, span
+from starter.view.page import clock, span
 
 if TYPE_CHECKING:
+    from starter.client.run_view import Sight
     from starter.demo.outside import AwsCall
     from starter.demo.stage import Stage
-    from starter.sight import Sight
 
 
 async def play(stage: Stage) -> None:

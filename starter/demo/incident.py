@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runbook_model.reports import State
+from starter.client.run_view import look
+from starter.client.runs import describe, find
 from starter.demo.outside import alerts_firing, slack_messages
 from starter.demo.scenes import (
     changed_exactly,
@@ -16,17 +19,14 @@ from starter.demo.scenes import (
     waits_for_steady,
 )
 from starter.demo.stage import ENVIRONMENT, INCIDENT, REMEDIATION, SERVICE
-from starter.page import clock, plan
-from starter.runs import describe, find
-from starter.sight import look
+from starter.view.page import clock, plan
 from workflows.incidents.report import IncidentReport
-from workflows.messages import State
 
 if TYPE_CHECKING:
+    from runbook_model.reports import Checkpoint
+    from starter.client.run_view import Sight
     from starter.demo.outside import SlackMessage
     from starter.demo.stage import Stage
-    from starter.sight import Sight
-    from workflows.messages import Checkpoint
 
 ALERT = "HighErrorRate"
 EVERYDAY_SECONDS = 25.0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model.reports import Outcome, State
 from starter.exits import CliError
-from starter.page import clock, plan
-from workflows.messages import Outcome, State
+from starter.view.page import clock, plan
 
 if TYPE_CHECKING:
+    from runbook_model.reports import Checkpoint, Plan
+    from starter.client.run_view import Sight
     from starter.demo.stage import Stage
-    from starter.sight import Sight
-    from workflows.messages import Checkpoint, Plan
 
 BAD_SHARE = 0.10
 """The runbook's threshold."""

@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.error import URLError
 
-from activities.processes import start_child, stop_child
-from starter.deciding import decide
+from activities.runtime.processes import start_child, stop_child
+from runbook_model.ids import incident_id, remediation_id
+from runbook_model.reports import Abort, Approval, Hold, ProcedureRequest, RollbackRequest
+from starter.client.deciding import decide
+from starter.client.run_view import Sight, look
+from starter.client.runs import describe
+from starter.client.starting import begin
+from starter.client.targets import waiting_at
 from starter.demo.outside import AwsCall, ErrorRate, aws_calls, is_healthy, measure, set_load
 from starter.demo.telling import StoryBrokenError
-from starter.runs import describe
-from starter.sight import Sight, look
-from starter.starting import begin
-from starter.targets import waiting_at
-from workflows.ids import incident_id, remediation_id
-from workflows.messages import Abort, Approval, Hold, ProcedureRequest, RollbackRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
-    from starter.deciding import Decided
+    from starter.client.deciding import Decided
+    from starter.client.runs import Run
     from starter.demo.telling import Telling
-    from starter.runs import Run
-    from starter.world import World
+    from starter.processes.world import World
 
 T = TypeVar("T")
 SERVICE = "ai-processor"

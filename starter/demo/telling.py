@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starter.page import line
-from starter.printing import clean, console
+from starter.view.page import line
+from starter.view.printing import clean, console
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

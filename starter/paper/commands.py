@@ -6,10 +6,10 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from activities import promql
+from activities.prometheus import promql
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 
 def aws(target: Target, service: str, action: str, *more: str) -> str:

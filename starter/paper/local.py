@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from activities import promql
+from activities.prometheus import promql
 from starter.paper import commands as run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
     from starter.paper.pages import Part
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from activities.catalog import Catalog
+    from runbook_model.catalog.catalog import Catalog
     from starter.webhook.routing import Delivery
 
 TRY_AGAIN_SECONDS = 5.0

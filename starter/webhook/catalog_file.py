@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from activities.catalog import Catalog, load_catalog
-from activities.errors import CatalogError
+from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.errors import CatalogError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError
 
-from activities.telemetry import root_span
-from starter.incidents import report_alerts
+from activities.telemetry.telemetry import root_span
+from starter.client.incidents import report_alerts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from activities.alert_matrix import find_rule
-from activities.alerts import Alert
-from activities.errors import UnknownTargetError
-from activities.redaction import HIDDEN, LONGEST, excerpt, redact
+from runbook_model.catalog.alert_matrix import find_rule
+from runbook_model.errors import UnknownTargetError
+from runbook_model.ids import UNROUTED
+from runbook_model.incident.alerts import Alert
+from runbook_model.redaction import HIDDEN, LONGEST, excerpt, redact
 from starter.names import NAME
-from starter.printing import clean
-from workflows.ids import UNROUTED
+from starter.view.printing import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from activities.catalog import Catalog
+    from runbook_model.catalog.catalog import Catalog
     from starter.webhook.payload import SentAlert
 
 UNKNOWN = "unknown"

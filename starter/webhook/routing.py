@@ -6,15 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from activities.alerts import Alert, AlertBatch
+from runbook_model.ids import UNROUTED, incident_id
+from runbook_model.incident.alerts import Alert, AlertBatch
 from starter.webhook.reading import read_alert
-from workflows.ids import UNROUTED, incident_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from activities.catalog import Catalog
+    from runbook_model.catalog.catalog import Catalog
     from starter.webhook.payload import Notification
 
 MOST_BYTES = 256 * 1024

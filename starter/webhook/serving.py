@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from starter.listening import Server
+from starter.processes.listening import Server
 
 if TYPE_CHECKING:
     import socket

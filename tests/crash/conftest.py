@@ -1,9 +1,9 @@
 import pytest
 from temporalio.client import Client
 
+from activities.runtime.converter import data_converter
 from tests.crash.lane import Lanes
 from tests.sandbox_under_test import running_sandbox
-from workflows.converter import data_converter
 
 
 @pytest.fixture(scope="package")

@@ -6,15 +6,15 @@ import time
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from runbook_model.ids import remediation_id
+from runbook_model.reports import Approval, Checkpoint, Report
 from sandbox.aws_clients import ecs_client
 from sandbox.delivery import FINAL_STATUSES
-from starter.deciding import decide
-from starter.runs import describe
-from starter.starting import begin
+from starter.client.deciding import decide
+from starter.client.runs import describe
+from starter.client.starting import begin
 from tests.crash.outages import CRASHES, ERRORS, End
 from tests.crash.workers import Workers
-from workflows.ids import remediation_id
-from workflows.messages import Approval, Checkpoint, Report
 
 SERVICE = "shop"
 WORKERS = 2

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workflows.messages import ProcedureRequest, RollbackRequest
+from runbook_model.reports import ProcedureRequest, RollbackRequest
 
 
 @dataclass(frozen=True)

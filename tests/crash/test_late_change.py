@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from activities.clients import CALL_TIMEOUT, READ_TIMEOUT
+from activities.aws.clients import CALL_TIMEOUT, READ_TIMEOUT
 from tests.crash.rounds import ALL
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from itertools import count
 
-from activities.processes import kill_child, start_child
+from activities.runtime.processes import kill_child, start_child
 
 READY = b"worker ready"
 _numbers = count(1)

@@ -13,10 +13,10 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.runtime.converter import data_converter
+from runbook_model import ids
 from worker import deployment_version, workflows_of
-from workflows import ids
-from workflows.converter import data_converter
-from workflows.interceptor import TrimArguments
+from workflows.page.arguments import TrimArguments
 
 
 @asynccontextmanager

@@ -2,11 +2,11 @@
 
 import json
 
-from starter.starting import begin
+from runbook_model.ids import remediation_id
+from runbook_model.reports import Approval, ProcedureRequest, Report
+from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import seen
-from workflows.ids import remediation_id
-from workflows.messages import Approval, ProcedureRequest, Report
 
 READS = ("Describe", "List", "Get", "Filter")
 LEDGER = {"TagResource"}

@@ -11,12 +11,12 @@ from itertools import count
 
 import boto3
 
-from activities.processes import start_child
-from starter.starting import begin
+from activities.runtime.processes import start_child
+from runbook_model.ids import remediation_id
+from runbook_model.reports import Approval, Report, RollbackRequest, State
+from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine
 from tests.sandbox_under_test import until
-from workflows.ids import remediation_id
-from workflows.messages import Approval, Report, RollbackRequest, State
 
 CHANGES = {"UpdateService", "StopServiceDeployment", "RegisterTaskDefinition", "TagResource"}
 CATALOG = """

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.clients import Clients
-from activities.plan_store import PlanStore
-from activities.policies import Terraform
-from activities.terraform import TerraformActivities, TerraformApply
-from activities.terraform_plans import TerraformPlan, TerraformWish
+from activities.aws.clients import Clients
+from activities.terraform.activities import TerraformActivities, TerraformApply
+from activities.terraform.plan_store import PlanStore
+from runbook_model.catalog.policies import Terraform
+from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 from tests.observing import a_target
 
 if TYPE_CHECKING:
@@ -137,9 +137,9 @@ import asyncio, sys
 from datetime import timedelta
 from pathlib import Path
 from temporalio.testing import ActivityEnvironment
-from activities.clients import Clients
-from activities.plan_store import PlanStore
-from activities.terraform import TerraformActivities, TerraformApply
+from activities.aws.clients import Clients
+from activities.terraform.plan_store import PlanStore
+from activities.terraform.activities import TerraformActivities, TerraformApply
 
 store, order = sys.argv[1:]
 activities = TerraformActivities(Clients(), PlanStore(Path(store)), timedelta(seconds=5))

@@ -12,11 +12,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.alerts import AlertBatch
+from activities.runtime.converter import data_converter
+from runbook_model.incident.alerts import AlertBatch
 from sandbox.processes import free_port
 from tests.integration.webhook_process import WebhookProcess
 from tests.sandbox_under_test import running_sandbox, until
-from workflows.converter import data_converter
 
 pytestmark = [pytest.mark.xdist_group("alerts"), pytest.mark.timeout(240)]
 TOKEN = "a-token-of-this-test"

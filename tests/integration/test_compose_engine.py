@@ -17,32 +17,32 @@ import pytest
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.catalog import parse_catalog
-from activities.clients import Clients, http_client
-from activities.compose import ComposeActivities, ping
-from activities.compose_changes import ComposeChanges
-from activities.compose_reading import read_project
-from activities.containers import AwaitedService, RestartService
-from activities.database import DatabaseActivities
-from activities.diagnosis import DiagnosisActivities
-from activities.errors import DriftedError, InputError, NotServingError, UnknownReplyError
-from activities.examining import Examination
-from activities.interceptors import Beat, TranslateErrors
-from activities.measuring import Instruments
-from activities.parts import activities_of
-from activities.postgres_container import PostgresContainer, connections_instrument
-from activities.predecessor import RunHistory
-from activities.recent_logs import read_recent_logs
-from activities.targets import CatalogActivities
-from activities.verification import VerificationActivities
+from activities.aws.clients import Clients, http_client
+from activities.catalog.activities import CatalogActivities
+from activities.docker.activities import ComposeActivities, ping
+from activities.docker.changes import ComposeChanges
+from activities.docker.postgres import PostgresContainer, connections_instrument
+from activities.docker.reading import read_project
+from activities.measuring.activities import VerificationActivities
+from activities.measuring.diagnosis import DiagnosisActivities
+from activities.measuring.examining import Examination
+from activities.measuring.measuring import Instruments
+from activities.measuring.recent_logs import read_recent_logs
+from activities.postgres.activities import DatabaseActivities
+from activities.registry import activities_of
+from activities.runtime.converter import data_converter
+from activities.runtime.interceptors import Beat, TranslateErrors
+from activities.temporal.predecessor import RunHistory
+from runbook_model import ids
+from runbook_model.catalog.catalog import parse_catalog
+from runbook_model.containers import AwaitedService, RestartService
+from runbook_model.errors import DriftedError, InputError, NotServingError, UnknownReplyError
+from runbook_model.reports import ProcedureRequest, Report
 from tests.engine import Project, an_engine, free_port, postgres_command
 from tests.sandbox_under_test import until
 from worker import served_queues
-from workflows import ids
-from workflows.converter import data_converter
 from workflows.high_error_rate import HighErrorRate
-from workflows.interceptor import TrimArguments
-from workflows.messages import ProcedureRequest, Report
+from workflows.page.arguments import TrimArguments
 
 pytestmark = pytest.mark.xdist_group("engine")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from activities.processes import kill_child, start_child
+from activities.runtime.processes import kill_child, start_child
 from tests.integration.cli.command_line import CommandLine
 from tests.sandbox_under_test import running_sandbox, until
 

@@ -11,12 +11,12 @@ import psycopg
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.catalog import Target
-from activities.clients import Clients
-from activities.database import DatabaseActivities, TerminateSessions
-from activities.errors import InputError, UnreachableError
-from activities.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
-from activities.sessions import SessionName
+from activities.aws.clients import Clients
+from activities.postgres.activities import DatabaseActivities, TerminateSessions
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
+from runbook_model.errors import InputError, UnreachableError
+from runbook_model.sessions import SessionName
 from sandbox.postgres import Postgres
 from sandbox.postgres_files import DATABASE, find_postgres
 from tests.sandbox_under_test import until
@@ -213,7 +213,7 @@ class TestRefusals:
         assert 1.5 < took < 5
 
     async def test_a_backend_that_is_stopped_dead_is_hung_up_on(self, monkeypatch):
-        monkeypatch.setattr("activities.clients.READ_TIMEOUT", timedelta(seconds=0.5))
+        monkeypatch.setattr("activities.aws.clients.READ_TIMEOUT", timedelta(seconds=0.5))
         began = time.monotonic()
         with pytest.raises(UnreachableError, match=VARIABLE):
             ask_one_that_is_stopped()

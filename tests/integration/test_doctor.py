@@ -14,21 +14,21 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from activities.catalog import load_catalog
-from activities.checkup.queries import queries_of
-from activities.processes import kill_child, start_child
+from activities.doctor.queries import queries_of
+from activities.runtime.converter import data_converter
+from activities.runtime.processes import kill_child, start_child
+from runbook_model.catalog.catalog import load_catalog
+from runbook_model.ids import SEARCH_ATTRIBUTES
 from sandbox.http_server import serving
 from sandbox.processes import free_port
 from sandbox.slack import Slack
-from starter.encryption_check import ENCRYPTION
+from starter.doctor.encryption_check import ENCRYPTION
+from starter.doctor.version_checks import VERSIONS
 from starter.exits import Exit
-from starter.version_checks import VERSIONS
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import running_sandbox, until
-from workflows.converter import data_converter
 from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
-from workflows.ids import SEARCH_ATTRIBUTES
 
 pytestmark = pytest.mark.xdist_group("doctor")
 NAMESPACE = "doctor"

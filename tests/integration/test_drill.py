@@ -6,13 +6,13 @@ import sys
 import pytest
 from temporalio.client import Client, ScheduleOverlapPolicy
 
-from activities.drills import Drilled
-from activities.processes import kill_child, start_child
+from activities.doctor.drills import Drilled
+from activities.runtime.converter import data_converter
+from activities.runtime.processes import kill_child, start_child
 from starter.exits import Exit
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import CHANGES, Stage
 from tests.sandbox_under_test import until
-from workflows.converter import data_converter
 
 pytestmark = pytest.mark.xdist_group("drill")
 ENVIRONMENT = "drilled"

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from runbook_model.reports import Outcome
 from tests.lean_ecs import calls_per_second
 from tests.many_rollbacks import abort_and_undo, at_their_checkpoints, waiting
 from tests.many_services import many_services
-from workflows.messages import Outcome
 
 WAITS = int(os.environ.get("MANY_WAITS", "100"))
 HALF_OF_AWS = 10

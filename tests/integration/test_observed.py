@@ -12,13 +12,13 @@ import pytest
 import yaml
 from temporalio.client import Client
 
-from activities.alerts import Alert, AlertBatch
-from activities.processes import start_child, stop_child
-from starter.incidents import report_alerts
+from activities.runtime.converter import data_converter
+from activities.runtime.processes import start_child, stop_child
+from runbook_model.incident.alerts import Alert, AlertBatch
+from starter.client.incidents import report_alerts
 from tests.integration.observed_stage import ObservedStage, free_address
 from tests.integration.otlp_collector import Collector
 from tests.sandbox_under_test import until
-from workflows.converter import data_converter
 
 pytestmark = pytest.mark.xdist_group("observed")
 

@@ -15,13 +15,13 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from activities import promql
-from activities.clients import http_client
-from activities.error_rate import ErrorRate, ask_prometheus
-from activities.errors import RejectedError
-from activities.policies import Verify
-from activities.prometheus import NoData, Prometheus
-from activities.traffic import Silence
+from activities.aws.clients import http_client
+from activities.measuring.error_rate import ErrorRate, ask_prometheus
+from activities.prometheus import promql
+from activities.prometheus.client import NoData, Prometheus
+from runbook_model.catalog.policies import Verify
+from runbook_model.errors import RejectedError
+from runbook_model.traffic import Silence
 from tests.observing import NOW, B, G, a_release, a_target, an_observation, seconds
 
 INTERVAL = 0.25

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from runbook_model.reports import Report, State
 from tests.integration.rollback_stage import Shop, seen, step
-from workflows.messages import Report, State
 
 pytestmark = pytest.mark.xdist_group("rollback-prod")
 

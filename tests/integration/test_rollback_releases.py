@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from starter.starting import begin
-from workflows.ids import plan_id
-from workflows.messages import Report, RollbackRequest
+from runbook_model.ids import plan_id
+from runbook_model.reports import Report, RollbackRequest
+from starter.client.starting import begin
 
 pytestmark = pytest.mark.xdist_group("rollback-staging")
 

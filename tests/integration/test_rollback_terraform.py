@@ -7,10 +7,10 @@ import sys
 import pytest
 from temporalio.client import Client
 
+from activities.runtime.converter import data_converter
 from tests.integration.rollback_stage import Stage
 from tests.integration.terraform_stage import program
 from tests.sandbox_under_test import until
-from workflows.converter import data_converter
 
 pytestmark = pytest.mark.xdist_group("rollback-terraform")
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from starter.starting import begin
+from runbook_model.reports import Approval, ProcedureRequest, Report, State
+from starter.client.starting import begin
 from tests.integration.rollback_stage import seen
-from workflows.messages import Approval, ProcedureRequest, Report, State
 
 
 async def test_tasks_get_more_by_one_new_revision_of_the_same_images(stage):

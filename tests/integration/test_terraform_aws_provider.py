@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 from temporalio.client import Client
 
+from activities.runtime.converter import data_converter
 from tests.integration.aws_module import MEND, OwnedShop, initialised
 from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import until
-from workflows.converter import data_converter
 
 pytestmark = [pytest.mark.xdist_group("terraform-aws"), pytest.mark.timeout(600)]
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.stub import Stubber
 
-from activities.accounts import Account, AssumeRole
-from activities.checkup.module import validate
-from activities.errors import UnreachableError
-from activities.terraform_run import NOT_BEGUN
+from activities.doctor.module import validate
+from activities.terraform.run import NOT_BEGUN
+from runbook_model.catalog.accounts import Account, AssumeRole
+from runbook_model.errors import UnreachableError
 from tests.integration.terraform_stage import Infrastructure, program
 
 ARN = "arn:aws:iam::111122223333:role/incident-runbooks"

@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from activities.errors import StalePlanError
-from activities.models import Image, ReleaseHistory
-from activities.policies import Database, Pool
-from activities.task_sizes import ContainerSize, TaskChange, TaskSize
+from activities.ecs.task_sizes import ContainerSize, TaskChange, TaskSize
+from runbook_model.catalog.policies import Database, Pool
+from runbook_model.errors import StalePlanError
+from runbook_model.release import Image, ReleaseHistory
+from runbook_model.reports import Outcome
 from tests.ecs_facts import a_deployment, a_release, a_service, task_definition
 from tests.integration.terraform_stage import Infrastructure
 from workflows.decisions.sizing import Reasons
 from workflows.decisions.terraform_sizing import TerraformSizePlan, size_by_terraform, values_for, way_back
-from workflows.messages import Outcome
 
 pytestmark = pytest.mark.xdist_group("terraform-sizing")
 

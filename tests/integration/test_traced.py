@@ -6,6 +6,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
+from activities.runtime.converter import data_converter
 from sandbox.processes import free_port
 from tests.integration.observed_stage import ObservedStage
 from tests.integration.otlp_collector import BlackHole, Collector
@@ -13,7 +14,6 @@ from tests.integration.rollback_stage import seen, step
 from tests.integration.webhook_process import WebhookProcess
 from tests.sandbox_under_test import until
 from tests.webhook_calls import a_payload, an_alert
-from workflows.converter import data_converter
 from workflows.incidents.report import IncidentReport
 
 pytestmark = [pytest.mark.xdist_group("observed"), pytest.mark.timeout(240)]

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from activities.brakes import BrakeRequest
-from activities.policies import Approvals
+from activities.temporal.brakes import BrakeRequest
+from runbook_model import ids
+from runbook_model.catalog.policies import Approvals
+from runbook_model.reports import Approval, Outcome, RollbackRequest, State
 from tests.integration.builds import build, make_current, temporal_server
 from tests.procedures.outside import Outside
-from workflows import ids
 from workflows.brake import Brake
-from workflows.messages import Approval, Outcome, RollbackRequest, State
 from workflows.rollback import Rollback
 
 ENVIRONMENT = "versioned"

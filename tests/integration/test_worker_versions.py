@@ -11,15 +11,15 @@ from shlex import split
 
 import pytest
 
-from activities.doctor import DoctorRequest
-from activities.policies import Approvals
-from starter.checkup import check_all
-from starter.server_checks import who_asks
-from starter.version_checks import _build_of, judge_versions, read_builds
+from activities.doctor.activities import DoctorRequest
+from runbook_model import ids
+from runbook_model.catalog.policies import Approvals
+from runbook_model.reports import Approval, RollbackRequest
+from starter.doctor.checkup import check_all
+from starter.doctor.server_checks import who_asks
+from starter.doctor.version_checks import _build_of, judge_versions, read_builds
 from tests.integration.builds import build, current_build, make_current, temporal_server
 from tests.procedures.outside import Outside
-from workflows import ids
-from workflows.messages import Approval, RollbackRequest
 from workflows.rollback import Rollback
 
 pytestmark = pytest.mark.xdist_group("worker-versions")

@@ -17,13 +17,13 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.runtime.converter import data_converter
+from runbook_model import ids
+from runbook_model.reports import RollbackRequest
 from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixtures for the files of this folder
 from tests.procedures.outside import Outside
 from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder
-from workflows import ids
-from workflows.converter import data_converter
-from workflows.interceptor import TrimArguments
-from workflows.messages import RollbackRequest
+from workflows.page.arguments import TrimArguments
 from workflows.rollback import Rollback
 
 HERE = Path(__file__).parent

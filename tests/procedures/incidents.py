@@ -24,36 +24,36 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.alert_matrix import RUNBOOK_MATRIX
-from activities.alerts import Alert, AlertBatch
-from activities.announcements import Announcement, Delivered, Delivery
-from activities.brakes import BrakeActivities
-from activities.chat import Notice
-from activities.errors import RejectedError
-from activities.incident_policy import IncidentPolicy
-from activities.interceptors import TranslateErrors
-from activities.parts import activities_of
-from activities.policies import AlertRule, Contact, Incidents
-from activities.policies import Brake as BrakePolicy
-from activities.remediations import RemediationActivities
+from activities.catalog.activities import TargetNames
+from activities.catalog.incident_policy import IncidentPolicy
+from activities.chat.activities import Notice
+from activities.registry import activities_of
 from activities.review.model import ReviewRequest, Written
-from activities.targets import TargetNames
-from starter.incidents import open_incident, report_alerts
+from activities.runtime.converter import data_converter
+from activities.runtime.interceptors import TranslateErrors
+from activities.temporal.brakes import BrakeActivities
+from activities.temporal.remediations import RemediationActivities
+from runbook_model import ids
+from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.policies import AlertRule, Contact, Incidents
+from runbook_model.catalog.policies import Brake as BrakePolicy
+from runbook_model.errors import RejectedError
+from runbook_model.incident.alerts import Alert, AlertBatch
+from runbook_model.incident.announcements import Announcement, Delivered, Delivery
+from runbook_model.incident.messages import IncidentRequest
+from runbook_model.reports import ProcedureRequest, Report
+from starter.client.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing
-from workflows import ids
 from workflows.brake import Brake
-from workflows.converter import data_converter
 from workflows.incident import Incident
-from workflows.incidents.messages import IncidentRequest
 from workflows.incidents.report import IncidentReport
-from workflows.interceptor import TrimArguments
-from workflows.messages import ProcedureRequest, Report
+from workflows.page.arguments import TrimArguments
 
 if TYPE_CHECKING:
     from temporalio.worker import Interceptor
 
-    from activities.errors import RunbookError
-    from activities.reviewing import ReviewActivities
+    from activities.review.activities import ReviewActivities
+    from runbook_model.errors import RunbookError
 
 SOON = 10
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.catalog import Target
-from activities.chat import Notice
-from activities.ecs import Explanation, ReleaseQuery, Releases
-from activities.ecs_changes import (
+from activities.catalog.activities import TargetNames
+from activities.chat.activities import Notice
+from activities.ecs.activities import Explanation, ReleaseQuery, Releases
+from activities.ecs.changes import (
     Deployed,
     DeployRelease,
     ForceDeployment,
@@ -24,8 +24,13 @@ from activities.ecs_changes import (
     RegisterRelease,
     StopDeployment,
 )
-from activities.errors import DriftedError, RunbookError, UnreachableError
-from activities.models import (
+from activities.ecs.waits import AwaitedDrift
+from activities.temporal.predecessor import Predecessor, RunName
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import Approvals, RollbackPolicy, Thresholds, Verify
+from runbook_model.errors import DriftedError, RunbookError, UnreachableError
+from runbook_model.readings import Observation, Observed, Quality, Reading, Sample
+from runbook_model.release import (
     UNDER_WAY,
     Deployment,
     Fence,
@@ -38,12 +43,7 @@ from activities.models import (
     ServiceDeployment,
     ServiceState,
 )
-from activities.policies import Approvals, RollbackPolicy, Thresholds, Verify
-from activities.predecessor import Predecessor, RunName
-from activities.readings import Observation, Observed, Quality, Reading, Sample
-from activities.rollout import Awaited, Phase, Rollout
-from activities.targets import TargetNames
-from activities.waits import AwaitedDrift
+from runbook_model.rollout import Awaited, Phase, Rollout
 
 ARN = "arn:aws:ecs:us-east-1:123456789012"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,9 +7,11 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.catalog import Target
-from activities.compose_changes import standing
-from activities.containers import (
+from activities.docker.changes import standing
+from activities.runtime.fence import Standing
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import Database
+from runbook_model.containers import (
     AwaitedService,
     Container,
     ProjectRead,
@@ -20,11 +22,9 @@ from activities.containers import (
     StatisticsRead,
     Use,
 )
-from activities.errors import DriftedError
-from activities.fence import Standing
-from activities.policies import Database
-from activities.readings import Observation, Observed, Quality, Reading, Sample
-from activities.sessions import Connected, DatabaseRead
+from runbook_model.errors import DriftedError
+from runbook_model.readings import Observation, Observed, Quality, Reading, Sample
+from runbook_model.sessions import Connected, DatabaseRead
 from tests.procedures.outside import BEGAN, reading
 from tests.procedures.sick import Sick
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.catalog import Target
-from activities.database import TerminateSessions
-from activities.policies import Database
-from activities.sessions import Connected, DatabaseRead, Session, SessionName, Standing, Terminated
-from activities.symptoms import LogsRead
+from activities.postgres.activities import TerminateSessions
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import Database
+from runbook_model.sessions import Connected, DatabaseRead, Session, SessionName, Standing, Terminated
+from runbook_model.symptoms import LogsRead
 from tests.procedures.outside import BEGAN, Outside
 
 LIMIT = 10

@@ -7,12 +7,12 @@ from datetime import timedelta
 from temporalio import activity, workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.catalog import Target
-    from activities.policies import Approvals
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.policies import Approvals
+    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
     from tests.procedures.outside import Outside
-    from workflows.messages import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
-    from workflows.steps.page import Page
-    from workflows.steps.procedure import Procedure
+    from workflows.page.page import Page
+    from workflows.page.procedure import Procedure
 
 
 class Thing:

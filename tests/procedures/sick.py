@@ -10,11 +10,14 @@ import pytest
 from temporalio import activity
 from temporalio.worker import Interceptor, Worker
 
-from activities.catalog import Target
-from activities.holds import HoldRequest
-from activities.models import ServiceState
-from activities.scaling import Capacity, ScaleOut, TakeBack, TakenBack
-from activities.symptoms import (
+from activities.autoscaling.activities import Capacity, ScaleOut, TakeBack, TakenBack
+from activities.ecs.waits import AwaitedTasks
+from activities.temporal.holds import HoldRequest
+from runbook_model import ids
+from runbook_model.catalog.catalog import Target
+from runbook_model.release import ServiceState
+from runbook_model.reports import ProcedureRequest, Report, State
+from runbook_model.symptoms import (
     ErrorsRead,
     LatencyRead,
     LoadRead,
@@ -23,7 +26,6 @@ from activities.symptoms import (
     TasksRead,
     UtilizationRead,
 )
-from activities.waits import AwaitedTasks
 from tests.procedures.outside import Outside
 from tests.symptoms import (
     errors_read,
@@ -35,9 +37,7 @@ from tests.symptoms import (
     utilization_read,
 )
 from worker import WORKFLOWS
-from workflows import ids
-from workflows.interceptor import TrimArguments
-from workflows.messages import ProcedureRequest, Report, State
+from workflows.page.arguments import TrimArguments
 
 SOON = 20
 

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.errors import CutOffApplyError, StalePlanError
-from activities.models import Release
-from activities.policies import Terraform
-from activities.task_sizes import ContainerSize, RegisterSized, SizeQuery, TaskSize
-from activities.terraform import TerraformApply
-from activities.terraform_plans import (
+from activities.ecs.task_sizes import ContainerSize, RegisterSized, SizeQuery, TaskSize
+from activities.terraform.activities import TerraformApply
+from activities.terraform.run import TerraformApplied
+from runbook_model.catalog.policies import Terraform
+from runbook_model.errors import CutOffApplyError, StalePlanError
+from runbook_model.release import Release
+from runbook_model.terraform_plans import (
     SENSITIVE,
     AttributeChange,
     ResourceChange,
     TerraformPlan,
     TerraformWish,
 )
-from activities.terraform_run import TerraformApplied
 from tests.procedures.outside import ARN, Outside, release
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 DIRECTORY = "/infra/shop"
 DEFINITION = "aws_ecs_task_definition.shop"

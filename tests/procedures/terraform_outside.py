@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.errors import CutOffApplyError, RunbookError, StalePlanError
-from activities.policies import Terraform
-from activities.terraform import TerraformApply
-from activities.terraform_plans import AttributeChange, ResourceChange, TerraformPlan, TerraformWish
-from activities.terraform_run import TerraformApplied
+from activities.terraform.activities import TerraformApply
+from activities.terraform.run import TerraformApplied
+from runbook_model.catalog.policies import Terraform
+from runbook_model.errors import CutOffApplyError, RunbookError, StalePlanError
+from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan, TerraformWish
 from tests.procedures.outside import Outside, release
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.models import Release
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Release
 
 DEFINITION, SERVICE = "aws_ecs_task_definition.shop", "aws_ecs_service.shop"
 

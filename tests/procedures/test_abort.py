@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from activities.errors import AccessDeniedError
-from activities.policies import Approvals
-from activities.readings import Quality
-from activities.rollout import Phase
+from runbook_model.catalog.policies import Approvals
+from runbook_model.errors import AccessDeniedError
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome
+from runbook_model.rollout import Phase
 from tests.procedures.messages import answer, refused
 from tests.procedures.outside import judged, release
-from workflows.messages import Outcome
 from workflows.rollback import Rollback
 
 STOP = {"by": "bob", "reason": "wrong service"}

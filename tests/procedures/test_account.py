@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from activities.policies import Approvals
-from activities.readings import Quality
+from runbook_model import ids
+from runbook_model.catalog.policies import Approvals
+from runbook_model.readings import Quality
+from runbook_model.reports import Change, Checkpoint
 from tests.procedures.messages import answer
-from workflows import ids
-from workflows.messages import Change, Checkpoint
 
 PAGE = Path(__file__).parents[2] / "docs" / "runbooks" / "rollback.md"
 

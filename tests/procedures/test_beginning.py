@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowOutboundInterceptor
 
-from workflows import ids
+from runbook_model import ids
 from workflows.brake import Brake
 
 SOON = 10

@@ -9,13 +9,13 @@ import pytest
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
-from activities.brakes import BrakeRequest
-from activities.policies import Brake as BrakePolicy
+from activities.temporal.brakes import BrakeRequest
+from runbook_model import ids
+from runbook_model.catalog.policies import Brake as BrakePolicy
+from runbook_model.reports import Outcome
 from tests.procedures.incidents import QUICK, SOON
 from tests.procedures.messages import refused
-from workflows import ids
 from workflows.brake import LONG, Brake
-from workflows.messages import Outcome
 
 
 async def brake(stage, *, on: bool, service: str | None = None):

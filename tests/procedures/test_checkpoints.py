@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from activities.errors import AccessDeniedError
-from activities.policies import Approvals
+from runbook_model.catalog.policies import Approvals
+from runbook_model.errors import AccessDeniedError
+from runbook_model.reports import Outcome, State
 from tests.procedures.messages import answer, rejected, said
 from tests.procedures.outside import LOOKS, judged, release
-from workflows.messages import Outcome, State
 from workflows.rollback import Rollback
 
 

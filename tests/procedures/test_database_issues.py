@@ -9,16 +9,16 @@ import pytest
 from pydantic import ValidationError
 from temporalio.worker import Worker
 
-from activities.errors import AccessDeniedError, UnreachableError
-from activities.policies import Approvals
-from activities.readings import Quality
+from runbook_model import ids
+from runbook_model.catalog.policies import Approvals
+from runbook_model.errors import AccessDeniedError, UnreachableError
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome, ProcedureRequest, Verdict
 from tests.procedures.conftest import Runbook
 from tests.procedures.messages import answer
 from tests.procedures.outside_database import OutsideDatabase
-from workflows import ids
 from workflows.database_issues import DatabaseIssues
-from workflows.interceptor import TrimArguments
-from workflows.messages import Outcome, ProcedureRequest, Verdict
+from workflows.page.arguments import TrimArguments
 
 GATED = Approvals(needed=1)
 HEADINGS = [

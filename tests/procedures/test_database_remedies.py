@@ -9,19 +9,19 @@ from datetime import timedelta
 import pytest
 from temporalio import activity
 
-from activities.catalog import Target
-from activities.errors import UnknownReplyError, UnreachableError
-from activities.policies import Approvals, Database, Pool
-from activities.rds import AwaitedInstance, Instance, Reboot, Rebooted
-from activities.readings import Quality
-from activities.scaling import Capacity
-from activities.sessions import DatabaseRead, Held
+from activities.autoscaling.activities import Capacity
+from activities.rds.activities import AwaitedInstance, Instance, Reboot, Rebooted
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import Approvals, Database, Pool
+from runbook_model.errors import UnknownReplyError, UnreachableError
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome
+from runbook_model.sessions import DatabaseRead, Held
 from tests.procedures.messages import answer
 from tests.procedures.outside import BEGAN
 from tests.procedures.outside_database import OutsideDatabase
 from tests.procedures.sizes import SizedOutside
 from tests.procedures.test_database_issues import DatabaseRunbook, headings, working
-from workflows.messages import Outcome
 
 GATED = Approvals(needed=1)
 BY_ENVIRONMENT = Database(dsn_env="SHOP_DSN", pool=Pool(env="DB_POOL_SIZE", size=4))

@@ -9,13 +9,13 @@ import pytest
 from temporalio import activity
 from temporalio.worker import Worker
 
-from activities.doctor import Check, DoctorActivities, TargetChecks
-from activities.drills import DrillRequest, LastDrill
-from activities.errors import PolicyError, RejectedError
-from activities.interceptors import TranslateErrors
+from activities.doctor.activities import Check, DoctorActivities, TargetChecks
+from activities.doctor.drills import DrillRequest, LastDrill
+from activities.runtime.interceptors import TranslateErrors
+from runbook_model import ids
+from runbook_model.errors import PolicyError, RejectedError
 from tests.ecs_facts import bad
 from worker import served_queues
-from workflows import ids
 from workflows.drill import AT_ONCE, Drill
 from workflows.rollback import Rollback
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows.messages import Outcome
+from runbook_model.reports import Outcome
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "endings.md"

@@ -8,11 +8,11 @@ import uuid
 
 import pytest
 
-from activities.policies import Approvals
-from activities.readings import Quality
+from runbook_model.catalog.policies import Approvals
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome
 from tests.procedures.conftest import Runbook, working
 from tests.procedures.messages import answer
-from workflows.messages import Outcome
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from activities.policies import Approvals
 from docs.examples.stuck_deployment import StuckDeployment
+from runbook_model import ids
+from runbook_model.catalog.policies import Approvals
+from runbook_model.reports import Outcome
 from tests.procedures import sick
 from tests.procedures.outside import release
 from tests.procedures.sick import Sick
-from workflows import ids
-from workflows.messages import Outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
 STUCK = "stuck-deployment"

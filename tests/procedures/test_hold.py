@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 from temporalio import activity
 
-from activities.brakes import BrakeAnswer, Held, Question
-from activities.errors import UnreachableError
-from activities.holds import HoldRequest
-from activities.scaling import Capacity
+from activities.autoscaling.activities import Capacity
+from activities.temporal.brakes import BrakeAnswer, Held, Question
+from activities.temporal.holds import HoldRequest
+from runbook_model import ids
+from runbook_model.errors import UnreachableError
+from runbook_model.reports import Outcome, Report, State
 from tests.procedures.sick import SOON, Sick
-from workflows import ids
 from workflows.hold import Hold
-from workflows.messages import Outcome, Report, State
 
 
 @dataclass

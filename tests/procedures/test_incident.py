@@ -8,12 +8,12 @@ from contextlib import suppress
 import pytest
 from temporalio.service import RPCError
 
-from activities.errors import CatalogError
+from runbook_model import ids
+from runbook_model.errors import CatalogError
+from runbook_model.reports import Outcome
 from tests.procedures.incidents import SOON, Stage, at_work
 from tests.procedures.messages import refused
-from workflows import ids
 from workflows.incident import LONG, Incident
-from workflows.messages import Outcome
 
 STOP = {"by": "bob", "reason": "I do it myself"}
 CLOSE = {"by": "bob", "root_cause": "a full disk"}

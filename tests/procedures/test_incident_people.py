@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from activities.policies import AlertRule
+from runbook_model.catalog.policies import AlertRule
 from tests.procedures.incidents import QUICK
 from workflows.incident import Incident
 

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from activities.errors import AccessDeniedError
+from activities.review.activities import ReviewActivities
 from activities.review.gathering import gather
 from activities.review.markdown import page
 from activities.review.shelves import Folder
 from activities.review.writing import write
-from activities.reviewing import ReviewActivities
+from runbook_model.errors import AccessDeniedError
 from workflows.incident import Incident
 
 CLOSE = {"by": "bob", "root_cause": "a full disk"}

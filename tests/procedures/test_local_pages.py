@@ -6,15 +6,15 @@ import asyncio
 
 import pytest
 
-from activities.containers import ServerAnswer
-from activities.errors import NotServingError, UnreachableError
-from activities.policies import Approvals, Database
-from activities.readings import Quality
+from runbook_model.catalog.policies import Approvals, Database
+from runbook_model.containers import ServerAnswer
+from runbook_model.errors import NotServingError, UnreachableError
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome
 from tests.procedures.outside import BEGAN
 from tests.procedures.outside_compose import OutsideCompose, container
 from tests.procedures.sick import SOON
 from tests.symptoms import errors_read, latency_read, load_read, logs_read, resources_read
-from workflows.messages import Outcome
 
 FULL = ServerAnswer(accepts=True, used=96, limit=97, at=BEGAN)
 AWAY = ServerAnswer(accepts=False, why="no response", at=BEGAN)

@@ -7,9 +7,9 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowFailureError
 from temporalio.common import RawValue
 
-from activities.policies import Approvals
+from runbook_model.catalog.policies import Approvals
+from runbook_model.reports import Outcome
 from tests.procedures.messages import answer, refused
-from workflows.messages import Outcome
 from workflows.rollback import Rollback
 
 

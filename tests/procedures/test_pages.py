@@ -10,9 +10,10 @@ import pytest
 from temporalio.service import RPCError
 from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowOutboundInterceptor
 
-from activities.policies import Approvals
-from activities.predecessor import RunName
-from activities.readings import Quality
+from activities.temporal.predecessor import RunName
+from runbook_model.catalog.policies import Approvals
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome, Report, State
 from tests.procedures.outside import judged, release
 from tests.procedures.sick import SOON, Sick
 from tests.symptoms import (
@@ -24,7 +25,6 @@ from tests.symptoms import (
     resources_read,
     utilization_read,
 )
-from workflows.messages import Outcome, Report, State
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.errors import AccessDeniedError, BugError, UnreachableError
-from workflows.messages import Outcome
-from workflows.steps.running import APPLY, DEAD_AFTER
+from runbook_model.errors import AccessDeniedError, BugError, UnreachableError
+from runbook_model.reports import Outcome
+from workflows.page.options import APPLY, DEAD_AFTER
 
 OUTAGE = DEAD_AFTER + timedelta(seconds=1.5)
 SECONDS = [timedelta(seconds=n) for n in (2, 10, 60)]

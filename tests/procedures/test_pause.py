@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from activities.policies import Approvals
+from runbook_model.catalog.policies import Approvals
+from runbook_model.reports import Outcome, State
 from tests.procedures.messages import answer, refused
 from tests.procedures.outside import release
-from workflows.messages import Outcome, State
 from workflows.rollback import Rollback
 
 BOB = {"by": "bob", "reason": "let me look"}

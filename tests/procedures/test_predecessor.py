@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from activities.errors import AccessDeniedError
-from activities.predecessor import Predecessor
+from activities.temporal.predecessor import Predecessor
+from runbook_model.errors import AccessDeniedError
+from runbook_model.reports import Outcome
 from tests.procedures.messages import answer
-from workflows.messages import Outcome
 
 CUT_OFF = Predecessor(
     run_id="0123", how="terminated", changes=("UpdateService at 2026-01-01 00:00:00 UTC (may not have been made)",)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from activities.errors import (
+from runbook_model.errors import (
     AccessDeniedError,
     RejectedError,
     ThrottledError,
@@ -14,10 +14,10 @@ from activities.errors import (
     UnknownTargetError,
     UnreachableError,
 )
-from activities.readings import Quality
-from activities.rollout import Phase
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome, State, Verdict
+from runbook_model.rollout import Phase
 from tests.procedures.outside import Outside, judged, release
-from workflows.messages import Outcome, State, Verdict
 
 
 def fates(report):

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from activities.errors import ApplyFailedError
-from activities.models import Image
-from activities.policies import Approvals
-from activities.readings import Quality
-from activities.rollout import Phase
-from activities.terraform_plans import AttributeChange
+from runbook_model.catalog.policies import Approvals
+from runbook_model.errors import ApplyFailedError
+from runbook_model.readings import Quality
+from runbook_model.release import Image
+from runbook_model.reports import Outcome
+from runbook_model.rollout import Phase
+from runbook_model.terraform_plans import AttributeChange
 from tests.procedures.messages import answer
 from tests.procedures.outside import release
 from tests.procedures.terraform_outside import TerraformOutside
-from workflows.messages import Outcome
 from workflows.rollback import Rollback
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from activities.models import ServiceDeployment
-from activities.policies import Approvals
-from activities.readings import Quality
-from activities.rollout import Phase
+from runbook_model.catalog.policies import Approvals
+from runbook_model.readings import Quality
+from runbook_model.release import ServiceDeployment
+from runbook_model.reports import Outcome
+from runbook_model.rollout import Phase
 from tests.procedures.outside import release
 from tests.procedures.sick import SOON, Sick
 from tests.procedures.sizes import SizedOutside
 from tests.symptoms import latency_read, load_read, resources_read
-from workflows.messages import Outcome
 
 KILLED = resources_read(memory=0.97, killed=3)
 BUSY = resources_read(cpu=0.97)

@@ -11,13 +11,13 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities.incident_policy import IncidentPolicies
-from activities.interceptors import TranslateErrors
-from activities.parts import activities_of
-from activities.targets import CatalogActivities, TargetNames
+from activities.catalog.activities import CatalogActivities, TargetNames
+from activities.catalog.incident_policy import IncidentPolicies
+from activities.registry import activities_of
+from activities.runtime.interceptors import TranslateErrors
+from runbook_model import ids
+from runbook_model.reports import Outcome, RollbackRequest
 from worker import WORKFLOWS, served_queues
-from workflows import ids
-from workflows.messages import Outcome, RollbackRequest
 from workflows.rollback import Rollback
 
 CATALOG = """

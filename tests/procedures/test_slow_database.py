@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from activities.readings import STANDARD_LOOKS
+from runbook_model.readings import STANDARD_LOOKS
+from runbook_model.reports import Outcome
 from tests.procedures.outside_database import OutsideDatabase
 from tests.procedures.sick import Sick
 from tests.symptoms import latency_read
-from workflows.messages import Outcome
 
 
 @dataclass

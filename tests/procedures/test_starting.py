@@ -3,7 +3,7 @@
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from workflows import ids
+from runbook_model import ids
 
 
 @pytest.mark.parametrize(

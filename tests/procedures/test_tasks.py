@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from activities.policies import Approvals, Database
-from activities.readings import Quality
+from runbook_model.catalog.policies import Approvals, Database
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome, Report, Task, Verdict
 from tests.procedures.outside_database import OutsideDatabase
 from tests.procedures.sick import SOON, Sick
 from tests.symptoms import a_service, errors_read, latency_read, logs_read, tasks_read
-from workflows.messages import Outcome, Report, Task, Verdict
 
 NOWHERE = "(service shop) was unable to place a task because no container instance met its requirements."
 NO_ROOM = tasks_read(service=a_service(running=0, desired=2, events=(NOWHERE,)))

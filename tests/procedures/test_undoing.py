@@ -1,6 +1,6 @@
 """An undo that fails, for whatever reason, is told; the run still ends and gives its lock back."""
 
-from workflows.messages import Outcome
+from runbook_model.reports import Outcome
 
 
 async def test_a_bug_in_an_undo_is_told_and_ends_the_run(stage):

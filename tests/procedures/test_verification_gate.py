@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from activities.policies import Approvals
-from activities.readings import Quality
+from runbook_model.catalog.policies import Approvals
+from runbook_model.readings import Quality
+from runbook_model.reports import Outcome, Verdict
 from tests.procedures.messages import answer, rejected
 from tests.procedures.outside import release
-from workflows.messages import Outcome, Verdict
 from workflows.rollback import Rollback
 
 OPTIONS = ("verify-again", "roll-back-further", "hand-over")

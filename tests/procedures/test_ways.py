@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runbook_model.reports import Outcome
 from tests.observing import NOW, seconds
 from tests.procedures.sick import Sick
 from tests.symptoms import (
@@ -18,7 +19,6 @@ from tests.symptoms import (
     resources_read,
     tasks_read,
 )
-from workflows.messages import Outcome
 
 OLD_RELEASE = an_onset(began=NOW - seconds(86_400))
 CRASHES = (a_stopped_task(200), a_stopped_task(100), a_stopped_task(10))

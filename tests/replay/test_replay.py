@@ -10,10 +10,10 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from activities.runtime.converter import data_converter, with_codec
 from tests.sealing import codec, seal
 from worker import WORKFLOWS
-from workflows.converter import data_converter, with_codec
-from workflows.interceptor import TrimArguments
+from workflows.page.arguments import TrimArguments
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 

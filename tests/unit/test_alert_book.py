@@ -7,10 +7,10 @@ import itertools
 import pytest
 from pydantic import ValidationError
 
-from activities.alert_matrix import RUNBOOK_MATRIX
-from activities.alerts import AlertBatch
+from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.incident.alert_book import LONGEST, MOST, AlertBook
+from runbook_model.incident.alerts import AlertBatch
 from tests.incidents import alert, at
-from workflows.incidents.alert_book import LONGEST, MOST, AlertBook
 
 
 def book(*words):

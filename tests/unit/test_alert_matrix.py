@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from activities.alert_matrix import find_rule
-from activities.catalog import parse_catalog
-from activities.errors import CatalogError
+from runbook_model.catalog.alert_matrix import find_rule
+from runbook_model.catalog.catalog import parse_catalog
+from runbook_model.errors import CatalogError
 
 SMALLEST = """
 [environments.prod]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from activities.alert_matrix import RUNBOOK_MATRIX
-from activities.policies import Database, Thresholds
+from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.policies import Database, Thresholds
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus/alerts.yml"

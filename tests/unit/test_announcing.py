@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from activities.announcements import UNKNOWN
-from activities.brakes import Held
+from activities.temporal.brakes import Held
+from runbook_model.incident.announcements import UNKNOWN
+from runbook_model.reports import Ending, Outcome
 from tests.incidents import POLICY, alert, at, fires, gate, incident, ran, resolves
 from workflows.decisions.announcing import announcement, ask, gist, spoken
-from workflows.messages import Ending, Outcome
 
 
 @pytest.mark.parametrize(

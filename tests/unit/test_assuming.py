@@ -8,9 +8,9 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from activities.accounts import Account, AssumeRole, account_of
-from activities.clients import Clients
-from activities.errors import AccessDeniedError, InputError, OutsideError, UnreachableError
+from activities.aws.clients import Clients
+from runbook_model.catalog.accounts import Account, AssumeRole, account_of
+from runbook_model.errors import AccessDeniedError, InputError, OutsideError, UnreachableError
 
 ARN = "arn:aws:iam::111122223333:role/incident-runbooks"
 ROLE = AssumeRole(role_arn=ARN)

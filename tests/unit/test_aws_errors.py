@@ -4,8 +4,8 @@ import pytest
 from botocore import exceptions as botocore
 from temporalio.exceptions import ApplicationErrorCategory
 
-from activities.aws_errors import DENIED, STALE_CREDENTIALS, THROTTLED, aws_errors
-from activities.errors import (
+from activities.aws.errors import DENIED, STALE_CREDENTIALS, THROTTLED, aws_errors
+from runbook_model.errors import (
     AccessDeniedError,
     BugError,
     CredentialsError,

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from activities.brakes import Begun, BrakeBook, Reservation, Switched
-from activities.policies import Brake
+from activities.temporal.brakes import Begun, BrakeBook, Reservation, Switched
+from runbook_model.catalog.policies import Brake
 from tests.incidents import at
 from workflows.decisions.braking import finished, forget, given_back, reserve
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from activities.brakes import Held
+from activities.temporal.brakes import Held
+from runbook_model.incident.account import Call, Taken
 from tests.incidents import POLICY, at, fires, gate, incident, ran, resolves
 from workflows.decisions.calling import ROUNDS, next_call, respond_by, whom
-from workflows.incidents.account import Call, Taken
 
 
 def called(account, *minutes, rank=1):

@@ -4,10 +4,10 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.catalog import Catalog, Target, load_catalog, parse_catalog
-from activities.errors import CatalogError, PolicyError, UnknownTargetError
-from activities.served import Served
-from activities.targets import CatalogActivities, TargetNames
+from activities.catalog.activities import CatalogActivities, TargetNames
+from activities.runtime.environment_guard import Served
+from runbook_model.catalog.catalog import Catalog, Target, load_catalog, parse_catalog
+from runbook_model.errors import CatalogError, PolicyError, UnknownTargetError
 
 SMALLEST = """
 [environments.prod]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from activities.catalog import parse_catalog
-from activities.errors import CatalogError
+from runbook_model.catalog.catalog import parse_catalog
+from runbook_model.errors import CatalogError
 
 LOCAL = """
 [environments.local]

@@ -13,13 +13,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from temporalio.api.failure.v1 import Failure
 from temporalio.testing import ActivityEnvironment
 
-from activities.announcements import Announcement, Delivery
-from activities.catalog import parse_catalog
-from activities.channels.opening import Channels
-from activities.channels.slack_blocks import LONGEST_BLOCK, mark_of, parts
-from activities.chat import ChatActivities, Notice
-from activities.clients import SlackClients, http_client
-from activities.errors import (
+from activities.aws.clients import SlackClients, http_client
+from activities.chat.activities import ChatActivities, Notice
+from activities.chat.opening import Channels
+from activities.chat.slack_blocks import LONGEST_BLOCK, mark_of, parts
+from activities.chat.wording import Templates
+from activities.runtime.converter import data_converter
+from runbook_model.catalog.catalog import parse_catalog
+from runbook_model.errors import (
     AccessDeniedError,
     CatalogError,
     CredentialsError,
@@ -28,11 +29,10 @@ from activities.errors import (
     ThrottledError,
     UnreachableError,
 )
-from activities.wording import Templates
+from runbook_model.incident.announcements import Announcement, Delivery
 from sandbox.http_server import serving
 from sandbox.processes import free_port
 from sandbox.slack import Slack
-from workflows.converter import data_converter
 
 CATALOG = """
 [environments.prod]

@@ -11,12 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from activities.catalog import load_catalog
-from activities.channels.opening import Channels
-from activities.checkup import chat
-from activities.checkup.chat import ChatQuestions
-from activities.checkup.looking import check
-from activities.clients import SlackClients, http_client
+from activities.aws.clients import SlackClients, http_client
+from activities.chat.opening import Channels
+from activities.doctor import chat
+from activities.doctor.chat import ChatQuestions
+from activities.doctor.looking import check
+from runbook_model.catalog.catalog import load_catalog
 from sandbox.http_server import serving
 from sandbox.processes import free_port
 from sandbox.slack import Slack

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from activities.aws_errors import translate
-from activities.checkup import looking
-from activities.checkup.clocks import MEND, Glance, judge_clock
-from activities.checkup.looking import NotSetError, Question, WrongError, check, look, own_threads, told_apart
-from activities.errors import AccessDeniedError, InputError, ThrottledError, UnreachableError
-from activities.http_errors import answered
+from activities.aws.errors import translate
+from activities.doctor import looking
+from activities.doctor.clocks import MEND, Glance, judge_clock
+from activities.doctor.looking import NotSetError, Question, WrongError, check, look, own_threads, told_apart
+from activities.http.errors import answered
+from runbook_model.errors import AccessDeniedError, InputError, ThrottledError, UnreachableError
 from tests.observing import at
 
 

@@ -7,12 +7,12 @@ import httpx
 import pytest
 from botocore.stub import Stubber
 
-from activities.accounts import Account
-from activities.checkup.looking import check, own_threads
-from activities.checkup.place import PlaceQuestions
-from activities.clients import Clients
-from activities.doctor import Place
-from activities.policies import Environment
+from activities.aws.clients import Clients
+from activities.doctor.activities import Place
+from activities.doctor.looking import check, own_threads
+from activities.doctor.place import PlaceQuestions
+from runbook_model.catalog.accounts import Account
+from runbook_model.catalog.policies import Environment
 from tests.observing import client
 from tests.small_engine import small_engine
 

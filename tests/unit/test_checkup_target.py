@@ -7,13 +7,13 @@ import httpx
 import pytest
 from botocore.stub import Stubber
 
-from activities import promql
-from activities.checkup.beside import BesideQuestions
-from activities.checkup.looking import check, own_threads
-from activities.checkup.queries import NEEDED, queries_of
-from activities.checkup.service import ServiceQuestions
-from activities.clients import Clients
-from activities.policies import Database, Terraform
+from activities.aws.clients import Clients
+from activities.doctor.dependencies import BesideQuestions
+from activities.doctor.looking import check, own_threads
+from activities.doctor.queries import NEEDED, queries_of
+from activities.doctor.service import ServiceQuestions
+from activities.prometheus import promql
+from runbook_model.catalog.policies import Database, Terraform
 from tests.aws_answers import HERE, Ecs, service, services
 from tests.integration.terraform_stage import program
 from tests.observing import a_target, client

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
 
-from workflows.converter import LenientPayloadConverter, Unreadable
-from workflows.messages import Approval, RollbackRequest
+from activities.runtime.converter import LenientPayloadConverter, Unreadable
+from runbook_model.reports import Approval, RollbackRequest
 
 CONVERTER = LenientPayloadConverter()
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.catalog import Target
-from activities.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
-from activities.sessions import (
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
+from runbook_model.sessions import (
     DatabaseRead,
     Held,
     LockWait,

@@ -13,8 +13,8 @@ import boto3
 import pytest
 import yaml
 
-from activities.catalog import load_catalog
-from workflows.ids import SEARCH_ATTRIBUTES
+from runbook_model.catalog.catalog import load_catalog
+from runbook_model.ids import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -438,7 +438,7 @@ class TestIamPolicy:
 
     def test_every_change_that_doctor_asks_iam_about_is_allowed(self):
         code = "".join(
-            (ROOT / "activities/checkup" / name).read_text() for name in ("permissions.py", "reviews.py")
+            (ROOT / "activities/doctor" / name).read_text() for name in ("permissions.py", "reviews.py")
         )
         asked = set(re.findall(r'Change\(\s*"([\w-]+:\w+)"', code))
         assert len(asked) == 8

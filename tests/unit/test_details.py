@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from workflows.messages import Checkpoint, Report, State, Task
-from workflows.steps.details import render
+from runbook_model.reports import Checkpoint, Report, State, Task
+from workflows.page.details import render
 
 RUN = "remediation/prod/shop"
 OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)

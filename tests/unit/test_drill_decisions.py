@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.doctor import Check
+from activities.doctor.activities import Check
+from runbook_model.reports import Outcome, Plan, Problem, Report, State
 from tests.observing import a_target
 from workflows.decisions.checkup import settle
 from workflows.decisions.drills import CAUSES, conclude, judge_plan, told_later, unplanned, words
-from workflows.messages import Outcome, Plan, Problem, Report, State
 
 GREEN, RED = True, False
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

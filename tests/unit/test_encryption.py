@@ -9,13 +9,13 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
-from activities.encryption import ENCODING, KEY_ID, WORD_LEFT, Codec, lacks_key, load_keys
-from activities.errors import InputError, MissingKeyError, TamperedError
-from activities.terraform_program import _quiet
+from activities.runtime.converter import Unreadable, data_converter, with_codec
+from activities.runtime.encryption import ENCODING, KEY_ID, WORD_LEFT, Codec, lacks_key, load_keys
+from activities.terraform.program import _quiet
+from runbook_model.errors import InputError, MissingKeyError, TamperedError
+from runbook_model.reports import RollbackRequest
 from tests.sealing import codec, key
-from workflows.converter import Unreadable, data_converter, with_codec
 from workflows.decisions.endings import certainly_not_made
-from workflows.messages import RollbackRequest
 
 REQUEST = RollbackRequest(
     service="shop", environment="prod", requested_by="alice", reason="the cache is full of pears"
@@ -231,7 +231,7 @@ def test_what_terraform_runs_is_not_told_the_keys():
 def test_the_cipher_is_only_loaded_where_there_are_keys(keys, imported):
     program = (
         f"import os, sys; os.environ['RUNBOOK_CODEC_KEYS'] = {keys!r};"
-        "import worker; from starter.connect import codec_of; codec_of(os.environ);"
+        "import worker; from starter.client.connect import codec_of; codec_of(os.environ);"
         "sys.exit(repr(sorted({'cryptography'} & set(sys.modules))))"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

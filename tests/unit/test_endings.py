@@ -2,7 +2,7 @@ import pytest
 from temporalio import exceptions
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
 
-from activities.errors import (
+from runbook_model.errors import (
     AccessDeniedError,
     CatalogError,
     DriftedError,
@@ -12,6 +12,7 @@ from activities.errors import (
     UnknownReplyError,
     UnknownTargetError,
 )
+from runbook_model.reports import Abort, Change, Outcome
 from workflows.decisions.endings import (
     aborted_ending,
     bug_ending,
@@ -19,7 +20,6 @@ from workflows.decisions.endings import (
     certainly_not_made,
     failed_ending,
 )
-from workflows.messages import Abort, Change, Outcome
 
 MADE = Change(action="UpdateService", before="shop:2", after="shop:1", detail="may have been made")
 

@@ -3,10 +3,10 @@ from itertools import count
 import httpx
 import pytest
 
-from activities.error_rate import ErrorRate
-from activities.errors import UnreachableError
-from activities.scrape import Scraper
-from activities.traffic import Silence, Traffic, judge_traffic
+from activities.http.scrape import Scraper
+from activities.measuring.error_rate import ErrorRate
+from runbook_model.errors import UnreachableError
+from runbook_model.traffic import Silence, Traffic, judge_traffic
 from tests.observing import NOW, PROBE, PROMETHEUS, B, G, N, a_target, an_observation, at, client, seconds
 
 LABELS = '{service="ai-processor", environment="prod", release="ai-processor-prod:3"}'

@@ -7,14 +7,14 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from activities.aws_errors import aws_errors
-from activities.ecs_tasks import read_task
-from activities.errors import InputError, NotServingError
-from activities.examining import Examination
-from activities.models import Release, ReleaseHistory, ServiceDeployment, ServiceState
-from activities.onset import onset_of
-from activities.recent_logs import read_recent_logs
-from activities.utilization import read_utilization
+from activities.aws.errors import aws_errors
+from activities.cloudwatch.utilization import read_utilization
+from activities.ecs.tasks import read_task
+from activities.measuring.examining import Examination
+from activities.measuring.recent_logs import read_recent_logs
+from runbook_model.errors import InputError, NotServingError
+from runbook_model.onset import onset_of
+from runbook_model.release import Release, ReleaseHistory, ServiceDeployment, ServiceState
 from tests.observing import NOW, PROMETHEUS, a_target, at, client, seconds
 
 DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not allowed"}}, "Some")

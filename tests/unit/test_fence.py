@@ -7,8 +7,8 @@ import boto3
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.clients import CALL_TIMEOUT
-from activities.ecs_changes import (
+from activities.aws.clients import CALL_TIMEOUT
+from activities.ecs.changes import (
     DeployRelease,
     EcsChanges,
     ForceDeployment,
@@ -16,7 +16,9 @@ from activities.ecs_changes import (
     RegisterRelease,
     StopDeployment,
 )
-from activities.errors import (
+from activities.ecs.registering import CHANGE_TAG, NOT_REGISTERED
+from activities.runtime.fence import LANDS_WITHIN, Standing, attempt_begins, standing
+from runbook_model.errors import (
     AccessDeniedError,
     DriftedError,
     RejectedError,
@@ -25,9 +27,7 @@ from activities.errors import (
     UnknownReplyError,
     UnreachableError,
 )
-from activities.fence import LANDS_WITHIN, Standing, attempt_begins, standing
-from activities.models import Fence, Judgement
-from activities.registering import CHANGE_TAG, NOT_REGISTERED
+from runbook_model.release import Fence, Judgement
 from tests.aws_answers import HERE, Ecs, definition, service, services
 from tests.ecs_facts import (
     NOW,
@@ -40,7 +40,7 @@ from tests.ecs_facts import (
     task_definition,
 )
 from tests.observing import a_target
-from workflows.steps.running import CHANGE
+from workflows.page.options import CHANGE
 
 TARGET = a_target(service="shop", cluster="prod", ecs_service="shop")
 FENCE = Fence(primary="ecs-svc/2", task_definition=task_definition(2), service_deployment=deployment_arn(2))

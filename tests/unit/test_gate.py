@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.policies import Approvals
-from workflows.messages import Approval, Checkpoint
-from workflows.steps.gate import ANSWERS_KEPT, Answers, Gate, same_person
+from runbook_model.catalog.policies import Approvals
+from runbook_model.reports import Approval, Checkpoint
+from workflows.page.gate import ANSWERS_KEPT, Answers, Gate, same_person
 
 OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 CHOICES = ("verify-again", "hand-over")

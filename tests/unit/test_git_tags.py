@@ -5,9 +5,9 @@ import subprocess
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.errors import RejectedError
-from activities.git import GitActivities, Repository
-from activities.models import Image
+from activities.git.activities import GitActivities, Repository
+from runbook_model.errors import RejectedError
+from runbook_model.release import Image
 from tests.procedures.outside import Outside, release
 from workflows.decisions.git_tags import only_tags_are_left, plan_from_tags
 

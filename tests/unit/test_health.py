@@ -3,9 +3,9 @@ import asyncio
 import httpx
 import pytest
 
-from activities.clients import http_client
-from activities.errors import UnreachableError
-from activities.health import read_health
+from activities.aws.clients import http_client
+from activities.http.health import read_health
+from runbook_model.errors import UnreachableError
 from tests.observing import NOW, URL, B, G, N, a_target, client
 
 

@@ -3,12 +3,12 @@
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.runtime.converter import Unreadable
+from runbook_model.reports import Abort, Approval
 from tests.unit.test_gate import a_gate
-from workflows.converter import Unreadable
-from workflows.messages import Abort, Approval
-from workflows.steps.family import Family
-from workflows.steps.inbox import Inbox, Refused, parse
-from workflows.steps.record import Record
+from workflows.page.child_relay import Family
+from workflows.page.inbox import Inbox, Refused, parse
+from workflows.page.record import Record
 
 UPDATES = ["decide", "abort_run", "pause", "resume", "acknowledge", "note"]
 GIVEN = {

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from activities.brakes import Held
-from activities.incident_policy import IncidentPolicy
-from activities.policies import Incidents
+from activities.catalog.incident_policy import IncidentPolicy
+from activities.temporal.brakes import Held
+from runbook_model.catalog.policies import Incidents
+from runbook_model.incident.account import Closed
+from runbook_model.reports import Outcome
 from tests.incidents import POLICY, at, fires, gate, incident, ran, resolves
 from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, ending_of, next_move
-from workflows.incidents.account import Closed
-from workflows.messages import Outcome
 
 
 def begun(*names, **fields):

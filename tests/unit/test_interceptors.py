@@ -9,8 +9,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from activities.errors import AccessDeniedError, BugError, UnreachableError
-from activities.interceptors import TranslateErrors
+from activities.runtime.interceptors import TranslateErrors
+from runbook_model.errors import AccessDeniedError, BugError, UnreachableError
 
 
 class Raising(ActivityInboundInterceptor):

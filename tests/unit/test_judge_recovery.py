@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.readings import Observed, Sample, Streak
+from runbook_model.readings import Observed, Sample, Streak
+from runbook_model.reports import Verdict
 from tests.observing import NOW, B, E, G, N, a_sample, a_target, at, seconds
 from workflows.decisions.recovery import judge_recovery
-from workflows.messages import Verdict
 
 RECOVERED, NOT, OPEN = Verdict.RECOVERED, Verdict.NOT_RECOVERED, Verdict.INCONCLUSIVE
 TARGET = a_target()

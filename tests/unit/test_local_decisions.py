@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from activities.compose_changes import standing
-from activities.compose_reading import read_container
-from activities.containers import AwaitedService, Container, ContainerFence, ProjectRead, ServerAnswer
-from activities.fence import Standing
-from activities.policies import Database
-from activities.readings import Quality, Reading, Sample
-from activities.settling import judge_settled
-from activities.statistics import use_of
+from activities.docker.changes import standing
+from activities.docker.reading import read_container
+from activities.docker.settling import judge_settled
+from activities.docker.statistics import use_of
+from activities.runtime.fence import Standing
+from runbook_model.catalog.policies import Database
+from runbook_model.containers import AwaitedService, Container, ContainerFence, ProjectRead, ServerAnswer
+from runbook_model.readings import Quality, Reading, Sample
 from tests.observing import NOW, a_target, seconds
 from tests.symptoms import errors_read, load_read, logs_read
 from workflows.decisions import database

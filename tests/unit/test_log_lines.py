@@ -6,7 +6,7 @@ import logging
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.log_lines import JsonLines, TerminalLines, log_to_stderr
+from activities.telemetry.log_lines import JsonLines, TerminalLines, log_to_stderr
 
 
 def logged(formatter, *, message="it is so", extra=None, error=None):

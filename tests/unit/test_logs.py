@@ -4,10 +4,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from activities.aws_errors import aws_errors
-from activities.errors import AccessDeniedError, CredentialsError, NotFoundError
-from activities.logs import LINE, NEWEST, PAGES, PATTERN, read_log_errors
-from activities.redaction import HIDDEN, excerpt, redact
+from activities.aws.errors import aws_errors
+from activities.measuring.logs import LINE, NEWEST, PAGES, PATTERN, read_log_errors
+from runbook_model.errors import AccessDeniedError, CredentialsError, NotFoundError
+from runbook_model.redaction import HIDDEN, excerpt, redact
 from tests.observing import NOW, B, G, N, a_target, at, seconds
 
 SINCE = at(-15)

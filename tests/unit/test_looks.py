@@ -3,16 +3,16 @@
 import httpx
 import pytest
 
-from activities.evidence import Evidence
-from activities.latency import P95, judge_latency, read_latency
-from activities.measuring import Instruments
-from activities.probes import Timed, time_probes
-from activities.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
-from activities.resource_use import Share, judge_use, read_use
+from activities.http.probes import Timed, time_probes
+from activities.measuring.latency import P95, judge_latency, read_latency
+from activities.measuring.measuring import Instruments
+from activities.measuring.resource_use import Share, judge_use, read_use
+from runbook_model.evidence import Evidence
+from runbook_model.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
+from runbook_model.reports import Verdict
 from tests.observing import NOW, PROBE, PROMETHEUS, URL, B, E, G, N, a_target, an_observation, at, client
 from tests.unit.test_examining import Aws
 from workflows.decisions.recovery import judge_recovery
-from workflows.messages import Verdict
 
 QUICK, SLOW = (
     P95(seconds=0.2, words="p95 0.20s of 400 requests"),

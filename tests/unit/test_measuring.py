@@ -4,8 +4,8 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from activities.aws_errors import aws_errors
-from activities.measuring import Instruments, measured
+from activities.aws.errors import aws_errors
+from activities.measuring.measuring import Instruments, measured
 from tests.observing import NOW, PROMETHEUS, B, E, G, an_observation, client, seconds
 
 

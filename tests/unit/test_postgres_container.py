@@ -3,8 +3,8 @@
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-from activities.policies import Database
-from activities.postgres_container import PostgresContainer
+from activities.docker.postgres import PostgresContainer
+from runbook_model.catalog.policies import Database
 
 
 class EngineThatSays:

@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus as Status
 
-from activities.predecessor import CHANGES, RunHistory, RunName
+from activities.temporal.predecessor import CHANGES, RunHistory, RunName
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 

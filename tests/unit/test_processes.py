@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from activities.processes import kill_child, start_child, stop_child
+from activities.runtime.processes import kill_child, start_child, stop_child
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
@@ -32,7 +32,7 @@ def test_a_child_that_has_ended_is_ended_already():
 
 def test_a_child_dies_with_us():
     grandparent = (
-        "import sys; from activities.processes import start_child;"
+        "import sys; from activities.runtime.processes import start_child;"
         "child = start_child([sys.executable, '-c', 'import time; time.sleep(60)']);"
         "print(child.pid, flush=True); import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -3,8 +3,8 @@ import re
 import httpx
 import pytest
 
-from activities.errors import AccessDeniedError, RejectedError, ThrottledError, UnreachableError
-from activities.prometheus import NoData, Prometheus
+from activities.prometheus.client import NoData, Prometheus
+from runbook_model.errors import AccessDeniedError, RejectedError, ThrottledError, UnreachableError
 from tests.observing import PROMETHEUS, client
 
 

@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities import promql
+from activities.prometheus import promql
 from tests.observing import a_release, a_target, seconds
 
 WINDOW = seconds(15)

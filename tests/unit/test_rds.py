@@ -8,11 +8,11 @@ from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 from temporalio.testing import ActivityEnvironment
 
-from activities.accounts import Account
-from activities.clients import Clients
-from activities.errors import DriftedError, InputError, NotFoundError, UnknownReplyError, UnreachableError
-from activities.policies import Database
-from activities.rds import AwaitedInstance, Instance, RdsActivities, Reboot
+from activities.aws.clients import Clients
+from activities.rds.activities import AwaitedInstance, Instance, RdsActivities, Reboot
+from runbook_model.catalog.accounts import Account
+from runbook_model.catalog.policies import Database
+from runbook_model.errors import DriftedError, InputError, NotFoundError, UnknownReplyError, UnreachableError
 from tests.observing import a_target
 from tests.unit.test_fence import Attempt, long_ago
 

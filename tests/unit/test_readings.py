@@ -3,8 +3,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.policies import Verify
-from activities.readings import (
+from runbook_model.catalog.policies import Verify
+from runbook_model.readings import (
     KNOWN,
     Quality,
     Sample,

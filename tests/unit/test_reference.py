@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from activities import counted
+from activities.telemetry import counted
 from docs.writing.figures import prometheus_name
 from docs.writing.pages import FOLDER, pages
 from docs.writing.source import table

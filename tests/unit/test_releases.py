@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.models import Judgement
-from activities.policies import RollbackPolicy, Terraform
+from runbook_model.catalog.policies import RollbackPolicy, Terraform
+from runbook_model.release import Judgement
+from runbook_model.reports import Ending, Outcome
 from tests.ecs_facts import (
     HOUR,
     NOW,
@@ -21,7 +22,6 @@ from tests.ecs_facts import (
 )
 from tests.observing import a_target
 from workflows.decisions.releases import RollbackPlan, find_release, needs_more, plan_rollback
-from workflows.messages import Ending, Outcome
 
 DAY = 24 * HOUR
 MINUTE = timedelta(minutes=1)

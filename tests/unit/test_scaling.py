@@ -9,12 +9,12 @@ import pytest
 from botocore.stub import Stubber
 from temporalio.testing import ActivityEnvironment
 
-from activities.errors import DriftedError
-from activities.scaling import Capacity, ScaleOut, ScalingActivities, TakeBack
+from activities.autoscaling.activities import Capacity, ScaleOut, ScalingActivities, TakeBack
+from runbook_model.errors import DriftedError
+from runbook_model.reports import Outcome
 from tests.aws_answers import HERE, Ecs, service, services
 from tests.observing import a_target
 from workflows.decisions.scaling import plan_scale_out
-from workflows.messages import Outcome
 
 TARGET = a_target(service="shop", cluster="prod", ecs_service="shop")
 TWO = Capacity(desired=2, running=2)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.errors import RejectedError, UnreachableError
-from activities.scrape import SCRAPES, Scrape, Scraper, count, grown, parse
-from activities.traffic import Silence
+from activities.http.scrape import SCRAPES, Scrape, Scraper, count, grown, parse
+from runbook_model.errors import RejectedError, UnreachableError
+from runbook_model.traffic import Silence
 from tests.observing import NOW, a_target, an_observation, at, client, seconds
 
 TEXT = """\

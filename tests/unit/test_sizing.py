@@ -4,13 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from activities.models import Image, ReleaseHistory
-from activities.policies import Database, Pool, Scale, Terraform
-from activities.rds import Instance
-from activities.scaling import Capacity
-from activities.sessions import DatabaseRead, Held
-from activities.task_sizes import ContainerSize, TaskChange, TaskSize
-from activities.terraform_plans import AttributeChange, ResourceChange, TerraformPlan
+from activities.autoscaling.activities import Capacity
+from activities.ecs.task_sizes import ContainerSize, TaskChange, TaskSize
+from activities.rds.activities import Instance
+from runbook_model.catalog.policies import Database, Pool, Scale, Terraform
+from runbook_model.release import Image, ReleaseHistory
+from runbook_model.reports import Ending, Outcome
+from runbook_model.sessions import DatabaseRead, Held
+from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan
 from tests.ecs_facts import NOW, a_deployment, a_release, a_service, task_definition
 from tests.observing import a_target
 from tests.symptoms import resources_read
@@ -22,7 +23,6 @@ from workflows.decisions.rebooting import NoReboot, RebootPlan, plan_reboot
 from workflows.decisions.scaling import grows_first, saturated
 from workflows.decisions.sizing import FARGATE, Reasons, SizePlan, bigger, bigger_pool, fell_short, size_plan
 from workflows.decisions.terraform_sizing import TerraformSizePlan, size_by_terraform, values_for, way_back
-from workflows.messages import Ending, Outcome
 
 POOL = Pool(env="DB_POOL_SIZE", size=20)
 MODULE = Terraform(directory="/infra")

@@ -4,11 +4,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from activities.policies import Database
-from activities.readings import Quality, Reading
+from runbook_model import ids
+from runbook_model.catalog.policies import Database
+from runbook_model.readings import Quality, Reading
+from runbook_model.reports import Task
 from tests.observing import NOW, a_target
 from tests.symptoms import a_figure
-from workflows import ids
 from workflows.decisions.diagnosis import Cause, Diagnosis
 from workflows.decisions.links import database_console, links_of
 from workflows.decisions.tasks import (
@@ -20,7 +21,6 @@ from workflows.decisions.tasks import (
     see_more,
     use_less,
 )
-from workflows.messages import Task
 
 TARGET = a_target(repository="https://git.test/shop", links={"grafana": "https://grafana.test"})
 SLOW = Diagnosis(cause=Cause.CODE_PATH, because=("only /slow is slow, /quick is not",), release="shop:7")

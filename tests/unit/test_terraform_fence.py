@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.errors import DriftedError, UnreachableError
-from activities.models import Fence
-from activities.plan_store import PlanStore
-from activities.policies import Terraform
-from activities.terraform import TerraformActivities, TerraformApply
-from activities.terraform_run import NOT_BEGUN
+from activities.terraform.activities import TerraformActivities, TerraformApply
+from activities.terraform.plan_store import PlanStore
+from activities.terraform.run import NOT_BEGUN
+from runbook_model.catalog.policies import Terraform
+from runbook_model.errors import DriftedError, UnreachableError
+from runbook_model.release import Fence
 from tests.aws_answers import Ecs, service, services
 from tests.ecs_facts import deployment_arn, task_definition
 from tests.observing import a_target

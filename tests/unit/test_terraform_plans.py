@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from activities.terraform_plans import BUDGET, TerraformWish, read_plan
+from runbook_model.reports import Ending
+from runbook_model.terraform_plans import BUDGET, TerraformWish, read_plan
 from tests.ecs_facts import a_history, a_release
 from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
 from workflows.decisions.terraform import takes_more, terraform_tag
 from workflows.decisions.terraform_sizing import hidden
-from workflows.messages import Ending
 
 PLANS = Path(__file__).parent / "plans"
 DAY = timedelta(days=1)

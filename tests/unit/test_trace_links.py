@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from activities.catalog import parse_catalog
-from activities.errors import CatalogError
-from activities.redaction import redact
-from activities.trace_links import trace_link, with_trace
+from runbook_model.catalog.catalog import parse_catalog
+from runbook_model.catalog.trace_links import trace_link, with_trace
+from runbook_model.errors import CatalogError
+from runbook_model.redaction import redact
 from tests.incidents import POLICY, T0, at, incident
 from workflows.decisions.announcing import announcement
 from workflows.incidents.report import report

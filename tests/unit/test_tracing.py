@@ -10,7 +10,7 @@ from tests.integration.otlp_collector import BlackHole, Collector
 
 ENDS = """
 import sys, time
-from activities.telemetry import flush_traces, root_span, tracing_plugins
+from activities.telemetry.telemetry import flush_traces, root_span, tracing_plugins
 tracing_plugins("ends")
 for number in range(int(sys.argv[1])):
     with root_span(f"span {number}", {}) as trace_id:

@@ -9,9 +9,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.policies import Verify
-from activities.readings import Quality, Sample, last_streak, longest_gap
-from activities.verification import KEPT, Progress, VerificationActivities
+from activities.measuring.activities import KEPT, Progress, VerificationActivities
+from runbook_model.catalog.policies import Verify
+from runbook_model.readings import Quality, Sample, last_streak, longest_gap
 from tests.observing import B, G, N, a_sample, a_target, an_observation, seconds
 
 QUICK = Verify(bake=seconds(0.4), rate_window=seconds(0.2), consecutive=3)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.errors import AccessDeniedError, InputError, ThrottledError
-from activities.rollout import Awaited, Phase
-from activities.waits import AwaitedDrift, Waits
-from activities.watcher import BATCH, Budget, Hurry, Watcher
+from activities.ecs.waits import AwaitedDrift, Waits
+from activities.ecs.watcher import BATCH, Budget, Hurry, Watcher
+from runbook_model.errors import AccessDeniedError, InputError, ThrottledError
+from runbook_model.rollout import Awaited, Phase
 from tests.aws_answers import Ecs, service, services
 from tests.ecs_facts import NOW, a_deployment, a_service, deployment_arn, task_definition
 from tests.observing import a_target

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
-from activities.announcements import UNKNOWN, Announcement
-from activities.trace_links import with_trace
-from workflows import ids
+from runbook_model import ids
+from runbook_model.catalog.trace_links import with_trace
+from runbook_model.incident.announcements import UNKNOWN, Announcement
 from workflows.decisions.calling import is_taken
 from workflows.decisions.incidents import leading_alert, quiet_since
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from workflows.incidents.account import Account, Remediation
-    from workflows.messages import Change, Task
+    from runbook_model.incident.account import Account, Remediation
+    from runbook_model.reports import Change, Task
 
 Kind = Literal["started", "update", "resolved", "escalation"]
 WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z][a-z]*\d*|[a-z]+\d*|\d+")

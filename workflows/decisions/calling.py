@@ -10,8 +10,8 @@ from workflows.decisions.incidents import quiet_since
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from activities.policies import Contact
-    from workflows.incidents.account import Account
+    from runbook_model.catalog.policies import Contact
+    from runbook_model.incident.account import Account
 
 ROUNDS = 3
 """So often every contact is called; after that the updates go on asking."""

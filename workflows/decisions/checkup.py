@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from activities.doctor import Check
+from activities.doctor.activities import Check
 from workflows.decisions.releases import cannot_roll, needs_more, plan_rollback
 from workflows.decisions.rollback_plan import RollbackPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from activities.catalog import Target
-    from activities.models import Release, ReleaseHistory, ServiceState
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Release, ReleaseHistory, ServiceState
 
 OF_PLACE: Final = ("aws-identity", "cluster", "prometheus", "docker-engine", "clock", "chat", "reviews")
 """What a worker looks at once in an environment, besides its own catalog."""

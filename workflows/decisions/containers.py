@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from activities.containers import Container, ContainerFence
-from activities.models import Image, Release
-from workflows.messages import Message, Plan, PlannedCall
+from runbook_model.containers import Container, ContainerFence
+from runbook_model.release import Image, Release
+from runbook_model.reports import Message, Plan, PlannedCall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from activities.catalog import Target
-    from activities.containers import ProjectRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.containers import ProjectRead
 
 NOT_OFFERED = "Scaling out is not offered for compose: a restart, or more CPU and memory in the compose file, is a person's choice."
 

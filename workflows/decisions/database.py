@@ -7,15 +7,15 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
-from activities.sessions import DatabaseRead, Session, SessionName
-from workflows.messages import Message, Plan, PlannedCall
+from runbook_model.durations import format_duration
+from runbook_model.reports import Message, Plan, PlannedCall
+from runbook_model.sessions import DatabaseRead, Session, SessionName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from activities.catalog import Target
-    from activities.policies import Database
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.policies import Database
 
 SHOWN = 5
 SLOW = timedelta(seconds=0.1)

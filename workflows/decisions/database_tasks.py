@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model.reports import Task
 from workflows.decisions.database import SHOWN, leak_report
 from workflows.decisions.links import database_console, links_of
-from workflows.messages import Task
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
     from workflows.decisions.database import Diagnosis
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from activities.doctor import Check
-from activities.drills import Drilled, Known
+from activities.doctor.activities import Check
+from activities.doctor.drills import Drilled, Known
+from runbook_model.reports import Outcome
 from workflows.decisions.checkup import CAUSES as CAUSES_OF_CHECKS
-from workflows.messages import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from activities.catalog import Target
-    from workflows.messages import Report
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.reports import Report
 
 PLAN: Final = "rollback-plan"
 CAUSES: Final = CAUSES_OF_CHECKS | {

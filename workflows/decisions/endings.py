@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio.exceptions import ApplicationError, FailureError
 
-from workflows.messages import Abort, Change, Ending, Outcome, Problem
+from runbook_model.reports import Abort, Change, Ending, Outcome, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from workflows.decisions.releases import cannot_roll
 from workflows.decisions.rollback_plan import RollbackPlan, plan_by
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.models import Image, ReleaseHistory
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Image, ReleaseHistory
 
 
 def only_tags_are_left(target: Target, history: ReleaseHistory, to: str | None) -> bool:

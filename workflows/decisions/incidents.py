@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from workflows.incidents.messages import ALERTMANAGER
-from workflows.messages import Ending, Outcome
+from runbook_model.incident.messages import ALERTMANAGER
+from runbook_model.reports import Ending, Outcome
 
 if TYPE_CHECKING:
-    from workflows.incidents.account import Account, Remediation
-    from workflows.incidents.alert_book import KeptAlert
+    from runbook_model.incident.account import Account, Remediation
+    from runbook_model.incident.alert_book import KeptAlert
 
 SOON = timedelta(minutes=1)
 """When a catalog that could not be read is read again."""

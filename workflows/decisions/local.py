@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.readings import Quality
+from runbook_model.readings import Quality
 from workflows.decisions import database
 from workflows.decisions.containers import down_dependencies
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
 from workflows.decisions.diagnosis.signs import unread
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.containers import ProjectRead, ServerAnswer
-    from activities.policies import Database
-    from activities.readings import Sample
-    from activities.symptoms import ErrorsRead, LoadRead, LogsRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.policies import Database
+    from runbook_model.containers import ProjectRead, ServerAnswer
+    from runbook_model.readings import Sample
+    from runbook_model.symptoms import ErrorsRead, LoadRead, LogsRead
 
 LOOP = 2
 """So many restarts by the engine are a loop; one may be chance."""

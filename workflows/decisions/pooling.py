@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model.reports import Message
 from workflows.decisions.database import Cause, Diagnosis, is_full
-from workflows.messages import Message
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.policies import Database, Pool
-    from activities.scaling import Capacity
-    from activities.sessions import DatabaseRead
-    from activities.task_sizes import TaskSize
+    from activities.autoscaling.activities import Capacity
+    from activities.ecs.task_sizes import TaskSize
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.policies import Database, Pool
+    from runbook_model.sessions import DatabaseRead
 
 
 class Room(Message):

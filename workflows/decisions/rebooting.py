@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.rds import AVAILABLE, Instance
-from workflows.messages import Message, Plan, PlannedCall
+from activities.rds.activities import AVAILABLE, Instance
+from runbook_model.reports import Message, Plan, PlannedCall
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 PASSING = frozenset(
     {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
-from activities.readings import (
+from runbook_model.durations import format_duration
+from runbook_model.readings import (
     KNOWN,
     Observed,
     Quality,
@@ -15,10 +15,10 @@ from activities.readings import (
     last_streak,
     longest_gap,
 )
-from workflows.messages import Message, Verdict
+from runbook_model.reports import Message, Verdict
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
+    from runbook_model.catalog.catalog import Target
 
 
 class Judged(Message):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
+from runbook_model.reports import Ending, Outcome, Problem
 from workflows.decisions.rollback_plan import RollbackPlan, plan_by, rolling_plan
-from workflows.messages import Ending, Outcome, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from activities.catalog import Target
-    from activities.models import Release, ReleaseHistory, ServiceState
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Release, ReleaseHistory, ServiceState
 
 JUST_NOW = timedelta(hours=1)
 OURS_TO_ROLL = {"controller": "ECS", "strategy": "ROLLING", "scheduling": "REPLICA"}

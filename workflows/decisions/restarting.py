@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.models import Fence, Release
+from runbook_model.release import Fence, Release
+from runbook_model.reports import Ending, Plan, PlannedCall
 from workflows.decisions.releases import cannot_roll, refused
-from workflows.messages import Ending, Plan, PlannedCall
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.models import ReleaseHistory
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import ReleaseHistory
 
 
 class RestartPlan(Plan):

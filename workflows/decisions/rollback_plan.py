@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from activities.models import Fence, Release
-from workflows.messages import Plan, PlannedCall
+from runbook_model.release import Fence, Release
+from runbook_model.reports import Plan, PlannedCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from activities.catalog import Target
-    from activities.models import ReleaseHistory
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import ReleaseHistory
 
 STAYS = "Data, database migrations and settings outside the task definition stay as they are."
 Way = Literal["deploy", "register", "stop", "force", "terraform"]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
-from activities.scaling import Capacity
+from activities.autoscaling.activities import Capacity
+from runbook_model.durations import format_duration
+from runbook_model.reports import Ending, Outcome, Plan, PlannedCall
 from workflows.decisions.diagnosis.cause import Cause
 from workflows.decisions.diagnosis.latency import out_of_resources
 from workflows.decisions.releases import refused
-from workflows.messages import Ending, Outcome, Plan, PlannedCall
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.symptoms import ResourcesRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.symptoms import ResourcesRead
     from workflows.decisions.diagnosis import Diagnosis
 
 

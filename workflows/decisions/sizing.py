@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.models import Fence, Release
-from activities.task_sizes import TaskChange, TaskSize
+from activities.ecs.task_sizes import TaskChange, TaskSize
+from runbook_model.release import Fence, Release
+from runbook_model.reports import Ending, Outcome, Plan, PlannedCall
 from workflows.decisions.releases import refused
 from workflows.decisions.restarting import cannot_deploy
-from workflows.messages import Ending, Outcome, Plan, PlannedCall
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.models import ReleaseHistory
-    from activities.policies import Pool
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.policies import Pool
+    from runbook_model.release import ReleaseHistory
 
 FARGATE = {
     256: (512, 1024, 2048),

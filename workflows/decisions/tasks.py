@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model.reports import Task
 from workflows.decisions.links import links_of
-from workflows.messages import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from activities.catalog import Target
-    from activities.readings import Reading
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.readings import Reading
     from workflows.decisions.diagnosis import Diagnosis
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from activities.terraform_plans import TerraformPlan
+from runbook_model.reports import Ending, Outcome, Plan, PlannedCall, Problem
+from runbook_model.terraform_plans import TerraformPlan
 from workflows.decisions.rollback_plan import STAYS, RollbackPlan, plan_by, tag_was_moved
-from workflows.messages import Ending, Outcome, Plan, PlannedCall, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from activities.catalog import Target
-    from activities.models import Release, ReleaseHistory
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Release, ReleaseHistory
 
 
 class TerraformRollback(RollbackPlan):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.terraform_plans import SENSITIVE, TerraformPlan
+from runbook_model.terraform_plans import SENSITIVE, TerraformPlan
 from workflows.decisions.releases import refused
 from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback_plan import tag_was_moved
@@ -14,12 +14,12 @@ from workflows.decisions.terraform import in_words, losses, plan_of, scalar, uns
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from activities.catalog import Target
-    from activities.models import ReleaseHistory
-    from activities.task_sizes import TaskChange, TaskSize
-    from activities.terraform_plans import AttributeChange
+    from activities.ecs.task_sizes import TaskChange, TaskSize
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import ReleaseHistory
+    from runbook_model.reports import Ending
+    from runbook_model.terraform_plans import AttributeChange
     from workflows.decisions.sizing import Reasons
-    from workflows.messages import Ending
 
 
 class TerraformSizePlan(SizePlan):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workflows import ids
-from workflows.steps import details
+from runbook_model import ids
+from workflows.page import details
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities import counted
+    from activities.telemetry import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from activities.alerts import Alert
-    from workflows.incidents.account import Account
+    from runbook_model.incident.account import Account
+    from runbook_model.incident.alerts import Alert
 
 
 def take_and_count(account: Account, alerts: Sequence[Alert], received: datetime) -> bool:

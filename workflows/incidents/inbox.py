@@ -12,16 +12,16 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.incidents.account import Closed, Taken
-    from workflows.incidents.messages import Closing, IncidentNote
-    from workflows.messages import Abort, Answer, Approval, Hold
-    from workflows.steps.inbox import Refused, parse
+    from runbook_model.incident.account import Closed, Taken
+    from runbook_model.incident.messages import Closing, IncidentNote
+    from runbook_model.reports import Abort, Answer, Approval, Hold
+    from workflows.page.inbox import Refused, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflows.incidents.account import Account
-    from workflows.messages import Message
+    from runbook_model.incident.account import Account
+    from runbook_model.reports import Message
 
     PassOn = Callable[[str, object], None]
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from workflows import ids
+    from runbook_model import ids
+    from runbook_model.reports import State
     from workflows.incidents.details import render
     from workflows.incidents.report import report
-    from workflows.messages import State
 
 if TYPE_CHECKING:
     from temporalio.common import SearchAttributeUpdate
 
-    from workflows.incidents.account import Account
-    from workflows.messages import Checkpoint
+    from runbook_model.incident.account import Account
+    from runbook_model.reports import Checkpoint
 
 
 class Publishing:

@@ -9,16 +9,16 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from activities.alerts import AlertBatch
-    from workflows.incidents import messages
+    from runbook_model.incident import messages
+    from runbook_model.incident.alerts import AlertBatch
+    from runbook_model.reports import Answer
     from workflows.incidents.figures import take_and_count
     from workflows.incidents.report import IncidentReport, report
-    from workflows.messages import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflows.incidents.account import Account
+    from runbook_model.incident.account import Account
     from workflows.incidents.inbox import IncidentInbox
     from workflows.incidents.remediating import Remediating
 

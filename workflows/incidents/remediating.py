@@ -19,20 +19,20 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from activities.brakes import BrakeActivities, Held, Question, Reservation
-    from activities.remediations import Known, RemediationActivities, RemediationSeen
-    from workflows import ids
+    from activities.temporal.brakes import BrakeActivities, Held, Question, Reservation
+    from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
+    from runbook_model import ids
+    from runbook_model.incident.account import Remediation
+    from runbook_model.incident.messages import JOINED, Joined, ProcedureTold, slim
+    from runbook_model.reports import Abort, ProcedureRequest, Report, RollbackRequest, State
     from workflows.decisions.incidents import next_move
-    from workflows.incidents.account import Remediation
-    from workflows.incidents.messages import JOINED, Joined, ProcedureTold, slim
-    from workflows.messages import Abort, ProcedureRequest, Report, RollbackRequest, State
-    from workflows.steps.running import LOOK, NOTE, TASK_TIMEOUT
+    from workflows.page.options import LOOK, NOTE, TASK_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from runbook_model.incident.account import Account
     from workflows.decisions.incidents import Begin, Stop
-    from workflows.incidents.account import Account
 
 PROCEDURE_OF_TYPE = {kind: procedure for procedure, kind in ids.PROCEDURES.items()}
 ASK_AGAIN = timedelta(minutes=1)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from activities.trace_links import trace_link
+from runbook_model.catalog.trace_links import trace_link
+from runbook_model.reports import Message, Report, State, Step
 from workflows.decisions.announcing import ask, current_action, impact, title
 from workflows.decisions.calling import is_taken, next_call, respond_by, whom
-from workflows.messages import Message, Report, State, Step
 
 if TYPE_CHECKING:
-    from workflows.incidents.account import Account, Remediation
-    from workflows.incidents.alert_book import KeptAlert
-    from workflows.messages import Checkpoint
+    from runbook_model.incident.account import Account, Remediation
+    from runbook_model.incident.alert_book import KeptAlert
+    from runbook_model.reports import Checkpoint
 
 ALERTS_SHOWN = 50
 

@@ -11,21 +11,21 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.announcements import Announcement, Delivery
-    from activities.chat import ChatActivities
-    from workflows import ids
+    from activities.chat.activities import ChatActivities
+    from runbook_model import ids
+    from runbook_model.incident.account import Call, Letters
+    from runbook_model.incident.announcements import Announcement, Delivery
     from workflows.decisions.announcing import announcement, gist
     from workflows.decisions.calling import next_call, whom
     from workflows.decisions.incidents import is_empty
-    from workflows.incidents.account import Call, Letters
-    from workflows.steps.running import How
+    from workflows.page.options import How
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from runbook_model.incident.account import Account
     from workflows.decisions.announcing import Kind
-    from workflows.incidents.account import Account
 
 NO_ALERT = 99
 MOST_WAITING = 50

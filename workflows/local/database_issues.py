@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.diagnosis import DiagnosisActivities
+    from activities.measuring.diagnosis import DiagnosisActivities
+    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Task, Verdict
     from workflows.decisions.containers import release_of
     from workflows.decisions.database import Cause, Diagnosis
     from workflows.decisions.database_tasks import fit_pool, release_lock, restart_database
     from workflows.decisions.recovery import Judged
+    from workflows.local.containers import look
     from workflows.local.databases import LOOKS, connects, diagnose_database
     from workflows.local.restarting import Headings, Restarting, restart_and_verify, verifying
-    from workflows.messages import Ending, Outcome, ProcedureRequest, Task, Verdict
-    from workflows.steps.containers import look
-    from workflows.steps.deploying import measure, verified_or_handed_over
+    from workflows.remedies.deploying import measure, verified_or_handed_over
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from activities.catalog import Target
-    from activities.readings import Sample
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.readings import Sample
     from workflows.local.restarting import Verify
-    from workflows.steps.page import Page
+    from workflows.page.page import Page
 
 RESTART = "restart-database"
 VERIFY = "Verify by connecting and by the service's health"

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.database import DatabaseActivities
-    from activities.postgres_container import PostgresContainer
-    from activities.readings import STANDARD_LOOKS
+    from activities.docker.postgres import PostgresContainer
+    from activities.postgres.activities import DatabaseActivities
+    from runbook_model.readings import STANDARD_LOOKS
     from workflows.decisions.database import Diagnosis, classify
     from workflows.decisions.local import classify_server
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.policies import Database
-    from workflows.steps.page import Page
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.policies import Database
+    from workflows.page.page import Page
 
 LOOKS = (*STANDARD_LOOKS, "connections")
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.diagnosis import DiagnosisActivities
+    from activities.measuring.diagnosis import DiagnosisActivities
     from workflows.decisions.diagnosis import Cause
     from workflows.decisions.local import LocalDiagnosis, classify_local_errors
+    from workflows.local.containers import look
     from workflows.local.remedies import a_person_chooses, restart
-    from workflows.remedies import note_cause, repair_dependency
-    from workflows.steps.containers import look
+    from workflows.remedies.remedies import note_cause, repair_dependency
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from workflows.messages import Ending, ProcedureRequest
-    from workflows.steps.page import Page
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.reports import Ending, ProcedureRequest
+    from workflows.page.page import Page
 
 
 async def high_error_rate(page: Page, target: Target, request: ProcedureRequest) -> Ending:

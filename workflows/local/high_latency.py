@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.diagnosis import DiagnosisActivities
-    from activities.readings import STANDARD_LOOKS
+    from activities.measuring.diagnosis import DiagnosisActivities
+    from runbook_model.readings import STANDARD_LOOKS
     from workflows.decisions.containers import NOT_OFFERED
     from workflows.decisions.diagnosis import Cause, classify_latency
     from workflows.decisions.local import LocalDiagnosis, signs_from, with_dependencies
     from workflows.decisions.tasks import make_faster
+    from workflows.local.containers import look
     from workflows.local.databases import diagnose_database
     from workflows.local.remedies import a_person_chooses, restart
-    from workflows.remedies import note_cause, repair_dependency
-    from workflows.steps.containers import look
+    from workflows.remedies.remedies import note_cause, repair_dependency
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from workflows.messages import Ending, ProcedureRequest
-    from workflows.steps.page import Page
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.reports import Ending, ProcedureRequest
+    from workflows.page.page import Page
 
 LOOKS = (*STANDARD_LOOKS, "latency")
 

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.readings import STANDARD_LOOKS
+    from runbook_model.readings import STANDARD_LOOKS
+    from runbook_model.reports import Ending, Outcome
     from workflows.decisions.containers import down_dependencies, release_of
     from workflows.decisions.tasks import find_the_cause
+    from workflows.local.containers import look
     from workflows.local.restarting import Headings, Restarting, restart_and_verify, verifying
-    from workflows.messages import Ending, Outcome
-    from workflows.remedies import ASK, PUT_RIGHT, STEADY, VERIFY
-    from workflows.steps.containers import look
-    from workflows.steps.deploying import measure, verified_or_handed_over
+    from workflows.remedies.deploying import measure, verified_or_handed_over
+    from workflows.remedies.remedies import ASK, PUT_RIGHT, STEADY, VERIFY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from activities.catalog import Target
-    from activities.readings import Kind
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.readings import Kind
+    from runbook_model.reports import ProcedureRequest
     from workflows.decisions.diagnosis import Diagnosis
-    from workflows.messages import ProcedureRequest
-    from workflows.steps.page import Page
+    from workflows.page.page import Page
 
 HEADINGS = Headings(ask=ASK, put_right=PUT_RIGHT, steady=STEADY, verify=VERIFY)
 

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.readings import STANDARD_LOOKS
+    from runbook_model.readings import STANDARD_LOOKS
+    from runbook_model.reports import Ending, Outcome
     from workflows.decisions.containers import RestartContainersPlan, plan_restart_of, release_of
     from workflows.decisions.releases import refused
-    from workflows.messages import Ending, Outcome
-    from workflows.steps.containers import await_up, look, restart, restart_what_is_still_down
-    from workflows.steps.deploying import measure, verified_or_handed_over, verify_since
+    from workflows.local.containers import await_up, look, restart, restart_what_is_still_down
+    from workflows.remedies.deploying import measure, verified_or_handed_over, verify_since
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from activities.catalog import Target
-    from activities.readings import Kind, Sample
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.readings import Kind, Sample
+    from runbook_model.reports import ProcedureRequest
     from workflows.decisions.recovery import Judged
-    from workflows.messages import ProcedureRequest
-    from workflows.steps.page import Page
+    from workflows.page.page import Page
 
     Verify = Callable[[datetime, Sample], Awaitable[Judged]]
     """Verifies what happened since a moment, against how it was measured before."""

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.compose import ComposeActivities
-    from activities.diagnosis import DiagnosisActivities
+    from activities.docker.activities import ComposeActivities
+    from activities.measuring.diagnosis import DiagnosisActivities
     from workflows.decisions.containers import release_of
     from workflows.decisions.local import LocalDiagnosis, classify_local_outage
+    from workflows.local.containers import look
     from workflows.local.remedies import a_person_chooses, restart
-    from workflows.remedies import note_cause
-    from workflows.steps.containers import look
-    from workflows.steps.deploying import measure
+    from workflows.remedies.deploying import measure
+    from workflows.remedies.remedies import note_cause
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from workflows.messages import Ending, ProcedureRequest
-    from workflows.steps.page import Page
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.reports import Ending, ProcedureRequest
+    from workflows.page.page import Page
 
 
 async def service_down(page: Page, target: Target, request: ProcedureRequest) -> Ending:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from activities.runtime.converter import data_converter
+from runbook_model.ids import SEARCH_ATTRIBUTES
 from tests.integration.cli.command_line import CommandLine
-from workflows.converter import data_converter
-from workflows.ids import SEARCH_ATTRIBUTES
 
 numbers = count(1)
 

@@ -8,9 +8,9 @@ from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.models import Fence, Release
-    from workflows import ids
-    from workflows.messages import (
+    from runbook_model import ids
+    from runbook_model.release import Fence, Release
+    from runbook_model.reports import (
         Abort,
         Answer,
         Approval,

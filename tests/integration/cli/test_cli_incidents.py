@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 import pytest
 from temporalio.worker import Worker
 
-from activities.brakes import BrakeActivities
-from activities.parts import activities_of
-from activities.remediations import RemediationActivities
+from activities.registry import activities_of
+from activities.temporal.brakes import BrakeActivities
+from activities.temporal.remediations import RemediationActivities
+from runbook_model import ids
 from tests.procedures.incidents import World
 from tests.procedures.played import PLAYED
-from workflows import ids
 from workflows.brake import Brake
 from workflows.incident import Incident
-from workflows.interceptor import TrimArguments
+from workflows.page.arguments import TrimArguments
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from activities.processes import start_child, stop_child
+from activities.runtime.converter import with_codec
+from activities.runtime.processes import start_child, stop_child
+from runbook_model.ids import SEARCH_ATTRIBUTES
 from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import running_sandbox, until
 from tests.sealing import codec, key
-from workflows.converter import with_codec
-from workflows.ids import SEARCH_ATTRIBUTES
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,14 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Replayer
 
-from activities.drills import Drilled
-from activities.encryption import key_of
-from starter.runs import describe
+from activities.doctor.drills import Drilled
+from activities.runtime.converter import data_converter, with_codec
+from activities.runtime.encryption import key_of
+from runbook_model.reports import Outcome
+from starter.client.runs import describe
 from tests.sealing import codec, payloads
 from worker import WORKFLOWS
-from workflows.converter import data_converter, with_codec
-from workflows.interceptor import TrimArguments
-from workflows.messages import Outcome
+from workflows.page.arguments import TrimArguments
 
 pytestmark = pytest.mark.xdist_group("sealed")
 REASON = "the pear cache is broken"

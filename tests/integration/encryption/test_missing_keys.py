@@ -14,12 +14,12 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.worker import Worker
 
-from activities.interceptors import Beat, TranslateErrors
-from activities.keeping_word import KeepWord
+from activities.runtime.converter import Unreadable, with_codec
+from activities.runtime.heartbeat_key import KeepWord
+from activities.runtime.interceptors import Beat, TranslateErrors
+from runbook_model.reports import Approval
 from tests.sealing import codec
-from workflows.converter import Unreadable, with_codec
-from workflows.interceptor import TrimArguments
-from workflows.messages import Approval
+from workflows.page.arguments import TrimArguments
 
 pytestmark = pytest.mark.xdist_group("keys")
 BOB = Approval(by="bob", comment="the pears are ripe")

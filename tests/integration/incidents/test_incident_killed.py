@@ -5,10 +5,10 @@ import os
 import pytest
 from temporalio.client import Client
 
-from starter.world import World
+from activities.runtime.converter import data_converter
+from runbook_model.reports import Outcome
+from starter.processes.world import World
 from tests.integration.incidents.town import PARTS, Town
-from workflows.converter import data_converter
-from workflows.messages import Outcome
 
 pytestmark = [pytest.mark.xdist_group("incidents"), pytest.mark.timeout(400)]
 ALL = os.environ.get("CRASH_POINTS") == "all"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from activities.catalog import load_catalog
-from activities.clients import Clients, http_client
-from activities.diagnosis import DiagnosisActivities
-from activities.examining import Examination
-from activities.measuring import Instruments
-from activities.models import Release
-from activities.readings import Observation, Quality
+from activities.aws.clients import Clients, http_client
+from activities.measuring.diagnosis import DiagnosisActivities
+from activities.measuring.examining import Examination
+from activities.measuring.measuring import Instruments
+from runbook_model.catalog.catalog import load_catalog
+from runbook_model.readings import Observation, Quality
+from runbook_model.release import Release
 from tests.observing import NOW
 from workflows.decisions.diagnosis import (
     Cause,

@@ -8,11 +8,11 @@ import docker
 import pytest
 from temporalio.client import Client
 
-from activities.processes import kill_child, start_child
+from activities.runtime.converter import data_converter
+from activities.runtime.processes import kill_child, start_child
+from runbook_model.reports import Report
 from tests.integration.desk import Desk, cited
 from tests.sandbox_under_test import running_sandbox, until
-from workflows.converter import data_converter
-from workflows.messages import Report
 
 pytestmark = pytest.mark.xdist_group("world-procedures")
 

@@ -9,10 +9,10 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.review import gathering, reading, timeline
+from activities.review.activities import ReviewActivities
 from activities.review.gathering import gather
-from activities.reviewing import ReviewActivities
+from runbook_model.incident import messages
 from tests.unit.review.writing import Hand
-from workflows.incidents import messages
 
 REQUEST = {"service": "shop", "environment": "prod"}
 

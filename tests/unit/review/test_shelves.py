@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from botocore.stub import Stubber
 
-from activities.accounts import Account
-from activities.clients import Clients
-from activities.errors import AccessDeniedError, MissingKeyError, UnreachableError
+from activities.aws.clients import Clients
 from activities.review.histories import decode
 from activities.review.markdown import page
 from activities.review.shelves import Bucket, Folder, files_of, shelf_at
+from runbook_model.catalog.accounts import Account
+from runbook_model.errors import AccessDeniedError, MissingKeyError, UnreachableError
 from tests.sealing import codec, seal
 from tests.unit.review.writing import Hand, review_of
 

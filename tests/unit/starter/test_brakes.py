@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.brakes import told_by
+from starter.client.brakes import told_by
 
 
 class Handle:

@@ -10,8 +10,8 @@ import pytest
 from temporalio.api.common.v1 import Payload
 
 from starter.__main__ import run
-from starter.codec_server import LIMITS, CodecServer, application, origins_of
 from starter.exits import CliError
+from starter.processes.codec_server import LIMITS, CodecServer, application, origins_of
 from tests.sealing import codec, key
 
 UI = "http://127.0.0.1:8233"

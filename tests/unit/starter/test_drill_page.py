@@ -2,8 +2,8 @@
 
 import pytest
 
-from activities.doctor import Check
-from activities.drills import Drilled
+from activities.doctor.activities import Check
+from activities.doctor.drills import Drilled
 from starter.__main__ import run
 from starter.commands import drill
 from starter.exits import Exit

@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from starter.watching import HEAD_LINES, fitting
+from starter.view.watching import HEAD_LINES, fitting
 
 
 def test_a_page_that_fits_is_shown_whole():

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from starter.measures import Measured, measure
-from workflows.messages import Outcome
+from runbook_model.reports import Outcome
+from starter.view.measures import Measured, measure
 
 AT = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 

@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
+from runbook_model.ids import PROCEDURES
 from starter.__main__ import run as call
-from workflows.ids import PROCEDURES
 
 CATALOG = """
 [environments.prod]

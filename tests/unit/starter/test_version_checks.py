@@ -4,7 +4,7 @@ import pytest
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.taskqueue.v1 import PollerInfo
 
-from starter.version_checks import VERSIONED, Builds, judge_versions
+from starter.doctor.version_checks import VERSIONED, Builds, judge_versions
 
 QUEUES = ("runbooks-prod", "runbooks-prod", "runbooks-prod-watch")
 SET = "temporal worker deployment set-current-version --namespace default --deployment-name runbooks-prod"

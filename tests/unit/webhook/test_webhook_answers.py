@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.log_lines import JsonLines
+from activities.telemetry.log_lines import JsonLines
 from starter.exits import CliError
-from starter.listening import parse_address
+from starter.processes.listening import parse_address
 from starter.webhook.catalog_file import CatalogFile
 from starter.webhook.guard import Limits, Rate, Refusal, Turns
 from starter.webhook.secrets import load_tokens

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starter.printing import CONTROL
+from activities.runtime.converter import data_converter
+from starter.view.printing import CONTROL
 from starter.webhook.payload import PayloadError, parse_notification
 from starter.webhook.reading import ANNOTATION_LENGTH, ANNOTATIONS, LABEL_LENGTH, LABELS, NAME_LENGTH
 from starter.webhook.routing import MOST_BYTES, route
 from tests.webhook_calls import CATALOG, PAYLOADS, a_payload, an_alert, recorded
-from workflows.converter import data_converter
 
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 UNROUTED = "incident/unknown/unrouted"

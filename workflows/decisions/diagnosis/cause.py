@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from workflows.messages import Message
+from runbook_model.reports import Message
 
 if TYPE_CHECKING:
-    from activities.evidence import Evidence
+    from runbook_model.evidence import Evidence
 
 
 class Cause(StrEnum):

@@ -16,8 +16,8 @@ from workflows.decisions.diagnosis.signs import (
 )
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.symptoms import ErrorsRead, LoadRead, LogsRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.symptoms import ErrorsRead, LoadRead, LogsRead
 
 OF_DEPENDENCIES = re.compile(
     r"database|db|sql|connection|timeout|dependency|upstream|pool|redis|queue", re.IGNORECASE

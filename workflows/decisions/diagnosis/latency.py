@@ -8,8 +8,8 @@ from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
 from workflows.decisions.diagnosis.signs import more_requests, names_database, names_dependencies, unread
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.symptoms import LatencyRead, LoadRead, LogsRead, ResourcesRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.symptoms import LatencyRead, LoadRead, LogsRead, ResourcesRead
     from workflows.decisions.database import DatabaseSigns
 
 

@@ -12,10 +12,10 @@ from itertools import combinations, pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from workflows.messages import Message
+from runbook_model.reports import Message
 
 if TYPE_CHECKING:
-    from activities.evidence import Points
+    from runbook_model.evidence import Points
 
 FEWEST = 10
 """Readings; fewer say nothing."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.durations import format_duration
-from activities.readings import Quality
+from runbook_model.durations import format_duration
+from runbook_model.readings import Quality
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
 from workflows.decisions.diagnosis.signs import names_dependencies, unread
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from activities.catalog import Target
-    from activities.models import ServiceState
-    from activities.readings import Sample
-    from activities.symptoms import LogsRead, TasksRead
-    from activities.task_ends import TaskSeen
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.readings import Sample
+    from runbook_model.release import ServiceState
+    from runbook_model.symptoms import LogsRead, TasksRead
+    from runbook_model.task_ends import TaskSeen
 
 RECENT = timedelta(minutes=10)
 """What failed longer ago is not why the service is down now."""

@@ -9,8 +9,8 @@ from workflows.decisions.diagnosis.leak import judge_leak
 from workflows.decisions.diagnosis.signs import more_requests, unread
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.symptoms import LoadRead, ResourcesRead, UtilizationRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.symptoms import LoadRead, ResourcesRead, UtilizationRead
 
 
 def classify_resources(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from activities.catalog import Target
-    from activities.evidence import Evidence
-    from activities.symptoms import LoadRead, LogsRead
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.evidence import Evidence
+    from runbook_model.symptoms import LoadRead, LogsRead
 
 FEWEST_LINES = 3
 """Fewer error lines about dependencies than this are chance."""

@@ -1,0 +1,1 @@
+"""AWS clients, roles and errors, for every AWS service."""

@@ -1,0 +1,1 @@
+"""The worker's catalog, read anew for each run."""

@@ -1,1 +1,0 @@
-"""Where people are told: one module for each kind of channel that the catalog may name."""

@@ -1,0 +1,87 @@
+"""People are told here; a channel that is down delays its own messages only, never a procedure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.telemetry.counted import MESSAGES
+from runbook_model.errors import RunbookError
+from runbook_model.incident.announcements import Delivered, Delivery
+from runbook_model.release import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    # Not imported by who names these activities: workflows and the command line meet neither Slack nor templates.
+    from activities.chat.opening import Channels
+    from activities.chat.wording import Templates
+
+log = logging.getLogger("runbook.chat")
+
+
+class Notice(Fact):
+    """Something that people should know now."""
+
+    target: str
+    """``<environment>/<service>``."""
+    text: str
+    run: str
+    """Id of the run that speaks."""
+    urgent: bool = False
+
+
+class ChatActivities:
+    """Tells people: at least once, with a mark by which a repeat is told."""
+
+    def __init__(self, channels: Channels, templates: Templates) -> None:
+        self._channels = channels
+        self._templates = templates
+
+    @activity.defn
+    async def announce(self, delivery: Delivery) -> Delivered:
+        """Say an announcement on one channel."""
+        outlet = self._channels.open(delivery.channel)
+        # In a thread: hostile text takes its time to be made harmless.
+        words = await asyncio.to_thread(self._templates.announce, delivery.announcement, outlet.flavour)
+        with _counted(delivery.channel):
+            return await outlet.send(words, delivery.thread, again=_is_retried())
+
+    @activity.defn
+    async def tell(self, notice: Notice) -> None:
+        """Say a notice on every channel of its environment; it is tried again where not one of them took it."""
+        # The same run may say the same again later, so the activity's own id is a part of the mark.
+        mark = f"{notice.run}#{activity.info().activity_id}"
+        failures: list[RunbookError] = []
+        names = self._channels.of(notice.target.partition("/")[0])
+        for name in names:
+            outlet = self._channels.open(name)
+            words = self._templates.notice(notice, outlet.flavour, mark=mark)
+            try:
+                with _counted(name):
+                    await outlet.send(words, None, again=_is_retried())
+            except RunbookError as error:
+                log.warning("not told: %s", error)
+                failures.append(error)
+        if len(failures) == len(names):
+            raise failures[0]
+
+
+@contextmanager
+def _counted(channel: str) -> Iterator[None]:
+    """Count a message by whether its channel took it."""
+    messages = MESSAGES.on(activity.metric_meter())
+    try:
+        yield
+    except RunbookError:
+        messages.add(1, {"channel": channel, "result": "failed"})
+        raise
+    messages.add(1, {"channel": channel, "result": "sent"})
+
+
+def _is_retried() -> bool:
+    return activity.info().attempt > 1

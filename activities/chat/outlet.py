@@ -1,0 +1,80 @@
+"""What every kind of channel can do, and where it takes its secret from."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from runbook_model.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from activities.chat.wording import Flavour, Words
+    from runbook_model.catalog.policies import Channel
+    from runbook_model.incident.announcements import Delivered
+
+SOON, LATE = timedelta(seconds=1), timedelta(minutes=2)
+
+
+class Outlet(Protocol):
+    """One channel, ready to speak."""
+
+    flavour: Flavour
+
+    async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
+        """Say it.
+
+        Args:
+            words: what is said.
+            thread: the channel's name of the incident's thread; None begins one.
+            again: an earlier attempt may have said it already.
+
+        Raises:
+            OutsideError: it was not said, or nobody knows; never with a secret in its words.
+        """
+
+    async def look(self) -> str:
+        """Look whether it would be said, as far as that goes without telling anybody; returns what was found.
+
+        Raises:
+            OutsideError: it would not; never with a secret in its words.
+        """
+
+
+def secret_of(channel: Channel) -> str:
+    """Return what the channel's variable holds.
+
+    Raises:
+        CredentialsError: nothing; a person sets it, and the message goes out once a worker has it.
+    """
+    value = os.environ.get(channel.secret_env or "", "").strip()
+    if not value:
+        raise CredentialsError(
+            f"channel {channel.name}: the worker's environment has no {channel.secret_env}: "
+            f"set {channel.secret_env} for it, or mend secret_env in the catalog"
+        )
+    return value
+
+
+def address_of(channel: Channel) -> str:
+    """Return the address that the channel's variable holds.
+
+    Raises:
+        CredentialsError: it holds none; the message does not show what it holds.
+    """
+    value = secret_of(channel)
+    if not value.startswith(("https://", "http://")):
+        raise CredentialsError(
+            f"channel {channel.name}: {channel.secret_env} holds no http(s) address: mend it"
+        )
+    return value
+
+
+def patience(headers: Mapping[str, str]) -> timedelta | None:
+    """Return how long a busy channel wants to be left alone, within reason."""
+    asked = headers.get("retry-after") or headers.get("Retry-After") or ""
+    return (
+        min(max(timedelta(seconds=int(asked)), SOON), LATE) if asked.isascii() and asked.isdigit() else None
+    )

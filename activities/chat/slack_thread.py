@@ -1,0 +1,175 @@
+"""Slack by its Web API: an incident is one thread, and a message that was posted before is found, not doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from slack_sdk.errors import SlackApiError
+
+from activities.chat.outlet import secret_of
+from activities.chat.slack_blocks import blocks, mark_of, metadata, notification
+from activities.chat.slack_errors import slack_errors
+from runbook_model.errors import AccessDeniedError, NotFoundError, RejectedError
+from runbook_model.incident.announcements import Delivered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+
+    from slack_sdk.web import SlackResponse, WebClient
+
+    from activities.aws.clients import SlackClients
+    from activities.chat.wording import Flavour, Words
+    from runbook_model.catalog.policies import Channel
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+MOST_PAGES = 5
+POSTING, POSTING_ANYWHERE = "chat:write", "chat:write.public"
+
+
+class SlackThread:
+    """Posts to a channel; the thread's name is ``<channel id>/<ts of its first message>``.
+
+    Its scopes: ``chat:write``; ``channels:history`` and ``channels:read`` (``groups:…`` for a private channel) let it
+    find a message that an earlier attempt has posted. Without them a repeat is posted and says that it may be one.
+    """
+
+    flavour: Flavour = "slack"
+
+    def __init__(self, channel: Channel, clients: SlackClients, threads: Executor) -> None:
+        self._channel = channel
+        self._clients = clients
+        self._threads = threads
+
+    async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
+        """Post it, unless an earlier attempt did."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._send, words, thread, again)
+
+    async def look(self) -> str:
+        """Ask Slack whose token it is, and whether the app may post to the channel."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
+
+    def _look(self) -> str:
+        client = self._clients.web(secret_of(self._channel))
+        with slack_errors(self._channel.name):
+            app = client.auth_test()
+            scopes = _scopes(app)
+            if scopes and POSTING not in scopes:
+                raise self._denied(f"has no scope {POSTING}; give the app the scope {POSTING}")
+            told = f"Slack knows the app as {app.get('user')}"
+            try:
+                found = self._conversation(client)
+            except SlackApiError as error:
+                if error.response.get("error") != "missing_scope":
+                    raise
+                return f"{told}; whether it is in {self._name} is not told: it has no scope to read channels"
+        if found.get("is_archived"):
+            raise RejectedError(
+                f"channel {self._channel.name}: {self._name} is archived; mend it in the catalog"
+            )
+        if found.get("is_member", True):
+            return f"{told}, in {self._name}"
+        if POSTING_ANYWHERE not in scopes:
+            raise self._denied(f"is not in {self._name}; invite the app to {self._name}")
+        return f"{told}, and it may post to {self._name} from outside"
+
+    def _send(self, words: Words, thread: str | None, again: bool) -> Delivered:  # noqa: FBT001 - an executor passes no keywords
+        client = self._clients.web(secret_of(self._channel))
+        with slack_errors(self._channel.name):
+            if again and (posted := self._find(client, words, thread)):
+                return self._delivered(thread or posted, "it was there already")
+        try:
+            posted = self._post(client, words, thread, repeat=again)
+        except NotFoundError:
+            if thread is None:
+                raise
+            thread, posted = (
+                None,
+                self._post(client, words, None, repeat=again),
+            )  # somebody deleted the thread
+        return self._delivered(thread or posted)
+
+    def _delivered(self, thread: str, more: str = "") -> Delivered:
+        where = f"Slack, {self._channel.channel}"
+        return Delivered(told=f"{where}: {more}" if more else where, thread=thread)
+
+    def _post(self, client: WebClient, words: Words, thread: str | None, *, repeat: bool) -> str:
+        channel, _, first = (thread or "").partition("/")
+        with slack_errors(self._channel.name):
+            answer = client.chat_postMessage(
+                channel=channel or self._name,
+                text=notification(words),
+                blocks=blocks(words, repeat=repeat),
+                metadata=metadata(words),
+                unfurl_links=False,
+                unfurl_media=False,
+                # Slack itself drops what it has seen under this id; it does not promise to.
+                client_msg_id=str(uuid.uuid5(uuid.NAMESPACE_URL, words.mark)),
+                thread_ts=first or None,
+                reply_broadcast=words.urgent if first else None,
+            )
+        return f"{answer['channel']}/{answer['ts']}"
+
+    @property
+    def _name(self) -> str:
+        return self._channel.channel or ""
+
+    def _find(self, client: WebClient, words: Words, thread: str | None) -> str | None:
+        """Look for a message that carries this mark; None also where the app may not look."""
+        oldest = f"{(words.at - CLOCKS_DIFFER).timestamp():.6f}"
+        more: dict[str, Any] = {"oldest": oldest, "include_all_metadata": True, "limit": 200}
+        try:
+            with slack_errors(self._channel.name):
+                if thread:
+                    channel, _, first = thread.partition("/")
+                    said = client.conversations_replies(channel=channel, ts=first, **more)
+                else:
+                    channel = self._id(client)
+                    said = client.conversations_history(channel=channel, **more)
+                found = (one for one in _all(said, "messages") if mark_of(one) == words.mark)
+                posted = next(found, None)
+        except (AccessDeniedError, NotFoundError, RejectedError):
+            return None
+        return f"{channel}/{posted['ts']}" if posted else None
+
+    def _id(self, client: WebClient) -> str:
+        return str(self._listed(client)["id"]) if self._name.startswith("#") else self._name
+
+    def _conversation(self, client: WebClient) -> dict[str, Any]:
+        if self._name.startswith("#"):
+            return self._listed(client)
+        found: dict[str, Any] = client.conversations_info(channel=self._name)["channel"]
+        return found
+
+    def _listed(self, client: WebClient) -> dict[str, Any]:
+        name = self._name.removeprefix("#")
+        listed = client.conversations_list(
+            types="public_channel,private_channel", exclude_archived=True, limit=1000
+        )
+        for one in _all(listed, "channels"):
+            if one.get("name") == name:
+                return one
+        raise NotFoundError(
+            f"channel {self._channel.name}: {self._name} is not in sight of the app; "
+            f"invite the app to {self._name}, or mend channel in the catalog"
+        )
+
+    def _denied(self, why: str) -> AccessDeniedError:
+        return AccessDeniedError(f"channel {self._channel.name}: the app {why}")
+
+
+def _scopes(answer: SlackResponse) -> set[str]:
+    """Read what a token may do; nothing where Slack does not say."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return {one.strip() for one in headers.get("x-oauth-scopes", "").split(",")} - {""}
+
+
+def _all(answer: SlackResponse, member: str) -> Iterable[dict[str, Any]]:
+    """Walk over the pages of an answer, a few at most."""
+    for page in islice(answer, MOST_PAGES):
+        yield from page.get(member) or ()

@@ -1,0 +1,67 @@
+"""CPU and memory of a service as CloudWatch has them: averages over its tasks, as shares of their limits."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+from runbook_model.errors import OutsideError
+from runbook_model.evidence import Statistics
+from runbook_model.symptoms import UtilizationRead
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from activities.aws.clients import Clients
+    from runbook_model.catalog.catalog import Target
+
+Metric = Literal["CPUUtilization", "MemoryUtilization"]
+NAMESPACE = "AWS/ECS"
+LONG_PERIOD = timedelta(minutes=5)
+SHORT_PERIOD = timedelta(minutes=1)
+SPAN = timedelta(hours=1)
+
+
+async def read_utilization(clients: Clients, target: Target, now: datetime) -> UtilizationRead:
+    """Read the last hour of both metrics."""
+    cpu, memory = await asyncio.gather(
+        *(
+            asyncio.to_thread(read_statistics, clients, target, name, now)
+            for name in ("CPUUtilization", "MemoryUtilization")
+        )
+    )
+    return UtilizationRead(cpu=cpu, memory=memory)
+
+
+def read_statistics(clients: Clients, target: Target, metric: Metric, now: datetime) -> Statistics:
+    """Read one metric; blocks. What cannot be read is in the answer."""
+    period = SHORT_PERIOD if target.verify.rate_window < LONG_PERIOD else LONG_PERIOD
+    query = f"GetMetricStatistics {NAMESPACE} {metric} of {target.cluster}/{target.ecs_service}, Average per {period.seconds}s"
+    asked = Statistics(
+        quality="no-data",
+        why="CloudWatch has no samples of the last hour",
+        source="cloudwatch",
+        query=query,
+        at=now,
+    )
+    try:
+        with clients.naming_errors(f"read {metric} from CloudWatch"):
+            found = clients.cloudwatch(target.account).get_metric_statistics(
+                Namespace=NAMESPACE,
+                MetricName=metric,
+                Dimensions=[
+                    {"Name": "ClusterName", "Value": target.cluster},
+                    {"Name": "ServiceName", "Value": target.ecs_service},
+                ],
+                StartTime=now - SPAN,
+                EndTime=now,
+                Period=period.seconds,
+                Statistics=["Average"],
+            )["Datapoints"]
+    except OutsideError as error:
+        return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+    points = sorted((one["Timestamp"].timestamp(), one["Average"] / 100) for one in found)
+    if not points:
+        return asked
+    return asked.model_copy(update={"quality": "known", "why": "", "points": tuple(points)})

@@ -1,0 +1,1 @@
+"""Compose projects through the Docker Engine API."""

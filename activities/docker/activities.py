@@ -1,0 +1,86 @@
+"""Compose projects on one machine, through the Docker Engine API: what runs, what it uses, and the wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.docker.reading import read_project
+from activities.docker.settling import judge_settled
+from activities.docker.statistics import read_statistics
+from activities.ecs.waits import Progress, handing_over
+from runbook_model.catalog.catalog import Target
+from runbook_model.containers import AwaitedService, ProjectRead, Settled, StatisticsRead
+from runbook_model.errors import OutsideError
+
+if TYPE_CHECKING:
+    from activities.aws.clients import Clients
+
+LOOKS = timedelta(seconds=1)
+"""How often containers are looked at while they start; two looks in a row must agree, one may be a moment's picture."""
+
+
+class ComposeActivities:
+    """Reads of a compose project; each is safe to repeat."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def read_project(self, target: Target) -> ProjectRead:
+        """Read the containers of the target's project; a name that is not there is an error that lists those that are."""
+        return read_project(self._clients, target)
+
+    @activity.defn
+    def read_statistics(self, target: Target) -> StatisticsRead:
+        """Read what the service's containers use; that the engine does not measure it is an answer too."""
+        project = read_project(self._clients, target)
+        try:
+            uses = read_statistics(self._clients, project.own)
+        except OutsideError as error:
+            return StatisticsRead(uses=(), why=str(error), at=datetime.now(UTC))
+        return StatisticsRead(uses=uses, why="" if uses else "no container runs", at=datetime.now(UTC))
+
+    @activity.defn
+    async def await_service(self, awaited: AwaitedService) -> Settled:
+        """Wait until the service's containers run and are healthy, are known not to get there, or the time is up."""
+        progress = Progress()
+        return await handing_over(self._follow(awaited, progress), progress)
+
+    async def _follow(self, awaited: AwaitedService, progress: Progress) -> Settled:
+        last: Settled | None = None
+        while True:
+            seen = await self._look(awaited, progress)
+            if seen and last and seen.ok is last.ok:
+                return seen
+            last = seen
+            await asyncio.sleep(LOOKS.total_seconds())
+
+    async def _look(self, awaited: AwaitedService, progress: Progress) -> Settled | None:
+        """Look once; while the engine does not answer, say so and keep asking until the time is up."""
+        try:
+            project = await asyncio.to_thread(
+                read_project, self._clients, awaited.target, service=awaited.service
+            )
+        except OutsideError as error:
+            if not error.retryable:
+                raise
+            progress.told = str(error)
+            return judge_settled(awaited, None, str(error), datetime.now(UTC))
+        progress.told = "; ".join(one.told for one in project.own)
+        return judge_settled(awaited, project.own, progress.told, project.at)
+
+
+def ping(clients: Clients) -> str:
+    """Return the Docker engine's name and version; blocks.
+
+    Raises:
+        OutsideError: it is not there, or may not be used; the message has the mend.
+    """
+    with clients.engine("ask the Docker engine for its version") as engine:
+        version = engine.version()
+    platform = (version.get("Platform") or {}).get("Name") or "Docker engine"
+    return f"{platform} {version.get('Version', '')}".strip()

@@ -1,0 +1,122 @@
+"""The one change of a compose project that the product makes: a restart, of each container at most once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.docker.reading import read_project
+from activities.runtime.fence import Standing, fenced, sending
+from runbook_model.containers import (
+    ENGINE_TIMEOUT,
+    STOP_GRACE,
+    Container,
+    ContainerFence,
+    Restarted,
+    RestartService,
+)
+from runbook_model.errors import (
+    DriftedError,
+    EngineFailedError,
+    OutsideError,
+    RejectedError,
+    UnknownReplyError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from activities.aws.clients import Clients
+
+
+class ComposeChanges:
+    """Changes of a compose project. Temporal may run any of them again; a container is restarted once."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def restart_service(self, change: RestartService) -> Restarted:
+        """Restart a service's containers, those that no earlier attempt restarted; a container made anew is left alone."""
+        info = activity.info()
+        sent_before = info.attempt > 1 and any(info.heartbeat_details)
+        with fenced(ENGINE_TIMEOUT):
+            now = {one.id: one for one in self._read(change)}
+            stands = {
+                fence.id: standing(fence, now.get(fence.id), may_be_ours=info.attempt > 1)
+                for fence in change.fence
+            }
+            if Standing.DRIFTED in stands.values():
+                raise DriftedError(_drift(change, tuple(now.values())))
+            left = [now[id_] for id_, how in stands.items() if how is Standing.UNCHANGED]
+            if left and sent_before:
+                raise UnknownReplyError(
+                    f"a restart of {_names(left)} was sent, no answer came and none is to be seen; it is not sent "
+                    "again: look at the container and start anew"
+                )
+            if left:
+                self._restart(left)
+        # From here on it is made: an error of this last look must not say otherwise.
+        adopted = tuple(now[id_].name for id_, how in stands.items() if how is Standing.OURS)
+        wanted = {fence.id for fence in change.fence}
+        after = tuple(one for one in self._read(change) if one.id in wanted)
+        return Restarted(containers=after, adopted=adopted, at=datetime.now(UTC))
+
+    def _read(self, change: RestartService) -> tuple[Container, ...]:
+        return read_project(self._clients, change.target, service=change.service).own
+
+    def _restart(self, containers: Sequence[Container]) -> None:
+        """Restart all of them at the same time, as compose does, so that it takes no longer than one."""
+        with sending(ENGINE_TIMEOUT), ThreadPoolExecutor(len(containers)) as threads:
+            tried = [threads.submit(self._restart_one, one) for one in containers]
+            failed = [error for one in tried if isinstance(error := one.exception(), OutsideError)]
+            if failed:
+                failed[0].may_have_landed |= len(failed) < len(tried) or any(
+                    one.may_have_landed for one in failed
+                )
+                raise failed[0]
+            for one in tried:
+                one.result()
+
+    def _restart_one(self, container: Container) -> None:
+        try:
+            with self._clients.engine(f"restart the container {container.name}") as engine:
+                engine.api.restart(container.id, timeout=round(STOP_GRACE.total_seconds()))
+        except EngineFailedError as error:
+            # It has answered, so nothing more comes of it; but it may have stopped what it could not start.
+            failed = RejectedError(f"{error}; it may be stopped now")
+            failed.may_have_landed = True
+            raise failed from error
+
+
+def standing(fence: ContainerFence, now: Container | None, *, may_be_ours: bool) -> Standing:
+    """Tell whether a container is still to be restarted.
+
+    Args:
+        fence: what was recorded when the plan was made.
+        now: a fresh reading; None when the container is gone.
+        may_be_ours: whether an earlier attempt may have restarted it already.
+    """
+    if now is None:
+        return Standing.DRIFTED
+    if now.started == fence.started:
+        return Standing.UNCHANGED
+    if may_be_ours:
+        return Standing.OURS
+    # What its restart policy starts again after each crash was restarted by nobody.
+    return Standing.UNCHANGED if now.restarts > fence.restarts else Standing.DRIFTED
+
+
+def _drift(change: RestartService, now: tuple[Container, ...]) -> str:
+    seen = "; ".join(f"{one.name} runs since {one.started or 'never'}" for one in now)
+    return (
+        f"somebody else restarted {change.service} or made its containers anew after the plan was made "
+        f"({seen}); theirs are left alone"
+    )
+
+
+def _names(containers: Sequence[Container]) -> str:
+    return ", ".join(one.name for one in containers)

@@ -1,0 +1,84 @@
+"""What the Docker client's errors mean to a procedure."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import ConnectionError as NotConnectedError
+from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException
+
+from runbook_model.errors import (
+    AccessDeniedError,
+    EngineFailedError,
+    NotFoundError,
+    NotServingError,
+    OutsideError,
+    RejectedError,
+    UnreachableError,
+)
+from runbook_model.redaction import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST = 300
+NOT_THERE = (FileNotFoundError, ConnectionRefusedError)
+"""Nothing listens at the engine's address, so nothing was asked."""
+MEND = "start Docker (or Podman's socket) there, or set DOCKER_HOST in the worker's environment"
+
+
+@contextmanager
+def engine_errors(doing: str, address: str) -> Iterator[None]:
+    """Raise the product's own error for what the Docker client raises inside.
+
+    Args:
+        doing: what was tried, as it goes on after "could not": ``restart the container shop-app-1``.
+        address: where the engine was looked for.
+    """
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise translate(error, doing, address) from error
+
+
+def translate(error: Exception, doing: str, address: str) -> OutsideError:
+    """Name an error of the Docker client in the product's own tree."""
+    if isinstance(error, APIError) and error.response is not None:
+        return _answered(error, doing)
+    beneath = list(_beneath(error))
+    if any(isinstance(one, NOT_THERE) for one in beneath):
+        return NotServingError(f"no Docker engine answers at {address}: {MEND}")
+    if any(isinstance(one, PermissionError) for one in beneath):
+        return AccessDeniedError(
+            f"the worker may not use the Docker engine at {address}: add its user to the group that owns the socket"
+        )
+    if any(isinstance(one, NotConnectedError | ReadTimeout) for one in beneath):
+        silent = any(isinstance(one, ReadTimeout | TimeoutError) for one in beneath)
+        kind = "no answer in time" if silent else excerpt(str(error), LONGEST)
+        unreachable = UnreachableError(f"could not {doing}: the Docker engine at {address}: {kind}")
+        unreachable.may_have_landed = not any(isinstance(one, ConnectTimeout) for one in beneath)
+        return unreachable
+    return RejectedError(f"could not {doing}: the Docker engine at {address}: {excerpt(str(error), LONGEST)}")
+
+
+def _answered(error: APIError, doing: str) -> OutsideError:
+    said = f"could not {doing}: {excerpt(error.explanation or str(error), LONGEST)}"
+    if isinstance(error, NotFound):
+        return NotFoundError(said)
+    if error.status_code in {401, 403}:
+        return AccessDeniedError(f"{said}; allow the worker to use the Docker engine")
+    return EngineFailedError(said) if error.is_server_error() else RejectedError(said)
+
+
+def _beneath(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that it wraps; urllib3 hides the socket's own error in arguments."""
+    seen: set[int] = set()
+    left: list[object] = [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            left += [one.__cause__, one.__context__, *one.args, getattr(one, "reason", None)]
+            yield one

@@ -1,0 +1,134 @@
+"""PostgreSQL in a container, asked by its own tools: ``pg_isready`` and ``psql``, run where it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.docker.reading import read_project
+from runbook_model.catalog.catalog import Target
+from runbook_model.containers import ServerAnswer
+from runbook_model.errors import InputError, OutsideError
+from runbook_model.readings import Quality, Reading
+from runbook_model.redaction import excerpt
+
+if TYPE_CHECKING:
+    from activities.aws.clients import Clients
+    from activities.measuring.measuring import Instrument
+    from runbook_model.catalog.policies import Database
+    from runbook_model.readings import Observation
+
+LONGEST = 300
+READY, REJECTS, SILENT = 0, 1, 2
+"""How ``pg_isready`` ends."""
+NOT_FOUND = {126, 127}
+"""How the engine says that a container has no such program."""
+FULL = ("too many clients", "too many connections", "connection slots are reserved")
+LIMITS = {
+    "PGCONNECT_TIMEOUT": "5",
+    "PGOPTIONS": "-c statement_timeout=5000 -c default_transaction_read_only=on",
+    "PGAPPNAME": "incident-runbooks",
+}
+COUNT = """
+SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       - coalesce(nullif(current_setting('reserved_connections', true), ''), '0')::int
+"""
+
+
+class PostgresContainer:
+    """Asks the database server of a compose project; each question is safe to repeat."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def ask_server(self, target: Target) -> ServerAnswer:
+        """Ask whether it takes connections and how many are used; that it does not is an answer too."""
+        database = database_of(target)
+        project = read_project(self._clients, target, service=database.compose_service)
+        running = [one for one in project.own if one.state == "running"]
+        if not running:
+            seen = "; ".join(one.told for one in project.own)
+            return ServerAnswer(accepts=False, why=seen, at=_now())
+        try:
+            return self._ask(running[0].id, database)
+        except OutsideError as error:
+            return ServerAnswer(accepts=None, why=str(error), at=_now())
+
+    async def connections(self, look: Observation, now: datetime) -> Reading:
+        """Measure how much of its connections the database has given away, for a sample of a target."""
+        answer = await asyncio.to_thread(self.ask_server, look.target)
+        full = database_of(look.target).full
+        bad = answer.full or answer.accepts is False or (answer.share or 0) >= full
+        known = Quality.GOOD if answer.share is not None else Quality.ERROR
+        return Reading(
+            kind="connections",
+            quality=Quality.BAD if bad else known,
+            value=answer.share,
+            limit=full,
+            detail=answer.told,
+            source="database",
+            at=now,
+        )
+
+    def _ask(self, container: str, database: Database) -> ServerAnswer:
+        who = ["-U", database.user, "-d", database.name]
+        code, said = self._run(container, ["pg_isready", "-t", "3", *who])
+        if code in {REJECTS, SILENT}:
+            return ServerAnswer(accepts=False, starting=code == REJECTS, why=said, at=_now())
+        if code != READY:
+            return ServerAnswer(accepts=None, why=_unable("pg_isready", code, said), at=_now())
+        began = time.monotonic()
+        code, said = self._run(container, ["psql", "-X", "-A", "-t", "-w", *who, "-c", COUNT])
+        took = timedelta(seconds=round(time.monotonic() - began, 3))
+        if code == 0 and "|" in said:  # the engine's client may lose what comes with the head of an answer
+            used, _, limit = said.partition("|")
+            return ServerAnswer(accepts=True, used=int(used), limit=max(1, int(limit)), took=took, at=_now())
+        if any(words in said for words in FULL):
+            return ServerAnswer(accepts=True, full=True, why=said, at=_now())
+        return ServerAnswer(accepts=True, why=_unable("psql", code, said), at=_now())
+
+    def _run(self, container: str, argv: list[str]) -> tuple[int, str]:
+        with self._clients.engine(f"run {argv[0]} in the database's container") as engine:
+            ended = engine.containers.get(container).exec_run(argv, environment=LIMITS)
+        text = ended.output.decode(errors="replace").strip() if isinstance(ended.output, bytes) else ""
+        return -1 if ended.exit_code is None else ended.exit_code, excerpt(text, LONGEST)
+
+
+def connections_instrument(over_dsn: Instrument, in_container: Instrument) -> Instrument:
+    """Measure connections over the DSN where the catalog has one, else in the database's container."""
+
+    async def measure(look: Observation, now: datetime) -> Reading:
+        database = look.target.database
+        ask = over_dsn if database is None or database.dsn_env else in_container
+        return await ask(look, now)
+
+    return measure
+
+
+def database_of(target: Target) -> Database:
+    """Return the target's database, which has to run in a service of its project.
+
+    Raises:
+        InputError: the catalog does not say so.
+    """
+    if target.database is None or target.database.compose_service is None:
+        raise InputError(
+            f'the catalog names no database of {target.key} that runs by compose: add database = {{ compose_service = "…" }}'
+        )
+    return target.database
+
+
+def _unable(program: str, code: int, said: str) -> str:
+    if code in NOT_FOUND:
+        return f"the container has no {program}"
+    return f"{program} ended with {code}: {said}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

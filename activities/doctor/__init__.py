@@ -1,0 +1,1 @@
+"""Checks of the setup, as a worker sees it."""

@@ -1,0 +1,138 @@
+"""Is everything in place: looked at from a worker, whose identity and network are what counts.
+
+How things are looked at comes in as ``Look``; whatever comes of it is a check, never an error. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from temporalio import activity
+
+from runbook_model.catalog.catalog import Target, load_catalog
+from runbook_model.catalog.policies import Channel, Environment
+from runbook_model.errors import UnknownTargetError
+from runbook_model.release import Fact, ReleaseHistory, ServiceState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from activities.runtime.environment_guard import Served
+
+
+class Check(Fact):
+    """One thing that must be in place."""
+
+    environment: str | None = None
+    """None: it is the same for all."""
+    service: str | None = None
+    """None: it is the same for every service of the environment."""
+    name: str
+    ok: bool | None
+    """None: it is not configured, or cannot be told while something else is wrong."""
+    detail: str
+    mend: str | None = None
+    """What to do, when it is not ok."""
+
+
+class DoctorRequest(Fact):
+    """Look at an environment, or at one service in it."""
+
+    environment: str
+    service: str | None = None
+
+
+class Place(Fact):
+    """An environment, as the worker's catalog has it."""
+
+    environment: str
+    where: Environment
+    channels: tuple[Channel, ...] = ()
+    """Where its incidents are told."""
+
+
+class Found(Fact):
+    """What there is to look at."""
+
+    catalog: str
+    """The file."""
+    place: Place
+    targets: tuple[Target, ...]
+
+
+class Checks(Fact):
+    """What was found."""
+
+    checks: tuple[Check, ...]
+
+
+class TargetChecks(Checks):
+    """What was found of a target, and the facts that are left to judge."""
+
+    service: ServiceState | None = None
+    history: ReleaseHistory | None = None
+
+
+class Look(Protocol):
+    """Looks at the outside; what is wrong there is part of the answer."""
+
+    async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
+        """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
+        ...
+
+    async def at_target(self, target: Target) -> TargetChecks:
+        """Look at one service."""
+        ...
+
+
+class DoctorActivities:
+    """Looks whether everything is in place."""
+
+    def __init__(self, catalog: Path, look: Look, served: Served) -> None:
+        self._catalog = catalog
+        self._served = served
+        self._look = look
+
+    @activity.defn
+    async def find_targets(self, request: DoctorRequest) -> Found:
+        """Read from this worker's catalog what there is to look at.
+
+        Raises:
+            PolicyError: the environment is not that of the queue.
+            CatalogError: the catalog is wrong.
+            UnknownTargetError: it has no such environment, or no such service there.
+        """
+        self._served.check(request.environment)
+        return await asyncio.to_thread(self._find, request)
+
+    # These two are on the queue of waits: they hold none of the threads that changes need.
+    @activity.defn
+    async def examine_place(self, place: Place) -> Checks:
+        """Look at what the services of an environment share: AWS, the cluster, Prometheus, the clock."""
+        served = activity.info().started_time
+        return Checks(checks=await self._look.at_place(place, served.astimezone(UTC)))
+
+    @activity.defn
+    async def examine_target(self, target: Target) -> TargetChecks:
+        """Look at one service: what is read of it, its addresses, its Terraform module, its database."""
+        return await self._look.at_target(target)
+
+    def _find(self, request: DoctorRequest) -> Found:
+        catalog, name = load_catalog(self._catalog), request.environment
+        where = catalog.environments.get(name)
+        if where is None:
+            known = ", ".join(sorted(catalog.environments)) or "none"
+            raise UnknownTargetError(f'no environment "{name}" in the catalog; there are: {known}')
+        here = sorted(one for one, service in catalog.services.items() if name in service.environments)
+        wanted = [request.service] if request.service else here
+        return Found(
+            catalog=str(self._catalog),
+            place=Place(
+                environment=name,
+                where=where,
+                channels=tuple(one for one in catalog.channels if one.name in catalog.channels_of(name)),
+            ),
+            targets=tuple(catalog.target(one, name) for one in wanted),
+        )

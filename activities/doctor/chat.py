@@ -1,0 +1,48 @@
+"""The channels where people are told: each is tried as far as that goes without telling anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from activities.doctor.looking import SECONDS, NotSetError, Question, WrongError, check
+
+if TYPE_CHECKING:
+    from activities.chat.opening import Channels
+    from activities.doctor.activities import Check
+    from runbook_model.catalog.policies import Channel
+
+
+class ChatQuestions:
+    """The question about an environment's channels."""
+
+    def __init__(self, outlets: Channels, channels: tuple[Channel, ...]) -> None:
+        self._outlets = outlets
+        self._channels = channels
+
+    def all(self) -> list[Question]:
+        """Return it; every channel has the time of a check, so all of them have a little more."""
+        return [Question("chat", self.try_all, "mend the channels in the catalog", SECONDS + 1)]
+
+    async def try_all(self) -> str:
+        """Try every channel at once; the line is red where one would not tell, and names it."""
+        if not self._channels:
+            raise NotSetError("no channels: what people should know is in the worker's log")
+        tried = await asyncio.gather(*(check(self._question(one)) for one in self._channels))
+        if wrong := [one for one in tried if one.ok is False]:
+            mends = dict.fromkeys(one.mend for one in wrong if one.mend)
+            raise WrongError("; ".join(map(_told, wrong)), "; ".join(mends))
+        return "; ".join(map(_told, tried))
+
+    def _question(self, channel: Channel) -> Question:
+        async def look() -> str:
+            return await self._outlets.open(channel.name).look()
+
+        reach = "let the worker reach its host"
+        mend = reach if channel.kind == "slack" else f"{reach}, or mend what {channel.secret_env} holds"
+        return Question(channel.name, look, mend, SECONDS)
+
+
+def _told(tried: Check) -> str:
+    said = tried.detail.removeprefix(f"channel {tried.name}: ")
+    return f"channel {tried.name}: {said}"

@@ -1,0 +1,54 @@
+"""Looks at the outside for ``runbook doctor``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from activities.doctor.activities import TargetChecks
+from activities.doctor.chat import ChatQuestions
+from activities.doctor.dependencies import BesideQuestions
+from activities.doctor.looking import look, own_threads
+from activities.doctor.permissions import PermissionQuestions
+from activities.doctor.place import PlaceQuestions
+from activities.doctor.reviews import ReviewQuestions
+from activities.doctor.service import ServiceQuestions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import httpx
+
+    from activities.aws.clients import Clients
+    from activities.chat.opening import Channels
+    from activities.doctor.activities import Check, Place
+    from runbook_model.catalog.catalog import Target
+
+
+class Checkup:
+    """Asks every question at once, on threads that no procedure needs."""
+
+    def __init__(
+        self, clients: Clients, http: httpx.AsyncClient, channels: Channels, reviews: str | None
+    ) -> None:
+        self._clients = clients
+        self._http = http
+        self._channels = channels
+        self._reviews = reviews
+
+    async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
+        """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
+        with own_threads() as threads:
+            shared = PlaceQuestions(self._clients, self._http, threads, place, served)
+            chat = ChatQuestions(self._channels, place.channels)
+            reviews = ReviewQuestions(self._clients, threads, place, self._reviews)
+            return await look([*shared.all(), *chat.all(), *reviews.all()], place.environment)
+
+    async def at_target(self, target: Target) -> TargetChecks:
+        """Look at one service."""
+        with own_threads() as threads:
+            itself = ServiceQuestions(self._clients, threads, target)
+            changes = PermissionQuestions(self._clients, threads, target)
+            beside = BesideQuestions(self._clients, self._http, threads, target)
+            questions = [*itself.all(), *changes.all(), *beside.all()]
+            checks = await look(questions, target.environment, target.service)
+        return TargetChecks(checks=checks, service=itself.service, history=itself.history)

@@ -1,0 +1,146 @@
+"""What a service has beside it: its addresses, its Prometheus, its Terraform module, its database."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from activities.docker.postgres import PostgresContainer
+from activities.doctor.looking import NotSetError, Question, WrongError
+from activities.doctor.module import SECONDS as TERRAFORM_SECONDS
+from activities.doctor.module import validate
+from activities.doctor.queries import NEEDED, queries_of
+from activities.http.errors import http_errors
+from activities.http.scrape import parse
+from activities.postgres.activities import DatabaseActivities
+from activities.prometheus.client import NoData, Prometheus
+from activities.rds.activities import AVAILABLE, RdsActivities
+from runbook_model.errors import OutsideError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from activities.aws.clients import Clients
+    from activities.doctor.looking import Threads
+    from runbook_model.catalog.catalog import Target
+
+
+class BesideQuestions:
+    """The questions about what is beside a service."""
+
+    def __init__(self, clients: Clients, http: httpx.AsyncClient, threads: Threads, target: Target) -> None:
+        self._clients = clients
+        self._http = http
+        self._threads = threads
+        self._target = target
+        self._table = f"[services.{target.service}.{target.environment}]"
+
+    def all(self) -> list[Question]:
+        """Return them all, a question for each query of PromQL included."""
+        metrics = "let the service export its metrics: see Metrics in docs/doctor.md"
+        database = "start the database, or mend how it is reached in the catalog or the worker's environment"
+        return [
+            Question("health", self.read_health, f"mend url in {self._table}"),
+            Question("metrics", self.read_metrics, metrics),
+            Question("terraform", self.validate_module, "look with terraform validate", TERRAFORM_SECONDS),
+            Question("database", self.connect, database),
+            Question("rds-instance", self.read_instance, f"mend database.rds_instance in {self._table}"),
+            *self._queries(),
+        ]
+
+    async def read_health(self) -> str:
+        """Ask the service's address for its health."""
+        address = f"{self._url()}/health"
+        with _naming(address), http_errors("ask for the health"):
+            status = (await self._http.get(address)).status_code
+        if status >= 500:
+            names = f"--service {self._target.service} --environment {self._target.environment}"
+            raise WrongError(
+                f"{address} answers {status}: the service itself is ill",
+                f"runbook start service-down {names}",
+            )
+        if not 200 <= status < 300:
+            raise WrongError(f"{address} answers {status}")
+        return f"{address} answers {status}"
+
+    async def read_metrics(self) -> str:
+        """Scrape the service itself, as is done when Prometheus is away."""
+        address = f"{self._url()}/metrics"
+        with _naming(address), http_errors("scrape it"):
+            response = await self._http.get(address)
+            response.raise_for_status()
+        found = parse(response.text, datetime.now(UTC))
+        if found.process is None:
+            raise WrongError(f"{address} has no process_start_time_seconds, so tasks cannot be told apart")
+        return f"{address} answers"
+
+    async def validate_module(self) -> str:
+        """Validate the Terraform module."""
+        if self._target.terraform is None:
+            raise NotSetError(f"no terraform in {self._table}")
+        environment = partial(self._clients.environment, self._target.account)
+        return await validate(self._target.terraform.directory, environment)
+
+    async def connect(self) -> str:
+        """Connect to the database, or ask it in its container."""
+        database = self._target.database
+        if database is None:
+            raise NotSetError(f"no database in {self._table}")
+        if database.dsn_env is None:
+            answer = await self._threads.run(PostgresContainer(self._clients).ask_server, self._target)
+            if not answer.accepts:
+                raise WrongError(answer.told)
+            return answer.told
+        connected = await self._threads.run(DatabaseActivities(self._clients).test_connection, self._target)
+        if not connected.ok:
+            raise WrongError(connected.told)
+        return connected.told
+
+    async def read_instance(self) -> str:
+        """Describe the RDS instance that may be rebooted."""
+        if self._target.database is None or self._target.database.rds_instance is None:
+            raise NotSetError(f"no rds_instance in {self._table}")
+        found = await self._threads.run(RdsActivities(self._clients).read_instance, self._target)
+        if found.status != AVAILABLE:
+            raise WrongError(found.told, "look at the instance's events in the RDS console")
+        return found.told
+
+    def _queries(self) -> list[Question]:
+        if self._target.prometheus_url is None:
+            return []
+        prometheus = Prometheus(self._http, self._target.prometheus_url)
+        return [self._query(prometheus, *named) for named in queries_of(self._target).items()]
+
+    def _query(self, prometheus: Prometheus, name: str, query: str) -> Question:
+        async def ask() -> str:
+            rows = await prometheus.rows(query)
+            if isinstance(rows, NoData):
+                raise WrongError(rows.why, f"look at {self._target.prometheus_url}")
+            if not rows and name == NEEDED:
+                raise WrongError(f"Prometheus has no series of the service: {query}")
+            if not rows:
+                raise NotSetError("Prometheus understands it and has no data")
+            return "has data"
+
+        labels = f'service="{self._target.service}", environment="{self._target.environment}"'
+        return Question(
+            f"prometheus-{name}", ask, f"let Prometheus scrape the service with the labels {labels}"
+        )
+
+    def _url(self) -> str:
+        if self._target.url is None:
+            raise NotSetError(f"no url in {self._table}")
+        return self._target.url
+
+
+@contextmanager
+def _naming(address: str) -> Iterator[None]:
+    """Tell which address it was that did not answer."""
+    try:
+        yield
+    except OutsideError as error:
+        raise WrongError(f"{address}: {error}") from error

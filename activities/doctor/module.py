@@ -1,0 +1,78 @@
+"""A Terraform module: is the program there, the folder, and is it initialised and valid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from activities.doctor.looking import WrongError
+from activities.terraform.program import Module, find_program
+from runbook_model.redaction import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SECONDS = 8.0
+"""Terraform starts each provider to validate a module."""
+LONGEST = 300
+
+
+class _Diagnostic(BaseModel):
+    severity: str
+    summary: str
+    detail: str = ""
+
+
+class _Validation(BaseModel):
+    valid: bool
+    diagnostics: tuple[_Diagnostic, ...] = ()
+
+    @property
+    def problem(self) -> str:
+        """The first error, in words."""
+        errors = (one for one in self.diagnostics if one.severity == "error")
+        words = (f"{one.summary}: {one.detail}".strip(": ") for one in errors)
+        return excerpt(next(words, "it does not say why"), LONGEST)
+
+
+async def validate(directory: str, environment: Callable[[], Mapping[str, str]]) -> str:
+    """Run ``terraform validate`` in a module, which reads nothing but the module itself.
+
+    Args:
+        directory: of the module.
+        environment: makes the program's environment.
+
+    Raises:
+        InputError: there is no Terraform, or no such folder.
+        OutsideError: there are no credentials for it.
+        WrongError: the module is not initialised, or not valid.
+    """
+    program = find_program()
+    module, name = Module(program, directory, environment), Path(program).name
+    with TemporaryDirectory(prefix="runbook-doctor-") as folder:
+        _, output = await module.run("validate", "-json", workplace=Path(folder))
+        text = output.read_text(encoding="utf-8", errors="replace")
+    try:
+        found = _Validation.model_validate(_document(text))
+    except ValidationError:
+        raise WrongError(f"{name} validate said nothing that can be read: {excerpt(text, LONGEST)}") from None
+    if found.valid:
+        return f"{name} is there, and {directory} is valid"
+    if f"{name} init" in found.problem or "terraform init" in found.problem:
+        raise WrongError(
+            f"{directory} is not initialised: {found.problem}", f"{name} -chdir={directory} init"
+        )
+    raise WrongError(
+        f"{directory} is not valid: {found.problem}", f"{name} -chdir={directory} validate shows all"
+    )
+
+
+def _document(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

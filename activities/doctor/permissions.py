@@ -1,0 +1,81 @@
+"""What procedures change in a service's AWS: whether the worker would be allowed to, without changing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from activities.autoscaling.activities import describe_scaling
+from activities.doctor.looking import POLICY, NotSetError, Question
+from activities.doctor.service import NOT_ON_ECS
+from activities.doctor.simulator import Change, Simulator
+from activities.ecs.activities import describe_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from activities.aws.clients import Clients
+    from activities.doctor.looking import Threads
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import ServiceState
+
+
+class PermissionQuestions:
+    """The question about what may be changed."""
+
+    def __init__(self, clients: Clients, threads: Threads, target: Target) -> None:
+        self._clients = clients
+        self._threads = threads
+        self._target = target
+
+    def all(self) -> list[Question]:
+        """Return it."""
+        return [Question("permissions", self.simulate, POLICY, untold="let the worker reach IAM")]
+
+    async def simulate(self) -> str:
+        """Ask IAM about every change that a procedure may make of the service as it runs now."""
+        if self._target.platform != "ecs":
+            raise NotSetError(NOT_ON_ECS)
+        return await self._threads.run(self._simulate)
+
+    def _simulate(self) -> str:
+        target = self._target
+        service = describe_service(self._clients, target)
+        here = _account_part(service.arn)
+        changes = [*self._of_service(service, here), *self._of_roles(service, here)]
+        simulator = Simulator(self._clients, target.account)
+        return simulator.try_all(changes, target.region, f"{here}:cluster/{target.cluster}")
+
+    def _of_service(self, service: ServiceState, here: str) -> Iterator[Change]:
+        target = self._target
+        deployment = f"{here}:service-deployment/{target.cluster}/{target.ecs_service}/*"
+        yield Change("ecs:UpdateService", service.arn)
+        # AWS asks for it on both.
+        yield Change("ecs:StopServiceDeployment", service.arn)
+        yield Change("ecs:StopServiceDeployment", service.service_deployment or deployment)
+        if service.task_definition:
+            yield Change("ecs:RegisterTaskDefinition", service.task_definition)
+            yield Change("ecs:TagResource", service.task_definition)
+        for scaled in describe_scaling(self._clients, target):
+            if arn := scaled.get("ScalableTargetARN"):
+                yield Change("application-autoscaling:RegisterScalableTarget", arn)
+        if target.database and target.database.rds_instance:
+            database = here.replace(":ecs:", ":rds:")
+            yield Change("rds:RebootDBInstance", f"{database}:db:{target.database.rds_instance}")
+
+    def _of_roles(self, service: ServiceState, here: str) -> Iterator[Change]:
+        """Name the roles that a release hands to its tasks when it is registered again."""
+        if not service.task_definition:
+            return
+        with self._clients.naming_errors("describe the task definition that runs"):
+            found = self._clients.ecs(self._target.account).describe_task_definition(
+                taskDefinition=service.task_definition
+            )["taskDefinition"]
+        _, partition, _, _, account = here.split(":")
+        for role in sorted({found.get("executionRoleArn", ""), found.get("taskRoleArn", "")} - {""}):
+            full = role if role.startswith("arn:") else f"arn:{partition}:iam::{account}:role/{role}"
+            yield Change("iam:PassRole", full)
+
+
+def _account_part(arn: str) -> str:
+    """Return an ARN up to its account: ``arn:aws:ecs:eu-west-1:123456789012``."""
+    return arn.rsplit(":", 1)[0]

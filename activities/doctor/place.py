@@ -1,0 +1,149 @@
+"""What the services of an environment share: AWS, the cluster, Prometheus, the container engine, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from activities.docker.activities import ping
+from activities.doctor.clocks import MEND as SET_THE_CLOCK
+from activities.doctor.clocks import Glance, judge_clock
+from activities.doctor.looking import NotSetError, Question, WrongError
+from activities.prometheus.client import Prometheus
+from runbook_model.catalog.accounts import account_of
+from runbook_model.errors import OutsideError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from activities.aws.clients import Clients
+    from activities.doctor.activities import Place
+    from activities.doctor.looking import Threads
+
+BY_COMPOSE = "it runs by compose"
+ONE_SECOND = timedelta(seconds=1)
+"""HTTP's dates have no fractions."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who AWS says we are."""
+
+    arn: str
+    clock: Glance | None
+
+
+class PlaceQuestions:
+    """The questions about one environment."""
+
+    def __init__(
+        self, clients: Clients, http: httpx.AsyncClient, threads: Threads, place: Place, served: datetime
+    ) -> None:
+        self._clients = clients
+        self._http = http
+        self._threads = threads
+        self._where = place.where
+        self._account = account_of(place.environment, place.where.region, place.where.assume_role)
+        self._table = f"[environments.{place.environment}]"
+        now = datetime.now(UTC)
+        self._temporals = Glance(whose="Temporal's", said=served, before=now, after=now)
+        self._asked: asyncio.Task[Caller] | None = None
+
+    def all(self) -> list[Question]:
+        """Return them all."""
+        return [
+            Question(
+                "aws-identity", self.identity, "give the worker AWS credentials: aws sts get-caller-identity"
+            ),
+            Question("cluster", self.cluster, f"mend cluster or region in {self._table}"),
+            Question(
+                "prometheus",
+                self.prometheus,
+                f"start Prometheus there, or mend prometheus_url in {self._table}",
+            ),
+            Question("docker-engine", self.engine, "start the Docker engine, or set DOCKER_HOST"),
+            Question("clock", self.clock, SET_THE_CLOCK),
+        ]
+
+    async def identity(self) -> str:
+        """Ask AWS who the worker is."""
+        return f"{(await self._caller()).arn} in {self._where.region}"
+
+    async def cluster(self) -> str:
+        """Ask ECS for the cluster."""
+        name, region = self._ecs_cluster(), self._where.region
+        found = await self._threads.run(self._describe_cluster, name)
+        if found is None:
+            raise WrongError(f"there is no cluster {name} in {region}")
+        if found != "ACTIVE":
+            raise WrongError(f"the cluster {name} is {found}")
+        return f"{name} is ACTIVE"
+
+    async def prometheus(self) -> str:
+        """Ask Prometheus for a number that it need not look up."""
+        url = self._where.prometheus_url
+        if url is None:
+            raise NotSetError(
+                f"no prometheus_url in {self._table}: rates come from the services' own /metrics"
+            )
+        try:
+            await Prometheus(self._http, url).value("vector(1)")
+        except OutsideError as error:
+            raise WrongError(f"{url}: {error}") from error
+        return f"{url} answers"
+
+    async def engine(self) -> str:
+        """Ask the container engine whether it is there."""
+        if self._where.platform != "compose":
+            raise NotSetError("it runs on ECS")
+        return f"{await self._threads.run(ping, self._clients)} answers"
+
+    async def clock(self) -> str:
+        """Compare the worker's clock with Temporal's and, where it answers, AWS's."""
+        glances = [self._temporals]
+        if self._where.platform == "ecs":
+            with suppress(OutsideError):  # that AWS does not answer is told by another check
+                glances += filter(None, [(await self._caller()).clock])
+        return judge_clock(*glances)
+
+    def _ecs_cluster(self) -> str:
+        if self._where.platform != "ecs":
+            raise NotSetError(BY_COMPOSE)
+        return self._where.cluster or ""
+
+    async def _caller(self) -> Caller:
+        if self._where.platform != "ecs":
+            raise NotSetError(BY_COMPOSE)
+        if self._asked is None:
+            self._asked = asyncio.create_task(self._threads.run(self._ask_caller))
+        try:
+            return await asyncio.shield(self._asked)
+        except OutsideError:
+            self._asked = None  # who tries again asks anew
+            raise
+
+    def _ask_caller(self) -> Caller:
+        before = datetime.now(UTC)
+        with self._clients.naming_errors("ask AWS who the worker is"):
+            answer = self._clients.sts(self._account).get_caller_identity()
+        after = datetime.now(UTC)
+        said = _date(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
+        clock = Glance(whose="AWS's", said=said, before=before - ONE_SECOND, after=after) if said else None
+        return Caller(arn=answer["Arn"], clock=clock)
+
+    def _describe_cluster(self, name: str) -> str | None:
+        with self._clients.naming_errors(f"describe the cluster {name}"):
+            found = self._clients.ecs(self._account).describe_clusters(clusters=[name])["clusters"]
+        return found[0]["status"] if found else None
+
+
+def _date(header: str) -> datetime | None:
+    try:
+        said = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)  # HTTP's dates are UTC

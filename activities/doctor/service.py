@@ -1,0 +1,138 @@
+"""One service on its platform: what procedures read of it at ECS, or its containers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from activities.autoscaling.activities import ScalingActivities
+from activities.cloudwatch.utilization import read_statistics
+from activities.docker.reading import read_project
+from activities.doctor.looking import POLICY, NotSetError, Question, WrongError
+from activities.ecs.activities import EcsActivities, describe_service
+from runbook_model.errors import OutsideError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from activities.aws.clients import Clients
+    from activities.doctor.looking import Threads
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import ReleaseHistory, ServiceState
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NOT_ON_ECS = "it does not run on ECS"
+MINUTE = timedelta(minutes=1)
+
+
+class ServiceQuestions:
+    """The questions about one service; what was read on the way is kept, to be judged."""
+
+    def __init__(self, clients: Clients, threads: Threads, target: Target) -> None:
+        self._clients = clients
+        self._threads = threads
+        self._target = target
+        self._table = f"[services.{target.service}.{target.environment}]"
+        self.service: ServiceState | None = None
+        self.history: ReleaseHistory | None = None
+
+    def all(self) -> list[Question]:
+        """Return them all."""
+        return [
+            Question("service", self.read_service, f"mend the service's name in {self._table}"),
+            Question("deployments", self.read_history, POLICY),
+            Question("tasks", self.read_tasks, POLICY),
+            Question("task-definitions", self.list_task_definitions, POLICY),
+            Question("autoscaling", self.read_capacity, POLICY),
+            Question("log-group", self.read_logs, f"mend log_group in {self._table}"),
+            Question("cloudwatch", self.read_cloudwatch, POLICY),
+        ]
+
+    async def read_service(self) -> str:
+        """Look for the service where it runs; it must be there, and be wanted."""
+        if self._target.platform == "compose":
+            return await self._threads.run(self._read_containers)
+        name, cluster = self._target.ecs_service, self._target.cluster
+        self.service = found = await self._on_ecs(describe_service, self._clients, self._target)
+        if found.status != "ACTIVE":
+            raise WrongError(f"{name} is {found.status}")
+        if found.desired == 0:
+            raise WrongError(
+                f"{name} wants 0 tasks, so nothing runs",
+                f"aws ecs update-service --cluster {cluster} --service {name} --desired-count COUNT",
+            )
+        return f"{name} is ACTIVE, {found.running} of {found.desired} tasks run"
+
+    async def read_history(self) -> str:
+        """Read the service's deployments, as a rollback does."""
+        self.history = found = await self._on_ecs(EcsActivities(self._clients).read_history, self._target)
+        count = len(found.deployments)
+        return f"{count} service {'deployment' if count == 1 else 'deployments'} can be read"
+
+    async def read_tasks(self) -> str:
+        """List and describe tasks."""
+        return await self._on_ecs(self._describe_tasks)
+
+    async def list_task_definitions(self) -> str:
+        """List a task definition."""
+        return await self._on_ecs(self._list_task_definitions)
+
+    async def read_capacity(self) -> str:
+        """Read counts and the bounds of autoscaling."""
+        found = await self._on_ecs(ScalingActivities(self._clients).read_capacity, self._target)
+        return found.told if found.managed else f"{found.told}; autoscaling does not manage it"
+
+    async def read_logs(self) -> str:
+        """Read a line of the log group."""
+        if self._target.log_group is None:
+            raise NotSetError(f"no log_group in {self._table}")
+        return await self._threads.run(self._filter_logs, self._target.log_group)
+
+    async def read_cloudwatch(self) -> str:
+        """Read the service's CPU."""
+        found = await self._on_ecs(
+            read_statistics, self._clients, self._target, "CPUUtilization", datetime.now(UTC)
+        )
+        if found.quality == "error":
+            raise OutsideError(found.why)
+        return (
+            f"{len(found.points)} samples of the last hour" if found.points else f"can be read; {found.why}"
+        )
+
+    async def _on_ecs(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._target.platform != "ecs":
+            raise NotSetError(NOT_ON_ECS)
+        return await self._threads.run(function, *args, **kwargs)
+
+    def _describe_tasks(self) -> str:
+        ecs, where = self._clients.ecs(self._target.account), self._target
+        with self._clients.naming_errors("list the tasks"):
+            arns = ecs.list_tasks(cluster=where.cluster, serviceName=where.ecs_service, maxResults=1)[
+                "taskArns"
+            ]
+        with self._clients.naming_errors("describe a task"):
+            found = ecs.describe_tasks(cluster=where.cluster, tasks=arns)["tasks"] if arns else []
+        return "can be listed and described" if found else "can be listed; there is none to describe"
+
+    def _list_task_definitions(self) -> str:
+        with self._clients.naming_errors("list task definitions"):
+            self._clients.ecs(self._target.account).list_task_definitions(status="ACTIVE", maxResults=1)
+        return "can be listed"
+
+    def _filter_logs(self, group: str) -> str:
+        since = datetime.now(UTC) - MINUTE
+        with self._clients.naming_errors(f"read the log group {group}"):
+            self._clients.logs(self._target.account).filter_log_events(
+                logGroupName=group, startTime=round(since.timestamp() * 1000), limit=1
+            )
+        return f"{group} can be read"
+
+    def _read_containers(self) -> str:
+        project = read_project(self._clients, self._target)
+        told = "; ".join(one.told for one in project.own)
+        if not any(one.serves for one in project.own):
+            names = f"--service {self._target.service} --environment {self._target.environment}"
+            raise WrongError(f"no container of it serves: {told}", f"runbook start service-down {names}")
+        return told

@@ -1,0 +1,152 @@
+"""Whether calls would be allowed: IAM's policy simulator is asked, as they cannot be tried without making them.
+
+It weighs the policies of the worker's role or user. What only a real call meets is not weighed: policies of buckets, and
+conditions on what IAM is not told here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from activities.doctor.looking import POLICY, NotSetError, WrongError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_iam.type_defs import (
+        ContextEntryTypeDef,
+        EvaluationResultTypeDef,
+        ResourceSpecificResultTypeDef,
+    )
+
+    from activities.aws.clients import Clients
+    from runbook_model.catalog.accounts import Account
+
+TASKS = "ecs-tasks.amazonaws.com"
+ALLOWED, EXPLICIT = "allowed", "explicitDeny"
+
+
+class Change(NamedTuple):
+    """An action, and the ARN of what it is done to."""
+
+    action: str
+    resource: str
+
+
+class Answer(NamedTuple):
+    """What IAM says of a change; nothing where it leaves it out."""
+
+    decision: str = ""
+    missing: tuple[str, ...] = ()
+    """Keys that policies have conditions on and that IAM was not told; also where another statement decided."""
+    because: str = ""
+    """Where a denial comes from, if not from there being no policy that allows it."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nothing that IAM was not told could change it."""
+        return bool(self.decision) and not self.missing
+
+
+class Simulator:
+    """Asks IAM about the identity that calls of an account are made by."""
+
+    def __init__(self, clients: Clients, account: Account) -> None:
+        self._clients = clients
+        self._account = account
+
+    def try_all(self, changes: Iterable[Change], region: str, cluster: str = "") -> str:
+        """Say that the changes would be allowed.
+
+        Args:
+            changes: what is asked about.
+            region: where they would be made.
+            cluster: ARN of the cluster where they would be made, if in one.
+
+        Raises:
+            WrongError: one would be denied.
+            NotSetError: the identity is none that IAM could simulate, or its policies ask for more than IAM is told.
+            OutsideError: IAM does not answer, or not to the worker.
+        """
+        wanted, who = tuple(changes), self._identity()
+        answers = self._ask(who, wanted, _context(region, cluster))
+        refused = [one for one in wanted if answers[one].decision != ALLOWED]
+        missing = sorted({key for one in refused or wanted for key in answers[one].missing})
+        if denied := [one for one in refused if answers[one].is_sure]:
+            explicit = any(answers[one].decision == EXPLICIT for one in denied)
+            mend = f"{POLICY}, and let no other policy deny it" if explicit else POLICY
+            raise WrongError(f"{who} may not {_listed(denied, answers)}", mend)
+        if refused:
+            why = f"as nobody tells it {', '.join(missing)}" if missing else "and does not say why"
+            raise NotSetError(f"not told: IAM's simulator cannot allow {_listed(refused, answers)}, {why}")
+        beside = f"; conditions on {', '.join(missing)} are not weighed" if missing else ""
+        actions = ", ".join(dict.fromkeys(one.action for one in wanted))
+        return f"IAM's simulator allows {who} {actions}{beside}"
+
+    def _identity(self) -> str:
+        """Return the ARN of the role or user whose policies count."""
+        if self._account.role:
+            return self._account.role.role_arn
+        with self._clients.naming_errors("ask AWS who the worker is"):
+            arn = self._clients.sts(self._account).get_caller_identity()["Arn"]
+        _, _, service, _, _, name = arn.split(":", 5)
+        match service, name.split("/"):
+            case "iam", ["user", *_]:
+                return arn
+            case "sts", ["assumed-role", role, *_]:
+                # The session's ARN leaves the role's path out.
+                with self._clients.naming_errors(f"look up the role {role}"):
+                    return self._clients.iam(self._account).get_role(RoleName=role)["Role"]["Arn"]
+        raise NotSetError(f"not told: IAM cannot simulate {arn}; give the worker a role or a user of its own")
+
+    def _ask(
+        self, who: str, changes: tuple[Change, ...], context: list[ContextEntryTypeDef]
+    ) -> dict[Change, Answer]:
+        """Ask about every action on every resource: IAM has no shorter way to ask about some."""
+        answers = dict.fromkeys(changes, Answer())
+        pages = self._clients.iam(self._account).get_paginator("simulate_principal_policy")
+        with self._clients.naming_errors("ask IAM's policy simulator"):
+            for page in pages.paginate(
+                PolicySourceArn=who,
+                ActionNames=list(dict.fromkeys(one.action for one in changes)),
+                ResourceArns=list(dict.fromkeys(one.resource for one in changes)),
+                ContextEntries=context,
+            ):
+                for result in page["EvaluationResults"]:
+                    for answer in result.get("ResourceSpecificResults", []):
+                        change = Change(result["EvalActionName"], answer["EvalResourceName"])
+                        answers[change] = _read(result, answer)
+        return answers
+
+
+def _context(region: str, cluster: str) -> list[ContextEntryTypeDef]:
+    """Tell IAM what AWS would know of a call: policies are often narrowed by it."""
+    known = {"aws:RequestedRegion": region, "iam:PassedToService": TASKS, "ecs:cluster": cluster}
+    return [
+        {"ContextKeyName": name, "ContextKeyType": "string", "ContextKeyValues": [value]}
+        for name, value in known.items()
+        if value
+    ]
+
+
+def _read(result: EvaluationResultTypeDef, answer: ResourceSpecificResultTypeDef) -> Answer:
+    decision = answer["EvalResourceDecision"]
+    by_organization = result.get("OrganizationsDecisionDetail", {})
+    by_boundary = answer.get("PermissionsBoundaryDecisionDetail", {})
+    if not by_organization.get("AllowedByOrganizations", True):
+        because = " (a policy of the organization denies it)"
+    elif decision == EXPLICIT:
+        because = " (a policy denies it)"
+    elif not by_boundary.get("AllowedByPermissionsBoundary", True):
+        because = " (beyond its permissions boundary)"
+    else:
+        because = ""
+    return Answer(decision, tuple(answer.get("MissingContextValues", ())), because)
+
+
+def _listed(changes: Iterable[Change], answers: dict[Change, Answer]) -> str:
+    """Name actions by what they are done to."""
+    by_resource: dict[str, list[str]] = {}
+    for one in changes:
+        by_resource.setdefault(one.resource, []).append(f"{one.action}{answers[one].because}")
+    return "; ".join(f"{', '.join(actions)} on {resource}" for resource, actions in by_resource.items())

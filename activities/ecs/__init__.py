@@ -1,0 +1,1 @@
+"""Amazon ECS: services, deployments, task definitions, and waiting for them."""

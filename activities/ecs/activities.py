@@ -1,0 +1,218 @@
+"""Amazon ECS: read what runs and what ran before."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.ecs.reading import read_release, read_service_deployment, read_service_state
+from runbook_model.catalog.catalog import Target
+from runbook_model.errors import InputError, NotFoundError, RejectedError
+from runbook_model.release import UNDER_WAY, Fact, Release, ReleaseHistory, ServiceDeployment, ServiceState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_ecs.type_defs import ServiceDeploymentTypeDef, ServiceRevisionTypeDef
+
+    from activities.aws.clients import Clients
+
+DEPLOYMENTS_READ = 20
+"""How far back releases are looked for; one DescribeServiceDeployments call takes this many."""
+REVISIONS_READ = 10
+SCALED = "Scaling activity initiated"
+"""How the reason of a task begins that ECS stopped because a deployment, or a smaller count, had no more use for it."""
+
+
+class ReleaseQuery(Fact):
+    """A release, as a person named it."""
+
+    target: Target
+    name: str
+    """Revision, ``family:revision`` or ARN."""
+
+
+class Releases(Fact):
+    """Releases, newest first."""
+
+    releases: tuple[Release, ...]
+
+
+class Explanation(Fact):
+    """Why tasks stopped or did not start."""
+
+    stopped: tuple[str, ...]
+    """Reasons of stopped tasks, newest first."""
+    events: tuple[str, ...]
+
+
+class EcsActivities:
+    """Reads of ECS; each is safe to repeat."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def read_service(self, target: Target) -> ServiceState:
+        """Read the service with its deployments."""
+        return describe_service(self._clients, target)
+
+    @activity.defn
+    def read_history(self, target: Target) -> ReleaseHistory:
+        """Read what runs now and the service deployments before it, each with its release."""
+        service = describe_service(self._clients, target)
+        if not service.task_definition:
+            return ReleaseHistory(service=service, current=Release(task_definition=""))
+        ecs = self._clients.ecs(target.account)
+        with self._clients.naming_errors("list the service's deployments"):
+            listed = ecs.list_service_deployments(
+                cluster=target.cluster, service=target.ecs_service, maxResults=DEPLOYMENTS_READ
+            )["serviceDeployments"]
+            arns = [brief["serviceDeploymentArn"] for brief in listed]
+            found = (
+                ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
+                if arns
+                else []
+            )
+        revisions = set(service.service_revisions)
+        for one in found:
+            revisions.update(source["arn"] for source in one.get("sourceServiceRevisions", []))
+            revisions.update({one.get("targetServiceRevision", {}).get("arn", "")} - {""})
+            revisions.update({one.get("rollback", {}).get("serviceRevisionArn", "")} - {""})
+        releases = self._releases(target, revisions)
+        return ReleaseHistory(
+            service=service,
+            current=self._current(target, service, releases, found),
+            deployments=_newest_first(
+                read_service_deployment(one, releases[arn])
+                for one in found
+                if (arn := one.get("targetServiceRevision", {}).get("arn", "")) in releases
+            ),
+            releases=releases,
+        )
+
+    @activity.defn
+    def list_revisions(self, target: Target) -> Releases:
+        """Read the newest ACTIVE revisions of the task definition's family, which may never have run."""
+        service = describe_service(self._clients, target)
+        if not service.task_definition:
+            return Releases(releases=())
+        family = service.task_definition.rpartition("/")[2].partition(":")[0]
+        with self._clients.naming_errors(f"list the revisions of {family}"):
+            arns = self._clients.ecs(target.account).list_task_definitions(
+                familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=REVISIONS_READ
+            )["taskDefinitionArns"]
+        return Releases(releases=tuple(self._release(target, arn) for arn in arns))
+
+    @activity.defn
+    def find_release(self, query: ReleaseQuery) -> Releases:
+        """Look up a revision by its name, deregistered ones included; nothing when there is none."""
+        name = query.name
+        if name.isdigit():
+            family = (
+                describe_service(self._clients, query.target)
+                .task_definition.rpartition("/")[2]
+                .partition(":")[0]
+            )
+            name = f"{family}:{name}"
+        try:
+            return Releases(releases=(self._release(query.target, name),))
+        except (NotFoundError, RejectedError):
+            return Releases(releases=())
+
+    @activity.defn
+    def explain_rollout(self, target: Target) -> Explanation:
+        """Read why tasks stopped lately, and the service's newest events."""
+        service = describe_service(self._clients, target)
+        ecs = self._clients.ecs(target.account)
+        with self._clients.naming_errors("read the stopped tasks"):
+            arns = ecs.list_tasks(
+                cluster=target.cluster,
+                serviceName=target.ecs_service,
+                desiredStatus="STOPPED",
+                maxResults=100,
+            )["taskArns"]
+            tasks = ecs.describe_tasks(cluster=target.cluster, tasks=arns)["tasks"] if arns else []
+        newest = sorted(tasks, key=lambda task: str(task.get("stoppedAt", "")), reverse=True)
+        reasons = [
+            ": ".join(
+                part
+                for part in (
+                    task["taskDefinitionArn"].rpartition("/")[2],
+                    task.get("stoppedReason", ""),
+                    *(container.get("reason", "") for container in task.get("containers", [])),
+                )
+                if part
+            )
+            for task in newest
+            if not task.get("stoppedReason", "").startswith(SCALED)  # every deployment stops tasks so
+        ]
+        return Explanation(stopped=tuple(dict.fromkeys(reasons))[:10], events=service.events)
+
+    def _current(
+        self,
+        target: Target,
+        service: ServiceState,
+        releases: dict[str, Release],
+        found: Iterable[ServiceDeploymentTypeDef],
+    ) -> Release:
+        coming = [
+            one.get("targetServiceRevision", {}).get("arn", "")
+            for one in found
+            if one.get("serviceDeploymentArn") == service.service_deployment
+            and one.get("status") in UNDER_WAY
+        ]
+        # While a moved tag is being deployed, the old and the new revision name one task definition.
+        running = [releases[arn] for arn in (*coming, *service.service_revisions) if arn in releases]
+        ours = [release for release in running if release.task_definition == service.task_definition]
+        return ours[0] if ours else self._release(target, service.task_definition)
+
+    def _releases(self, target: Target, arns: set[str]) -> dict[str, Release]:
+        ecs = self._clients.ecs(target.account)
+        wanted = sorted(arns)
+        revisions: list[ServiceRevisionTypeDef] = []
+        with self._clients.naming_errors("describe the service's revisions"):
+            for start in range(0, len(wanted), 20):
+                batch = ecs.describe_service_revisions(serviceRevisionArns=wanted[start : start + 20])
+                revisions.extend(batch["serviceRevisions"])
+        found = {}
+        for revision in revisions:
+            # A task definition may have been deleted long ago: that must not keep the others from being read.
+            with suppress(NotFoundError, RejectedError):
+                release = self._release(target, revision["taskDefinition"], revision)
+                found[revision["serviceRevisionArn"]] = release
+        return found
+
+    def _release(
+        self, target: Target, task_definition: str, ran: ServiceRevisionTypeDef | None = None
+    ) -> Release:
+        with self._clients.naming_errors(
+            f"describe the task definition {task_definition.rpartition('/')[2]}"
+        ):
+            described = self._clients.ecs(target.account).describe_task_definition(
+                taskDefinition=task_definition, include=["TAGS"]
+            )
+        return read_release(described, target.key, ran.get("containerImages", []) if ran else [])
+
+
+def describe_service(clients: Clients, target: Target) -> ServiceState:
+    """Read one service.
+
+    Raises:
+        InputError: the cluster has no such service.
+    """
+    with clients.naming_errors(f"describe the service {target.ecs_service}"):
+        answer = clients.ecs(target.account).describe_services(
+            cluster=target.cluster, services=[target.ecs_service]
+        )
+    if not answer["services"]:
+        raise InputError(
+            f"cluster {target.cluster} has no service {target.ecs_service}: mend cluster or ecs_service in the catalog"
+        )
+    return read_service_state(answer["services"][0])
+
+
+def _newest_first(deployments: Iterable[ServiceDeployment]) -> tuple[ServiceDeployment, ...]:
+    return tuple(sorted(deployments, key=lambda one: one.created_at, reverse=True))

@@ -1,0 +1,219 @@
+"""Amazon ECS: every change that the product makes to a service, fenced so that it is made at most once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.ecs.activities import describe_service
+from activities.ecs.reading import read_release, read_service_state, write_mark
+from activities.ecs.registering import copy_of, images_of, registered_by
+from activities.runtime.fence import Standing, fenced, sending, standing
+from runbook_model.catalog.catalog import Target
+from runbook_model.errors import DriftedError, RejectedError, UnknownReplyError
+from runbook_model.release import ROLLING_BACK, UNDER_WAY, Fact, Fence, Mark, Release, ServiceState
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
+
+    from activities.aws.clients import Clients
+
+
+class DeployRelease(Fact):
+    """Make a service run a release that is registered."""
+
+    target: Target
+    release: Release
+    fence: Fence
+
+
+class ForceDeployment(Fact):
+    """Start fresh tasks of the task definition that runs."""
+
+    target: Target
+    fence: Fence
+
+
+class StopDeployment(Fact):
+    """Stop a service deployment that is under way; ECS puts back what ran before."""
+
+    target: Target
+    service_deployment: str
+    fence: Fence
+
+
+class RegisterRelease(Fact):
+    """Register a release again, pinned by digest."""
+
+    target: Target
+    release: Release
+    run_id: str
+    """Marks the new revision, so that a repeat finds it."""
+
+
+class MarkRelease(Fact):
+    """Write an entry of the ledger."""
+
+    target: Target
+    release: Release
+    mark: Mark
+
+
+class Deployed(Fact):
+    """A deployment that is ours."""
+
+    deployment: str
+    """Id of the deployment."""
+    task_definition: str
+    service_deployment: str | None = None
+    adopted: bool = False
+    """An earlier attempt had made it."""
+    at: datetime
+
+
+class EcsChanges:
+    """Changes of ECS. Temporal may run any of them again; the service is changed once."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def deploy_release(self, change: DeployRelease) -> Deployed:
+        """Update the service to the release, unless that is done or somebody else was there first."""
+        with fenced():
+            now = describe_service(self._clients, change.target)
+            wanted = change.release.task_definition
+            stands = standing(change.fence, now, wanted, may_be_ours=activity.info().attempt > 1)
+            if stands is Standing.UNCHANGED:
+                return self._update(change.target, change.fence, task_definition=wanted)
+            if stands is Standing.OURS:
+                return _deployed(now, change.fence, adopted=True)
+            raise drifted(change.fence, now)
+
+    @activity.defn
+    def force_deployment(self, change: ForceDeployment) -> Deployed:
+        """Force a new deployment of what runs; after an unknown reply a newer one is adopted and none is forced twice."""
+        with fenced():
+            now = describe_service(self._clients, change.target)
+            wanted = change.fence.task_definition
+            sent_before = activity.info().attempt > 1 and any(activity.info().heartbeat_details)
+            stands = standing(change.fence, now, wanted, may_be_ours=activity.info().attempt > 1)
+            if stands is Standing.OURS:
+                return _deployed(now, change.fence, adopted=True)
+            if stands is not Standing.UNCHANGED:
+                raise drifted(change.fence, now)
+            if sent_before:
+                raise UnknownReplyError(
+                    "a forced deployment was sent, no answer came and no new deployment is to be seen; "
+                    "it is not sent again: look at the service and start anew"
+                )
+            return self._update(change.target, change.fence, force=True)
+
+    @activity.defn
+    def stop_deployment(self, change: StopDeployment) -> Deployed:
+        """Stop the deployment under way and let ECS roll it back; asked twice it simply goes on."""
+        with fenced():
+            ecs = self._clients.ecs(change.target.account)
+            with self._clients.naming_errors("describe the service deployment"):
+                found = ecs.describe_service_deployments(serviceDeploymentArns=[change.service_deployment])
+            status = found["serviceDeployments"][0]["status"] if found["serviceDeployments"] else "gone"
+            now = describe_service(self._clients, change.target)
+            if now.service_deployment != change.service_deployment:
+                raise drifted(change.fence, now)
+            if status not in UNDER_WAY | ROLLING_BACK | {"ROLLBACK_SUCCESSFUL"}:
+                raise DriftedError(f"the deployment ended before it could be stopped: it is {status}")
+            adopted = status in ROLLING_BACK or status == "ROLLBACK_SUCCESSFUL"
+            if not adopted:
+                with sending(), self._clients.naming_errors("stop the service deployment"):
+                    ecs.stop_service_deployment(
+                        serviceDeploymentArn=change.service_deployment, stopType="ROLLBACK"
+                    )
+            return Deployed(
+                deployment=now.primary.id if now.primary else "",
+                task_definition=now.task_definition,
+                service_deployment=change.service_deployment,
+                adopted=adopted,
+                at=datetime.now(UTC),
+            )
+
+    @activity.defn
+    def register_release(self, change: RegisterRelease) -> Release:
+        """Register a deregistered release again with its images pinned by digest."""
+        with fenced():
+            ecs = self._clients.ecs(change.target.account)
+            with self._clients.naming_errors(f"describe the task definition {change.release.revision}"):
+                old = ecs.describe_task_definition(
+                    taskDefinition=change.release.task_definition, include=["TAGS"]
+                )
+            request = copy_of(old, change.release, change.run_id)
+            if made := self._registered_by(change, request):
+                return made
+            with sending(), self._clients.naming_errors(f"register {change.release.revision} again"):
+                new = ecs.register_task_definition(**request)
+            return read_release(
+                {**old, "taskDefinition": new["taskDefinition"], "tags": []}, change.target.key
+            )
+
+    @activity.defn
+    def mark_release(self, change: MarkRelease) -> None:
+        """Tag the release's task definition with what was found out about it; the same tag again is harmless."""
+        key, value = write_mark(change.mark, change.target.key)
+        with self._clients.naming_errors(f"tag {change.release.revision}"):
+            self._clients.ecs(change.target.account).tag_resource(
+                resourceArn=change.release.task_definition, tags=[{"key": key, "value": value}]
+            )
+
+    def _update(
+        self, target: Target, fence: Fence, *, task_definition: str | None = None, force: bool = False
+    ) -> Deployed:
+        ecs = self._clients.ecs(target.account)
+        with sending(), self._clients.naming_errors(f"update the service {target.ecs_service}"):
+            if task_definition:
+                answer = ecs.update_service(
+                    cluster=target.cluster, service=target.ecs_service, taskDefinition=task_definition
+                )
+            else:
+                answer = ecs.update_service(
+                    cluster=target.cluster, service=target.ecs_service, forceNewDeployment=force
+                )
+        now = read_service_state(answer["service"])
+        if not now.primary or now.primary.id == fence.primary:
+            raise RejectedError(f"ECS made no new deployment of {target.ecs_service}: it runs that already")
+        return _deployed(now, fence)
+
+    def _registered_by(
+        self, change: RegisterRelease, request: RegisterTaskDefinitionRequestTypeDef
+    ) -> Release | None:
+        family, wanted = request["family"], images_of(request)
+        with self._clients.naming_errors(f"look for a revision of {family} that this run registered"):
+            found = registered_by(
+                self._clients.ecs(change.target.account),
+                family,
+                change.run_id,
+                lambda definition: images_of(definition) == wanted,
+            )
+        return read_release(found, change.target.key) if found else None
+
+
+def drifted(fence: Fence, now: ServiceState) -> DriftedError:
+    """Say who was there first."""
+    primary = now.primary
+    what = f"{primary.id} brings {primary.task_definition.rpartition('/')[2]}" if primary else "there is none"
+    return DriftedError(
+        f"somebody else changed the service: its deployment was {fence.primary} when the plan was made, now {what}; "
+        "theirs is left alone"
+    )
+
+
+def _deployed(now: ServiceState, fence: Fence, *, adopted: bool = False) -> Deployed:
+    primary = now.primary
+    fresh = now.service_deployment if now.service_deployment != fence.service_deployment else None
+    return Deployed(
+        deployment=primary.id if primary else "",
+        task_definition=now.task_definition,
+        service_deployment=fresh,
+        adopted=adopted,
+        at=datetime.now(UTC),
+    )

@@ -1,0 +1,166 @@
+"""Turn what the ECS API answers into facts. Pure; the shapes are botocore's."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from runbook_model.release import (
+    Deployment,
+    Image,
+    Judgement,
+    Mark,
+    OwnRollback,
+    Release,
+    ServiceDeployment,
+    ServiceState,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_ecs.type_defs import (
+        ContainerImageTypeDef,
+        DeploymentTypeDef,
+        DescribeTaskDefinitionResponseTypeDef,
+        ServiceDeploymentTypeDef,
+        ServiceTypeDef,
+        TagTypeDef,
+    )
+
+NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]", re.ASCII)
+"""Characters that AWS does not take in a tag's value."""
+EVENTS_KEPT = 10
+LEDGER = {"runbook:verified:": Judgement.GOOD, "runbook:bad:": Judgement.BAD}
+"""Tag prefix -> what it says; ``<environment>/<service>`` follows the prefix."""
+
+
+def read_service_state(service: ServiceTypeDef) -> ServiceState:
+    """Read one service of DescribeServices."""
+    configuration = service.get("deploymentConfiguration", {})
+    return ServiceState(
+        arn=service["serviceArn"],
+        status=service["status"],
+        controller=service.get("deploymentController", {}).get("type", "ECS"),
+        strategy=configuration.get("strategy", "ROLLING"),
+        scheduling=service.get("schedulingStrategy", "REPLICA"),
+        desired=service["desiredCount"],
+        running=service["runningCount"],
+        pending=service["pendingCount"],
+        task_definition=service.get("taskDefinition", ""),
+        deployments=tuple(read_deployment(deployment) for deployment in service.get("deployments", [])),
+        service_deployment=service.get("currentServiceDeployment"),
+        service_revisions=tuple(revision["arn"] for revision in service.get("currentServiceRevisions", [])),
+        events=tuple(event["message"] for event in service.get("events", [])[:EVENTS_KEPT]),
+        read_at=datetime.now(UTC),
+    )
+
+
+def read_deployment(deployment: DeploymentTypeDef) -> Deployment:
+    """Read one of a service's ``deployments``."""
+    return Deployment(
+        id=deployment["id"],
+        status=deployment["status"],
+        task_definition=deployment["taskDefinition"],
+        desired=deployment.get("desiredCount", 0),
+        running=deployment.get("runningCount", 0),
+        pending=deployment.get("pendingCount", 0),
+        failed_tasks=deployment.get("failedTasks", 0),
+        rollout_state=deployment.get("rolloutState"),
+        rollout_reason=deployment.get("rolloutStateReason"),
+        created_at=deployment["createdAt"],
+    )
+
+
+def read_service_deployment(found: ServiceDeploymentTypeDef, release: Release) -> ServiceDeployment:
+    """Read one service deployment; ``release`` is what its target revision brings."""
+    rollback = found.get("rollback")
+    return ServiceDeployment(
+        arn=found["serviceDeploymentArn"],
+        status=found["status"],
+        reason=found.get("statusReason"),
+        created_at=found["createdAt"],
+        finished_at=found.get("finishedAt"),
+        sources=tuple(source["arn"] for source in found.get("sourceServiceRevisions", [])),
+        revision=found.get("targetServiceRevision", {}).get("arn", ""),
+        release=release,
+        rollback=OwnRollback(reason=rollback.get("reason", ""), revision=rollback.get("serviceRevisionArn"))
+        if rollback
+        else None,
+        alarms=tuple(found.get("alarms", {}).get("triggeredAlarmNames", [])),
+    )
+
+
+def read_release(
+    described: DescribeTaskDefinitionResponseTypeDef, key: str, ran: Iterable[ContainerImageTypeDef] = ()
+) -> Release:
+    """Read a release from its task definition and, where it ran, from the images of its service revision.
+
+    Args:
+        described: with the task definition's tags.
+        key: ``<environment>/<service>``, whose ledger entries count.
+        ran: the images that tasks really ran, with their digests.
+    """
+    definition = described["taskDefinition"]
+    digests = {image.get("containerName"): image.get("imageDigest") for image in ran}
+    images = tuple(
+        Image(
+            container=container["name"],
+            name=container["image"],
+            digest=digests.get(container["name"]) or _pinned(container["image"]),
+        )
+        for container in definition["containerDefinitions"]
+    )
+    return Release(
+        task_definition=definition["taskDefinitionArn"],
+        images=images,
+        active=definition["status"] == "ACTIVE",
+        marks=read_marks(described.get("tags", []), key),
+    )
+
+
+def _pinned(image: str) -> str | None:
+    return image.partition("@")[2] or None
+
+
+def read_marks(tags: Iterable[TagTypeDef], key: str) -> tuple[Mark, ...]:
+    """Read the ledger's entries for a target among a task definition's tags.
+
+    A bad mark that cannot be read still counts, until a later one says otherwise; a good one does not.
+    """
+    found = (
+        (verdict, tag) for prefix, verdict in LEDGER.items() for tag in tags if tag.get("key") == prefix + key
+    )
+    return tuple(mark for verdict, tag in found if (mark := _read_mark(verdict, tag.get("value", ""))))
+
+
+def _read_mark(verdict: Judgement, value: str) -> Mark | None:
+    match value.split(" ", 2):
+        case [digest, at, source]:
+            try:
+                moment = datetime.fromisoformat(at)
+            except ValueError:
+                return _unreadable(verdict)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return Mark(verdict=verdict, digest=digest, source=source, at=moment)
+        case _:
+            return _unreadable(verdict)
+
+
+def _unreadable(verdict: Judgement) -> Mark | None:
+    if verdict is Judgement.GOOD:
+        return None
+    return Mark(
+        verdict=verdict,
+        digest="unknown",
+        source="a tag that cannot be read",
+        at=datetime.min.replace(tzinfo=UTC),
+    )
+
+
+def write_mark(mark: Mark, key: str) -> tuple[str, str]:
+    """Write a ledger entry as a tag's key and value: digest, time and source."""
+    prefix = next(prefix for prefix, verdict in LEDGER.items() if verdict is mark.verdict)
+    source = NOT_IN_TAGS.sub("-", mark.source)
+    return prefix + key, f"{mark.digest} {mark.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S+00:00} {source}"[:256]

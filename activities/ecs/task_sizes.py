@@ -1,0 +1,200 @@
+"""What a task definition gives its tasks: CPU, memory and one setting; and a new revision that gives them something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from temporalio import activity
+
+from activities.ecs.reading import read_release
+from activities.ecs.registering import copy_of, images_of, registered_by
+from activities.runtime.fence import fenced, sending
+from runbook_model.catalog.catalog import Target
+from runbook_model.redaction import excerpt
+from runbook_model.release import Fact, Release
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, TaskDefinitionTypeDef
+
+    from activities.aws.clients import Clients
+
+
+LONGEST = 40
+"""Characters of a setting that are kept; a pool's size needs fewer."""
+
+
+class SizeQuery(Fact):
+    """A task definition, and the one variable of its environment that is read along."""
+
+    target: Target
+    task_definition: str
+    variable: str | None = None
+
+
+class ContainerSize(Fact):
+    """One container's own share and limit, where it has any."""
+
+    name: str
+    cpu: int | None = None
+    memory: int | None = None
+    """Its hard limit in MB, above which it is killed whatever the task has left."""
+    setting: str | None = None
+    """The variable's value; None where it has none, or has it from a secret."""
+    is_secret: bool = False
+    """Whether the variable's value comes from a secret."""
+
+
+class TaskSize(Fact):
+    """CPU and memory of a task, as its task definition says."""
+
+    task_definition: str
+    cpu: int | None = None
+    """CPU units, 1024 to a core; None where only containers have shares."""
+    memory: int | None = None
+    """In MB."""
+    fargate: bool = False
+    """Whether only Fargate's own combinations of CPU and memory can be had."""
+    containers: tuple[ContainerSize, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """``family:revision``."""
+        return self.task_definition.rpartition("/")[2]
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        cpu = "no CPU of its own" if self.cpu is None else f"{self.cpu} CPU units"
+        memory = "no memory of its own" if self.memory is None else f"{self.memory} MB"
+        settings = {one.setting for one in self.containers if one.setting is not None}
+        setting = f", pool size {', '.join(sorted(settings))}" if settings else ""
+        return f"a task has {cpu} and {memory}{setting}"
+
+
+class TaskChange(Fact):
+    """What tasks get instead; None stays as it is."""
+
+    cpu: int | None = None
+    memory: int | None = None
+    variable: str | None = None
+    value: str | None = None
+    containers: tuple[str, ...] = ()
+    """The containers whose variable it is."""
+
+    @property
+    def told(self) -> str:
+        """What tasks get, in words."""
+        sizes = ((self.cpu, "CPU units"), (self.memory, "MB"))
+        parts = [f"{size} {unit}" for size, unit in sizes if size is not None]
+        if self.value is not None:
+            parts.append(f"pool size {self.value}")
+        return f"a task has {' and '.join(parts)}"
+
+
+class RegisterSized(Fact):
+    """Register a copy of what runs, of the same images, that gives its tasks something else."""
+
+    target: Target
+    release: Release
+    change: TaskChange
+    run_id: str
+    """Marks the new revision, so that a repeat finds it."""
+
+
+class TaskSizes:
+    """Reads what tasks have, and registers what they shall have. Registering alone changes no service."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def read_task_size(self, query: SizeQuery) -> TaskSize:
+        """Read CPU, memory and one variable; no other value of the environment leaves this activity."""
+        with self._clients.naming_errors(f"describe the task definition {query.task_definition}"):
+            found = self._clients.ecs(query.target.account).describe_task_definition(
+                taskDefinition=query.task_definition
+            )["taskDefinition"]
+        return TaskSize(
+            task_definition=found.get("taskDefinitionArn", query.task_definition),
+            cpu=_number(found.get("cpu")),
+            memory=_number(found.get("memory")),
+            fargate="FARGATE" in found.get("requiresCompatibilities", []),
+            containers=tuple(_container(one, query.variable) for one in found["containerDefinitions"]),
+        )
+
+    @activity.defn
+    def register_sized(self, change: RegisterSized) -> Release:
+        """Register the copy, once: a repeat finds the revision that it registered."""
+        release, ecs = change.release, self._clients.ecs(change.target.account)
+        with fenced():
+            with self._clients.naming_errors(f"describe the task definition {release.revision}"):
+                old = ecs.describe_task_definition(taskDefinition=release.task_definition, include=["TAGS"])
+            request: dict[str, Any] = {**copy_of(old, release, change.run_id)}
+            _resize(request, old["taskDefinition"], change.change)
+            wanted = _shape(request)
+            with self._clients.naming_errors(
+                f"look for a revision of {request['family']} that this run registered"
+            ):
+                made = registered_by(
+                    ecs, request["family"], change.run_id, lambda definition: _shape(definition) == wanted
+                )
+            if made:
+                return read_release(made, change.target.key)
+            with sending(), self._clients.naming_errors(f"register a copy of {release.revision}"):
+                new = ecs.register_task_definition(**request)
+            return read_release(
+                {**old, "taskDefinition": new["taskDefinition"], "tags": []}, change.target.key
+            )
+
+
+def _container(definition: ContainerDefinitionOutputTypeDef, variable: str | None) -> ContainerSize:
+    # What is no number may be a secret: a catalog can name the wrong variable.
+    set_to = (
+        excerpt(one.get("value", ""), LONGEST)
+        for one in definition.get("environment", [])
+        if one.get("name") == variable
+    )
+    return ContainerSize(
+        name=definition.get("name", ""),
+        cpu=definition.get("cpu") or None,
+        memory=definition.get("memory"),
+        setting=next(set_to, None) if variable else None,
+        is_secret=any(one["name"] == variable for one in definition.get("secrets", [])),
+    )
+
+
+def _resize(request: dict[str, Any], old: TaskDefinitionTypeDef, change: TaskChange) -> None:
+    """Write the change into a registration; a container that had all of its task's share or limit keeps all of it."""
+    for size, wanted, had in (
+        ("cpu", change.cpu, _number(old.get("cpu"))),
+        ("memory", change.memory, _number(old.get("memory"))),
+    ):
+        if wanted is None:
+            continue
+        request[size] = str(wanted)
+        for container in request["containerDefinitions"]:
+            if had is not None and container.get(size) == had:
+                container[size] = wanted
+    for container in request["containerDefinitions"]:
+        if container["name"] in change.containers:
+            others = [one for one in container.get("environment", []) if one.get("name") != change.variable]
+            container["environment"] = [*others, {"name": change.variable, "value": change.value}]
+
+
+def _shape(definition: Any) -> object:
+    """Return what tells one revision of a run from another: images, sizes, environment."""
+    containers = {
+        one["name"]: (
+            one.get("cpu") or 0,
+            one.get("memory"),
+            sorted((each["name"], each["value"]) for each in one.get("environment", [])),
+        )
+        for one in definition["containerDefinitions"]
+    }
+    task = (_number(definition.get("cpu")), _number(definition.get("memory")))
+    return images_of(definition), task, containers
+
+
+def _number(text: str | None) -> int | None:
+    """Read a task's size; ECS tells units and MB, whatever it was registered with."""
+    return int(text) if text and text.isdigit() else None

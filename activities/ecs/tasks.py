@@ -1,0 +1,115 @@
+"""A service's tasks as ECS tells them: those that shall run, and those that stopped lately with the reasons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from activities.ecs.activities import describe_service
+from runbook_model.errors import OutsideError
+from runbook_model.redaction import excerpt
+from runbook_model.symptoms import TasksRead
+from runbook_model.task_ends import Restarts, TaskSeen
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mypy_boto3_ecs.type_defs import TaskTypeDef
+
+    from activities.aws.clients import Clients
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.evidence import Onset
+
+QUERY = "DescribeServices, ListTasks, DescribeTasks"
+REASON = 300
+"""Characters of a reason."""
+KEPT = 30
+"""Stopped tasks, and tasks that run, that a reading holds at most."""
+OLDEST = 10
+"""So many of them are the first that stopped: when it began is told by those."""
+
+
+def read_tasks(clients: Clients, target: Target, onset: Onset, now: datetime) -> TasksRead:
+    """Read the service and its tasks; blocks. What cannot be read is in the answer.
+
+    Raises:
+        InputError: the cluster has no such service.
+    """
+    asked = TasksRead(
+        quality="no-data", why="it does not run on ECS", source="ecs", query=QUERY, at=now, onset=onset
+    )
+    if target.platform != "ecs":
+        return asked
+    try:
+        service = describe_service(clients, target)
+        tasks = fetch_tasks(clients, target, "RUNNING")
+        stopped = fetch_tasks(clients, target, "STOPPED")
+    except OutsideError as error:
+        return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+    kept = stopped[: KEPT - OLDEST] + stopped[KEPT - OLDEST :][-OLDEST:]
+    seen = {"service": service, "tasks": tasks[:KEPT], "stopped": kept}
+    return asked.model_copy(update={"quality": "known", "why": "", **seen})
+
+
+def read_restarts(clients: Clients, target: Target, since: datetime, now: datetime) -> Restarts:
+    """Count the tasks that ended by themselves since a moment; blocks. What cannot be read is in the answer."""
+    asked = Restarts(
+        quality="no-data",
+        why="it does not run on ECS",
+        source="ecs",
+        query="ListTasks STOPPED, DescribeTasks",
+        at=now,
+    )
+    if target.platform != "ecs":
+        return asked
+    try:
+        stopped = fetch_tasks(clients, target, "STOPPED")
+    except OutsideError as error:
+        return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+    ended = [task for task in stopped if task.failed and task.stopped and task.stopped >= since]
+    found = {
+        "count": len(ended),
+        "out_of_memory": sum(task.out_of_memory for task in ended),
+        "reasons": tuple(dict.fromkeys(task.reason for task in ended))[:10],
+    }
+    return asked.model_copy(update={"quality": "known", "why": "", **found})
+
+
+def fetch_tasks(
+    clients: Clients, target: Target, status: Literal["RUNNING", "STOPPED"]
+) -> tuple[TaskSeen, ...]:
+    """Read up to a hundred of the service's tasks that shall run or were stopped, newest first; blocks.
+
+    Raises:
+        OutsideError: ECS cannot be read.
+    """
+    ecs = clients.ecs(target.account)
+    with clients.naming_errors(f"read the tasks of {target.ecs_service}"):
+        arns = ecs.list_tasks(
+            cluster=target.cluster, serviceName=target.ecs_service, desiredStatus=status, maxResults=100
+        )["taskArns"]
+        tasks = ecs.describe_tasks(cluster=target.cluster, tasks=arns)["tasks"] if arns else []
+    seen = [read_task(task) for task in tasks]
+    return tuple(sorted(seen, key=_newest, reverse=True))
+
+
+def read_task(task: TaskTypeDef) -> TaskSeen:
+    """Read one task of DescribeTasks."""
+    containers = task.get("containers", [])
+    reasons = [task.get("stoppedReason", ""), *(one.get("reason", "") for one in containers)]
+    codes = tuple(one["exitCode"] for one in containers if "exitCode" in one)
+    return TaskSeen(
+        task=task["taskArn"].rpartition("/")[2],
+        release=task["taskDefinitionArn"].rpartition("/")[2],
+        status=task["lastStatus"],
+        health=task.get("healthStatus", "UNKNOWN"),
+        started=task.get("startedAt"),
+        stopped=task.get("stoppedAt"),
+        stop_code=task.get("stopCode"),
+        reason=excerpt(": ".join(dict.fromkeys(part for part in reasons if part)), REASON),
+        exit_codes=codes,
+    )
+
+
+def _newest(task: TaskSeen) -> float:
+    moment = task.stopped or task.started
+    return moment.timestamp() if moment else 0.0

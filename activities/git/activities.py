@@ -1,0 +1,62 @@
+"""The git tags of a service's repository: the last place where the name of a good release may be found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from temporalio import activity
+
+from runbook_model.errors import RejectedError, UnreachableError
+from runbook_model.release import Fact
+
+PATIENCE = 20
+"""Seconds that the remote may take to list its tags."""
+TAGS_KEPT = 50
+
+
+class Repository(Fact):
+    """Where a service's source is."""
+
+    url: str
+
+
+class Tags(Fact):
+    """Version tags, newest version first."""
+
+    tags: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        return ", ".join(self.tags[:5]) or "no tags"
+
+
+class GitActivities:
+    """Reads of a remote repository; nothing is cloned."""
+
+    @activity.defn
+    def list_tags(self, repository: Repository) -> Tags:
+        """List the repository's tags by version, newest first."""
+        # "--" ends the options: a repository cannot smuggle one in. Nobody is there to type a password.
+        argv = ["git", "ls-remote", "--tags", "--refs", "--sort=-version:refname", "--", repository.url]
+        try:
+            done = subprocess.run(
+                argv,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+                env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"},
+            )
+        except FileNotFoundError:
+            raise RejectedError("git is not installed where the worker runs: install git") from None
+        except subprocess.TimeoutExpired:
+            raise UnreachableError(
+                f"the repository {repository.url} did not answer in {PATIENCE} s"
+            ) from None
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["git gives no reason"])[-1]
+            raise RejectedError(f"could not list the tags of {repository.url}: {reason}")
+        names = (line.partition("refs/tags/")[2] for line in done.stdout.splitlines())
+        return Tags(tags=tuple(filter(None, names))[:TAGS_KEPT])

@@ -1,0 +1,65 @@
+"""What httpx's errors mean to a procedure."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+from runbook_model.errors import (
+    AccessDeniedError,
+    OutsideError,
+    RejectedError,
+    ThrottledError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""After these, no request reached the other side."""
+
+
+@contextmanager
+def http_errors(doing: str) -> Iterator[None]:
+    """Raise the product's own error for what httpx raises inside, ``raise_for_status`` included.
+
+    Args:
+        doing: what was tried, as it goes on after "could not": ``ask Prometheus``.
+    """
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise translate(error, doing) from error
+
+
+def translate(error: httpx.HTTPError | httpx.InvalidURL, doing: str) -> OutsideError:
+    """Name an error of httpx in the product's own tree."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return answered(error.response.status_code, f"could not {doing}: HTTP {error.response.status_code}")
+    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
+        return RejectedError(f"could not {doing}: {error}; mend the address in the catalog")
+    kind = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
+    unreachable = UnreachableError(f"could not {doing}: {kind or type(error).__name__}")
+    unreachable.may_have_landed = not isinstance(error, NEVER_SENT)
+    return unreachable
+
+
+def answered(status: int, said: str) -> OutsideError:
+    """Name an answer that is not a good one by its status."""
+    if status in {401, 403}:
+        return AccessDeniedError(f"{said}; allow the worker to read it")
+    if status == 429:
+        return ThrottledError(said)
+    return UnreachableError(said) if status >= 500 else RejectedError(said)
+
+
+def was_refused(error: BaseException | None) -> bool:
+    """Whether the host answered that nothing listens there, as opposed to no answer at all."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,85 @@
+"""Requests that the product itself sends, where the catalog allows it: counted, or timed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from activities.http.errors import http_errors
+from runbook_model.errors import OutsideError
+from runbook_model.release import Fact
+from runbook_model.traffic import Probes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import httpx
+
+    from runbook_model.catalog.policies import Probe
+
+MOST = 20
+AT_ONCE = 10
+TIMEOUT = timedelta(seconds=4)
+"""For one probe; a slower service has failed it."""
+
+
+class Timed(Fact):
+    """How long probes took."""
+
+    seconds: tuple[float, ...]
+    failed: int = 0
+    """Without an answer in time, or with a 5xx."""
+    refused: int | None = None
+    """The 4xx status of a probe that the service does not accept: the catalog's probe is wrong."""
+
+    @property
+    def slowest(self) -> float:
+        """The longest of them; 0 of none."""
+        return max(self.seconds, default=0.0)
+
+
+async def send_probes(http: httpx.AsyncClient, url: str, probe: Probe, wanted: int) -> Probes:
+    """POST the catalog's probe up to ``MOST`` times; no answer, or a 5xx, is a failed request."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def send() -> int | None:
+        async with gate:
+            return await _status(http, url, probe)
+
+    statuses = await asyncio.gather(*(send() for _ in range(min(MOST, wanted))))
+    return Probes(sent=len(statuses), failed=sum(map(_failed, statuses)), refused=_refused(statuses))
+
+
+async def time_probes(http: httpx.AsyncClient, url: str, probe: Probe, wanted: int) -> Timed:
+    """POST the catalog's probe so many times, one after the other, for as long as they are answered in time."""
+    seconds: list[float] = []
+    statuses: list[int | None] = []
+    while len(statuses) < min(MOST, wanted) and None not in statuses:
+        began = time.monotonic()
+        statuses.append(await _status(http, url, probe))
+        seconds.append(time.monotonic() - began)
+    return Timed(seconds=tuple(seconds), failed=sum(map(_failed, statuses)), refused=_refused(statuses))
+
+
+def _failed(status: int | None) -> bool:
+    return status is None or status >= 500
+
+
+def _refused(statuses: Sequence[int | None]) -> int | None:
+    return next((status for status in statuses if status is not None and 400 <= status < 500), None)
+
+
+async def _status(http: httpx.AsyncClient, url: str, probe: Probe) -> int | None:
+    try:
+        with http_errors("send a probe"):
+            response = await http.post(
+                f"{url}{probe.path}",
+                content=probe.body,
+                headers={"content-type": "application/json"},
+                timeout=TIMEOUT.total_seconds(),
+            )
+    except OutsideError:
+        return None  # that it failed is what was to be found out
+    return response.status_code

@@ -1,0 +1,1 @@
+"""Measuring a service, for verification and for diagnosis."""

@@ -1,0 +1,185 @@
+"""PostgreSQL: who holds the connections of a service's database, and ending sessions that were forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from temporalio import activity
+
+from activities.postgres.reading import read_room, read_state
+from activities.runtime.fence import fenced, sending
+from runbook_model.catalog.catalog import Target
+from runbook_model.errors import (
+    AccessDeniedError,
+    InputError,
+    NoConnectionLeftError,
+    NotFoundError,
+    NotServingError,
+    OutsideError,
+    UnreachableError,
+)
+from runbook_model.readings import Quality, Reading
+from runbook_model.release import Fact
+from runbook_model.sessions import (
+    IDLE_IN_TRANSACTION,
+    Connected,
+    DatabaseRead,
+    SessionName,
+    Standing,
+    Terminated,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from psycopg import Connection
+
+    from activities.aws.clients import Clients
+    from runbook_model.catalog.policies import Database
+    from runbook_model.readings import Observation
+
+    Rows = Connection[dict[str, Any]]
+
+GONE_WITHIN = timedelta(seconds=2)
+"""How long an ended session may take to be gone."""
+STANDING: tuple[tuple[type[OutsideError], Standing], ...] = (
+    (NoConnectionLeftError, "full"),
+    (NotServingError, "down"),
+    (UnreachableError, "silent"),
+    (AccessDeniedError, "denied"),
+    (NotFoundError, "denied"),
+)
+
+# The start is compared with the process id, as process ids are used again; all in the statement that ends it.
+TERMINATE = """
+SELECT pid, pg_terminate_backend(pid) AS told FROM pg_stat_activity
+WHERE pid = %s AND backend_start = %s AND datname = current_database() AND pid <> pg_backend_pid()
+  AND state = ANY(%s) AND clock_timestamp() - state_change >= %s
+"""
+STILL_THERE = "SELECT 1 AS there FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
+
+
+class TerminateSessions(Fact):
+    """End exactly these sessions, where they are still forgotten in a transaction."""
+
+    target: Target
+    sessions: tuple[SessionName, ...]
+
+
+class DatabaseActivities:
+    """Reads of a database, each in transactions that can change nothing, and the one change."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @activity.defn
+    def read_database(self, target: Target) -> DatabaseRead:
+        """Read who holds the connections, who waits for whom, and what is slow; that it does not serve is an answer too."""
+        try:
+            with self._connect(target) as connection:
+                return read_state(connection)
+        except OutsideError as error:
+            return DatabaseRead(standing=_standing(error), why=str(error), at=_now())
+
+    @activity.defn
+    def test_connection(self, target: Target) -> Connected:
+        """Connect anew and ask something; that it cannot be done is an answer too."""
+        began = time.monotonic()
+        try:
+            with self._connect(target) as connection:
+                room = read_room(connection)
+        except OutsideError as error:
+            _standing(error)
+            return Connected(ok=False, why=str(error), at=_now())
+        return Connected(
+            ok=True,
+            full=_database(target).full,
+            used=room["used"],
+            open_to_services=max(1, room["max_connections"] - room["reserved"]),
+            took=timedelta(seconds=round(time.monotonic() - began, 3)),
+            at=_now(),
+        )
+
+    async def connections(self, look: Observation, now: datetime) -> Reading:
+        """Measure how much of its connections the database has given away, for a sample of a target."""
+        connected = await asyncio.to_thread(self.test_connection, look.target)
+        return Reading(
+            kind="connections",
+            quality=Quality.GOOD if connected.serves else Quality.BAD,
+            value=connected.share if connected.ok else None,
+            limit=connected.full if connected.ok else None,
+            detail=connected.told,
+            source="database",
+            at=now,
+        )
+
+    @activity.defn
+    def terminate_sessions(self, change: TerminateSessions) -> Terminated:
+        """End sessions that are still the same and still idle in a transaction; again, it finds the rest gone."""
+        found: defaultdict[str, list[SessionName]] = defaultdict(list)
+        forgotten = (list(IDLE_IN_TRANSACTION), _database(change.target).leaked_after)
+        with fenced(), sending():
+            try:
+                with self._connect(change.target, read_only=False) as connection:
+                    for name in change.sessions:
+                        known = (name.pid, name.backend_start)
+                        ended = connection.execute(TERMINATE, (*known, *forgotten)).fetchall()
+                        there = ended or connection.execute(STILL_THERE, known).fetchall()
+                        found["told" if ended else "spared" if there else "gone"].append(name)
+                    stayed = _await_gone(connection, found["told"])
+            except OutsideError as error:
+                error.may_have_landed |= bool(found["told"])
+                raise
+        return Terminated(
+            ended=tuple(one for one in found["told"] if one not in stayed),
+            gone=tuple(found["gone"]),
+            spared=tuple(found["spared"]),
+            stayed=stayed,
+        )
+
+    def _connect(self, target: Target, *, read_only: bool = True) -> AbstractContextManager[Rows]:
+        return self._clients.database(_dsn_env(target), read_only=read_only)
+
+
+def _database(target: Target) -> Database:
+    if target.database is None:
+        raise InputError(f'{target.key} has no database in the catalog: add database = {{ dsn_env = "…" }}')
+    return target.database
+
+
+def _dsn_env(target: Target) -> str:
+    name = _database(target).dsn_env
+    if name is None:
+        raise InputError(f'{target.key} has no DSN in the catalog: add dsn_env = "…" to its database')
+    return name
+
+
+def _standing(error: OutsideError) -> Standing:
+    """Tell how the database stands by how it refused us; other errors are not its answers."""
+    for kind, standing in STANDING:
+        if isinstance(error, kind):
+            return standing
+    raise error
+
+
+def _await_gone(connection: Rows, names: Sequence[SessionName]) -> tuple[SessionName, ...]:
+    """Wait a moment for sessions to be gone; returns those that are not."""
+    give_up_at = time.monotonic() + GONE_WITHIN.total_seconds()
+    left = list(names)
+    while left:
+        left = [
+            one for one in left if connection.execute(STILL_THERE, (one.pid, one.backend_start)).fetchall()
+        ]
+        if time.monotonic() > give_up_at:
+            break
+        time.sleep(0.02 if left else 0)
+    return tuple(left)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

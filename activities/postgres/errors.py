@@ -1,0 +1,118 @@
+"""psycopg's errors as the product's, and free of secrets: libpq likes to quote the DSN that it could not read."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from runbook_model.errors import (
+    AccessDeniedError,
+    InputError,
+    NoConnectionLeftError,
+    NotFoundError,
+    NotServingError,
+    OutsideError,
+    RejectedError,
+    UnreachableError,
+)
+from runbook_model.redaction import HIDDEN, excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+LONGEST = 300
+# While it connects, libpq tells errors by words only; SQLSTATE comes with statements.
+WORDS: tuple[tuple[tuple[str, ...], type[OutsideError]], ...] = (
+    (("too many clients", "too many connections", "connection slots are reserved"), NoConnectionLeftError),
+    (("is starting up", "is shutting down", "in recovery mode", "not yet accepting"), NotServingError),
+    (("connection refused", "no such file or directory"), NotServingError),
+    (("authentication failed", "no pg_hba.conf entry", "permission denied"), AccessDeniedError),
+    (("role", "does not exist"), AccessDeniedError),
+    (("no password supplied",), AccessDeniedError),
+    (("database", "does not exist"), NotFoundError),
+)
+ALL_OF_THEM = ("role", "database")
+CLASSES: dict[str, type[OutsideError]] = {
+    "08": UnreachableError,
+    "53": NoConnectionLeftError,
+    "57": UnreachableError,  # cancelled by a timeout, or the server goes down
+    "28": AccessDeniedError,
+    "42501": AccessDeniedError,
+}
+
+
+@contextmanager
+def database_errors(dsn_env: str, *, connecting: bool = False) -> Iterator[str]:
+    """Hand out the DSN that a variable holds, and raise the product's errors for psycopg's inside.
+
+    Args:
+        dsn_env: the variable's name.
+        connecting: whether no more is done inside than to connect: then certainly nothing has taken effect.
+
+    Raises:
+        InputError: the variable is not set, or holds no DSN.
+        OutsideError: the database refused or did not answer.
+    """
+    dsn = os.environ.get(dsn_env, "")
+    if not dsn:
+        raise InputError(
+            f"the worker's environment has no {dsn_env}: set it to the DSN of the database, or mend dsn_env in the catalog"
+        )
+    try:
+        parameters = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise InputError(f"{dsn_env} holds no DSN that PostgreSQL's client can read: mend it") from None
+    secrets = [dsn, *(str(value) for key, value in parameters.items() if value and "password" in key)]
+    try:
+        yield dsn
+    except psycopg.Error as error:
+        ours = _kind(error)(f"the database of {dsn_env}: {_words(str(error), secrets)}")
+        ours.may_have_landed = ours.may_have_landed and not connecting
+        raise ours from None
+
+
+def _kind(error: psycopg.Error) -> type[OutsideError]:
+    state = error.sqlstate
+    if state == "57P03":
+        return NotServingError
+    if state:
+        return CLASSES.get(state) or CLASSES.get(state[:2]) or RejectedError
+    words = str(error).lower()
+    for found, kind in WORDS:
+        if (all if found[0] in ALL_OF_THEM else any)(word in words for word in found):
+            return kind
+    return UnreachableError if isinstance(error, psycopg.OperationalError) else RejectedError
+
+
+def _words(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return excerpt(text.replace("\n", "; "), LONGEST)
+
+
+@contextmanager
+def hung_up_after(limit: timedelta, connection: psycopg.Connection[dict[str, object]]) -> Iterator[None]:
+    """Hang up when the limit is over: a server that was stopped dead heeds no timeout of its own."""
+    line = socket.socket(fileno=os.dup(connection.fileno()))
+    timer = threading.Timer(limit.total_seconds(), _hang_up, (line,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        line.close()
+
+
+def _hang_up(line: socket.socket) -> None:
+    try:
+        line.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it is closed already

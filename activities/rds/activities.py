@@ -1,0 +1,170 @@
+"""Amazon RDS: the instance of a service's database, and its reboot, sent at most once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.ecs.waits import Progress, handing_over
+from activities.runtime.fence import fenced, sending
+from runbook_model.catalog.catalog import Target
+from runbook_model.errors import DriftedError, InputError, RunbookError, UnknownReplyError
+from runbook_model.release import Fact
+
+if TYPE_CHECKING:
+    from mypy_boto3_rds.type_defs import DBInstanceTypeDef, EventTypeDef
+
+    from activities.aws.clients import Clients
+
+AVAILABLE, REBOOTING = "available", "rebooting"
+EVENTS_OF = timedelta(hours=1)
+"""How far back events are read."""
+LOOKED_AT_EVERY = timedelta(seconds=5)
+LOOKS = 3
+"""Looks in a row that must find it available: just after a reboot was ordered it may still seem to be."""
+RESTARTS = ("restarted", "rebooted", "shutdown")
+"""Words of the events that tell of a restart: "DB instance restarted", "DB instance shutdown"."""
+
+
+class Instance(Fact):
+    """An instance as RDS tells it."""
+
+    name: str
+    status: str
+    """``available``, ``rebooting``, ``stopped``, ``storage-full`` …"""
+    engine: str = ""
+    multi_az: bool = False
+    restarted: datetime | None = None
+    """When its newest event of a restart was, of those of the last hour."""
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        when = f", last restarted {self.restarted:%H:%M:%S} UTC" if self.restarted else ""
+        return f"{self.name} is {self.status}{when}"
+
+
+class Reboot(Fact):
+    """Reboot an instance that still is as it was seen."""
+
+    target: Target
+    was: Instance
+
+
+class Rebooted(Fact):
+    """What came of it."""
+
+    name: str
+    adopted: bool = False
+    """An earlier attempt had sent it."""
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        return f"{self.name} reboots{' since an earlier attempt' if self.adopted else ''}"
+
+
+class AwaitedInstance(Fact):
+    """An instance that shall become available."""
+
+    target: Target
+    deadline: datetime
+
+
+class RdsActivities:
+    """Reads, reboots and waits for the instance that the catalog names for a service's database."""
+
+    def __init__(self, clients: Clients, every: timedelta = LOOKED_AT_EVERY) -> None:
+        self._clients = clients
+        self._every = every
+
+    @activity.defn
+    def read_instance(self, target: Target) -> Instance:
+        """Read the instance and when it was restarted last."""
+        return self._instance(target)
+
+    @activity.defn
+    def reboot_instance(self, change: Reboot) -> Rebooted:
+        """Reboot the instance; after an unknown reply it is looked for, and never sent again.
+
+        Raises:
+            DriftedError: the instance is no longer as the plan saw it.
+            UnknownReplyError: a reboot was sent, and neither its state nor its events show one.
+        """
+        with fenced():
+            was, now = change.was, self._instance(change.target)
+            sent_before = activity.info().attempt > 1 and any(activity.info().heartbeat_details)
+            restarted = now.restarted != was.restarted and now.restarted is not None
+            if sent_before and (now.status == REBOOTING or restarted):
+                return Rebooted(name=now.name, adopted=True)
+            if sent_before:
+                raise UnknownReplyError(
+                    f"a reboot of {now.name} was sent, no answer came, and it is {now.status} without an event of a "
+                    "restart; it is not sent again: look at the instance's events"
+                )
+            if now.status != was.status or restarted:
+                raise DriftedError(
+                    f"{now.told}, and was {was.status} when the plan was made; it is left alone"
+                )
+            rds = self._clients.rds(change.target.account)
+            with sending(), self._clients.naming_errors(f"reboot {now.name}"):
+                rds.reboot_db_instance(DBInstanceIdentifier=now.name)
+            return Rebooted(name=now.name)
+
+    # Long, and on the queue of waits: it holds a thread for a moment at each look.
+    @activity.defn
+    async def await_instance(self, awaited: AwaitedInstance) -> Instance:
+        """Wait until the instance is available, or the time is up: the caller looks which."""
+        progress = Progress()
+        return await handing_over(self._until_available(awaited, progress), progress)
+
+    async def _until_available(self, awaited: AwaitedInstance, progress: Progress) -> Instance:
+        alike = 0
+        while True:
+            try:
+                instance = await asyncio.to_thread(self._instance, awaited.target)
+                progress.told = instance.told
+                alike = alike + 1 if instance.status == AVAILABLE else 0
+                if alike >= LOOKS or datetime.now(UTC) >= awaited.deadline:
+                    return instance
+            except RunbookError as error:
+                if not error.retryable:
+                    raise
+                progress.told = str(error)
+            await asyncio.sleep(self._every.total_seconds())
+
+    def _instance(self, target: Target) -> Instance:
+        name = target.database.rds_instance if target.database else None
+        if name is None:
+            raise InputError(f"the catalog names no RDS instance of {target.key}: add database.rds_instance")
+        rds = self._clients.rds(target.account)
+        with self._clients.naming_errors(f"describe the RDS instance {name}"):
+            found = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
+        with self._clients.naming_errors(f"read the events of {name}"):
+            events = rds.describe_events(
+                SourceIdentifier=name,
+                SourceType="db-instance",
+                Duration=round(EVENTS_OF.total_seconds() / 60),
+            )["Events"]
+        if not found:
+            raise InputError(
+                f"there is no RDS instance {name} in {target.region}: mend database.rds_instance"
+            )
+        return _read(found[0], events)
+
+
+def _read(found: DBInstanceTypeDef, events: list[EventTypeDef]) -> Instance:
+    restarts = [
+        one["Date"] for one in events
+        if "Date" in one and any(word in one.get("Message", "").lower() for word in RESTARTS)
+    ]  # fmt: skip
+    return Instance(
+        name=found.get("DBInstanceIdentifier", ""),
+        status=found.get("DBInstanceStatus", ""),
+        engine=found.get("Engine", ""),
+        multi_az=found.get("MultiAZ", False),
+        restarted=max(restarts, default=None),
+    )

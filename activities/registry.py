@@ -1,0 +1,107 @@
+"""Every activity of a worker, built from its settings and its clients."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING
+
+from activities.autoscaling.activities import ScalingActivities
+from activities.aws.clients import Clients, SlackClients
+from activities.catalog.activities import CatalogActivities
+from activities.catalog.incident_policy import IncidentPolicies
+from activities.chat.activities import ChatActivities
+from activities.chat.opening import Channels
+from activities.chat.wording import Templates
+from activities.docker.activities import ComposeActivities
+from activities.docker.changes import ComposeChanges
+from activities.docker.postgres import PostgresContainer, connections_instrument
+from activities.doctor.activities import DoctorActivities
+from activities.doctor.checkup import Checkup
+from activities.doctor.drills import DrillActivities
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import EcsChanges
+from activities.ecs.task_sizes import TaskSizes
+from activities.ecs.waits import Waits
+from activities.git.activities import GitActivities
+from activities.measuring.activities import VerificationActivities
+from activities.measuring.diagnosis import DiagnosisActivities
+from activities.measuring.examining import Examination
+from activities.measuring.measuring import Instruments
+from activities.postgres.activities import DatabaseActivities
+from activities.rds.activities import RdsActivities
+from activities.review.activities import ReviewActivities
+from activities.review.shelves import shelf_at
+from activities.temporal.brakes import BrakeActivities
+from activities.temporal.holds import HoldActivities
+from activities.temporal.predecessor import RunHistory
+from activities.temporal.remediations import RemediationActivities
+from activities.terraform.activities import TerraformActivities
+from activities.terraform.plan_store import PlanStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+    from temporalio.client import Client
+    from temporalio.common import MetricMeter
+
+    from activities.runtime.environment_guard import Served
+    from activities.runtime.settings import Settings
+
+
+class Parts:
+    """The activities of a worker, grouped by the queue that serves them."""
+
+    def __init__(
+        self, client: Client, settings: Settings, http: httpx.AsyncClient, meter: MetricMeter, served: Served
+    ) -> None:
+        clients = Clients(meter)
+        database = DatabaseActivities(clients)
+        postgres, compose = PostgresContainer(clients), ComposeActivities(clients)
+        connections = connections_instrument(database.connections, postgres.connections)
+        instruments = Instruments(clients, http, others={"connections": connections})
+        verification = VerificationActivities(instruments)
+        terraform = TerraformActivities(
+            clients, PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
+        )
+        channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
+        chat = ChatActivities(channels, Templates(settings.templates))
+        rds = RdsActivities(clients)
+        doctor = DoctorActivities(
+            settings.catalog, Checkup(clients, http, channels, settings.reviews), served
+        )
+        self.short = activities_of(
+            CatalogActivities(settings.catalog, served),
+            EcsActivities(clients),
+            EcsChanges(clients),
+            ScalingActivities(clients),
+            TaskSizes(clients),
+            rds,
+            HoldActivities(client),
+            GitActivities(),
+            RunHistory(client),
+            RemediationActivities(client),
+            BrakeActivities(client),
+            IncidentPolicies(settings.catalog, served),
+            chat,
+            ReviewActivities(client, shelf_at(settings.reviews, clients)),
+            verification,
+            database,
+            DiagnosisActivities(Examination(clients, http)),
+            compose,
+            ComposeChanges(clients),
+            postgres,
+            terraform,
+            doctor,
+            DrillActivities(client),
+        )
+        # Messages are also served here: a chat that does not answer then takes no slot from a change.
+        waits = activities_of(Waits(clients, meter), compose, verification, terraform, chat, rds, doctor)
+        self.long = [one for one in waits if iscoroutinefunction(one)]  # they hold no threads
+
+
+def activities_of(*parts: object) -> list[Callable[..., object]]:
+    """List the activities that objects offer: their methods that are defined as such."""
+    methods = (getattr(part, name) for part in parts for name in dir(type(part)) if not name.startswith("_"))
+    return [method for method in methods if hasattr(method, "__temporal_activity_definition")]

@@ -1,0 +1,1 @@
+"""How activities run: fences, interceptors, guards, settings, encryption."""

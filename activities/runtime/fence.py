@@ -1,0 +1,116 @@
+"""The fence around a change that has no client token: make it once, adopt it if it was made, leave others' alone."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from runbook_model.errors import OutsideError, RunbookError, TooLateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runbook_model.release import Fence, ServiceState
+
+LANDS_WITHIN = timedelta(seconds=10)
+"""A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
+_begun: ContextVar[datetime | None] = ContextVar("begun", default=None)
+
+
+class Standing(Enum):
+    """How the live state stands to a planned change."""
+
+    UNCHANGED = "as it was when the plan was made"
+    OURS = "changed, and what runs is what was wanted"
+    DRIFTED = "changed by somebody else"
+
+
+def standing(fence: Fence, now: ServiceState, wanted: str, *, may_be_ours: bool) -> Standing:
+    """Tell whether a change to a task definition is still to be made.
+
+    Args:
+        fence: what was recorded when the plan was made.
+        now: a fresh reading.
+        wanted: ARN of the task definition that the change brings.
+        may_be_ours: whether an earlier attempt may have made the change already.
+    """
+    primary = now.primary
+    if primary and primary.id == fence.primary and now.task_definition == fence.task_definition:
+        return Standing.UNCHANGED
+    if may_be_ours and primary and primary.id != fence.primary and primary.task_definition == wanted:
+        return Standing.OURS
+    return Standing.DRIFTED
+
+
+@contextmanager
+def fenced(lands_within: timedelta = LANDS_WITHIN) -> Iterator[None]:
+    """Make a change inside: not before its predecessor's request has landed or died, and never cut in two by a cancel.
+
+    An error says whether the change was certainly not made, by this attempt or by one before it.
+
+    Args:
+        lands_within: for how long after it was sent a request may still take effect.
+    """
+    with activity.shield_thread_cancel_exception():
+        sent = _sent_before()
+        if isinstance(sent, datetime):
+            time.sleep(max(0.0, (sent + lands_within - datetime.now(UTC)).total_seconds()))
+        try:
+            yield
+        except RunbookError as error:
+            landed = isinstance(error, OutsideError) and error.may_have_landed
+            error.certainly_not_made = sent is False and not landed
+            raise
+
+
+def _sent_before() -> datetime | bool:
+    """Tell when an attempt before this one sent its request; True if it may have, False if none did.
+
+    An attempt says so in its heartbeat. Without that word it failed before it sent anything, or its worker died; then
+    its own, longer time had to run out before this one began.
+    """
+    details = activity.info().heartbeat_details
+    if activity.info().attempt == 1 or (details and details[0] is None):
+        return False
+    return datetime.fromisoformat(details[0]) if details else True
+
+
+def attempt_begins() -> None:
+    """Note that this worker has an attempt from now on, before it waits for a thread."""
+    _begun.set(datetime.now(UTC))
+
+
+@contextmanager
+def sending(lands_within: timedelta = LANDS_WITHIN) -> Iterator[None]:
+    """Send a change inside: leaves word for the next attempt, and takes it back when AWS refused for certain.
+
+    Args:
+        lands_within: as in ``fenced``.
+
+    Raises:
+        TooLateError: it could still be under way when the next attempt begins; nothing was sent.
+    """
+    _in_time(lands_within)
+    activity.heartbeat(datetime.now(UTC).isoformat())
+    try:
+        yield
+    except OutsideError as error:
+        if not error.may_have_landed:
+            activity.heartbeat(None)
+        raise
+
+
+def _in_time(lands_within: timedelta) -> None:
+    begun, may_take = _begun.get(), activity.info().start_to_close_timeout
+    if begun and may_take and datetime.now(UTC) > begun + may_take - lands_within:
+        taken = (datetime.now(UTC) - begun).total_seconds()
+        raise TooLateError(
+            f"this attempt came to its change after {taken:.0f} s of {may_take.total_seconds():.0f}: "
+            "nothing was sent, and it is tried again"
+        )

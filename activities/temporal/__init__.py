@@ -1,0 +1,1 @@
+"""Other runs in Temporal: brakes, remediations, holds, predecessors."""

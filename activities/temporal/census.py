@@ -1,0 +1,65 @@
+"""How many runs stand where, and which brakes hold, as gauges: Temporal is asked every half minute."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from temporalio.service import RPCError
+
+from activities.telemetry.counted import BRAKE_ENGAGED, OPEN_RUNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporalio.client import Client
+    from temporalio.common import MetricMeter
+
+    from activities.temporal.brakes import BrakeActivities
+
+log = logging.getLogger("runbook.census")
+
+STATES: Final = ("running", "awaiting-approval", "verifying", "paused")
+EVERY_SECONDS = 30.0
+
+
+class Census:
+    """Counts the open runs of some environments by their state, and looks whether their brakes hold."""
+
+    def __init__(
+        self, client: Client, brakes: BrakeActivities, meter: MetricMeter, environments: Sequence[str]
+    ) -> None:
+        self._client = client
+        self._brakes = brakes
+        self._environments = environments
+        self._open = OPEN_RUNS.on(meter)
+        self._engaged = BRAKE_ENGAGED.on(meter)
+        self._scopes: dict[str, set[str]] = defaultdict(set)
+
+    async def take(self) -> None:
+        """Count once."""
+        for environment in self._environments:
+            await self._look_at_brake(environment)
+            for state in STATES:
+                asked = f'RunbookEnvironment = "{environment}" AND RunbookState = "{state}" AND ExecutionStatus = "Running"'
+                counted = await self._client.count_workflows(asked)
+                self._open.set(counted.count, {"environment": environment, "state": state})
+
+    async def _look_at_brake(self, environment: str) -> None:
+        book = await self._brakes.book(environment)
+        engaged = {f"{environment}/{one.service}" if one.service else environment for one in book.on}
+        known = self._scopes[environment] | engaged | {environment}
+        for scope in known:  # one that was let go is told once more, as zero
+            self._engaged.set(int(scope in engaged), {"environment": environment, "scope": scope})
+        self._scopes[environment] = known
+
+    async def keep(self) -> None:
+        """Count for ever; what cannot be counted now is counted later."""
+        while True:
+            try:
+                await self.take()
+            except RPCError as error:
+                log.info("open runs were not counted: %s", error)
+            await asyncio.sleep(EVERY_SECONDS)

@@ -1,0 +1,49 @@
+"""Starts the workflow that takes temporary capacity back: it outlives the procedure that asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.autoscaling.activities import Capacity
+from runbook_model.durations import Duration
+from runbook_model.release import Fact
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+
+class HoldRequest(Fact):
+    """Keep temporary capacity for a while, then take it back."""
+
+    service: str
+    environment: str
+    requested_by: str
+    run_id: str
+    """The run that scaled out; the same again is the same request."""
+    was: Capacity
+    ours: Capacity
+    hold: Duration
+    automatic: bool = False
+    """Whether no person asked for it: then the brake is asked before it is taken back."""
+
+
+class HoldActivities:
+    """Starts holds."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @activity.defn
+    async def start_hold(self, request: HoldRequest) -> None:
+        """Start the target's hold, or prolong the one that is open: there is one for each target."""
+        await self._client.start_workflow(
+            "Hold",
+            request,
+            id=f"hold/{request.environment}/{request.service}",
+            task_queue=activity.info().task_queue,
+            start_signal="prolong",
+            start_signal_args=[request],
+            static_summary=f"Takes back temporary capacity of {request.service} in {request.environment}",
+        )

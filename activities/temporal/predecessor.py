@@ -1,0 +1,113 @@
+"""What a run left behind that was cut off: terminated, timed out or failed before it could tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowExecutionStatus
+
+from runbook_model.release import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from temporalio.api.history.v1 import HistoryEvent
+    from temporalio.client import Client
+
+CUT_OFF = {
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed out",
+    WorkflowExecutionStatus.FAILED: "failed",
+}
+CHANGES = {
+    "deploy_release": "UpdateService",
+    "force_deployment": "UpdateService (forced)",
+    "stop_deployment": "StopServiceDeployment",
+    "register_release": "RegisterTaskDefinition",
+    "register_sized": "RegisterTaskDefinition",
+    "apply_terraform": "terraform apply",
+    "scale_out": "scaling out",
+    "terminate_sessions": "pg_terminate_backend",
+    "reboot_instance": "RebootDBInstance",
+    "restart_service": "a restart of containers",
+}
+"""Activity -> the call that it makes."""
+
+
+class RunName(Fact):
+    """A run that asks after the one before it."""
+
+    workflow_id: str
+    run_id: str
+    under: RunName | None = None
+    """The procedure whose child it is: that one holds the lock, and its predecessor counts as this one's."""
+
+
+class Predecessor(Fact):
+    """The run before this one, if it was cut off after it had changed something or may have."""
+
+    run_id: str = ""
+    how: str = ""
+    """``terminated``, ``timed out`` or ``failed``."""
+    changes: tuple[str, ...] = ()
+    """The calls that it made or may have made, in words."""
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        if not self.changes:
+            return "none left anything behind"
+        return f"run {self.run_id} was {self.how} after: {'; '.join(self.changes)}"
+
+
+class RunHistory:
+    """Reads the histories of earlier runs from Temporal itself."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @activity.defn
+    async def read_predecessor(self, run: RunName) -> Predecessor:
+        """Find out whether the last run on this id, or on that of the procedure above it, was cut off with changes made."""
+        own = await self._before(run)
+        return await self._before(run.under) if run.under and not own.changes else own
+
+    async def _before(self, run: RunName) -> Predecessor:
+        # The newest start comes first: that is visibility's own order.
+        query = f"WorkflowId = '{run.workflow_id}'"
+        async for found in self._client.list_workflows(query, limit=10):
+            if found.run_id == run.run_id or found.status is WorkflowExecutionStatus.RUNNING:
+                continue
+            how = CUT_OFF.get(found.status) if found.status else None
+            if how is None:
+                return Predecessor()
+            changes = await self._changes(run.workflow_id, found.run_id)
+            return Predecessor(run_id=found.run_id, how=how, changes=changes)
+        return Predecessor()
+
+    async def _changes(self, workflow_id: str, run_id: str) -> tuple[str, ...]:
+        """List what a run and the procedures that it ran as its children changed."""
+        events = (await self._client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()).events
+        changes = list(_changes(events))
+        for event in events:
+            if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                child = event.child_workflow_execution_started_event_attributes.workflow_execution
+                changes += await self._changes(child.workflow_id, child.run_id)
+        return tuple(changes)
+
+
+def _changes(events: Iterable[HistoryEvent]) -> Iterable[str]:
+    """List the changes that a history shows as begun: each was made, or may have been."""
+    begun: dict[int, str] = {}
+    done: set[int] = set()
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            scheduled = event.activity_task_scheduled_event_attributes
+            if call := CHANGES.get(scheduled.activity_type.name):
+                begun[event.event_id] = f"{call} at {event.event_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+            done.add(event.activity_task_completed_event_attributes.scheduled_event_id)
+    for event_id, call in begun.items():
+        yield call if event_id in done else f"{call} (may not have been made)"

@@ -1,0 +1,1 @@
+"""Terraform: plan, keep the plan, apply exactly it."""

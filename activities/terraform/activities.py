@@ -1,0 +1,157 @@
+"""Terraform: plan a change of a module, and apply exactly that plan, at most once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.ecs.activities import describe_service
+from activities.ecs.changes import drifted
+from activities.terraform.program import Module, find_program
+from activities.terraform.run import NOT_BEGUN, Run, TerraformApplied, begun_before, handed_over
+from runbook_model.catalog.catalog import Target
+from runbook_model.errors import (
+    ApplyFailedError,
+    CutOffApplyError,
+    InputError,
+    OutsideError,
+    RunbookError,
+    StalePlanError,
+    StateLockedError,
+    TerraformError,
+)
+from runbook_model.release import Fact, Fence
+from runbook_model.terraform_plans import TerraformPlan, TerraformWish
+
+if TYPE_CHECKING:
+    from activities.aws.clients import Clients
+    from activities.terraform.plan_store import PlanStore
+
+PLAN_WAITS = timedelta(seconds=20)
+"""How long one attempt to plan waits for a lock, before its error is shown and the next attempt is made."""
+TRIES = 5
+"""Attempts to plan where Terraform itself fails."""
+
+
+class TerraformApply(Fact):
+    """The plan to apply."""
+
+    target: Target
+    variables: dict[str, str]
+    hash: str
+    run_id: str
+    fence: Fence | None = None
+    """The service as the plan saw it; None in orders that were given before it was looked at."""
+
+
+class TerraformActivities:
+    """Plans and applies. State and plan files stay on this machine, in the plan store."""
+
+    def __init__(
+        self, clients: Clients, store: PlanStore, lock_patience: timedelta, program: str | None = None
+    ) -> None:
+        self._store = store
+        self._patience = lock_patience
+        self._clients = clients
+        self._program = program
+
+    @activity.defn
+    async def plan_terraform(self, wish: TerraformWish) -> TerraformPlan:
+        """Plan what the module would change with the variables; keeps the plan's file for the apply."""
+        info = activity.info()
+        try:
+            planning = Run(self._module(wish.target), self._store, wish, info.workflow_run_id or "")
+            return await planning.plan(min(PLAN_WAITS, self._patience))
+        except StateLockedError as error:
+            error.retryable = error.retryable and _waited() < self._patience
+            raise
+        except TerraformError as error:
+            error.retryable = info.attempt < TRIES
+            raise
+
+    # Long, and on the queue of waits: it holds no thread.
+    @activity.defn
+    async def apply_terraform(self, change: TerraformApply) -> TerraformApplied:
+        """Apply the approved plan; what an earlier attempt did is found out first and never done again.
+
+        Raises:
+            DriftedError: somebody else deployed, which Terraform's state does not know; nothing was applied.
+            StalePlanError: the plan is no longer what Terraform would do; nothing was applied.
+            CutOffApplyError: an earlier attempt was cut off and left something to do.
+            StateLockedError: somebody else held the state for too long.
+            ApplyFailedError: Terraform failed half-way.
+        """
+        wish = TerraformWish(target=change.target, variables=change.variables)
+        before = begun_before()
+        run = Run(self._module(change.target), self._store, wish, change.run_id, begun_before=before)
+        beating = asyncio.create_task(_beat(run))
+        try:
+            if before:
+                return await self._reconcile(run)
+            await self._nobody_deployed(change)
+            return await self._apply(run, change.hash)
+        except RunbookError as error:
+            error.certainly_not_made = not before and not isinstance(error, ApplyFailedError)
+            if isinstance(error, StateLockedError | TerraformError):
+                error.retryable = False
+            elif isinstance(error, OutsideError):  # AWS did not answer, so Terraform was not begun
+                error.retryable = error.retryable and _waited() < self._patience
+                if error.retryable and not before:
+                    activity.heartbeat(NOT_BEGUN, activity.info().attempt)
+            raise
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            if details and details.worker_shutdown and not details.cancel_requested:
+                raise handed_over() from None
+            raise
+        finally:
+            beating.cancel()
+
+    async def _nobody_deployed(self, change: TerraformApply) -> None:
+        """Look once more that the service is as the plan saw it: a pause or a brake may have held the apply for long."""
+        if change.fence is None:
+            return
+        now = await asyncio.to_thread(describe_service, self._clients, change.target)
+        if now.fence != change.fence:
+            raise drifted(change.fence, now)
+
+    async def _reconcile(self, run: Run) -> TerraformApplied:
+        run.told = "an earlier attempt was cut off: looking what it left"
+        left = await run.plan(self._patience)
+        if left.empty:
+            return TerraformApplied(told="an earlier attempt had applied it", adopted=True)
+        raise CutOffApplyError(f"an apply was cut off; Terraform has left to do: {left.told}")
+
+    async def _apply(self, run: Run, approved: str) -> TerraformApplied:
+        file = self._store.path(run.run_id, approved)
+        if not file.exists():
+            run.told = "the plan's file is not here: planning anew"
+            again = await run.plan(self._patience)
+            if again.hash != approved:
+                raise StalePlanError(f"what was approved is not what Terraform would do now: {again.told}")
+        applied = await run.apply(file, self._patience)
+        file.unlink(missing_ok=True)
+        return applied
+
+    def _module(self, target: Target) -> Module:
+        if target.terraform is None:
+            raise InputError(
+                f"the catalog names no Terraform module for {target.key}: add terraform = {{ … }}"
+            )
+        environment = partial(self._clients.environment, target.account)
+        return Module(self._program or find_program(), target.terraform.directory, environment)
+
+
+def _waited() -> timedelta:
+    return datetime.now(UTC) - activity.info().scheduled_time
+
+
+async def _beat(run: Run) -> None:
+    every = (activity.info().heartbeat_timeout or timedelta(seconds=30)).total_seconds() / 3
+    while True:
+        activity.heartbeat(run.told)
+        await asyncio.sleep(every)

@@ -1,0 +1,78 @@
+"""Where Terraform's plan files lie: they hold the state, so nobody else may read them and none goes into history."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import time
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from runbook_model.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEPT = timedelta(days=1)
+"""A plan that nobody applied is removed after this; it can be made again."""
+WORKPLACE = "work-"
+
+
+class PlanStore:
+    """A private folder with one file for each run and hash."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, run_id: str, plan_hash: str) -> Path:
+        """Return where the plan of a run lies, or would."""
+        return self._open() / f"{_plain(run_id)}-{_plain(plan_hash)}.tfplan"
+
+    def keep(self, made: Path, run_id: str, plan_hash: str) -> Path:
+        """Take a plan in; a reader finds it whole or not at all. Old ones are removed."""
+        self._forget_old()
+        made.chmod(0o600)
+        return made.replace(self.path(run_id, plan_hash))
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """Give a private folder for one run of Terraform: what it says may be secret too."""
+        with TemporaryDirectory(dir=self._open(), prefix=WORKPLACE) as folder:
+            yield Path(folder)
+
+    def _open(self) -> Path:
+        """Return the folder, made if need be.
+
+        Raises:
+            InputError: it is not ours alone.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = self._folder.lstat()
+        except OSError as error:
+            raise InputError(f"RUNBOOK_PLAN_STORE = {self._folder}: {error.strerror}") from None
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise InputError(
+                f"RUNBOOK_PLAN_STORE = {self._folder}: others may read it, and plans hold secrets: "
+                "give the worker a folder of its own with mode 0700"
+            )
+        return self._folder
+
+    def _forget_old(self) -> None:
+        for left in self._open().iterdir():
+            with suppress(FileNotFoundError):  # another worker was faster
+                if time.time() - left.stat().st_mtime < KEPT.total_seconds():
+                    continue
+                if left.suffix == ".tfplan":
+                    left.unlink()
+                elif left.name.startswith(WORKPLACE):  # its worker was killed
+                    shutil.rmtree(left, ignore_errors=True)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w-]", "_", name)

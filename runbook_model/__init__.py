@@ -1,0 +1,1 @@
+"""Pure words: pydantic models and functions of them. Imports nothing else of the product."""

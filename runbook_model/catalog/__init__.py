@@ -1,0 +1,1 @@
+"""The catalog: services, environments, policies and the alert matrix, and what is wrong with a file."""

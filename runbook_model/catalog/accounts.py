@@ -1,0 +1,60 @@
+"""Whose AWS an environment runs in: the region, and the role that the worker takes on there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runbook_model.durations import Duration
+
+SHORTEST, LONGEST = timedelta(minutes=15), timedelta(hours=12)
+"""What STS allows."""
+SESSION_NAME_LENGTH = 64
+
+
+class AssumeRole(BaseModel):
+    """The role of an environment, taken on for short sessions."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role_arn: str = Field(
+        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+$",
+        description="The role that the worker's own identity may assume.",
+    )
+    external_id_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+        description="Name of the variable that holds the external id, where the role's trust policy asks for one.",
+    )
+    session: Annotated[Duration, Field(ge=SHORTEST, le=LONGEST)] = Field(
+        default=SHORTEST, description="How long one session lasts; it is renewed before it ends."
+    )
+
+
+class Account(BaseModel):
+    """Where calls of AWS go, and as whom they are made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    region: str
+    role: AssumeRole | None = None
+    """None: the worker's own identity."""
+    environment: str = ""
+    """Whose role it is: CloudTrail shows it in the session's name. Empty without a role."""
+
+    @property
+    def quota(self) -> tuple[str, str]:
+        """What AWS counts calls by: account and region; the worker's own account has no number here."""
+        return (self.role.role_arn.split(":")[4] if self.role else "", self.region)
+
+    @property
+    def session_name(self) -> str:
+        """What the role's sessions are called."""
+        return f"runbook-{self.environment}"[:SESSION_NAME_LENGTH]
+
+
+def account_of(environment: str, region: str, role: AssumeRole | None) -> Account:
+    """Say where an environment's calls go; without a role, environments of one region share their clients."""
+    return Account(region=region, role=role, environment=environment if role else "")

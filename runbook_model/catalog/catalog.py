@@ -1,0 +1,264 @@
+"""The catalog: which services and environments exist, with their thresholds and policies.
+
+Unknown keys are errors. A target, that is a service in an environment, is what procedures work on; it goes into history
+as it was resolved, so that a run shows what it relied on.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from runbook_model.catalog.accounts import Account, AssumeRole, account_of
+from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.policies import (
+    AlertRule,
+    Approvals,
+    Channel,
+    Contact,
+    Database,
+    Environment,
+    Incidents,
+    Name,
+    Placement,
+    Policy,
+    Probe,
+    RollbackPolicy,
+    Scale,
+    Service,
+    Terraform,
+    Thresholds,
+    Verify,
+)
+from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays
+from runbook_model.catalog.trace_links import TRACES, problem_of
+from runbook_model.errors import CatalogError, UnknownTargetError
+from runbook_model.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOG = "log"
+"""The channel that is always there: the worker's log."""
+
+
+class Target(BaseModel):
+    """A service in an environment, with everything that its procedures rely on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    service: str
+    environment: str
+    platform: Literal["ecs", "compose"]
+    region: str
+    cluster: str
+    ecs_service: str
+    compose_project: str = ""
+    """Empty on ECS, and where the catalog names none."""
+    compose_service: str = ""
+    url: str | None
+    log_group: str | None
+    prometheus_url: str | None
+    release_label: str | None
+    thresholds: Thresholds
+    verify: Verify
+    rollback: RollbackPolicy
+    terraform: Terraform | None = None
+    probe: Probe | None = None
+    scale: Scale = Scale()
+    database: Database | None = None
+    repository: str | None = None
+    approvals: Approvals
+    links: dict[str, str] = {}
+    channels: tuple[str, ...] = ()
+    """Names of the channels where its incidents are told."""
+    assume_role: AssumeRole | None = None
+    """The role that its environment's calls of AWS are made by."""
+
+    @property
+    def key(self) -> str:
+        """``<environment>/<service>``, as ids and ledger tags have it."""
+        return f"{self.environment}/{self.service}"
+
+    @property
+    def account(self) -> Account:
+        """Where its calls of AWS go, and as whom."""
+        return account_of(self.environment, self.region, self.assume_role)
+
+
+class Catalog(Policy):
+    """The whole file."""
+
+    environments: dict[Name, Environment]
+    services: dict[Name, Service]
+    alerts: tuple[AlertRule, ...] = Field(
+        default=RUNBOOK_MATRIX, description="The alert matrix; without any the runbook's counts."
+    )
+    contacts: tuple[Contact, ...] = Field(default=(), description="Who is called, in this order.")
+    channels: tuple[Channel, ...] = Field(default=(), description="Without any, people are told in the log.")
+    incidents: Incidents = Incidents()
+    links: dict[str, str] = Field(
+        default_factory=dict,
+        description="Addresses by name, shown in messages, pages and reviews; "
+        '`traces = "https://tempo.example/trace/{trace_id}"` is where one trace is seen.',
+    )
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Catalog:
+        problems = [
+            f"services.{name}.{environment}: {problem}"
+            for name, service in self.services.items()
+            for environment, placement in service.environments.items()
+            for problem in self._problems(environment, placement)
+        ]
+        problems += self._channel_problems()
+        if problem := problem_of(self.links):
+            problems.append(f'links.{TRACES} = "{redact(self.links[TRACES])}": {problem}')
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _problems(self, environment: str, placement: Placement) -> Iterator[str]:
+        where = self.environments.get(environment)
+        if where is None:
+            yield NO_ENVIRONMENT.format(environment)
+        elif where.platform == "ecs" and not placement.ecs_service:
+            yield 'runs on ECS but names no service: add ecs_service = "…"'
+        elif where.platform == "ecs":
+            yield from _only_for_compose(placement)
+        if placement.rollback.strategy == "terraform" and placement.terraform is None:
+            yield "rollback by Terraform needs terraform = { directory = … }"
+        pool = placement.database.pool if placement.database else None
+        if pool and pool.terraform_variable and placement.terraform is None:
+            yield "database.pool.terraform_variable needs terraform = { directory = … }"
+        if pool and pool.terraform_variable is None and placement.terraform:
+            yield "Terraform owns the service and would take the pool back: add database.pool.terraform_variable"
+
+    def _channel_problems(self) -> Iterator[str]:
+        names = [channel.name for channel in self.channels]
+        for number, channel in enumerate(self.channels):
+            if channel.name in names[:number]:
+                yield f'channels.{number}.name = "{channel.name}": another channel has this name; choose one'
+            for unknown in sorted({*channel.environments} - {*self.environments}):
+                yield f"channels.{number}.environments: no [environments.{unknown}]: add it, or mend the name"
+        for number, contact in enumerate(self.contacts if names else ()):
+            if contact.channel not in {*names, LOG}:
+                yield f'contacts.{number}.channel = "{contact.channel}": no such channel; there are: {", ".join(names)}'
+
+    def channel(self, name: str) -> Channel | None:
+        """Return a channel; ``log`` is always there."""
+        log = Channel(name=LOG, kind="log")
+        return next((channel for channel in (*self.channels, log) if channel.name == name), None)
+
+    def channels_of(self, environment: str) -> tuple[str, ...]:
+        """Name the channels where an environment's incidents are told: those that it has, else the log."""
+        names = [
+            channel.name
+            for channel in self.channels
+            if not channel.environments or environment in channel.environments
+        ]
+        return tuple(names) or (LOG,)
+
+    def target(self, service: str, environment: str) -> Target:
+        """Resolve names to a target.
+
+        Raises:
+            UnknownTargetError: the names are not in the catalog; the message lists those that are.
+        """
+        known = self.services.get(service)
+        if known is None:
+            raise UnknownTargetError(
+                f'no service "{service}" in the catalog; there are: {_names(self.services)}'
+            )
+        if environment not in self.environments or environment not in known.environments:
+            raise UnknownTargetError(
+                f'service "{service}" has no environment "{environment}"; it has: {_names(known.environments)}'
+            )
+        where, placement = self.environments[environment], known.environments[environment]
+        return Target(
+            service=service,
+            environment=environment,
+            platform=where.platform,
+            region=where.region,
+            cluster=where.cluster or "",
+            ecs_service=placement.ecs_service or "",
+            compose_project=where.compose.project if where.compose else "",
+            compose_service=placement.compose_service or service if where.platform == "compose" else "",
+            prometheus_url=where.prometheus_url,
+            release_label=where.release_label,
+            approvals=where.approvals,
+            repository=known.repository,
+            links=self.links,
+            channels=self.channels_of(environment),
+            assume_role=where.assume_role,
+            **{
+                field: getattr(placement, field)
+                for field in (
+                    "url",
+                    "log_group",
+                    "thresholds",
+                    "verify",
+                    "rollback",
+                    "terraform",
+                    "probe",
+                    "scale",
+                    "database",
+                )
+            },
+        )
+
+
+def _only_for_compose(placement: Placement) -> Iterator[str]:
+    if placement.compose_service:
+        yield "compose_service is for compose environments: remove it"
+    if placement.database and placement.database.compose_service:
+        yield "database.compose_service is for compose environments: remove it"
+    if placement.database and placement.database.dsn_env is None:
+        yield 'database has no DSN: add dsn_env = "…"'
+
+
+def _names(names: dict[str, Any]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def parse_catalog(text: str, source: str) -> Catalog:
+    """Read a catalog from TOML.
+
+    Raises:
+        CatalogError: with every problem found, each a line of file, key, value and mend.
+    """
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"{source}: not TOML: {error}") from None
+    except RecursionError:
+        raise CatalogError(
+            f"{source}: is nested too deeply for a catalog; remove brackets or braces"
+        ) from None
+    try:
+        return Catalog.model_validate(found, extra="forbid")
+    except ValidationError as error:
+        problems = describe(error, source)
+        # While a part is wrong, the parts are not compared with each other.
+        problems += [line for line in strays(found, source) if line not in problems]
+        raise CatalogError(*problems) from None
+
+
+def load_catalog(path: Path) -> Catalog:
+    """Read the catalog file.
+
+    Raises:
+        CatalogError: it cannot be read, or is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark first
+    except OSError as error:
+        raise CatalogError(f"{path}: cannot read the catalog: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CatalogError(
+            f"{path}: not TOML: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from None
+    return parse_catalog(text, str(path))

@@ -1,0 +1,364 @@
+"""What the catalog says of environments and services: thresholds, approvals, sizes, how a release is put back.
+
+Every number that procedures rely on has its default here, which is the runbook's.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from runbook_model.catalog.accounts import AssumeRole
+from runbook_model.durations import Duration
+
+NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+# Targets go into history, so their addresses hold no user and password.
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/[^\s]*[^/\s])?$")]
+Positive = Annotated[Duration, Field(gt=timedelta(0))]
+Share = Annotated[float, Field(gt=0, le=1)]
+ComposeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]*$")]
+ProcedureName = Literal[
+    "service-down", "high-error-rate", "high-latency", "resource-issues", "database-issues", "rollback"
+]
+
+
+class Policy(BaseModel):
+    """A part of the catalog."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Approvals(Policy):
+    """Who must agree to a change, and what silence does."""
+
+    needed: int = Field(default=1, ge=0, description="How many different people must approve; 0 asks nobody.")
+    people: tuple[str, ...] = Field(default=(), description="Who may approve; empty means anybody.")
+    requester_may: bool = Field(
+        default=False, description="Whether who started the procedure may approve it."
+    )
+    remind: Positive = Field(
+        default=timedelta(minutes=5), description="How often people are reminded while it is asked."
+    )
+    escalate: Positive = Field(
+        default=timedelta(minutes=10),
+        description="How long after the question it is said to be urgent, once.",
+    )
+    timeout: Positive = Field(default=timedelta(minutes=30), description="How long the question stays open.")
+    on_timeout: Literal["not-approved", "abort"] = Field(
+        default="not-approved", description="What silence comes to."
+    )
+
+    @model_validator(mode="after")
+    def _enough_people(self) -> Approvals:
+        if self.people and len(set(self.people)) < self.needed:
+            raise ValueError(
+                f"needs {self.needed} approvals but names {len(set(self.people))} people: add people"
+            )
+        return self
+
+
+class Brake(Policy):
+    """How many automatic remediations may run before a human decides."""
+
+    per_service_per_hour: int = Field(
+        default=3, ge=1, description="How many are begun by themselves on one service in an hour."
+    )
+    targets_at_once: int = Field(
+        default=5, ge=1, description="How many targets of the environment they are under way on at once."
+    )
+
+
+class Compose(Policy):
+    """The compose project that services of an environment belong to."""
+
+    project: ComposeName = Field(description="As `docker compose ls` names it.")
+
+
+class Environment(Policy):
+    """Where services run."""
+
+    platform: Literal["ecs", "compose"] = Field(default="ecs", description="What runs its services.")
+    compose: Compose | None = Field(
+        default=None,
+        description='The project, where the platform is "compose"; procedures refuse without it.',
+    )
+    region: str = Field(default="us-east-1", description="The AWS region.")
+    assume_role: AssumeRole | None = Field(
+        default=None, description="The role that its calls of AWS are made by; without one the worker's own."
+    )
+    cluster: str | None = Field(default=None, description="The ECS cluster; ECS needs one.")
+    prometheus_url: Url | None = Field(
+        default=None, description="Without it the services' own `/metrics` are read."
+    )
+    release_label: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="Prometheus label that holds `family:revision`; without it old errors are waited out.",
+    )
+    approvals: Approvals = Approvals()
+    brake: Brake = Brake()
+
+    @model_validator(mode="after")
+    def _cluster_for_ecs(self) -> Environment:
+        if self.platform == "ecs" and not self.cluster:
+            raise ValueError('platform "ecs" needs a cluster: add cluster = "…"')
+        return self
+
+    @model_validator(mode="after")
+    def _compose_for_compose(self) -> Environment:
+        if self.platform == "ecs" and self.compose:
+            raise ValueError('compose is for platform "compose": remove it, or set platform = "compose"')
+        if self.platform == "compose" and self.release_label:
+            raise ValueError("release_label tells releases on ECS apart: remove it")
+        if self.platform == "compose" and self.assume_role:
+            raise ValueError("assume_role is for AWS: remove it")
+        return self
+
+
+class Thresholds(Policy):
+    """Where good ends; the defaults are the runbook's."""
+
+    error_rate: Share = Field(default=0.10, description="Share of requests that may fail, 0 to 1.")
+    p95_seconds: float = Field(
+        default=1.0, gt=0, description="Seconds in which 95 % of the requests must be answered."
+    )
+    cpu: Share = Field(default=0.80, description="Share of its CPU limit that a task may use.")
+    memory: Share = Field(default=0.85, description="Share of its memory limit that a task may use.")
+    min_requests: int = Field(default=50, ge=1, description="Fewer requests in the window say nothing.")
+    surge: float = Field(
+        default=1.5, gt=1, description="So many times the usual requests, or CPU, count as more load."
+    )
+
+
+class Verify(Policy):
+    """How long and how often a change must look good before it counts."""
+
+    bake: Positive = Field(default=timedelta(minutes=5), description="How long it must have been good.")
+    rate_window: Positive = Field(
+        default=timedelta(minutes=5), description="Over how long rates are taken: four scrapes at least."
+    )
+    consecutive: int = Field(default=5, ge=1, description="How many readings in a row must be good.")
+
+
+class RollbackPolicy(Policy):
+    """How a release is put back."""
+
+    strategy: Literal["task-definition", "terraform", "force-new-deployment"] = Field(
+        default="task-definition", description="By what a release is put back."
+    )
+    soak: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        default=timedelta(hours=1), description="How long a release must have run to count as good."
+    )
+    steady: Positive = Field(
+        default=timedelta(minutes=30), description="How long steady state is waited for."
+    )
+
+
+class Terraform(Policy):
+    """The Terraform module that owns the service."""
+
+    directory: str = Field(description="The module's folder on the worker's machine, initialised.")
+    image_variable: Variable = Field(default="image_tag", description="Its variable for the image's tag.")
+    cpu_variable: Variable = Field(default="cpu", description="Its variable for a task's CPU units.")
+    memory_variable: Variable = Field(default="memory", description="Its variable for a task's MiB.")
+
+
+class Scale(Policy):
+    """Sizes that procedures may scale to; the defaults are the runbook's."""
+
+    errors: int = Field(default=5, ge=1, description="Tasks that `high-error-rate` scales out to.")
+    latency: int = Field(default=4, ge=1, description="Tasks that `high-latency` scales out to.")
+    resources: int = Field(default=5, ge=1, description="Tasks that `resource-issues` scales out to.")
+    max: int = Field(default=10, ge=1, description="Tasks that no procedure goes beyond.")
+    hold: Positive = Field(
+        default=timedelta(hours=1), description="How long more tasks are kept before they are taken back."
+    )
+    cpu: int = Field(default=512, ge=1, description="CPU units that a task is scaled up to; 1024 are a core.")
+    memory: int = Field(default=1024, ge=1, description="MiB that a task is scaled up to.")
+
+
+class Pool(Policy):
+    """How many connections each task may hold at most, and what that is set by."""
+
+    size: int = Field(ge=1, description="The size that a pool which is too small is raised to.")
+    env: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
+        description="Variable of the task definition that holds the size.",
+    )
+    terraform_variable: Variable | None = Field(
+        default=None, description="Variable of the service's Terraform module that holds the size."
+    )
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Pool:
+        if self.env is None and self.terraform_variable is None:
+            raise ValueError(
+                'pool names nothing that holds its size: add env = "…" or terraform_variable = "…"'
+            )
+        return self
+
+
+class Database(Policy):
+    """How the service's database is reached."""
+
+    dsn_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+        description="Name of the variable that holds the DSN; optional where compose_service says where it runs.",
+    )
+    compose_service: ComposeName | None = Field(
+        default=None, description="The compose service that it runs in; its own tools are run there."
+    )
+    user: str = Field(
+        default="postgres",
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$",
+        description="Role that psql is run as in compose_service.",
+    )
+    name: str = Field(
+        default="postgres",
+        pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]{0,62}$",
+        description="Database that psql connects to in compose_service.",
+    )
+    rds_instance: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z][a-zA-Z0-9-]{0,62}$",
+        description="The RDS instance that may be rebooted; without it a person restarts the database.",
+    )
+    full: Share = Field(
+        default=0.80,
+        description="Share of the connections open to services, from which on it counts as full.",
+    )
+    leaked_after: Positive = Field(
+        default=timedelta(minutes=1),
+        description="A session that is idle in a transaction for longer was forgotten by its application.",
+    )
+    pool: Pool | None = Field(
+        default=None, description="The service's connection pool; without it a person raises it."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Database:
+        if self.dsn_env is None and self.compose_service is None:
+            raise ValueError(
+                'names no way to reach it: add dsn_env = "…", or compose_service = "…" where it runs by compose'
+            )
+        return self
+
+
+class Probe(Policy):
+    """A request that a probe may send; without it only GET is used."""
+
+    path: str = Field(pattern=r"^/", description="Where it is sent, by POST.")
+    body: str = Field(description="What is sent, as JSON.")
+
+
+class Placement(Policy):
+    """One service in one environment."""
+
+    ecs_service: str | None = Field(default=None, description="Its name on ECS; ECS needs one.")
+    compose_service: ComposeName | None = Field(
+        default=None, description="Its name in the compose file; by default the service's own."
+    )
+    url: Url | None = Field(default=None, description="Where `/health` and `/metrics` are asked for.")
+    log_group: str | None = Field(default=None, description="Its log group in CloudWatch.")
+    thresholds: Thresholds = Thresholds()
+    verify: Verify = Verify()
+    rollback: RollbackPolicy = RollbackPolicy()
+    terraform: Terraform | None = None
+    scale: Scale = Scale()
+    database: Database | None = None
+    probe: Probe | None = None
+
+
+class Service(Policy):
+    """A service, with a table for each environment that it runs in."""
+
+    repository: str | None = Field(
+        default=None, description="Its git repository: a rollback's last resort is its tags."
+    )
+    environments: dict[Name, Placement] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tables_are_environments(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "environments" in value:
+            return value
+        tables = {key: table for key, table in value.items() if isinstance(table, dict)}
+        return {key: rest for key, rest in value.items() if key not in tables} | {"environments": tables}
+
+
+class AlertRule(Policy):
+    """One row of the alert matrix."""
+
+    name: str = Field(min_length=1, max_length=128, description="The label `alertname`, exactly.")
+    labels: dict[str, str] = Field(
+        default={}, description="Labels that the alert must have too, each with exactly this value."
+    )
+    severity: Literal["critical", "warning", "info"] = Field(
+        description="Counts, whatever the alert's own label says."
+    )
+    respond_within: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        description="How soon somebody must be on it, before contacts are called."
+    )
+    procedure: ProcedureName = Field(description="What is run.")
+
+
+class Channel(Policy):
+    """Where people are told."""
+
+    name: Name = Field(description="What contacts call it by; `log` is always there.")
+    kind: Literal["slack-webhook", "slack", "webhook", "log"] = Field(description="How it is spoken to.")
+    secret_env: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+        description="Name of the variable that holds the webhook's address, or Slack's bot token.",
+    )
+    channel: str | None = Field(
+        default=None,
+        pattern=r"^(#[^\s#@]{1,80}|[CDG][A-Z0-9]{6,})$",
+        description='For kind "slack": the channel, by "#name" or by id.',
+    )
+    environments: tuple[Name, ...] = Field(
+        default=(), description="Whose incidents are told there; empty means all of them."
+    )
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Channel:
+        if self.kind != "log" and not self.secret_env:
+            raise ValueError(
+                f'kind "{self.kind}" needs secret_env = "…", the variable that holds its address or token'
+            )
+        if self.kind == "slack" and not self.channel:
+            raise ValueError('kind "slack" needs channel = "#…"')
+        return self
+
+
+class Contact(Policy):
+    """Somebody to escalate to."""
+
+    name: str = Field(description="Who is called, in the order of the file.")
+    channel: str = Field(description="Name of the channel where.")
+
+
+class Incidents(Policy):
+    """When people hear of an incident, when it counts as over, and how soon a procedure may be run again."""
+
+    update_every: Positive = Field(
+        default=timedelta(minutes=30), description="How long people go without an update while it is open."
+    )
+    call_every: Positive = Field(
+        default=timedelta(minutes=10), description="How long one contact has before the next is called."
+    )
+    quiet: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        default=timedelta(minutes=1), description="How long every alert must be resolved before it is over."
+    )
+    cool_down: Annotated[Duration, Field(ge=timedelta(0))] = Field(
+        default=timedelta(minutes=10),
+        description="How long after its end the same procedure is not begun again by itself; doubled each time.",
+    )
+    cool_down_max: Positive = Field(default=timedelta(hours=4), description="The longest that it gets.")

@@ -1,0 +1,83 @@
+"""What is wrong with a catalog, said so that it can be mended: file, key, value and mend."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from runbook_model.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+NO_ENVIRONMENT = "no [environments.{}]: add it, or mend the name"
+
+
+def describe(error: ValidationError, source: str) -> list[str]:
+    """List every problem of a catalog, a line each."""
+    return [line for detail in error.errors(include_url=False) for line in _lines(detail, source)]
+
+
+def strays(found: dict[str, Any], source: str) -> Iterator[str]:
+    """Name the services' tables that belong to no environment, in a catalog that may be wrong in any way."""
+    environments, services = found.get("environments"), found.get("services")
+    for name, service in services.items() if isinstance(services, dict) else ():
+        tables = service.get("environments", service) if isinstance(service, dict) else None
+        for environment, placement in tables.items() if isinstance(tables, dict) else ():
+            if isinstance(placement, dict) and environment not in (environments or ()):
+                yield f"{source}: services.{name}.{environment}: {NO_ENVIRONMENT.format(environment)}"
+
+
+def _lines(detail: ErrorDetails, source: str) -> list[str]:
+    place = [
+        str(part)
+        for part in detail["loc"]
+        if part not in {"environments", "[key]"} or part == detail["loc"][0]
+    ]
+    key = ".".join(place)
+    shown = redact(
+        _shown(detail["input"])
+    )  # a secret in the wrong place must not get into history by the error
+    subject = " = ".join(part for part in (key, shown) if part)
+    return [
+        ": ".join(part for part in (source, subject, mend) if part) for mend in _mend(detail).splitlines()
+    ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list | tuple | BaseModel):
+        return ""
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _mend(detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "extra_forbidden":
+            return f"unknown key{_suggestion(str(detail['loc'][-1]))}; remove it or mend its name"
+        case "missing":
+            return "is missing; add it"
+        case "string_pattern_mismatch":
+            return f"does not match {detail.get('ctx', {}).get('pattern')}; mend the spelling"
+        case "value_error":
+            return str(detail["msg"]).removeprefix("Value error, ")
+        case _:
+            said = detail["msg"].replace("datetime.timedelta(0)", "0s").replace("valid tuple", "list")
+            return f"{said[0].lower()}{said[1:]}"
+
+
+def _suggestion(key: str) -> str:
+    from runbook_model.catalog import catalog  # noqa: PLC0415 - the models are needed for their names only, and import this module
+
+    models = [
+        thing for thing in vars(catalog).values() if isinstance(thing, type) and issubclass(thing, BaseModel)
+    ]
+    close = difflib.get_close_matches(
+        key, {name for model in models for name in model.model_fields}, n=1, cutoff=0.75
+    )
+    return f" (did you mean {close[0]}?)" if close else ""

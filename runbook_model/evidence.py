@@ -1,0 +1,168 @@
+"""What one question to an outside system brought: a number, a few, or why there is none; with query and time.
+
+What could not be read is an answer too, with its reason: a source that is away never stops a procedure.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from runbook_model.release import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Source = Literal["prometheus", "cloudwatch", "ecs", "logs", "engine", "scrape"]
+SAID = 300
+"""Characters of an answer that a report cites."""
+SHOWN = 5
+Points = tuple[tuple[float, float], ...]
+"""Seconds since 1970 and a value, oldest first."""
+
+
+class Cited(Fact):
+    """One question and its answer, as a report cites it."""
+
+    what: str
+    """Which of a step's questions: ``share before``."""
+    said: str
+    """The answer in short, or why there is none."""
+    source: Source
+    query: str
+    at: datetime
+
+
+class Evidence(Fact):
+    """One question to an outside system and whether it was answered."""
+
+    quality: Literal["known", "no-data", "error"]
+    """``no-data``: it answered and the answer says nothing. ``error``: it could not be read."""
+    why: str = ""
+    """Why nothing is known."""
+    source: Source
+    query: str
+    """PromQL, or the call and what it asked for."""
+    at: datetime
+    """The moment that the answer speaks of."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it was answered."""
+        return self.quality == "known"
+
+    @property
+    def brief(self) -> str:
+        """The answer in short."""
+        return "known"
+
+    def cited(self, what: str) -> Cited:
+        """Cite it as the answer to one of several questions."""
+        said = self.brief if self.known else self.why
+        return Cited(what=what, said=said[:SAID], source=self.source, query=self.query, at=self.at)
+
+
+class Figure(Evidence):
+    """One number."""
+
+    value: float | None = None
+
+    @property
+    def brief(self) -> str:
+        """The number."""
+        return f"{self.value:.4g}" if self.value is not None else "nothing"
+
+    def above(self, limit: float) -> bool:
+        """Whether it is known and higher than a limit."""
+        return self.value is not None and self.value > limit
+
+    def within(self, limit: float) -> bool:
+        """Whether it is known and not higher than a limit."""
+        return self.value is not None and self.value <= limit
+
+
+class Breakdown(Evidence):
+    """A number for each type, task, release or endpoint."""
+
+    values: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def brief(self) -> str:
+        """The largest of the numbers."""
+        largest = sorted(self.values.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
+        return ", ".join(f"{name} {value:.4g}" for name, value in largest) or "nothing"
+
+    @property
+    def mean(self) -> float | None:
+        """The average; None of nothing."""
+        return sum(self.values.values()) / len(self.values) if self.values else None
+
+    @property
+    def most(self) -> float | None:
+        """The highest; None of nothing."""
+        return max(self.values.values(), default=None)
+
+
+class Onset(Evidence):
+    """Which release runs, when it began, and which ran before it."""
+
+    release: str = ""
+    """``family:revision``."""
+    began: datetime | None = None
+    """When its deployment began; None when it is older than what ECS remembers."""
+    settled: datetime | None = None
+    """When its deployment had ended; None while it is under way."""
+    before: str | None = None
+    """``family:revision`` of the release that ran before."""
+
+    @property
+    def brief(self) -> str:
+        """What runs, and since when."""
+        since = f" since {self.began:%Y-%m-%d %H:%M:%S} UTC" if self.began else ""
+        before = f", {self.before} before" if self.before else ""
+        return f"{self.release}{since}{before}"
+
+
+class AcrossRelease(Fact):
+    """One number in three windows: just before the present release, its first one, and the last one."""
+
+    before: Figure
+    first: Figure
+    now: Figure
+
+    def began_with_release(self, limit: float) -> bool:
+        """Whether it was within the limit before the release and above from the release's first window on."""
+        return self.before.within(limit) and self.first.above(limit) and self.now.above(limit)
+
+
+class Statistics(Evidence):
+    """A CloudWatch metric's averages over time, as shares of the limit."""
+
+    points: Points = ()
+
+    @property
+    def newest(self) -> float | None:
+        """The last value; None when there is none."""
+        return self.points[-1][1] if self.points else None
+
+    @property
+    def brief(self) -> str:
+        """The last value."""
+        return f"{self.newest:.4g}" if self.newest is not None else "nothing"
+
+
+def citations(fact: object) -> tuple[Cited, ...]:
+    """Cite all evidence that a fact is or holds, in the order of its fields."""
+    own = (fact.cited(""),) if isinstance(fact, Evidence) else ()
+    return (*own, *_inside(fact, ""))
+
+
+def _inside(fact: object, path: str) -> Iterator[Cited]:
+    for name in type(fact).model_fields if isinstance(fact, Fact) else ():
+        value, what = getattr(fact, name), f"{path} {name}".strip().replace("_", " ")
+        if isinstance(value, Evidence):
+            yield value.cited(what)
+        elif isinstance(value, AcrossRelease):
+            yield from _inside(value, what)

@@ -1,0 +1,1 @@
+"""An incident: its alerts, its account, and the messages about it."""

@@ -1,0 +1,257 @@
+"""The account of an incident: everything that its next run must know when this one gets too long."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, Field
+
+from activities.catalog.incident_policy import IncidentPolicy
+from activities.temporal.brakes import Held
+from runbook_model.incident.alert_book import AlertBook
+from runbook_model.incident.announcements import Announcement
+from runbook_model.reports import Change, Checkpoint, Decision, Ending, Message, Outcome, Rejection, Report
+
+if TYPE_CHECKING:
+    from runbook_model.incident.messages import IncidentRequest
+
+REJECTED_KEPT = 50
+DECISIONS_KEPT = 100
+REMEDIATIONS_KEPT = 20
+OBSERVATIONS_KEPT = 10
+SEEN_KEPT = 200
+ENDED_WELL = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED})
+
+
+class Remediation(Message):
+    """One procedure that ran, or runs, for the incident."""
+
+    id: str
+    run_id: str
+    procedure: str
+    why: str
+    """Who or what asked for it."""
+    ours: bool
+    """Whether the incident began it; one that it found running is never stopped by it."""
+    reservation: str | None = None
+    """Its place in the brake's book; None where nobody had to ask the brake."""
+    began: datetime
+    ended: datetime | None = None
+    report: Report | None = None
+    """What it last told, without what only its own page needs."""
+    stopping: bool = False
+    """Whether the incident ordered it to stop, for something more severe."""
+
+    @property
+    def gate(self) -> Checkpoint | None:
+        """The checkpoint that it stands at."""
+        return self.report.checkpoint if self.report and not self.ended else None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What it changed, or may have changed."""
+        return self.report.changes if self.report else ()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; one that could not say it failed."""
+        if self.ended is None:
+            return None
+        return (self.report.outcome if self.report else None) or Outcome.FAILED
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether nothing is left to do for a person."""
+        return self.outcome in ENDED_WELL
+
+    @property
+    def gave_way(self) -> bool:
+        """Whether the incident stopped it before it had changed anything."""
+        return self.stopping and self.outcome is Outcome.ABORTED and not self.changes
+
+    @property
+    def told(self) -> str:
+        """How it ended, in words."""
+        return self.report.summary if self.report else "It ended without saying how. A person must look now."
+
+
+class Call(Message):
+    """Somebody was called."""
+
+    contact: str | None
+    at: datetime
+    rank: int
+    """How severe it was then."""
+
+
+class Taken(Message):
+    """A person has the incident."""
+
+    by: str
+    at: datetime
+    rank: int
+    """How severe it was then; what is worse calls again."""
+
+
+class Closed(Message):
+    """A person said that it is over."""
+
+    by: str
+    root_cause: str
+    at: datetime
+
+
+class Letters(BaseModel):
+    """What one channel has still to be told, in order."""
+
+    waiting: list[Announcement] = Field(default_factory=list)
+    thread: str | None = None
+    sent: int = 0
+    lost: int = 0
+    """How many it will never be told: it refused them, or there were newer ones."""
+    trouble: str | None = None
+
+
+class Account(BaseModel):
+    """What is known of an incident, and what was done about it."""
+
+    service: str
+    environment: str
+    first_run: str
+    opened: datetime
+    opened_by: str
+    wanted: str | None = None
+    """The procedure that a person asked for; None once it was begun."""
+    trace_id: str | None = None
+
+    alerts: AlertBook = Field(default_factory=AlertBook)
+    policy: IncidentPolicy | None = None
+    policy_at: datetime | None = None
+
+    impact: str | None = None
+    root_cause: str | None = None
+    eta: str | None = None
+    observations: tuple[str, ...] = ()
+    taken: Taken | None = None
+    paused_by: str | None = None
+    hands_off: str | None = None
+    """Who ordered that nothing more is begun by itself."""
+    closed: Closed | None = None
+
+    remediations: tuple[Remediation, ...] = ()
+    """Oldest first; the last may be under way."""
+    forgotten: int = 0
+    """How many older ones are only in history."""
+    begun: int = 0
+    """How many the incident began."""
+    held: Held | None = None
+
+    calls: tuple[Call, ...] = ()
+    number: int = 0
+    """How many announcements were made."""
+    announced: datetime | None = None
+    """When the last one was made."""
+    gist: str | None = None
+    """What the last one was about."""
+    letters: dict[str, Letters] = Field(default_factory=dict)
+    ending: Ending | None = None
+    """How it is about to end, once people were told."""
+    ending_since: datetime | None = None
+
+    decisions: tuple[Decision, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+    seen: tuple[str, ...] = ()
+    """Ids of decisions that were taken."""
+
+    @classmethod
+    def open(cls, request: IncidentRequest, run_id: str, now: datetime) -> Account:
+        """Open the account of a new incident."""
+        return cls(
+            service=request.service,
+            environment=request.environment,
+            first_run=run_id,
+            opened=now,
+            opened_by=request.opened_by,
+            impact=request.impact,
+            wanted=request.procedure,
+            trace_id=request.trace_id,
+        )
+
+    @property
+    def under_way(self) -> Remediation | None:
+        """The procedure that runs now."""
+        return self.last if self.last and self.last.ended is None else None
+
+    @property
+    def last(self) -> Remediation | None:
+        """The procedure that runs or ran last."""
+        return self.remediations[-1] if self.remediations else None
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the last procedure left something to a person."""
+        last = self.last
+        return last is not None and last.ended is not None and not (last.ended_well or last.gave_way)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Everything that was changed, or may have been."""
+        return tuple(change for one in self.remediations for change in one.changes)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What the diagnoses found."""
+        return tuple(finding for one in self.remediations if one.report for finding in one.report.findings)
+
+    @property
+    def rank(self) -> int | None:
+        """How severe the worst alert is that fires, 0 being worst; None when nothing fires."""
+        return min((alert.rank for alert in self.alerts.firing), default=None)
+
+    @property
+    def severity(self) -> str:
+        """The worst alert's severity, of those that fire or else of those that did."""
+        alerts = self.alerts.firing or list(self.alerts.kept.values())
+        return min(alerts, key=lambda alert: alert.order).severity if alerts else "unknown"
+
+    @property
+    def status(self) -> Literal["investigating", "identified", "mitigating", "resolved"]:
+        """How far it is, in the words of the page's messages."""
+        if self.ending:
+            return "resolved"
+        if self.changes:
+            return "mitigating"
+        return "identified" if self.findings or self.root_cause else "investigating"
+
+    def begin(self, remediation: Remediation) -> None:
+        """Note a procedure that was begun or found."""
+        every = (*self.remediations, remediation)
+        self.remediations = every[-REMEDIATIONS_KEPT:]
+        self.forgotten += len(every) - len(self.remediations)
+        self.held = None
+
+    def learn(self, remediation: Remediation) -> None:
+        """Replace what is known of a procedure."""
+        self.remediations = tuple(
+            remediation if one.run_id == remediation.run_id else one for one in self.remediations
+        )
+
+    def observe(self, text: str) -> None:
+        """Keep what a person saw; the newest are kept."""
+        self.observations = (*self.observations, text)[-OBSERVATIONS_KEPT:]
+
+    def decided(self, kind: str, by: str, at: datetime, detail: str) -> None:
+        """Note what somebody decided; the newest are kept."""
+        decision = Decision(kind=kind, by=by, at=at, detail=detail)
+        self.decisions = (*self.decisions, decision)[-DECISIONS_KEPT:]
+
+    def reject(self, message: str, why: str, received: object, at: datetime) -> None:
+        """Note what could not be used; the newest are kept."""
+        rejection = Rejection(message=message, why=why[:500], received=repr(received)[:200], at=at)
+        self.rejected = (*self.rejected, rejection)[-REJECTED_KEPT:]
+
+    def remember(self, decision_id: str | None) -> None:
+        """Remember a decision, so that its repeat is told."""
+        if decision_id:
+            self.seen = (*self.seen, decision_id)[-SEEN_KEPT:]

@@ -1,0 +1,180 @@
+"""What a database tells of its connections: who holds them, since when, and who waits for whom."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Literal
+
+from runbook_model.durations import format_duration
+from runbook_model.redaction import excerpt
+from runbook_model.release import Fact
+
+QUERY = 200
+"""Characters of a statement that are kept."""
+IDLE_IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
+_LITERALS = re.compile(
+    r"\$(\w*)\$.*?\$\1\$|(?:\b[eE])?'(?:[^']|'')*(?:'|$)|(?<![\w$.])-?\d[\d.]*(?!\w)", re.DOTALL
+)
+
+Standing = Literal["serves", "full", "down", "silent", "denied"]
+"""``full`` and ``denied`` refused us; ``down`` takes no connections; ``silent`` gave no answer, or cannot be reached."""
+
+
+class SessionName(Fact):
+    """One very session: process ids are used again, starts to the microsecond are not."""
+
+    pid: int
+    backend_start: datetime
+
+
+class Session(Fact):
+    """A connection of a client."""
+
+    name: SessionName
+    database: str
+    role: str
+    application: str
+    state: str
+    """``active``, ``idle``, ``idle in transaction`` …; empty where our role may not see it."""
+    lasts: timedelta
+    """How long it has been in this state."""
+    query: str = ""
+    """Its last statement, without literals."""
+
+    @property
+    def owner(self) -> str:
+        """The application that it belongs to: what stands before a ``/`` in ``application_name``, else the role."""
+        return self.application.partition("/")[0].strip() or self.role
+
+    @property
+    def told(self) -> str:
+        """Who it is, in words."""
+        return f"pid {self.name.pid} of {self.application or self.role}, {self.state} for {format_duration(self.lasts)}"
+
+
+class Held(Fact):
+    """How many connections an application holds in one state."""
+
+    owner: str
+    database: str
+    state: str
+    count: int
+    longest: timedelta
+
+
+class LockWait(Fact):
+    """A session that waits for a lock."""
+
+    waits: Session
+    blockers: tuple[int, ...]
+    """Process ids of the sessions that it waits for."""
+
+
+class Statement(Fact):
+    """A statement that took long on average."""
+
+    query: str
+    calls: int
+    mean: timedelta
+
+
+class DatabaseRead(Fact):
+    """A database as it was found. Where it does not serve, ``why`` is all there is."""
+
+    standing: Standing
+    why: str = ""
+    version: str = ""
+    database: str = ""
+    standby: bool = False
+    """Whether it only repeats another server's changes: nothing can be written to it."""
+    limit: int = 0
+    """``max_connections``."""
+    reserved: int = 0
+    """Connections of these that are held back from services."""
+    used: int = 0
+    """Connections of clients, without our own."""
+    hidden: int = 0
+    """Sessions that our role may not look into."""
+    held: tuple[Held, ...] = ()
+    """Most connections first."""
+    idle: tuple[Session, ...] = ()
+    """Sessions of this database that are idle in a transaction, the longest first."""
+    longest: tuple[Session, ...] = ()
+    """The sessions that have been at work the longest."""
+    lock_waits: tuple[LockWait, ...] = ()
+    blockers: tuple[Session, ...] = ()
+    """The sessions that those wait for."""
+    slowest: tuple[Statement, ...] = ()
+    at: datetime
+
+    @property
+    def open_to_services(self) -> int:
+        """How many connections services may have together."""
+        return max(1, self.limit - self.reserved)
+
+    @property
+    def told(self) -> str:
+        """What was found, in one sentence."""
+        if self.standing != "serves":
+            return f"{self.standing}: {self.why}"
+        return f"it serves; {self.used} of {self.open_to_services} connections are used"
+
+
+class Connected(Fact):
+    """Whether the database could be connected to, and how much room it has."""
+
+    full: float = 1.0
+    """The catalog's share of the connections from which on it counts as full."""
+
+    ok: bool
+    why: str = ""
+    used: int = 0
+    open_to_services: int = 1
+    took: timedelta = timedelta(0)
+    at: datetime
+
+    @property
+    def share(self) -> float:
+        """How much of the connections that services may have is used."""
+        return self.used / self.open_to_services
+
+    @property
+    def serves(self) -> bool:
+        """Whether it takes connections and has room for those of services."""
+        return self.ok and self.share < self.full
+
+    @property
+    def told(self) -> str:
+        """What came of it, in one sentence."""
+        if not self.ok:
+            return f"no connection: {self.why}"
+        return f"connected in {format_duration(self.took)}; {self.used} of {self.open_to_services} connections are used"
+
+
+class Terminated(Fact):
+    """What became of the sessions that were to be ended."""
+
+    ended: tuple[SessionName, ...] = ()
+    gone: tuple[SessionName, ...] = ()
+    """Were not there any more: ended by themselves, or by an attempt before."""
+    spared: tuple[SessionName, ...] = ()
+    """Left alone: no longer idle in a transaction, or not for long enough."""
+    stayed: tuple[SessionName, ...] = ()
+    """Told to end, but still there."""
+
+    @property
+    def told(self) -> str:
+        """What came of it, in one sentence."""
+        counts = (
+            ("ended", self.ended),
+            ("gone already", self.gone),
+            ("at work again and left alone", self.spared),
+            ("still there", self.stayed),
+        )
+        return ", ".join(f"{len(names)} {words}" for words, names in counts if names) or "nothing to end"
+
+
+def without_literals(statement: str) -> str:
+    """Return a statement with ``?`` for its strings and numbers, redacted, on one line and cut."""
+    return excerpt(_LITERALS.sub("?", statement), QUERY)

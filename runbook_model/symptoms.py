@@ -1,0 +1,249 @@
+"""What a diagnosis reads: figures with how and when they were asked for. Facts only; causes are decided elsewhere."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from runbook_model.durations import format_duration
+from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset, Points, Statistics
+from runbook_model.release import Fact, ServiceState
+from runbook_model.task_ends import Restarts, TaskSeen
+
+
+class ErrorsRead(Fact):
+    """Which requests fail, and since when."""
+
+    onset: Onset
+    share: AcrossRelease
+    """Share of requests that failed, 0 to 1; not known where there were too few requests to tell."""
+    requests: Figure
+    """Requests in the last rate window."""
+    by_type: Breakdown
+    """Failed requests in the last rate window."""
+    by_release: Breakdown
+    """Share that failed, for each release that answered enough requests lately; no data without a release label."""
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        now = self.share.now
+        if now.value is None:
+            return f"errors are not known: {now.why}"
+        types = ", ".join(f"{name} {round(count)}" for name, count in _largest(self.by_type.values))
+        began = f"{_share(self.share.before)} before {self.onset.release}, {_share(self.share.first)} in its first window"
+        said = (
+            f"{100 * now.value:.1f} % of requests fail ({began})"
+            if self.onset.began
+            else f"{100 * now.value:.1f} % fail"
+        )
+        return f"{said}; by type: {types}" if types else said
+
+
+class LoadRead(Fact):
+    """How much the service is asked to do, against what is usual."""
+
+    rate: Figure
+    """Requests a second."""
+    usual_rate: Figure
+    """Median of the windows before the last two."""
+    cpu: Figure
+    """Share of the CPU limit, averaged over tasks."""
+    usual_cpu: Figure
+
+    @property
+    def growth(self) -> float | None:
+        """Requests now as a multiple of the usual; None when either is not known."""
+        return _ratio(self.rate, self.usual_rate)
+
+    @property
+    def cpu_growth(self) -> float | None:
+        """CPU now as a multiple of the usual; None when either is not known."""
+        return _ratio(self.cpu, self.usual_cpu)
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        rate = f"{self.rate.value:.1f} requests/s" if self.rate.value is not None else "requests not known"
+        usual = f" (usual {self.usual_rate.value:.1f})" if self.usual_rate.value is not None else ""
+        return f"{rate}{usual}, CPU {_share(self.cpu)} of its limit (usual {_share(self.usual_cpu)})"
+
+
+class EndpointTime(Fact):
+    """How slow one endpoint is."""
+
+    endpoint: str
+    p95: float | None = None
+    mean: float | None = None
+    """Both in seconds."""
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        p95, mean = (f"{one:.2f}s" if one is not None else "not known" for one in (self.p95, self.mean))
+        return f"{self.endpoint}: p95 {p95}, mean {mean}"
+
+
+class LatencyRead(Fact):
+    """How slow answers are, and which."""
+
+    onset: Onset
+    p95: AcrossRelease
+    """Seconds in which 95 % of the requests were answered."""
+    slowest: tuple[EndpointTime, ...] = ()
+    """Slowest first; empty when the histogram has no endpoint label."""
+    endpoints: Evidence
+    """How the endpoints were asked for."""
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        now = self.p95.now
+        if now.value is None:
+            return f"latency is not known: {now.why}"
+        worst = f"; slowest {self.slowest[0].endpoint}" if self.slowest else ""
+        before = (
+            f" ({self.p95.before.value:.2f}s before {self.onset.release})"
+            if self.p95.before.value is not None
+            else ""
+        )
+        return f"p95 {now.value:.2f}s{before}{worst}"
+
+
+class MemorySeries(Evidence):
+    """Memory of each task over time, in bytes."""
+
+    tasks: dict[str, Points] = Field(default_factory=dict)
+    limits: dict[str, float] = Field(default_factory=dict)
+    """Bytes that each task may use."""
+
+    @property
+    def brief(self) -> str:
+        """How much was read."""
+        return f"{sum(map(len, self.tasks.values()))} readings of {len(self.tasks)} tasks"
+
+
+class ResourcesRead(Fact):
+    """CPU and memory of each task against its limits."""
+
+    onset: Onset
+    cpu: Breakdown
+    """Share of the CPU limit by task."""
+    cpu_course: AcrossRelease
+    """Share of the CPU limit, averaged over tasks."""
+    memory: Breakdown
+    """Share of the memory limit by task."""
+    releases: dict[str, str] = Field(default_factory=dict)
+    """``family:revision`` by task."""
+    series: MemorySeries
+    restarts: Restarts
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        cpu = (
+            f"CPU {100 * self.cpu.mean:.0f} %"
+            if self.cpu.mean is not None
+            else f"CPU not known: {self.cpu.why}"
+        )
+        memory = (
+            f"memory {100 * self.memory.most:.0f} %"
+            if self.memory.most is not None
+            else f"memory not known: {self.memory.why}"
+        )
+        restarts = (
+            f"{self.restarts.count} restarts"
+            if self.restarts.known
+            else f"restarts not known: {self.restarts.why}"
+        )
+        return f"{cpu}, {memory} of the limit, {restarts}"
+
+
+class UtilizationRead(Fact):
+    """CPU and memory as CloudWatch has them."""
+
+    cpu: Statistics
+    memory: Statistics
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        parts = (("CPU", self.cpu), ("memory", self.memory))
+        return "CloudWatch: " + ", ".join(
+            f"{name} {100 * one.newest:.0f} %" if one.newest is not None else f"{name} not known: {one.why}"
+            for name, one in parts
+        )
+
+
+class TasksRead(Evidence):
+    """The service's tasks, those that run and those that stopped lately."""
+
+    onset: Onset
+    service: ServiceState | None = None
+    tasks: tuple[TaskSeen, ...] = ()
+    """Those that shall run."""
+    stopped: tuple[TaskSeen, ...] = ()
+    """Newest first; ECS remembers them for about an hour."""
+
+    @property
+    def brief(self) -> str:
+        """The same as is told."""
+        return self.told
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        if self.service is None:
+            return f"tasks are not known: {self.why}"
+        state = self.service
+        sick = sum(task.health == "UNHEALTHY" for task in self.tasks)
+        newest = f"; the last to stop: {self.stopped[0].reason}" if self.stopped else ""
+        return (
+            f"{state.running} of {state.desired} tasks run, {state.pending} pending, {sick} unhealthy, "
+            f"{len(self.stopped)} stopped lately{newest}"
+        )
+
+
+class LogsRead(Evidence):
+    """The error lines of the last minutes."""
+
+    count: int = 0
+    complete: bool = True
+    """False when there were more than are read: the count is then a lower bound."""
+    span: timedelta = timedelta(0)
+    newest: tuple[str, ...] = ()
+    """Redacted and cut, oldest first."""
+    dependencies: dict[str, int] = Field(default_factory=dict)
+    """Error lines that name a dependency, by word: ``database``, ``connection``, ``timeout`` …"""
+    about_dependencies: int = 0
+    """Error lines that name any dependency."""
+
+    @property
+    def brief(self) -> str:
+        """The same as is told."""
+        return self.told
+
+    @property
+    def told(self) -> str:
+        """One line for people."""
+        if not self.known:
+            return f"logs are not known: {self.why}"
+        bound = "" if self.complete else "at least "
+        words = ", ".join(f"{word} {count}" for word, count in _largest(self.dependencies))
+        lines = f"{bound}{self.count} error {'line' if self.count == 1 else 'lines'} in {format_duration(self.span)}"
+        return f"{lines}; they name {words}" if words else lines
+
+
+def _ratio(now: Figure, usual: Figure) -> float | None:
+    if now.value is None or not usual.value or usual.value <= 0:
+        return None
+    return now.value / usual.value
+
+
+def _share(figure: Figure) -> str:
+    return f"{100 * figure.value:.0f} %" if figure.value is not None else "unknown"
+
+
+def _largest(values: dict[str, float] | dict[str, int], most: int = 4) -> list[tuple[str, float]]:
+    return sorted(values.items(), key=lambda item: (-item[1], item[0]))[:most]

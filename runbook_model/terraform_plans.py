@@ -1,0 +1,254 @@
+"""What Terraform would change, read from ``terraform show -json``. Pure; secrets are hidden and the size is bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from runbook_model.catalog.catalog import Target
+from runbook_model.redaction import HIDDEN, redact
+from runbook_model.release import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SENSITIVE = "(sensitive)"
+KNOWN_LATER = "(known after apply)"
+LONGEST_VALUE = 200
+"""Characters of a value that are shown."""
+BUDGET = 12_000
+"""Characters of all changes together that are shown: a plan is repeated in the memo and in the page."""
+HASHED: Final = ("address", "previous_address", "deposed")
+HASHED_OF_CHANGE: Final = ("actions", "before", "after", "after_unknown", "replace_paths", "importing")
+NOTHING: Final = (["no-op"], ["read"])
+TASK_DEFINITION = "aws_ecs_task_definition"
+
+
+class TerraformWish(Fact):
+    """A module with values for some of its variables."""
+
+    target: Target
+    variables: dict[str, str]
+
+
+class AttributeChange(Fact):
+    """One attribute before and after, as JSON; None where there is none."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+class ResourceChange(Fact):
+    """What Terraform would do to one resource."""
+
+    address: str
+    action: str
+    """``create``, ``update``, ``replace``, ``delete`` …"""
+    attributes: tuple[AttributeChange, ...] = ()
+
+
+class TerraformPlan(Fact):
+    """What ``terraform apply`` would do now."""
+
+    directory: str
+    variables: dict[str, str]
+    hash: str
+    """Names what would change: two plans of one change have one hash, though their files differ."""
+    resources: tuple[ResourceChange, ...] = ()
+    outputs: tuple[AttributeChange, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """Of every resource that changes, also of those that are not shown for their number."""
+    left_out: int = 0
+    """Attributes that are not shown for their number."""
+    deregisters: tuple[str, ...] = ()
+    """ARNs of ECS task definitions that the AWS provider would deregister."""
+    empty: bool = False
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        if self.empty:
+            return "Terraform has nothing to change"
+        told = ", ".join(f"{one.action} {one.address}" for one in self.resources[:3]) or "outputs only"
+        more = len(self.addresses) - len(self.resources[:3])
+        return f"{told} and {more} more" if more > 0 else told
+
+
+def read_plan(shown: dict[str, Any], wish: TerraformWish, directory: str) -> TerraformPlan:
+    """Read a plan as ``terraform show -json`` tells it.
+
+    Args:
+        shown: the JSON document, with format version 1.
+        wish: what was planned for.
+        directory: of the module.
+    """
+    changes = [one for one in shown.get("resource_changes", []) if one["change"]["actions"] not in NOTHING]
+    outputs = {
+        name: change
+        for name, change in shown.get("output_changes", {}).items()
+        if change["actions"] not in NOTHING
+    }
+    budget = _Budget(BUDGET)
+    return TerraformPlan(
+        directory=directory,
+        variables=wish.variables,
+        hash=_hash(changes, outputs, wish.variables),
+        resources=tuple(_resource(one, budget) for one in changes if budget.takes(one["address"])),
+        outputs=tuple(
+            budget.cut(one for name, change in outputs.items() for one in _differing(name, change))
+        ),
+        addresses=tuple(one["address"] for one in changes),
+        left_out=budget.left_out,
+        deregisters=tuple(_deregistered(changes)),
+        empty=not changes and not outputs,
+    )
+
+
+class _Budget:
+    """Counts what may still be shown."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+        self.left_out = 0
+
+    def takes(self, text: str) -> bool:
+        self._left -= len(text)
+        if self._left < 0:
+            self.left_out += 1
+        return self._left >= 0
+
+    def cut(self, changes: Iterator[AttributeChange]) -> Iterator[AttributeChange]:
+        return (one for one in changes if self.takes(f"{one.path}{one.before}{one.after}"))
+
+
+def _hash(changes: list[Any], outputs: dict[str, Any], variables: dict[str, str]) -> str:
+    essence = {
+        "resources": sorted(
+            (
+                [one.get(key) for key in HASHED] + [change.get(key) for key in HASHED_OF_CHANGE]
+                for one in changes
+                for change in [_moved(one["change"])]
+            ),
+            key=lambda one: (str(one[0]), str(one[2])),
+        ),
+        "outputs": {name: [change.get(key) for key in HASHED_OF_CHANGE] for name, change in outputs.items()},
+        "variables": variables,
+    }
+    text = json.dumps(essence, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _moved(change: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what an update in place leaves as it is: autoscaling may move a count that the module ignores."""
+    before, after = change.get("before"), change.get("after")
+    if change["actions"] != ["update"] or not isinstance(before, dict) or not isinstance(after, dict):
+        return change
+    same = {name for name in before if name in after and before[name] == after[name]}
+    moved = ({name: one[name] for name in one if name not in same} for one in (before, after))
+    return {**change, **dict(zip(("before", "after"), moved, strict=True))}
+
+
+def _resource(one: dict[str, Any], budget: _Budget) -> ResourceChange:
+    actions = one["change"]["actions"]
+    action = "replace" if set(actions) == {"create", "delete"} else "-".join(actions)
+    differing = [] if action == "delete" else sorted(_differing("", one["change"]), key=_telling)
+    shown = tuple(budget.cut(iter(differing)))
+    return ResourceChange(address=one["address"], action=action, attributes=shown)
+
+
+def _telling(one: AttributeChange) -> int:
+    """Put first what tells most: from one value to another, then what comes or goes, then what nobody knows yet."""
+    if one.after == KNOWN_LATER:
+        return 2
+    return int(one.before is None or one.after is None)
+
+
+def _deregistered(changes: list[Any]) -> Iterator[str]:
+    for one in changes:
+        before = one["change"].get("before") or {}
+        goes = one.get("type") == TASK_DEFINITION and "delete" in one["change"]["actions"]
+        if goes and before.get("arn") and not before.get("skip_destroy"):
+            yield before["arn"]
+
+
+def _differing(name: str, change: dict[str, Any]) -> Iterator[AttributeChange]:
+    """List what differs, leaf by leaf, in a resource or an output."""
+    before = _leaves(name, change.get("before"), change.get("before_sensitive"), None)
+    after = _leaves(
+        name, change.get("after"), change.get("after_sensitive"), change.get("after_unknown") or None
+    )
+    later = tuple(path for path, leaf in after.items() if leaf[1] == KNOWN_LATER)
+    before = {path: leaf for path, leaf in before.items() if not _within(path, later)}
+    replaced = change.get("before") is not None
+    for path in dict.fromkeys((*before, *after)):
+        old, new = before.get(path, (None, None)), after.get(path, (None, None))
+        if _same(path, old[0], new[0]) or (new[1] == KNOWN_LATER and not replaced):
+            continue
+        yield AttributeChange(path=path, before=old[1], after=new[1])
+
+
+def _same(path: str, old: Any, new: Any) -> bool:
+    """Whether nothing changes; the AWS provider reads an attribute that is not set as empty text."""
+    return old == new or (old == "" and new is None and path.isidentifier())
+
+
+def _within(path: str, wholes: tuple[str, ...]) -> bool:
+    """Whether a leaf belongs to something that is replaced as a whole."""
+    return path.startswith(tuple(f"{whole}{mark}" for whole in wholes for mark in ".["))
+
+
+def _leaves(path: str, value: Any, sensitive: Any, unknown: Any) -> dict[str, tuple[Any, str]]:
+    """Flatten a value to its leaves: path -> the value to compare, and the words to show."""
+    if unknown is True:
+        return {path: (object(), KNOWN_LATER)}
+    if sensitive is True:
+        return {path: (json.dumps(value, sort_keys=True), SENSITIVE)} if value is not None else {}
+    if isinstance(value, str) and value[:1] in {"[", "{"} and (inner := _decoded(value)):
+        return _leaves(path, inner, None, None)
+    if not isinstance(value, dict | list):
+        later = _leaves(path, {}, None, unknown) if isinstance(unknown, dict) and unknown else {}
+        return later or ({} if value is None else {path: (value, _shown(path, value))})
+    leaves: dict[str, tuple[Any, str]] = {}
+    for key, part in _parts(value, unknown):
+        step = f"{path}[{key}]" if isinstance(value, list) else f"{path}.{key}" if path else key
+        index = part.pop("index")
+        leaves |= _leaves(step, part["value"], _at(sensitive, index), _at(unknown, index))
+    return leaves
+
+
+def _parts(value: Any, unknown: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """List the parts of a dict or list; of a list of names and values, such as ``environment``, by name."""
+    if isinstance(value, dict):
+        keys = dict.fromkeys((*value, *(unknown if isinstance(unknown, dict) else ())))
+        yield from ((str(key), {"value": value.get(key), "index": key}) for key in keys)
+        return
+    for index, item in enumerate(value):
+        if isinstance(item, dict) and set(item) == {"name", "value"}:
+            yield str(item["name"]), {"value": item["value"], "index": index}
+        else:
+            yield str(index), {"value": item, "index": index}
+
+
+def _at(marks: Any, index: Any) -> Any:
+    if isinstance(marks, dict):
+        return marks.get(index)
+    if isinstance(marks, list) and isinstance(index, int) and index < len(marks):
+        return marks[index]
+    return True if marks is True else None
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _shown(path: str, value: Any) -> str:
+    words = json.dumps(value, ensure_ascii=False)
+    name = path.rpartition(".")[2].rpartition("[")[2].rstrip("]")
+    if HIDDEN in redact(f"{name}={words}"):
+        return HIDDEN
+    return words if len(words) <= LONGEST_VALUE else f"{words[: LONGEST_VALUE - 1]}…"

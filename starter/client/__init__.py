@@ -1,0 +1,1 @@
+"""Talking to Temporal: start, find, decide, follow."""

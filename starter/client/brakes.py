@@ -1,0 +1,62 @@
+"""Brakes as people see and move them; there is one for each environment, and none where nothing ever asked for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.client import WorkflowQueryFailedError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.temporal.brakes import BrakeReport, BrakeRequest
+from runbook_model import ids
+from starter.client.connect import RPC_TIMEOUT
+from starter.client.deciding import Decided, decide
+from starter.client.run_view import ANSWER_TIMEOUT
+from starter.client.runs import describe, find
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from workflows.brake import Switch
+
+MOST = 1000
+
+
+async def switch(client: Client, environment: str, order: Switch) -> Decided:
+    """Put an environment's brake on, or let it go; recorded also while no worker lives."""
+    workflow_id = ids.brake_id(environment)
+    await client.start_workflow(
+        "Brake",
+        BrakeRequest(environment=environment),
+        id=workflow_id,
+        task_queue=ids.task_queue(environment),
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"The brake of {environment}",
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    run = await describe(client, workflow_id)
+    assert run is not None
+    return await decide(client, run, "switch", "switch", order)
+
+
+async def brakes(client: Client) -> dict[str, BrakeReport | None]:
+    """Read every environment's brake; None for one that no worker tells."""
+    found, _ = await find(client, 'WorkflowType = "Brake" AND ExecutionStatus = "Running"', MOST)
+    return {run.environment: await told_by(client, run.id) for run in sorted(found, key=lambda run: run.id)}
+
+
+async def told_by(client: Client, workflow_id: str) -> BrakeReport | None:
+    """Ask a brake how it stands; None when no worker answers."""
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        report: BrakeReport = await handle.query(
+            "status", result_type=BrakeReport, rpc_timeout=ANSWER_TIMEOUT
+        )
+    except (WorkflowQueryFailedError, ValueError, RuntimeError):
+        return None
+    except RPCError as error:
+        if error.status is RPCStatusCode.UNAVAILABLE:
+            raise  # any other is a worker that does not answer in time
+        return None
+    return report

@@ -1,0 +1,119 @@
+"""Carries people's decisions to a run: with an answer when a worker is there, durably when none is."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from runbook_model.reports import Answer
+from starter.client.connect import RPC_TIMEOUT
+from starter.client.runs import describe
+from starter.client.targets import ending
+from starter.exits import CliError, Exit, bad_input, refused
+
+if TYPE_CHECKING:
+    from temporalio.client import Client, WorkflowHandle
+
+    from runbook_model.reports import Message
+    from starter.client.runs import Run
+
+WORKER_TIMEOUT = timedelta(seconds=3)
+"""How long a worker has to answer before the decision is only recorded."""
+LATER = "recorded; takes effect when a worker is back"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What became of a decision."""
+
+    confirmed: bool
+    """Whether the run itself answered."""
+    detail: str
+    already: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON that a program reads."""
+        known = (
+            {"detail": self.detail, "already": self.already} if self.confirmed else {"detail": self.detail}
+        )
+        return {"recorded": True, "confirmed": self.confirmed, **known}
+
+
+async def decide(client: Client, run: Run, update: str, signal: str, decision: Message) -> Decided:
+    """Send a decision as an update, and as a signal under the same decision id when no worker answers.
+
+    Temporal keeps a signal for the worker that comes back, but forgets an update that no worker took; the run
+    drops the second of two decisions with one id.
+
+    Raises:
+        CliError: the run has ended, or refuses.
+    """
+    decision_id = str(uuid4())
+    marked = decision.model_copy(update={"decision_id": decision_id})
+    answer = await ask(client, run, update, marked, decision_id)
+    if answer is not None:
+        return Decided(confirmed=True, detail=answer.detail, already=answer.already)
+    handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+    try:
+        await handle.signal(signal, marked, rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        raise await _in_words(client, run, error) from error
+    return Decided(confirmed=False, detail=LATER)
+
+
+async def ask(
+    client: Client, run: Run, update: str, message: Message, update_id: str | None = None
+) -> Answer | None:
+    """Send an update and wait for its answer; None when no worker takes it in time.
+
+    Raises:
+        CliError: the run has ended, or refuses.
+        MissingKeyError: we lack the run's key, and its worker may lack ours; nothing was sent.
+    """
+    handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+    await _read_request(client, handle)
+    sending = handle.execute_update(
+        update, message, id=update_id or str(uuid4()), result_type=Answer, rpc_timeout=WORKER_TIMEOUT
+    )
+    try:
+        async with asyncio.timeout(WORKER_TIMEOUT.total_seconds()):
+            answer = await sending
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error) from error
+    except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError):
+        return None
+    except RPCError as error:
+        if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:  # too many updates wait for a worker already
+            return None
+        raise await _in_words(client, run, error) from error
+    return Answer.model_validate(answer)
+
+
+async def _read_request(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
+    """Read what a run was begun with: whoever cannot would send it what its worker cannot read either."""
+    async for first in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
+        await client.data_converter.decode(first.workflow_execution_started_event_attributes.input.payloads)
+        return
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> CliError:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == "InvalidMessage":
+        return bad_input(cause.message)
+    return refused(cause.message if isinstance(cause, ApplicationError) else str(cause))
+
+
+async def _in_words(client: Client, run: Run, error: RPCError) -> Exception:
+    if error.status is not RPCStatusCode.NOT_FOUND:
+        return error
+    now = await describe(client, run.id, run.run_id)
+    if now is None or now.is_open:
+        return CliError(Exit.NOT_DONE, f"{run.id} does not know this: {error.message}")
+    return refused(f"{ending(now)}: there is nothing left to decide")

@@ -1,0 +1,152 @@
+"""Has workers drill, and keeps the schedules of drills that nobody asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio.client import (
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+    ScheduleUpdate,
+    WorkflowFailureError,
+)
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.doctor.drills import Drilled, DrillRequest
+from runbook_model import ids
+from starter.client.connect import RPC_TIMEOUT
+from starter.doctor.server_checks import was_begun
+from starter.exits import bad_input
+from workflows.decisions.endings import cause_of
+from workflows.drill import Drill
+from workflows.page.options import TASK_TIMEOUT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from temporalio.client import Client
+
+SOON = timedelta(seconds=8)
+"""A worker that has not begun within this time is not there; one that has is waited for."""
+LONGEST = timedelta(minutes=30)
+CATCH_UP = timedelta(hours=1)
+"""A drill that Temporal was away for is made up for within this time; an older one says nothing of tonight."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The schedule of an environment's drills."""
+
+    environment: str
+    next_times: tuple[datetime, ...]
+    """Empty once there is none any more."""
+    was_there: bool
+    """Whether there was one before."""
+
+
+async def drill(client: Client, environment: str) -> Drilled | str:
+    """Have a worker drill, or wait for the drill that is under way; a sentence where none was finished.
+
+    Raises:
+        RPCError: Temporal is away.
+    """
+    handle = await client.start_workflow(
+        Drill.run,
+        DrillRequest(environment=environment),
+        id=ids.drill_id(environment),
+        task_queue=ids.task_queue(environment),
+        execution_timeout=LONGEST,
+        task_timeout=TASK_TIMEOUT,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        search_attributes=_search_attributes(environment),
+        static_summary=_summary(environment),
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    result = asyncio.create_task(handle.result())
+    try:
+        done, _ = await asyncio.wait({result}, timeout=SOON.total_seconds())
+        if not done and not await was_begun(client, handle.id):
+            return f"no worker takes it: runbook worker --environment {environment}; it is made once one is there"
+        return await result
+    except WorkflowFailureError as error:
+        cause = cause_of(error)
+        return f"it was not finished: {cause.message if cause else error.cause}; look at {handle.id} in the Temporal UI"
+    finally:
+        result.cancel()
+
+
+async def schedule(client: Client, environment: str, cron: str) -> Planned:
+    """Have an environment drilled from now on as a cron expression says.
+
+    Raises:
+        CliError: it is no cron expression.
+        RPCError: Temporal is away.
+    """
+    wanted = _schedule(environment, cron)
+    handle = client.get_schedule_handle(ids.drill_id(environment))
+    try:
+        there = False
+        try:
+            await client.create_schedule(handle.id, wanted, rpc_timeout=RPC_TIMEOUT)
+        except ScheduleAlreadyRunningError:
+            there = True
+            await handle.update(lambda _: ScheduleUpdate(wanted), rpc_timeout=RPC_TIMEOUT)
+        found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.INVALID_ARGUMENT:
+            raise bad_input(f'--schedule "{cron}": {error.message}; write it as "0 6 * * *"') from error
+        raise
+    return Planned(environment, tuple(found.info.next_action_times), was_there=there)
+
+
+async def unschedule(client: Client, environment: str) -> Planned:
+    """Have an environment drilled by hand only; one that is under way goes on.
+
+    Raises:
+        RPCError: Temporal is away.
+    """
+    handle = client.get_schedule_handle(ids.drill_id(environment))
+    try:
+        await handle.delete(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return Planned(environment, (), was_there=False)
+    return Planned(environment, (), was_there=True)
+
+
+def _schedule(environment: str, cron: str) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            Drill.run,
+            DrillRequest(environment=environment),
+            id=ids.drill_id(environment),
+            task_queue=ids.task_queue(environment),
+            execution_timeout=LONGEST,
+            task_timeout=TASK_TIMEOUT,
+            typed_search_attributes=_search_attributes(environment),
+            static_summary=_summary(environment),
+        ),
+        spec=ScheduleSpec(cron_expressions=[cron]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+        state=ScheduleState(note=_summary(environment)),
+    )
+
+
+def _search_attributes(environment: str) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [SearchAttributePair(ids.ENVIRONMENT, environment), SearchAttributePair(ids.PROCEDURE, "drill")]
+    )
+
+
+def _summary(environment: str) -> str:
+    return f"Would a rollback work in {environment}?"

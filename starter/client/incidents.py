@@ -1,0 +1,93 @@
+"""Opens incidents: by alerts, which join the one that is open, and by people, who open a new one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+
+from runbook_model import ids
+from runbook_model.incident.messages import ALERTS, IncidentRequest
+from runbook_model.reports import ProcedureRequest, State
+from starter.client.connect import RPC_TIMEOUT
+from starter.client.runs import describe
+from workflows.page.options import TASK_TIMEOUT
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from runbook_model.incident.alerts import AlertBatch
+
+
+async def report_alerts(
+    client: Client, service: str, environment: str, batch: AlertBatch, *, trace_id: str | None = None
+) -> str:
+    """Hand alerts to their target's incident, opening it if there is none; returns its id.
+
+    Once this returns Temporal has them; a repeat is harmless. What belongs to no target is reported to
+    ``ids.UNROUTED``, whose queue every worker serves.
+
+    Raises:
+        RPCError: Temporal does not answer or does not take it; try again.
+    """
+    request = IncidentRequest(service=service, environment=environment, trace_id=trace_id)
+    return await _start(client, request, batch)
+
+
+async def open_incident(client: Client, request: IncidentRequest) -> str:
+    """Open the incident that a person found; returns its run id.
+
+    Raises:
+        WorkflowAlreadyStartedError: one is open already.
+        RPCError: Temporal does not answer or does not take it.
+    """
+    return await _start(client, request, None)
+
+
+async def of_incident(client: Client, request: ProcedureRequest) -> ProcedureRequest:
+    """Let a procedure that a person starts belong to the target's incident, if one is open."""
+    workflow_id = ids.incident_id(request.environment, request.service)
+    incident = await describe(client, workflow_id)
+    return request.model_copy(update={"incident": workflow_id}) if incident and incident.is_open else request
+
+
+async def _start(client: Client, request: IncidentRequest, batch: AlertBatch | None) -> str:
+    asked = ProcedureRequest(
+        service=request.service,
+        environment=request.environment,
+        requested_by=request.opened_by,
+        reason=request.impact,
+        trace_id=request.trace_id,
+    )
+    handle = await client.start_workflow(
+        "Incident",
+        request,
+        id=ids.incident_id(request.environment, request.service),
+        task_queue=ids.task_queue(request.environment),
+        task_timeout=TASK_TIMEOUT,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.UNSPECIFIED if batch else WorkflowIDConflictPolicy.FAIL,
+        start_signal=ALERTS if batch else None,
+        start_signal_args=[batch] if batch else [],
+        memo={"request": asked},
+        search_attributes=_search_attributes(request),
+        static_summary=f"Incident of {request.service} in {request.environment}",
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    return handle.id if batch else handle.first_execution_run_id or ""
+
+
+def _search_attributes(request: IncidentRequest) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(ids.SERVICE, request.service),
+            SearchAttributePair(ids.ENVIRONMENT, request.environment),
+            SearchAttributePair(ids.PROCEDURE, "incident"),
+            SearchAttributePair(ids.STATE, State.RUNNING.value),
+        ]
+    )

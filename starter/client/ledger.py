@@ -1,0 +1,85 @@
+"""Asks a worker for the ledger of releases: a look, or a person's correction and the look after it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from temporalio.client import WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from runbook_model.ids import ledger_id, task_queue
+from starter.client.connect import RPC_TIMEOUT
+from starter.client.starting import has_worker
+from starter.exits import CliError, Exit, bad_input
+from workflows.decisions.endings import ASKED_WRONGLY, cause_of
+from workflows.ledger import LedgerPage, LedgerRequest, ReleaseLedger
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+LONGEST = timedelta(seconds=60)
+"""Temporal ends the look after this time, so that no correction is begun long after whoever asked has left."""
+
+
+async def read_ledger(client: Client, request: LedgerRequest) -> LedgerPage:
+    """Have a worker read the ledger of a target, after a correction if the request holds one.
+
+    Raises:
+        CliError: no worker, no such target or release, or AWS refuses.
+    """
+    await _check_worker(client, request.environment)
+    verb = f"marks a release {request.judgement}" if request.judgement else "shows the releases"
+    handle = await client.start_workflow(
+        ReleaseLedger.run,
+        request,
+        id=ledger_id(request.environment, request.service, uuid4().hex[:8]),
+        task_queue=task_queue(request.environment),
+        execution_timeout=LONGEST,
+        static_summary=f"{request.by} {verb} of {request.service} in {request.environment}",
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    try:
+        async with asyncio.timeout((LONGEST + 2 * RPC_TIMEOUT).total_seconds()):
+            return await handle.result()
+    except WorkflowFailureError as error:
+        raise _in_words(error, request, handle.id) from error
+    except TimeoutError:
+        raise _no_answer(request, handle.id) from None
+
+
+async def _check_worker(client: Client, environment: str) -> None:
+    try:
+        there = await has_worker(client, environment)
+    except RPCError as error:
+        if error.status is RPCStatusCode.UNAVAILABLE:
+            raise
+        return  # it can still be asked; only the quick answer is lost
+    if not there:
+        raise CliError(
+            Exit.NOT_DONE,
+            f"no worker serves {environment} now, and only a worker reaches AWS: nothing was read or marked;"
+            f" start one with `runbook worker --environment {environment}`",
+        )
+
+
+def _in_words(error: WorkflowFailureError, request: LedgerRequest, workflow_id: str) -> CliError:
+    cause = cause_of(error)
+    if cause is None:
+        return _no_answer(request, workflow_id)
+    if cause.type in ASKED_WRONGLY:
+        return bad_input(cause.message)
+    return CliError(Exit.NOT_DONE, f"{cause.message} ({workflow_id})")
+
+
+def _no_answer(request: LedgerRequest, workflow_id: str) -> CliError:
+    open_end = (
+        "; whether it was marked is not known: `runbook release list` shows it" if request.judgement else ""
+    )
+    return CliError(
+        Exit.NOT_DONE,
+        f"no answer within {LONGEST.total_seconds():.0f} s{open_end}; is a worker alive?"
+        f" `runbook worker --environment {request.environment}` starts one ({workflow_id})",
+    )

@@ -1,0 +1,178 @@
+"""Runs as Temporal's server knows them, read without asking any worker.
+
+Read from the raw messages: the SDK's own classes fail on a run that somebody paused in the Temporal UI.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from temporalio.api.common.v1 import Payload, WorkflowExecution
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    ListWorkflowExecutionsRequest,
+)
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.converter import decode_typed_search_attributes
+from temporalio.service import RPCError, RPCStatusCode
+
+from runbook_model import ids
+from runbook_model.reports import Outcome, State
+from starter.client.connect import RPC_TIMEOUT
+
+if TYPE_CHECKING:
+    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.client import Client
+    from temporalio.common import SearchAttributeKey, TypedSearchAttributes
+
+T = TypeVar("T")
+
+PAUSED_BY_SERVER = 8
+"""A status that the SDK does not know yet."""
+ENDED_AS = {
+    WorkflowExecutionStatus.FAILED: Outcome.FAILED,
+    WorkflowExecutionStatus.TERMINATED: Outcome.FAILED,
+    WorkflowExecutionStatus.TIMED_OUT: Outcome.FAILED,
+    WorkflowExecutionStatus.CANCELED: Outcome.ABORTED,
+}
+PROCEDURE_OF_TYPE = {kind: procedure for procedure, kind in ids.PROCEDURES.items()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a workflow."""
+
+    id: str
+    run_id: str
+    parent: str | None
+    status: int
+    procedure: str
+    service: str
+    environment: str
+    recorded_state: str | None
+    recorded_outcome: str | None
+    started: datetime
+    ended: datetime | None
+    memo: dict[str, Payload]
+    waiting_children: tuple[str, ...] = ()
+
+    @property
+    def goes_on_as_new(self) -> bool:
+        """Whether it ended only in order to go on as a new run of the same id, as a long incident does."""
+        return self.status == WorkflowExecutionStatus.CONTINUED_AS_NEW
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still runs."""
+        return self.status in {WorkflowExecutionStatus.RUNNING, PAUSED_BY_SERVER}
+
+    @property
+    def state(self) -> State:
+        """What it does, as far as the server knows."""
+        if not self.is_open:
+            return State.DONE
+        if self.status == PAUSED_BY_SERVER:
+            return State.PAUSED
+        known = {state.value: state for state in State if state is not State.DONE}
+        return known.get(self.recorded_state or "", State.RUNNING)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; a run that the server ended says nothing itself."""
+        if self.is_open:
+            return None
+        ending = next((end for status, end in ENDED_AS.items() if status == self.status), None)
+        if ending is not None:
+            return ending
+        return Outcome(self.recorded_outcome) if self.recorded_outcome in set(Outcome) else None
+
+    async def memo_value(self, client: Client, key: str, kind: type[T]) -> T | None:
+        """Decode a memo field; None when it is missing, null or not what we expect.
+
+        Raises:
+            SealedError: it is encrypted, and cannot be decrypted here.
+        """
+        payload = self.memo.get(key)
+        if payload is None:
+            return None
+        try:
+            hint = cast(type, kind | None)
+            values = await client.data_converter.decode([payload], [hint])
+        except (ValueError, TypeError, RuntimeError):  # another version wrote it; the rest still helps
+            return None
+        value: T | None = values[0]
+        return value
+
+
+async def describe(client: Client, workflow_id: str, run_id: str | None = None) -> Run | None:
+    """Read a run, the newest of its id unless told which; None when there is none."""
+    request = DescribeWorkflowExecutionRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id or ""),
+    )
+    try:
+        found = await client.workflow_service.describe_workflow_execution(
+            request, retry=True, timeout=RPC_TIMEOUT
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
+            return None
+        raise
+    children = tuple(child.workflow_id for child in found.pending_children)
+    return _read(found.workflow_execution_info, children)
+
+
+async def find(client: Client, query: str, limit: int) -> tuple[list[Run], bool]:
+    """List runs by a visibility query, newest first, and whether there are more."""
+    runs: list[Run] = []
+    token = b""
+    while len(runs) < limit:
+        page = await client.workflow_service.list_workflow_executions(
+            ListWorkflowExecutionsRequest(
+                namespace=client.namespace,
+                query=query,
+                page_size=min(limit - len(runs), 500),
+                next_page_token=token,
+            ),
+            retry=True,
+            timeout=RPC_TIMEOUT,
+        )
+        runs += [_read(info) for info in page.executions]
+        token = page.next_page_token
+        if not token:
+            return runs, False
+    return runs, True
+
+
+def _read(info: WorkflowExecutionInfo, children: tuple[str, ...] = ()) -> Run:
+    found = decode_typed_search_attributes(info.search_attributes)
+    kind, environment, service = _names_in(info.execution.workflow_id)
+    procedure = PROCEDURE_OF_TYPE.get(info.type.name, kind)
+    return Run(
+        id=info.execution.workflow_id,
+        run_id=info.execution.run_id,
+        parent=info.parent_execution.workflow_id or None,
+        status=info.status,
+        procedure=_keyword(found, ids.PROCEDURE) or procedure,
+        service=_keyword(found, ids.SERVICE) or service,
+        environment=_keyword(found, ids.ENVIRONMENT) or environment,
+        recorded_state=_keyword(found, ids.STATE),
+        recorded_outcome=_keyword(found, ids.OUTCOME),
+        started=info.start_time.ToDatetime(UTC),
+        ended=info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None,
+        memo=dict(info.memo.fields),
+        waiting_children=children,
+    )
+
+
+def _keyword(found: TypedSearchAttributes, key: SearchAttributeKey[Any]) -> str | None:
+    value = found.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _names_in(workflow_id: str) -> tuple[str, str, str]:
+    """Read ``kind/environment/service`` from an id that has it."""
+    kind, environment, service = (*workflow_id.split("/"), "", "", "")[:3]
+    return kind, environment, service

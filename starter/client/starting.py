@@ -1,0 +1,135 @@
+"""Starts a procedure; its workflow id is the lock of its target."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from runbook_model import ids
+from runbook_model.reports import ProcedureRequest, State
+from starter.client.connect import RPC_TIMEOUT
+from starter.client.runs import describe
+from starter.exits import refused
+from starter.view.page import ago, clock
+from starter.view.printing import note
+from workflows.page.options import TASK_TIMEOUT
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from starter.exits import CliError
+
+POLL = timedelta(seconds=70)
+"""A worker that lives asks its queue for work at least this often."""
+
+
+async def begin(
+    client: Client,
+    procedure: str,
+    request: ProcedureRequest,
+    *,
+    workflow_id: str | None = None,
+    at_most: timedelta | None = None,
+) -> str:
+    """Start a procedure and return its run id.
+
+    Raises:
+        CliError: something runs on this target already.
+    """
+    workflow_id = workflow_id or ids.remediation_id(request.environment, request.service)
+    try:
+        handle = await client.start_workflow(
+            ids.PROCEDURES[procedure],
+            request,
+            id=workflow_id,
+            task_queue=ids.task_queue(request.environment),
+            execution_timeout=at_most,
+            task_timeout=TASK_TIMEOUT,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            memo={"request": request},
+            search_attributes=_search_attributes(procedure, request),
+            static_summary=f"{procedure} of {request.service} in {request.environment}",
+            static_details=_details(procedure, request),
+            rpc_timeout=RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        raise await _taken(client, workflow_id) from None
+    assert handle.first_execution_run_id is not None
+    return handle.first_execution_run_id
+
+
+async def warn_without_worker(client: Client, environment: str) -> None:
+    """Say on stderr that nobody works on this environment's queue, when it can be told quickly."""
+    try:
+        there = await has_worker(client, environment)
+    except RPCError:
+        return  # only a courtesy: the run is started either way
+    if not there:
+        note(
+            f"no worker serves {environment} now; the run waits until one does"
+            f" (`runbook worker --environment {environment}`)"
+        )
+
+
+async def has_worker(client: Client, environment: str) -> bool:
+    """Whether a worker asked for work of an environment lately."""
+    queue = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=ids.task_queue(environment)),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        ),
+        timeout=timedelta(seconds=1),
+    )
+    oldest = datetime.now(UTC) - POLL
+    return any(poller.last_access_time.ToDatetime(UTC) > oldest for poller in queue.pollers)
+
+
+def _search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(ids.SERVICE, request.service),
+            SearchAttributePair(ids.ENVIRONMENT, request.environment),
+            SearchAttributePair(ids.PROCEDURE, procedure),
+            SearchAttributePair(ids.STATE, State.RUNNING.value),
+        ]
+    )
+
+
+def _details(procedure: str, request: ProcedureRequest) -> str:
+    lines = [
+        f"**{procedure}** of **{request.service}** in **{request.environment}**",
+        "",
+        f"- asked by {request.requested_by}",
+        f"- reason: {request.reason or 'none given'}",
+    ]
+    if request.plan_only:
+        lines.append("- plans only: nothing is changed")
+    return "\n".join(lines)
+
+
+async def _taken(client: Client, workflow_id: str) -> CliError:
+    """Name what runs already: since when, started by whom, and how to go on from here."""
+    run = await describe(client, workflow_id)
+    if run is None or not run.is_open:
+        return refused(f"{workflow_id} was running until this moment: start again")
+    request = await run.memo_value(client, "request", ProcedureRequest)
+    by = f" by {request.requested_by}" if request else ""
+    return refused(
+        f"{workflow_id} runs already: {run.procedure}, started{by} at {clock(run.started)} ({ago(run.started)} ago),"
+        f" {run.state}; look with `runbook show {workflow_id}`, stop it with"
+        f" `runbook abort {workflow_id} --reason WHY`, or start with --replace"
+    )

@@ -1,0 +1,1 @@
+"""Checks of the setup, as the command line sees it."""

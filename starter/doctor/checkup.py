@@ -1,0 +1,164 @@
+"""Looks whether everything is in place: what can be seen from here, and what a worker sees from there."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from temporalio.client import WorkflowFailureError
+
+from activities.doctor.activities import Check, DoctorRequest
+from runbook_model.catalog.catalog import load_catalog
+from runbook_model.errors import CatalogError, SealedError
+from runbook_model.ids import UNROUTED, doctor_id, task_queue
+from starter.client.connect import RPC_TIMEOUT
+from starter.doctor.encryption_check import ENCRYPTION, judge_encryption, not_shared, unread
+from starter.doctor.server_checks import check_server, judge_worker, no_worker, starting, was_begun, who_asks
+from starter.doctor.version_checks import VERSIONS, judge_versions, read_builds
+from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
+from workflows.decisions.endings import cause_of
+from workflows.doctor import Doctor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from temporalio.client import Client
+
+    from activities.doctor.activities import Checks
+    from runbook_model.catalog.catalog import Catalog
+
+SOON = timedelta(seconds=8)
+"""A worker that has not begun within this time is not there; one that has is waited for."""
+LONGEST = timedelta(seconds=60)
+"""Temporal ends a look after this time."""
+SEEN = (CATALOG, *OF_PLACE, *OF_TARGET)
+"""What a worker sees."""
+
+
+def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
+    """Look at the catalog on this machine."""
+    if path is None:
+        mend = "none here (RUNBOOK_CATALOG is not set): the worker's decides"
+        return Check(name="catalog", ok=None, detail=mend), None
+    try:
+        catalog = load_catalog(path)
+    except CatalogError as error:
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        problem = f"{error.problems[0]}{more}"
+        mend = f"mend {path}; runbook catalog check {path} shows all"
+        return Check(name="catalog", ok=False, detail=problem, mend=mend), None
+    counts = f"{len(catalog.environments)} environments, {len(catalog.services)} services"
+    return Check(name="catalog", ok=True, detail=f"{path} is valid: {counts}"), catalog
+
+
+async def check_all(client: Client, requests: Sequence[DoctorRequest], *, fix: bool) -> list[Check]:
+    """Look at Temporal and at every environment that is asked for, all at once.
+
+    Raises:
+        RPCError: Temporal is away.
+    """
+    server = await check_server(client, fix=fix)
+    if any(one.name == "namespace" and one.ok is False for one in server):
+        return [*server, *(one for request in requests for one in without_temporal(request, "namespace"))]
+    looks = [*(_check_environment(client, one) for one in requests), _check_unrouted(client)]
+    groups = await asyncio.gather(*looks)
+    return [*server, *(check for group in groups for check in group)]
+
+
+def without_temporal(request: DoctorRequest, missing: str) -> list[Check]:
+    """Say that a worker and what it sees cannot be told while something of Temporal is missing."""
+    return _untold(request, ("worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET), missing)
+
+
+def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
+    """Say of everything that only a worker can see that nobody has looked."""
+    return [
+        Check(
+            environment=request.environment,
+            service=request.service if name in OF_TARGET else None,
+            name=name,
+            ok=False,
+            detail="nobody has looked: no worker answers",
+            mend=worker.mend,
+        )
+        for name in SEEN
+    ]
+
+
+async def _check_environment(client: Client, request: DoctorRequest) -> list[Check]:
+    environment = request.environment
+    asked, builds = await asyncio.gather(who_asks(client, environment), read_builds(client, environment))
+    worker = judge_worker(environment, asked, builds.current)
+    versions = judge_versions(environment, client.namespace, asked, builds)
+    if worker.ok and versions.stand_still:
+        return [worker, versions.check, *_untold(request, (ENCRYPTION, *SEEN), VERSIONS)]
+    if worker.ok:
+        seen = await _ask(client, request, builds.current)
+        if not isinstance(seen, Check):
+            return [worker, versions.check, *seen.checks]
+        if seen.name == ENCRYPTION:
+            return [worker, versions.check, seen, *_untold(request, SEEN, ENCRYPTION)]
+        worker = seen
+    return [worker, *_untold(request, (VERSIONS, ENCRYPTION), "worker"), *unseen(request, worker)]
+
+
+async def _check_unrouted(client: Client) -> list[Check]:
+    """Say whether alerts that belong nowhere would stand still: their queue is every worker's, and no environment's."""
+    environment = UNROUTED[1]
+    asked, builds = await asyncio.gather(who_asks(client, environment), read_builds(client, environment))
+    versions = judge_versions(environment, client.namespace, asked, builds)
+    if not versions.stand_still or not all(pollers for _, pollers in asked):
+        return []
+    detail = f"alerts that belong nowhere: {versions.check.detail}"
+    return [versions.check.model_copy(update={"detail": detail})]
+
+
+def _untold(request: DoctorRequest, names: Sequence[str], missing: str) -> list[Check]:
+    return [
+        Check(
+            environment=request.environment,
+            service=request.service if name in OF_TARGET else None,
+            name=name,
+            ok=None,
+            detail=f"not told, as {missing} is not in place",
+        )
+        for name in names
+    ]
+
+
+async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Checks | Check:
+    """Have a worker look; what it did not do is a check too. ``build`` is the one that new runs go to."""
+    handle = await client.start_workflow(
+        Doctor.run,
+        request,
+        id=doctor_id(request.environment, uuid4().hex[:8]),
+        task_queue=task_queue(request.environment),
+        execution_timeout=LONGEST,
+        static_summary=f"Is everything in place in {request.environment}?",
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    answer = asyncio.create_task(handle.result())
+    try:
+        done, _ = await asyncio.wait({answer}, timeout=SOON.total_seconds())
+        if not done and not await was_begun(client, handle.id):
+            why = "one was there lately, and does not answer now"
+            return no_worker(request.environment, why, starting(request.environment, build))
+        if not done and (lacking := await unread(handle)):
+            return not_shared(
+                request.environment, f"the worker cannot read what is sent from here: {lacking}"
+            )
+        seen = await asyncio.wait_for(answer, (LONGEST + RPC_TIMEOUT).total_seconds())
+        encryption = await judge_encryption(client, request.environment, handle)
+        return seen.model_copy(update={"checks": (encryption, *seen.checks)})
+    except SealedError as error:
+        return not_shared(request.environment, f"the worker's answer cannot be read here: {error}")
+    except (WorkflowFailureError, TimeoutError) as error:
+        cause = cause_of(error)
+        why = cause.message if cause else f"it did not end within {LONGEST.seconds} s"
+        mend = f"look at {handle.id} in the Temporal UI, and into the worker's log"
+        return no_worker(request.environment, f"it began to look, and failed: {why}", mend)
+    finally:
+        answer.cancel()

@@ -1,0 +1,193 @@
+"""What the command line itself can see of Temporal: the namespace, its search attributes, who polls the queues."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    DescribeWorkflowExecutionRequest,
+    GetSystemInfoRequest,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.doctor.activities import Check
+from runbook_model import ids
+from runbook_model.durations import format_duration
+from starter.client.connect import RPC_TIMEOUT, is_away
+from starter.client.starting import POLL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from temporalio.api.taskqueue.v1 import PollerInfo
+    from temporalio.client import Client
+
+    Asked = tuple[str, list[PollerInfo]]
+    """A queue, and who asked it for work lately."""
+
+KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+WANTED = {key.name for key in ids.SEARCH_ATTRIBUTES}
+NOT_BEGUN = 2
+"""Events of a run that nobody has taken: it was started, and its first task is ready."""
+RETENTION = timedelta(days=90)
+"""Reviews are written from histories."""
+NOT_TOLD = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
+"""A Temporal that is somebody's service keeps its operator's calls to itself."""
+
+
+async def check_server(client: Client, *, fix: bool) -> list[Check]:
+    """Look at Temporal, the namespace and its search attributes; ``fix`` adds those that are missing.
+
+    Raises:
+        RPCError: Temporal is away.
+    """
+    info = await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=RPC_TIMEOUT)
+    address = client.service_client.config.target_host
+    server = Check(name="temporal", ok=True, detail=f"Temporal {info.server_version} answers at {address}")
+    namespace = await _check_namespace(client)
+    if not namespace.ok:
+        untold = Check(name="search-attributes", ok=None, detail="not told, as namespace is not in place")
+        return [server, namespace, untold]
+    return [server, namespace, await _check_search_attributes(client, fix=fix)]
+
+
+async def who_asks(client: Client, environment: str) -> list[Asked]:
+    """Read who asked each queue of an environment for work lately; that of workflows comes first.
+
+    Raises:
+        RPCError: Temporal is away.
+    """
+    queues = [
+        (ids.task_queue(environment), TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+        (ids.task_queue(environment), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+        (ids.watch_queue(environment), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    ]
+    found = await asyncio.gather(*(_pollers(client, name, kind) for name, kind in queues))
+    return [(name, pollers) for (name, _), pollers in zip(queues, found, strict=True)]
+
+
+def judge_worker(environment: str, asked: Sequence[Asked], build: str | None) -> Check:
+    """Say whether somebody asks every queue of an environment for work; ``build`` takes its new runs."""
+    for queue, pollers in asked:
+        if not pollers:
+            return no_worker(environment, f"nobody asks {queue} for work", starting(environment, build))
+    queue, pollers = asked[0]
+    told = f"{', '.join(sorted({one.identity for one in pollers}))} asked {queue} for work"
+    return Check(environment=environment, name="worker", ok=True, detail=told)
+
+
+def no_worker(environment: str, why: str, mend: str) -> Check:
+    """Say that no worker does what an environment's procedures ask for."""
+    return Check(environment=environment, name="worker", ok=False, detail=why, mend=mend)
+
+
+def starting(environment: str, build: str | None) -> str:
+    """Say how a worker is started that takes the runs of a build; None: builds are not told apart."""
+    variable = f"RUNBOOK_BUILD_ID={quote(build)} " if build else ""
+    return f"start a worker: {variable}runbook worker --environment {environment}"
+
+
+async def was_begun(client: Client, workflow_id: str) -> bool:
+    """Whether a worker has taken the first task of a run."""
+    found = await client.workflow_service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        ),
+        timeout=RPC_TIMEOUT,
+    )
+    return found.workflow_execution_info.history_length > NOT_BEGUN
+
+
+async def _check_namespace(client: Client) -> Check:
+    name = client.namespace
+    try:
+        found = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=name), timeout=RPC_TIMEOUT
+        )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        mend = f"set TEMPORAL_NAMESPACE, or: temporal operator namespace create --namespace {name} --retention 90d"
+        return Check(name="namespace", ok=False, detail=f'there is no namespace "{name}"', mend=mend)
+    kept = found.config.workflow_execution_retention_ttl.ToTimedelta()
+    short = "" if kept >= RETENTION else f"; reviews need them: {RETENTION.days} days are advised"
+    told = f'"{name}" keeps histories for {format_duration(kept)}{short}'
+    return Check(name="namespace", ok=True, detail=told)
+
+
+async def _check_search_attributes(client: Client, *, fix: bool) -> Check:
+    name = "search-attributes"
+    try:
+        known = await _known_attributes(client)
+        missing = sorted(WANTED - set(known))
+        added = missing if fix else []
+        for one in added:
+            await _add_attribute(client, one)
+        if added:
+            known = await _known_attributes(client)
+    except RPCError as error:
+        if error.status not in NOT_TOLD:
+            raise
+        return Check(name=name, ok=None, detail=f"this Temporal does not tell: {error.message}")
+    missing = sorted(WANTED - set(known))
+    if missing:
+        return _attributes_wrong(f"missing: {', '.join(missing)}", _creation(client, missing))
+    if wrong := sorted(one for one in WANTED if known[one] != KEYWORD):
+        mend = f"temporal operator search-attribute remove --namespace {client.namespace} --name {' --name '.join(wrong)}"
+        return _attributes_wrong(
+            f"not of the type Keyword: {', '.join(wrong)}", f"{mend}; runbook doctor --fix"
+        )
+    told = f"; added now: {', '.join(added)}" if added else ""
+    return Check(name=name, ok=True, detail=f"all {len(WANTED)} are registered{told}")
+
+
+def _attributes_wrong(detail: str, mend: str) -> Check:
+    return Check(name="search-attributes", ok=False, detail=detail, mend=mend)
+
+
+def _creation(client: Client, missing: list[str]) -> str:
+    by_hand = (
+        f"temporal operator search-attribute create --namespace {client.namespace} --type Keyword --name {name}"
+        for name in missing
+    )
+    return f"runbook doctor --fix, or: {' && '.join(by_hand)}"
+
+
+async def _known_attributes(client: Client) -> dict[str, int]:
+    found = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace), timeout=RPC_TIMEOUT
+    )
+    return dict(found.custom_attributes)
+
+
+async def _add_attribute(client: Client, name: str) -> None:
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes={name: KEYWORD}),
+        timeout=RPC_TIMEOUT,
+    )
+
+
+async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> list[PollerInfo]:
+    """Read who asked for work lately; one that died a moment ago is still among them."""
+    try:
+        found = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+            ),
+            timeout=RPC_TIMEOUT,
+        )
+    except RPCError as error:
+        if is_away(error):
+            raise
+        return []
+    oldest = datetime.now(UTC) - POLL
+    return [one for one in found.pollers if one.last_access_time.ToDatetime(UTC) > oldest]

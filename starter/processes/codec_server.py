@@ -1,0 +1,156 @@
+"""Decrypts for the Temporal UI: ``POST /decode`` and ``POST /encode`` as Temporal's remote codecs have them.
+
+Whoever reaches it has everything decrypted that they have the ciphertext of. It knows nobody; what it does is to keep pages
+of other origins from asking through a person's browser.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from google.protobuf.json_format import MessageToDict, Parse, ParseError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from temporalio.api.common.v1 import Payloads
+
+from runbook_model.errors import MissingKeyError
+from starter.exits import bad_input
+from starter.webhook.guard import Limits, Refusal, check_content, read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from starlette.requests import Request
+    from temporalio.api.common.v1 import Payload
+
+    from activities.runtime.encryption import Codec
+
+LIMITS = Limits(body_bytes=8 * 1024 * 1024)
+"""What Temporal sends in one answer, four MiB, is a third longer in base64."""
+THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+"""Names by which people open the same UI."""
+USUAL_PORTS = {"http": 80, "https": 443}
+_log = logging.getLogger(__name__)
+
+
+class CodecServer:
+    """Answers the UI of some origins, and programs, which have none."""
+
+    def __init__(self, codec: Codec, origins: Sequence[str]) -> None:
+        self._codec = codec
+        self._origins = origins
+
+    async def encode(self, request: Request) -> JSONResponse:
+        """Encrypt what a person sends by the UI."""
+        return await self._answer(request, self._codec.encode)
+
+    async def decode(self, request: Request) -> JSONResponse:
+        """Decrypt; what cannot be decrypted here comes back as it is, so that it hides nothing else."""
+        return await self._answer(request, self._decoded)
+
+    async def health(self, _: Request) -> JSONResponse:
+        """Say that it lives."""
+        return JSONResponse({"status": "ok"})
+
+    async def _answer(
+        self, request: Request, do: Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
+    ) -> JSONResponse:
+        reason = None
+        try:
+            payloads = await self._take(request)
+            done = await do(payloads)
+            answer = JSONResponse({"payloads": [MessageToDict(one) for one in done]})
+        except Refusal as refusal:
+            reason = str(refusal)
+            # Whatever of the body was not read never will be: the connection is of no use any more.
+            answer = JSONResponse({"error": reason}, refusal.status, {"Connection": "close"})
+        except ClientDisconnect:
+            reason = "the caller hung up"
+            answer = JSONResponse({"error": reason}, 400)
+        facts = {
+            "status": answer.status_code,
+            "from": request.client.host if request.client else None,
+            "reason": reason,
+        }
+        _log.log(logging.WARNING if reason else logging.INFO, request.url.path.strip("/"), extra=facts)
+        return answer
+
+    async def _take(self, request: Request) -> Sequence[Payload]:
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in self._origins:
+            raise Refusal(403, f"a page of {origin} may not ask: RUNBOOK_UI names {self._origins[0]}")
+        check_content(request)
+        body = await read_body(request, LIMITS)
+        try:
+            return Parse(body, Payloads(), ignore_unknown_fields=True).payloads
+        except (ParseError, UnicodeDecodeError, RecursionError):
+            raise Refusal(400, 'the body must be {"payloads": [{"metadata": …, "data": …}]}') from None
+
+    async def _decoded(self, payloads: Sequence[Payload]) -> list[Payload]:
+        decoded: list[Payload] = []
+        lacking: set[str] = set()
+        for one in payloads:
+            try:
+                decoded += await self._codec.decode([one])
+            except MissingKeyError as error:
+                decoded.append(one)
+                lacking.add(str(error))
+        for why in sorted(lacking):
+            _log.warning("left as it is: %s", why)
+        return decoded
+
+
+def application(server: CodecServer, origins: Iterable[str]) -> Starlette:
+    """Put the server at its addresses; only pages of the UI may read its answers."""
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["POST"],
+        allow_headers=["*"],
+        allow_credentials=True,  # those of a proxy before it, where there is one
+    )
+    return Starlette(
+        routes=[
+            Route("/encode", server.encode, methods=["POST"]),
+            Route("/decode", server.decode, methods=["POST"]),
+            Route("/healthz", server.health, methods=["GET"]),
+        ],
+        middleware=[cors],
+        exception_handlers={HTTPException: _no_such_place},
+    )
+
+
+def origins_of(ui: str) -> list[str]:
+    """Tell by which origins a browser knows the pages of a UI.
+
+    Raises:
+        CliError: it is no address.
+    """
+    try:
+        parts = urlsplit(ui)
+        host, port = parts.netloc.rpartition("@")[2].removesuffix(f":{parts.port}"), parts.port
+    except ValueError:
+        host, port = "", None
+    if not host or parts.scheme not in USUAL_PORTS:
+        raise bad_input(
+            f"RUNBOOK_UI = {ui}: write where people open the UI, such as https://temporal.example.com"
+        )
+    ending = "" if port in {None, USUAL_PORTS[parts.scheme]} else f":{port}"
+    names = dict.fromkeys([host.lower(), *(THIS_MACHINE if host.lower() in THIS_MACHINE else ())])
+    return [f"{parts.scheme}://{name}{ending}" for name in names]
+
+
+def _no_such_place(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse(
+        {"error": f"{error.detail}: there are POST /encode, POST /decode and GET /healthz"},
+        error.status_code,
+        error.headers,
+    )

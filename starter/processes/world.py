@@ -1,0 +1,224 @@
+"""A sandbox with its worker and its webhook, as child processes that end with us."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from activities.runtime.processes import start_child, stop_child
+from starter.exits import CliError, Exit
+from starter.processes.managed_process import Beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_", "DOCKER_")
+"""What a person's shell may point at the real world with; none of it reaches a sandbox."""
+KEYS = ("temporal", "ui", "aws", "service", "prometheus", "catalog", "env")
+ALERTS = ("alertmanager", "slack")
+SANDBOX_GRACE_SECONDS = 15.0
+KEYS_OF_HISTORIES = "RUNBOOK_CODEC_KEYS"
+WEBHOOK_TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
+PORTS = range(20_000, 32_000)
+"""Below the range from which Linux takes the ports of outgoing connections."""
+
+
+class World:
+    """A sandbox of our own. Call from the main thread, whose end the children do not survive."""
+
+    def __init__(self, *, alerts: bool = False, encrypted: bool = False) -> None:
+        """Prepare it.
+
+        Args:
+            alerts: whether its Prometheus is to fire the product's rules, and its Alertmanager to call our webhook.
+            encrypted: whether histories are to be encrypted, by a key of this world's own, and decrypted for its UI.
+        """
+        self._sandbox: subprocess.Popen[bytes] | None = None
+        self._beside: dict[str, Beside] = {}
+        self._all: dict[str, Any] = {}
+        self._kept = _keep_port() if alerts else None
+        self._listen = _address(self._kept) if self._kept else None
+        self._kept_for_codec = _keep_port() if encrypted else None
+        self._token = secrets.token_urlsafe(24) if alerts else None
+
+    @property
+    def addresses(self) -> dict[str, Any]:
+        """What the contract says that ``up --json`` prints; with alerts also Alertmanager, the webhook and Slack.
+
+        Where histories are encrypted also the codec server.
+        """
+        found = {key: self._all[key] for key in KEYS}
+        if self.codec:
+            found |= {"codec": self.codec}
+        if self.webhook:
+            found |= {**{key: self._all[key] for key in ALERTS}, "webhook": self.webhook}
+        return found
+
+    @property
+    def codec(self) -> str | None:
+        """Where our codec server answers, without trailing slash; None in a world whose histories are plain."""
+        return f"http://{_address(self._kept_for_codec)}" if self._kept_for_codec else None
+
+    @property
+    def webhook(self) -> str | None:
+        """Where our webhook answers, without trailing slash; None in a world without alerts."""
+        return f"http://{self._listen}" if self._listen else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of everything that talks to this world."""
+        return {**_inherited(), **self._all["env"], **self._secrets}
+
+    @property
+    def worker_log(self) -> Path:
+        """Where the worker writes."""
+        return self._log("worker")
+
+    @property
+    def webhook_log(self) -> Path:
+        """Where the webhook writes."""
+        return self._log("webhook")
+
+    def start(self, *options: str) -> None:
+        """Start the sandbox and wait until it is ready.
+
+        Raises:
+            CliError: it ended instead; it said why on stderr.
+        """
+        wishes = [*options]
+        if self.webhook:
+            wishes += ["--alertmanager-webhook", f"{self.webhook}/alerts"]
+        if self.codec:
+            wishes += ["--ui-codec", self.codec]
+        self._sandbox = start_child(
+            [sys.executable, "-m", "sandbox", "up", "--json", "--until-stdin-closes", *wishes],
+            environment=os.environ | self._secrets,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            dies_with_us_by=signal.SIGTERM,  # it has children of its own to end
+        )
+        assert self._sandbox.stdout is not None
+        line = self._sandbox.stdout.readline()
+        if not line:
+            code = self._sandbox.wait()
+            raise CliError(Exit.NOT_DONE, f"the sandbox ended before it was ready (exit code {code})")
+        self._all = json.loads(line)
+        self._all["env"].setdefault("RUNBOOK_UI", self._all["ui"])
+        if self.codec:
+            self._all["env"][KEYS_OF_HISTORIES] = f"sandbox {b64encode(secrets.token_bytes(32)).decode()}"
+            self._start("codec", "starter", "codec", "--listen", self.codec.removeprefix("http://"))
+
+    def start_worker(self) -> None:
+        """Start a worker and wait until it is ready.
+
+        Raises:
+            CliError: it ended instead, or is not ready in time.
+        """
+        self._start("worker", "worker")
+
+    def kill_worker(self) -> None:
+        """End the worker with SIGKILL, as a crash would."""
+        self._beside["worker"].kill()
+
+    def start_webhook(self) -> None:
+        """Start the webhook that Alertmanager calls, and wait until it is ready.
+
+        Raises:
+            CliError: it ended instead, or is not ready in time.
+        """
+        assert self._listen is not None, "a world without alerts has no webhook"
+        self._start("webhook", "starter", "webhook", "--listen", self._listen)
+
+    def kill_webhook(self) -> None:
+        """End the webhook with SIGKILL, as a crash would."""
+        self._beside["webhook"].kill()
+
+    def check(self) -> None:
+        """Raise when a part has ended by itself.
+
+        Raises:
+            CliError: with its exit code, and its last words where it has a log.
+        """
+        for why in self.lost():
+            raise CliError(Exit.NOT_DONE, why)
+
+    def lost(self) -> list[str]:
+        """Say of what runs beside the sandbox that it has ended by itself, once each.
+
+        Raises:
+            CliError: the sandbox itself has ended.
+        """
+        if self._sandbox is not None and (code := self._sandbox.poll()) is not None:
+            raise CliError(Exit.NOT_DONE, f"the sandbox ended by itself (exit code {code})")
+        return list(filter(None, (program.lost() for program in self._beside.values())))
+
+    def end(self) -> None:
+        """End what runs beside the sandbox, then the sandbox, each in order."""
+        for program in reversed(self._beside.values()):
+            program.stop()
+        if self._sandbox is not None:
+            assert self._sandbox.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # it is gone already
+                self._sandbox.stdin.close()
+            stop_child(self._sandbox, SANDBOX_GRACE_SECONDS)
+        for kept in (self._kept, self._kept_for_codec):
+            if kept is not None:
+                kept.close()
+
+    def _start(self, name: str, *words: str) -> None:
+        program = self._beside.setdefault(name, Beside(name, words, self._log(name)))
+        program.start(self.environment)
+
+    def _log(self, name: str) -> Path:
+        return Path(self._all["folder"]) / f"{name}.log"
+
+    @property
+    def _secrets(self) -> dict[str, str]:
+        return {WEBHOOK_TOKEN: self._token} if self._token else {}
+
+
+def _inherited() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+
+
+def _address(kept: socket.socket) -> str:
+    return f"127.0.0.1:{kept.getsockname()[1]}"
+
+
+def _keep_port() -> socket.socket:
+    """Take a loopback port that nobody has, for a child that listens there and may be away at times."""
+    kept = socket.socket()
+    for port in random.sample(PORTS, len(PORTS)):
+        with contextlib.suppress(OSError):
+            kept.bind(("127.0.0.1", port))
+            # Set only now: nobody else's port is shared, and ours only with who asks to share it, as servers do.
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            return kept
+    raise CliError(Exit.NOT_DONE, f"no free port between {PORTS[0]} and {PORTS[-1]}; end what listens there")
+
+
+@contextlib.contextmanager
+def ends_in_order(world: World) -> Iterator[World]:
+    """End a world however we leave: SIGTERM counts as Ctrl-C, and a second one does not cut the ending short."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(number, interrupt)
+    try:
+        yield world
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        world.end()

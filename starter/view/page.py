@@ -1,0 +1,254 @@
+"""The page of a run as people read it on a terminal: done, now, waiting for whom, since when."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from runbook_model.durations import format_duration
+from runbook_model.reports import Outcome, State
+from starter.view.printing import clean
+from workflows.incidents.report import IncidentReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from runbook_model.reports import Checkpoint, Plan, PlannedCall, Report, Step, Task
+    from starter.client.run_view import Sight
+
+SIGNS = {
+    "done": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "cancelled": ("-", "yellow"),
+    "running": ("▸", "cyan"),
+}
+SIGNS_OF_TASKS = {"open": ("☐", "yellow"), "done": ("✓", "green"), "skipped": ("-", "yellow")}
+COLOUR_OF_STATE = {
+    State.RUNNING: "cyan",
+    State.AWAITING_APPROVAL: "bold yellow",
+    State.VERIFYING: "cyan",
+    State.PAUSED: "yellow",
+}
+GOOD = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED, Outcome.PLANNED})
+
+
+def render(sight: Sight) -> Group:
+    """Lay out the whole page."""
+    return Group(*page_lines(sight))
+
+
+def page_lines(sight: Sight) -> list[Text]:
+    """Return the lines of the whole page."""
+    report = sight.report
+    lines = [*_head(sight), *_incident(report), *_steps(report.steps), *_findings(report)]
+    if report.checkpoint:
+        lines += [Text(), *checkpoint(report.checkpoint, sight.run.id)]
+    lines += [*_changes(report), *_tasks(report), *_readings(report), *_rejections(report), *_end(sight)]
+    return lines
+
+
+def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
+    """Lay out what a person is asked, and how to answer."""
+    have, need = len(gate.approvals), gate.approvals_needed
+    yield line(gate.question, "bold yellow")
+    if gate.plan:
+        yield from plan(gate.plan, gate.plan_hash)
+    if gate.task:
+        yield from _look_at(gate.task)
+    names = ", ".join(approval.by for approval in gate.approvals)
+    so_far = f"{have} of {need} approvals" + (f" (by {names})" if names else "")
+    yield line(f"  {so_far}; asked {ago(gate.opened)} ago, open until {clock(gate.closes)}")
+    if gate.abort_means:
+        yield line(f"  abort would: {gate.abort_means}")
+    several = len(gate.options) > 1
+    for option in gate.options:
+        said = (
+            f"{option}: runbook approve {workflow_id} --option {option}"
+            if several
+            else f"yes: runbook approve {workflow_id}"
+        )
+        yield line(f"  {said} --as YOU", "green")
+    yield line(f"  {'abort' if several else 'no'}: runbook abort {workflow_id} --reason WHY --as YOU", "red")
+
+
+def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
+    """Lay out a plan: what, why, the exact calls, and what it does not bring back."""
+    yield line(f"  plan {plan_hash}: {planned.headline}", "bold")
+    if planned.before and planned.after:
+        yield line(f"    from {planned.before.name}")
+        yield line(f"    to   {planned.after.name}")
+    for reason in planned.because:
+        yield line(f"    because {reason}")
+    for call in planned.calls:
+        yield line(f"    call {_call(call)}")
+    for loss in planned.not_restored:
+        yield line(f"    not restored: {loss}", "yellow")
+    if planned.needs_yes:
+        yield line(f"    needs a person's yes: {planned.needs_yes}", "yellow")
+
+
+def line(text: str, style: str = "") -> Text:
+    """Make one line; what others wrote cannot move the cursor or colour the page."""
+    return Text(clean(text), style=style)
+
+
+def clock(moment: datetime) -> str:
+    """Write a moment as a clock on the wall shows it, with the day when it is not today."""
+    local = moment.astimezone()
+    return (
+        f"{local:%H:%M:%S}"
+        if local.date() == datetime.now().astimezone().date()
+        else f"{local:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def ago(moment: datetime) -> str:
+    """Write how long ago a moment was."""
+    return span(datetime.now(UTC) - moment)
+
+
+def span(length: timedelta) -> str:
+    """Write a length of time, in whole seconds once it has some."""
+    seconds = max(length.total_seconds(), 0.0)
+    rounded = round(seconds) if seconds >= 10 else round(seconds, 1)
+    return format_duration(type(length)(seconds=rounded))
+
+
+def _head(sight: Sight) -> Iterator[Text]:
+    report, run = sight.report, sight.run
+    state = report.outcome.value if report.outcome else report.state.value
+    title = Text.assemble(
+        (clean(f"{report.procedure} of {report.service} in {report.environment}"), "bold"),
+        "  ",
+        (state, _colour(report)),
+    )
+    if not sight.live and run.is_open:
+        title.append("  no worker answers", "red")
+    yield title
+    why = f": {report.reason}" if report.reason else ""
+    verb = "opened" if isinstance(report, IncidentReport) else "asked"
+    yield line(f"{verb} by {report.requested_by} at {clock(run.started)} ({ago(run.started)} ago){why}")
+    part = f"  part of {run.parent}" if run.parent else ""
+    yield line(f"{run.id}  run {run.run_id}{part}", "dim")
+    yield line(report.summary)
+
+
+def _incident(report: Report) -> Iterator[Text]:
+    from starter.view.incident_page import incident_lines  # noqa: PLC0415 - it writes its lines as this page does
+
+    if isinstance(report, IncidentReport):
+        yield from incident_lines(report)
+
+
+def _colour(report: Report) -> str:
+    if report.outcome:
+        return "bold green" if report.outcome in GOOD else "bold red"
+    return COLOUR_OF_STATE.get(report.state, "")
+
+
+def _steps(steps: tuple[Step, ...]) -> Iterator[Text]:
+    heading = None
+    for step in steps:
+        if step.heading != heading:
+            heading = step.heading
+            yield Text()
+            yield line(heading, "bold")
+        sign, colour = SIGNS[step.state]
+        took = (
+            f"{span(step.ended - step.started)}"
+            if step.ended
+            else f"since {clock(step.started)}, {ago(step.started)}"
+        )
+        detail = f": {step.detail}" if step.detail else ""
+        yield Text.assemble("  ", (sign, colour), " ", clean(f"{step.step}{detail}"), (f"  {took}", "dim"))
+
+
+def _call(call: PlannedCall) -> str:
+    parameters = " ".join(
+        f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)}"
+        for key, value in call.parameters.items()
+    )
+    return f"{call.service} {call.action} {parameters}"
+
+
+def _findings(report: Report) -> Iterator[Text]:
+    if report.findings:
+        yield Text()
+        yield line("Found", "bold")
+    for found in report.findings:
+        yield line(f"  {found}")
+
+
+def _changes(report: Report) -> Iterator[Text]:
+    if report.changes:
+        yield Text()
+        yield line("Changed", "bold")
+    for change in report.changes:
+        undone = f" ({change.undone})" if change.undone else ""
+        yield line(f"  {change.action}: {change.before} -> {change.after}{undone}")
+
+
+def _tasks(report: Report) -> Iterator[Text]:
+    """Lay out what people did and have to do; what is asked just now stands with its question."""
+    asked = report.checkpoint.task if report.checkpoint else None
+    tasks = [task for task in report.tasks if task != asked]
+    if tasks:
+        yield Text()
+        yield line("Tasks for people", "bold")
+    for task in tasks:
+        sign, colour = SIGNS_OF_TASKS[task.state]
+        yield Text.assemble(
+            "  ", (sign, colour), " ", clean(f"{task.kind}: {task.what}"), (f"  {clean(task.told)}", "dim")
+        )
+        if task.state == "open":
+            yield from _look_at(task)
+
+
+def _look_at(task: Task) -> Iterator[Text]:
+    if task.why:
+        yield line(f"    because {task.why}")
+    for found in task.look_at:
+        yield line(f"    look at {found}")
+    for name, address in task.links.items():
+        yield line(f"    see {name}: {address}", "dim")
+
+
+def _readings(report: Report) -> Iterator[Text]:
+    newest = {reading.kind: reading for reading in report.readings}
+    if newest:
+        yield Text()
+        yield line("Measured last", "bold")
+    for reading in newest.values():
+        colour = {"good": "green", "bad": "red"}.get(reading.quality.value, "yellow")
+        yield Text.assemble(
+            "  ",
+            (reading.quality.value, colour),
+            clean(f" {reading.kind}: {reading.detail}"),
+            (f"  {clock(reading.at)}", "dim"),
+        )
+
+
+def _rejections(report: Report) -> Iterator[Text]:
+    for rejected in report.rejected:
+        yield line(
+            f"not used: {rejected.message} at {clock(rejected.at)}: {rejected.why} (got {rejected.received})",
+            "yellow",
+        )
+
+
+def _end(sight: Sight) -> Iterator[Text]:
+    report, run = sight.report, sight.run
+    if report.error:
+        yield Text()
+        yield line(f"{report.error.kind}: {report.error.message}", "red")
+    if report.trace_id:
+        yield Text()
+        yield line(f"trace {report.trace_id}{f': {report.trace}' if report.trace else ''}", "dim")
+    if run.ended:
+        yield Text()
+        yield line(f"ended at {clock(run.ended)} after {span(run.ended - run.started)}", "dim")

@@ -1,0 +1,80 @@
+"""Runs every read of a procedure and prints its plan; nothing is changed and no lock is taken."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from runbook_model.ids import plan_id
+from runbook_model.reports import Outcome
+from starter.client.following import wait_for_end
+from starter.client.runs import describe
+from starter.client.starting import begin, warn_without_worker
+from starter.exits import CliError, Exit, bad_input, refused
+from starter.view.page import plan
+from starter.view.printing import answer, console, say
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from runbook_model.reports import ProcedureRequest, Report
+    from starter.caller import Caller
+    from starter.client.run_view import Sight
+
+LONGEST = timedelta(minutes=2)
+
+
+async def plan_only(client: Client, caller: Caller, procedure: str, request: ProcedureRequest) -> Exit:
+    """Start a run that only plans, wait for it and print the plan.
+
+    Raises:
+        CliError: it was refused or failed, or no worker took it.
+    """
+    workflow_id = plan_id(request.environment, request.service, procedure, uuid4().hex[:8])
+    run_id = await begin(client, procedure, request, workflow_id=workflow_id, at_most=LONGEST)
+    await warn_without_worker(client, request.environment)
+    run = await describe(client, workflow_id, run_id)
+    assert run is not None
+    sight = await wait_for_end(client, run)
+    _check(sight)
+    if caller.as_json:
+        answer(document(sight.report))
+    else:
+        _print(sight.report)
+    return sight.exit_code
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Return the JSON of ``start --plan``."""
+    planned = report.plan
+    if planned is None:
+        return {"plan": None, "plan_hash": None, "release": None, "calls": [], "summary": report.summary}
+    return {
+        "plan": planned.model_dump(mode="json"),
+        "plan_hash": report.plan_hash,
+        "release": {"from": planned.before.revision, "to": planned.after.revision}
+        if planned.before and planned.after
+        else None,
+        "calls": [call.model_dump(mode="json") for call in planned.calls],
+        "summary": report.summary,
+    }
+
+
+def _check(sight: Sight) -> None:
+    report = sight.report
+    why = report.error.message if report.error else report.summary
+    if report.error and report.error.kind == "timed-out":
+        why = f"no plan within {LONGEST.seconds // 60} minutes; is a worker serving {report.environment}?"
+    if report.outcome is Outcome.REFUSED:
+        raise bad_input(why) if sight.exit_code is Exit.BAD_INPUT else refused(why)
+    if sight.exit_code is not Exit.DONE:
+        raise CliError(sight.exit_code, f"no plan: {why} ({sight.run.id})")
+
+
+def _print(report: Report) -> None:
+    if report.plan is None:
+        say(report.summary)
+        return
+    console().print(*plan(report.plan, report.plan_hash or report.plan.hash), sep="\n")
+    say("nothing was changed")

@@ -1,0 +1,117 @@
+"""The three ways to watch a run: a live page, plain lines, or nothing until the end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from starter.client.following import follow, wait_for_end
+from starter.view.page import checkpoint, clock, page_lines, render
+from starter.view.printing import console, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from temporalio.client import Client
+
+    from starter.client.run_view import Sight
+    from starter.client.runs import Run
+
+HEAD_LINES = 4
+"""What stays on top of a page that is longer than the terminal."""
+AWAY = "Temporal does not answer; trying again"
+
+
+async def watch_live(client: Client, run: Run, catalog: Path | None) -> Sight:
+    """Keep the page on a terminal up to date until the run's end."""
+    sight: Sight | None = None
+    terminal = console()
+    with Live(Text("looking …", style="dim"), console=terminal, auto_refresh=False, transient=True) as live:
+        async for seen in follow(client, run, catalog):
+            sight = seen or sight
+            lines = page_lines(sight) if sight else []
+            away = [] if seen else [Text(AWAY, style="red")]
+            live.update(Group(*fitting([*lines, *away], terminal.height)), refresh=True)
+    assert sight is not None
+    terminal.print(render(sight))
+    return sight
+
+
+def fitting(lines: list[Text], height: int) -> list[Text]:
+    """Return what fits on a terminal, one row a line: the head, and the newest of what is below it."""
+    for text in lines:
+        text.no_wrap, text.overflow = True, "ellipsis"
+    room = max(height - 1, HEAD_LINES + 2)
+    if len(lines) <= room:
+        return lines
+    return [*lines[:HEAD_LINES], Text("…", style="dim"), *lines[len(lines) - (room - HEAD_LINES - 1) :]]
+
+
+async def watch_silently(client: Client, run: Run, catalog: Path | None) -> Sight:
+    """Wait for the end; the page is for a program."""
+    return await wait_for_end(client, run, catalog)
+
+
+async def watch_plainly(client: Client, run: Run, catalog: Path | None) -> Sight:
+    """Write a line for everything that is new, and the whole page at the end."""
+    told = Told()
+    sight: Sight | None = None
+    async for seen in follow(client, run, catalog):
+        told.tell(seen)
+        sight = seen or sight
+    assert sight is not None
+    say()
+    console().print(render(sight))
+    return sight
+
+
+class Told:
+    """Remembers what was said, so that each thing is said once."""
+
+    def __init__(self) -> None:
+        self._said: set[object] = set()
+        self._present: bool | None = None
+
+    def tell(self, sight: Sight | None) -> None:
+        """Say what is new."""
+        self._tell_presence(sight)
+        if sight is None:
+            return
+        report = sight.report
+        for place, step in enumerate(report.steps):
+            self._once((place, step.step, step.state), f"{step.heading}: {step.step}: {step.state}")
+        gate = report.checkpoint
+        if gate and self._once((gate.plan_hash, gate.opened), gate.question):
+            console().print(*list(checkpoint(gate, sight.run.id))[1:], sep="\n")
+        for decision in report.decisions:
+            self._once((decision.kind, decision.at), f"{decision.kind} by {decision.by}: {decision.detail}")
+        for change in report.changes:
+            self._once(change, f"{change.action}: {change.before} -> {change.after} {change.undone or ''}")
+        for rejected in report.rejected:
+            self._once(rejected.at, f"not used: {rejected.message}: {rejected.why}")
+
+    def _once(self, key: object, text: str) -> bool:
+        if key in self._said:
+            return False
+        self._said.add(key)
+        say(f"{clock(datetime.now(UTC))}  {text}")
+        return True
+
+    def _tell_presence(self, sight: Sight | None) -> None:
+        """Say when workers or Temporal go and come back."""
+        present = None if sight is None else sight.live or not sight.run.is_open
+        if present is self._present and self._said:
+            return
+        words = {
+            None: AWAY,
+            False: "no worker answers; the run goes on once one is back",
+            True: "a worker answers",
+        }
+        if present is not True or self._said:
+            self._said.add(("presence", present))
+            say(f"{clock(datetime.now(UTC))}  {words[present]}")
+        self._present = present

@@ -1,0 +1,76 @@
+"""Words for what a page does with a compose project: look, restart its services, wait until they run, measure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.docker.activities import ComposeActivities
+    from activities.docker.changes import ComposeChanges
+    from runbook_model.containers import AwaitedService, Restarted, RestartService, Settled
+    from workflows.page.options import CHANGE, READ, How
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.containers import ProjectRead
+    from workflows.decisions.containers import ServiceRestart
+    from workflows.page.page import Page
+
+# An engine that is not there is said at once: it is on this machine, and whoever asked can start it.
+LOOK = How(**{**READ, "schedule_to_close_timeout": timedelta(seconds=20)})
+# Longer than the client waits for a restart, twice: a repeat first waits until the one before it has landed.
+RESTART = How(**{**CHANGE, "start_to_close_timeout": timedelta(seconds=45)})
+
+
+async def look(page: Page, target: Target) -> ProjectRead:
+    """Read the containers of the target's project."""
+    words = f"Look at the containers of {target.compose_project or target.environment}"
+    return await page.read(words, ComposeActivities.read_project, target, how=LOOK)
+
+
+async def restart(page: Page, target: Target, one: ServiceRestart) -> Restarted:
+    """Restart the containers of one service, each once."""
+    return await page.change(
+        f"Restart {one.service}",
+        ComposeChanges.restart_service,
+        RestartService(target=target, service=one.service, fence=one.fences),
+        action="docker restart",
+        before=one.told,
+        after=f"{one.service} restarted",
+        undo=_nothing_to_put_back,
+        how=RESTART,
+    )
+
+
+async def await_up(page: Page, target: Target, one: ServiceRestart, restarted: Restarted) -> Settled:
+    """Wait until what was restarted runs and is healthy, or is known not to get there."""
+    awaited = AwaitedService(
+        target=target,
+        service=one.service,
+        containers=tuple(container.fence for container in restarted.containers),
+        deadline=workflow.now() + target.rollback.steady,
+    )
+    words = f"Wait until {one.service} runs and is healthy"
+    return await page.watch(words, ComposeActivities.await_service, awaited)
+
+
+async def restart_what_is_still_down(
+    page: Page, target: Target, others: Sequence[ServiceRestart], settled: Settled
+) -> Settled:
+    """Restart what needed the first service, where it did not come back with it; all have to come up."""
+    for one in others:
+        if not settled.ok:
+            break
+        now = await look(page, target)
+        if not all(container.serves for container in now.of(one.service)):
+            settled = await await_up(page, target, one, await restart(page, target, one))
+    return settled
+
+
+async def _nothing_to_put_back() -> str:
+    return "nothing to undo: the same containers run"

@@ -1,0 +1,193 @@
+"""Asking people: open a gate, remind, escalate, and close it when enough of them agree or silence decides."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.chat.activities import ChatActivities, Notice
+    from runbook_model.durations import format_duration
+    from runbook_model.reports import Checkpoint, Plan, State, Task
+    from workflows.page.gate import Gate
+    from workflows.page.options import NOTE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from runbook_model.catalog.policies import Approvals
+    from runbook_model.reports import Approval
+    from workflows.page.child_relay import Family
+    from workflows.page.inbox import Inbox
+    from workflows.page.options import How
+    from workflows.page.record import Record
+
+    Step = Callable[[str, Callable[..., Any], Any, How], Awaitable[Any]]
+
+
+class Question:
+    """What is asked, before anybody answered."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        policy: Approvals,
+        hash: str,  # noqa: A002 - the contract's word
+        about: Plan | Task | None = None,
+        options: tuple[str, ...] = ("approve",),
+        abort_means: str,
+        why: str | None = None,
+    ) -> None:
+        asks_nobody = policy.needed == 0
+        self.policy = (
+            policy.model_copy(update={"needed": 1, "requester_may": True}) if asks_nobody else policy
+        )
+        self.text = text
+        self.hash = hash
+        self.plan = about if isinstance(about, Plan) else None
+        self.task = about if isinstance(about, Task) else None
+        self.options = options
+        self.abort_means = abort_means
+        self.why = why or (self.plan.headline if self.plan else text)
+
+    def opened(self, now: datetime) -> Checkpoint:
+        """Return the checkpoint as people see it."""
+        return Checkpoint(
+            question=self.text,
+            plan=self.plan,
+            task=self.task,
+            plan_hash=self.hash,
+            options=self.options,
+            approvals_needed=self.policy.needed,
+            abort_means=self.abort_means,
+            opened=now,
+            closes=now + self.policy.timeout,
+        )
+
+
+class Asking:
+    """Asks one question at a time."""
+
+    def __init__(self, record: Record, inbox: Inbox, family: Family, step: Step) -> None:
+        self._record = record
+        self._inbox = inbox
+        self._family = family
+        self._step = step
+
+    async def ask(
+        self,
+        question: Question,
+        meanwhile: Awaitable[object] | None = None,
+        given: tuple[Approval, ...] = (),
+    ) -> Gate | None:
+        """Ask, until enough people agree or ``meanwhile`` comes true; None when silence decided.
+
+        Args:
+            question: what is asked.
+            meanwhile: a wait whose end makes the question void; one that fails is no longer waited for.
+            given: approvals of this very plan that still hold.
+        """
+        gate = self._open(question, given)
+        void = asyncio.ensure_future(meanwhile) if meanwhile else None
+        reminding = asyncio.ensure_future(self._remind(gate, question))
+        try:
+            await workflow.wait_condition(
+                lambda: gate.decided or (void is not None and _came_true(void)),
+                timeout=gate.view.closes - workflow.now(),
+                timeout_summary="Until silence decides",
+            )
+        except TimeoutError:
+            return None
+        finally:
+            # A worker that ends throws its runs away: nothing is to be done for them.
+            if workflow.in_workflow():
+                await self._end(gate, void, reminding)
+        return gate
+
+    async def _end(
+        self, gate: Gate, void: asyncio.Future[object] | None, reminding: asyncio.Future[Any]
+    ) -> None:
+        self._record.figures.answered(gate.view.opened, _end_of(gate, void))
+        for waiting in filter(None, (void, reminding)):
+            waiting.cancel()
+            with suppress(FailureError, asyncio.CancelledError):
+                await waiting
+        self._close(gate)
+
+    def _open(self, question: Question, given: tuple[Approval, ...]) -> Gate:
+        view = question.opened(workflow.now()).model_copy(update={"approvals": given})
+        gate = Gate(view, question.policy, self._record.report.requested_by)
+        self._inbox.gate = gate
+        self._record.enter(State.AWAITING_APPROVAL)
+        self._record.checkpoint(gate.view)
+        self._family.tell_parent(gate.view)
+        self._record.summary(_waiting(question, gate.view.approvals_needed))
+        return gate
+
+    def _close(self, gate: Gate) -> None:
+        names = ", ".join(given.by for given in gate.view.approvals) or "nobody"
+        self._inbox.last_gate = f"the checkpoint is closed (answered by {names})"
+        self._inbox.gate = None
+        self._record.checkpoint(None)
+        self._family.tell_parent(None)
+        self._record.enter(State.RUNNING)
+
+    async def _remind(self, gate: Gate, question: Question) -> None:
+        """Remind at each interval, and escalate once; telling people never holds the question up."""
+        policy = question.policy
+        telling: list[asyncio.Future[object]] = []
+        next_reminder, escalation = gate.view.opened + policy.remind, gate.view.opened + policy.escalate
+        escalated = False
+        try:
+            # A reminder at the moment when silence decides would remind of nothing.
+            while (due := next_reminder if escalated else min(next_reminder, escalation)) < gate.view.closes:
+                await workflow.sleep(due - workflow.now(), summary="Until somebody is reminded")
+                waited = format_duration(workflow.now() - gate.view.opened)
+                urgent = not escalated and due == escalation
+                words = f"{'Escalate' if urgent else 'Remind'}: no decision for {waited}"
+                telling.append(asyncio.ensure_future(self._tell(words, question, urgent=urgent)))
+                escalated = escalated or urgent
+                if due == next_reminder:
+                    next_reminder += policy.remind
+            for one in telling:
+                await one
+        finally:
+            for one in telling:
+                one.cancel()
+
+    async def _tell(self, words: str, question: Question, *, urgent: bool) -> object:
+        report = self._record.report
+        notice = Notice(
+            target=f"{report.environment}/{report.service}",
+            text=f"{words}. {question.text} {question.why}",
+            run=workflow.info().workflow_id,
+            urgent=urgent,
+        )
+        self._record.decided("escalate" if urgent else "remind", "the runbook", words)
+        with suppress(FailureError):
+            return await self._step(words, ChatActivities.tell, notice, NOTE)
+        return None
+
+
+def _waiting(question: Question, needed: int) -> str:
+    if question.task:
+        return f"Waiting for a person: {question.task.what}. {question.why}."
+    return f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {question.why}."
+
+
+def _end_of(gate: Gate, void: asyncio.Future[object] | None) -> str:
+    if gate.decided:
+        return "answered"
+    if void is not None and _came_true(void):
+        return "void"
+    return "silence" if workflow.now() >= gate.view.closes else "stopped"
+
+
+def _came_true(waiting: asyncio.Future[object]) -> bool:
+    return waiting.done() and not waiting.cancelled() and waiting.exception() is None

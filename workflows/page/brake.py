@@ -1,0 +1,31 @@
+"""The brake, asked again before each change that no person asked for: while a person holds it the run stands still."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.temporal.brakes import BrakeActivities, Question
+    from runbook_model.reports import State
+    from workflows.page.options import LOOK, READ
+
+if TYPE_CHECKING:
+    from workflows.page.asking import Step
+    from workflows.page.record import Record
+
+
+async def let_go(record: Record, step: Step) -> None:
+    """Return once no person holds the brake of the run's target."""
+    report = record.report
+    question = Question(environment=report.environment, service=report.service)
+    answer = await step("Ask the brake", BrakeActivities.ask_brake, question, READ)
+    held = getattr(answer, "held", None)
+    if held is None:
+        return
+    record.decided("hold", "the brake", held.why)
+    record.summary(f"Nothing is changed by itself: {held.why}.")
+    before = record.enter(State.PAUSED)
+    await step("Wait until the brake is let go", BrakeActivities.await_brake, question, LOOK)
+    record.enter(before)

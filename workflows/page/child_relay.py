@@ -1,0 +1,120 @@
+"""A procedure that runs another as its child: what people say reaches the child; its gate and its changes are shown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from runbook_model.reports import Change, Checkpoint, Message, State
+
+if TYPE_CHECKING:
+    from runbook_model.reports import Report
+    from workflows.page.record import Record
+
+TELLS_CHANGES = "a child tells its parent what it changed"
+
+
+class Changed(Message):
+    """What a child has changed so far."""
+
+    run_id: str
+    """The child's: word of an earlier one may come late."""
+    changes: tuple[Change, ...]
+
+
+class Family:
+    """The child that a run waits for, and the parent that waits for it."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._child: workflow.ChildWorkflowHandle[Any, Any] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+        self._told: tuple[Change, ...] = ()
+        record.listeners.append(self._tell_what_changed)
+
+    @property
+    def child_id(self) -> str | None:
+        """Id of the child that is under way."""
+        return self._child.id if self._child else None
+
+    def adopt(self, child: workflow.ChildWorkflowHandle[Any, Any] | None) -> None:
+        """Note the child that is waited for, or that it ended."""
+        self._child = child
+        if child is not None:
+            self._record.child_begins()
+        elif self._record.report.checkpoint:
+            self._shown(None)
+
+    def pass_on(self, signal: str, received: object) -> None:
+        """Send to the child what a person sent here."""
+        if self._child is not None:
+            self._send(self._child.signal(signal, received))
+
+    def tell_parent(self, checkpoint: Checkpoint | None) -> None:
+        """Show the parent the gate that is open here, or that it closed."""
+        if parent := _parent():
+            self._send(parent.signal("child_checkpoint", checkpoint))
+
+    def from_child(self, received: object) -> None:
+        """Show the child's gate as this run's own."""
+        if self._child is None:
+            if received:
+                self._record.reject("child_checkpoint", "no child is under way", received)
+            return
+        try:
+            self._shown(Checkpoint.model_validate(received) if received else None)
+        except ValidationError as error:
+            self._record.reject("child_checkpoint", str(error), received)
+
+    def changes_of_child(self, received: object) -> None:
+        """Show what the child has changed as this run's own: it is under this run's lock."""
+        try:
+            told = Changed.model_validate(received)
+        except ValidationError as error:
+            self._record.reject("child_changes", str(error), received)
+            return
+        # Of one that ended its report has told.
+        if self._child is not None and self._child.first_execution_run_id == told.run_id:
+            self._record.child_changed(told.changes)
+
+    def _tell_what_changed(self, report: Report) -> None:
+        """Tell the parent as soon as something was changed: people hear of it from there."""
+        made = tuple(change for change in report.changes if change.detail is None)
+        if made == self._told or report.outcome is not None:
+            return
+        self._told = made
+        if (parent := _parent()) and workflow.patched(TELLS_CHANGES):
+            self._send(parent.signal("child_changes", Changed(run_id=workflow.info().run_id, changes=made)))
+
+    def _shown(self, checkpoint: Checkpoint | None) -> None:
+        self._record.enter(State.AWAITING_APPROVAL if checkpoint else State.RUNNING)
+        self._record.checkpoint(checkpoint)
+
+    def _send(self, message: Any) -> None:
+        # Kept until it is sent: a run that ended meanwhile cannot be told, and need not be.
+        task = asyncio.ensure_future(_sent(message))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+
+def procedure_above() -> workflow.ParentInfo | None:
+    """Tell which procedure waits for this one, if one does; an incident is none, and hears of more by other ways."""
+    parent = workflow.info().parent
+    return None if parent is None or parent.workflow_id.startswith("incident/") else parent
+
+
+def _parent() -> workflow.ExternalWorkflowHandle[Any] | None:
+    above = procedure_above()
+    return workflow.get_external_workflow_handle(above.workflow_id, run_id=above.run_id) if above else None
+
+
+async def _sent(message: Any) -> None:
+    try:
+        await message
+    except Exception:  # noqa: BLE001 - the other run is over
+        workflow.logger.info("a message to a run that is over was not delivered")

@@ -1,0 +1,100 @@
+"""A checkpoint: who may answer, what was answered, whether that is enough, and what is known of it afterwards."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runbook_model.catalog.policies import Approvals
+    from runbook_model.reports import Approval, Checkpoint
+
+ANSWERS_KEPT = 32
+
+
+class Gate:
+    """Counts approvals of one exact plan."""
+
+    def __init__(self, view: Checkpoint, policy: Approvals, requester: str) -> None:
+        self.view = view
+        self._policy = policy
+        self._requester = requester
+
+    @property
+    def decided(self) -> bool:
+        """Whether enough people agreed."""
+        return len(self._agreeing()) >= self.view.approvals_needed
+
+    @property
+    def option(self) -> str:
+        """What was chosen."""
+        return self._option(self.view.approvals[-1]) if self.view.approvals else self.view.options[0]
+
+    def refuses(self, approval: Approval) -> str | None:
+        """Say why an approval does not count here; None when it does."""
+        if self.decided:
+            return "the checkpoint is decided already"
+        if approval.plan_hash not in {None, self.view.plan_hash}:
+            return (
+                f"the plan is not the one that was approved: it is {self.view.plan_hash} now, "
+                f"not {approval.plan_hash}; look at it again"
+            )
+        if approval.option is not None and approval.option not in self.view.options:
+            return f'there is no option "{approval.option}": choose one of {", ".join(self.view.options)}'
+        if approval.option is None and len(self.view.options) > 1:
+            return f"say which option: {', '.join(self.view.options)}"
+        if same_person(approval.by, self._requester) and not self._policy.requester_may:
+            return f"{approval.by} asked for this and may not approve it: somebody else must"
+        if self._policy.people and not any(same_person(approval.by, one) for one in self._policy.people):
+            return f"{approval.by} may not approve here: {', '.join(self._policy.people)} may"
+        return None
+
+    def has(self, approval: Approval) -> bool:
+        """Whether the same person gave the same answer before."""
+        return any(
+            same_person(given.by, approval.by) and self._option(given) == self._option(approval)
+            for given in self.view.approvals
+        ) and approval.plan_hash in {None, self.view.plan_hash}
+
+    def count(self, approval: Approval) -> str:
+        """Count an approval; a person who changes their mind counts once. Returns where that leaves the gate."""
+        kept = tuple(given for given in self.view.approvals if not same_person(given.by, approval.by))
+        self.view = self.view.model_copy(update={"approvals": (*kept, approval)})
+        chosen = self._option(approval)
+        said = "approved" if chosen == "approve" else f"chose {chosen}"
+        return f"{said}, {len(self._agreeing())} of {self.view.approvals_needed}"
+
+    def _agreeing(self) -> list[Approval]:
+        """List the approvals that agree with the newest one."""
+        return [given for given in self.view.approvals if self._option(given) == self.option]
+
+    def _option(self, approval: Approval) -> str:
+        return approval.option or self.view.options[0]
+
+
+class Answers:
+    """The newest answers that were taken: who did not hear of it and gives the same again is told, also after the end."""
+
+    def __init__(self) -> None:
+        self._given: deque[Approval] = deque(maxlen=ANSWERS_KEPT)
+
+    def remember(self, approval: Approval) -> None:
+        """Note an answer that was taken."""
+        self._given.append(approval)
+
+    def forget(self, plan_hash: str) -> None:
+        """Forget the answers to a plan that is void: who repeats one has to hear that."""
+        kept = (one for one in self._given if one.plan_hash not in {plan_hash, None})
+        self._given = deque(kept, ANSWERS_KEPT)
+
+    def has(self, approval: Approval) -> bool:
+        """Whether the same person gave the same answer to the same plan before."""
+        said = (approval.plan_hash, approval.option)
+        return any(
+            (one.plan_hash, one.option) == said and same_person(one.by, approval.by) for one in self._given
+        )
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are one person's: neither case nor spaces make another of them."""
+    return one.strip().casefold() == other.strip().casefold()

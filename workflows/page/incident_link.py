@@ -1,0 +1,85 @@
+"""The incident that a run belongs to: it hears how the run goes, and how it ended, wherever either of them is by then."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
+    from runbook_model.incident.messages import PROCEDURE_ENDED, PROCEDURE_TOLD, Joined, ProcedureTold, slim
+
+if TYPE_CHECKING:
+    from runbook_model.reports import ProcedureRequest, Report
+    from workflows.page.record import Record
+
+
+class Belonging:
+    """Tells an incident what people hear of a run. A run that belongs to none sends nothing."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._incident: str | None = None
+        self._told: object = None
+        self._telling: asyncio.Task[None] | None = None
+        record.listeners.append(self._tell_what_is_new)
+
+    def begin(self, request: ProcedureRequest) -> None:
+        """Belong to the incident that the request names."""
+        self._incident = request.incident
+        self._told = _gist(self._record.report)
+        parent = workflow.info().parent
+        if self._incident and (parent is None or parent.workflow_id != self._incident):
+            self._told = None  # a person began it: the incident does not know of it yet
+            self._tell()
+
+    def join(self, received: object) -> None:
+        """Belong to the incident that found this run."""
+        try:
+            self._incident = Joined.model_validate(received).incident
+        except ValidationError as error:
+            self._record.reject("joined", str(error), received)
+            return
+        self._told = None
+        self._tell()
+
+    async def farewell(self) -> None:
+        """Tell the incident how it ended; one that is over itself need not be told."""
+        if self._incident:
+            await _sent(self._incident, PROCEDURE_ENDED, self._record.report)
+
+    def _tell_what_is_new(self, report: Report) -> None:
+        if self._incident and report.outcome is None and _gist(report) != self._told:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.ensure_future(self._keep_telling())
+
+    async def _keep_telling(self) -> None:
+        """Tell what is new until nothing is; one at a time, or an older page could overtake a newer one."""
+        while self._incident and self._record.report.outcome is None:
+            gist = _gist(self._record.report)
+            if gist == self._told:
+                return
+            self._told = gist
+            await _sent(self._incident, PROCEDURE_TOLD, self._record.report)
+
+
+def _gist(report: Report) -> object:
+    gate = report.checkpoint
+    asked = gate and (gate.plan_hash, gate.opened, len(gate.approvals))
+    made = sum(change.detail is None for change in report.changes)
+    return report.heading, report.state, asked, report.findings, made, report.tasks
+
+
+async def _sent(incident: str, signal: str, report: Report) -> None:
+    info = workflow.info()
+    told = ProcedureTold(id=info.workflow_id, run_id=info.run_id, report=slim(report))
+    with suppress(FailureError):
+        await workflow.get_external_workflow_handle(incident).signal(signal, told)

@@ -1,0 +1,276 @@
+"""The words that runbook pages are written in: heading, read, checkpoint, change, watch.
+
+A page is one run of one procedure. Its body is an ordinary coroutine that says these words in order and returns an
+ending; the page sees to everything that is the same for all procedures: abort at any moment, pause, undo, and what is
+shown meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from runbook_model import ids
+    from runbook_model.evidence import citations
+    from runbook_model.reports import Ending, Hold, Outcome, ProcedureRequest, Report
+    from workflows.decisions.endings import certainly_not_made
+    from workflows.page.brake import let_go
+    from workflows.page.child_relay import Family
+    from workflows.page.inbox import Inbox
+    from workflows.page.incident_link import Belonging
+    from workflows.page.options import CHANGE, NOTE, READ, TASK_TIMEOUT, How, execute, watches
+    from workflows.page.people import People
+    from workflows.page.record import Record
+    from workflows.page.run_loop import Body, Course, Undo
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runbook_model.release import Release
+
+P = TypeVar("P")
+R = TypeVar("R")
+SomeRequest = TypeVar("SomeRequest", bound=ProcedureRequest)
+PAUSED_WITH_IT = "a child that starts while its parent is paused is paused too"
+"""Marks runs in which it is, in words that histories hold."""
+
+
+class Page:
+    """One run of one procedure."""
+
+    def __init__(self, procedure: str, *, abort_keeps: bool = False) -> None:
+        """Open a page.
+
+        Args:
+            procedure: its name, as in ``docs/runbooks``.
+            abort_keeps: whether an abort that does not say so keeps what was changed.
+        """
+        self.record = Record(procedure)
+        self.family = Family(self.record)
+        self.belonging = Belonging(self.record)
+        self.automatic = False
+        """Whether no person asked for the run."""
+        self.inbox = Inbox(self.record, self.family)
+        self._course = Course(self.record, self.inbox, abort_keeps=abort_keeps)
+        self._watch_queue = ""
+        people = People(self.record, self.inbox, self.family, self._course, self._step)
+        # The words for people.
+        self.checkpoint, self.choose = people.checkpoint, people.choose
+        self.task, self.leave = people.task, people.leave
+        self._undo_ends_on: Release | None = None
+        self.inbox.undo_lands_on_bad = self._bad_release_after_undo
+
+    @property
+    def report(self) -> Report:
+        """The page as it stands."""
+        return self.record.report
+
+    @property
+    def watch_queue(self) -> str:
+        """The queue of this environment's long waits."""
+        return self._watch_queue
+
+    # --- the words ----------------------------------------------------------------------------------------------
+
+    def heading(self, text: str) -> None:
+        """Begin a part of the page; the text is a ``##`` heading of the page in ``docs/runbooks``."""
+        self.record.heading(text)
+
+    @overload
+    async def read(
+        self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P, *, how: How = ...
+    ) -> R: ...
+    @overload
+    async def read(self, words: str, do: Callable[[Any, P], R], given: P, *, how: How = ...) -> R: ...
+    async def read(self, words: str, do: Callable[[Any, P], Any], given: P, *, how: How = READ) -> Any:
+        """Read something from outside; repeated until it answers."""
+        await self._course.ready()
+        return await self._step(words, do, given, how)
+
+    async def glance(self, words: str, do: Callable[[Any, P], R], given: P) -> R | None:
+        """Read something that a decision can do without; None when it cannot be read, which the page shows."""
+        _, result = await self._try(words, do, given)
+        return result
+
+    async def watch(
+        self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P, *, remembers: bool = False
+    ) -> R:
+        """Wait for something outside, however long it takes; a pause does not stop it.
+
+        Args:
+            words: the step's words.
+            do: the activity.
+            given: its argument.
+            remembers: its heartbeat holds what it saw, for the next attempt.
+        """
+        result: R = await self._step(words, do, given, *watches(self._watch_queue, remembers=remembers))
+        return result
+
+    async def change(  # noqa: PLR0913 - three of them are words for the report
+        self,
+        words: str,
+        do: Callable[[Any, P], R],
+        given: P,
+        *,
+        action: str,
+        before: str,
+        after: str,
+        undo: Undo | None = None,
+        how: How = CHANGE,
+    ) -> R:
+        """Change something outside, once.
+
+        From before the first attempt on the change counts as possibly made, until it is known not to be.
+
+        Args:
+            words: the step's words.
+            do: the fenced activity.
+            given: its argument.
+            action: the call that is made, for the report.
+            before: what was, in words.
+            after: what shall be, in words.
+            undo: puts back what was, from a fresh reading, and says what came of it.
+            how: it is run, where a change's own time is too short.
+        """
+        await self._course.ready()
+        await self.let_go()
+        place = self.record.intend(action, before, after)
+        if undo:
+            self._course.can_undo(place, undo)
+        try:
+            result: R = await self._step(words, do, given, how)
+        except ActivityError as error:
+            if certainly_not_made(error):
+                self._course.forget(place)
+                self.record.not_made(place)
+            raise
+        self.record.changed(place, detail=None)
+        self._course.heed_abort()
+        return result
+
+    async def ready(self) -> None:
+        """Hold while a person paused the run; every change says this by itself."""
+        await self._course.ready()
+
+    async def let_go(self) -> None:
+        """Hold while a person's brake does, where no person asked for the run; every change says this by itself."""
+        if self.automatic:
+            await let_go(self.record, self._step)
+            await self._course.ready()
+
+    def can_undo(self, place: int, undo: Undo) -> None:
+        """Remember how a change that the body notes by itself is undone."""
+        self._course.can_undo(place, undo)
+
+    def undo_brings_back(self, release: Release) -> None:
+        """Note the release before the first change: an abort that undoes onto a bad one needs a confirmation."""
+        self._undo_ends_on = self._undo_ends_on or release
+
+    def undone(self, place: int, told: str) -> None:
+        """Note that the body undid a change by itself."""
+        self._course.forget(place)
+        self.record.changed(place, undone=told)
+
+    async def restore(self, words: str, do: Callable[[Any, P], R], given: P, *, how: How = CHANGE) -> R:
+        """Undo a change by another fenced one; said only by what ``undo`` of a change runs."""
+        result: R = await self._step(words, do, given, how)
+        return result
+
+    async def note(self, words: str, do: Callable[[Any, P], object], given: P) -> bool:
+        """Write something down that nothing depends on; failing is noted and stops nothing. Returns whether it went."""
+        went, _ = await self._try(words, do, given)
+        return went
+
+    async def child(
+        self,
+        words: str,
+        procedure: str,
+        run: Callable[[Any, SomeRequest], Awaitable[Report]],
+        request: SomeRequest,
+    ) -> Report:
+        """Run another procedure under this one's lock, and wait for its report.
+
+        An abort reaches the child first, with the same order to keep or to undo, and is waited for.
+        """
+        await self._course.ready()
+        place = self.record.begin_step(words)
+        child = await workflow.start_child_workflow(
+            run,
+            request.model_copy(update={"automatic": self.automatic}),
+            id=f"{workflow.info().workflow_id}/{procedure}",
+            static_summary=words,
+            task_timeout=TASK_TIMEOUT,
+            # A parent that is terminated must not leave a remediation running beside the next one.
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+        )
+        self.family.adopt(child)
+        if self.inbox.paused_by and workflow.patched(PAUSED_WITH_IT):  # before it was known to have started
+            self.family.pass_on("hold", Hold(by=self.inbox.paused_by))
+        try:
+            report = await asyncio.shield(child)
+        except asyncio.CancelledError:
+            if self.inbox.abort:
+                await child.signal("abort", self.inbox.abort.model_copy(update={"passed_on": True}))
+            aborted = await child
+            self.record.adopt(aborted)
+            self.record.end_step(place, "cancelled", aborted.summary)
+            raise
+        finally:
+            self.family.adopt(None)
+        self.record.adopt(report)
+        self.record.end_step(place, "done", f"{report.outcome}: {report.summary}")
+        return report
+
+    def ended(self, outcome: Outcome, summary: str, **rest: Any) -> Ending:
+        """End the page."""
+        return Ending(outcome=outcome, summary=summary, **rest)
+
+    async def run(self, request: ProcedureRequest, body: Body) -> Report:
+        """Run the page's body to its end, or to the abort that a person orders meanwhile."""
+        self.record.begin(request)
+        self.belonging.begin(request)
+        self.automatic = request.automatic
+        self._watch_queue = ids.watch_queue(request.environment)
+        ending = await self._course.run(body)
+        self.inbox.closed = True
+        self.record.end(ending)
+        await self.belonging.farewell()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self.report
+
+    # --- below the words ----------------------------------------------------------------------------------------
+
+    async def _step(self, words: str, do: Callable[[Any, P], Any], given: P, *hows: How) -> Any:
+        place = self.record.begin_step(words)
+        try:
+            result: Any = await execute(
+                do, given, hows, activity_id=f"{self.report.heading} #{place + 1}", summary=words
+            )
+        except FailureError as error:
+            cancelled = is_cancelled_exception(error)
+            self.record.end_step(
+                place, "cancelled" if cancelled else "failed", str(error.__cause__ or error)[:500]
+            )
+            raise
+        except asyncio.CancelledError:
+            self.record.end_step(place, "cancelled")
+            raise
+        self.record.end_step(place, "done", getattr(result, "told", None), citations(result))
+        return result
+
+    async def _try(self, words: str, do: Callable[[Any, P], R], given: P) -> tuple[bool, R | None]:
+        await self._course.ready()
+        try:
+            return True, await self._step(words, do, given, NOTE)
+        except ActivityError as error:
+            if self._course.stopping or is_cancelled_exception(error):
+                raise
+            return False, None
+
+    def _bad_release_after_undo(self) -> str | None:
+        release = self._undo_ends_on
+        return release.name if release and release.is_bad else None

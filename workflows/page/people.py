@@ -1,0 +1,202 @@
+"""The words of a page for people: a yes to a plan, a choice, a task."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ecs.waits import AwaitedDrift, Waits
+    from activities.temporal.predecessor import Predecessor, RunHistory, RunName
+    from runbook_model import ids
+    from runbook_model.durations import format_duration
+    from runbook_model.reports import Ending, Outcome, Plan
+    from workflows.page.asking import Asking, Question
+    from workflows.page.child_relay import procedure_above
+    from workflows.page.options import IDLE_WATCH, NOTE, How
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Fence
+    from runbook_model.reports import Approval, Task
+    from workflows.page.asking import Step
+    from workflows.page.child_relay import Family
+    from workflows.page.gate import Gate
+    from workflows.page.inbox import Inbox
+    from workflows.page.record import Record
+    from workflows.page.run_loop import Course
+
+SomePlan = TypeVar("SomePlan", bound=Plan)
+
+DONE, SKIP = "done", "skip"
+"""How a task is answered, beside the ways that it offers."""
+SAME_PLAN = "approvals of a plan that turned out to be the same still hold"
+"""Marks runs in which they do, in words that histories hold."""
+
+
+class People:
+    """Asks people what a page needs of them; nobody's answer is ever taken for one."""
+
+    def __init__(self, record: Record, inbox: Inbox, family: Family, course: Course, step: Step) -> None:
+        self._record = record
+        self._inbox = inbox
+        self._course = course
+        self._step = step
+        self._asking = Asking(record, inbox, family, step)
+        self._predecessor: Predecessor | None = None
+
+    async def checkpoint(
+        self,
+        plan: SomePlan,
+        target: Target,
+        question: str,
+        plan_again: Callable[[], Awaitable[SomePlan | Ending]],
+    ) -> SomePlan | Ending:
+        """Ask people for their yes to a plan, where the policy, the plan itself or an earlier run makes it needed.
+
+        While it is asked, the service is watched: when it is no longer as the plan saw it, approvals are void, a new
+        plan is made and the gate opens again. After the yes the plan is made once more, from a fresh reading.
+        """
+        left_behind = await self._left_behind()
+        given: tuple[Approval, ...] = ()
+        while True:
+            self._record.planned(plan)
+            why_yes = plan.needs_yes or left_behind
+            if not target.approvals.needed and not why_yes:
+                return plan
+            asked = Question(
+                f"{question} {why_yes}" if why_yes else question,
+                policy=target.approvals,
+                hash=plan.hash,
+                about=plan,
+                abort_means=self._course.abort_means,
+            )
+            drift = self._drift(plan.fence, target, plan.under_way) if plan.fence else None
+            gate = await self._asking.ask(asked, drift, given)
+            if gate is None:
+                return self._silence(target, "not enough people agreed")
+            again = await plan_again()
+            if isinstance(again, Ending) or (again.hash == plan.hash and gate.decided):
+                return again
+            # The service only seemed to change, as an answer of AWS may be an old one: who agreed need not say so again.
+            still_hold = again.hash == plan.hash and gate.view.approvals and workflow.patched(SAME_PLAN)
+            given = gate.view.approvals if still_hold else ()
+            if again.hash != plan.hash:
+                self._inbox.answers.forget(plan.hash)
+                self._record.decided(
+                    "void", "the service", f"it changed: plan {plan.hash} is replaced by {again.hash}"
+                )
+            plan = again
+
+    async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
+        """Let a person choose how to go on; None when nobody does in time."""
+        asked = Question(
+            question,
+            policy=target.approvals,
+            hash=_name(question, why, workflow.now()),
+            options=options,
+            abort_means=self._course.abort_means,
+            why=why,
+        )
+        gate = await self._asking.ask(asked)
+        return gate.option if gate else None
+
+    async def task(self, task: Task, target: Target, ways: Sequence[str] = ()) -> str | Ending:
+        """Ask people to do what the remedy waits for; only for what can be done while a run holds its target.
+
+        Anybody may answer, also who asked for the run: an answer changes nothing, and a change has its own checkpoint.
+
+        Args:
+            task: what is to be done, and what to look at.
+            target: whose policy says how long it is asked, and what silence does.
+            ways: what a person may let the page do instead, by name.
+
+        Returns:
+            ``done``, which the page has to verify, or one of the ways; an ending when it is skipped or nobody answers.
+        """
+        step, place = self._record.begin_step(task.what), self._record.task(task)
+        policy = target.approvals.model_copy(update={"needed": 1, "people": (), "requester_may": True})
+        asked = Question(
+            task.what,
+            policy=policy,
+            hash=_name(task.what, task.why, workflow.now()),
+            about=task,
+            options=(*ways, DONE, SKIP),
+            abort_means=self._course.abort_means,
+            why=task.why,
+        )
+        try:
+            gate = await self._asking.ask(asked)
+        except asyncio.CancelledError:
+            self._record.end_step(step, "cancelled")
+            raise
+        if gate is None:
+            self._record.end_step(step, "cancelled", "nobody answered")
+            return self._silence(target, f"nobody answered the task ({task.what})", "nothing was verified")
+        answered = _answered(task, gate)
+        self._record.answered(place, answered)
+        self._record.end_step(step, "cancelled" if gate.option == SKIP else "done", answered.told)
+        return self._skipped(answered) if gate.option == SKIP else gate.option
+
+    def leave(self, task: Task) -> None:
+        """Leave a task open for the review, without holding up the run or its lock."""
+        self._record.task(task)
+
+    async def _left_behind(self) -> str | None:
+        """Say what the run before this one had changed when it was cut off; not knowing counts as something."""
+        if self._predecessor is None:
+            info, above = workflow.info(), procedure_above()
+            under = RunName(workflow_id=above.workflow_id, run_id=above.run_id) if above else None
+            run = RunName(workflow_id=info.workflow_id, run_id=info.run_id, under=under)
+            words = "Look whether an earlier run was cut off"
+            try:
+                self._predecessor = await self._step(words, RunHistory.read_predecessor, run, NOTE)
+            except ActivityError as error:
+                if self._course.stopping or is_cancelled_exception(error):
+                    raise
+                return "whether an earlier run was cut off in the middle of a change is not known"
+        return self._predecessor.told if self._predecessor.changes else None
+
+    def _silence(self, target: Target, said: str, *also: str) -> Ending:
+        """End because nobody, or too few, answered in time; the policy may call that an abort."""
+        said = f"{said} within {format_duration(target.approvals.timeout)}"
+        if target.approvals.on_timeout == "abort":
+            self._inbox.stop({"by": "the runbook", "reason": said})
+            self._course.heed_abort()
+        return Ending(
+            outcome=Outcome.NOT_APPROVED,
+            summary=f"{said[:1].upper()}{said[1:]}; {'; '.join((*also, self._stands))}.",
+        )
+
+    def _skipped(self, task: Task) -> Ending:
+        summary = f"Left to a person, {self._stands}: {task.told} ({task.what}). {task.why}".rstrip(". ")
+        return Ending(outcome=Outcome.INCONCLUSIVE, summary=f"{summary}.")
+
+    @property
+    def _stands(self) -> str:
+        return "what was changed before stays" if self._record.report.changes else "nothing was changed"
+
+    async def _drift(self, fence: Fence, target: Target, under_way: str | None) -> None:
+        how = How(**{**IDLE_WATCH, "task_queue": ids.watch_queue(self._record.report.environment)})
+        awaited = AwaitedDrift(target=target, fence=fence, under_way=under_way)
+        await self._step("Watch that nothing changes while people decide", Waits.await_drift, awaited, how)
+
+
+def _answered(task: Task, gate: Gate) -> Task:
+    answer = gate.view.approvals[-1]
+    state = "skipped" if gate.option == SKIP else "done"
+    chosen = None if gate.option in {DONE, SKIP} else gate.option
+    given = {"by": answer.by, "comment": answer.comment, "at": workflow.now()}
+    return task.model_copy(update={"state": state, "chosen": chosen, **given})
+
+
+def _name(question: str, why: str, now: datetime) -> str:
+    """Name a question, so that an answer to another is not taken for one to it."""
+    return hashlib.sha256(f"{question}{why}{now}".encode()).hexdigest()[:16]

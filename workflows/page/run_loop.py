@@ -1,0 +1,119 @@
+"""The course of a run: its body to the end, or to the abort that a person orders, with what is then undone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from runbook_model.reports import Abort, Ending, State
+    from workflows.decisions.endings import aborted_ending, bug_ending, failed_ending
+
+if TYPE_CHECKING:
+    from workflows.page.inbox import Inbox
+    from workflows.page.record import Record
+
+Body = Callable[[], Awaitable[Ending]]
+Undo = Callable[[], Awaitable[str]]
+
+
+class Course:
+    """Runs a page's body; an abort stops it wherever it stands, but never in the middle of a change."""
+
+    def __init__(self, record: Record, inbox: Inbox, *, abort_keeps: bool) -> None:
+        self._record = record
+        self._inbox = inbox
+        self._abort_keeps = abort_keeps
+        self._undos: dict[int, Undo] = {}
+        self._undoing = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether an abort was ordered."""
+        return self._inbox.abort is not None
+
+    @property
+    def abort_means(self) -> str:
+        """What an abort that does not say whether to keep would do now."""
+        if not self._undos:
+            return "ends the run; nothing was changed"
+        return "keeps what was changed" if self._abort_keeps else "undoes what was changed"
+
+    def can_undo(self, place: int, undo: Undo) -> None:
+        """Remember how a change is undone, by its place in the record."""
+        self._undos[place] = undo
+
+    def forget(self, place: int) -> None:
+        """Forget how a change is undone: it is no longer to be."""
+        self._undos.pop(place, None)
+
+    async def ready(self) -> None:
+        """Hold while paused; an abort ends the hold and the body."""
+        if self._inbox.paused_by and not self.stopping:
+            before = self._record.enter(State.PAUSED)
+            await workflow.wait_condition(lambda: self._inbox.paused_by is None or self.stopping)
+            self._record.enter(before)
+        self.heed_abort()
+
+    def heed_abort(self) -> None:
+        """Stop the body where a change swallowed its cancellation."""
+        if self.stopping and not self._undoing:
+            raise asyncio.CancelledError
+
+    async def run(self, body: Body) -> Ending:
+        """Run the body to its ending; a cancellation by Temporal is an abort that does not say whether to keep."""
+        course = asyncio.ensure_future(self._run(body))
+        while not course.done():
+            try:
+                await workflow.wait_condition(course.done)
+            except asyncio.CancelledError:
+                self._cancelled()
+        return course.result()
+
+    def _cancelled(self) -> None:
+        if not self.stopping:
+            self._inbox.abort = Abort(by="Temporal", reason="the workflow was cancelled")
+            self._record.decided("abort", "Temporal", "the workflow was cancelled")
+
+    async def _run(self, body: Body) -> Ending:
+        task = asyncio.ensure_future(body())
+        await workflow.wait_condition(lambda: task.done() or self.stopping)
+        if not task.done():
+            task.cancel()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return await self._after_abort()
+        except FailureError as error:
+            if self.stopping:
+                return await self._after_abort()
+            return failed_ending(error, self._record.report.changes)
+        except Exception as error:  # noqa: BLE001 - a bug must end the run with its changes told, not block it for ever
+            workflow.logger.exception("the procedure failed in its own code")
+            return bug_ending(error, self._record.report.changes)
+
+    async def _after_abort(self) -> Ending:
+        order = self._inbox.abort or Abort(by="Temporal", reason="the workflow was cancelled")
+        keep = self._abort_keeps if order.keep is None else order.keep
+        self._undoing = True
+        if self._undos and not keep:
+            self._record.heading("Undo what was changed")
+        for place, undo in reversed(self._undos.items()):
+            self._record.changed(place, undone=self._kept(place) if keep else await self._undo(undo))
+        return aborted_ending(order, self._record.report.changes)
+
+    def _kept(self, place: int) -> str:
+        return "kept, if it was made" if self._record.report.changes[place].detail else "kept"
+
+    async def _undo(self, undo: Undo) -> str:
+        try:
+            return await undo()
+        except FailureError as error:
+            return f"could not undo: {error.__cause__ or error}"
+        except Exception as error:  # noqa: BLE001 - as with the body: other changes must still be undone, and this one told
+            workflow.logger.exception("an undo failed in its own code")
+            return f"could not undo: it failed in its own code ({type(error).__name__}: {error})"

@@ -1,0 +1,198 @@
+"""Words for tasks that get more: plan it by Terraform or as a new revision, put it in place, and put back what ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ecs.activities import EcsActivities
+    from activities.ecs.changes import Deployed, DeployRelease, EcsChanges
+    from activities.ecs.task_sizes import RegisterSized, SizeQuery, TaskSizes
+    from runbook_model.reports import Ending, Outcome
+    from runbook_model.rollout import Phase
+    from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
+    from workflows.decisions.terraform_sizing import (
+        TerraformSizePlan,
+        hidden,
+        size_by_terraform,
+        values_for,
+        way_back,
+    )
+    from workflows.remedies.deploying import (
+        await_steady,
+        hand_over,
+        undo_release,
+        unless_replaced,
+        verified_or_handed_over,
+    )
+    from workflows.remedies.terraforming import (
+        apply_all,
+        apply_back,
+        asked_of_a_person,
+        nobody_deployed,
+        plan_with_terraform,
+    )
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from activities.ecs.task_sizes import TaskChange, TaskSize
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Release, ReleaseHistory
+    from runbook_model.rollout import Rollout
+    from workflows.decisions.recovery import Judged
+    from workflows.page.page import Page
+
+PUT_BACK = "put-back"
+
+
+@dataclass(frozen=True)
+class Resized:
+    """What came of a plan: the deployment that is ours, and how it is taken back."""
+
+    deployed: Deployed
+    release: Release
+    take_back: Callable[[], Awaitable[str]]
+    change: int
+    """Its place among the page's changes."""
+
+
+async def read_size(page: Page, target: Target, history: ReleaseHistory) -> TaskSize:
+    """Read what the tasks that run have."""
+    pool = target.database.pool if target.database else None
+    query = SizeQuery(
+        target=target,
+        task_definition=history.current.task_definition,
+        variable=pool.env if pool else None,
+    )
+    return await page.read("Read what each task has", TaskSizes.read_task_size, query)
+
+
+async def plan_size(
+    page: Page,
+    target: Target,
+    history: ReleaseHistory,
+    size: TaskSize,
+    change: TaskChange | Ending,
+    reasons: Reasons,
+) -> SizePlan | Ending:
+    """Plan what tasks get: by Terraform where it owns the service, for it would take anything else back."""
+    if isinstance(change, Ending):
+        return change
+    if target.terraform is None:
+        return size_plan(target, history, size, change, reasons)
+    values = values_for(target, history, change)
+    if isinstance(values, Ending):
+        return values
+    terraform = await plan_with_terraform(page, target, values)
+    needs_yes = reasons.needs_yes or asked_of_a_person(hidden(terraform))
+    reasons = reasons.model_copy(update={"needs_yes": needs_yes})
+    return size_by_terraform(target, history, size, change, terraform, reasons)
+
+
+async def put_in_place(page: Page, target: Target, plan: SizePlan) -> Resized | Ending | None:
+    """Make the change and find its deployment; None when a plan of Terraform's was stale and must be made again."""
+    if isinstance(plan, TerraformSizePlan):
+        return await _by_terraform(page, target, plan)
+    release = await page.change(
+        f"Register {plan.before.revision} once more: {plan.change.told}",
+        TaskSizes.register_sized,
+        RegisterSized(target=target, release=plan.before, change=plan.change, run_id=workflow.info().run_id),
+        action="RegisterTaskDefinition",
+        before=plan.was,
+        after="a new revision of the same images",
+        undo=_stays_registered,
+    )
+
+    async def take_back() -> str:
+        return await undo_release(page, target, plan.fence, plan.before, release)
+
+    deployed = await page.change(
+        f"Update the service to {release.revision}",
+        EcsChanges.deploy_release,
+        DeployRelease(target=target, release=release, fence=plan.fence),
+        action="UpdateService",
+        before=plan.was,
+        after=plan.shall_be,
+        undo=take_back,
+    )
+    return Resized(deployed, release, take_back, len(page.report.changes) - 1)
+
+
+async def await_size(page: Page, target: Target, resized: Resized) -> Rollout | Ending:
+    """Wait until only tasks that have more run; what does not get there is put back or handed over, as a person chooses."""
+    words = f"Wait until only {resized.release.revision} runs"
+    rollout = await await_steady(page, target, words, resized.deployed)
+    if rollout.phase is Phase.STEADY:
+        return rollout
+    stands = await hand_over(page, target, rollout)
+    if stands.outcome is Outcome.SUPERSEDED:
+        return stands
+    question = "It did not become steady: how to go on?"
+    chosen = await page.choose(question, stands.summary, target, (PUT_BACK, "hand-over"))
+    return await put_back(page, resized, stands.summary) if chosen == PUT_BACK else stands
+
+
+async def verified_or_put_back(
+    page: Page, target: Target, look: Callable[[], Awaitable[Judged]], headline: str, resized: Resized
+) -> Ending:
+    """Verify; what is not verified is looked at again, put back or handed over, as a person chooses."""
+    ways = {PUT_BACK: lambda: put_back(page, resized, f"{headline} did not help")}
+    ending = await verified_or_handed_over(page, target, look, headline, ways)
+    return await unless_replaced(page, target, resized.release, ending)
+
+
+async def put_back(page: Page, resized: Resized, why: str) -> Ending:
+    """Put back what ran before, at a person's word."""
+    told = await resized.take_back()
+    page.undone(resized.change, told)
+    return page.ended(Outcome.NOT_RECOVERED, f"{why.rstrip('.')}. Put back: {told}. A person must look now.")
+
+
+async def _by_terraform(page: Page, target: Target, plan: TerraformSizePlan) -> Resized | Ending | None:
+    if superseded := await nobody_deployed(page, target, plan):
+        return superseded
+
+    async def take_back() -> str:
+        back = way_back(plan, target)
+        if isinstance(back, str):
+            return f"could not undo: {back}"
+        return await apply_back(page, target, plan.terraform, back)
+
+    refused = await apply_all(page, target, plan, take_back)
+    if isinstance(refused, Ending):
+        return refused
+    if refused:
+        return None
+    place = len(page.report.changes) - 1
+    history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
+    if lacks := await _lacks(page, target, plan, history):
+        summary = f"Terraform applied it, but {lacks}. A person must look now."
+        return page.ended(Outcome.NOT_RECOVERED, summary)
+    primary, current = history.service.primary, history.service.service_deployment
+    deployed = Deployed(
+        deployment=primary.id if primary else "",
+        task_definition=history.service.task_definition,
+        service_deployment=current if current != plan.fence.service_deployment else None,
+        at=workflow.now(),
+    )
+    return Resized(deployed, history.current, take_back, place)
+
+
+async def _lacks(page: Page, target: Target, plan: TerraformSizePlan, history: ReleaseHistory) -> str | None:
+    """Say what the service does not have of what was applied: it runs something else, or its tasks have no more."""
+    primary, runs = history.service.primary, history.current
+    if primary is None or primary.id == plan.fence.primary:
+        return f"no new deployment came of it: {runs.name} runs as before"
+    if {image.tag for image in runs.images} != {image.tag for image in plan.before.images}:
+        return f"the service runs {runs.name} now: somebody deployed meanwhile"
+    size = await read_size(page, target, history)
+    short = fell_short(size, plan.change)
+    return f"a task of {size.revision} has {short}: the module does not decide that" if short else None
+
+
+async def _stays_registered() -> str:
+    return "kept: a revision that no service runs does nothing"
