@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from activities.autoscaling.activities import ScalingActivities
 from activities.aws.clients import Clients, SlackClients
-from activities.catalog.activities import CatalogActivities
-from activities.catalog.incident_policy import IncidentPolicies
+from activities.catalog.activities import CatalogActivities, IncidentPolicies
 from activities.chat.activities import ChatActivities
 from activities.chat.opening import Channels
 from activities.chat.wording import Templates

@@ -12,8 +12,8 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel, Field
 
-    from activities.temporal.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
     from runbook_model import ids
+    from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
     from runbook_model.reports import Answer, Message, Person
     from workflows.decisions.braking import finished, forget, given_back, reserve
     from workflows.page.inbox import Refused, parse

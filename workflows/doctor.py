@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from runbook_model.release import Release, ReleaseHistory
 
 with workflow.unsafe.imports_passed_through():
-    from activities.doctor.activities import Check, Checks, DoctorActivities, DoctorRequest, Found, Place
+    from activities.doctor.activities import DoctorActivities
     from activities.ecs.activities import EcsActivities
+    from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place
     from runbook_model.ids import watch_queue
     from workflows.decisions import checkup
     from workflows.decisions.endings import cause_of

@@ -12,9 +12,9 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
     from activities.chat.activities import ChatActivities, Notice
-    from activities.doctor.activities import Check, DoctorRequest
-    from activities.doctor.drills import DrillActivities, Drilled, DrillRequest
+    from activities.doctor.drills import DrillActivities
     from runbook_model import ids
+    from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
     from runbook_model.reports import Report, RollbackRequest
     from workflows.decisions import checkup, drills
     from workflows.decisions.endings import cause_of

@@ -8,8 +8,9 @@ with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
     from activities.autoscaling.activities import ScalingActivities, TakeBack
-    from activities.catalog.activities import CatalogActivities, TargetNames
+    from activities.catalog.activities import CatalogActivities
     from activities.temporal.holds import HoldRequest
+    from runbook_model.catalog.incident_policy import TargetNames
     from runbook_model.durations import format_duration
     from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
     from workflows.page.options import LASTING

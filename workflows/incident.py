@@ -11,10 +11,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.catalog.activities import TargetNames
-    from activities.catalog.incident_policy import IncidentPolicies, IncidentPolicy
+    from activities.catalog.activities import IncidentPolicies
     from activities.review.activities import ReviewActivities
     from activities.review.model import ReviewRequest
+    from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
     from runbook_model.incident.account import Account
     from runbook_model.incident.messages import IncidentRequest
     from runbook_model.reports import Ending, Outcome, State

@@ -10,9 +10,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.catalog.activities import CatalogActivities, TargetNames
+    from activities.catalog.activities import CatalogActivities
     from activities.ecs.activities import EcsActivities, ReleaseQuery
     from activities.ecs.changes import EcsChanges, MarkRelease
+    from runbook_model.catalog.incident_policy import TargetNames
     from runbook_model.release import Judgement, Mark, Release
     from runbook_model.reports import Message
     from workflows.decisions.releases import find_release

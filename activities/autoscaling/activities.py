@@ -12,6 +12,7 @@ from temporalio import activity
 
 from activities.ecs.activities import describe_service
 from activities.runtime.fence import fenced, sending
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError
 from runbook_model.release import Fact
@@ -22,37 +23,6 @@ if TYPE_CHECKING:
     from activities.aws.clients import Clients
 
 DIMENSION: Final = "ecs:service:DesiredCount"
-
-
-class Capacity(Fact):
-    """How many tasks are wanted and run, and the bounds of autoscaling where it manages the service."""
-
-    desired: int
-    running: int
-    minimum: int | None = None
-    maximum: int | None = None
-
-    @property
-    def managed(self) -> bool:
-        """Whether Application Auto Scaling manages the service."""
-        return self.minimum is not None
-
-    @property
-    def setting(self) -> tuple[int | None, ...]:
-        """What somebody set it to: autoscaling's bounds, else the count."""
-        return (self.minimum, self.maximum) if self.managed else (self.desired,)
-
-    def raised_to(self, count: int) -> Capacity:
-        """Tell what it is once at least so many tasks are wanted."""
-        if self.maximum is None:
-            return self.model_copy(update={"desired": count})
-        return self.model_copy(update={"minimum": count, "maximum": max(count, self.maximum)})
-
-    @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
-        bounds = f", autoscaling between {self.minimum} and {self.maximum}" if self.managed else ""
-        return f"{self.running} of {self.desired} tasks run{bounds}"
 
 
 class ScaleOut(Fact):

@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from runbook_model.catalog.catalog import Target, load_catalog
-from runbook_model.release import Fact
+from runbook_model.catalog.catalog import LOG, Catalog, Target, load_catalog
+from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
+from runbook_model.catalog.policies import Approvals, Brake, Contact
+from runbook_model.errors import PolicyError, UnknownTargetError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from activities.runtime.environment_guard import Served
-
-
-class TargetNames(Fact):
-    """A service in an environment, by name."""
-
-    service: str
-    environment: str
 
 
 class CatalogActivities:
@@ -39,3 +34,40 @@ class CatalogActivities:
         """
         self._served.check(names.environment)
         return load_catalog(self._path).target(names.service, names.environment)
+
+
+class IncidentPolicies:
+    """The catalog of this worker, as incidents need it; read anew each time."""
+
+    def __init__(self, path: Path, served: Served) -> None:
+        self._path = path
+        self._served = served
+
+    @activity.defn
+    def incident_policy(self, names: TargetNames) -> IncidentPolicy:
+        """Look up what holds for a target's incidents; for one that is not in the catalog what holds everywhere."""
+        catalog = load_catalog(self._path)
+        where = catalog.environments.get(names.environment)
+        return IncidentPolicy(
+            problem=self._problem(catalog, names),
+            matrix=catalog.alerts,
+            contacts=tuple(_reachable(catalog, contact) for contact in catalog.contacts),
+            channels=catalog.channels_of(names.environment),
+            links=catalog.links,
+            checkpoint_escalate=(where.approvals if where else Approvals()).escalate,
+            brake=where.brake if where else Brake(),
+            rhythm=catalog.incidents,
+        )
+
+    def _problem(self, catalog: Catalog, names: TargetNames) -> str | None:
+        try:
+            self._served.check(names.environment)
+            catalog.target(names.service, names.environment)
+        except (PolicyError, UnknownTargetError) as error:
+            return str(error)
+        return None
+
+
+def _reachable(catalog: Catalog, contact: Contact) -> Contact:
+    known = catalog.channel(contact.channel)
+    return contact if known else contact.model_copy(update={"channel": LOG})

@@ -12,67 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 from temporalio import activity
 
 from runbook_model.catalog.catalog import Target, load_catalog
-from runbook_model.catalog.policies import Channel, Environment
+from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place, TargetChecks
 from runbook_model.errors import UnknownTargetError
-from runbook_model.release import Fact, ReleaseHistory, ServiceState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from activities.runtime.environment_guard import Served
-
-
-class Check(Fact):
-    """One thing that must be in place."""
-
-    environment: str | None = None
-    """None: it is the same for all."""
-    service: str | None = None
-    """None: it is the same for every service of the environment."""
-    name: str
-    ok: bool | None
-    """None: it is not configured, or cannot be told while something else is wrong."""
-    detail: str
-    mend: str | None = None
-    """What to do, when it is not ok."""
-
-
-class DoctorRequest(Fact):
-    """Look at an environment, or at one service in it."""
-
-    environment: str
-    service: str | None = None
-
-
-class Place(Fact):
-    """An environment, as the worker's catalog has it."""
-
-    environment: str
-    where: Environment
-    channels: tuple[Channel, ...] = ()
-    """Where its incidents are told."""
-
-
-class Found(Fact):
-    """What there is to look at."""
-
-    catalog: str
-    """The file."""
-    place: Place
-    targets: tuple[Target, ...]
-
-
-class Checks(Fact):
-    """What was found."""
-
-    checks: tuple[Check, ...]
-
-
-class TargetChecks(Checks):
-    """What was found of a target, and the facts that are left to judge."""
-
-    service: ServiceState | None = None
-    history: ReleaseHistory | None = None
 
 
 class Look(Protocol):

@@ -9,8 +9,8 @@ from activities.doctor.looking import SECONDS, NotSetError, Question, WrongError
 
 if TYPE_CHECKING:
     from activities.chat.opening import Channels
-    from activities.doctor.activities import Check
     from runbook_model.catalog.policies import Channel
+    from runbook_model.checks import Check
 
 
 class ChatQuestions:

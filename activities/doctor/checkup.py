@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.doctor.activities import TargetChecks
 from activities.doctor.chat import ChatQuestions
 from activities.doctor.dependencies import BesideQuestions
 from activities.doctor.looking import look, own_threads
@@ -12,6 +11,7 @@ from activities.doctor.permissions import PermissionQuestions
 from activities.doctor.place import PlaceQuestions
 from activities.doctor.reviews import ReviewQuestions
 from activities.doctor.service import ServiceQuestions
+from runbook_model.checks import TargetChecks
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from activities.aws.clients import Clients
     from activities.chat.opening import Channels
-    from activities.doctor.activities import Check, Place
     from runbook_model.catalog.catalog import Target
+    from runbook_model.checks import Check, Place
 
 
 class Checkup:

@@ -16,8 +16,9 @@ from activities.http.errors import http_errors
 from activities.http.scrape import parse
 from activities.postgres.activities import DatabaseActivities
 from activities.prometheus.client import NoData, Prometheus
-from activities.rds.activities import AVAILABLE, RdsActivities
+from activities.rds.activities import RdsActivities
 from runbook_model.errors import OutsideError
+from runbook_model.rds import AVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,71 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import WorkflowFailureError
 
-from activities.doctor.activities import Check
-from runbook_model.release import Fact
+from runbook_model.checks import Drilled, DrillRequest, LastDrill
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
 LAST_DRILL = "WorkflowType = 'Drill' AND RunbookEnvironment = '{}' AND ExecutionStatus = 'Completed'"
-
-
-class DrillRequest(Fact):
-    """Find out whether a rollback would work in an environment now."""
-
-    environment: str
-
-
-class Known(Fact):
-    """The last that was known for sure of one check."""
-
-    service: str | None
-    """None: what the services of the environment share."""
-    name: str
-    ok: bool
-
-
-class Drilled(Fact):
-    """What a drill found; the next one is compared with it."""
-
-    environment: str
-    at: datetime
-    services: tuple[str, ...] = ()
-    """All that the worker's catalog has there."""
-    checks: tuple[Check, ...] = ()
-    broke: tuple[Check, ...] = ()
-    """What worked when it was last known, and no longer does."""
-    mended: tuple[Check, ...] = ()
-    """What did not work when it was last known, and does again."""
-    since: datetime | None = None
-    """When the drill was that it is compared with; None for the first."""
-    known: tuple[Known, ...] = ()
-    """What is remembered for the next drill: also of what could not be told this time."""
-    untold: str | None = None
-    """Why people could not be told what changed; the next drill tells them."""
-
-    @property
-    def would_work(self) -> bool:
-        """Whether nothing was found that would keep a rollback from working."""
-        return all(one.ok is not False for one in self.checks)
-
-
-class LastDrill(Fact):
-    """The drill before, if there was one that can still be read."""
-
-    drill: Drilled | None = None
-
-    @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
-        return f"the last one was at {self.drill.at:%Y-%m-%d %H:%M} UTC" if self.drill else "none before"
 
 
 class DrillActivities:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from activities.doctor.activities import Check
+from runbook_model.checks import Check
 from runbook_model.errors import RunbookError, ThrottledError
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import httpx
 
     from activities.aws.clients import Clients
-    from activities.doctor.activities import Place
     from activities.doctor.looking import Threads
+    from runbook_model.checks import Place
 
 BY_COMPOSE = "it runs by compose"
 ONE_SECOND = timedelta(seconds=1)

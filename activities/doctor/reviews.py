@@ -13,8 +13,8 @@ from runbook_model.catalog.accounts import Account
 
 if TYPE_CHECKING:
     from activities.aws.clients import Clients
-    from activities.doctor.activities import Place
     from activities.doctor.looking import Threads
+    from runbook_model.checks import Place
 
 
 class ReviewQuestions:

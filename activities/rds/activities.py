@@ -12,6 +12,7 @@ from activities.ecs.waits import Progress, handing_over
 from activities.runtime.fence import fenced, sending
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError, InputError, RunbookError, UnknownReplyError
+from runbook_model.rds import AVAILABLE, REBOOTING, Instance
 from runbook_model.release import Fact
 
 if TYPE_CHECKING:
@@ -19,32 +20,16 @@ if TYPE_CHECKING:
 
     from activities.aws.clients import Clients
 
-AVAILABLE, REBOOTING = "available", "rebooting"
 EVENTS_OF = timedelta(hours=1)
 """How far back events are read."""
+
 LOOKED_AT_EVERY = timedelta(seconds=5)
+
 LOOKS = 3
 """Looks in a row that must find it available: just after a reboot was ordered it may still seem to be."""
+
 RESTARTS = ("restarted", "rebooted", "shutdown")
 """Words of the events that tell of a restart: "DB instance restarted", "DB instance shutdown"."""
-
-
-class Instance(Fact):
-    """An instance as RDS tells it."""
-
-    name: str
-    status: str
-    """``available``, ``rebooting``, ``stopped``, ``storage-full`` …"""
-    engine: str = ""
-    multi_az: bool = False
-    restarted: datetime | None = None
-    """When its newest event of a restart was, of those of the last hour."""
-
-    @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
-        when = f", last restarted {self.restarted:%H:%M:%S} UTC" if self.restarted else ""
-        return f"{self.name} is {self.status}{when}"
 
 
 class Reboot(Fact):

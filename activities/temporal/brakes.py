@@ -2,120 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from pydantic import Field
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from runbook_model.catalog.policies import Brake
-from runbook_model.durations import Duration
+from runbook_model.brakes import BrakeAnswer, BrakeBook, BrakeReport, BrakeRequest, Question, Reservation
 from runbook_model.errors import NotYetError
-from runbook_model.release import Fact
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
 PATIENCE = timedelta(seconds=5)
+
 LOOK_EVERY = timedelta(seconds=10)
-
-
-class Held(Fact):
-    """Why nothing is begun by itself now."""
-
-    kind: Literal["person", "rate", "storm", "cooling", "unreachable"]
-    """``person``: until it is let go. ``rate`` and ``storm``: a person decides. ``cooling``: until a moment."""
-    why: str
-    until: datetime | None = None
-
-
-class Switched(Fact):
-    """A brake that a person put on."""
-
-    service: str | None
-    """None for the whole environment."""
-    by: str
-    reason: str
-    at: datetime
-
-    @property
-    def told(self) -> str:
-        """Who put it on, and why."""
-        return f"{self.by} put the brake on at {self.at:%Y-%m-%d %H:%M} UTC: {self.reason}"
-
-
-class Begun(Fact):
-    """A procedure that was begun by itself."""
-
-    key: str
-    service: str
-    procedure: str
-    began: datetime
-    ended: datetime | None = None
-
-
-class BrakeBook(Fact):
-    """What a brake knows: who holds it, and what was begun by itself lately."""
-
-    on: tuple[Switched, ...] = ()
-    begun: tuple[Begun, ...] = ()
-
-    def holds(self, service: str) -> Held | None:
-        """Say which person's brake holds a service's changes, if one does."""
-        for one in self.on:
-            if one.service in {None, service}:
-                return Held(kind="person", why=one.told)
-        return None
-
-
-class BrakeRequest(Fact):
-    """Keep the brake of an environment."""
-
-    environment: str
-    book: BrakeBook = BrakeBook()
-
-
-class Reservation(Fact):
-    """May this be begun by itself? If so, it counts from now on."""
-
-    key: str
-    """Names it: asked again, it is the same."""
-    environment: str
-    service: str
-    procedure: str
-    limits: Brake = Brake()
-    cool_down: Duration = timedelta(minutes=10)
-    cool_down_max: Duration = timedelta(hours=4)
-
-
-class Question(Fact):
-    """Asks whether a change may be made by itself."""
-
-    environment: str
-    service: str
-
-
-class BrakeAnswer(Fact):
-    """What the brake says."""
-
-    held: Held | None = None
-
-    @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
-        return f"held: {self.held.why}" if self.held else "the brake is off"
-
-
-class BrakeReport(Fact):
-    """A brake as it stands: the answer to ``status``."""
-
-    environment: str
-    book: BrakeBook = BrakeBook()
-    rejected: tuple[str, ...] = ()
-    seen: tuple[str, ...] = Field(default=())
-    """Ids of the newest decisions that were taken."""
 
 
 class BrakeActivities:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.autoscaling.activities import Capacity
+from runbook_model.capacity import Capacity
 from runbook_model.durations import Duration
 from runbook_model.release import Fact
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
-from activities.catalog.incident_policy import IncidentPolicy
-from activities.temporal.brakes import Held
+from runbook_model.brakes import Held
+from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.incident.alert_book import AlertBook
 from runbook_model.incident.announcements import Announcement
 from runbook_model.reports import Change, Checkpoint, Decision, Ending, Message, Outcome, Rejection, Report

@@ -8,8 +8,8 @@ from temporalio.client import WorkflowQueryFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.temporal.brakes import BrakeReport, BrakeRequest
 from runbook_model import ids
+from runbook_model.brakes import BrakeReport, BrakeRequest
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.deciding import Decided, decide
 from starter.client.run_view import ANSWER_TIMEOUT

@@ -21,8 +21,8 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.doctor.drills import Drilled, DrillRequest
 from runbook_model import ids
+from runbook_model.checks import Drilled, DrillRequest
 from starter.client.connect import RPC_TIMEOUT
 from starter.doctor.server_checks import was_begun
 from starter.exits import bad_input

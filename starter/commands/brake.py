@@ -22,7 +22,7 @@ from workflows.brake import Switch
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from activities.temporal.brakes import BrakeReport
+    from runbook_model.brakes import BrakeReport
 
 
 @click.command(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from activities.doctor.activities import Check, DoctorRequest
+from runbook_model.checks import Check, DoctorRequest
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.doctor.checkup import check_all, check_catalog, without_temporal

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from activities.doctor.drills import Drilled
 from runbook_model.catalog.catalog import load_catalog
+from runbook_model.checks import Drilled
 from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from temporalio.client import Client
 
-    from activities.doctor.activities import Check
+    from runbook_model.checks import Check
     from starter.client.drills import Planned
 
 OFF = "off"

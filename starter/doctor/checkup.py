@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from temporalio.client import WorkflowFailureError
 
-from activities.doctor.activities import Check, DoctorRequest
 from runbook_model.catalog.catalog import load_catalog
+from runbook_model.checks import Check, DoctorRequest
 from runbook_model.errors import CatalogError, SealedError
 from runbook_model.ids import UNROUTED, doctor_id, task_queue
 from starter.client.connect import RPC_TIMEOUT
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
-    from activities.doctor.activities import Checks
     from runbook_model.catalog.catalog import Catalog
+    from runbook_model.checks import Checks
 
 SOON = timedelta(seconds=8)
 """A worker that has not begun within this time is not there; one that has is waited for."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.client import WorkflowHistoryEventFilterType
 
-from activities.doctor.activities import Check
 from activities.runtime.encryption import Codec, key_of
+from runbook_model.checks import Check
 from runbook_model.errors import MissingKeyError
 from starter.client.connect import RPC_TIMEOUT
 

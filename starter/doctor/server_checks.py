@@ -19,8 +19,8 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.doctor.activities import Check
 from runbook_model import ids
+from runbook_model.checks import Check
 from runbook_model.durations import format_duration
 from starter.client.connect import RPC_TIMEOUT, is_away
 from starter.client.starting import POLL

@@ -11,8 +11,8 @@ from temporalio.api.enums.v1 import WorkerDeploymentVersionStatus, WorkerVersion
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.doctor.activities import Check
 from runbook_model import ids
+from runbook_model.checks import Check
 from starter.client.connect import RPC_TIMEOUT
 from starter.doctor.server_checks import NOT_TOLD, starting
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from activities.temporal.brakes import BrakeRequest
 from runbook_model import ids
+from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.policies import Approvals
 from runbook_model.reports import Approval, Outcome, RollbackRequest, State
 from tests.integration.builds import build, make_current, temporal_server

@@ -11,9 +11,9 @@ from shlex import split
 
 import pytest
 
-from activities.doctor.activities import DoctorRequest
 from runbook_model import ids
 from runbook_model.catalog.policies import Approvals
+from runbook_model.checks import DoctorRequest
 from runbook_model.reports import Approval, RollbackRequest
 from starter.doctor.checkup import check_all
 from starter.doctor.server_checks import who_asks

@@ -24,8 +24,6 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.catalog.activities import TargetNames
-from activities.catalog.incident_policy import IncidentPolicy
 from activities.chat.activities import Notice
 from activities.registry import activities_of
 from activities.review.model import ReviewRequest, Written
@@ -35,6 +33,7 @@ from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
 from runbook_model import ids
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
 from runbook_model.catalog.policies import AlertRule, Contact, Incidents
 from runbook_model.catalog.policies import Brake as BrakePolicy
 from runbook_model.errors import RejectedError

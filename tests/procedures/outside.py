@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.catalog.activities import TargetNames
 from activities.chat.activities import Notice
 from activities.ecs.activities import Explanation, ReleaseQuery, Releases
 from activities.ecs.changes import (
@@ -27,6 +26,7 @@ from activities.ecs.changes import (
 from activities.ecs.waits import AwaitedDrift
 from activities.temporal.predecessor import Predecessor, RunName
 from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.policies import Approvals, RollbackPolicy, Thresholds, Verify
 from runbook_model.errors import DriftedError, RunbookError, UnreachableError
 from runbook_model.readings import Observation, Observed, Quality, Reading, Sample

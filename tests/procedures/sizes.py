@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.ecs.task_sizes import ContainerSize, RegisterSized, SizeQuery, TaskSize
+from activities.ecs.task_sizes import RegisterSized
 from activities.terraform.activities import TerraformApply
 from activities.terraform.run import TerraformApplied
 from runbook_model.catalog.policies import Terraform
 from runbook_model.errors import CutOffApplyError, StalePlanError
 from runbook_model.release import Release
+from runbook_model.task_sizes import ContainerSize, SizeQuery, TaskSize
 from runbook_model.terraform_plans import (
     SENSITIVE,
     AttributeChange,

@@ -9,11 +9,12 @@ from datetime import timedelta
 import pytest
 from temporalio import activity
 
-from activities.autoscaling.activities import Capacity
-from activities.rds.activities import AwaitedInstance, Instance, Reboot, Rebooted
+from activities.rds.activities import AwaitedInstance, Reboot, Rebooted
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, Pool
 from runbook_model.errors import UnknownReplyError, UnreachableError
+from runbook_model.rds import Instance
 from runbook_model.readings import Quality
 from runbook_model.reports import Outcome
 from runbook_model.sessions import DatabaseRead, Held

@@ -11,12 +11,13 @@ from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Worker
 
-from activities.doctor.activities import Check, DoctorActivities, DoctorRequest, TargetChecks
+from activities.doctor.activities import DoctorActivities
 from activities.ecs.activities import Releases
 from activities.runtime.converter import data_converter
 from activities.runtime.interceptors import TranslateErrors
 from runbook_model import ids
 from runbook_model.catalog.catalog import Target
+from runbook_model.checks import Check, DoctorRequest, TargetChecks
 from runbook_model.errors import AccessDeniedError
 from tests.ecs_facts import HOUR, a_history, a_release
 from worker import served_queues

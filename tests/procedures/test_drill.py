@@ -9,10 +9,10 @@ import pytest
 from temporalio import activity
 from temporalio.worker import Worker
 
-from activities.doctor.activities import Check, DoctorActivities, TargetChecks
-from activities.doctor.drills import DrillRequest, LastDrill
+from activities.doctor.activities import DoctorActivities
 from activities.runtime.interceptors import TranslateErrors
 from runbook_model import ids
+from runbook_model.checks import Check, DrillRequest, LastDrill, TargetChecks
 from runbook_model.errors import PolicyError, RejectedError
 from tests.ecs_facts import bad
 from worker import served_queues

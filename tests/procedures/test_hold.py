@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 from temporalio import activity
 
-from activities.autoscaling.activities import Capacity
-from activities.temporal.brakes import BrakeAnswer, Held, Question
 from activities.temporal.holds import HoldRequest
 from runbook_model import ids
+from runbook_model.brakes import BrakeAnswer, Held, Question
+from runbook_model.capacity import Capacity
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome, Report, State
 from tests.procedures.sick import SOON, Sick

@@ -11,11 +11,11 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities.catalog.activities import CatalogActivities, TargetNames
-from activities.catalog.incident_policy import IncidentPolicies
+from activities.catalog.activities import CatalogActivities, IncidentPolicies
 from activities.registry import activities_of
 from activities.runtime.interceptors import TranslateErrors
 from runbook_model import ids
+from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.reports import Outcome, RollbackRequest
 from worker import WORKFLOWS, served_queues
 from workflows.rollback import Rollback

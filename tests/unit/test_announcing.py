@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activities.temporal.brakes import Held
+from runbook_model.brakes import Held
 from runbook_model.incident.announcements import UNKNOWN
 from runbook_model.reports import Ending, Outcome
 from tests.incidents import POLICY, alert, at, fires, gate, incident, ran, resolves

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from activities.temporal.brakes import Begun, BrakeBook, Reservation, Switched
+from runbook_model.brakes import Begun, BrakeBook, Reservation, Switched
 from runbook_model.catalog.policies import Brake
 from tests.incidents import at
 from workflows.decisions.braking import finished, forget, given_back, reserve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from activities.temporal.brakes import Held
+from runbook_model.brakes import Held
 from runbook_model.incident.account import Call, Taken
 from tests.incidents import POLICY, at, fires, gate, incident, ran, resolves
 from workflows.decisions.calling import ROUNDS, next_call, respond_by, whom

@@ -4,9 +4,10 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.catalog.activities import CatalogActivities, TargetNames
+from activities.catalog.activities import CatalogActivities
 from activities.runtime.environment_guard import Served
 from runbook_model.catalog.catalog import Catalog, Target, load_catalog, parse_catalog
+from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.errors import CatalogError, PolicyError, UnknownTargetError
 
 SMALLEST = """

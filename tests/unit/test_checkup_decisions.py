@@ -2,7 +2,7 @@
 
 import pytest
 
-from activities.doctor.activities import Check
+from runbook_model.checks import Check
 from tests.ecs_facts import HOUR, a_deployment, a_history, a_release, a_service, bad, task_definition
 from tests.observing import a_target
 from workflows.decisions import checkup

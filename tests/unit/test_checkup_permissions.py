@@ -10,13 +10,13 @@ from unittest.mock import ANY
 import pytest
 from botocore.stub import Stubber
 
-from activities.doctor.activities import Place
 from activities.doctor.looking import POLICY, check, own_threads
 from activities.doctor.permissions import PermissionQuestions
 from activities.doctor.reviews import ReviewQuestions
 from activities.doctor.simulator import Change, Simulator
 from runbook_model.catalog.accounts import AssumeRole, account_of
 from runbook_model.catalog.policies import Database, Environment
+from runbook_model.checks import Place
 from tests.aws_answers import HERE, Ecs, definition, service, services
 from tests.ecs_facts import ARN, deployment_arn, task_definition
 from tests.observing import a_target

@@ -8,11 +8,11 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.aws.clients import Clients
-from activities.doctor.activities import Place
 from activities.doctor.looking import check, own_threads
 from activities.doctor.place import PlaceQuestions
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.policies import Environment
+from runbook_model.checks import Place
 from tests.observing import client
 from tests.small_engine import small_engine
 

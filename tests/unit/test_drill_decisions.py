@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.doctor.activities import Check
+from runbook_model.checks import Check
 from runbook_model.reports import Outcome, Plan, Problem, Report, State
 from tests.observing import a_target
 from workflows.decisions.checkup import settle

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from activities.catalog.incident_policy import IncidentPolicy
-from activities.temporal.brakes import Held
+from runbook_model.brakes import Held
+from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.catalog.policies import Incidents
 from runbook_model.incident.account import Closed
 from runbook_model.reports import Outcome

@@ -9,10 +9,11 @@ from moto.server import ThreadedMotoServer
 from temporalio.testing import ActivityEnvironment
 
 from activities.aws.clients import Clients
-from activities.rds.activities import AwaitedInstance, Instance, RdsActivities, Reboot
+from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.policies import Database
 from runbook_model.errors import DriftedError, InputError, NotFoundError, UnknownReplyError, UnreachableError
+from runbook_model.rds import Instance
 from tests.observing import a_target
 from tests.unit.test_fence import Attempt, long_ago
 

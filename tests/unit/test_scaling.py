@@ -9,7 +9,8 @@ import pytest
 from botocore.stub import Stubber
 from temporalio.testing import ActivityEnvironment
 
-from activities.autoscaling.activities import Capacity, ScaleOut, ScalingActivities, TakeBack
+from activities.autoscaling.activities import ScaleOut, ScalingActivities, TakeBack
+from runbook_model.capacity import Capacity
 from runbook_model.errors import DriftedError
 from runbook_model.reports import Outcome
 from tests.aws_answers import HERE, Ecs, service, services

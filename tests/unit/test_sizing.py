@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from activities.autoscaling.activities import Capacity
-from activities.ecs.task_sizes import ContainerSize, TaskChange, TaskSize
-from activities.rds.activities import Instance
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.policies import Database, Pool, Scale, Terraform
+from runbook_model.rds import Instance
 from runbook_model.release import Image, ReleaseHistory
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sessions import DatabaseRead, Held
+from runbook_model.task_sizes import ContainerSize, TaskChange, TaskSize
 from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan
 from tests.ecs_facts import NOW, a_deployment, a_release, a_service, task_definition
 from tests.observing import a_target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.temporal.brakes import Begun, BrakeAnswer, BrakeBook, Held, Reservation
+from runbook_model.brakes import Begun, BrakeAnswer, BrakeBook, Held, Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from activities.doctor.activities import Check
+from runbook_model.checks import Check
 from workflows.decisions.releases import cannot_roll, needs_more, plan_rollback
 from workflows.decisions.rollback_plan import RollbackPlan
 

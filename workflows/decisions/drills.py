@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from activities.doctor.activities import Check
-from activities.doctor.drills import Drilled, Known
+from runbook_model.checks import Check, Drilled, Known
 from runbook_model.reports import Outcome
 from workflows.decisions.checkup import CAUSES as CAUSES_OF_CHECKS
 

@@ -8,11 +8,11 @@ from runbook_model.reports import Message
 from workflows.decisions.database import Cause, Diagnosis, is_full
 
 if TYPE_CHECKING:
-    from activities.autoscaling.activities import Capacity
-    from activities.ecs.task_sizes import TaskSize
+    from runbook_model.capacity import Capacity
     from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Database, Pool
     from runbook_model.sessions import DatabaseRead
+    from runbook_model.task_sizes import TaskSize
 
 
 class Room(Message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.rds.activities import AVAILABLE, Instance
+from runbook_model.rds import AVAILABLE, Instance
 from runbook_model.reports import Message, Plan, PlannedCall
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.autoscaling.activities import Capacity
+from runbook_model.capacity import Capacity
 from runbook_model.durations import format_duration
 from runbook_model.reports import Ending, Outcome, Plan, PlannedCall
 from workflows.decisions.diagnosis.cause import Cause

@@ -14,10 +14,10 @@ from workflows.decisions.terraform import in_words, losses, plan_of, scalar, uns
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from activities.ecs.task_sizes import TaskChange, TaskSize
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ReleaseHistory
     from runbook_model.reports import Ending
+    from runbook_model.task_sizes import TaskChange, TaskSize
     from runbook_model.terraform_plans import AttributeChange
     from workflows.decisions.sizing import Reasons
 

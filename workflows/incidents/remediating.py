@@ -19,9 +19,10 @@ from temporalio.exceptions import (
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from activities.temporal.brakes import BrakeActivities, Held, Question, Reservation
+    from activities.temporal.brakes import BrakeActivities
     from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
     from runbook_model import ids
+    from runbook_model.brakes import Held, Question, Reservation
     from runbook_model.incident.account import Remediation
     from runbook_model.incident.messages import JOINED, Joined, ProcedureTold, slim
     from runbook_model.reports import Abort, ProcedureRequest, Report, RollbackRequest, State

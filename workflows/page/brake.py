@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.temporal.brakes import BrakeActivities, Question
+    from activities.temporal.brakes import BrakeActivities
+    from runbook_model.brakes import Question
     from runbook_model.reports import State
     from workflows.page.options import LOOK, READ
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.catalog.activities import CatalogActivities, TargetNames
+    from activities.catalog.activities import CatalogActivities
+    from runbook_model.catalog.incident_policy import TargetNames
     from runbook_model.catalog.trace_links import TRACES, with_trace
     from workflows.decisions.releases import refused
 

@@ -26,12 +26,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.remedies.sizing import plan_size, read_size
 
 if TYPE_CHECKING:
-    from activities.ecs.task_sizes import TaskSize
     from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Database
     from runbook_model.release import ReleaseHistory
     from runbook_model.reports import Task
     from runbook_model.sessions import DatabaseRead
+    from runbook_model.task_sizes import TaskSize
     from workflows.decisions.database import Diagnosis, TerminatePlan
     from workflows.decisions.rebooting import RebootPlan
     from workflows.decisions.sizing import SizePlan

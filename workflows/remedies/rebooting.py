@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.rds.activities import AVAILABLE, AwaitedInstance, RdsActivities, Reboot
+    from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
+    from runbook_model.rds import AVAILABLE
     from runbook_model.reports import Ending, Outcome
     from workflows.decisions.rebooting import NoReboot, RebootPlan, plan_reboot
 

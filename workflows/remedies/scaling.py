@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.autoscaling.activities import Capacity, ScaleOut, ScalingActivities, TakeBack
+    from activities.autoscaling.activities import ScaleOut, ScalingActivities, TakeBack
     from activities.ecs.waits import AwaitedTasks, Waits
     from activities.temporal.holds import HoldActivities, HoldRequest
 
 if TYPE_CHECKING:
+    from runbook_model.capacity import Capacity
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ServiceState
     from workflows.decisions.scaling import ScalePlan

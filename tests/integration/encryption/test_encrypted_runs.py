@@ -8,9 +8,9 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Replayer
 
-from activities.doctor.drills import Drilled
 from activities.runtime.converter import data_converter, with_codec
 from activities.runtime.encryption import key_of
+from runbook_model.checks import Drilled
 from runbook_model.reports import Outcome
 from starter.client.runs import describe
 from tests.sealing import codec, payloads

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from activities.doctor.activities import Check
+from runbook_model.checks import Check
 from starter.__main__ import run
 from starter.commands import doctor
 from starter.exits import Exit

@@ -2,8 +2,7 @@
 
 import pytest
 
-from activities.doctor.activities import Check
-from activities.doctor.drills import Drilled
+from runbook_model.checks import Check, Drilled
 from starter.__main__ import run
 from starter.commands import drill
 from starter.exits import Exit

@@ -1,0 +1,74 @@
+"""What a task gives its containers: CPU, memory and one setting; and what they get instead."""
+
+from __future__ import annotations
+
+from runbook_model.catalog.catalog import Target
+from runbook_model.release import Fact
+
+
+class SizeQuery(Fact):
+    """A task definition, and the one variable of its environment that is read along."""
+
+    target: Target
+    task_definition: str
+    variable: str | None = None
+
+
+class ContainerSize(Fact):
+    """One container's own share and limit, where it has any."""
+
+    name: str
+    cpu: int | None = None
+    memory: int | None = None
+    """Its hard limit in MB, above which it is killed whatever the task has left."""
+    setting: str | None = None
+    """The variable's value; None where it has none, or has it from a secret."""
+    is_secret: bool = False
+    """Whether the variable's value comes from a secret."""
+
+
+class TaskSize(Fact):
+    """CPU and memory of a task, as its task definition says."""
+
+    task_definition: str
+    cpu: int | None = None
+    """CPU units, 1024 to a core; None where only containers have shares."""
+    memory: int | None = None
+    """In MB."""
+    fargate: bool = False
+    """Whether only Fargate's own combinations of CPU and memory can be had."""
+    containers: tuple[ContainerSize, ...] = ()
+
+    @property
+    def revision(self) -> str:
+        """``family:revision``."""
+        return self.task_definition.rpartition("/")[2]
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        cpu = "no CPU of its own" if self.cpu is None else f"{self.cpu} CPU units"
+        memory = "no memory of its own" if self.memory is None else f"{self.memory} MB"
+        settings = {one.setting for one in self.containers if one.setting is not None}
+        setting = f", pool size {', '.join(sorted(settings))}" if settings else ""
+        return f"a task has {cpu} and {memory}{setting}"
+
+
+class TaskChange(Fact):
+    """What tasks get instead; None stays as it is."""
+
+    cpu: int | None = None
+    memory: int | None = None
+    variable: str | None = None
+    value: str | None = None
+    containers: tuple[str, ...] = ()
+    """The containers whose variable it is."""
+
+    @property
+    def told(self) -> str:
+        """What tasks get, in words."""
+        sizes = ((self.cpu, "CPU units"), (self.memory, "MB"))
+        parts = [f"{size} {unit}" for size, unit in sizes if size is not None]
+        if self.value is not None:
+            parts.append(f"pool size {self.value}")
+        return f"a task has {' and '.join(parts)}"
