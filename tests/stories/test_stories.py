@@ -21,8 +21,10 @@ async def ends_as_recorded(story):
     told = json.loads(ended.stdout)
     assert [each for each in told["expectations"] if not each["ok"]] == [], ended.stderr
     assert (told["story"], told["ok"], told["outcome"]) == (story, True, "recovered")
-    for part, difference in differences(story, found).items():
-        pytest.fail(f"{story}: {part} differ from what was recorded:\n{difference}", pytrace=False)
+    different = differences(story, found)
+    assert not different, "\n".join(
+        [*different.values(), f"Is this wanted? python -m tests.stories.record {story} records it anew."]
+    )
     return told
 
 
