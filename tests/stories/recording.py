@@ -7,6 +7,7 @@ steps. ``texts`` is what it said meanwhile, sentence by sentence; words may get 
 import difflib
 import json
 import re
+from itertools import groupby
 from pathlib import Path
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -21,8 +22,8 @@ NOISE = {
     *("value", "excerpt", "live"),
 }
 """Fields that name one play: ids, addresses, times and what was measured."""
-UNORDERED = {"readings", "cited"}
-"""Lists of what was measured, which are longer the longer it takes; what is in them is compared once each."""
+ONCE_EACH = {"readings", "cited", "because", "look_at", "sessions"}
+"""Lists of what was measured or found, which are longer the longer it takes; what is in them is compared once each."""
 
 MASKS = tuple(
     (re.compile(pattern), mask)
@@ -36,6 +37,7 @@ MASKS = tuple(
         (r"(service-revision/[\w-]+/[\w-]+/)\d+", r"\1<id>"),
         (r"\b(?!\d{12}\b)[0-9a-f]{12,64}\b", "<hex>"),
         (r"(?<=:\d/)[0-9a-f]{8}\b", "<task>"),
+        (r"running, (un)?healthy", "running, <health>"),
         (r"(127\.0\.0\.1|localhost):\d+", r"\1:<port>"),
         (r"/tmp/[\w./-]+", "<path>"),
     )
@@ -48,11 +50,23 @@ FIGURE = re.compile(
 
 def recording(left):
     """Split what a story left into what is compared."""
-    pages = left["pages"]
+    pages = [without_repeats(page) for page in left["pages"]]
     return {
         "structure": {"calls": calls(left["calls"]), "pages": [structure(page) for page in pages]},
         "texts": [line for page in pages for line in texts(page, page["id"])],
     }
+
+
+def without_repeats(page):
+    """A page without what there is more of the longer it takes: polls in a row stand once, of each kind of reading the first and the last."""
+    steps = [list(repeats)[-1] for _, repeats in groupby(page["steps"], what)]
+    first = {reading["kind"]: reading for reading in reversed(page["readings"])}
+    last = {reading["kind"]: reading for reading in page["readings"]}
+    return page | {"steps": steps, "readings": [*first.values(), *last.values()]}
+
+
+def what(step):
+    return step["heading"], step["step"], step["state"]
 
 
 def calls(made):
@@ -91,8 +105,8 @@ def masked(text):
 
 
 def is_prose(key, value):
-    """Whether a value is for people: it has several words, or says what was measured."""
-    return key in {"heading", "said"} or (key != "query" and " " in value.strip())
+    """Whether a value is for people: it has several words, is a heading, or says what was measured."""
+    return key in {"heading", "said"} or (key not in {"query", "action"} and " " in value.strip())
 
 
 def structure(value, key="", headings=None):
@@ -104,7 +118,7 @@ def structure(value, key="", headings=None):
         return {name: each for name, each in shown.items() if each not in (None, "", [], {})}
     if isinstance(value, list):
         shown = [structure(each, key, headings) for each in value]
-        return once_each(shown) if key in UNORDERED else shown
+        return once_each(shown) if key in ONCE_EACH else shown
     if not isinstance(value, str):
         return value
     if key == "heading" and headings:
@@ -138,10 +152,10 @@ def texts(value, place, key=""):
         ]
     if isinstance(value, list):
         placed = [
-            (each, place if key in UNORDERED else f"{place}[{number}]") for number, each in enumerate(value)
+            (each, place if key in ONCE_EACH else f"{place}[{number}]") for number, each in enumerate(value)
         ]
         lines = [line for each, where in placed for line in texts(each, where, key)]
-        return sorted(set(lines)) if key in UNORDERED else lines
+        return sorted(set(lines)) if key in ONCE_EACH else lines
     if isinstance(value, str) and is_prose(key, value):
         return [f"{place}: {FIGURE.sub('#', masked(value))}"]
     return []

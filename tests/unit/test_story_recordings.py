@@ -57,8 +57,10 @@ def another_play(left):
     page["run_id"] = "01a22b57-0000-7680-b6e6-bf013ca74dd8"
     page["started"] = "2026-12-01T08:00:00Z"
     page["summary"] = "3 of 3 tasks run app:1 (1.0.0)"
+    page["steps"].insert(0, page["steps"][0])  # a poll more than the other time
     page["plan"]["fence"]["primary"] = "ecs-svc/1"
-    page["readings"].append({**page["readings"][0], "value": 0.31, "detail": "31 % used"})
+    middle = {**page["readings"][0], "quality": "no-data", "value": None, "detail": "nothing was read"}
+    page["readings"] += [middle, {**page["readings"][0], "value": 0.31, "detail": "31 % used"}]
 
 
 def test_another_play_of_the_same_code_is_the_same(compared):
@@ -74,6 +76,9 @@ STRUCTURE = {
     "an outcome": lambda left: left["pages"][0].update(outcome="inconclusive"),
     "what was found": lambda left: left["pages"][0].update(findings=["load: 40 requests a second"]),
     "how a change ended": lambda left: left["pages"][0]["changes"][0].update(undone="kept"),
+    "the last reading": lambda left: left["pages"][0]["readings"].append(
+        {**left["pages"][0]["readings"][0], "quality": "bad"}
+    ),
     "a limit": lambda left: left["pages"][0]["readings"][0].update(limit=0.8),
     "a step more": lambda left: left["pages"][0]["steps"].append(
         {**left["pages"][0]["steps"][0], "step": "Read CPU"}
