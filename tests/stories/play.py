@@ -56,7 +56,9 @@ def collect(world):
 def said(world, *words):
     """The answer of a command in this world."""
     argv = (sys.executable, "-m", "starter", *words, "--json")
-    return json.loads(subprocess.run(argv, env=world.environment, capture_output=True, check=True).stdout)
+    ended = subprocess.run(argv, check=False, env=world.environment, capture_output=True, text=True)
+    assert ended.returncode == 0, f"{argv} ended with {ended.returncode}: {ended.stderr}"
+    return json.loads(ended.stdout)
 
 
 def main(name, file):

@@ -8,7 +8,7 @@ import pytest
 
 from starter.commands.demo import STORIES
 from tests.stories.play import played
-from tests.stories.recording import differences
+from tests.stories.recording import RECORDED, differences
 
 EVERY_DAY = ("bad-release", "incident")
 ALL_STORIES = os.environ.get("STORIES") == "all"
@@ -45,3 +45,7 @@ async def test_the_incident_ends_as_recorded():
 @pytest.mark.parametrize("story", REST)
 async def test_a_story_ends_as_recorded(story):
     await ends_as_recorded(story)
+
+
+def test_every_story_is_recorded():
+    assert {file.stem for file in RECORDED.iterdir()} == {story.name for story in STORIES}

@@ -76,7 +76,7 @@ STRUCTURE = {
     "an outcome": lambda left: left["pages"][0].update(outcome="inconclusive"),
     "what was found": lambda left: left["pages"][0].update(findings=["load: 40 requests a second"]),
     "how a change ended": lambda left: left["pages"][0]["changes"][0].update(undone="kept"),
-    "the last reading": lambda left: left["pages"][0]["readings"].append(
+    "the last reading of a kind": lambda left: left["pages"][0]["readings"].append(
         {**left["pages"][0]["readings"][0], "quality": "bad"}
     ),
     "a limit": lambda left: left["pages"][0]["readings"][0].update(limit=0.8),
