@@ -37,11 +37,9 @@ MASKS = tuple(
         (r"(service-revision/[\w-]+/[\w-]+/)\d+", r"\1<id>"),
         (r"\b(?!\d{12}\b)[0-9a-f]{12,64}\b", "<hex>"),
         (r"(?<=:\d/)[0-9a-f]{8}\b", "<task>"),
-        (
-            r"^Prometheus has no such series in the window$",
-            "0",
-        ),  # nor is what was usual, where it stands alone
-        (r" \(usual [^)]*\)", ""),  # known only once the sandbox has run for a while
+        # What is usual is known only once the sandbox has run for a while.
+        (r"^Prometheus has no such series in the window$", "0"),
+        (r" \(usual [^)]*\)", ""),
         (r"running, (un)?healthy", "running, <health>"),
         (r"(127\.0\.0\.1|localhost):\d+", r"\1:<port>"),
         (r"/tmp/[\w./-]+", "<path>"),
