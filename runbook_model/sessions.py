@@ -69,6 +69,17 @@ class LockWait(Fact):
     waits: Session
     blockers: tuple[int, ...]
     """Process ids of the sessions that it waits for."""
+    seen: int = 1
+    """How many of the samples saw it wait."""
+
+
+class TableLock(Fact):
+    """A table that a session idle in a transaction holds locked, so that others cannot write to it, or not even read it."""
+
+    pid: int
+    table: str
+    mode: str
+    """As in ``pg_locks``: ``AccessExclusiveLock`` keeps readers out too."""
 
 
 class Statement(Fact):
@@ -92,8 +103,11 @@ class DatabaseRead(Fact):
     """``max_connections``."""
     reserved: int = 0
     """Connections of these that are held back from services."""
+    samples: int = 1
+    """How many times it was looked at; what follows is merged from all of them."""
     used: int = 0
-    """Connections of clients, without our own."""
+    """Connections of clients, without our own: the median of the samples."""
+    used_at_most: int = 0
     hidden: int = 0
     """Sessions that our role may not look into."""
     held: tuple[Held, ...] = ()
@@ -103,8 +117,11 @@ class DatabaseRead(Fact):
     longest: tuple[Session, ...] = ()
     """The sessions that have been at work the longest."""
     lock_waits: tuple[LockWait, ...] = ()
+    """Every session that any sample saw wait, with the longest that it did."""
+    samples_with_waits: int = 0
     blockers: tuple[Session, ...] = ()
     """The sessions that those wait for."""
+    table_locks: tuple[TableLock, ...] = ()
     slowest: tuple[Statement, ...] = ()
     at: datetime
 

@@ -6,7 +6,7 @@ import logging
 import os
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from runbook_model.catalog.accounts import Account
 from runbook_model.containers import ENGINE_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
+
+    Rows = psycopg.Connection[dict[str, Any]]
 
 CONNECT_TIMEOUT = timedelta(seconds=2)
 READ_TIMEOUT = timedelta(seconds=8)
@@ -159,9 +161,16 @@ class Clients:
 
     @contextmanager
     def database(
-        self, dsn_env: str, *, read_only: bool = True
-    ) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        """Connect to the database whose DSN a variable holds, for as long as one call may take at most.
+        self, dsn_env: str, *, longer: timedelta = timedelta(0)
+    ) -> Iterator[Callable[[], AbstractContextManager[Rows]]]:
+        """Connect to the database whose DSN a variable holds, and hand out what opens transactions in it.
+
+        Every transaction is read-only, and its settings end with it: through a pooler, settings of a session would stay
+        behind on a connection that others use next.
+
+        Args:
+            dsn_env: the variable's name.
+            longer: how much longer than one call it may take; then it hangs up.
 
         Raises:
             InputError, OutsideError: what psycopg raises, without the DSN.
@@ -172,18 +181,12 @@ class Clients:
                 autocommit=True,
                 connect_timeout=round(CONNECT_TIMEOUT.total_seconds()),
                 application_name="incident-runbooks",
-                prepare_threshold=None,  # a pooler in between may not keep what was prepared
+                prepare_threshold=None,  # a pooler may not keep what was prepared
                 row_factory=dict_row,
             )
-        with database_errors(dsn_env), opened as connection, hung_up_after(READ_TIMEOUT, connection):
-            settings = {
-                "statement_timeout": f"{STATEMENT_TIMEOUT.total_seconds() * 1000:.0f}",
-                "lock_timeout": f"{LOCK_TIMEOUT.total_seconds() * 1000:.0f}",
-                "default_transaction_read_only": "on" if read_only else "off",
-            }
-            for setting in settings.items():
-                connection.execute("SELECT set_config(%s, %s, false)", setting)
-            yield connection
+        with database_errors(dsn_env), opened as connection, hung_up_after(READ_TIMEOUT + longer, connection):
+            connection.read_only = True
+            yield partial(_transaction, connection)
 
     @contextmanager
     def engine(self, doing: str) -> Iterator[docker.DockerClient]:
@@ -197,6 +200,16 @@ class Clients:
         """
         with engine_errors(doing, engine_address()):
             yield self._docker()
+
+
+@contextmanager
+def _transaction(connection: Rows) -> Iterator[Rows]:
+    timeouts = [f"{limit.total_seconds() * 1000:.0f}" for limit in (STATEMENT_TIMEOUT, LOCK_TIMEOUT)]
+    with connection.transaction():
+        connection.execute(
+            "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)", timeouts
+        )
+        yield connection
 
 
 def engine_address() -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 
-from activities.postgres.reading import read_room, read_state
+from activities.postgres.reading import look, merged, read_room, read_slowest, read_table_locks
 from activities.runtime.fence import fenced, sending
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import (
@@ -34,7 +34,7 @@ from runbook_model.sessions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from psycopg import Connection
@@ -44,7 +44,11 @@ if TYPE_CHECKING:
     from runbook_model.readings import Observation
 
     Rows = Connection[dict[str, Any]]
+    Transaction = Callable[[], AbstractContextManager[Rows]]
 
+SAMPLES = 12
+EVERY = timedelta(seconds=0.25)
+"""Sessions that wait with a time limit come and go: what one moment shows is chance."""
 GONE_WITHIN = timedelta(seconds=2)
 """How long an ended session may take to be gone."""
 STANDING: tuple[tuple[type[OutsideError], Standing], ...] = (
@@ -74,15 +78,16 @@ class TerminateSessions(Fact):
 class DatabaseActivities:
     """Reads of a database, each in transactions that can change nothing, and the one change."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, samples: int = SAMPLES) -> None:
         self._clients = clients
+        self._samples = samples
 
     @activity.defn
     def read_database(self, target: Target) -> DatabaseRead:
-        """Read who holds the connections, who waits for whom, and what is slow; that it does not serve is an answer too."""
+        """Sample who holds the connections, who waits for whom, and what is slow; that it does not serve is an answer too."""
         try:
-            with self._connect(target) as connection:
-                return read_state(connection)
+            with self._connect(target, longer=self._samples * EVERY) as transaction:
+                return self._sampled(transaction)
         except OutsideError as error:
             return DatabaseRead(standing=_standing(error), why=str(error), at=_now())
 
@@ -91,7 +96,7 @@ class DatabaseActivities:
         """Connect anew and ask something; that it cannot be done is an answer too."""
         began = time.monotonic()
         try:
-            with self._connect(target) as connection:
+            with self._connect(target) as transaction, transaction() as connection:
                 room = read_room(connection)
         except OutsideError as error:
             _standing(error)
@@ -125,13 +130,14 @@ class DatabaseActivities:
         forgotten = (list(IDLE_IN_TRANSACTION), _database(change.target).leaked_after)
         with fenced(), sending():
             try:
-                with self._connect(change.target, read_only=False) as connection:
+                with self._connect(change.target) as transaction:
                     for name in change.sessions:
                         known = (name.pid, name.backend_start)
-                        ended = connection.execute(TERMINATE, (*known, *forgotten)).fetchall()
-                        there = ended or connection.execute(STILL_THERE, known).fetchall()
+                        with transaction() as connection:
+                            ended = connection.execute(TERMINATE, (*known, *forgotten)).fetchall()
+                            there = ended or connection.execute(STILL_THERE, known).fetchall()
                         found["told" if ended else "spared" if there else "gone"].append(name)
-                    stayed = _await_gone(connection, found["told"])
+                    stayed = _await_gone(transaction, found["told"])
             except OutsideError as error:
                 error.may_have_landed |= bool(found["told"])
                 raise
@@ -142,8 +148,22 @@ class DatabaseActivities:
             stayed=stayed,
         )
 
-    def _connect(self, target: Target, *, read_only: bool = True) -> AbstractContextManager[Rows]:
-        return self._clients.database(_dsn_env(target), read_only=read_only)
+    def _sampled(self, transaction: Transaction) -> DatabaseRead:
+        """Look several times, each in a transaction of its own: within one, PostgreSQL shows sessions as they first were."""
+        seen = []
+        for _ in range(self._samples - 1):
+            with transaction() as connection:
+                seen.append(look(connection))
+            time.sleep(EVERY.total_seconds())
+        with transaction() as connection:
+            seen.append(look(connection))
+            table_locks, slowest = read_table_locks(connection), read_slowest(connection)
+        return merged(seen, table_locks, slowest, _now())
+
+    def _connect(
+        self, target: Target, *, longer: timedelta = timedelta(0)
+    ) -> AbstractContextManager[Transaction]:
+        return self._clients.database(_dsn_env(target), longer=longer)
 
 
 def _database(target: Target) -> Database:
@@ -167,14 +187,17 @@ def _standing(error: OutsideError) -> Standing:
     raise error
 
 
-def _await_gone(connection: Rows, names: Sequence[SessionName]) -> tuple[SessionName, ...]:
+def _await_gone(transaction: Transaction, names: Sequence[SessionName]) -> tuple[SessionName, ...]:
     """Wait a moment for sessions to be gone; returns those that are not."""
     give_up_at = time.monotonic() + GONE_WITHIN.total_seconds()
     left = list(names)
     while left:
-        left = [
-            one for one in left if connection.execute(STILL_THERE, (one.pid, one.backend_start)).fetchall()
-        ]
+        with transaction() as connection:
+            left = [
+                one
+                for one in left
+                if connection.execute(STILL_THERE, (one.pid, one.backend_start)).fetchall()
+            ]
         if time.monotonic() > give_up_at:
             break
         time.sleep(0.02 if left else 0)

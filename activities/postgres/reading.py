@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from runbook_model.sessions import (
@@ -14,11 +15,13 @@ from runbook_model.sessions import (
     Session,
     SessionName,
     Statement,
+    TableLock,
     without_literals,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from psycopg import Connection
 
@@ -46,12 +49,23 @@ SESSIONS = """
 SELECT pid, backend_start, coalesce(datname, '') AS datname, coalesce(usename, '') AS usename,
        coalesce(application_name, '') AS application_name, coalesce(state, '') AS state,
        coalesce(extract(epoch FROM clock_timestamp() - state_change), 0)::float8 AS lasts,
-       left(coalesce(query, ''), 2000) AS query
+       -- Most sessions are idle, and of these nobody shows the statement.
+       CASE WHEN state = 'idle' THEN '' ELSE left(coalesce(query, ''), 2000) END AS query
 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() LIMIT 5000
 """
 LOCK_WAITS = """
 SELECT pid, pg_blocking_pids(pid) AS blockers
 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() LIMIT %s
+"""
+# Modes that keep others from writing at least. A table that was made in the same transaction nobody else can see.
+TABLE_LOCKS = """
+SELECT pid, nspname || '.' || relname AS name, mode
+FROM pg_locks JOIN pg_class ON pg_class.oid = relation JOIN pg_namespace ON pg_namespace.oid = relnamespace
+JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'relation' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock', 'ShareLock')
+  AND relkind IN ('r', 'p', 'm') AND relpersistence <> 't' AND state = ANY(%s)
+ORDER BY state_change, name LIMIT %s
 """
 # Where the extension is there, its library is loaded, and its view is one that we know and may read.
 STATEMENTS = """
@@ -75,14 +89,39 @@ def read_room(connection: Rows) -> dict[str, Any]:
     return connection.execute(ROOM).fetchall()[0]
 
 
-def read_state(connection: Rows) -> DatabaseRead:
-    """Read who holds the connections, who waits for whom, and what is slow."""
-    room = read_room(connection)
-    rows = connection.execute(SESSIONS).fetchall()
-    sessions = sorted(map(_session, rows), key=lambda one: one.lasts, reverse=True)
+@dataclass(frozen=True)
+class Look:
+    """The database in one moment, in PostgreSQL's own rows."""
+
+    room: dict[str, Any]
+    sessions: list[dict[str, Any]]
+    waits: list[dict[str, Any]]
+
+
+def look(connection: Rows) -> Look:
+    """Look at the sessions once; in one transaction everything is of the same moment."""
+    return Look(
+        room=read_room(connection),
+        sessions=connection.execute(SESSIONS).fetchall(),
+        waits=connection.execute(LOCK_WAITS, (MOST_WAITS,)).fetchall(),
+    )
+
+
+def read_table_locks(connection: Rows) -> tuple[TableLock, ...]:
+    """Read which tables are held locked by sessions that do nothing."""
+    rows = connection.execute(TABLE_LOCKS, (list(IDLE_IN_TRANSACTION), MOST_WAITS)).fetchall()
+    return tuple(TableLock(pid=row["pid"], table=row["name"], mode=row["mode"]) for row in rows)
+
+
+def merged(
+    looks: Sequence[Look], table_locks: tuple[TableLock, ...], slowest: tuple[Statement, ...], at: datetime
+) -> DatabaseRead:
+    """Merge what was seen, oldest first: counts are the median's, sessions the last's, and waits are those of all."""
+    by_use = sorted(looks, key=lambda one: one.room["used"])
+    room = by_use[(len(by_use) - 1) // 2].room
+    sessions = _sessions(looks[-1])
     here = [one for one in sessions if one.database == room["name"]]
-    waits = _lock_waits(connection, here)
-    awaited = {pid for wait in waits for pid in wait.blockers}
+    waits, blockers = _lock_waits(looks)
     return DatabaseRead(
         standing="serves",
         version=room["version"],
@@ -90,16 +129,24 @@ def read_state(connection: Rows) -> DatabaseRead:
         standby=room["standby"],
         limit=room["max_connections"],
         reserved=room["reserved"],
+        samples=len(looks),
         used=room["used"],
-        hidden=room["hidden"],
-        held=_held(sessions),
+        used_at_most=by_use[-1].room["used"],
+        hidden=max(one.room["hidden"] for one in looks),
+        held=_held(_sessions(by_use[(len(by_use) - 1) // 2])),
         idle=tuple(one for one in here if one.state in IDLE_IN_TRANSACTION)[:MOST_SESSIONS],
         longest=tuple(one for one in here if one.state == "active")[:MOST_SHOWN],
         lock_waits=waits,
-        blockers=tuple(one for one in sessions if one.name.pid in awaited)[:MOST_WAITS],
-        slowest=_slowest(connection),
-        at=datetime.now(UTC),
+        samples_with_waits=sum(bool(one.waits) for one in looks),
+        blockers=blockers,
+        table_locks=table_locks,
+        slowest=slowest,
+        at=at,
     )
+
+
+def _sessions(seen: Look) -> list[Session]:
+    return sorted(map(_session, seen.sessions), key=lambda one: one.lasts, reverse=True)
 
 
 def _session(row: dict[str, Any]) -> Session:
@@ -125,18 +172,32 @@ def _held(sessions: Iterable[Session]) -> tuple[Held, ...]:
     return tuple(sorted(held, key=lambda one: one.count, reverse=True))[:MOST_HELD]
 
 
-def _lock_waits(connection: Rows, sessions: Sequence[Session]) -> tuple[LockWait, ...]:
-    by_pid = {one.name.pid: one for one in sessions}
-    rows = connection.execute(LOCK_WAITS, (MOST_WAITS,)).fetchall()
-    waits = (
-        LockWait(waits=by_pid[row["pid"]], blockers=tuple(row["blockers"]))
-        for row in rows
-        if row["pid"] in by_pid
-    )
-    return tuple(sorted(waits, key=lambda wait: wait.waits.lasts, reverse=True))
+def _lock_waits(looks: Sequence[Look]) -> tuple[tuple[LockWait, ...], tuple[Session, ...]]:
+    """Return who waits, each session once, and whom they wait for; the longest first."""
+    waits: dict[SessionName, LockWait] = {}
+    blockers: dict[SessionName, Session] = {}
+    for seen in looks:
+        by_pid = {row["pid"]: row for row in seen.sessions}
+        for row in seen.waits:
+            if row["pid"] not in by_pid:
+                continue
+            waiting = _session(by_pid[row["pid"]])
+            before = waits.get(waiting.name)
+            if before and before.waits.lasts > waiting.lasts:
+                waiting = before.waits
+            waits[waiting.name] = LockWait(
+                waits=waiting,
+                blockers=tuple(sorted({*row["blockers"], *(before.blockers if before else ())})),
+                seen=1 + (before.seen if before else 0),
+            )
+            found = (_session(by_pid[pid]) for pid in row["blockers"] if pid in by_pid)
+            blockers |= {one.name: one for one in found}
+    longest_first = sorted(waits.values(), key=lambda one: one.waits.lasts, reverse=True)
+    holders = sorted(blockers.values(), key=lambda one: one.lasts, reverse=True)
+    return tuple(longest_first[:MOST_WAITS]), tuple(holders[:MOST_WAITS])
 
 
-def _slowest(connection: Rows) -> tuple[Statement, ...]:
+def read_slowest(connection: Rows) -> tuple[Statement, ...]:
     """Read the slowest statements, where the database keeps count of them and lets us see it."""
     view = connection.execute(STATEMENTS).fetchall()
     if not view:

@@ -12,7 +12,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.aws.clients import Clients
-from activities.postgres.activities import DatabaseActivities, TerminateSessions
+from activities.postgres.activities import SAMPLES, DatabaseActivities, TerminateSessions
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
 from runbook_model.errors import InputError, UnreachableError
@@ -67,8 +67,9 @@ def target(**database):
     )  # fmt: skip
 
 
-def read(**database):
-    return ActivityEnvironment().run(DatabaseActivities(Clients()).read_database, target(**database))
+def read(samples=1, **database):
+    activities = DatabaseActivities(Clients(), samples)
+    return ActivityEnvironment().run(activities.read_database, target(**database))
 
 
 def connected():
@@ -138,6 +139,49 @@ class TestReading:
             asking.join(5)
             waiter.close()
 
+    async def test_who_waits_with_a_time_limit_and_comes_back_is_seen_by_some_of_the_samples(
+        self, service_dsn
+    ):
+        over = threading.Event()
+
+        def wait_again_and_again():
+            while not over.is_set():
+                with closing(psycopg.connect(service_dsn, application_name="waiter")) as waiter:
+                    suppresses(waiter, "SET lock_timeout = 300; SELECT * FROM stock")
+                over.wait(0.3)
+
+        with closing(psycopg.connect(service_dsn, autocommit=True)) as owner:
+            owner.execute("CREATE TABLE IF NOT EXISTS stock (id int)")
+        with forgotten(service_dsn, 1, statement="LOCK TABLE stock"):
+            asking = threading.Thread(target=wait_again_and_again)
+            asking.start()
+            found = until(lambda: len((now := read(samples=SAMPLES)).lock_waits) > 1 and now)
+            over.set()
+            asking.join(5)
+        names = [wait.waits.name for wait in found.lock_waits]
+        assert {wait.waits.application for wait in found.lock_waits} == {"waiter"}
+        assert len(names) == len(set(names))
+        assert found.samples == SAMPLES
+        assert sum(wait.seen for wait in found.lock_waits) == found.samples_with_waits
+        assert [one.name for one in found.blockers] == [found.idle[0].name]
+        assert found.used_at_most == 2
+
+    async def test_a_table_that_a_forgotten_session_keeps_locked_is_told_though_nobody_waits(
+        self, service_dsn
+    ):
+        with closing(psycopg.connect(service_dsn, autocommit=True)) as owner:
+            owner.execute("CREATE TABLE IF NOT EXISTS stock (id int)")
+        statement = "LOCK TABLE stock; CREATE TABLE its_own (id int); CREATE TEMP TABLE passing (id int)"
+        with (
+            forgotten(service_dsn, 1, statement=statement) as (holder,),
+            forgotten(service_dsn, 1, statement="SELECT * FROM pg_class"),
+        ):
+            found, pid = read(), holder.info.backend_pid
+        assert found.lock_waits == ()
+        assert [(one.pid, one.table, one.mode) for one in found.table_locks] == [
+            (pid, "public.stock", "AccessExclusiveLock")
+        ]
+
     async def test_slow_statements_are_told_where_the_database_counts_them(self, service_dsn):
         with closing(psycopg.connect(service_dsn)) as slow:
             slow.execute("SELECT pg_sleep(0.2)")
@@ -182,7 +226,7 @@ def suppresses(connection, statement):
 
 
 def ask_one_that_is_stopped():
-    with Clients().database(VARIABLE) as connection:
+    with Clients().database(VARIABLE) as transaction, transaction() as connection:
         pid = connection.info.backend_pid
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -246,9 +290,21 @@ class TestRefusals:
     async def test_reads_cannot_write(self):
         with (
             pytest.raises(Exception, match="read-only transaction"),
-            Clients().database(VARIABLE) as connection,
+            Clients().database(VARIABLE) as transaction,
+            transaction() as connection,
         ):
             connection.execute("CREATE TABLE sneaky (id int)")
+
+    async def test_no_setting_stays_behind_on_a_connection_that_a_pooler_gives_to_others_next(self):
+        settings = (
+            "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name <> 'application_name'"
+        )
+        with Clients().database(VARIABLE) as transaction:
+            with transaction() as connection:
+                inside = {row["name"] for row in connection.execute(settings).fetchall()}
+            afterwards = connection.execute(settings).fetchall()
+        assert inside >= {"statement_timeout", "lock_timeout", "transaction_read_only"}
+        assert afterwards == []
 
 
 @pytest.mark.usefixtures("dsn")

@@ -13,6 +13,7 @@ from runbook_model.sessions import (
     Session,
     SessionName,
     Statement,
+    TableLock,
     Terminated,
     without_literals,
 )
@@ -51,6 +52,7 @@ def waits(*, seconds=120.0, by=(1,)):
 
 HOLDER = session(1)
 BUSY = session(1, state="active")
+LOCKED = TableLock(pid=1, table="public.settings", mode="AccessExclusiveLock")
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,9 @@ BUSY = session(1, state="active")
             Cause.HEALTHY,
         ),
         (read(27, lock_waits=waits(), blockers=(BUSY,)), Cause.LOCKS),
+        (read(5, idle=(HOLDER,), table_locks=(LOCKED,)), Cause.LOCKS),
+        (read(5, idle=sessions(1, seconds=59), table_locks=(LOCKED,)), Cause.HEALTHY),
+        (read(5, idle=sessions(1, first=2), table_locks=(LOCKED,)), Cause.HEALTHY),
         (read(27, idle=sessions(20), lock_waits=waits(), blockers=(HOLDER,)), Cause.LEAK),
         (read(27, idle=sessions(20), hidden=3), Cause.UNKNOWN),
         (DatabaseRead(standing="down", why="refused", at=AT), Cause.DOWN),
@@ -115,6 +120,21 @@ def test_the_evidence_names_who_holds_what():
     assert "held by: 20 shop:7 idle" in told
     assert "slowest on average: 2s: SELECT ?" in told
     assert "it is a standby" in told
+
+
+def test_a_forgotten_session_that_keeps_a_table_locked_is_ended_though_nobody_waits_at_the_moment():
+    found = classify(read(5, idle=(HOLDER,), table_locks=(LOCKED,)), POLICY)
+    assert found.because[0] == (
+        "pid 1 of shop:7/a, idle in transaction for 2m, keeps public.settings (AccessExclusiveLock) locked"
+    )
+    assert plan_terminate(TARGET, found).sessions == (HOLDER.name,)
+
+
+def test_the_evidence_says_how_many_samples_saw_sessions_wait_and_how_full_it_was_at_most():
+    found = read(5, lock_waits=waits(), blockers=(BUSY,), samples=12, samples_with_waits=7, used_at_most=9)
+    told = classify(found, POLICY).told
+    assert "1 session waited for locks, in 7 of 12 samples" in told
+    assert "5 of 27 connections that services may have are used, at most 9" in told
 
 
 def test_hidden_sessions_say_what_to_grant():

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from runbook_model.durations import format_duration
 from runbook_model.reports import Message, Plan, PlannedCall
-from runbook_model.sessions import DatabaseRead, Session, SessionName
+from runbook_model.sessions import DatabaseRead, LockWait, Session, SessionName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Database
@@ -181,24 +181,45 @@ def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagno
 
 
 def _locks(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagnosis | None:
-    """Find whom sessions wait for: for too long, or for one that forgot that it holds a lock.
+    """Find who holds a lock that others need: sessions wait too long for it, or its holder forgot that it has it.
 
-    Who waits with a time limit, and tries again, never waits for long.
+    Who waits with a time limit, and tries again, never waits for long, and at times nobody waits at all.
     """
-    forgotten = {one.name for one in read.idle if one.lasts >= policy.leaked_after}
+    forgotten = {one.name: one for one in read.idle if one.lasts >= policy.leaked_after}
     pids = {name.pid for name in forgotten}
     long = [one for one in read.lock_waits if one.waits.lasts >= policy.leaked_after]
     waits = long or [one for one in read.lock_waits if pids.intersection(one.blockers)]
-    if not waits:
+    if waits:
+        holders, why = _held_up(read, waits, f" for {_at_least(policy)}" if long else "")
+    else:
+        holders, why = _left_locked(read, forgotten.values())
+    if not why:
         return None
-    waiting = {one.waits.name.pid for one in waits}
-    holders = [one for one in read.blockers if one.name.pid not in waiting]
     of = holders[0].owner if holders else ""
     sessions = tuple(one for one in holders if one.name in forgotten and one.owner == of)
-    held_by = ", ".join(one.told for one in holders[:SHOWN]) or "nobody who can be named"
-    for_how_long = f" for {_at_least(policy)}" if long else ""
-    why = f"{len(waits)} sessions wait for locks{for_how_long}, held by {held_by}"
     return Diagnosis(cause=Cause.LOCKS, because=(why, *seen), application=of, sessions=sessions)
+
+
+def _held_up(
+    read: DatabaseRead, waits: Sequence[LockWait], for_how_long: str
+) -> tuple[Sequence[Session], str]:
+    """Name the sessions that others wait for, and do not wait themselves."""
+    waiting = {one.waits.name.pid for one in waits}
+    holders = [one for one in read.blockers if one.name.pid not in waiting]
+    held_by = ", ".join(one.told for one in holders[:SHOWN]) or "nobody who can be named"
+    return holders, f"{_count(len(waits), 'session')} waited for locks{for_how_long}, held by {held_by}"
+
+
+def _left_locked(read: DatabaseRead, forgotten: Iterable[Session]) -> tuple[Sequence[Session], str]:
+    """Name the forgotten sessions that keep others out of a table, whoever wants it at the moment."""
+    tables = {one.pid: f"{one.table} ({one.mode})" for one in reversed(read.table_locks)}
+    holders = [one for one in forgotten if one.name.pid in tables]
+    told = ", ".join(f"{one.told}, keeps {tables[one.name.pid]} locked" for one in holders[:SHOWN])
+    return holders, told
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _at_least(policy: Database) -> str:
@@ -206,14 +227,16 @@ def _at_least(policy: Database) -> str:
 
 
 def _evidence(read: DatabaseRead) -> Iterator[str]:
-    yield f"{read.used} of {read.open_to_services} connections that services may have are used"
+    most = f", at most {read.used_at_most}" if read.used_at_most > read.used else ""
+    yield f"{read.used} of {read.open_to_services} connections that services may have are used{most}"
     if read.held:
         holders = (f"{one.count} {one.owner} {one.state or 'hidden'}" for one in read.held[:SHOWN])
         yield f"held by: {', '.join(holders)}"
     if read.standby:
         yield "it is a standby: nothing can be written to it"
     if read.lock_waits:
-        yield f"{len(read.lock_waits)} sessions wait for locks"
+        waited = f"{_count(len(read.lock_waits), 'session')} waited for locks"
+        yield f"{waited}, in {read.samples_with_waits} of {_count(read.samples, 'sample')}"
     if read.longest:
         yield f"longest at work: {read.longest[0].told}: {read.longest[0].query}"
     if read.slowest and read.slowest[0].mean >= SLOW:

@@ -1,7 +1,6 @@
 """The procedures that find out first, on the real world: outages in both environments, from the first reading to the end."""
 
 import asyncio
-import os
 import sys
 
 import docker
@@ -17,17 +16,6 @@ from tests.sandbox_under_test import running_sandbox, until
 pytestmark = pytest.mark.xdist_group("world-procedures")
 
 FIND_OUT_FIRST = ("service-down", "high-error-rate", "high-latency", "resource-issues")
-STORIES = (
-    "bad-release-terraform",
-    "crash-loop",
-    "failing-release",
-    "load",
-    "slow-database",
-    "leak",
-    "connection-exhaustion",
-    "local-hang",
-)
-ALL_STORIES = os.environ.get("STORIES") == "all"
 
 
 @pytest.fixture(scope="module")
@@ -239,16 +227,3 @@ async def hangs_and_loses_its_database(world, desk):
 
 def sick(container):
     return container.attrs["State"]["Health"]["Status"] == "unhealthy"
-
-
-@pytest.mark.skipif(not ALL_STORIES, reason="takes seven minutes: make test-all runs it")
-@pytest.mark.parametrize("story", STORIES)
-async def test_a_story_ends_as_told(story):
-    demo = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "starter", "demo", story, "--json"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(demo.communicate(), 240)
-    assert demo.returncode == 0, out.decode() + err.decode()

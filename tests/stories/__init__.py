@@ -1,0 +1,1 @@
+"""The stories of ``runbook demo``, played and compared with what was recorded of them."""

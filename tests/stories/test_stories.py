@@ -1,0 +1,51 @@
+"""Every story of ``runbook demo`` ends as told, by the AWS calls and with the pages that were recorded of it."""
+
+import asyncio
+import json
+import os
+
+import pytest
+
+from starter.commands.demo import STORIES
+from tests.stories.play import played
+from tests.stories.recording import RECORDED, differences
+
+EVERY_DAY = ("bad-release", "incident")
+ALL_STORIES = os.environ.get("STORIES") == "all"
+REST = tuple(story.name for story in STORIES if story.name not in EVERY_DAY)
+
+
+async def ends_as_recorded(story):
+    ended, found = await asyncio.to_thread(played, story)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    told = json.loads(ended.stdout)
+    assert [each for each in told["expectations"] if not each["ok"]] == [], ended.stderr
+    assert (told["story"], told["ok"], told["outcome"]) == (story, True, "recovered")
+    different = differences(story, found)
+    assert not different, "\n".join(
+        [*different.values(), f"Is this wanted? python -m tests.stories.record {story} records it anew."]
+    )
+    return told
+
+
+async def test_the_bad_release_ends_as_recorded():
+    told = await ends_as_recorded("bad-release")
+    assert told["aws_changes"] == ["UpdateService"]
+    assert told["seconds"] < 180
+
+
+async def test_the_incident_ends_as_recorded():
+    told = await ends_as_recorded("incident")
+    assert told["id"] == "incident/prod/ai-processor"
+    assert told["aws_changes"] == ["UpdateService"]
+
+
+@pytest.mark.skipif(not ALL_STORIES, reason="takes seven minutes: make test-all runs it")
+@pytest.mark.xdist_group("world-procedures")
+@pytest.mark.parametrize("story", REST)
+async def test_a_story_ends_as_recorded(story):
+    await ends_as_recorded(story)
+
+
+def test_every_story_is_recorded():
+    assert {file.stem for file in RECORDED.iterdir()} == {story.name for story in STORIES}
