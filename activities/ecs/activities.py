@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
 
 from temporalio import activity
 
 from activities.ecs.reading import read_release, read_service_deployment, read_service_state
 from runbook_model.catalog.catalog import Target
-from runbook_model.errors import InputError, NotFoundError, RejectedError
+from runbook_model.durations import format_duration
+from runbook_model.errors import InputError, NotFoundError, RejectedError, UnreachableError
 from runbook_model.release import UNDER_WAY, Fact, Release, ReleaseHistory, ServiceDeployment, ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mypy_boto3_ecs.type_defs import ServiceDeploymentTypeDef, ServiceRevisionTypeDef
+    from mypy_boto3_ecs.type_defs import ServiceDeploymentTypeDef, ServiceRevisionTypeDef, TaskTypeDef
 
     from activities.aws.clients import Clients
 
 DEPLOYMENTS_READ = 20
 """How far back releases are looked for; one DescribeServiceDeployments call takes this many."""
 REVISIONS_READ = 10
+TASKS_AT_ONCE = 100
+"""The most that ListTasks lists, and DescribeTasks describes, by one call."""
+TASKS_READ_WITHIN = timedelta(seconds=20)
 SCALED = "Scaling activity initiated"
 """How the reason of a task begins that ECS stopped because a deployment, or a smaller count, had no more use for it."""
 
@@ -126,15 +132,7 @@ class EcsActivities:
     def explain_rollout(self, target: Target) -> Explanation:
         """Read why tasks stopped lately, and the service's newest events."""
         service = describe_service(self._clients, target)
-        ecs = self._clients.ecs(target.account)
-        with self._clients.naming_errors("read the stopped tasks"):
-            arns = ecs.list_tasks(
-                cluster=target.cluster,
-                serviceName=target.ecs_service,
-                desiredStatus="STOPPED",
-                maxResults=100,
-            )["taskArns"]
-            tasks = ecs.describe_tasks(cluster=target.cluster, tasks=arns)["tasks"] if arns else []
+        tasks = describe_tasks(self._clients, target, "STOPPED")
         newest = sorted(tasks, key=lambda task: str(task.get("stoppedAt", "")), reverse=True)
         reasons = [
             ": ".join(
@@ -212,6 +210,39 @@ def describe_service(clients: Clients, target: Target) -> ServiceState:
             f"cluster {target.cluster} has no service {target.ecs_service}: mend cluster or ecs_service in the catalog"
         )
     return read_service_state(answer["services"][0])
+
+
+def describe_tasks(
+    clients: Clients, target: Target, status: Literal["RUNNING", "STOPPED"]
+) -> list[TaskTypeDef]:
+    """Read all of the service's tasks that shall run or were stopped; ECS lists them in no order that it promises.
+
+    Raises:
+        OutsideError: ECS cannot be read, or lists more than can be read in time.
+    """
+    ecs = clients.ecs(target.account)
+    give_up_at = time.monotonic() + TASKS_READ_WITHIN.total_seconds()
+    tasks: list[TaskTypeDef] = []
+    more: dict[str, str] = {}
+    with clients.naming_errors(f"read the tasks of {target.ecs_service}"):
+        while True:
+            page = ecs.list_tasks(
+                cluster=target.cluster,
+                serviceName=target.ecs_service,
+                desiredStatus=status,
+                maxResults=TASKS_AT_ONCE,
+                **more,  # type: ignore[arg-type] # its only key is nextToken
+            )
+            if arns := page["taskArns"]:
+                tasks += ecs.describe_tasks(cluster=target.cluster, tasks=arns)["tasks"]
+            if not (token := page.get("nextToken")):
+                return tasks
+            if time.monotonic() > give_up_at:
+                took = format_duration(TASKS_READ_WITHIN)
+                raise UnreachableError(
+                    f"{target.ecs_service} has more {status.lower()} tasks than could be read in {took}"
+                )
+            more = {"nextToken": token}
 
 
 def _newest_first(deployments: Iterable[ServiceDeployment]) -> tuple[ServiceDeployment, ...]:

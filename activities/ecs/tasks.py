@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from activities.ecs.activities import describe_service
+from activities.ecs.activities import describe_service, describe_tasks
 from runbook_model.errors import OutsideError
 from runbook_model.redaction import excerpt
 from runbook_model.symptoms import TasksRead
@@ -77,18 +77,12 @@ def read_restarts(clients: Clients, target: Target, since: datetime, now: dateti
 def fetch_tasks(
     clients: Clients, target: Target, status: Literal["RUNNING", "STOPPED"]
 ) -> tuple[TaskSeen, ...]:
-    """Read up to a hundred of the service's tasks that shall run or were stopped, newest first; blocks.
+    """Read the service's tasks that shall run or were stopped, newest first; blocks.
 
     Raises:
         OutsideError: ECS cannot be read.
     """
-    ecs = clients.ecs(target.account)
-    with clients.naming_errors(f"read the tasks of {target.ecs_service}"):
-        arns = ecs.list_tasks(
-            cluster=target.cluster, serviceName=target.ecs_service, desiredStatus=status, maxResults=100
-        )["taskArns"]
-        tasks = ecs.describe_tasks(cluster=target.cluster, tasks=arns)["tasks"] if arns else []
-    seen = [read_task(task) for task in tasks]
+    seen = [read_task(task) for task in describe_tasks(clients, target, status)]
     return tuple(sorted(seen, key=_newest, reverse=True))
 
 

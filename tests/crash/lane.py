@@ -151,13 +151,17 @@ class Lane:
         """Wait until a task of the bad release has ended by itself."""
         give_up_at = time.monotonic() + 60
         while time.monotonic() < give_up_at:
-            arns = self._ecs.list_tasks(cluster=self.name, desiredStatus="STOPPED")["taskArns"]
-            tasks = self._ecs.describe_tasks(cluster=self.name, tasks=arns)["tasks"] if arns else []
-            crashed = [one for one in tasks if one.get("stopCode") == "EssentialContainerExited"]
+            crashed = [one for one in self._stopped() if one.get("stopCode") == "EssentialContainerExited"]
             if any(one["taskDefinitionArn"] == self._bad for one in crashed):
                 return
             time.sleep(0.1)
         raise TimeoutError(f"no task in {self.name} crashes")
+
+    def _stopped(self):
+        """All stopped tasks; rounds leave hundreds of them."""
+        pages = self._ecs.get_paginator("list_tasks").paginate(cluster=self.name, desiredStatus="STOPPED")
+        for arns in filter(None, (page["taskArns"] for page in pages)):
+            yield from self._ecs.describe_tasks(cluster=self.name, tasks=arns)["tasks"]
 
     # --- the runbook ----------------------------------------------------------------------------------------------
 

@@ -171,6 +171,7 @@ def test_what_could_not_be_read_is_a_doubt():
 
 
 LOCKED = DatabaseSigns(told="locks: 3 sessions wait", trouble="3 sessions wait for locks")
+FORGOTTEN = LOCKED.model_copy(update={"forgotten": True})
 UNSEEN = DatabaseSigns(told="the database could not be asked", known=False)
 LATENCY = {
     "more requests": ((SURGE, resources_read(), logs_read()), Cause.LOAD, "75.0 requests/s are 3.0 times"),
@@ -203,6 +204,11 @@ LATENCY = {
         (load_read(), resources_read(cpu=0.95), logs_read(), LOCKED),
         Cause.UNKNOWN,
         "p95 2.00s",
+    ),
+    "a forgotten session that holds a lock, and more requests": (
+        (SURGE, resources_read(), logs_read(), FORGOTTEN),
+        Cause.DATABASE,
+        "3 sessions wait for locks; 75.0 requests/s are 3.0 times",
     ),
     "nothing stands out, and no path is slower than others": (
         (load_read(), resources_read(), logs_read()),

@@ -408,6 +408,31 @@ async def test_of_many_stopped_tasks_the_newest_are_kept_and_those_that_it_began
     assert [int(one.task) for one in found.stopped] == [*range(20), *range(90, 100)]
 
 
+async def test_the_newest_stopped_task_is_found_though_ecs_lists_it_last():
+    ages = [str(age) for age in range(216, 0, -1)]
+
+    def listed(request):
+        if request["desiredStatus"] != "STOPPED":
+            return {"taskArns": []}
+        start = int(request.get("nextToken", 0))
+        more = {"nextToken": str(start + 100)} if start + 100 < len(ages) else {}
+        return {"taskArns": ages[start : start + 100], **more}
+
+    def described(request):
+        definition = "arn:aws:ecs:us-east-1:1:task-definition/app:2"
+        return {
+            "tasks": [
+                {"taskArn": f"arn:aws:ecs:us-east-1:1:task/c/{age}", "taskDefinitionArn": definition,
+                 "lastStatus": "STOPPED", "stoppedAt": NOW - seconds(int(age))}
+                for age in request["tasks"]
+            ]
+        }  # fmt: skip
+
+    aws = Aws(describe_services={"services": [SERVICE]}, list_tasks=listed, describe_tasks=described)
+    found = await examined("tasks", aws)
+    assert [int(one.task) for one in found.stopped] == [*range(1, 21), *range(207, 217)]
+
+
 LINES = (
     "ERROR could not connect to postgres://app:secret@db/x: connection refused",
     "ERROR query timed out after 30 s",

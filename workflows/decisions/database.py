@@ -66,6 +66,8 @@ class DatabaseSigns(Message):
     told: str
     trouble: str | None = None
     """What is wrong with it; None where nothing is, or where that is not known."""
+    forgotten: bool = False
+    """Forgotten sessions hold what others need: answers are slow whatever load there is."""
     known: bool = True
 
 
@@ -99,10 +101,17 @@ def signs_of(read: DatabaseRead | None, policy: Database) -> DatabaseSigns:
     """Say what a look into the database shows; None where it could not be asked at all."""
     if read is None:
         return DatabaseSigns(told="the database could not be asked", known=False)
-    found = classify(read, policy)
+    return signs_from(classify(read, policy))
+
+
+def signs_from(found: Diagnosis) -> DatabaseSigns:
+    """Say what a cause means to another procedure."""
     trouble = f"database {found.cause}: {found.because[0]}" if found.cause not in NO_TROUBLE else None
     return DatabaseSigns(
-        told=f"database {found.told}", trouble=trouble, known=found.cause is not Cause.UNKNOWN
+        told=f"database {found.told}",
+        trouble=trouble,
+        forgotten=bool(found.sessions),
+        known=found.cause is not Cause.UNKNOWN,
     )
 
 

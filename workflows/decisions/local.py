@@ -102,16 +102,6 @@ def classify_server(answer: ServerAnswer, policy: Database) -> database.Diagnosi
     return database.Diagnosis(cause=cause, because=(answer.told,))
 
 
-def signs_from(found: database.Diagnosis) -> database.DatabaseSigns:
-    """Say what a look at the database means to another procedure."""
-    well = found.cause in {database.Cause.HEALTHY, database.Cause.UNKNOWN}
-    return database.DatabaseSigns(
-        told=f"database {found.told}",
-        trouble=None if well else f"database {found.cause}: {found.because[0]}",
-        known=found.cause is not database.Cause.UNKNOWN,
-    )
-
-
 def _own_trouble(project: ProjectRead, sample: Sample) -> tuple[Cause, str]:
     """Say what the service's own containers suffer from; ``fine`` when they run and answer."""
     told = "; ".join(one.told for one in project.own)

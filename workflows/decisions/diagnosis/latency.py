@@ -23,7 +23,8 @@ def classify_latency(
 ) -> Diagnosis:
     """Decide: load, resources, database, code-path, fine, or unknown.
 
-    Code is to blame only when nothing else is: load, CPU, memory and the database must be known and usual.
+    Code is to blame only when nothing else is: load, CPU, memory and the database must be known and usual. Sessions that
+    were forgotten and hold what others need are to blame whatever else stands out.
 
     Args:
         target: whose thresholds hold.
@@ -46,6 +47,8 @@ def classify_latency(
         Cause.DATABASE: (database and database.trouble) or names_database(logs),
     }
     found = {cause: sign for cause, sign in signs.items() if sign}
+    if database and database.trouble and database.forgotten:
+        found = {Cause.DATABASE: "; ".join((database.trouble, *filter(None, (surge, busy))))}
     if len(found) > 1:
         return unknown(latency.told, *found.values(), doubts=doubts)
     release = latency.onset.release if latency.p95.began_with_release(limit) else None
