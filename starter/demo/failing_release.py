@@ -10,6 +10,7 @@ from starter.demo.scenes import (
     ask,
     changed_exactly,
     deploy,
+    everyday,
     evidence,
     healthy_release,
     recovered,
@@ -23,6 +24,7 @@ async def play(stage: Stage) -> None:
     """Play the story."""
     telling = stage.telling
     await healthy_release(stage)
+    await everyday(stage)
     with telling.part("A release that fails is deployed"):
         await deploy(stage, "1.1.0", "which fails 30 % of its requests", FAULT_ERROR_RATE="0.3")
         bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, 30)

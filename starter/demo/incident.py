@@ -14,6 +14,7 @@ from starter.demo.outside import alerts_firing, slack_messages
 from starter.demo.scenes import (
     changed_exactly,
     deploy,
+    everyday,
     healthy_release,
     recovered,
     waits_for_steady,
@@ -29,16 +30,13 @@ if TYPE_CHECKING:
     from starter.demo.stage import Stage
 
 ALERT = "HighErrorRate"
-EVERYDAY_SECONDS = 25.0
-"""Until it is known what is usual: without that a bad release cannot be told from load."""
 
 
 async def play(stage: Stage) -> None:
     """Play the story."""
     telling = stage.telling
     await healthy_release(stage)
-    telling.say("it goes well for a while: what is usual is known then")
-    await asyncio.sleep(EVERYDAY_SECONDS)
+    await everyday(stage)
     with telling.part("The webhook dies, and a bad release is deployed"):
         await _break(stage)
     with telling.part("A new webhook gets the alert, which opens an incident"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from starter.demo.scenes import (
@@ -11,6 +10,7 @@ from starter.demo.scenes import (
     ask,
     changed_exactly,
     deploy,
+    everyday,
     evidence,
     healthy_release,
     recovered,
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 USUAL = 25.0
 MANY = 100.0
-EVERYDAY_SECONDS = 25.0
-"""Until it is known what is usual, and the first windows of the release are past."""
 
 
 async def play(stage: Stage) -> None:
@@ -32,8 +30,7 @@ async def play(stage: Stage) -> None:
     with telling.part("An everyday release"):
         words = "whose tasks answer five requests at once, in 0.15 s"
         await deploy(stage, "1.1.0", words, FAULT_REQUESTS_AT_ONCE="5", FAULT_LATENCY_SECONDS="0.15")
-        telling.say("it goes well for a while: what is usual is known then")
-        await asyncio.sleep(EVERYDAY_SECONDS)
+        await everyday(stage)  # the first windows of the release are past then, too
     with telling.part("Everybody comes at once"):
         await stage.load(MANY)
         bad = await stage.error_rate("requests are refused", lambda rate: rate.share > 2.8 * BAD_SHARE, 30)

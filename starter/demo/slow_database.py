@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from starter.demo.outside import measure_p95
-from starter.demo.scenes import approve, ask, changed_exactly, evidence, healthy_release, recovered
+from starter.demo.scenes import approve, ask, changed_exactly, everyday, evidence, healthy_release, recovered
 
 if TYPE_CHECKING:
     from starter.demo.stage import Stage
@@ -22,6 +22,7 @@ async def play(stage: Stage) -> None:
     """Play the story."""
     telling = stage.telling
     await healthy_release(stage)
+    await everyday(stage)
     with stage.session(WHO, "LOCK TABLE settings IN ACCESS EXCLUSIVE MODE"):
         with telling.part("A migration by hand is left half-way"):
             telling.say(f"{WHO}: BEGIN; LOCK TABLE settings; and then a phone rings")

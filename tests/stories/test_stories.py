@@ -40,7 +40,7 @@ async def test_the_incident_ends_as_recorded():
     assert told["aws_changes"] == ["UpdateService"]
 
 
-@pytest.mark.skipif(not ALL_STORIES, reason="takes seven minutes: make test-all runs it")
+@pytest.mark.skipif(not ALL_STORIES, reason="takes eight minutes: make test-all runs it")
 @pytest.mark.xdist_group("world-procedures")
 @pytest.mark.parametrize("story", REST)
 async def test_a_story_ends_as_recorded(story):
