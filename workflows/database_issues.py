@@ -193,7 +193,7 @@ class DatabaseIssues(Procedure):
         if found.diagnosis.sessions:
             mend = mend_leak(found.target, found.diagnosis, found.history.current.revision)
             page.record.found(mend.why)
-            page.leave(mend)
+            page.add_follow_up(mend)
             page.record.summary(ending.summary)
         return ending
 

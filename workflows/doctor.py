@@ -21,12 +21,12 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.ids import watch_queue
     from workflows.decisions import checkup
     from workflows.decisions.endings import cause_of
-    from workflows.page.options import How
+    from workflows.page.options import ActivityOptions
 
 AT_ONCE = 8
 """Services that are looked at together: more would take the API's rate from those who are in need of it."""
 # Once: a check tries again by itself where that helps, and people wait for the answer.
-ONCE = How(
+ONCE = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=12),
     schedule_to_close_timeout=timedelta(seconds=20),
     retry_policy=RetryPolicy(maximum_attempts=1),
@@ -107,9 +107,9 @@ async def _look_for_a_good_one(target: Target, history: ReleaseHistory | None) -
     return checkup.judge_last_known_good(target, history, others)
 
 
-def _beside_changes(environment: str) -> How:
+def _beside_changes(environment: str) -> ActivityOptions:
     """Say how a long look is run: on the queue of waits, where it takes no slot from a change."""
-    return How(**{**ONCE, "task_queue": watch_queue(environment)})
+    return ActivityOptions(**{**ONCE, "task_queue": watch_queue(environment)})
 
 
 def _good_catalog(found: Found) -> Check:

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions import checkup, drills
     from workflows.decisions.endings import cause_of
     from workflows.doctor import examine, find_targets
-    from workflows.page.options import NOTE, TASK_TIMEOUT
+    from workflows.page.options import BEST_EFFORT, TASK_TIMEOUT
     from workflows.rollback import Rollback
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Drill:
             gate = asyncio.Semaphore(AT_ONCE)
             checks += await asyncio.gather(*(_plan(one, checks, gate) for one in found.targets))
         last = await workflow.execute_activity_method(
-            DrillActivities.read_last_drill, request, summary="Read what the last drill found", **NOTE
+            DrillActivities.read_last_drill, request, summary="Read what the last drill found", **BEST_EFFORT
         )
         drill = drills.conclude(
             environment, workflow.now(), services, checkup.settle(checks, drills.CAUSES), last.drill
@@ -91,7 +91,10 @@ async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
     )
     try:
         await workflow.execute_activity_method(
-            ChatActivities.tell, notice, summary="Tell people what changed since the last drill", **NOTE
+            ChatActivities.tell,
+            notice,
+            summary="Tell people what changed since the last drill",
+            **BEST_EFFORT,
         )
     except ActivityError as error:
         return drills.told_later(drill, before, _why(error))

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.page.finding import find_target
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.remedies import a_person_chooses, note_cause, repair_dependency, roll_back
+    from workflows.remedies.remedies import ask_person_to_choose, note_cause, repair_dependency, roll_back
     from workflows.remedies.scaling_out import scale
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class HighErrorRate(Procedure):
             case Cause.DEPENDENCY | Cause.DATABASE:
                 return await repair_dependency(page, target, request, diagnosis)
             case _:
-                return await a_person_chooses(
+                return await ask_person_to_choose(
                     page,
                     target,
                     request,

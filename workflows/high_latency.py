@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.page.finding import find_target
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.remedies import a_person_chooses, handed_over, note_cause, repair_dependency
+    from workflows.remedies.remedies import ask_person_to_choose, handed_over, note_cause, repair_dependency
     from workflows.remedies.scaling_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class HighLatency(Procedure):
             case Cause.DEPENDENCY | Cause.DATABASE:
                 return await repair_dependency(page, target, request, diagnosis, looks=LOOKS)
             case Cause.CODE_PATH:
-                page.leave(make_faster(target, diagnosis))
+                page.add_follow_up(make_faster(target, diagnosis))
                 return handed_over(page, diagnosis)
             case _:
-                return await a_person_chooses(
+                return await ask_person_to_choose(
                     page,
                     target,
                     request,
@@ -103,5 +103,5 @@ class HighLatency(Procedure):
         if target.database is None:
             return None
         words = "Read who works in the database, and who waits"
-        read = await self.page.glance(words, DatabaseActivities.read_database, target)
+        read = await self.page.try_read(words, DatabaseActivities.read_database, target)
         return signs_of(read, target.database)

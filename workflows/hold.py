@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.catalog.incident_policy import TargetNames
     from runbook_model.durations import format_duration
     from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
-    from workflows.page.options import LASTING
+    from workflows.page.options import RETRY_FOREVER
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
 
@@ -79,18 +79,21 @@ class Hold(Procedure):
         while (left := self._until - workflow.now()).total_seconds() > 0:
             page.record.summary(f"Kept until {self._until:%Y-%m-%d %H:%M} UTC, then taken back.")
             await workflow.sleep(left, summary=f"Keep the capacity for {format_duration(left)}")
-            await page.let_go()
+            await page.wait_for_brake()
             if page.inbox.paused_by and workflow.patched(HEEDS_PAUSE):
                 await page.ready()
 
     async def _take_back(self) -> str:
         names = TargetNames(service=self._request.service, environment=self._request.environment)
         target = await self.page.restore(
-            "Look the target up in the catalog", CatalogActivities.resolve_target, names, how=LASTING
+            "Look the target up in the catalog",
+            CatalogActivities.resolve_target,
+            names,
+            options=RETRY_FOREVER,
         )
         change = TakeBack(target=target, was=self._request.was, ours=self._request.ours)
         words = "Take the capacity back"
-        taken = await self.page.restore(words, ScalingActivities.take_back, change, how=LASTING)
+        taken = await self.page.restore(words, ScalingActivities.take_back, change, options=RETRY_FOREVER)
         return taken.told
 
 

@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.incidents.remediating import Remediating
     from workflows.incidents.report import IncidentReport, report
     from workflows.incidents.telling import Telling
-    from workflows.page.options import NOTE, How
+    from workflows.page.options import BEST_EFFORT, ActivityOptions
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +40,7 @@ AT_LEAST = timedelta(seconds=1)
 LAST_WORDS = timedelta(minutes=10)
 """How long channels that are down are waited for at the end."""
 # It reads every history of the incident.
-REVIEW = How(**{**NOTE, "start_to_close_timeout": timedelta(minutes=1)})
+REVIEW = ActivityOptions(**{**BEST_EFFORT, "start_to_close_timeout": timedelta(minutes=1)})
 
 
 @workflow.defn
@@ -109,7 +109,7 @@ class Incident(Reception):
                 IncidentPolicies.incident_policy,
                 names,
                 summary="Look up what the catalog says of this target's incidents",
-                **NOTE,
+                **BEST_EFFORT,
             )
         except ActivityError as error:
             if is_cancelled_exception(error):

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.release import Judgement, Mark, Release
     from runbook_model.reports import Message
     from workflows.decisions.releases import find_release
-    from workflows.page.options import NOTE, READ, How
+    from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,8 +29,8 @@ NOT_IN_A_SOURCE = re.compile(r"[^\w.:/=+@-]+")
 """What AWS takes in no tag, and spaces, which part a mark's fields."""
 # A person waits for the answer: an error that does not pass soon is told instead of repeated for half an hour.
 PATIENCE = timedelta(seconds=18)
-LOOK = How(**{**READ, "schedule_to_close_timeout": PATIENCE})
-WRITE = How(**{**NOTE, "schedule_to_close_timeout": PATIENCE})
+LOOK = ActivityOptions(**{**READ, "schedule_to_close_timeout": PATIENCE})
+WRITE = ActivityOptions(**{**BEST_EFFORT, "schedule_to_close_timeout": PATIENCE})
 
 
 class LedgerRequest(Message):

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.page.finding import find_target
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.remedies import a_person_chooses, note_cause
+    from workflows.remedies.remedies import ask_person_to_choose, note_cause
     from workflows.remedies.scaling_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
@@ -53,17 +53,17 @@ class ResourceIssues(Procedure):
         note_cause(page, target, diagnosis)
         match diagnosis.cause:
             case Cause.CPU | Cause.MEMORY | Cause.LOAD:
-                page.leave(use_less(target, diagnosis))
+                page.add_follow_up(use_less(target, diagnosis))
                 return await scale_out_or_up(
                     page, target, request, diagnosis, resources, count=target.scale.resources, looks=LOOKS
                 )
             case Cause.LEAK:
-                page.leave(find_the_leak(target, diagnosis))
+                page.add_follow_up(find_the_leak(target, diagnosis))
                 return await scale_out_or_up(
                     page, target, request, diagnosis, resources, count=target.scale.resources, looks=LOOKS
                 )
             case _:
-                return await a_person_chooses(
+                return await ask_person_to_choose(
                     page,
                     target,
                     request,

@@ -172,7 +172,7 @@ class Rollback(Procedure):
         plan = plan_rollback(target, history, others, to, tried)
         if isinstance(plan, Ending) and target.repository and only_tags_are_left(target, history, to):
             repository = Repository(url=target.repository)
-            tags = await page.glance("Look at the repository's tags", GitActivities.list_tags, repository)
+            tags = await page.try_read("Look at the repository's tags", GitActivities.list_tags, repository)
             plan = (plan_from_tags(target, history, tags.tags, tried) if tags else None) or plan
         if isinstance(plan, RollbackPlan) and not tried:
             plan = asking_after(request.suspect, history, plan)

@@ -18,8 +18,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.page.procedure import Procedure
     from workflows.remedies.deploying import measure
     from workflows.remedies.remedies import (
-        a_person_chooses,
-        a_person_does,
+        ask_person_to_act,
+        ask_person_to_choose,
         note_cause,
         repair_dependency,
         restart,
@@ -61,11 +61,11 @@ class ServiceDown(Procedure):
             case Cause.CRASH_LOOP | Cause.UNHEALTHY_TARGETS:
                 return await restart(page, target, request, diagnosis)
             case Cause.CAPACITY:
-                return await a_person_does(page, target, request, diagnosis, make_room_in_the_cluster)
+                return await ask_person_to_act(page, target, request, diagnosis, make_room_in_the_cluster)
             case Cause.DEPENDENCY | Cause.DATABASE:
                 return await repair_dependency(page, target, request, diagnosis)
             case _:
-                return await a_person_chooses(
+                return await ask_person_to_choose(
                     page,
                     target,
                     request,

@@ -46,7 +46,7 @@ class StuckDeployment(Procedure):
         if isinstance(plan, Ending):
             return plan
         baseline = await measure(page, target, plan.before)
-        page.leave(find_out_why(plan))
+        page.add_follow_up(find_out_why(plan))
         if request.plan_only:
             return page.ended(Outcome.PLANNED, f"{plan.headline}: planned, nothing was changed.")
 

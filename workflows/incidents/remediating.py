@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.incident.messages import JOINED, Joined, ProcedureTold, slim
     from runbook_model.reports import Abort, ProcedureRequest, Report, RollbackRequest, State
     from workflows.decisions.incidents import next_move
-    from workflows.page.options import LOOK, NOTE, TASK_TIMEOUT
+    from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -158,7 +158,7 @@ class Remediating:
         words = f"Ask the brake whether {move.procedure} may be begun"
         try:
             answer = await workflow.execute_activity_method(
-                BrakeActivities.reserve, wanted, summary=words, **NOTE
+                BrakeActivities.reserve, wanted, summary=words, **BEST_EFFORT
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -227,7 +227,7 @@ class Remediating:
         words = "Look which procedure runs already"
         try:
             seen = await workflow.execute_activity_method(
-                RemediationActivities.find_remediation, known, summary=words, **NOTE
+                RemediationActivities.find_remediation, known, summary=words, **BEST_EFFORT
             )
         except ActivityError as error:
             if is_cancelled_exception(error):

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.announcing import announcement, gist
     from workflows.decisions.calling import next_call, whom
     from workflows.decisions.incidents import is_empty
-    from workflows.page.options import How
+    from workflows.page.options import ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ NO_ALERT = 99
 MOST_WAITING = 50
 """So many letters wait for one channel; of more, old updates are left out, which newer ones tell again."""
 # A channel that is down is tried until it is back, once a minute; the letters behind wait, and nothing else does.
-DELIVER = How(
+DELIVER = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=60),
     # A worker that died over a letter holds those behind it no longer than this; sooner, one that is only busy would be
     # taken for dead, and people would read the letter twice.
@@ -129,10 +129,10 @@ async def _deliver(channel: str, letters: Letters, queue: str, when_told: Callab
         delivery = Delivery(announcement=said, channel=channel, thread=letters.thread)
         words = f"Tell {channel}: {said.kind} #{said.number}"
         # On the queue of waits, so that a chat that does not answer takes no slot from a change.
-        how = How(**{**DELIVER, "task_queue": queue})
+        options = ActivityOptions(**{**DELIVER, "task_queue": queue})
         try:
             delivered = await workflow.execute_activity_method(
-                ChatActivities.announce, delivery, summary=words, **how
+                ChatActivities.announce, delivery, summary=words, **options
             )
         except ActivityError as error:
             letters.lost += 1

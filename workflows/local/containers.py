@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.docker.activities import ComposeActivities
     from activities.docker.changes import ComposeChanges
     from runbook_model.containers import AwaitedService, Restarted, RestartService, Settled
-    from workflows.page.options import CHANGE, READ, How
+    from workflows.page.options import CHANGE, READ, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from workflows.page.page import Page
 
 # An engine that is not there is said at once: it is on this machine, and whoever asked can start it.
-LOOK = How(**{**READ, "schedule_to_close_timeout": timedelta(seconds=20)})
+LOOK = ActivityOptions(**{**READ, "schedule_to_close_timeout": timedelta(seconds=20)})
 # Longer than the client waits for a restart, twice: a repeat first waits until the one before it has landed.
-RESTART = How(**{**CHANGE, "start_to_close_timeout": timedelta(seconds=45)})
+RESTART = ActivityOptions(**{**CHANGE, "start_to_close_timeout": timedelta(seconds=45)})
 
 
 async def look(page: Page, target: Target) -> ProjectRead:
     """Read the containers of the target's project."""
     words = f"Look at the containers of {target.compose_project or target.environment}"
-    return await page.read(words, ComposeActivities.read_project, target, how=LOOK)
+    return await page.read(words, ComposeActivities.read_project, target, options=LOOK)
 
 
 async def restart(page: Page, target: Target, one: ServiceRestart) -> Restarted:
@@ -43,7 +43,7 @@ async def restart(page: Page, target: Target, one: ServiceRestart) -> Restarted:
         before=one.told,
         after=f"{one.service} restarted",
         undo=_nothing_to_put_back,
-        how=RESTART,
+        options=RESTART,
     )
 
 

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.diagnosis import Cause
     from workflows.decisions.local import LocalDiagnosis, classify_local_errors
     from workflows.local.containers import look
-    from workflows.local.remedies import a_person_chooses, restart
+    from workflows.local.remedies import ask_person_to_choose, restart
     from workflows.remedies.remedies import note_cause, repair_dependency
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def high_error_rate(page: Page, target: Target, request: ProcedureRequest)
         return await restart(page, target, request, diagnosis, *diagnosis.restart)
     if diagnosis.cause is Cause.DEPENDENCY and target.database:
         return await repair_dependency(page, target, request, diagnosis)
-    return await a_person_chooses(page, target, request, diagnosis)
+    return await ask_person_to_choose(page, target, request, diagnosis)
 
 
 async def _diagnose(page: Page, target: Target) -> LocalDiagnosis:

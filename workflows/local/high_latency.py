@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.tasks import make_faster
     from workflows.local.containers import look
     from workflows.local.databases import diagnose_database
-    from workflows.local.remedies import a_person_chooses, restart
+    from workflows.local.remedies import ask_person_to_choose, restart
     from workflows.remedies.remedies import note_cause, repair_dependency
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ async def high_latency(page: Page, target: Target, request: ProcedureRequest) ->
         case Cause.DEPENDENCY | Cause.DATABASE if target.database:
             return await repair_dependency(page, target, request, diagnosis)
         case Cause.CODE_PATH:
-            page.leave(make_faster(target, diagnosis))
+            page.add_follow_up(make_faster(target, diagnosis))
         case Cause.LOAD | Cause.RESOURCES:
             page.record.found(NOT_OFFERED)
-    return await a_person_chooses(page, target, request, diagnosis, looks=LOOKS)
+    return await ask_person_to_choose(page, target, request, diagnosis, looks=LOOKS)
 
 
 async def _diagnose(page: Page, target: Target) -> LocalDiagnosis:

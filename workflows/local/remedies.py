@@ -41,7 +41,7 @@ async def restart(
     return await restart_and_verify(page, target, request, what)
 
 
-async def a_person_chooses(
+async def ask_person_to_choose(
     page: Page,
     target: Target,
     request: ProcedureRequest,

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.tasks import find_the_leak, use_less
     from workflows.local.containers import look
     from workflows.local.databases import diagnose_database
-    from workflows.local.remedies import a_person_chooses, restart
+    from workflows.local.remedies import ask_person_to_choose, restart
     from workflows.remedies.remedies import note_cause
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ async def resource_issues(page: Page, target: Target, request: ProcedureRequest)
     if diagnosis.restart:
         return await restart(page, target, request, diagnosis, *diagnosis.restart, looks=LOOKS)
     if diagnosis.cause is Cause.LEAK:
-        page.leave(find_the_leak(target, diagnosis))
+        page.add_follow_up(find_the_leak(target, diagnosis))
     if diagnosis.cause in {Cause.CPU, Cause.MEMORY, Cause.LOAD}:
-        page.leave(use_less(target, diagnosis))
+        page.add_follow_up(use_less(target, diagnosis))
     if diagnosis.cause is not Cause.FINE:
         page.record.found(NOT_OFFERED)
-    return await a_person_chooses(page, target, request, diagnosis, looks=LOOKS)
+    return await ask_person_to_choose(page, target, request, diagnosis, looks=LOOKS)
 
 
 async def _diagnose(page: Page, target: Target) -> LocalDiagnosis:

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.containers import release_of
     from workflows.decisions.local import LocalDiagnosis, classify_local_outage
     from workflows.local.containers import look
-    from workflows.local.remedies import a_person_chooses, restart
+    from workflows.local.remedies import ask_person_to_choose, restart
     from workflows.remedies.deploying import measure
     from workflows.remedies.remedies import note_cause
 
@@ -30,7 +30,7 @@ async def service_down(page: Page, target: Target, request: ProcedureRequest) ->
     note_cause(page, target, diagnosis)
     if diagnosis.restart:
         return await restart(page, target, request, diagnosis, *diagnosis.restart)
-    return await a_person_chooses(page, target, request, diagnosis)
+    return await ask_person_to_choose(page, target, request, diagnosis)
 
 
 async def _diagnose(page: Page, target: Target) -> LocalDiagnosis:

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.durations import format_duration
     from runbook_model.reports import Checkpoint, Plan, State, Task
     from workflows.page.gate import Gate
-    from workflows.page.options import NOTE
+    from workflows.page.options import BEST_EFFORT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.policies import Approvals
     from runbook_model.reports import Approval
-    from workflows.page.child_relay import Family
+    from workflows.page.child_relay import ChildRelay
     from workflows.page.inbox import Inbox
-    from workflows.page.options import How
+    from workflows.page.options import ActivityOptions
     from workflows.page.record import Record
 
-    Step = Callable[[str, Callable[..., Any], Any, How], Awaitable[Any]]
+    Step = Callable[[str, Callable[..., Any], Any, ActivityOptions], Awaitable[Any]]
 
 
 class Question:
@@ -74,10 +74,10 @@ class Question:
 class Asking:
     """Asks one question at a time."""
 
-    def __init__(self, record: Record, inbox: Inbox, family: Family, step: Step) -> None:
+    def __init__(self, record: Record, inbox: Inbox, child_relay: ChildRelay, step: Step) -> None:
         self._record = record
         self._inbox = inbox
-        self._family = family
+        self._child_relay = child_relay
         self._step = step
 
     async def ask(
@@ -126,7 +126,7 @@ class Asking:
         self._inbox.gate = gate
         self._record.enter(State.AWAITING_APPROVAL)
         self._record.checkpoint(gate.view)
-        self._family.tell_parent(gate.view)
+        self._child_relay.tell_parent(gate.view)
         self._record.summary(_waiting(question, gate.view.approvals_needed))
         return gate
 
@@ -135,7 +135,7 @@ class Asking:
         self._inbox.last_gate = f"the checkpoint is closed (answered by {names})"
         self._inbox.gate = None
         self._record.checkpoint(None)
-        self._family.tell_parent(None)
+        self._child_relay.tell_parent(None)
         self._record.enter(State.RUNNING)
 
     async def _remind(self, gate: Gate, question: Question) -> None:
@@ -171,7 +171,7 @@ class Asking:
         )
         self._record.decided("escalate" if urgent else "remind", "the runbook", words)
         with suppress(FailureError):
-            return await self._step(words, ChatActivities.tell, notice, NOTE)
+            return await self._step(words, ChatActivities.tell, notice, BEST_EFFORT)
         return None
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workflows.page.record import Record
 
 
-async def let_go(record: Record, step: Step) -> None:
+async def wait_for_brake(record: Record, step: Step) -> None:
     """Return once no person holds the brake of the run's target."""
     report = record.report
     question = Question(environment=report.environment, service=report.service)

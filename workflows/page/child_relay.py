@@ -27,7 +27,7 @@ class Changed(Message):
     changes: tuple[Change, ...]
 
 
-class Family:
+class ChildRelay:
     """The child that a run waits for, and the parent that waits for it."""
 
     def __init__(self, record: Record) -> None:

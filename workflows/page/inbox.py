@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflows.page.child_relay import Family
+    from workflows.page.child_relay import ChildRelay
     from workflows.page.gate import Gate
     from workflows.page.record import Record
 
@@ -39,9 +39,9 @@ class Refused(Exception):  # noqa: N818 - not an error of the run: a message tha
 class Inbox:
     """Judges messages and keeps what they ordered."""
 
-    def __init__(self, record: Record, family: Family) -> None:
+    def __init__(self, record: Record, child_relay: ChildRelay) -> None:
         self._record = record
-        self._family = family
+        self._child_relay = child_relay
         self._seen: set[str] = set()
         self.answers = Answers()
         self.gate: Gate | None = None
@@ -60,8 +60,8 @@ class Inbox:
         self._remember(approval.decision_id)
         self.answers.remember(approval)
         if self.gate is None:
-            self._family.pass_on("approve", approval)
-            return Answer(detail=f"passed on to {self._family.child_id}")
+            self._child_relay.pass_on("approve", approval)
+            return Answer(detail=f"passed on to {self._child_relay.child_id}")
         detail = self.gate.count(approval)
         self._record.decided("approve", approval.by, " ".join(filter(None, (detail, approval.comment))))
         self._record.checkpoint(self.gate.view)
@@ -88,7 +88,7 @@ class Inbox:
         if self.paused_by:
             return Answer(detail=f"already paused by {self.paused_by}", already=True)
         self.paused_by = hold.by
-        self._family.pass_on("hold", hold)
+        self._child_relay.pass_on("hold", hold)
         self._record.decided("pause", hold.by, hold.reason or "")
         return Answer(detail="paused: no new step starts; a wait that is under way goes on")
 
@@ -101,7 +101,7 @@ class Inbox:
         if self.paused_by is None:
             return Answer(detail="not paused", already=True)
         self.paused_by = None
-        self._family.pass_on("release", hold)
+        self._child_relay.pass_on("release", hold)
         self._record.decided("resume", hold.by, hold.reason or "")
         return Answer(detail="going on")
 
@@ -157,7 +157,7 @@ class Inbox:
         if self._is_known(approval):
             return approval
         self._refuse_if_over()
-        if self.gate is None and self._family.child_id:
+        if self.gate is None and self._child_relay.child_id:
             return approval
         if self.gate is None:
             raise Refused(f"{self.last_gate}: this approval is not used")
@@ -170,7 +170,7 @@ class Inbox:
         if self._is_repeat(approval.decision_id) or (self.gate and self.gate.has(approval)):
             return True
         # A child judges by itself; and what names no plan may as well be meant for the gate that is open.
-        if self._family.child_id or (self.gate and approval.plan_hash is None):
+        if self._child_relay.child_id or (self.gate and approval.plan_hash is None):
             return False
         return self.answers.has(approval)
 

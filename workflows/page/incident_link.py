@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workflows.page.record import Record
 
 
-class Belonging:
+class IncidentLink:
     """Tells an incident what people hear of a run. A run that belongs to none sends nothing."""
 
     def __init__(self, record: Record) -> None:
@@ -48,7 +48,7 @@ class Belonging:
         self._told = None
         self._tell()
 
-    async def farewell(self) -> None:
+    async def report_end(self) -> None:
         """Tell the incident how it ended; one that is over itself need not be told."""
         if self._incident:
             await _sent(self._incident, PROCEDURE_ENDED, self._record.report)

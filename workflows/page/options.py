@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
 
-class How(TypedDict, total=False):
-    """How an activity is run."""
+class ActivityOptions(TypedDict, total=False):
+    """The options with which Temporal runs an activity."""
 
     task_queue: str
     start_to_close_timeout: timedelta
@@ -34,7 +34,7 @@ TASK_TIMEOUT = timedelta(seconds=2)
 No less: the SDK itself fails a task that computes for two seconds.
 """
 
-READ = How(
+READ = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=60),
     schedule_to_close_timeout=timedelta(minutes=30),
     heartbeat_timeout=DEAD_AFTER,
@@ -44,14 +44,14 @@ READ = How(
 )
 # A change is never cut in two: an abort waits for its answer. Its time is longer than its client's, so that when an
 # attempt runs out nothing that it sent is still under way.
-CHANGE = How(
+CHANGE = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=30),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 # Of a change that nobody waits for and whose failure nobody would hear of: tried until it is made, or refused for good.
-LASTING = How(
+RETRY_FOREVER = ActivityOptions(
     start_to_close_timeout=CHANGE["start_to_close_timeout"],
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
     cancellation_type=CHANGE["cancellation_type"],
@@ -62,7 +62,7 @@ TERRAFORM_DEAD_AFTER = timedelta(seconds=20)
 Who is taken for dead is interrupted, and leaves half an apply to a person.
 """
 # Terraform asks its providers for every resource; while its state is locked by somebody else it is asked again.
-PLAN = How(
+PLAN = ActivityOptions(
     **{
         **READ,
         "start_to_close_timeout": timedelta(minutes=15),
@@ -70,7 +70,7 @@ PLAN = How(
     }
 )
 # As long as what Terraform waits for; an abort interrupts it, and waits until it has given its lock back.
-APPLY = How(
+APPLY = ActivityOptions(
     start_to_close_timeout=timedelta(hours=3),
     heartbeat_timeout=TERRAFORM_DEAD_AFTER,
     retry_policy=RetryPolicy(
@@ -79,11 +79,11 @@ APPLY = How(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 # Repeated until it sees what is waited for; between two looks nothing is under way, so the wait takes no slot.
-LOOK = How(
+LOOK = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=30),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
-NOTE = How(
+BEST_EFFORT = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=5),
     heartbeat_timeout=DEAD_AFTER,
@@ -91,7 +91,7 @@ NOTE = How(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15)
     ),
 )
-WATCH = How(
+WATCH = ActivityOptions(
     start_to_close_timeout=timedelta(days=7),
     heartbeat_timeout=DEAD_AFTER,
     retry_policy=RetryPolicy(
@@ -103,21 +103,21 @@ PATIENCE = (timedelta(seconds=10), timedelta(seconds=60))
 DEATHS_BELIEVED = 4
 """Workers die seldom, and busy ones miss heartbeats: after so many attempts it is the patience that was too short."""
 # Beside a checkpoint nothing hurries: the yes is followed by a fresh reading anyhow, and a thousand of these cost little.
-IDLE_WATCH = How(
+IDLE_WATCH = ActivityOptions(
     start_to_close_timeout=timedelta(days=7),
     heartbeat_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10)),
 )
 
 
-def watches(queue: str, *, remembers: bool) -> list[How]:
+def watches(queue: str, *, remembers: bool) -> list[ActivityOptions]:
     """Return how a wait is run: with little patience, so that a death costs little, and with more when that proves wrong.
 
     Args:
         queue: the queue of waits.
         remembers: it goes on where the attempt before it was; then it stays one activity, which alone knows where.
     """
-    quick = How(**{**WATCH, "task_queue": queue})
+    quick = ActivityOptions(**{**WATCH, "task_queue": queue})
     if remembers:
         return [quick]
     policy = RetryPolicy(
@@ -125,20 +125,27 @@ def watches(queue: str, *, remembers: bool) -> list[How]:
         maximum_interval=timedelta(seconds=10),
         maximum_attempts=DEATHS_BELIEVED,
     )
-    *some, last = (How(**{**quick, "heartbeat_timeout": patience}) for patience in (DEAD_AFTER, *PATIENCE))
-    return [*(How(**{**how, "retry_policy": policy}) for how in some), last]
+    *some, last = (
+        ActivityOptions(**{**quick, "heartbeat_timeout": patience}) for patience in (DEAD_AFTER, *PATIENCE)
+    )
+    return [*(ActivityOptions(**{**options, "retry_policy": policy}) for options in some), last]
 
 
 async def execute(
-    do: Callable[[Any, Any], Any], given: object, hows: Sequence[How], *, activity_id: str, summary: str
+    do: Callable[[Any, Any], Any],
+    given: object,
+    in_turn: Sequence[ActivityOptions],
+    *,
+    activity_id: str,
+    summary: str,
 ) -> Any:
-    """Run an activity; when its attempts have run out, go on as the next of ``hows`` says."""
-    *some, last = hows
+    """Run an activity; when its attempts have run out, go on as the next of ``in_turn`` says."""
+    *some, last = in_turn
     activity = cast("Callable[[Any], Awaitable[Any]]", do)
-    for how in some:
+    for options in some:
         try:
             return await workflow.execute_activity(
-                activity, given, activity_id=activity_id, summary=summary, **how
+                activity, given, activity_id=activity_id, summary=summary, **options
             )
         except ActivityError as error:
             if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:

@@ -18,14 +18,22 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.evidence import citations
     from runbook_model.reports import Ending, Hold, Outcome, ProcedureRequest, Report
     from workflows.decisions.endings import certainly_not_made
-    from workflows.page.brake import let_go
-    from workflows.page.child_relay import Family
+    from workflows.page.brake import wait_for_brake
+    from workflows.page.child_relay import ChildRelay
     from workflows.page.inbox import Inbox
-    from workflows.page.incident_link import Belonging
-    from workflows.page.options import CHANGE, NOTE, READ, TASK_TIMEOUT, How, execute, watches
+    from workflows.page.incident_link import IncidentLink
+    from workflows.page.options import (
+        BEST_EFFORT,
+        CHANGE,
+        READ,
+        TASK_TIMEOUT,
+        ActivityOptions,
+        execute,
+        watches,
+    )
     from workflows.page.people import People
     from workflows.page.record import Record
-    from workflows.page.run_loop import Body, Course, Undo
+    from workflows.page.run_loop import Body, RunLoop, Undo
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,17 +58,17 @@ class Page:
             abort_keeps: whether an abort that does not say so keeps what was changed.
         """
         self.record = Record(procedure)
-        self.family = Family(self.record)
-        self.belonging = Belonging(self.record)
+        self.child_relay = ChildRelay(self.record)
+        self.incident_link = IncidentLink(self.record)
         self.automatic = False
         """Whether no person asked for the run."""
-        self.inbox = Inbox(self.record, self.family)
-        self._course = Course(self.record, self.inbox, abort_keeps=abort_keeps)
+        self.inbox = Inbox(self.record, self.child_relay)
+        self._run_loop = RunLoop(self.record, self.inbox, abort_keeps=abort_keeps)
         self._watch_queue = ""
-        people = People(self.record, self.inbox, self.family, self._course, self._step)
+        people = People(self.record, self.inbox, self.child_relay, self._run_loop, self._step)
         # The words for people.
         self.checkpoint, self.choose = people.checkpoint, people.choose
-        self.task, self.leave = people.task, people.leave
+        self.task, self.add_follow_up = people.task, people.add_follow_up
         self._undo_ends_on: Release | None = None
         self.inbox.undo_lands_on_bad = self._bad_release_after_undo
 
@@ -82,16 +90,20 @@ class Page:
 
     @overload
     async def read(
-        self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P, *, how: How = ...
+        self, words: str, do: Callable[[Any, P], Awaitable[R]], given: P, *, options: ActivityOptions = ...
     ) -> R: ...
     @overload
-    async def read(self, words: str, do: Callable[[Any, P], R], given: P, *, how: How = ...) -> R: ...
-    async def read(self, words: str, do: Callable[[Any, P], Any], given: P, *, how: How = READ) -> Any:
+    async def read(
+        self, words: str, do: Callable[[Any, P], R], given: P, *, options: ActivityOptions = ...
+    ) -> R: ...
+    async def read(
+        self, words: str, do: Callable[[Any, P], Any], given: P, *, options: ActivityOptions = READ
+    ) -> Any:
         """Read something from outside; repeated until it answers."""
-        await self._course.ready()
-        return await self._step(words, do, given, how)
+        await self._run_loop.ready()
+        return await self._step(words, do, given, options)
 
-    async def glance(self, words: str, do: Callable[[Any, P], R], given: P) -> R | None:
+    async def try_read(self, words: str, do: Callable[[Any, P], R], given: P) -> R | None:
         """Read something that a decision can do without; None when it cannot be read, which the page shows."""
         _, result = await self._try(words, do, given)
         return result
@@ -120,7 +132,7 @@ class Page:
         before: str,
         after: str,
         undo: Undo | None = None,
-        how: How = CHANGE,
+        options: ActivityOptions = CHANGE,
     ) -> R:
         """Change something outside, once.
 
@@ -134,37 +146,37 @@ class Page:
             before: what was, in words.
             after: what shall be, in words.
             undo: puts back what was, from a fresh reading, and says what came of it.
-            how: it is run, where a change's own time is too short.
+            options: other activity options, where the time of a change is too short.
         """
-        await self._course.ready()
-        await self.let_go()
+        await self._run_loop.ready()
+        await self.wait_for_brake()
         place = self.record.intend(action, before, after)
         if undo:
-            self._course.can_undo(place, undo)
+            self._run_loop.can_undo(place, undo)
         try:
-            result: R = await self._step(words, do, given, how)
+            result: R = await self._step(words, do, given, options)
         except ActivityError as error:
             if certainly_not_made(error):
-                self._course.forget(place)
+                self._run_loop.forget(place)
                 self.record.not_made(place)
             raise
         self.record.changed(place, detail=None)
-        self._course.heed_abort()
+        self._run_loop.heed_abort()
         return result
 
     async def ready(self) -> None:
         """Hold while a person paused the run; every change says this by itself."""
-        await self._course.ready()
+        await self._run_loop.ready()
 
-    async def let_go(self) -> None:
+    async def wait_for_brake(self) -> None:
         """Hold while a person's brake does, where no person asked for the run; every change says this by itself."""
         if self.automatic:
-            await let_go(self.record, self._step)
-            await self._course.ready()
+            await wait_for_brake(self.record, self._step)
+            await self._run_loop.ready()
 
     def can_undo(self, place: int, undo: Undo) -> None:
         """Remember how a change that the body notes by itself is undone."""
-        self._course.can_undo(place, undo)
+        self._run_loop.can_undo(place, undo)
 
     def undo_brings_back(self, release: Release) -> None:
         """Note the release before the first change: an abort that undoes onto a bad one needs a confirmation."""
@@ -172,12 +184,14 @@ class Page:
 
     def undone(self, place: int, told: str) -> None:
         """Note that the body undid a change by itself."""
-        self._course.forget(place)
+        self._run_loop.forget(place)
         self.record.changed(place, undone=told)
 
-    async def restore(self, words: str, do: Callable[[Any, P], R], given: P, *, how: How = CHANGE) -> R:
+    async def restore(
+        self, words: str, do: Callable[[Any, P], R], given: P, *, options: ActivityOptions = CHANGE
+    ) -> R:
         """Undo a change by another fenced one; said only by what ``undo`` of a change runs."""
-        result: R = await self._step(words, do, given, how)
+        result: R = await self._step(words, do, given, options)
         return result
 
     async def note(self, words: str, do: Callable[[Any, P], object], given: P) -> bool:
@@ -196,7 +210,7 @@ class Page:
 
         An abort reaches the child first, with the same order to keep or to undo, and is waited for.
         """
-        await self._course.ready()
+        await self._run_loop.ready()
         place = self.record.begin_step(words)
         child = await workflow.start_child_workflow(
             run,
@@ -207,9 +221,9 @@ class Page:
             # A parent that is terminated must not leave a remediation running beside the next one.
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
         )
-        self.family.adopt(child)
+        self.child_relay.adopt(child)
         if self.inbox.paused_by and workflow.patched(PAUSED_WITH_IT):  # before it was known to have started
-            self.family.pass_on("hold", Hold(by=self.inbox.paused_by))
+            self.child_relay.pass_on("hold", Hold(by=self.inbox.paused_by))
         try:
             report = await asyncio.shield(child)
         except asyncio.CancelledError:
@@ -220,7 +234,7 @@ class Page:
             self.record.end_step(place, "cancelled", aborted.summary)
             raise
         finally:
-            self.family.adopt(None)
+            self.child_relay.adopt(None)
         self.record.adopt(report)
         self.record.end_step(place, "done", f"{report.outcome}: {report.summary}")
         return report
@@ -232,23 +246,25 @@ class Page:
     async def run(self, request: ProcedureRequest, body: Body) -> Report:
         """Run the page's body to its end, or to the abort that a person orders meanwhile."""
         self.record.begin(request)
-        self.belonging.begin(request)
+        self.incident_link.begin(request)
         self.automatic = request.automatic
         self._watch_queue = ids.watch_queue(request.environment)
-        ending = await self._course.run(body)
+        ending = await self._run_loop.run(body)
         self.inbox.closed = True
         self.record.end(ending)
-        await self.belonging.farewell()
+        await self.incident_link.report_end()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.report
 
     # --- below the words ----------------------------------------------------------------------------------------
 
-    async def _step(self, words: str, do: Callable[[Any, P], Any], given: P, *hows: How) -> Any:
+    async def _step(
+        self, words: str, do: Callable[[Any, P], Any], given: P, *in_turn: ActivityOptions
+    ) -> Any:
         place = self.record.begin_step(words)
         try:
             result: Any = await execute(
-                do, given, hows, activity_id=f"{self.report.heading} #{place + 1}", summary=words
+                do, given, in_turn, activity_id=f"{self.report.heading} #{place + 1}", summary=words
             )
         except FailureError as error:
             cancelled = is_cancelled_exception(error)
@@ -263,11 +279,11 @@ class Page:
         return result
 
     async def _try(self, words: str, do: Callable[[Any, P], R], given: P) -> tuple[bool, R | None]:
-        await self._course.ready()
+        await self._run_loop.ready()
         try:
-            return True, await self._step(words, do, given, NOTE)
+            return True, await self._step(words, do, given, BEST_EFFORT)
         except ActivityError as error:
-            if self._course.stopping or is_cancelled_exception(error):
+            if self._run_loop.stopping or is_cancelled_exception(error):
                 raise
             return False, None
 

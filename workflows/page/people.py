@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, Outcome, Plan
     from workflows.page.asking import Asking, Question
     from workflows.page.child_relay import procedure_above
-    from workflows.page.options import IDLE_WATCH, NOTE, How
+    from workflows.page.options import BEST_EFFORT, IDLE_WATCH, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from runbook_model.release import Fence
     from runbook_model.reports import Approval, Task
     from workflows.page.asking import Step
-    from workflows.page.child_relay import Family
+    from workflows.page.child_relay import ChildRelay
     from workflows.page.gate import Gate
     from workflows.page.inbox import Inbox
     from workflows.page.record import Record
-    from workflows.page.run_loop import Course
+    from workflows.page.run_loop import RunLoop
 
 SomePlan = TypeVar("SomePlan", bound=Plan)
 
@@ -44,12 +44,14 @@ SAME_PLAN = "approvals of a plan that turned out to be the same still hold"
 class People:
     """Asks people what a page needs of them; nobody's answer is ever taken for one."""
 
-    def __init__(self, record: Record, inbox: Inbox, family: Family, course: Course, step: Step) -> None:
+    def __init__(
+        self, record: Record, inbox: Inbox, child_relay: ChildRelay, run_loop: RunLoop, step: Step
+    ) -> None:
         self._record = record
         self._inbox = inbox
-        self._course = course
+        self._run_loop = run_loop
         self._step = step
-        self._asking = Asking(record, inbox, family, step)
+        self._asking = Asking(record, inbox, child_relay, step)
         self._predecessor: Predecessor | None = None
 
     async def checkpoint(
@@ -76,7 +78,7 @@ class People:
                 policy=target.approvals,
                 hash=plan.hash,
                 about=plan,
-                abort_means=self._course.abort_means,
+                abort_means=self._run_loop.abort_means,
             )
             drift = self._drift(plan.fence, target, plan.under_way) if plan.fence else None
             gate = await self._asking.ask(asked, drift, given)
@@ -102,7 +104,7 @@ class People:
             policy=target.approvals,
             hash=_name(question, why, workflow.now()),
             options=options,
-            abort_means=self._course.abort_means,
+            abort_means=self._run_loop.abort_means,
             why=why,
         )
         gate = await self._asking.ask(asked)
@@ -129,7 +131,7 @@ class People:
             hash=_name(task.what, task.why, workflow.now()),
             about=task,
             options=(*ways, DONE, SKIP),
-            abort_means=self._course.abort_means,
+            abort_means=self._run_loop.abort_means,
             why=task.why,
         )
         try:
@@ -145,7 +147,7 @@ class People:
         self._record.end_step(step, "cancelled" if gate.option == SKIP else "done", answered.told)
         return self._skipped(answered) if gate.option == SKIP else gate.option
 
-    def leave(self, task: Task) -> None:
+    def add_follow_up(self, task: Task) -> None:
         """Leave a task open for the review, without holding up the run or its lock."""
         self._record.task(task)
 
@@ -157,9 +159,9 @@ class People:
             run = RunName(workflow_id=info.workflow_id, run_id=info.run_id, under=under)
             words = "Look whether an earlier run was cut off"
             try:
-                self._predecessor = await self._step(words, RunHistory.read_predecessor, run, NOTE)
+                self._predecessor = await self._step(words, RunHistory.read_predecessor, run, BEST_EFFORT)
             except ActivityError as error:
-                if self._course.stopping or is_cancelled_exception(error):
+                if self._run_loop.stopping or is_cancelled_exception(error):
                     raise
                 return "whether an earlier run was cut off in the middle of a change is not known"
         return self._predecessor.told if self._predecessor.changes else None
@@ -169,7 +171,7 @@ class People:
         said = f"{said} within {format_duration(target.approvals.timeout)}"
         if target.approvals.on_timeout == "abort":
             self._inbox.stop({"by": "the runbook", "reason": said})
-            self._course.heed_abort()
+            self._run_loop.heed_abort()
         return Ending(
             outcome=Outcome.NOT_APPROVED,
             summary=f"{said[:1].upper()}{said[1:]}; {'; '.join((*also, self._stands))}.",
@@ -184,9 +186,13 @@ class People:
         return "what was changed before stays" if self._record.report.changes else "nothing was changed"
 
     async def _drift(self, fence: Fence, target: Target, under_way: str | None) -> None:
-        how = How(**{**IDLE_WATCH, "task_queue": ids.watch_queue(self._record.report.environment)})
+        options = ActivityOptions(
+            **{**IDLE_WATCH, "task_queue": ids.watch_queue(self._record.report.environment)}
+        )
         awaited = AwaitedDrift(target=target, fence=fence, under_way=under_way)
-        await self._step("Watch that nothing changes while people decide", Waits.await_drift, awaited, how)
+        await self._step(
+            "Watch that nothing changes while people decide", Waits.await_drift, awaited, options
+        )
 
 
 def _answered(task: Task, gate: Gate) -> Task:

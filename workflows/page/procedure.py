@@ -54,17 +54,17 @@ class Procedure:
     @workflow.signal(description="Sent by a child whose checkpoint opened or closed")
     def child_checkpoint(self, request: object = None) -> None:
         """Show the child's checkpoint here too."""
-        self.page.family.from_child(request)
+        self.page.child_relay.from_child(request)
 
     @workflow.signal(description="Sent by a child that changed something")
     def child_changes(self, request: object = None) -> None:
         """Show what the child changed here too."""
-        self.page.family.changes_of_child(request)
+        self.page.child_relay.changes_of_child(request)
 
     @workflow.signal(description="Sent by an incident that found this run: it hears from now on how it goes")
     def joined(self, request: object = None) -> None:
         """Tell an incident from now on."""
-        self.page.belonging.join(request)
+        self.page.incident_link.join(request)
 
     @workflow.update(description="As the signal approve, with an answer")
     def decide(self, request: object = None) -> Answer:

@@ -1,4 +1,4 @@
-"""The course of a run: its body to the end, or to the abort that a person orders, with what is then undone."""
+"""The run loop of a page: its body to the end, or to the abort that a person orders, with what is then undone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Body = Callable[[], Awaitable[Ending]]
 Undo = Callable[[], Awaitable[str]]
 
 
-class Course:
+class RunLoop:
     """Runs a page's body; an abort stops it wherever it stands, but never in the middle of a change."""
 
     def __init__(self, record: Record, inbox: Inbox, *, abort_keeps: bool) -> None:
@@ -66,13 +66,13 @@ class Course:
 
     async def run(self, body: Body) -> Ending:
         """Run the body to its ending; a cancellation by Temporal is an abort that does not say whether to keep."""
-        course = asyncio.ensure_future(self._run(body))
-        while not course.done():
+        running = asyncio.ensure_future(self._run(body))
+        while not running.done():
             try:
-                await workflow.wait_condition(course.done)
+                await workflow.wait_condition(running.done)
             except asyncio.CancelledError:
                 self._cancelled()
-        return course.result()
+        return running.result()
 
     def _cancelled(self) -> None:
         if not self.stopping:

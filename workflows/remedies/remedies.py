@@ -49,7 +49,7 @@ def note_cause(page: Page, target: Target, diagnosis: Diagnosis) -> None:
     """Note what was found, and leave it to people to make readable what was not."""
     page.record.found(diagnosis.told)
     if task := see_more(target, diagnosis):
-        page.leave(task)
+        page.add_follow_up(task)
 
 
 async def roll_back(page: Page, request: ProcedureRequest, diagnosis: Diagnosis) -> Ending:
@@ -133,7 +133,7 @@ async def repair_dependency(
     The child verifies the database and what users see of errors; what else was wrong is verified here.
     """
     if target.database is None:
-        return await a_person_does(page, target, request, diagnosis, bring_dependency_back, looks=looks)
+        return await ask_person_to_act(page, target, request, diagnosis, bring_dependency_back, looks=looks)
     before = await as_it_is(page, target, looks) if looks != STANDARD_LOOKS else None
     page.heading(PUT_RIGHT)
     wanted = ProcedureRequest(
@@ -152,7 +152,7 @@ async def repair_dependency(
     return await verified_since(page, target, before, headline, looks)
 
 
-async def a_person_chooses(
+async def ask_person_to_choose(
     page: Page,
     target: Target,
     request: ProcedureRequest,
@@ -162,10 +162,10 @@ async def a_person_chooses(
     looks: tuple[Kind, ...] = STANDARD_LOOKS,
 ) -> Ending:
     """Change nothing by a guess, and do not end by good readings alone what a person asked for: ask which way to go."""
-    return await a_person_does(page, target, request, diagnosis, find_the_cause, ways, looks=looks)
+    return await ask_person_to_act(page, target, request, diagnosis, find_the_cause, ways, looks=looks)
 
 
-async def a_person_does(
+async def ask_person_to_act(
     page: Page,
     target: Target,
     request: ProcedureRequest,

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.terraform_plans import TerraformPlan, TerraformWish
     from workflows.decisions.endings import cause_of
     from workflows.decisions.terraform import by_hand, goes_beyond
-    from workflows.page.options import APPLY, PLAN, How
+    from workflows.page.options import APPLY, PLAN, ActivityOptions
     from workflows.remedies.deploying import await_steady
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ SomeChange = TypeVar("SomeChange", bound=ByTerraform)
 async def plan_with_terraform(page: Page, target: Target, variables: dict[str, str]) -> TerraformPlan:
     """Ask Terraform what it would change with these values."""
     wish = TerraformWish(target=target, variables=variables)
-    return await page.read("Plan with Terraform", TerraformActivities.plan_terraform, wish, how=PLAN)
+    return await page.read("Plan with Terraform", TerraformActivities.plan_terraform, wish, options=PLAN)
 
 
 def asked_of_a_person(why: str | None) -> str | None:
@@ -123,7 +123,7 @@ async def _apply(page: Page, target: Target, plan: ByTerraform, undo: Undo) -> s
             before=plan.was,
             after=plan.shall_be,
             undo=undo,
-            how=_how(page),
+            options=_options(page),
         )
     except ActivityError as error:
         cause = cause_of(error)
@@ -163,7 +163,9 @@ async def apply_back(page: Page, target: Target, done: TerraformPlan, back: dict
     service = await page.read("Read what runs now", EcsActivities.read_service, target)
     if theirs := await _deployed_meanwhile(page, target, done, back):
         return f"could not undo: {theirs} was deployed meanwhile"
-    await page.restore("Apply the way back", _APPLY, _order(target, way_back, service.fence), how=_how(page))
+    await page.restore(
+        "Apply the way back", _APPLY, _order(target, way_back, service.fence), options=_options(page)
+    )
     now = await page.read("Look which deployment came of it", EcsActivities.read_service, target)
     if now.primary is None or now.fence == service.fence:
         return "undone"
@@ -197,8 +199,8 @@ def _order(target: Target, terraform: TerraformPlan, fence: Fence) -> TerraformA
     )
 
 
-def _how(page: Page) -> How:
-    return How(**{**APPLY, "task_queue": page.watch_queue})
+def _options(page: Page) -> ActivityOptions:
+    return ActivityOptions(**{**APPLY, "task_queue": page.watch_queue})
 
 
 # A page's changes are written as plain functions; that this one is awaited by its worker makes no difference to it.
