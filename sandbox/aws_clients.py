@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import boto3
@@ -25,23 +27,31 @@ _CONFIG = Config(
 )
 
 
+@cache
 def _session() -> boto3.Session:
+    """Read the services' models once; a session must not make two clients at the same time."""
     return boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION)
+
+
+_making = Lock()
 
 
 def ecs_client(endpoint_url: str) -> ECSClient:
     """Return a client of the simulated ECS."""
-    return _session().client("ecs", endpoint_url=endpoint_url, config=_CONFIG)
+    with _making:
+        return _session().client("ecs", endpoint_url=endpoint_url, config=_CONFIG)
 
 
 def logs_client(endpoint_url: str) -> CloudWatchLogsClient:
     """Return a client of CloudWatch Logs."""
-    return _session().client("logs", endpoint_url=endpoint_url, config=_CONFIG)
+    with _making:
+        return _session().client("logs", endpoint_url=endpoint_url, config=_CONFIG)
 
 
 def cloudwatch_client(endpoint_url: str) -> CloudWatchClient:
     """Return a client of CloudWatch."""
-    return _session().client("cloudwatch", endpoint_url=endpoint_url, config=_CONFIG)
+    with _making:
+        return _session().client("cloudwatch", endpoint_url=endpoint_url, config=_CONFIG)
 
 
 def aws_environment(endpoint_url: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox.wire import Connections, PeerGoneError, request
 
@@ -99,9 +99,25 @@ async def start_child(  # noqa: PLR0913 - as many as a process has sides
     )
 
 
-async def end_child(
-    process: asyncio.subprocess.Process, grace_seconds: float, ends_by: signal.Signals = signal.SIGTERM
-) -> None:
+class Child(Protocol):
+    """A process that the sandbox started."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is its process group's too."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Wait until it ends; returns its exit code."""
+        ...
+
+
+async def end_child(process: Child, grace_seconds: float, ends_by: signal.Signals = signal.SIGTERM) -> None:
     """Ask a process to end with a signal, and end its whole group with SIGKILL when it does not in time."""
     if process.returncode is not None:
         return
@@ -114,7 +130,7 @@ async def end_child(
         await process.wait()
 
 
-def signal_child(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+def signal_child(process: Child, number: signal.Signals) -> None:
     """Send a signal to a child's process group; one that is gone needs none."""
     if process.returncode is not None:
         return

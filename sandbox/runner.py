@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING
 
+from sandbox.forking import ForkedProcess
 from sandbox.images import ImageRegistry
 from sandbox.load_balancer import LoadBalancer
-from sandbox.processes import end_child, free_port, signal_child, start_child
+from sandbox.processes import end_child, free_port, signal_child
 from sandbox.task_logs import TaskLogs
 from sandbox.utilization import Utilization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox.forking import ForkServer
     from sandbox.load_balancer import Target
     from sandbox.scrape_targets import ScrapeTargets
     from sandbox.tasks import TaskSpec
@@ -28,9 +29,7 @@ STOP_GRACE_SECONDS = 3.0
 class ProcessTask:
     """A task whose process was started (``RunningTask``)."""
 
-    def __init__(
-        self, spec: TaskSpec, port: int, process: asyncio.subprocess.Process, runner: ProcessRunner
-    ) -> None:
+    def __init__(self, spec: TaskSpec, port: int, process: ForkedProcess, runner: ProcessRunner) -> None:
         self.spec = spec
         self.address = f"127.0.0.1:{port}"
         self._process = process
@@ -83,14 +82,18 @@ class ProcessTask:
 class ProcessRunner:
     """Starts tasks (``TaskRunner``) and keeps a load balancer for every service that ever had one."""
 
-    def __init__(self, targets: ScrapeTargets | None, dsns: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, service: ForkServer, targets: ScrapeTargets | None, dsns: Mapping[str, str] | None = None
+    ) -> None:
         """Run tasks.
 
         Args:
+            service: starts the processes of the demo service.
             targets: where Prometheus learns of them.
             dsns: the database of each cluster's services.
         """
         self.targets = targets
+        self._service = service
         self._dsns = dsns or {}
         self.logs = TaskLogs()
         self.utilization = Utilization()
@@ -107,11 +110,8 @@ class ProcessRunner:
         version = self._images.pull(spec.image)
         await self.open_load_balancer(spec.cluster, spec.service)
         port = free_port()
-        process = await start_child(
-            [sys.executable, "-m", "sandbox.demo_service"],
-            output=asyncio.subprocess.PIPE,
-            environment=self._database(spec) | spec.environment | _process_environment(port, version),
-        )
+        environment = self._database(spec) | spec.environment | _process_environment(port, version)
+        process = await ForkedProcess.start(self._service, [spec.container], environment)
         self.utilization.add(spec, process.pid)
         task = ProcessTask(spec, port, process, self)
         self.tasks.add(task)

@@ -18,6 +18,7 @@ from sandbox.control import alertmanager_routes, control_routes
 from sandbox.delivery import release_first
 from sandbox.ecs import SimulatedEcs
 from sandbox.engine.engine import Engine
+from sandbox.forking import ForkServer
 from sandbox.http_server import serving
 from sandbox.load import REQUESTS_PER_SECOND, Load
 from sandbox.moto import MotoServer
@@ -77,8 +78,9 @@ class World:
         self._prometheus = (
             Prometheus(folder, program, self._watched(targets)) if program and targets else None
         )
-        self._runner = ProcessRunner(targets, _service_dsns(self._postgres))
-        self._engine = Engine(targets, self._postgres)
+        self._service = ForkServer("sandbox.demo_service")
+        self._runner = ProcessRunner(self._service, targets, _service_dsns(self._postgres))
+        self._engine = Engine(self._service, targets, self._postgres)
         self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
         self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
         self._loads: dict[str, Load] = {}
@@ -195,7 +197,7 @@ class World:
             balancer = await self._runner.open_load_balancer(environment.cluster, environment.ecs_service)
             self._urls[environment.name] = balancer.url
             load = self._loads[environment.name] = Load(balancer.address, self._rate)
-            self._keep(load.run())
+            self._keep(self._send(load))
         application = aws_endpoint(self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url)
         application.router.routes.insert(0, container_route(self._usages))
         application.router.routes[:0] = self._engine.routes
@@ -206,11 +208,15 @@ class World:
             application.router.routes[:0] = self._alerting_routes(self._alerting)
         await self._open.enter_async_context(serving(application, self._aws_port))
         self._keep(self._ecs.run())
-        if self._postgres is not None:
-            await self._postgres.ready.wait()  # or the first requests would fail
         aws = f"http://127.0.0.1:{self._aws_port}"
         firsts = (asyncio.to_thread(release_first, aws, one) for one in ECS_ENVIRONMENTS.values())
         await asyncio.gather(*firsts)
+
+    async def _send(self, load: Load) -> None:
+        """Send an environment its load, once its database is there: or the first requests would fail."""
+        if self._postgres is not None:
+            await self._postgres.ready.wait()
+        await load.run()
 
     def _usages(self) -> list[Usage]:
         return [*self._runner.utilization.usages(), *self._engine.stack.usages()]
@@ -234,6 +240,7 @@ class World:
             await self._alerting.end()
         await self._engine.close()
         await self._runner.close()
+        self._service.end()
         await self._open.aclose()
         await self._moto.end()
         if self._prometheus is not None:

@@ -1,10 +1,69 @@
+"""In which order the tests run, and which of them run in one process."""
+
 import pytest
 
+LONGEST_FIRST = (
+    "terraform-aws",
+    "crash",
+    "world-procedures",
+    "tests/integration/whole_world",
+    "database-issues",
+    "incidents",
+    "observed",
+    "one-host",
+    "alerts",
+    "sealed",
+    "tutorial",
+    "doctor",
+    "tests/stories",
+    "up",
+    "drill",
+    "many-waits",
+    "worker-versions",
+    "test_incident",
+    "rollback-terraform",
+    "terraform-sizing",
+    "test_brake",
+    "unanswered",
+    "tests/integration",
+    "tests/procedures",
+)
+"""Groups, tests and folders. A run ends when its last group does: what takes long must not begin then."""
 
-@pytest.hookimpl(trylast=True)
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Let ``--dist loadgroup`` see its groups: xdist 3.8 writes them where pytest 9.2 reads no more."""
+    """Put what takes long first, and the short tests of a file into one process: it imports what they need once."""
     for item in items:
-        grouped = getattr(item, "_nodeid", item.nodeid)
-        if grouped != item.nodeid:
-            item._id = type(item._id).parse(grouped)
+        where = item.nodeid.partition("::")[0]
+        if where.startswith("tests/unit/") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(where))
+    items.sort(key=_place)
+
+
+def _place(item):
+    group = item.get_closest_marker("xdist_group")
+    names = {group.args[0]} if group else {item.name}
+    return next(
+        (
+            place
+            for place, name in enumerate(LONGEST_FIRST)
+            if name in names or item.nodeid.startswith(f"{name}/")
+        ),
+        len(LONGEST_FIRST),
+    )
+
+
+class Groups:
+    """Lets ``--dist loadgroup`` see its groups: xdist 3.8 writes them where pytest 9.2 reads no more."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        for item in items:
+            grouped = getattr(item, "_nodeid", item.nodeid)
+            if grouped != item.nodeid:
+                item._id = type(item._id).parse(grouped)
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Groups())

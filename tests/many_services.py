@@ -18,9 +18,10 @@ import psutil
 from temporalio.client import Client
 
 from activities.runtime.converter import data_converter
-from activities.runtime.processes import start_child, stop_child
+from activities.runtime.processes import stop_child
 from runbook_model.catalog.catalog import load_catalog
 from sandbox.temporal import TemporalServer
+from tests.programs import Program
 from tests.sandbox_under_test import until
 
 if TYPE_CHECKING:
@@ -97,10 +98,9 @@ class ManyServices:
     @contextmanager
     def working(self, environment: str = "open") -> Iterator[psutil.Process]:
         """Run the product's worker for one environment; it is also ``self.worker`` meanwhile."""
-        argv = [sys.executable, "-m", "worker", "--environment", environment]
         with self._log.open("ab") as log:
             said = log.tell()
-            process = start_child(argv, environment=self.settings, stdout=log, stderr=log)
+            process = Program("worker", "--environment", environment, environment=self.settings, log=log)
         try:
             until(lambda: b"worker ready" in self._log.read_bytes()[said:], seconds=90)
             self.worker = psutil.Process(process.pid)

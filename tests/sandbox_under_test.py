@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ import boto3
 import httpx
 
 BOOT_SECONDS = 90.0
+EVERYDAY_REQUESTS = 25
+"""A second, in each environment."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,17 @@ class SandboxUnderTest:
         """Change the everyday load; 0 turns it off."""
         body = {"environment": environment, "requests_per_second": requests_per_second}
         self.http.post(f"{self.addresses.aws}/_sandbox/load", json=body).raise_for_status()
+
+    @contextmanager
+    def under_load(self, *environments: str) -> Iterator[None]:
+        """Send the services of some environments everyday requests for a while."""
+        for environment in environments:
+            self.load(environment, EVERYDAY_REQUESTS)
+        try:
+            yield
+        finally:
+            for environment in environments:
+                self.load(environment, 0)
 
     def compose(self, service: str = "ai-processor", **what: Any) -> None:
         """Break the compose project, or put it right: ``action=`` "kill" or "hang", else ``environment=`` and ``restart=``."""

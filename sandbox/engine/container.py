@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 import psutil
 
 from sandbox.engine.model import Line, State, starts_again
+from sandbox.forking import ForkedProcess
 from sandbox.processes import end_child, signal_child, start_child
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandbox.engine.health import HealthCheck
-    from sandbox.engine.model import ContainerSpec, Stream
+    from sandbox.engine.model import ContainerSpec, Program, Stream
+
+    Started = asyncio.subprocess.Process | ForkedProcess
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 60.0
@@ -39,7 +44,7 @@ class Container:
         self.created = time.time_ns()
         self.lines: deque[Line] = deque(maxlen=LINES_KEPT)
         self._health = health
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Started | None = None
         self._life: asyncio.Task[None] | None = None
         self._ordered = asyncio.Lock()
         self._pause_over = asyncio.Event()
@@ -116,18 +121,11 @@ class Container:
             await asyncio.wait([self._life], timeout=LOOK_SECONDS)
         return True
 
-    async def _begin(self) -> asyncio.subprocess.Process:
+    async def _begin(self) -> Started:
         program = self.spec.program
         given = program.environment
-        process = await start_child(
-            program.argv,
-            output=asyncio.subprocess.PIPE,
-            errors=asyncio.subprocess.PIPE,
-            environment=None if given is None else {**self.spec.environment, **given},
-            user=program.user,
-            folder=program.folder,
-            dies_with_us_by=program.dies_with_us_by,
-        )
+        environment = None if given is None else {**self.spec.environment, **given}
+        process = await _start(program, environment)
         self._process = process
         state = self.state
         state.status, state.pid, state.exit_code, state.out_of_memory = "running", process.pid, 0, False
@@ -135,7 +133,7 @@ class Container:
         self._health.begin()
         return process
 
-    async def _live(self, process: asyncio.subprocess.Process) -> None:
+    async def _live(self, process: Started) -> None:
         """Follow it from one start to the next, until it is not started again."""
         pause = FIRST_PAUSE_SECONDS
         while True:
@@ -156,7 +154,7 @@ class Container:
             state.restarts += 1
             process = await self._begin()
 
-    async def _follow(self, process: asyncio.subprocess.Process) -> None:
+    async def _follow(self, process: Started) -> None:
         reading = [
             asyncio.create_task(self._read("stdout", process.stdout)),
             asyncio.create_task(self._read("stderr", process.stderr)),
@@ -171,9 +169,25 @@ class Container:
         async for line in reader:
             self.lines.append(Line(time.time_ns(), stream, line.rstrip(b"\n")))
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
+    async def _end(self, process: Started) -> None:
         code = process.returncode or 0
         state = self.state
         state.status, state.pid, state.finished = "exited", 0, time.time_ns()
         state.exit_code = code if code >= 0 else 128 - code
         await self._health.end()
+
+
+async def _start(program: Program, environment: Mapping[str, str] | None) -> Started:
+    if program.forked_by is not None:
+        return await ForkedProcess.start(
+            program.forked_by, program.argv, environment or {}, errors_apart=True
+        )
+    return await start_child(
+        program.argv,
+        output=asyncio.subprocess.PIPE,
+        errors=asyncio.subprocess.PIPE,
+        environment=environment,
+        user=program.user,
+        folder=program.folder,
+        dies_with_us_by=program.dies_with_us_by,
+    )

@@ -16,6 +16,7 @@ from sandbox.processes import free_port
 if TYPE_CHECKING:
     from starlette.routing import Route
 
+    from sandbox.forking import ForkServer
     from sandbox.postgres import Postgres
     from sandbox.runner import ProcessRunner
     from sandbox.scrape_targets import ScrapeTargets
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 class Engine:
     """The simulated engine and its one project."""
 
-    def __init__(self, targets: ScrapeTargets | None, postgres: Postgres | None) -> None:
+    def __init__(self, service: ForkServer, targets: ScrapeTargets | None, postgres: Postgres | None) -> None:
         """Prepare them; who gives what is told at ``Stack``."""
         self._port = free_port()
-        self.stack = Stack(targets, postgres)
+        self.stack = Stack(service, targets, postgres)
         self._open = AsyncExitStack()
 
     @property

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from sandbox.forking import ForkServer
+
 Stream = Literal["stdout", "stderr"]
 Status = Literal["created", "running", "restarting", "exited"]
 POLICIES = ("no", "always", "unless-stopped", "on-failure")
@@ -31,6 +33,8 @@ class Program:
     user: str | None = None
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    forked_by: ForkServer | None = None
+    """Starts it sooner than its ``argv`` would; it is the same program."""
 
     @property
     def dies_with_us_by(self) -> signal.Signals:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from sandbox.engine.health import HealthCheck
+    from sandbox.forking import ForkServer
     from sandbox.load_balancer import LoadBalancer
     from sandbox.postgres import Postgres
     from sandbox.scrape_targets import ScrapeTargets
@@ -38,15 +39,17 @@ _MIB = 1024 * 1024
 class Stack:
     """The containers of the project; they come and go, the project stays."""
 
-    def __init__(self, targets: ScrapeTargets | None, postgres: Postgres | None) -> None:
+    def __init__(self, service: ForkServer, targets: ScrapeTargets | None, postgres: Postgres | None) -> None:
         """Prepare it.
 
         Args:
+            service: starts the processes of the demo service.
             targets: where Prometheus learns of the containers.
             postgres: who has the files of the database; None where there is none.
         """
         self.containers: list[Container] = []
         self.postgres = postgres
+        self._service = service
         self._targets = targets
         self.balancer: LoadBalancer | None = None
         self._recreating = asyncio.Lock()
@@ -66,7 +69,7 @@ class Stack:
         if self.postgres is not None:
             await self.postgres.files_made.wait()
             await self._start(self._database(self.postgres))
-        specs = [self._service(number) for number in range(1, COPIES + 1)]
+        specs = [self._copy(number) for number in range(1, COPIES + 1)]
         if self._targets is not None:
             for spec in specs:
                 self._targets.add(spec.address, _told(spec))
@@ -138,7 +141,7 @@ class Stack:
         postgres = self.postgres
         return Asking(lambda: postgres.answers(LOCAL.name))
 
-    def _service(self, number: int) -> ContainerSpec:
+    def _copy(self, number: int) -> ContainerSpec:
         port = free_port()
         given = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -152,7 +155,7 @@ class Stack:
             service=SERVICE,
             number=number,
             image=f"{SERVICE}:{FIRST_VERSION}",
-            program=Program((sys.executable, "-m", "sandbox.demo_service"), given),
+            program=Program((sys.executable, "-m", "sandbox.demo_service"), given, forked_by=self._service),
             address=f"127.0.0.1:{port}",
             needs=f"{DATABASE_SERVICE}:service_healthy:false" if self.postgres else "",
         )

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from activities.aws.clients import CALL_TIMEOUT, READ_TIMEOUT
-from tests.crash.rounds import ALL
 
 
 async def roll_back(lane):
@@ -24,7 +23,7 @@ async def test_a_change_whose_answer_never_came_is_found_and_not_made_again(worl
     assert await asyncio.gather(*map(roll_back, two)) == [expected, expected]
 
 
-@pytest.mark.skipif(not ALL, reason="takes 20 s: make test-crash runs it")
+@pytest.mark.rare
 @pytest.mark.xdist_group("crash")
 async def test_a_change_that_lands_after_everybody_gave_up_on_it_makes_no_second_deployment(world, lanes):
     expected, _ = await lanes.undisturbed()

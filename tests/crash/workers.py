@@ -1,13 +1,11 @@
 """The worker processes of one environment, as a supervisor keeps them: one that dies is replaced at once."""
 
 import asyncio
-import os
-import signal
-import sys
 import time
 from itertools import count
 
-from activities.runtime.processes import kill_child, start_child
+from activities.runtime.processes import kill_child
+from tests.programs import Program
 
 READY = b"worker ready"
 _numbers = count(1)
@@ -30,10 +28,8 @@ class Workers:
         """Start one more; it is ready when ``until_ready`` says so."""
         log = self._folder / f"worker-{next(_numbers):03}.log"
         with log.open("wb") as said:
-            process = start_child(
-                [sys.executable, "-m", "worker", "--environment", self._environment],
-                environment=self._settings,
-                stderr=said,
+            process = Program(
+                "worker", "--environment", self._environment, environment=self._settings, log=said
             )
         self._running[process.pid] = process, log
 
@@ -60,11 +56,10 @@ class Workers:
         return at
 
     def ask_to_end(self, pid):
-        """SIGTERM, as a deployment would; returns when, and the process."""
+        """SIGTERM, as a deployment would; returns the process."""
         process, _ = self._running.pop(pid)
-        at = time.time()
-        os.kill(pid, signal.SIGTERM)
-        return at, process
+        process.terminate()
+        return process
 
     def end(self):
         for pid in self.pids:

@@ -8,8 +8,11 @@ from tests.sandbox_under_test import running_sandbox
 
 @pytest.fixture(scope="session")
 def world():
-    """A running sandbox, one per test process; tests share it, so they leave it as they found it."""
-    with running_sandbox() as sandbox:
+    """A running sandbox, one per test process; tests share it, so they leave it as they found it.
+
+    Its services get no requests but from tests that want some (``under_load``): they are half of what it would use.
+    """
+    with running_sandbox("--no-load") as sandbox:
         yield sandbox
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,11 +10,11 @@ from itertools import count
 
 import boto3
 
-from activities.runtime.processes import start_child
 from runbook_model.ids import remediation_id
 from runbook_model.reports import Approval, Report, RollbackRequest, State
 from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine
+from tests.programs import Program
 from tests.sandbox_under_test import until
 
 CHANGES = {"UpdateService", "StopServiceDeployment", "RegisterTaskDefinition", "TagResource"}
@@ -113,9 +112,7 @@ class Stage:
         """Start the worker, and wait until it says that it is ready."""
         with self._log.open("ab") as log:
             said = log.tell()
-            self.worker = start_child(
-                [sys.executable, "-m", "worker"], environment=self.environment, stderr=log
-            )
+            self.worker = Program("worker", environment=self.environment, log=log)
         until(lambda: b"worker ready" in self._log.read_bytes()[said:], 90)
 
     def kill_worker(self):

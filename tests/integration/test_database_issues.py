@@ -1,14 +1,14 @@
 """The procedure database-issues for real: PostgreSQL of the sandbox, tasks that use it, a worker, the command line."""
 
-import sys
 import time
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from activities.runtime.processes import kill_child, start_child
+from activities.runtime.processes import kill_child
 from tests.integration.cli.command_line import CommandLine
+from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 
 pytestmark = pytest.mark.xdist_group("database-issues")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("database-issues")
 def broken_world(tmp_path_factory):
     """A sandbox that nobody else looks at, with a worker: its databases are broken here."""
     with running_sandbox() as sandbox, (tmp_path_factory.mktemp("worker") / "log").open("w+b") as log:
-        worker = start_child([sys.executable, "-m", "worker"], environment=sandbox.environment, stderr=log)
+        worker = Program("worker", environment=sandbox.environment, log=log)
         yield sandbox
         kill_child(worker)
         log.seek(0)

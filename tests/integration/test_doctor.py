@@ -1,7 +1,6 @@
 """``runbook doctor`` for real: all in place, then one thing broken after another, each told by a line of its own."""
 
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +15,7 @@ from temporalio.client import Client
 
 from activities.doctor.queries import queries_of
 from activities.runtime.converter import data_converter
-from activities.runtime.processes import kill_child, start_child
+from activities.runtime.processes import kill_child
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.ids import SEARCH_ATTRIBUTES
 from sandbox.http_server import serving
@@ -27,6 +26,7 @@ from starter.doctor.version_checks import VERSIONS
 from starter.exits import Exit
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import Stage
+from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
 
@@ -173,11 +173,7 @@ class Clinic:
 
     def start_worker(self):
         with (self.folder / "worker.log").open("wb") as log:
-            self.worker = start_child(
-                [sys.executable, "-m", "worker"],
-                environment=self.world.environment | self.settings,
-                stderr=log,
-            )
+            self.worker = Program("worker", environment=self.world.environment | self.settings, log=log)
         until(lambda: b"worker ready" in (self.folder / "worker.log").read_bytes())
 
     def kill_worker(self):
@@ -221,7 +217,7 @@ class Told:
 @pytest.fixture(scope="module")
 def world():
     """A sandbox of its own: in a shared one others leave bad releases behind."""
-    with running_sandbox() as sandbox:
+    with running_sandbox("--no-load") as sandbox, sandbox.under_load("staging"):
         yield sandbox
 
 

@@ -1,17 +1,17 @@
 """``runbook drill`` for real: by a role of the environment's own, told when a release to go back to is gone, on a schedule."""
 
 import asyncio
-import sys
 
 import pytest
 from temporalio.client import Client, ScheduleOverlapPolicy
 
+from activities.doctor.drills import Drilled
 from activities.runtime.converter import data_converter
-from activities.runtime.processes import kill_child, start_child
-from runbook_model.checks import Drilled
+from activities.runtime.processes import kill_child
 from starter.exits import Exit
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import CHANGES, Stage
+from tests.programs import Program
 from tests.sandbox_under_test import until
 
 pytestmark = pytest.mark.xdist_group("drill")
@@ -52,14 +52,24 @@ class Field:
         }
 
     def start_worker(self):
-        argv = [sys.executable, "-m", "worker", "--environment", ENVIRONMENT]
         with self.log.open("wb") as log:
-            worker = start_child(argv, environment=self.world.environment | self.settings, stderr=log)
+            settings = self.world.environment | self.settings
+            worker = Program("worker", "--environment", ENVIRONMENT, environment=settings, log=log)
         until(lambda: b"worker ready" in self.log.read_bytes())
         return worker
 
     async def drill(self, *words):
-        return await CommandLine(self.world.addresses.temporal, ENVIRONMENT)("drill", *words, **self.settings)
+        return await self.run("drill", *words)
+
+    async def run(self, *words):
+        return await CommandLine(self.world.addresses.temporal, ENVIRONMENT)(*words, **self.settings)
+
+    async def warm_up(self):
+        """Have every check answered once: the first call to each service of AWS reads its models, for seconds on a busy machine."""
+        for _ in range(10):
+            said = await self.run("doctor", "--environment", ENVIRONMENT, "--json")
+            if "no answer within" not in said.out:
+                return
 
     def told(self):
         """What people were told: without a channel in the catalog that is the worker's log."""
@@ -74,6 +84,7 @@ async def field(world, tmp_path_factory):
     shop = stage.open_shop(ENVIRONMENT, "1.0.0", "1.1.0")
     field = Field(world, tmp_path_factory.mktemp("field"), client, shop)
     worker = field.start_worker()
+    await field.warm_up()
     yield field
     kill_child(worker)
     stage.close_shops()

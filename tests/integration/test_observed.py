@@ -62,22 +62,27 @@ async def ended(observed, prometheus):
 
 @pytest.fixture(scope="module")
 async def over(observed, ended):
-    """An incident that alerts opened and a person took, told of and closed."""
+    """An incident that alerts opened and a person took, told of and closed; one of them fires to its end."""
     target = ("observed", ended["service"])
     now = datetime.now(UTC)
-    alert = Alert(
-        fingerprint="1",
-        name="DiskFull",
-        status="firing",
-        service=target[1],
-        environment=target[0],
-        starts_at=now,
+    fires, stops = (
+        Alert(
+            fingerprint=name,
+            name=name,
+            status="firing",
+            service=target[1],
+            environment=target[0],
+            starts_at=now,
+        )
+        for name in ("DiskFull", "DiskSlow")
     )
-    await report_alerts(observed.client, target[1], target[0], AlertBatch(alerts=(alert,), received=now))
+    await report_alerts(
+        observed.client, target[1], target[0], AlertBatch(alerts=(fires, stops), received=now)
+    )
     handle = observed.client.get_workflow_handle("/".join(("incident", *target)))
     await handle.execute_update("acknowledge", {"by": "alice"})
-    ended_alert = alert.model_copy(update={"status": "resolved", "ends_at": now})
-    batch = AlertBatch(alerts=(ended_alert,), received=now + timedelta(seconds=1))
+    stopped = stops.model_copy(update={"status": "resolved", "ends_at": now})
+    batch = AlertBatch(alerts=(stopped,), received=now + timedelta(seconds=1))
     await report_alerts(observed.client, target[1], target[0], batch)
     await handle.execute_update("close", {"by": "alice", "root_cause": "a full disk"})
     async with asyncio.timeout(60):

@@ -2,12 +2,8 @@
 
 import asyncio
 
-import pytest
-
 from runbook_model.reports import Report, State
 from tests.integration.rollback_stage import Shop, seen, step
-
-pytestmark = pytest.mark.xdist_group("rollback-prod")
 
 
 async def test_a_bad_release_in_prod_is_put_back_once_somebody_else_agrees(stage):

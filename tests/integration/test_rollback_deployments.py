@@ -5,7 +5,6 @@ import pytest
 from tests.integration.rollback_stage import seen, step
 from tests.sandbox_under_test import until
 
-pytestmark = pytest.mark.xdist_group("rollback-prod")
 ROLLING_BACK = {"ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"}
 CRASHES = {"FAULT_CRASH_AFTER_SECONDS": 0.01}
 

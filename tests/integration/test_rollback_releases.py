@@ -8,8 +8,6 @@ from runbook_model.ids import plan_id
 from runbook_model.reports import Report, RollbackRequest
 from starter.client.starting import begin
 
-pytestmark = pytest.mark.xdist_group("rollback-staging")
-
 
 async def planned(shop, to):
     """Plan only: nothing is changed, so that one service does for many questions."""

@@ -2,11 +2,7 @@
 
 import re
 
-import pytest
-
 from tests.sandbox_under_test import until
-
-pytestmark = pytest.mark.xdist_group("rollback-staging")
 
 
 async def test_a_bad_release_is_put_back_and_seen_to_be_good_by_prometheus(stage):

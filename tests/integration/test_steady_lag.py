@@ -1,15 +1,9 @@
-"""How soon steady state is noticed, by a worker on which one service waits."""
+"""That steady state is noticed as soon as it can be, by a worker on which one service waits."""
 
-from datetime import timedelta
-
-import pytest
-
-pytestmark = pytest.mark.xdist_group("rollback-prod")
-LATEST = timedelta(seconds=2)
+from datetime import datetime
 
 
-@pytest.mark.parametrize("time", ["first", "second", "third"])
-async def test_steady_state_is_noticed_within_two_seconds(stage, time):
+async def test_steady_state_is_noticed_by_the_first_looks_after_it(stage):
     shop = stage.a_shop()
     report = await shop.roll_back()
     assert report.outcome == "recovered", report.summary
@@ -20,4 +14,11 @@ async def test_steady_state_is_noticed_within_two_seconds(stage, time):
         event["createdAt"] for event in shop.service()["events"] if "deployment completed" in event["message"]
     )
     assert primary["updatedAt"] == completed
-    assert timedelta(0) <= waited.ended - completed < LATEST
+    assert completed <= waited.ended
+    looks = [
+        call
+        for call in shop.calls()
+        if call["action"] == "DescribeServices"
+        and completed < datetime.fromisoformat(call["time"]) < waited.ended
+    ]
+    assert 2 <= len(looks) <= 3, "two readings in a row must say so"

@@ -14,7 +14,7 @@ from tests.integration.aws_module import MEND, OwnedShop, initialised
 from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import until
 
-pytestmark = [pytest.mark.xdist_group("terraform-aws"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("terraform-aws"), pytest.mark.timeout(600)]
 
 CATALOG = """
 [environments.owned]

@@ -7,7 +7,6 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import async_playwright, expect
 
-pytestmark = pytest.mark.xdist_group("rollback-prod")
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",

@@ -1,10 +1,8 @@
 """The receiver of alerts as a process of its own, that comes and goes."""
 
-import subprocess
-import sys
-
 import httpx
 
+from tests.programs import Program
 from tests.sandbox_under_test import until
 
 
@@ -20,10 +18,9 @@ class WebhookProcess:
     def start(self, environment):
         self._environment = environment
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "starter", "webhook", "--listen", self._listen],
-                stdin=subprocess.DEVNULL, stderr=log, env=environment,
-            )  # fmt: skip
+            self._process = Program(
+                "runbook", "webhook", "--listen", self._listen, environment=environment, log=log
+            )
         until(self.health)
 
     def health(self):

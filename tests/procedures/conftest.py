@@ -27,7 +27,7 @@ from workflows.page.arguments import TrimArguments
 from workflows.rollback import Rollback
 
 HERE = Path(__file__).parent
-SOON = 20
+SOON = 60
 """Seconds; whatever a test waits for is there long before."""
 
 

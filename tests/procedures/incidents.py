@@ -24,6 +24,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.catalog.activities import TargetNames
 from activities.chat.activities import Notice
 from activities.registry import activities_of
 from activities.review.model import ReviewRequest, Written
@@ -33,7 +34,7 @@ from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
 from runbook_model import ids
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
-from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
+from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.catalog.policies import AlertRule, Contact, Incidents
 from runbook_model.catalog.policies import Brake as BrakePolicy
 from runbook_model.errors import RejectedError
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from activities.review.activities import ReviewActivities
     from runbook_model.errors import RunbookError
 
-SOON = 10
+SOON = 60
 
 
 QUICK = Incidents(call_every=timedelta(seconds=0.3), quiet=timedelta(0), cool_down=timedelta(seconds=0.5))

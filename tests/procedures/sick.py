@@ -10,11 +10,10 @@ import pytest
 from temporalio import activity
 from temporalio.worker import Interceptor, Worker
 
-from activities.autoscaling.activities import ScaleOut, TakeBack, TakenBack
+from activities.autoscaling.activities import Capacity, ScaleOut, TakeBack, TakenBack
 from activities.ecs.waits import AwaitedTasks
 from activities.temporal.holds import HoldRequest
 from runbook_model import ids
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.release import ServiceState
 from runbook_model.reports import ProcedureRequest, Report, State
@@ -40,7 +39,7 @@ from tests.symptoms import (
 from worker import WORKFLOWS
 from workflows.page.arguments import TrimArguments
 
-SOON = 20
+SOON = 60
 
 
 @dataclass

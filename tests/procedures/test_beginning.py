@@ -12,7 +12,7 @@ from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowO
 from runbook_model import ids
 from workflows.brake import Brake
 
-SOON = 10
+SOON = 60
 
 
 class StartsAtAWord(Interceptor):

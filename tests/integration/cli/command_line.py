@@ -3,13 +3,13 @@
 import asyncio
 import json
 import os
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from temporalio.worker import Worker
 
 from tests.integration.cli.page_workflow import AskingRollback, read_service
+from tests.programs import Command
 
 
 @dataclass
@@ -52,12 +52,9 @@ class CommandLine:
             for key, value in os.environ.items()
             if not key.startswith(("TEMPORAL", "RUNBOOK", "OTEL"))
         }
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "starter", *words),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=inherited | {"TEMPORAL_ADDRESS": self.address, "RUNBOOK_USER": user} | environment,
+        return await Command.begin(
+            *words,
+            environment=inherited | {"TEMPORAL_ADDRESS": self.address, "RUNBOOK_USER": user} | environment,
         )
 
     async def start(self, *more, **environment):

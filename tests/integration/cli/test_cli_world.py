@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import pytest
 from temporalio.client import Client
 
 from tests.integration.cli.command_line import CommandLine
 
+one_life = pytest.mark.xdist_group("up")
 KEYS = {"temporal", "ui", "aws", "service", "prometheus", "catalog", "env"}
 
 
@@ -24,11 +26,22 @@ async def begin(*words):
     )
 
 
-async def test_up_prints_its_addresses_once_and_ends_all_of_it_on_ctrl_c():
+@pytest.fixture(scope="module")
+async def up():
+    """The world of ``runbook up``, on which the tests of its group are played in their order, to its end."""
     up = await begin("up", "--json")
     line = await asyncio.wait_for(up.stdout.readline(), 120)
     assert line, (await up.stderr.read()).decode()
-    world = json.loads(line)
+    up.world = json.loads(line)
+    yield up
+    if up.returncode is None:
+        up.send_signal(signal.SIGTERM)
+        await up.communicate()
+
+
+@one_life
+async def test_up_prints_its_addresses(up):
+    world = up.world
     assert set(world) == KEYS
     assert set(world["service"]) == {"staging", "prod"}
     assert (
@@ -39,34 +52,67 @@ async def test_up_prints_its_addresses_once_and_ends_all_of_it_on_ctrl_c():
             "RUNBOOK_UI": world["ui"],
         }.items()
     )
+
+
+@one_life
+async def test_on_a_fresh_world_doctor_finds_nothing_that_is_not_in_place(up):
+    doctor = CommandLine(up.world["temporal"], "local")
+    for _ in range(3):  # a machine that others use too answers some questions later than doctor waits
+        told = await doctor("doctor", "--json", **up.world["env"])
+        if told.code == 0:
+            break
+    checks = told.json["checks"]
+    assert [one for one in checks if one["ok"] is False] == []
+    assert told.code == 0
+    local = {one["name"]: one for one in checks if one["environment"] == "local"}
+    assert all(local[name]["ok"] for name in ("docker-engine", "service", "health", "database"))
+
+
+@one_life
+async def test_a_worker_that_is_killed_leaves_the_world_standing(up):
+    os.kill(_child(up.pid, "worker"), signal.SIGKILL)
+    told = (await asyncio.wait_for(up.stderr.readline(), 30)).decode()
+    assert "the worker ended by itself (exit code -9)" in told
+    await Client.connect(up.world["temporal"])
+    assert up.returncode is None
+
+
+@one_life
+async def test_watch_lives_through_a_restart_of_temporal(up):
+    """The worker is gone."""
+    world = up.world
+    client = await Client.connect(world["temporal"])
+    runbook = CommandLine(world["temporal"], "prod", client)
+    assert (await runbook.start()).code == 0
+    watching = await runbook.begin("watch", runbook.short)
+    await _line_with(watching, "no worker answers")
+    await asyncio.to_thread(_order, world["aws"], "kill")
+    await _line_with(watching, "Temporal does not answer")
+    assert (await runbook("show", runbook.short)).code == 4
+    await asyncio.to_thread(_order, world["aws"], "start")
+    await _line_with(watching, "no worker answers")
+    await client.get_workflow_handle(runbook.id).terminate(reason="enough")
+    rest, err = await asyncio.wait_for(watching.communicate(), 30)
+    assert (watching.returncode, err) == (1, b"")
+    assert b"terminated" in rest
+
+
+@one_life
+async def test_up_ends_all_of_it_on_ctrl_c(up):
     up.send_signal(signal.SIGINT)
     out, err = await asyncio.wait_for(up.communicate(), 60)
     assert (up.returncode, out) == (0, b""), err.decode()
-    host, _, port = world["temporal"].partition(":")
-    try:
+    host, _, port = up.world["temporal"].partition(":")
+    with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(host, int(port))
-    except ConnectionRefusedError:
-        return
-    raise AssertionError("Temporal still listens")
 
 
-async def test_on_a_fresh_world_doctor_finds_nothing_that_is_not_in_place():
-    up = await begin("up", "--json")
-    try:
-        world = json.loads(await asyncio.wait_for(up.stdout.readline(), 120))
-        doctor = CommandLine(world["temporal"], "local")
-        for _ in range(3):  # a machine that others use too answers some questions later than doctor waits
-            told = await doctor("doctor", "--json", **world["env"])
-            if told.code == 0:
-                break
-        checks = told.json["checks"]
-        assert [one for one in checks if one["ok"] is False] == []
-        assert told.code == 0
-        local = {one["name"]: one for one in checks if one["environment"] == "local"}
-        assert all(local[name]["ok"] for name in ("docker-engine", "service", "health", "database"))
-    finally:
-        up.send_signal(signal.SIGINT)
-        await up.communicate()
+def _child(parent, module):
+    """Find the process that ``python -m <module>`` is, among a process's children."""
+    for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-m", module.encode()]:
+            return int(each)
+    raise AssertionError(f"no {module} among the children of {parent}")
 
 
 async def test_up_leaves_no_process_behind_when_it_is_killed():
@@ -90,52 +136,6 @@ async def _refuses(address):
                 return
             writer.close()
             await asyncio.sleep(0.1)
-
-
-async def test_a_worker_that_is_killed_leaves_the_world_standing():
-    up = await begin("up", "--json")
-    try:
-        world = json.loads(await asyncio.wait_for(up.stdout.readline(), 120))
-        os.kill(_child(up.pid, "worker"), signal.SIGKILL)
-        told = (await asyncio.wait_for(up.stderr.readline(), 30)).decode()
-        assert "the worker ended by itself (exit code -9)" in told
-        await Client.connect(world["temporal"])
-        assert up.returncode is None
-    finally:
-        up.send_signal(signal.SIGINT)
-        await up.communicate()
-    assert up.returncode == 0
-
-
-def _child(parent, module):
-    """Find the process that ``python -m <module>`` is, among a process's children."""
-    for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-m", module.encode()]:
-            return int(each)
-    raise AssertionError(f"no {module} among the children of {parent}")
-
-
-async def test_watch_lives_through_a_restart_of_temporal():
-    up = await begin("up", "--json", "--no-worker")
-    world = json.loads(await asyncio.wait_for(up.stdout.readline(), 120))
-    try:
-        client = await Client.connect(world["temporal"])
-        runbook = CommandLine(world["temporal"], "prod", client)
-        assert (await runbook.start()).code == 0
-        watching = await runbook.begin("watch", runbook.short)
-        await _line_with(watching, "no worker answers")
-        await asyncio.to_thread(_order, world["aws"], "kill")
-        await _line_with(watching, "Temporal does not answer")
-        assert (await runbook("show", runbook.short)).code == 4
-        await asyncio.to_thread(_order, world["aws"], "start")
-        await _line_with(watching, "no worker answers")
-        await client.get_workflow_handle(runbook.id).terminate(reason="enough")
-        rest, err = await asyncio.wait_for(watching.communicate(), 30)
-        assert (watching.returncode, err) == (1, b"")
-        assert b"terminated" in rest
-    finally:
-        up.send_signal(signal.SIGTERM)
-        await up.communicate()
 
 
 async def _line_with(process, words):

@@ -9,9 +9,10 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from activities.runtime.converter import with_codec
-from activities.runtime.processes import start_child, stop_child
+from activities.runtime.processes import stop_child
 from runbook_model.ids import SEARCH_ATTRIBUTES
 from tests.integration.rollback_stage import Stage
+from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 from tests.sealing import codec, key
 
@@ -50,8 +51,9 @@ class SealedStage(Stage):
         """Start the codec server, and wait until it says that it is ready."""
         environment = self.environment | {"RUNBOOK_UI": self.world.addresses.ui}
         with self._codec_log.open("ab") as log:
-            argv = [sys.executable, "-m", "starter", "codec", "--listen", self._codec_address]
-            self._codec = start_child(argv, environment=environment, stderr=log)
+            self._codec = Program(
+                "runbook", "codec", "--listen", self._codec_address, environment=environment, log=log
+            )
         until(lambda: b"codec ready" in self._codec_log.read_bytes())
 
     def stop_codec(self):
@@ -71,7 +73,7 @@ async def sealed_stage(tmp_path_factory):
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{kept.getsockname()[1]}"
-    with running_sandbox("--ui-codec", f"http://{address}") as world:
+    with running_sandbox("--no-load", "--ui-codec", f"http://{address}") as world:
         client = await Client.connect(world.addresses.temporal, data_converter=with_codec(codec("test")))
         stage = SealedStage(world, tmp_path_factory.mktemp("sealed"), client, address)
         stage.start_worker()

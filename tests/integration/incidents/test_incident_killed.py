@@ -1,7 +1,5 @@
 """Webhook, worker, Alertmanager and Temporal die in the middle of a real incident: nothing is lost, nothing is done twice."""
 
-import os
-
 import pytest
 from temporalio.client import Client
 
@@ -11,7 +9,6 @@ from starter.processes.world import World
 from tests.integration.incidents.town import PARTS, Town
 
 pytestmark = [pytest.mark.xdist_group("incidents"), pytest.mark.timeout(400)]
-ALL = os.environ.get("CRASH_POINTS") == "all"
 OPENED = "the incident was opened"
 MOMENTS = (OPENED, "Put the release back", "Wait for steady state", "Verify health, error rate and logs")
 
@@ -47,7 +44,7 @@ async def test_each_part_is_killed_in_turn(town):
     await went_once(outage)
 
 
-@pytest.mark.skipif(not ALL, reason="takes four minutes: make test-all runs it")
+@pytest.mark.rare
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_all_parts_are_killed_at_once(town, moment):
     outage = town.outage("staging")

@@ -8,6 +8,7 @@ import textwrap
 import psutil
 import pytest
 
+from sandbox.forking import ForkedProcess, ForkServer
 from sandbox.processes import Daemon, DaemonDiedError, free_port
 from tests.sandbox_under_test import until
 
@@ -60,3 +61,45 @@ def test_a_child_does_not_outlive_a_killed_parent(tmp_path):
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
     until(lambda: gone(child), seconds=5)
+
+
+@pytest.fixture
+def forks(tmp_path, monkeypatch):
+    """Starts a program that shows what it was given, and ends as it is told."""
+    (tmp_path / "shown.py").write_text(
+        textwrap.dedent("""
+            import os, signal, sys
+            def main():
+                print(os.environ, sys.argv, os.getpgid(0) == os.getpid(), flush=True)
+                print("a complaint", file=sys.stderr, flush=True)
+                if sys.argv[-1] == "stay":
+                    signal.pause()
+                return int(sys.argv[-1])
+        """)
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    server = ForkServer("shown")
+    yield server
+    server.end()
+
+
+async def test_a_fork_has_the_arguments_the_environment_and_the_output_that_it_was_given(forks):
+    forked = await ForkedProcess.start(forks, ["it", "3"], {"ONLY": "this"}, errors_apart=True)
+    assert await forked.wait() == 3
+    shown, complaint = await forked.stdout.read(), await forked.stderr.read()
+    assert shown == b"environ({'ONLY': 'this'}) ['it', '3'] True\n"
+    assert complaint == b"a complaint\n"
+
+
+async def test_how_a_fork_was_killed_is_known_and_the_next_one_starts(forks):
+    first, second = [await ForkedProcess.start(forks, ["it", "stay"], {}) for _ in range(2)]
+    await first.stdout.readline()
+    os.killpg(first.pid, signal.SIGKILL)
+    assert await first.wait() == -signal.SIGKILL
+    assert (second.returncode, gone(second.pid)) == (None, False)
+
+
+async def test_forks_end_with_the_one_who_wanted_them(forks):
+    forked = await ForkedProcess.start(forks, ["it", "stay"], {})
+    forks.end()
+    until(lambda: gone(forked.pid), seconds=30)

@@ -1,4 +1,4 @@
-"""The shared world is up: every address answers, the names are the contract's, and load flows."""
+"""The shared world is up: every address answers, the names are the contract's, and load flows when it is wanted."""
 
 import socket
 from datetime import UTC, datetime, timedelta
@@ -82,7 +82,8 @@ def test_the_catalog_names_what_runs(world):
 def test_prometheus_sees_the_load_by_release(world, environment):
     query = f'sum by (release) (rate(http_requests_total{{service="ai-processor",environment="{environment}"}}[10s]))'
     family = f"ai-processor-{environment}:"
-    rates = until(lambda: [one for one in world.query(query) if one[1] > 10])
+    with world.under_load(environment):
+        rates = until(lambda: [one for one in world.query(query) if one[1] > 10])
     assert all(labels["release"].startswith(family) for labels, _ in rates)
 
 
@@ -129,21 +130,9 @@ def test_the_sandboxs_own_set_up_is_not_in_the_call_log(world):
 
 def test_the_load_can_be_turned_off_and_on_again(world):
     shown = f"{world.addresses.aws}/_sandbox/load"
-    world.load("staging", 0)
+    with world.under_load("staging"):
+        assert world.http.get(shown).json()["staging"] == 25
     assert world.http.get(shown).json()["staging"] == 0
-    world.load("staging", 25)
-    assert world.http.get(shown).json()["staging"] == 25
     refused = world.http.post(shown, json={"environment": "moon", "requests_per_second": 1})
     assert refused.status_code == 400
     assert "staging, prod" in refused.json()["error"]
-
-
-def test_temporal_comes_back_on_its_address_after_a_kill(world):
-    pid = f"{world.addresses.aws}/_sandbox/temporal"
-    before = world.http.get(pid).json()["pid"]
-    world.temporal("kill")
-    assert world.http.get(pid).json()["pid"] is None
-    world.temporal("start")
-    assert world.http.get(pid).json()["pid"] not in {None, before}
-    host, _, port = world.addresses.temporal.partition(":")
-    socket.create_connection((host, int(port)), timeout=5).close()

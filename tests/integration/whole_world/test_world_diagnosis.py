@@ -37,6 +37,13 @@ def aws(world):
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def requests(world):
+    """What a diagnosis compares are everyday requests."""
+    with world.under_load("staging", "prod"):
+        yield
+
+
 @pytest.fixture(scope="module")
 def catalog(world):
     return load_catalog(Path(world.addresses.catalog))
@@ -138,12 +145,12 @@ async def why_down(reads, target):
 
 
 async def test_a_service_that_is_well_is_fine_in_every_respect(reads, staging):
-    assert (await why_errors(reads, staging)).cause is Cause.FINE
-    assert (await why_slow(reads, staging)).cause is Cause.FINE
-    await eventually(lambda: why_busy(reads, staging), told(Cause.FINE))
-    assert (await why_down(reads, staging)).cause is Cause.FINE
-    sample = await use_of(reads, staging)
-    assert {one.kind: one.quality for one in sample.readings} == dict.fromkeys(USE, Quality.GOOD), sample
+    for why in (why_errors, why_slow, why_busy, why_down):
+        await eventually(lambda why=why: why(reads, staging), told(Cause.FINE))
+    well = dict.fromkeys(USE, Quality.GOOD)
+    await eventually(
+        lambda: use_of(reads, staging), lambda seen: {one.kind: one.quality for one in seen.readings} == well
+    )
 
 
 async def test_a_bad_release_slow_code_and_a_leak_are_told_apart(world, reads, staging, prod):

@@ -33,7 +33,7 @@ def test_a_signal_ends_every_process_with_exit_0(number):
 
 
 def test_sigkill_of_the_sandbox_leaves_no_orphan():
-    with running_sandbox() as sandbox:
+    with running_sandbox("--no-load") as sandbox:
         children = family_of(sandbox)
         os.kill(sandbox.process.pid, signal.SIGKILL)
         sandbox.process.wait(timeout=10)
@@ -73,7 +73,7 @@ def test_a_signal_during_the_boot_ends_it_too(tmp_path):
 
 
 def test_it_says_so_and_ends_when_a_part_of_it_dies():
-    with running_sandbox() as sandbox:
+    with running_sandbox("--no-load") as sandbox:
         children = family_of(sandbox)
         moto = next(child for child in children if "moto.server" in child.cmdline())
         moto.kill()

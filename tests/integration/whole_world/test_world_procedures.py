@@ -11,6 +11,7 @@ from activities.runtime.converter import data_converter
 from activities.runtime.processes import kill_child, start_child
 from runbook_model.reports import Report
 from tests.integration.desk import Desk, cited
+from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 
 pytestmark = pytest.mark.xdist_group("world-procedures")
@@ -22,7 +23,7 @@ FIND_OUT_FIRST = ("service-down", "high-error-rate", "high-latency", "resource-i
 def sick_world(tmp_path_factory):
     """A sandbox that nobody else looks at, with a worker: both of its environments are broken here."""
     with running_sandbox() as sandbox, (tmp_path_factory.mktemp("worker") / "log").open("wb") as log:
-        worker = start_child([sys.executable, "-m", "worker"], environment=sandbox.environment, stderr=log)
+        worker = Program("worker", environment=sandbox.environment, log=log)
         try:
             yield sandbox
         finally:

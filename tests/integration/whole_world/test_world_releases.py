@@ -9,6 +9,13 @@ from tests.sandbox_under_test import until
 _minor = itertools.count(1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def requests(world):
+    """What is measured of a release are the requests that it answers."""
+    with world.under_load("staging", "prod"):
+        yield
+
+
 @pytest.fixture
 def staging(world):
     """The environment to break; afterwards a good release runs there again."""
