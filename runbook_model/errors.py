@@ -13,6 +13,7 @@ RunbookError
       * NotServingError     nothing listens there, or it is only starting or ending
       * EngineFailedError   the Docker engine answered that it could not do what it was asked
     * NoConnectionLeftError the database has as many connections as it may have
+        * PoolerFullError   a pooler takes no more clients
     * NotFoundError         the thing is gone
     * RejectedError         the outside system refused the call for good
     * StateLockedError      somebody else holds Terraform's state, or died holding it; the message says who and the mend
@@ -133,6 +134,10 @@ class NoConnectionLeftError(OutsideError):
 
     retryable = True
     expected = True
+
+
+class PoolerFullError(NoConnectionLeftError):
+    """A connection pooler takes no more clients; the database was not reached."""
 
 
 class NotFoundError(OutsideError):

@@ -17,8 +17,12 @@ _LITERALS = re.compile(
     r"\$(\w*)\$.*?\$\1\$|(?:\b[eE])?'(?:[^']|'')*(?:'|$)|(?<![\w$.])-?\d[\d.]*(?!\w)", re.DOTALL
 )
 
-Standing = Literal["serves", "full", "down", "silent", "denied"]
-"""``full`` and ``denied`` refused us; ``down`` takes no connections; ``silent`` gave no answer, or cannot be reached."""
+_BACKUP = re.compile(r"backup|pg_?dump|backrest|barman|\bwal-[eg]\b", re.IGNORECASE)
+
+Standing = Literal["serves", "full", "pooler-full", "down", "silent", "denied"]
+"""``full`` and ``denied`` refused us, ``pooler-full`` is a pooler's refusal; ``down`` takes no connections; ``silent`` gave no
+answer, or cannot be reached.
+"""
 
 
 class SessionName(Fact):
@@ -46,6 +50,11 @@ class Session(Fact):
     def owner(self) -> str:
         """The application that it belongs to: what stands before a ``/`` in ``application_name``, else the role."""
         return self.application.partition("/")[0].strip() or self.role
+
+    @property
+    def backs_up(self) -> bool:
+        """Whether it seems to be a backup: such a session holds a transaction for hours, and means to."""
+        return bool(_BACKUP.search(f"{self.application} {self.role}"))
 
     @property
     def told(self) -> str:

@@ -20,6 +20,7 @@ from runbook_model.errors import (
     NotFoundError,
     NotServingError,
     OutsideError,
+    PoolerFullError,
     UnreachableError,
 )
 from runbook_model.readings import Quality, Reading
@@ -52,6 +53,7 @@ EVERY = timedelta(seconds=0.25)
 GONE_WITHIN = timedelta(seconds=2)
 """How long an ended session may take to be gone."""
 STANDING: tuple[tuple[type[OutsideError], Standing], ...] = (
+    (PoolerFullError, "pooler-full"),
     (NoConnectionLeftError, "full"),
     (NotServingError, "down"),
     (UnreachableError, "silent"),

@@ -18,6 +18,7 @@ from runbook_model.errors import (
     NotFoundError,
     NotServingError,
     OutsideError,
+    PoolerFullError,
     RejectedError,
     UnreachableError,
 )
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 LONGEST = 300
 # While it connects, libpq tells errors by words only; SQLSTATE comes with statements.
 WORDS: tuple[tuple[tuple[str, ...], type[OutsideError]], ...] = (
+    # PgBouncer's; of Supavisor and of RDS Proxy.
+    (("no more connections allowed", "max_client_conn", "max clients reached"), PoolerFullError),
+    (("query_wait_timeout", "timed-out waiting to acquire database connection"), PoolerFullError),
     (("too many clients", "too many connections", "connection slots are reserved"), NoConnectionLeftError),
     (("is starting up", "is shutting down", "in recovery mode", "not yet accepting"), NotServingError),
     (("connection refused", "no such file or directory"), NotServingError),

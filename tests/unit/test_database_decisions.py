@@ -17,7 +17,7 @@ from runbook_model.sessions import (
     Terminated,
     without_literals,
 )
-from workflows.decisions.database import Cause, classify, leak_report, plan_terminate, signs_of
+from workflows.decisions.database import Cause, belongs_to, classify, leak_report, plan_terminate, signs_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = Database(dsn_env="SHOP_DSN")
@@ -89,6 +89,43 @@ LOCKED = TableLock(pid=1, table="public.settings", mode="AccessExclusiveLock")
 )
 def test_the_cause_follows_from_the_reading(found, cause):
     assert classify(found, POLICY).cause is cause
+
+
+@pytest.mark.parametrize(
+    "backup", [{"app": "pg_dump"}, {"app": "", "role": "shop-backup"}, {"app": "barman_streaming"}]
+)
+def test_a_backup_that_holds_up_others_is_reported_and_never_ended(backup):
+    holder = session(1, seconds=4000, **backup)
+    found = classify(read(5, idle=(holder,), lock_waits=waits(), blockers=(holder,)), POLICY)
+    assert (found.cause, found.sessions, found.application) == (Cause.LOCKS, (), holder.owner)
+    assert plan_terminate(TARGET, found) is None
+    full = classify(read(27, idle=sessions(20, **backup)), POLICY)
+    assert (full.cause, full.sessions) == (Cause.LOAD, ())
+
+
+def test_a_full_pooler_is_named_and_the_database_is_not_said_to_be_down():
+    why = "the database of SHOP_DSN: FATAL: no more connections allowed (max_client_conn)"
+    found = classify(DatabaseRead(standing="pooler-full", why=why, at=AT), POLICY)
+    assert (found.cause, found.because) == (
+        Cause.POOL,
+        ("the pooler takes no more clients; the database was not reached", why),
+    )
+
+
+@pytest.mark.parametrize(
+    ("owner", "own"),
+    [
+        ("shop", True),
+        ("shop:7", True),
+        ("shop-prod:7", True),
+        ("shop-prod", True),
+        ("shop-backup", False),
+        ("shopping", False),
+        ("migration:1", False),
+    ],
+)
+def test_sessions_are_the_services_own_by_its_name_or_that_of_a_release(owner, own):
+    assert belongs_to(owner, TARGET) is own
 
 
 def test_the_thresholds_are_the_catalogs():

@@ -34,7 +34,7 @@ class Cause(StrEnum):
     LOAD = "load"
     """There is no room, and nobody forgot anything: more is asked for than there is."""
     POOL = "pool"
-    """There is room, and the service's tasks hold all the connections that their pools allow."""
+    """There may be room, but a pool gives none of it: the service's own is used up, or a pooler takes no more clients."""
     HEALTHY = "healthy"
     UNKNOWN = "unknown"
     """Too little could be seen."""
@@ -120,6 +120,14 @@ def is_full(used: int, open_to_services: int, policy: Database) -> bool:
     return used >= policy.full * open_to_services
 
 
+def belongs_to(owner: str, target: Target) -> bool:
+    """Whether sessions of an application are the service's own: it has the service's name, or that of a release of it."""
+    name, release, _ = owner.partition(":")
+    return name in {target.service, f"{target.service}-{target.environment}"} or (
+        bool(release) and name.startswith(target.service)
+    )
+
+
 def plan_terminate(
     target: Target, diagnosis: Diagnosis, planned: tuple[SessionName, ...] = ()
 ) -> TerminatePlan | None:
@@ -144,9 +152,7 @@ def plan_terminate(
             "What these sessions did in their transactions is rolled back.",
             f"What makes {of} forget them stays as it is.",
         ),
-        needs_yes=None
-        if of.startswith(target.service)
-        else f"{of} is not {target.service}: its sessions end",
+        needs_yes=None if belongs_to(of, target) else f"{of} is not {target.service}: its sessions end",
         essence=_hash(names),
         sessions=names,
         application=of,
@@ -171,6 +177,9 @@ def _not_serving(read: DatabaseRead) -> Diagnosis:
     if read.standing == "full":
         why = "no connection is left, not even one of those that are held back for us"
         return Diagnosis(cause=Cause.DOWN, because=(why, read.why))
+    if read.standing == "pooler-full":
+        why = "the pooler takes no more clients; the database was not reached"
+        return Diagnosis(cause=Cause.POOL, because=(why, read.why))
     if read.standing == "down":
         return Diagnosis(cause=Cause.DOWN, because=("it takes no connections", read.why))
     what = "it refuses us, so nothing is known of it" if read.standing == "denied" else "it gives no answer"
@@ -179,7 +188,7 @@ def _not_serving(read: DatabaseRead) -> Diagnosis:
 
 def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagnosis | None:
     """Find the one application whose forgotten sessions take the room."""
-    forgotten = [one for one in read.idle if one.lasts >= policy.leaked_after]
+    forgotten = _forgotten(read, policy)
     owners = [one.owner for one in forgotten]
     of = max(sorted(set(owners)), key=owners.count, default="")
     sessions = tuple(one for one in forgotten if one.owner == of)
@@ -189,12 +198,17 @@ def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagno
     return Diagnosis(cause=Cause.LEAK, because=(why, *seen), application=of, sessions=sessions)
 
 
+def _forgotten(read: DatabaseRead, policy: Database) -> list[Session]:
+    """Return the sessions that do nothing in a transaction for too long; a backup means to, and is never ended."""
+    return [one for one in read.idle if one.lasts >= policy.leaked_after and not one.backs_up]
+
+
 def _locks(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagnosis | None:
     """Find who holds a lock that others need: sessions wait too long for it, or its holder forgot that it has it.
 
     Who waits with a time limit, and tries again, never waits for long, and at times nobody waits at all.
     """
-    forgotten = {one.name: one for one in read.idle if one.lasts >= policy.leaked_after}
+    forgotten = {one.name: one for one in _forgotten(read, policy)}
     pids = {name.pid for name in forgotten}
     long = [one for one in read.lock_waits if one.waits.lasts >= policy.leaked_after]
     waits = long or [one for one in read.lock_waits if pids.intersection(one.blockers)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.reports import Task
-from workflows.decisions.database import SHOWN, leak_report
+from workflows.decisions.database import SHOWN, Cause, leak_report
 from workflows.decisions.links import database_console, links_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def release_lock(target: Target, diagnosis: Diagnosis) -> Task:
 def fit_pool(target: Target, diagnosis: Diagnosis) -> Task:
     """Ask for more room than there is."""
     what = "Make the service's connection pool or the database's max_connections fit, and deploy that"
+    if diagnosis.cause is Cause.POOL:
+        what = "Raise the limit of clients of the pooler (PgBouncer: max_client_conn), or end clients it does not need"
     return _now(what, target, diagnosis)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.reports import Message
-from workflows.decisions.database import Cause, Diagnosis, is_full
+from workflows.decisions.database import Cause, Diagnosis, belongs_to, is_full
 
 if TYPE_CHECKING:
     from runbook_model.capacity import Capacity
@@ -74,7 +74,7 @@ def room_for(target: Target, policy: Database, pool: Pool, read: DatabaseRead, c
 
 def held_by(target: Target, read: DatabaseRead) -> int:
     """Count the service's own connections, by their application's name."""
-    return sum(held.count for held in read.held if held.owner.startswith(target.service))
+    return sum(held.count for held in read.held if belongs_to(held.owner, target))
 
 
 def used_up(

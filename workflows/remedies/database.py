@@ -94,7 +94,7 @@ async def plan_remedy(page: Page, found: Found) -> Remedy:
             return release_lock(target, diagnosis)
         case Cause.LOAD | Cause.POOL if found.pooled:
             return await _plan_pool(page, found, found.pooled)
-        case Cause.LOAD:
+        case Cause.LOAD | Cause.POOL:
             return fit_pool(target, diagnosis)
         case _:
             return page.ended(
