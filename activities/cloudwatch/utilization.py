@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
+from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import Statistics
 from runbook_model.symptoms import UtilizationRead
@@ -60,6 +61,7 @@ def read_statistics(clients: Clients, target: Target, metric: Metric, now: datet
                 Statistics=["Average"],
             )["Datapoints"]
     except OutsideError as error:
+        try_again_if_it_passes(error)
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
     points = sorted((one["Timestamp"].timestamp(), one["Average"] / 100) for one in found)
     if not points:

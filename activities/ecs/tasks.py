@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from activities.ecs.activities import describe_service, describe_tasks
+from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.errors import OutsideError
 from runbook_model.redaction import excerpt
 from runbook_model.symptoms import TasksRead
@@ -44,6 +45,7 @@ def read_tasks(clients: Clients, target: Target, onset: Onset, now: datetime) ->
         tasks = fetch_tasks(clients, target, "RUNNING")
         stopped = fetch_tasks(clients, target, "STOPPED")
     except OutsideError as error:
+        try_again_if_it_passes(error)
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
     kept = stopped[: KEPT - OLDEST] + stopped[KEPT - OLDEST :][-OLDEST:]
     seen = {"service": service, "tasks": tasks[:KEPT], "stopped": kept}
@@ -64,6 +66,7 @@ def read_restarts(clients: Clients, target: Target, since: datetime, now: dateti
     try:
         stopped = fetch_tasks(clients, target, "STOPPED")
     except OutsideError as error:
+        try_again_if_it_passes(error)
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
     ended = [task for task in stopped if task.failed and task.stopped and task.stopped >= since]
     found = {

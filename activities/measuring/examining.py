@@ -13,6 +13,7 @@ from activities.measuring.examining_containers import container_resources, scrap
 from activities.measuring.recent_logs import read_recent_logs
 from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence
+from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import Breakdown, Onset
 from runbook_model.onset import QUERY, onset_of
@@ -147,6 +148,7 @@ class Examination:
         try:
             history = await asyncio.to_thread(EcsActivities(self._clients).read_history, target)
         except OutsideError as error:
+            try_again_if_it_passes(error)
             return asked.model_copy(update={"quality": "error", "why": str(error)[:500]}), None
         return onset_of(history, now), history.current
 

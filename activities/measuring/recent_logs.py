@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from activities.measuring.logs import LINE, PATTERN, fetch_error_events, has_logs
+from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.redaction import excerpt
 from runbook_model.symptoms import LogsRead
@@ -49,6 +50,7 @@ async def read_recent_logs(clients: Clients, target: Target, now: datetime) -> L
     try:
         events, complete = await asyncio.to_thread(fetch_error_events, clients, target, now - span, now)
     except (OutsideError, InputError) as error:
+        try_again_if_it_passes(error)
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
     # In a thread: thousands of long lines take longer than heartbeats may.
     return await asyncio.to_thread(_sum_up, asked, events, complete=complete)

@@ -1,18 +1,21 @@
 """What a diagnosis reads: complete where sources answer, and still an answer where none of them does."""
 
+import dataclasses
 from datetime import timedelta
 from urllib.parse import urlparse
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from temporalio.testing import ActivityEnvironment
 
 from activities.aws.errors import aws_errors
 from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.tasks import read_task
 from activities.measuring.examining import Examination
 from activities.measuring.recent_logs import read_recent_logs
-from runbook_model.errors import InputError, NotServingError
+from activities.runtime.passing import TRIES
+from runbook_model.errors import InputError, NotServingError, ThrottledError
 from runbook_model.onset import onset_of
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment, ServiceState
 from tests.observing import NOW, PROMETHEUS, a_target, at, client, seconds
@@ -431,6 +434,25 @@ async def test_the_newest_stopped_task_is_found_though_ecs_lists_it_last():
     aws = Aws(describe_services={"services": [SERVICE]}, list_tasks=listed, describe_tasks=described)
     found = await examined("tasks", aws)
     assert [int(one.task) for one in found.stopped] == [*range(1, 21), *range(207, 217)]
+
+
+THROTTLED = ClientError(
+    {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "DescribeServices"
+)
+
+
+async def attempt(number, read):
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, attempt=number)
+    aws = Aws(describe_services=THROTTLED, get_metric_statistics=THROTTLED, filter_log_events=THROTTLED)
+    return await environment.run(examined, read, aws)
+
+
+@pytest.mark.parametrize("read", ["tasks", "errors", "utilization", "logs"])
+async def test_a_refusal_that_passes_is_no_answer_before_the_read_was_tried_again(read):
+    with pytest.raises(ThrottledError):
+        await attempt(1, read)
+    assert "Rate exceeded" in str((await attempt(TRIES, read)).model_dump())
 
 
 LINES = (

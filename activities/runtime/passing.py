@@ -1,0 +1,22 @@
+"""Errors that pass by themselves are no answer at once: the read is tried again first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+if TYPE_CHECKING:
+    from runbook_model.errors import RunbookError
+
+TRIES = 6
+"""With the pauses between attempts that is some six seconds."""
+
+
+def try_again_if_it_passes(error: RunbookError) -> None:
+    """Raise an error that passes again, so that Temporal repeats the read; after some attempts it is the answer.
+
+    What one call was refused because of too many calls decides no diagnosis.
+    """
+    if error.retryable and activity.in_activity() and activity.info().attempt < TRIES:
+        raise error
