@@ -1,14 +1,14 @@
-"""The words that runbook pages are written in: heading, read, checkpoint, change, watch.
+"""The verbs that runbook pages are written in: heading, read, checkpoint, change, watch.
 
-A page is one run of one procedure. Its body is an ordinary coroutine that says these words in order and returns an
-ending; the page sees to everything that is the same for all procedures: abort at any moment, pause, undo, and what is
+A page is one run of one procedure. Its body is an ordinary coroutine that uses these verbs in order and returns an
+ending, or ends the page earlier; the page sees to everything that is the same for all procedures: abort at any moment, pause, undo, and what is
 shown meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
@@ -33,15 +33,19 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.page.people import People
     from workflows.page.record import Record
-    from workflows.page.run_loop import Body, RunLoop, Undo
+    from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
+    from runbook_model.reports import Plan, Task
 
 P = TypeVar("P")
 R = TypeVar("R")
+T = TypeVar("T")
+SomePlan = TypeVar("SomePlan", bound="Plan")
 SomeRequest = TypeVar("SomeRequest", bound=ProcedureRequest)
 PAUSED_WITH_IT = "a child that starts while its parent is paused is paused too"
 """Marks runs in which it is, in words that histories hold."""
@@ -65,10 +69,7 @@ class Page:
         self.inbox = Inbox(self.record, self.child_relay)
         self._run_loop = RunLoop(self.record, self.inbox, abort_keeps=abort_keeps)
         self._watch_queue = ""
-        people = People(self.record, self.inbox, self.child_relay, self._run_loop, self._step)
-        # The words for people.
-        self.checkpoint, self.choose = people.checkpoint, people.choose
-        self.task, self.add_follow_up = people.task, people.add_follow_up
+        self._people = People(self.record, self.inbox, self.child_relay, self._run_loop, self._step)
         self._undo_ends_on: Release | None = None
         self.inbox.undo_lands_on_bad = self._bad_release_after_undo
 
@@ -82,7 +83,7 @@ class Page:
         """The queue of this environment's long waits."""
         return self._watch_queue
 
-    # --- the words ----------------------------------------------------------------------------------------------
+    # --- the verbs ----------------------------------------------------------------------------------------------
 
     def heading(self, text: str) -> None:
         """Begin a part of the page; the text is a ``##`` heading of the page in ``docs/runbooks``."""
@@ -102,6 +103,47 @@ class Page:
         """Read something from outside; repeated until it answers."""
         await self._run_loop.ready()
         return await self._step(words, do, given, options)
+
+    async def checkpoint(
+        self,
+        plan: SomePlan,
+        target: Target,
+        question: str,
+        plan_again: Callable[[], Awaitable[SomePlan | Ending]],
+    ) -> SomePlan:
+        """Ask people for their yes to a plan, where one is needed; ends the page when it is not given.
+
+        Args:
+            plan: what people agree to, by its hash.
+            target: the service, whose policy says who has to agree and how long is waited.
+            question: one sentence.
+            plan_again: makes the plan anew when the service changes meanwhile, and once more after the yes.
+
+        Returns:
+            the plan as it was made last.
+        """
+        return self.unless_ending(await self._people.checkpoint(plan, target, question, plan_again))
+
+    async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
+        """Let a person choose how to go on; None when nobody does in time."""
+        return await self._people.choose(question, why, target, options)
+
+    async def task(self, task: Task, target: Target, ways: Sequence[str] = ()) -> str:
+        """Ask people to do what the remedy waits for; ends the page when it is skipped or nobody answers.
+
+        Args:
+            task: what is to be done, and what to look at.
+            target: the service, whose policy says how long is waited, and what silence does.
+            ways: what a person may let the page do instead, by name.
+
+        Returns:
+            ``done``, which the page has to verify, or one of the ways.
+        """
+        return self.unless_ending(await self._people.task(task, target, ways))
+
+    def add_follow_up(self, task: Task) -> None:
+        """Leave a task open for the review, without holding up the run or its lock."""
+        self._people.add_follow_up(task)
 
     async def try_read(self, words: str, do: Callable[[Any, P], R], given: P) -> R | None:
         """Read something that a decision can do without; None when it cannot be read, which the page shows."""
@@ -243,6 +285,20 @@ class Page:
         """End the page."""
         return Ending(outcome=outcome, summary=summary, **rest)
 
+    def end(self, outcome: Outcome, summary: str, **rest: Any) -> NoReturn:
+        """End the page here and now, from however deep inside it; what was changed stays, as with every ending."""
+        raise EarlyEnd(Ending(outcome=outcome, summary=summary, **rest))
+
+    def unless_ending(self, value: T | Ending) -> T:
+        """Return what a decision came to, unless that is an ending: then the page ends so."""
+        if isinstance(value, Ending):
+            raise EarlyEnd(value)
+        return value
+
+    async def ending_of(self, part: Awaitable[T]) -> T | Ending:
+        """Return what a part of the page returns, or the ending that it would end the page with."""
+        return await ending_of(part)
+
     async def run(self, request: ProcedureRequest, body: Body) -> Report:
         """Run the page's body to its end, or to the abort that a person orders meanwhile."""
         self.record.begin(request)
@@ -256,7 +312,7 @@ class Page:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.report
 
-    # --- below the words ----------------------------------------------------------------------------------------
+    # --- below the verbs ----------------------------------------------------------------------------------------
 
     async def _step(
         self, words: str, do: Callable[[Any, P], Any], given: P, *in_turn: ActivityOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 Body = Callable[[], Awaitable[Ending]]
 Undo = Callable[[], Awaitable[str]]
+T = TypeVar("T")
+
+
+class EarlyEnd(Exception):  # noqa: N818 - not an error: how a page ends before its last line
+    """Carries an ending from where it is known up to the run loop; only ``Page.end`` and ``Page.unless_ending`` raise it."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.summary)
+        self.ending = ending
+
+
+async def ending_of(part: Awaitable[T]) -> T | Ending:
+    """Return what a part of a page returns; where it ends the page early, its ending."""
+    try:
+        return await part
+    except EarlyEnd as early:
+        return early.ending
 
 
 class RunLoop:
@@ -80,7 +97,7 @@ class RunLoop:
             self._record.decided("abort", "Temporal", "the workflow was cancelled")
 
     async def _run(self, body: Body) -> Ending:
-        task = asyncio.ensure_future(body())
+        task = asyncio.ensure_future(ending_of(body()))
         await workflow.wait_condition(lambda: task.done() or self.stopping)
         if not task.done():
             task.cancel()
