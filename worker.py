@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
-from activities.aws.clients import http_client
+from activities.http.client import http_client
 from activities.registry import Parts
 from activities.runtime.environment_guard import Served
 from activities.runtime.heartbeat_key import KeepWord

@@ -7,14 +7,16 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from activities.autoscaling.activities import ScalingActivities
-from activities.aws.clients import Clients, SlackClients
+from activities.aws.clients import AwsClients
 from activities.catalog.activities import CatalogActivities, IncidentPolicies
 from activities.chat.activities import ChatActivities
-from activities.chat.opening import Channels
+from activities.chat.channels import Channels
+from activities.chat.slack import SlackClients
 from activities.chat.wording import Templates
 from activities.docker.activities import ComposeActivities
 from activities.docker.changes import ComposeChanges
-from activities.docker.postgres import PostgresContainer, connections_instrument
+from activities.docker.engine import Engine
+from activities.docker.postgres import PostgresContainer
 from activities.doctor.activities import DoctorActivities
 from activities.doctor.checkup import Checkup
 from activities.doctor.drills import DrillActivities
@@ -26,7 +28,8 @@ from activities.git.activities import GitActivities
 from activities.measuring.activities import VerificationActivities
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.measuring.examining import Examination
-from activities.measuring.measuring import Instruments
+from activities.measuring.measuring import Instruments, connections_instrument
+from activities.measuring.sources import Sources
 from activities.postgres.activities import DatabaseActivities
 from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities
@@ -55,11 +58,12 @@ class Parts:
     def __init__(
         self, client: Client, settings: Settings, http: httpx.AsyncClient, meter: MetricMeter, served: Served
     ) -> None:
-        clients = Clients(meter)
-        database = DatabaseActivities(clients)
-        postgres, compose = PostgresContainer(clients), ComposeActivities(clients)
+        clients, engine = AwsClients(meter), Engine()
+        sources = Sources(clients, engine, http)
+        database = DatabaseActivities()
+        postgres, compose = PostgresContainer(engine), ComposeActivities(engine)
         connections = connections_instrument(database.connections, postgres.connections)
-        instruments = Instruments(clients, http, others={"connections": connections})
+        instruments = Instruments(sources, others={"connections": connections})
         verification = VerificationActivities(instruments)
         terraform = TerraformActivities(
             clients, PlanStore(settings.plan_store), timedelta(seconds=settings.lock_seconds)
@@ -67,9 +71,7 @@ class Parts:
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
-        doctor = DoctorActivities(
-            settings.catalog, Checkup(clients, http, channels, settings.reviews), served
-        )
+        doctor = DoctorActivities(settings.catalog, Checkup(sources, channels, settings.reviews), served)
         self.short = activities_of(
             CatalogActivities(settings.catalog, served),
             EcsActivities(clients),
@@ -87,9 +89,9 @@ class Parts:
             ReviewActivities(client, shelf_at(settings.reviews, clients)),
             verification,
             database,
-            DiagnosisActivities(Examination(clients, http)),
+            DiagnosisActivities(Examination(sources)),
             compose,
-            ComposeChanges(clients),
+            ComposeChanges(engine),
             postgres,
             terraform,
             doctor,

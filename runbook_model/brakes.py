@@ -9,7 +9,7 @@ from pydantic import Field
 
 from runbook_model.catalog.policies import Brake
 from runbook_model.durations import Duration
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 
 class Held(Fact):

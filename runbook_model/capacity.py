@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 
 class Capacity(Fact):

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Channel, Environment
-from runbook_model.release import Fact, ReleaseHistory, ServiceState
+from runbook_model.fact import Fact
+from runbook_model.release import ReleaseHistory, ServiceState
 
 
 class Check(Fact):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.durations import format_duration
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 STOPPED_BY_SIGNAL = frozenset({0, 130, 137, 143})
 """Exit codes of a container that was asked to stop, or that was done."""

@@ -5,20 +5,25 @@ What could not be read is an answer too, with its reason: a source that is away 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runbook_model.release import Release, ReleaseHistory, ServiceDeployment
+
 Source = Literal["prometheus", "cloudwatch", "ecs", "logs", "engine", "scrape"]
+
 SAID = 300
 """Characters of an answer that a report cites."""
+
 SHOWN = 5
+
 Points = tuple[tuple[float, float], ...]
 """Seconds since 1970 and a value, oldest first."""
 
@@ -166,3 +171,90 @@ def _inside(fact: object, path: str) -> Iterator[Cited]:
             yield value.cited(what)
         elif isinstance(value, AcrossRelease):
             yield from _inside(value, what)
+
+
+class TaskSeen(Fact):
+    """One task as ECS tells it."""
+
+    task: str
+    release: str
+    """``family:revision``."""
+    status: str
+    health: Literal["HEALTHY", "UNHEALTHY", "UNKNOWN"] = "UNKNOWN"
+    started: datetime | None = None
+    stopped: datetime | None = None
+    stop_code: str | None = None
+    reason: str = ""
+    """Why it stopped, with its containers' reasons."""
+    exit_codes: tuple[int, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by itself or was found sick; not whether somebody or a deployment stopped it."""
+        by_itself = self.stop_code in {"EssentialContainerExited", "TaskFailedToStart"}
+        return self.stopped is not None and (by_itself or self.sick)
+
+    @property
+    def sick(self) -> bool:
+        """Whether it failed its health checks."""
+        return self.health == "UNHEALTHY" or "health check" in self.reason.lower()
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether it was killed for the memory that it took."""
+        killed = self.stop_code == "EssentialContainerExited" and 137 in self.exit_codes
+        return killed or "outofmemory" in self.reason.replace(" ", "").lower()
+
+    @property
+    def lived(self) -> timedelta | None:
+        """From its start to its stop; None when it never started or still runs."""
+        return self.stopped - self.started if self.started and self.stopped else None
+
+
+class Restarts(Evidence):
+    """Tasks that ended by themselves lately."""
+
+    count: int = 0
+    out_of_memory: int = 0
+    reasons: tuple[str, ...] = ()
+    """Newest first, without repetitions."""
+
+    @property
+    def brief(self) -> str:
+        """How many."""
+        return f"{self.count}, of which {self.out_of_memory} for their memory"
+
+
+QUERY = "ListServiceDeployments, DescribeServiceDeployments, DescribeServiceRevisions"
+
+
+def onset_of(history: ReleaseHistory, now: datetime) -> Onset:
+    """Find when the release that runs began; a forced deployment of the same release is not its beginning."""
+    current = history.current
+    ours: list[ServiceDeployment] = []
+    before: Release | None = None
+    for deployment in history.deployments:
+        release = _brought(deployment, history)
+        if release is None:
+            continue
+        if not release.same_as(current):
+            before = release
+            break
+        ours.append(deployment)
+    return Onset(
+        quality="known",
+        source="ecs",
+        query=QUERY,
+        at=now,
+        release=current.revision,
+        began=ours[-1].created_at if ours and before else None,
+        settled=ours[-1].finished_at if ours and before else None,
+        before=before.revision if before else None,
+    )
+
+
+def _brought(deployment: ServiceDeployment, history: ReleaseHistory) -> Release | None:
+    """Return the release that ran from a deployment on; None when it left the one before in place."""
+    if deployment.under_way:
+        return deployment.release
+    return history.releases.get(deployment.landed or "")

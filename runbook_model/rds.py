@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 AVAILABLE, REBOOTING = "available", "rebooting"
 

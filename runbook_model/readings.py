@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Literal
 
 from runbook_model.catalog.catalog import Target
-from runbook_model.release import Fact, Release
+from runbook_model.fact import Fact
+from runbook_model.release import Release
 
 SLOWEST_INTERVAL = timedelta(seconds=30)
 FASTEST_INTERVAL = timedelta(milliseconds=100)

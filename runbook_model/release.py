@@ -6,17 +6,9 @@ import hashlib
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
-
-class Fact(BaseModel):
-    """Something that was read and does not change any more.
-
-    Keys that a later version no longer knows are passed over, so that old histories still replay.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+from runbook_model.fact import Fact
 
 UNKNOWN = "unknown"
 """Stands for a digest that is not known."""
@@ -189,6 +181,7 @@ class OwnRollback(Fact):
 
 
 UNDER_WAY = frozenset({"PENDING", "IN_PROGRESS"})
+
 ROLLING_BACK = frozenset({"STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"})
 
 
@@ -229,7 +222,7 @@ class ReleaseHistory(Fact):
     current: Release
     deployments: tuple[ServiceDeployment, ...] = ()
     """Service deployments, newest first."""
-    releases: dict[str, Release] = {}
+    releases: dict[str, Release] = Field(default_factory=dict)
     """Releases by ARN of their service revision, for every revision that ``deployments`` names."""
 
     @property

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Literal
 
 from runbook_model.catalog.catalog import Target
-from runbook_model.release import ROLLING_BACK, Deployment, Fact, ServiceDeployment, ServiceState
+from runbook_model.fact import Fact
+from runbook_model.release import ROLLING_BACK, Deployment, ServiceDeployment, ServiceState
 
 
 class Awaited(Fact):

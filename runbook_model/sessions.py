@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from runbook_model.durations import format_duration
+from runbook_model.fact import Fact
 from runbook_model.redaction import excerpt
-from runbook_model.release import Fact
 
 QUERY = 200
 """Characters of a statement that are kept."""

@@ -7,9 +7,19 @@ from datetime import timedelta
 from pydantic import Field
 
 from runbook_model.durations import format_duration
-from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset, Points, Statistics
-from runbook_model.release import Fact, ServiceState
-from runbook_model.task_ends import Restarts, TaskSeen
+from runbook_model.evidence import (
+    AcrossRelease,
+    Breakdown,
+    Evidence,
+    Figure,
+    Onset,
+    Points,
+    Restarts,
+    Statistics,
+    TaskSeen,
+)
+from runbook_model.fact import Fact
+from runbook_model.release import ServiceState
 
 
 class ErrorsRead(Fact):

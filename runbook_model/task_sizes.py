@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runbook_model.catalog.catalog import Target
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 
 class SizeQuery(Fact):

@@ -7,11 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from runbook_model.catalog.catalog import Target
+from runbook_model.fact import Fact
 from runbook_model.redaction import HIDDEN, redact
-from runbook_model.release import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 SENSITIVE = "(sensitive)"
 KNOWN_LATER = "(known after apply)"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from runbook_model.durations import format_duration
+from runbook_model.fact import Fact
 from runbook_model.readings import Quality, Reading
-from runbook_model.release import Fact
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from runbook_model.catalog.catalog import Target
 
 ROUNDING = 1e-9

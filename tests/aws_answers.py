@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.stub import Stubber
 
-from activities.aws.clients import Clients
+from activities.aws.clients import AwsClients
 from runbook_model.catalog.accounts import Account
 from tests.ecs_facts import ARN, NOW, deployment_arn, revision_arn, task_definition
 
@@ -20,19 +20,19 @@ HERE = Account(region="us-east-1")
 
 
 @cache
-def _clients() -> Clients:
+def _clients() -> AwsClients:
     """Build the product's clients once: that takes botocore a quarter of a second; each test stubs them anew."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")
         environment.delenv("AWS_PROFILE", raising=False)
-        clients = Clients()
+        clients = AwsClients()
         clients.ecs(HERE)
         return clients
 
 
 class Ecs:
-    """Clients whose ECS gives the answers told, in order; every other call fails the test."""
+    """AwsClients whose ECS gives the answers told, in order; every other call fails the test."""
 
     def __init__(self) -> None:
         self.clients = _clients()

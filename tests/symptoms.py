@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runbook_model.evidence import AcrossRelease, Breakdown, Figure, Onset, Statistics
+from runbook_model.evidence import AcrossRelease, Breakdown, Figure, Onset, Restarts, Statistics, TaskSeen
 from runbook_model.release import Deployment, ServiceState
 from runbook_model.symptoms import (
     EndpointTime,
@@ -17,7 +17,6 @@ from runbook_model.symptoms import (
     TasksRead,
     UtilizationRead,
 )
-from runbook_model.task_ends import Restarts, TaskSeen
 from tests.observing import NOW, seconds
 
 if TYPE_CHECKING:

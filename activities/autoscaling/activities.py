@@ -15,12 +15,12 @@ from activities.runtime.fence import fenced, sending
 from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling.type_defs import ScalableTargetTypeDef
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
 
 DIMENSION: Final = "ecs:service:DesiredCount"
 
@@ -52,7 +52,7 @@ class TakenBack(Fact):
 class ScalingActivities:
     """Reads and changes capacity."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
 
     @activity.defn
@@ -135,7 +135,7 @@ class ScalingActivities:
         return now.model_copy(update={"desired": desired, "minimum": minimum, "maximum": maximum})
 
 
-def describe_scaling(clients: Clients, target: Target) -> list[ScalableTargetTypeDef]:
+def describe_scaling(clients: AwsClients, target: Target) -> list[ScalableTargetTypeDef]:
     """Read how autoscaling manages the service; empty where it does not."""
     with clients.naming_errors("describe the service's autoscaling"):
         return clients.autoscaling(target.account).describe_scalable_targets(

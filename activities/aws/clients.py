@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from contextlib import contextmanager
-from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
-import docker
-import httpx
-import psycopg
 from botocore.config import Config
-from psycopg.rows import dict_row
-from slack_sdk.web import WebClient
-from slack_sdk.webhook import WebhookClient
 from temporalio.common import MetricMeter
 
 from activities.aws.assuming import RoleSession, environment_of, session_of
 from activities.aws.errors import aws_errors
-from activities.docker.engine_errors import engine_errors
-from activities.postgres.errors import database_errors, hung_up_after
+from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
 from activities.telemetry.metrics import AwsCalls
 from runbook_model.catalog.accounts import Account
-from runbook_model.containers import ENGINE_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
@@ -42,18 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
-    Rows = psycopg.Connection[dict[str, Any]]
-
-CONNECT_TIMEOUT = timedelta(seconds=2)
-READ_TIMEOUT = timedelta(seconds=8)
-CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
-"""After this long nothing that an attempt sent is still waited for, so nothing more comes of it on our side."""
-
-STATEMENT_TIMEOUT = timedelta(seconds=5)
-"""The database itself gives up on a statement after this long."""
-LOCK_TIMEOUT = timedelta(seconds=1)
-
-ENGINE_SOCKET = "unix:///var/run/docker.sock"
 
 # Temporal retries, not botocore: a retry inside a client would send a change twice behind the fence's back.
 ONE_ATTEMPT = Config(
@@ -65,8 +41,8 @@ ONE_ATTEMPT = Config(
 )
 
 
-class Clients:
-    """Clients of AWS, built on first use and shared by every activity of a worker; and connections to databases."""
+class AwsClients:
+    """Clients of AWS, built on first use and shared by every activity of a worker."""
 
     def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
         self._own = botocore.session.get_session()
@@ -76,7 +52,6 @@ class Clients:
         # Once for each: a second one over the same session of botocore breaks S3's clients.
         self._session = cache(lambda own: boto3.session.Session(botocore_session=own))
         self._role = cache(self._take_on)
-        self._docker = cache(_docker)
 
     def _aws(self, service: str, account: Account | None) -> Any:
         with self._building:
@@ -158,100 +133,3 @@ class Clients:
         """Return the S3 client of the worker's own region."""
         client: S3Client = self._aws("s3", None)
         return client
-
-    @contextmanager
-    def database(
-        self, dsn_env: str, *, longer: timedelta = timedelta(0)
-    ) -> Iterator[Callable[[], AbstractContextManager[Rows]]]:
-        """Connect to the database whose DSN a variable holds, and hand out what opens transactions in it.
-
-        Every transaction is read-only, and its settings end with it: through a pooler, settings of a session would stay
-        behind on a connection that others use next.
-
-        Args:
-            dsn_env: the variable's name.
-            longer: how much longer than one call it may take; then it hangs up.
-
-        Raises:
-            InputError, OutsideError: what psycopg raises, without the DSN.
-        """
-        with database_errors(dsn_env, connecting=True) as dsn:
-            opened = psycopg.connect(
-                dsn,
-                autocommit=True,
-                connect_timeout=round(CONNECT_TIMEOUT.total_seconds()),
-                application_name="incident-runbooks",
-                prepare_threshold=None,  # a pooler may not keep what was prepared
-                row_factory=dict_row,
-            )
-        with database_errors(dsn_env), opened as connection, hung_up_after(READ_TIMEOUT + longer, connection):
-            connection.read_only = True
-            yield partial(_transaction, connection)
-
-    @contextmanager
-    def engine(self, doing: str) -> Iterator[docker.DockerClient]:
-        """Hand out the Docker engine of ``DOCKER_HOST``, else of the default socket.
-
-        Args:
-            doing: what is tried, for the errors.
-
-        Raises:
-            OutsideError: what the Docker client raises, inside too.
-        """
-        with engine_errors(doing, engine_address()):
-            yield self._docker()
-
-
-@contextmanager
-def _transaction(connection: Rows) -> Iterator[Rows]:
-    timeouts = [f"{limit.total_seconds() * 1000:.0f}" for limit in (STATEMENT_TIMEOUT, LOCK_TIMEOUT)]
-    with connection.transaction():
-        connection.execute(
-            "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)", timeouts
-        )
-        yield connection
-
-
-def engine_address() -> str:
-    """Say where the Docker engine is looked for."""
-    return os.environ.get("DOCKER_HOST") or ENGINE_SOCKET
-
-
-def _docker() -> docker.DockerClient:
-    return docker.from_env(timeout=round(ENGINE_TIMEOUT.total_seconds()), max_pool_size=20)
-
-
-class SlackClients:
-    """Clients of Slack; Temporal retries, not they, and what they would log may hold addresses that are secrets."""
-
-    def __init__(self, api: str) -> None:
-        self._api = api
-        self._log = logging.getLogger("runbook.chat.slack")
-        self._log.setLevel(logging.CRITICAL)
-
-    def web(self, token: str) -> WebClient:
-        """Return a client of the Web API for a bot's token."""
-        return WebClient(
-            token,
-            base_url=self._api,
-            timeout=round(READ_TIMEOUT.total_seconds()),
-            logger=self._log,
-            retry_handlers=[],
-        )
-
-    def webhook(self, address: str) -> WebhookClient:
-        """Return a client of an incoming webhook."""
-        return WebhookClient(
-            address, timeout=round(READ_TIMEOUT.total_seconds()), logger=self._log, retry_handlers=[]
-        )
-
-
-def http_client() -> httpx.AsyncClient:
-    """Build the client for health probes, Prometheus, ``/metrics`` and webhooks; close it with the worker."""
-    # At INFO httpx logs every address, and that of a webhook is a secret.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds()),
-        headers={"user-agent": "incident-runbooks"},
-        limits=httpx.Limits(max_connections=200),
-    )

@@ -11,14 +11,14 @@ from temporalio import activity
 
 from activities.telemetry.counted import MESSAGES
 from runbook_model.errors import RunbookError
+from runbook_model.fact import Fact
 from runbook_model.incident.announcements import Delivered, Delivery
-from runbook_model.release import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     # Not imported by who names these activities: workflows and the command line meet neither Slack nor templates.
-    from activities.chat.opening import Channels
+    from activities.chat.channels import Channels
     from activities.chat.wording import Templates
 
 log = logging.getLogger("runbook.chat")

@@ -14,7 +14,7 @@ from runbook_model.symptoms import UtilizationRead
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
     from runbook_model.catalog.catalog import Target
 
 Metric = Literal["CPUUtilization", "MemoryUtilization"]
@@ -24,7 +24,7 @@ SHORT_PERIOD = timedelta(minutes=1)
 SPAN = timedelta(hours=1)
 
 
-async def read_utilization(clients: Clients, target: Target, now: datetime) -> UtilizationRead:
+async def read_utilization(clients: AwsClients, target: Target, now: datetime) -> UtilizationRead:
     """Read the last hour of both metrics."""
     cpu, memory = await asyncio.gather(
         *(
@@ -35,7 +35,7 @@ async def read_utilization(clients: Clients, target: Target, now: datetime) -> U
     return UtilizationRead(cpu=cpu, memory=memory)
 
 
-def read_statistics(clients: Clients, target: Target, metric: Metric, now: datetime) -> Statistics:
+def read_statistics(clients: AwsClients, target: Target, metric: Metric, now: datetime) -> Statistics:
     """Read one metric; blocks. What cannot be read is in the answer."""
     period = SHORT_PERIOD if target.verify.rate_window < LONG_PERIOD else LONG_PERIOD
     query = f"GetMetricStatistics {NAMESPACE} {metric} of {target.cluster}/{target.ecs_service}, Average per {period.seconds}s"

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.docker.reading import read_project
-from activities.docker.settling import judge_settled
-from activities.docker.statistics import read_statistics
-from activities.ecs.waits import Progress, handing_over
+from activities.docker.reading import judge_settled, read_project, read_statistics
+from activities.runtime.waiting import Progress, handing_over
 from runbook_model.catalog.catalog import Target
 from runbook_model.containers import AwaitedService, ProjectRead, Settled, StatisticsRead
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
-    from activities.aws.clients import Clients
+    from activities.docker.engine import Engine
 
 LOOKS = timedelta(seconds=1)
 """How often containers are looked at while they start; two looks in a row must agree, one may be a moment's picture."""
@@ -26,20 +24,20 @@ LOOKS = timedelta(seconds=1)
 class ComposeActivities:
     """Reads of a compose project; each is safe to repeat."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     @activity.defn
     def read_project(self, target: Target) -> ProjectRead:
         """Read the containers of the target's project; a name that is not there is an error that lists those that are."""
-        return read_project(self._clients, target)
+        return read_project(self._engine, target)
 
     @activity.defn
     def read_statistics(self, target: Target) -> StatisticsRead:
         """Read what the service's containers use; that the engine does not measure it is an answer too."""
-        project = read_project(self._clients, target)
+        project = read_project(self._engine, target)
         try:
-            uses = read_statistics(self._clients, project.own)
+            uses = read_statistics(self._engine, project.own)
         except OutsideError as error:
             return StatisticsRead(uses=(), why=str(error), at=datetime.now(UTC))
         return StatisticsRead(uses=uses, why="" if uses else "no container runs", at=datetime.now(UTC))
@@ -63,7 +61,7 @@ class ComposeActivities:
         """Look once; while the engine does not answer, say so and keep asking until the time is up."""
         try:
             project = await asyncio.to_thread(
-                read_project, self._clients, awaited.target, service=awaited.service
+                read_project, self._engine, awaited.target, service=awaited.service
             )
         except OutsideError as error:
             if not error.retryable:
@@ -74,13 +72,13 @@ class ComposeActivities:
         return judge_settled(awaited, project.own, progress.told, project.at)
 
 
-def ping(clients: Clients) -> str:
+def ping(engine: Engine) -> str:
     """Return the Docker engine's name and version; blocks.
 
     Raises:
         OutsideError: it is not there, or may not be used; the message has the mend.
     """
-    with clients.engine("ask the Docker engine for its version") as engine:
-        version = engine.version()
+    with engine.client("ask the Docker engine for its version") as docker:
+        version = docker.version()
     platform = (version.get("Platform") or {}).get("Name") or "Docker engine"
     return f"{platform} {version.get('Version', '')}".strip()

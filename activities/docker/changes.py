@@ -29,14 +29,14 @@ from runbook_model.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from activities.aws.clients import Clients
+    from activities.docker.engine import Engine
 
 
 class ComposeChanges:
     """Changes of a compose project. Temporal may run any of them again; a container is restarted once."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     @activity.defn
     def restart_service(self, change: RestartService) -> Restarted:
@@ -66,7 +66,7 @@ class ComposeChanges:
         return Restarted(containers=after, adopted=adopted, at=datetime.now(UTC))
 
     def _read(self, change: RestartService) -> tuple[Container, ...]:
-        return read_project(self._clients, change.target, service=change.service).own
+        return read_project(self._engine, change.target, service=change.service).own
 
     def _restart(self, containers: Sequence[Container]) -> None:
         """Restart all of them at the same time, as compose does, so that it takes no longer than one."""
@@ -83,8 +83,8 @@ class ComposeChanges:
 
     def _restart_one(self, container: Container) -> None:
         try:
-            with self._clients.engine(f"restart the container {container.name}") as engine:
-                engine.api.restart(container.id, timeout=round(STOP_GRACE.total_seconds()))
+            with self._engine.client(f"restart the container {container.name}") as docker:
+                docker.api.restart(container.id, timeout=round(STOP_GRACE.total_seconds()))
         except EngineFailedError as error:
             # It has answered, so nothing more comes of it; but it may have stopped what it could not start.
             failed = RejectedError(f"{error}; it may be stopped now")

@@ -17,22 +17,26 @@ from runbook_model.readings import Quality, Reading
 from runbook_model.redaction import excerpt
 
 if TYPE_CHECKING:
-    from activities.aws.clients import Clients
-    from activities.measuring.measuring import Instrument
+    from activities.docker.engine import Engine
     from runbook_model.catalog.policies import Database
     from runbook_model.readings import Observation
 
 LONGEST = 300
+
 READY, REJECTS, SILENT = 0, 1, 2
 """How ``pg_isready`` ends."""
+
 NOT_FOUND = {126, 127}
 """How the engine says that a container has no such program."""
+
 FULL = ("too many clients", "too many connections", "connection slots are reserved")
+
 LIMITS = {
     "PGCONNECT_TIMEOUT": "5",
     "PGOPTIONS": "-c statement_timeout=5000 -c default_transaction_read_only=on",
     "PGAPPNAME": "incident-runbooks",
 }
+
 COUNT = """
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -43,14 +47,14 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
 class PostgresContainer:
     """Asks the database server of a compose project; each question is safe to repeat."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     @activity.defn
     def ask_server(self, target: Target) -> ServerAnswer:
         """Ask whether it takes connections and how many are used; that it does not is an answer too."""
         database = database_of(target)
-        project = read_project(self._clients, target, service=database.compose_service)
+        project = read_project(self._engine, target, service=database.compose_service)
         running = [one for one in project.own if one.state == "running"]
         if not running:
             seen = "; ".join(one.told for one in project.own)
@@ -94,21 +98,10 @@ class PostgresContainer:
         return ServerAnswer(accepts=True, why=_unable("psql", code, said), at=_now())
 
     def _run(self, container: str, argv: list[str]) -> tuple[int, str]:
-        with self._clients.engine(f"run {argv[0]} in the database's container") as engine:
-            ended = engine.containers.get(container).exec_run(argv, environment=LIMITS)
+        with self._engine.client(f"run {argv[0]} in the database's container") as docker:
+            ended = docker.containers.get(container).exec_run(argv, environment=LIMITS)
         text = ended.output.decode(errors="replace").strip() if isinstance(ended.output, bytes) else ""
         return -1 if ended.exit_code is None else ended.exit_code, excerpt(text, LONGEST)
-
-
-def connections_instrument(over_dsn: Instrument, in_container: Instrument) -> Instrument:
-    """Measure connections over the DSN where the catalog has one, else in the database's container."""
-
-    async def measure(look: Observation, now: datetime) -> Reading:
-        database = look.target.database
-        ask = over_dsn if database is None or database.dsn_env else in_container
-        return await ask(look, now)
-
-    return measure
 
 
 def database_of(target: Target) -> Database:

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from runbook_model.containers import Container, ProjectRead
+from runbook_model.containers import Container, ProjectRead, Settled, Use
 from runbook_model.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from docker import DockerClient
 
-    from activities.aws.clients import Clients
+    from activities.docker.engine import Engine
     from runbook_model.catalog.catalog import Target
+    from runbook_model.containers import AwaitedService, ContainerFence
 
 PROJECT = "com.docker.compose.project"
+
 SERVICE = "com.docker.compose.service"
+
 ONE_OFF = "com.docker.compose.oneoff"
 """``True`` on what ``docker compose run`` left behind: no part of the service."""
+
 DEPENDS_ON = "com.docker.compose.depends_on"
+
 NEVER = "0001-01-01"
 """How the engine writes the time of what has not happened."""
 
 
-def read_project(clients: Clients, target: Target, *, service: str | None = None) -> ProjectRead:
+def read_project(engine: Engine, target: Target, *, service: str | None = None) -> ProjectRead:
     """Read every container of the target's compose project; blocks.
 
     Args:
-        clients: where the engine's client comes from.
+        engine: the Docker engine.
         target: whose project it is.
         service: one that has to be there; the target's own unless told.
 
@@ -38,10 +44,10 @@ def read_project(clients: Clients, target: Target, *, service: str | None = None
         OutsideError: the engine cannot be read.
     """
     wanted = service or target.compose_service
-    with clients.engine(f"read the containers of {target.compose_project or target.key}") as engine:
+    with engine.client(f"read the containers of {target.compose_project or target.key}") as docker:
         if not target.compose_project:
-            raise InputError(_unnamed(target, engine))
-        found = engine.containers.list(
+            raise InputError(_unnamed(target, docker))
+        found = docker.containers.list(
             all=True, filters={"label": f"{PROJECT}={target.compose_project}"}, ignore_removed=True
         )
         containers = tuple(
@@ -50,7 +56,7 @@ def read_project(clients: Clients, target: Target, *, service: str | None = None
         if not containers:
             raise InputError(
                 f'the Docker engine has no containers of a compose project "{target.compose_project}"; there are: '
-                f"{_projects(engine)}: mend compose.project in the catalog, or start it with docker compose up -d"
+                f"{_projects(docker)}: mend compose.project in the catalog, or start it with docker compose up -d"
             )
     project = ProjectRead(
         project=target.compose_project,
@@ -106,13 +112,177 @@ def _moment(text: str) -> datetime | None:
     return None if not text or text.startswith(NEVER) else datetime.fromisoformat(text).astimezone(UTC)
 
 
-def _unnamed(target: Target, engine: DockerClient) -> str:
+def _unnamed(target: Target, docker: DockerClient) -> str:
     return (
-        f"the catalog names no compose project of {target.environment}; the Docker engine has: {_projects(engine)}: "
+        f"the catalog names no compose project of {target.environment}; the Docker engine has: {_projects(docker)}: "
         f'add compose = {{ project = "…" }} to [environments.{target.environment}]'
     )
 
 
-def _projects(engine: DockerClient) -> str:
-    rows = engine.api.containers(all=True, filters={"label": PROJECT})
+def _projects(docker: DockerClient) -> str:
+    rows = docker.api.containers(all=True, filters={"label": PROJECT})
     return ", ".join(sorted({row["Labels"][PROJECT] for row in rows})) or "none"
+
+
+LINES = 5000
+"""The newest lines of a container that are read."""
+
+BYTES = 4 * 1024 * 1024
+
+
+def read_lines(
+    engine: Engine, project: ProjectRead, since: datetime, until: datetime
+) -> tuple[list[tuple[int, str]], bool]:
+    """Read time in milliseconds and text of what the service's containers wrote, and whether that is all; blocks.
+
+    Raises:
+        OutsideError: the engine cannot be read.
+    """
+    found: list[tuple[int, str]] = []
+    complete = True
+    with engine.client(f"read the logs of {project.service}") as docker:
+        for container in project.own:
+            lines, all_of_them = _lines_of(docker, container, since, until)
+            found += lines
+            complete = complete and all_of_them
+    return sorted(found), complete
+
+
+def _lines_of(
+    docker: DockerClient, container: Container, since: datetime, until: datetime
+) -> tuple[list[tuple[int, str]], bool]:
+    written = docker.containers.get(container.id).logs(
+        stream=True,
+        follow=False,
+        timestamps=True,
+        tail=LINES,
+        since=since.timestamp(),
+        until=until.timestamp(),
+    )
+    raw = b""
+    for piece in written:
+        raw += piece
+        if len(raw) > BYTES:
+            break
+    lines = list(_dated(raw.decode(errors="replace")))
+    return lines, len(raw) <= BYTES and len(lines) < LINES
+
+
+def _dated(text: str) -> Iterator[tuple[int, str]]:
+    """Split the engine's time from each line; a line without one belongs to none and is left out."""
+    for line in text.splitlines():
+        moment, _, words = line.partition(" ")
+        try:
+            at = datetime.fromisoformat(moment)
+        except ValueError:
+            continue
+        yield round(at.astimezone(UTC).timestamp() * 1000), words
+
+
+LOOP = 2
+"""So often started again by the engine, it will not come up by itself."""
+
+
+def judge_settled(
+    awaited: AwaitedService, containers: Sequence[Container] | None, told: str, now: datetime
+) -> Settled | None:
+    """Judge one look; None while they may still come up.
+
+    Args:
+        awaited: the containers that were restarted, and until when they are waited for.
+        containers: the service's containers now; None when the engine did not answer.
+        told: what was seen, for people.
+        now: when it was seen.
+    """
+    if containers is None:
+        return _out_of_time(awaited, told, now)
+    found = {one.id: one for one in containers}
+    for fence in awaited.containers:
+        if why := _will_not(fence, found.get(fence.id)):
+            return Settled(ok=False, detail=why, at=now)
+    if all(found[fence.id].serves for fence in awaited.containers):
+        return Settled(ok=True, detail=told, at=now)
+    return _out_of_time(awaited, told, now)
+
+
+def _will_not(fence: ContainerFence, now: Container | None) -> str | None:
+    if now is None:
+        return f"container {fence.id[:12]} is gone: somebody removed it meanwhile"
+    if now.restarts >= fence.restarts + LOOP:
+        return f"it ends again and again: {now.told}"
+    if now.ended and now.restarts == fence.restarts:
+        return f"it ended again: {now.told}"
+    return f"its health check fails: {now.told}" if now.health == "unhealthy" else None
+
+
+def _out_of_time(awaited: AwaitedService, told: str, now: datetime) -> Settled | None:
+    return Settled(ok=False, detail=f"not up in time: {told}", at=now) if now >= awaited.deadline else None
+
+
+APART = timedelta(seconds=1)
+"""Between the two readings that CPU is told from: a counter says nothing by itself."""
+
+GIVEN_BACK = ("inactive_file", "total_inactive_file")
+"""File cache that the kernel gives back when it is needed: cgroup 2's name, and cgroup 1's."""
+
+
+def read_statistics(engine: Engine, containers: Sequence[Container]) -> tuple[Use, ...]:
+    """Measure what running containers use; blocks for a moment.
+
+    Raises:
+        OutsideError: the engine cannot be read, or a container is gone.
+    """
+    running = [one for one in containers if one.state == "running"]
+    if not running:
+        return ()
+    with engine.client("read the containers' statistics") as docker:
+        limits = {one.id: docker.api.inspect_container(one.id)["HostConfig"] for one in running}
+        first = {one.id: _once(docker.api, one.id) for one in running}
+        time.sleep(APART.total_seconds())
+        second = {one.id: _once(docker.api, one.id) for one in running}
+    return tuple(use_of(one.name, first[one.id], second[one.id], limits[one.id]) for one in running)
+
+
+def use_of(name: str, first: Mapping[str, Any], second: Mapping[str, Any], limits: Mapping[str, Any]) -> Use:
+    """Tell what a container uses from two readings of its counters."""
+    memory = second.get("memory_stats") or {}
+    details = memory.get("stats") or {}
+    cache = next((details[key] for key in GIVEN_BACK if key in details), 0)
+    return Use(
+        name=name,
+        cores=_cores(first, second),
+        cores_limit=_cores_limit(second, limits),
+        memory=max(0, memory.get("usage", 0) - cache),
+        memory_limit=memory.get("limit", 0),
+    )
+
+
+def _once(api: Any, container: str) -> dict[str, Any]:
+    statistics: dict[str, Any] = api.stats(container, stream=False, one_shot=True)
+    return statistics
+
+
+def _cores(first: Mapping[str, Any], second: Mapping[str, Any]) -> float | None:
+    """Return CPU seconds a second; None where a counter began anew, or nothing was counted."""
+    used = _cpu_nanoseconds(second) - _cpu_nanoseconds(first)
+    took = (_read_at(second) - _read_at(first)).total_seconds()
+    return None if used < 0 or took <= 0 else used / 1e9 / took
+
+
+def _cpu_nanoseconds(statistics: Mapping[str, Any]) -> int:
+    total: int = statistics["cpu_stats"]["cpu_usage"]["total_usage"]
+    return total
+
+
+def _read_at(statistics: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(statistics["read"])
+
+
+def _cores_limit(statistics: Mapping[str, Any], limits: Mapping[str, Any]) -> float:
+    """Return the container's own limit, else the machine's cores."""
+    if limits.get("NanoCpus"):
+        return float(limits["NanoCpus"]) / 1e9
+    if limits.get("CpuQuota", 0) > 0:
+        return float(limits["CpuQuota"]) / (limits.get("CpuPeriod") or 100_000)
+    cpu = statistics["cpu_stats"]
+    return float(cpu.get("online_cpus") or len(cpu["cpu_usage"].get("percpu_usage") or ()) or 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from activities.doctor.looking import SECONDS, NotSetError, Question, WrongError, check
 
 if TYPE_CHECKING:
-    from activities.chat.opening import Channels
+    from activities.chat.channels import Channels
     from runbook_model.catalog.policies import Channel
     from runbook_model.checks import Check
 

@@ -16,10 +16,8 @@ from runbook_model.checks import TargetChecks
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import httpx
-
-    from activities.aws.clients import Clients
-    from activities.chat.opening import Channels
+    from activities.chat.channels import Channels
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
     from runbook_model.checks import Check, Place
 
@@ -27,28 +25,25 @@ if TYPE_CHECKING:
 class Checkup:
     """Asks every question at once, on threads that no procedure needs."""
 
-    def __init__(
-        self, clients: Clients, http: httpx.AsyncClient, channels: Channels, reviews: str | None
-    ) -> None:
-        self._clients = clients
-        self._http = http
+    def __init__(self, sources: Sources, channels: Channels, reviews: str | None) -> None:
+        self._sources = sources
         self._channels = channels
         self._reviews = reviews
 
     async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
         """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
         with own_threads() as threads:
-            shared = PlaceQuestions(self._clients, self._http, threads, place, served)
+            shared = PlaceQuestions(self._sources, threads, place, served)
             chat = ChatQuestions(self._channels, place.channels)
-            reviews = ReviewQuestions(self._clients, threads, place, self._reviews)
+            reviews = ReviewQuestions(self._sources.aws, threads, place, self._reviews)
             return await look([*shared.all(), *chat.all(), *reviews.all()], place.environment)
 
     async def at_target(self, target: Target) -> TargetChecks:
         """Look at one service."""
         with own_threads() as threads:
-            itself = ServiceQuestions(self._clients, threads, target)
-            changes = PermissionQuestions(self._clients, threads, target)
-            beside = BesideQuestions(self._clients, self._http, threads, target)
+            itself = ServiceQuestions(self._sources, threads, target)
+            changes = PermissionQuestions(self._sources.aws, threads, target)
+            beside = BesideQuestions(self._sources, threads, target)
             questions = [*itself.all(), *changes.all(), *beside.all()]
             checks = await look(questions, target.environment, target.service)
         return TargetChecks(checks=checks, service=itself.service, history=itself.history)

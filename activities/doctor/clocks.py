@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from activities.doctor.looking import WrongError
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 MOST = timedelta(seconds=5)
 MEND = "let NTP set the clock of the worker's host: timedatectl set-ntp true"

@@ -12,10 +12,10 @@ from activities.doctor.looking import NotSetError, Question, WrongError
 from activities.doctor.module import SECONDS as TERRAFORM_SECONDS
 from activities.doctor.module import validate
 from activities.doctor.queries import NEEDED, queries_of
-from activities.http.errors import http_errors
-from activities.http.scrape import parse
+from activities.http.client import http_errors
 from activities.postgres.activities import DatabaseActivities
 from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.scrape import parse
 from activities.rds.activities import RdsActivities
 from runbook_model.errors import OutsideError
 from runbook_model.rds import AVAILABLE
@@ -23,19 +23,18 @@ from runbook_model.rds import AVAILABLE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import httpx
-
-    from activities.aws.clients import Clients
     from activities.doctor.looking import Threads
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
 
 
 class BesideQuestions:
     """The questions about what is beside a service."""
 
-    def __init__(self, clients: Clients, http: httpx.AsyncClient, threads: Threads, target: Target) -> None:
-        self._clients = clients
-        self._http = http
+    def __init__(self, sources: Sources, threads: Threads, target: Target) -> None:
+        self._clients = sources.aws
+        self._engine = sources.engine
+        self._http = sources.http
         self._threads = threads
         self._target = target
         self._table = f"[services.{target.service}.{target.environment}]"
@@ -92,11 +91,11 @@ class BesideQuestions:
         if database is None:
             raise NotSetError(f"no database in {self._table}")
         if database.dsn_env is None:
-            answer = await self._threads.run(PostgresContainer(self._clients).ask_server, self._target)
+            answer = await self._threads.run(PostgresContainer(self._engine).ask_server, self._target)
             if not answer.accepts:
                 raise WrongError(answer.told)
             return answer.told
-        connected = await self._threads.run(DatabaseActivities(self._clients).test_connection, self._target)
+        connected = await self._threads.run(DatabaseActivities().test_connection, self._target)
         if not connected.ok:
             raise WrongError(connected.told)
         return connected.told

@@ -13,7 +13,7 @@ from activities.ecs.activities import describe_service
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
     from activities.doctor.looking import Threads
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ServiceState
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class PermissionQuestions:
     """The question about what may be changed."""
 
-    def __init__(self, clients: Clients, threads: Threads, target: Target) -> None:
+    def __init__(self, clients: AwsClients, threads: Threads, target: Target) -> None:
         self._clients = clients
         self._threads = threads
         self._target = target

@@ -18,10 +18,8 @@ from runbook_model.catalog.accounts import account_of
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
-    import httpx
-
-    from activities.aws.clients import Clients
     from activities.doctor.looking import Threads
+    from activities.measuring.sources import Sources
     from runbook_model.checks import Place
 
 BY_COMPOSE = "it runs by compose"
@@ -40,11 +38,10 @@ class Caller:
 class PlaceQuestions:
     """The questions about one environment."""
 
-    def __init__(
-        self, clients: Clients, http: httpx.AsyncClient, threads: Threads, place: Place, served: datetime
-    ) -> None:
-        self._clients = clients
-        self._http = http
+    def __init__(self, sources: Sources, threads: Threads, place: Place, served: datetime) -> None:
+        self._clients = sources.aws
+        self._engine = sources.engine
+        self._http = sources.http
         self._threads = threads
         self._where = place.where
         self._account = account_of(place.environment, place.where.region, place.where.assume_role)
@@ -100,7 +97,7 @@ class PlaceQuestions:
         """Ask the container engine whether it is there."""
         if self._where.platform != "compose":
             raise NotSetError("it runs on ECS")
-        return f"{await self._threads.run(ping, self._clients)} answers"
+        return f"{await self._threads.run(ping, self._engine)} answers"
 
     async def clock(self) -> str:
         """Compare the worker's clock with Temporal's and, where it answers, AWS's."""

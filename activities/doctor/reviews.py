@@ -12,7 +12,7 @@ from activities.review.shelves import S3
 from runbook_model.catalog.accounts import Account
 
 if TYPE_CHECKING:
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
     from activities.doctor.looking import Threads
     from runbook_model.checks import Place
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class ReviewQuestions:
     """The question about the shelf that RUNBOOK_REVIEWS names; a bucket is written to by the worker's own identity."""
 
-    def __init__(self, clients: Clients, threads: Threads, place: Place, shelf: str | None) -> None:
+    def __init__(self, clients: AwsClients, threads: Threads, place: Place, shelf: str | None) -> None:
         self._clients = clients
         self._threads = threads
         self._place = place

@@ -15,8 +15,8 @@ from runbook_model.errors import OutsideError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from activities.aws.clients import Clients
     from activities.doctor.looking import Threads
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ReleaseHistory, ServiceState
 
@@ -30,8 +30,9 @@ MINUTE = timedelta(minutes=1)
 class ServiceQuestions:
     """The questions about one service; what was read on the way is kept, to be judged."""
 
-    def __init__(self, clients: Clients, threads: Threads, target: Target) -> None:
-        self._clients = clients
+    def __init__(self, sources: Sources, threads: Threads, target: Target) -> None:
+        self._clients = sources.aws
+        self._engine = sources.engine
         self._threads = threads
         self._target = target
         self._table = f"[services.{target.service}.{target.environment}]"
@@ -130,7 +131,7 @@ class ServiceQuestions:
         return f"{group} can be read"
 
     def _read_containers(self) -> str:
-        project = read_project(self._clients, self._target)
+        project = read_project(self._engine, self._target)
         told = "; ".join(one.told for one in project.own)
         if not any(one.serves for one in project.own):
             names = f"--service {self._target.service} --environment {self._target.environment}"

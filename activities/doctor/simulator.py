@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         ResourceSpecificResultTypeDef,
     )
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
     from runbook_model.catalog.accounts import Account
 
 TASKS = "ecs-tasks.amazonaws.com"
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 class Simulator:
     """Asks IAM about the identity that calls of an account are made by."""
 
-    def __init__(self, clients: Clients, account: Account) -> None:
+    def __init__(self, clients: AwsClients, account: Account) -> None:
         self._clients = clients
         self._account = account
 

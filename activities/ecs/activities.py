@@ -13,14 +13,15 @@ from activities.ecs.reading import read_release, read_service_deployment, read_s
 from runbook_model.catalog.catalog import Target
 from runbook_model.durations import format_duration
 from runbook_model.errors import InputError, NotFoundError, RejectedError, UnreachableError
-from runbook_model.release import UNDER_WAY, Fact, Release, ReleaseHistory, ServiceDeployment, ServiceState
+from runbook_model.fact import Fact
+from runbook_model.release import UNDER_WAY, Release, ReleaseHistory, ServiceDeployment, ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mypy_boto3_ecs.type_defs import ServiceDeploymentTypeDef, ServiceRevisionTypeDef, TaskTypeDef
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
 
 DEPLOYMENTS_READ = 20
 """How far back releases are looked for; one DescribeServiceDeployments call takes this many."""
@@ -57,7 +58,7 @@ class Explanation(Fact):
 class EcsActivities:
     """Reads of ECS; each is safe to repeat."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
 
     @activity.defn
@@ -195,7 +196,7 @@ class EcsActivities:
         return read_release(described, target.key, ran.get("containerImages", []) if ran else [])
 
 
-def describe_service(clients: Clients, target: Target) -> ServiceState:
+def describe_service(clients: AwsClients, target: Target) -> ServiceState:
     """Read one service.
 
     Raises:
@@ -213,7 +214,7 @@ def describe_service(clients: Clients, target: Target) -> ServiceState:
 
 
 def describe_tasks(
-    clients: Clients, target: Target, status: Literal["RUNNING", "STOPPED"]
+    clients: AwsClients, target: Target, status: Literal["RUNNING", "STOPPED"]
 ) -> list[TaskTypeDef]:
     """Read all of the service's tasks that shall run or were stopped; ECS lists them in no order that it promises.
 

@@ -13,12 +13,13 @@ from activities.ecs.registering import copy_of, images_of, registered_by
 from activities.runtime.fence import Standing, fenced, sending, standing
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError, RejectedError, UnknownReplyError
-from runbook_model.release import ROLLING_BACK, UNDER_WAY, Fact, Fence, Mark, Release, ServiceState
+from runbook_model.fact import Fact
+from runbook_model.release import ROLLING_BACK, UNDER_WAY, Fence, Mark, Release, ServiceState
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
 
 
 class DeployRelease(Fact):
@@ -76,7 +77,7 @@ class Deployed(Fact):
 class EcsChanges:
     """Changes of ECS. Temporal may run any of them again; the service is changed once."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
 
     @activity.defn

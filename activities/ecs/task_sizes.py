@@ -10,14 +10,15 @@ from activities.ecs.reading import read_release
 from activities.ecs.registering import copy_of, images_of, registered_by
 from activities.runtime.fence import fenced, sending
 from runbook_model.catalog.catalog import Target
+from runbook_model.fact import Fact
 from runbook_model.redaction import excerpt
-from runbook_model.release import Fact, Release
+from runbook_model.release import Release
 from runbook_model.task_sizes import ContainerSize, SizeQuery, TaskChange, TaskSize
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, TaskDefinitionTypeDef
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
 
 LONGEST = 40
 """Characters of a setting that are kept; a pool's size needs fewer."""
@@ -36,7 +37,7 @@ class RegisterSized(Fact):
 class TaskSizes:
     """Reads what tasks have, and registers what they shall have. Registering alone changes no service."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
 
     @activity.defn

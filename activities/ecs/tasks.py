@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Literal
 from activities.ecs.activities import describe_service, describe_tasks
 from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.errors import OutsideError
+from runbook_model.evidence import Restarts, TaskSeen
 from runbook_model.redaction import excerpt
 from runbook_model.symptoms import TasksRead
-from runbook_model.task_ends import Restarts, TaskSeen
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_ecs.type_defs import TaskTypeDef
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
     from runbook_model.catalog.catalog import Target
     from runbook_model.evidence import Onset
 
@@ -29,7 +29,7 @@ OLDEST = 10
 """So many of them are the first that stopped: when it began is told by those."""
 
 
-def read_tasks(clients: Clients, target: Target, onset: Onset, now: datetime) -> TasksRead:
+def read_tasks(clients: AwsClients, target: Target, onset: Onset, now: datetime) -> TasksRead:
     """Read the service and its tasks; blocks. What cannot be read is in the answer.
 
     Raises:
@@ -52,7 +52,7 @@ def read_tasks(clients: Clients, target: Target, onset: Onset, now: datetime) ->
     return asked.model_copy(update={"quality": "known", "why": "", **seen})
 
 
-def read_restarts(clients: Clients, target: Target, since: datetime, now: datetime) -> Restarts:
+def read_restarts(clients: AwsClients, target: Target, since: datetime, now: datetime) -> Restarts:
     """Count the tasks that ended by themselves since a moment; blocks. What cannot be read is in the answer."""
     asked = Restarts(
         quality="no-data",
@@ -78,7 +78,7 @@ def read_restarts(clients: Clients, target: Target, since: datetime, now: dateti
 
 
 def fetch_tasks(
-    clients: Clients, target: Target, status: Literal["RUNNING", "STOPPED"]
+    clients: AwsClients, target: Target, status: Literal["RUNNING", "STOPPED"]
 ) -> tuple[TaskSeen, ...]:
     """Read the service's tasks that shall run or were stopped, newest first; blocks.
 

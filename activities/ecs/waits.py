@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import activity
 from temporalio.common import MetricMeter
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.ecs.reading import read_service_deployment, read_service_state
 from activities.ecs.watcher import Budget, Hurry, Watcher
+from activities.runtime.waiting import Progress, handing_over
 from activities.telemetry.counted import WATCHER_BATCH
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import InputError, RunbookError
-from runbook_model.release import UNDER_WAY, Fact, Fence, Release, ServiceDeployment, ServiceState
+from runbook_model.fact import Fact
+from runbook_model.release import UNDER_WAY, Fence, Release, ServiceDeployment, ServiceState
 from runbook_model.rollout import Awaited, Phase, Rollout, judge_rollout
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
     from runbook_model.catalog.accounts import Account
 
 STEADY_READINGS = 2
@@ -54,7 +53,7 @@ class AwaitedTasks(Fact):
 class Waits:
     """Waits for ECS, through one watcher of services for each cluster and one of service deployments for each account."""
 
-    def __init__(self, clients: Clients, meter: MetricMeter = MetricMeter.noop) -> None:
+    def __init__(self, clients: AwsClients, meter: MetricMeter = MetricMeter.noop) -> None:
         self._clients = clients
         self._batch = WATCHER_BATCH.on(meter)
         self._services: dict[tuple[Account, str], Watcher[ServiceState]] = {}
@@ -181,12 +180,6 @@ class Waits:
         }
 
 
-class Progress:
-    """What a wait last saw, for its heartbeat."""
-
-    told = "nothing read yet"
-
-
 async def _ask(watcher: Watcher[T], name: str, progress: Progress, hurry: Hurry) -> T | None:
     """Return the next reading; while AWS answers badly, say so in the heartbeat and keep asking."""
     while True:
@@ -196,30 +189,3 @@ async def _ask(watcher: Watcher[T], name: str, progress: Progress, hurry: Hurry)
             if not error.retryable:
                 raise
             progress.told = str(error)
-
-
-async def handing_over(work: Coroutine[None, None, T], progress: Progress) -> T:
-    """Do the work with a steady heartbeat; when this worker shuts down, end at once so that another goes on.
-
-    Raises:
-        ApplicationError: retryable and benign, when the worker shuts down.
-    """
-    patience = activity.info().heartbeat_timeout or timedelta(seconds=30)
-    doing = asyncio.ensure_future(work)
-    shutdown = asyncio.ensure_future(activity.wait_for_worker_shutdown())
-    try:
-        while not doing.done() and not shutdown.done():
-            activity.heartbeat(progress.told)
-            await asyncio.wait(
-                {doing, shutdown}, timeout=patience.total_seconds() / 2, return_when=asyncio.FIRST_COMPLETED
-            )
-        if doing.done():
-            return doing.result()
-        raise ApplicationError(
-            "this worker shuts down; another goes on with the wait",
-            type="HandedOver",
-            category=ApplicationErrorCategory.BENIGN,
-        )
-    finally:
-        doing.cancel()
-        shutdown.cancel()

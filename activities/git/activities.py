@@ -8,7 +8,7 @@ import subprocess
 from temporalio import activity
 
 from runbook_model.errors import RejectedError, UnreachableError
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 PATIENCE = 20
 """Seconds that the remote may take to list its tags."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from runbook_model.fact import Fact
 from runbook_model.readings import (
     Observation,
     Observed,
@@ -21,7 +22,6 @@ from runbook_model.readings import (
     longest_gap,
     sample_interval,
 )
-from runbook_model.release import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from activities.http.probes import send_probes
-from activities.http.scrape import Scraper
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.scrape import Scraper
 from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError
 from runbook_model.traffic import Silence, Traffic, judge_probed, judge_traffic, missing

@@ -15,8 +15,7 @@ from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence
 from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.errors import OutsideError
-from runbook_model.evidence import Breakdown, Onset
-from runbook_model.onset import QUERY, onset_of
+from runbook_model.evidence import QUERY, Breakdown, Onset, Restarts, onset_of
 from runbook_model.symptoms import (
     EndpointTime,
     ErrorsRead,
@@ -28,14 +27,11 @@ from runbook_model.symptoms import (
     TasksRead,
     UtilizationRead,
 )
-from runbook_model.task_ends import Restarts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import httpx
-
-    from activities.aws.clients import Clients
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
 
@@ -51,12 +47,11 @@ class Examination:
 
     def __init__(
         self,
-        clients: Clients,
-        http: httpx.AsyncClient,
+        sources: Sources,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._clients = clients
-        self._http = http
+        self._sources = sources
+        self._aws, self._http = sources.aws, sources.http
         self._now = clock
 
     async def errors(self, target: Target) -> ErrorsRead:
@@ -97,7 +92,7 @@ class Examination:
         ask, now, (onset, release) = self._prometheus(target), self._now(), await self._onset(target)
         span = LOOKBACK_WINDOWS * target.verify.rate_window
         if target.platform == "compose":
-            return await container_resources(self._clients, ask, target, onset, span, now)
+            return await container_resources(self._sources.engine, ask, target, onset, span, now)
         (cpu, _), (memory, labels), (limits, _), (asked, series), course, restarts = await asyncio.gather(
             ask.by_task(promql.cpu_share(target, target.verify.rate_window)),
             ask.by_task(promql.memory_share(target)),
@@ -105,7 +100,7 @@ class Examination:
             # What tasks of earlier releases did, which are gone, says nothing about this one.
             ask.history(promql.memory_bytes(target, release), span, max(span / POINTS, timedelta(seconds=1))),
             ask.across_release(promql.mean_cpu_share, onset, release),
-            asyncio.to_thread(read_restarts, self._clients, target, now - span, now),
+            asyncio.to_thread(read_restarts, self._aws, target, now - span, now),
         )
         if not restarts.known:
             restarts = await _ended(ask, target, release, span, restarts)
@@ -121,16 +116,16 @@ class Examination:
 
     async def utilization(self, target: Target) -> UtilizationRead:
         """Ask CloudWatch for CPU and memory."""
-        return await read_utilization(self._clients, target, self._now())
+        return await read_utilization(self._aws, target, self._now())
 
     async def tasks(self, target: Target) -> TasksRead:
         """Ask ECS which tasks run and why others stopped."""
         onset, _ = await self._onset(target)
-        return await asyncio.to_thread(read_tasks, self._clients, target, onset, self._now())
+        return await asyncio.to_thread(read_tasks, self._aws, target, onset, self._now())
 
     async def logs(self, target: Target) -> LogsRead:
         """Ask for the error lines of the last minutes."""
-        return await read_recent_logs(self._clients, target, self._now())
+        return await read_recent_logs(self._sources, target, self._now())
 
     def _prometheus(self, target: Target) -> PrometheusEvidence:
         return PrometheusEvidence(self._http, target, self._now())
@@ -146,7 +141,7 @@ class Examination:
         if target.platform != "ecs":
             return asked, None
         try:
-            history = await asyncio.to_thread(EcsActivities(self._clients).read_history, target)
+            history = await asyncio.to_thread(EcsActivities(self._aws).read_history, target)
         except OutsideError as error:
             try_again_if_it_passes(error)
             return asked.model_copy(update={"quality": "error", "why": str(error)[:500]}), None

@@ -6,15 +6,13 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.docker.reading import read_project
-from activities.docker.statistics import read_statistics
-from activities.http.scrape import Scraper, count, grown_by_type
+from activities.docker.reading import read_project, read_statistics
 from activities.prometheus import promql
+from activities.prometheus.scrape import Scraper, count, grown_by_type
 from runbook_model.durations import format_duration
 from runbook_model.errors import InputError, OutsideError
-from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset
+from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset, Restarts
 from runbook_model.symptoms import ErrorsRead, MemorySeries, ResourcesRead
-from runbook_model.task_ends import Restarts
 from runbook_model.traffic import Silence
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from activities.aws.clients import Clients
+    from activities.docker.engine import Engine
     from activities.prometheus.evidence import PrometheusEvidence
     from runbook_model.catalog.catalog import Target
     from runbook_model.containers import Container, Use
@@ -81,7 +79,7 @@ def _unknown(asked: Evidence) -> tuple[Figure, Figure]:
 
 
 async def container_resources(
-    clients: Clients, ask: PrometheusEvidence, target: Target, onset: Onset, span: timedelta, now: datetime
+    engine: Engine, ask: PrometheusEvidence, target: Target, onset: Onset, span: timedelta, now: datetime
 ) -> ResourcesRead:
     """Read what the service's containers use by the engine's statistics, and how memory went by Prometheus.
 
@@ -96,8 +94,8 @@ async def container_resources(
         ask.by_task(promql.memory_limit(target)),
     )
     try:
-        own = (await asyncio.to_thread(read_project, clients, target)).own
-        uses = await asyncio.to_thread(read_statistics, clients, own)
+        own = (await asyncio.to_thread(read_project, engine, target)).own
+        uses = await asyncio.to_thread(read_statistics, engine, own)
     except (OutsideError, InputError) as error:
         asked = asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
     course = Figure(**asked.model_dump(exclude={"why"}), why="compose keeps no releases")

@@ -9,8 +9,8 @@ from activities.http.probes import Timed, time_probes
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
 from runbook_model.errors import OutsideError
+from runbook_model.fact import Fact
 from runbook_model.readings import Quality, Reading
-from runbook_model.release import Fact
 
 if TYPE_CHECKING:
     from datetime import datetime

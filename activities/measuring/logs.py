@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from activities.docker.container_logs import read_lines
-from activities.docker.reading import read_project
+from activities.cloudwatch.logs import filter_error_events
+from activities.docker.reading import read_lines, read_project
 from runbook_model.durations import format_duration
+from runbook_model.fact import Fact
 from runbook_model.readings import Quality, Reading
 from runbook_model.redaction import excerpt
-from runbook_model.release import Fact
 
 if TYPE_CHECKING:
-    from mypy_boto3_logs.type_defs import FilterLogEventsRequestTypeDef
-
-    from activities.aws.clients import Clients
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
 
-PATTERN = "?ERROR ?CRITICAL ?FATAL ?PANIC ?Exception ?Traceback"
-"""What CloudWatch looks for: any of these terms."""
 ERROR_LINE = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC|Traceback)\b|Exception\b")
 """The same again: what only simulates CloudWatch may let every line pass."""
-PAGES = 5
-PAGE = 1000
 NEWEST = 3
 LINE = 200
 """Characters of an excerpt."""
@@ -48,7 +42,7 @@ def has_logs(target: Target) -> bool:
     return target.platform == "compose" or target.log_group is not None
 
 
-async def read_log_errors(clients: Clients, target: Target, since: datetime, now: datetime) -> Reading:
+async def read_log_errors(sources: Sources, target: Target, since: datetime, now: datetime) -> Reading:
     """Count the error lines since a moment, a rate window back at most.
 
     Raises:
@@ -57,7 +51,7 @@ async def read_log_errors(clients: Clients, target: Target, since: datetime, now
     if not has_logs(target):
         return _reading(Quality.NO_DATA, "the catalog names no log group", now)
     since = max(since, now - max(target.verify.rate_window, SHORTEST))
-    lines = await asyncio.to_thread(fetch_error_lines, clients, target, since, now)
+    lines = await asyncio.to_thread(fetch_error_lines, sources, target, since, now)
     spanned = now - since
     value = lines.count / (max(spanned, SHORTEST) / timedelta(minutes=1))
     bound = "" if lines.complete else "at least "
@@ -70,13 +64,13 @@ async def read_log_errors(clients: Clients, target: Target, since: datetime, now
     )
 
 
-def fetch_error_lines(clients: Clients, target: Target, since: datetime, until: datetime) -> ErrorLines:
+def fetch_error_lines(sources: Sources, target: Target, since: datetime, until: datetime) -> ErrorLines:
     """Read the error lines of the target; blocks.
 
     Raises:
         OutsideError: it cannot be read.
     """
-    found, complete = fetch_error_events(clients, target, since, until)
+    found, complete = fetch_error_events(sources, target, since, until)
     newest = sorted(found)[-NEWEST:]
     return ErrorLines(
         count=len(found), newest=tuple(excerpt(text, LINE) for _, text in newest), complete=complete
@@ -84,7 +78,7 @@ def fetch_error_lines(clients: Clients, target: Target, since: datetime, until: 
 
 
 def fetch_error_events(
-    clients: Clients, target: Target, since: datetime, until: datetime
+    sources: Sources, target: Target, since: datetime, until: datetime
 ) -> tuple[list[tuple[int, str]], bool]:
     """Read time and text of the error lines, as they are, and whether these are all; blocks.
 
@@ -92,30 +86,11 @@ def fetch_error_events(
         OutsideError: the logs cannot be read.
     """
     if target.platform == "compose":
-        lines, complete = read_lines(clients, read_project(clients, target), since, until)
-        return [one for one in lines if ERROR_LINE.search(one[1])], complete
-    found: list[tuple[int, str]] = []
-    request: FilterLogEventsRequestTypeDef = {
-        "logGroupName": target.log_group or "",
-        "startTime": _milliseconds(since),
-        "endTime": _milliseconds(until),
-        "filterPattern": PATTERN,
-        "limit": PAGE,
-    }
-    complete = False
-    for _ in range(PAGES):
-        with clients.naming_errors(f"read the log group {target.log_group}"):
-            page = clients.logs(target.account).filter_log_events(**request)
-        events = [(one.get("timestamp", 0), one.get("message", "")) for one in page.get("events", [])]
-        found += [one for one in events if ERROR_LINE.search(one[1])]
-        if complete := not page.get("nextToken"):
-            break
-        request["nextToken"] = page["nextToken"]
-    return found, complete
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.astimezone(UTC).timestamp() * 1000)
+        project = read_project(sources.engine, target)
+        lines, complete = read_lines(sources.engine, project, since, until)
+    else:
+        lines, complete = filter_error_events(sources.aws, target, since, until)
+    return [one for one in lines if ERROR_LINE.search(one[1])], complete
 
 
 def _reading(

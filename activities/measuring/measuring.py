@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from activities.http.health import read_health
+from activities.http.probes import read_health
 from activities.measuring.error_rate import ErrorRate
 from activities.measuring.latency import read_latency
 from activities.measuring.logs import read_log_errors
@@ -19,16 +19,15 @@ from runbook_model.readings import Quality, Reading, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
-    import httpx
-
-    from activities.aws.clients import Clients
+    from activities.measuring.sources import Sources
     from runbook_model.readings import Kind, Observation
 
 SOURCES: dict[Kind, str] = {"health": "http", "log-errors": "logs", "connections": "database"}
 """Where a kind is measured, unless it is Prometheus."""
+
 USUAL_LIMIT = timedelta(seconds=15)
+
 LIMITS: dict[Kind, timedelta] = {
     "health": timedelta(seconds=5),
     # The error rate asks Prometheus, makes two rounds of scrapes and sends probes, at worst one after the other.
@@ -38,8 +37,10 @@ LIMITS: dict[Kind, timedelta] = {
     ),  # five probes, one after the other, of which at most one takes its whole time
     "log-errors": timedelta(seconds=12),
 }
+
 Instrument = Callable[["Observation", "datetime"], Awaitable[Reading]]
 """Takes one reading; raises RunbookError when it cannot."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,19 +49,18 @@ class Instruments:
 
     def __init__(
         self,
-        clients: Clients,
-        http: httpx.AsyncClient,
+        sources: Sources,
         error_rate: ErrorRate | None = None,
         others: Mapping[Kind, Instrument] | None = None,
     ) -> None:
         """Compose the instruments; ``others`` adds kinds, or takes the place of ours."""
         self._by_kind: dict[Kind, Instrument] = {
-            "health": lambda look, now: read_health(http, look.target, now),
-            "error-rate": (error_rate or ErrorRate(http)).reading,
-            "log-errors": lambda look, now: read_log_errors(clients, look.target, look.since, now),
-            "latency": lambda look, now: read_latency(http, look, now),
-            "cpu": lambda look, now: read_use(clients, http, look, "cpu", now),
-            "memory": lambda look, now: read_use(clients, http, look, "memory", now),
+            "health": lambda look, now: read_health(sources.http, look.target, now),
+            "error-rate": (error_rate or ErrorRate(sources.http)).reading,
+            "log-errors": lambda look, now: read_log_errors(sources, look.target, look.since, now),
+            "latency": lambda look, now: read_latency(sources.http, look, now),
+            "cpu": lambda look, now: read_use(sources, look, "cpu", now),
+            "memory": lambda look, now: read_use(sources, look, "memory", now),
             **(others or {}),
         }
 
@@ -106,3 +106,14 @@ def unmeasured(kind: Kind, now: datetime, why: str) -> Reading:
         decides=kind != "log-errors",
         at=now,
     )
+
+
+def connections_instrument(over_dsn: Instrument, in_container: Instrument) -> Instrument:
+    """Measure connections over the DSN where the catalog has one, else in the database's container."""
+
+    async def measure(look: Observation, now: datetime) -> Reading:
+        database = look.target.database
+        ask = over_dsn if database is None or database.dsn_env else in_container
+        return await ask(look, now)
+
+    return measure

@@ -7,8 +7,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.measuring.logs import LINE, PATTERN, fetch_error_events, has_logs
-from activities.runtime.passing import try_again_if_it_passes
+from activities.cloudwatch.logs import PATTERN
+from activities.measuring.logs import LINE, fetch_error_events, has_logs
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.redaction import excerpt
 from runbook_model.symptoms import LogsRead
@@ -16,7 +16,7 @@ from runbook_model.symptoms import LogsRead
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from activities.aws.clients import Clients
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
 
 SHORTEST = timedelta(minutes=1)
@@ -36,7 +36,7 @@ _ANY = re.compile(rf"\b(?:{'|'.join(DEPENDENCIES.values())})\b", re.IGNORECASE)
 _WORDS = {word: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE) for word, pattern in DEPENDENCIES.items()}
 
 
-async def read_recent_logs(clients: Clients, target: Target, now: datetime) -> LogsRead:
+async def read_recent_logs(sources: Sources, target: Target, now: datetime) -> LogsRead:
     """Read the error lines of two rate windows, a minute at least; what cannot be read is in the answer."""
     span = max(2 * target.verify.rate_window, SHORTEST)
     query = f'FilterLogEvents {target.log_group} "{PATTERN}"'
@@ -48,7 +48,7 @@ async def read_recent_logs(clients: Clients, target: Target, now: datetime) -> L
     if not has_logs(target):
         return asked
     try:
-        events, complete = await asyncio.to_thread(fetch_error_events, clients, target, now - span, now)
+        events, complete = await asyncio.to_thread(fetch_error_events, sources, target, now - span, now)
     except (OutsideError, InputError) as error:
         try_again_if_it_passes(error)
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})

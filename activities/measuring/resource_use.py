@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from activities.cloudwatch.utilization import read_statistics
 from activities.docker.reading import read_project
-from activities.docker.statistics import read_statistics as engine_statistics
+from activities.docker.reading import read_statistics as engine_statistics
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
 from runbook_model.errors import OutsideError, UnreachableError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from activities.aws.clients import Clients
+    from activities.measuring.sources import Sources
     from runbook_model.readings import Observation
 
 Resource = Literal["cpu", "memory"]
@@ -36,9 +36,7 @@ class Share(Evidence):
     value: float | None = None
 
 
-async def read_use(
-    clients: Clients, http: httpx.AsyncClient, observation: Observation, resource: Resource, now: datetime
-) -> Reading:
+async def read_use(sources: Sources, observation: Observation, resource: Resource, now: datetime) -> Reading:
     """Measure once: bad if one source is above the limit, good if what is known is within it.
 
     CloudWatch comes minutes later and only what it averaged after the observation began counts.
@@ -48,8 +46,8 @@ async def read_use(
     """
     platform = _by_engine if observation.target.platform == "compose" else _by_cloudwatch
     prometheus, other = await asyncio.gather(
-        _by_prometheus(http, observation, resource, now),
-        asyncio.to_thread(platform, clients, observation, resource, now),
+        _by_prometheus(sources.http, observation, resource, now),
+        asyncio.to_thread(platform, sources, observation, resource, now),
     )
     if prometheus.quality == other.quality == "error":
         raise UnreachableError(f"{prometheus.why}; {other.why}")
@@ -101,8 +99,8 @@ async def _by_prometheus(
     return asked.model_copy(update={"quality": "known", "why": "", "value": found})
 
 
-def _by_cloudwatch(clients: Clients, observation: Observation, resource: Resource, now: datetime) -> Share:
-    found = read_statistics(clients, observation.target, METRICS[resource], now)
+def _by_cloudwatch(sources: Sources, observation: Observation, resource: Resource, now: datetime) -> Share:
+    found = read_statistics(sources.aws, observation.target, METRICS[resource], now)
     after = [value for moment, value in found.points if moment >= observation.since.timestamp()]
     why = found.why or "CloudWatch has averaged nothing since"
     asked = Share(quality=found.quality, why=why, source="cloudwatch", query=found.query, at=now)
@@ -111,11 +109,11 @@ def _by_cloudwatch(clients: Clients, observation: Observation, resource: Resourc
     return asked.model_copy(update={"why": "", "value": after[-1]})
 
 
-def _by_engine(clients: Clients, observation: Observation, resource: Resource, now: datetime) -> Share:
+def _by_engine(sources: Sources, observation: Observation, resource: Resource, now: datetime) -> Share:
     """Ask the engine what the service's containers use: CPU on average, memory of the one that has the most."""
     asked = Share(quality="no-data", why="no container runs", source="engine", query="stats", at=now)
     try:
-        uses = engine_statistics(clients, read_project(clients, observation.target).own)
+        uses = engine_statistics(sources.engine, read_project(sources.engine, observation.target).own)
     except OutsideError as error:
         return asked.model_copy(update={"quality": "error", "why": str(error)})
     shares = [one.cpu_share if resource == "cpu" else one.memory_share for one in uses]

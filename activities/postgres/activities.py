@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 
+from activities.postgres.connections import connect
 from activities.postgres.reading import look, merged, read_room, read_slowest, read_table_locks
 from activities.runtime.fence import fenced, sending
 from runbook_model.catalog.catalog import Target
@@ -23,8 +24,8 @@ from runbook_model.errors import (
     PoolerFullError,
     UnreachableError,
 )
+from runbook_model.fact import Fact
 from runbook_model.readings import Quality, Reading
-from runbook_model.release import Fact
 from runbook_model.sessions import (
     IDLE_IN_TRANSACTION,
     Connected,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from activities.aws.clients import Clients
     from runbook_model.catalog.policies import Database
     from runbook_model.readings import Observation
 
@@ -80,8 +80,7 @@ class TerminateSessions(Fact):
 class DatabaseActivities:
     """Reads of a database, each in transactions that can change nothing, and the one change."""
 
-    def __init__(self, clients: Clients, samples: int = SAMPLES) -> None:
-        self._clients = clients
+    def __init__(self, samples: int = SAMPLES) -> None:
         self._samples = samples
 
     @activity.defn
@@ -165,7 +164,7 @@ class DatabaseActivities:
     def _connect(
         self, target: Target, *, longer: timedelta = timedelta(0)
     ) -> AbstractContextManager[Transaction]:
-        return self._clients.database(_dsn_env(target), longer=longer)
+        return connect(_dsn_env(target), longer=longer)
 
 
 def _database(target: Target) -> Database:

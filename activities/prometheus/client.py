@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from activities.http.errors import answered, http_errors
+from activities.http.client import answered, http_errors
 from runbook_model.errors import RejectedError, UnreachableError
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.ecs.waits import Progress, handing_over
 from activities.runtime.fence import fenced, sending
+from activities.runtime.waiting import Progress, handing_over
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError, InputError, RunbookError, UnknownReplyError
+from runbook_model.fact import Fact
 from runbook_model.rds import AVAILABLE, REBOOTING, Instance
-from runbook_model.release import Fact
 
 if TYPE_CHECKING:
     from mypy_boto3_rds.type_defs import DBInstanceTypeDef, EventTypeDef
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
 
 EVENTS_OF = timedelta(hours=1)
 """How far back events are read."""
@@ -62,7 +62,7 @@ class AwaitedInstance(Fact):
 class RdsActivities:
     """Reads, reboots and waits for the instance that the catalog names for a service's database."""
 
-    def __init__(self, clients: Clients, every: timedelta = LOOKED_AT_EVERY) -> None:
+    def __init__(self, clients: AwsClients, every: timedelta = LOOKED_AT_EVERY) -> None:
         self._clients = clients
         self._every = every
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Literal
 
-    from activities.review.courses import Course
+    from activities.review.histories import Course
     from activities.review.model import ChangeLine, Cite, Moment, ReadingLine
 
     Kind = Literal["immediate", "long-term", "monitoring", "documentation"]

@@ -12,8 +12,7 @@ from activities.review.words import lines, objects, said, who
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from activities.review.courses import Act, Course, Heard, Noted
-    from activities.review.histories import Json
+    from activities.review.histories import Act, Course, Heard, Json, Noted
 
 INTENDED = "may have been made"
 DECIDING = frozenset(

@@ -12,12 +12,16 @@ from temporalio.api.failure.v1 import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from temporalio.api.common.v1 import Payloads
     from temporalio.api.history.v1 import HistoryEvent
     from temporalio.converter import PayloadCodec
 
+    from activities.review.model import Cite
+
 M = TypeVar("M", bound=Message)
+
 Json = Any
 """What JSON can hold; histories of other versions may hold anything."""
 
@@ -103,3 +107,84 @@ def _members(descriptor: Any, value: Any) -> Iterator[Any]:
         yield value
     else:
         yield from value
+
+
+@dataclass
+class Act:
+    """An activity, from when it was wanted to how it ended."""
+
+    name: str
+    step: str
+    """Its id: ``<heading> #<number of the step>``."""
+    words: str
+    given: Json
+    begun: datetime
+    cite: Cite
+    ended: datetime | None = None
+    end: Cite | None = None
+    how: str = "open"
+    """``done``, ``failed``, ``timed out``, ``cancelled``; ``open`` while it goes on."""
+    result: Json = None
+    attempts: int = 1
+    why: str = ""
+    """The last failure, also of one that was done in the end."""
+
+
+@dataclass
+class Heard:
+    """A signal or an update that came in."""
+
+    name: str
+    given: Json
+    at: datetime
+    cite: Cite
+
+
+@dataclass
+class Noted:
+    """A memo, or search attributes, that the run wrote."""
+
+    values: dict[str, Json]
+    at: datetime
+    cite: Cite
+
+
+@dataclass
+class Course:
+    """What one run did."""
+
+    recorded: Recorded
+    began: datetime
+    cite: Cite
+    latest: datetime
+    """When the last thing happened that was read."""
+    kind: str = ""
+    request: dict[str, Json] = field(default_factory=dict)
+    parent: str | None = None
+    carried: bool = False
+    """Whether it goes on with what an earlier run of the same id began."""
+    acts: list[Act] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    memos: list[Noted] = field(default_factory=list)
+    attributes: list[Noted] = field(default_factory=list)
+    fired: list[tuple[datetime, str, Cite]] = field(default_factory=list)
+    """Timers that ran out, by their summary."""
+    stumbles: list[tuple[datetime, str, Cite]] = field(default_factory=list)
+    """Workflow tasks that failed or timed out: a worker died, or code was wrong."""
+    ended: datetime | None = None
+    end: Cite | None = None
+    how: str = "open"
+    """``completed``, ``failed``, ``timed out``, ``cancelled``, ``terminated``, ``continued``, ``reviewed``."""
+    result: dict[str, Json] = field(default_factory=dict)
+    why: str = ""
+    events: int = 0
+
+    @property
+    def workflow(self) -> str:
+        """Its id."""
+        return self.recorded.workflow
+
+    @property
+    def last(self) -> datetime:
+        """When it ended, or when the last thing happened."""
+        return self.ended or self.latest

@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from activities.review.layout import NOTHING, after, bullets, plain, stamp, table
-from activities.review.words import NOBODY
+from activities.review.words import NOBODY, NOTHING, after, bullets, plain, stamp, table
 from runbook_model.durations import format_duration
 
 if TYPE_CHECKING:

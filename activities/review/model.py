@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 Class = Literal["immediate", "long-term", "monitoring", "documentation"]
 

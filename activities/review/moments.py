@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from activities.review.courses import Act, Course
-    from activities.review.histories import Json
+    from activities.review.histories import Act, Course, Json
     from activities.review.model import ReadingLine
 
 INCIDENT = "Incident"

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.api.enums.v1 import EventType, TimeoutType
 
-from activities.review.courses import Act, Course, Heard, Noted
-from activities.review.histories import Json, first_of, object_of, value_of, values_of
+from activities.review.histories import (
+    Act,
+    Course,
+    Heard,
+    Json,
+    Noted,
+    first_of,
+    object_of,
+    value_of,
+    values_of,
+)
 from activities.review.model import Cite
 
 if TYPE_CHECKING:

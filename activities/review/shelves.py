@@ -13,7 +13,7 @@ from runbook_model.errors import UnreachableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
     from activities.review.model import Review
 
 S3 = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>[^\s]*?))?/?")
@@ -58,7 +58,7 @@ class Folder:
 class Bucket:
     """A bucket of S3."""
 
-    def __init__(self, clients: Clients, bucket: str, prefix: str) -> None:
+    def __init__(self, clients: AwsClients, bucket: str, prefix: str) -> None:
         self._clients = clients
         self._bucket = bucket
         self._prefix = prefix
@@ -75,7 +75,7 @@ class Bucket:
         return f"s3://{self._bucket}/{key}"
 
 
-def shelf_at(place: str | None, clients: Clients) -> Shelf | None:
+def shelf_at(place: str | None, clients: AwsClients) -> Shelf | None:
     """Open the shelf that ``RUNBOOK_REVIEWS`` names, if it names one."""
     if not place:
         return None

@@ -11,8 +11,7 @@ from activities.review.words import said, who
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from activities.review.courses import Course, Heard
-    from activities.review.histories import Json
+    from activities.review.histories import Course, Heard, Json
 
 Span = tuple[datetime, datetime]
 ANSWERS = frozenset({"approve", "decide", "abort", "abort_run"})

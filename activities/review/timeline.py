@@ -12,8 +12,7 @@ from runbook_model.durations import format_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from activities.review.courses import Act, Course, Heard
-    from activities.review.histories import Json
+    from activities.review.histories import Act, Course, Heard, Json
     from activities.review.model import ChangeLine, Wait
 
 WORTH_TELLING = timedelta(seconds=1)

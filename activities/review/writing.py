@@ -18,8 +18,7 @@ from runbook_model.catalog.trace_links import trace_link
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from activities.review.courses import Course
-    from activities.review.histories import Chronicle
+    from activities.review.histories import Chronicle, Course
 
 DUE_AFTER = timedelta(days=5)
 """Memories fade: the review is held within so many days after the end."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LANDS_WITHIN = timedelta(seconds=10)
 """A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
+
 _begun: ContextVar[datetime | None] = ContextVar("begun", default=None)
 
 
@@ -114,3 +115,11 @@ def _in_time(lands_within: timedelta) -> None:
             f"this attempt came to its change after {taken:.0f} s of {may_take.total_seconds():.0f}: "
             "nothing was sent, and it is tried again"
         )
+
+
+CONNECT_TIMEOUT = timedelta(seconds=2)
+
+READ_TIMEOUT = timedelta(seconds=8)
+
+CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
+"""After this long nothing that an attempt sent is still waited for, so nothing more comes of it on our side."""

@@ -8,7 +8,7 @@ from temporalio import activity
 
 from runbook_model.capacity import Capacity
 from runbook_model.durations import Duration
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
     from temporalio.client import Client

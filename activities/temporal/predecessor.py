@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

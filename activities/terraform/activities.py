@@ -24,11 +24,12 @@ from runbook_model.errors import (
     StateLockedError,
     TerraformError,
 )
-from runbook_model.release import Fact, Fence
+from runbook_model.fact import Fact
+from runbook_model.release import Fence
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 
 if TYPE_CHECKING:
-    from activities.aws.clients import Clients
+    from activities.aws.clients import AwsClients
     from activities.terraform.plan_store import PlanStore
 
 PLAN_WAITS = timedelta(seconds=20)
@@ -52,7 +53,7 @@ class TerraformActivities:
     """Plans and applies. State and plan files stay on this machine, in the plan store."""
 
     def __init__(
-        self, clients: Clients, store: PlanStore, lock_patience: timedelta, program: str | None = None
+        self, clients: AwsClients, store: PlanStore, lock_patience: timedelta, program: str | None = None
     ) -> None:
         self._store = store
         self._patience = lock_patience

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pwd
+import re
 import shutil
 import signal
+import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from activities.runtime.encryption import KEYS
 from activities.runtime.processes import start_child
-from activities.terraform.lock import Lock, read_lock
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
 from runbook_model.redaction import excerpt
 
@@ -21,12 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 PROGRAMS = ("terraform", "tofu")
+
 LOOKED_AT_EVERY = 0.1
 """Seconds between looks at what a running Terraform says."""
+
 LINES_KEPT = 20
+
 LONGEST_LINE = 300
+
 LONGEST_PROBLEM = 1000
+
 STALE = ("saved plan is stale", "saved plan does not match")
+
 ASKED_WRONGLY = (
     "value for undeclared variable",
     "no value for required variable",
@@ -203,3 +213,68 @@ def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
     quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
     kept_back = ("TF_LOG", KEYS)  # providers have no need of the keys of histories
     return {name: value for name, value in environment.items() if not name.startswith(kept_back)} | quiet
+
+
+FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s+(\S.*?)\s*$", re.MULTILINE)
+
+OTHER_HOLDER = re.compile(r"already locked: ID=(\S+)")
+
+RUNNING = frozenset({"terraform", "tofu"})
+
+PROCESSES = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that somebody holds."""
+
+    id: str
+    who: str = ""
+    """``user@host``; empty where the backend does not say."""
+    operation: str = ""
+    created: str = ""
+
+    @property
+    def told(self) -> str:
+        """Who holds it, in words."""
+        doing = f" for {self.operation.removeprefix('OperationType').lower()}" if self.operation else ""
+        since = f" since {self.created[:19]} UTC" if self.created else ""
+        return f"Terraform's state is locked by {self.who or 'somebody'}{doing}{since} (lock {self.id})"
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether it was taken by our own user on this machine, where no Terraform runs any more.
+
+        Whether a holder elsewhere lives cannot be seen from here.
+        """
+        ours = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+        return self.who == ours and PROCESSES.is_dir() and not _runs_here()
+
+    def mend(self, directory: str) -> str:
+        """Return what a person must do when the holder is gone."""
+        return (
+            f"look whether that run still lives; only if it is gone: terraform -chdir={directory} "
+            f"force-unlock {self.id}"
+        )
+
+
+def read_lock(detail: str) -> Lock:
+    """Read the holder from Terraform's error."""
+    found: dict[str, str] = dict(FIELD.findall(detail))
+    if other := OTHER_HOLDER.search(detail):
+        # The HTTP backend names the holder's id and then describes the one who asked.
+        return Lock(id=other[1])
+    return Lock(
+        id=found.get("ID", "unknown"),
+        who=found.get("Who", ""),
+        operation=found.get("Operation", ""),
+        created=found.get("Created", ""),
+    )
+
+
+def _runs_here() -> bool:
+    for process in PROCESSES.glob("[0-9]*/comm"):
+        with suppress(OSError):  # it ended meanwhile
+            if process.read_text(encoding="ascii", errors="replace").strip() in RUNNING:
+                return True
+    return False

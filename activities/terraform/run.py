@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from runbook_model.errors import ApplyFailedError, StalePlanError, StateLockedError
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish, read_plan
 
 if TYPE_CHECKING:

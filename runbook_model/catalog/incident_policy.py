@@ -8,7 +8,7 @@ from pydantic import Field
 
 from runbook_model.catalog.catalog import LOG
 from runbook_model.catalog.policies import AlertRule, Approvals, Brake, Contact, Incidents
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 
 class TargetNames(Fact):

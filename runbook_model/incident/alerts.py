@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 
 class Alert(Fact):

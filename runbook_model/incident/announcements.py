@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 
 UNKNOWN = "unknown"
 """What a field says that nobody knows."""

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from activities.aws.clients import CALL_TIMEOUT, READ_TIMEOUT
+from activities.runtime.fence import CALL_TIMEOUT, READ_TIMEOUT
+from tests.crash.rounds import ALL
 
 
 async def roll_back(lane):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.aws.clients import Clients
+from activities.aws.clients import AwsClients
 from activities.terraform.activities import TerraformActivities, TerraformApply
 from activities.terraform.plan_store import PlanStore
 from runbook_model.catalog.policies import Terraform
@@ -74,7 +74,7 @@ class Infrastructure:
         (self.directory / "main.tf").write_text(module)
         self.store = folder / "plans"
         self.target = a_target(terraform=Terraform(directory=str(self.directory)))
-        self.clients = Clients()
+        self.clients = AwsClients()
         self.program = program()
         self.heartbeats: list[tuple] = []
         self.environment = self.new_environment()
@@ -137,12 +137,12 @@ import asyncio, sys
 from datetime import timedelta
 from pathlib import Path
 from temporalio.testing import ActivityEnvironment
-from activities.aws.clients import Clients
+from activities.aws.clients import AwsClients
 from activities.terraform.plan_store import PlanStore
 from activities.terraform.activities import TerraformActivities, TerraformApply
 
 store, order = sys.argv[1:]
-activities = TerraformActivities(Clients(), PlanStore(Path(store)), timedelta(seconds=5))
+activities = TerraformActivities(AwsClients(), PlanStore(Path(store)), timedelta(seconds=5))
 asyncio.run(ActivityEnvironment().run(activities.apply_terraform, TerraformApply.model_validate_json(order)))
 """
 

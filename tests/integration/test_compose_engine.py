@@ -17,17 +17,20 @@ import pytest
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.aws.clients import Clients, http_client
+from activities.aws.clients import AwsClients
 from activities.catalog.activities import CatalogActivities
 from activities.docker.activities import ComposeActivities, ping
 from activities.docker.changes import ComposeChanges
-from activities.docker.postgres import PostgresContainer, connections_instrument
+from activities.docker.engine import Engine
+from activities.docker.postgres import PostgresContainer
 from activities.docker.reading import read_project
+from activities.http.client import http_client
 from activities.measuring.activities import VerificationActivities
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.measuring.examining import Examination
-from activities.measuring.measuring import Instruments
+from activities.measuring.measuring import Instruments, connections_instrument
 from activities.measuring.recent_logs import read_recent_logs
+from activities.measuring.sources import Sources
 from activities.postgres.activities import DatabaseActivities
 from activities.registry import activities_of
 from activities.runtime.converter import data_converter
@@ -100,19 +103,19 @@ def attempt(number: int, *details: object) -> ActivityEnvironment:
 
 
 def restart_of(target, service="app") -> RestartService:
-    own = read_project(Clients(), target, service=service).own
+    own = read_project(Engine(), target, service=service).own
     return RestartService(target=target, service=service, fence=tuple(one.fence for one in own))
 
 
 def run_restart(change, environment=None):
-    return (environment or attempt(1)).run(ComposeChanges(Clients()).restart_service, change)
+    return (environment or attempt(1)).run(ComposeChanges(Engine()).restart_service, change)
 
 
 def test_containers_are_found_by_compose_labels_with_their_state_and_what_they_need(project, target):
     project.up("app", FOREVER, needs="postgres:service_healthy:false")
     project.up("postgres", ["/bin/sh", "-c", "exit 3"]).wait()
     project.up("migrate", FOREVER, labels={"com.docker.compose.oneoff": "True"})
-    read = ComposeActivities(Clients()).read_project(target)
+    read = ComposeActivities(Engine()).read_project(target)
     assert read.services == ("app", "postgres")
     assert read.dependencies == ("postgres",)
     [app], [postgres] = read.own, read.of("postgres")
@@ -124,13 +127,13 @@ def test_containers_are_found_by_compose_labels_with_their_state_and_what_they_n
 def test_a_project_or_service_that_is_not_there_is_told_with_those_that_are(project, target):
     project.up("web", FOREVER)
     with pytest.raises(InputError, match=r'no container of a service "app"; there are: web: mend'):
-        read_project(Clients(), target)
+        read_project(Engine(), target)
     other = target.model_copy(update={"compose_project": "nowhere"})
     with pytest.raises(InputError, match=rf'project "nowhere"; there are: .*{project.name}'):
-        read_project(Clients(), other)
+        read_project(Engine(), other)
     unnamed = target.model_copy(update={"compose_project": ""})
     with pytest.raises(InputError, match=r'add compose = \{ project = "…" \} to \[environments.local\]'):
-        read_project(Clients(), unnamed)
+        read_project(Engine(), unnamed)
 
 
 def test_an_engine_that_is_not_there_is_one_error_with_the_mend(target, monkeypatch, tmp_path):
@@ -138,13 +141,13 @@ def test_an_engine_that_is_not_there_is_one_error_with_the_mend(target, monkeypa
     with pytest.raises(
         NotServingError, match=r"no Docker engine answers at unix://.*none.sock: start Docker"
     ):
-        ping(Clients())
+        ping(Engine())
     with pytest.raises(NotServingError, match="set DOCKER_HOST in the worker's environment"):
-        ComposeActivities(Clients()).read_project(target)
+        ComposeActivities(Engine()).read_project(target)
 
 
 def test_an_engine_that_is_there_says_its_version(project):
-    assert any(character.isdigit() for character in ping(Clients()))
+    assert any(character.isdigit() for character in ping(Engine()))
 
 
 async def test_error_lines_are_counted_redacted_and_bounded(project, target):
@@ -166,7 +169,11 @@ async def test_of_very_many_lines_the_newest_are_read_and_that_is_said(project, 
 def read_now(target):
     """Read the logs in a loop of its own: called from where one runs already."""
     with ThreadPoolExecutor(1) as thread:
-        asked = read_recent_logs(Clients(), target, datetime.now(UTC) + timedelta(seconds=2))
+        asked = read_recent_logs(
+            Sources(AwsClients(), Engine(), httpx.AsyncClient()),
+            target,
+            datetime.now(UTC) + timedelta(seconds=2),
+        )
         return thread.submit(asyncio.run, asked).result()
 
 
@@ -174,7 +181,7 @@ def test_statistics_are_held_against_the_containers_own_limits(project, target):
     burn = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); while :; do :; done"
     container = project.up("app", ["/bin/sh", "-c", burn], mem_limit="256m", nano_cpus=500_000_000)
     until(lambda: container.stats(stream=False)["memory_stats"]["usage"] > 15_000_000)
-    [use] = ComposeActivities(Clients()).read_statistics(target).uses
+    [use] = ComposeActivities(Engine()).read_statistics(target).uses
     assert use.cores_limit == 0.5
     assert use.cpu_share > 0.3
     assert use.memory_limit == 256 * 1024**2
@@ -203,11 +210,11 @@ def test_what_somebody_else_restarted_or_made_anew_meanwhile_is_left_alone(proje
     container = project.up("app", FOREVER)
     change = restart_of(target)
     container.restart(timeout=1)
-    started = read_project(Clients(), target).own[0].started
+    started = read_project(Engine(), target).own[0].started
     with pytest.raises(DriftedError, match="somebody else restarted app") as raised:
         run_restart(change)
     assert raised.value.certainly_not_made
-    assert read_project(Clients(), target).own[0].started == started
+    assert read_project(Engine(), target).own[0].started == started
     container.remove(force=True)
     project.up("app", FOREVER)
     with pytest.raises(DriftedError, match="made its containers anew"):
@@ -220,7 +227,7 @@ def test_a_restart_that_was_sent_and_is_not_to_be_seen_is_not_sent_again(project
     sent = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
     with pytest.raises(UnknownReplyError, match="it is not sent again: look at the container"):
         run_restart(change, attempt(2, sent))
-    assert read_project(Clients(), target).own[0].started == change.fence[0].started
+    assert read_project(Engine(), target).own[0].started == change.fence[0].started
 
 
 async def test_a_service_that_ends_again_after_its_restart_has_not_come_up(project, target):
@@ -242,13 +249,13 @@ async def settle(target, restarted):
         target=target, service="app", containers=tuple(one.fence for one in restarted.containers),
         deadline=datetime.now(UTC) + timedelta(seconds=20),
     )  # fmt: skip
-    return await ActivityEnvironment().run(ComposeActivities(Clients()).await_service, awaited)
+    return await ActivityEnvironment().run(ComposeActivities(Engine()).await_service, awaited)
 
 
 def test_a_real_server_is_asked_by_its_own_tools(project, target):
     port = free_port()
     container = up_postgres(project, port)
-    postgres = PostgresContainer(Clients())
+    postgres = PostgresContainer(Engine())
     until(lambda: postgres.ask_server(target).accepts)
     with psycopg.connect(host="127.0.0.1", port=port, user="admin", dbname="postgres"):
         answer = postgres.ask_server(target)
@@ -268,7 +275,7 @@ def test_a_real_server_is_asked_by_its_own_tools(project, target):
 
 def test_a_container_without_the_servers_tools_is_not_known_to_be_down(project, target):
     project.up("postgres", FOREVER, environment={"PATH": "/nowhere"})
-    answer = PostgresContainer(Clients()).ask_server(target)
+    answer = PostgresContainer(Engine()).ask_server(target)
     assert answer.accepts is None
     assert "the container has no pg_isready" in answer.told
 
@@ -339,19 +346,17 @@ async def run_high_error_rate(catalog: Path) -> Report:
 
 
 def real_activities(client, http, catalog: Path):
-    clients = Clients()
-    postgres = PostgresContainer(clients)
-    others = {
-        "connections": connections_instrument(DatabaseActivities(clients).connections, postgres.connections)
-    }
+    engine = Engine()
+    sources, postgres = Sources(AwsClients(), engine, http), PostgresContainer(engine)
+    others = {"connections": connections_instrument(DatabaseActivities().connections, postgres.connections)}
     return activities_of(
         CatalogActivities(catalog, served_queues(["local"])),
         RunHistory(client),
-        ComposeActivities(clients),
-        ComposeChanges(clients),
+        ComposeActivities(engine),
+        ComposeChanges(engine),
         postgres,
-        DiagnosisActivities(Examination(clients, http)),
-        VerificationActivities(Instruments(clients, http, others=others)),
+        DiagnosisActivities(Examination(sources)),
+        VerificationActivities(Instruments(sources, others=others)),
     )
 
 

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.aws.clients import Clients
 from activities.postgres.activities import SAMPLES, DatabaseActivities, TerminateSessions
+from activities.postgres.connections import connect
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
 from runbook_model.errors import InputError, UnreachableError
@@ -68,17 +68,17 @@ def target(**database):
 
 
 def read(samples=1, **database):
-    activities = DatabaseActivities(Clients(), samples)
+    activities = DatabaseActivities(samples)
     return ActivityEnvironment().run(activities.read_database, target(**database))
 
 
 def connected():
-    return ActivityEnvironment().run(DatabaseActivities(Clients()).test_connection, target())
+    return ActivityEnvironment().run(DatabaseActivities().test_connection, target())
 
 
 def terminate(*names, **database):
     change = TerminateSessions(target=target(**database), sessions=names)
-    return ActivityEnvironment().run(DatabaseActivities(Clients()).terminate_sessions, change)
+    return ActivityEnvironment().run(DatabaseActivities().terminate_sessions, change)
 
 
 @contextmanager
@@ -226,7 +226,7 @@ def suppresses(connection, statement):
 
 
 def ask_one_that_is_stopped():
-    with Clients().database(VARIABLE) as transaction, transaction() as connection:
+    with connect(VARIABLE) as transaction, transaction() as connection:
         pid = connection.info.backend_pid
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -257,7 +257,7 @@ class TestRefusals:
         assert 1.5 < took < 5
 
     async def test_a_backend_that_is_stopped_dead_is_hung_up_on(self, monkeypatch):
-        monkeypatch.setattr("activities.aws.clients.READ_TIMEOUT", timedelta(seconds=0.5))
+        monkeypatch.setattr("activities.postgres.connections.READ_TIMEOUT", timedelta(seconds=0.5))
         began = time.monotonic()
         with pytest.raises(UnreachableError, match=VARIABLE):
             ask_one_that_is_stopped()
@@ -290,7 +290,7 @@ class TestRefusals:
     async def test_reads_cannot_write(self):
         with (
             pytest.raises(Exception, match="read-only transaction"),
-            Clients().database(VARIABLE) as transaction,
+            connect(VARIABLE) as transaction,
             transaction() as connection,
         ):
             connection.execute("CREATE TABLE sneaky (id int)")
@@ -299,7 +299,7 @@ class TestRefusals:
         settings = (
             "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name <> 'application_name'"
         )
-        with Clients().database(VARIABLE) as transaction:
+        with connect(VARIABLE) as transaction:
             with transaction() as connection:
                 inside = {row["name"] for row in connection.execute(settings).fetchall()}
             afterwards = connection.execute(settings).fetchall()

@@ -15,7 +15,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from activities.aws.clients import http_client
+from activities.http.client import http_client
 from activities.measuring.error_rate import ErrorRate, ask_prometheus
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus

@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 from botocore.stub import Stubber
 
-from activities.aws.clients import Clients
+from activities.aws.clients import AwsClients
 from runbook_model.catalog.accounts import Account, AssumeRole, account_of
 from runbook_model.errors import AccessDeniedError, InputError, OutsideError, UnreachableError
 
@@ -24,7 +24,7 @@ def clients(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "worker")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    clients = Clients()
+    clients = AwsClients()
     clients._own.register_component("data_loader", models())
     return clients
 

@@ -13,11 +13,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from temporalio.api.failure.v1 import Failure
 from temporalio.testing import ActivityEnvironment
 
-from activities.aws.clients import SlackClients, http_client
 from activities.chat.activities import ChatActivities, Notice
-from activities.chat.opening import Channels
-from activities.chat.slack_blocks import LONGEST_BLOCK, mark_of, parts
+from activities.chat.channels import Channels
+from activities.chat.slack import SlackClients
+from activities.chat.slack_messages import LONGEST_BLOCK, mark_of, parts
 from activities.chat.wording import Templates
+from activities.http.client import http_client
 from activities.runtime.converter import data_converter
 from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.errors import (

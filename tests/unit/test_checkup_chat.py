@@ -11,11 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from activities.aws.clients import SlackClients, http_client
-from activities.chat.opening import Channels
+from activities.chat.channels import Channels
+from activities.chat.slack import SlackClients
 from activities.doctor import chat
 from activities.doctor.chat import ChatQuestions
 from activities.doctor.looking import check
+from activities.http.client import http_client
 from runbook_model.catalog.catalog import load_catalog
 from sandbox.http_server import serving
 from sandbox.processes import free_port

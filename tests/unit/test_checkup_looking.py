@@ -10,7 +10,7 @@ from activities.aws.errors import translate
 from activities.doctor import looking
 from activities.doctor.clocks import MEND, Glance, judge_clock
 from activities.doctor.looking import NotSetError, Question, WrongError, check, look, own_threads, told_apart
-from activities.http.errors import answered
+from activities.http.client import answered
 from runbook_model.errors import AccessDeniedError, InputError, ThrottledError, UnreachableError
 from tests.observing import at
 

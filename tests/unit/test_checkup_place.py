@@ -7,9 +7,11 @@ import httpx
 import pytest
 from botocore.stub import Stubber
 
-from activities.aws.clients import Clients
+from activities.aws.clients import AwsClients
+from activities.docker.engine import Engine
 from activities.doctor.looking import check, own_threads
 from activities.doctor.place import PlaceQuestions
+from activities.measuring.sources import Sources
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.policies import Environment
 from runbook_model.checks import Place
@@ -28,7 +30,7 @@ def clients():
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")
         environment.delenv("AWS_PROFILE", raising=False)
-        yield Clients()
+        yield AwsClients()
 
 
 class Asking:
@@ -53,7 +55,8 @@ class Asking:
             stack.enter_context(self.sts)
             stack.enter_context(self.ecs)
             threads = stack.enter_context(own_threads())
-            questions = PlaceQuestions(self.clients, client(self.prometheus), threads, place, self.served)
+            sources = Sources(self.clients, Engine(), client(self.prometheus))
+            questions = PlaceQuestions(sources, threads, place, self.served)
             asked = {one.name: one for one in questions.all()}
             return [await check(asked[name]) for name in names]
 
@@ -150,14 +153,14 @@ class TestEngine:
     async def test_tells_its_version(self, monkeypatch):
         with small_engine() as address:
             monkeypatch.setenv("DOCKER_HOST", address)
-            asking = Asking(Clients())
+            asking = Asking(AwsClients())
             asking.where = ON_COMPOSE
             (told,) = await asking("docker-engine")
         assert (told.ok, told.detail) == (True, "Docker engine 27.5.1 answers")
 
     async def test_that_is_not_there_is_red_and_its_address_is_named(self, monkeypatch, tmp_path):
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
-        asking = Asking(Clients())
+        asking = Asking(AwsClients())
         asking.where = ON_COMPOSE
         (told,) = await asking("docker-engine")
         assert told.ok is False

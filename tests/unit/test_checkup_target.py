@@ -7,11 +7,13 @@ import httpx
 import pytest
 from botocore.stub import Stubber
 
-from activities.aws.clients import Clients
+from activities.aws.clients import AwsClients
+from activities.docker.engine import Engine
 from activities.doctor.dependencies import BesideQuestions
 from activities.doctor.looking import check, own_threads
 from activities.doctor.queries import NEEDED, queries_of
 from activities.doctor.service import ServiceQuestions
+from activities.measuring.sources import Sources
 from activities.prometheus import promql
 from runbook_model.catalog.policies import Database, Terraform
 from tests.aws_answers import HERE, Ecs, service, services
@@ -32,14 +34,14 @@ def refusing(request):
 
 async def ask(name, answer=refusing, *, ecs=None, clients=None, **changes):
     ecs = ecs or Ecs()
-    clients = clients or ecs.clients
+    sources = Sources(clients or ecs.clients, Engine(), client(answer))
     with ExitStack() as stack:
         stack.enter_context(ecs.asked_for_exactly_this())
         threads = stack.enter_context(own_threads())
         target = a_target(**changes)
         questions = [
-            *ServiceQuestions(clients, threads, target).all(),
-            *BesideQuestions(clients, client(answer), threads, target).all(),
+            *ServiceQuestions(sources, threads, target).all(),
+            *BesideQuestions(sources, threads, target).all(),
         ]
         asked = {one.name: one for one in questions}
         return await check(asked[name])
@@ -114,7 +116,7 @@ class TestQueries:
     async def test_are_none_without_a_prometheus(self):
         with own_threads() as threads:
             target = a_target(prometheus_url=None)
-            asked = BesideQuestions(Ecs().clients, client(refusing), threads, target).all()
+            asked = BesideQuestions(Sources(Ecs().clients, Engine(), client(refusing)), threads, target).all()
         assert [one.name for one in asked if one.name.startswith("prometheus")] == []
 
 
@@ -176,7 +178,7 @@ class TestContainers:
     async def test_of_a_compose_service_must_serve(self, monkeypatch, found, ok, detail, mend):
         with small_engine(found) as address:
             monkeypatch.setenv("DOCKER_HOST", address)
-            clients = Clients()
+            clients = AwsClients()
             told = await ask(
                 "service", clients=clients, platform="compose", compose_project="demo", compose_service="app"
             )

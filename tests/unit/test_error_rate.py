@@ -3,8 +3,8 @@ from itertools import count
 import httpx
 import pytest
 
-from activities.http.scrape import Scraper
 from activities.measuring.error_rate import ErrorRate
+from activities.prometheus.scrape import Scraper
 from runbook_model.errors import UnreachableError
 from runbook_model.traffic import Silence, Traffic, judge_traffic
 from tests.observing import NOW, PROBE, PROMETHEUS, B, G, N, a_target, an_observation, at, client, seconds

@@ -14,9 +14,9 @@ from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.tasks import read_task
 from activities.measuring.examining import Examination
 from activities.measuring.recent_logs import read_recent_logs
-from activities.runtime.passing import TRIES
-from runbook_model.errors import InputError, NotServingError, ThrottledError
-from runbook_model.onset import onset_of
+from activities.measuring.sources import Sources
+from runbook_model.errors import InputError, NotServingError
+from runbook_model.evidence import onset_of
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment, ServiceState
 from tests.observing import NOW, PROMETHEUS, a_target, at, client, seconds
 
@@ -39,7 +39,7 @@ class Aws:
     def naming_errors(self, doing):
         return aws_errors(doing)
 
-    def engine(self, _doing):
+    def client(self, _doing):
         raise NotServingError("no Docker engine answers")
 
     def __getattr__(self, call):
@@ -53,13 +53,18 @@ class Aws:
         return answer
 
 
+def sources(aws=None, http=None):
+    aws = aws or Aws()
+    return Sources(aws, aws, http)
+
+
 def away(_request):
     raise httpx.ConnectError("no route to host")
 
 
 async def examined(read, aws=None, answer=away, target=None):
     async with client(answer) as http:
-        return await getattr(Examination(aws or Aws(), http, lambda: NOW), read)(target or a_target())
+        return await getattr(Examination(sources(aws, http), lambda: NOW), read)(target or a_target())
 
 
 @pytest.mark.parametrize("read", EVERY_READ)
@@ -465,7 +470,7 @@ LINES = (
 
 async def test_error_lines_are_counted_by_the_dependencies_that_they_name_and_redacted():
     events = [{"timestamp": i, "message": line} for i, line in enumerate(LINES)]
-    found = await read_recent_logs(Aws(filter_log_events={"events": events}), a_target(), NOW)
+    found = await read_recent_logs(sources(Aws(filter_log_events={"events": events})), a_target(), NOW)
     assert (found.count, found.about_dependencies) == (3, 2)
     assert found.dependencies == {"database": 1, "connection": 1, "timeout": 1}
     assert "secret" not in str(found)
@@ -475,7 +480,7 @@ async def test_error_lines_are_counted_by_the_dependencies_that_they_name_and_re
 async def test_ten_thousand_error_lines_are_bounded():
     events = [{"timestamp": i, "message": f"ERROR {'x ' * 2000}{i}"} for i in range(1000)]
     found = await read_recent_logs(
-        Aws(filter_log_events={"events": events, "nextToken": "more"}), a_target(), NOW
+        sources(Aws(filter_log_events={"events": events, "nextToken": "more"})), a_target(), NOW
     )
     assert (found.count, found.complete, len(found.newest)) == (5000, False, 10)
     assert found.told.startswith("at least 5000 error lines")

@@ -7,7 +7,6 @@ import boto3
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.aws.clients import CALL_TIMEOUT
 from activities.ecs.changes import (
     DeployRelease,
     EcsChanges,
@@ -17,7 +16,7 @@ from activities.ecs.changes import (
     StopDeployment,
 )
 from activities.ecs.registering import CHANGE_TAG, NOT_REGISTERED
-from activities.runtime.fence import LANDS_WITHIN, Standing, attempt_begins, standing
+from activities.runtime.fence import CALL_TIMEOUT, LANDS_WITHIN, Standing, attempt_begins, standing
 from runbook_model.errors import (
     AccessDeniedError,
     DriftedError,

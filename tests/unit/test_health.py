@@ -3,8 +3,8 @@ import asyncio
 import httpx
 import pytest
 
-from activities.aws.clients import http_client
-from activities.http.health import read_health
+from activities.http.client import http_client
+from activities.http.probes import read_health
 from runbook_model.errors import UnreachableError
 from tests.observing import NOW, URL, B, G, N, a_target, client
 

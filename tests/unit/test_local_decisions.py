@@ -7,9 +7,7 @@ from datetime import timedelta
 import pytest
 
 from activities.docker.changes import standing
-from activities.docker.reading import read_container
-from activities.docker.settling import judge_settled
-from activities.docker.statistics import use_of
+from activities.docker.reading import judge_settled, read_container, use_of
 from activities.runtime.fence import Standing
 from runbook_model.catalog.policies import Database
 from runbook_model.containers import AwaitedService, Container, ContainerFence, ProjectRead, ServerAnswer

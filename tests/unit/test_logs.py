@@ -5,7 +5,9 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.aws.errors import aws_errors
-from activities.measuring.logs import LINE, NEWEST, PAGES, PATTERN, read_log_errors
+from activities.cloudwatch.logs import PATTERN
+from activities.measuring.logs import LINE, NEWEST, PAGES, read_log_errors
+from activities.measuring.sources import Sources
 from runbook_model.errors import AccessDeniedError, CredentialsError, NotFoundError
 from runbook_model.redaction import HIDDEN, excerpt, redact
 from tests.observing import NOW, B, G, N, a_target, at, seconds
@@ -54,7 +56,7 @@ def page(*messages, first=0, token=None):
 
 
 async def read(clients):
-    return await read_log_errors(clients, a_target(), SINCE, NOW)
+    return await read_log_errors(Sources(clients, None, None), a_target(), SINCE, NOW)
 
 
 async def test_error_lines_are_counted_by_the_minute_and_never_decide(clients):
@@ -97,13 +99,17 @@ async def test_only_the_newest_lines_are_shown_redacted_and_cut(clients):
 
 async def test_a_moment_long_ago_is_cut_to_the_rate_window(clients):
     clients.stub.add_response("filter_log_events", page(), REQUEST)
-    assert (await read_log_errors(clients, a_target(), at(-86_400), NOW)).detail == "0 error lines in 15s"
+    assert (
+        await read_log_errors(Sources(clients, None, None), a_target(), at(-86_400), NOW)
+    ).detail == "0 error lines in 15s"
 
 
 async def test_a_moment_just_now_is_not_made_into_a_huge_rate(clients):
     request = REQUEST | {"startTime": REQUEST["endTime"] - 1000}
     clients.stub.add_response("filter_log_events", page("ERROR a"), request)
-    assert (await read_log_errors(clients, a_target(), NOW - seconds(1), NOW)).value == 6.0
+    assert (
+        await read_log_errors(Sources(clients, None, None), a_target(), NOW - seconds(1), NOW)
+    ).value == 6.0
 
 
 @pytest.mark.parametrize(
@@ -121,7 +127,7 @@ async def test_an_unreadable_log_group_is_an_error_that_names_it(clients, code, 
 
 
 async def test_a_target_without_log_group_has_no_log_readings(clients):
-    reading = await read_log_errors(clients, a_target(log_group=None), SINCE, NOW)
+    reading = await read_log_errors(Sources(clients, None, None), a_target(log_group=None), SINCE, NOW)
     assert (reading.quality, reading.decides) == (N, False)
 
 

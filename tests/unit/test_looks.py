@@ -7,6 +7,7 @@ from activities.http.probes import Timed, time_probes
 from activities.measuring.latency import P95, judge_latency, read_latency
 from activities.measuring.measuring import Instruments
 from activities.measuring.resource_use import Share, judge_use, read_use
+from activities.measuring.sources import Sources
 from runbook_model.evidence import Evidence
 from runbook_model.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
 from runbook_model.reports import Verdict
@@ -121,9 +122,12 @@ async def test_cloudwatch_counts_from_when_the_observation_began():
     points = [{"Timestamp": at(-60), "Average": 99.0}, {"Timestamp": at(60), "Average": 20.0}]
     aws = Aws(get_metric_statistics={"Datapoints": points})
     async with client(world(p95=None)) as http:
-        reading = await read_use(aws, http, an_observation(), "memory", at(120))
+        reading = await read_use(Sources(aws, None, http), an_observation(), "memory", at(120))
         early = await read_use(
-            Aws(get_metric_statistics={"Datapoints": points[:1]}), http, an_observation(), "memory", at(120)
+            Sources(Aws(get_metric_statistics={"Datapoints": points[:1]}), None, http),
+            an_observation(),
+            "memory",
+            at(120),
         )
     assert (reading.quality, reading.value, reading.limit) == (G, 0.2, 0.85)
     assert early.quality is N
@@ -139,7 +143,7 @@ async def test_a_sample_is_what_the_observation_looks_at_and_nothing_else():
 
     aws = Aws(get_metric_statistics={"Datapoints": []})
     async with client(world(p95="0.2")) as http:
-        instruments = Instruments(aws, http, others={"connections": connections})
+        instruments = Instruments(Sources(aws, None, http), others={"connections": connections})
         sample = await instruments.sample(an_observation(looks=LOOKS), NOW)
     assert [(one.kind, one.quality) for one in sample.readings] == [(kind, G) for kind in LOOKS[:3]] + [
         ("connections", B)
@@ -149,7 +153,9 @@ async def test_a_sample_is_what_the_observation_looks_at_and_nothing_else():
 
 async def test_what_no_instrument_measures_is_an_error_and_not_good():
     async with client(world()) as http:
-        sample = await Instruments(Aws(), http).sample(an_observation(looks=("connections",)), NOW)
+        sample = await Instruments(Sources(Aws(), None, http)).sample(
+            an_observation(looks=("connections",)), NOW
+        )
     assert (sample.quality, sample.readings[0].detail) == (
         E,
         "this worker has nothing that measures connections",
@@ -158,7 +164,9 @@ async def test_what_no_instrument_measures_is_an_error_and_not_good():
 
 async def test_what_cannot_be_read_is_an_error_of_its_own_kind():
     async with client(world(p95=None)) as http:
-        sample = await Instruments(Aws(), http).sample(an_observation(looks=("latency", "cpu")), NOW)
+        sample = await Instruments(Sources(Aws(), None, http)).sample(
+            an_observation(looks=("latency", "cpu")), NOW
+        )
     assert [(one.kind, one.quality) for one in sample.readings] == [("latency", E), ("cpu", E)]
     assert "no route to host" in sample.readings[1].detail
     assert "not allowed" in sample.readings[1].detail

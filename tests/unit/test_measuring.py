@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 
 from activities.aws.errors import aws_errors
 from activities.measuring.measuring import Instruments, measured
+from activities.measuring.sources import Sources
 from tests.observing import NOW, PROMETHEUS, B, E, G, an_observation, client, seconds
 
 
@@ -43,7 +44,7 @@ def service(request: httpx.Request) -> httpx.Response:
 
 
 async def sample(answer=service, logs=QUIET):
-    return await Instruments(Logs(logs), client(answer)).sample(an_observation(), NOW)
+    return await Instruments(Sources(Logs(logs), None, client(answer))).sample(an_observation(), NOW)
 
 
 async def test_a_sample_is_health_error_rate_and_error_lines():

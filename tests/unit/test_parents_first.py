@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from temporalio import workflow
 
-from activities.telemetry.parents_first import ParentsFirst
+from activities.telemetry.tracing import ParentsFirst
 
 
 class Sent(InMemorySpanExporter):

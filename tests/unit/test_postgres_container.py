@@ -14,7 +14,7 @@ class EngineThatSays:
         self._words = words
 
     @contextmanager
-    def engine(self, _):
+    def client(self, _):
         container = SimpleNamespace(exec_run=self._run)
         yield SimpleNamespace(containers=SimpleNamespace(get=lambda _: container))
 

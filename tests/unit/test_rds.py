@@ -8,7 +8,7 @@ from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 from temporalio.testing import ActivityEnvironment
 
-from activities.aws.clients import Clients
+from activities.aws.clients import AwsClients
 from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.policies import Database
@@ -28,14 +28,14 @@ def outside(monkeypatch):
     """RDS that gives the answers told, in order."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    clients = Clients()
+    clients = AwsClients()
     with Stubber(clients.rds(Account(region="us-east-1"))) as stub:
         yield Outside(clients, stub)
         stub.assert_no_pending_responses()
 
 
 class Outside:
-    def __init__(self, clients: Clients, stub: Stubber) -> None:
+    def __init__(self, clients: AwsClients, stub: Stubber) -> None:
         self.rds, self.stub = RdsActivities(clients), stub
 
     def is_seen(self, status="available", *events: tuple[str, datetime]) -> None:
@@ -145,7 +145,7 @@ class TestAgainstMoto:
                 DBInstanceIdentifier="shop-db", Engine="postgres", DBInstanceClass="db.t3.micro",
                 AllocatedStorage=20, MasterUsername="shop", MasterUserPassword="not-a-secret",
             )  # fmt: skip
-        return RdsActivities(Clients(), every=timedelta(0))
+        return RdsActivities(AwsClients(), every=timedelta(0))
 
     async def test_an_instance_is_read_rebooted_and_waited_for(self, rds):
         was = Attempt()(rds.read_instance, TARGET)

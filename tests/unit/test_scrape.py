@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.http.scrape import SCRAPES, Scrape, Scraper, count, grown, parse
+from activities.prometheus.scrape import SCRAPES, Scrape, Scraper, count, grown, parse
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.traffic import Silence
 from tests.observing import NOW, a_target, an_observation, at, client, seconds

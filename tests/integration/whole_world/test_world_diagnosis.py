@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from activities.aws.clients import Clients, http_client
+from activities.aws.clients import AwsClients
+from activities.docker.engine import Engine
+from activities.http.client import http_client
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.measuring.examining import Examination
 from activities.measuring.measuring import Instruments
+from activities.measuring.sources import Sources
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.readings import Observation, Quality
 from runbook_model.release import Release
@@ -52,7 +55,7 @@ def catalog(world):
 @pytest.fixture
 async def reads():
     async with http_client() as http:
-        yield DiagnosisActivities(Examination(Clients(), http))
+        yield DiagnosisActivities(Examination(Sources(AwsClients(), Engine(), http)))
 
 
 @pytest.fixture
@@ -140,7 +143,7 @@ async def why_down(reads, target):
         look = Observation(
             target=target, release=Release(task_definition=""), since=NOW, deadline=NOW, looks=("health",)
         )
-        sample = await Instruments(Clients(), http).sample(look, NOW)
+        sample = await Instruments(Sources(AwsClients(), Engine(), http)).sample(look, NOW)
     return classify_service_down(target, tasks, logs, sample)
 
 
@@ -202,4 +205,4 @@ async def use_of(reads, target):
     release = Release(task_definition=tasks.service.task_definition)
     look = Observation(target=target, release=release, since=tasks.at, deadline=tasks.at, looks=USE)
     async with http_client() as http:
-        return await Instruments(Clients(), http).sample(look, tasks.at)
+        return await Instruments(Sources(AwsClients(), Engine(), http)).sample(look, tasks.at)

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from activities.review.histories import Chronicle
-from activities.review.layout import plain
 from activities.review.markdown import page
+from activities.review.words import plain
 from activities.review.writing import NothingRecordedError, write
 from tests.unit.review.writing import AT, Hand, alert, checkpoint, reading, review_of, sample
 

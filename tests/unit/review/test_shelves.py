@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from botocore.stub import Stubber
 
-from activities.aws.clients import Clients
+from activities.aws.clients import AwsClients
 from activities.review.histories import decode
 from activities.review.markdown import page
 from activities.review.shelves import Bucket, Folder, files_of, shelf_at
@@ -62,7 +62,7 @@ class TestBuckets:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "test")
         monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        return Clients()
+        return AwsClients()
 
     @pytest.mark.parametrize(
         ("place", "prefix"),
@@ -103,7 +103,7 @@ class TestBuckets:
 
 
 def test_without_a_place_there_is_no_shelf():
-    assert shelf_at(None, Clients()) is None
+    assert shelf_at(None, AwsClients()) is None
 
 
 async def test_a_history_that_is_encrypted_is_read_all_the_same():

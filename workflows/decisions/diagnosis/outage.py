@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runbook_model.catalog.catalog import Target
+    from runbook_model.evidence import TaskSeen
     from runbook_model.readings import Sample
     from runbook_model.release import ServiceState
     from runbook_model.symptoms import LogsRead, TasksRead
-    from runbook_model.task_ends import TaskSeen
 
 RECENT = timedelta(minutes=10)
 """What failed longer ago is not why the service is down now."""

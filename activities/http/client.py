@@ -1,12 +1,14 @@
-"""What httpx's errors mean to a procedure."""
+"""The HTTP client, and its errors as ours."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
 
+from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
 from runbook_model.errors import (
     AccessDeniedError,
     OutsideError,
@@ -63,3 +65,14 @@ def was_refused(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def http_client() -> httpx.AsyncClient:
+    """Build the client for health probes, Prometheus, ``/metrics`` and webhooks; close it with the worker."""
+    # At INFO httpx logs every address, and that of a webhook is a secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds()),
+        headers={"user-agent": "incident-runbooks"},
+        limits=httpx.Limits(max_connections=200),
+    )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import ssl
 import uuid
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from slack_sdk.errors import SlackApiError
+from slack_sdk.web import WebClient
+from slack_sdk.webhook import WebhookClient
 
-from activities.chat.outlet import secret_of
-from activities.chat.slack_blocks import blocks, mark_of, metadata, notification
-from activities.chat.slack_errors import slack_errors
+from activities.chat.outlet import address_of, reach, secret_of
+from activities.chat.slack_messages import answered, blocks, mark_of, metadata, notification, slack_errors
+from activities.runtime.fence import READ_TIMEOUT
 from runbook_model.errors import AccessDeniedError, NotFoundError, RejectedError
 from runbook_model.incident.announcements import Delivered
 
@@ -20,14 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Executor
 
-    from slack_sdk.web import SlackResponse, WebClient
+    from slack_sdk.web import SlackResponse
 
-    from activities.aws.clients import SlackClients
     from activities.chat.wording import Flavour, Words
     from runbook_model.catalog.policies import Channel
 
 CLOCKS_DIFFER = timedelta(minutes=5)
+
 MOST_PAGES = 5
+
 POSTING, POSTING_ANYWHERE = "chat:write", "chat:write.public"
 
 
@@ -173,3 +178,63 @@ def _all(answer: SlackResponse, member: str) -> Iterable[dict[str, Any]]:
     """Walk over the pages of an answer, a few at most."""
     for page in islice(answer, MOST_PAGES):
         yield from page.get(member) or ()
+
+
+class SlackWebhook:
+    """Posts to an incoming webhook; nothing can be looked up there, so a repeat says that it may be one."""
+
+    flavour: Flavour = "slack"
+
+    def __init__(self, channel: Channel, clients: SlackClients, threads: Executor) -> None:
+        self._channel = channel
+        self._clients = clients
+        self._threads = threads
+
+    async def look(self) -> str:
+        """Connect to its host."""
+        return await reach(self._channel, ssl.create_default_context)
+
+    async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
+        """Post it."""
+        del thread
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._post, words, again)
+
+    def _post(self, words: Words, again: bool) -> Delivered:  # noqa: FBT001 - an executor passes no keywords
+        client = self._clients.webhook(address_of(self._channel))
+        with slack_errors(self._channel.name):
+            answer = client.send(
+                text=notification(words),
+                blocks=blocks(words, repeat=again),
+                metadata=metadata(words),
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        if answer.status_code != 200:
+            raise answered(self._channel.name, answer.status_code, answer.body, answer.headers)
+        return Delivered(told=f"Slack, channel {self._channel.name}")
+
+
+class SlackClients:
+    """Clients of Slack; Temporal retries, not they, and what they would log may hold addresses that are secrets."""
+
+    def __init__(self, api: str) -> None:
+        self._api = api
+        self._log = logging.getLogger("runbook.chat.slack")
+        self._log.setLevel(logging.CRITICAL)
+
+    def web(self, token: str) -> WebClient:
+        """Return a client of the Web API for a bot's token."""
+        return WebClient(
+            token,
+            base_url=self._api,
+            timeout=round(READ_TIMEOUT.total_seconds()),
+            logger=self._log,
+            retry_handlers=[],
+        )
+
+    def webhook(self, address: str) -> WebhookClient:
+        """Return a client of an incoming webhook."""
+        return WebhookClient(
+            address, timeout=round(READ_TIMEOUT.total_seconds()), logger=self._log, retry_handlers=[]
+        )

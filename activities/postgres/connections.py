@@ -1,4 +1,4 @@
-"""psycopg's errors as the product's, and free of secrets: libpq likes to quote the DSN that it could not read."""
+"""Connections to PostgreSQL, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import os
 import socket
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
 
+from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
 from runbook_model.errors import (
     AccessDeniedError,
     InputError,
@@ -25,10 +29,18 @@ from runbook_model.errors import (
 from runbook_model.redaction import HIDDEN, excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import timedelta
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any
 
+    Rows = psycopg.Connection[dict[str, Any]]
+
+STATEMENT_TIMEOUT = timedelta(seconds=5)
+"""The database itself gives up on a statement after this long."""
+
+LOCK_TIMEOUT = timedelta(seconds=1)
 LONGEST = 300
+
 # While it connects, libpq tells errors by words only; SQLSTATE comes with statements.
 WORDS: tuple[tuple[tuple[str, ...], type[OutsideError]], ...] = (
     # PgBouncer's; of Supavisor and of RDS Proxy.
@@ -42,7 +54,9 @@ WORDS: tuple[tuple[tuple[str, ...], type[OutsideError]], ...] = (
     (("no password supplied",), AccessDeniedError),
     (("database", "does not exist"), NotFoundError),
 )
+
 ALL_OF_THEM = ("role", "database")
+
 CLASSES: dict[str, type[OutsideError]] = {
     "08": UnreachableError,
     "53": NoConnectionLeftError,
@@ -50,6 +64,46 @@ CLASSES: dict[str, type[OutsideError]] = {
     "28": AccessDeniedError,
     "42501": AccessDeniedError,
 }
+
+
+@contextmanager
+def connect(
+    dsn_env: str, *, longer: timedelta = timedelta(0)
+) -> Iterator[Callable[[], AbstractContextManager[Rows]]]:
+    """Connect to the database whose DSN a variable holds, and hand out what opens transactions in it.
+
+    Every transaction is read-only, and its settings end with it: through a pooler, settings of a session would stay
+    behind on a connection that others use next.
+
+    Args:
+        dsn_env: the variable's name.
+        longer: how much longer than one call it may take; then it hangs up.
+
+    Raises:
+        InputError, OutsideError: what psycopg raises, without the DSN.
+    """
+    with database_errors(dsn_env, connecting=True) as dsn:
+        opened = psycopg.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=round(CONNECT_TIMEOUT.total_seconds()),
+            application_name="incident-runbooks",
+            prepare_threshold=None,  # a pooler may not keep what was prepared
+            row_factory=dict_row,
+        )
+    with database_errors(dsn_env), opened as connection, hung_up_after(READ_TIMEOUT + longer, connection):
+        connection.read_only = True
+        yield partial(_transaction, connection)
+
+
+@contextmanager
+def _transaction(connection: Rows) -> Iterator[Rows]:
+    timeouts = [f"{limit.total_seconds() * 1000:.0f}" for limit in (STATEMENT_TIMEOUT, LOCK_TIMEOUT)]
+    with connection.transaction():
+        connection.execute(
+            "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)", timeouts
+        )
+        yield connection
 
 
 @contextmanager

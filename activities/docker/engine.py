@@ -1,14 +1,18 @@
-"""What the Docker client's errors mean to a procedure."""
+"""The Docker engine: its client, and its errors as ours."""
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
+import docker
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import ConnectionError as NotConnectedError
 from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException
 
+from runbook_model.containers import ENGINE_TIMEOUT
 from runbook_model.errors import (
     AccessDeniedError,
     EngineFailedError,
@@ -24,9 +28,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST = 300
+
 NOT_THERE = (FileNotFoundError, ConnectionRefusedError)
 """Nothing listens at the engine's address, so nothing was asked."""
+
 MEND = "start Docker (or Podman's socket) there, or set DOCKER_HOST in the worker's environment"
+
+
+ENGINE_SOCKET = "unix:///var/run/docker.sock"
+
+
+class Engine:
+    """The Docker engine of ``DOCKER_HOST``, else of the default socket; its client is built on first use."""
+
+    def __init__(self) -> None:
+        self._client = cache(_client)
+
+    @contextmanager
+    def client(self, doing: str) -> Iterator[docker.DockerClient]:
+        """Hand out the engine's client.
+
+        Args:
+            doing: what is tried, for the errors.
+
+        Raises:
+            OutsideError: what the Docker client raises, inside too.
+        """
+        with engine_errors(doing, engine_address()):
+            yield self._client()
+
+
+def engine_address() -> str:
+    """Return where the Docker engine is looked for."""
+    return os.environ.get("DOCKER_HOST") or ENGINE_SOCKET
+
+
+def _client() -> docker.DockerClient:
+    return docker.from_env(timeout=round(ENGINE_TIMEOUT.total_seconds()), max_pool_size=20)
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import Field
 
-from activities.http.errors import http_errors
+from activities.http.client import http_errors
 from activities.prometheus.promql import ERRORS, REQUESTS
 from runbook_model.errors import OutsideError, RejectedError
-from runbook_model.release import Fact
+from runbook_model.fact import Fact
 from runbook_model.traffic import Silence, Traffic
 
 if TYPE_CHECKING:
