@@ -5,8 +5,8 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.aws.errors import aws_errors
-from activities.cloudwatch.logs import PATTERN
-from activities.measuring.logs import LINE, NEWEST, PAGES, read_log_errors
+from activities.cloudwatch.logs import PAGES, PATTERN
+from activities.measuring.logs import LINE, NEWEST, read_log_errors
 from activities.measuring.sources import Sources
 from runbook_model.errors import AccessDeniedError, CredentialsError, NotFoundError
 from runbook_model.redaction import HIDDEN, excerpt, redact
