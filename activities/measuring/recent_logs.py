@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from activities.cloudwatch.logs import PATTERN
 from activities.measuring.logs import LINE, fetch_error_events, has_logs
+from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.redaction import excerpt
 from runbook_model.symptoms import LogsRead

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from activities.runtime.fence import CALL_TIMEOUT, READ_TIMEOUT
-from tests.crash.rounds import ALL
 
 
 async def roll_back(lane):

@@ -15,7 +15,7 @@ from activities.ecs.tasks import read_task
 from activities.measuring.examining import Examination
 from activities.measuring.recent_logs import read_recent_logs
 from activities.measuring.sources import Sources
-from runbook_model.errors import InputError, NotServingError
+from runbook_model.errors import InputError, NotServingError, ThrottledError
 from runbook_model.evidence import onset_of
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment, ServiceState
 from tests.observing import NOW, PROMETHEUS, a_target, at, client, seconds

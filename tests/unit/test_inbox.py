@@ -6,7 +6,7 @@ from temporalio.exceptions import ApplicationError
 from activities.runtime.converter import Unreadable
 from runbook_model.reports import Abort, Approval
 from tests.unit.test_gate import a_gate
-from workflows.page.child_relay import Family
+from workflows.page.child_relay import ChildRelay
 from workflows.page.inbox import Inbox, Refused, parse
 from workflows.page.record import Record
 
@@ -21,7 +21,7 @@ GIVEN = {
 @pytest.fixture
 def inbox():
     record = Record("rollback")
-    return Inbox(record, Family(record))
+    return Inbox(record, ChildRelay(record))
 
 
 def refusal(inbox, update, received) -> ApplicationError:
