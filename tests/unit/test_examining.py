@@ -15,6 +15,7 @@ from activities.ecs.tasks import read_task
 from activities.measuring.examining import Examination
 from activities.measuring.recent_logs import read_recent_logs
 from activities.measuring.sources import Sources
+from activities.runtime.passing import TRIES
 from runbook_model.errors import InputError, NotServingError, ThrottledError
 from runbook_model.evidence import onset_of
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment, ServiceState
