@@ -31,6 +31,7 @@ from activities.measuring.examining import Examination
 from activities.measuring.measuring import Instruments, connections_instrument
 from activities.measuring.sources import Sources
 from activities.postgres.activities import DatabaseActivities
+from activities.postgres.connections import Databases
 from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities
 from activities.review.shelves import shelf_at
@@ -60,7 +61,7 @@ class Parts:
     ) -> None:
         clients, engine = AwsClients(meter), Engine()
         sources = Sources(clients, engine, http)
-        database = DatabaseActivities()
+        database = DatabaseActivities(Databases())
         postgres, compose = PostgresContainer(engine), ComposeActivities(engine)
         connections = connections_instrument(database.connections, postgres.connections)
         instruments = Instruments(sources, others={"connections": connections})

@@ -14,6 +14,7 @@ from activities.doctor.module import validate
 from activities.doctor.queries import NEEDED, queries_of
 from activities.http.client import http_errors
 from activities.postgres.activities import DatabaseActivities
+from activities.postgres.connections import Databases
 from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.scrape import parse
 from activities.rds.activities import RdsActivities
@@ -95,7 +96,7 @@ class BesideQuestions:
             if not answer.accepts:
                 raise WrongError(answer.told)
             return answer.told
-        connected = await self._threads.run(DatabaseActivities().test_connection, self._target)
+        connected = await self._threads.run(DatabaseActivities(Databases()).test_connection, self._target)
         if not connected.ok:
             raise WrongError(connected.told)
         return connected.told

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 
-from activities.postgres.connections import connect
 from activities.postgres.reading import look, merged, read_room, read_slowest, read_table_locks
 from activities.runtime.fence import fenced, sending
 from runbook_model.catalog.catalog import Target
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from activities.postgres.connections import Databases
     from runbook_model.catalog.policies import Database
     from runbook_model.readings import Observation
 
@@ -80,7 +80,8 @@ class TerminateSessions(Fact):
 class DatabaseActivities:
     """Reads of a database, each in transactions that can change nothing, and the one change."""
 
-    def __init__(self, samples: int = SAMPLES) -> None:
+    def __init__(self, databases: Databases, samples: int = SAMPLES) -> None:
+        self._databases = databases
         self._samples = samples
 
     @activity.defn
@@ -164,7 +165,7 @@ class DatabaseActivities:
     def _connect(
         self, target: Target, *, longer: timedelta = timedelta(0)
     ) -> AbstractContextManager[Transaction]:
-        return connect(_dsn_env(target), longer=longer)
+        return self._databases.connect(_dsn_env(target), longer=longer)
 
 
 def _database(target: Target) -> Database:

@@ -66,34 +66,37 @@ CLASSES: dict[str, type[OutsideError]] = {
 }
 
 
-@contextmanager
-def connect(
-    dsn_env: str, *, longer: timedelta = timedelta(0)
-) -> Iterator[Callable[[], AbstractContextManager[Rows]]]:
-    """Connect to the database whose DSN a variable holds, and hand out what opens transactions in it.
+class Databases:
+    """Connects to databases, by the variable that holds the DSN."""
 
-    Every transaction is read-only, and its settings end with it: through a pooler, settings of a session would stay
-    behind on a connection that others use next.
+    @contextmanager
+    def connect(
+        self, dsn_env: str, *, longer: timedelta = timedelta(0)
+    ) -> Iterator[Callable[[], AbstractContextManager[Rows]]]:
+        """Connect to the database whose DSN a variable holds, and hand out what opens transactions in it.
 
-    Args:
-        dsn_env: the variable's name.
-        longer: how much longer than one call it may take; then it hangs up.
+        Every transaction is read-only, and its settings end with it: through a pooler, settings of a session would stay
+        behind on a connection that others use next.
 
-    Raises:
-        InputError, OutsideError: what psycopg raises, without the DSN.
-    """
-    with database_errors(dsn_env, connecting=True) as dsn:
-        opened = psycopg.connect(
-            dsn,
-            autocommit=True,
-            connect_timeout=round(CONNECT_TIMEOUT.total_seconds()),
-            application_name="incident-runbooks",
-            prepare_threshold=None,  # a pooler may not keep what was prepared
-            row_factory=dict_row,
-        )
-    with database_errors(dsn_env), opened as connection, hung_up_after(READ_TIMEOUT + longer, connection):
-        connection.read_only = True
-        yield partial(_transaction, connection)
+        Args:
+            dsn_env: the variable's name.
+            longer: how much longer than one call it may take; then it hangs up.
+
+        Raises:
+            InputError, OutsideError: what psycopg raises, without the DSN.
+        """
+        with database_errors(dsn_env, connecting=True) as dsn:
+            opened = psycopg.connect(
+                dsn,
+                autocommit=True,
+                connect_timeout=round(CONNECT_TIMEOUT.total_seconds()),
+                application_name="incident-runbooks",
+                prepare_threshold=None,  # a pooler may not keep what was prepared
+                row_factory=dict_row,
+            )
+        with database_errors(dsn_env), opened as connection, hung_up_after(READ_TIMEOUT + longer, connection):
+            connection.read_only = True
+            yield partial(_transaction, connection)
 
 
 @contextmanager

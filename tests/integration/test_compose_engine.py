@@ -32,6 +32,7 @@ from activities.measuring.measuring import Instruments, connections_instrument
 from activities.measuring.recent_logs import read_recent_logs
 from activities.measuring.sources import Sources
 from activities.postgres.activities import DatabaseActivities
+from activities.postgres.connections import Databases
 from activities.registry import activities_of
 from activities.runtime.converter import data_converter
 from activities.runtime.interceptors import Beat, TranslateErrors
@@ -348,7 +349,11 @@ async def run_high_error_rate(catalog: Path) -> Report:
 def real_activities(client, http, catalog: Path):
     engine = Engine()
     sources, postgres = Sources(AwsClients(), engine, http), PostgresContainer(engine)
-    others = {"connections": connections_instrument(DatabaseActivities().connections, postgres.connections)}
+    others = {
+        "connections": connections_instrument(
+            DatabaseActivities(Databases()).connections, postgres.connections
+        )
+    }
     return activities_of(
         CatalogActivities(catalog, served_queues(["local"])),
         RunHistory(client),

@@ -12,7 +12,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.postgres.activities import SAMPLES, DatabaseActivities, TerminateSessions
-from activities.postgres.connections import connect
+from activities.postgres.connections import Databases
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
 from runbook_model.errors import InputError, UnreachableError
@@ -68,17 +68,17 @@ def target(**database):
 
 
 def read(samples=1, **database):
-    activities = DatabaseActivities(samples)
+    activities = DatabaseActivities(Databases(), samples)
     return ActivityEnvironment().run(activities.read_database, target(**database))
 
 
 def connected():
-    return ActivityEnvironment().run(DatabaseActivities().test_connection, target())
+    return ActivityEnvironment().run(DatabaseActivities(Databases()).test_connection, target())
 
 
 def terminate(*names, **database):
     change = TerminateSessions(target=target(**database), sessions=names)
-    return ActivityEnvironment().run(DatabaseActivities().terminate_sessions, change)
+    return ActivityEnvironment().run(DatabaseActivities(Databases()).terminate_sessions, change)
 
 
 @contextmanager
@@ -226,7 +226,7 @@ def suppresses(connection, statement):
 
 
 def ask_one_that_is_stopped():
-    with connect(VARIABLE) as transaction, transaction() as connection:
+    with Databases().connect(VARIABLE) as transaction, transaction() as connection:
         pid = connection.info.backend_pid
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -290,7 +290,7 @@ class TestRefusals:
     async def test_reads_cannot_write(self):
         with (
             pytest.raises(Exception, match="read-only transaction"),
-            connect(VARIABLE) as transaction,
+            Databases().connect(VARIABLE) as transaction,
             transaction() as connection,
         ):
             connection.execute("CREATE TABLE sneaky (id int)")
@@ -299,7 +299,7 @@ class TestRefusals:
         settings = (
             "SELECT name, setting FROM pg_settings WHERE source = 'session' AND name <> 'application_name'"
         )
-        with connect(VARIABLE) as transaction:
+        with Databases().connect(VARIABLE) as transaction:
             with transaction() as connection:
                 inside = {row["name"] for row in connection.execute(settings).fetchall()}
             afterwards = connection.execute(settings).fetchall()
