@@ -56,6 +56,7 @@ lint:
 	part 'ruff format' $(BIN)/ruff format --quiet --check .; \
 	part 'mypy' $(BIN)/mypy; \
 	part 'lint-imports' $(BIN)/lint-imports; \
+	part 'import cycles' $(BIN)/lint-imports --config .import-cycles.ini; \
 	[ -z "$$failed" ]
 
 bench: set-up ## Run every benchmark; each prints a table and writes JSON

@@ -8,7 +8,6 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from sandbox.engine.model import Program
 from sandbox.postgres_files import (
     DATABASE,
     OPERATOR,
@@ -21,6 +20,7 @@ from sandbox.postgres_files import (
 )
 from sandbox.postgres_wire import Connection, DatabaseError
 from sandbox.processes import Daemon, free_port
+from sandbox.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

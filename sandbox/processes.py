@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
+
 _PORTS = range(20_000, 32_000)
 """Below the range from which Linux takes the ports of outgoing connections."""
+
 _PR_SET_PDEATHSIG = 1
+
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
 _given: set[int] = set()
 
 

@@ -11,10 +11,11 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import ChatActivities, Notice
+    from activities.chat.activities import ChatActivities
     from activities.doctor.drills import DrillActivities
     from runbook_model import ids
     from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
+    from runbook_model.incident.announcements import Notice
     from runbook_model.reports import Report, RollbackRequest
     from workflows.decisions import checkup, drills
     from workflows.decisions.endings import cause_of

@@ -15,8 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.review.activities import ReviewActivities
     from activities.review.model import ReviewRequest
     from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
-    from runbook_model.incident.account import Account
-    from runbook_model.incident.messages import IncidentRequest
+    from runbook_model.incident.account import Account, IncidentRequest
     from runbook_model.reports import Ending, Outcome, State
     from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
     from workflows.incidents.figures import count_end

@@ -11,28 +11,15 @@ from temporalio import activity
 
 from activities.telemetry.counted import MESSAGES
 from runbook_model.errors import RunbookError
-from runbook_model.fact import Fact
-from runbook_model.incident.announcements import Delivered, Delivery
+from runbook_model.incident.announcements import Delivered, Delivery, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    # Not imported by who names these activities: workflows and the command line meet neither Slack nor templates.
     from activities.chat.channels import Channels
     from activities.chat.wording import Templates
 
 log = logging.getLogger("runbook.chat")
-
-
-class Notice(Fact):
-    """Something that people should know now."""
-
-    target: str
-    """``<environment>/<service>``."""
-    text: str
-    run: str
-    """Id of the run that speaks."""
-    urgent: bool = False
 
 
 class ChatActivities:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from activities.chat.activities import Notice
+    from runbook_model.incident.announcements import Notice
 
 log = logging.getLogger("runbook.chat")
 

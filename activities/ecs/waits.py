@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from temporalio import activity
 from temporalio.common import MetricMeter
 
 from activities.ecs.reading import read_service_deployment, read_service_state
 from activities.ecs.watcher import Budget, Hurry, Watcher
-from activities.runtime.waiting import Progress, handing_over
+from activities.runtime.waiting import Progress, T, handing_over
 from activities.telemetry.counted import WATCHER_BATCH
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import InputError, RunbookError
@@ -29,8 +29,6 @@ STEADY_READINGS = 2
 
 DEPLOYMENTS_BATCH = 20
 """Service deployments that one DescribeServiceDeployments call takes."""
-
-T = TypeVar("T")
 
 
 class AwaitedDrift(Fact):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-
-    from activities.ecs.waits import T
 
 
 class Progress:
@@ -46,3 +44,6 @@ async def handing_over(work: Coroutine[None, None, T], progress: Progress) -> T:
     finally:
         doing.cancel()
         shutdown.cancel()
+
+
+T = TypeVar("T")

@@ -241,7 +241,7 @@ def parse_catalog(text: str, source: str) -> Catalog:
     try:
         return Catalog.model_validate(found, extra="forbid")
     except ValidationError as error:
-        problems = describe(error, source)
+        problems = describe(error, source, _keys())
         # While a part is wrong, the parts are not compared with each other.
         problems += [line for line in strays(found, source) if line not in problems]
         raise CatalogError(*problems) from None
@@ -262,3 +262,9 @@ def load_catalog(path: Path) -> Catalog:
             f"{path}: not TOML: byte {error.start} is not UTF-8; save the file as UTF-8"
         ) from None
     return parse_catalog(text, str(path))
+
+
+def _keys() -> set[str]:
+    """Return every key that a catalog may have somewhere."""
+    models: list[type[BaseModel]] = [Target, *Policy.__subclasses__()]
+    return {name for model in models for name in model.model_fields}

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from runbook_model.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 NO_ENVIRONMENT = "no [environments.{}]: add it, or mend the name"
 
 
-def describe(error: ValidationError, source: str) -> list[str]:
-    """List every problem of a catalog, a line each."""
-    return [line for detail in error.errors(include_url=False) for line in _lines(detail, source)]
+def describe(error: ValidationError, source: str, keys: Collection[str]) -> list[str]:
+    """List every problem of a catalog, a line each.
+
+    Args:
+        error: what pydantic found.
+        source: the file.
+        keys: those that a catalog may have somewhere, for mistyped ones.
+    """
+    return [line for detail in error.errors(include_url=False) for line in _lines(detail, source, keys)]
 
 
 def strays(found: dict[str, Any], source: str) -> Iterator[str]:
@@ -34,7 +40,7 @@ def strays(found: dict[str, Any], source: str) -> Iterator[str]:
                 yield f"{source}: services.{name}.{environment}: {NO_ENVIRONMENT.format(environment)}"
 
 
-def _lines(detail: ErrorDetails, source: str) -> list[str]:
+def _lines(detail: ErrorDetails, source: str, keys: Collection[str]) -> list[str]:
     place = [
         str(part)
         for part in detail["loc"]
@@ -46,7 +52,8 @@ def _lines(detail: ErrorDetails, source: str) -> list[str]:
     )  # a secret in the wrong place must not get into history by the error
     subject = " = ".join(part for part in (key, shown) if part)
     return [
-        ": ".join(part for part in (source, subject, mend) if part) for mend in _mend(detail).splitlines()
+        ": ".join(part for part in (source, subject, mend) if part)
+        for mend in _mend(detail, keys).splitlines()
     ]
 
 
@@ -56,10 +63,10 @@ def _shown(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
 
 
-def _mend(detail: ErrorDetails) -> str:
+def _mend(detail: ErrorDetails, keys: Collection[str]) -> str:
     match detail["type"]:
         case "extra_forbidden":
-            return f"unknown key{_suggestion(str(detail['loc'][-1]))}; remove it or mend its name"
+            return f"unknown key{_suggestion(str(detail['loc'][-1]), keys)}; remove it or mend its name"
         case "missing":
             return "is missing; add it"
         case "string_pattern_mismatch":
@@ -71,13 +78,6 @@ def _mend(detail: ErrorDetails) -> str:
             return f"{said[0].lower()}{said[1:]}"
 
 
-def _suggestion(key: str) -> str:
-    from runbook_model.catalog import catalog  # noqa: PLC0415 - the models are needed for their names only, and import this module
-
-    models = [
-        thing for thing in vars(catalog).values() if isinstance(thing, type) and issubclass(thing, BaseModel)
-    ]
-    close = difflib.get_close_matches(
-        key, {name for model in models for name in model.model_fields}, n=1, cutoff=0.75
-    )
+def _suggestion(key: str, keys: Collection[str]) -> str:
+    close = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
     return f" (did you mean {close[0]}?)" if close else ""

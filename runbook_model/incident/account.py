@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -11,16 +11,27 @@ from runbook_model.brakes import Held
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.incident.alert_book import AlertBook
 from runbook_model.incident.announcements import Announcement
-from runbook_model.reports import Change, Checkpoint, Decision, Ending, Message, Outcome, Rejection, Report
-
-if TYPE_CHECKING:
-    from runbook_model.incident.messages import IncidentRequest
+from runbook_model.reports import (
+    Change,
+    Checkpoint,
+    Decision,
+    Ending,
+    Message,
+    Outcome,
+    Rejection,
+    Report,
+)
 
 REJECTED_KEPT = 50
+
 DECISIONS_KEPT = 100
+
 REMEDIATIONS_KEPT = 20
+
 OBSERVATIONS_KEPT = 10
+
 SEEN_KEPT = 200
+
 ENDED_WELL = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED})
 
 
@@ -255,3 +266,23 @@ class Account(BaseModel):
         """Remember a decision, so that its repeat is told."""
         if decision_id:
             self.seen = (*self.seen, decision_id)[-SEEN_KEPT:]
+
+
+ALERTMANAGER = "alerts"
+"""Who opened an incident that no person opened."""
+
+
+class IncidentRequest(Message):
+    """Open an incident of a target; alerts reach it by signal."""
+
+    service: str
+    environment: str
+    opened_by: str = ALERTMANAGER
+    """Who found it: a person, or the alerts."""
+    impact: str | None = Field(default=None, max_length=2000)
+    """What users notice, as a person said it."""
+    procedure: str | None = None
+    """What a person wants to be run; without it the alert matrix chooses, once there are alerts."""
+    trace_id: str | None = None
+    so_far: Account | None = None
+    """What the run before this one knew: an incident that gets long goes on as a new run."""

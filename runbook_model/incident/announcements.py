@@ -71,3 +71,14 @@ class Delivered(Fact):
     """In words: where it was said, or where instead."""
     thread: str | None = None
     """The channel's own name of the incident's thread, for the messages after it."""
+
+
+class Notice(Fact):
+    """Something that people should know now."""
+
+    target: str
+    """``<environment>/<service>``."""
+    text: str
+    run: str
+    """Id of the run that speaks."""
+    urgent: bool = False

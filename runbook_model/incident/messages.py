@@ -4,42 +4,28 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from runbook_model.incident.account import Account
 from runbook_model.reports import Message, Note, Person, Report
 
 ALERTS = "alerts"
 """Signal: an ``AlertBatch``."""
+
 ACKNOWLEDGE = "acknowledge"
 """Signal and update: a ``Hold``; a person has it, and nobody else is called."""
+
 NOTE = "note"
 """Signal and update: an ``IncidentNote``."""
+
 CLOSE = "close"
 """Signal and update: a ``Closing``."""
+
 PROCEDURE_TOLD = "procedure_told"
 """Signal: a ``ProcedureTold``, when something in the procedure changed that people should know."""
+
 PROCEDURE_ENDED = "procedure_ended"
 """Signal: the last ``ProcedureTold`` of a procedure."""
+
 JOINED = "joined"
 """Signal that an incident sends to a procedure that it found running: ``Joined``."""
-
-ALERTMANAGER = "alerts"
-"""Who opened an incident that no person opened."""
-
-
-class IncidentRequest(Message):
-    """Open an incident of a target; alerts reach it by signal."""
-
-    service: str
-    environment: str
-    opened_by: str = ALERTMANAGER
-    """Who found it: a person, or the alerts."""
-    impact: str | None = Field(default=None, max_length=2000)
-    """What users notice, as a person said it."""
-    procedure: str | None = None
-    """What a person wants to be run; without it the alert matrix chooses, once there are alerts."""
-    trace_id: str | None = None
-    so_far: Account | None = None
-    """What the run before this one knew: an incident that gets long goes on as a new run."""
 
 
 class IncidentNote(Note):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.engine.health import HealthCheck
-    from sandbox.engine.model import ContainerSpec, Program, Stream
+    from sandbox.engine.model import ContainerSpec, Stream
+    from sandbox.program import Program
 
     Started = asyncio.subprocess.Process | ForkedProcess
 

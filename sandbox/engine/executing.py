@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sandbox.engine.container import Container
-    from sandbox.engine.model import Program
     from sandbox.postgres import Postgres
+    from sandbox.program import Program
 
 TOOLS = ("pg_isready", "psql")
 FLAGS = {"-X", "-A", "-t", "-w", "-q"}

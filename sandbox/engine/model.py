@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeGuard
@@ -10,36 +9,20 @@ from typing import TYPE_CHECKING, Literal, TypeGuard
 from sandbox.names import LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from sandbox.forking import ForkServer
+    from sandbox.program import Program
 
 Stream = Literal["stdout", "stderr"]
+
 Status = Literal["created", "running", "restarting", "exited"]
+
 POLICIES = ("no", "always", "unless-stopped", "on-failure")
+
 USUALLY = "unless-stopped"
+
 NEVER = "0001-01-01T00:00:00Z"
 """How the engine writes the time of what has not happened."""
-
-
-@dataclass(frozen=True)
-class Program:
-    """What runs in a container."""
-
-    argv: Sequence[str]
-    environment: Mapping[str, str] | None = None
-    """What it gets besides the container's own environment; None: all of ours."""
-    user: str | None = None
-    folder: Path | None = None
-    stop_signal: signal.Signals = signal.SIGTERM
-    forked_by: ForkServer | None = None
-    """Starts it sooner than its ``argv`` would; it is the same program."""
-
-    @property
-    def dies_with_us_by(self) -> signal.Signals:
-        """The signal that it gets when the sandbox dies: one with children of its own ends them."""
-        return signal.SIGKILL if self.stop_signal is signal.SIGTERM else self.stop_signal
 
 
 @dataclass(frozen=True)

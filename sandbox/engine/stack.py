@@ -13,9 +13,10 @@ import psutil
 
 from sandbox.engine.container import Container
 from sandbox.engine.health import Asking, BehindBalancer
-from sandbox.engine.model import ContainerSpec, Program
+from sandbox.engine.model import ContainerSpec
 from sandbox.names import CONTAINER, DATABASE_SERVICE, FIRST_VERSION, LOCAL, SERVICE
 from sandbox.processes import free_port
+from sandbox.program import Program
 from sandbox.tasks import TaskSpec
 from sandbox.utilization import Usage
 

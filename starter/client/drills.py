@@ -24,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from runbook_model import ids
 from runbook_model.checks import Drilled, DrillRequest
 from starter.client.connect import RPC_TIMEOUT
-from starter.doctor.server_checks import was_begun
+from starter.client.runs import was_begun
 from starter.exits import bad_input
 from workflows.decisions.endings import cause_of
 from workflows.drill import Drill

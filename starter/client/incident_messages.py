@@ -8,7 +8,7 @@ from starter.client.connect import converse
 from starter.client.deciding import Decided, ask, decide
 from starter.client.targets import ending
 from starter.exits import CliError, Exit, refused
-from starter.view.printing import answer, say
+from starter.printing import answer, say
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

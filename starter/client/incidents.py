@@ -12,7 +12,8 @@ from temporalio.common import (
 )
 
 from runbook_model import ids
-from runbook_model.incident.messages import ALERTS, IncidentRequest
+from runbook_model.incident.account import IncidentRequest
+from runbook_model.incident.messages import ALERTS
 from runbook_model.reports import ProcedureRequest, State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import describe

@@ -9,7 +9,7 @@ from starter.client.connect import converse
 from starter.client.deciding import decide
 from starter.client.targets import ending, remediation_of
 from starter.exits import bad_input, refused
-from starter.view.printing import answer, say
+from starter.printing import answer, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -11,7 +11,7 @@ from starter.client.deciding import decide
 from starter.client.following import wait_for_end
 from starter.client.runs import describe
 from starter.exits import refused
-from starter.view.printing import note
+from starter.printing import note
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -31,12 +31,14 @@ T = TypeVar("T")
 
 PAUSED_BY_SERVER = 8
 """A status that the SDK does not know yet."""
+
 ENDED_AS = {
     WorkflowExecutionStatus.FAILED: Outcome.FAILED,
     WorkflowExecutionStatus.TERMINATED: Outcome.FAILED,
     WorkflowExecutionStatus.TIMED_OUT: Outcome.FAILED,
     WorkflowExecutionStatus.CANCELED: Outcome.ABORTED,
 }
+
 PROCEDURE_OF_TYPE = {kind: procedure for procedure, kind in ids.PROCEDURES.items()}
 
 
@@ -176,3 +178,18 @@ def _names_in(workflow_id: str) -> tuple[str, str, str]:
     """Read ``kind/environment/service`` from an id that has it."""
     kind, environment, service = (*workflow_id.split("/"), "", "", "")[:3]
     return kind, environment, service
+
+
+async def was_begun(client: Client, workflow_id: str) -> bool:
+    """Whether a worker has taken the first task of a run."""
+    found = await client.workflow_service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
+        ),
+        timeout=RPC_TIMEOUT,
+    )
+    return found.workflow_execution_info.history_length > NOT_BEGUN
+
+
+NOT_BEGUN = 2
+"""Events of a run that nobody has taken: it was started, and its first task is ready."""

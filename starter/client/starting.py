@@ -22,8 +22,7 @@ from runbook_model.reports import ProcedureRequest, State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import describe
 from starter.exits import refused
-from starter.view.page import ago, clock
-from starter.view.printing import note
+from starter.printing import ago, clock, note
 from workflows.page.options import TASK_TIMEOUT
 
 if TYPE_CHECKING:

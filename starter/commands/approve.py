@@ -13,8 +13,8 @@ from starter.client.deciding import decide
 from starter.client.run_view import Sight, look
 from starter.client.targets import ending, waiting_at
 from starter.exits import Exit, bad_input, refused
+from starter.printing import answer, console, on_terminal, say
 from starter.view.page import checkpoint
-from starter.view.printing import answer, console, on_terminal, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -15,8 +15,7 @@ from starter.client.known_targets import check_environment, check_target
 from starter.client.run_view import stamp
 from starter.exits import bad_input
 from starter.names import check_name, parse_pair
-from starter.view.page import clock
-from starter.view.printing import answer, note, say
+from starter.printing import answer, clock, note, say
 from workflows.brake import Switch
 
 if TYPE_CHECKING:

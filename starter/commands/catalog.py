@@ -10,7 +10,7 @@ from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
-from starter.view.printing import answer, note, say
+from starter.printing import answer, note, say
 
 
 @click.group(

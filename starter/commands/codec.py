@@ -11,7 +11,7 @@ import click
 
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
-from starter.view.printing import answer, note
+from starter.printing import answer, note
 
 if TYPE_CHECKING:
     from activities.runtime.encryption import Codec
@@ -33,8 +33,8 @@ def command(caller: Caller, *, listen: str) -> Exit:
     in front of it. Of web pages only those of RUNBOOK_UI may ask.
     """
     from starter.client.connect import UI_DEFAULT, codec_of  # noqa: PLC0415
-    from starter.processes.codec_server import origins_of  # noqa: PLC0415 - `--help` needs none of it
     from starter.processes.listening import parse_address  # noqa: PLC0415
+    from starter.webhook.codec_server import origins_of  # noqa: PLC0415 - `--help` needs none of it
 
     address = parse_address(listen)
     codec = codec_of(os.environ)
@@ -49,8 +49,8 @@ def command(caller: Caller, *, listen: str) -> Exit:
 
 async def _serve(address: Address, codec: Codec, origins: list[str], *, as_json: bool) -> None:
     from activities.telemetry.log_lines import log_to_stderr  # noqa: PLC0415
-    from starter.processes.codec_server import CodecServer, application  # noqa: PLC0415
     from starter.processes.listening import bind  # noqa: PLC0415
+    from starter.webhook.codec_server import CodecServer, application  # noqa: PLC0415
     from starter.webhook.serving import serve  # noqa: PLC0415
 
     log_to_stderr("starter")

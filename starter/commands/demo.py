@@ -14,8 +14,8 @@ from starter.demo.stage import Stage
 from starter.demo.stories import STORIES, Story
 from starter.demo.telling import StoryBrokenError, Telling
 from starter.exits import CliError, Exit, bad_input
+from starter.printing import answer, note, say
 from starter.processes.world import OURS, World, ends_in_order
-from starter.view.printing import answer, note, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -12,7 +12,7 @@ from starter.client.connect import converse
 from starter.doctor.checkup import check_all, check_catalog, without_temporal
 from starter.exits import CliError, Exit, bad_input
 from starter.names import check_name
-from starter.view.printing import answer, clean, has_room, note, say, show
+from starter.printing import answer, clean, has_room, note, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -15,8 +15,7 @@ from starter.client.connect import converse
 from starter.client.drills import drill, schedule, unschedule
 from starter.exits import Exit, bad_input
 from starter.names import check_name
-from starter.view.page import clock
-from starter.view.printing import answer, clean, has_room, note, say, show
+from starter.printing import answer, clean, clock, has_room, note, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

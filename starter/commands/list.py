@@ -11,8 +11,7 @@ from starter.client.connect import converse
 from starter.client.run_view import stamp
 from starter.client.runs import Run, find
 from starter.names import check_name
-from starter.view.page import clock
-from starter.view.printing import answer, clean, note, on_terminal, say, show
+from starter.printing import answer, clean, clock, note, on_terminal, say, show
 from starter.view.tree import arrange
 
 if TYPE_CHECKING:

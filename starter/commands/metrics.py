@@ -15,8 +15,8 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.runs import Run, find
 from starter.names import check_name
+from starter.printing import answer, note, say
 from starter.view.measures import Measured, measure
-from starter.view.printing import answer, note, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -9,7 +9,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.telemetry.telemetry import root_span
 from runbook_model.ids import incident_id
-from runbook_model.incident.messages import IncidentRequest
+from runbook_model.incident.account import IncidentRequest
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.incidents import open_incident
@@ -19,7 +19,7 @@ from starter.client.starting import warn_without_worker
 from starter.commands.start import check_procedure
 from starter.exits import bad_input, refused
 from starter.names import check_name
-from starter.view.printing import answer, note, say
+from starter.printing import answer, note, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -14,7 +14,7 @@ from starter.exits import Exit, bad_input
 from starter.names import parse_pair
 from starter.paper import local
 from starter.paper.pages import PAGES
-from starter.view.printing import answer, say
+from starter.printing import answer, say
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Catalog, Target

@@ -13,8 +13,7 @@ from starter.client.ledger import read_ledger
 from starter.client.run_view import stamp
 from starter.exits import bad_input
 from starter.names import parse_pair
-from starter.view.page import clock
-from starter.view.printing import answer, clean, on_terminal, say, show
+from starter.printing import answer, clean, clock, on_terminal, say, show
 from workflows.ledger import LedgerEntry, LedgerPage, LedgerRequest
 
 if TYPE_CHECKING:

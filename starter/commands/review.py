@@ -15,7 +15,7 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.targets import page_of
 from starter.exits import bad_input
-from starter.view.printing import answer, note, say
+from starter.printing import answer, note, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

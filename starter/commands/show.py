@@ -10,8 +10,8 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.run_view import look
 from starter.client.targets import page_of
+from starter.printing import answer, show
 from starter.view.page import render
-from starter.view.printing import answer, show
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -22,9 +22,9 @@ from starter.client.runs import describe
 from starter.client.starting import begin, warn_without_worker
 from starter.exits import Exit, bad_input
 from starter.names import check_name
+from starter.printing import answer, note, say, show
 from starter.view.page import render
 from starter.view.planning import plan_only
-from starter.view.printing import answer, note, say, show
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -10,8 +10,8 @@ import click
 
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit
+from starter.printing import note, say
 from starter.processes.world import World, ends_in_order
-from starter.view.printing import note, say
 
 CHECK_SECONDS = 0.5
 STARTED = (

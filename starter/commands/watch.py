@@ -9,7 +9,7 @@ import click
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.targets import page_of
-from starter.view.printing import answer, note, on_terminal
+from starter.printing import answer, note, on_terminal
 from starter.view.watching import watch_live, watch_plainly, watch_silently
 
 if TYPE_CHECKING:

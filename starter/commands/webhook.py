@@ -12,7 +12,7 @@ import click
 from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
-from starter.view.printing import answer, note
+from starter.printing import answer, note
 
 if TYPE_CHECKING:
     from starter.processes.listening import Address

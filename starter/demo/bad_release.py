@@ -16,7 +16,7 @@ from starter.demo.scenes import (
     recovered,
     waits_for_steady,
 )
-from starter.view.page import clock, span
+from starter.printing import clock, span
 
 if TYPE_CHECKING:
     from starter.client.run_view import Sight

@@ -20,7 +20,8 @@ from starter.demo.scenes import (
     waits_for_steady,
 )
 from starter.demo.stage import ENVIRONMENT, INCIDENT, REMEDIATION, SERVICE
-from starter.view.page import clock, plan
+from starter.printing import clock
+from starter.view.page import plan
 from workflows.incidents.report import IncidentReport
 
 if TYPE_CHECKING:

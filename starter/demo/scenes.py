@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from runbook_model.reports import Outcome, State
 from starter.exits import CliError
-from starter.view.page import clock, plan
+from starter.printing import clock
+from starter.view.page import plan
 
 if TYPE_CHECKING:
     from runbook_model.reports import Checkpoint, Plan

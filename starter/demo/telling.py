@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starter.view.page import line
-from starter.view.printing import clean, console
+from starter.printing import clean, console, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,8 +14,9 @@ from runbook_model.checks import Check, DoctorRequest
 from runbook_model.errors import CatalogError, SealedError
 from runbook_model.ids import UNROUTED, doctor_id, task_queue
 from starter.client.connect import RPC_TIMEOUT
+from starter.client.runs import was_begun
 from starter.doctor.encryption_check import ENCRYPTION, judge_encryption, not_shared, unread
-from starter.doctor.server_checks import check_server, judge_worker, no_worker, starting, was_begun, who_asks
+from starter.doctor.server_checks import check_server, judge_worker, no_worker, starting, who_asks
 from starter.doctor.version_checks import VERSIONS, judge_versions, read_builds
 from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
 from workflows.decisions.endings import cause_of

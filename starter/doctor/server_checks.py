@@ -7,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
-    DescribeWorkflowExecutionRequest,
     GetSystemInfoRequest,
 )
 from temporalio.service import RPCError, RPCStatusCode
@@ -35,11 +33,12 @@ if TYPE_CHECKING:
     """A queue, and who asked it for work lately."""
 
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+
 WANTED = {key.name for key in ids.SEARCH_ATTRIBUTES}
-NOT_BEGUN = 2
-"""Events of a run that nobody has taken: it was started, and its first task is ready."""
+
 RETENTION = timedelta(days=90)
 """Reviews are written from histories."""
+
 NOT_TOLD = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
 """A Temporal that is somebody's service keeps its operator's calls to itself."""
 
@@ -94,17 +93,6 @@ def starting(environment: str, build: str | None) -> str:
     """Say how a worker is started that takes the runs of a build; None: builds are not told apart."""
     variable = f"RUNBOOK_BUILD_ID={quote(build)} " if build else ""
     return f"start a worker: {variable}runbook worker --environment {environment}"
-
-
-async def was_begun(client: Client, workflow_id: str) -> bool:
-    """Whether a worker has taken the first task of a run."""
-    found = await client.workflow_service.describe_workflow_execution(
-        DescribeWorkflowExecutionRequest(
-            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
-        ),
-        timeout=RPC_TIMEOUT,
-    )
-    return found.workflow_execution_info.history_length > NOT_BEGUN
 
 
 async def _check_namespace(client: Client) -> Check:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from runbook_model.reports import State
-from starter.view.page import clock, line
+from starter.printing import clock, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.text import Text
 
-from runbook_model.durations import format_duration
 from runbook_model.reports import Outcome, State
-from starter.view.printing import clean
+from starter.printing import ago, clean, clock, line, span
+from starter.view.incident_page import incident_lines
 from workflows.incidents.report import IncidentReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import timedelta
 
     from runbook_model.reports import Checkpoint, Plan, PlannedCall, Report, Step, Task
     from starter.client.run_view import Sight
@@ -27,13 +25,16 @@ SIGNS = {
     "cancelled": ("-", "yellow"),
     "running": ("▸", "cyan"),
 }
+
 SIGNS_OF_TASKS = {"open": ("☐", "yellow"), "done": ("✓", "green"), "skipped": ("-", "yellow")}
+
 COLOUR_OF_STATE = {
     State.RUNNING: "cyan",
     State.AWAITING_APPROVAL: "bold yellow",
     State.VERIFYING: "cyan",
     State.PAUSED: "yellow",
 }
+
 GOOD = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED, Outcome.PLANNED})
 
 
@@ -92,33 +93,6 @@ def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
         yield line(f"    needs a person's yes: {planned.needs_yes}", "yellow")
 
 
-def line(text: str, style: str = "") -> Text:
-    """Make one line; what others wrote cannot move the cursor or colour the page."""
-    return Text(clean(text), style=style)
-
-
-def clock(moment: datetime) -> str:
-    """Write a moment as a clock on the wall shows it, with the day when it is not today."""
-    local = moment.astimezone()
-    return (
-        f"{local:%H:%M:%S}"
-        if local.date() == datetime.now().astimezone().date()
-        else f"{local:%Y-%m-%d %H:%M:%S}"
-    )
-
-
-def ago(moment: datetime) -> str:
-    """Write how long ago a moment was."""
-    return span(datetime.now(UTC) - moment)
-
-
-def span(length: timedelta) -> str:
-    """Write a length of time, in whole seconds once it has some."""
-    seconds = max(length.total_seconds(), 0.0)
-    rounded = round(seconds) if seconds >= 10 else round(seconds, 1)
-    return format_duration(type(length)(seconds=rounded))
-
-
 def _head(sight: Sight) -> Iterator[Text]:
     report, run = sight.report, sight.run
     state = report.outcome.value if report.outcome else report.state.value
@@ -139,7 +113,6 @@ def _head(sight: Sight) -> Iterator[Text]:
 
 
 def _incident(report: Report) -> Iterator[Text]:
-    from starter.view.incident_page import incident_lines  # noqa: PLC0415 - it writes its lines as this page does
 
     if isinstance(report, IncidentReport):
         yield from incident_lines(report)

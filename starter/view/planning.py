@@ -12,8 +12,8 @@ from starter.client.following import wait_for_end
 from starter.client.runs import describe
 from starter.client.starting import begin, warn_without_worker
 from starter.exits import CliError, Exit, bad_input, refused
+from starter.printing import answer, console, say
 from starter.view.page import plan
-from starter.view.printing import answer, console, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from starter.client.following import follow, wait_for_end
-from starter.view.page import checkpoint, clock, page_lines, render
-from starter.view.printing import console, say
+from starter.printing import clock, console, say
+from starter.view.page import checkpoint, page_lines, render
 
 if TYPE_CHECKING:
     from pathlib import Path

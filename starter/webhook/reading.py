@@ -14,7 +14,7 @@ from runbook_model.ids import UNROUTED
 from runbook_model.incident.alerts import Alert
 from runbook_model.redaction import HIDDEN, LONGEST, excerpt, redact
 from starter.names import NAME
-from starter.view.printing import clean
+from starter.printing import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,7 +25,6 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.catalog.activities import TargetNames
-from activities.chat.activities import Notice
 from activities.registry import activities_of
 from activities.review.model import ReviewRequest, Written
 from activities.runtime.converter import data_converter
@@ -38,9 +37,9 @@ from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.catalog.policies import AlertRule, Contact, Incidents
 from runbook_model.catalog.policies import Brake as BrakePolicy
 from runbook_model.errors import RejectedError
+from runbook_model.incident.account import IncidentRequest
 from runbook_model.incident.alerts import Alert, AlertBatch
-from runbook_model.incident.announcements import Announcement, Delivered, Delivery
-from runbook_model.incident.messages import IncidentRequest
+from runbook_model.incident.announcements import Announcement, Delivered, Delivery, Notice
 from runbook_model.reports import ProcedureRequest, Report
 from starter.client.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.chat.activities import Notice
 from activities.ecs.activities import Explanation, ReleaseQuery, Releases
 from activities.ecs.changes import (
     Deployed,
@@ -29,6 +28,7 @@ from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.policies import Approvals, RollbackPolicy, Thresholds, Verify
 from runbook_model.errors import DriftedError, RunbookError, UnreachableError
+from runbook_model.incident.announcements import Notice
 from runbook_model.readings import Observation, Observed, Quality, Reading, Sample
 from runbook_model.release import (
     UNDER_WAY,

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from temporalio.api.failure.v1 import Failure
 from temporalio.testing import ActivityEnvironment
 
-from activities.chat.activities import ChatActivities, Notice
+from activities.chat.activities import ChatActivities
 from activities.chat.channels import Channels
 from activities.chat.slack import SlackClients
 from activities.chat.slack_messages import LONGEST_BLOCK, mark_of, parts
@@ -30,7 +30,7 @@ from runbook_model.errors import (
     ThrottledError,
     UnreachableError,
 )
-from runbook_model.incident.announcements import Announcement, Delivery
+from runbook_model.incident.announcements import Announcement, Delivery, Notice
 from sandbox.http_server import serving
 from sandbox.processes import free_port
 from sandbox.slack import Slack

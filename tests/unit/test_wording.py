@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.chat.activities import Notice
 from activities.chat.wording import BUILT_IN, LONGEST_MESSAGE, Templates
-from runbook_model.incident.announcements import Announcement
+from runbook_model.incident.announcements import Announcement, Notice
 
 AT = datetime(2026, 3, 1, 3, 4, 5, tzinfo=UTC)
 KINDS = ("started", "update", "resolved", "escalation")

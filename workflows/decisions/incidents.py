@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from runbook_model.incident.messages import ALERTMANAGER
+from runbook_model.incident.account import ALERTMANAGER
 from runbook_model.reports import Ending, Outcome
 
 if TYPE_CHECKING:

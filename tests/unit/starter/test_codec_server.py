@@ -11,7 +11,7 @@ from temporalio.api.common.v1 import Payload
 
 from starter.__main__ import run
 from starter.exits import CliError
-from starter.processes.codec_server import LIMITS, CodecServer, application, origins_of
+from starter.webhook.codec_server import LIMITS, CodecServer, application, origins_of
 from tests.sealing import codec, key
 
 UI = "http://127.0.0.1:8233"

@@ -5,7 +5,7 @@ import pytest
 from starter.exits import CliError, Exit
 from starter.identity import acting_as
 from starter.names import Pair, parse_id, parse_pair
-from starter.view.printing import clean
+from starter.printing import clean
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from runbook_model.reports import Checkpoint, Report, State, Task
 from starter.client.run_view import Sight
+from starter.printing import has_room
 from starter.view.page import checkpoint, page_lines
-from starter.view.printing import has_room
 
 OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 TASK = Task(
@@ -62,6 +62,6 @@ def test_a_trace_is_shown_with_its_link_where_one_is_known_and_only_where_someth
 
 @pytest.mark.parametrize(("columns", "room"), [("40", False), ("59", False), ("80", True)])
 def test_a_narrow_terminal_gets_plain_lines(monkeypatch, columns, room):
-    monkeypatch.setattr("starter.view.printing.on_terminal", lambda: True)
+    monkeypatch.setattr("starter.printing.on_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", columns)
     assert has_room() is room

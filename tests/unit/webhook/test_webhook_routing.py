@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.runtime.converter import data_converter
-from starter.view.printing import CONTROL
+from starter.printing import CONTROL
 from starter.webhook.payload import PayloadError, parse_notification
 from starter.webhook.reading import ANNOTATION_LENGTH, ANNOTATIONS, LABEL_LENGTH, LABELS, NAME_LENGTH
 from starter.webhook.routing import MOST_BYTES, route

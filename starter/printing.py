@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
+
+from runbook_model.durations import format_duration
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from rich.console import Console, RenderableType
+
 
 ROOM = 60
 """Columns; with fewer, plain lines are easier to read."""
+
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that could move the cursor, change colours or turn the reading direction."""
 
@@ -59,3 +67,30 @@ def console(*, stderr: bool = False) -> Console:
 def show(page: RenderableType) -> None:
     """Write a page on stdout."""
     console().print(page)
+
+
+def line(text: str, style: str = "") -> Text:
+    """Make one line; what others wrote cannot move the cursor or colour the page."""
+    return Text(clean(text), style=style)
+
+
+def clock(moment: datetime) -> str:
+    """Write a moment as a clock on the wall shows it, with the day when it is not today."""
+    local = moment.astimezone()
+    return (
+        f"{local:%H:%M:%S}"
+        if local.date() == datetime.now().astimezone().date()
+        else f"{local:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+def ago(moment: datetime) -> str:
+    """Write how long ago a moment was."""
+    return span(datetime.now(UTC) - moment)
+
+
+def span(length: timedelta) -> str:
+    """Write a length of time, in whole seconds once it has some."""
+    seconds = max(length.total_seconds(), 0.0)
+    rounded = round(seconds) if seconds >= 10 else round(seconds, 1)
+    return format_duration(type(length)(seconds=rounded))
