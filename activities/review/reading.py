@@ -10,6 +10,7 @@ from temporalio.api.enums.v1 import EventType, TimeoutType
 from activities.review.courses import Act, Course, Heard, Noted
 from activities.review.histories import Json, first_of, object_of, value_of, values_of
 from activities.review.model import Cite
+from runbook_model.steps import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,9 +84,10 @@ class _Reader:
         course.carried = bool(attributes.continued_execution_run_id)
 
     def scheduled(self, event: HistoryEvent, attributes: Any) -> None:
+        place = place_of(attributes.header.fields)
         act = Act(
             name=attributes.activity_type.name,
-            step=attributes.activity_id,
+            step=place.number if place else None,
             words=_summary(event) or attributes.activity_type.name,
             given=first_of(attributes.input),
             begun=_time(event),
