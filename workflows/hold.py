@@ -17,9 +17,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
 
-HEEDS_PAUSE = "what is paused takes nothing back"
-"""Marks runs that do so, in words that histories hold."""
-
 
 @workflow.defn
 class Hold(Procedure):
@@ -80,8 +77,7 @@ class Hold(Procedure):
             page.record.summary(f"Kept until {self._until:%Y-%m-%d %H:%M} UTC, then taken back.")
             await workflow.sleep(left, summary=f"Keep the capacity for {format_duration(left)}")
             await page.wait_for_brake()
-            if page.inbox.paused_by and workflow.patched(HEEDS_PAUSE):
-                await page.ready()
+            await page.ready()
 
     async def _take_back(self) -> str:
         names = TargetNames(service=self._request.service, environment=self._request.environment)

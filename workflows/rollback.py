@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from runbook_model.readings import Sample
 
 
-LEAVES_ECS_ALONE = "what ECS still rolls back, or somebody deployed over that, is left alone"
-"""Marks runs in which it is, in words that histories hold."""
 GO_ON = ("verify-again", "roll-back-further", "hand-over")
 
 
@@ -156,7 +154,7 @@ class Rollback(Procedure):
             # Never fight another deployment, ECS's own least of all.
             words = "Let ECS finish its own rollback"
             rollout = await await_own_rollback(page, target, words, history.latest.arn)
-            if rollout.phase in {Phase.STUCK, Phase.SUPERSEDED} and workflow.patched(LEAVES_ECS_ALONE):
+            if rollout.phase in {Phase.STUCK, Phase.SUPERSEDED}:
                 return await hand_over(page, target, rollout)
             history = await page.read("Read what runs after it", EcsActivities.read_history, target)
         others: tuple[Release, ...] = ()

@@ -41,8 +41,9 @@ class ChatActivities:
     @activity.defn
     async def tell(self, notice: Notice) -> None:
         """Say a notice on every channel of its environment; it is tried again where not one of them took it."""
-        # The same run may say the same again later, so the activity's own id is a part of the mark.
-        mark = f"{notice.run}#{activity.info().activity_id}"
+        # The same run may say the same again later, and so may the next one on its id.
+        info = activity.info()
+        mark = f"{notice.run}@{(info.workflow_run_id or '')[:8]}#{info.activity_id}"
         failures: list[RunbookError] = []
         names = self._channels.of(notice.target.partition("/")[0])
         for name in names:

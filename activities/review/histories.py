@@ -114,8 +114,8 @@ class Act:
     """An activity, from when it was wanted to how it ended."""
 
     name: str
-    step: str
-    """Its id: ``<heading> #<number of the step>``."""
+    step: int | None
+    """The number of its step on the page; None where it is none."""
     words: str
     given: Json
     begun: datetime

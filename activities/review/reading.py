@@ -19,6 +19,7 @@ from activities.review.histories import (
     values_of,
 )
 from activities.review.model import Cite
+from runbook_model.steps import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,9 +93,10 @@ class _Reader:
         course.carried = bool(attributes.continued_execution_run_id)
 
     def scheduled(self, event: HistoryEvent, attributes: Any) -> None:
+        place = place_of(attributes.header.fields)
         act = Act(
             name=attributes.activity_type.name,
-            step=attributes.activity_id,
+            step=place.number if place else None,
             words=_summary(event) or attributes.activity_type.name,
             given=first_of(attributes.input),
             begun=_time(event),

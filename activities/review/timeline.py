@@ -111,12 +111,10 @@ def longest_of(courses: Sequence[Course]) -> tuple[Line, ...]:
 
 
 def _found(act: Act, details: Sequence[str]) -> str:
-    """Return what the step found, where the run's page says so: activities are called by their step's number."""
-    if act.name in TELLING or act.how != "done":
+    """Return what the step found, where the run's page says so."""
+    if act.name in TELLING or act.how != "done" or act.step is None:
         return ""
-    _, _, number = act.step.rpartition("#")
-    place = int(number) - 1 if number.isdigit() else -1
-    return details[place] if 0 <= place < len(details) else ""
+    return details[act.step - 1] if 0 < act.step <= len(details) else ""
 
 
 def _heard(course: Course) -> Iterator[Line]:

@@ -40,9 +40,9 @@ class TerminalLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with the run and the step at its end."""
+        """Return the line, with the run and the activity at its end."""
         place = where()
-        speaks = " · ".join(place[key] for key in ("workflow_id", "step") if key in place)
+        speaks = " · ".join(place[key] for key in ("workflow_id", "activity") if key in place)
         return f"{super().format(record)}{f'  [{speaks}]' if speaks else ''}"
 
 

@@ -21,6 +21,7 @@ from runbook_model.reports import (
     Step,
     Task,
 )
+from runbook_model.steps import place_of
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.known_targets import known_links
 
@@ -90,7 +91,7 @@ async def _history(client: Client, run: Run) -> list[HistoryEvent]:
 
 
 async def _steps(client: Client, events: list[HistoryEvent], *, is_open: bool) -> tuple[Step, ...]:
-    """Read the steps: activities are called ``<heading> #<n>`` and carry their words as a summary."""
+    """Read the steps: activities carry their heading in a header and their words as a summary."""
     steps: dict[int, Step] = {}
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
@@ -107,11 +108,11 @@ async def _steps(client: Client, events: list[HistoryEvent], *, is_open: bool) -
 
 async def _scheduled(client: Client, event: HistoryEvent) -> Step:
     attributes = event.activity_task_scheduled_event_attributes
-    heading, numbered, _ = attributes.activity_id.rpartition(" #")
+    place = place_of(attributes.header.fields)
     words = attributes.activity_type.name
     if event.HasField("user_metadata") and event.user_metadata.HasField("summary"):
         words = (await client.data_converter.decode([event.user_metadata.summary], [str]))[0]
-    return Step(heading=heading if numbered else "", step=words, state="running", started=_time(event))
+    return Step(heading=place.heading if place else "", step=words, state="running", started=_time(event))
 
 
 def _summary(run: Run, checkpoint: Checkpoint | None, steps: tuple[Step, ...], said: str | None) -> str:

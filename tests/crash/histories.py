@@ -6,6 +6,8 @@ from datetime import UTC
 
 from temporalio.api.enums.v1 import EventType
 
+from runbook_model.steps import place_of
+
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 TAKEN = {
@@ -56,8 +58,11 @@ def kind_of(event):
 
 def part_of(events):
     """The heading of the page that the last of these events belongs to."""
-    ids = [one.activity_task_scheduled_event_attributes.activity_id for one in events if activity_of(one)]
-    return ids[-1].rpartition(" #")[0] if ids else BEGINNING
+    headers = [
+        one.activity_task_scheduled_event_attributes.header.fields for one in events if activity_of(one)
+    ]
+    places = [place for place in map(place_of, headers) if place]
+    return places[-1].heading if places else BEGINNING
 
 
 def change_is_under_way(events):

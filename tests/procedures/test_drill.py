@@ -108,8 +108,13 @@ class Ground:
 
 
 @pytest.fixture
-def ground(temporal, tmp_path, outside):
-    return Ground(temporal.client, tmp_path, outside)
+async def ground(temporal, tmp_path, outside, request):
+    ground = Ground(temporal.client, tmp_path, outside)
+    yield ground
+    recorder = request.config.pluginmanager.get_plugin("recorder")
+    ending = request.node.get_closest_marker("history")
+    if recorder and ending:
+        await recorder.record(ending.args[0], ground.run)
 
 
 def told(drill):
@@ -140,6 +145,7 @@ async def test_every_service_is_looked_at_and_planned_for_by_the_rollback_itself
     assert ground.outside.notices == []
 
 
+@pytest.mark.history("told")
 async def test_what_no_longer_works_is_told_once_and_again_when_it_does(ground):
     await ground.drill()
     good = ground.outside.history

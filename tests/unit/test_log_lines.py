@@ -66,7 +66,7 @@ def test_an_error_is_told_in_the_same_line():
 def test_on_a_terminal_a_line_is_for_people():
     assert logged(TerminalLines()).endswith("WARNING it is so")
     info = ActivityEnvironment().info
-    assert in_an_activity(TerminalLines()).endswith(f"it is so  [{info.workflow_id} · {info.activity_id}]")
+    assert in_an_activity(TerminalLines()).endswith(f"it is so  [{info.workflow_id} · {info.activity_type}]")
 
 
 @pytest.mark.parametrize(("wish", "formatter"), [("json", JsonLines), ("text", TerminalLines)])

@@ -17,7 +17,10 @@ from temporalio.worker import (
     Interceptor,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
 )
+
+from workflows.page.step_header import SendStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +48,9 @@ class TrimArguments(Interceptor):
 
 
 class _Trimming(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        super().init(SendStep(outbound))
+
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002 - the SDK's name
         if len(input.args) != 1 or input.args[0] is None:
             raise ApplicationError(

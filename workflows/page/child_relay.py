@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from runbook_model.reports import Report
     from workflows.page.record import Record
 
-TELLS_CHANGES = "a child tells its parent what it changed"
-
 
 class Changed(Message):
     """What a child has changed so far."""
@@ -88,7 +86,7 @@ class ChildRelay:
         if made == self._told or report.outcome is not None:
             return
         self._told = made
-        if (parent := _parent()) and workflow.patched(TELLS_CHANGES):
+        if parent := _parent():
             self._send(parent.signal("child_changes", Changed(run_id=workflow.info().run_id, changes=made)))
 
     def _shown(self, checkpoint: Checkpoint | None) -> None:

@@ -10,8 +10,12 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, RetryState
 from temporalio.workflow import ActivityCancellationType
 
+from workflows.page.step_header import at_step
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from runbook_model.steps import StepPlace
 
 
 class ActivityOptions(TypedDict, total=False):
@@ -136,18 +140,21 @@ async def execute(
     given: object,
     in_turn: Sequence[ActivityOptions],
     *,
-    activity_id: str,
+    place: StepPlace,
     summary: str,
 ) -> Any:
     """Run an activity; when its attempts have run out, go on as the next of ``in_turn`` says."""
     *some, last = in_turn
     activity = cast("Callable[[Any], Awaitable[Any]]", do)
+
+    def start(options: ActivityOptions) -> workflow.ActivityHandle[Any]:
+        with at_step(place):
+            return workflow.start_activity(activity, given, summary=summary, **options)
+
     for options in some:
         try:
-            return await workflow.execute_activity(
-                activity, given, activity_id=activity_id, summary=summary, **options
-            )
+            return await start(options)
         except ActivityError as error:
             if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
                 raise
-    return await workflow.execute_activity(activity, given, activity_id=activity_id, summary=summary, **last)
+    return await start(last)

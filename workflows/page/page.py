@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model import ids
     from runbook_model.evidence import citations
     from runbook_model.reports import Ending, Hold, Outcome, ProcedureRequest, Report
+    from runbook_model.steps import StepPlace
     from workflows.decisions.endings import certainly_not_made
     from workflows.page.brake import wait_for_brake
     from workflows.page.child_relay import ChildRelay
@@ -47,8 +48,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 SomePlan = TypeVar("SomePlan", bound="Plan")
 SomeRequest = TypeVar("SomeRequest", bound=ProcedureRequest)
-PAUSED_WITH_IT = "a child that starts while its parent is paused is paused too"
-"""Marks runs in which it is, in words that histories hold."""
 
 
 class Page:
@@ -264,7 +263,7 @@ class Page:
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
         )
         self.child_relay.adopt(child)
-        if self.inbox.paused_by and workflow.patched(PAUSED_WITH_IT):  # before it was known to have started
+        if self.inbox.paused_by:  # before it was known to have started
             self.child_relay.pass_on("hold", Hold(by=self.inbox.paused_by))
         try:
             report = await asyncio.shield(child)
@@ -319,9 +318,8 @@ class Page:
     ) -> Any:
         place = self.record.begin_step(words)
         try:
-            result: Any = await execute(
-                do, given, in_turn, activity_id=f"{self.report.heading} #{place + 1}", summary=words
-            )
+            at = StepPlace(heading=self.report.heading, number=place + 1)
+            result: Any = await execute(do, given, in_turn, place=at, summary=words)
         except FailureError as error:
             cancelled = is_cancelled_exception(error)
             self.record.end_step(

@@ -37,8 +37,6 @@ SomePlan = TypeVar("SomePlan", bound=Plan)
 
 DONE, SKIP = "done", "skip"
 """How a task is answered, beside the ways that it offers."""
-SAME_PLAN = "approvals of a plan that turned out to be the same still hold"
-"""Marks runs in which they do, in words that histories hold."""
 
 
 class People:
@@ -88,8 +86,7 @@ class People:
             if isinstance(again, Ending) or (again.hash == plan.hash and gate.decided):
                 return again
             # The service only seemed to change, as an answer of AWS may be an old one: who agreed need not say so again.
-            still_hold = again.hash == plan.hash and gate.view.approvals and workflow.patched(SAME_PLAN)
-            given = gate.view.approvals if still_hold else ()
+            given = gate.view.approvals if again.hash == plan.hash else ()
             if again.hash != plan.hash:
                 self._inbox.answers.forget(plan.hash)
                 self._record.decided(

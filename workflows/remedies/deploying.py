@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from runbook_model.release import Fence, Release
     from workflows.page.page import Page
 
-LOOKS_AGAIN = "what was resized is looked at once more after it was verified"
-"""Marks runs that do so, in words that histories hold."""
-
 
 async def await_steady(page: Page, target: Target, words: str, deployed: Deployed) -> Rollout:
     """Wait until our deployment is all that runs, or is known not to get there."""
@@ -153,7 +150,7 @@ async def unless_replaced(page: Page, target: Target, release: Release, ending: 
     Returns:
         the ending; another one where somebody deployed over the release while it was verified.
     """
-    if ending.outcome is not Outcome.RECOVERED or not workflow.patched(LOOKS_AGAIN):
+    if ending.outcome is not Outcome.RECOVERED:
         return ending
     service = await page.read("Look that it still runs", EcsActivities.read_service, target)
     if service.task_definition == release.task_definition:

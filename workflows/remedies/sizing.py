@@ -32,7 +32,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.remedies.terraforming import (
         apply_all,
         apply_back,
-        asked_of_a_person,
         nobody_deployed,
         plan_with_terraform,
     )
@@ -89,7 +88,7 @@ async def plan_size(
     if isinstance(values, Ending):
         return values
     terraform = await plan_with_terraform(page, target, values)
-    needs_yes = reasons.needs_yes or asked_of_a_person(hidden(terraform))
+    needs_yes = reasons.needs_yes or hidden(terraform)
     reasons = reasons.model_copy(update={"needs_yes": needs_yes})
     return size_by_terraform(target, history, size, change, terraform, reasons)
 

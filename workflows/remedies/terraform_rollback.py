@@ -21,7 +21,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.remedies.terraforming import (
         apply_all,
         apply_back,
-        asked_of_a_person,
         nobody_deployed,
         plan_with_terraform,
     )
@@ -45,7 +44,7 @@ async def through_terraform(
     if isinstance(tag, Ending):
         return tag
     terraform = await plan_with_terraform(page, target, {target.terraform.image_variable: tag})
-    needs_yes = chosen.needs_yes or asked_of_a_person(takes_more(terraform))
+    needs_yes = chosen.needs_yes or takes_more(terraform)
     chosen = chosen.model_copy(update={"needs_yes": needs_yes})
     return rollback_by_terraform(target, history, chosen, terraform)
 

@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from workflows.page.run_loop import Undo
 
 CUT_OFF = "An apply was cut off half-way; this is what is left of it."
-LEAVES_OTHERS = "the way back leaves what somebody else deployed alone"
-"""Marks runs in which it does, in words that histories hold."""
-ASKS_FOR_MORE = "what a plan of Terraform takes beyond its purpose, or hides, needs a yes"
-"""Marks runs that ask so, in words that histories hold."""
 STALE = "stale"
 """The plan is no longer what Terraform would do, and nothing was applied: it must be made again."""
 
@@ -81,11 +77,6 @@ async def plan_with_terraform(page: Page, target: Target, variables: dict[str, s
     """Ask Terraform what it would change with these values."""
     wish = TerraformWish(target=target, variables=variables)
     return await page.read("Plan with Terraform", TerraformActivities.plan_terraform, wish, options=PLAN)
-
-
-def asked_of_a_person(why: str | None) -> str | None:
-    """Return why a person must agree to what Terraform would do; runs that began before this was asked go on without."""
-    return why if why and workflow.patched(ASKS_FOR_MORE) else None
 
 
 async def nobody_deployed(page: Page, target: Target, plan: ByTerraform) -> Ending | None:
@@ -181,7 +172,7 @@ async def _deployed_meanwhile(
     page: Page, target: Target, done: TerraformPlan, back: dict[str, str]
 ) -> str | None:
     """Name the release that runs, where it is neither what was put there nor what the way back brings."""
-    if target.terraform is None or not workflow.patched(LEAVES_OTHERS):
+    if target.terraform is None:
         return None
     history = await page.read("Look whose release runs", EcsActivities.read_history, target)
     variable = target.terraform.image_variable

@@ -10,6 +10,7 @@ from temporalio.worker import Worker
 
 from tests.integration.cli.page_workflow import AskingRollback, read_service
 from tests.programs import Command
+from workflows.page.arguments import TrimArguments
 
 
 @dataclass
@@ -78,5 +79,6 @@ class CommandLine:
             task_queue=f"runbooks-{self.environment}",
             workflows=[AskingRollback],
             activities=[read_service],
+            interceptors=[TrimArguments()],
         ):
             yield

@@ -26,6 +26,8 @@ with workflow.unsafe.imports_passed_through():
         State,
         Step,
     )
+    from runbook_model.steps import StepPlace
+    from workflows.page.step_header import at_step
 
 FAMILY = "arn:aws:ecs:us-east-1:123456789012:task-definition/ai-processor-prod"
 PLAN = Plan(
@@ -94,13 +96,14 @@ class AskingRollback:
 
     async def read(self) -> None:
         began = workflow.now()
-        await workflow.execute_activity(
-            read_service,
-            self.report.service,
-            activity_id="Look #1",
-            summary="Read the service",
-            start_to_close_timeout=timedelta(seconds=5),
-        )
+        with at_step(StepPlace(heading="Look", number=1)):
+            reading = workflow.start_activity(
+                read_service,
+                self.report.service,
+                summary="Read the service",
+                start_to_close_timeout=timedelta(seconds=5),
+            )
+        await reading
         step = Step(
             heading="Look", step="Read the service", state="done", started=began, ended=workflow.now()
         )

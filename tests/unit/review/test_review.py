@@ -320,7 +320,7 @@ class TestTimeline:
         ]
 
     def test_what_a_step_found_is_told_with_it(self):
-        run = rollback().act("read_errors", "Read the errors", step="Diagnose #2")
+        run = rollback().act("read_errors", "Read the errors", step=2)
         done = {**DONE, "steps": [{"detail": "no"}, {"detail": "12 % of requests fail"}]}
         assert "Read the errors: 12 % of requests fail" in told(review_of(run.end(**done)))
 

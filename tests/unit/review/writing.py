@@ -14,6 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from activities.review.histories import Chronicle, Recorded
 from activities.review.writing import write
+from runbook_model.steps import STEP_HEADER
 
 if TYPE_CHECKING:
     from activities.review.model import Review
@@ -77,12 +78,13 @@ class Hand:
         attempts=1,
         why="",
         how="done",
-        step="x #1",
+        step=1,
     ) -> Hand:
         event = self.add("ACTIVITY_TASK_SCHEDULED")
         event.user_metadata.summary.CopyFrom(payload(words))
         scheduled = event.activity_task_scheduled_event_attributes
-        scheduled.activity_type.name, scheduled.activity_id = name, step
+        scheduled.activity_type.name = name
+        scheduled.header.fields[STEP_HEADER].CopyFrom(payload({"heading": "x", "number": step}))
         scheduled.input.CopyFrom(payloads(given))
         if how == "open":
             return self
