@@ -1,4 +1,4 @@
-"""Writing to people and to programs: stdout holds the answer, stderr everything else."""
+"""Output of the command line: stdout holds the answer, stderr everything else; lines, clocks and durations as people read them."""
 
 from __future__ import annotations
 

@@ -14,8 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, Outcome, Plan, ProcedureRequest, Report, Task, Verdict
     from runbook_model.rollout import Phase, Rollout
     from workflows.decisions.database import TerminatePlan, classify, plan_terminate
-    from workflows.decisions.database_tasks import mend_leak
-    from workflows.decisions.rebooting import NoReboot, RebootPlan
+    from workflows.decisions.database_remedies import NoReboot, RebootPlan, mend_leak
     from workflows.decisions.recovery import Judged
     from workflows.decisions.releases import refused
     from workflows.decisions.sizing import SizePlan

@@ -12,10 +12,10 @@ from temporalio import activity
 
 from activities.ecs.activities import describe_service
 from activities.runtime.fence import fenced, sending
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError
 from runbook_model.fact import Fact
+from runbook_model.sizes import Capacity
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling.type_defs import ScalableTargetTypeDef

@@ -1,4 +1,4 @@
-"""Names become targets here, from the worker's own catalog: a stale laptop cannot smuggle in thresholds."""
+"""The worker's catalog, read anew each time: names become targets, and targets have policies for their incidents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which channel is which: names of the catalog become outlets."""
+"""The channels of the catalog: names become outlets, of Slack, a webhook, or the log."""
 
 from __future__ import annotations
 

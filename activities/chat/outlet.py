@@ -1,4 +1,4 @@
-"""What every kind of channel can do, and where it takes its secret from."""
+"""What every kind of channel can do, where it takes its secret from, and how it is reached."""
 
 from __future__ import annotations
 

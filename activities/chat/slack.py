@@ -1,4 +1,4 @@
-"""Slack by its Web API: an incident is one thread, and a message that was posted before is found, not doubled."""
+"""Slack by its Web API, where an incident is one thread, and by incoming webhooks."""
 
 from __future__ import annotations
 

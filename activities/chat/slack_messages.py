@@ -1,4 +1,4 @@
-"""A message as Slack's blocks, within Slack's limits."""
+"""A message as Slack's blocks, and what Slack's errors mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Docker engine's answers about a compose project as facts."""
+"""A compose project as the Docker engine reports it: containers, logs, resource use, and whether they have settled."""
 
 from __future__ import annotations
 

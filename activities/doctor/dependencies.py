@@ -18,14 +18,14 @@ from activities.postgres.connections import Databases
 from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.scrape import parse
 from activities.rds.activities import RdsActivities
+from runbook_model.database import AVAILABLE
 from runbook_model.errors import OutsideError
-from runbook_model.rds import AVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from activities.doctor.looking import Threads
-    from activities.measuring.sources import Sources
+    from activities.measuring.instruments import Sources
     from runbook_model.catalog.catalog import Target
 
 

@@ -13,7 +13,7 @@ from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
 from runbook_model.redaction import excerpt
 from runbook_model.release import Release
-from runbook_model.task_sizes import ContainerSize, SizeQuery, TaskChange, TaskSize
+from runbook_model.sizes import ContainerSize, SizeQuery, TaskChange, TaskSize
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, TaskDefinitionTypeDef

@@ -1,4 +1,4 @@
-"""Requests that the product itself sends, where the catalog allows it: counted, or timed."""
+"""Requests that the product sends to a service: health checks, and probes where the catalog allows them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import read_restarts, read_tasks
 from activities.measuring.examining_containers import container_resources, scraped_errors
-from activities.measuring.recent_logs import read_recent_logs
+from activities.measuring.logs import read_recent_logs
 from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence
 from activities.runtime.passing import try_again_if_it_passes
@@ -31,7 +31,7 @@ from runbook_model.symptoms import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from activities.measuring.sources import Sources
+    from activities.measuring.instruments import Sources
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
 

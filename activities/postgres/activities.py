@@ -13,6 +13,14 @@ from temporalio import activity
 from activities.postgres.reading import look, merged, read_room, read_slowest, read_table_locks
 from activities.runtime.fence import fenced, sending
 from runbook_model.catalog.catalog import Target
+from runbook_model.database import (
+    IDLE_IN_TRANSACTION,
+    Connected,
+    DatabaseRead,
+    SessionName,
+    Standing,
+    Terminated,
+)
 from runbook_model.errors import (
     AccessDeniedError,
     InputError,
@@ -25,14 +33,6 @@ from runbook_model.errors import (
 )
 from runbook_model.fact import Fact
 from runbook_model.readings import Quality, Reading
-from runbook_model.sessions import (
-    IDLE_IN_TRANSACTION,
-    Connected,
-    DatabaseRead,
-    SessionName,
-    Standing,
-    Terminated,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

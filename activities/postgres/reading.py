@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from runbook_model.sessions import (
+from runbook_model.database import (
     IDLE_IN_TRANSACTION,
     DatabaseRead,
     Held,

@@ -11,9 +11,9 @@ from temporalio import activity
 from activities.runtime.fence import fenced, sending
 from activities.runtime.waiting import Progress, handing_over
 from runbook_model.catalog.catalog import Target
+from runbook_model.database import AVAILABLE, REBOOTING, Instance
 from runbook_model.errors import DriftedError, InputError, RunbookError, UnknownReplyError
 from runbook_model.fact import Fact
-from runbook_model.rds import AVAILABLE, REBOOTING, Instance
 
 if TYPE_CHECKING:
     from mypy_boto3_rds.type_defs import DBInstanceTypeDef, EventTypeDef

@@ -1,4 +1,4 @@
-"""Histories as they were recorded, and what their payloads hold."""
+"""Recorded histories: what their payloads hold, and the acts that they tell of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of histories, made fit for a page that many will read: one line, bounded, without what looks like a secret. Pure."""
+"""Text and layout of reviews: one line, bounded, without what looks like a secret. Pure."""
 
 from __future__ import annotations
 

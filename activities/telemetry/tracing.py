@@ -1,4 +1,4 @@
-"""OpenTelemetry's part of tracing; imported only by processes that trace."""
+"""OpenTelemetry's part of tracing, with parents exported before children; imported only by processes that trace."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from runbook_model.capacity import Capacity
 from runbook_model.durations import Duration
 from runbook_model.fact import Fact
+from runbook_model.sizes import Capacity
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -1,4 +1,4 @@
-"""The program ``terraform`` in one module: run by argv, followed line by line, interrupted but never killed."""
+"""The program ``terraform`` in one module: run by argv, followed line by line, interrupted but never killed; and its lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account of an incident: everything that its next run must know when this one gets too long."""
+"""The account of an incident: its request, and everything that its next run must know when this one gets too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carries people's decisions to a run: with an answer when a worker is there, durably when none is."""
+"""Carries what people decide and say to a run: with an answer when a worker is there, durably when none is."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from runbook_model.reports import Answer
-from starter.client.connect import RPC_TIMEOUT
+from runbook_model.reports import Answer, Hold
+from starter.client.connect import RPC_TIMEOUT, converse
 from starter.client.runs import describe
-from starter.client.targets import ending
+from starter.client.targets import ending, remediation_of
 from starter.exits import CliError, Exit, bad_input, refused
+from starter.printing import answer, say
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
     from runbook_model.reports import Message
+    from starter.caller import Caller
     from starter.client.runs import Run
 
 WORKER_TIMEOUT = timedelta(seconds=3)
 """How long a worker has to answer before the decision is only recorded."""
+
 LATER = "recorded; takes effect when a worker is back"
 
 
@@ -117,3 +120,67 @@ async def _in_words(client: Client, run: Run, error: RPCError) -> Exception:
     if now is None or now.is_open:
         return CliError(Exit.NOT_DONE, f"{run.id} does not know this: {error.message}")
     return refused(f"{ending(now)}: there is nothing left to decide")
+
+
+def hold(caller: Caller, text: str, update: str, reason: str | None) -> None:
+    """Send ``pause`` or ``resume`` and say what came of it.
+
+    Raises:
+        CliError: there is no such run, it has ended, or refuses.
+    """
+    if reason and len(reason) > 2000:
+        raise bad_input("--reason is longer than 2000 characters")
+    order = Hold(by=caller.name, reason=reason)
+    converse(lambda client: _hold(client, caller, text, update, order))
+
+
+async def _hold(client: Client, caller: Caller, text: str, update: str, order: Hold) -> None:
+    run = await remediation_of(client, text, caller.run_id)
+    if not run.is_open:
+        raise refused(f"{ending(run)}: there is nothing to {update}")
+    decided = await decide(client, run, update, update, order)
+    if caller.as_json:
+        answer(decided.document() | {"id": run.id})
+    else:
+        say(decided.detail)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from temporalio.client import Client
+
+    from runbook_model.reports import Message
+    from starter.caller import Caller
+    from starter.client.runs import Run
+
+    Which = Callable[[Client, str, str | None], Awaitable[Run]]
+
+
+def tell(caller: Caller, text: str, what: str, message: Message, which: Which) -> None:
+    """Send it and say what came of it; to an incident also while no worker lives.
+
+    Raises:
+        CliError: there is no such run, it has ended, or refuses.
+    """
+    converse(lambda client: _tell(client, caller, text, what, message, which))
+
+
+async def _tell(client: Client, caller: Caller, text: str, what: str, message: Message, which: Which) -> None:
+    run = await which(client, text, caller.run_id)
+    if not run.is_open:
+        raise refused(f"{ending(run)}: there is nothing to {what}")
+    decided = await _decided(client, run, what, message)
+    if caller.as_json:
+        answer(decided.document() | {"id": run.id})
+    else:
+        say(decided.detail)
+
+
+async def _decided(client: Client, run: Run, what: str, message: Message) -> Decided:
+    if run.procedure == "incident":
+        return await decide(client, run, what, what, message)
+    answered = await ask(client, run, what, message)
+    if answered is None:
+        raise CliError(Exit.NOT_DONE, f"no worker answers for {run.id}: {what} it again once one is back")
+    return Decided(confirmed=True, detail=answered.detail, already=answered.already)

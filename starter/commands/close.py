@@ -6,7 +6,7 @@ import click
 
 from runbook_model.incident.messages import Closing
 from starter.caller import Caller, example, takes_caller
-from starter.client.incident_messages import tell
+from starter.client.deciding import tell
 from starter.client.targets import incident_of
 from starter.exits import bad_input
 

@@ -6,7 +6,7 @@ import click
 
 from runbook_model.incident.messages import IncidentNote
 from starter.caller import Caller, example, takes_caller
-from starter.client.incident_messages import tell
+from starter.client.deciding import tell
 from starter.client.targets import page_of
 from starter.exits import bad_input
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.client.pause import hold
+from starter.client.deciding import hold
 
 
 @click.command("pause", epilog=example("runbook pause prod/ai-processor --as alice"))

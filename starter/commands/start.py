@@ -16,10 +16,9 @@ from starter.client.connect import converse
 from starter.client.following import wait_for_end
 from starter.client.incidents import of_incident
 from starter.client.known_targets import check_target
-from starter.client.replacing import make_room
 from starter.client.run_view import start_document
 from starter.client.runs import describe
-from starter.client.starting import begin, warn_without_worker
+from starter.client.starting import begin, make_room, warn_without_worker
 from starter.exits import Exit, bad_input
 from starter.names import check_name
 from starter.printing import answer, note, say, show

@@ -15,8 +15,8 @@ from activities.postgres.activities import SAMPLES, DatabaseActivities, Terminat
 from activities.postgres.connections import Databases
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
+from runbook_model.database import SessionName
 from runbook_model.errors import InputError, UnreachableError
-from runbook_model.sessions import SessionName
 from sandbox.postgres import Postgres
 from sandbox.postgres_files import DATABASE, find_postgres
 from tests.sandbox_under_test import until

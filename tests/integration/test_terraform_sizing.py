@@ -10,7 +10,7 @@ from runbook_model.catalog.policies import Database, Pool
 from runbook_model.errors import StalePlanError
 from runbook_model.release import Image, ReleaseHistory
 from runbook_model.reports import Outcome
-from runbook_model.task_sizes import ContainerSize, TaskChange, TaskSize
+from runbook_model.sizes import ContainerSize, TaskChange, TaskSize
 from tests.ecs_facts import a_deployment, a_release, a_service, task_definition
 from tests.integration.terraform_stage import Infrastructure
 from workflows.decisions.sizing import Reasons

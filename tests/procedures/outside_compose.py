@@ -22,9 +22,9 @@ from runbook_model.containers import (
     StatisticsRead,
     Use,
 )
+from runbook_model.database import Connected, DatabaseRead
 from runbook_model.errors import DriftedError
 from runbook_model.readings import Observation, Observed, Quality, Reading, Sample
-from runbook_model.sessions import Connected, DatabaseRead
 from tests.procedures.outside import BEGAN, reading
 from tests.procedures.sick import Sick
 

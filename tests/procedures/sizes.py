@@ -13,7 +13,7 @@ from activities.terraform.run import TerraformApplied
 from runbook_model.catalog.policies import Terraform
 from runbook_model.errors import CutOffApplyError, StalePlanError
 from runbook_model.release import Release
-from runbook_model.task_sizes import ContainerSize, SizeQuery, TaskSize
+from runbook_model.sizes import ContainerSize, SizeQuery, TaskSize
 from runbook_model.terraform_plans import (
     SENSITIVE,
     AttributeChange,

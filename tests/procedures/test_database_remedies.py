@@ -10,14 +10,13 @@ import pytest
 from temporalio import activity
 
 from activities.rds.activities import AwaitedInstance, Reboot, Rebooted
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, Pool
+from runbook_model.database import DatabaseRead, Held, Instance
 from runbook_model.errors import UnknownReplyError, UnreachableError
-from runbook_model.rds import Instance
 from runbook_model.readings import Quality
 from runbook_model.reports import Outcome
-from runbook_model.sessions import DatabaseRead, Held
+from runbook_model.sizes import Capacity
 from tests.procedures.messages import answer
 from tests.procedures.outside import BEGAN
 from tests.procedures.outside_database import OutsideDatabase

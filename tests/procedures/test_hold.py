@@ -12,9 +12,9 @@ from temporalio import activity
 from activities.temporal.holds import HoldRequest
 from runbook_model import ids
 from runbook_model.brakes import BrakeAnswer, Held, Question
-from runbook_model.capacity import Capacity
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome, Report, State
+from runbook_model.sizes import Capacity
 from tests.procedures.sick import SOON, Sick
 from workflows.hold import Hold
 

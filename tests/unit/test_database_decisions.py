@@ -6,7 +6,7 @@ import pytest
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
-from runbook_model.sessions import (
+from runbook_model.database import (
     DatabaseRead,
     Held,
     LockWait,

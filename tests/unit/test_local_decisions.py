@@ -15,9 +15,15 @@ from runbook_model.readings import Quality, Reading, Sample
 from tests.observing import NOW, a_target, seconds
 from tests.symptoms import errors_read, load_read, logs_read
 from workflows.decisions import database
-from workflows.decisions.containers import down_dependencies, plan_restart_of, release_of
 from workflows.decisions.diagnosis import Cause
-from workflows.decisions.local import classify_local_errors, classify_local_outage, classify_server
+from workflows.decisions.local import (
+    classify_local_errors,
+    classify_local_outage,
+    classify_server,
+    down_dependencies,
+    plan_restart_of,
+    release_of,
+)
 
 GOOD, BAD, SILENT = Quality.GOOD, Quality.BAD, Quality.NO_DATA
 CRASHED = {"state": "exited", "exit_code": 1}

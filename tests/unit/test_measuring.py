@@ -5,8 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from activities.aws.errors import aws_errors
-from activities.measuring.measuring import Instruments, measured
-from activities.measuring.sources import Sources
+from activities.measuring.instruments import Instruments, Sources, measured
 from tests.observing import NOW, PROMETHEUS, B, E, G, an_observation, client, seconds
 
 

@@ -10,9 +10,9 @@ from botocore.stub import Stubber
 from temporalio.testing import ActivityEnvironment
 
 from activities.autoscaling.activities import ScaleOut, ScalingActivities, TakeBack
-from runbook_model.capacity import Capacity
 from runbook_model.errors import DriftedError
 from runbook_model.reports import Outcome
+from runbook_model.sizes import Capacity
 from tests.aws_answers import HERE, Ecs, service, services
 from tests.observing import a_target
 from workflows.decisions.scaling import plan_scale_out

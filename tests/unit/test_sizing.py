@@ -4,22 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.policies import Database, Pool, Scale, Terraform
-from runbook_model.rds import Instance
+from runbook_model.database import DatabaseRead, Held, Instance
 from runbook_model.release import Image, ReleaseHistory
 from runbook_model.reports import Ending, Outcome
-from runbook_model.sessions import DatabaseRead, Held
-from runbook_model.task_sizes import ContainerSize, TaskChange, TaskSize
+from runbook_model.sizes import Capacity, ContainerSize, TaskChange, TaskSize
 from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan
 from tests.ecs_facts import NOW, a_deployment, a_release, a_service, task_definition
 from tests.observing import a_target
 from tests.symptoms import resources_read
 from workflows.decisions.database import Cause, Diagnosis, classify
+from workflows.decisions.database_remedies import NoReboot, RebootPlan, plan_reboot, room_for, used_up
 from workflows.decisions.diagnosis import Cause as Behind
 from workflows.decisions.diagnosis import Diagnosis as Why
-from workflows.decisions.pooling import room_for, used_up
-from workflows.decisions.rebooting import NoReboot, RebootPlan, plan_reboot
 from workflows.decisions.scaling import grows_first, saturated
 from workflows.decisions.sizing import FARGATE, Reasons, SizePlan, bigger, bigger_pool, fell_short, size_plan
 from workflows.decisions.terraform_sizing import TerraformSizePlan, size_by_terraform, values_for, way_back

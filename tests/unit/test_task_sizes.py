@@ -7,7 +7,7 @@ from activities.ecs.task_sizes import RegisterSized, TaskSizes
 from activities.runtime.fence import LANDS_WITHIN
 from runbook_model.errors import UnreachableError
 from runbook_model.release import Image
-from runbook_model.task_sizes import SizeQuery, TaskChange
+from runbook_model.sizes import SizeQuery, TaskChange
 from tests.aws_answers import Ecs, definition
 from tests.ecs_facts import a_release as a_bare_release
 from tests.ecs_facts import digest, task_definition

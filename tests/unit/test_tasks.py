@@ -11,11 +11,12 @@ from runbook_model.reports import Task
 from tests.observing import NOW, a_target
 from tests.symptoms import a_figure
 from workflows.decisions.diagnosis import Cause, Diagnosis
-from workflows.decisions.links import database_console, links_of
 from workflows.decisions.tasks import (
     bring_dependency_back,
+    database_console,
     find_the_cause,
     find_the_leak,
+    links_of,
     make_faster,
     make_room_in_the_cluster,
     see_more,

@@ -7,9 +7,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from runbook_model.database import DatabaseRead, LockWait, Session, SessionName
 from runbook_model.durations import format_duration
 from runbook_model.reports import Message, Plan, PlannedCall
-from runbook_model.sessions import DatabaseRead, LockWait, Session, SessionName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

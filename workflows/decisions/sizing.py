@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Outcome, Plan, PlannedCall
-from runbook_model.task_sizes import TaskChange, TaskSize
+from runbook_model.sizes import TaskChange, TaskSize
 from workflows.decisions.releases import refused
 from workflows.decisions.restarting import cannot_deploy
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ReleaseHistory
     from runbook_model.reports import Ending
-    from runbook_model.task_sizes import TaskChange, TaskSize
+    from runbook_model.sizes import TaskChange, TaskSize
     from runbook_model.terraform_plans import AttributeChange
     from workflows.decisions.sizing import Reasons
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.catalog import Target
     from runbook_model.containers import ProjectRead
-    from workflows.decisions.containers import ServiceRestart
+    from workflows.decisions.local import ServiceRestart
     from workflows.page.page import Page
 
 # An engine that is not there is said at once: it is on this machine, and whoever asked can start it.

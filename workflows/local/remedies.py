@@ -9,7 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from runbook_model.readings import STANDARD_LOOKS
     from runbook_model.reports import Ending, Outcome
-    from workflows.decisions.containers import down_dependencies, release_of
+    from workflows.decisions.local import down_dependencies, release_of
     from workflows.decisions.tasks import find_the_cause
     from workflows.local.containers import look
     from workflows.local.restarting import Headings, Restarting, restart_and_verify, verifying

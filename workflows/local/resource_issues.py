@@ -11,9 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.evidence import Statistics
     from runbook_model.readings import STANDARD_LOOKS
     from runbook_model.symptoms import UtilizationRead
-    from workflows.decisions.containers import NOT_OFFERED
     from workflows.decisions.diagnosis import Cause, classify_resources
-    from workflows.decisions.local import LocalDiagnosis, with_dependencies
+    from workflows.decisions.local import NOT_OFFERED, LocalDiagnosis, with_dependencies
     from workflows.decisions.tasks import find_the_leak, use_less
     from workflows.local.containers import look
     from workflows.local.databases import diagnose_database

@@ -10,7 +10,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from runbook_model.readings import STANDARD_LOOKS
     from runbook_model.reports import Ending, Outcome
-    from workflows.decisions.containers import RestartContainersPlan, plan_restart_of, release_of
+    from workflows.decisions.local import RestartContainersPlan, plan_restart_of, release_of
     from workflows.decisions.releases import refused
     from workflows.local.containers import await_up, look, restart, restart_what_is_still_down
     from workflows.remedies.deploying import measure, verified_or_handed_over, verify_since

@@ -9,8 +9,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.docker.activities import ComposeActivities
     from activities.measuring.diagnosis import DiagnosisActivities
-    from workflows.decisions.containers import release_of
-    from workflows.decisions.local import LocalDiagnosis, classify_local_outage
+    from workflows.decisions.local import LocalDiagnosis, classify_local_outage, release_of
     from workflows.local.containers import look
     from workflows.local.remedies import ask_person_to_choose, restart
     from workflows.remedies.deploying import measure

@@ -13,14 +13,16 @@ with workflow.unsafe.imports_passed_through():
     from activities.postgres.activities import DatabaseActivities
     from runbook_model.reports import Ending, Outcome
     from workflows.decisions.database import Cause, classify, plan_terminate
-    from workflows.decisions.database_tasks import (
+    from workflows.decisions.database_remedies import (
+        NoReboot,
+        Room,
         fit_pool,
         raise_max_connections,
         release_lock,
         restart_database,
+        room_for,
+        used_up,
     )
-    from workflows.decisions.pooling import Room, room_for, used_up
-    from workflows.decisions.rebooting import NoReboot
     from workflows.decisions.sizing import Reasons, bigger_pool
     from workflows.remedies.rebooting import look_at_instance
     from workflows.remedies.sizing import plan_size, read_size
@@ -28,12 +30,12 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Database
+    from runbook_model.database import DatabaseRead
     from runbook_model.release import ReleaseHistory
     from runbook_model.reports import Task
-    from runbook_model.sessions import DatabaseRead
-    from runbook_model.task_sizes import TaskSize
+    from runbook_model.sizes import TaskSize
     from workflows.decisions.database import Diagnosis, TerminatePlan
-    from workflows.decisions.rebooting import RebootPlan
+    from workflows.decisions.database_remedies import RebootPlan
     from workflows.decisions.sizing import SizePlan
     from workflows.page.page import Page
 

@@ -8,9 +8,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
-    from runbook_model.rds import AVAILABLE
+    from runbook_model.database import AVAILABLE
     from runbook_model.reports import Ending, Outcome
-    from workflows.decisions.rebooting import NoReboot, RebootPlan, plan_reboot
+    from workflows.decisions.database_remedies import NoReboot, RebootPlan, plan_reboot
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

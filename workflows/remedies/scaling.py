@@ -12,9 +12,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.temporal.holds import HoldActivities, HoldRequest
 
 if TYPE_CHECKING:
-    from runbook_model.capacity import Capacity
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ServiceState
+    from runbook_model.sizes import Capacity
     from workflows.decisions.scaling import ScalePlan
     from workflows.page.page import Page
 

@@ -1,4 +1,4 @@
-"""What a database tells of its connections: who holds them, since when, and who waits for whom."""
+"""A database as it was found: sessions, locks and connections, and the RDS instance below it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from runbook_model.redaction import excerpt
 
 QUERY = 200
 """Characters of a statement that are kept."""
+
 IDLE_IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
+
 _LITERALS = re.compile(
     r"\$(\w*)\$.*?\$\1\$|(?:\b[eE])?'(?:[^']|'')*(?:'|$)|(?<![\w$.])-?\d[\d.]*(?!\w)", re.DOTALL
 )
@@ -204,3 +206,24 @@ class Terminated(Fact):
 def without_literals(statement: str) -> str:
     """Return a statement with ``?`` for its strings and numbers, redacted, on one line and cut."""
     return excerpt(_LITERALS.sub("?", statement), QUERY)
+
+
+AVAILABLE, REBOOTING = "available", "rebooting"
+
+
+class Instance(Fact):
+    """An instance as RDS tells it."""
+
+    name: str
+    status: str
+    """``available``, ``rebooting``, ``stopped``, ``storage-full`` …"""
+    engine: str = ""
+    multi_az: bool = False
+    restarted: datetime | None = None
+    """When its newest event of a restart was, of those of the last hour."""
+
+    @property
+    def told(self) -> str:
+        """What a person reads beside the step."""
+        when = f", last restarted {self.restarted:%H:%M:%S} UTC" if self.restarted else ""
+        return f"{self.name} is {self.status}{when}"

@@ -1,10 +1,11 @@
-"""Take one sample of a target: all that is to be looked at at the same time, each with its own time limit."""
+"""What a sample is measured with: all readings at the same time, each with its own time limit."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,10 @@ from runbook_model.readings import Quality, Reading, Sample
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from activities.measuring.sources import Sources
+    import httpx
+
+    from activities.aws.clients import AwsClients
+    from activities.docker.engine import Engine
     from runbook_model.readings import Kind, Observation
 
 SOURCES: dict[Kind, str] = {"health": "http", "log-errors": "logs", "connections": "database"}
@@ -117,3 +121,12 @@ def connections_instrument(over_dsn: Instrument, in_container: Instrument) -> In
         return await ask(look, now)
 
     return measure
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where measurements come from; each worker has one."""
+
+    aws: AwsClients
+    engine: Engine
+    http: httpx.AsyncClient
