@@ -28,7 +28,8 @@ from activities.git.activities import GitActivities
 from activities.measuring.activities import VerificationActivities
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.measuring.examining import Examination
-from activities.measuring.instruments import Instruments, Sources, connections_instrument
+from activities.measuring.instruments import Instruments, connections_instrument
+from activities.measuring.sources import Sources
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
 from activities.rds.activities import RdsActivities

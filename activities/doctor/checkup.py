@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from activities.chat.channels import Channels
-    from activities.measuring.instruments import Sources
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
     from runbook_model.checks import Check, Place
 

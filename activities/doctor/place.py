@@ -19,7 +19,7 @@ from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
     from activities.doctor.looking import Threads
-    from activities.measuring.instruments import Sources
+    from activities.measuring.sources import Sources
     from runbook_model.checks import Place
 
 BY_COMPOSE = "it runs by compose"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from activities.doctor.looking import Threads
-    from activities.measuring.instruments import Sources
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ReleaseHistory, ServiceState
 

@@ -31,7 +31,7 @@ from runbook_model.symptoms import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from activities.measuring.instruments import Sources
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,10 +20,7 @@ from runbook_model.readings import Quality, Reading, Sample
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import httpx
-
-    from activities.aws.clients import AwsClients
-    from activities.docker.engine import Engine
+    from activities.measuring.sources import Sources
     from runbook_model.readings import Kind, Observation
 
 SOURCES: dict[Kind, str] = {"health": "http", "log-errors": "logs", "connections": "database"}
@@ -121,12 +117,3 @@ def connections_instrument(over_dsn: Instrument, in_container: Instrument) -> In
         return await ask(look, now)
 
     return measure
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where measurements come from; each worker has one."""
-
-    aws: AwsClients
-    engine: Engine
-    http: httpx.AsyncClient

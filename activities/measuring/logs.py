@@ -18,7 +18,7 @@ from runbook_model.redaction import excerpt
 from runbook_model.symptoms import LogsRead
 
 if TYPE_CHECKING:
-    from activities.measuring.instruments import Sources
+    from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
 
 ERROR_LINE = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC|Traceback)\b|Exception\b")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from activities.measuring.instruments import Sources
+    from activities.measuring.sources import Sources
     from runbook_model.readings import Observation
 
 Resource = Literal["cpu", "memory"]

@@ -28,8 +28,9 @@ from activities.http.client import http_client
 from activities.measuring.activities import VerificationActivities
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.measuring.examining import Examination
-from activities.measuring.instruments import Instruments, Sources, connections_instrument
+from activities.measuring.instruments import Instruments, connections_instrument
 from activities.measuring.logs import read_recent_logs
+from activities.measuring.sources import Sources
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
 from activities.registry import activities_of

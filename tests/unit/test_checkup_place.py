@@ -11,7 +11,7 @@ from activities.aws.clients import AwsClients
 from activities.docker.engine import Engine
 from activities.doctor.looking import check, own_threads
 from activities.doctor.place import PlaceQuestions
-from activities.measuring.instruments import Sources
+from activities.measuring.sources import Sources
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.policies import Environment
 from runbook_model.checks import Place

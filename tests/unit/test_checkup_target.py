@@ -13,7 +13,7 @@ from activities.doctor.dependencies import BesideQuestions
 from activities.doctor.looking import check, own_threads
 from activities.doctor.queries import NEEDED, queries_of
 from activities.doctor.service import ServiceQuestions
-from activities.measuring.instruments import Sources
+from activities.measuring.sources import Sources
 from activities.prometheus import promql
 from runbook_model.catalog.policies import Database, Terraform
 from tests.aws_answers import HERE, Ecs, service, services

@@ -13,8 +13,8 @@ from activities.aws.errors import aws_errors
 from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.tasks import read_task
 from activities.measuring.examining import Examination
-from activities.measuring.instruments import Sources
 from activities.measuring.logs import read_recent_logs
+from activities.measuring.sources import Sources
 from activities.runtime.passing import TRIES
 from runbook_model.errors import InputError, NotServingError, ThrottledError
 from runbook_model.evidence import onset_of

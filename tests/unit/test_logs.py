@@ -6,8 +6,8 @@ from botocore.stub import Stubber
 
 from activities.aws.errors import aws_errors
 from activities.cloudwatch.logs import PAGES, PATTERN
-from activities.measuring.instruments import Sources
 from activities.measuring.logs import LINE, NEWEST, read_log_errors
+from activities.measuring.sources import Sources
 from runbook_model.errors import AccessDeniedError, CredentialsError, NotFoundError
 from runbook_model.redaction import HIDDEN, excerpt, redact
 from tests.observing import NOW, B, G, N, a_target, at, seconds

@@ -4,9 +4,10 @@ import httpx
 import pytest
 
 from activities.http.probes import Timed, time_probes
-from activities.measuring.instruments import Instruments, Sources
+from activities.measuring.instruments import Instruments
 from activities.measuring.latency import P95, judge_latency, read_latency
 from activities.measuring.resource_use import Share, judge_use, read_use
+from activities.measuring.sources import Sources
 from runbook_model.evidence import Evidence
 from runbook_model.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
 from runbook_model.reports import Verdict

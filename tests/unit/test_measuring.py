@@ -5,7 +5,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from activities.aws.errors import aws_errors
-from activities.measuring.instruments import Instruments, Sources, measured
+from activities.measuring.instruments import Instruments, measured
+from activities.measuring.sources import Sources
 from tests.observing import NOW, PROMETHEUS, B, E, G, an_observation, client, seconds
 
 

@@ -13,7 +13,8 @@ from activities.docker.engine import Engine
 from activities.http.client import http_client
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.measuring.examining import Examination
-from activities.measuring.instruments import Instruments, Sources
+from activities.measuring.instruments import Instruments
+from activities.measuring.sources import Sources
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.readings import Observation, Quality
 from runbook_model.release import Release
