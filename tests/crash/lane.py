@@ -166,9 +166,15 @@ class Lane:
     # --- the runbook ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def remediation(self, workers=WORKERS):
-        """Break the service and start its remediation on so many workers; bob approves where that is needed."""
+    async def remediation(self, workers=WORKERS, *, first=lambda: None):
+        """Break the service and start its remediation on so many workers; bob approves where that is needed.
+
+        Args:
+            workers: how many.
+            first: what is done when the service is broken, before the remediation starts.
+        """
         await asyncio.gather(asyncio.to_thread(self.break_it), self.workers.keep(workers))
+        first()
         request = self.outage.request(
             service=SERVICE, environment=self.name, requested_by="alice", reason="a bad release"
         )
