@@ -193,7 +193,7 @@ class Lane:
 
     async def child_of(self, handle):
         """The child that a remediation runs, as soon as it has begun."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (
                 not (run := await describe(self.client, f"{handle.id}/{self.outage.child}"))
                 or not run.is_open
@@ -214,7 +214,7 @@ class Lane:
 
     async def end_of(self, handle):
         """Wait for the end, and look at all that it left."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(120):
             report = await handle.result()
         return await asyncio.to_thread(self._end, report)
 

@@ -134,7 +134,7 @@ async def test_temporal_away_is_exit_4_in_one_line_that_names_the_address():
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
 
         gone = CommandLine(address, "prod")
-        async with asyncio.timeout(60):  # and does not wait for ever
+        async with asyncio.timeout(120):  # and does not wait for ever
             said = await asyncio.gather(
                 gone.start(),
                 gone("list", "--json"),

@@ -138,8 +138,8 @@ def test_a_crashing_release_exits_with_code_1_in_its_time(demo):
 def test_a_release_that_burns_cpu_still_answers(demo):
     service = demo(FAULT_CPU=0.5)
     process = psutil.Process(service.process.pid)
-    process.cpu_percent()
-    until(lambda: process.cpu_percent() > 25, every=0.5)
+    # It yields to everything else on the machine, so that its share is no fact; that it uses a processor unasked is one.
+    until(lambda: sum(process.cpu_times()[:2]) > 1, seconds=120)
     assert service.process_one().status_code == 200
 
 
