@@ -7,6 +7,8 @@ descriptors: what to run (JSON), stdout, stderr, and a pipe that gets the proces
 from __future__ import annotations
 
 import asyncio
+import atexit
+import gc
 import importlib
 import json
 import os
@@ -15,13 +17,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.processes import tied_to_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _FDS = 4
 _DEAD = -signal.SIGKILL
@@ -113,6 +117,8 @@ async def _reader(descriptor: int) -> asyncio.StreamReader:
 def main() -> int:
     """Serve forks until the one who asks for them is gone; in each fork, run the program."""
     program = importlib.import_module(sys.argv[1])
+    gc.collect()
+    gc.freeze()  # else the first collection in each fork would copy every page of what was imported
     control = socket.socket(fileno=os.dup(0))
     woken, waking = os.pipe()
     for end in (woken, waking):
@@ -135,11 +141,28 @@ def main() -> int:
                 for one in (control.detach(), woken, waking, *children.values(), descriptors[3]):
                     os.close(one)
                 _become(*descriptors[:3])
-                return int(program.main())
+                _run(program.main)
             children[pid] = descriptors[3]
             _tell(descriptors[3], pid)
             for one in descriptors[:3]:
                 os.close(one)
+
+
+def _run(program: Callable[[], int]) -> NoReturn:
+    """Run a program to its end, as the interpreter would, but for taking all apart that was imported: that takes long."""
+    try:
+        code = program()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - as the interpreter shows it
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - waits for threads, as the interpreter does
+    atexit._run_exitfuncs()  # noqa: SLF001
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _tell_ends(children: dict[int, int]) -> None:

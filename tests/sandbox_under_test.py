@@ -160,7 +160,7 @@ class SandboxUnderTest:
         return self.process.wait(timeout=30)
 
 
-def until(true, seconds: float = 30.0, every: float = 0.1):
+def until(true, seconds: float = 120.0, every: float = 0.1):
     """Call a question until its answer is true, and return the answer; fail when it never is."""
     give_up_at = time.monotonic() + seconds
     while not (answer := true()):

@@ -30,7 +30,7 @@ BEGINNING = "Before the first step"
 async def until_written(handle, wanted):
     """Follow a history as it is written; return it up to the first event that is wanted."""
     events = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         async for event in handle.fetch_history_events(wait_new_event=True):
             events.append(event)
             if wanted(event):
@@ -80,7 +80,7 @@ async def holder(handle, events, pids):
     """The worker that a run stands or falls with now: who has its activity, else who had its last workflow task."""
     waits = activity_of(events[-1])
     if waits in WAITS:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not (pid := await worker_of(handle, waits)):
                 await asyncio.sleep(0.005)
         return pid

@@ -166,9 +166,15 @@ class Lane:
     # --- the runbook ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def remediation(self, workers=WORKERS):
-        """Break the service and start its remediation on so many workers; bob approves where that is needed."""
+    async def remediation(self, workers=WORKERS, *, first=lambda: None):
+        """Break the service and start its remediation on so many workers; bob approves where that is needed.
+
+        Args:
+            workers: how many.
+            first: what is done when the service is broken, before the remediation starts.
+        """
         await asyncio.gather(asyncio.to_thread(self.break_it), self.workers.keep(workers))
+        first()
         request = self.outage.request(
             service=SERVICE, environment=self.name, requested_by="alice", reason="a bad release"
         )
@@ -187,7 +193,7 @@ class Lane:
 
     async def child_of(self, handle):
         """The child that a remediation runs, as soon as it has begun."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while (
                 not (run := await describe(self.client, f"{handle.id}/{self.outage.child}"))
                 or not run.is_open
@@ -208,7 +214,7 @@ class Lane:
 
     async def end_of(self, handle):
         """Wait for the end, and look at all that it left."""
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(120):
             report = await handle.result()
         return await asyncio.to_thread(self._end, report)
 

@@ -10,7 +10,7 @@ from tests.crash.histories import pid_of, schedules, started, until_written, wor
 async def ask_to_end(lane, handle, activity):
     """Ask the worker that has a wait to end; returns its process."""
     await until_written(handle, schedules(activity))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not (pid := await worker_of(handle, activity)):
             await asyncio.sleep(0.005)
     return lane.workers.ask_to_end(pid)

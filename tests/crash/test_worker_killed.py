@@ -35,7 +35,7 @@ def sampled(history):
 
 @pytest.mark.grows
 @pytest.mark.xdist_group("crash")
-@pytest.mark.timeout(3600 if ALL else 300)
+@pytest.mark.timeout(3600 if ALL else 900)
 @pytest.mark.parametrize("approvals", [0, 1] if ALL else [0])
 async def test_a_killed_worker_changes_neither_what_is_done_nor_how_it_ends(lanes, approvals):
     expected, history = await lanes.undisturbed(approvals=approvals)

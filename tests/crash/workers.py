@@ -42,7 +42,7 @@ class Workers:
         await self.until_ready()
 
     async def until_ready(self):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             for process, log in list(self._running.values()):
                 while READY not in log.read_bytes():
                     assert process.poll() is None, log.read_text()

@@ -56,7 +56,7 @@ async def make_current(client, environment, build_id, **more):
         identity="test",
         **more,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 await client.workflow_service.set_worker_deployment_current_version(request)

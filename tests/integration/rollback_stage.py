@@ -241,7 +241,7 @@ class Shop:
             newest = self.service_deployments()[0]["status"]
             return newest if newest.endswith(("SUCCESSFUL", "FAILED", "STOPPED")) else None
 
-        return until(status, 60)
+        return until(status)
 
     def mark(self, revision, judgement):
         """Write a mark as an earlier run did."""
@@ -340,7 +340,7 @@ class Shop:
     async def roll_back(self, **fields):
         """Run a rollback to its end."""
         handle = await self.start(**fields)
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(200):
             return await handle.result()
 
     async def asked(self, handle, unlike=None):
@@ -376,7 +376,7 @@ class Cli(CommandLine):
         return await self("start", "rollback", *target, *more, user=user)
 
 
-async def seen(handle, wanted, seconds=60):
+async def seen(handle, wanted, seconds=120):
     """Look at a run until its page is as wanted, and return the page; fail when it ends before."""
     report = None
     with suppress(TimeoutError):

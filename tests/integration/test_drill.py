@@ -170,7 +170,7 @@ async def test_drills_are_scheduled_moved_made_and_ended(field):
     handle = field.client.get_schedule_handle(f"drill/{ENVIRONMENT}")
     assert (await handle.describe()).schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
     await handle.trigger()
-    drilled = await asyncio.wait_for(scheduled_drill(field.client, handle), 60)
+    drilled = await asyncio.wait_for(scheduled_drill(field.client, handle), 120)
     assert (drilled.environment, drilled.services) == (ENVIRONMENT, (field.shop.name,))
     assert drilled.since is not None, "it is compared with the drills by hand before it"
 

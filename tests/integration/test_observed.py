@@ -85,7 +85,7 @@ async def over(observed, ended):
     batch = AlertBatch(alerts=(stopped,), received=now + timedelta(seconds=1))
     await report_alerts(observed.client, target[1], target[0], batch)
     await handle.execute_update("close", {"by": "alice", "root_cause": "a full disk"})
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         return await handle.result()
 
 
@@ -194,7 +194,7 @@ async def test_one_trace_leads_through_an_incident_and_its_procedure(observed, e
     assert said.code == 0, said.err
     shown = await shop.cli("show", said.json["id"], "--json", **observed.variables)
     trace = shown.json["trace_id"]
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(120):
         await observed.client.get_workflow_handle(shop.id).result()
         incident = observed.client.get_workflow_handle(said.json["id"])
         await incident.execute_update("close", {"by": "alice", "root_cause": "a test"})

@@ -16,7 +16,7 @@ async def test_tasks_get_more_by_one_new_revision_of_the_same_images(stage):
 
     assert {"scale-out", "scale-up"} <= set((await shop.asked(handle)).options)
     await choose(handle, "scale-up")
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(120):
         report = await handle.result()
 
     assert (report.outcome, report.verdict) == ("recovered", "recovered"), report.summary

@@ -39,7 +39,7 @@ async def builds_of(handle):
 
 
 async def until_awaiting(handle):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while (await handle.query(Rollback.status)).state is not State.AWAITING_APPROVAL:
             await asyncio.sleep(0.05)
 

@@ -43,7 +43,7 @@ class Site:
     async def build(self, build_id):
         """Workers of a build that ask every queue for work, as Temporal has noted."""
         async with build(self.client, self.environment, build_id, self.outside.activities):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while not all(build_id in found for found in await self.builds_by_queue()):
                     await asyncio.sleep(0.1)
             yield
@@ -60,7 +60,7 @@ class Site:
 
     async def until(self, words, *, ok):
         """Wait until it is said: Temporal notes a moment later that a build is there, is current, or drains."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (found := await self.check()).ok is not ok or words not in found.detail:
                 await asyncio.sleep(0.1)
         return found
@@ -138,7 +138,7 @@ async def test_a_build_that_runs_are_open_on_is_named_while_it_drains(site):
         await stack.enter_async_context(site.build("one"))
         await make_current(site.client, site.environment, "one")
         run = await site.start()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not (await run.describe()).raw_description.workflow_execution_info.versioning_info.version:
                 await asyncio.sleep(0.1)
         await stack.enter_async_context(site.build("two"))

@@ -67,7 +67,7 @@ class CommandLine:
         started = await self.start("--json", *more)
         assert started.code == 0, started.err
         handle = self.client.get_workflow_handle(self.id)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while (await handle.query("status"))["state"] != "awaiting-approval":
                 await asyncio.sleep(0.02)
         return started.json

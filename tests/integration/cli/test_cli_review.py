@@ -46,7 +46,7 @@ async def test_a_review_of_nothing_and_one_that_cannot_be_written_are_bad_input(
 
 async def test_metrics_count_what_ended(runbook):
     await ended(runbook)
-    async with asyncio.timeout(20):  # lists lag behind
+    async with asyncio.timeout(120):  # lists lag behind
         while True:
             counted = (await runbook("metrics", "--environment", runbook.environment, "--json")).json
             if counted["procedures"] and counted["procedures"][0]["ended"]:

@@ -71,7 +71,7 @@ async def test_on_a_fresh_world_doctor_finds_nothing_that_is_not_in_place(up):
 @one_life
 async def test_a_worker_that_is_killed_leaves_the_world_standing(up):
     os.kill(_child(up.pid, "worker"), signal.SIGKILL)
-    told = (await asyncio.wait_for(up.stderr.readline(), 30)).decode()
+    told = (await asyncio.wait_for(up.stderr.readline(), 120)).decode()
     assert "the worker ended by itself (exit code -9)" in told
     await Client.connect(up.world["temporal"])
     assert up.returncode is None
@@ -92,7 +92,7 @@ async def test_watch_lives_through_a_restart_of_temporal(up):
     await asyncio.to_thread(_order, world["aws"], "start")
     await _line_with(watching, "no worker answers")
     await client.get_workflow_handle(runbook.id).terminate(reason="enough")
-    rest, err = await asyncio.wait_for(watching.communicate(), 30)
+    rest, err = await asyncio.wait_for(watching.communicate(), 120)
     assert (watching.returncode, err) == (1, b"")
     assert b"terminated" in rest
 
@@ -100,7 +100,7 @@ async def test_watch_lives_through_a_restart_of_temporal(up):
 @one_life
 async def test_up_ends_all_of_it_on_ctrl_c(up):
     up.send_signal(signal.SIGINT)
-    out, err = await asyncio.wait_for(up.communicate(), 60)
+    out, err = await asyncio.wait_for(up.communicate(), 120)
     assert (up.returncode, out) == (0, b""), err.decode()
     host, _, port = up.world["temporal"].partition(":")
     with pytest.raises(ConnectionRefusedError):
@@ -128,7 +128,7 @@ async def test_up_leaves_no_process_behind_when_it_is_killed():
 
 async def _refuses(address):
     host, _, port = address.partition(":")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))
@@ -139,7 +139,7 @@ async def _refuses(address):
 
 
 async def _line_with(process, words):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while line := (await process.stdout.readline()).decode():
             if words in line:
                 return

@@ -60,7 +60,7 @@ def test_a_child_does_not_outlive_a_killed_parent(tmp_path):
         assert not gone(child)
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-    until(lambda: gone(child), seconds=5)
+    until(lambda: gone(child), seconds=30)
 
 
 @pytest.fixture

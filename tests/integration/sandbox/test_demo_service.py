@@ -138,8 +138,8 @@ def test_a_crashing_release_exits_with_code_1_in_its_time(demo):
 def test_a_release_that_burns_cpu_still_answers(demo):
     service = demo(FAULT_CPU=0.5)
     process = psutil.Process(service.process.pid)
-    process.cpu_percent()
-    until(lambda: process.cpu_percent() > 25, every=0.5)
+    # It yields to everything else on the machine, so that its share is no fact; that it uses a processor unasked is one.
+    until(lambda: sum(process.cpu_times()[:2]) > 1, seconds=120)
     assert service.process_one().status_code == 200
 
 
@@ -169,10 +169,10 @@ def test_a_fault_that_cannot_be_meant_ends_the_process_and_says_so():
 
 
 def test_sigterm_ends_it_at_once_even_under_a_request(demo):
-    service = demo(FAULT_LATENCY_SECONDS=5)
+    service = demo(FAULT_LATENCY_SECONDS=600)
     with service.client.stream("GET", "/health"):
         os.kill(service.process.pid, signal.SIGTERM)
-        assert service.process.wait(timeout=1) == 0
+        assert service.process.wait(timeout=60) == 0
 
 
 def test_it_is_nearly_free_when_nobody_asks(demo):

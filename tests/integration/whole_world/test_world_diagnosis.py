@@ -27,9 +27,10 @@ from workflows.decisions.diagnosis import (
     classify_service_down,
 )
 
-PATIENCE = 90.0
+PATIENCE = 240.0
 USE = ("latency", "cpu", "memory")
 _minor = itertools.count(1)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -37,7 +37,7 @@ def test_sigkill_of_the_sandbox_leaves_no_orphan():
         children = family_of(sandbox)
         os.kill(sandbox.process.pid, signal.SIGKILL)
         sandbox.process.wait(timeout=10)
-        until(lambda: all_gone(children), seconds=5)
+        until(lambda: all_gone(children), seconds=30)
 
 
 def test_it_ends_when_its_stdin_closes():

@@ -14,7 +14,7 @@ from tests.integration.desk import Desk, cited
 from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 
-pytestmark = pytest.mark.xdist_group("world-procedures")
+pytestmark = [pytest.mark.xdist_group("world-procedures"), pytest.mark.timeout(900)]
 
 FIND_OUT_FIRST = ("service-down", "high-error-rate", "high-latency", "resource-issues")
 
@@ -52,7 +52,7 @@ def usual_is_known(world, environment):
     return bool(world.query(f"quantile_over_time(0.5, ({rate})[120s:10s] offset 20s)"))
 
 
-async def soon(true, seconds=60):
+async def soon(true, seconds=180):
     return await asyncio.to_thread(until, true, seconds)
 
 
