@@ -31,6 +31,7 @@ async def test_the_bad_release_ends_as_recorded():
     assert told["aws_changes"] == ["UpdateService"]
 
 
+@pytest.mark.rare
 async def test_the_incident_ends_as_recorded():
     told = await ends_as_recorded("incident")
     assert told["id"] == "incident/prod/ai-processor"
