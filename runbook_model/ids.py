@@ -46,6 +46,21 @@ def answered_at(workflow_id: str) -> str:
     return answered_at(parent) if is_child else workflow_id
 
 
+def hold_id(environment: str, service: str) -> str:
+    """Return the id of the run that keeps a target's temporary capacity, and takes it back."""
+    return f"hold/{environment}/{service}"
+
+
+def is_incident(workflow_id: str) -> bool:
+    """Whether a run is an incident, by its id."""
+    return workflow_id.startswith("incident/")
+
+
+def is_counted(workflow_id: str) -> bool:
+    """Whether a run is an incident or a remediation, which figures are made of; children have longer ids."""
+    return workflow_id.startswith(("incident/", "remediation/"))
+
+
 def incident_id(environment: str, service: str) -> str:
     """Return the id of a target's incident."""
     return f"incident/{environment}/{service}"

@@ -19,7 +19,7 @@ class MotoServer:
     def __init__(self, folder: Path) -> None:
         port = free_port()
         self._address = f"127.0.0.1:{port}"
-        argv = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+        argv = [sys.executable, "-P", "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
         self._daemon = Daemon("moto", argv, folder)
 
     @property

@@ -9,11 +9,12 @@ from temporalio import activity
 from temporalio.client import WorkflowFailureError
 
 from runbook_model.checks import Drilled, DrillRequest, LastDrill
+from runbook_model.ids import ENVIRONMENT
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-LAST_DRILL = "WorkflowType = 'Drill' AND RunbookEnvironment = '{}' AND ExecutionStatus = 'Completed'"
+LAST_DRILL = f"WorkflowType = 'Drill' AND {ENVIRONMENT.name} = '{{}}' AND ExecutionStatus = 'Completed'"
 
 
 class DrillActivities:

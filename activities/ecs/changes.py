@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.ecs.activities import describe_service
-from activities.ecs.reading import read_release, read_service_state, write_mark
+from activities.ecs.reading import read_release, read_service_state, standing, write_mark
 from activities.ecs.registering import copy_of, images_of, registered_by
-from activities.runtime.fence import Standing, fenced, sending, standing
+from activities.runtime.fence import Standing, fenced, sending
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError, RejectedError, UnknownReplyError
 from runbook_model.fact import Fact

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from activities.runtime.fence import Standing
 from runbook_model.release import (
     Deployment,
     Image,
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
         TagTypeDef,
     )
 
+    from runbook_model.release import Fence
+
 NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]", re.ASCII)
 """Characters that AWS does not take in a tag's value."""
+
 EVENTS_KEPT = 10
+
 LEDGER = {"runbook:verified:": Judgement.GOOD, "runbook:bad:": Judgement.BAD}
 """Tag prefix -> what it says; ``<environment>/<service>`` follows the prefix."""
 
@@ -164,3 +169,20 @@ def write_mark(mark: Mark, key: str) -> tuple[str, str]:
     prefix = next(prefix for prefix, verdict in LEDGER.items() if verdict is mark.verdict)
     source = NOT_IN_TAGS.sub("-", mark.source)
     return prefix + key, f"{mark.digest} {mark.at.astimezone(UTC):%Y-%m-%dT%H:%M:%S+00:00} {source}"[:256]
+
+
+def standing(fence: Fence, now: ServiceState, wanted: str, *, may_be_ours: bool) -> Standing:
+    """Tell whether a change to a task definition is still to be made.
+
+    Args:
+        fence: what was recorded when the plan was made.
+        now: a fresh reading.
+        wanted: ARN of the task definition that the change brings.
+        may_be_ours: whether an earlier attempt may have made the change already.
+    """
+    primary = now.primary
+    if primary and primary.id == fence.primary and now.task_definition == fence.task_definition:
+        return Standing.UNCHANGED
+    if may_be_ours and primary and primary.id != fence.primary and primary.task_definition == wanted:
+        return Standing.OURS
+    return Standing.DRIFTED

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from activities.review.model import Cite, Shares, Wait
 from activities.review.words import said, who
+from runbook_model.ids import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -96,7 +97,7 @@ def _answer(heard: Sequence[Heard], gate: dict[str, Json], opened: datetime, clo
 def _pauses(course: Course) -> Iterator[Wait]:
     begun: tuple[datetime, Cite] | None = None
     for noted in course.attributes:
-        state = noted.values.get("RunbookState")
+        state = noted.values.get(STATE.name)
         if state == PAUSED and begun is None:
             begun = (noted.at, noted.cite)
         elif state is not None and state != PAUSED and begun is not None:

@@ -14,6 +14,7 @@ from activities.review.spans import shares_of, waits_of
 from activities.review.timeline import longest_of, name_of, timeline_of
 from activities.review.words import NOBODY, objects, said
 from runbook_model.catalog.trace_links import trace_link
+from runbook_model.ids import SEVERITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,7 +105,7 @@ def _trace(courses: Sequence[Course]) -> str | None:
 
 def _severity(courses: Sequence[Course]) -> str:
     """Return the worst severity of the alerts, as they say it; the runs' own word counts more."""
-    own = [said(note.values.get("RunbookSeverity")) for course in courses for note in course.attributes]
+    own = [said(note.values.get(SEVERITY.name)) for course in courses for note in course.attributes]
     said_so = [said(alert.get("severity")) for alert, _ in moments.alerts_of(courses)]
     for found in ([one for one in own if one], said_so):
         known = [one for one in SEVERITIES if one in found]

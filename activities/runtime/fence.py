@@ -16,7 +16,6 @@ from runbook_model.errors import OutsideError, RunbookError, TooLateError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runbook_model.release import Fence, ServiceState
 
 LANDS_WITHIN = timedelta(seconds=10)
 """A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
@@ -30,23 +29,6 @@ class Standing(Enum):
     UNCHANGED = "as it was when the plan was made"
     OURS = "changed, and what runs is what was wanted"
     DRIFTED = "changed by somebody else"
-
-
-def standing(fence: Fence, now: ServiceState, wanted: str, *, may_be_ours: bool) -> Standing:
-    """Tell whether a change to a task definition is still to be made.
-
-    Args:
-        fence: what was recorded when the plan was made.
-        now: a fresh reading.
-        wanted: ARN of the task definition that the change brings.
-        may_be_ours: whether an earlier attempt may have made the change already.
-    """
-    primary = now.primary
-    if primary and primary.id == fence.primary and now.task_definition == fence.task_definition:
-        return Standing.UNCHANGED
-    if may_be_ours and primary and primary.id != fence.primary and primary.task_definition == wanted:
-        return Standing.OURS
-    return Standing.DRIFTED
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.brakes import BrakeAnswer, BrakeBook, BrakeReport, BrakeRequest, Question, Reservation
 from runbook_model.errors import NotYetError
+from runbook_model.ids import brake_id, remediation_id
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
@@ -57,7 +58,7 @@ class BrakeActivities:
         await self._client.start_workflow(
             "Brake",
             BrakeRequest(environment=wanted.environment),
-            id=_id(wanted.environment),
+            id=brake_id(wanted.environment),
             task_queue=activity.info().task_queue,
             static_summary=f"The brake of {wanted.environment}",
         )
@@ -78,7 +79,7 @@ class BrakeActivities:
         return bool(over)
 
     async def _runs(self, environment: str, service: str) -> bool:
-        handle = self._client.get_workflow_handle(f"remediation/{environment}/{service}")
+        handle = self._client.get_workflow_handle(remediation_id(environment, service))
         try:
             found = await handle.describe(rpc_timeout=PATIENCE)
         except RPCError as error:
@@ -100,8 +101,4 @@ class BrakeActivities:
         return report.book
 
     def _handle(self, environment: str) -> WorkflowHandle[object, object]:
-        return self._client.get_workflow_handle(_id(environment))
-
-
-def _id(environment: str) -> str:
-    return f"brake/{environment}"
+        return self._client.get_workflow_handle(brake_id(environment))

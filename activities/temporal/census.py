@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from temporalio.service import RPCError
 
 from activities.telemetry.counted import BRAKE_ENGAGED, OPEN_RUNS
+from runbook_model.ids import ENVIRONMENT, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Census:
         for environment in self._environments:
             await self._look_at_brake(environment)
             for state in STATES:
-                asked = f'RunbookEnvironment = "{environment}" AND RunbookState = "{state}" AND ExecutionStatus = "Running"'
+                asked = f'{ENVIRONMENT.name} = "{environment}" AND {STATE.name} = "{state}" AND ExecutionStatus = "Running"'
                 counted = await self._client.count_workflows(asked)
                 self._open.set(counted.count, {"environment": environment, "state": state})
 

@@ -8,6 +8,7 @@ from temporalio import activity
 
 from runbook_model.durations import Duration
 from runbook_model.fact import Fact
+from runbook_model.ids import hold_id
 from runbook_model.sizes import Capacity
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class HoldActivities:
         await self._client.start_workflow(
             "Hold",
             request,
-            id=f"hold/{request.environment}/{request.service}",
+            id=hold_id(request.environment, request.service),
             task_queue=activity.info().task_queue,
             start_signal="prolong",
             start_signal_args=[request],

@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.errors import NotYetError
 from runbook_model.fact import Fact
+from runbook_model.ids import remediation_id
 
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
@@ -119,4 +120,4 @@ def _is_open(found: WorkflowExecutionDescription) -> bool:
 
 
 def _id(known: Known) -> str:
-    return f"remediation/{known.environment}/{known.service}"
+    return remediation_id(known.environment, known.service)

@@ -156,7 +156,9 @@ class Stack:
             service=SERVICE,
             number=number,
             image=f"{SERVICE}:{FIRST_VERSION}",
-            program=Program((sys.executable, "-m", "sandbox.demo_service"), given, forked_by=self._service),
+            program=Program(
+                (sys.executable, "-P", "-m", "sandbox.demo_service"), given, forked_by=self._service
+            ),
             address=f"127.0.0.1:{port}",
             needs=f"{DATABASE_SERVICE}:service_healthy:false" if self.postgres else "",
         )

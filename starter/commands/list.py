@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runbook_model import ids
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.run_view import stamp
@@ -54,15 +55,15 @@ def command(
 
 
 def _query(*, only_open: bool, awaiting: bool, service: str | None, environment: str | None) -> str:
-    conditions = ["RunbookService IS NOT NULL", 'ExecutionStatus != "ContinuedAsNew"']
+    conditions = [f"{ids.SERVICE.name} IS NOT NULL", 'ExecutionStatus != "ContinuedAsNew"']
     if only_open or awaiting:
         conditions.append("CloseTime IS NULL")
     if awaiting:
-        conditions.append('RunbookState = "awaiting-approval"')
+        conditions.append(f'{ids.STATE.name} = "awaiting-approval"')
     if service is not None:
-        conditions.append(f'RunbookService = "{check_name("a service", service)}"')
+        conditions.append(f'{ids.SERVICE.name} = "{check_name("a service", service)}"')
     if environment is not None:
-        conditions.append(f'RunbookEnvironment = "{check_name("an environment", environment)}"')
+        conditions.append(f'{ids.ENVIRONMENT.name} = "{check_name("an environment", environment)}"')
     return " AND ".join(conditions)
 
 

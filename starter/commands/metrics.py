@@ -9,6 +9,7 @@ import click
 from pydantic import BaseModel
 from temporalio.client import WorkflowExecutionStatus
 
+from runbook_model import ids
 from runbook_model.durations import format_duration
 from runbook_model.errors import SealedError
 from starter.caller import Caller, example, takes_caller
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 MOST = 20_000
-COUNTED = ("incident/", "remediation/")
 """Plans, drills and what keeps house are no work on an outage."""
 
 
@@ -68,12 +68,12 @@ def command(caller: Caller, days: int, service: str | None, environment: str | N
 def _query(since: datetime, service: str | None, environment: str | None) -> str:
     conditions = [
         f'(CloseTime IS NULL OR CloseTime >= "{since:%Y-%m-%dT%H:%M:%SZ}")',
-        "RunbookService IS NOT NULL",
+        f"{ids.SERVICE.name} IS NOT NULL",
     ]
     if service is not None:
-        conditions.append(f'RunbookService = "{check_name("a service", service)}"')
+        conditions.append(f'{ids.SERVICE.name} = "{check_name("a service", service)}"')
     if environment is not None:
-        conditions.append(f'RunbookEnvironment = "{check_name("an environment", environment)}"')
+        conditions.append(f'{ids.ENVIRONMENT.name} = "{check_name("an environment", environment)}"')
     return " AND ".join(conditions)
 
 
@@ -84,7 +84,7 @@ async def _measure(client: Client, query: str, since: datetime, until: datetime)
     counted = [
         run
         for run in runs
-        if run.id.startswith(COUNTED) and run.status != WorkflowExecutionStatus.CONTINUED_AS_NEW
+        if ids.is_counted(run.id) and run.status != WorkflowExecutionStatus.CONTINUED_AS_NEW
     ]
     measured = [await _measured(client, run) for run in counted]
     sealed = [str(one) for one in measured if isinstance(one, SealedError)]

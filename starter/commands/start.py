@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from activities.telemetry.telemetry import root_span
-from runbook_model.ids import PROCEDURES
+from runbook_model.ids import PROCEDURES, remediation_id
 from runbook_model.reports import ProcedureRequest, RollbackRequest
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
@@ -123,7 +123,7 @@ async def _told(
 ) -> Exit:
     """Say what was started, and with ``--wait`` how it ended."""
     names = {"procedure": procedure, "service": request.service, "environment": request.environment}
-    started = start_document(client, f"remediation/{request.environment}/{request.service}", run_id, names)
+    started = start_document(client, remediation_id(request.environment, request.service), run_id, names)
     await warn_without_worker(client, request.environment)
     tell = note if caller.as_json else say
     if not (caller.as_json and not wish.wait):

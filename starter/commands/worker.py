@@ -24,4 +24,4 @@ def command(caller: Caller, *, environments: tuple[str, ...]) -> None:
     os.environ["RUNBOOK_CATALOG"] = str(caller.catalog)
     chosen = [word for name in environments for word in ("--environment", check_name("an environment", name))]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "worker", *chosen])  # noqa: S606 - no shell is the point
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "worker", *chosen])  # noqa: S606 - no shell is the point

@@ -38,6 +38,8 @@ def terraform_program() -> str | None:
 
 def _programs() -> dict[str, str | None]:
     """Ask the sandbox what it would find: it knows where to look."""
-    asked = subprocess.run([sys.executable, "-m", "sandbox", "programs"], capture_output=True, check=True)
+    asked = subprocess.run(
+        [sys.executable, "-P", "-m", "sandbox", "programs"], capture_output=True, check=True
+    )
     found: dict[str, str | None] = json.loads(asked.stdout)
     return found | {TERRAFORM: terraform_program()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.error import URLError
 
 from activities.runtime.processes import start_child, stop_child
-from runbook_model.ids import incident_id, remediation_id
+from runbook_model.ids import hold_id, incident_id, remediation_id
 from runbook_model.reports import Abort, Approval, Hold, ProcedureRequest, RollbackRequest
 from starter.client.deciding import decide
 from starter.client.run_view import Sight, look
@@ -38,8 +38,8 @@ SERVICE = "ai-processor"
 ENVIRONMENT = "prod"
 INCIDENT = incident_id(ENVIRONMENT, SERVICE)
 REMEDIATION = remediation_id(ENVIRONMENT, SERVICE)
-HOLD = f"hold/{ENVIRONMENT}/{SERVICE}"
-SANDBOX = (sys.executable, "-m", "sandbox")
+HOLD = hold_id(ENVIRONMENT, SERVICE)
+SANDBOX = (sys.executable, "-P", "-m", "sandbox")
 LOOK_SECONDS = 0.25
 DEPLOY_SECONDS = 90.0
 

@@ -31,7 +31,7 @@ class Beside:
         """
         self.name = name
         self.log = log
-        self._argv = [sys.executable, "-m", *words]
+        self._argv = [sys.executable, "-P", "-m", *words]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, environment: Mapping[str, str]) -> None:

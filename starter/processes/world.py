@@ -101,7 +101,7 @@ class World:
         if self.codec:
             wishes += ["--ui-codec", self.codec]
         self._sandbox = start_child(
-            [sys.executable, "-m", "sandbox", "up", "--json", "--until-stdin-closes", *wishes],
+            [sys.executable, "-P", "-m", "sandbox", "up", "--json", "--until-stdin-closes", *wishes],
             environment=os.environ | self._secrets,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

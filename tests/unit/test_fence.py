@@ -15,8 +15,9 @@ from activities.ecs.changes import (
     RegisterRelease,
     StopDeployment,
 )
+from activities.ecs.reading import standing
 from activities.ecs.registering import CHANGE_TAG, NOT_REGISTERED
-from activities.runtime.fence import CALL_TIMEOUT, LANDS_WITHIN, Standing, attempt_begins, standing
+from activities.runtime.fence import CALL_TIMEOUT, LANDS_WITHIN, Standing, attempt_begins
 from runbook_model.errors import (
     AccessDeniedError,
     DriftedError,

@@ -241,3 +241,18 @@ class TestHowItIsRun:
             if path.endswith(".py") and path.startswith(product) and "worker" in imports_of(text)
         ]
         assert importers == []
+
+
+WRITTEN_ONCE = re.compile(
+    r"""["'](?:remediation|incident|hold|brake|plan|ledger|doctor|drill)/|["']runbooks-\{|Runbook(?:Service|Environment|Procedure|Severity|State|Outcome)\b"""
+)
+
+
+def test_ids_queues_and_search_attributes_are_written_once():
+    """The sandbox stands apart: it imports nothing of the product."""
+    product = ("runbook_model/", "activities/", "workflows/", "starter/", "worker.py")
+    texts = {
+        path: text for path, text in tracked().items() if path.startswith(product) and path.endswith(".py")
+    }
+    found = [path for path, text in texts.items() if WRITTEN_ONCE.search(text)]
+    assert found == ["runbook_model/ids.py"]

@@ -10,7 +10,8 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from runbook_model.reports import Change, Checkpoint, Message, State
+    from runbook_model.ids import is_incident
+from runbook_model.reports import Change, Checkpoint, Message, State
 
 if TYPE_CHECKING:
     from runbook_model.reports import Report
@@ -103,7 +104,7 @@ class ChildRelay:
 def procedure_above() -> workflow.ParentInfo | None:
     """Tell which procedure waits for this one, if one does; an incident is none, and hears of more by other ways."""
     parent = workflow.info().parent
-    return None if parent is None or parent.workflow_id.startswith("incident/") else parent
+    return None if parent is None or is_incident(parent.workflow_id) else parent
 
 
 def _parent() -> workflow.ExternalWorkflowHandle[Any] | None:
