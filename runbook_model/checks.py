@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import AliasChoices, Field
+
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Channel, Environment
 from runbook_model.fact import Fact
@@ -21,8 +23,8 @@ class Check(Fact):
     ok: bool | None
     """None: it is not configured, or cannot be told while something else is wrong."""
     detail: str
-    mend: str | None = None
-    """What to do, when it is not ok."""
+    fix: str | None = Field(default=None, validation_alias=AliasChoices("fix", "mend"))
+    """What to do, when it is not ok; older drills call it by another name."""
 
 
 class DoctorRequest(Fact):

@@ -1,12 +1,14 @@
 """Every error that an activity may end with, as one tree.
 
+Each has a ``message``, which says what is wrong, and a ``fix`` where one is known.
+
 RunbookError
-  * InputError              what was asked cannot be done; the mend is in the message
+  * InputError              what was asked cannot be done as asked
     * CatalogError          the catalog file is wrong
     * UnknownTargetError    no such service or environment in the worker's catalog
   * PolicyError             what was asked is not allowed here; the message says who may
   * OutsideError            an outside system answered badly
-    * AccessDeniedError     a permission is missing; the message names it
+    * AccessDeniedError     a permission is missing; the fix names it
     * CredentialsError      credentials are missing or have expired; a person renews them and the step goes on
     * ThrottledError        too many calls; tried again later
     * UnreachableError      no answer, or a 5xx; tried again
@@ -16,7 +18,7 @@ RunbookError
         * PoolerFullError   a pooler takes no more clients
     * NotFoundError         the thing is gone
     * RejectedError         the outside system refused the call for good
-    * StateLockedError      somebody else holds Terraform's state, or died holding it; the message says who and the mend
+    * StateLockedError      somebody else holds Terraform's state, or died holding it; the message says who
     * TerraformError        Terraform could not plan
     * ApplyFailedError      Terraform began to apply and stopped; some of it may be done
   * FenceError              a change was not made
@@ -38,9 +40,14 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from runbook_model.sentences import with_fix
+
+FIX = "fix"
+"""The key of the fix among the details of an error of Temporal."""
+
 
 class RunbookError(Exception):
-    """The root: what is wrong and the mend, in one line."""
+    """The root: what is wrong, and beside it how to fix it where that is known."""
 
     retryable = False
     expected = False
@@ -50,14 +57,30 @@ class RunbookError(Exception):
     retry_in: timedelta | None = None
     """When to try again, where the error knows better than the retry policy."""
 
+    def __init__(self, message: str = "", *, fix: str | None = None) -> None:
+        """Say what is wrong.
+
+        Args:
+            message: what is wrong, without a full stop.
+            fix: what a person does about it; None where the error does not know.
+        """
+        self.message = message
+        self.fix = fix
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return with_fix(self.message, self.fix)
+
     def to_application_error(self) -> ApplicationError:
         """Translate for Temporal; the type's name is what workflows see in ``ApplicationError.type``.
 
-        The error's one detail tells whether a change was certainly not made.
+        The first detail tells whether a change was certainly not made, the second holds the fix by its name.
         """
         return ApplicationError(
-            str(self),
+            self.message,
             self.certainly_not_made,
+            *([{FIX: self.fix}] if self.fix else []),
             type=type(self).__name__,
             non_retryable=not self.retryable,
             next_retry_delay=self.retry_in,
@@ -65,6 +88,12 @@ class RunbookError(Exception):
             if self.expected
             else ApplicationErrorCategory.UNSPECIFIED,
         )
+
+
+def fix_of(error: ApplicationError) -> str | None:
+    """Return the fix that an error of ours brought through Temporal."""
+    found = (detail.get(FIX) for detail in error.details if isinstance(detail, dict))
+    return next((fix for fix in found if isinstance(fix, str)), None)
 
 
 class InputError(RunbookError):
@@ -95,7 +124,7 @@ class OutsideError(RunbookError):
 
 
 class AccessDeniedError(OutsideError):
-    """A permission is missing; the message names it."""
+    """A permission is missing; the fix names it."""
 
 
 class CredentialsError(OutsideError):
@@ -149,7 +178,7 @@ class RejectedError(OutsideError):
 
 
 class StateLockedError(OutsideError):
-    """Terraform's state is locked; the message says by whom, since when, and what to do if they are gone."""
+    """Terraform's state is locked; the message says by whom and since when, the fix what to do if they are gone."""
 
 
 class TerraformError(OutsideError):
@@ -195,8 +224,8 @@ class MissingKeyError(SealedError):
 
     def __init__(self, key_id: str) -> None:
         super().__init__(
-            f'encrypted with key "{key_id}", which is not among the keys here: add its line to RUNBOOK_CODEC_KEYS'
-            " (or to the file RUNBOOK_CODEC_KEYS_FILE) and start again"
+            f'encrypted with key "{key_id}", which is not among the keys here',
+            fix="add its line to RUNBOOK_CODEC_KEYS (or to the file RUNBOOK_CODEC_KEYS_FILE) and start again",
         )
 
 
@@ -205,8 +234,8 @@ class TamperedError(SealedError):
 
     def __init__(self, key_id: str) -> None:
         super().__init__(
-            f'encrypted with a key "{key_id}" that is not the one of that name here, or changed since:'
-            f' compare "{key_id}" in RUNBOOK_CODEC_KEYS with that of the workers'
+            f'encrypted with a key "{key_id}" that is not the one of that name here, or changed since',
+            fix=f'compare "{key_id}" in RUNBOOK_CODEC_KEYS with that of the workers',
         )
 
 
@@ -236,4 +265,4 @@ class BugError(RunbookError):
     def __init__(self, where: str, told: str, attempt: int) -> None:
         self.retryable = attempt < self.ATTEMPTS
         self.retry_in = timedelta(seconds=2 ** (attempt - 1)) if self.retryable else None
-        super().__init__(f"{where} failed in its own code ({told}): see the worker's log and report it")
+        super().__init__(f"{where} failed in its own code ({told})", fix="see the worker's log and report it")

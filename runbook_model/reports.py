@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from runbook_model.evidence import Cited
 from runbook_model.readings import Reading
 from runbook_model.release import Fence, Release
+from runbook_model.sentences import with_fix
 
 Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
@@ -198,6 +199,14 @@ class Problem(Message):
 
     kind: str
     message: str
+    """What is wrong."""
+    fix: str | None = None
+    """What a person does about it, where that is known."""
+
+    @property
+    def line(self) -> str:
+        """What is wrong and the fix, in one line."""
+        return with_fix(self.message, self.fix)
 
 
 class Ending(Message):

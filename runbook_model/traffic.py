@@ -66,7 +66,7 @@ def judge_probed(seen: Traffic | Silence, probes: Probes, target: Target, now: d
     """Judge too few requests together with probes."""
     why = too_few(seen, target)
     if probes.refused:
-        detail = f"{why}; the probe was answered {probes.refused}: mend probe in the catalog"
+        detail = f"{why}; the probe was answered {probes.refused}: correct probe in the catalog"
         return _error_rate(Quality.NO_DATA, detail, seen, target, now)
     counted = seen if isinstance(seen, Traffic) else None
     failed = probes.failed + (counted.failed if counted else 0)

@@ -25,7 +25,7 @@ VERBS = {
     "release": "Show what is known of a service's releases, and correct it.",
     "review": "Print the post-incident review of an incident or a procedure.",
     "metrics": "Show how fast incidents are taken up and ended, and how procedures end.",
-    "doctor": "Look whether everything is in place, and say what to mend.",
+    "doctor": "Look whether everything is in place, and say what to fix.",
     "drill": "Find out whether a rollback would work tonight.",
     "print": "Print a procedure on paper, with the exact commands of a target.",
     "catalog": "Check the catalog of services and environments.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from runbook_model.sentences import with_fix
+
 
 class Exit(IntEnum):
     """What an exit code says; scripts rely on it."""
@@ -22,18 +24,24 @@ class Exit(IntEnum):
 
 
 class CliError(Exception):
-    """Ends a command: what is wrong and the mend, in one line for a person."""
+    """Ends a command with one line for a person: what is wrong, and how to fix it."""
 
-    def __init__(self, code: Exit, message: str) -> None:
+    def __init__(self, code: Exit, message: str, fix: str | None = None) -> None:
         self.code = code
+        self.message = message
+        self.fix = fix
         super().__init__(message)
 
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return with_fix(self.message, self.fix)
 
-def bad_input(message: str) -> CliError:
+
+def bad_input(message: str, fix: str | None = None) -> CliError:
     """Make the error for what cannot be used as it was typed."""
-    return CliError(Exit.BAD_INPUT, message)
+    return CliError(Exit.BAD_INPUT, message, fix)
 
 
-def refused(message: str) -> CliError:
+def refused(message: str, fix: str | None = None) -> CliError:
     """Make the error for what is understood, and may not or need not be done."""
-    return CliError(Exit.REFUSED, message)
+    return CliError(Exit.REFUSED, message, fix)

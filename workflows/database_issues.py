@@ -54,7 +54,9 @@ class DatabaseIssues(Procedure):
             return target
         if target.database is None:
             return refused(
-                "input", f'the catalog names no database of {target.key}: add database = {{ dsn_env = "…" }}'
+                "input",
+                f"the catalog names no database of {target.key}",
+                'add database = { dsn_env = "…" }',
             )
         if target.platform == "compose":
             return await database_issues(page, target, request)
@@ -190,9 +192,9 @@ class DatabaseIssues(Procedure):
 
         page.heading("Record what was learnt")
         if found.diagnosis.sessions:
-            mend = mend_leak(found.target, found.diagnosis, found.history.current.revision)
-            page.record.found(mend.why)
-            page.add_follow_up(mend)
+            fix = mend_leak(found.target, found.diagnosis, found.history.current.revision)
+            page.record.found(fix.why)
+            page.add_follow_up(fix)
             page.record.summary(ending.summary)
         return ending
 

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place
     from runbook_model.ids import watch_queue
     from workflows.decisions import checkup
-    from workflows.decisions.endings import cause_of
+    from workflows.decisions.endings import cause_of, problem_of
     from workflows.page.options import ActivityOptions
 
 AT_ONCE = 8
@@ -35,7 +35,7 @@ ONCE = ActivityOptions(
 
 @workflow.defn
 class Doctor:
-    """Looks whether everything is in place, and says what to mend."""
+    """Looks whether everything is in place, and says what to fix."""
 
     @workflow.run
     async def run(self, request: DoctorRequest) -> Checks:
@@ -102,7 +102,7 @@ async def _look_for_a_good_one(target: Target, history: ReleaseHistory | None) -
                 **ONCE,
             )
         except ActivityError as error:
-            return checkup.unread_revisions(target, _words(error))
+            return checkup.unread_revisions(target, problem_of(error))
         others = found.releases
     return checkup.judge_last_known_good(target, history, others)
 
@@ -122,26 +122,24 @@ def _good_catalog(found: Found) -> Check:
 def _bad_catalog(request: DoctorRequest, error: ActivityError) -> Check:
     if cause_of(error) is None:
         return _unfinished(error, request.environment)
+    problem = problem_of(error)
     return Check(
         environment=request.environment,
         name=checkup.CATALOG,
         ok=False,
-        detail=_words(error),
-        mend="mend the catalog of the worker, where RUNBOOK_CATALOG points: runbook catalog check shows all",
+        detail=problem.message,
+        fix=problem.fix
+        or "correct the worker's catalog, where RUNBOOK_CATALOG points: runbook catalog check shows all",
     )
 
 
 def _unfinished(error: ActivityError, environment: str, service: str | None = None) -> Check:
+    problem = problem_of(error)
     return Check(
         environment=environment,
         service=service,
         name="examination",
         ok=False,
-        detail=f"the worker did not finish it: {_words(error)}",
-        mend="look into the worker's log, and ask again",
+        detail=f"the worker did not finish it: {problem.message}",
+        fix=problem.fix or "look into the worker's log, and ask again",
     )
-
-
-def _words(error: ActivityError) -> str:
-    cause = cause_of(error)
-    return cause.message if cause else str(error.__cause__ or error)

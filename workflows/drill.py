@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.incident.announcements import Notice
     from runbook_model.reports import Report, RollbackRequest
     from workflows.decisions import checkup, drills
-    from workflows.decisions.endings import cause_of
+    from workflows.decisions.endings import problem_of
     from workflows.doctor import examine, find_targets
     from workflows.page.options import BEST_EFFORT, TASK_TIMEOUT
     from workflows.rollback import Rollback
@@ -79,7 +79,8 @@ async def _plan(target: Target, checks: list[Check], gate: asyncio.Semaphore) ->
                 static_summary=f"Plan a rollback of {target.service}",
             )
         except ChildWorkflowError as error:
-            return drills.no_plan(target, f"it did not end with a plan: {_why(error)}")
+            problem = problem_of(error)
+            return drills.no_plan(target, f"it did not end with a plan: {problem.message}", problem.fix)
     return drills.judge_plan(target, report)
 
 
@@ -98,13 +99,8 @@ async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
             **BEST_EFFORT,
         )
     except ActivityError as error:
-        return drills.told_later(drill, before, _why(error))
+        return drills.told_later(drill, before, problem_of(error).line)
     return drill
-
-
-def _why(error: ActivityError | ChildWorkflowError) -> str:
-    cause = cause_of(error)
-    return cause.message if cause else str(error.cause or error)
 
 
 def _search_attributes(target: Target) -> TypedSearchAttributes:

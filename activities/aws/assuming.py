@@ -123,8 +123,8 @@ class RoleSession(CredentialProvider):
         name = self._role.external_id_env
         if name and not os.environ.get(name):
             raise InputError(
-                f"the worker's environment has no {name}, which the role of {self._account.environment} asks for: "
-                "set it, or mend assume_role.external_id_env in the catalog"
+                f"the worker's environment has no {name}, which the role of {self._account.environment} asks for",
+                fix="set it, or correct assume_role.external_id_env in the catalog",
             )
         return os.environ[name] if name else None
 

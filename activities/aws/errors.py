@@ -29,6 +29,7 @@ from runbook_model.errors import (
     ThrottledError,
     UnreachableError,
 )
+from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,10 +84,12 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
     if isinstance(error, ClientError):
         return _answered(error, doing)
     if isinstance(error, NO_CREDENTIALS):
-        return CredentialsError(f"could not {doing}: {error}; give the worker AWS credentials and it goes on")
+        return CredentialsError(
+            f"could not {doing}: {quote(str(error))}", fix="give the worker AWS credentials and it goes on"
+        )
     if isinstance(error, NOT_A_REQUEST):
-        return RejectedError(f"could not {doing}: {error}")
-    unreachable = UnreachableError(f"could not {doing}: AWS did not answer: {error}")
+        return RejectedError(f"could not {doing}: {quote(str(error))}")
+    unreachable = UnreachableError(f"could not {doing}: AWS did not answer: {quote(str(error))}")
     unreachable.may_have_landed = not isinstance(error, NEVER_SENT)
     return unreachable
 
@@ -94,11 +97,11 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
 def _answered(error: ClientError, doing: str) -> OutsideError:
     code = error.response["Error"].get("Code", "")
     message = error.response["Error"].get("Message", "")
-    said = f"could not {doing}: {code}: {message}"
+    said = f"could not {doing}: {code}: {quote(message)}"
     if code in DENIED:
-        return AccessDeniedError(f"{said}; allow {_permission(message, error)} to the worker's role")
+        return AccessDeniedError(said, fix=f"allow {_permission(message, error)} to the worker's role")
     if code in STALE_CREDENTIALS:
-        return CredentialsError(f"{said}; renew the worker's AWS credentials and it goes on")
+        return CredentialsError(said, fix="renew the worker's AWS credentials and it goes on")
     if code in THROTTLED:
         return ThrottledError(said)
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:

@@ -113,7 +113,7 @@ def _refusal(answer: httpx.Response, name: str) -> OutsideError:
         busy.retry_in = patience(answer.headers)
         return busy
     if status in {401, 403}:
-        return AccessDeniedError(f"{said}; mend its address in the worker's environment")
+        return AccessDeniedError(said, fix="correct its address in the worker's environment")
     return UnreachableError(said) if status >= 500 or status == 408 else RejectedError(said)
 
 

@@ -58,8 +58,8 @@ def secret_of(channel: Channel) -> str:
     value = os.environ.get(channel.secret_env or "", "").strip()
     if not value:
         raise CredentialsError(
-            f"channel {channel.name}: the worker's environment has no {channel.secret_env}: "
-            f"set {channel.secret_env} for it, or mend secret_env in the catalog"
+            f"channel {channel.name}: the worker's environment has no {channel.secret_env}",
+            fix=f"set {channel.secret_env} for it, or correct secret_env in the catalog",
         )
     return value
 
@@ -73,7 +73,7 @@ def address_of(channel: Channel) -> str:
     value = secret_of(channel)
     if not value.startswith(("https://", "http://")):
         raise CredentialsError(
-            f"channel {channel.name}: {channel.secret_env} holds no http(s) address: mend it"
+            f"channel {channel.name}: {channel.secret_env} holds no http(s) address", fix="correct it"
         )
     return value
 
@@ -117,7 +117,7 @@ def _parts(channel: Channel) -> tuple[str, str, int]:
         parts = urlsplit(address_of(channel))
         if parts.hostname:
             return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
-    raise CredentialsError(f"channel {channel.name}: {channel.secret_env} holds no address: mend it")
+    raise CredentialsError(f"channel {channel.name}: {channel.secret_env} holds no address", fix="correct it")
 
 
 def _goes_by_proxy(scheme: str, host: str) -> bool:

@@ -65,7 +65,7 @@ class SlackThread:
             app = client.auth_test()
             scopes = _scopes(app)
             if scopes and POSTING not in scopes:
-                raise self._denied(f"has no scope {POSTING}; give the app the scope {POSTING}")
+                raise self._denied(f"has no scope {POSTING}", f"give the app the scope {POSTING}")
             told = f"Slack knows the app as {app.get('user')}"
             try:
                 found = self._conversation(client)
@@ -75,12 +75,12 @@ class SlackThread:
                 return f"{told}; whether it is in {self._name} is not told: it has no scope to read channels"
         if found.get("is_archived"):
             raise RejectedError(
-                f"channel {self._channel.name}: {self._name} is archived; mend it in the catalog"
+                f"channel {self._channel.name}: {self._name} is archived", fix="correct it in the catalog"
             )
         if found.get("is_member", True):
             return f"{told}, in {self._name}"
         if POSTING_ANYWHERE not in scopes:
-            raise self._denied(f"is not in {self._name}; invite the app to {self._name}")
+            raise self._denied(f"is not in {self._name}", f"invite the app to {self._name}")
         return f"{told}, and it may post to {self._name} from outside"
 
     def _send(self, words: Words, thread: str | None, again: bool) -> Delivered:  # noqa: FBT001 - an executor passes no keywords
@@ -160,12 +160,12 @@ class SlackThread:
             if one.get("name") == name:
                 return one
         raise NotFoundError(
-            f"channel {self._channel.name}: {self._name} is not in sight of the app; "
-            f"invite the app to {self._name}, or mend channel in the catalog"
+            f"channel {self._channel.name}: the app does not see {self._name}",
+            fix=f"invite the app to {self._name}, or correct channel in the catalog",
         )
 
-    def _denied(self, why: str) -> AccessDeniedError:
-        return AccessDeniedError(f"channel {self._channel.name}: the app {why}")
+    def _denied(self, why: str, fix: str) -> AccessDeniedError:
+        return AccessDeniedError(f"channel {self._channel.name}: the app {why}", fix=fix)
 
 
 def _scopes(answer: SlackResponse) -> set[str]:

@@ -92,11 +92,10 @@ CODES: dict[str, type[OutsideError]] = {
         UnreachableError,
     ),
 }
-
-MENDS: dict[type[OutsideError], str] = {
+FIXES: dict[type[OutsideError], str] = {
     CredentialsError: "renew what its variable holds",
     AccessDeniedError: "invite the app to the channel and give it its scopes",
-    NotFoundError: "mend the channel in the catalog",
+    NotFoundError: "correct the channel in the catalog",
 }
 
 
@@ -129,5 +128,4 @@ def answered(name: str, status: int, code: str, headers: Mapping[str, Any]) -> O
         busy.retry_in = patience(headers)
         return busy
     kind = UnreachableError if status >= 500 else CODES.get(code, RejectedError)
-    mend = MENDS.get(kind)
-    return kind(f"{said}; {mend}" if mend else said)
+    return kind(said, fix=FIXES.get(kind))

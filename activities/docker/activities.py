@@ -76,7 +76,7 @@ def ping(engine: Engine) -> str:
     """Return the Docker engine's name and version; blocks.
 
     Raises:
-        OutsideError: it is not there, or may not be used; the message has the mend.
+        OutsideError: it is not there, or may not be used; the message has the fix.
     """
     with engine.client("ask the Docker engine for its version") as docker:
         version = docker.version()

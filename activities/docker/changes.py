@@ -55,7 +55,8 @@ class ComposeChanges:
             if left and sent_before:
                 raise UnknownReplyError(
                     f"a restart of {_names(left)} was sent, no answer came and none is to be seen; it is not sent "
-                    "again: look at the container and start anew"
+                    "again",
+                    fix="look at the container and start anew",
                 )
             if left:
                 self._restart(left)
@@ -87,7 +88,7 @@ class ComposeChanges:
                 docker.api.restart(container.id, timeout=round(STOP_GRACE.total_seconds()))
         except EngineFailedError as error:
             # It has answered, so nothing more comes of it; but it may have stopped what it could not start.
-            failed = RejectedError(f"{error}; it may be stopped now")
+            failed = RejectedError(f"{error.message}; it may be stopped now", fix=error.fix)
             failed.may_have_landed = True
             raise failed from error
 

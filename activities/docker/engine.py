@@ -22,17 +22,14 @@ from runbook_model.errors import (
     RejectedError,
     UnreachableError,
 )
-from runbook_model.redaction import excerpt
+from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST = 300
-
 NOT_THERE = (FileNotFoundError, ConnectionRefusedError)
 """Nothing listens at the engine's address, so nothing was asked."""
-
-MEND = "start Docker (or Podman's socket) there, or set DOCKER_HOST in the worker's environment"
+FIX = "start Docker (or Podman's socket) there, or set DOCKER_HOST in the worker's environment"
 
 
 ENGINE_SOCKET = "unix:///var/run/docker.sock"
@@ -87,26 +84,27 @@ def translate(error: Exception, doing: str, address: str) -> OutsideError:
         return _answered(error, doing)
     beneath = list(_beneath(error))
     if any(isinstance(one, NOT_THERE) for one in beneath):
-        return NotServingError(f"no Docker engine answers at {address}: {MEND}")
+        return NotServingError(f"no Docker engine answers at {address}", fix=FIX)
     if any(isinstance(one, PermissionError) for one in beneath):
         return AccessDeniedError(
-            f"the worker may not use the Docker engine at {address}: add its user to the group that owns the socket"
+            f"the worker may not use the Docker engine at {address}",
+            fix="add its user to the group that owns the socket",
         )
     if any(isinstance(one, NotConnectedError | ReadTimeout) for one in beneath):
         silent = any(isinstance(one, ReadTimeout | TimeoutError) for one in beneath)
-        kind = "no answer in time" if silent else excerpt(str(error), LONGEST)
+        kind = "no answer in time" if silent else quote(str(error))
         unreachable = UnreachableError(f"could not {doing}: the Docker engine at {address}: {kind}")
         unreachable.may_have_landed = not any(isinstance(one, ConnectTimeout) for one in beneath)
         return unreachable
-    return RejectedError(f"could not {doing}: the Docker engine at {address}: {excerpt(str(error), LONGEST)}")
+    return RejectedError(f"could not {doing}: the Docker engine at {address}: {quote(str(error))}")
 
 
 def _answered(error: APIError, doing: str) -> OutsideError:
-    said = f"could not {doing}: {excerpt(error.explanation or str(error), LONGEST)}"
+    said = f"could not {doing}: {quote(error.explanation or str(error))}"
     if isinstance(error, NotFound):
         return NotFoundError(said)
     if error.status_code in {401, 403}:
-        return AccessDeniedError(f"{said}; allow the worker to use the Docker engine")
+        return AccessDeniedError(said, fix="allow the worker to use the Docker engine")
     return EngineFailedError(said) if error.is_server_error() else RejectedError(said)
 
 

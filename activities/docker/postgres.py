@@ -112,7 +112,8 @@ def database_of(target: Target) -> Database:
     """
     if target.database is None or target.database.compose_service is None:
         raise InputError(
-            f'the catalog names no database of {target.key} that runs by compose: add database = {{ compose_service = "…" }}'
+            f"the catalog names no database of {target.key} that runs by compose",
+            fix='add database = { compose_service = "…" }',
         )
     return target.database
 

@@ -56,7 +56,8 @@ def read_project(engine: Engine, target: Target, *, service: str | None = None) 
         if not containers:
             raise InputError(
                 f'the Docker engine has no containers of a compose project "{target.compose_project}"; there are: '
-                f"{_projects(docker)}: mend compose.project in the catalog, or start it with docker compose up -d"
+                f"{_projects(docker)}",
+                fix="correct compose.project in the catalog, or start it with docker compose up -d",
             )
     project = ProjectRead(
         project=target.compose_project,
@@ -67,8 +68,8 @@ def read_project(engine: Engine, target: Target, *, service: str | None = None) 
     if not project.own:
         raise InputError(
             f'compose project "{target.compose_project}" has no container of a service "{wanted}"; there are: '
-            f"{', '.join(project.services)}: mend compose_service in the catalog, or create it with "
-            f"docker compose up -d {wanted}"
+            f"{', '.join(project.services)}",
+            fix=f"correct compose_service in the catalog, or create it with docker compose up -d {wanted}",
         )
     return project
 

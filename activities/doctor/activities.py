@@ -70,7 +70,7 @@ class DoctorActivities:
         where = catalog.environments.get(name)
         if where is None:
             known = ", ".join(sorted(catalog.environments)) or "none"
-            raise UnknownTargetError(f'no environment "{name}" in the catalog; there are: {known}')
+            raise UnknownTargetError(f'no environment "{name}" in the catalog', fix=f"there are: {known}")
         here = sorted(one for one, service in catalog.services.items() if name in service.environments)
         wanted = [request.service] if request.service else here
         return Found(

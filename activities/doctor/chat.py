@@ -22,7 +22,7 @@ class ChatQuestions:
 
     def all(self) -> list[Question]:
         """Return it; every channel has the time of a check, so all of them have a little more."""
-        return [Question("chat", self.try_all, "mend the channels in the catalog", SECONDS + 1)]
+        return [Question("chat", self.try_all, "correct the channels in the catalog", SECONDS + 1)]
 
     async def try_all(self) -> str:
         """Try every channel at once; the line is red where one would not tell, and names it."""
@@ -30,8 +30,8 @@ class ChatQuestions:
             raise NotSetError("no channels: what people should know is in the worker's log")
         tried = await asyncio.gather(*(check(self._question(one)) for one in self._channels))
         if wrong := [one for one in tried if one.ok is False]:
-            mends = dict.fromkeys(one.mend for one in wrong if one.mend)
-            raise WrongError("; ".join(map(_told, wrong)), "; ".join(mends))
+            fixes = dict.fromkeys(one.fix for one in wrong if one.fix)
+            raise WrongError("; ".join(map(_told, wrong)), "; ".join(fixes))
         return "; ".join(map(_told, tried))
 
     def _question(self, channel: Channel) -> Question:
@@ -39,8 +39,8 @@ class ChatQuestions:
             return await self._outlets.open(channel.name).look()
 
         reach = "let the worker reach its host"
-        mend = reach if channel.kind == "slack" else f"{reach}, or mend what {channel.secret_env} holds"
-        return Question(channel.name, look, mend, SECONDS)
+        fix = reach if channel.kind == "slack" else f"{reach}, or correct what {channel.secret_env} holds"
+        return Question(channel.name, look, fix, SECONDS)
 
 
 def _told(tried: Check) -> str:

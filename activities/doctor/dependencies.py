@@ -43,13 +43,15 @@ class BesideQuestions:
     def all(self) -> list[Question]:
         """Return them all, a question for each query of PromQL included."""
         metrics = "let the service export its metrics: see Metrics in docs/doctor.md"
-        database = "start the database, or mend how it is reached in the catalog or the worker's environment"
+        database = (
+            "start the database, or correct how it is reached in the catalog or the worker's environment"
+        )
         return [
-            Question("health", self.read_health, f"mend url in {self._table}"),
+            Question("health", self.read_health, f"correct url in {self._table}"),
             Question("metrics", self.read_metrics, metrics),
             Question("terraform", self.validate_module, "look with terraform validate", TERRAFORM_SECONDS),
             Question("database", self.connect, database),
-            Question("rds-instance", self.read_instance, f"mend database.rds_instance in {self._table}"),
+            Question("rds-instance", self.read_instance, f"correct database.rds_instance in {self._table}"),
             *self._queries(),
         ]
 
@@ -144,4 +146,4 @@ def _naming(address: str) -> Iterator[None]:
     try:
         yield
     except OutsideError as error:
-        raise WrongError(f"{address}: {error}") from error
+        raise WrongError(f"{address}: {error.message}", error.fix) from error

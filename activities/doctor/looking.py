@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from runbook_model.checks import Check
 from runbook_model.errors import RunbookError, ThrottledError
+from runbook_model.sentences import quote, with_fix
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -25,10 +25,6 @@ THREADS = 12
 THROTTLED_PAUSES = (0.3, 1.0)
 LONGEST = 600
 POLICY = "allow the worker's role what deploy/iam-policy.json lists"
-MEND = re.compile(
-    r"^(?P<what>.*)[;:,] (?P<mend>(?:add|allow|give|install|invite|mend|put|renew|set|start) .*)$", re.DOTALL
-)
-"""How the product's errors are worded: what is wrong, then the mend."""
 
 
 class NotSetError(Exception):
@@ -36,10 +32,10 @@ class NotSetError(Exception):
 
 
 class WrongError(Exception):
-    """Something is not as it must be: what, and the mend where it is not the usual one."""
+    """Something is not as it must be: what, and the fix where it is not the usual one."""
 
-    def __init__(self, detail: str, mend: str | None = None) -> None:
-        self.mend = mend
+    def __init__(self, detail: str, fix: str | None = None) -> None:
+        self.fix = fix
         super().__init__(detail)
 
 
@@ -49,7 +45,7 @@ class Question:
 
     name: str
     ask: Callable[[], Awaitable[str]]
-    mend: str
+    fix: str
     """What to do when it fails, unless the error says better."""
     seconds: float = SECONDS
     untold: str | None = None
@@ -95,19 +91,13 @@ async def check(question: Question) -> Check:
     except NotSetError as reason:
         return Check(name=question.name, ok=None, detail=str(reason))
     except WrongError as error:
-        return _wrong(question, str(error), error.mend)
+        return _wrong(question, str(error), error.fix)
     except RunbookError as error:
-        return _unanswered(question, *told_apart(str(error)))
+        return _unanswered(question, error.message, error.fix)
     except TimeoutError:
         return _unanswered(question, f"no answer within {question.seconds:g} s", None)
     except Exception as error:  # noqa: BLE001 - one check that is broken must not hide the others
-        return _wrong(question, f"the check itself failed: {type(error).__name__}: {error}", None)
-
-
-def told_apart(message: str) -> tuple[str, str | None]:
-    """Tell what is wrong from the mend, where an error's message holds both."""
-    found = MEND.match(message)
-    return (found["what"], found["mend"]) if found else (message, None)
+        return _wrong(question, f"the check itself failed: {type(error).__name__}: {quote(str(error))}", None)
 
 
 async def _patiently(ask: Callable[[], Awaitable[str]]) -> str:
@@ -119,11 +109,13 @@ async def _patiently(ask: Callable[[], Awaitable[str]]) -> str:
     return await ask()
 
 
-def _unanswered(question: Question, what: str, mend: str | None) -> Check:
+def _unanswered(question: Question, what: str, fix: str | None) -> Check:
     if question.untold is None:
-        return _wrong(question, what, mend)
-    return Check(name=question.name, ok=None, detail=f"not told: {what[:LONGEST]}; {mend or question.untold}")
+        return _wrong(question, what, fix)
+    return Check(
+        name=question.name, ok=None, detail=with_fix(f"not told: {what[:LONGEST]}", fix or question.untold)
+    )
 
 
-def _wrong(question: Question, detail: str, mend: str | None) -> Check:
-    return Check(name=question.name, ok=False, detail=detail[:LONGEST], mend=mend or question.mend)
+def _wrong(question: Question, detail: str, fix: str | None) -> Check:
+    return Check(name=question.name, ok=False, detail=detail[:LONGEST], fix=fix or question.fix)

@@ -11,14 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from activities.doctor.looking import WrongError
 from activities.terraform.program import Module, find_program
-from runbook_model.redaction import excerpt
+from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SECONDS = 8.0
 """Terraform starts each provider to validate a module."""
-LONGEST = 300
 
 
 class _Diagnostic(BaseModel):
@@ -36,7 +35,7 @@ class _Validation(BaseModel):
         """The first error, in words."""
         errors = (one for one in self.diagnostics if one.severity == "error")
         words = (f"{one.summary}: {one.detail}".strip(": ") for one in errors)
-        return excerpt(next(words, "it does not say why"), LONGEST)
+        return quote(next(words, "it does not say why"))
 
 
 async def validate(directory: str, environment: Callable[[], Mapping[str, str]]) -> str:
@@ -59,7 +58,7 @@ async def validate(directory: str, environment: Callable[[], Mapping[str, str]])
     try:
         found = _Validation.model_validate(_document(text))
     except ValidationError:
-        raise WrongError(f"{name} validate said nothing that can be read: {excerpt(text, LONGEST)}") from None
+        raise WrongError(f"{name} validate said nothing that can be read: {quote(text)}") from None
     if found.valid:
         return f"{name} is there, and {directory} is valid"
     if f"{name} init" in found.problem or "terraform init" in found.problem:

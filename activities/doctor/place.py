@@ -56,11 +56,11 @@ class PlaceQuestions:
             Question(
                 "aws-identity", self.identity, "give the worker AWS credentials: aws sts get-caller-identity"
             ),
-            Question("cluster", self.cluster, f"mend cluster or region in {self._table}"),
+            Question("cluster", self.cluster, f"correct cluster or region in {self._table}"),
             Question(
                 "prometheus",
                 self.prometheus,
-                f"start Prometheus there, or mend prometheus_url in {self._table}",
+                f"start Prometheus there, or correct prometheus_url in {self._table}",
             ),
             Question("docker-engine", self.engine, "start the Docker engine, or set DOCKER_HOST"),
             Question("clock", self.clock, SET_THE_CLOCK),
@@ -90,7 +90,7 @@ class PlaceQuestions:
         try:
             await Prometheus(self._http, url).value("vector(1)")
         except OutsideError as error:
-            raise WrongError(f"{url}: {error}") from error
+            raise WrongError(f"{url}: {error.message}", error.fix) from error
         return f"{url} answers"
 
     async def engine(self) -> str:

@@ -42,12 +42,12 @@ class ServiceQuestions:
     def all(self) -> list[Question]:
         """Return them all."""
         return [
-            Question("service", self.read_service, f"mend the service's name in {self._table}"),
+            Question("service", self.read_service, f"correct the service's name in {self._table}"),
             Question("deployments", self.read_history, POLICY),
             Question("tasks", self.read_tasks, POLICY),
             Question("task-definitions", self.list_task_definitions, POLICY),
             Question("autoscaling", self.read_capacity, POLICY),
-            Question("log-group", self.read_logs, f"mend log_group in {self._table}"),
+            Question("log-group", self.read_logs, f"correct log_group in {self._table}"),
             Question("cloudwatch", self.read_cloudwatch, POLICY),
         ]
 

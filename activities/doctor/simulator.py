@@ -74,8 +74,8 @@ class Simulator:
         missing = sorted({key for one in refused or wanted for key in answers[one].missing})
         if denied := [one for one in refused if answers[one].is_sure]:
             explicit = any(answers[one].decision == EXPLICIT for one in denied)
-            mend = f"{POLICY}, and let no other policy deny it" if explicit else POLICY
-            raise WrongError(f"{who} may not {_listed(denied, answers)}", mend)
+            fix = f"{POLICY}, and let no other policy deny it" if explicit else POLICY
+            raise WrongError(f"{who} may not {_listed(denied, answers)}", fix)
         if refused:
             why = f"as nobody tells it {', '.join(missing)}" if missing else "and does not say why"
             raise NotSetError(f"not told: IAM's simulator cannot allow {_listed(refused, answers)}, {why}")

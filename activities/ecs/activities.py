@@ -208,7 +208,8 @@ def describe_service(clients: AwsClients, target: Target) -> ServiceState:
         )
     if not answer["services"]:
         raise InputError(
-            f"cluster {target.cluster} has no service {target.ecs_service}: mend cluster or ecs_service in the catalog"
+            f"cluster {target.cluster} has no service {target.ecs_service}",
+            fix="correct cluster or ecs_service in the catalog",
         )
     return read_service_state(answer["services"][0])
 

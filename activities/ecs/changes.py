@@ -108,7 +108,8 @@ class EcsChanges:
             if sent_before:
                 raise UnknownReplyError(
                     "a forced deployment was sent, no answer came and no new deployment is to be seen; "
-                    "it is not sent again: look at the service and start anew"
+                    "it is not sent again",
+                    fix="look at the service and start anew",
                 )
             return self._update(change.target, change.fence, force=True)
 

@@ -9,6 +9,7 @@ from temporalio import activity
 
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact
+from runbook_model.sentences import quote
 
 PATIENCE = 20
 """Seconds that the remote may take to list its tags."""
@@ -50,13 +51,13 @@ class GitActivities:
                 env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"},
             )
         except FileNotFoundError:
-            raise RejectedError("git is not installed where the worker runs: install git") from None
+            raise RejectedError("git is not installed where the worker runs", fix="install git") from None
         except subprocess.TimeoutExpired:
             raise UnreachableError(
                 f"the repository {repository.url} did not answer in {PATIENCE} s"
             ) from None
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["git gives no reason"])[-1]
-            raise RejectedError(f"could not list the tags of {repository.url}: {reason}")
+            raise RejectedError(f"could not list the tags of {repository.url}: {quote(reason)}")
         names = (line.partition("refs/tags/")[2] for line in done.stdout.splitlines())
         return Tags(tags=tuple(filter(None, names))[:TAGS_KEPT])

@@ -16,6 +16,7 @@ from runbook_model.errors import (
     ThrottledError,
     UnreachableError,
 )
+from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +43,10 @@ def translate(error: httpx.HTTPError | httpx.InvalidURL, doing: str) -> OutsideE
     if isinstance(error, httpx.HTTPStatusError):
         return answered(error.response.status_code, f"could not {doing}: HTTP {error.response.status_code}")
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return RejectedError(f"could not {doing}: {error}; mend the address in the catalog")
-    kind = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
+        return RejectedError(
+            f"could not {doing}: {quote(str(error))}", fix="correct the address in the catalog"
+        )
+    kind = "no answer in time" if isinstance(error, httpx.TimeoutException) else quote(str(error))
     unreachable = UnreachableError(f"could not {doing}: {kind or type(error).__name__}")
     unreachable.may_have_landed = not isinstance(error, NEVER_SENT)
     return unreachable
@@ -52,7 +55,7 @@ def translate(error: httpx.HTTPError | httpx.InvalidURL, doing: str) -> OutsideE
 def answered(status: int, said: str) -> OutsideError:
     """Name an answer that is not a good one by its status."""
     if status in {401, 403}:
-        return AccessDeniedError(f"{said}; allow the worker to read it")
+        return AccessDeniedError(said, fix="allow the worker to read it")
     if status == 429:
         return ThrottledError(said)
     return UnreachableError(said) if status >= 500 else RejectedError(said)

@@ -49,7 +49,7 @@ def judge_latency(p95: P95, probes: Timed | None, limit: float, now: datetime) -
     """Hold what is known of the answers' times against the limit."""
     words, known = [p95.words], [] if p95.seconds is None else [p95.seconds]
     if probes and probes.refused:
-        words.append(f"the probe was answered {probes.refused}: mend probe in the catalog")
+        words.append(f"the probe was answered {probes.refused}: correct probe in the catalog")
     elif probes and probes.seconds:
         known.append(probes.slowest)
         failed = f", {probes.failed} failed" if probes.failed else ""

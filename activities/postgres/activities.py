@@ -170,14 +170,16 @@ class DatabaseActivities:
 
 def _database(target: Target) -> Database:
     if target.database is None:
-        raise InputError(f'{target.key} has no database in the catalog: add database = {{ dsn_env = "…" }}')
+        raise InputError(
+            f"{target.key} has no database in the catalog", fix='add database = { dsn_env = "…" }'
+        )
     return target.database
 
 
 def _dsn_env(target: Target) -> str:
     name = _database(target).dsn_env
     if name is None:
-        raise InputError(f'{target.key} has no DSN in the catalog: add dsn_env = "…" to its database')
+        raise InputError(f"{target.key} has no DSN in the catalog", fix='add dsn_env = "…" to its database')
     return name
 
 

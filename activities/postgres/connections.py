@@ -26,7 +26,8 @@ from runbook_model.errors import (
     RejectedError,
     UnreachableError,
 )
-from runbook_model.redaction import HIDDEN, excerpt
+from runbook_model.redaction import HIDDEN
+from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,6 @@ STATEMENT_TIMEOUT = timedelta(seconds=5)
 """The database itself gives up on a statement after this long."""
 
 LOCK_TIMEOUT = timedelta(seconds=1)
-LONGEST = 300
 
 # While it connects, libpq tells errors by words only; SQLSTATE comes with statements.
 WORDS: tuple[tuple[tuple[str, ...], type[OutsideError]], ...] = (
@@ -124,12 +124,15 @@ def database_errors(dsn_env: str, *, connecting: bool = False) -> Iterator[str]:
     dsn = os.environ.get(dsn_env, "")
     if not dsn:
         raise InputError(
-            f"the worker's environment has no {dsn_env}: set it to the DSN of the database, or mend dsn_env in the catalog"
+            f"the worker's environment has no {dsn_env}",
+            fix="set it to the DSN of the database, or correct dsn_env in the catalog",
         )
     try:
         parameters = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        raise InputError(f"{dsn_env} holds no DSN that PostgreSQL's client can read: mend it") from None
+        raise InputError(
+            f"{dsn_env} holds no DSN that PostgreSQL's client can read", fix="correct it"
+        ) from None
     secrets = [dsn, *(str(value) for key, value in parameters.items() if value and "password" in key)]
     try:
         yield dsn
@@ -155,7 +158,7 @@ def _kind(error: psycopg.Error) -> type[OutsideError]:
 def _words(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
-    return excerpt(text.replace("\n", "; "), LONGEST)
+    return quote(text.strip().replace("\n", "; "))
 
 
 @contextmanager

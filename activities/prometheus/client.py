@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from activities.http.client import answered, http_errors
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact
+from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -148,7 +149,7 @@ class Prometheus:
         answer = _read(response)
         if answer.warnings:
             return NoData(
-                why=f"Prometheus warns that the answer may be incomplete: {answer.warnings[0][:200]}"
+                why=f"Prometheus warns that the answer may be incomplete: {quote(answer.warnings[0], 200)}"
             )
         return answer.data
 
@@ -168,7 +169,9 @@ def _read(response: httpx.Response) -> _Answer:
         complaint = _complaint(response)
     if response.headers.get("content-type", "").startswith("application/json"):
         raise UnreachableError(f"could not read Prometheus's answer: {complaint}")
-    raise RejectedError(f"what answers is not a Prometheus: {complaint}; mend prometheus_url in the catalog")
+    raise RejectedError(
+        f"what answers is not a Prometheus: {complaint}", fix="correct prometheus_url in the catalog"
+    )
 
 
 def _complaint(response: httpx.Response) -> str:
@@ -176,5 +179,5 @@ def _complaint(response: httpx.Response) -> str:
     try:
         failure = _Failure.model_validate_json(response.content)
     except ValidationError:
-        return f"HTTP {response.status_code}: {response.text[:80]!r}"
-    return f"{failure.errorType}: {failure.error[:200]}"
+        return f"HTTP {response.status_code}: {quote(response.text, 80)}"
+    return f"{failure.errorType}: {quote(failure.error, 200)}"

@@ -21,6 +21,7 @@ from activities.http.client import http_errors
 from activities.prometheus.promql import ERRORS, REQUESTS
 from runbook_model.errors import OutsideError, RejectedError
 from runbook_model.fact import Fact
+from runbook_model.sentences import quote
 from runbook_model.traffic import Silence, Traffic
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def parse(text: str, at: datetime) -> Scrape:
                 if sample.name == ERRORS and (kind := sample.labels.get("type")):
                     by_type[kind] = by_type.get(kind, 0.0) + sample.value
     except ValueError as error:
-        raise RejectedError(f"could not read the service's /metrics: {str(error)[:120]}") from error
+        raise RejectedError(f"could not read the service's /metrics: {quote(str(error), 120)}") from error
     return Scrape(
         at=at,
         process=sums.get(PROCESS),

@@ -88,7 +88,8 @@ class RdsActivities:
             if sent_before:
                 raise UnknownReplyError(
                     f"a reboot of {now.name} was sent, no answer came, and it is {now.status} without an event of a "
-                    "restart; it is not sent again: look at the instance's events"
+                    "restart; it is not sent again",
+                    fix="look at the instance's events",
                 )
             if now.status != was.status or restarted:
                 raise DriftedError(
@@ -124,7 +125,9 @@ class RdsActivities:
     def _instance(self, target: Target) -> Instance:
         name = target.database.rds_instance if target.database else None
         if name is None:
-            raise InputError(f"the catalog names no RDS instance of {target.key}: add database.rds_instance")
+            raise InputError(
+                f"the catalog names no RDS instance of {target.key}", fix="add database.rds_instance"
+            )
         rds = self._clients.rds(target.account)
         with self._clients.naming_errors(f"describe the RDS instance {name}"):
             found = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
@@ -136,7 +139,7 @@ class RdsActivities:
             )["Events"]
         if not found:
             raise InputError(
-                f"there is no RDS instance {name} in {target.region}: mend database.rds_instance"
+                f"there is no RDS instance {name} in {target.region}", fix="correct database.rds_instance"
             )
         return _read(found[0], events)
 

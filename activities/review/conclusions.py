@@ -92,7 +92,7 @@ def items_of(
             _item("immediate", "Confirm the root cause, or name another one", cause.cite if cause else last)
         )
     for name in sorted({name_of(course) for course in courses if course.kind != INCIDENT}):
-        page = f"Compare what was done with docs/runbooks/{name}.md, and mend the page where it did not help"
+        page = f"Compare what was done with docs/runbooks/{name}.md, and fix the page where it did not help"
         found.append(_item("documentation", page, last))
     unique: dict[tuple[str, str], ActionItem] = {}
     for item in found:

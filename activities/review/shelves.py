@@ -50,7 +50,7 @@ class Folder:
             beside.replace(path)
         except OSError as error:
             raise UnreachableError(
-                f"could not write {path}: {error.strerror}; mend RUNBOOK_REVIEWS"
+                f"could not write {path}: {error.strerror}", fix="correct RUNBOOK_REVIEWS"
             ) from error
         return str(path)
 

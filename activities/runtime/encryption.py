@@ -53,10 +53,13 @@ def load_keys(environment: Mapping[str, str]) -> dict[str, bytes]:
         key = _key(encoded.strip())
         if key is None or not _ID.fullmatch(key_id):
             raise InputError(  # tells no word of the line, as any may be the secret
-                f"{source}, line {number}: write `<key id> <base64 of {KEY_BYTES} bytes>`; {MAKE_ONE}"
+                f"{source}, line {number} holds no key",
+                fix=f"write `<key id> <base64 of {KEY_BYTES} bytes>`; {MAKE_ONE}",
             )
         if key_id in keys:
-            raise InputError(f'{source}, line {number}: there are two keys "{key_id}"; give each its own id')
+            raise InputError(
+                f'{source}, line {number}: there are two keys "{key_id}"', fix="give each its own id"
+            )
         keys[key_id] = key
     return keys
 

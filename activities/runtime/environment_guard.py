@@ -29,5 +29,6 @@ class Served:
         if whose != environment:
             raise PolicyError(
                 f'this worker refuses work for the environment "{environment}" from the queue {queue}, '
-                f"which belongs to {whose or 'nobody here'}: start it with --environment {environment}"
+                f"which belongs to {whose or 'nobody here'}",
+                fix=f"start it with --environment {environment}",
             )

@@ -17,6 +17,7 @@ from activities.telemetry.counted import (
     WATCHER_BATCH,
 )
 from runbook_model.errors import InputError
+from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,9 @@ def set_up(address: str | None) -> MetricMeter:
             )
         )
     except (RuntimeError, ValueError) as error:
-        raise InputError(f"RUNBOOK_METRICS = {address}: {error}; use HOST:PORT that is free") from None
+        raise InputError(
+            f"RUNBOOK_METRICS = {address}: {quote(str(error))}", fix="use HOST:PORT that is free"
+        ) from None
     Runtime.set_default(runtime)
     return runtime.metric_meter
 

@@ -141,7 +141,7 @@ class TerraformActivities:
     def _module(self, target: Target) -> Module:
         if target.terraform is None:
             raise InputError(
-                f"the catalog names no Terraform module for {target.key}: add terraform = {{ … }}"
+                f"the catalog names no Terraform module for {target.key}", fix="add terraform = { … }"
             )
         environment = partial(self._clients.environment, target.account)
         return Module(self._program or find_program(), target.terraform.directory, environment)

@@ -58,8 +58,8 @@ class PlanStore:
             raise InputError(f"RUNBOOK_PLAN_STORE = {self._folder}: {error.strerror}") from None
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise InputError(
-                f"RUNBOOK_PLAN_STORE = {self._folder}: others may read it, and plans hold secrets: "
-                "give the worker a folder of its own with mode 0700"
+                f"RUNBOOK_PLAN_STORE = {self._folder}: others may read it, and plans hold secrets",
+                fix="give the worker a folder of its own with mode 0700",
             )
         return self._folder
 

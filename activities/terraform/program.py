@@ -19,6 +19,7 @@ from activities.runtime.encryption import KEYS
 from activities.runtime.processes import start_child
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
 from runbook_model.redaction import excerpt
+from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     import subprocess
@@ -90,7 +91,7 @@ class Said:
     def told(self) -> str:
         """The errors in words, else the last lines."""
         words = "; ".join(f"{summary}: {detail}" if detail else summary for summary, detail in self.problems)
-        return excerpt(words or " ".join(self.lines[-3:]) or f"exit code {self.code}", LONGEST_PROBLEM)
+        return quote(words or " ".join(self.lines[-3:]) or f"exit code {self.code}", LONGEST_PROBLEM)
 
     def error(self, doing: str) -> RunbookError:
         """Return the error that this is, for a run that changed nothing."""
@@ -111,7 +112,7 @@ def find_program() -> str:
     """
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
-        raise InputError("terraform is not installed on this worker: put terraform or tofu on its PATH")
+        raise InputError("terraform is not installed on this worker", fix="put terraform or tofu on its PATH")
     return found
 
 
@@ -133,7 +134,7 @@ class Module:
         self._environment = environment
         self._directory = Path(directory).expanduser()
         if not self._directory.is_dir():
-            raise InputError(f"{directory} is no directory on this worker: mend terraform.directory")
+            raise InputError(f"{directory} is no directory on this worker", fix="correct terraform.directory")
 
     async def run(
         self, *arguments: str, workplace: Path, hear: Callable[[str], None] | None = None
@@ -250,7 +251,7 @@ class Lock:
         ours = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
         return self.who == ours and PROCESSES.is_dir() and not _runs_here()
 
-    def mend(self, directory: str) -> str:
+    def fix(self, directory: str) -> str:
         """Return what a person must do when the holder is gone."""
         return (
             f"look whether that run still lives; only if it is gone: terraform -chdir={directory} "

@@ -111,7 +111,7 @@ class Run:
             gone = lock.is_left_behind
             if (gone and lock.id == suspected) or time.monotonic() >= until:
                 why = "; no Terraform runs on this machine any more" if gone else ""
-                error = StateLockedError(f"{lock.told}{why}: {lock.mend(self._directory)}")
+                error = StateLockedError(f"{lock.told}{why}", fix=lock.fix(self._directory))
                 error.retryable = not gone
                 raise error
             suspected = lock.id if gone else ""

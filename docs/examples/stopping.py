@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runbook_model.durations import format_duration
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Outcome, Plan, PlannedCall, Task
-from workflows.decisions.releases import cannot_roll, refused
+from workflows.decisions.releases import cannot_roll, refuse, refused
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
@@ -28,19 +28,19 @@ class StopPlan(Plan):
 
 def plan_stop(target: Target, history: ReleaseHistory) -> StopPlan | Ending:
     """Plan to stop the deployment under way, if it has had its time and lands on a release that is not bad."""
-    if why := cannot_roll(history.service):
-        return refused("policy", why)
+    if problem := cannot_roll(history.service):
+        return refuse(problem)
     stuck = history.latest
     if stuck is None or not stuck.under_way:
         return Ending(outcome=Outcome.NOT_NEEDED, summary=f"No deployment of {target.key} is under way.")
     since = history.service.read_at - stuck.created_at
     if since < target.rollback.steady:
         patience = f"{format_duration(since)} of {format_duration(target.rollback.steady)}"
-        return refused("policy", f"{stuck.release.name} has been under way for {patience}: let it arrive")
+        return refused("policy", f"{stuck.release.name} has been under way for {patience}", "let it arrive")
     landing = history.releases.get(stuck.sources[0]) if len(stuck.sources) == 1 else None
     if landing is None or landing.is_bad:
         return refused(
-            "policy", "it would land on no release that is known, or on a bad one: roll back instead"
+            "policy", "it would land on no release that is known, or on a bad one", "roll back instead"
         )
     return StopPlan(
         headline=f"Stop the deployment of {stuck.release.name}; {landing.name} runs again",

@@ -24,7 +24,7 @@ HEAD = """\
 # The catalog
 
 One TOML file says which services and environments there are, what is good, who must agree, and who is told. A key that is
-not here is an error; `runbook catalog check` names every error with its mend, and `runbook catalog schema` prints a JSON
+not here is an error; `runbook catalog check` names every error with its fix, and `runbook catalog schema` prints a JSON
 Schema for editors. [catalog.example.toml](../../deploy/catalog.example.toml) is a whole one to start from.
 
 - A *name* matches `[a-z0-9][a-z0-9-]{0,62}`. A *duration* is written `"90s"`, `"5m"`, `"1h30m"` or `"2d"`. An *address*

@@ -20,7 +20,7 @@ HEAD = """\
 Every command takes `--as`, `--catalog`, `--run` and `--json`; with `--json` stdout is one JSON document, and everything
 else goes to stderr. `ID` is a workflow id, or `ENVIRONMENT/SERVICE` for short: `approve` then answers whatever waits
 there, `show`, `watch`, `ack`, `note`, `close` and `review` take the open incident, else the remediation, and `abort`,
-`pause` and `resume` the remediation. An error is one line on stderr, with the mend."""
+`pause` and `resume` the remediation. An error is one line on stderr, with the fix."""
 
 CODES = {
     Exit.DONE: "Done as asked; `--wait` and `watch`: recovered, not-needed or planned.",

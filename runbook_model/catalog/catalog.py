@@ -143,7 +143,7 @@ class Catalog(Policy):
             if channel.name in names[:number]:
                 yield f'channels.{number}.name = "{channel.name}": another channel has this name; choose one'
             for unknown in sorted({*channel.environments} - {*self.environments}):
-                yield f"channels.{number}.environments: no [environments.{unknown}]: add it, or mend the name"
+                yield f"channels.{number}.environments: no [environments.{unknown}]: add it, or correct the name"
         for number, contact in enumerate(self.contacts if names else ()):
             if contact.channel not in {*names, LOG}:
                 yield f'contacts.{number}.channel = "{contact.channel}": no such channel; there are: {", ".join(names)}'
@@ -171,11 +171,12 @@ class Catalog(Policy):
         known = self.services.get(service)
         if known is None:
             raise UnknownTargetError(
-                f'no service "{service}" in the catalog; there are: {_names(self.services)}'
+                f'no service "{service}" in the catalog', fix=f"there are: {_names(self.services)}"
             )
         if environment not in self.environments or environment not in known.environments:
             raise UnknownTargetError(
-                f'service "{service}" has no environment "{environment}"; it has: {_names(known.environments)}'
+                f'service "{service}" has no environment "{environment}"',
+                fix=f"it has: {_names(known.environments)}",
             )
         where, placement = self.environments[environment], known.environments[environment]
         return Target(
@@ -228,7 +229,7 @@ def parse_catalog(text: str, source: str) -> Catalog:
     """Read a catalog from TOML.
 
     Raises:
-        CatalogError: with every problem found, each a line of file, key, value and mend.
+        CatalogError: with every problem found, each a line of file, key, value and fix.
     """
     try:
         found = tomllib.loads(text)

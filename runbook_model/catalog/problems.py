@@ -1,4 +1,4 @@
-"""What is wrong with a catalog, said so that it can be mended: file, key, value and mend."""
+"""What is wrong with a catalog, said so that it can be mended: file, key, value and fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-NO_ENVIRONMENT = "no [environments.{}]: add it, or mend the name"
+NO_ENVIRONMENT = "no [environments.{}]: add it, or correct the name"
 
 
 def describe(error: ValidationError, source: str, keys: Collection[str]) -> list[str]:
@@ -52,8 +52,7 @@ def _lines(detail: ErrorDetails, source: str, keys: Collection[str]) -> list[str
     )  # a secret in the wrong place must not get into history by the error
     subject = " = ".join(part for part in (key, shown) if part)
     return [
-        ": ".join(part for part in (source, subject, mend) if part)
-        for mend in _mend(detail, keys).splitlines()
+        ": ".join(part for part in (source, subject, fix) if part) for fix in _mend(detail, keys).splitlines()
     ]
 
 
@@ -66,11 +65,11 @@ def _shown(value: Any) -> str:
 def _mend(detail: ErrorDetails, keys: Collection[str]) -> str:
     match detail["type"]:
         case "extra_forbidden":
-            return f"unknown key{_suggestion(str(detail['loc'][-1]), keys)}; remove it or mend its name"
+            return f"unknown key{_suggestion(str(detail['loc'][-1]), keys)}; remove it or correct its name"
         case "missing":
             return "is missing; add it"
         case "string_pattern_mismatch":
-            return f"does not match {detail.get('ctx', {}).get('pattern')}; mend the spelling"
+            return f"does not match {detail.get('ctx', {}).get('pattern')}; correct the spelling"
         case "value_error":
             return str(detail["msg"]).removeprefix("Value error, ")
         case _:

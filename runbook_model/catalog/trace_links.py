@@ -18,7 +18,7 @@ _OTHER_PLACE = re.compile(r"\{[^{}]*\}?|\}")
 
 
 def problem_of(links: Mapping[str, str]) -> str | None:
-    """Say what is wrong with the link, and the mend; None where there is none, or nothing is."""
+    """Say what is wrong with the link, and the fix; None where there is none, or nothing is."""
     link = links.get(TRACES)
     if link is None:
         return None

@@ -173,7 +173,7 @@ def _kept(alert: Alert, received: datetime, since: datetime) -> KeptAlert:
         received=received,
         said_severity=alert.severity,
         labels=_few(alert.labels),
-        # Why it belongs to no target comes first: that is what its human has to mend.
+        # Why it belongs to no target comes first: that is what its human has to fix.
         words=_cut("; ".join(filter(None, (alert.problem, said.get("summary") or said.get("description"))))),
         impact=_cut(said["impact"]) if said.get("impact") else None,
         problem=_cut(alert.problem) if alert.problem else None,

@@ -170,7 +170,7 @@ def _check_environment() -> None:
 
 def _unusable(error: Exception) -> CliError:
     return bad_input(
-        f"Temporal's configuration cannot be used: {_reason(error)}; mend TEMPORAL_… or its profile file"
+        f"Temporal's configuration cannot be used: {_reason(error)}; correct TEMPORAL_… or its profile file"
     )
 
 

@@ -35,10 +35,10 @@ COLOURS = {True: "green", False: "red", None: "dim"}
 @click.option("--fix", is_flag=True, help="Register the search attributes that are missing.")
 @takes_caller
 def command(caller: Caller, *, environment: str | None, service: str | None, fix: bool) -> Exit:
-    """Look whether everything that procedures need is in place, and say what to mend.
+    """Look whether everything that procedures need is in place, and say how to fix what is not.
 
     What is outside is looked at by a worker: its identity and its network are what counts. Nothing is changed, but
-    search attributes with --fix. Exit code 1 when something is to be mended, 4 when Temporal is not reachable.
+    search attributes with --fix. Exit code 1 when something is to be fixed, 4 when Temporal is not reachable.
     """
     check, catalog = check_catalog(caller.catalog)
     requests = _requests(catalog, environment, service)
@@ -80,8 +80,7 @@ def _list(names: Iterable[str]) -> str:
 
 
 def _without_temporal(error: CliError, requests: Sequence[DoctorRequest]) -> Iterator[Check]:
-    what, _, mend = str(error).rpartition("; ")
-    yield Check(name="temporal", ok=False, detail=what or mend, mend=mend)
+    yield Check(name="temporal", ok=False, detail=error.message, fix=error.fix)
     for name in ("namespace", "search-attributes"):
         yield Check(name=name, ok=None, detail="not told, as temporal is not in place")
     for request in requests:
@@ -90,7 +89,7 @@ def _without_temporal(error: CliError, requests: Sequence[DoctorRequest]) -> Ite
 
 def _tell(caller: Caller, checks: Sequence[Check]) -> None:
     if caller.as_json:
-        answer({"checks": [_document(one) for one in checks]})
+        answer({"checks": [document(one) for one in checks]})
         return
     for one in () if has_room() else checks:
         fields = (
@@ -99,21 +98,22 @@ def _tell(caller: Caller, checks: Sequence[Check]) -> None:
             one.name,
             SIGNS[one.ok],
             one.detail,
-            one.mend or "-",
+            one.fix or "-",
         )
         say("\t".join(fields))
     if has_room():
         show(_page(checks))
     count = {ok: sum(one.ok is ok for one in checks) for ok in SIGNS}
-    note(f"{count[True]} in place, {count[False]} to mend, {count[None]} not configured or not told")
+    note(f"{count[True]} in place, {count[False]} to fix, {count[None]} not configured or not told")
 
 
-def _document(check: Check) -> dict[str, Any]:
-    return check.model_dump(mode="json")
+def document(check: Check) -> dict[str, Any]:
+    """Return the JSON of a check; ``mend`` is the old name of ``fix``, until 1.0."""
+    return check.model_dump(mode="json") | {"mend": check.fix}
 
 
 def _page(checks: Sequence[Check]) -> Group:
-    """Lay the checks out by place: sign, name, what was found, and the mend below."""
+    """Lay the checks out by place: sign, name, what was found, and the fix below."""
     from rich.console import Group  # noqa: PLC0415 - programs that read JSON need not wait for it
 
     width = max(len(one.name) for one in checks)
@@ -136,8 +136,8 @@ def _place(place: str, checks: Sequence[Check], width: int) -> Table:
         if len(group) > 1:
             others = ", ".join(one.name.removeprefix("prometheus-") for one in group[1:])
             table.add_row("", "", Text(f"also: {others}", "dim"))
-        if first.mend:
-            table.add_row("", "", Text(f"→ {clean(first.mend)}", "bold"))
+        if first.fix:
+            table.add_row("", "", Text(f"→ {clean(first.fix)}", "bold"))
     return table
 
 
@@ -150,7 +150,7 @@ def grouped(checks: Iterable[Check]) -> list[list[Check]]:
 
 
 def _saying(check: Check) -> tuple[object, ...]:
-    return (_where(check), check.ok, check.detail, check.mend)
+    return (_where(check), check.ok, check.detail, check.fix)
 
 
 def _where(check: Check) -> str:

@@ -13,6 +13,7 @@ from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import drill, schedule, unschedule
+from starter.commands.doctor import document
 from starter.exits import Exit, bad_input
 from starter.names import check_name
 from starter.printing import answer, clean, clock, has_room, note, say, show
@@ -125,7 +126,7 @@ def _document(environment: str, found: Drilled | str) -> dict[str, Any]:
         {
             "service": name,
             "would_work": _works(checks),
-            "checks": [one.model_dump(mode="json") for one in checks],
+            "checks": [document(one) for one in checks],
         }
         for name, checks in groups
     ]
@@ -141,7 +142,7 @@ def _works(checks: Iterable[Check]) -> bool:
 
 
 def _tell(environment: str, found: Drilled | str) -> None:
-    """Say of each service whether it would work, and of what would not the reason and the mend."""
+    """Say of each service whether it would work, and of what would not the reason and the fix."""
     if isinstance(found, str):
         say(f"{environment}: {found}")
         return
@@ -150,7 +151,7 @@ def _tell(environment: str, found: Drilled | str) -> None:
     else:
         for name in (None, *found.services):
             for one in _told(_of(found, name)):
-                fields = (environment, name or "-", one.name, SIGNS[one.ok], one.detail, one.mend or "-")
+                fields = (environment, name or "-", one.name, SIGNS[one.ok], one.detail, one.fix or "-")
                 say("\t".join(fields))
     changes = (("broke", found.broke), ("works again", found.mended))
     listed = [f"{what}: {one.service or 'all services'} {one.name}" for what, some in changes for one in some]
@@ -184,6 +185,6 @@ def _table(drilled: Drilled) -> Table:
         for one in _told(_of(drilled, name)):
             sign = Text(f" {SIGNS[one.ok]}", COLOURS[one.ok])
             table.add_row(sign, name or "all services", one.name, clean(one.detail))
-            if one.mend:
-                table.add_row("", "", "", Text(f"→ {clean(one.mend)}", "bold"))
+            if one.fix:
+                table.add_row("", "", "", Text(f"→ {clean(one.fix)}", "bold"))
     return table

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowFailureError
 
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.checks import Check, DoctorRequest
-from runbook_model.errors import CatalogError, SealedError
+from runbook_model.errors import CatalogError, SealedError, fix_of
 from runbook_model.ids import UNROUTED, doctor_id, task_queue
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import was_begun
@@ -42,15 +42,15 @@ SEEN = (CATALOG, *OF_PLACE, *OF_TARGET)
 def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
     """Look at the catalog on this machine."""
     if path is None:
-        mend = "none here (RUNBOOK_CATALOG is not set): the worker's decides"
-        return Check(name="catalog", ok=None, detail=mend), None
+        detail = "none here (RUNBOOK_CATALOG is not set): the worker's decides"
+        return Check(name="catalog", ok=None, detail=detail), None
     try:
         catalog = load_catalog(path)
     except CatalogError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
         problem = f"{error.problems[0]}{more}"
-        mend = f"mend {path}; runbook catalog check {path} shows all"
-        return Check(name="catalog", ok=False, detail=problem, mend=mend), None
+        fix = f"correct {path}; runbook catalog check {path} shows all"
+        return Check(name="catalog", ok=False, detail=problem, fix=fix), None
     counts = f"{len(catalog.environments)} environments, {len(catalog.services)} services"
     return Check(name="catalog", ok=True, detail=f"{path} is valid: {counts}"), catalog
 
@@ -83,7 +83,7 @@ def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
             name=name,
             ok=False,
             detail="nobody has looked: no worker answers",
-            mend=worker.mend,
+            fix=worker.fix,
         )
         for name in SEEN
     ]
@@ -159,7 +159,9 @@ async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Che
     except (WorkflowFailureError, TimeoutError) as error:
         cause = cause_of(error)
         why = cause.message if cause else f"it did not end within {LONGEST.seconds} s"
-        mend = f"look at {handle.id} in the Temporal UI, and into the worker's log"
-        return no_worker(request.environment, f"it began to look, and failed: {why}", mend)
+        fix = (fix_of(cause) if cause else None) or (
+            f"look at {handle.id} in the Temporal UI, and into the worker's log"
+        )
+        return no_worker(request.environment, f"it began to look, and failed: {why}", fix)
     finally:
         answer.cancel()

@@ -48,4 +48,4 @@ async def unread(run: WorkflowHandle[Any, Any]) -> str | None:
 
 def not_shared(environment: str, why: str) -> Check:
     """Say that one side cannot read the other."""
-    return Check(environment=environment, name=ENCRYPTION, ok=False, detail=why, mend=SAME_KEYS)
+    return Check(environment=environment, name=ENCRYPTION, ok=False, detail=why, fix=SAME_KEYS)

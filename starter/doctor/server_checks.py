@@ -84,9 +84,9 @@ def judge_worker(environment: str, asked: Sequence[Asked], build: str | None) ->
     return Check(environment=environment, name="worker", ok=True, detail=told)
 
 
-def no_worker(environment: str, why: str, mend: str) -> Check:
+def no_worker(environment: str, why: str, fix: str) -> Check:
     """Say that no worker does what an environment's procedures ask for."""
-    return Check(environment=environment, name="worker", ok=False, detail=why, mend=mend)
+    return Check(environment=environment, name="worker", ok=False, detail=why, fix=fix)
 
 
 def starting(environment: str, build: str | None) -> str:
@@ -104,8 +104,8 @@ async def _check_namespace(client: Client) -> Check:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-        mend = f"set TEMPORAL_NAMESPACE, or: temporal operator namespace create --namespace {name} --retention 90d"
-        return Check(name="namespace", ok=False, detail=f'there is no namespace "{name}"', mend=mend)
+        fix = f"set TEMPORAL_NAMESPACE, or: temporal operator namespace create --namespace {name} --retention 90d"
+        return Check(name="namespace", ok=False, detail=f'there is no namespace "{name}"', fix=fix)
     kept = found.config.workflow_execution_retention_ttl.ToTimedelta()
     short = "" if kept >= RETENTION else f"; reviews need them: {RETENTION.days} days are advised"
     told = f'"{name}" keeps histories for {format_duration(kept)}{short}'
@@ -130,16 +130,16 @@ async def _check_search_attributes(client: Client, *, fix: bool) -> Check:
     if missing:
         return _attributes_wrong(f"missing: {', '.join(missing)}", _creation(client, missing))
     if wrong := sorted(one for one in WANTED if known[one] != KEYWORD):
-        mend = f"temporal operator search-attribute remove --namespace {client.namespace} --name {' --name '.join(wrong)}"
+        removal = f"temporal operator search-attribute remove --namespace {client.namespace} --name {' --name '.join(wrong)}"
         return _attributes_wrong(
-            f"not of the type Keyword: {', '.join(wrong)}", f"{mend}; runbook doctor --fix"
+            f"not of the type Keyword: {', '.join(wrong)}", f"{removal}; runbook doctor --fix"
         )
     told = f"; added now: {', '.join(added)}" if added else ""
     return Check(name=name, ok=True, detail=f"all {len(WANTED)} are registered{told}")
 
 
-def _attributes_wrong(detail: str, mend: str) -> Check:
-    return Check(name="search-attributes", ok=False, detail=detail, mend=mend)
+def _attributes_wrong(detail: str, fix: str) -> Check:
+    return Check(name="search-attributes", ok=False, detail=detail, fix=fix)
 
 
 def _creation(client: Client, missing: list[str]) -> str:

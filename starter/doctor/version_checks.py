@@ -134,13 +134,13 @@ class _Saying:
         return Versions(check)
 
     def nobody_for_new_runs(self, build: str, queues: str, *, without_build: bool) -> Versions:
-        mends = [starting(self._environment, build)]
+        fixes = [starting(self._environment, build)]
         if self._living:
-            mends.append(self._set_current())
+            fixes.append(self._set_current())
         elif without_build:
-            mends.append(f"{self._set} --unversioned")
+            fixes.append(f"{self._set} --unversioned")
         detail = f"new runs go to {build}, and no worker of it asks {queues} for work: they stand still"
-        return self._red(detail, ", or: ".join(mends), stand_still=True)
+        return self._red(detail, ", or: ".join(fixes), stand_still=True)
 
     def nothing_current(self) -> Versions:
         detail = f"there are workers of {', '.join(self._living)}, and none is current: new runs stand still"
@@ -159,8 +159,8 @@ class _Saying:
     def _set_current(self) -> str:
         return f"{self._set} --build-id {quote(self._living[0])}"
 
-    def _red(self, detail: str, mend: str, *, stand_still: bool = False) -> Versions:
-        check = Check(environment=self._environment, name=VERSIONS, ok=False, detail=detail, mend=mend)
+    def _red(self, detail: str, fix: str, *, stand_still: bool = False) -> Versions:
+        check = Check(environment=self._environment, name=VERSIONS, ok=False, detail=detail, fix=fix)
         return Versions(check, stand_still)
 
 

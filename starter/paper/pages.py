@@ -114,7 +114,7 @@ def database_issues(target: Target) -> list[Part]:
         ("It does not answer at all: restart it, once. Every connection to it ends.", run.reboot_database(target)),
         ("A pool is used up and the database has room for all tasks' pools: raise it. Otherwise max_connections is too small.",
          run.raise_pool(target)),
-        ("A leak is the service's own: mend it, or roll back (see the page rollback).", ()),
+        ("A leak is the service's own: fix it, or roll back (see the page rollback).", ()),
         ("Verify.", (f'psql {dsn} -c "SELECT 1"', run.health(target))),
     ]  # fmt: skip
 

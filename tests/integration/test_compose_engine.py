@@ -128,7 +128,7 @@ def test_containers_are_found_by_compose_labels_with_their_state_and_what_they_n
 
 def test_a_project_or_service_that_is_not_there_is_told_with_those_that_are(project, target):
     project.up("web", FOREVER)
-    with pytest.raises(InputError, match=r'no container of a service "app"; there are: web: mend'):
+    with pytest.raises(InputError, match=r'no container of a service "app"; there are: web; correct'):
         read_project(Engine(), target)
     other = target.model_copy(update={"compose_project": "nowhere"})
     with pytest.raises(InputError, match=rf'project "nowhere"; there are: .*{project.name}'):
@@ -138,10 +138,10 @@ def test_a_project_or_service_that_is_not_there_is_told_with_those_that_are(proj
         read_project(Engine(), unnamed)
 
 
-def test_an_engine_that_is_not_there_is_one_error_with_the_mend(target, monkeypatch, tmp_path):
+def test_an_engine_that_is_not_there_is_one_error_with_the_fix(target, monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(
-        NotServingError, match=r"no Docker engine answers at unix://.*none.sock: start Docker"
+        NotServingError, match=r"no Docker engine answers at unix://.*none.sock; start Docker"
     ):
         ping(Engine())
     with pytest.raises(NotServingError, match="set DOCKER_HOST in the worker's environment"):
@@ -227,7 +227,7 @@ def test_a_restart_that_was_sent_and_is_not_to_be_seen_is_not_sent_again(project
     project.up("app", FOREVER)
     change = restart_of(target)
     sent = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
-    with pytest.raises(UnknownReplyError, match="it is not sent again: look at the container"):
+    with pytest.raises(UnknownReplyError, match="it is not sent again; look at the container"):
         run_restart(change, attempt(2, sent))
     assert read_project(Engine(), target).own[0].started == change.fence[0].started
 

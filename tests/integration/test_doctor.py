@@ -50,7 +50,7 @@ class Broken:
     """An environment of a service that is well, but for one thing."""
 
     check: str
-    mend: str
+    fix: str
     """A part of what must be said."""
     more: str = ""
     environment: str = ""
@@ -68,21 +68,23 @@ def broken_environments(folder, url, nobody):
         "no-prometheus": Broken(
             "prometheus", "prometheus_url in [", environment=f'prometheus_url = "{nobody}"'
         ),
-        "no-cluster": Broken("cluster", "mend cluster or region in [environments.no-cl", cluster="nowhere"),
-        "no-service": Broken("service", "mend cluster or ecs_service", ecs_service="nowhere"),
-        "no-logs": Broken("log-group", "mend log_group in [services", 'log_group = "/ecs/nowhere"'),
-        "no-address": Broken("health", "mend url in [services", f'url = "{nobody}"'),
-        "wrong-address": Broken("health", "mend url in [services", f'url = "{url}/elsewhere"'),
+        "no-cluster": Broken(
+            "cluster", "correct cluster or region in [environments.no-cl", cluster="nowhere"
+        ),
+        "no-service": Broken("service", "correct cluster or ecs_service", ecs_service="nowhere"),
+        "no-logs": Broken("log-group", "correct log_group in [services", 'log_group = "/ecs/nowhere"'),
+        "no-address": Broken("health", "correct url in [services", f'url = "{nobody}"'),
+        "wrong-address": Broken("health", "correct url in [services", f'url = "{url}/elsewhere"'),
         "wrong-dsn": Broken("database", "start the database", 'database = { dsn_env = "WRONG_DSN" }'),
         "no-dsn": Broken("database", "set it to the DSN", 'database = { dsn_env = "NO_SUCH_DSN" }'),
-        "no-module": Broken("terraform", "mend terraform.directory", terraform["nowhere"]),
+        "no-module": Broken("terraform", "correct terraform.directory", terraform["nowhere"]),
         "raw-module": Broken("terraform", f"-chdir={modules['raw']} init", terraform["raw"]),
         "wrong-module": Broken("terraform", f"-chdir={modules['wrong']} validate", terraform["wrong"]),
         "no-engine": Broken("docker-engine", "set DOCKER_HOST", environment='platform = "compose"'),
         "no-secret": Broken("chat", "set NO_SUCH_TOKEN"),
         "wrong-token": Broken("chat", "renew what its variable holds"),
         "no-channel": Broken("chat", "invite the app to #elsewhere"),
-        "no-chat-host": Broken("chat", "let the worker reach its host, or mend what NOBODYS_HOOK holds"),
+        "no-chat-host": Broken("chat", "let the worker reach its host, or correct what NOBODYS_HOOK holds"),
     }
 
 
@@ -256,21 +258,21 @@ async def test_without_temporal_the_rest_is_told_and_the_exit_code_is_4(clinic):
     told = await clinic.doctor("--environment", "staging", TEMPORAL_ADDRESS="127.0.0.1:1")
     assert told.code == Exit.TEMPORAL_AWAY
     assert told.red() == ["temporal"]
-    assert told.of("temporal")["mend"] == "start it or set TEMPORAL_ADDRESS"
+    assert told.of("temporal")["fix"] == "start it or set TEMPORAL_ADDRESS"
     assert told.of("catalog")["ok"] is True
 
 
 async def test_a_namespace_that_is_not_there_is_the_only_red_line(clinic):
     told = await clinic.doctor("--environment", "staging", TEMPORAL_NAMESPACE="nowhere")
     assert (told.code, told.red()) == (Exit.NOT_DONE, ["namespace"])
-    assert "temporal operator namespace create --namespace nowhere" in told.of("namespace")["mend"]
+    assert "temporal operator namespace create --namespace nowhere" in told.of("namespace")["fix"]
 
 
 async def test_missing_search_attributes_are_named_and_fix_registers_them(clinic):
     told = (await clinic.doctor("--environment", "staging")).of("search-attributes")
     assert told["ok"] is False
     assert all(key.name in told["detail"] for key in SEARCH_ATTRIBUTES)
-    assert told["mend"].startswith("runbook doctor --fix")
+    assert told["fix"].startswith("runbook doctor --fix")
 
     assert (await clinic.doctor("--environment", "staging", "--fix")).of("search-attributes")["ok"] is True
     again = (await clinic.doctor("--environment", "staging")).of("search-attributes")
@@ -290,7 +292,7 @@ async def test_without_a_worker_what_it_would_see_is_red_with_the_command_that_s
     told = await clinic.doctor("--environment", "staging")
     assert told.code == Exit.NOT_DONE
     assert told.red() == ["worker", CATALOG, *OF_PLACE, *OF_TARGET]
-    assert {one["mend"] for one in told.checks if one["ok"] is False} == {f"{START} staging"}
+    assert {one["fix"] for one in told.checks if one["ok"] is False} == {f"{START} staging"}
 
 
 async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_asked(staffed):
@@ -315,10 +317,10 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
     assert told.of("prometheus-error-share", "staging")["ok"] is True
     told_by = "channel thread: Slack knows the app as runbook, in #clinic"
     assert told.of("chat", "staging")["detail"] == f"channel sandbox: the worker's log; {told_by}"
-    assert all(set(one) >= {"environment", "name", "ok", "detail", "mend"} for one in told.checks)
+    assert all(set(one) >= {"environment", "name", "ok", "detail", "fix", "mend"} for one in told.checks)
 
 
-async def test_each_thing_that_is_broken_is_one_red_line_with_its_mend(staffed):
+async def test_each_thing_that_is_broken_is_one_red_line_with_its_fix(staffed):
     expected = {name: [one.check] for name, one in staffed.broken.items()} | {"staging": [], "prod": []}
     told = await look_again(
         staffed.doctor, lambda told: {name: told.red(name) for name in expected} == expected
@@ -326,7 +328,7 @@ async def test_each_thing_that_is_broken_is_one_red_line_with_its_mend(staffed):
     assert told.code == Exit.NOT_DONE
     assert {name: told.red(name) for name in expected} == expected
     for name, one in staffed.broken.items():
-        assert one.mend in told.of(one.check, name)["mend"], name
+        assert one.fix in told.of(one.check, name)["fix"], name
     assert "secret" not in told.of("database", "wrong-dsn")["detail"]
     assert told.of("chat", "wrong-token")["detail"] == "channel unknown-app: Slack answers 200 invalid_auth"
     assert not any("correct-horse" in str(one) for one in told.checks)
@@ -362,7 +364,7 @@ async def test_permissions_that_are_missing_are_named(staffed, denied):
     told = await look_again(without_them, lambda told: told.red() == list(denied))
     assert told.red() == list(denied)
     for check, permission in denied.items():
-        assert told.of(check, "prod")["mend"] == f"allow {permission} to the worker's role"
+        assert told.of(check, "prod")["fix"] == f"allow {permission} to the worker's role"
     until(staffed.is_known_to_aws)
 
 
@@ -376,7 +378,7 @@ async def test_it_says_which_release_a_rollback_would_put_back_and_when_there_is
     shop.mark(f"{shop.family}:1", "bad")
     told = await staffed.doctor(*words)
     assert told.red() == ["last-known-good"]
-    assert f"runbook release mark {shop.short}" in told.of("last-known-good", shop.environment)["mend"]
+    assert f"runbook release mark {shop.short}" in told.of("last-known-good", shop.environment)["fix"]
 
     shop.update(desiredCount=0)
     until(lambda: shop.service()["desiredCount"] == 0)
@@ -396,7 +398,7 @@ async def test_without_the_simulator_it_is_not_told_what_may_be_changed(staffed)
     staffed.world.fault("SimulatePrincipalPolicy", error="AccessDenied")
     told = await staffed.doctor("--environment", "prod")
     permissions = told.of("permissions", "prod")
-    assert (permissions["ok"], permissions["mend"]) == (None, None)
+    assert (permissions["ok"], permissions["fix"]) == (None, None)
     assert "allow iam:SimulatePrincipalPolicy to the worker's role" in permissions["detail"]
 
 
@@ -416,7 +418,7 @@ async def test_a_change_that_would_be_denied_is_one_red_line_that_names_it(staff
         )
         assert told.red() == ["permissions"]
         assert f" may not {action} on {resource}" in told.of("permissions", "prod")["detail"]
-        assert told.of("permissions", "prod")["mend"] == (
+        assert told.of("permissions", "prod")["fix"] == (
             "allow the worker's role what deploy/iam-policy.json lists"
         )
         staffed.use_up(action)
@@ -426,5 +428,5 @@ async def test_a_worker_that_was_killed_is_told_although_temporal_still_counts_i
     staffed.kill_worker()
     told = await staffed.doctor("--environment", "staging")
     assert told.red()[0] == "worker"
-    assert told.of("worker", "staging")["mend"] == f"{START} staging"
-    assert told.of("cluster", "staging")["mend"] == f"{START} staging"
+    assert told.of("worker", "staging")["fix"] == f"{START} staging"
+    assert told.of("cluster", "staging")["fix"] == f"{START} staging"

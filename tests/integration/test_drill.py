@@ -93,7 +93,7 @@ async def field(world, tmp_path_factory):
 def red(said):
     (drill,) = said.json["drills"]
     return {
-        (group["service"], one["name"]): one["mend"]
+        (group["service"], one["name"]): one["fix"]
         for group in drill["services"]
         for one in group["checks"]
         if one["ok"] is False

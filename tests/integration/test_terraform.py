@@ -214,10 +214,10 @@ class TestLock:
         until(lambda: infrastructure.ran() == ["begun"])
         somebody.kill()
         somebody.wait()
-        mend = f"terraform -chdir={infrastructure.directory} force-unlock {backend.lock_id}"
+        fix = f"terraform -chdir={infrastructure.directory} force-unlock {backend.lock_id}"
         with pytest.raises(StateLockedError, match="only if it is gone") as locked:
             await infrastructure.apply(plan, patience=1)
-        assert mend in str(locked.value)
+        assert fix in str(locked.value)
         assert backend.lock
         assert backend.unlocked == unlocked
 

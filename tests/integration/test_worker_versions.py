@@ -98,7 +98,7 @@ def site(temporal, request):
 async def test_workers_without_a_build_are_not_told_apart(site):
     async with site.build(None):
         told = await site.until("RUNBOOK_BUILD_ID", ok=None)
-    assert told.mend is None
+    assert told.fix is None
 
 
 async def test_a_build_that_is_not_current_takes_no_new_runs_until_the_mend_was_typed(site):
@@ -107,7 +107,7 @@ async def test_a_build_that_is_not_current_takes_no_new_runs_until_the_mend_was_
         red, untold = await site.doctor()
         assert red == ["worker-versions"]
         assert {"worker-catalog", "cluster", "service"} <= set(untold)
-        await asyncio.to_thread(site.do, told.mend)
+        await asyncio.to_thread(site.do, told.fix)
         assert await current_build(site.client, site.environment) == "2026-11-02"
         assert (await site.until("is current", ok=True)).detail == "2026-11-02 is current"
 
@@ -117,7 +117,7 @@ async def test_a_current_build_without_workers_is_red_and_leads_to_both_ways_out
         await make_current(site.client, site.environment, "gone", allow_no_pollers=True)
         told = await site.until("new runs go to gone, and no worker of it asks", ok=False)
         assert (await site.doctor())[0] == ["worker-versions"]
-        start, command = told.mend.split(", or: ")
+        start, command = told.fix.split(", or: ")
         assert (
             start == f"start a worker: RUNBOOK_BUILD_ID=gone runbook worker --environment {site.environment}"
         )
@@ -130,7 +130,7 @@ async def test_workers_of_a_current_build_that_are_all_gone_are_started_with_tha
     checks = await check_all(site.client, [DoctorRequest(environment=site.environment)], fix=False)
     told = {one.name: one for one in checks}
     assert (told["worker"].ok, told["worker-versions"].ok) == (False, None)
-    assert "RUNBOOK_BUILD_ID=gone" in told["worker"].mend
+    assert "RUNBOOK_BUILD_ID=gone" in told["worker"].fix
 
 
 async def test_a_build_that_runs_are_open_on_is_named_while_it_drains(site):
@@ -154,11 +154,11 @@ async def test_workers_with_and_without_a_build_are_not_to_be_mixed(site):
         told = await site.until(
             "workers without a build ask for work beside one: they take all new runs", ok=False
         )
-        command, _, end = told.mend.partition(", then ")
+        command, _, end = told.fix.partition(", then ")
         assert end == "end the workers that have no RUNBOOK_BUILD_ID"
         await asyncio.to_thread(site.do, command)
         told = await site.until("new runs go to one", ok=False)
-        assert told.mend == end
+        assert told.fix == end
 
 
 async def test_alerts_that_belong_nowhere_need_a_current_build_too(temporal):

@@ -48,7 +48,7 @@ class OutsideCompose(Sick):
     answer: ServerAnswer = field(
         default_factory=lambda: ServerAnswer(accepts=True, used=3, limit=97, at=BEGAN)
     )
-    mends: set[str] = field(default_factory=lambda: {"shop", "postgres"})
+    fixes: set[str] = field(default_factory=lambda: {"shop", "postgres"})
     """Services that run after a restart."""
     health: Quality | None = None
     """What ``/health`` says; None for what everything else says."""
@@ -116,7 +116,7 @@ class OutsideCompose(Sick):
             raise error.to_application_error()
         if stands is Standing.UNCHANGED:
             started = (now.started or BEGAN) + timedelta(minutes=1)
-            well = change.service in self.mends
+            well = change.service in self.fixes
             after = {"state": "running" if well else "exited", "exit_code": 0 if well else 1, "health": ""}
             self.becomes(change.service, started=started, restarts=0, **after)
             self.answer = self.serves_after.get(change.service, self.answer)

@@ -149,7 +149,7 @@ class TestReboot:
         outside.status = "storage-full"
         run = await runbook.start()
         gate = await runbook.at_checkpoint(run)
-        assert gate.task.why.startswith("shop-db is storage-full, which a reboot does not mend")
+        assert gate.task.why.startswith("shop-db is storage-full, which a reboot does not fix")
         await answer(run, "bob", gate, option="skip")
         assert (await runbook.end(run)).outcome is Outcome.INCONCLUSIVE
         assert outside.changes == []

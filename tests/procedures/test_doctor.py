@@ -66,7 +66,9 @@ class Eyes:
     @activity.defn
     async def list_revisions(self, _: Target) -> Releases:
         if self.denied:
-            raise AccessDeniedError("could not list; allow ecs:ListTaskDefinitions to the worker's role")
+            raise AccessDeniedError(
+                "could not list", fix="allow ecs:ListTaskDefinitions to the worker's role"
+            )
         return self.revisions
 
 
@@ -166,7 +168,8 @@ async def test_an_environment_that_the_workers_catalog_does_not_have_is_red(surg
     surgery.catalog.write_text(moon)
     (only,) = await surgery.look()
     assert (only.name, only.ok) == ("worker-catalog", False)
-    assert f'no environment "{surgery.environment}" in the catalog; there are: moon' in only.detail
+    assert only.detail == f'no environment "{surgery.environment}" in the catalog'
+    assert only.fix == "there are: moon"
 
 
 async def test_a_catalog_that_is_wrong_is_red_and_says_where(surgery):
@@ -174,7 +177,7 @@ async def test_a_catalog_that_is_wrong_is_red_and_says_where(surgery):
     (only,) = await surgery.look()
     assert (only.name, only.ok) == ("worker-catalog", False)
     assert "environments" in only.detail
-    assert "runbook catalog check" in only.mend
+    assert "runbook catalog check" in only.fix
 
 
 async def test_a_look_that_fails_hides_no_other(surgery):

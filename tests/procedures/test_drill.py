@@ -185,7 +185,7 @@ async def test_a_plan_that_cannot_be_made_is_red_and_keeps_no_other_from_being_m
     assert sorted(one.ok for one in plans.values()) == [False, True]
     (red,) = (one for one in plans.values() if not one.ok)
     assert red.detail == "refused: not from this queue"
-    assert red.mend.endswith(
+    assert red.fix.endswith(
         f"--service {red.service} --environment {ground.environment} --plan shows it again"
     )
 

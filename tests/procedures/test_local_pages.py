@@ -304,7 +304,7 @@ async def test_a_restart_whose_answer_was_lost_is_adopted(pages, outside):
 @pytest.mark.ending("not-recovered-after-restart")
 async def test_a_service_that_does_not_come_up_is_not_recovered(pages, outside):
     outside.crashed("shop")
-    outside.mends = set()
+    outside.fixes = set()
     report = await pages.run("service-down")
     assert report.outcome is Outcome.NOT_RECOVERED
     assert "shop-shop-1 exited with exit code 1" in report.summary
@@ -313,7 +313,7 @@ async def test_a_service_that_does_not_come_up_is_not_recovered(pages, outside):
 async def test_after_a_dependency_that_does_not_come_up_the_service_is_left_alone(pages, outside):
     outside.crashed("postgres")
     outside.crashed("shop")
-    outside.mends = {"shop"}
+    outside.fixes = {"shop"}
     report = await pages.run("service-down")
     assert (report.outcome, outside.changes) == (Outcome.NOT_RECOVERED, ["restart postgres"])
 
@@ -328,11 +328,11 @@ async def test_no_data_after_a_restart_is_not_recovery(pages, outside):
 
 
 async def test_an_engine_that_is_away_is_one_clear_error_and_nothing_is_changed(pages, outside):
-    error = NotServingError("no Docker engine answers at unix:///var/run/docker.sock: start Docker")
+    error = NotServingError("no Docker engine answers at unix:///var/run/docker.sock", fix="start Docker")
     outside.fails["read_project"] = [error] * 100
     report = await pages.run("service-down")
     assert (report.outcome, report.changes) == (Outcome.FAILED, ())
-    assert "no Docker engine answers at unix:///var/run/docker.sock: start Docker" in report.summary
+    assert "no Docker engine answers at unix:///var/run/docker.sock; start Docker." in report.summary
     assert outside.calls.count("read_project") < 20
 
 

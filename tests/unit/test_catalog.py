@@ -106,15 +106,15 @@ SHOP = "catalog.toml: services.shop.prod"
 WRONG = [
     (
         SMALLEST.replace("ecs_service", "ecs_servise"),
-        f'{SHOP}.ecs_servise = "shop": unknown key (did you mean ecs_service?); remove it or mend its name',
+        f'{SHOP}.ecs_servise = "shop": unknown key (did you mean ecs_service?); remove it or correct its name',
     ),
     (
         SMALLEST + "thresholds = { eror_rate = 0.2 }",
-        f"{SHOP}.thresholds.eror_rate = 0.2: unknown key (did you mean error_rate?); remove it or mend its name",
+        f"{SHOP}.thresholds.eror_rate = 0.2: unknown key (did you mean error_rate?); remove it or correct its name",
     ),
     (
         SMALLEST + "colour = 'red'",
-        f'{SHOP}.colour = "red": unknown key; remove it or mend its name',
+        f'{SHOP}.colour = "red": unknown key; remove it or correct its name',
     ),
     (
         SMALLEST + "thresholds = { error_rate = 10 }",
@@ -141,7 +141,7 @@ WRONG = [
     ),
     (
         SMALLEST + "terraform = { directory = '/infra', cpu_variable = 'cpu -destroy' }",
-        f"""{SHOP}.terraform.cpu_variable = "cpu -destroy": does not match ^[a-zA-Z_][a-zA-Z0-9_-]*$; mend the spelling""",
+        f"""{SHOP}.terraform.cpu_variable = "cpu -destroy": does not match ^[a-zA-Z_][a-zA-Z0-9_-]*$; correct the spelling""",
     ),
     (
         SMALLEST
@@ -163,7 +163,7 @@ WRONG = [
     ),
     (
         SMALLEST.replace("services.shop.prod", "services.shop.prodd"),
-        "catalog.toml: services.shop.prodd: no [environments.prodd]: add it, or mend the name",
+        "catalog.toml: services.shop.prodd: no [environments.prodd]: add it, or correct the name",
     ),
     (
         SMALLEST.replace('cluster = "shop-prod"', ""),
@@ -192,7 +192,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "line"), WRONG)
-def test_an_error_names_file_key_value_and_mend(text, line):
+def test_an_error_names_file_key_value_and_fix(text, line):
     (told,) = problems(text)
     assert told.startswith(line)
 
@@ -201,7 +201,7 @@ def test_an_error_names_file_key_value_and_mend(text, line):
 def test_names_that_could_not_be_part_of_an_id_are_refused(name):
     (told,) = problems(SMALLEST.replace("services.shop", f'services."{name}"'))
     assert f"services.{name}" in told
-    assert "mend the spelling" in told
+    assert "correct the spelling" in told
 
 
 def test_every_problem_is_told_at_once():
@@ -212,7 +212,7 @@ def test_every_problem_is_told_at_once():
 def test_every_placement_that_does_not_fit_is_told_at_once():
     text = SMALLEST + "[services.cart.staging]\n[services.cart.prod]\nrollback = { strategy = 'terraform' }"
     assert problems(text) == [
-        "catalog.toml: services.cart.staging: no [environments.staging]: add it, or mend the name",
+        "catalog.toml: services.cart.staging: no [environments.staging]: add it, or correct the name",
         'catalog.toml: services.cart.prod: runs on ECS but names no service: add ecs_service = "…"',
         "catalog.toml: services.cart.prod: rollback by Terraform needs terraform = { directory = … }",
     ]
@@ -265,9 +265,9 @@ def test_a_catalog_of_brackets_alone_is_one_line():
 def test_a_service_without_its_environment_is_told_beside_all_other_faults():
     text = SMALLEST.replace("shop.prod", "shop.prd") + "colour = 'red'\n[services.web]\nprod = 1"
     assert problems(text) == [
-        'catalog.toml: services.shop.prd.colour = "red": unknown key; remove it or mend its name',
-        "catalog.toml: services.web.prod = 1: unknown key; remove it or mend its name",
-        "catalog.toml: services.shop.prd: no [environments.prd]: add it, or mend the name",
+        'catalog.toml: services.shop.prd.colour = "red": unknown key; remove it or correct its name',
+        "catalog.toml: services.web.prod = 1: unknown key; remove it or correct its name",
+        "catalog.toml: services.shop.prd: no [environments.prd]: add it, or correct the name",
     ]
 
 

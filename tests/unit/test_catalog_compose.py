@@ -1,4 +1,4 @@
-"""Compose environments in the catalog: what is resolved, and every mistake with its mend."""
+"""Compose environments in the catalog: what is resolved, and every mistake with its fix."""
 
 import pytest
 
@@ -71,5 +71,5 @@ def test_without_a_project_names_still_resolve():
         ),
     ],
 )
-def test_a_mistake_is_one_line_with_its_mend(text, says):
+def test_a_mistake_is_one_line_with_its_fix(text, says):
     assert says in problem(text)

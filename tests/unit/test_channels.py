@@ -203,18 +203,18 @@ class TestSlacksWebApi:
         assert raised.value.to_application_error().next_retry_delay == timedelta(seconds=17)
 
     @pytest.mark.parametrize(
-        ("code", "error", "mend"),
+        ("code", "error", "fix"),
         [
             ("token_revoked", CredentialsError, "renew"),
             ("not_in_channel", AccessDeniedError, "invite the app"),
-            ("channel_not_found", NotFoundError, "mend the channel"),
+            ("channel_not_found", NotFoundError, "correct the channel"),
             ("is_archived", RejectedError, "is_archived"),
             ("internal_error", UnreachableError, "internal_error"),
         ],
     )
-    async def test_a_refusal_has_its_kind_and_its_mend(self, stage, code, error, mend):
+    async def test_a_refusal_has_its_kind_and_its_fix(self, stage, code, error, fix):
         stage.slack.fail(error=code)
-        with pytest.raises(error, match=mend) as raised:
+        with pytest.raises(error, match=fix) as raised:
             await stage.announce()
         assert type(raised.value) is error
 
@@ -295,7 +295,7 @@ class TestTheCatalog:
             ),
             (
                 '[[channels]]\nname = "new"\nkind = "log"\nenvironments = ["prd"]',
-                "channels.3.environments: no [environments.prd]: add it, or mend the name",
+                "channels.3.environments: no [environments.prd]: add it, or correct the name",
             ),
             (
                 CONTACT.format("pager"),
@@ -303,7 +303,7 @@ class TestTheCatalog:
             ),
         ],
     )
-    def test_a_mistake_is_told_with_its_mend(self, more, line):
+    def test_a_mistake_is_told_with_its_fix(self, more, line):
         with pytest.raises(CatalogError) as raised:
             parse_catalog(CATALOG + more, "c")
         assert raised.value.problems == (f"c: {line}",)
@@ -342,7 +342,7 @@ class TestNames:
 
     async def test_a_secret_that_is_not_set_is_waited_for(self, stage, monkeypatch):
         monkeypatch.delenv("SLACK_TOKEN")
-        with pytest.raises(CredentialsError, match="has no SLACK_TOKEN: set SLACK_TOKEN for it") as raised:
+        with pytest.raises(CredentialsError, match="has no SLACK_TOKEN; set SLACK_TOKEN for it") as raised:
             await stage.announce()
         assert raised.value.to_application_error().non_retryable is False
 

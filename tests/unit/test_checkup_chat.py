@@ -125,7 +125,7 @@ def certificate(tmp_path_factory):
 class TestSlack:
     async def test_is_asked_who_the_app_is_and_where_it_is_and_nobody_is_told(self, stage):
         told = await stage("ops")
-        assert (told.ok, told.mend) == (True, None)
+        assert (told.ok, told.fix) == (True, None)
         assert told.detail == "channel ops: Slack knows the app as runbook, in #ops"
         assert stage.slack.calls == ["auth.test", "conversations.list"]
         assert stage.slack.messages == []
@@ -139,14 +139,14 @@ class TestSlack:
         monkeypatch.setenv("SLACK_TOKEN", "wrong-verysecret")
         told = await stage("ops")
         assert (told.ok, told.detail) == (False, "channel ops: Slack answers 200 invalid_auth")
-        assert told.mend == "renew what its variable holds"
+        assert told.fix == "renew what its variable holds"
 
     @pytest.mark.parametrize("missing", ["", "  "])
     async def test_without_a_token_names_the_variable(self, stage, monkeypatch, missing):
         monkeypatch.setenv("SLACK_TOKEN", missing)
         told = await stage("ops")
         assert (told.ok, told.detail) == (False, "channel ops: the worker's environment has no SLACK_TOKEN")
-        assert told.mend == "set SLACK_TOKEN for it, or mend secret_env in the catalog"
+        assert told.fix == "set SLACK_TOKEN for it, or correct secret_env in the catalog"
 
     @pytest.mark.parametrize("channel", ["#ops", "C00000001"])
     async def test_has_the_app_in_the_channel(self, stage, channel):
@@ -154,7 +154,7 @@ class TestSlack:
         stage.slack.uninvited = {"ops"}
         told = await stage("ops")
         assert (told.ok, told.detail) == (False, f"channel ops: the app is not in {channel}")
-        assert told.mend == f"invite the app to {channel}"
+        assert told.fix == f"invite the app to {channel}"
 
     async def test_may_let_the_app_post_to_a_channel_that_it_is_not_in(self, stage):
         stage.slack.uninvited, stage.slack.scopes = {"ops"}, {*stage.slack.scopes, "chat:write.public"}
@@ -162,23 +162,23 @@ class TestSlack:
         assert (told.ok, told.detail.endswith("it may post to #ops from outside")) == (True, True)
 
     @pytest.mark.parametrize(
-        ("channel", "detail", "mend"),
+        ("channel", "detail", "fix"),
         [
-            ("#elsewhere", "#elsewhere is not in sight of the app", "invite the app to #elsewhere, or mend"),
-            ("C99999999", "Slack answers 200 channel_not_found", "mend the channel in the catalog"),
+            ("#elsewhere", "the app does not see #elsewhere", "invite the app to #elsewhere, or correct"),
+            ("C99999999", "Slack answers 200 channel_not_found", "correct the channel in the catalog"),
         ],
     )
-    async def test_must_have_the_channel(self, stage, channel, detail, mend):
+    async def test_must_have_the_channel(self, stage, channel, detail, fix):
         stage.channel = channel
         told = await stage("ops")
         assert (told.ok, told.detail) == (False, f"channel ops: {detail}")
-        assert told.mend.startswith(mend)
+        assert told.fix.startswith(fix)
 
     async def test_must_let_the_app_post(self, stage):
         stage.slack.scopes = {"channels:read"}
         told = await stage("ops")
         assert (told.ok, told.detail) == (False, "channel ops: the app has no scope chat:write")
-        assert told.mend == "give the app the scope chat:write"
+        assert told.fix == "give the app the scope chat:write"
 
     async def test_need_not_let_the_app_read_and_then_it_is_said_what_is_not_known(self, stage):
         stage.slack.scopes = {"chat:write"}
@@ -190,7 +190,7 @@ class TestSlack:
         stage.api = f"http://127.0.0.1:{unused_tcp_port}/api/"
         told = await stage("ops")
         assert (told.ok, told.detail) == (False, "channel ops: Slack does not answer (URLError)")
-        assert told.mend == "let the worker reach its host"
+        assert told.fix == "let the worker reach its host"
 
 
 @pytest.mark.parametrize(("name", "variable"), [("hook", "SLACK_HOOK"), ("pager", "PAGER_HOOK")])
@@ -199,7 +199,7 @@ class TestWebhooks:
         async with host() as port:
             monkeypatch.setenv(variable, f"http://127.0.0.1:{port}/correct-horse")
             told = await stage(name)
-        assert (told.ok, told.mend) == (True, None)
+        assert (told.ok, told.fix) == (True, None)
         assert told.detail == f"channel {name}: its host takes a connection, not tried"
 
     async def test_must_have_a_certificate_that_is_vouched_for(
@@ -237,8 +237,8 @@ class TestWebhooks:
         monkeypatch.setenv(variable, address.format(port=unused_tcp_port))
         told = await stage(name)
         assert (told.ok, told.detail) == (False, f"channel {name}: {detail.format(variable=variable)}")
-        assert told.mend
-        shown = told.detail + told.mend
+        assert told.fix
+        shown = told.detail + told.fix
         assert all(secret not in shown for secret in ("correct-horse", "127.0.0.1", str(unused_tcp_port)))
 
     async def test_behind_a_proxy_are_left_to_it(self, stage, monkeypatch, name, variable):

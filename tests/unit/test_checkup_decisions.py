@@ -12,15 +12,15 @@ ON_COMPOSE = a_target(platform="compose")
 
 
 def a_check(name, ok, service=None):
-    mend = "do something" if ok is False else None
-    return Check(environment="prod", service=service, name=name, ok=ok, detail="as found", mend=mend)
+    fix = "do something" if ok is False else None
+    return Check(environment="prod", service=service, name=name, ok=ok, detail="as found", fix=fix)
 
 
 class TestLastKnownGood:
     def test_is_the_release_that_a_rollback_would_put_back(self):
         history = a_history((a_release(1), HOUR), (a_release(2), HOUR))
         told = checkup.judge_last_known_good(TARGET, history, ())
-        assert (told.ok, told.mend) == (True, None)
+        assert (told.ok, told.fix) == (True, None)
         assert told.detail.startswith("shop:1 (1.1.0): ")
 
     def test_says_when_a_person_would_be_asked(self):
@@ -31,14 +31,14 @@ class TestLastKnownGood:
 
     def test_is_not_told_of_a_first_release(self):
         told = checkup.judge_last_known_good(TARGET, a_history((a_release(1), HOUR)), (a_release(1),))
-        assert (told.ok, told.mend) == (None, None)
+        assert (told.ok, told.fix) == (None, None)
         assert "nothing to go back to yet" in told.detail
 
     def test_is_missing_where_all_others_are_bad(self):
         history = a_history((bad(a_release(1)), HOUR), (a_release(2), HOUR))
         told = checkup.judge_last_known_good(TARGET, history, ())
         assert told.ok is False
-        assert f"runbook release mark {TARGET.key} RELEASE good" in told.mend
+        assert f"runbook release mark {TARGET.key} RELEASE good" in told.fix
 
     def test_is_there_also_while_nothing_runs(self):
         history = a_history((a_release(1), HOUR), (a_release(2), HOUR), desired=0)
@@ -78,7 +78,7 @@ class TestController:
         told = checkup.judge_controller(TARGET, a_service(a_deployment(2, task_definition(2)), **unlike))
         assert told.ok is False
         assert f"its {next(iter(unlike))} is {next(iter(unlike.values()))}" in told.detail
-        assert told.mend == "use the tool that deploys this service"
+        assert told.fix == "use the tool that deploys this service"
 
     @pytest.mark.parametrize("how", [{}, {"desired": 0}, {"status": "DRAINING"}])
     def test_does_not_depend_on_whether_the_service_runs(self, how):
@@ -97,7 +97,7 @@ class TestSettling:
     def test_what_cannot_pass_because_of_another_is_not_told(self, check, cause):
         first, second = checkup.settle([a_check(cause, ok=False), a_check(check, ok=False, service="shop")])
         assert first.ok is False
-        assert (second.ok, second.mend) == (None, None)
+        assert (second.ok, second.fix) == (None, None)
         assert second.detail == f"not told, as {cause} is not in place"
 
     def test_queries_depend_on_prometheus(self):

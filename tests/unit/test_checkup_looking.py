@@ -1,4 +1,4 @@
-"""Whatever comes of one question is a check: a sentence, a reason why it is not asked, or what is wrong and the mend."""
+"""Whatever comes of one question is a check: a sentence, a reason why it is not asked, or what is wrong and the fix."""
 
 import asyncio
 from datetime import timedelta
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from activities.aws.errors import translate
 from activities.doctor import looking
 from activities.doctor.clocks import MEND, Glance, judge_clock
-from activities.doctor.looking import NotSetError, Question, WrongError, check, look, own_threads, told_apart
+from activities.doctor.looking import NotSetError, Question, WrongError, check, look, own_threads
 from activities.http.client import answered
 from runbook_model.errors import AccessDeniedError, InputError, ThrottledError, UnreachableError
 from tests.observing import at
@@ -20,7 +20,7 @@ async def raising(error):
 
 
 async def asked(ask, **more):
-    return await check(Question("thing", ask, "the usual mend", **more))
+    return await check(Question("thing", ask, "the usual fix", **more))
 
 
 class TestOneCheck:
@@ -29,25 +29,29 @@ class TestOneCheck:
             return "it is there"
 
         told = await asked(ask)
-        assert (told.name, told.ok, told.detail, told.mend) == ("thing", True, "it is there", None)
+        assert (told.name, told.ok, told.detail, told.fix) == ("thing", True, "it is there", None)
 
     async def test_is_neither_when_nothing_is_configured(self):
         told = await asked(lambda: raising(NotSetError("no url")))
-        assert (told.ok, told.detail, told.mend) == (None, "no url", None)
+        assert (told.ok, told.detail, told.fix) == (None, "no url", None)
 
     @pytest.mark.parametrize(
-        ("error", "detail", "mend"),
+        ("error", "detail", "fix"),
         [
-            (WrongError("it is INACTIVE"), "it is INACTIVE", "the usual mend"),
+            (WrongError("it is INACTIVE"), "it is INACTIVE", "the usual fix"),
             (WrongError("it is INACTIVE", "start it"), "it is INACTIVE", "start it"),
-            (UnreachableError("no answer in time"), "no answer in time", "the usual mend"),
-            (InputError("there is no X: mend x in the catalog"), "there is no X", "mend x in the catalog"),
-            (ZeroDivisionError("oh"), "the check itself failed: ZeroDivisionError: oh", "the usual mend"),
+            (UnreachableError("no answer in time"), "no answer in time", "the usual fix"),
+            (
+                InputError("there is no X", fix="correct x in the catalog"),
+                "there is no X",
+                "correct x in the catalog",
+            ),
+            (ZeroDivisionError("oh"), "the check itself failed: ZeroDivisionError: oh", "the usual fix"),
         ],
     )
-    async def test_is_red_with_a_mend_whatever_is_raised(self, error, detail, mend):
+    async def test_is_red_with_a_fix_whatever_is_raised(self, error, detail, fix):
         told = await asked(lambda: raising(error))
-        assert (told.ok, told.detail, told.mend) == (False, detail, mend)
+        assert (told.ok, told.detail, told.fix) == (False, detail, fix)
 
     async def test_is_red_when_its_time_is_up(self):
         told = await asked(asyncio.Event().wait, seconds=0.01)
@@ -57,16 +61,16 @@ class TestOneCheck:
         ("error", "detail"),
         [
             (UnreachableError("no answer in time"), "not told: no answer in time; let the worker reach it"),
-            (AccessDeniedError("AccessDenied; allow it"), "not told: AccessDenied; allow it"),
+            (AccessDeniedError("AccessDenied", fix="allow it"), "not told: AccessDenied; allow it"),
         ],
     )
     async def test_of_what_another_is_asked_about_is_not_told_when_he_does_not_say(self, error, detail):
         told = await asked(lambda: raising(error), untold="let the worker reach it")
-        assert (told.ok, told.detail, told.mend) == (None, detail, None)
+        assert (told.ok, told.detail, told.fix) == (None, detail, None)
 
     async def test_of_what_another_is_asked_about_is_red_when_he_says_that_it_is_wrong(self):
         told = await asked(lambda: raising(WrongError("denied")), untold="let the worker reach it")
-        assert (told.ok, told.detail, told.mend) == (False, "denied", "the usual mend")
+        assert (told.ok, told.detail, told.fix) == (False, "denied", "the usual fix")
 
     async def test_is_asked_again_when_it_was_throttled(self, monkeypatch):
         monkeypatch.setattr(looking, "THROTTLED_PAUSES", (0, 0))
@@ -109,11 +113,11 @@ def denied(permission):
     return ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, "ListTasks")
 
 
-class TestMends:
-    """The product's errors hold the mend in their message; here are those that checks meet."""
+class TestFixes:
+    """The product's errors carry the fix beside their message; here are those that checks meet."""
 
     @pytest.mark.parametrize(
-        ("error", "mend"),
+        ("error", "fix"),
         [
             (translate(denied("ecs:ListTasks"), "list tasks"), "allow ecs:ListTasks to the worker's role"),
             (
@@ -123,17 +127,13 @@ class TestMends:
             (answered(403, "could not ask Prometheus: HTTP 403"), "allow the worker to read it"),
         ],
     )
-    def test_are_told_apart_from_what_is_wrong(self, error, mend):
-        what, told = told_apart(str(error))
-        assert told == mend
-        assert what
-        assert mend not in what
+    def test_are_a_field_of_their_own(self, error, fix):
+        assert error.fix == fix
+        assert fix not in error.message
+        assert str(error) == f"{error.message}; {fix}"
 
-    def test_are_none_where_the_message_has_none(self):
-        assert told_apart("could not ask: HTTP 500; allowance exceeded") == (
-            "could not ask: HTTP 500; allowance exceeded",
-            None,
-        )
+    def test_are_none_where_the_error_knows_none_whatever_its_words(self):
+        assert answered(500, "could not ask: HTTP 500; allow it").fix is None
 
 
 def glance(said, before=0.0, after=1.0):
@@ -149,7 +149,7 @@ class TestClock:
     def test_that_is_off_by_more_is_wrong(self, said, words):
         with pytest.raises(WrongError, match=words) as wrong:
             judge_clock(glance(0.5), glance(said))
-        assert wrong.value.mend == MEND
+        assert wrong.value.fix == MEND
 
     def test_a_slow_answer_is_no_fault_of_the_clock(self):
         assert glance(2, before=0, after=30).off == timedelta(0)

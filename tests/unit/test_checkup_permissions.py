@@ -130,7 +130,7 @@ class TestIdentity:
         asking.role_is(ROLE)
         asking.simulator_says(allowed())
         told = await asking()
-        assert (told.ok, told.mend) == (True, None)
+        assert (told.ok, told.fix) == (True, None)
         assert told.detail == f"IAM's simulator allows {ROLE} {', '.join(WANTED)}"
 
     async def test_of_a_session_is_not_guessed_where_its_role_may_not_be_looked_up(self, asking):
@@ -138,7 +138,7 @@ class TestIdentity:
         said = "User: x is not authorized to perform: iam:GetRole on resource: role incident-runbooks-worker"
         asking.stubs.iam.add_client_error("get_role", "AccessDenied", said)
         told = await asking()
-        assert (told.ok, told.mend) == (None, None)
+        assert (told.ok, told.fix) == (None, None)
         assert told.detail.startswith("not told: could not look up the role incident-runbooks-worker")
         assert told.detail.endswith("; allow iam:GetRole to the worker's role")
 
@@ -173,7 +173,7 @@ class TestIdentity:
     async def test_that_iam_cannot_simulate_is_not_told(self, asking, arn):
         asking.worker_is(arn)
         told = await asking()
-        assert (told.ok, told.mend) == (None, None)
+        assert (told.ok, told.fix) == (None, None)
         assert (
             told.detail == f"not told: IAM cannot simulate {arn}; give the worker a role or a user of its own"
         )
@@ -213,14 +213,14 @@ class TestChanges:
         user.simulator_says([*allowed(but="ecs:UpdateService"), denied])
         told = await user()
         assert (told.ok, told.detail) == (False, f"{USER} may not ecs:UpdateService on {SERVICE}")
-        assert told.mend == POLICY
+        assert told.fix == POLICY
 
     async def test_that_a_policy_denies_say_so(self, user):
         denied = evaluated("ecs:TagResource", "explicitDeny", [DEFINITION])
         user.simulator_says([*allowed(but="ecs:TagResource"), denied])
         told = await user()
         assert told.detail.endswith(f"may not ecs:TagResource (a policy denies it) on {DEFINITION}")
-        assert told.mend == f"{POLICY}, and let no other policy deny it"
+        assert told.fix == f"{POLICY}, and let no other policy deny it"
 
     async def test_that_are_beyond_a_boundary_say_so(self, user):
         beyond = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
@@ -255,7 +255,7 @@ class TestChanges:
         )
         user.simulator_says([*allowed(but="ecs:UpdateService"), unsure])
         told = await user()
-        assert (told.ok, told.mend) == (None, None)
+        assert (told.ok, told.fix) == (None, None)
         assert f"ecs:UpdateService on {SERVICE}, as nobody tells it aws:RequestTag/team" in told.detail
 
     async def test_are_not_told_where_the_simulator_leaves_one_out(self, user):
@@ -283,13 +283,13 @@ class TestSimulator:
         said = f"User: {USER} is not authorized to perform: iam:SimulatePrincipalPolicy on resource: {USER}"
         user.stubs.iam.add_client_error("simulate_principal_policy", "AccessDenied", said)
         told = await user()
-        assert (told.ok, told.mend) == (None, None)
+        assert (told.ok, told.fix) == (None, None)
         assert told.detail.endswith("; allow iam:SimulatePrincipalPolicy to the worker's role")
 
     async def test_that_does_not_answer_leaves_it_untold(self, user):
         user.stubs.iam.add_client_error("simulate_principal_policy", "ServiceFailure", http_status_code=500)
         told = await user()
-        assert (told.ok, told.mend) == (None, None)
+        assert (told.ok, told.fix) == (None, None)
         assert told.detail.endswith("; let the worker reach IAM")
 
     async def test_that_is_slow_leaves_it_untold(self, asking):
@@ -309,7 +309,7 @@ class TestReviews:
         target = "arn:aws:s3:::shop-incident-reviews/prod/*"
         user.simulator_says([evaluated("s3:PutObject", "implicitDeny", [target])])
         told = await user.about_reviews("s3://shop-incident-reviews")
-        assert (told.ok, told.mend) == (False, POLICY)
+        assert (told.ok, told.fix) == (False, POLICY)
         assert told.detail == f"{USER} may not s3:PutObject on {target}"
 
     async def test_in_a_folder_that_is_still_to_be_made_are_in_place(self, asking, tmp_path):
@@ -321,7 +321,7 @@ class TestReviews:
         (tmp_path / "file").write_text("")
         told = await asking.about_reviews(str(tmp_path / "file" / "reviews"))
         assert told.ok is False
-        assert "mend RUNBOOK_REVIEWS" in told.mend
+        assert "correct RUNBOOK_REVIEWS" in told.fix
 
     async def test_that_go_nowhere_are_not_looked_at(self, asking):
         assert (await asking.about_reviews(None)).ok is None

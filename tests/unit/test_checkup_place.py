@@ -78,16 +78,16 @@ class TestAws:
         assert (told.ok, told.detail) == (True, "arn:aws:sts::1:assumed-role/worker/x in us-east-1")
 
     @pytest.mark.parametrize(
-        ("code", "mend"),
+        ("code", "fix"),
         [
             ("ExpiredToken", "renew the worker's AWS credentials and it goes on"),
             ("SomethingElse", "give the worker AWS credentials: aws sts get-caller-identity"),
         ],
     )
-    async def test_that_does_not_know_the_worker_is_red(self, asking, code, mend):
+    async def test_that_does_not_know_the_worker_is_red(self, asking, code, fix):
         asking.sts.add_client_error("get_caller_identity", code)
         (told,) = await asking("aws-identity")
-        assert (told.ok, told.mend) == (False, mend)
+        assert (told.ok, told.fix) == (False, fix)
 
     async def test_is_asked_once_for_identity_and_clock(self, asking):
         asking.caller()
@@ -107,7 +107,7 @@ class TestClock:
         (told,) = await asking("clock")
         assert told.ok is False
         assert "s ahead of AWS's" in told.detail
-        assert "timedatectl" in told.mend
+        assert "timedatectl" in told.fix
 
     async def test_that_differs_from_temporals_is_red_also_where_aws_does_not_answer(self, asking):
         asking.sts.add_client_error("get_caller_identity", "AccessDenied")
@@ -130,7 +130,7 @@ class TestCluster:
         asking.ecs.add_response("describe_clusters", {"clusters": clusters}, {"clusters": ["prod"]})
         (told,) = await asking("cluster")
         assert (told.ok, told.detail) == (ok, detail)
-        assert ok or told.mend == "mend cluster or region in [environments.prod]"
+        assert ok or told.fix == "correct cluster or region in [environments.prod]"
 
 
 class TestPrometheus:
@@ -143,7 +143,7 @@ class TestPrometheus:
         (told,) = await asking("prometheus")
         assert told.ok is False
         assert "what answers is not a Prometheus" in told.detail
-        assert "mend prometheus_url in [environments.prod]" in told.mend
+        assert told.fix == "correct prometheus_url in the catalog"
 
 
 class TestEngine:
@@ -165,4 +165,4 @@ class TestEngine:
         (told,) = await asking("docker-engine")
         assert told.ok is False
         assert f"{tmp_path}/docker.sock" in told.detail
-        assert "DOCKER_HOST" in told.mend
+        assert "DOCKER_HOST" in told.fix

@@ -51,7 +51,7 @@ class TestAddresses:
     @pytest.mark.parametrize("name", ["health", "metrics"])
     async def test_that_answer_are_in_place(self, name):
         told = await ask(name, answering())
-        assert (told.ok, told.mend) == (True, None)
+        assert (told.ok, told.fix) == (True, None)
 
     @pytest.mark.parametrize("name", ["health", "metrics"])
     async def test_that_are_not_configured_are_not_asked(self, name):
@@ -61,12 +61,12 @@ class TestAddresses:
     async def test_without_health_are_red_and_lead_to_the_catalog(self, answer):
         told = await ask("health", answer)
         assert told.ok is False
-        assert told.mend == "mend url in [services.ai-processor.prod]"
+        assert told.fix == "correct url in [services.ai-processor.prod]"
 
     async def test_whose_service_is_ill_lead_to_the_procedure(self):
         told = await ask("health", answering(503))
         assert told.ok is False
-        assert told.mend == "runbook start service-down --service ai-processor --environment prod"
+        assert told.fix == "runbook start service-down --service ai-processor --environment prod"
 
     @pytest.mark.parametrize(
         ("answer", "detail"),
@@ -105,7 +105,7 @@ class TestQueries:
         answer = {"status": "success", "data": {"resultType": "vector", "result": rows}}
         told = await ask(f"prometheus-{name}", lambda _: httpx.Response(200, json=answer))
         assert told.ok is ok
-        assert told.ok is not False or 'service="ai-processor", environment="prod"' in told.mend
+        assert told.ok is not False or 'service="ai-processor", environment="prod"' in told.fix
 
     async def test_that_prometheus_refuses_are_red_with_its_complaint(self):
         answer = {"status": "error", "errorType": "bad_data", "error": "parse error at char 7"}
@@ -140,7 +140,7 @@ class TestService:
         ecs = Ecs()
         ecs.answers("describe_services", services())
         told = await ask("service", ecs=ecs)
-        assert (told.ok, told.mend) == (False, "mend cluster or ecs_service in the catalog")
+        assert (told.ok, told.fix) == (False, "correct cluster or ecs_service in the catalog")
 
     @pytest.mark.parametrize(
         "name",
@@ -162,7 +162,7 @@ class TestService:
 
 class TestContainers:
     @pytest.mark.parametrize(
-        ("found", "ok", "detail", "mend"),
+        ("found", "ok", "detail", "fix"),
         [
             (container("demo", "app"), True, "demo-app-1 running", ""),
             (
@@ -172,10 +172,10 @@ class TestContainers:
                 "service-down",
             ),
             (container("demo", "app", "exited"), False, "no container of it serves", "service-down"),
-            (container("demo", "other"), False, 'no container of a service "app"', "mend compose_service"),
+            (container("demo", "other"), False, 'no container of a service "app"', "correct compose_service"),
         ],
     )
-    async def test_of_a_compose_service_must_serve(self, monkeypatch, found, ok, detail, mend):
+    async def test_of_a_compose_service_must_serve(self, monkeypatch, found, ok, detail, fix):
         with small_engine(found) as address:
             monkeypatch.setenv("DOCKER_HOST", address)
             clients = AwsClients()
@@ -184,35 +184,35 @@ class TestContainers:
             )
         assert told.ok is ok, told.detail
         assert detail in told.detail
-        assert mend in (told.mend or "")
+        assert fix in (told.fix or "")
 
 
 class TestModule:
     @pytest.mark.parametrize(
-        ("text", "ok", "detail", "mend"),
+        ("text", "ok", "detail", "fix"),
         [
             ('resource "terraform_data" "x" { input = 1 }', True, "is valid", ""),
             ('resource "terraform_data" "x" { no_such = 1 }', False, "is not valid", "validate shows all"),
             ('module "part" { source = "./part" }', False, "is not initialised", " init"),
         ],
     )
-    async def test_must_be_initialised_and_valid(self, tmp_path, text, ok, detail, mend):
+    async def test_must_be_initialised_and_valid(self, tmp_path, text, ok, detail, fix):
         program()  # or say how to install it
         (tmp_path / "main.tf").write_text(text)
         told = await ask("terraform", terraform=Terraform(directory=str(tmp_path)))
         assert told.ok is ok, told.detail
         assert detail in told.detail
-        assert mend in (told.mend or "")
+        assert fix in (told.fix or "")
         assert [one.name for one in tmp_path.iterdir()] == ["main.tf"]
 
     async def test_must_be_where_the_catalog_says(self, tmp_path):
         told = await ask("terraform", terraform=Terraform(directory=str(tmp_path / "nowhere")))
-        assert (told.ok, told.mend) == (False, "mend terraform.directory")
+        assert (told.ok, told.fix) == (False, "correct terraform.directory")
 
     async def test_needs_the_program(self, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
         told = await ask("terraform", terraform=Terraform(directory=str(tmp_path)))
-        assert (told.ok, told.mend) == (False, "put terraform or tofu on its PATH")
+        assert (told.ok, told.fix) == (False, "put terraform or tofu on its PATH")
 
     async def test_is_not_looked_for_where_there_is_none(self):
         assert (await ask("terraform")).ok is None
@@ -227,7 +227,7 @@ class TestDatabase:
         told = await ask("database", database=Database(dsn_env="SHOP_DSN"))
         assert told.ok is False
         assert "has no SHOP_DSN" in told.detail
-        assert told.mend == "set it to the DSN of the database, or mend dsn_env in the catalog"
+        assert told.fix == "set it to the DSN of the database, or correct dsn_env in the catalog"
 
     async def test_that_is_down_is_red_without_its_password(self, monkeypatch, tmp_path):
         monkeypatch.setenv("SHOP_DSN", f"host={tmp_path} user=shop password=correct-horse")

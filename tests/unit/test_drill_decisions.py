@@ -105,8 +105,8 @@ class TestWords:
         assert words(drills(RED)) is None
         assert words(drills(GREEN, GREEN)) is None
 
-    def test_say_what_is_wrong_the_mend_and_where_the_rest_is(self):
-        broken = a_check("last-known-good", RED, detail="none is left", mend="mark one good")
+    def test_say_what_is_wrong_the_fix_and_where_the_rest_is(self):
+        broken = a_check("last-known-good", RED, detail="none is left", fix="mark one good")
         told = words(drills([a_check("last-known-good", GREEN)], [broken]))
         assert "no longer in place: shop: last-known-good (none is left; mark one good)" in told
         assert told.endswith("All of it: runbook drill --environment prod")
@@ -144,7 +144,7 @@ class TestPlan:
         told = judge_plan(TARGET, self.report(outcome, error=error))
         assert (told.ok, told.detail) == (RED, f"{outcome}: no release is left")
         names = f"--service {TARGET.service} --environment {TARGET.environment}"
-        assert told.mend == f"runbook start rollback {names} --plan shows it again"
+        assert told.fix == f"runbook start rollback {names} --plan shows it again"
 
     def test_is_not_asked_for_by_compose(self):
         assert unplanned(a_target(platform="compose"), []).ok is None

@@ -204,9 +204,11 @@ class TestTheHistory:
         history = self.read(ecs)
         assert (history.current.revision, history.deployments) == ("shop:2", ())
 
-    def test_of_a_service_that_is_not_there_names_the_catalog_as_the_mend(self, ecs):
+    def test_of_a_service_that_is_not_there_names_the_catalog_as_the_fix(self, ecs):
         ecs.answers("describe_services", services())
-        with pytest.raises(InputError, match="cluster prod has no service shop: mend cluster or ecs_service"):
+        with pytest.raises(
+            InputError, match="cluster prod has no service shop; correct cluster or ecs_service"
+        ):
             self.read(ecs)
 
 

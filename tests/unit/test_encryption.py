@@ -58,7 +58,7 @@ async def test_the_first_key_encrypts_and_all_decrypt():
 
 async def test_a_key_that_is_missing_is_named_with_the_mend():
     said = (
-        r'encrypted with key "2026-02", which is not among the keys here: add its line to RUNBOOK_CODEC_KEYS'
+        r'encrypted with key "2026-02", which is not among the keys here; add its line to RUNBOOK_CODEC_KEYS'
     )
     for lacking in (codec("2026-01"), codec()):
         with pytest.raises(MissingKeyError, match=said):
@@ -195,7 +195,7 @@ class TestKeys:
         ],
     )
     def test_a_line_that_is_none_is_told_by_its_number_and_none_of_it_is_shown(self, line):
-        said = r"^RUNBOOK_CODEC_KEYS, line 2: write `<key id> <base64 of 32 bytes>`; make one with: echo "
+        said = r"^RUNBOOK_CODEC_KEYS, line 2 holds no key; write `<key id> <base64 of 32 bytes>`; make one with: echo "
         with pytest.raises(InputError, match=said) as raised:
             load_keys({"RUNBOOK_CODEC_KEYS": f"{key('x')}\n{line}"})
         assert not [word for word in line.split() if len(word) > 3 and word in str(raised.value)]

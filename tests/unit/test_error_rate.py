@@ -173,7 +173,7 @@ async def test_what_users_saw_counts_beside_the_probes():
 async def test_a_probe_that_the_service_does_not_accept_says_nothing_of_the_service():
     reading = await read(World(requests="0", probes=[404]), target={"probe": PROBE})
     assert (reading.quality, reading.value) == (N, None)
-    assert reading.detail.endswith("the probe was answered 404: mend probe in the catalog")
+    assert reading.detail.endswith("the probe was answered 404: correct probe in the catalog")
 
 
 async def test_probes_may_settle_what_prometheus_knows_nothing_of():

@@ -84,7 +84,7 @@ async def test_a_target_that_names_no_sources_is_answered_too(read):
 @pytest.mark.parametrize("read", ["errors", "latency", "resources", "tasks"])
 async def test_a_service_that_does_not_exist_is_wrong_input(read):
     with pytest.raises(
-        InputError, match="has no service ai-processor-service-prod: mend cluster or ecs_service"
+        InputError, match="has no service ai-processor-service-prod; correct cluster or ecs_service"
     ):
         await examined(read, Aws(describe_services={"services": []}))
 

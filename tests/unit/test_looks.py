@@ -29,7 +29,7 @@ LATENCIES = {
     "too few requests, quick probes": (SILENT, Timed(seconds=(0.1,)), G, "3 requests, 50 are needed; 1 probes took at most 0.10s (limit 1s)"),
     "too few requests and no probes": (SILENT, None, N, "3 requests, 50 are needed (limit 1s)"),
     "quick probes that fail": (SILENT, Timed(seconds=(0.1, 0.1), failed=1), B, "3 requests, 50 are needed; 2 probes took at most 0.10s, 1 failed (limit 1s)"),
-    "probes that the service does not accept": (SILENT, Timed(seconds=(0.1,), refused=422), N, "3 requests, 50 are needed; the probe was answered 422: mend probe in the catalog (limit 1s)"),
+    "probes that the service does not accept": (SILENT, Timed(seconds=(0.1,), refused=422), N, "3 requests, 50 are needed; the probe was answered 422: correct probe in the catalog (limit 1s)"),
 }  # fmt: skip
 
 

@@ -93,8 +93,8 @@ async def test_half_an_answer_is_tried_again():
         await reader(lambda _: httpx.Response(200, text='{"status": "succ', headers=headers)).value("q")
 
 
-async def test_a_web_page_is_no_prometheus_and_the_mend_is_named():
-    with pytest.raises(RejectedError, match=r"not a Prometheus.*mend prometheus_url in the catalog"):
+async def test_a_web_page_is_no_prometheus_and_the_fix_is_named():
+    with pytest.raises(RejectedError, match=r"not a Prometheus.*correct prometheus_url in the catalog"):
         await reader(lambda _: httpx.Response(200, html="<html>Log in</html>")).value("q")
 
 

@@ -72,7 +72,7 @@ def test_a_task_that_has_as_much_gains_nothing(has):
         ((None, None), (512, 1024), "no CPU and memory of their own"),
     ],
 )
-def test_what_cannot_be_had_is_refused_with_the_mend(has, wanted, why):
+def test_what_cannot_be_had_is_refused_with_the_fix(has, wanted, why):
     ending = bigger(scaled(*wanted), size(*has))
     assert (ending.outcome, ending.error.kind) == (Outcome.REFUSED, "policy")
     assert why in ending.summary
@@ -331,9 +331,9 @@ class TestReboot:
     @pytest.mark.parametrize(
         "status", ["stopped", "storage-full", "failed", "incompatible-parameters", "deleting"]
     )
-    def test_an_instance_that_a_reboot_does_not_mend_is_a_persons(self, status):
+    def test_an_instance_that_a_reboot_does_not_fix_is_a_persons(self, status):
         plan = plan_reboot(TARGET, Instance(name="db", status=status), ())
-        assert plan == NoReboot(why=f"db is {status}, which a reboot does not mend")
+        assert plan == NoReboot(why=f"db is {status}, which a reboot does not fix")
 
     @pytest.mark.parametrize("status", ["rebooting", "starting", "modifying", "backing-up"])
     def test_an_instance_in_a_state_that_passes_is_only_waited_for(self, status):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release, ReleaseHistory, ServiceState
+    from runbook_model.reports import Problem
 
 OF_PLACE: Final = ("aws-identity", "cluster", "prometheus", "docker-engine", "clock", "chat", "reviews")
 """What a worker looks at once in an environment, besides its own catalog."""
@@ -68,9 +69,8 @@ def judge_controller(target: Target, service: ServiceState | None) -> Check:
         return _check(target, "controller", ok=None, detail="it does not run on ECS")
     if service is None:
         return _untold(target, "controller", "service")
-    if why := cannot_roll(_as_if_it_ran(service)):
-        what, _, mend = why.partition("; ")
-        return _check(target, "controller", ok=False, detail=what, mend=mend)
+    if problem := cannot_roll(_as_if_it_ran(service)):
+        return _check(target, "controller", ok=False, detail=problem.message, fix=problem.fix)
     return _check(target, "controller", ok=True, detail="rolling deployments by ECS itself")
 
 
@@ -94,14 +94,14 @@ def judge_last_known_good(
         return _check(
             target, name, ok=None, detail=f"nothing to go back to yet: {current} is the first release"
         )
-    mend = f"runbook release list {target.key}; runbook release mark {target.key} RELEASE good --reason WHY"
-    return _check(target, name, ok=False, detail=plan.summary, mend=mend)
+    fix = f"runbook release list {target.key}; runbook release mark {target.key} RELEASE good --reason WHY"
+    return _check(target, name, ok=False, detail=plan.summary, fix=fix)
 
 
-def unread_revisions(target: Target, why: str) -> Check:
+def unread_revisions(target: Target, problem: Problem) -> Check:
     """Say that the release to go back to cannot be found, as the family's revisions cannot be read."""
-    mend = "allow the worker's role what deploy/iam-policy.json lists"
-    return _check(target, "last-known-good", ok=False, detail=why, mend=mend)
+    fix = problem.fix or "allow the worker's role what deploy/iam-policy.json lists"
+    return _check(target, "last-known-good", ok=False, detail=problem.message, fix=fix)
 
 
 def in_order(checks: Iterable[Check]) -> tuple[Check, ...]:
@@ -114,7 +114,7 @@ def settle(checks: Iterable[Check], causes: Mapping[str, tuple[str, ...]] = CAUS
     """Leave red only what is wrong by itself: what cannot pass because of another check is not told."""
     found = tuple(checks)
     return tuple(
-        one.model_copy(update={"ok": None, "detail": f"not told, as {cause} is not in place", "mend": None})
+        one.model_copy(update={"ok": None, "detail": f"not told, as {cause} is not in place", "fix": None})
         if one.ok is False and (cause := _cause(one, found, causes))
         else one
         for one in found
@@ -146,7 +146,7 @@ def _untold(target: Target, name: str, cause: str) -> Check:
     return _check(target, name, ok=None, detail=f"not told, as {cause} is not in place")
 
 
-def _check(target: Target, name: str, *, ok: bool | None, detail: str, mend: str | None = None) -> Check:
+def _check(target: Target, name: str, *, ok: bool | None, detail: str, fix: str | None = None) -> Check:
     return Check(
-        environment=target.environment, service=target.service, name=name, ok=ok, detail=detail, mend=mend
+        environment=target.environment, service=target.service, name=name, ok=ok, detail=detail, fix=fix
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runbook_model.checks import Check, Drilled, Known
-from runbook_model.reports import Outcome
+from runbook_model.reports import Outcome, Problem
+from runbook_model.sentences import with_fix
 from workflows.decisions.checkup import CAUSES as CAUSES_OF_CHECKS
 
 if TYPE_CHECKING:
@@ -37,14 +38,15 @@ def judge_plan(target: Target, report: Report) -> Check:
     if report.outcome is Outcome.PLANNED and plan:
         asks = f"; it would need a person's yes: {plan.needs_yes}" if plan.needs_yes else ""
         return _check(target, ok=True, detail=f"{plan.headline}{asks}")
-    why = report.error.message if report.error else report.summary
-    return no_plan(target, f"{report.outcome}: {why}")
+    problem = report.error or Problem(kind="error", message=report.summary)
+    return no_plan(target, f"{report.outcome}: {problem.message}", problem.fix)
 
 
-def no_plan(target: Target, why: str) -> Check:
+def no_plan(target: Target, why: str, fix: str | None) -> Check:
     """Say that no plan was made."""
     names = f"--service {target.service} --environment {target.environment}"
-    return _check(target, ok=False, detail=why, mend=f"runbook start rollback {names} --plan shows it again")
+    again = f"runbook start rollback {names} --plan shows it again"
+    return _check(target, ok=False, detail=why, fix=fix or again)
 
 
 def unplanned(target: Target, checks: Iterable[Check]) -> Check | None:
@@ -119,7 +121,7 @@ def _told(check: Check) -> str:
     if check.ok:
         return what
     detail = check.detail if len(check.detail) <= LONGEST else f"{check.detail[:LONGEST]}…"
-    return f"{what} ({detail}; {check.mend})" if check.mend else f"{what} ({detail})"
+    return f"{what} ({with_fix(detail, check.fix)})"
 
 
 def _known(checks: tuple[Check, ...], services: tuple[str, ...]) -> dict[Key, bool]:
@@ -139,7 +141,7 @@ def _key(check: Check) -> Key:
     return check.service, check.name
 
 
-def _check(target: Target, *, ok: bool | None, detail: str, mend: str | None = None) -> Check:
+def _check(target: Target, *, ok: bool | None, detail: str, fix: str | None = None) -> Check:
     return Check(
-        environment=target.environment, service=target.service, name=PLAN, ok=ok, detail=detail, mend=mend
+        environment=target.environment, service=target.service, name=PLAN, ok=ok, detail=detail, fix=fix
     )

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from temporalio.exceptions import ApplicationError, FailureError
 
+from runbook_model.errors import fix_of
 from runbook_model.reports import Abort, Change, Ending, Outcome, Problem
+from runbook_model.sentences import quote, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,30 +31,37 @@ def certainly_not_made(error: FailureError) -> bool:
     return cause is not None and True in cause.details  # what cannot be read is no yes
 
 
+def problem_of(error: BaseException) -> Problem:
+    """Say what a step failed with: the error that an activity raised, with its fix, beneath Temporal's own errors."""
+    cause = cause_of(error)
+    if cause is None:
+        return Problem(kind="timeout", message=quote(str(error.__cause__ or error)))
+    return Problem(kind=cause.type or "error", message=cause.message, fix=fix_of(cause))
+
+
 def failed_ending(error: FailureError, changes: Sequence[Change]) -> Ending:
     """End a procedure one of whose steps failed for good."""
-    cause = cause_of(error)
-    kind, message = (
-        (cause.type or "error", cause.message) if cause else ("timeout", str(error.__cause__ or error))
-    )
-    problem = Problem(kind=kind, message=message)
+    problem = problem_of(error)
+    kind, said = problem.kind, sentence(problem.line)
     if kind == "DriftedError":
-        return Ending(outcome=Outcome.SUPERSEDED, summary=f"Left to a person: {message}.", error=problem)
+        return Ending(outcome=Outcome.SUPERSEDED, summary=f"Left to a person: {said}", error=problem)
     if kind in {*ASKED_WRONGLY, NOT_ALLOWED} and not changes:
-        refusal = Problem(kind="policy" if kind == NOT_ALLOWED else "input", message=message)
-        return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {message}.", error=refusal)
+        refusal = problem.model_copy(update={"kind": "policy" if kind == NOT_ALLOWED else "input"})
+        return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {said}", error=refusal)
     if changes:
-        summary = f"What became of it is not known: {message}. {_made(changes)} A person must look now."
+        summary = f"What became of it is not known: {said} {_made(changes)} A person must look now."
         return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary, error=problem)
     return Ending(
-        outcome=Outcome.FAILED, summary=f"Failed before anything was changed: {message}.", error=problem
+        outcome=Outcome.FAILED, summary=f"Failed before anything was changed: {said}", error=problem
     )
 
 
 def bug_ending(error: Exception, changes: Sequence[Change]) -> Ending:
     """End a procedure that failed in its own code."""
-    problem = Problem(kind="bug", message=f"{type(error).__name__}: {error}")
-    summary = f"The procedure itself failed: {problem.message}. {_made(changes)} A person must look now."
+    problem = Problem(kind="bug", message=f"{type(error).__name__}: {quote(str(error))}")
+    summary = (
+        f"The procedure itself failed: {sentence(problem.message)} {_made(changes)} A person must look now."
+    )
     return Ending(outcome=Outcome.INCONCLUSIVE if changes else Outcome.FAILED, summary=summary, error=problem)
 
 
@@ -67,7 +76,7 @@ def _made(changes: Sequence[Change]) -> str:
     if not changes:
         return "Nothing was changed."
     told = (f"{change.action} {change.before} → {change.after}: {_fate(change)}" for change in changes)
-    return f"Changes: {'; '.join(told)}."
+    return sentence(f"Changes: {'; '.join(told)}")
 
 
 def _fate(change: Change) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from runbook_model.reports import Ending, Outcome, Problem
+from runbook_model.sentences import sentence
 from workflows.decisions.rollback_plan import RollbackPlan, plan_by, rolling_plan
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ JUST_NOW = timedelta(hours=1)
 
 OURS_TO_ROLL = {"controller": "ECS", "strategy": "ROLLING", "scheduling": "REPLICA"}
 
-__all__ = ["RollbackPlan", "cannot_roll", "find_release", "needs_more", "plan_rollback", "refused"]
+__all__ = ["RollbackPlan", "cannot_roll", "find_release", "needs_more", "plan_rollback", "refuse", "refused"]
 
 
 def plan_rollback(
@@ -38,8 +39,8 @@ def plan_rollback(
         to: the release that a person asked for.
         tried: ARNs of task definitions that this run found wanting: it goes further back than these.
     """
-    if why := cannot_roll(history.service):
-        return refused("policy", why)
+    if problem := cannot_roll(history.service):
+        return refuse(problem)
     if to is not None:
         return _plan_to(target, history, others, to)
     if target.rollback.strategy == "force-new-deployment":
@@ -57,23 +58,34 @@ def needs_more(target: Target, history: ReleaseHistory, to: str | None, tried: t
     return isinstance(plan, Ending) and plan.outcome is Outcome.REFUSED
 
 
-def cannot_roll(service: ServiceState) -> str | None:
+def cannot_roll(service: ServiceState) -> Problem | None:
     """Say why a service has no rolling deployment that could be made or undone."""
     if service.status != "ACTIVE":
-        return f"the service is {service.status}: there is nothing to roll back"
+        return Problem(
+            kind="policy", message=f"the service is {service.status}: there is nothing to roll back"
+        )
     for field, wanted in OURS_TO_ROLL.items():
         if (found := getattr(service, field)) != wanted:
-            return (
-                f"its {field} is {found}: only {wanted} is supported; use the tool that deploys this service"
+            return Problem(
+                kind="policy",
+                message=f"its {field} is {found}: only {wanted} is supported",
+                fix="use the tool that deploys this service",
             )
     if service.desired == 0:
-        return "its desired count is 0: nothing runs; scale it out first"
+        return Problem(
+            kind="policy", message="its desired count is 0: nothing runs", fix="scale it out first"
+        )
     return None
 
 
-def refused(kind: Literal["input", "policy"], why: str) -> Ending:
+def refused(kind: Literal["input", "policy"], message: str, fix: str | None = None) -> Ending:
     """End without having tried."""
-    return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {why}.", error=Problem(kind=kind, message=why))
+    return refuse(Problem(kind=kind, message=message, fix=fix))
+
+
+def refuse(problem: Problem) -> Ending:
+    """End for this reason, without having tried."""
+    return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {sentence(problem.line)}", error=problem)
 
 
 def find_release(releases: Iterable[Release], name: str) -> Release | None:
@@ -132,7 +144,7 @@ def _plan_last_good(
             unproven = f"it is not known to be good: {why}"
             return rolling_plan(target, history, release, why, unproven)
     return refused(
-        "policy", f"there is no release before {current.name} that is not marked bad; name one with --to"
+        "policy", f"there is no release before {current.name} that is not marked bad", "name one with --to"
     )
 
 
@@ -180,14 +192,14 @@ def _plan_to(
     wanted = find_release(known, to)
     if wanted is None:
         names = ", ".join(dict.fromkeys(release.name for release in known))
-        return refused("input", f'no release "{to}" of {target.key}; there are: {names}')
+        return refused("input", f'no release "{to}" of {target.key}', f"there are: {names}")
     if wanted.same_as(history.current):
         return Ending(outcome=Outcome.NOT_NEEDED, summary=f"{wanted.name} runs already.")
     if wanted.is_bad and wanted.judged:
         return refused(
             "policy",
-            f"{wanted.name} is marked bad by {wanted.judged.source}; if that is wrong: "
-            f"runbook release mark {target.key} {wanted.revision} good --reason …",
+            f"{wanted.name} is marked bad by {wanted.judged.source}",
+            f"if that is wrong: runbook release mark {target.key} {wanted.revision} good --reason …",
         )
     stop = _plan_stop(target, history)
     if isinstance(stop, RollbackPlan) and stop.after == wanted:

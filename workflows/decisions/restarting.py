@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.release import Fence, Release
-from runbook_model.reports import Ending, Plan, PlannedCall
-from workflows.decisions.releases import cannot_roll, refused
+from runbook_model.reports import Ending, Plan, PlannedCall, Problem
+from workflows.decisions.releases import cannot_roll, refuse
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
@@ -23,8 +23,8 @@ class RestartPlan(Plan):
 
 def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ...]) -> RestartPlan | Ending:
     """Plan to force a new deployment of what runs; a deployment under way is never fought."""
-    if why := cannot_deploy(history):
-        return refused("policy", why)
+    if problem := cannot_deploy(history):
+        return refuse(problem)
     call = PlannedCall(
         service="ecs",
         action="UpdateService",
@@ -41,11 +41,15 @@ def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ..
     )
 
 
-def cannot_deploy(history: ReleaseHistory) -> str | None:
+def cannot_deploy(history: ReleaseHistory) -> Problem | None:
     """Say why nothing can be deployed now: no rolling deployments, or one that is under way."""
     latest = history.latest
     if latest and latest.status not in {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
-        under_way = f"{latest.release.name} is being deployed: wait for its end, or roll back"
+        under_way = Problem(
+            kind="policy",
+            message=f"{latest.release.name} is being deployed",
+            fix="wait for its end, or roll back",
+        )
     else:
         under_way = None
     return cannot_roll(history.service) or under_way

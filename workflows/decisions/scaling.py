@@ -34,7 +34,7 @@ def plan_scale_out(
     """Decide on more tasks, up to the catalog's maximum; a service that has them already needs none, a stopped one gets none."""
     if not capacity.managed and capacity.desired == 0:
         stopped = "its desired count is 0: somebody stopped it, and the end of the hold would stop it again"
-        return refused("policy", f"{stopped}; start it first")
+        return refused("policy", stopped, "start it first")
     to = min(wanted, target.scale.max)
     enough = capacity.minimum if capacity.minimum is not None else capacity.desired
     if enough >= to:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Outcome, Plan, PlannedCall
 from runbook_model.sizes import TaskChange, TaskSize
-from workflows.decisions.releases import refused
+from workflows.decisions.releases import refuse, refused
 from workflows.decisions.restarting import cannot_deploy
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def bigger(target: Target, size: TaskSize) -> TaskChange | Ending:
 def bigger_pool(pool: Pool, size: TaskSize) -> TaskChange | Ending:
     """Decide which containers get the catalog's pool size, where they have less."""
     if any(one.is_secret for one in size.containers):
-        return refused("policy", f"{pool.env} of {size.revision} comes from a secret: change it there")
+        return refused("policy", f"{pool.env} of {size.revision} comes from a secret", "change it there")
     has = tuple(one for one in size.containers if one.setting is not None)
     sizes = [one.setting or "" for one in has]
     if not all(one.isdigit() for one in sizes):
@@ -97,7 +97,9 @@ def size_plan(
     target: Target, history: ReleaseHistory, size: TaskSize, change: TaskChange, reasons: Reasons
 ) -> SizePlan | Ending:
     """Plan to register a copy of what runs that gives its tasks more, and to update the service to it."""
-    if why := cannot_deploy(history) or _held_back(size, change):
+    if problem := cannot_deploy(history):
+        return refuse(problem)
+    if why := _held_back(size, change):
         return refused("policy", why)
     return SizePlan(
         headline=headline(target, size, change),
@@ -177,7 +179,7 @@ def _choices(cpu: int) -> str:
     memory = FARGATE.get(cpu)
     if memory is None:
         return f"scale.cpu must be one of {', '.join(map(str, FARGATE))}"
-    return f"with {cpu} CPU units memory is {memory[0]} to {memory[-1]} MB in steps of {memory[1] - memory[0]}; mend scale"
+    return f"with {cpu} CPU units memory is {memory[0]} to {memory[-1]} MB in steps of {memory[1] - memory[0]}; correct scale"
 
 
 def _nothing_to_gain(why: str) -> Ending:

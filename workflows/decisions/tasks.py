@@ -38,7 +38,7 @@ def make_room_in_the_cluster(target: Target, diagnosis: Diagnosis, readings: Seq
 
 def make_faster(target: Target, diagnosis: Diagnosis) -> Task:
     """Leave slow code to those who wrote it."""
-    what = "Make the slow code path faster: review the slowest endpoints, find what holds them up, deploy the mend"
+    what = "Make the slow code path faster: review the slowest endpoints, find what holds them up, deploy the fix"
     return _later(what, target, diagnosis, _earlier_release(target, diagnosis))
 
 

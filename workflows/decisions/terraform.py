@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from runbook_model.reports import Ending, Outcome, Plan, PlannedCall, Problem
+from runbook_model.reports import Ending, Plan, PlannedCall
 from runbook_model.terraform_plans import TerraformPlan
+from workflows.decisions.releases import refused
 from workflows.decisions.rollback_plan import STAYS, RollbackPlan, plan_by, tag_was_moved
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release, ReleaseHistory
+
+BY_DEFINITION = 'use rollback.strategy = "task-definition"'
 
 
 class TerraformRollback(RollbackPlan):
@@ -50,18 +53,21 @@ class TerraformRollback(RollbackPlan):
 def terraform_tag(history: ReleaseHistory, release: Release) -> str | Ending:
     """Tell the image tag that brings a release back, or why none does."""
     if tag_was_moved(release, history):
-        return _refused(
-            f"the tag of {release.name} stands for another image now, and Terraform knows it by its tag alone: "
-            'build the old image under a new tag, or use rollback.strategy = "task-definition"'
+        return refused(
+            "policy",
+            f"the tag of {release.name} stands for another image now, and Terraform knows it by its tag alone",
+            'build the old image under a new tag, or use rollback.strategy = "task-definition"',
         )
     before = {image.container: image.tag for image in history.current.images}
     wanted = {image.container: image.tag for image in release.images}
     tags = {tag for container, tag in wanted.items() if tag != before.get(container)} or set(wanted.values())
     tag = tags.pop() if len(tags) == 1 else None
     if tag is None:
-        return _refused(
+        return refused(
+            "policy",
             f"which one image tag brings {release.name} back cannot be told: it has {len(wanted)} images, "
-            'tags missing or several; use rollback.strategy = "task-definition"'
+            "tags missing or several",
+            BY_DEFINITION,
         )
     return tag
 
@@ -76,10 +82,11 @@ def rollback_by_terraform(
     variables = in_words(terraform.variables)
     if terraform.empty:
         if _tags(chosen.after) != _tags(history.current):
-            return _refused(
+            return refused(
+                "policy",
                 f"Terraform has nothing to change for {variables}, yet {history.current.name} runs: the module "
-                "does not decide what the service runs (ignore_changes?), or it was deployed past it; "
-                'use rollback.strategy = "task-definition"'
+                "does not decide what the service runs (ignore_changes?), or it was deployed past it",
+                BY_DEFINITION,
             )
         why = f"Terraform has nothing to change for {variables}"
         return plan_by("force", target, history, history.current, why, f"{why}, so only fresh tasks are left")
@@ -220,9 +227,3 @@ def _tags(release: Release) -> dict[str, str | None]:
 def in_words(variables: dict[str, str]) -> str:
     """Write values as they are typed: ``image_tag="1.2.0"``."""
     return ", ".join(f"{name}={json.dumps(value)}" for name, value in variables.items())
-
-
-def _refused(why: str) -> Ending:
-    return Ending(
-        outcome=Outcome.REFUSED, summary=f"Refused: {why}.", error=Problem(kind="policy", message=why)
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.terraform_plans import SENSITIVE, TerraformPlan
-from workflows.decisions.releases import refused
+from workflows.decisions.releases import refuse, refused
 from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback_plan import tag_was_moved
 from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
@@ -33,15 +33,17 @@ def values_for(target: Target, history: ReleaseHistory, change: TaskChange) -> d
     owner = target.terraform
     pool = target.database.pool if target.database else None
     if owner is None:
-        return refused("input", f"the catalog names no Terraform module for {target.key}")
+        return refused(
+            "input", f"the catalog names no Terraform module for {target.key}", "add terraform = { … }"
+        )
     tags = {image.tag for image in history.current.images}
     tag = tags.pop() if len(tags) == 1 else None
     if tag is None or tag_was_moved(history.current, history):
         why = (
             f"which image tag keeps {history.current.name} running cannot be told: it has several, none, or one that "
-            "was moved; apply the module by hand"
+            "was moved"
         )
-        return refused("policy", why)
+        return refused("policy", why, "apply the module by hand")
     grows = {owner.cpu_variable: change.cpu, owner.memory_variable: change.memory}
     if pool and pool.terraform_variable:
         grows[pool.terraform_variable] = int(change.value) if change.value is not None else None
@@ -60,8 +62,8 @@ def size_by_terraform(
 ) -> TerraformSizePlan | Ending:
     """Plan to give tasks more by what Terraform said it would do, unless it would take something or bring another image."""
     values = in_words(terraform.variables)
-    if why := cannot_deploy(history):
-        return refused("policy", why)
+    if problem := cannot_deploy(history):
+        return refuse(problem)
     if terraform.empty:
         why = (
             f"Terraform has nothing to change for {values}, yet {size.told}: the module does not decide that"
@@ -69,12 +71,13 @@ def size_by_terraform(
         return refused("policy", f"{why} (ignore_changes?), or it was deployed past it")
     if lost := ", ".join(losses(terraform)):
         return refused(
-            "policy", f"for {values} Terraform would also make less of {lost}: set that in the module first"
+            "policy", f"for {values} Terraform would also make less of {lost}", "set that in the module first"
         )
     if other := ", ".join(_other_images(terraform, history)):
         return refused(
             "policy",
-            f"for {values} Terraform would also bring {other}, which does not run: look at the module",
+            f"for {values} Terraform would also bring {other}, which does not run",
+            "look at the module",
         )
     shown = plan_of(terraform, headline(target, size, change))
     return TerraformSizePlan(

@@ -60,7 +60,7 @@ async def restart_and_verify(
         plan = plan_restart_of(target, project, what.services, what.because)
         gone = " or ".join(what.services)
         return plan or refused(
-            "input", f"{gone} has no container any more: docker compose up -d creates them again"
+            "input", f"{gone} has no container any more", "docker compose up -d creates them again"
         )
 
     page.heading(what.headings.ask)

@@ -33,7 +33,8 @@ async def find_target(page: Page, request: ProcedureRequest, *, by_compose: bool
     if target.platform != "ecs" and not by_compose:
         return refused(
             "policy",
-            f"{target.key} runs by compose, which keeps no history of releases: {page.report.procedure} needs ECS. Name "
-            f"the earlier image in the compose file and run docker compose up -d {target.compose_service}",
+            f"{target.key} runs by compose, which keeps no history of releases: {page.report.procedure} needs ECS",
+            "name the earlier image in the compose file and run "
+            f"docker compose up -d {target.compose_service}",
         )
     return target

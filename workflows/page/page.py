@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.evidence import citations
     from runbook_model.reports import Ending, Hold, Outcome, ProcedureRequest, Report
     from runbook_model.steps import StepPlace
-    from workflows.decisions.endings import certainly_not_made
+    from workflows.decisions.endings import certainly_not_made, problem_of
     from workflows.page.brake import wait_for_brake
     from workflows.page.child_relay import ChildRelay
     from workflows.page.inbox import Inbox
@@ -322,9 +322,7 @@ class Page:
             result: Any = await execute(do, given, in_turn, place=at, summary=words)
         except FailureError as error:
             cancelled = is_cancelled_exception(error)
-            self.record.end_step(
-                place, "cancelled" if cancelled else "failed", str(error.__cause__ or error)[:500]
-            )
+            self.record.end_step(place, "cancelled" if cancelled else "failed", problem_of(error).line[:500])
             raise
         except asyncio.CancelledError:
             self.record.end_step(place, "cancelled")

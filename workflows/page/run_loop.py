@@ -11,7 +11,7 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Abort, Ending, State
-    from workflows.decisions.endings import aborted_ending, bug_ending, failed_ending
+    from workflows.decisions.endings import aborted_ending, bug_ending, failed_ending, problem_of
 
 if TYPE_CHECKING:
     from workflows.page.inbox import Inbox
@@ -130,7 +130,7 @@ class RunLoop:
         try:
             return await undo()
         except FailureError as error:
-            return f"could not undo: {error.__cause__ or error}"
+            return f"could not undo: {problem_of(error).line}"
         except Exception as error:  # noqa: BLE001 - as with the body: other changes must still be undone, and this one told
             workflow.logger.exception("an undo failed in its own code")
             return f"could not undo: it failed in its own code ({type(error).__name__}: {error})"

@@ -161,7 +161,7 @@ async def test_who_lacks_the_key_is_told_so_and_sends_nothing(stage):
     handle = stage.client.get_workflow_handle(shop.id)
     await shop.asked(handle)
     before = len((await handle.fetch_history()).events)
-    said = 'encrypted with key "test", which is not among the keys here: add its line to RUNBOOK_CODEC_KEYS'
+    said = 'encrypted with key "test", which is not among the keys here; add its line to RUNBOOK_CODEC_KEYS'
     stage.switch("another")
     try:
         for verb in (["show"], ["approve"], ["abort", "--reason", "x"], ["watch"], ["review"]):
@@ -248,7 +248,7 @@ async def test_doctor_tells_that_keys_are_not_the_same(stage, keys, detail):
     red = [one for one in look.json["checks"] if one["ok"] is False]
     assert [one["name"] for one in red] == ["encryption"]
     assert red[0]["detail"].startswith(detail)
-    assert "the workers first" in red[0]["mend"]
+    assert "the workers first" in red[0]["fix"]
 
 
 def _target(shop):

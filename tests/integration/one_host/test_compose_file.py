@@ -149,7 +149,7 @@ def test_doctor_sees_from_a_worker_all_that_the_file_puts_there(project):
     assert checks["encryption"]["ok"] is None  # the file of keys is empty
     assert checks["namespace"]["detail"] == f'"{NAMESPACE}" keeps histories for 90d'
     assert len(re.findall(r"\w+@\w+", checks["worker"]["detail"])) == 2
-    # There is no AWS here, and nobody gave credentials; a profile that is not there would be another thing to mend.
+    # There is no AWS here, and nobody gave credentials; a profile that is not there would be another thing to fix.
     assert checks["aws-identity"]["ok"] is False
     assert "profile" not in checks["aws-identity"]["detail"]
 

@@ -49,9 +49,9 @@ def test_a_folder_keeps_both_whole_and_the_same_again_changes_nothing(review, tm
     assert json.loads(kept[0].read_text())["outcome"] == "recovered"
 
 
-def test_a_folder_that_cannot_be_written_is_told_with_the_mend(review):
+def test_a_folder_that_cannot_be_written_is_told_with_the_fix(review):
     with pytest.raises(
-        UnreachableError, match=r"could not write /dev/null/.*: Not a directory; mend RUNBOOK_REVIEWS"
+        UnreachableError, match=r"could not write /dev/null/.*: Not a directory; correct RUNBOOK_REVIEWS"
     ):
         Folder(Path("/dev/null/reviews")).keep(files_of(review))
 

@@ -166,7 +166,7 @@ class TestCommand:
         code, err = say()
         assert (code, "RUNBOOK_CODEC_KEYS is not set" in err) == (2, True)
         code, err = say(RUNBOOK_CODEC_KEYS="x")
-        assert (code, "RUNBOOK_CODEC_KEYS, line 1: write" in err) == (2, True)
+        assert (code, "RUNBOOK_CODEC_KEYS, line 1 holds no key; write" in err) == (2, True)
         assert len(err.splitlines()) == 1
 
     def test_it_does_not_start_for_a_ui_that_is_nowhere(self, say):

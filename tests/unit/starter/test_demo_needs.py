@@ -1,4 +1,4 @@
-"""A story that misses a program says so, with the mend, before anything starts."""
+"""A story that misses a program says so, with the fix, before anything starts."""
 
 import pytest
 
@@ -46,5 +46,5 @@ def test_there_is_a_story_for_every_procedure():
     }  # fmt: skip
 
 
-def test_everything_that_a_story_needs_has_a_mend():
+def test_everything_that_a_story_needs_has_a_fix():
     assert {need for story in STORIES for need in story.needs} <= set(MENDS)

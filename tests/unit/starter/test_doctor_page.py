@@ -52,7 +52,7 @@ def test_without_temporal_the_catalog_is_still_told_and_nothing_else_is_called_w
         "temporal": False,
     }
     assert {one["environment"] for one in checks} == {None, "prod", "staging"}
-    assert all(set(one) >= {"environment", "name", "ok", "detail", "mend"} for one in checks)
+    assert all(set(one) >= {"environment", "name", "ok", "detail", "fix", "mend"} for one in checks)
 
 
 def test_a_service_is_looked_at_where_it_runs(say):
@@ -64,7 +64,7 @@ def test_a_catalog_that_is_wrong_is_red_with_the_command_that_shows_all(say):
     _, out, _ = say("--json", "--environment", "prod", catalog="environments = 3")
     (catalog,) = (one for one in json.loads(out)["checks"] if one["name"] == "catalog")
     assert catalog["ok"] is False
-    assert "runbook catalog check" in catalog["mend"]
+    assert "runbook catalog check" in catalog["fix"] == catalog["mend"]
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_programs_get_a_line_for_each_check(say):
     rows = [line.split("\t") for line in out.splitlines()]
     assert {len(row) for row in rows} == {6}
     assert ["-", "-", "temporal", "✘"] in [row[:4] for row in rows]
-    assert "1 to mend" in err
+    assert "1 to fix" in err
 
 
-def a_check(name, *, ok, detail="found", mend=None, service=None):
-    return Check(environment="prod", service=service, name=name, ok=ok, detail=detail, mend=mend)
+def a_check(name, *, ok, detail="found", fix=None, service=None):
+    return Check(environment="prod", service=service, name=name, ok=ok, detail=detail, fix=fix)
 
 
 def page(*checks, width=80):
@@ -112,10 +112,10 @@ def page(*checks, width=80):
     return console.export_text()
 
 
-def test_the_page_has_a_part_for_each_place_and_the_mend_below_what_is_wrong():
+def test_the_page_has_a_part_for_each_place_and_the_fix_below_what_is_wrong():
     text = page(
         Check(name="temporal", ok=True, detail="answers"),
-        a_check("cluster", ok=False, detail="there is no cluster x", mend="mend cluster"),
+        a_check("cluster", ok=False, detail="there is no cluster x", fix="correct cluster"),
         a_check("database", ok=None, detail="not configured", service="shop"),
     )
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
@@ -124,7 +124,7 @@ def test_the_page_has_a_part_for_each_place_and_the_mend_below_what_is_wrong():
         " ✔ temporal answers",
         "prod",
         " ✘ cluster  there is no cluster x",
-        "            → mend cluster",
+        "            → correct cluster",
         "prod/shop",
         " – database not configured",  # noqa: RUF001 - as it is shown
     ]
@@ -139,4 +139,4 @@ def test_what_says_the_same_is_one_line_that_names_all():
 
 
 def test_what_others_wrote_cannot_move_the_cursor():
-    assert "\x1b[2J" not in page(a_check("cluster", ok=False, detail="\x1b[2Jhello", mend="\x1b[2Jx"))
+    assert "\x1b[2J" not in page(a_check("cluster", ok=False, detail="\x1b[2Jhello", fix="\x1b[2Jx"))

@@ -48,11 +48,11 @@ def test_an_environment_must_be_one(capsys, tmp_path, words, why):
 
 
 def a_check(service, name, ok, detail):
-    mend = f"mend {name}" if ok is False else None
-    return Check(environment="prod", service=service, name=name, ok=ok, detail=detail, mend=mend)
+    fix = f"correct {name}" if ok is False else None
+    return Check(environment="prod", service=service, name=name, ok=ok, detail=detail, fix=fix)
 
 
-def test_a_service_that_would_work_is_a_line_with_its_plan_and_another_says_what_to_mend(capsys):
+def test_a_service_that_would_work_is_a_line_with_its_plan_and_another_says_what_to_fix(capsys):
     found = Drilled(
         environment="prod",
         at=NOW,

@@ -119,7 +119,7 @@ def test_keys_that_are_none_are_told_before_anything_is_begun(say, monkeypatch, 
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")  # it would be told as away
     code, out, err = say(*words)
     assert (code, out) == (2, "")
-    assert "RUNBOOK_CODEC_KEYS, line 1: write `<key id> <base64 of 32 bytes>`" in err
+    assert "RUNBOOK_CODEC_KEYS, line 1 holds no key; write `<key id> <base64 of 32 bytes>`" in err
     assert len(err.splitlines()) == 1
 
 

@@ -44,7 +44,7 @@ class TestInPlace:
     @pytest.mark.parametrize("known", [{}, {"draining": {"zero": 0}}])
     def test_is_nothing_to_tell_where_no_worker_has_a_build(self, known):
         told = judged(None, None, **known)
-        assert (told.check.ok, told.check.mend, told.stand_still) == (None, None, False)
+        assert (told.check.ok, told.check.fix, told.stand_still) == (None, None, False)
 
     def test_is_not_told_where_temporal_does_not_tell(self):
         told = judged("one", untold="no permission")
@@ -60,41 +60,41 @@ class TestRed:
             "new runs go to gone, and no worker of it asks runbooks-prod, runbooks-prod-watch"
             in told.check.detail
         )
-        assert told.check.mend == f"{START.format('gone')}, or: {SET} --build-id one"
+        assert told.check.fix == f"{START.format('gone')}, or: {SET} --build-id one"
 
     def test_is_a_current_build_that_asks_only_some_of_the_queues(self):
         told = judged("one", watching=["two"], current="one")
         assert told.stand_still is True
         assert "no worker of it asks runbooks-prod-watch for work" in told.check.detail
-        assert told.check.mend == START.format("one")
+        assert told.check.fix == START.format("one")
 
     def test_is_a_current_build_where_all_workers_have_none(self):
         told = judged(None, current="one")
         assert told.stand_still is True
-        assert told.check.mend == f"{START.format('one')}, or: {SET} --unversioned"
+        assert told.check.fix == f"{START.format('one')}, or: {SET} --unversioned"
 
     def test_is_that_nothing_is_current_and_the_newest_is_offered(self):
         told = judged("one", "two", newest_first=("two", "one"))
         assert (told.check.ok, told.stand_still) == (False, True)
         assert told.check.detail == "there are workers of two, one, and none is current: new runs stand still"
-        assert told.check.mend == f"{SET} --build-id two"
+        assert told.check.fix == f"{SET} --build-id two"
 
     def test_is_a_mixture_with_workers_that_have_no_build(self):
         told = judged("one", None)
         assert (told.check.ok, told.stand_still) == (False, False)
-        assert told.check.mend == f"{SET} --build-id one, then end the workers that have no RUNBOOK_BUILD_ID"
+        assert told.check.fix == f"{SET} --build-id one, then end the workers that have no RUNBOOK_BUILD_ID"
 
         told = judged("one", None, current="one")
         assert told.check.ok is False
         assert told.check.detail == "workers without a build ask for work beside one: new runs go to one"
-        assert told.check.mend == "end the workers that have no RUNBOOK_BUILD_ID"
+        assert told.check.fix == "end the workers that have no RUNBOOK_BUILD_ID"
 
     @pytest.mark.parametrize("current", ["two", None])
     def test_is_a_former_build_that_runs_are_open_on_and_that_has_no_worker(self, current):
         told = judged(current, current=current, draining={"zero": 0, "one": 1})
         assert (told.check.ok, told.stand_still) == (False, False)
         assert told.check.detail.startswith("one still drains (1 open run), and no worker of it asks")
-        assert told.check.mend == f"{START.format('one')}, until it is drained"
+        assert told.check.fix == f"{START.format('one')}, until it is drained"
 
     def test_quotes_a_build_for_the_shell(self):
-        assert judged("v 1; x").check.mend == f"{SET} --build-id 'v 1; x'"
+        assert judged("v 1; x").check.fix == f"{SET} --build-id 'v 1; x'"
