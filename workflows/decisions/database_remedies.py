@@ -121,9 +121,9 @@ def raise_max_connections(target: Target, diagnosis: Diagnosis, why: str) -> Tas
 
 def mend_leak(target: Target, diagnosis: Diagnosis, running: str | None) -> Task:
     """Leave a connection leak to those who wrote the code."""
-    learnt, mend = leak_report(diagnosis, running)
+    learnt, fix = leak_report(diagnosis, running)
     sessions = tuple(f"{one.told}: {one.query}" for one in diagnosis.sessions[:SHOWN])
-    return Task(what=mend, kind="long-term", why=learnt, look_at=sessions, links=links_of(target))
+    return Task(what=fix, kind="long-term", why=learnt, look_at=sessions, links=links_of(target))
 
 
 def _now(what: str, target: Target, diagnosis: Diagnosis) -> Task:
@@ -164,7 +164,7 @@ def plan_reboot(target: Target, instance: Instance, because: tuple[str, ...]) ->
     if instance.status in PASSING:
         return NoReboot(why=f"{instance.name} is {instance.status}", passes=True)
     if instance.status != AVAILABLE:
-        return NoReboot(why=f"{instance.name} is {instance.status}, which a reboot does not mend")
+        return NoReboot(why=f"{instance.name} is {instance.status}, which a reboot does not fix")
     failover = (" It has a standby, to which this reboot does not fail over.",) if instance.multi_az else ()
     restarted = f"{instance.restarted.isoformat()}" if instance.restarted else "never"
     return RebootPlan(
