@@ -6,6 +6,7 @@ LONGEST_FIRST = (
     "terraform-aws",
     "crash",
     "world-procedures",
+    "world-diagnosis",
     "tests/integration/whole_world",
     "database-issues",
     "incidents",

@@ -19,6 +19,7 @@ from runbook_model.catalog.catalog import load_catalog
 from runbook_model.readings import Observation, Quality
 from runbook_model.release import Release
 from tests.observing import NOW
+from tests.sandbox_under_test import running_sandbox
 from workflows.decisions.diagnosis import (
     Cause,
     classify_errors,
@@ -30,7 +31,7 @@ from workflows.decisions.diagnosis import (
 PATIENCE = 240.0
 USE = ("latency", "cpu", "memory")
 _minor = itertools.count(1)
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.xdist_group("world-diagnosis"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,11 +42,11 @@ def aws(world):
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def requests(world):
-    """What a diagnosis compares are everyday requests."""
-    with world.under_load("staging", "prod"):
-        yield
+@pytest.fixture(scope="module")
+def world():
+    """A sandbox of its own, under load since its start: a diagnosis compares with a past in which there were requests."""
+    with running_sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
