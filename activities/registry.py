@@ -35,6 +35,7 @@ from activities.postgres.connections import Databases
 from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities
 from activities.review.shelves import shelf_at
+from activities.runtime.gates import GateActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.holds import HoldActivities
 from activities.temporal.predecessor import RunHistory
@@ -82,6 +83,7 @@ class Parts:
             rds,
             HoldActivities(client),
             GitActivities(),
+            GateActivities(),
             RunHistory(client),
             RemediationActivities(client),
             BrakeActivities(client),

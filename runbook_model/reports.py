@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -181,18 +179,6 @@ class Plan(Message):
         """ARN of the service deployment that must still be under way for the plan to make sense, if any."""
         return None
 
-    @property
-    def hash(self) -> str:
-        """Names this very plan: the same calls on the same state; approvals carry it."""
-        essence = self.model_dump(mode="json", include={"calls", "fence", "essence"})
-        releases = {
-            name: (release.task_definition, release.digests)
-            for name, release in (("from", self.before), ("to", self.after))
-            if release
-        }
-        text = json.dumps(essence | releases, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
 
 class Problem(Message):
     """An error in a report."""
@@ -240,8 +226,16 @@ class Change(Message):
     before: str
     after: str
     undone: str | None = None
-    """None while it stands; else ``undone``, ``kept`` or ``could not undo: …``."""
-    detail: str | None = None
+    """What came of an abort or an undo: ``undone``, ``kept``, ``could not undo: …``; None while nobody ordered one."""
+    certain: bool = True
+    """Whether it is known to have been made; from before it is sent until its answer it only may have been."""
+    kept: bool = False
+    """Whether an abort left it as it is."""
+
+    @property
+    def fate(self) -> str:
+        """What became of it, in words: ``made``, ``may have been made``, or what came of an undo."""
+        return self.undone or ("made" if self.certain else "may have been made")
 
 
 class Task(Message):

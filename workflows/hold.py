@@ -59,7 +59,7 @@ class Hold(Procedure):
         page = self.page
         page.heading("Keep the capacity")
         place = page.record.intend("Hold", _bounds(self._request.was), _bounds(self._request.ours))
-        page.record.changed(place, detail=None)
+        page.record.changed(place, certain=True)
         page.can_undo(place, self._take_back)
         while True:
             await self._time_is_up()

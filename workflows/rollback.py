@@ -89,7 +89,7 @@ class Rollback(Procedure):
         tried: tuple[str, ...] = ()
         stands: Ending | None = None
         while True:
-            ending = await self._put_back_once(target, request, tried)
+            ending = await page.ending_of(self._put_back_once(target, request, tried))
             if isinstance(ending, GoFurther):
                 tried, stands = (*tried, *ending.tried), ending.stands or stands
                 self._wanting += ending.wanting

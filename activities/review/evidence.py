@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from activities.review.histories import Act, Course, Heard, Json, Noted
 
 INTENDED = "may have been made"
+"""The state of a change that is not known to have been made."""
 DECIDING = frozenset(
     {"approve", "decide", "abort", "abort_run", "pause", "resume", "acknowledge", "note", "close"}
 )
@@ -106,7 +107,7 @@ def _changes(course: Course, theirs: Counter[tuple[str, str, str]]) -> list[Chan
         for change in objects(memo.values["changes"]):
             name = _named(change)
             earlier = next((one for one in kept if one not in now and _name(one) == name), None)
-            if earlier is None and skipped[name] > 0 and change.get("detail") != INTENDED:
+            if earlier is None and skipped[name] > 0 and change.get("certain") is not False:
                 skipped[name] -= 1
                 continue
             now.append(_followed(earlier, change, memo))
@@ -120,9 +121,10 @@ def _name(line: ChangeLine) -> tuple[str, str, str]:
 
 def _followed(earlier: ChangeLine | None, change: dict[str, Json], memo: Noted) -> ChangeLine:
     action, before, after = _named(change)
-    state = said(change.get("undone")) or said(change.get("detail")) or "made"
+    certain = change.get("certain") is not False
+    state = said(change.get("undone")) or ("made" if certain else INTENDED)
     made = earlier.made if earlier else None
-    if made is None and state != INTENDED:
+    if made is None and (certain or change.get("undone")):
         made = memo.at
     if earlier is None:
         return ChangeLine(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from runbook_model.gates import plan_hash
 from runbook_model.ids import plan_id
 from runbook_model.reports import Outcome
 from starter.client.following import wait_for_end
@@ -76,5 +77,5 @@ def _print(report: Report) -> None:
     if report.plan is None:
         say(report.summary)
         return
-    console().print(*plan(report.plan, report.plan_hash or report.plan.hash), sep="\n")
+    console().print(*plan(report.plan, report.plan_hash or plan_hash(report.plan)), sep="\n")
     say("nothing was changed")

@@ -35,6 +35,7 @@ from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
 from activities.registry import activities_of
 from activities.runtime.converter import data_converter
+from activities.runtime.gates import GateActivities
 from activities.runtime.interceptors import Beat, TranslateErrors
 from activities.temporal.predecessor import RunHistory
 from runbook_model import ids
@@ -360,6 +361,7 @@ def real_activities(client, http, catalog: Path):
         RunHistory(client),
         ComposeActivities(engine),
         ComposeChanges(engine),
+        GateActivities(),
         postgres,
         DiagnosisActivities(Examination(sources)),
         VerificationActivities(Instruments(sources, others=others)),

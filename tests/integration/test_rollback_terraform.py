@@ -133,7 +133,7 @@ async def test_a_worker_that_is_killed_while_it_applies_leaves_the_rest_to_a_per
     report = await handle.result()
     assert report.outcome == "recovered", report.summary
     assert owned.changes == ["RegisterTaskDefinition", "UpdateService"]
-    assert [change.detail for change in report.changes] == ["may have been made", None]
+    assert [change.certain for change in report.changes] == [False, True]
 
 
 async def test_an_abort_interrupts_the_apply_and_tells_that_it_may_be_half_made(owned):
@@ -146,8 +146,6 @@ async def test_an_abort_interrupts_the_apply_and_tells_that_it_may_be_half_made(
     assert aborted.code == 0, aborted.err
     report = await handle.result()
     assert report.outcome == "aborted"
-    assert [(change.detail, change.undone) for change in report.changes] == [
-        ("may have been made", "kept, if it was made")
-    ]
+    assert [(change.certain, change.undone) for change in report.changes] == [(False, "kept, if it was made")]
     assert owned.changes == []
     assert not owned.is_locked()

@@ -28,6 +28,7 @@ from activities.catalog.activities import TargetNames
 from activities.registry import activities_of
 from activities.review.model import ReviewRequest, Written
 from activities.runtime.converter import data_converter
+from activities.runtime.gates import GateActivities
 from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
@@ -285,7 +286,9 @@ async def at_work(stage: Stage):
     activities = [
         *world.activities,
         *activities_of(
-            BrakeActivities(stage.client, LOOK_EVERY), RemediationActivities(stage.client, LOOK_EVERY)
+            BrakeActivities(stage.client, LOOK_EVERY),
+            RemediationActivities(stage.client, LOOK_EVERY),
+            GateActivities(),
         ),
     ]
     short = Worker(

@@ -23,6 +23,7 @@ from activities.ecs.changes import (
     StopDeployment,
 )
 from activities.ecs.waits import AwaitedDrift
+from activities.runtime.gates import GateActivities
 from activities.temporal.predecessor import Predecessor, RunName
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
@@ -364,4 +365,4 @@ class Outside:
         names = [
             name for name, thing in vars(Outside).items() if hasattr(thing, "__temporal_activity_definition")
         ]
-        return [getattr(self, name) for name in names]
+        return [*(getattr(self, name) for name in names), GateActivities().show_gate]

@@ -24,7 +24,7 @@ async def stopped(runbook, run, **more):
 
 
 def fates(report):
-    return [(change.action, change.undone or change.detail or "made") for change in report.changes]
+    return [(change.action, change.fate) for change in report.changes]
 
 
 async def verifying(runbook, outside, **fields):

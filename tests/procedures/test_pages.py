@@ -105,7 +105,7 @@ async def test_what_a_child_changed_is_on_its_parents_page_before_it_ends_and_on
     async with asyncio.timeout(SOON):
         while not (now := await run.query("status", result_type=Report)).changes:
             await asyncio.sleep(0.01)
-    assert [(change.action, change.detail) for change in now.changes] == [("UpdateService", None)]
+    assert [(change.action, change.certain) for change in now.changes] == [("UpdateService", True)]
     assert now.outcome is None
     late = {"run_id": "of an earlier child", "changes": [{"action": "X", "before": "y", "after": "z"}]}
     await run.signal("child_changes", late)

@@ -60,7 +60,7 @@ async def test_a_change_under_way_ends_before_the_pause_begins_and_what_follows_
     await run.execute_update(Rollback.pause, BOB)
     changing.set()
     report = await runbook.until(run, lambda now: now.state is State.PAUSED)
-    assert report.changes[0].detail is None
+    assert report.changes[0].certain
     assert {"await_steady_state", "observe"} <= set(outside.calls)
     assert outside.marks == []
     await run.execute_update(Rollback.resume, BOB)

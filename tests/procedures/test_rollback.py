@@ -14,6 +14,7 @@ from runbook_model.errors import (
     UnknownTargetError,
     UnreachableError,
 )
+from runbook_model.gates import plan_hash
 from runbook_model.readings import Quality
 from runbook_model.reports import Outcome, State, Verdict
 from runbook_model.rollout import Phase
@@ -21,7 +22,7 @@ from tests.procedures.outside import Outside, judged, release
 
 
 def fates(report):
-    return [(change.action, change.undone or change.detail or "made") for change in report.changes]
+    return [(change.action, change.fate) for change in report.changes]
 
 
 @pytest.mark.ending("recovered")
@@ -43,7 +44,7 @@ async def test_a_plan_changes_nothing_asks_nobody_and_looks_for_no_earlier_run(r
     report = await runbook.run(plan_only=True, id=f"plan/{runbook.environment}/shop/rollback/1")
     assert report.outcome is Outcome.PLANNED
     assert [call.action for call in report.plan.calls] == ["UpdateService"]
-    assert report.plan_hash == report.plan.hash
+    assert report.plan_hash == plan_hash(report.plan)
     assert set(outside.calls) == {"resolve_target", "read_history", "measure"}
     assert report.changes == ()
 

@@ -34,7 +34,7 @@ async def test_the_module_gets_the_tag_of_the_last_known_good_release(runbook, o
         "action": "replace",
         "container_definitions[0].image": '"shop:1.2.0" → "shop:1.1.0"',
     }
-    assert [(change.action, change.detail) for change in report.changes] == [("terraform apply", None)]
+    assert [(change.action, change.certain) for change in report.changes] == [("terraform apply", True)]
 
 
 async def test_the_source_is_marked_before_it_is_deregistered_and_what_runs_once_it_is_verified(
@@ -101,7 +101,7 @@ async def test_what_an_interrupted_apply_left_needs_a_yes_even_where_nobody_is_a
     await answer(run, "bob", gate)
     report = await runbook.end(run)
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["apply 1.1.0"])
-    assert [change.detail for change in report.changes] == ["may have been made", None]
+    assert [change.certain for change in report.changes] == [False, True]
 
 
 async def test_an_interrupted_apply_that_left_nothing_is_taken_as_done(runbook, outside):
@@ -209,7 +209,7 @@ async def test_an_apply_that_fails_half_way_is_a_persons(runbook, outside):
     report = await runbook.run()
     assert report.outcome is Outcome.INCONCLUSIVE
     assert "Terraform stopped in the middle" in report.summary
-    assert [change.detail for change in report.changes] == ["may have been made"]
+    assert [change.certain for change in report.changes] == [False]
 
 
 @pytest.mark.ending("aborted-terraform-undone")

@@ -7,7 +7,7 @@ async def test_a_bug_in_an_undo_is_told_and_ends_the_run(stage):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.cue("change", undo="broken")
-    await stage.until(lambda now: now.changes and now.changes[0].detail is None)
+    await stage.until(lambda now: now.changes and now.changes[0].certain)
     await stage.procedure().signal("abort", {"by": "bob", "reason": "enough", "keep": False})
     seen = await stage.until(lambda now: now.procedures[0].outcome)
     assert seen.procedures[0].outcome == Outcome.ABORTED

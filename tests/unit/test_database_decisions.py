@@ -6,6 +6,7 @@ import pytest
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
+from runbook_model.gates import plan_hash
 from runbook_model.database import (
     DatabaseRead,
     Held,
@@ -192,7 +193,7 @@ class TestPlan:
     def test_its_hash_names_the_list_whatever_its_order_and_age(self):
         first, later = self.diagnosis(), self.diagnosis(seconds=500)
         again = later.model_copy(update={"sessions": later.sessions[::-1]})
-        assert plan_terminate(TARGET, first).hash == plan_terminate(TARGET, again).hash
+        assert plan_hash(plan_terminate(TARGET, first)) == plan_hash(plan_terminate(TARGET, again))
 
     @pytest.mark.parametrize(
         "other",
@@ -201,17 +202,19 @@ class TestPlan:
     )  # fmt: skip
     def test_its_hash_is_another_for_another_list(self, other):
         changed = self.diagnosis().model_copy(update={"sessions": other})
-        assert plan_terminate(TARGET, changed).hash != plan_terminate(TARGET, self.diagnosis()).hash
+        assert plan_hash(plan_terminate(TARGET, changed)) != plan_hash(
+            plan_terminate(TARGET, self.diagnosis())
+        )
 
     def test_sessions_forgotten_since_do_not_change_what_was_planned(self):
         plan = plan_terminate(TARGET, self.diagnosis(20))
         again = plan_terminate(TARGET, self.diagnosis(22), plan.sessions)
-        assert (again.hash, again.sessions) == (plan.hash, plan.sessions)
+        assert (plan_hash(again), again.sessions) == (plan_hash(plan), plan.sessions)
 
     def test_a_planned_session_that_is_gone_makes_another_plan(self):
         plan = plan_terminate(TARGET, self.diagnosis(20))
         again = plan_terminate(TARGET, self.diagnosis(19), plan.sessions)
-        assert again.hash != plan.hash
+        assert plan_hash(again) != plan_hash(plan)
         assert len(again.sessions) == 19
 
     def test_sessions_of_others_need_a_persons_yes(self):

@@ -21,7 +21,7 @@ from workflows.decisions.endings import (
     failed_ending,
 )
 
-MADE = Change(action="UpdateService", before="shop:2", after="shop:1", detail="may have been made")
+MADE = Change(action="UpdateService", before="shop:2", after="shop:1", certain=False)
 
 
 def failed(cause: BaseException) -> ActivityError:

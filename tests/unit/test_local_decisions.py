@@ -11,6 +11,7 @@ from activities.docker.reading import judge_settled, read_container, use_of
 from activities.runtime.fence import Standing
 from runbook_model.catalog.policies import Database
 from runbook_model.containers import AwaitedService, Container, ContainerFence, ProjectRead, ServerAnswer
+from runbook_model.gates import plan_hash
 from runbook_model.readings import Quality, Reading, Sample
 from tests.observing import NOW, a_target, seconds
 from tests.symptoms import errors_read, load_read, logs_read
@@ -181,7 +182,7 @@ def test_a_plan_for_what_somebody_stopped_needs_a_yes_and_one_without_containers
 
 def test_a_yes_holds_for_one_start_but_for_every_round_of_a_crash_loop():
     def hash_of(**own):
-        return plan_restart_of(a_local_target(), project(**own), ("app",), ()).hash
+        return plan_hash(plan_restart_of(a_local_target(), project(**own), ("app",), ()))
 
     assert hash_of(started=NOW) != hash_of(started=NOW + seconds(1))
     assert hash_of(restarts=3, started=NOW) == hash_of(restarts=9, started=NOW + seconds(60))

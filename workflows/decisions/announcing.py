@@ -193,7 +193,7 @@ def next_steps(account: Account) -> Iterator[str]:
 
 def resolution(account: Account) -> Iterator[str]:
     """List what ended it."""
-    standing = [change for change in account.changes if not change.undone or change.undone == "kept"]
+    standing = [change for change in account.changes if not change.undone or change.kept]
     yield from (_change(change) for change in standing)
     if account.ending:
         yield account.ending.summary
@@ -211,5 +211,5 @@ def _running(remediation: Remediation) -> str:
 
 
 def _change(change: Change) -> str:
-    fate = change.undone or change.detail
-    return f"{change.action}: {change.before} → {change.after}{f' ({fate})' if fate else ''}"
+    fate = f" ({change.fate})" if change.undone or not change.certain else ""
+    return f"{change.action}: {change.before} → {change.after}{fate}"

@@ -75,9 +75,5 @@ def aborted_ending(order: Abort, changes: Sequence[Change]) -> Ending:
 def _made(changes: Sequence[Change]) -> str:
     if not changes:
         return "Nothing was changed."
-    told = (f"{change.action} {change.before} → {change.after}: {_fate(change)}" for change in changes)
+    told = (f"{change.action} {change.before} → {change.after}: {change.fate}" for change in changes)
     return sentence(f"Changes: {'; '.join(told)}")
-
-
-def _fate(change: Change) -> str:
-    return change.undone or change.detail or "made"

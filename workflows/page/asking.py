@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runbook_model.catalog.policies import Approvals
+    from runbook_model.gates import Shown
     from runbook_model.reports import Approval
     from workflows.page.child_relay import ChildRelay
     from workflows.page.inbox import Inbox
@@ -35,36 +36,25 @@ class Question:
     """What is asked, before anybody answered."""
 
     def __init__(
-        self,
-        text: str,
-        *,
-        policy: Approvals,
-        hash: str,  # noqa: A002 - the contract's word
-        about: Plan | Task | None = None,
-        options: tuple[str, ...] = ("approve",),
-        abort_means: str,
-        why: str | None = None,
+        self, shown: Shown, *, policy: Approvals, about: Plan | Task | None = None, abort_means: str
     ) -> None:
         asks_nobody = policy.needed == 0
         self.policy = (
             policy.model_copy(update={"needed": 1, "requester_may": True}) if asks_nobody else policy
         )
-        self.text = text
-        self.hash = hash
+        self.shown = shown
         self.plan = about if isinstance(about, Plan) else None
         self.task = about if isinstance(about, Task) else None
-        self.options = options
         self.abort_means = abort_means
-        self.why = why or (self.plan.headline if self.plan else text)
 
     def opened(self, now: datetime) -> Checkpoint:
         """Return the checkpoint as people see it."""
         return Checkpoint(
-            question=self.text,
+            question=self.shown.question,
             plan=self.plan,
             task=self.task,
-            plan_hash=self.hash,
-            options=self.options,
+            plan_hash=self.shown.plan_hash,
+            options=self.shown.options,
             approvals_needed=self.policy.needed,
             abort_means=self.abort_means,
             opened=now,
@@ -166,7 +156,7 @@ class Asking:
         report = self._record.report
         notice = Notice(
             target=f"{report.environment}/{report.service}",
-            text=f"{words}. {question.text} {question.why}",
+            text=f"{words}. {question.shown.question} {question.shown.headline}",
             run=workflow.info().workflow_id,
             urgent=urgent,
         )
@@ -178,8 +168,8 @@ class Asking:
 
 def _waiting(question: Question, needed: int) -> str:
     if question.task:
-        return f"Waiting for a person: {question.task.what}. {question.why}."
-    return f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {question.why}."
+        return f"Waiting for a person: {question.task.what}. {question.shown.headline}."
+    return f"Waiting for {needed} approval{'s' if needed > 1 else ''}: {question.shown.headline}."
 
 
 def _end_of(gate: Gate, void: asyncio.Future[object] | None) -> str:

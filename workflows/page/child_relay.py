@@ -83,7 +83,7 @@ class ChildRelay:
 
     def _tell_what_changed(self, report: Report) -> None:
         """Tell the parent as soon as something was changed: people hear of it from there."""
-        made = tuple(change for change in report.changes if change.detail is None)
+        made = tuple(change for change in report.changes if change.certain)
         if made == self._told or report.outcome is not None:
             return
         self._told = made

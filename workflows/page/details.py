@@ -118,5 +118,4 @@ def _step(step: Step) -> str:
 
 
 def _change(change: Change) -> str:
-    fate = change.undone or change.detail or "made"
-    return f"- {change.action}: {change.before} → {change.after} ({fate})"
+    return f"- {change.action}: {change.before} → {change.after} ({change.fate})"

@@ -74,7 +74,7 @@ class IncidentLink:
 def _gist(report: Report) -> object:
     gate = report.checkpoint
     asked = gate and (gate.plan_hash, gate.opened, len(gate.approvals))
-    made = sum(change.detail is None for change in report.changes)
+    made = sum(change.certain for change in report.changes)
     return report.heading, report.state, asked, report.findings, made, report.tasks
 
 

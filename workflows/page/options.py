@@ -29,6 +29,12 @@ class ActivityOptions(TypedDict, total=False):
     cancellation_type: ActivityCancellationType
 
 
+class LocalOptions(TypedDict, total=False):
+    """The options with which a worker runs a local activity."""
+
+    start_to_close_timeout: timedelta
+
+
 DEAD_AFTER = timedelta(seconds=2)
 """A worker that is silent for so long is taken for dead, and the step goes on elsewhere."""
 
@@ -46,6 +52,8 @@ READ = ActivityOptions(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15)
     ),
 )
+# A local activity that asks nobody outside.
+SHOW = LocalOptions(start_to_close_timeout=timedelta(seconds=10))
 # A change is never cut in two: an abort waits for its answer. Its time is longer than its client's, so that when an
 # attempt runs out nothing that it sent is still under way.
 CHANGE = ActivityOptions(

@@ -201,7 +201,7 @@ class Page:
                 self._run_loop.forget(place)
                 self.record.not_made(place)
             raise
-        self.record.changed(place, detail=None)
+        self.record.changed(place, certain=True)
         self._run_loop.heed_abort()
         return result
 
@@ -304,12 +304,19 @@ class Page:
         self.incident_link.begin(request)
         self.automatic = request.automatic
         self._watch_queue = ids.watch_queue(request.environment)
-        ending = await self._run_loop.run(body)
+        ending = await self._run_loop.run(lambda: self._named(body))
         self.inbox.closed = True
         self.record.end(ending)
         await self.incident_link.report_end()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self.report
+
+    async def _named(self, body: Body) -> Ending:
+        """Run the body; a plan that it ends with, and that nobody was asked about, gets its hash."""
+        ending = await ending_of(body())
+        if ending.outcome is Outcome.PLANNED and self.report.plan:
+            await self._people.name_plan(self.report.plan)
+        return ending
 
     # --- below the verbs ----------------------------------------------------------------------------------------
 

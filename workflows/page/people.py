@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import workflow
@@ -11,21 +10,22 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.ecs.waits import AwaitedDrift, Waits
+    from activities.runtime.gates import GateActivities
     from activities.temporal.predecessor import Predecessor, RunHistory, RunName
     from runbook_model import ids
     from runbook_model.durations import format_duration
-    from runbook_model.reports import Ending, Outcome, Plan
+    from runbook_model.gates import APPROVE, GateRequest, Shown
+    from runbook_model.reports import Ending, Outcome, Plan, Task
     from workflows.page.asking import Asking, Question
     from workflows.page.child_relay import procedure_above
-    from workflows.page.options import BEST_EFFORT, IDLE_WATCH, ActivityOptions
+    from workflows.page.options import BEST_EFFORT, IDLE_WATCH, SHOW, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import datetime
 
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Fence
-    from runbook_model.reports import Approval, Task
+    from runbook_model.reports import Approval
     from workflows.page.asking import Step
     from workflows.page.child_relay import ChildRelay
     from workflows.page.gate import Gate
@@ -51,6 +51,7 @@ class People:
         self._step = step
         self._asking = Asking(record, inbox, child_relay, step)
         self._predecessor: Predecessor | None = None
+        self._asked = 0
 
     async def checkpoint(
         self,
@@ -65,45 +66,37 @@ class People:
         plan is made and the gate opens again. After the yes the plan is made once more, from a fresh reading.
         """
         left_behind = await self._left_behind()
+        shown = await self._show_plan(plan, question, left_behind)
         given: tuple[Approval, ...] = ()
         while True:
-            self._record.planned(plan)
-            why_yes = plan.needs_yes or left_behind
-            if not target.approvals.needed and not why_yes:
+            self._record.planned(plan, shown.plan_hash)
+            if not target.approvals.needed and not (plan.needs_yes or left_behind):
                 return plan
             asked = Question(
-                f"{question} {why_yes}" if why_yes else question,
-                policy=target.approvals,
-                hash=plan.hash,
-                about=plan,
-                abort_means=self._run_loop.abort_means,
+                shown, policy=target.approvals, about=plan, abort_means=self._run_loop.abort_means
             )
             drift = self._drift(plan.fence, target, plan.under_way) if plan.fence else None
             gate = await self._asking.ask(asked, drift, given)
             if gate is None:
                 return self._silence(target, "not enough people agreed")
             again = await plan_again()
-            if isinstance(again, Ending) or (again.hash == plan.hash and gate.decided):
+            if isinstance(again, Ending):
+                return again
+            was, shown = shown, await self._show_plan(again, question, left_behind)
+            same = was.plan_hash == shown.plan_hash
+            if same and gate.decided:
+                self._record.planned(again, shown.plan_hash)
                 return again
             # The service only seemed to change, as an answer of AWS may be an old one: who agreed need not say so again.
-            given = gate.view.approvals if again.hash == plan.hash else ()
-            if again.hash != plan.hash:
-                self._inbox.answers.forget(plan.hash)
-                self._record.decided(
-                    "void", "the service", f"it changed: plan {plan.hash} is replaced by {again.hash}"
-                )
+            given = gate.view.approvals if same else ()
+            if not same:
+                self._void(was, shown)
             plan = again
 
     async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
         """Let a person choose how to go on; None when nobody does in time."""
-        asked = Question(
-            question,
-            policy=target.approvals,
-            hash=_name(question, why, workflow.now()),
-            options=options,
-            abort_means=self._run_loop.abort_means,
-            why=why,
-        )
+        shown = await self._show(question, options=options, why=why)
+        asked = Question(shown, policy=target.approvals, abort_means=self._run_loop.abort_means)
         gate = await self._asking.ask(asked)
         return gate.option if gate else None
 
@@ -122,16 +115,9 @@ class People:
         """
         step, place = self._record.begin_step(task.what), self._record.task(task)
         policy = target.approvals.model_copy(update={"needed": 1, "people": (), "requester_may": True})
-        asked = Question(
-            task.what,
-            policy=policy,
-            hash=_name(task.what, task.why, workflow.now()),
-            about=task,
-            options=(*ways, DONE, SKIP),
-            abort_means=self._run_loop.abort_means,
-            why=task.why,
-        )
         try:
+            shown = await self._show(task.what, options=(*ways, DONE, SKIP), why=task.why, about=task)
+            asked = Question(shown, policy=policy, about=task, abort_means=self._run_loop.abort_means)
             gate = await self._asking.ask(asked)
         except asyncio.CancelledError:
             self._record.end_step(step, "cancelled")
@@ -147,6 +133,45 @@ class People:
     def add_follow_up(self, task: Task) -> None:
         """Leave a task open for the review, without holding up the run or its lock."""
         self._record.task(task)
+
+    async def name_plan(self, plan: Plan) -> None:
+        """Note the hash of a plan that nobody is asked about yet."""
+        shown = await self._show(plan.headline, about=plan)
+        self._record.planned(plan, shown.plan_hash)
+
+    async def _show_plan(self, plan: Plan, question: str, left_behind: str | None) -> Shown:
+        why_yes = plan.needs_yes or left_behind
+        return await self._show(f"{question} {why_yes}" if why_yes else question, about=plan)
+
+    async def _show(
+        self,
+        question: str,
+        *,
+        options: tuple[str, ...] = APPROVE,
+        why: str | None = None,
+        about: Plan | Task | None = None,
+    ) -> Shown:
+        """Have written down what people are shown; workflow code computes nothing from its sentences."""
+        self._asked += 1
+        report = self._record.report
+        asked = GateRequest(
+            run_id=workflow.info().run_id,
+            number=self._asked,
+            target=f"{report.environment}/{report.service}",
+            question=question,
+            why=why,
+            plan=about if isinstance(about, Plan) else None,
+            task=about if isinstance(about, Task) else None,
+            options=options,
+        )
+        return await workflow.execute_local_activity_method(
+            GateActivities.show_gate, asked, summary="Write down what is asked", **SHOW
+        )
+
+    def _void(self, was: Shown, now: Shown) -> None:
+        self._inbox.answers.forget(was.plan_hash)
+        words = f"it changed: plan {was.plan_hash} is replaced by {now.plan_hash}"
+        self._record.decided("void", "the service", words)
 
     async def _left_behind(self) -> str | None:
         """Say what the run before this one had changed when it was cut off; not knowing counts as something."""
@@ -198,8 +223,3 @@ def _answered(task: Task, gate: Gate) -> Task:
     chosen = None if gate.option in {DONE, SKIP} else gate.option
     given = {"by": answer.by, "comment": answer.comment, "at": workflow.now()}
     return task.model_copy(update={"state": state, "chosen": chosen, **given})
-
-
-def _name(question: str, why: str, now: datetime) -> str:
-    """Name a question, so that an answer to another is not taken for one to it."""
-    return hashlib.sha256(f"{question}{why}{now}".encode()).hexdigest()[:16]

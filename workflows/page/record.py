@@ -117,7 +117,7 @@ class Record:
 
     def intend(self, action: str, before: str, after: str) -> int:
         """Note a change that is about to be made: from here on it may have been; returns its place."""
-        change = Change(action=action, before=before, after=after, detail="may have been made")
+        change = Change(action=action, before=before, after=after, certain=False)
         self._set_changes((*self._report.changes, change))
         return len(self._report.changes) - 1
 
@@ -131,9 +131,9 @@ class Record:
         """Take a change back that was certainly not made."""
         self._set_changes(self._report.changes[:place] + self._report.changes[place + 1 :])
 
-    def planned(self, plan: Plan) -> None:
-        """Note the plan."""
-        self._note(plan=plan, plan_hash=plan.hash)
+    def planned(self, plan: Plan, plan_hash: str | None = None) -> None:
+        """Note the plan, and its hash once it is written down what people are shown."""
+        self._note(plan=plan, plan_hash=plan_hash)
 
     def checkpoint(self, checkpoint: Checkpoint | None) -> None:
         """Note the gate that is open; also in the memo, where it is found without a worker."""

@@ -120,11 +120,13 @@ class RunLoop:
         if self._undos and not keep:
             self._record.heading("Undo what was changed")
         for place, undo in reversed(self._undos.items()):
-            self._record.changed(place, undone=self._kept(place) if keep else await self._undo(undo))
+            self._record.changed(
+                place, kept=keep, undone=self._kept(place) if keep else await self._undo(undo)
+            )
         return aborted_ending(order, self._record.report.changes)
 
     def _kept(self, place: int) -> str:
-        return "kept, if it was made" if self._record.report.changes[place].detail else "kept"
+        return "kept" if self._record.report.changes[place].certain else "kept, if it was made"
 
     async def _undo(self, undo: Undo) -> str:
         try:

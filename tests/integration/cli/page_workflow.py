@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from runbook_model import ids
+    from runbook_model.gates import plan_hash
     from runbook_model.release import Fence, Release
     from runbook_model.reports import (
         Abort,
@@ -75,7 +76,7 @@ class AskingRollback:
             trace_id=request.trace_id,
             heading="Look",
             plan=PLAN,
-            plan_hash=PLAN.hash,
+            plan_hash=plan_hash(PLAN),
         )
         if request.to == "no-such-release":
             return self.end(
@@ -113,7 +114,7 @@ class AskingRollback:
         gate = Checkpoint(
             question="Put it back?",
             plan=PLAN,
-            plan_hash=PLAN.hash,
+            plan_hash=plan_hash(PLAN),
             abort_means="change nothing",
             opened=workflow.now(),
             closes=workflow.now() + timedelta(minutes=30),
@@ -155,7 +156,7 @@ class AskingRollback:
     def check_decide(self, approval: Approval) -> None:
         if approval.by == self.report.requested_by:
             raise ApplicationError(f"{approval.by} asked for it and may not approve it", type="Rejected")
-        if approval.plan_hash != PLAN.hash:
+        if approval.plan_hash != plan_hash(PLAN):
             raise ApplicationError("the plan has changed", type="Rejected")
         if approval.option == "nonsense":
             raise ApplicationError("there is no option nonsense", type="InvalidMessage")

@@ -8,6 +8,7 @@ import pytest
 from temporalio.worker import Worker
 
 from activities.registry import activities_of
+from activities.runtime.gates import GateActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
 from runbook_model import ids
@@ -28,7 +29,7 @@ def working(runbook):
         client = runbook.client
         activities = [
             *world.activities,
-            *activities_of(BrakeActivities(client), RemediationActivities(client)),
+            *activities_of(BrakeActivities(client), RemediationActivities(client), GateActivities()),
         ]
         short = Worker(
             client,

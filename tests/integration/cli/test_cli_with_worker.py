@@ -2,6 +2,7 @@
 
 import asyncio
 
+from runbook_model.gates import plan_hash
 from tests.integration.cli.page_workflow import PLAN
 
 
@@ -43,7 +44,7 @@ async def test_show_gives_the_page_with_its_checkpoint(runbook):
         shown = (await runbook("show", runbook.short, "--json")).json
     assert shown.items() >= started.items()
     assert (shown["state"], shown["outcome"], shown["live"]) == ("awaiting-approval", None, True)
-    assert shown["checkpoint"]["plan_hash"] == PLAN.hash
+    assert shown["checkpoint"]["plan_hash"] == plan_hash(PLAN)
     assert shown["checkpoint"]["question"] == "Put it back?"
     assert shown["steps"][0]["step"] == "Read the service"
     for key in ("summary", "changes", "readings", "verdict", "rejected", "error", "trace_id"):
@@ -155,7 +156,7 @@ async def test_plan_prints_the_plan_and_takes_no_lock(runbook):
         told = await runbook.start("--plan")
     assert planned.code == 0
     document = planned.json
-    assert document["plan_hash"] == PLAN.hash
+    assert document["plan_hash"] == plan_hash(PLAN)
     assert document["release"] == {"from": "ai-processor-prod:2", "to": "ai-processor-prod:1"}
     assert document["calls"][0]["action"] == "UpdateService"
     assert PLAN.headline in told.out

@@ -7,6 +7,7 @@ import time
 import pytest
 from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
 
+from runbook_model.gates import plan_hash
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.page_workflow import PLAN
 from tests.integration.otlp_collector import BlackHole
@@ -27,7 +28,7 @@ async def test_show_tells_the_checkpoint_and_the_steps_from_the_server_alone(run
     page = shown.json
     assert (page["live"], page["state"], page["outcome"]) == (False, "awaiting-approval", None)
     assert (page["requested_by"], page["reason"]) == ("alice", "errors")
-    assert page["checkpoint"]["plan_hash"] == PLAN.hash
+    assert page["checkpoint"]["plan_hash"] == plan_hash(PLAN)
     assert [(step["heading"], step["step"], step["state"]) for step in page["steps"]] == [
         ("Look", "Read the service", "done")
     ]

@@ -203,8 +203,8 @@ class TestWhereTheTimeWent:
 
 class TestChanges:
     def test_a_change_is_followed_from_its_intent_to_what_became_of_it(self):
-        run = rollback().memo(changes=[{**CHANGE, "detail": "may have been made"}]).later(minutes=1)
-        run.memo(changes=[{**CHANGE, "detail": None}]).later(minutes=1).memo(
+        run = rollback().memo(changes=[{**CHANGE, "certain": False}]).later(minutes=1)
+        run.memo(changes=[{**CHANGE, "certain": True}]).later(minutes=1).memo(
             changes=[{**CHANGE, "undone": "undone"}]
         )
         (change,) = review_of(run).changes
@@ -212,21 +212,19 @@ class TestChanges:
         assert (change.at, change.made, change.state, change.cite.event) == (AT, minutes(1), "undone", 2)
 
     def test_one_that_was_certainly_not_made_is_no_change(self):
-        run = rollback().memo(changes=[{**CHANGE, "detail": "may have been made"}]).memo(changes=[])
+        run = rollback().memo(changes=[{**CHANGE, "certain": False}]).memo(changes=[])
         assert review_of(run).changes == ()
 
     def test_the_same_change_made_twice_is_two(self):
-        one, again = {**CHANGE, "detail": None}, {**CHANGE, "detail": "may have been made"}
+        one, again = {**CHANGE, "certain": True}, {**CHANGE, "certain": False}
         review = review_of(rollback().memo(changes=[one]).later(minutes=1).memo(changes=[one, again]))
         assert [change.state for change in review.changes] == ["made", "may have been made"]
 
     def test_a_childs_change_is_not_told_again_by_its_parent(self):
         parent = Hand("remediation/prod/shop", "HighErrorRate", ROLLBACK, run="parent").later(minutes=2)
         child = Hand("remediation/prod/shop/rollback", "Rollback", ROLLBACK, parent="remediation/prod/shop")
-        child.memo(changes=[{**CHANGE, "detail": "may have been made"}]).memo(
-            changes=[{**CHANGE, "detail": None}]
-        )
-        review = review_of(parent.memo(changes=[{**CHANGE, "detail": None}]), child)
+        child.memo(changes=[{**CHANGE, "certain": False}]).memo(changes=[{**CHANGE, "certain": True}])
+        review = review_of(parent.memo(changes=[{**CHANGE, "certain": True}]), child)
         assert [change.cite.workflow for change in review.changes] == ["remediation/prod/shop/rollback"]
 
     @pytest.mark.parametrize(
@@ -234,7 +232,7 @@ class TestChanges:
         [
             ({**CHANGE, "undone": "could not undo: gone"}, "Undo by hand: UpdateService, shop:7 → shop:6"),
             (
-                {**CHANGE, "detail": "may have been made"},
+                {**CHANGE, "certain": False},
                 "Find out whether this was done: UpdateService, shop:7 → shop:6",
             ),
         ],

@@ -1,0 +1,16 @@
+"""Writes down what a gate shows, once: workflow code carries it and never makes it again."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from runbook_model.gates import GateRequest, Shown, show
+
+
+class GateActivities:
+    """Makes what gates show; run as a local activity, for it asks nobody outside."""
+
+    @activity.defn
+    async def show_gate(self, asked: GateRequest) -> Shown:
+        """Write down what is asked, with its hash."""
+        return show(asked)
