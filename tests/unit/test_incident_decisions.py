@@ -101,9 +101,13 @@ def test_what_it_changed_already_is_seen_through_before_something_more_severe():
 
 def test_after_it_gave_way_the_more_severe_one_runs_and_else_the_first_again():
     account = ran(incident("HighErrorRate"), outcome="aborted", ended=3, stopping=True)
-    assert next_move(account, at(3)) == Begin("high-error-rate", "alert HighErrorRate", automatic=True)
+    assert next_move(account, at(3)) == Begin(
+        "high-error-rate", "alert HighErrorRate", automatic=True, alert="HighErrorRate"
+    )
     fires(account, "ServiceDown", minutes=1)
-    assert next_move(account, at(3)) == Begin("service-down", "alert ServiceDown", automatic=True)
+    assert next_move(account, at(3)) == Begin(
+        "service-down", "alert ServiceDown", automatic=True, alert="ServiceDown"
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,9 @@ def test_after_one_ended_only_what_is_new_and_needs_it_begins_another(outcome, l
 
 def test_what_got_worse_meanwhile_does_not_wait_when_the_first_has_ended():
     account = fires(ran(incident("HighErrorRate"), outcome="recovered", ended=5), "ServiceDown", minutes=2)
-    assert next_move(account, at(5)) == Begin("service-down", "alert ServiceDown", automatic=True)
+    assert next_move(account, at(5)) == Begin(
+        "service-down", "alert ServiceDown", automatic=True, alert="ServiceDown"
+    )
 
 
 def test_alerts_have_time_to_be_resolved_before_it_is_tried_again():

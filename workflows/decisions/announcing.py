@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from runbook_model import ids
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runbook_model.incident.account import Account, Remediation
-    from runbook_model.reports import Change, Task
+    from runbook_model.reports import Change, Checkpoint, Task
 
 Kind = Literal["started", "update", "resolved", "escalation"]
 WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z][a-z]*\d*|[a-z]+\d*|\d+")
@@ -62,7 +63,9 @@ def gist(account: Account) -> str:
     last = account.last
     ended = last.run_id if last and last.ended else ""
     known = (account.impact, account.root_cause, account.eta, account.observations)
-    return "|".join(str(part) for part in (account.status, account.severity, ask(account), ended, known))
+    asked = asked_of(account)
+    about = (asked.kind, asked.about) if asked else None
+    return "|".join(str(part) for part in (account.status, account.severity, about, ended, known))
 
 
 def title(account: Account) -> str:
@@ -96,40 +99,63 @@ def root_cause(account: Account) -> str:
     return f"{account.findings[-1]} (to be confirmed)" if account.findings else UNKNOWN
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a person, as facts and as a sentence; whether it is news is told by the facts."""
+
+    kind: str
+    about: tuple[object, ...]
+    sentence: str
+
+
 def ask(account: Account) -> str | None:
     """Say what a person must do next, if anything."""
+    asked = asked_of(account)
+    return asked.sentence if asked else None
+
+
+def asked_of(account: Account) -> Asked | None:
+    """Say what is asked of a person now."""
     short = f"{account.environment}/{account.service}"
+    close = f"in the end: runbook close {short} --root-cause WHY"
     if account.ending:
         return None
-    if account.under_way and (gate := account.under_way.gate):
-        more = f" --option {'|'.join(gate.options)}" if len(gate.options) > 1 else ""
-        question = gate.question if gate.question.endswith((".", "?", "!")) else f"{gate.question}."
-        return f"{question} Answer: runbook approve {short}{more}, or runbook abort {short} --reason WHY"
     if account.under_way:
-        return None
-    if account.hands_off:
-        return f"{account.hands_off} stopped it: nothing more is done by itself; in the end: runbook close {short} --root-cause WHY"
-    if account.paused_by:
-        return f"{account.paused_by} paused it; go on: runbook resume incident/{short}"
+        return _asked_at_gate(account.under_way.gate, short) if account.under_way.gate else None
+    if by := account.hands_off:
+        return Asked("stopped", (by,), f"{by} stopped it: nothing more is done by itself; {close}")
+    if by := account.paused_by:
+        return Asked("paused", (by,), f"{by} paused it; go on: runbook resume incident/{short}")
     if account.policy and account.policy.problem:
         unrouted = (account.service, account.environment) == ids.UNROUTED
         problem = NO_TARGET if unrouted else account.policy.problem
-        return f"{problem}. Look, and in the end: runbook close incident/{short} --root-cause WHY"
+        sentence = f"{problem}. Look, and in the end: runbook close incident/{short} --root-cause WHY"
+        return Asked("no-target", (account.policy.problem,), sentence)
     if account.handed_over and account.last:
-        return f"{account.last.told} In the end: runbook close {short} --root-cause WHY"
-    return _ask_between(account, short)
+        return Asked("handed-over", (account.last.run_id,), f"{account.last.told} In{close[2:]}")
+    return _asked_between(account, close)
 
 
-def _ask_between(account: Account, short: str) -> str | None:
+def _asked_at_gate(gate: Checkpoint, short: str) -> Asked:
+    more = f" --option {'|'.join(gate.options)}" if len(gate.options) > 1 else ""
+    question = gate.question if gate.question.endswith((".", "?", "!")) else f"{gate.question}."
+    sentence = f"{question} Answer: runbook approve {short}{more}, or runbook abort {short} --reason WHY"
+    return Asked("gate", (gate.plan_hash,), sentence)
+
+
+def _asked_between(account: Account, close: str) -> Asked | None:
     leading = leading_alert(account)
     if leading is None:
         nothing_ran = account.last is None and not account.alerts.kept
-        return f"Look, and in the end: runbook close {short} --root-cause WHY" if nothing_ran else None
+        return Asked("nothing-ran", (), f"Look, and {close}") if nothing_ran else None
     if leading.procedure is None:
-        return f"No procedure answers {leading.name}: look, and in the end: runbook close {short} --root-cause WHY"
-    if account.held and account.held.kind != "cooling":
+        return Asked(
+            "no-procedure", (leading.name,), f"No procedure answers {leading.name}: look, and {close}"
+        )
+    if (held := account.held) and held.kind != "cooling":
         start = f"runbook start {leading.procedure} --service {account.service} --environment {account.environment}"
-        return f"Nothing is begun by itself: {account.held.why}. A person may: {start}"
+        sentence = f"Nothing is begun by itself: {held.why}. A person may: {start}"
+        return Asked("held", (leading.procedure, held.kind, held.why), sentence)
     return None
 
 

@@ -33,6 +33,8 @@ class Begin:
     """``alert HighErrorRate``, or the person who wants it."""
     automatic: bool
     """Whether the brake is asked first: a person's wish needs no leave."""
+    alert: str | None = None
+    """Name of the alert that it answers to."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _between(account: Account, now: datetime) -> Move:
         return waits
     if account.held and (account.held.until is None or now < account.held.until):
         return Wait(account.held.until)
-    return Begin(leading.procedure, f"alert {leading.name}", automatic=True)
+    return Begin(leading.procedure, f"alert {leading.name}", automatic=True, alert=leading.name)
 
 
 def _after(last: Remediation, leading: KeptAlert, account: Account, now: datetime) -> Wait | None:

@@ -183,7 +183,7 @@ class Remediating:
 
     def _request(self, move: Begin) -> ProcedureRequest:
         firing = self._account.alerts.firing
-        words = next((alert.words for alert in firing if f"alert {alert.name}" == move.asked_by), "")
+        words = next((alert.words for alert in firing if alert.name == move.alert), "")
         kind = RollbackRequest if move.procedure == "rollback" else ProcedureRequest
         return kind(
             service=self._account.service,
