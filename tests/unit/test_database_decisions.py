@@ -6,7 +6,6 @@ import pytest
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals, Database, RollbackPolicy, Thresholds, Verify
-from runbook_model.gates import plan_hash
 from runbook_model.database import (
     DatabaseRead,
     Held,
@@ -18,6 +17,7 @@ from runbook_model.database import (
     Terminated,
     without_literals,
 )
+from runbook_model.gates import plan_hash
 from workflows.decisions.database import Cause, belongs_to, classify, leak_report, plan_terminate, signs_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
