@@ -128,7 +128,7 @@ def _reachable(roots: list[Any]) -> tuple[dict[str, list[str]], dict[str, list[s
         elif isinstance(one, type) and one not in seen:
             seen.add(one)
             if issubclass(one, BaseModel):
-                name = one.__name__ if one.__name__ not in models else f"{one.__module__}.{one.__name__}"
+                name = one.__name__ if one.__name__ not in models else f"{one.__name__} (another)"
                 fields = {field.serialization_alias or key: field for key, field in one.model_fields.items()}
                 models[name] = sorted(fields)
                 waiting += [(f"{name}.{key}", field.annotation) for key, field in fields.items()]
