@@ -34,6 +34,7 @@ from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import InputError
 from runbook_model.ids import UNROUTED, task_queue, watch_queue
 from starter.client.connect import connect
+from starter.ending import end_process
 from starter.exits import CliError
 from starter.processes.health import Health, told
 from workflows.brake import Brake, BrakeOfEveryBuild
@@ -102,13 +103,6 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
             stack.callback(census.cancel)
         print(f"worker ready: {', '.join(environments)}", file=sys.stderr, flush=True)  # noqa: T201 - for people and supervisors
         await stop.wait()
-
-
-async def _serve_and_settle(settings: Settings, environments: Sequence[str]) -> None:
-    try:
-        await serve(settings, environments)
-    finally:
-        await asyncio.sleep(0.01)  # the SDK sometimes crashes an interpreter that ends at once after a call
 
 
 def served_queues(environments: Sequence[str]) -> Served:
@@ -193,7 +187,7 @@ def main() -> int:
     try:
         settings = load_settings()
         environments = environments_of(load_catalog(settings.catalog), asked)
-        asyncio.run(_serve_and_settle(settings, environments))
+        asyncio.run(serve(settings, environments))
     except InputError as error:
         print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - the one line that says what is wrong
         return 2
@@ -205,4 +199,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
+
+from starter.ending import end_process
 
 INTERRUPTED = 130
 
 
-def main() -> None:
-    """Run one command and leave with its exit code."""
+def main() -> NoReturn:
+    """Run one command and end with its exit code."""
     # Where the shell closed one of them, Python has None; what would be written there, nobody wants to read.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process lives
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123 - likewise
@@ -17,7 +20,7 @@ def main() -> None:
         # A terminal that cannot show a sign shows its code; that is no reason to fail.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    end_process(run(sys.argv[1:]))
 
 
 def run(argv: list[str] | tuple[str, ...]) -> int:

@@ -26,6 +26,8 @@ def run_command(argv: Sequence[str]) -> int:
         _check_words(argv)
         ending = runbook.main(list(argv) or ["--help"], prog_name="runbook", standalone_mode=False)
         sys.stdout.flush()
+    except SystemExit as ended:  # how click ends its own work, such as completing a word
+        return ended.code if isinstance(ended.code, int) else Exit.DONE
     except (KeyboardInterrupt, click.Abort):
         return _fail(Exit.INTERRUPTED, "interrupted")
     except BrokenPipeError:

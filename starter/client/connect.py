@@ -69,8 +69,6 @@ async def _converse(work: Callable[[Client], Awaitable[T]]) -> T:
         raise bad_input(str(error)) from error
     finally:
         flush_traces()
-        # Without it the SDK sometimes crashes the interpreter at exit (1 of 10 measured), and with it the exit code.
-        await asyncio.sleep(0.01)
 
 
 async def connect() -> Client:

@@ -71,4 +71,3 @@ async def _receive(address: Address, catalog: CatalogFile, tokens: list[str], *,
 
         await serve(application(receiver), listener, ready)
     flush_traces()
-    await asyncio.sleep(0.01)  # the SDK sometimes crashes an interpreter that ends at once after a call
