@@ -119,13 +119,94 @@ async def test_undoing_two_changes_goes_in_reverse(runbook, outside):
 
 @pytest.mark.parametrize(
     ("phase", "why"),
-    [(Phase.FAILED, "could not undo: failed"), (Phase.STUCK, "could not undo: stuck")],
+    [
+        (Phase.FAILED, "could not undo: failed: Essential container in task exited"),
+        (Phase.STUCK, "could not undo: stuck: Essential container in task exited"),
+    ],
 )
-async def test_an_undo_that_does_not_arrive_is_told(runbook, outside, phase, why):
+async def test_an_undo_that_does_not_arrive_says_what_stands_in_its_way(runbook, outside, phase, why):
     run = await verifying(runbook, outside)
     outside.phase = phase
     report = await stopped(runbook, run, keep=False)
     assert (report.outcome, fates(report)) == (Outcome.ABORTED, [("UpdateService", why)])
+
+
+async def undo_that_hangs(runbook, outside):
+    """A run whose undo waits for a release that does not start."""
+    run = await verifying(runbook, outside)
+    outside.holds("await_steady_state")
+    await run.signal(Rollback.abort, STOP | {"keep": False})
+    await runbook.until(run, lambda now: now.steps[-1].step == "Wait until it runs again")
+    return run
+
+
+@pytest.mark.parametrize("more", [{}, {"keep": True}])
+async def test_an_undo_that_hangs_is_stopped_by_a_second_abort_which_keeps_what_is_there(
+    runbook, outside, more
+):
+    run = await undo_that_hangs(runbook, outside)
+    given = await run.execute_update(
+        Rollback.abort_run, {"by": "carol", "reason": "it does not start"} | more
+    )
+    assert given.detail == "stopping safely: nothing more is undone, what is there is kept"
+    report = await runbook.end(run)
+    assert report.outcome is Outcome.ABORTED
+    why = "could not undo: stopped before it ran again: Essential container in task exited"
+    assert fates(report) == [("UpdateService", why)]
+    assert report.summary.endswith(
+        "carol stopped the undo (it does not start): what is there is kept. A person must look now."
+    )
+
+
+async def test_an_undo_that_hangs_is_not_asked_for_twice(runbook, outside):
+    run = await undo_that_hangs(runbook, outside)
+    again = await run.execute_update(Rollback.abort_run, STOP | {"by": "carol", "keep": False})
+    assert (again.detail, again.already) == ("already stopping, as bob ordered", True)
+    await run.execute_update(Rollback.abort_run, STOP | {"by": "carol"})
+    await runbook.end(run)
+
+
+async def test_a_second_abort_during_the_undos_call_waits_for_its_answer_and_for_nothing_after_it(
+    runbook, outside
+):
+    run = await verifying(runbook, outside)
+    changing = outside.holds("deploy_release")
+    await run.signal(Rollback.abort, STOP | {"keep": False})
+    await runbook.until(run, lambda now: now.steps[-1].step.startswith("Put "))
+    await run.signal(Rollback.abort, {"by": "carol", "reason": "leave it"})
+    await runbook.until(run, lambda now: len(now.decisions) == 2)
+    changing.set()
+    report = await runbook.end(run)
+    assert fates(report) == [
+        ("UpdateService", "could not undo: the undo was stopped at: Put shop:2 (1.2.0) back")
+    ]
+    assert outside.changes == ["deploy shop:1", "deploy shop:2"]
+
+
+async def test_of_two_changes_the_one_that_a_stopped_undo_did_not_come_to_is_kept(runbook, outside):
+    outside.deployed(release(3))
+    run = await verifying(runbook, outside)
+    first = await runbook.at_checkpoint(run)
+    await answer(run, "bob", first, option="roll-back-further")
+    await runbook.at_checkpoint(run, other_than=first.plan_hash)
+    outside.holds("await_steady_state")
+    await run.signal(Rollback.abort, STOP | {"keep": False})
+    await runbook.until(run, lambda now: now.steps[-1].step == "Wait until it runs again")
+    await run.signal(Rollback.abort, {"by": "carol", "reason": "leave it"})
+    report = await runbook.end(run)
+    assert fates(report)[0] == ("UpdateService", "kept")
+    assert outside.current.revision == "shop:2"
+
+
+async def test_an_order_to_keep_that_comes_before_the_undo_begins_lets_nothing_be_undone(runbook, outside):
+    changing = outside.holds("deploy_release")
+    run = await runbook.start()
+    await runbook.calls(outside, "deploy_release")
+    await run.execute_update(Rollback.abort_run, STOP | {"keep": False})
+    await run.execute_update(Rollback.abort_run, {"by": "carol", "reason": "leave it", "keep": True})
+    changing.set()
+    assert fates(await runbook.end(run)) == [("UpdateService", "kept")]
+    assert outside.changes == ["deploy shop:1"]
 
 
 @pytest.mark.ending("aborted-not-undone")

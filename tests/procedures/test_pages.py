@@ -197,6 +197,25 @@ async def test_an_abort_reaches_the_child_first_and_its_changes_are_told(pages, 
     assert (await child.result()).outcome is Outcome.ABORTED
 
 
+async def test_a_second_abort_stops_the_undo_of_the_child(pages, outside):
+    outside.errors = BAD_SINCE_RELEASE
+    outside.holds("await_steady_state")
+    run = await pages.start("high-error-rate")
+    async with asyncio.timeout(SOON):
+        while "await_steady_state" not in outside.calls:
+            await asyncio.sleep(0.01)
+    await run.execute_update("abort_run", {"by": "carol", "reason": "wrong alarm", "keep": False})
+    async with asyncio.timeout(SOON):
+        while outside.calls.count("await_steady_state") < 2:
+            await asyncio.sleep(0.01)
+    given = await run.execute_update("abort_run", {"by": "dan", "reason": "it does not start"})
+    assert not given["already"]
+    report = await asyncio.wait_for(run.result(), SOON)
+    assert report.outcome is Outcome.ABORTED
+    why = "could not undo: stopped before it ran again: Essential container in task exited"
+    assert [change.undone for change in report.changes] == [why]
+
+
 @pytest.mark.ending("recovered-scaled-out")
 async def test_load_is_answered_by_more_tasks_and_a_hold_that_takes_them_back(pages, outside):
     outside.errors, outside.load = errors_read(0.3, 0.3, 0.3), SURGE

@@ -65,11 +65,18 @@ def bug_ending(error: Exception, changes: Sequence[Change]) -> Ending:
     return Ending(outcome=Outcome.INCONCLUSIVE if changes else Outcome.FAILED, summary=summary, error=problem)
 
 
-def aborted_ending(order: Abort, changes: Sequence[Change]) -> Ending:
-    """End a procedure that a person stopped."""
-    return Ending(
-        outcome=Outcome.ABORTED, summary=f"Aborted by {order.by} ({order.reason}). {_made(changes)}".strip()
-    )
+def aborted_ending(order: Abort, changes: Sequence[Change], *, undo_stop: Abort | None = None) -> Ending:
+    """End a procedure that a person stopped.
+
+    Args:
+        order: to stop it.
+        changes: with what became of each.
+        undo_stop: a second order, which stopped the undo.
+    """
+    summary = f"Aborted by {order.by} ({order.reason}). {_made(changes)}"
+    if undo_stop:
+        summary += f" {undo_stop.by} stopped the undo ({undo_stop.reason}): what is there is kept. A person must look now."
+    return Ending(outcome=Outcome.ABORTED, summary=summary)
 
 
 def _made(changes: Sequence[Change]) -> str:

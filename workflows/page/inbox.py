@@ -47,6 +47,10 @@ class Inbox:
         self.gate: Gate | None = None
         self.last_gate: str = "nothing waits for an approval"
         self.abort: Abort | None = None
+        self.undoing = False
+        """Whether an abort is undoing what was changed: then a second one stops the undo."""
+        self.undo_stop: Abort | None = None
+        """The order that stopped it: what is there is kept."""
         self.paused_by: str | None = None
         self.closed = False
         self.undo_lands_on_bad: Callable[[], str | None] = lambda: None
@@ -73,11 +77,23 @@ class Inbox:
         if self.abort is None and self._is_repeat(order.decision_id):
             return Answer(detail="already recorded", already=True)
         if self.abort is not None:
-            return Answer(detail=f"already stopping, as {self.abort.by} ordered", already=True)
+            return self._stop_undo(order, self.abort)
         self._remember(order.decision_id)
         self.abort = order
         self._record.decided("abort", order.by, order.reason)
         return Answer(detail="stopping safely")
+
+    def _stop_undo(self, order: Abort, first: Abort) -> Answer:
+        """Take a second abort: unless it asks for the undo, it stops the one under way, here or in the child."""
+        undoing = self.undoing or self._child_relay.child_id is not None
+        stops = order.keep or (order.keep is None and undoing)
+        if not stops or first.keep or self.undo_stop or self._is_repeat(order.decision_id):
+            return Answer(detail=f"already stopping, as {first.by} ordered", already=True)
+        self._remember(order.decision_id)
+        self.undo_stop = order
+        self._record.decided("abort", order.by, order.reason)
+        self._child_relay.pass_on("abort", order.model_copy(update={"keep": True, "passed_on": True}))
+        return Answer(detail="stopping safely: nothing more is undone, what is there is kept")
 
     def pause(self, received: object) -> Answer:
         """Hold before the next step."""

@@ -233,6 +233,15 @@ class Page:
     ) -> R:
         """Undo a change by another fenced one; said only by what ``undo`` of a change runs."""
         result: R = await self._step(words, do, given, options)
+        self._run_loop.heed_abort()
+        return result
+
+    async def last_look(self, words: str, do: Callable[[Any, P], R], given: P) -> R | None:
+        """Read something for the account of an undo that failed or was stopped; None when it cannot be read."""
+        try:
+            result: R = await self._step(words, do, given, BEST_EFFORT)
+        except ActivityError:
+            return None
         return result
 
     async def note(self, words: str, do: Callable[[Any, P], object], given: P) -> bool:

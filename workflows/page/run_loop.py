@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Abort, Ending, State
@@ -46,7 +46,6 @@ class RunLoop:
         self._inbox = inbox
         self._abort_keeps = abort_keeps
         self._undos: dict[int, Undo] = {}
-        self._undoing = False
 
     @property
     def stopping(self) -> bool:
@@ -77,8 +76,8 @@ class RunLoop:
         self.heed_abort()
 
     def heed_abort(self) -> None:
-        """Stop the body where a change swallowed its cancellation."""
-        if self.stopping and not self._undoing:
+        """Stop the body, or the undo, where a change swallowed its cancellation."""
+        if self._inbox.undo_stop if self._inbox.undoing else self.stopping:
             raise asyncio.CancelledError
 
     async def run(self, body: Body) -> Ending:
@@ -116,14 +115,42 @@ class RunLoop:
     async def _after_abort(self) -> Ending:
         order = self._inbox.abort or Abort(by="Temporal", reason="the workflow was cancelled")
         keep = self._abort_keeps if order.keep is None else order.keep
-        self._undoing = True
-        if self._undos and not keep:
-            self._record.heading("Undo what was changed")
+        if keep or self._inbox.undo_stop:
+            for place in reversed(self._undos):
+                self._record.changed(place, kept=True, undone=self._kept(place))
+        else:
+            await self._undo_all()
+        stop = None if keep else self._inbox.undo_stop
+        return aborted_ending(order, self._record.report.changes, undo_stop=stop)
+
+    async def _undo_all(self) -> None:
+        if not self._undos:
+            return
+        self._inbox.undoing = True
+        self._record.heading("Undo what was changed")
+        self._record.summary("Undoing what was changed. A second abort stops that and keeps what is there.")
         for place, undo in reversed(self._undos.items()):
-            self._record.changed(
-                place, kept=keep, undone=self._kept(place) if keep else await self._undo(undo)
-            )
-        return aborted_ending(order, self._record.report.changes)
+            if self._inbox.undo_stop:
+                self._record.changed(place, kept=True, undone=self._kept(place))
+            else:
+                self._record.changed(place, undone=await self._unless_stopped(undo))
+
+    async def _unless_stopped(self, undo: Undo) -> str:
+        """Undo one change, until a second abort stops that too; a call under way is waited for, as ever."""
+        task = asyncio.ensure_future(self._undo(undo))
+        await workflow.wait_condition(lambda: task.done() or self._inbox.undo_stop is not None)
+        if not task.done():
+            task.cancel()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return self._stopped()
+
+    def _stopped(self) -> str:
+        """Say how far the undo came that was stopped."""
+        steps = self._record.report.steps
+        at = f" at: {steps[-1].step}" if steps else ""
+        return f"could not undo: the undo was stopped{at}"
 
     def _kept(self, place: int) -> str:
         return "kept" if self._record.report.changes[place].certain else "kept, if it was made"
@@ -132,6 +159,8 @@ class RunLoop:
         try:
             return await undo()
         except FailureError as error:
+            if self._inbox.undo_stop and is_cancelled_exception(error):
+                return self._stopped()
             return f"could not undo: {problem_of(error).line}"
         except Exception as error:  # noqa: BLE001 - as with the body: other changes must still be undone, and this one told
             workflow.logger.exception("an undo failed in its own code")

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, Outcome, State, Verdict
     from runbook_model.rollout import Awaited, Phase, Rollout
     from workflows.decisions.recovery import Judged, judge_recovery
+    from workflows.remedies.undoing import fate_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -213,8 +214,8 @@ async def undo_release(
         return f"could not undo: {service.task_definition.rpartition('/')[2]} was deployed meanwhile"
     back = DeployRelease(target=target, release=before, fence=service.fence)
     deployed = await page.restore(f"Put {before.name} back", EcsChanges.deploy_release, back)
-    rollout = await await_steady(page, target, "Wait until it runs again", deployed)
-    return "undone" if rollout.phase is Phase.STEADY else f"could not undo: {rollout.detail}"
+    waiting = await_steady(page, target, "Wait until it runs again", deployed)
+    return await fate_of(page, target, waiting)
 
 
 async def mark(page: Page, target: Target, release: Release, judgement: Judgement) -> None:

@@ -15,12 +15,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs.changes import Deployed
     from activities.terraform.activities import TerraformActivities, TerraformApply
     from runbook_model.reports import Ending, Outcome
-    from runbook_model.rollout import Phase
     from runbook_model.terraform_plans import TerraformPlan, TerraformWish
     from workflows.decisions.endings import cause_of
     from workflows.decisions.terraform import by_hand, goes_beyond
     from workflows.page.options import APPLY, PLAN, ActivityOptions
     from workflows.remedies.deploying import await_steady
+    from workflows.remedies.undoing import fate_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,8 +164,8 @@ async def apply_back(page: Page, target: Target, done: TerraformPlan, back: dict
         deployment=now.primary.id, task_definition=now.task_definition, at=workflow.now(),
         service_deployment=now.service_deployment,
     )  # fmt: skip
-    rollout = await await_steady(page, target, "Wait until it runs again", deployed)
-    return "undone" if rollout.phase is Phase.STEADY else f"could not undo: {rollout.detail}"
+    waiting = await_steady(page, target, "Wait until it runs again", deployed)
+    return await fate_of(page, target, waiting)
 
 
 async def _deployed_meanwhile(
