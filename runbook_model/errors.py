@@ -105,7 +105,8 @@ class CatalogError(InputError):
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
-        super().__init__("\n".join(problems))
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{problems[0]}{more}", fix="`runbook catalog check` shows all")
 
 
 class UnknownTargetError(InputError):

@@ -82,4 +82,4 @@ def _run_id(value: object) -> str | None:
     try:
         return str(UUID(value))
     except ValueError:
-        raise bad_input(f"--run {value}: not the id of a run; `runbook list --json` shows them") from None
+        raise bad_input(f"--run {value}: not the id of a run", "`runbook list --json` shows them") from None

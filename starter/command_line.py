@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runbook_model.sentences import with_fix
 from starter.cli import runbook
 from starter.exits import CliError, Exit, bad_input
 
@@ -48,7 +49,7 @@ def _told(error: Exception) -> Exit:
             return Exit.DONE
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else "runbook"
-            return _fail(Exit.BAD_INPUT, f"{error.format_message().rstrip('.')}; see `{path} --help`")
+            return _fail(Exit.BAD_INPUT, with_fix(error.format_message(), f"see `{path} --help`"))
         case click.ClickException():
             return _fail(Exit.BAD_INPUT, error.format_message())
         case _:
@@ -57,7 +58,7 @@ def _told(error: Exception) -> Exit:
 
 def _unwritten(error: OSError) -> Exit:
     _reader_gone()
-    return _fail(Exit.NOT_DONE, f"the answer cannot be written: {error.strerror}; make room")
+    return _fail(Exit.NOT_DONE, with_fix(f"the answer cannot be written: {error.strerror}", "make room"))
 
 
 def _check_words(argv: Sequence[str]) -> None:
@@ -66,7 +67,7 @@ def _check_words(argv: Sequence[str]) -> None:
         try:
             word.encode()
         except UnicodeEncodeError:
-            raise bad_input(f"{word[:80]!a} is not UTF-8: write it anew") from None
+            raise bad_input(f"{word[:80]!a} is not UTF-8", "write it anew") from None
 
 
 def _fault(error: Exception) -> Exit:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from runbook_model.sentences import with_fix
+
+if TYPE_CHECKING:
+    from runbook_model.errors import RunbookError
+
+NAME_A_CATALOG = "give --catalog FILE or set RUNBOOK_CATALOG"
 
 
 class Exit(IntEnum):
@@ -45,3 +51,8 @@ def bad_input(message: str, fix: str | None = None) -> CliError:
 def refused(message: str, fix: str | None = None) -> CliError:
     """Make the error for what is understood, and may not or need not be done."""
     return CliError(Exit.REFUSED, message, fix)
+
+
+def of_error(error: RunbookError) -> CliError:
+    """Make the error for what an error of ours says of the command's input."""
+    return bad_input(error.message, error.fix)

@@ -32,7 +32,8 @@ def check_name(what: str, value: str) -> str:
     """
     if not NAME.fullmatch(value):
         raise bad_input(
-            f"{value!r} is no name of {what}: 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit"
+            f"{value!r} is no name of {what}",
+            "write 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit",
         )
     return value
 
@@ -45,7 +46,7 @@ def parse_pair(text: str) -> Pair:
     """
     environment, slash, service = text.partition("/")
     if not slash:
-        raise bad_input(f"{text!r} is no target: write ENVIRONMENT/SERVICE, such as prod/ai-processor")
+        raise bad_input(f"{text!r} is no target", "write ENVIRONMENT/SERVICE, such as prod/ai-processor")
     return Pair(check_name("an environment", environment), check_name("a service", service))
 
 
@@ -60,6 +61,6 @@ def parse_id(text: str) -> Pair | str:
         return Pair(kind, rest)
     if not ID.fullmatch(text):
         raise bad_input(
-            f"{text!r} is no id: write ENVIRONMENT/SERVICE, such as prod/ai-processor, or a workflow id"
+            f"{text!r} is no id", "write ENVIRONMENT/SERVICE, such as prod/ai-processor, or a workflow id"
         )
     return text

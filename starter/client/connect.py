@@ -18,7 +18,7 @@ from activities.runtime.converter import with_codec
 from activities.runtime.encryption import Codec, load_keys
 from activities.telemetry.telemetry import flush_traces, tracing_plugins
 from runbook_model.errors import InputError, SealedError
-from starter.exits import CliError, Exit, bad_input
+from starter.exits import CliError, Exit, bad_input, of_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -66,7 +66,7 @@ async def _converse(work: Callable[[Client], Awaitable[T]]) -> T:
     except RPCError as error:
         raise _in_words(error, address, config.get("namespace", "default")) from error
     except SealedError as error:
-        raise bad_input(str(error)) from error
+        raise of_error(error) from error
     finally:
         flush_traces()
 
@@ -129,7 +129,8 @@ def away(address: str, why: str) -> CliError:
     """Make the error that says that Temporal cannot be reached."""
     return CliError(
         Exit.TEMPORAL_AWAY,
-        f"Temporal is not reachable at {address} ({why}); start it or set TEMPORAL_ADDRESS",
+        f"Temporal is not reachable at {address} ({why})",
+        "start it or set TEMPORAL_ADDRESS",
     )
 
 
@@ -162,13 +163,13 @@ def _check_environment() -> None:
         except UnicodeDecodeError:
             shown = ascii(os.fsdecode(name))[1:-1]
             raise bad_input(
-                f"the environment variable {shown} is not UTF-8; set it anew, or unset it"
+                f"the environment variable {shown} is not UTF-8", "set it anew, or unset it"
             ) from None
 
 
 def _unusable(error: Exception) -> CliError:
     return bad_input(
-        f"Temporal's configuration cannot be used: {_reason(error)}; correct TEMPORAL_… or its profile file"
+        f"Temporal's configuration cannot be used: {_reason(error)}", "correct TEMPORAL_… or its profile file"
     )
 
 
@@ -181,27 +182,28 @@ def codec_of(environment: Mapping[str, str]) -> Codec:
     try:
         return Codec(load_keys(environment))
     except InputError as error:
-        raise bad_input(str(error)) from None
+        raise of_error(error) from None
 
 
 def _in_words(error: RPCError, address: str, namespace: str) -> CliError:
     reason = _reason(error)
     if error.status in {RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED}:
         return CliError(
-            Exit.TEMPORAL_AWAY, f"Temporal at {address} does not let us in ({reason}); check TEMPORAL_API_KEY"
+            Exit.TEMPORAL_AWAY, f"Temporal at {address} denied access ({reason})", "check TEMPORAL_API_KEY"
         )
     if is_away(error):
         return away(address, reason)
     if error.status is RPCStatusCode.NOT_FOUND and "amespace" in reason:
         return CliError(
             Exit.TEMPORAL_AWAY,
-            f'Temporal at {address} has no namespace "{namespace}"; create it or set TEMPORAL_NAMESPACE',
+            f'Temporal at {address} has no namespace "{namespace}"',
+            "create it or set TEMPORAL_NAMESPACE",
         )
     if "search attribute" in reason.lower():
         return CliError(
             Exit.TEMPORAL_AWAY,
-            f"Temporal at {address} does not know our search attributes ({reason});"
-            " add them with `temporal operator search-attribute create`",
+            f"Temporal at {address} does not know our search attributes ({reason})",
+            "`runbook doctor --fix` adds them",
         )
     return CliError(Exit.NOT_DONE, f"Temporal at {address} refused: {reason}")
 

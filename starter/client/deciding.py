@@ -182,5 +182,5 @@ async def _decided(client: Client, run: Run, what: str, message: Message) -> Dec
         return await decide(client, run, what, what, message)
     answered = await ask(client, run, what, message)
     if answered is None:
-        raise CliError(Exit.NOT_DONE, f"no worker answers for {run.id}: {what} it again once one is back")
+        raise CliError(Exit.NOT_DONE, f"no worker answers for {run.id}", f"{what} it again once one is back")
     return Decided(confirmed=True, detail=answered.detail, already=answered.already)

@@ -23,10 +23,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model import ids
 from runbook_model.checks import Drilled, DrillRequest
+from runbook_model.sentences import quote
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import was_begun
 from starter.exits import bad_input
-from workflows.decisions.endings import cause_of
+from workflows.decisions.endings import problem_of
 from workflows.drill import Drill
 from workflows.page.options import TASK_TIMEOUT
 
@@ -78,8 +79,7 @@ async def drill(client: Client, environment: str) -> Drilled | str:
             return f"no worker takes it: runbook worker --environment {environment}; it is made once one is there"
         return await result
     except WorkflowFailureError as error:
-        cause = cause_of(error)
-        return f"it was not finished: {cause.message if cause else error.cause}; look at {handle.id} in the Temporal UI"
+        return f"it was not finished: {problem_of(error).line}; look at {handle.id} in the Temporal UI"
     finally:
         result.cancel()
 
@@ -103,7 +103,9 @@ async def schedule(client: Client, environment: str, cron: str) -> Planned:
         found = await handle.describe(rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
         if error.status is RPCStatusCode.INVALID_ARGUMENT:
-            raise bad_input(f'--schedule "{cron}": {error.message}; write it as "0 6 * * *"') from error
+            raise bad_input(
+                f'--schedule "{cron}": {quote(error.message)}', 'write it as "0 6 * * *"'
+            ) from error
         raise
     return Planned(environment, tuple(found.info.next_action_times), was_there=there)
 

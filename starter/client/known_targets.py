@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError, UnknownTargetError
-from starter.exits import bad_input
+from starter.exits import bad_input, of_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def check_target(catalog: Path | None, service: str, environment: str) -> None:
     try:
         _read(catalog).target(service, environment)
     except UnknownTargetError as error:
-        raise bad_input(str(error)) from error
+        raise of_error(error) from error
 
 
 def check_environment(catalog: Path | None, environment: str) -> None:
@@ -45,7 +45,7 @@ def check_environment(catalog: Path | None, environment: str) -> None:
     known = _read(catalog).environments
     if environment not in known:
         raise bad_input(
-            f'no environment "{environment}" in the catalog; there are: {", ".join(sorted(known))}'
+            f'no environment "{environment}" in the catalog', f"there are: {', '.join(sorted(known))}"
         )
 
 
@@ -53,5 +53,4 @@ def _read(catalog: Path) -> Catalog:
     try:
         return load_catalog(catalog)
     except CatalogError as error:
-        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        raise bad_input(f"{error.problems[0]}{more}; `runbook catalog check` shows all") from error
+        raise of_error(error) from error

@@ -10,6 +10,7 @@ from uuid import uuid4
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
+from runbook_model.errors import fix_of
 from runbook_model.ids import ledger_id, task_queue
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.starting import has_worker
@@ -60,8 +61,8 @@ async def _check_worker(client: Client, environment: str) -> None:
     if not there:
         raise CliError(
             Exit.NOT_DONE,
-            f"no worker serves {environment} now, and only a worker reaches AWS: nothing was read or marked;"
-            f" start one with `runbook worker --environment {environment}`",
+            f"no worker serves {environment} now, and only a worker reaches AWS: nothing was read or marked",
+            f"start one with `runbook worker --environment {environment}`",
         )
 
 
@@ -70,8 +71,8 @@ def _in_words(error: WorkflowFailureError, request: LedgerRequest, workflow_id: 
     if cause is None:
         return _no_answer(request, workflow_id)
     if cause.type in ASKED_WRONGLY:
-        return bad_input(cause.message)
-    return CliError(Exit.NOT_DONE, f"{cause.message} ({workflow_id})")
+        return bad_input(cause.message, fix_of(cause))
+    return CliError(Exit.NOT_DONE, f"{cause.message} ({workflow_id})", fix_of(cause))
 
 
 def _no_answer(request: LedgerRequest, workflow_id: str) -> CliError:
@@ -80,6 +81,6 @@ def _no_answer(request: LedgerRequest, workflow_id: str) -> CliError:
     )
     return CliError(
         Exit.NOT_DONE,
-        f"no answer within {LONGEST.total_seconds():.0f} s{open_end}; is a worker alive?"
-        f" `runbook worker --environment {request.environment}` starts one ({workflow_id})",
+        f"no answer within {LONGEST.total_seconds():.0f} s ({workflow_id}){open_end}",
+        f"is a worker alive? `runbook worker --environment {request.environment}` starts one",
     )

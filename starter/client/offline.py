@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from runbook_model.catalog.trace_links import trace_link
+from runbook_model.errors import fix_of
 from runbook_model.reports import (
     Change,
     Checkpoint,
@@ -21,6 +22,7 @@ from runbook_model.reports import (
     Step,
     Task,
 )
+from runbook_model.sentences import quote, sentence
 from runbook_model.steps import place_of
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.known_targets import known_links
@@ -122,11 +124,13 @@ def _summary(run: Run, checkpoint: Checkpoint | None, steps: tuple[Step, ...], s
     if run.state is State.PAUSED and run.recorded_state != State.PAUSED:
         return "Somebody paused it in the Temporal UI; unpause it there."
     if checkpoint:
-        return f"No worker answers. It waits for an answer, which can be given now: {checkpoint.question}"
+        return (
+            f"No worker is responding. It waits for an answer, which can be given now: {checkpoint.question}"
+        )
     if said:
-        return f"No worker answers. It last said: {said}"
-    last = f" Last step: {steps[-1].step}." if steps else ""
-    return f"No worker answers; what it changed is told once one is back, and then it goes on.{last}"
+        return f"No worker is responding. It last said: {said}"
+    last = f" Last step: {sentence(steps[-1].step)}" if steps else ""
+    return f"No worker is responding; it goes on when one is back.{last}"
 
 
 async def _problem(client: Client, run: Run, last: HistoryEvent | None) -> Problem | None:
@@ -137,7 +141,9 @@ async def _problem(client: Client, run: Run, last: HistoryEvent | None) -> Probl
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
             ending = last.workflow_execution_terminated_event_attributes
             by = f" by {ending.identity}" if ending.identity else ""
-            return Problem(kind="terminated", message=f"terminated{by}: {ending.reason or 'no reason given'}")
+            return Problem(
+                kind="terminated", message=f"terminated{by}: {quote(ending.reason) or 'no reason given'}"
+            )
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
             return Problem(kind="timed-out", message="its time ran out before it ended")
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
@@ -147,7 +153,8 @@ async def _problem(client: Client, run: Run, last: HistoryEvent | None) -> Probl
             error = await client.data_converter.decode_failure(failure)
             return Problem(
                 kind=failure.application_failure_info.type or "failed",
-                message=error.message if isinstance(error, FailureError) else str(error),
+                message=error.message if isinstance(error, FailureError) else quote(str(error)),
+                fix=fix_of(error) if isinstance(error, ApplicationError) else None,
             )
         case _:
             return None

@@ -128,13 +128,14 @@ async def _taken(client: Client, workflow_id: str) -> CliError:
     """Name what runs already: since when, started by whom, and how to go on from here."""
     run = await describe(client, workflow_id)
     if run is None or not run.is_open:
-        return refused(f"{workflow_id} was running until this moment: start again")
+        return refused(f"{workflow_id} was running until this moment", "start again")
     request = await run.memo_value(client, "request", ProcedureRequest)
     by = f" by {request.requested_by}" if request else ""
     return refused(
         f"{workflow_id} runs already: {run.procedure}, started{by} at {clock(run.started)} ({ago(run.started)} ago),"
-        f" {run.state}; look with `runbook show {workflow_id}`, stop it with"
-        f" `runbook abort {workflow_id} --reason WHY`, or start with --replace"
+        f" {run.state}",
+        f"look with `runbook show {workflow_id}`, stop it with"
+        f" `runbook abort {workflow_id} --reason WHY`, or start with --replace",
     )
 
 
@@ -162,6 +163,6 @@ async def make_room(client: Client, request: ProcedureRequest) -> None:
             await wait_for_end(client, run)
     except TimeoutError:
         raise refused(
-            f"{run.id} was told to stop but has not ended within {LONGEST_SECONDS} s; nothing was started;"
-            f" `runbook watch {run.id}` shows why"
+            f"{run.id} was told to stop but has not ended within {LONGEST_SECONDS} s; nothing was started",
+            f"`runbook watch {run.id}` shows why",
         ) from None

@@ -44,7 +44,7 @@ async def incident_of(client: Client, text: str, run_id: str | None) -> Run:
         return await _exactly(client, named, run_id)
     found = await describe(client, incident_id(named.environment, named.service), run_id)
     if found is None:
-        raise bad_input(f"there has been no incident at {named}; `runbook open` opens one")
+        raise bad_input(f"there has been no incident at {named}", "`runbook open` opens one")
     return found
 
 
@@ -117,10 +117,10 @@ async def _exactly(client: Client, workflow_id: str, run_id: str | None) -> Run:
     found = await describe(client, workflow_id, run_id)
     if found is None:
         which = f" with run {run_id}" if run_id else ""
-        raise bad_input(f"there is no {workflow_id}{which}; `runbook list` shows what there is")
+        raise bad_input(f"there is no {workflow_id}{which}", "`runbook list` shows what there is")
     return found
 
 
 def _nothing(named: Pair, run_id: str | None) -> Run:
     which = f" with run {run_id}" if run_id else ""
-    raise bad_input(f"nothing has run at {named}{which} yet; `runbook list` shows what there is")
+    raise bad_input(f"nothing has run at {named}{which} yet", "`runbook list` shows what there is")

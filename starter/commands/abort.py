@@ -31,7 +31,7 @@ def command(caller: Caller, run: str, *, reason: str, keep: bool, undo: bool, ye
     ID is a workflow id, or ENVIRONMENT/SERVICE. Unless told, a rollback keeps and everything else undoes.
     """
     if keep and undo:
-        raise bad_input("--keep and --undo exclude each other: choose one")
+        raise bad_input("--keep and --undo exclude each other", "choose one")
     if not reason.strip() or len(reason) > 2000:
         raise bad_input("--reason needs 1 to 2000 characters: say why, for the record")
     order = Abort(

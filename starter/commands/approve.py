@@ -80,7 +80,8 @@ def _standing(sight: Sight) -> str:
     found = report.checkpoint.plan_hash if report.checkpoint else report.plan_hash
     if not found:
         raise refused(
-            f"{sight.run.id} has no plan to approve yet ({report.state}); `runbook watch {sight.run.id}` shows when it has"
+            f"{sight.run.id} has no plan to approve yet ({report.state})",
+            f"`runbook watch {sight.run.id}` shows when it has",
         )
     return found
 

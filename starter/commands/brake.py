@@ -13,7 +13,7 @@ from starter.client.brakes import brakes, switch
 from starter.client.connect import converse
 from starter.client.known_targets import check_environment, check_target
 from starter.client.run_view import stamp
-from starter.exits import bad_input
+from starter.exits import bad_input, of_error
 from starter.names import check_name, parse_pair
 from starter.printing import answer, clock, note, say
 from workflows.brake import Switch
@@ -64,7 +64,7 @@ def _places(caller: Caller, target: str | None) -> list[tuple[str, str | None]]:
         try:
             return [(name, None) for name in sorted(load_catalog(caller.catalog).environments)]
         except CatalogError as error:
-            raise bad_input(f"{error.problems[0]}; `runbook catalog check` shows all") from error
+            raise of_error(error) from error
     if "/" not in target:
         check_environment(caller.catalog, check_name("an environment", target))
         return [(target, None)]

@@ -36,7 +36,7 @@ def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
     story = next((story for story in STORIES if story.name == scenario), None)
     if story is None:
         raise bad_input(
-            f"there is no story {scenario!r}; there are: {', '.join(each.name for each in STORIES)}"
+            f"there is no story {scenario!r}", f"there are: {', '.join(each.name for each in STORIES)}"
         )
     if lacking := missing(story.needs):
         raise CliError(Exit.NOT_DONE, f"{story.name} cannot be played: {mend_of(lacking)}")

@@ -43,7 +43,9 @@ def command(caller: Caller, *, environment: str | None, service: str | None, fix
     check, catalog = check_catalog(caller.catalog)
     requests = _requests(catalog, environment, service)
     if not requests and check.ok is None:
-        raise bad_input("which environment? Give --environment E or --catalog FILE, or set RUNBOOK_CATALOG")
+        raise bad_input(
+            "which environment is not said", "give --environment E or --catalog FILE, or set RUNBOOK_CATALOG"
+        )
     ending = None
     try:
         checks = [check, *converse(lambda client: check_all(client, requests, fix=fix))]
@@ -65,11 +67,11 @@ def _requests(catalog: Catalog | None, environment: str | None, service: str | N
     if catalog is None:
         return [DoctorRequest(environment=environment, service=service)] if environment else []
     if service is not None and service not in catalog.services:
-        raise bad_input(f'no service "{service}" in the catalog; there are: {_list(catalog.services)}')
+        raise bad_input(f'no service "{service}" in the catalog', f"there are: {_list(catalog.services)}")
     known = catalog.services[service].environments if service else catalog.environments
     if environment is not None and environment not in known:
         whose = f'service "{service}"' if service else "the catalog"
-        raise bad_input(f'{whose} has no environment "{environment}"; it has: {_list(known)}')
+        raise bad_input(f'{whose} has no environment "{environment}"', f"it has: {_list(known)}")
     return [
         DoctorRequest(environment=name, service=service) for name in ([environment] if environment else known)
     ]

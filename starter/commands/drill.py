@@ -14,7 +14,7 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import drill, schedule, unschedule
 from starter.commands.doctor import document
-from starter.exits import Exit, bad_input
+from starter.exits import Exit, bad_input, of_error
 from starter.names import check_name
 from starter.printing import answer, clean, clock, has_room, note, say, show
 
@@ -76,15 +76,16 @@ def _environments(caller: Caller, environment: str | None) -> list[str]:
     if caller.catalog is None:
         if environment is None:
             raise bad_input(
-                "which environment? Give --environment E or --catalog FILE, or set RUNBOOK_CATALOG"
+                "which environment is not said",
+                "give --environment E or --catalog FILE, or set RUNBOOK_CATALOG",
             )
         return [environment]
     try:
         known = sorted(load_catalog(caller.catalog).environments)
     except CatalogError as error:
-        raise bad_input(f"{error.problems[0]}; `runbook catalog check` shows all") from error
+        raise of_error(error) from error
     if environment is not None and environment not in known:
-        raise bad_input(f'no environment "{environment}" in the catalog; there are: {", ".join(known)}')
+        raise bad_input(f'no environment "{environment}" in the catalog', f"there are: {', '.join(known)}")
     return [environment] if environment else known
 
 

@@ -69,8 +69,8 @@ async def _open(client: Client, caller: Caller, request: IncidentRequest) -> Non
             run_id = await open_incident(client, request.model_copy(update={"trace_id": trace_id}))
         except WorkflowAlreadyStartedError:
             raise refused(
-                f"{workflow_id} is open already: look with `runbook show {short}`, add what you know with"
-                f" `runbook note {short}`"
+                f"{workflow_id} is open already",
+                f"look with `runbook show {short}`, add what you know with `runbook note {short}`",
             ) from None
     names = {"procedure": "incident", "service": request.service, "environment": request.environment}
     document = start_document(client, workflow_id, run_id, names)

@@ -10,7 +10,7 @@ from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.trace_links import with_trace
 from runbook_model.errors import InputError
 from starter.caller import Caller, example, takes_caller
-from starter.exits import Exit, bad_input
+from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
 from starter.names import parse_pair
 from starter.paper import local
 from starter.paper.pages import PAGES
@@ -31,15 +31,15 @@ def command(caller: Caller, procedure: str, target: str) -> Exit:
     TARGET is ENVIRONMENT/SERVICE.
     """
     if procedure not in PAGES:
-        raise bad_input(f"there is no procedure {procedure!r}; there are: {', '.join(sorted(PAGES))}")
+        raise bad_input(f"there is no procedure {procedure!r}", f"there are: {', '.join(sorted(PAGES))}")
     pair = parse_pair(target)
     if caller.catalog is None:
-        raise bad_input("the commands come from the catalog: give --catalog FILE or set RUNBOOK_CATALOG")
+        raise bad_input("the commands come from the catalog, and none is given", NAME_A_CATALOG)
     try:
         catalog = load_catalog(caller.catalog)
         resolved = catalog.target(pair.service, pair.environment)
     except InputError as error:
-        raise bad_input(str(error).splitlines()[0]) from error
+        raise of_error(error) from error
     pages = local.PAGES if resolved.platform == "compose" else PAGES
     parts = pages[procedure](resolved)
     if caller.as_json:

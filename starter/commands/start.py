@@ -10,7 +10,7 @@ import click
 
 from activities.telemetry.telemetry import root_span
 from runbook_model.ids import PROCEDURES, remediation_id
-from runbook_model.reports import ProcedureRequest, RollbackRequest
+from runbook_model.reports import Outcome, ProcedureRequest, RollbackRequest
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.following import wait_for_end
@@ -23,7 +23,7 @@ from starter.exits import Exit, bad_input
 from starter.names import check_name
 from starter.printing import answer, note, say, show
 from starter.view.page import render
-from starter.view.planning import plan_only
+from starter.view.planning import plan_only, refusal
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -96,7 +96,7 @@ def check_procedure(procedure: str, to: str | None) -> None:
         CliError: not so.
     """
     if procedure not in PROCEDURES:
-        raise bad_input(f"there is no procedure {procedure!r}; there are: {', '.join(sorted(PROCEDURES))}")
+        raise bad_input(f"there is no procedure {procedure!r}", f"there are: {', '.join(sorted(PROCEDURES))}")
     if to is not None and procedure != "rollback":
         raise bad_input(f"--to is for rollback only, not for {procedure}")
     if to is not None and not (0 < len(to) <= 500 and to.isprintable()):
@@ -148,4 +148,6 @@ async def _told(
         answer(sight.document(client))
     else:
         show(render(sight))
+    if sight.report.outcome is Outcome.REFUSED:
+        raise refusal(sight)
     return sight.exit_code

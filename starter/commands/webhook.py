@@ -11,7 +11,7 @@ import click
 
 from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
-from starter.exits import Exit, bad_input
+from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
 from starter.printing import answer, note
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ def command(caller: Caller, *, listen: str) -> Exit:
 
     address = parse_address(listen)
     if caller.catalog is None:
-        raise bad_input("the webhook needs a catalog: give --catalog FILE or set RUNBOOK_CATALOG")
+        raise bad_input("the webhook needs a catalog", NAME_A_CATALOG)
     try:
         catalog = CatalogFile(caller.catalog)
     except CatalogError as error:
-        raise bad_input(str(error)) from None
+        raise of_error(error) from None
     asyncio.run(_receive(address, catalog, load_tokens(os.environ), as_json=caller.as_json))
     return Exit.DONE
 

@@ -8,7 +8,7 @@ import sys
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.exits import bad_input
+from starter.exits import NAME_A_CATALOG, bad_input
 from starter.names import check_name
 
 
@@ -20,7 +20,7 @@ from starter.names import check_name
 def command(caller: Caller, *, environments: tuple[str, ...]) -> None:
     """Run a worker; it serves every environment of its catalog unless told which."""
     if caller.catalog is None:
-        raise bad_input("a worker needs a catalog: give --catalog FILE or set RUNBOOK_CATALOG")
+        raise bad_input("a worker needs a catalog", NAME_A_CATALOG)
     os.environ["RUNBOOK_CATALOG"] = str(caller.catalog)
     chosen = [word for name in environments for word in ("--environment", check_name("an environment", name))]
     sys.stdout.flush()

@@ -47,10 +47,8 @@ def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
     try:
         catalog = load_catalog(path)
     except CatalogError as error:
-        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        problem = f"{error.problems[0]}{more}"
         fix = f"correct {path}; runbook catalog check {path} shows all"
-        return Check(name="catalog", ok=False, detail=problem, fix=fix), None
+        return Check(name="catalog", ok=False, detail=error.message, fix=fix), None
     counts = f"{len(catalog.environments)} environments, {len(catalog.services)} services"
     return Check(name="catalog", ok=True, detail=f"{path} is valid: {counts}"), catalog
 

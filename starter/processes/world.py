@@ -204,7 +204,9 @@ def _keep_port() -> socket.socket:
             # Set only now: nobody else's port is shared, and ours only with who asks to share it, as servers do.
             kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             return kept
-    raise CliError(Exit.NOT_DONE, f"no free port between {PORTS[0]} and {PORTS[-1]}; end what listens there")
+    raise CliError(
+        Exit.NOT_DONE, f"no free port between {PORTS[0]} and {PORTS[-1]}", "end what listens there"
+    )
 
 
 @contextlib.contextmanager

@@ -218,7 +218,7 @@ def _end(sight: Sight) -> Iterator[Text]:
     report, run = sight.report, sight.run
     if report.error:
         yield Text()
-        yield line(f"{report.error.kind}: {report.error.message}", "red")
+        yield line(f"{report.error.kind}: {report.error.line}", "red")
     if report.trace_id:
         yield Text()
         yield line(f"trace {report.trace_id}{f': {report.trace}' if report.trace else ''}", "dim")

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from runbook_model.gates import plan_hash
 from runbook_model.ids import plan_id
-from runbook_model.reports import Outcome
+from runbook_model.reports import Outcome, Problem
 from starter.client.following import wait_for_end
 from starter.client.runs import describe
 from starter.client.starting import begin, warn_without_worker
-from starter.exits import CliError, Exit, bad_input, refused
+from starter.exits import CliError, Exit
 from starter.printing import answer, console, say
 from starter.view.page import plan
 
@@ -62,15 +62,24 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
+def refusal(sight: Sight) -> CliError:
+    """Make the error of a run that was refused: what is wrong with what was asked, or who does not allow it."""
+    problem = sight.report.error or Problem(kind="policy", message=sight.report.summary)
+    return CliError(sight.exit_code, problem.message, problem.fix)
+
+
 def _check(sight: Sight) -> None:
     report = sight.report
-    why = report.error.message if report.error else report.summary
-    if report.error and report.error.kind == "timed-out":
-        why = f"no plan within {LONGEST.seconds // 60} minutes; is a worker serving {report.environment}?"
     if report.outcome is Outcome.REFUSED:
-        raise bad_input(why) if sight.exit_code is Exit.BAD_INPUT else refused(why)
-    if sight.exit_code is not Exit.DONE:
-        raise CliError(sight.exit_code, f"no plan: {why} ({sight.run.id})")
+        raise refusal(sight)
+    if sight.exit_code is Exit.DONE:
+        return
+    problem = report.error or Problem(kind="error", message=report.summary)
+    if problem.kind == "timed-out":
+        why = f"no plan within {LONGEST.seconds // 60} minutes"
+        problem = Problem(kind=problem.kind, message=why, fix=f"is a worker serving {report.environment}?")
+    message = f"no plan: {problem.message.rstrip('.')} ({sight.run.id})"
+    raise CliError(sight.exit_code, message, problem.fix)
 
 
 def _print(report: Report) -> None:

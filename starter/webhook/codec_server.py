@@ -140,7 +140,8 @@ def origins_of(ui: str) -> list[str]:
         host, port = "", None
     if not host or parts.scheme not in USUAL_PORTS:
         raise bad_input(
-            f"RUNBOOK_UI = {ui}: write where people open the UI, such as https://temporal.example.com"
+            f"RUNBOOK_UI = {ui} is no address",
+            "write where people open the UI, such as https://temporal.example.com",
         )
     ending = "" if port in {None, USUAL_PORTS[parts.scheme]} else f":{port}"
     names = dict.fromkeys([host.lower(), *(THIS_MACHINE if host.lower() in THIS_MACHINE else ())])

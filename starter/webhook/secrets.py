@@ -29,7 +29,7 @@ def load_tokens(environment: Mapping[str, str]) -> list[str]:
     tokens = [token for token in tokens if token]
     if not tokens:
         raise bad_input(
-            f"{source}: the webhook takes no alerts without a token; make one with `openssl rand -hex 24`"
+            f"{source}: the webhook takes no alerts without a token", "make one with `openssl rand -hex 24`"
         )
     return tokens
 

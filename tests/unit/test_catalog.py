@@ -61,8 +61,13 @@ grafana = "https://grafana.test"
 def problems(text: str) -> list[str]:
     with pytest.raises(CatalogError) as raised:
         parse_catalog(text, "catalog.toml")
-    assert str(raised.value) == "\n".join(raised.value.problems)
+    assert len(str(raised.value).splitlines()) == 1
     return list(raised.value.problems)
+
+
+def test_a_wrong_catalog_is_one_line_with_its_first_problem_and_where_to_see_all():
+    assert str(CatalogError("one")) == "one; `runbook catalog check` shows all"
+    assert str(CatalogError("one", "two", "three")) == "one (and 2 more); `runbook catalog check` shows all"
 
 
 def with_prod(line: str) -> str:

@@ -19,6 +19,7 @@ from workflows.decisions.endings import (
     cause_of,
     certainly_not_made,
     failed_ending,
+    problem_of,
 )
 
 MADE = Change(action="UpdateService", before="shop:2", after="shop:1", certain=False)
@@ -56,7 +57,25 @@ def test_what_was_asked_wrongly_is_refused_as_input(error):
     ending = failed_ending(raised(error), ())
     assert ending.outcome is Outcome.REFUSED
     assert ending.error is not None
-    assert (ending.error.kind, ending.error.message) == ("input", str(error))
+    assert (ending.error.kind, ending.error.line) == ("input", str(error))
+
+
+@pytest.mark.parametrize("fix", ["allow ecs:UpdateService", None])
+def test_the_fix_of_an_error_travels_as_a_field_and_not_in_the_message(fix):
+    error = AccessDeniedError("could not deploy", fix=fix)
+    through_temporal = raised(error)
+    assert through_temporal.cause.message == "could not deploy"
+    problem = problem_of(through_temporal)
+    assert (problem.kind, problem.message, problem.fix) == ("AccessDeniedError", "could not deploy", fix)
+    assert problem.line == str(error)
+
+
+def test_a_summary_has_what_is_wrong_and_the_fix_and_one_full_stop():
+    error = AccessDeniedError("could not deploy: AWS says no", fix="allow ecs:UpdateService")
+    assert failed_ending(raised(error), ()).summary == (
+        "Failed before anything was changed: could not deploy: AWS says no; allow ecs:UpdateService."
+    )
+    assert failed_ending(raised(ThrottledError("slow down.")), ()).summary.endswith(": slow down.")
 
 
 def test_somebody_elses_change_supersedes_the_run_and_is_left_to_a_person():

@@ -84,7 +84,8 @@ class AskingRollback:
             )
         if request.to == "forbidden":
             return self.end(
-                Outcome.REFUSED, error=Problem(kind="policy", message="the release is marked bad")
+                Outcome.REFUSED,
+                error=Problem(kind="policy", message="the release is marked bad", fix="name another"),
             )
         await self.read()
         if request.plan_only:

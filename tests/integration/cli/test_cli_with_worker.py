@@ -170,6 +170,20 @@ async def test_a_refused_plan_tells_input_from_policy(runbook):
             assert (planned.code, waited.code) == (code, code)
 
 
+async def test_waiting_for_a_run_that_is_refused_says_why_in_one_line_on_stderr(runbook):
+    async with runbook.worker():
+        told = await runbook.start("--wait", "--to", "forbidden")
+        read = await runbook.start("--wait", "--json", "--to", "forbidden")
+    for refused in (told, read):
+        assert refused.code == 5
+        assert refused.err.splitlines()[-1] == "runbook: the release is marked bad; name another"
+    assert read.json["error"] == {
+        "kind": "policy",
+        "message": "the release is marked bad",
+        "fix": "name another",
+    }
+
+
 async def test_pause_and_resume_answer(runbook):
     async with runbook.worker():
         await runbook.start_and_ask()

@@ -88,7 +88,7 @@ def test_names_that_the_catalog_does_not_have_are_bad_input(say, words, said):
 def test_without_a_catalog_it_asks_for_an_environment(say):
     code, _, err = say(catalog=None)
     assert code == Exit.BAD_INPUT
-    assert "which environment? Give --environment E" in err
+    assert "which environment is not said; give --environment E" in err
     code, out, _ = say("--environment", "prod", "--json", catalog=None)
     assert code == Exit.TEMPORAL_AWAY
     assert json.loads(out)["checks"][0]["ok"] is None

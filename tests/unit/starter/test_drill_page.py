@@ -35,7 +35,7 @@ def test_without_temporal_it_says_so(capsys, words):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ((), "which environment?"),
+        ((), "which environment is not said"),
         (("--environment", "moon", "--catalog", "CATALOG"), 'no environment "moon" in the catalog'),
         (("--environment", "../prod"), "is no name of an environment"),
     ],
@@ -71,6 +71,6 @@ def test_a_service_that_would_work_is_a_line_with_its_plan_and_another_says_what
     assert out.splitlines() == [
         "prod\t-\tcluster\t✔\tACTIVE\t-",
         "prod\tshop\trollback-plan\t✔\tshop:2 → shop:1\t-",
-        "prod\ttill\thealth\t✘\t503\tmend health",
+        "prod\ttill\thealth\t✘\t503\tcorrect health",
     ]
     assert err.strip().endswith("nothing changed")
