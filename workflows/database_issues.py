@@ -9,28 +9,46 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.measuring.diagnosis import DiagnosisActivities
-    from activities.postgres.activities import DatabaseActivities, TerminateSessions
-    from runbook_model.readings import STANDARD_LOOKS, Sample
-    from runbook_model.reports import Ending, Outcome, Plan, ProcedureRequest, Report, Task, Verdict
-    from runbook_model.rollout import Phase, Rollout
-    from workflows.decisions.database import TerminatePlan, classify, plan_terminate
-    from workflows.decisions.database_remedies import NoReboot, RebootPlan, mend_leak
-    from workflows.decisions.recovery import Judged
+    from runbook_model.readings import STANDARD_LOOKS
+    from runbook_model.reports import Ending, ProcedureRequest, Report, Task
+    from workflows.decisions.database import TerminatePlan
+    from workflows.decisions.database_tasks import mend_leak
+    from workflows.decisions.rebooting import NoReboot, RebootPlan
     from workflows.decisions.releases import refused
     from workflows.decisions.sizing import SizePlan
-    from workflows.local.database_issues import database_issues
-    from workflows.page.finding import find_target
+    from workflows.local import database_issues as local
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.database import Found, look_again, look_further, plan_remedy, read_database
-    from workflows.remedies.deploying import measure, verified_or_handed_over, verify
-    from workflows.remedies.rebooting import await_available, reboot
-    from workflows.remedies.sizing import Resized, await_size, put_in_place, verified_or_put_back
+    from workflows.page.run import Part, open_run
+    from workflows.remedies.database import (
+        Done,
+        Found,
+        await_available,
+        connect_and_measure,
+        end_sessions,
+        look_again,
+        look_further,
+        no_longer,
+        only_planned,
+        plan_remedy,
+        plan_sessions_again,
+        read_database,
+        reboot,
+    )
+    from workflows.remedies.task_size import await_size, put_in_place, verified_or_put_back
+    from workflows.remedies.verification import measure, verified_or_handed_over
 
 if TYPE_CHECKING:
+    from runbook_model.readings import Sample
+    from workflows.page.run import Run
     from workflows.remedies.database import Remedy
 
 LOOKS = (*STANDARD_LOOKS, "connections")
+HEADINGS_BY_COMPOSE = {
+    Part.ASK: "Ask before changing anything",
+    Part.PUT_RIGHT: "Restart the database",
+    Part.VERIFY: "Verify by connecting and by the service's health",
+}
 
 
 @workflow.defn
@@ -49,171 +67,112 @@ class DatabaseIssues(Procedure):
         page = self.page
 
         page.heading("Check the database")
-        target = await find_target(page, request, by_compose=True)
-        if isinstance(target, Ending):
-            return target
-        if target.database is None:
-            return refused(
-                "input",
-                f"the catalog names no database of {target.key}",
-                'add database = { dsn_env = "…" }',
-            )
-        if target.platform == "compose":
-            return await database_issues(page, target, request)
-        read = await read_database(page, target)
+        run = await open_run(page, request, headings=HEADINGS_BY_COMPOSE, looks=LOOKS, by_compose=True)
+        policy = run.target.database
+        if policy is None:
+            why, fix = f"the catalog names no database of {run.target.key}", 'add database = { dsn_env = "…" }'
+            return refused("input", why, fix)
+        if run.by_compose:
+            return await self._by_compose(run)
+        read = await read_database(run)
 
         page.heading("Find who holds the connections")
-        await page.read("Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target)
-        found = await look_further(page, target, target.database, read)
+        await page.read(
+            "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, run.target
+        )
+        found = await look_further(run, policy, read)
         page.record.found(found.diagnosis.told)
-        baseline = await measure(page, target, found.history.current, LOOKS)
-        remedy = await plan_remedy(page, found)
+        baseline = await measure(run, found.history.current)
+        remedy = await plan_remedy(run, found)
         if request.plan_only:
-            return self._only_planned(found, remedy)
-        return await self._put_right(found, baseline, remedy)
+            return only_planned(run, found, remedy)
+        done = await self._put_right(run, found, remedy)
+        return await self._verified(run, found, baseline, done)
 
-    async def _put_right(self, found: Found, baseline: Sample, remedy: Remedy) -> Ending:
+    async def _put_right(self, run: Run, found: Found, remedy: Remedy | Ending) -> Done:
         match remedy:
             case TerminatePlan():
-                return await self._free(found, baseline, remedy)
+                return await self._free(run, found, remedy)
             case SizePlan():
-                return await self._raise_pool(found, baseline, remedy)
-            case RebootPlan() | NoReboot():
-                return await self._restart(found, baseline, remedy)
+                return await self._raise_pool(run, found, remedy)
+            case RebootPlan():
+                return await self._restart(run, found, remedy)
+            case NoReboot():
+                await await_available(run, found)
+                return Done(f"Nothing was changed, {remedy.why} by itself")
             case Task():
-                answer = await self.page.task(remedy, found.target)
-                if isinstance(answer, Ending):
-                    return answer
-                return await self._verified(found, baseline, f"A person says that it is done ({remedy.what})")
-            case _:
-                return remedy
+                await self.page.task(remedy, run.target)
+                return Done(f"A person says that it is done ({remedy.what})")
+            case Ending():
+                return self.page.unless_ending(remedy)
 
-    def _only_planned(self, found: Found, remedy: Remedy) -> Ending:
-        if isinstance(remedy, Ending) and remedy.outcome is Outcome.REFUSED:
-            return remedy
-        words = f"No change by this procedure. {found.diagnosis.told}"
-        if isinstance(remedy, Plan):
-            self.page.record.planned(remedy)
-            words = remedy.headline
-        return self.page.ended(Outcome.PLANNED, f"{words}: planned, nothing was changed.")
-
-    async def _free(self, found: Found, baseline: Sample, plan: TerminatePlan) -> Ending:
-        page, target = self.page, found.target
-
-        async def plan_again() -> TerminatePlan | Ending:
-            diagnosis = classify(await read_database(page, target), found.policy)
-            again = plan_terminate(target, diagnosis, plan.sessions)
-            if again is None:
-                summary = f"The forgotten sessions are gone; nothing was changed: {diagnosis.told}."
-                return page.ended(Outcome.INCONCLUSIVE, f"{summary} A person must look.")
-            page.record.planned(again)
-            return again
+    async def _free(self, run: Run, found: Found, plan: TerminatePlan) -> Done:
+        page = self.page
 
         page.heading("Ask before changing anything")
-        agreed = await page.checkpoint(plan, target, "End these sessions?", plan_again)
-        if isinstance(agreed, Ending):
-            return agreed
+        again = partial(plan_sessions_again, run, found, plan)
+        agreed = await page.checkpoint(plan, run.target, "End these sessions?", again)
 
         page.heading("Free connections")
-        await page.change(
-            f"End {len(agreed.sessions)} forgotten sessions",
-            DatabaseActivities.terminate_sessions,
-            TerminateSessions(target=target, sessions=agreed.sessions),
-            action="pg_terminate_backend",
-            before=f"{len(agreed.sessions)} sessions of {agreed.application}, idle in a transaction",
-            after="ended",
-            undo=_cannot_be_undone,
-        )
-        return await self._verified(found, baseline, agreed.headline)
+        await end_sessions(run, agreed)
+        return Done(agreed.headline)
 
-    async def _raise_pool(self, found: Found, baseline: Sample, plan: SizePlan) -> Ending:
-        page, target = self.page, found.target
+    async def _raise_pool(self, run: Run, found: Found, plan: SizePlan) -> Done:
+        page, resized = self.page, None
 
         async def plan_again() -> SizePlan | Ending:
-            again = await look_again(page, found)
-            return again if isinstance(again, SizePlan | Ending) else self._no_longer("A bigger pool")
+            again = await look_again(run, found)
+            return again if isinstance(again, SizePlan | Ending) else no_longer("A bigger pool")
 
-        again: SizePlan | Ending = plan
-        while True:
-            if isinstance(again, Ending):
-                return again
+        while resized is None:
             page.heading("Ask before changing anything")
-            agreed = await page.checkpoint(again, target, "Raise the pool?", plan_again)
-            if isinstance(agreed, Ending):
-                return agreed
+            plan = await page.checkpoint(plan, run.target, "Raise the pool?", plan_again)
 
             page.heading("Raise the connection pool")
-            resized = await put_in_place(page, target, agreed)
-            if isinstance(resized, Ending):
-                return resized
-            if resized:
-                break
-            again = await plan_again()  # Terraform's plan was stale
+            resized = await put_in_place(run, plan)
+            if resized is None:  # Terraform's plan was stale
+                plan = page.unless_ending(await plan_again())
 
         page.heading("Wait for steady state")
-        rollout = await await_size(page, target, resized)
-        if isinstance(rollout, Ending):
-            return rollout
-        return await self._verified(found, baseline, agreed.headline, (resized, rollout))
+        since = page.unless_ending(await await_size(run, resized))
+        return Done(plan.headline, resized, since)
 
-    async def _restart(self, found: Found, baseline: Sample, plan: RebootPlan | NoReboot) -> Ending:
-        page, target = self.page, found.target
+    async def _restart(self, run: Run, found: Found, plan: RebootPlan) -> Done:
+        page = self.page
 
         async def plan_again() -> RebootPlan | Ending:
-            again = await look_again(page, found)
-            return again if isinstance(again, RebootPlan) else self._no_longer("A reboot")
+            again = await look_again(run, found)
+            return again if isinstance(again, RebootPlan) else no_longer("A reboot")
 
-        headline = (
-            f"Nothing was changed, {plan.why} by itself" if isinstance(plan, NoReboot) else plan.headline
-        )
-        if isinstance(plan, RebootPlan):
-            page.heading("Ask before changing anything")
-            agreed = await page.checkpoint(plan, target, "Reboot the database?", plan_again)
-            if isinstance(agreed, Ending):
-                return agreed
+        page.heading("Ask before changing anything")
+        agreed = await page.checkpoint(plan, run.target, "Reboot the database?", plan_again)
 
-            page.heading("Restart the database")
-            await reboot(page, target, agreed)
-        if late := await await_available(page, target, found.policy.rds_instance or ""):
-            return late
-        return await self._verified(found, baseline, headline)
+        page.heading("Restart the database")
+        await reboot(run, agreed)
+        await await_available(run, found)
+        return Done(plan.headline)
 
-    async def _verified(
-        self, found: Found, baseline: Sample, headline: str, changed: tuple[Resized, Rollout] | None = None
-    ) -> Ending:
+    async def _verified(self, run: Run, found: Found, baseline: Sample, done: Done) -> Ending:
         page = self.page
 
         page.heading("Verify by connecting and by the service's health")
-        look = partial(self._judge, found, baseline, changed)
-        if changed:
-            ending = await verified_or_put_back(page, found.target, look, headline, changed[0])
+        look = partial(connect_and_measure, run, found, baseline, done)
+        if done.resized:
+            ending = await verified_or_put_back(run, look, done.headline, done.resized)
         else:
-            ending = await verified_or_handed_over(page, found.target, look, headline)
+            ending = await verified_or_handed_over(run, look, done.headline)
 
         page.heading("Record what was learnt")
         if found.diagnosis.sessions:
-            fix = mend_leak(found.target, found.diagnosis, found.history.current.revision)
-            page.record.found(fix.why)
-            page.add_follow_up(fix)
+            follow_up = mend_leak(run.target, found.diagnosis, found.history.current.revision)
+            page.record.found(follow_up.why)
+            page.add_follow_up(follow_up)
             page.record.summary(ending.summary)
         return ending
 
-    async def _judge(self, found: Found, baseline: Sample, changed: tuple[Resized, Rollout] | None) -> Judged:
-        page, target = self.page, found.target
-        connected = await page.read("Connect to the database", DatabaseActivities.test_connection, target)
-        if not connected.serves:
-            return Judged(verdict=Verdict.NOT_RECOVERED, why=connected.told)
-        if changed:
-            resized, rollout = changed
-            return await verify(page, target, resized.release, rollout, baseline, looks=LOOKS)
-        since = Rollout(phase=Phase.STEADY, detail="", service=found.history.service, at=workflow.now())
-        release = found.history.current
-        return await verify(page, target, release, since, baseline, same_release_before=True, looks=LOOKS)
+    async def _by_compose(self, run: Run) -> Ending:
+        page = self.page
+        seen = await local.check(run)
 
-    def _no_longer(self, remedy: str) -> Ending:
-        summary = f"{remedy} is no longer what helps; nothing was changed. A person must look."
-        return self.page.ended(Outcome.INCONCLUSIVE, summary)
-
-
-async def _cannot_be_undone() -> str:
-    return "kept: a session that was ended cannot be brought back"
+        page.heading("Find who holds the connections")
+        return await local.put_right(run, seen)

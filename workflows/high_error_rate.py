@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -10,15 +11,23 @@ with workflow.unsafe.imports_passed_through():
     from activities.measuring.diagnosis import DiagnosisActivities
     from runbook_model.reports import Ending, ProcedureRequest, Report
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
-    from workflows.local.high_error_rate import high_error_rate
-    from workflows.page.finding import find_target
+    from workflows.local import high_error_rate as local
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.remedies import ask_person_to_choose, note_cause, repair_dependency, roll_back
-    from workflows.remedies.scaling_out import scale
+    from workflows.page.run import Part, open_run
+    from workflows.remedies.other_pages import repair_dependency, roll_back
+    from workflows.remedies.person import ask_person_to_choose, note_cause
+    from workflows.remedies.scale_out import scale_out
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from workflows.page.run import Run
+
+HEADINGS = {
+    Part.ASK: "Ask before changing anything",
+    Part.PUT_RIGHT: "Put it right",
+    Part.WAIT: "Wait for steady state",
+    Part.VERIFY: "Verify",
+}
 
 
 @workflow.defn
@@ -37,38 +46,29 @@ class HighErrorRate(Procedure):
         page = self.page
 
         page.heading("Look at errors, load and logs")
-        target = await find_target(page, request, by_compose=True)
-        if isinstance(target, Ending):
-            return target
-        if target.platform == "compose":
-            return await high_error_rate(page, target, request)
-        diagnosis = await self._diagnose(target)
+        opened = await open_run(page, request, headings=HEADINGS, by_compose=True)
+        if opened.by_compose:
+            return await self._by_compose(opened)
+        run = opened.diagnosed(await self._diagnose(opened))
 
         page.heading("Name the cause")
-        note_cause(page, target, diagnosis)
-        match diagnosis.cause:
+        note_cause(run)
+        match run.diagnosis.cause:
             case Cause.BAD_RELEASE:
-                return await roll_back(page, request, diagnosis)
+                return await roll_back(run)
             case Cause.LOAD:
-                return await scale(page, target, request, diagnosis, count=target.scale.errors)
+                return await scale_out(run, run.target.scale.errors)
             case Cause.DEPENDENCY | Cause.DATABASE:
-                return await repair_dependency(page, target, request, diagnosis)
+                return await repair_dependency(run)
             case _:
-                return await ask_person_to_choose(
-                    page,
-                    target,
-                    request,
-                    diagnosis,
-                    {
-                        "roll-back": lambda: roll_back(page, request, diagnosis),
-                        "scale-out": lambda: scale(
-                            page, target, request, diagnosis, count=target.scale.errors
-                        ),
-                    },
-                )
+                ways = {
+                    "roll-back": partial(roll_back, run),
+                    "scale-out": partial(scale_out, run, run.target.scale.errors),
+                }
+                return await ask_person_to_choose(run, ways)
 
-    async def _diagnose(self, target: Target) -> Diagnosis:
-        page = self.page
+    async def _diagnose(self, run: Run) -> Diagnosis:
+        page, target = run.page, run.target
         errors = await page.read(
             "Read which requests fail, and since when", DiagnosisActivities.read_errors, target
         )
@@ -84,3 +84,10 @@ class HighErrorRate(Procedure):
             errors_by_release=errors.by_release,
             requests=load.rate,
         )
+
+    async def _by_compose(self, opened: Run) -> Ending:
+        run = opened.diagnosed(await local.diagnose(opened))
+
+        self.page.heading("Name the cause")
+        note_cause(run)
+        return await local.put_right(run)

@@ -14,19 +14,27 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.database import signs_of
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
     from workflows.decisions.tasks import make_faster
-    from workflows.local.high_latency import high_latency
-    from workflows.page.finding import find_target
+    from workflows.local import high_latency as local
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.remedies import ask_person_to_choose, handed_over, note_cause, repair_dependency
-    from workflows.remedies.scaling_up import scale_out_or_up, ways_to_scale
+    from workflows.page.run import Part, open_run
+    from workflows.remedies.other_pages import repair_dependency
+    from workflows.remedies.person import ask_person_to_choose, handed_over, note_cause
+    from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
     from runbook_model.symptoms import ResourcesRead
     from workflows.decisions.database import DatabaseSigns
+    from workflows.page.run import Run
 
 LOOKS = (*STANDARD_LOOKS, "latency")
+
+HEADINGS = {
+    Part.ASK: "Ask before changing anything",
+    Part.PUT_RIGHT: "Put it right",
+    Part.WAIT: "Wait for steady state",
+    Part.VERIFY: "Verify",
+}
 
 
 @workflow.defn
@@ -45,44 +53,34 @@ class HighLatency(Procedure):
         page = self.page
 
         page.heading("Look at latency, resources and logs")
-        target = await find_target(page, request, by_compose=True)
-        if isinstance(target, Ending):
-            return target
-        if target.platform == "compose":
-            return await high_latency(page, target, request)
-        diagnosis, resources = await self._diagnose(target)
+        opened = await open_run(page, request, headings=HEADINGS, looks=LOOKS, by_compose=True)
+        if opened.by_compose:
+            return await self._by_compose(opened)
+        diagnosis, resources = await self._diagnose(opened)
+        run = opened.diagnosed(diagnosis)
 
         page.heading("Name the cause")
-        note_cause(page, target, diagnosis)
-        match diagnosis.cause:
+        note_cause(run)
+        match run.diagnosis.cause:
             case Cause.LOAD | Cause.RESOURCES:
-                return await scale_out_or_up(
-                    page, target, request, diagnosis, resources, count=target.scale.latency, looks=LOOKS
-                )
+                return await scale_out_or_up(run, resources, run.target.scale.latency)
             case Cause.DEPENDENCY | Cause.DATABASE:
-                return await repair_dependency(page, target, request, diagnosis, looks=LOOKS)
+                return await repair_dependency(run)
             case Cause.CODE_PATH:
-                page.add_follow_up(make_faster(target, diagnosis))
-                return handed_over(page, diagnosis)
+                page.add_follow_up(make_faster(run.target, run.diagnosis))
+                return handed_over(run)
             case _:
-                return await ask_person_to_choose(
-                    page,
-                    target,
-                    request,
-                    diagnosis,
-                    ways_to_scale(page, target, request, diagnosis, count=target.scale.latency, looks=LOOKS),
-                    looks=LOOKS,
-                )
+                return await ask_person_to_choose(run, ways_to_scale(run, run.target.scale.latency))
 
-    async def _diagnose(self, target: Target) -> tuple[Diagnosis, ResourcesRead]:
-        page = self.page
+    async def _diagnose(self, run: Run) -> tuple[Diagnosis, ResourcesRead]:
+        page, target = run.page, run.target
         latency = await page.read("Read what is slow", DiagnosisActivities.read_latency, target)
         load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
         resources = await page.read("Read CPU and memory", DiagnosisActivities.read_resources, target)
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
-        database = await self._look_into_database(target)
+        database = await self._look_into_database(run)
         diagnosis = classify_latency(target, latency, load, resources, logs, database)
         cited = diagnosis.citing(
             latency.told,
@@ -99,9 +97,16 @@ class HighLatency(Procedure):
         )
         return cited, resources
 
-    async def _look_into_database(self, target: Target) -> DatabaseSigns | None:
-        if target.database is None:
+    async def _look_into_database(self, run: Run) -> DatabaseSigns | None:
+        if run.target.database is None:
             return None
         words = "Read who works in the database, and who waits"
-        read = await self.page.try_read(words, DatabaseActivities.read_database, target)
-        return signs_of(read, target.database)
+        read = await run.page.try_read(words, DatabaseActivities.read_database, run.target)
+        return signs_of(read, run.target.database)
+
+    async def _by_compose(self, opened: Run) -> Ending:
+        run = opened.diagnosed(await local.diagnose(opened))
+
+        self.page.heading("Name the cause")
+        note_cause(run)
+        return await local.put_right(run)

@@ -68,7 +68,7 @@ class Hold(Procedure):
             told = await self._take_back()
             if self._request is taken_back:
                 page.undone(place, told)
-                return page.ended(Outcome.RECOVERED, f"The time is up: {told}.")
+                return Ending(outcome=Outcome.RECOVERED, summary=f"The time is up: {told}.")
             page.heading("Keep the capacity")  # another procedure raised it while it was taken back
 
     async def _time_is_up(self) -> None:

@@ -12,18 +12,25 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, ProcedureRequest, Report
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
     from workflows.decisions.tasks import find_the_leak, use_less
-    from workflows.local.resource_issues import resource_issues
-    from workflows.page.finding import find_target
+    from workflows.local import resource_issues as local
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.remedies import ask_person_to_choose, note_cause
-    from workflows.remedies.scaling_up import scale_out_or_up, ways_to_scale
+    from workflows.page.run import Part, open_run
+    from workflows.remedies.person import ask_person_to_choose, note_cause
+    from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
     from runbook_model.symptoms import ResourcesRead
+    from workflows.page.run import Run
 
 LOOKS = (*STANDARD_LOOKS, "cpu", "memory")
+
+HEADINGS = {
+    Part.ASK: "Ask before changing anything",
+    Part.PUT_RIGHT: "Put it right",
+    Part.WAIT: "Wait for steady state",
+    Part.VERIFY: "Verify",
+}
 
 
 @workflow.defn
@@ -42,40 +49,26 @@ class ResourceIssues(Procedure):
         page = self.page
 
         page.heading("Look at CPU, memory and restarts")
-        target = await find_target(page, request, by_compose=True)
-        if isinstance(target, Ending):
-            return target
-        if target.platform == "compose":
-            return await resource_issues(page, target, request)
-        diagnosis, resources = await self._diagnose(target)
+        opened = await open_run(page, request, headings=HEADINGS, looks=LOOKS, by_compose=True)
+        if opened.by_compose:
+            return await self._by_compose(opened)
+        diagnosis, resources = await self._diagnose(opened)
+        run = opened.diagnosed(diagnosis)
 
         page.heading("Name the cause")
-        note_cause(page, target, diagnosis)
-        match diagnosis.cause:
+        note_cause(run)
+        match run.diagnosis.cause:
             case Cause.CPU | Cause.MEMORY | Cause.LOAD:
-                page.add_follow_up(use_less(target, diagnosis))
-                return await scale_out_or_up(
-                    page, target, request, diagnosis, resources, count=target.scale.resources, looks=LOOKS
-                )
+                page.add_follow_up(use_less(run.target, run.diagnosis))
+                return await scale_out_or_up(run, resources, run.target.scale.resources)
             case Cause.LEAK:
-                page.add_follow_up(find_the_leak(target, diagnosis))
-                return await scale_out_or_up(
-                    page, target, request, diagnosis, resources, count=target.scale.resources, looks=LOOKS
-                )
+                page.add_follow_up(find_the_leak(run.target, run.diagnosis))
+                return await scale_out_or_up(run, resources, run.target.scale.resources)
             case _:
-                return await ask_person_to_choose(
-                    page,
-                    target,
-                    request,
-                    diagnosis,
-                    ways_to_scale(
-                        page, target, request, diagnosis, count=target.scale.resources, looks=LOOKS
-                    ),
-                    looks=LOOKS,
-                )
+                return await ask_person_to_choose(run, ways_to_scale(run, run.target.scale.resources))
 
-    async def _diagnose(self, target: Target) -> tuple[Diagnosis, ResourcesRead]:
-        page = self.page
+    async def _diagnose(self, run: Run) -> tuple[Diagnosis, ResourcesRead]:
+        page, target = run.page, run.target
         resources = await page.read(
             "Read CPU, memory and restarts", DiagnosisActivities.read_resources, target
         )
@@ -90,3 +83,10 @@ class ResourceIssues(Procedure):
             memory_over_time=resources.series,
         )
         return diagnosis, resources
+
+    async def _by_compose(self, opened: Run) -> Ending:
+        run = opened.diagnosed(await local.diagnose(opened))
+
+        self.page.heading("Name the cause")
+        note_cause(run)
+        return await local.put_right(run)

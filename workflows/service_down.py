@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -12,22 +13,24 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, ProcedureRequest, Report
     from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
     from workflows.decisions.tasks import make_room_in_the_cluster
-    from workflows.local.service_down import service_down
-    from workflows.page.finding import find_target
+    from workflows.local import service_down as local
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.deploying import measure
-    from workflows.remedies.remedies import (
-        ask_person_to_act,
-        ask_person_to_choose,
-        note_cause,
-        repair_dependency,
-        restart,
-        roll_back,
-    )
+    from workflows.page.run import Part, open_run
+    from workflows.remedies.other_pages import repair_dependency, roll_back
+    from workflows.remedies.person import ask_person_to_act, ask_person_to_choose, note_cause
+    from workflows.remedies.restart import restart
+    from workflows.remedies.verification import measure
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from workflows.page.run import Run
+
+HEADINGS = {
+    Part.ASK: "Ask before changing anything",
+    Part.PUT_RIGHT: "Put it right",
+    Part.WAIT: "Wait for steady state",
+    Part.VERIFY: "Verify",
+}
 
 
 @workflow.defn
@@ -46,43 +49,40 @@ class ServiceDown(Procedure):
         page = self.page
 
         page.heading("Look at the service, its tasks and its logs")
-        target = await find_target(page, request, by_compose=True)
-        if isinstance(target, Ending):
-            return target
-        if target.platform == "compose":
-            return await service_down(page, target, request)
-        diagnosis = await self._diagnose(target)
+        opened = await open_run(page, request, headings=HEADINGS, by_compose=True)
+        if opened.by_compose:
+            return await self._by_compose(opened)
+        run = opened.diagnosed(await self._diagnose(opened))
 
         page.heading("Name the cause")
-        note_cause(page, target, diagnosis)
-        match diagnosis.cause:
+        note_cause(run)
+        match run.diagnosis.cause:
             case Cause.BAD_RELEASE | Cause.DEPLOYMENT_STUCK:
-                return await roll_back(page, request, diagnosis)
+                return await roll_back(run)
             case Cause.CRASH_LOOP | Cause.UNHEALTHY_TARGETS:
-                return await restart(page, target, request, diagnosis)
+                return await restart(run)
             case Cause.CAPACITY:
-                return await ask_person_to_act(page, target, request, diagnosis, make_room_in_the_cluster)
+                return await ask_person_to_act(run, make_room_in_the_cluster)
             case Cause.DEPENDENCY | Cause.DATABASE:
-                return await repair_dependency(page, target, request, diagnosis)
+                return await repair_dependency(run)
             case _:
-                return await ask_person_to_choose(
-                    page,
-                    target,
-                    request,
-                    diagnosis,
-                    {
-                        "restart": lambda: restart(page, target, request, diagnosis),
-                        "roll-back": lambda: roll_back(page, request, diagnosis),
-                    },
-                )
+                ways = {"restart": partial(restart, run), "roll-back": partial(roll_back, run)}
+                return await ask_person_to_choose(run, ways)
 
-    async def _diagnose(self, target: Target) -> Diagnosis:
-        page = self.page
+    async def _diagnose(self, run: Run) -> Diagnosis:
+        page, target = run.page, run.target
         history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
         tasks = await page.read("Read the tasks and why they stopped", DiagnosisActivities.read_tasks, target)
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
-        sample = await measure(page, target, history.current)
+        sample = await measure(run, history.current)
         diagnosis = classify_service_down(target, tasks, logs, sample)
         return diagnosis.citing(tasks.told, logs.told, *logs.newest[-3:])
+
+    async def _by_compose(self, opened: Run) -> Ending:
+        run = opened.diagnosed(await local.diagnose(opened))
+
+        self.page.heading("Name the cause")
+        note_cause(run)
+        return await local.put_right(run)

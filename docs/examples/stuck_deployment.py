@@ -9,17 +9,17 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.ecs.activities import EcsActivities
     from activities.ecs.changes import EcsChanges, StopDeployment
-    from activities.ecs.waits import Waits
     from docs.examples.stopping import StopPlan, find_out_why, plan_stop
-    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
-    from runbook_model.rollout import Awaited, Phase, Rollout
-    from workflows.page.finding import find_target
+    from runbook_model.reports import Ending, ProcedureRequest, Report
+    from runbook_model.rollout import Phase
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
-    from workflows.remedies.deploying import hand_over, measure, undo_stop, verified_or_handed_over, verify
+    from workflows.page.run import open_run
+    from workflows.remedies.deployment import await_own_rollback, hand_over, undo_stop
+    from workflows.remedies.verification import measure, verified_or_handed_over, verify
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from workflows.page.run import Run
 
 
 @workflow.defn
@@ -39,60 +39,44 @@ class StuckDeployment(Procedure):
         page = self.page
 
         page.heading("Look at the deployment")
-        target = await find_target(page, request)
-        if isinstance(target, Ending):
-            return target
-        plan = await self._plan(target)
-        if isinstance(plan, Ending):
-            return plan
-        baseline = await measure(page, target, plan.before)
+        run = await open_run(page, request)
+        plan = page.unless_ending(await self._plan(run))
+        baseline = await measure(run, plan.before)
         page.add_follow_up(find_out_why(plan))
-        if request.plan_only:
-            return page.ended(Outcome.PLANNED, f"{plan.headline}: planned, nothing was changed.")
+        run.end_if_only_planned(plan)
 
         page.heading("Ask before stopping it")
-        plan = await page.checkpoint(plan, target, "Stop the deployment?", lambda: self._plan(target))
-        if isinstance(plan, Ending):
-            return plan
-        landing = plan.after
+        question = "Stop the deployment?"
+        plan = await page.checkpoint(plan, run.target, question, lambda: self._plan(run))
 
         page.heading("Stop it")
         page.undo_brings_back(plan.before)
-        await self._stop(target, plan)
+        await self._stop(run, plan)
 
         page.heading("Wait until what ran before runs again")
-        rollout = await self._wait(target, plan)
+        landing = plan.after
+        rollout = await await_own_rollback(run, f"Wait until only {landing.name} runs", plan.stops)
         if rollout.phase is not Phase.STEADY:
-            return await hand_over(page, target, rollout)
+            return await hand_over(run, rollout)
 
         page.heading("Verify")
         return await verified_or_handed_over(
-            page, target, lambda: verify(page, target, landing, rollout, baseline), plan.headline
+            run, lambda: verify(run, landing, rollout.at, baseline), plan.headline
         )
 
-    async def _plan(self, target: Target) -> StopPlan | Ending:
-        page = self.page
-        history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
-        return plan_stop(target, history)
+    async def _plan(self, run: Run) -> StopPlan | Ending:
+        words = "Read what runs and what ran before"
+        history = await run.page.read(words, EcsActivities.read_history, run.target)
+        return plan_stop(run.target, history)
 
-    async def _stop(self, target: Target, plan: StopPlan) -> None:
-        page, stuck, landing = self.page, plan.before, plan.after
-        await page.change(
+    async def _stop(self, run: Run, plan: StopPlan) -> None:
+        stuck, landing = plan.before, plan.after
+        await run.page.change(
             f"Stop the deployment of {stuck.name}",
             EcsChanges.stop_deployment,
-            StopDeployment(target=target, service_deployment=plan.stops, fence=plan.fence),
+            StopDeployment(target=run.target, service_deployment=plan.stops, fence=plan.fence),
             action="StopServiceDeployment",
             before=stuck.name,
             after=landing.name,
-            undo=lambda: undo_stop(page, target, plan.stops, before=stuck, landing=landing),
+            undo=lambda: undo_stop(run, plan.stops, before=stuck, landing=landing),
         )
-
-    async def _wait(self, target: Target, plan: StopPlan) -> Rollout:
-        awaited = Awaited(
-            target=target,
-            kind="rollback",
-            service_deployment=plan.stops,
-            deadline=workflow.now() + target.rollback.steady,
-        )
-        words = f"Wait until only {plan.after.name} runs"
-        return await self.page.watch(words, Waits.await_steady_state, awaited)

@@ -62,7 +62,7 @@ class Played(Procedure):
                         f"chosen {await page.choose('How to go on?', 'why', target, ('a', 'b'))}"
                     )
                 case _:
-                    return page.ended(Outcome(str(cue["outcome"])), str(cue.get("summary", "It is over.")))
+                    page.end(Outcome(str(cue["outcome"])), str(cue.get("summary", "It is over.")))
 
 
 async def _broken() -> str:

@@ -6,13 +6,12 @@ import re
 import subprocess
 import tomllib
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-
-from workflows.remedies import remedies
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("bootstrap", "runtime", "dev")
@@ -195,10 +194,33 @@ class TestRunbookPages:
 
     @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
     def test_its_headings_are_those_that_the_workflow_sets_in_the_same_order(self, page):
-        workflow = (ROOT / "workflows" / f"{page.stem.replace('-', '_')}.py").read_text()
-        own = re.findall(r"page\.heading\(\s*\"([^\"]+)\"", workflow)
-        shared = remedies.HEADINGS if "workflows.remedies.remedies" in workflow else ()
-        assert headings(page) == list(dict.fromkeys([*own, *shared]))
+        name = page.stem.replace("-", "_")
+        literal = re.findall(
+            r"page\.heading\(\s*\"([^\"]+)\"", (ROOT / "workflows" / f"{name}.py").read_text()
+        )
+        assert headings(page) == list(dict.fromkeys([*literal, *of_parts(name)]))
+
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+    def test_a_remedy_goes_through_its_parts_in_the_order_of_the_page(self, page):
+        parts = of_parts(page.stem.replace("-", "_"))
+        assert parts == [heading for heading in headings(page) if heading in parts]
+
+    @pytest.mark.parametrize("folder", ["remedies", "local"])
+    def test_what_pages_share_sets_no_heading_of_its_own(self, folder):
+        modules = sorted((ROOT / "workflows" / folder).glob("*.py"))
+        assert modules
+        assert [module.name for module in modules if ".heading(" in module.read_text()] == []
+
+    @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+    def test_every_page_says_what_it_does_on_a_compose_project(self, page):
+        assert "\n### Local\n" in page.read_text()
+
+
+def of_parts(name):
+    """The headings that a page has for the parts of remedies, by compose too."""
+    module = import_module(f"workflows.{name}")
+    tables = [table for key, table in vars(module).items() if key.startswith("HEADINGS")]
+    return [heading for table in tables for heading in table.values()]
 
 
 class TestDecisions:

@@ -1,4 +1,4 @@
-"""Words for what a page does with a compose project: look, restart its services, wait until they run, measure."""
+"""The containers of a compose project: look at them, restart those of a service, wait until they run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runbook_model.catalog.catalog import Target
     from runbook_model.containers import ProjectRead
-    from workflows.decisions.local import ServiceRestart
-    from workflows.page.page import Page
+    from workflows.decisions.containers import ServiceRestart
+    from workflows.page.run import Run
 
 # An engine that is not there is said at once: it is on this machine, and whoever asked can start it.
 LOOK = ActivityOptions(**{**READ, "schedule_to_close_timeout": timedelta(seconds=20)})
@@ -27,18 +26,19 @@ LOOK = ActivityOptions(**{**READ, "schedule_to_close_timeout": timedelta(seconds
 RESTART = ActivityOptions(**{**CHANGE, "start_to_close_timeout": timedelta(seconds=45)})
 
 
-async def look(page: Page, target: Target) -> ProjectRead:
+async def look(run: Run) -> ProjectRead:
     """Read the containers of the target's project."""
+    target = run.target
     words = f"Look at the containers of {target.compose_project or target.environment}"
-    return await page.read(words, ComposeActivities.read_project, target, options=LOOK)
+    return await run.page.read(words, ComposeActivities.read_project, target, options=LOOK)
 
 
-async def restart(page: Page, target: Target, one: ServiceRestart) -> Restarted:
+async def restart_service(run: Run, one: ServiceRestart) -> Restarted:
     """Restart the containers of one service, each once."""
-    return await page.change(
+    return await run.page.change(
         f"Restart {one.service}",
         ComposeChanges.restart_service,
-        RestartService(target=target, service=one.service, fence=one.fences),
+        RestartService(target=run.target, service=one.service, fence=one.fences),
         action="docker restart",
         before=one.told,
         after=f"{one.service} restarted",
@@ -47,28 +47,26 @@ async def restart(page: Page, target: Target, one: ServiceRestart) -> Restarted:
     )
 
 
-async def await_up(page: Page, target: Target, one: ServiceRestart, restarted: Restarted) -> Settled:
+async def await_up(run: Run, one: ServiceRestart, restarted: Restarted) -> Settled:
     """Wait until what was restarted runs and is healthy, or is known not to get there."""
     awaited = AwaitedService(
-        target=target,
+        target=run.target,
         service=one.service,
         containers=tuple(container.fence for container in restarted.containers),
-        deadline=workflow.now() + target.rollback.steady,
+        deadline=workflow.now() + run.target.rollback.steady,
     )
     words = f"Wait until {one.service} runs and is healthy"
-    return await page.watch(words, ComposeActivities.await_service, awaited)
+    return await run.page.watch(words, ComposeActivities.await_service, awaited)
 
 
-async def restart_what_is_still_down(
-    page: Page, target: Target, others: Sequence[ServiceRestart], settled: Settled
-) -> Settled:
+async def restart_what_is_still_down(run: Run, others: Sequence[ServiceRestart], settled: Settled) -> Settled:
     """Restart what needed the first service, where it did not come back with it; all have to come up."""
     for one in others:
         if not settled.ok:
             break
-        now = await look(page, target)
+        now = await look(run)
         if not all(container.serves for container in now.of(one.service)):
-            settled = await await_up(page, target, one, await restart(page, target, one))
+            settled = await await_up(run, one, await restart_service(run, one))
     return settled
 
 

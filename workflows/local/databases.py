@@ -9,20 +9,18 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.docker.postgres import PostgresContainer
     from activities.postgres.activities import DatabaseActivities
-    from runbook_model.readings import STANDARD_LOOKS
     from workflows.decisions.database import Diagnosis, classify
     from workflows.decisions.local import classify_server
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Database
-    from workflows.page.page import Page
-
-LOOKS = (*STANDARD_LOOKS, "connections")
+    from workflows.page.run import Run
 
 
-async def diagnose_database(page: Page, target: Target) -> Diagnosis:
+async def diagnose_database(run: Run) -> Diagnosis:
     """Ask whether it takes connections and who holds them; the target has a database."""
+    page, target = run.page, run.target
     policy = _policy(target)
     if policy.dsn_env:
         read = await page.read(
@@ -33,8 +31,9 @@ async def diagnose_database(page: Page, target: Target) -> Diagnosis:
     return classify_server(await page.read(words, PostgresContainer.ask_server, target), policy)
 
 
-async def connects(page: Page, target: Target) -> tuple[bool, str]:
+async def connects(run: Run) -> tuple[bool, str]:
     """Connect anew, and say what came of it."""
+    page, target = run.page, run.target
     if _policy(target).dsn_env:
         connected = await page.read("Connect to the database", DatabaseActivities.test_connection, target)
         return connected.serves, connected.told

@@ -11,30 +11,18 @@ with workflow.unsafe.imports_passed_through():
     from workflows.decisions.diagnosis import Cause
     from workflows.decisions.local import LocalDiagnosis, classify_local_errors
     from workflows.local.containers import look
-    from workflows.local.remedies import ask_person_to_choose, restart
-    from workflows.remedies.remedies import note_cause, repair_dependency
+    from workflows.local.restart import ask_person_to_choose, restart
+    from workflows.remedies.other_pages import repair_dependency
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.reports import Ending, ProcedureRequest
-    from workflows.page.page import Page
+    from runbook_model.reports import Ending
+    from workflows.page.run import DiagnosedRun, Run
 
 
-async def high_error_rate(page: Page, target: Target, request: ProcedureRequest) -> Ending:
-    """Bring a service back below its error rate."""
-    diagnosis = await _diagnose(page, target)
-
-    page.heading("Name the cause")
-    note_cause(page, target, diagnosis)
-    if diagnosis.restart:
-        return await restart(page, target, request, diagnosis, *diagnosis.restart)
-    if diagnosis.cause is Cause.DEPENDENCY and target.database:
-        return await repair_dependency(page, target, request, diagnosis)
-    return await ask_person_to_choose(page, target, request, diagnosis)
-
-
-async def _diagnose(page: Page, target: Target) -> LocalDiagnosis:
-    project = await look(page, target)
+async def diagnose(run: Run) -> LocalDiagnosis:
+    """Find out what fails, and since when."""
+    page, target = run.page, run.target
+    project = await look(run)
     errors = await page.read(
         "Read which requests fail, and since when", DiagnosisActivities.read_errors, target
     )
@@ -43,3 +31,13 @@ async def _diagnose(page: Page, target: Target) -> LocalDiagnosis:
     found = classify_local_errors(target, project, errors, load, logs)
     lines = (errors.told, project.told, load.told, logs.told, *logs.newest)
     return found.model_copy(update={"look_at": lines})
+
+
+async def put_right(run: DiagnosedRun[LocalDiagnosis]) -> Ending:
+    """Bring a service back below its error rate."""
+    diagnosis = run.diagnosis
+    if diagnosis.restart:
+        return await restart(run, *diagnosis.restart)
+    if diagnosis.cause is Cause.DEPENDENCY and run.target.database:
+        return await repair_dependency(run)
+    return await ask_person_to_choose(run)

@@ -289,10 +289,6 @@ class Page:
         self.record.end_step(place, "done", f"{report.outcome}: {report.summary}")
         return report
 
-    def ended(self, outcome: Outcome, summary: str, **rest: Any) -> Ending:
-        """End the page."""
-        return Ending(outcome=outcome, summary=summary, **rest)
-
     def end(self, outcome: Outcome, summary: str, **rest: Any) -> NoReturn:
         """End the page here and now, from however deep inside it; what was changed stays, as with every ending."""
         raise EarlyEnd(Ending(outcome=outcome, summary=summary, **rest))

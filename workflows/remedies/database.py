@@ -1,4 +1,4 @@
-"""Words for a database that a service has trouble with: look into it, name the cause, plan the one remedy."""
+"""A database that a service has trouble with: look into it, plan the one remedy of its cause, reboot it on RDS, see that it serves."""
 
 from __future__ import annotations
 
@@ -10,36 +10,39 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.autoscaling.activities import ScalingActivities
     from activities.ecs.activities import EcsActivities
-    from activities.postgres.activities import DatabaseActivities
-    from runbook_model.reports import Ending, Outcome
+    from activities.postgres.activities import DatabaseActivities, TerminateSessions
+    from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
+    from runbook_model.rds import AVAILABLE
+    from runbook_model.reports import Ending, Outcome, Plan, Verdict
     from workflows.decisions.database import Cause, classify, plan_terminate
-    from workflows.decisions.database_remedies import (
-        NoReboot,
-        Room,
+    from workflows.decisions.database_tasks import (
         fit_pool,
         raise_max_connections,
         release_lock,
         restart_database,
-        room_for,
-        used_up,
     )
+    from workflows.decisions.pooling import Room, room_for, used_up
+    from workflows.decisions.rebooting import NoReboot, RebootPlan, plan_reboot
+    from workflows.decisions.recovery import Judged
     from workflows.decisions.sizing import Reasons, bigger_pool
-    from workflows.remedies.rebooting import look_at_instance
-    from workflows.remedies.sizing import plan_size, read_size
+    from workflows.remedies.task_size import plan_size, read_size
+    from workflows.remedies.verification import verify
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from datetime import datetime
+
     from runbook_model.catalog.policies import Database
-    from runbook_model.database import DatabaseRead
+    from runbook_model.readings import Sample
     from runbook_model.release import ReleaseHistory
     from runbook_model.reports import Task
-    from runbook_model.sizes import TaskSize
+    from runbook_model.sessions import DatabaseRead
+    from runbook_model.task_sizes import TaskSize
     from workflows.decisions.database import Diagnosis, TerminatePlan
-    from workflows.decisions.database_remedies import RebootPlan
     from workflows.decisions.sizing import SizePlan
-    from workflows.page.page import Page
+    from workflows.page.run import Run
+    from workflows.remedies.task_size import Resized
 
-    Remedy = TerminatePlan | SizePlan | RebootPlan | NoReboot | Task | Ending
+    Remedy = TerminatePlan | SizePlan | RebootPlan | NoReboot | Task
 
 
 @dataclass(frozen=True)
@@ -54,70 +57,167 @@ class Pooled:
 class Found:
     """What was found about a database and the service that uses it."""
 
-    target: Target
     policy: Database
     diagnosis: Diagnosis
     history: ReleaseHistory
     pooled: Pooled | None
 
 
-async def read_database(page: Page, target: Target) -> DatabaseRead:
+@dataclass(frozen=True)
+class Done:
+    """What was done about it; a pool that was raised has a new release of the service, which runs since a moment."""
+
+    headline: str
+    resized: Resized | None = None
+    since: datetime | None = None
+
+
+async def read_database(run: Run) -> DatabaseRead:
     """Read who holds connections and who waits."""
     words = "Read who holds its connections and who waits"
-    return await page.read(words, DatabaseActivities.read_database, target)
+    return await run.page.read(words, DatabaseActivities.read_database, run.target)
 
 
-async def look_further(page: Page, target: Target, policy: Database, read: DatabaseRead) -> Found:
+async def look_further(run: Run, policy: Database, read: DatabaseRead) -> Found:
     """Name the cause; with a pool in the catalog that takes a look at how big it is, and for how many tasks."""
-    diagnosis = classify(read, policy)
+    page, target, diagnosis = run.page, run.target, classify(read, policy)
     history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
     if policy.pool is None or diagnosis.cause not in {Cause.LOAD, Cause.HEALTHY}:
-        return Found(target, policy, diagnosis, history, None)
-    size = await read_size(page, target, history)
+        return Found(policy, diagnosis, history, None)
+    size = await read_size(run, history)
     capacity = await page.read("Read how many tasks there are", ScalingActivities.read_capacity, target)
     pooled = Pooled(size, room_for(target, policy, policy.pool, read, capacity))
-    return Found(target, policy, used_up(target, diagnosis, read, size, capacity), history, pooled)
+    return Found(policy, used_up(target, diagnosis, read, size, capacity), history, pooled)
 
 
-async def plan_remedy(page: Page, found: Found) -> Remedy:
+async def plan_remedy(run: Run, found: Found) -> Remedy | Ending:
     """Plan the one remedy of the cause; what no program should do is a task for people."""
-    target, diagnosis = found.target, found.diagnosis
+    target, diagnosis = run.target, found.diagnosis
     if sessions := plan_terminate(target, diagnosis):
         return sessions
     match diagnosis.cause:
         case Cause.DOWN if found.policy.rds_instance:
-            seen = await look_at_instance(page, target, diagnosis.because)
-            if isinstance(seen, NoReboot) and not seen.passes:
-                return restart_database(target, diagnosis, seen.why)
-            return seen
+            return await _plan_reboot(run, diagnosis)
         case Cause.DOWN:
             return restart_database(target, diagnosis)
         case Cause.LOCKS:
             return release_lock(target, diagnosis)
         case Cause.LOAD | Cause.POOL if found.pooled:
-            return await _plan_pool(page, found, found.pooled)
+            return await _plan_pool(run, found, found.pooled)
         case Cause.LOAD | Cause.POOL:
             return fit_pool(target, diagnosis)
         case _:
-            return page.ended(
-                Outcome.INCONCLUSIVE, f"Left to a person, nothing was changed: {diagnosis.told}."
-            )
+            summary = f"Left to a person, nothing was changed: {diagnosis.told}."
+            return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)
 
 
-async def look_again(page: Page, found: Found) -> Remedy:
+async def look_again(run: Run, found: Found) -> Remedy | Ending:
     """Look into the database once more, and plan what its remedy is now."""
-    read = await read_database(page, found.target)
-    return await plan_remedy(page, await look_further(page, found.target, found.policy, read))
+    return await plan_remedy(run, await look_further(run, found.policy, await read_database(run)))
 
 
-async def _plan_pool(page: Page, found: Found, pooled: Pooled) -> SizePlan | Task | Ending:
+def no_longer(remedy: str) -> Ending:
+    """End without a change, as a fresh look asks for something else than was planned."""
+    summary = f"{remedy} is no longer what helps; nothing was changed. A person must look."
+    return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)
+
+
+async def plan_sessions_again(run: Run, found: Found, plan: TerminatePlan) -> TerminatePlan:
+    """Plan the end of those sessions that are still there; ends the page where none is."""
+    diagnosis = classify(await read_database(run), found.policy)
+    again = plan_terminate(run.target, diagnosis, plan.sessions)
+    if again is None:
+        summary = f"The forgotten sessions are gone; nothing was changed: {diagnosis.told}."
+        run.page.end(Outcome.INCONCLUSIVE, f"{summary} A person must look.")
+    run.page.record.planned(again)
+    return again
+
+
+def only_planned(run: Run, found: Found, remedy: Remedy | Ending) -> Ending:
+    """End a run that was asked only for a plan."""
+    if isinstance(remedy, Ending) and remedy.outcome is Outcome.REFUSED:
+        return remedy
+    words = f"No change by this procedure. {found.diagnosis.told}"
+    if isinstance(remedy, Plan):
+        run.page.record.planned(remedy)
+        words = remedy.headline
+    return Ending(outcome=Outcome.PLANNED, summary=f"{words}: planned, nothing was changed.")
+
+
+async def _plan_reboot(run: Run, diagnosis: Diagnosis) -> RebootPlan | NoReboot | Task:
+    """Read what RDS says of the instance, and plan its reboot if it allows one."""
+    words = "Read what RDS says of the instance"
+    instance = await run.page.read(words, RdsActivities.read_instance, run.target)
+    plan = plan_reboot(run.target, instance, diagnosis.because)
+    if isinstance(plan, NoReboot) and not plan.passes:
+        return restart_database(run.target, diagnosis, plan.why)
+    return plan
+
+
+async def _plan_pool(run: Run, found: Found, pooled: Pooled) -> SizePlan | Task | Ending:
     """Plan a bigger pool, if the database has room for what all tasks may then ask for."""
     if found.policy.pool is None:
-        return fit_pool(found.target, found.diagnosis)
+        return fit_pool(run.target, found.diagnosis)
     change = bigger_pool(found.policy.pool, pooled.size)
     if isinstance(change, Ending):
         return change
     if pooled.room.lacks:
-        return raise_max_connections(found.target, found.diagnosis, pooled.room.lacks)
+        return raise_max_connections(run.target, found.diagnosis, pooled.room.lacks)
     reasons = Reasons(because=(*found.diagnosis.because, pooled.room.told), needs_yes=pooled.room.needs_yes)
-    return await plan_size(page, found.target, found.history, pooled.size, change, reasons)
+    return await plan_size(run, found.history, pooled.size, change, reasons)
+
+
+async def end_sessions(run: Run, plan: TerminatePlan) -> None:
+    """End exactly the sessions of the plan."""
+    await run.page.change(
+        f"End {len(plan.sessions)} forgotten sessions",
+        DatabaseActivities.terminate_sessions,
+        TerminateSessions(target=run.target, sessions=plan.sessions),
+        action="pg_terminate_backend",
+        before=f"{len(plan.sessions)} sessions of {plan.application}, idle in a transaction",
+        after="ended",
+        undo=_sessions_stay_ended,
+    )
+
+
+async def reboot(run: Run, plan: RebootPlan) -> None:
+    """Reboot the instance, once; after an unknown reply a reboot that is to be seen is taken for ours."""
+    instance = plan.instance
+    await run.page.change(
+        f"Reboot {instance.name}",
+        RdsActivities.reboot_instance,
+        Reboot(target=run.target, was=instance),
+        action="RebootDBInstance",
+        before=instance.told,
+        after=f"{instance.name} rebooted",
+        undo=_cannot_be_taken_back,
+    )
+
+
+async def await_available(run: Run, found: Found) -> None:
+    """Wait until the instance is available; ends the page where it does not get there in time."""
+    awaited = AwaitedInstance(target=run.target, deadline=workflow.now() + run.target.rollback.steady)
+    words = f"Wait until {found.policy.rds_instance or ''} is available"
+    instance = await run.page.watch(words, RdsActivities.await_instance, awaited)
+    if instance.status != AVAILABLE:
+        summary = f"{instance.told}, not available in time. A person must look now."
+        run.page.end(Outcome.NOT_RECOVERED, summary)
+
+
+async def connect_and_measure(run: Run, found: Found, baseline: Sample, done: Done) -> Judged:
+    """Connect to the database as the service does, then measure the service."""
+    words = "Connect to the database"
+    connected = await run.page.read(words, DatabaseActivities.test_connection, run.target)
+    if not connected.serves:
+        return Judged(verdict=Verdict.NOT_RECOVERED, why=connected.told)
+    if done.resized and done.since:
+        return await verify(run, done.resized.release, done.since, baseline)
+    return await verify(run, found.history.current, workflow.now(), baseline, same_release_before=True)
+
+
+async def _sessions_stay_ended() -> str:
+    return "kept: a session that was ended cannot be brought back"
+
+
+async def _cannot_be_taken_back() -> str:
+    return "kept: a reboot cannot be taken back"

@@ -1,4 +1,4 @@
-"""Words for a release that is put back by Terraform: choose the tag, apply the plan, find the deployment that came of it."""
+"""A release that is put back by Terraform: choose the tag, apply the plan, find the deployment that came of it."""
 
 from __future__ import annotations
 
@@ -8,83 +8,69 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.ecs.activities import EcsActivities
-    from activities.ecs.changes import Deployed, EcsChanges, ForceDeployment
+    from activities.ecs.changes import EcsChanges, ForceDeployment
     from runbook_model.release import Judgement
-    from runbook_model.reports import Ending, Outcome
+    from runbook_model.reports import Outcome
     from workflows.decisions.terraform import (
         TerraformRollback,
         rollback_by_terraform,
         takes_more,
         terraform_tag,
     )
-    from workflows.remedies.deploying import mark
-    from workflows.remedies.terraforming import (
+    from workflows.remedies.deployment import mark
+    from workflows.remedies.terraform import (
         apply_all,
         apply_back,
-        nobody_deployed,
+        deployed_by_terraform,
+        end_if_deployed_meanwhile,
         plan_with_terraform,
     )
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from activities.ecs.changes import Deployed
     from runbook_model.release import Image, Release, ReleaseHistory
     from workflows.decisions.rollback_plan import RollbackPlan
-    from workflows.page.page import Page
+    from workflows.page.run import Run
 
     Placed = tuple[TerraformRollback, Deployed]
 
 
-async def through_terraform(
-    page: Page, target: Target, history: ReleaseHistory, chosen: RollbackPlan
-) -> RollbackPlan | Ending:
+async def through_terraform(run: Run, history: ReleaseHistory, chosen: RollbackPlan) -> RollbackPlan:
     """Turn the choice of a release into a plan of Terraform's, where the catalog wants that."""
+    page, target = run.page, run.target
     if target.rollback.strategy != "terraform" or target.terraform is None:
         return chosen
-    tag = terraform_tag(history, chosen.after)
-    if isinstance(tag, Ending):
-        return tag
-    terraform = await plan_with_terraform(page, target, {target.terraform.image_variable: tag})
+    tag = page.unless_ending(terraform_tag(history, chosen.after))
+    terraform = await plan_with_terraform(run, {target.terraform.image_variable: tag})
     needs_yes = chosen.needs_yes or takes_more(terraform)
-    chosen = chosen.model_copy(update={"needs_yes": needs_yes})
-    return rollback_by_terraform(target, history, chosen, terraform)
+    agreed_to = chosen.model_copy(update={"needs_yes": needs_yes})
+    return page.unless_ending(rollback_by_terraform(target, history, agreed_to, terraform))
 
 
-async def put_back_by_terraform(
-    page: Page, target: Target, plan: TerraformRollback
-) -> Placed | Ending | None:
+async def put_back_by_terraform(run: Run, plan: TerraformRollback) -> Placed | None:
     """Apply the plan and find the deployment that came of it; None when the plan was stale and must be made again."""
-    if superseded := await nobody_deployed(page, target, plan):
-        return superseded
+    await end_if_deployed_meanwhile(run, plan)
     if plan.loses_its_source:
-        await mark(page, target, plan.before, Judgement.BAD)
-    refused = await apply_all(page, target, plan, lambda: _undo(page, target, plan))
-    if isinstance(refused, Ending):
-        return refused
-    return None if refused else await _find_deployment(page, target, plan)
+        await mark(run, plan.before, Judgement.BAD)
+    applied = await apply_all(run, plan, lambda: _undo(run, plan))
+    return await _find_deployment(run, plan) if applied else None
 
 
-async def _find_deployment(page: Page, target: Target, plan: TerraformRollback) -> Placed | Ending:
+async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
     """Find what Terraform deployed; where it made no new deployment of the right image, force one."""
+    page, target = run.page, run.target
     history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
     runs, primary = history.current, history.service.primary
     if plan.tag not in {image.tag for image in runs.images}:
         applied = f"Terraform applied {plan.tag}, but "
         if runs.task_definition == plan.fence.task_definition:
             why = f"the service runs {runs.name} as before: the module does not decide what runs (ignore_changes?)"
-            return page.ended(Outcome.NOT_RECOVERED, f"{applied}{why}. A person must look now.")
-        return page.ended(
-            Outcome.SUPERSEDED, f"{applied}{runs.name} was deployed meanwhile; it is left alone."
-        )
+            page.end(Outcome.NOT_RECOVERED, f"{applied}{why}. A person must look now.")
+        page.end(Outcome.SUPERSEDED, f"{applied}{runs.name} was deployed meanwhile; it is left alone.")
     # What was known of the release's images holds for the new revision too, until it is seen to run others.
     placed = plan.model_copy(update={"after": runs.model_copy(update={"images": _images(plan.after, runs)})})
     if primary and primary.id != plan.fence.primary:
-        current = history.service.service_deployment
-        return placed, Deployed(
-            deployment=primary.id,
-            task_definition=primary.task_definition,
-            service_deployment=current if current != plan.fence.service_deployment else None,
-            at=workflow.now(),
-        )
+        return placed, deployed_by_terraform(plan, history)
     forced = await page.change(
         f"Terraform made no new deployment: force one of {runs.name}",
         EcsChanges.force_deployment,
@@ -96,11 +82,11 @@ async def _find_deployment(page: Page, target: Target, plan: TerraformRollback) 
     return placed, forced
 
 
-async def _undo(page: Page, target: Target, plan: TerraformRollback) -> str:
+async def _undo(run: Run, plan: TerraformRollback) -> str:
     tag = next((image.tag for image in plan.before.images if image.tag), None)
     if tag is None:
         return f"could not undo: {plan.before.name} has no image tag that Terraform could be told"
-    return await apply_back(page, target, plan.terraform, dict.fromkeys(plan.terraform.variables, tag))
+    return await apply_back(run, plan.terraform, dict.fromkeys(plan.terraform.variables, tag))
 
 
 def _images(planned: Release, runs: Release) -> tuple[Image, ...]:

@@ -1,4 +1,4 @@
-"""Words for tasks that get more: plan it by Terraform or as a new revision, put it in place, and put back what ran."""
+"""Tasks that get more: plan it by Terraform or as a new revision, put it in place, and put back what ran."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs.task_sizes import RegisterSized, TaskSizes
     from runbook_model.reports import Ending, Outcome
     from runbook_model.rollout import Phase
-    from runbook_model.sizes import SizeQuery
+    from runbook_model.task_sizes import SizeQuery
     from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
     from workflows.decisions.terraform_sizing import (
         TerraformSizePlan,
@@ -22,29 +22,24 @@ with workflow.unsafe.imports_passed_through():
         values_for,
         way_back,
     )
-    from workflows.remedies.deploying import (
-        await_steady,
-        hand_over,
-        undo_release,
-        unless_replaced,
-        verified_or_handed_over,
-    )
-    from workflows.remedies.terraforming import (
+    from workflows.remedies.deployment import await_steady, hand_over, undo_release
+    from workflows.remedies.terraform import (
         apply_all,
         apply_back,
-        nobody_deployed,
+        deployed_by_terraform,
+        end_if_deployed_meanwhile,
         plan_with_terraform,
     )
+    from workflows.remedies.verification import unless_replaced, verified_or_handed_over
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
-    from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release, ReleaseHistory
-    from runbook_model.rollout import Rollout
-    from runbook_model.sizes import TaskChange, TaskSize
+    from runbook_model.task_sizes import TaskChange, TaskSize
     from workflows.decisions.recovery import Judged
-    from workflows.page.page import Page
+    from workflows.page.run import Run
 
 PUT_BACK = "put-back"
 
@@ -60,26 +55,22 @@ class Resized:
     """Its place among the page's changes."""
 
 
-async def read_size(page: Page, target: Target, history: ReleaseHistory) -> TaskSize:
+async def read_size(run: Run, history: ReleaseHistory) -> TaskSize:
     """Read what the tasks that run have."""
-    pool = target.database.pool if target.database else None
+    pool = run.target.database.pool if run.target.database else None
     query = SizeQuery(
-        target=target,
+        target=run.target,
         task_definition=history.current.task_definition,
         variable=pool.env if pool else None,
     )
-    return await page.read("Read what each task has", TaskSizes.read_task_size, query)
+    return await run.page.read("Read what each task has", TaskSizes.read_task_size, query)
 
 
 async def plan_size(
-    page: Page,
-    target: Target,
-    history: ReleaseHistory,
-    size: TaskSize,
-    change: TaskChange | Ending,
-    reasons: Reasons,
+    run: Run, history: ReleaseHistory, size: TaskSize, change: TaskChange | Ending, reasons: Reasons
 ) -> SizePlan | Ending:
     """Plan what tasks get: by Terraform where it owns the service, for it would take anything else back."""
+    target = run.target
     if isinstance(change, Ending):
         return change
     if target.terraform is None:
@@ -87,16 +78,17 @@ async def plan_size(
     values = values_for(target, history, change)
     if isinstance(values, Ending):
         return values
-    terraform = await plan_with_terraform(page, target, values)
+    terraform = await plan_with_terraform(run, values)
     needs_yes = reasons.needs_yes or hidden(terraform)
     reasons = reasons.model_copy(update={"needs_yes": needs_yes})
     return size_by_terraform(target, history, size, change, terraform, reasons)
 
 
-async def put_in_place(page: Page, target: Target, plan: SizePlan) -> Resized | Ending | None:
+async def put_in_place(run: Run, plan: SizePlan) -> Resized | None:
     """Make the change and find its deployment; None when a plan of Terraform's was stale and must be made again."""
+    page, target = run.page, run.target
     if isinstance(plan, TerraformSizePlan):
-        return await _by_terraform(page, target, plan)
+        return await _by_terraform(run, plan)
     release = await page.change(
         f"Register {plan.before.revision} once more: {plan.change.told}",
         TaskSizes.register_sized,
@@ -108,7 +100,7 @@ async def put_in_place(page: Page, target: Target, plan: SizePlan) -> Resized | 
     )
 
     async def take_back() -> str:
-        return await undo_release(page, target, plan.fence, plan.before, release)
+        return await undo_release(run, plan.fence, plan.before, release)
 
     deployed = await page.change(
         f"Update the service to {release.revision}",
@@ -122,74 +114,67 @@ async def put_in_place(page: Page, target: Target, plan: SizePlan) -> Resized | 
     return Resized(deployed, release, take_back, len(page.report.changes) - 1)
 
 
-async def await_size(page: Page, target: Target, resized: Resized) -> Rollout | Ending:
-    """Wait until only tasks that have more run; what does not get there is put back or handed over, as a person chooses."""
-    words = f"Wait until only {resized.release.revision} runs"
-    rollout = await await_steady(page, target, words, resized.deployed)
+async def await_size(run: Run, resized: Resized) -> datetime | Ending:
+    """Wait until only tasks that have more run; what does not get there is put back or handed over, as a person chooses.
+
+    Returns:
+        since when nothing older runs.
+    """
+    rollout = await await_steady(run, f"Wait until only {resized.release.revision} runs", resized.deployed)
     if rollout.phase is Phase.STEADY:
-        return rollout
-    stands = await hand_over(page, target, rollout)
+        return rollout.at
+    stands = await hand_over(run, rollout)
     if stands.outcome is Outcome.SUPERSEDED:
         return stands
     question = "It did not become steady: how to go on?"
-    chosen = await page.choose(question, stands.summary, target, (PUT_BACK, "hand-over"))
-    return await put_back(page, resized, stands.summary) if chosen == PUT_BACK else stands
+    chosen = await run.page.choose(question, stands.summary, run.target, (PUT_BACK, "hand-over"))
+    return await put_back(run, resized, stands.summary) if chosen == PUT_BACK else stands
 
 
 async def verified_or_put_back(
-    page: Page, target: Target, look: Callable[[], Awaitable[Judged]], headline: str, resized: Resized
+    run: Run, look: Callable[[], Awaitable[Judged]], headline: str, resized: Resized
 ) -> Ending:
     """Verify; what is not verified is looked at again, put back or handed over, as a person chooses."""
-    ways = {PUT_BACK: lambda: put_back(page, resized, f"{headline} did not help")}
-    ending = await verified_or_handed_over(page, target, look, headline, ways)
-    return await unless_replaced(page, target, resized.release, ending)
+    ways = {PUT_BACK: lambda: put_back(run, resized, f"{headline} did not help")}
+    ending = await verified_or_handed_over(run, look, headline, ways)
+    return await unless_replaced(run, resized.release, ending)
 
 
-async def put_back(page: Page, resized: Resized, why: str) -> Ending:
+async def put_back(run: Run, resized: Resized, why: str) -> Ending:
     """Put back what ran before, at a person's word."""
     told = await resized.take_back()
-    page.undone(resized.change, told)
-    return page.ended(Outcome.NOT_RECOVERED, f"{why.rstrip('.')}. Put back: {told}. A person must look now.")
+    run.page.undone(resized.change, told)
+    summary = f"{why.rstrip('.')}. Put back: {told}. A person must look now."
+    return Ending(outcome=Outcome.NOT_RECOVERED, summary=summary)
 
 
-async def _by_terraform(page: Page, target: Target, plan: TerraformSizePlan) -> Resized | Ending | None:
-    if superseded := await nobody_deployed(page, target, plan):
-        return superseded
+async def _by_terraform(run: Run, plan: TerraformSizePlan) -> Resized | None:
+    page, target = run.page, run.target
+    await end_if_deployed_meanwhile(run, plan)
 
     async def take_back() -> str:
         back = way_back(plan, target)
         if isinstance(back, str):
             return f"could not undo: {back}"
-        return await apply_back(page, target, plan.terraform, back)
+        return await apply_back(run, plan.terraform, back)
 
-    refused = await apply_all(page, target, plan, take_back)
-    if isinstance(refused, Ending):
-        return refused
-    if refused:
+    if not await apply_all(run, plan, take_back):
         return None
     place = len(page.report.changes) - 1
     history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
-    if lacks := await _lacks(page, target, plan, history):
-        summary = f"Terraform applied it, but {lacks}. A person must look now."
-        return page.ended(Outcome.NOT_RECOVERED, summary)
-    primary, current = history.service.primary, history.service.service_deployment
-    deployed = Deployed(
-        deployment=primary.id if primary else "",
-        task_definition=history.service.task_definition,
-        service_deployment=current if current != plan.fence.service_deployment else None,
-        at=workflow.now(),
-    )
-    return Resized(deployed, history.current, take_back, place)
+    if lacks := await _lacks(run, plan, history):
+        page.end(Outcome.NOT_RECOVERED, f"Terraform applied it, but {lacks}. A person must look now.")
+    return Resized(deployed_by_terraform(plan, history), history.current, take_back, place)
 
 
-async def _lacks(page: Page, target: Target, plan: TerraformSizePlan, history: ReleaseHistory) -> str | None:
+async def _lacks(run: Run, plan: TerraformSizePlan, history: ReleaseHistory) -> str | None:
     """Say what the service does not have of what was applied: it runs something else, or its tasks have no more."""
     primary, runs = history.service.primary, history.current
     if primary is None or primary.id == plan.fence.primary:
         return f"no new deployment came of it: {runs.name} runs as before"
     if {image.tag for image in runs.images} != {image.tag for image in plan.before.images}:
         return f"the service runs {runs.name} now: somebody deployed meanwhile"
-    size = await read_size(page, target, history)
+    size = await read_size(run, history)
     short = fell_short(size, plan.change)
     return f"a task of {size.revision} has {short}: the module does not decide that" if short else None
 

@@ -1,0 +1,107 @@
+"""A run of a page: its verbs, the service that it is about, what was asked, and what was found. Pages pass it to remedies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.catalog.activities import CatalogActivities
+    from runbook_model.catalog.incident_policy import TargetNames
+    from runbook_model.catalog.trace_links import TRACES, with_trace
+    from runbook_model.readings import STANDARD_LOOKS
+    from runbook_model.reports import Outcome
+    from workflows.decisions.diagnosis import Diagnosis
+    from workflows.decisions.releases import refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.readings import Kind
+    from runbook_model.reports import Plan, ProcedureRequest
+    from workflows.page.page import Page
+
+D_co = TypeVar("D_co", bound=Diagnosis, covariant=True)
+
+
+class Part(StrEnum):
+    """A part that remedies of several pages have; each page has its own heading for it."""
+
+    ASK = "ask"
+    PUT_RIGHT = "put-right"
+    WAIT = "wait"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a page on one service."""
+
+    page: Page
+    target: Target
+    request: ProcedureRequest
+    headings: Mapping[Part, str] = field(default_factory=dict)
+    """The page's headings of the parts that remedies go through."""
+    looks: tuple[Kind, ...] = STANDARD_LOOKS
+    """What is measured, before a change and after it."""
+
+    @property
+    def by_compose(self) -> bool:
+        """Whether the service runs by compose on one machine."""
+        return self.target.platform == "compose"
+
+    def begin(self, part: Part) -> None:
+        """Go on to a part of the page; a part without a heading goes on under the one before."""
+        if heading := self.headings.get(part):
+            self.page.heading(heading)
+
+    def end_if_only_planned(self, plan: Plan) -> None:
+        """End the page with a plan where no more was asked for."""
+        if self.request.plan_only:
+            self.page.record.planned(plan)
+            self.page.end(Outcome.PLANNED, f"{plan.headline}: planned, nothing was changed.")
+
+    def diagnosed(self, diagnosis: D_co) -> DiagnosedRun[D_co]:  # type: ignore[misc] # a covariant parameter of a frozen class
+        """Return the run with what was found."""
+        known = {one.name: getattr(self, one.name) for one in fields(Run)}
+        return DiagnosedRun(**known, diagnosis=diagnosis)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosedRun(Run, Generic[D_co]):
+    """A run whose page has named the cause."""
+
+    diagnosis: D_co
+
+
+async def open_run(
+    page: Page,
+    request: ProcedureRequest,
+    *,
+    headings: Mapping[Part, str] | None = None,
+    looks: tuple[Kind, ...] = STANDARD_LOOKS,
+    by_compose: bool = False,
+) -> Run:
+    """Look the target up in the worker's catalog: the first step of every page.
+
+    Args:
+        page: the page that begins.
+        request: whose names are looked up.
+        headings: the page's headings of the parts that remedies go through.
+        looks: what is measured.
+        by_compose: whether the page can also work on what runs by compose; otherwise the page ends here.
+    """
+    names = TargetNames(service=request.service, environment=request.environment)
+    found = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+    target = found.model_copy(update={"links": with_trace(found.links, request.trace_id)})
+    page.record.traced(target.links.get(TRACES))
+    run = Run(page=page, target=target, request=request, headings=headings or {}, looks=looks)
+    if by_compose or target.platform == "ecs":
+        return run
+    why = f"{target.key} runs by compose, which keeps no history of releases: {page.report.procedure} needs ECS"
+    fix = f"name the earlier image in the compose file and run docker compose up -d {target.compose_service}"
+    return page.unless_ending(refused("policy", why, fix))

@@ -1,0 +1,111 @@
+"""Deployments of a service on ECS: wait until one is steady, hand over one that is not, undo one, and mark releases."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ecs.activities import EcsActivities
+    from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, MarkRelease
+    from activities.ecs.waits import Waits
+    from runbook_model.release import ROLLING_BACK, Judgement, Mark
+    from runbook_model.reports import Ending, Outcome
+    from runbook_model.rollout import Awaited, Phase, Rollout
+
+if TYPE_CHECKING:
+    from runbook_model.release import Fence, Release
+    from workflows.page.run import Run
+
+
+async def await_steady(run: Run, words: str, deployed: Deployed) -> Rollout:
+    """Wait until our deployment is all that runs, or is known not to get there."""
+    awaited = Awaited(
+        target=run.target,
+        deployment=deployed.deployment,
+        task_definition=deployed.task_definition,
+        service_deployment=deployed.service_deployment,
+        deadline=workflow.now() + run.target.rollback.steady,
+    )
+    return await run.page.watch(words, Waits.await_steady_state, awaited)
+
+
+async def await_own_rollback(run: Run, words: str, service_deployment: str | None) -> Rollout:
+    """Wait until ECS has rolled a service deployment back."""
+    awaited = Awaited(
+        target=run.target,
+        kind="rollback",
+        service_deployment=service_deployment,
+        deadline=workflow.now() + run.target.rollback.steady,
+    )
+    return await run.page.watch(words, Waits.await_steady_state, awaited)
+
+
+async def hand_over(run: Run, rollout: Rollout) -> Ending:
+    """End without recovery, with everything that a person needs to go on."""
+    why = await run.page.read("Read why tasks stopped", EcsActivities.explain_rollout, run.target)
+    said = [one.rstrip(".") for one in (*why.stopped[:3], *why.events[:2])]
+    causes = "; ".join(said) or "ECS names no cause"
+    outcome = Outcome.SUPERSEDED if rollout.phase is Phase.SUPERSEDED else Outcome.NOT_RECOVERED
+    summary = f"Not recovered: {rollout.detail.rstrip('.')}. {causes}. A person must look now."
+    return Ending(outcome=outcome, summary=summary)
+
+
+async def undo_stop(run: Run, stopped: str, before: Release, landing: Release) -> str:
+    """Deploy again what was stopped, once ECS has put back what ran before it."""
+    words = "Read what became of the deployment"
+    history = await run.page.read(words, EcsActivities.read_history, run.target)
+    found = next((one for one in history.deployments if one.arn == stopped), None)
+    if found and found.under_way:
+        return "nothing to undo: the change was not made"
+    if found and found.status in ROLLING_BACK:
+        await await_own_rollback(run, "Let ECS finish what was asked of it", stopped)
+    return await undo_release(run, None, before, landing)
+
+
+async def undo_release(run: Run, fence: Fence | None, before: Release, ours: Release) -> str:
+    """Put back what ran before, from a fresh reading; somebody else's deployment is left alone."""
+    service = await run.page.read("Read what runs now", EcsActivities.read_service, run.target)
+    if service.fence == fence:
+        return "nothing to undo: the change was not made"
+    if service.task_definition == before.task_definition:
+        return f"nothing to undo: {before.revision} runs already"
+    if service.task_definition != ours.task_definition:
+        return f"could not undo: {service.task_definition.rpartition('/')[2]} was deployed meanwhile"
+    back = DeployRelease(target=run.target, release=before, fence=service.fence)
+    deployed = await run.page.restore(f"Put {before.name} back", EcsChanges.deploy_release, back)
+    return await await_undone(run, deployed)
+
+
+async def await_undone(run: Run, deployed: Deployed) -> str:
+    """Wait for the deployment that an undo made; returns ``undone``, or why not and what ECS says stands in its way."""
+    try:
+        rollout = await await_steady(run, "Wait until it runs again", deployed)
+    except (asyncio.CancelledError, ActivityError):
+        if not run.page.inbox.undo_stop:
+            raise
+        return f"could not undo: stopped before it ran again{await _in_the_way(run)}"
+    if rollout.phase is Phase.STEADY:
+        return "undone"
+    return f"could not undo: {rollout.detail.rstrip('.')}{await _in_the_way(run)}"
+
+
+async def _in_the_way(run: Run) -> str:
+    why = await run.page.last_look("Read why it does not run", EcsActivities.explain_rollout, run.target)
+    causes = "; ".join(said.rstrip(".") for said in (*why.stopped[:2], *why.events[:1])) if why else ""
+    return f": {causes}" if causes else ""
+
+
+async def mark(run: Run, release: Release, judgement: Judgement) -> None:
+    """Write into the ledger what was found out about a release."""
+    entry = Mark(
+        verdict=judgement,
+        digest=release.fingerprint,
+        source=workflow.info().workflow_id,
+        at=workflow.now(),
+    )
+    change = MarkRelease(target=run.target, release=release, mark=entry)
+    await run.page.note(f"Mark {release.revision} {judgement}", EcsChanges.mark_release, change)

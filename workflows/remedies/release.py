@@ -1,0 +1,242 @@
+"""A release that is put back: which one, how it is put on the service, and whether it is what runs in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.ecs.activities import EcsActivities, ReleaseQuery
+    from activities.ecs.changes import (
+        Deployed,
+        DeployRelease,
+        EcsChanges,
+        ForceDeployment,
+        RegisterRelease,
+        StopDeployment,
+    )
+    from activities.git.activities import GitActivities, Repository
+    from runbook_model.release import ROLLING_BACK, Release
+    from runbook_model.reports import Ending, Outcome, Verdict
+    from runbook_model.rollout import Phase
+    from workflows.decisions.git_tags import only_tags_are_left, plan_from_tags
+    from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
+    from workflows.decisions.rollback_plan import asking_after
+    from workflows.decisions.terraform import TerraformRollback
+    from workflows.remedies.deployment import (
+        await_own_rollback,
+        await_steady,
+        hand_over,
+        undo_release,
+        undo_stop,
+    )
+    from workflows.remedies.release_by_terraform import put_back_by_terraform, through_terraform
+
+if TYPE_CHECKING:
+    from runbook_model.release import ReleaseHistory
+    from runbook_model.rollout import Rollout
+    from workflows.page.run import Run
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a run to put a release back; a person may want to go back further after it."""
+
+    wanted: str | None
+    """The release that a person named."""
+    suspect: str | None
+    """What a diagnosis found to be bad."""
+    tried: tuple[str, ...] = ()
+    """ARNs of task definitions that are not tried again."""
+    taken_back: tuple[Release, ...] = ()
+    """Releases of earlier attempts: marked bad once another is verified."""
+    stands: Ending | None = None
+    """How the run ends where nothing further is put back."""
+
+    @property
+    def to(self) -> str | None:
+        """The release that a person named, as long as it was not tried."""
+        return None if self.tried else self.wanted
+
+    def further(self, placed: Placed, stands: Ending) -> Attempt:
+        """Return the next attempt: back further than what this one put there."""
+        releases = (placed.plan.before, placed.plan.after, placed.release)
+        return replace(
+            self,
+            tried=(*self.tried, *(release.task_definition for release in releases)),
+            taken_back=(*self.taken_back, *placed.taken_back),
+            stands=stands,
+        )
+
+    def concluded(self, ending: Ending) -> Ending:
+        """Return how the run ends: what an earlier attempt came to stands where this one changed nothing."""
+        if self.stands is None or ending.outcome not in {Outcome.REFUSED, Outcome.NOT_APPROVED}:
+            return ending
+        return self.stands.model_copy(update={"summary": f"{ending.summary} {self.stands.summary}"})
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A release that was put on the service."""
+
+    plan: RollbackPlan
+    deployed: Deployed
+
+    @property
+    def release(self) -> Release:
+        """What runs of it: of a deregistered release a copy does."""
+        if self.plan.way != "register":
+            return self.plan.after
+        copy = {"task_definition": self.deployed.task_definition, "active": True}
+        return self.plan.after.model_copy(update=copy)
+
+    @property
+    def taken_back(self) -> tuple[Release, ...]:
+        """The release that ran before, if it is to be marked once this one is verified."""
+        return (self.plan.before,) if self.plan.marks_source else ()
+
+
+async def plan_release(run: Run, attempt: Attempt) -> RollbackPlan:
+    """Plan what to put back; ends the page where there is nothing, or ECS does it by itself."""
+    page, target = run.page, run.target
+    history = await _read_history(run, attempt)
+    others = await _read_others(run, history, attempt)
+    decided = plan_rollback(target, history, others, attempt.to, attempt.tried)
+    by_tag = await _plan_by_git_tags(run, history, attempt) if isinstance(decided, Ending) else None
+    chosen = by_tag or page.unless_ending(decided)
+    checked = chosen if attempt.tried else asking_after(attempt.suspect, history, chosen)
+    plan = await through_terraform(run, history, checked)
+    page.record.planned(plan)
+    return plan
+
+
+async def _read_history(run: Run, attempt: Attempt) -> ReleaseHistory:
+    """Read what runs and what ran before; what ECS rolls back by itself is waited for, never fought."""
+    page, target = run.page, run.target
+    history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
+    latest = history.latest
+    if attempt.to or latest is None or latest.status not in ROLLING_BACK:
+        return history
+    if run.request.plan_only:
+        said = f"ECS is rolling {latest.release.name} back by itself: a rollback would wait and look again."
+        page.end(Outcome.PLANNED, said)
+    rollout = await await_own_rollback(run, "Let ECS finish its own rollback", latest.arn)
+    if rollout.phase in {Phase.STUCK, Phase.SUPERSEDED}:
+        page.unless_ending(await hand_over(run, rollout))
+    return await page.read("Read what runs after it", EcsActivities.read_history, target)
+
+
+async def _read_others(run: Run, history: ReleaseHistory, attempt: Attempt) -> tuple[Release, ...]:
+    """Read other revisions, and what a person named, where the history does not settle what to put back."""
+    page, target, to = run.page, run.target, attempt.to
+    if not needs_more(target, history, to, attempt.tried):
+        return ()
+    words = "Look at the family's other revisions"
+    found = await page.read(words, EcsActivities.list_revisions, target)
+    if not to:
+        return found.releases
+    query = ReleaseQuery(target=target, name=to)
+    named = await page.read(f"Look for {to}", EcsActivities.find_release, query)
+    return (*named.releases, *found.releases)
+
+
+async def _plan_by_git_tags(run: Run, history: ReleaseHistory, attempt: Attempt) -> RollbackPlan | None:
+    """Plan by the repository's tags, where nothing else tells of an earlier release."""
+    target = run.target
+    if not target.repository or not only_tags_are_left(target, history, attempt.to):
+        return None
+    repository = Repository(url=target.repository)
+    found = await run.page.try_read("Look at the repository's tags", GitActivities.list_tags, repository)
+    return plan_from_tags(target, history, found.tags, attempt.tried) if found else None
+
+
+async def put_back(run: Run, plan: RollbackPlan) -> Placed | None:
+    """Put the release back in the plan's way; None when a plan of Terraform's was stale and must be made again."""
+    if isinstance(plan, TerraformRollback):
+        placed = await put_back_by_terraform(run, plan)
+        return Placed(*placed) if placed else None
+    match plan.way:
+        case "stop":
+            return Placed(plan, await _stop(run, plan))
+        case "force":
+            return Placed(plan, await _force(run, plan))
+        case "register":
+            return Placed(plan, await _deploy(run, plan, await _register(run, plan)))
+        case _:
+            return Placed(plan, await _deploy(run, plan, plan.after))
+
+
+async def _stop(run: Run, plan: RollbackPlan) -> Deployed:
+    before, after, stops = plan.before, plan.after, plan.stops or ""
+    return await run.page.change(
+        f"Stop the deployment of {before.name}: ECS puts {after.name} back",
+        EcsChanges.stop_deployment,
+        StopDeployment(target=run.target, service_deployment=stops, fence=plan.fence),
+        action="StopServiceDeployment",
+        before=before.name,
+        after=after.name,
+        undo=lambda: undo_stop(run, stops, before=before, landing=after),
+    )
+
+
+async def _force(run: Run, plan: RollbackPlan) -> Deployed:
+    before = plan.before.name
+    return await run.page.change(
+        f"Force a new deployment of {before}",
+        EcsChanges.force_deployment,
+        ForceDeployment(target=run.target, fence=plan.fence),
+        action="UpdateService",
+        before=before,
+        after=f"{before}, fresh tasks",
+    )
+
+
+async def _register(run: Run, plan: RollbackPlan) -> Release:
+    return await run.page.change(
+        f"Register {plan.after.name} again, pinned by digest",
+        EcsChanges.register_release,
+        RegisterRelease(target=run.target, release=plan.after, run_id=workflow.info().run_id),
+        action="RegisterTaskDefinition",
+        before=f"{plan.after.revision} (deregistered)",
+        after="a new revision of the same images",
+    )
+
+
+async def _deploy(run: Run, plan: RollbackPlan, release: Release) -> Deployed:
+    return await run.page.change(
+        f"Update the service to {release.name}",
+        EcsChanges.deploy_release,
+        DeployRelease(target=run.target, release=release, fence=plan.fence),
+        action="UpdateService",
+        before=plan.before.name,
+        after=release.name,
+        undo=lambda: undo_release(run, plan.fence, plan.before, release),
+    )
+
+
+async def await_release(run: Run, placed: Placed) -> Rollout:
+    """Wait until the release is all that runs, or is known not to get there."""
+    words = f"Wait until only {placed.plan.after.name} runs"
+    if placed.plan.way == "stop":
+        return await await_own_rollback(run, words, placed.plan.stops)
+    return await await_steady(run, words, placed.deployed)
+
+
+async def end_if_other_runs(run: Run, plan: RollbackPlan, rollout: Rollout) -> None:
+    """Look once more that what was verified is what runs, and that its images are those that were planned."""
+    page, planned = run.page, plan.after
+    history = await page.read("Look that it still runs", EcsActivities.read_history, run.target)
+    runs = history.current
+    if history.service.fence != rollout.service.fence:
+        summary = (
+            f"{planned.name} was steady, but {runs.name} was deployed over it meanwhile. It is left alone."
+        )
+        page.end(Outcome.SUPERSEDED, summary)
+    if plan.way != "force" and runs.digests and planned.digests and runs.digests != planned.digests:
+        summary = (
+            f"{runs.name} runs other images than the {planned.name} that was good: its tag was moved "
+            f"({planned.fingerprint} is now {runs.fingerprint}). A person must look now."
+        )
+        page.end(Outcome.NOT_RECOVERED, summary, verdict=Verdict.NOT_RECOVERED)

@@ -1,0 +1,115 @@
+"""Scale out: run more tasks for a while, leave a hold behind that takes them back, and go on where that is not enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.autoscaling.activities import ScaleOut, ScalingActivities, TakeBack
+    from activities.ecs.activities import EcsActivities
+    from activities.ecs.waits import AwaitedTasks, Waits
+    from activities.temporal.holds import HoldActivities, HoldRequest
+    from runbook_model.reports import Ending, Outcome
+    from workflows.decisions.scaling import ScalePlan, plan_scale_out
+    from workflows.page.run import Part
+    from workflows.remedies.verification import measure, verified_or_handed_over, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runbook_model.capacity import Capacity
+    from runbook_model.release import ServiceState
+    from workflows.decisions.diagnosis import Diagnosis
+    from workflows.page.run import DiagnosedRun, Run
+
+
+@dataclass(frozen=True)
+class Then:
+    """The way on where more tasks are not enough: a person may choose it once they did not help."""
+
+    name: str
+    go: Callable[[], Awaitable[Ending]]
+    at_once: bool
+    """Whether it is gone without a question where more tasks cannot be had."""
+
+
+async def scale_out(run: DiagnosedRun[Diagnosis], count: int, then: Then | None = None) -> Ending:
+    """Run more tasks for a while, wait for them, and verify by what was wrong; ``then`` is where that is not enough."""
+    page, target = run.page, run.target
+
+    async def plan_again() -> ScalePlan | Ending:
+        capacity = await page.read("Read how many tasks there are", ScalingActivities.read_capacity, target)
+        return plan_scale_out(target, capacity, count, run.diagnosis.because)
+
+    run.begin(Part.ASK)
+    first = await plan_again()
+    if isinstance(first, Ending) and then and then.at_once:
+        page.record.found(first.summary)
+        return await then.go()
+    plan = page.unless_ending(first)
+    run.end_if_only_planned(plan)
+    history = await page.read("Read what runs", EcsActivities.read_history, target)
+    baseline = await measure(run, history.current)
+    plan = await page.checkpoint(plan, target, "Scale out?", plan_again)
+
+    run.begin(Part.PUT_RIGHT)
+    await _raise_capacity(run, plan)
+
+    run.begin(Part.WAIT)
+    service = await _await_tasks(run, plan)
+    if service.running < plan.to:
+        causes = "; ".join(service.events[:2]) or "ECS names no cause"
+        summary = f"Only {service.running} of {plan.to} tasks run: {causes}. A person must look now."
+        page.end(Outcome.NOT_RECOVERED, summary)
+
+    run.begin(Part.VERIFY)
+    since = workflow.now()
+    return await verified_or_handed_over(
+        run,
+        lambda: verify(run, history.current, since, baseline, same_release_before=True),
+        plan.headline,
+        {then.name: then.go} if then else {},
+    )
+
+
+async def _raise_capacity(run: Run, plan: ScalePlan) -> None:
+    """Raise the capacity and start the hold that takes it back."""
+    page, target = run.page, run.target
+    ours: Capacity = await page.change(
+        f"Scale out to {plan.to} tasks",
+        ScalingActivities.scale_out,
+        ScaleOut(target=target, was=plan.was, to=plan.to),
+        action=plan.calls[0].action,
+        before=plan.was.told,
+        after=f"{plan.to} tasks for a while",
+        # From the plan alone: the change's own answer may be lost.
+        undo=lambda: _take_back(run, plan.was, plan.was.raised_to(plan.to)),
+    )
+    hold = HoldRequest(
+        service=target.service,
+        environment=target.environment,
+        requested_by=page.report.requested_by,
+        run_id=workflow.info().run_id,
+        was=plan.was,
+        ours=ours,
+        hold=target.scale.hold,
+        automatic=page.automatic,
+    )
+    if not await page.note("Leave a hold that takes it back", HoldActivities.start_hold, hold):
+        page.record.decided("left", "the runbook", "no hold could be started: take the capacity back by hand")
+
+
+async def _await_tasks(run: Run, plan: ScalePlan) -> ServiceState:
+    """Wait until the tasks run."""
+    target = run.target
+    awaited = AwaitedTasks(target=target, count=plan.to, deadline=workflow.now() + target.rollback.steady)
+    return await run.page.watch(f"Wait until {plan.to} tasks run", Waits.await_tasks, awaited)
+
+
+async def _take_back(run: Run, was: Capacity, ours: Capacity) -> str:
+    change = TakeBack(target=run.target, was=was, ours=ours)
+    taken = await run.page.restore("Take the capacity back", ScalingActivities.take_back, change)
+    return "undone" if taken.done else f"could not undo: {taken.told}"
