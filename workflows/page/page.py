@@ -47,7 +47,6 @@ P = TypeVar("P")
 R = TypeVar("R")
 T = TypeVar("T")
 SomePlan = TypeVar("SomePlan", bound="Plan")
-SomeRequest = TypeVar("SomeRequest", bound=ProcedureRequest)
 
 
 class Page:
@@ -249,13 +248,7 @@ class Page:
         went, _ = await self._try(words, do, given)
         return went
 
-    async def child(
-        self,
-        words: str,
-        procedure: str,
-        run: Callable[[Any, SomeRequest], Awaitable[Report]],
-        request: SomeRequest,
-    ) -> Report:
+    async def child(self, words: str, procedure: str, request: ProcedureRequest) -> Report:
         """Run another procedure under this one's lock, and wait for its report.
 
         An abort reaches the child first, with the same order to keep or to undo, and is waited for.
@@ -263,9 +256,10 @@ class Page:
         await self._run_loop.ready()
         place = self.record.begin_step(words)
         child = await workflow.start_child_workflow(
-            run,
+            ids.PROCEDURES[procedure],
             request.model_copy(update={"automatic": self.automatic}),
             id=f"{workflow.info().workflow_id}/{procedure}",
+            result_type=Report,
             static_summary=words,
             task_timeout=TASK_TIMEOUT,
             # A parent that is terminated must not leave a remediation running beside the next one.
@@ -275,7 +269,7 @@ class Page:
         if self.inbox.paused_by:  # before it was known to have started
             self.child_relay.pass_on("hold", Hold(by=self.inbox.paused_by))
         try:
-            report = await asyncio.shield(child)
+            report: Report = await asyncio.shield(child)
         except asyncio.CancelledError:
             if self.inbox.abort:
                 await child.signal("abort", self.inbox.abort.model_copy(update={"passed_on": True}))

@@ -9,12 +9,10 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from runbook_model.readings import STANDARD_LOOKS
     from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
-    from workflows.database_issues import DatabaseIssues
     from workflows.decisions.tasks import bring_dependency_back
     from workflows.page.run import Part
     from workflows.remedies.person import ask_person_to_act
     from workflows.remedies.verification import as_it_is, verified_since
-    from workflows.rollback import Rollback
 
 if TYPE_CHECKING:
     from workflows.decisions.diagnosis import Diagnosis
@@ -25,7 +23,7 @@ async def roll_back(run: DiagnosedRun[Diagnosis]) -> Ending:
     """Run the rollback; its gate is shown here, and its end is this page's."""
     run.begin(Part.PUT_RIGHT)
     wanted = RollbackRequest(**_asked_by(run), suspect=run.diagnosis.release)
-    return _ending_of(await run.page.child("Roll the release back", "rollback", Rollback.run, wanted))
+    return _ending_of(await run.page.child("Roll the release back", "rollback", wanted))
 
 
 async def repair_dependency(run: DiagnosedRun[Diagnosis]) -> Ending:
@@ -40,7 +38,7 @@ async def repair_dependency(run: DiagnosedRun[Diagnosis]) -> Ending:
 
     run.begin(Part.PUT_RIGHT)
     wanted = ProcedureRequest(**_asked_by(run))
-    report = await run.page.child("Repair the database", "database-issues", DatabaseIssues.run, wanted)
+    report = await run.page.child("Repair the database", "database-issues", wanted)
     if before is None or report.outcome is not Outcome.RECOVERED:
         return _ending_of(report)
 
