@@ -12,8 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.readings import STANDARD_LOOKS
     from runbook_model.reports import Ending, ProcedureRequest, Report, Task
     from workflows.decisions.database import TerminatePlan
-    from workflows.decisions.database_tasks import mend_leak
-    from workflows.decisions.rebooting import NoReboot, RebootPlan
+    from workflows.decisions.database_remedies import NoReboot, RebootPlan, mend_leak
     from workflows.decisions.releases import refused
     from workflows.decisions.sizing import SizePlan
     from workflows.local import database_issues as local
@@ -70,7 +69,10 @@ class DatabaseIssues(Procedure):
         run = await open_run(page, request, headings=HEADINGS_BY_COMPOSE, looks=LOOKS, by_compose=True)
         policy = run.target.database
         if policy is None:
-            why, fix = f"the catalog names no database of {run.target.key}", 'add database = { dsn_env = "…" }'
+            why, fix = (
+                f"the catalog names no database of {run.target.key}",
+                'add database = { dsn_env = "…" }',
+            )
             return refused("input", why, fix)
         if run.by_compose:
             return await self._by_compose(run)

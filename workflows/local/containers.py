@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runbook_model.containers import ProjectRead
-    from workflows.decisions.containers import ServiceRestart
+    from workflows.decisions.local import ServiceRestart
     from workflows.page.run import Run
 
 # An engine that is not there is said at once: it is on this machine, and whoever asked can start it.

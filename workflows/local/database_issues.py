@@ -11,9 +11,9 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.measuring.diagnosis import DiagnosisActivities
     from runbook_model.reports import Ending, Outcome, Verdict
-    from workflows.decisions.containers import release_of
     from workflows.decisions.database import Cause, Diagnosis
-    from workflows.decisions.database_tasks import fit_pool, release_lock, restart_database
+    from workflows.decisions.database_remedies import fit_pool, release_lock, restart_database
+    from workflows.decisions.local import release_of
     from workflows.decisions.recovery import Judged
     from workflows.local.containers import look
     from workflows.local.databases import connects, diagnose_database

@@ -8,10 +8,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.measuring.diagnosis import DiagnosisActivities
-    from workflows.decisions.containers import NOT_OFFERED
     from workflows.decisions.database import signs_from
     from workflows.decisions.diagnosis import Cause, classify_latency
-    from workflows.decisions.local import LocalDiagnosis, with_dependencies
+    from workflows.decisions.local import NOT_OFFERED, LocalDiagnosis, with_dependencies
     from workflows.decisions.tasks import make_faster
     from workflows.local.containers import look
     from workflows.local.databases import diagnose_database

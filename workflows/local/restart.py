@@ -9,7 +9,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, Outcome
-    from workflows.decisions.containers import (
+    from workflows.decisions.local import (
         RestartContainersPlan,
         down_dependencies,
         plan_restart_of,

@@ -102,6 +102,8 @@ async def open_run(
     run = Run(page=page, target=target, request=request, headings=headings or {}, looks=looks)
     if by_compose or target.platform == "ecs":
         return run
-    why = f"{target.key} runs by compose, which keeps no history of releases: {page.report.procedure} needs ECS"
+    why = (
+        f"{target.key} runs by compose, which keeps no history of releases: {page.report.procedure} needs ECS"
+    )
     fix = f"name the earlier image in the compose file and run docker compose up -d {target.compose_service}"
     return page.unless_ending(refused("policy", why, fix))

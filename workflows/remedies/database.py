@@ -12,17 +12,21 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs.activities import EcsActivities
     from activities.postgres.activities import DatabaseActivities, TerminateSessions
     from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
-    from runbook_model.rds import AVAILABLE
+    from runbook_model.database import AVAILABLE
     from runbook_model.reports import Ending, Outcome, Plan, Verdict
     from workflows.decisions.database import Cause, classify, plan_terminate
-    from workflows.decisions.database_tasks import (
+    from workflows.decisions.database_remedies import (
+        NoReboot,
+        RebootPlan,
+        Room,
         fit_pool,
+        plan_reboot,
         raise_max_connections,
         release_lock,
         restart_database,
+        room_for,
+        used_up,
     )
-    from workflows.decisions.pooling import Room, room_for, used_up
-    from workflows.decisions.rebooting import NoReboot, RebootPlan, plan_reboot
     from workflows.decisions.recovery import Judged
     from workflows.decisions.sizing import Reasons, bigger_pool
     from workflows.remedies.task_size import plan_size, read_size
@@ -32,11 +36,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runbook_model.catalog.policies import Database
+    from runbook_model.database import DatabaseRead
     from runbook_model.readings import Sample
     from runbook_model.release import ReleaseHistory
     from runbook_model.reports import Task
-    from runbook_model.sessions import DatabaseRead
-    from runbook_model.task_sizes import TaskSize
+    from runbook_model.sizes import TaskSize
     from workflows.decisions.database import Diagnosis, TerminatePlan
     from workflows.decisions.sizing import SizePlan
     from workflows.page.run import Run

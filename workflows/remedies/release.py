@@ -21,8 +21,13 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.release import ROLLING_BACK, Release
     from runbook_model.reports import Ending, Outcome, Verdict
     from runbook_model.rollout import Phase
-    from workflows.decisions.git_tags import only_tags_are_left, plan_from_tags
-    from workflows.decisions.releases import RollbackPlan, needs_more, plan_rollback
+    from workflows.decisions.releases import (
+        RollbackPlan,
+        needs_more,
+        only_tags_are_left,
+        plan_from_tags,
+        plan_rollback,
+    )
     from workflows.decisions.rollback_plan import asking_after
     from workflows.decisions.terraform import TerraformRollback
     from workflows.remedies.deployment import (

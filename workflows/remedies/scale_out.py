@@ -20,8 +20,8 @@ with workflow.unsafe.imports_passed_through():
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from runbook_model.capacity import Capacity
     from runbook_model.release import ServiceState
+    from runbook_model.sizes import Capacity
     from workflows.decisions.diagnosis import Diagnosis
     from workflows.page.run import DiagnosedRun, Run
 

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs.task_sizes import RegisterSized, TaskSizes
     from runbook_model.reports import Ending, Outcome
     from runbook_model.rollout import Phase
-    from runbook_model.task_sizes import SizeQuery
+    from runbook_model.sizes import SizeQuery
     from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
     from workflows.decisions.terraform_sizing import (
         TerraformSizePlan,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runbook_model.release import Release, ReleaseHistory
-    from runbook_model.task_sizes import TaskChange, TaskSize
+    from runbook_model.sizes import TaskChange, TaskSize
     from workflows.decisions.recovery import Judged
     from workflows.page.run import Run
 
