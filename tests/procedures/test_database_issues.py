@@ -261,7 +261,7 @@ async def test_a_target_without_a_database_is_refused(runbook, outside):
     outside.database = None
     report = await runbook.run()
     assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "input")
-    assert "dsn_env" in report.error.message
+    assert "dsn_env" in report.error.fix
 
 
 async def test_an_abort_before_the_change_ends_it(runbook, outside):
