@@ -12,7 +12,7 @@ from activities.doctor.looking import NotSetError, Question, WrongError
 from activities.doctor.module import SECONDS as TERRAFORM_SECONDS
 from activities.doctor.module import validate
 from activities.doctor.queries import NEEDED, queries_of
-from activities.http.client import http_errors
+from activities.http.client import http_errors, redirect_of
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
 from activities.prometheus.client import NoData, Prometheus
@@ -47,7 +47,7 @@ class BesideQuestions:
             "start the database, or correct how it is reached in the catalog or the worker's environment"
         )
         return [
-            Question("health", self.read_health, f"correct url in {self._table}"),
+            Question("health", self.read_health, f"correct url or health_path in {self._table}"),
             Question("metrics", self.read_metrics, metrics),
             Question("terraform", self.validate_module, "look with terraform validate", TERRAFORM_SECONDS),
             Question("database", self.connect, database),
@@ -57,9 +57,15 @@ class BesideQuestions:
 
     async def read_health(self) -> str:
         """Ask the service's address for its health."""
-        address = f"{self._url()}/health"
+        self._check_url()
+        address = self._target.health_url
         with _naming(address), http_errors("ask for the health"):
-            status = (await self._http.get(address)).status_code
+            response = await self._http.get(address)
+        if redirect := redirect_of(response):
+            raise WrongError(
+                f"{address} {redirect}", f"set url or health_path in {self._table} to where it leads"
+            )
+        status = response.status_code
         if status >= 500:
             names = f"--service {self._target.service} --environment {self._target.environment}"
             raise WrongError(
@@ -72,9 +78,14 @@ class BesideQuestions:
 
     async def read_metrics(self) -> str:
         """Scrape the service itself, as is done when Prometheus is away."""
-        address = f"{self._url()}/metrics"
+        self._check_url()
+        address = self._target.metrics_url
         with _naming(address), http_errors("scrape it"):
             response = await self._http.get(address)
+            if redirect := redirect_of(response):
+                raise WrongError(
+                    f"{address} {redirect}", f"set url or metrics_path in {self._table} to where it leads"
+                )
             response.raise_for_status()
         found = parse(response.text, datetime.now(UTC))
         if found.process is None:
@@ -134,10 +145,9 @@ class BesideQuestions:
             f"prometheus-{name}", ask, f"let Prometheus scrape the service with the labels {labels}"
         )
 
-    def _url(self) -> str:
+    def _check_url(self) -> None:
         if self._target.url is None:
             raise NotSetError(f"no url in {self._table}")
-        return self._target.url
 
 
 @contextmanager

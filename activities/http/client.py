@@ -16,11 +16,15 @@ from runbook_model.errors import (
     ThrottledError,
     UnreachableError,
 )
+from runbook_model.redaction import excerpt
 from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LOCATION = 200
+"""Characters of the address that a redirect leads to."""
+SET_THE_ADDRESS = "set the address or the path in the catalog to where it leads"
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """After these, no request reached the other side."""
 
@@ -41,6 +45,8 @@ def http_errors(doing: str) -> Iterator[None]:
 def translate(error: httpx.HTTPError | httpx.InvalidURL, doing: str) -> OutsideError:
     """Name an error of httpx in the product's own tree."""
     if isinstance(error, httpx.HTTPStatusError):
+        if redirect := redirect_of(error.response):
+            return RejectedError(f"could not {doing}: it {redirect}", fix=SET_THE_ADDRESS)
         return answered(error.response.status_code, f"could not {doing}: HTTP {error.response.status_code}")
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return RejectedError(
@@ -59,6 +65,13 @@ def answered(status: int, said: str) -> OutsideError:
     if status == 429:
         return ThrottledError(said)
     return UnreachableError(said) if status >= 500 else RejectedError(said)
+
+
+def redirect_of(response: httpx.Response) -> str | None:
+    """Say where an answer redirects to; None of any other answer."""
+    if not response.has_redirect_location:
+        return None
+    return f"answers {response.status_code}, a redirect to {excerpt(response.headers['location'], LOCATION)}"
 
 
 def was_refused(error: BaseException | None) -> bool:

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.http.client import http_errors, was_refused
+from activities.http.client import http_errors, redirect_of, was_refused
 from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError, UnreachableError
 from runbook_model.fact import Fact
@@ -95,8 +95,9 @@ HEALTH_TIMEOUT = timedelta(seconds=4)
 
 
 async def read_health(http: httpx.AsyncClient, target: Target, now: datetime) -> Reading:
-    """GET ``/health`` once: 2xx is good; any other answer, silence after the request, or a closed port is bad.
+    """GET the service's health once: 2xx is good; another answer, silence after the request, or a closed port is bad.
 
+    A redirect says nothing of the service: whoever answered is not what the catalog meant to ask.
     A target without a url has no health to ask for, and then others decide.
 
     Raises:
@@ -105,8 +106,8 @@ async def read_health(http: httpx.AsyncClient, target: Target, now: datetime) ->
     if target.url is None:
         return _reading(Quality.NO_DATA, "the catalog gives no url for health", now, decides=False)
     try:
-        with http_errors(f"reach {target.url}/health"):
-            response = await http.get(f"{target.url}/health", timeout=HEALTH_TIMEOUT.total_seconds())
+        with http_errors(f"reach {target.health_url}"):
+            response = await http.get(target.health_url, timeout=HEALTH_TIMEOUT.total_seconds())
     except UnreachableError as error:
         if was_refused(error):
             return _reading(Quality.BAD, "health: nothing listens there", now)
@@ -115,6 +116,9 @@ async def read_health(http: httpx.AsyncClient, target: Target, now: datetime) ->
             return _reading(Quality.BAD, detail, now)
         raise
     status = response.status_code
+    if redirect := redirect_of(response):
+        detail = f"{target.health_url} {redirect}; set url or health_path in the catalog to where it leads"
+        return _reading(Quality.NO_DATA, detail, now, value=float(status))
     quality = Quality.GOOD if response.is_success else Quality.BAD
     return _reading(quality, f"health {status}", now, value=float(status))
 

@@ -33,13 +33,13 @@ POINTS = 60
 async def scraped_errors(http: httpx.AsyncClient, target: Target, onset: Onset, now: datetime) -> ErrorsRead:
     """Read which requests fail from the service's own ``/metrics``, scraped twice."""
     window = min(target.verify.rate_window, LONGEST_LOOK)
-    query = f"{target.url}/metrics, twice within {format_duration(window)}"
+    query = f"{target.metrics_url}, twice within {format_duration(window)}"
     asked = Evidence(
         quality="no-data", why="the catalog gives no url to scrape", source="scrape", query=query, at=now
     )
     by_type, share, requests = Breakdown(**asked.model_dump()), *_unknown(asked)
     if target.url:
-        by_type, share, requests = await _watched(Scraper(http), target, target.url, window, asked)
+        by_type, share, requests = await _watched(Scraper(http), target, window, asked)
     before = Figure(**asked.model_dump(exclude={"why"}), why="a scrape sees the present only")
     return ErrorsRead(
         onset=onset,
@@ -51,12 +51,12 @@ async def scraped_errors(http: httpx.AsyncClient, target: Target, onset: Onset, 
 
 
 async def _watched(
-    scraper: Scraper, target: Target, url: str, window: timedelta, asked: Evidence
+    scraper: Scraper, target: Target, window: timedelta, asked: Evidence
 ) -> tuple[Breakdown, Figure, Figure]:
     try:
-        scrapes = await scraper.scrapes(url)
+        scrapes = await scraper.scrapes(target)
         await asyncio.sleep(window.total_seconds())
-        scrapes += await scraper.scrapes(url)
+        scrapes += await scraper.scrapes(target)
     except OutsideError as error:
         away = asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
         return Breakdown(**away.model_dump()), *_unknown(away)

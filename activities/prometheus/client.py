@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from activities.http.client import answered, http_errors
+from activities.http.client import answered, http_errors, redirect_of
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact
 from runbook_model.sentences import quote
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
     from runbook_model.evidence import Points
 
+A = TypeVar("A", bound=BaseModel)
 TIMEOUT = timedelta(seconds=4)
 """For one query; those of one reading run at the same time."""
+
+INFO = "PromQL info: "
+"""Stores that pass Prometheus's answers on put its infos among the warnings; they say nothing of the answer's truth."""
 
 
 class NoData(Fact):
@@ -53,7 +57,19 @@ class _Matrix(BaseModel):
 class _Answer(BaseModel):
     status: Literal["success"]
     data: _Vector | _Matrix
-    warnings: list[str] = []
+    warnings: list[str] | None = None
+    isPartial: bool = False  # noqa: N815 - VictoriaMetrics's name
+
+    @property
+    def doubt(self) -> str:
+        """Why the answer may not be the whole truth; empty of one that is."""
+        real = [one for one in self.warnings or [] if not one.startswith(INFO)]
+        return quote(real[0], 200) if real else "it is partial" if self.isPartial else ""
+
+
+class _Listed(BaseModel):
+    status: Literal["success"]
+    data: list[Any] | None
 
 
 class _Failure(BaseModel):
@@ -129,6 +145,48 @@ class Prometheus:
         rows = data.result if isinstance(data, _Matrix) else []
         return [(one.metric, _finite(one.values)) for one in rows]
 
+    async def has_series(self, selector: str, since: datetime, until: datetime) -> bool:
+        """Whether a series that the selector matches existed in a time; asks the index only.
+
+        Raises:
+            OutsideError: as ``value`` does.
+        """
+        window = {"start": _moment(since), "end": _moment(until)}
+        return bool(await self._listed("series", {"match[]": selector, "limit": "1"} | window))
+
+    async def names(self, label: str, selector: str) -> set[str]:
+        """Return the values of a label among the series that the selector matches; ``__name__`` for metrics.
+
+        Raises:
+            OutsideError: as ``value`` does.
+        """
+        return {*map(str, await self._listed(f"label/{label}/values", {"match[]": selector}))}
+
+    async def labels(self, selector: str) -> set[str]:
+        """Return the names of the labels among the series that the selector matches.
+
+        Raises:
+            OutsideError: as ``value`` does.
+        """
+        return {*map(str, await self._listed("labels", {"match[]": selector}))}
+
+    async def declared(self, metric: str, targets: str) -> list[dict[str, str]]:
+        """Return the labels of those targets whose last scrape had the metric's TYPE line, series or not.
+
+        Stores that scrape nothing themselves do not answer this: then it is declared nowhere.
+
+        Raises:
+            OutsideError: as ``value`` does.
+        """
+        asked = {"metric": metric, "match_target": targets}
+        try:
+            found = await self._listed("targets/metadata", asked)
+        except RejectedError:
+            return []
+        return [
+            one["target"] for one in found if isinstance(one, dict) and isinstance(one.get("target"), dict)
+        ]
+
     async def _instant(self, query: str, at: datetime | None) -> list[_Series] | NoData:
         asked = {"query": query} | ({"time": _moment(at)} if at else {})
         data = await self._ask("query", asked)
@@ -138,20 +196,22 @@ class Prometheus:
 
     async def _ask(self, endpoint: str, asked: dict[str, str]) -> _Vector | _Matrix | NoData:
         seconds = TIMEOUT.total_seconds()
+        answer = _read(await self._get(endpoint, asked | {"timeout": f"{seconds:g}s"}), _Answer)
+        if answer.doubt:
+            return NoData(why=f"Prometheus warns that the answer may be incomplete: {answer.doubt}")
+        return answer.data
+
+    async def _listed(self, endpoint: str, asked: dict[str, str]) -> list[Any]:
+        return _read(await self._get(endpoint, asked), _Listed).data or []
+
+    async def _get(self, endpoint: str, asked: dict[str, str]) -> httpx.Response:
         with http_errors("ask Prometheus"):
             response = await self._http.get(
-                f"{self._url}/api/v1/{endpoint}",
-                params=asked | {"timeout": f"{seconds:g}s"},
-                timeout=seconds,
+                f"{self._url}/api/v1/{endpoint}", params=asked, timeout=TIMEOUT.total_seconds()
             )
         if not response.is_success:
             raise answered(response.status_code, f"could not ask Prometheus: {_complaint(response)}")
-        answer = _read(response)
-        if answer.warnings:
-            return NoData(
-                why=f"Prometheus warns that the answer may be incomplete: {quote(answer.warnings[0], 200)}"
-            )
-        return answer.data
+        return response
 
 
 def _moment(at: datetime) -> str:
@@ -162,9 +222,9 @@ def _finite(values: list[tuple[float, str]]) -> Points:
     return tuple((moment, number) for moment, text in values if math.isfinite(number := float(text)))
 
 
-def _read(response: httpx.Response) -> _Answer:
+def _read(response: httpx.Response, shape: type[A]) -> A:
     try:
-        return _Answer.model_validate_json(response.content)
+        return shape.model_validate_json(response.content)
     except ValidationError:
         complaint = _complaint(response)
     if response.headers.get("content-type", "").startswith("application/json"):
@@ -176,6 +236,8 @@ def _read(response: httpx.Response) -> _Answer:
 
 def _complaint(response: httpx.Response) -> str:
     """Say what Prometheus says is wrong, or begin of what came instead."""
+    if redirect := redirect_of(response):
+        return f"it {redirect}"
     try:
         failure = _Failure.model_validate_json(response.content)
     except ValidationError:

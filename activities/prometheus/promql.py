@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from runbook_model.catalog.matchers import parse_matcher
+
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
@@ -37,14 +39,15 @@ def error_share(target: Target, release: Release | None, window: timedelta) -> s
     zero is for the errors alone; ask ``request_count`` too.
     """
     errors, requests = (
-        f"sum(rate({metric}{selector(target, release)}[{span(window)}]))" for metric in (ERRORS, REQUESTS)
+        f"sum(rate({metric}{user_requests(target, release)}[{span(window)}]))"
+        for metric in (ERRORS, REQUESTS)
     )
     return f"({errors} or vector(0)) / {requests}"
 
 
 def request_count(target: Target, release: Release | None, window: timedelta) -> str:
     """How many requests were answered in the window; empty when no series has two samples in it."""
-    return f"sum(increase({REQUESTS}{selector(target, release)}[{span(window)}]))"
+    return f"sum(increase({REQUESTS}{user_requests(target, release)}[{span(window)}]))"
 
 
 def sample_age(target: Target, release: Release | None) -> str:
@@ -54,42 +57,46 @@ def sample_age(target: Target, release: Release | None) -> str:
 
 def p95_seconds(target: Target, release: Release | None, window: timedelta) -> str:
     """Time in which 95 % of the requests were answered, in seconds; NaN without requests."""
-    buckets = f"rate({SECONDS}{selector(target, release)}[{span(window)}])"
+    buckets = f"rate({SECONDS}{user_requests(target, release)}[{span(window)}])"
     return f"histogram_quantile(0.95, sum by (le) ({buckets}))"
 
 
 def errors_by_type(target: Target, release: Release | None, window: timedelta) -> str:
     """How many requests failed in the window, a series for each ``type``."""
-    return f"sum by (type) (increase({ERRORS}{selector(target, release)}[{span(window)}]))"
+    return f"sum by (type) (increase({ERRORS}{user_requests(target, release)}[{span(window)}]))"
 
 
 def error_share_by_release(target: Target, window: timedelta) -> str:
     """Share of requests that failed, a series for each release; needs a release label."""
-    requests = f"sum by ({target.release_label}) (rate({REQUESTS}{selector(target, None)}[{span(window)}]))"
-    errors = f"sum by ({target.release_label}) (rate({ERRORS}{selector(target, None)}[{span(window)}]))"
+    requests = (
+        f"sum by ({target.release_label}) (rate({REQUESTS}{user_requests(target, None)}[{span(window)}]))"
+    )
+    errors = f"sum by ({target.release_label}) (rate({ERRORS}{user_requests(target, None)}[{span(window)}]))"
     return f"({errors} or 0 * {requests}) / {requests}"
 
 
 def requests_by_release(target: Target, window: timedelta) -> str:
     """How many requests were answered in the window, a series for each release; needs a release label."""
-    return f"sum by ({target.release_label}) (increase({REQUESTS}{selector(target, None)}[{span(window)}]))"
+    return (
+        f"sum by ({target.release_label}) (increase({REQUESTS}{user_requests(target, None)}[{span(window)}]))"
+    )
 
 
 def request_rate(target: Target, window: timedelta) -> str:
     """How many requests a second are answered."""
-    return f"sum(rate({REQUESTS}{selector(target, None)}[{span(window)}]))"
+    return f"sum(rate({REQUESTS}{user_requests(target, None)}[{span(window)}]))"
 
 
 def p95_by_endpoint(target: Target, window: timedelta) -> str:
     """Time in which 95 % of the requests were answered, in seconds, a series for each ``endpoint``."""
-    buckets = f"rate({SECONDS}{selector(target, None)}[{span(window)}])"
+    buckets = f"rate({SECONDS}{user_requests(target, None)}[{span(window)}])"
     return f"histogram_quantile(0.95, sum by (le, endpoint) ({buckets}))"
 
 
 def mean_by_endpoint(target: Target, window: timedelta) -> str:
     """Mean time of a request in seconds, a series for each ``endpoint``."""
     seconds, requests = (
-        f"sum by (endpoint) (rate({metric}{selector(target, None)}[{span(window)}]))"
+        f"sum by (endpoint) (rate({metric}{user_requests(target, None)}[{span(window)}]))"
         for metric in (SECONDS_SUM, SECONDS_COUNT)
     )
     return f"{seconds} / {requests}"
@@ -142,6 +149,12 @@ def usual(query: str, window: timedelta) -> str:
     return (
         f"quantile_over_time(0.5, ({query})[{lookback}:{span(window)}] offset {span(USUAL_OFFSET * window)})"
     )
+
+
+def user_requests(target: Target, release: Release | None) -> str:
+    """Return the same braces without the requests that the catalog ignores, each matcher negated by itself."""
+    ignored = [parse_matcher(text).negated for text in target.metrics.ignore]
+    return ", ".join([selector(target, release).removesuffix("}"), *ignored]) + "}"
 
 
 def selector(target: Target, release: Release | None) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from runbook_model.catalog.catalog import Target
     from runbook_model.readings import Observation
 
 SCRAPES = 6
@@ -80,15 +81,15 @@ class Scraper:
         if target.url is None:
             return Silence(why="the catalog gives no url to scrape", source="scrape")
         since = max(observation.since, self._now() - target.verify.rate_window)
-        seen = [one for one in self._seen[target.url] if one.at >= since]
-        seen += await self.scrapes(target.url)
+        seen = [one for one in self._seen[target.metrics_url] if one.at >= since]
+        seen += await self.scrapes(target)
         if _spanned(seen) < self._pause:
             await asyncio.sleep(self._pause.total_seconds())
-            seen += await self.scrapes(target.url)
-        self._seen[target.url] = seen
+            seen += await self.scrapes(target)
+        self._seen[target.metrics_url] = seen
         return count(seen)
 
-    async def scrapes(self, url: str) -> list[Scrape]:
+    async def scrapes(self, target: Target) -> list[Scrape]:
         """Make one round of scrapes.
 
         Raises:
@@ -101,7 +102,7 @@ class Scraper:
             if time.monotonic() - began > ROUND.total_seconds():
                 break
             try:
-                scrapes.append(parse(await self._get(url), self._now()))
+                scrapes.append(parse(await self._get(target.metrics_url), self._now()))
             except OutsideError as error:
                 failed = error
         if failed and not scrapes:
@@ -110,7 +111,7 @@ class Scraper:
 
     async def _get(self, url: str) -> str:
         with http_errors("scrape the service's /metrics"):
-            response = await self._http.get(f"{url}/metrics", timeout=TIMEOUT.total_seconds())
+            response = await self._http.get(url, timeout=TIMEOUT.total_seconds())
             response.raise_for_status()
         return response.text[:LONGEST]
 

@@ -21,6 +21,7 @@ from runbook_model.catalog.policies import (
     Database,
     Environment,
     Incidents,
+    Metrics,
     Name,
     Placement,
     Policy,
@@ -72,6 +73,10 @@ class Target(BaseModel):
     database: Database | None = None
     repository: str | None = None
     approvals: Approvals
+    health_path: str = "/health"
+    metrics_path: str = "/metrics"
+    metrics: Metrics = Metrics()
+    error_pattern: str | None = None
     links: dict[str, str] = {}
     channels: tuple[str, ...] = ()
     """Names of the channels where its incidents are told."""
@@ -82,6 +87,16 @@ class Target(BaseModel):
     def key(self) -> str:
         """``<environment>/<service>``, as ids and ledger tags have it."""
         return f"{self.environment}/{self.service}"
+
+    @property
+    def health_url(self) -> str:
+        """Where its health is asked for; only a path where the catalog gives no url."""
+        return f"{self.url or ''}{self.health_path}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where its own metrics are asked for; only a path where the catalog gives no url."""
+        return f"{self.url or ''}{self.metrics_path}"
 
     @property
     def account(self) -> Account:
@@ -195,11 +210,15 @@ class Catalog(Policy):
             links=self.links,
             channels=self.channels_of(environment),
             assume_role=where.assume_role,
+            metrics=_overlaid(where.metrics, placement.metrics),
             **{
                 field: getattr(placement, field)
                 for field in (
                     "url",
+                    "health_path",
+                    "metrics_path",
                     "log_group",
+                    "error_pattern",
                     "thresholds",
                     "verify",
                     "rollback",
@@ -210,6 +229,11 @@ class Catalog(Policy):
                 )
             },
         )
+
+
+def _overlaid(environments: Metrics, services: Metrics) -> Metrics:
+    """Return the environment's table with each key that the service sets."""
+    return environments.model_copy(update={key: getattr(services, key) for key in services.model_fields_set})
 
 
 def _only_for_compose(placement: Placement) -> Iterator[str]:

@@ -5,12 +5,14 @@ Every number that procedures rely on has its default here, which is the runbook'
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from runbook_model.catalog.accounts import AssumeRole
+from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.durations import Duration
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -21,6 +23,24 @@ Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Share = Annotated[float, Field(gt=0, le=1)]
 ComposeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]*$")]
+HttpPath = Annotated[str, StringConstraints(pattern=r"^/[^\s#]*$")]
+
+
+def _can_be_negated(text: str) -> str:
+    parse_matcher(text)
+    return text
+
+
+def _is_a_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression of Python: {error}") from None
+    return text
+
+
+IgnoredRequests = Annotated[str, AfterValidator(_can_be_negated)]
+LinePattern = Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_a_pattern)]
 ProcedureName = Literal[
     "service-down", "high-error-rate", "high-latency", "resource-issues", "database-issues", "rollback"
 ]
@@ -30,6 +50,16 @@ class Policy(BaseModel):
     """A part of the catalog."""
 
     model_config = ConfigDict(frozen=True)
+
+
+class Metrics(Policy):
+    """How the service's metrics are read."""
+
+    ignore: tuple[IgnoredRequests, ...] = Field(
+        default=(),
+        description='PromQL matchers of requests that no user made, such as `path=~"/health.*"`; '
+        "each is negated by itself in every query of requests, errors and latency.",
+    )
 
 
 class Approvals(Policy):
@@ -92,13 +122,14 @@ class Environment(Policy):
     )
     cluster: str | None = Field(default=None, description="The ECS cluster; ECS needs one.")
     prometheus_url: Url | None = Field(
-        default=None, description="Without it the services' own `/metrics` are read."
+        default=None, description="Without it the services' own metrics are read."
     )
     release_label: str | None = Field(
         default=None,
         pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
         description="Prometheus label that holds `family:revision`; without it old errors are waited out.",
     )
+    metrics: Metrics = Metrics()
     approvals: Approvals = Approvals()
     brake: Brake = Brake()
 
@@ -264,8 +295,21 @@ class Placement(Policy):
     compose_service: ComposeName | None = Field(
         default=None, description="Its name in the compose file; by default the service's own."
     )
-    url: Url | None = Field(default=None, description="Where `/health` and `/metrics` are asked for.")
+    url: Url | None = Field(default=None, description="Where its health and its own metrics are asked for.")
+    health_path: HttpPath = Field(
+        default="/health", description="Path at `url` that answers 2xx while the service is healthy."
+    )
+    metrics_path: HttpPath = Field(
+        default="/metrics", description="Path at `url` of its own metrics, in Prometheus's text format."
+    )
+    metrics: Metrics = Field(
+        default=Metrics(), description="Each key set here wins over the environment's `metrics`."
+    )
     log_group: str | None = Field(default=None, description="Its log group in CloudWatch.")
+    error_pattern: LinePattern | None = Field(
+        default=None,
+        description="Regular expression (Python's) that finds the service's error lines, instead of log levels.",
+    )
     thresholds: Thresholds = Thresholds()
     verify: Verify = Verify()
     rollback: RollbackPolicy = RollbackPolicy()

@@ -72,12 +72,12 @@ def error_rate(target: Target) -> str:
 
 def health(target: Target) -> str:
     """Ask the service for its health."""
-    return shlex.join(["curl", "-si", f"{target.url or 'http://SERVICE-URL'}/health"])
+    return shlex.join(["curl", "-si", f"{target.url or 'http://SERVICE-URL'}{target.health_path}"])
 
 
 def metrics(target: Target) -> str:
     """Ask the service for its own metrics."""
-    return shlex.join(["curl", "-s", f"{target.url or 'http://SERVICE-URL'}/metrics"])
+    return shlex.join(["curl", "-s", f"{target.url or 'http://SERVICE-URL'}{target.metrics_path}"])
 
 
 def timed_probe(target: Target) -> str:

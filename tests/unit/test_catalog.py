@@ -1,4 +1,5 @@
 import dataclasses
+import re
 from datetime import timedelta
 
 import pytest
@@ -357,3 +358,36 @@ class TestTargets:
 def test_later_versions_may_read_what_this_one_wrote():
     catalog = parse_catalog(SMALLEST, "catalog.toml")
     assert Catalog.model_validate(catalog.model_dump()) == catalog
+
+
+IGNORING = (
+    SMALLEST
+    + """health_path = "/healthz"
+[environments.prod.metrics]
+ignore = ['path=~"/health.*"']
+"""
+)
+
+
+def test_a_service_ignores_what_its_environment_ignores():
+    target = parse_catalog(IGNORING, "c.toml").target("shop", "prod")
+    assert target.metrics.ignore == ('path=~"/health.*"',)
+    assert (target.health_url, target.metrics_url) == ("/healthz", "/metrics")
+
+
+def test_what_a_service_ignores_itself_takes_the_place_of_its_environments():
+    own = IGNORING + "[services.shop.prod.metrics]\nignore = []\n"
+    assert parse_catalog(own, "c.toml").target("shop", "prod").metrics.ignore == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('metrics = { ignore = ["path"] }', 'metrics.ignore.0 = "path": is no matcher of PromQL'),
+        ('error_pattern = "("', "is not a regular expression"),
+        ('health_path = "healthz"', "health_path"),
+    ],
+)
+def test_what_cannot_be_used_of_the_ways_to_measure_is_refused(line, said):
+    with pytest.raises(CatalogError, match=re.escape(said)):
+        parse_catalog(SMALLEST + line, "c.toml")

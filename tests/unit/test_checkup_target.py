@@ -61,7 +61,23 @@ class TestAddresses:
     async def test_without_health_are_red_and_lead_to_the_catalog(self, answer):
         told = await ask("health", answer)
         assert told.ok is False
-        assert told.fix == "correct url in [services.ai-processor.prod]"
+        assert told.fix == "correct url or health_path in [services.ai-processor.prod]"
+
+    @pytest.mark.parametrize(("name", "path"), [("health", "health_path"), ("metrics", "metrics_path")])
+    async def test_that_redirect_are_red_with_where_they_lead(self, name, path):
+        redirect = httpx.Response(301, headers={"location": "https://service.test/x"})
+        told = await ask(name, lambda _: redirect)
+        assert told.ok is False
+        assert "answers 301, a redirect to https://service.test/x" in told.detail
+        assert told.fix == f"set url or {path} in [services.ai-processor.prod] to where it leads"
+
+    @pytest.mark.parametrize("name", ["health", "metrics"])
+    async def test_are_asked_at_the_paths_that_the_catalog_names(self, name):
+        def answer(request):
+            return httpx.Response(200 if request.url.path == f"/own/{name}" else 404, text=METRICS)
+
+        told = await ask(name, answer, health_path="/own/health", metrics_path="/own/metrics")
+        assert told.ok is True
 
     async def test_whose_service_is_ill_lead_to_the_procedure(self):
         told = await ask("health", answering(503))
@@ -84,7 +100,7 @@ class TestAddresses:
 
 class TestQueries:
     def test_are_all_that_the_product_asks(self):
-        composed = {"selector", "escape", "span"}
+        composed = {"selector", "user_requests", "escape", "span"}
         own = {
             name.replace("_", "-")
             for name, function in inspect.getmembers(promql, inspect.isfunction)

@@ -16,13 +16,13 @@ def raising(error: Exception):
     return client(answer)
 
 
-@pytest.mark.parametrize(("status", "quality"), [(200, G), (204, G), (301, B), (404, B), (500, B), (503, B)])
+@pytest.mark.parametrize(("status", "quality"), [(200, G), (204, G), (404, B), (500, B), (503, B)])
 async def test_only_2xx_is_good(status, quality):
     asked = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append((request.method, str(request.url)))
-        return httpx.Response(status, headers={"location": "/elsewhere"})
+        return httpx.Response(status)
 
     reading = await read_health(client(answer), a_target(), NOW)
     assert (reading.quality, reading.value, reading.detail) == (quality, status, f"health {status}")
@@ -52,3 +52,18 @@ async def test_a_port_where_nothing_listens_is_bad():
 async def test_a_target_without_url_has_no_health_and_others_decide():
     reading = await read_health(raising(AssertionError()), a_target(url=None), NOW)
     assert (reading.quality, reading.decides) == (N, False)
+
+
+async def test_a_redirect_is_named_with_where_it_leads_and_is_not_called_sick():
+    answer = client(lambda _: httpx.Response(301, headers={"location": "https://service.test/health"}))
+    reading = await read_health(answer, a_target(), NOW)
+    assert (reading.quality, reading.value) == (N, 301)
+    assert reading.detail == (
+        "http://service.test/health answers 301, a redirect to https://service.test/health; "
+        "set url or health_path in the catalog to where it leads"
+    )
+
+
+async def test_health_is_asked_for_at_the_path_that_the_catalog_names():
+    answer = client(lambda request: httpx.Response(200 if request.url.path == "/healthz" else 404))
+    assert (await read_health(answer, a_target(health_path="/healthz"), NOW)).quality is G

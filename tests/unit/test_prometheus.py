@@ -62,6 +62,28 @@ async def test_prometheus_3_infos_are_no_warnings():
     assert await answering(series=[one("0")], infos=["metric might not be a counter"]).value("q") == 0
 
 
+async def test_infos_among_the_warnings_are_passed_over():
+    infos = ["PromQL info: input to histogram_quantile needed to be fixed for monotonicity"]
+    assert await answering(series=[one("0")], warnings=infos).value("q") == 0
+    assert await answering(series=[one("0")], warnings=None).value("q") == 0
+
+
+async def test_one_real_warning_among_infos_is_no_data():
+    value = await answering(series=[one("0")], warnings=["PromQL info: x", "store away"]).value("q")
+    assert value == NoData(why="Prometheus warns that the answer may be incomplete: store away")
+
+
+async def test_a_partial_answer_is_no_data():
+    value = await answering(series=[one("0")], isPartial=True).value("q")
+    assert value == NoData(why="Prometheus warns that the answer may be incomplete: it is partial")
+
+
+async def test_a_prometheus_that_redirects_is_named_with_where_it_leads():
+    answer = httpx.Response(302, headers={"location": "https://login.test/"})
+    with pytest.raises(RejectedError, match=r"it answers 302, a redirect to https://login\.test/"):
+        await reader(lambda _: answer).value("q")
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [

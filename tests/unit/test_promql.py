@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.prometheus import promql
+from runbook_model.catalog.policies import Metrics
 from tests.observing import a_release, a_target, seconds
 
 WINDOW = seconds(15)
@@ -63,3 +64,23 @@ def test_no_value_leaves_its_quotes(value):
     assert "\n" not in escaped
     assert re.fullmatch(r'(?:[^"\\]|\\.)*', escaped)
     assert re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], escaped) == value
+
+
+def test_ignored_requests_are_left_out_of_every_query_of_requests_errors_and_latency():
+    ignore = ('path=~"/health.*"', 'agent="probe"')
+    target, release = a_target(metrics=Metrics(ignore=ignore)), a_release()
+    queries = (
+        promql.error_share(target, release, WINDOW),
+        promql.error_share_by_release(target, WINDOW),
+        promql.request_count(target, release, WINDOW),
+        promql.requests_by_release(target, WINDOW),
+        promql.request_rate(target, WINDOW),
+        promql.errors_by_type(target, release, WINDOW),
+        promql.p95_seconds(target, release, WINDOW),
+        promql.p95_by_endpoint(target, WINDOW),
+        promql.mean_by_endpoint(target, WINDOW),
+    )
+    for query in queries:
+        selectors = re.findall(r"\{[^}]*\}", query)
+        assert selectors
+        assert all(one.endswith(', path!~"/health.*", agent!="probe"}') for one in selectors)
