@@ -11,6 +11,7 @@ RunbookError
     * AccessDeniedError     a permission is missing; the fix names it
     * CredentialsError      credentials are missing or have expired; a person renews them and the step goes on
     * ThrottledError        too many calls; tried again later
+    * BusyError             somebody else changes the same thing at this moment; tried again
     * UnreachableError      no answer, or a 5xx; tried again
       * NotServingError     nothing listens there, or it is only starting or ending
       * EngineFailedError   the Docker engine answered that it could not do what it was asked
@@ -137,6 +138,13 @@ class CredentialsError(OutsideError):
 
 class ThrottledError(OutsideError):
     """Too many calls."""
+
+    retryable = True
+    expected = True
+
+
+class BusyError(OutsideError):
+    """Somebody else changes the same thing at this moment; nothing of ours was done."""
 
     retryable = True
     expected = True

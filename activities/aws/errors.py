@@ -1,9 +1,14 @@
-"""What botocore's errors mean to a procedure."""
+"""What AWS's errors mean to a procedure: one table, with its sources.
+
+Tried again: throttling, somebody else's change of the same thing at this moment, what was just made and is not to be seen
+yet (a few times), credentials that a person renews, and every failure of AWS itself. The rest is final, with its fix.
+"""
 
 from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
@@ -19,9 +24,11 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from temporalio import activity
 
 from runbook_model.errors import (
     AccessDeniedError,
+    BusyError,
     CredentialsError,
     NotFoundError,
     OutsideError,
@@ -34,25 +41,85 @@ from runbook_model.sentences import quote
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"}
-STALE_CREDENTIALS = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "RequestExpired",
-    "UnrecognizedClientException",
+DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+STALE_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "RequestExpired",
+        "UnrecognizedClientException",
+    }
+)
+THROTTLED = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+"""Source: botocore/retries/standard.py, ThrottledRetryableChecker."""
+CONCURRENT = frozenset(
+    {
+        "ConcurrentModification",  # IAM: "multiple requests to change this object were submitted simultaneously"
+        "ConcurrentModificationException",  # CloudWatch, 429
+        "ConcurrentUpdateException",  # Application Auto Scaling: "already has a pending update"
+        "ConflictException",  # ECS StopServiceDeployment: "conflict in the current state of the resource"
+        "OperationAborted",  # S3: "A conflicting conditional operation is currently in progress"
+        "UpdateInProgressException",  # ECS
+    }
+)
+"""Somebody changes the same thing at this moment. Source: the service models of botocore, whose words these are."""
+CONCURRENT_BY_MESSAGE = ("too many concurrent attempts to create a new revision",)
+"""The same, said by ECS as a ``ClientException`` of RegisterTaskDefinition. Source: hashicorp/terraform-provider-aws#9777."""
+NOT_SEEN_YET = ("taskdefinition not found", "unable to describe task definition")
+"""What was just made is not to be seen everywhere yet, or never was: a ``ClientException`` or ``InvalidParameterException``.
+
+Source: hashicorp/terraform-provider-aws#45553, remind101/empire#353.
+"""
+SEEN_WITHIN = 5
+"""Attempts after which what is still not to be seen does not exist."""
+BROKEN = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerException",
+        "InternalServiceError",
+        "InternalServiceException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    }
+)
+"""AWS failed, whatever the status says, as every 5xx. Source: the service models, and botocore/retries/standard.py."""
+QUOTAS = frozenset({"PutScalingPolicy", "RegisterScalableTarget"})
+"""Calls whose ``LimitExceededException`` is a quota, not a rate. Source: the model of Application Auto Scaling."""
+FIXES = {
+    "BlockedException": "AWS has blocked the account: ask AWS Support",
+    "ClusterNotFoundException": "check cluster and region of the environment in the catalog",
+    "DBInstanceNotFound": "check database.rds_instance in the catalog",
+    "LimitExceededException": "ask for a higher quota in Service Quotas",
+    "ObjectNotFoundException": "look whether autoscaling was taken off the service meanwhile",
+    "PlatformUnknownException": "choose a platform version that exists",
+    "ServiceNotActiveException": "the service was deleted: create it again, or check ecs_service in the catalog",
+    "ServiceNotFoundException": "check ecs_service in the catalog",
+    "UnsupportedFeatureException": "this region does not have it: do it by hand",
 }
-THROTTLED = {
-    "LimitExceededException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-}
+"""What a person does about errors that are final; AWS's own words say enough of the others."""
 NO_CREDENTIALS = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -97,16 +164,25 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
 def _answered(error: ClientError, doing: str) -> OutsideError:
     code = error.response["Error"].get("Code", "")
     message = error.response["Error"].get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     said = f"could not {doing}: {code}: {quote(message)}"
     if code in DENIED:
         return AccessDeniedError(said, fix=f"allow {_permission(message, error)} to the worker's role")
     if code in STALE_CREDENTIALS:
         return CredentialsError(said, fix="renew the worker's AWS credentials and it goes on")
-    if code in THROTTLED:
+    if code in CONCURRENT or any(words in message.lower() for words in CONCURRENT_BY_MESSAGE):
+        return BusyError(said)
+    is_quota = code == "LimitExceededException" and error.operation_name in QUOTAS
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (code in THROTTLED and not is_quota):
         return ThrottledError(said)
-    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in BROKEN:
         return UnreachableError(said)
-    return NotFoundError(said) if code.endswith(("NotFoundException", "NotFound")) else RejectedError(said)
+    if any(words in message.lower() for words in NOT_SEEN_YET):
+        unseen = NotFoundError(said, fix=FIXES.get(code))
+        unseen.retryable = activity.in_activity() and activity.info().attempt < SEEN_WITHIN
+        return unseen
+    missing = code.endswith(("NotFoundException", "NotFound", "NotFoundFault"))
+    return (NotFoundError if missing else RejectedError)(said, fix=FIXES.get(code))
 
 
 def _permission(message: str, error: ClientError) -> str:

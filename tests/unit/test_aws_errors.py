@@ -1,13 +1,24 @@
+import dataclasses
 from datetime import timedelta
 
 import pytest
 from botocore import exceptions as botocore
 from temporalio.exceptions import ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
 
-from activities.aws.errors import DENIED, STALE_CREDENTIALS, THROTTLED, aws_errors
+from activities.aws.errors import (
+    BROKEN,
+    CONCURRENT,
+    DENIED,
+    SEEN_WITHIN,
+    STALE_CREDENTIALS,
+    THROTTLED,
+    aws_errors,
+)
 from runbook_model.errors import (
     AccessDeniedError,
     BugError,
+    BusyError,
     CredentialsError,
     MissingKeyError,
     NotFoundError,
@@ -43,6 +54,19 @@ def named(error: Exception) -> OutsideError:
         *[(answered(code), AccessDeniedError, False, False) for code in sorted(DENIED)],
         *[(answered(code), CredentialsError, True, False) for code in sorted(STALE_CREDENTIALS)],
         *[(answered(code), ThrottledError, True, False) for code in sorted(THROTTLED)],
+        *[(answered(code), BusyError, True, False) for code in sorted(CONCURRENT)],
+        *[(answered(code), UnreachableError, True, True) for code in sorted(BROKEN)],
+        (
+            answered(
+                "ClientException", "Too many concurrent attempts to create a new revision of the family."
+            ),
+            BusyError,
+            True,
+            False,
+        ),
+        (answered("Unheard", status=429), ThrottledError, True, False),
+        (answered("ObjectNotFoundException"), NotFoundError, False, False),
+        (answered("DBInstanceNotFoundFault"), NotFoundError, False, False),
         (answered("ServiceNotFoundException"), NotFoundError, False, False),
         (answered("ClusterNotFoundException"), NotFoundError, False, False),
         (answered("InvalidParameterException"), RejectedError, False, False),
@@ -79,6 +103,42 @@ def test_every_error_has_its_name_and_says_whether_the_call_may_have_landed(
 )
 def test_a_missing_permission_is_named_with_the_mend(message, permission):
     assert f"{permission} the worker's role" in str(named(answered("AccessDeniedException", message)))
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"), [("RegisterScalableTarget", RejectedError), ("ListTasks", ThrottledError)]
+)
+def test_a_limit_of_autoscaling_is_a_quota_and_one_of_others_a_rate(operation, kind):
+    error = botocore.ClientError({"Error": {"Code": "LimitExceededException", "Message": "why"}}, operation)
+    assert type(named(error)) is kind
+
+
+@pytest.mark.parametrize("message", ["TaskDefinition not found.", "Unable to describe task definition."])
+def test_a_task_definition_that_is_not_seen_yet_is_looked_for_again_a_few_times(message):
+    environment = ActivityEnvironment()
+
+    def at(attempt):
+        environment.info = dataclasses.replace(environment.info, attempt=attempt)
+        return environment.run(named, answered("ClientException", message))
+
+    assert type(at(1)) is NotFoundError
+    assert [at(attempt).retryable for attempt in (1, SEEN_WITHIN - 1, SEEN_WITHIN)] == [True, True, False]
+    assert not named(answered("ClientException", message)).retryable
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        ("ServiceNotFoundException", "check ecs_service in the catalog"),
+        ("ClusterNotFoundException", "check cluster and region of the environment in the catalog"),
+        ("ServiceNotActiveException", "create it again"),
+        ("BlockedException", "ask AWS Support"),
+    ],
+)
+def test_what_is_final_says_its_fix(code, fix):
+    error = named(answered(code))
+    assert not error.retryable
+    assert fix in (error.fix or "")
 
 
 def test_stale_credentials_say_that_the_step_goes_on_once_they_are_renewed():
