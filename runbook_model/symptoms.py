@@ -20,6 +20,7 @@ from runbook_model.evidence import (
 )
 from runbook_model.fact import Fact
 from runbook_model.release import ServiceState
+from runbook_model.sentences import count_of
 
 
 class ErrorsRead(Fact):
@@ -131,7 +132,7 @@ class MemorySeries(Evidence):
     @property
     def brief(self) -> str:
         """How much was read."""
-        return f"{sum(map(len, self.tasks.values()))} readings of {len(self.tasks)} tasks"
+        return f"{count_of(sum(map(len, self.tasks.values())), 'reading')} of {count_of(len(self.tasks), 'task')}"
 
 
 class ResourcesRead(Fact):

@@ -11,6 +11,7 @@ from activities.docker.reading import read_project
 from activities.doctor.looking import POLICY, NotSetError, Question, WrongError
 from activities.ecs.activities import EcsActivities, describe_service
 from runbook_model.errors import OutsideError
+from runbook_model.sentences import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ class ServiceQuestions:
         """Read the service's deployments, as a rollback does."""
         self.history = found = await self._on_ecs(EcsActivities(self._clients).read_history, self._target)
         count = len(found.deployments)
-        return f"{count} service {'deployment' if count == 1 else 'deployments'} can be read"
+        return f"{count_of(count, 'service deployment')} can be read"
 
     async def read_tasks(self) -> str:
         """List and describe tasks."""
@@ -99,7 +100,9 @@ class ServiceQuestions:
         if found.quality == "error":
             raise OutsideError(found.why)
         return (
-            f"{len(found.points)} samples of the last hour" if found.points else f"can be read; {found.why}"
+            f"{count_of(len(found.points), 'sample')} of the last hour"
+            if found.points
+            else f"can be read; {found.why}"
         )
 
     async def _on_ecs(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

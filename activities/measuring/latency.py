@@ -11,6 +11,7 @@ from activities.prometheus.client import NoData, Prometheus
 from runbook_model.errors import OutsideError
 from runbook_model.fact import Fact
 from runbook_model.readings import Quality, Reading
+from runbook_model.sentences import count_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,7 +54,7 @@ def judge_latency(p95: P95, probes: Timed | None, limit: float, now: datetime) -
     elif probes and probes.seconds:
         known.append(probes.slowest)
         failed = f", {probes.failed} failed" if probes.failed else ""
-        words.append(f"{len(probes.seconds)} probes took at most {probes.slowest:.2f}s{failed}")
+        words.append(f"{count_of(len(probes.seconds), 'probe')} took at most {probes.slowest:.2f}s{failed}")
     failing = bool(probes and probes.failed)
     bad = failing or any(seconds > limit for seconds in known)
     quality = (Quality.BAD if bad else Quality.GOOD) if known else Quality.NO_DATA

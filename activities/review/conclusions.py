@@ -74,7 +74,12 @@ def root_cause(courses: Sequence[Course]) -> RootCause | None:
     for course in courses:
         findings = course.result.get("findings")
         if course.kind != INCIDENT and course.end and isinstance(findings, list) and findings:
-            return RootCause(text=said(findings[0]), said_by=f"procedure {name_of(course)}", cite=course.end)
+            return RootCause(
+                text=said(findings[0]),
+                said_by=f"procedure {name_of(course)}",
+                cite=course.end,
+                diagnosed=True,
+            )
     return None
 
 
@@ -87,7 +92,7 @@ def items_of(
     found += list(_from_changes(changes))
     last = courses[0].end or courses[0].cite
     found += [_item("monitoring", f"See to it that this is caught next time: {gap}", last) for gap in gaps]
-    if cause is None or cause.said_by.startswith("procedure "):
+    if cause is None or cause.diagnosed:
         found.append(
             _item("immediate", "Confirm the root cause, or name another one", cause.cite if cause else last)
         )

@@ -139,6 +139,8 @@ class RootCause(Fact):
 
     text: str
     said_by: str
+    diagnosed: bool = False
+    """A procedure found it; no person has confirmed it."""
     cite: Cite
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from runbook_model.catalog.catalog import LOG
 from runbook_model.catalog.policies import AlertRule, Approvals, Brake, Contact, Incidents
 from runbook_model.fact import Fact
+from runbook_model.sentences import count_of
 
 
 class TargetNames(Fact):
@@ -38,4 +39,7 @@ class IncidentPolicy(Fact):
     @property
     def told(self) -> str:
         """What a person reads beside the step."""
-        return self.problem or f"{len(self.matrix)} alerts in the matrix, {len(self.contacts)} contacts"
+        return (
+            self.problem
+            or f"{count_of(len(self.matrix), 'alert')} in the matrix, {count_of(len(self.contacts), 'contact')}"
+        )

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from runbook_model.catalog.accounts import AssumeRole
 from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.durations import Duration
+from runbook_model.sentences import count_of
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -86,7 +87,7 @@ class Approvals(Policy):
     def _enough_people(self) -> Approvals:
         if self.people and len(set(self.people)) < self.needed:
             raise ValueError(
-                f"needs {self.needed} approvals but names {len(set(self.people))} people: add people"
+                f"needs {self.needed} approvals but names {count_of(len(set(self.people)), 'person', 'people')}: add people"
             )
         return self
 

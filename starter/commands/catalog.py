@@ -8,6 +8,7 @@ import click
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError
+from runbook_model.sentences import count_of
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say
@@ -47,7 +48,7 @@ def check(caller: Caller, file: Path | None) -> Exit:
     if caller.as_json:
         answer({"ok": True, "problems": [], **counts})
     else:
-        say(f"{path}: ok: {', '.join(f'{number} {name}' for name, number in counts.items())}")
+        say(f"{path}: ok: {', '.join(count_of(number, name[:-1]) for name, number in counts.items())}")
     return Exit.DONE
 
 

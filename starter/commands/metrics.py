@@ -12,6 +12,7 @@ from temporalio.client import WorkflowExecutionStatus
 from runbook_model import ids
 from runbook_model.durations import format_duration
 from runbook_model.errors import SealedError
+from runbook_model.sentences import count_of
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.runs import Run, find
@@ -89,7 +90,9 @@ async def _measure(client: Client, query: str, since: datetime, until: datetime)
     measured = [await _measured(client, run) for run in counted]
     sealed = [str(one) for one in measured if isinstance(one, SealedError)]
     if sealed:
-        note(f"left out: {len(sealed)} incidents, as their times are {'; and '.join(sorted(set(sealed)))}")
+        note(
+            f"left out: {count_of(len(sealed), 'incident')}, as their times are {'; and '.join(sorted(set(sealed)))}"
+        )
     return measure([one for one in measured if isinstance(one, Measured)], since, until)
 
 

@@ -13,6 +13,7 @@ from runbook_model.catalog.catalog import load_catalog
 from runbook_model.checks import Check, DoctorRequest
 from runbook_model.errors import CatalogError, SealedError, fix_of
 from runbook_model.ids import UNROUTED, doctor_id, task_queue
+from runbook_model.sentences import count_of
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import was_begun
 from starter.doctor.encryption_check import ENCRYPTION, judge_encryption, not_shared, unread
@@ -49,7 +50,9 @@ def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
     except CatalogError as error:
         fix = f"correct {path}; runbook catalog check {path} shows all"
         return Check(name="catalog", ok=False, detail=error.message, fix=fix), None
-    counts = f"{len(catalog.environments)} environments, {len(catalog.services)} services"
+    counts = (
+        f"{count_of(len(catalog.environments), 'environment')}, {count_of(len(catalog.services), 'service')}"
+    )
     return Check(name="catalog", ok=True, detail=f"{path} is valid: {counts}"), catalog
 
 

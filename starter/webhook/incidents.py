@@ -11,6 +11,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError
 
 from activities.telemetry.telemetry import root_span
+from runbook_model.sentences import count_of
 from starter.client.incidents import report_alerts
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Incidents:
         failed = [error for error in told if error is not None]
         if failed:
             raise NotTakenError(
-                f"Temporal did not take the alerts of {len(failed)} incidents: {_said(failed[0])}"
+                f"Temporal did not take the alerts of {count_of(len(failed), 'incident')}: {_said(failed[0])}"
             )
 
     async def reachable(self) -> bool:

@@ -41,7 +41,7 @@ async def test_what_is_unknown_bad_or_there_already_changes_nothing(stage):
     shop = stage.a_shop()
     unknown = await shop.cli.start("--wait", "--json", "--to", "9.9.9")
     assert (unknown.code, unknown.json["error"]["kind"]) == (2, "input")
-    assert f"{shop.name}:1 (1.0.0)" in unknown.json["error"]["message"]
+    assert f"{shop.name}:1 (1.0.0)" in unknown.json["error"]["fix"]
 
     shop.mark(f"{shop.name}:1", "bad")
     bad = await shop.cli.start("--wait", "--json", "--to", "1.0.0")

@@ -51,7 +51,7 @@ async def test_a_wrong_mark_is_corrected_from_the_command_line(stage):
     shop.mark(f"{shop.name}:1", "bad")
     refused = await shop.cli.start("--wait", "--json", "--to", "1.0.0")
     assert refused.code == 5
-    assert "runbook release mark" in refused.json["error"]["message"]
+    assert "runbook release mark" in refused.json["error"]["fix"]
 
     marked = await shop.cli(
         "release",

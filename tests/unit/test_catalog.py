@@ -177,7 +177,7 @@ WRONG = [
     ),
     (
         with_prod("approvals = { needed = 2, people = ['bob'] }"),
-        "catalog.toml: environments.prod.approvals: needs 2 approvals but names 1 people: add people",
+        "catalog.toml: environments.prod.approvals: needs 2 approvals but names 1 person: add people",
     ),
     (
         with_prod("prometheus_url = 'prometheus:9090'"),

@@ -24,9 +24,9 @@ SILENT = P95(seconds=None, words="3 requests, 50 are needed")
 LATENCIES = {
     "quick requests": (QUICK, None, G, "p95 0.20s of 400 requests (limit 1s)"),
     "quick requests and probes": (QUICK, Timed(seconds=(0.1, 0.3)), G, "p95 0.20s of 400 requests; 2 probes took at most 0.30s (limit 1s)"),
-    "slow requests, quick probes": (SLOW, Timed(seconds=(0.1,)), B, "p95 2.00s of 400 requests; 1 probes took at most 0.10s (limit 1s)"),
-    "quick requests, slow probes": (QUICK, Timed(seconds=(1.2,)), B, "p95 0.20s of 400 requests; 1 probes took at most 1.20s (limit 1s)"),
-    "too few requests, quick probes": (SILENT, Timed(seconds=(0.1,)), G, "3 requests, 50 are needed; 1 probes took at most 0.10s (limit 1s)"),
+    "slow requests, quick probes": (SLOW, Timed(seconds=(0.1,)), B, "p95 2.00s of 400 requests; 1 probe took at most 0.10s (limit 1s)"),
+    "quick requests, slow probes": (QUICK, Timed(seconds=(1.2,)), B, "p95 0.20s of 400 requests; 1 probe took at most 1.20s (limit 1s)"),
+    "too few requests, quick probes": (SILENT, Timed(seconds=(0.1,)), G, "3 requests, 50 are needed; 1 probe took at most 0.10s (limit 1s)"),
     "too few requests and no probes": (SILENT, None, N, "3 requests, 50 are needed (limit 1s)"),
     "quick probes that fail": (SILENT, Timed(seconds=(0.1, 0.1), failed=1), B, "3 requests, 50 are needed; 2 probes took at most 0.10s, 1 failed (limit 1s)"),
     "probes that the service does not accept": (SILENT, Timed(seconds=(0.1,), refused=422), N, "3 requests, 50 are needed; the probe was answered 422: correct probe in the catalog (limit 1s)"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from runbook_model import ids
 from runbook_model.catalog.trace_links import with_trace
 from runbook_model.incident.announcements import UNKNOWN, Announcement
+from runbook_model.sentences import sentence
 from workflows.decisions.calling import is_taken
 from workflows.decisions.incidents import leading_alert, quiet_since
 
@@ -154,8 +155,8 @@ def _asked_between(account: Account, close: str) -> Asked | None:
         )
     if (held := account.held) and held.kind != "cooling":
         start = f"runbook start {leading.procedure} --service {account.service} --environment {account.environment}"
-        sentence = f"Nothing is begun by itself: {held.why}. A person may: {start}"
-        return Asked("held", (leading.procedure, held.kind, held.why), sentence)
+        words = f"Nothing is begun by itself: {sentence(held.why)} A person may: {start}"
+        return Asked("held", (leading.procedure, held.kind, held.why), words)
     return None
 
 

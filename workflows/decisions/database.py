@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runbook_model.database import DatabaseRead, LockWait, Session, SessionName
 from runbook_model.durations import format_duration
 from runbook_model.reports import Message, Plan, PlannedCall
+from runbook_model.sentences import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -165,7 +166,7 @@ def leak_report(diagnosis: Diagnosis, running: str | None) -> tuple[str, str]:
     release = f"{of}, the release that runs," if of == running else of
     last = next((one.query for one in diagnosis.sessions if one.query), "not known")
     found = (
-        f"{release} left {len(diagnosis.sessions)} sessions idle in a transaction, for up to "
+        f"{release} left {count_of(len(diagnosis.sessions), 'session')} idle in a transaction, for up to "
         f"{format_duration(longest.lasts)}; the last statement was: {last}"
     )
     remedy = f"Mend {of}: after this statement it neither commits, rolls back nor gives its connection back."
@@ -194,7 +195,7 @@ def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagno
     sessions = tuple(one for one in forgotten if one.owner == of)
     if not sessions or is_full(read.used - len(sessions), read.open_to_services, policy):
         return None
-    why = f"{of} holds {len(sessions)} connections idle in a transaction for {_at_least(policy)}"
+    why = f"{of} holds {count_of(len(sessions), 'connection')} idle in a transaction for {_at_least(policy)}"
     return Diagnosis(cause=Cause.LEAK, because=(why, *seen), application=of, sessions=sessions)
 
 
@@ -230,7 +231,7 @@ def _held_up(
     waiting = {one.waits.name.pid for one in waits}
     holders = [one for one in read.blockers if one.name.pid not in waiting]
     held_by = ", ".join(one.told for one in holders[:SHOWN]) or "nobody who can be named"
-    return holders, f"{_count(len(waits), 'session')} waited for locks{for_how_long}, held by {held_by}"
+    return holders, f"{count_of(len(waits), 'session')} waited for locks{for_how_long}, held by {held_by}"
 
 
 def _left_locked(read: DatabaseRead, forgotten: Iterable[Session]) -> tuple[Sequence[Session], str]:
@@ -239,10 +240,6 @@ def _left_locked(read: DatabaseRead, forgotten: Iterable[Session]) -> tuple[Sequ
     holders = [one for one in forgotten if one.name.pid in tables]
     told = ", ".join(f"{one.told}, keeps {tables[one.name.pid]} locked" for one in holders[:SHOWN])
     return holders, told
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _at_least(policy: Database) -> str:
@@ -258,8 +255,8 @@ def _evidence(read: DatabaseRead) -> Iterator[str]:
     if read.standby:
         yield "it is a standby: nothing can be written to it"
     if read.lock_waits:
-        waited = f"{_count(len(read.lock_waits), 'session')} waited for locks"
-        yield f"{waited}, in {read.samples_with_waits} of {_count(read.samples, 'sample')}"
+        waited = f"{count_of(len(read.lock_waits), 'session')} waited for locks"
+        yield f"{waited}, in {read.samples_with_waits} of {count_of(read.samples, 'sample')}"
     if read.longest:
         yield f"longest at work: {read.longest[0].told}: {read.longest[0].query}"
     if read.slowest and read.slowest[0].mean >= SLOW:

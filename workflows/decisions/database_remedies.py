@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runbook_model.database import AVAILABLE, Instance
 from runbook_model.reports import Message, Plan, PlannedCall, Task
+from runbook_model.sentences import sentence
 from workflows.decisions.database import SHOWN, Cause, Diagnosis, belongs_to, is_full, leak_report
 from workflows.decisions.tasks import database_console, links_of
 
@@ -116,7 +117,7 @@ def fit_pool(target: Target, diagnosis: Diagnosis) -> Task:
 def raise_max_connections(target: Target, diagnosis: Diagnosis, why: str) -> Task:
     """Ask for more connections of the database, where the service's pool cannot be raised within those that there are."""
     task = _now("Raise the database's max_connections, or take connections from others", target, diagnosis)
-    return task.model_copy(update={"why": f"{why}. {diagnosis.told}"})
+    return task.model_copy(update={"why": f"{sentence(why)} {diagnosis.told}"})
 
 
 def mend_leak(target: Target, diagnosis: Diagnosis, running: str | None) -> Task:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from runbook_model.reports import Ending, Plan, PlannedCall
+from runbook_model.sentences import count_of
 from runbook_model.terraform_plans import TerraformPlan
 from workflows.decisions.releases import refused
 from workflows.decisions.rollback_plan import STAYS, RollbackPlan, plan_by, tag_was_moved
@@ -65,7 +66,7 @@ def terraform_tag(history: ReleaseHistory, release: Release) -> str | Ending:
     if tag is None:
         return refused(
             "policy",
-            f"which one image tag brings {release.name} back cannot be told: it has {len(wanted)} images, "
+            f"which one image tag brings {release.name} back cannot be told: it has {count_of(len(wanted), 'image')}, "
             "tags missing or several",
             BY_DEFINITION,
         )

@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.temporal.brakes import BrakeActivities
     from runbook_model.brakes import Question
     from runbook_model.reports import State
+    from runbook_model.sentences import sentence
     from workflows.page.options import LOOK, READ
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def wait_for_brake(record: Record, step: Step) -> None:
     if held is None:
         return
     record.decided("hold", "the brake", held.why)
-    record.summary(f"Nothing is changed by itself: {held.why}.")
+    record.summary(f"Nothing is changed by itself: {sentence(held.why)}")
     before = record.enter(State.PAUSED)
     await step("Wait until the brake is let go", BrakeActivities.await_brake, question, LOOK)
     record.enter(before)

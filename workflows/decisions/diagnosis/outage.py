@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runbook_model.durations import format_duration
 from runbook_model.readings import Quality
+from runbook_model.sentences import count_of
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
 from workflows.decisions.diagnosis.signs import names_dependencies, unread
 
@@ -110,7 +111,7 @@ def _crashes(failed: list[TaskSeen]) -> str | None:
         return None
     codes = sorted({code for one in crashed for code in one.exit_codes})
     exits = f" with exit code {', '.join(map(str, codes))}" if codes else ""
-    return f"{len(crashed)} tasks ended by themselves{exits}"
+    return f"{count_of(len(crashed), 'task')} ended by themselves{exits}"
 
 
 def _sick(failed: list[TaskSeen]) -> str | None:
