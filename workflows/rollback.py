@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.release import Judgement
     from runbook_model.reports import Ending, Outcome, Report, RollbackRequest, Verdict
     from runbook_model.rollout import Phase
+    from runbook_model.sentences import sentence
     from workflows.decisions.recovery import Judged
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
@@ -104,7 +105,7 @@ class Rollback(Procedure):
             await end_if_other_runs(run, plan, rollout)
             if judged.verdict is Verdict.RECOVERED:
                 return judged
-            summary = f"{plan.headline}: {judged.why}. A person must look now."
+            summary = f"{plan.headline}: {sentence(judged.why)} A person must look now."
             stands = Ending(outcome=Outcome(judged.verdict), summary=summary, verdict=judged.verdict)
             match await page.choose("It is not verified: how to go on?", judged.why, run.target, GO_ON):
                 case "verify-again":

@@ -12,6 +12,7 @@ from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeou
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from runbook_model.errors import fix_of
 from runbook_model.reports import Answer, Hold
 from starter.client.connect import RPC_TIMEOUT, converse
 from starter.client.runs import describe
@@ -109,8 +110,10 @@ async def _read_request(client: Client, handle: WorkflowHandle[Any, Any]) -> Non
 def _refusal(error: WorkflowUpdateFailedError) -> CliError:
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == "InvalidMessage":
-        return bad_input(cause.message)
-    return refused(cause.message if isinstance(cause, ApplicationError) else str(cause))
+        return bad_input(cause.message, fix_of(cause))
+    return (
+        refused(cause.message, fix_of(cause)) if isinstance(cause, ApplicationError) else refused(str(cause))
+    )
 
 
 async def _in_words(client: Client, run: Run, error: RPCError) -> Exception:

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
     from runbook_model.database import AVAILABLE
     from runbook_model.reports import Ending, Outcome, Plan, Verdict
+    from runbook_model.sentences import count_of
     from workflows.decisions.database import Cause, classify, plan_terminate
     from workflows.decisions.database_remedies import (
         NoReboot,
@@ -178,7 +179,7 @@ async def end_sessions(run: Run, plan: TerminatePlan) -> None:
         DatabaseActivities.terminate_sessions,
         TerminateSessions(target=run.target, sessions=plan.sessions),
         action="pg_terminate_backend",
-        before=f"{len(plan.sessions)} sessions of {plan.application}, idle in a transaction",
+        before=f"{count_of(len(plan.sessions), 'session')} of {plan.application}, idle in a transaction",
         after="ended",
         undo=_sessions_stay_ended,
     )

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs.changes import EcsChanges, ForceDeployment
     from runbook_model.release import Judgement
     from runbook_model.reports import Outcome
+    from runbook_model.sentences import sentence
     from workflows.decisions.terraform import (
         TerraformRollback,
         rollback_by_terraform,
@@ -65,7 +66,7 @@ async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
         applied = f"Terraform applied {plan.tag}, but "
         if runs.task_definition == plan.fence.task_definition:
             why = f"the service runs {runs.name} as before: the module does not decide what runs (ignore_changes?)"
-            page.end(Outcome.NOT_RECOVERED, f"{applied}{why}. A person must look now.")
+            page.end(Outcome.NOT_RECOVERED, f"{applied}{sentence(why)} A person must look now.")
         page.end(Outcome.SUPERSEDED, f"{applied}{runs.name} was deployed meanwhile; it is left alone.")
     # What was known of the release's images holds for the new revision too, until it is seen to run others.
     placed = plan.model_copy(update={"after": runs.model_copy(update={"images": _images(plan.after, runs)})})

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.durations import format_duration
     from runbook_model.readings import Observation, Sample, latest_end
     from runbook_model.reports import Ending, Outcome, State, Verdict
+    from runbook_model.sentences import sentence
     from workflows.decisions.recovery import Judged, judge_recovery
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def verified_or_handed_over(
         if chosen and chosen in ways:
             return await ways[chosen]()
         if chosen != "verify-again":
-            summary = f"{headline}: {judged.why}. A person must look now."
+            summary = f"{headline}: {sentence(judged.why)} A person must look now."
             return Ending(outcome=Outcome(judged.verdict), summary=summary, verdict=judged.verdict)
 
 
