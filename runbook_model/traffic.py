@@ -37,6 +37,8 @@ class Silence(Fact):
     why: str
     source: Literal["prometheus", "scrape"]
     query: str | None = None
+    uncounted: bool = False
+    """Whether requests are counted and only their failures are not."""
 
 
 class Probes(Fact):

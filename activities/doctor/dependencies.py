@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from activities.docker.postgres import PostgresContainer
 from activities.doctor.looking import NotSetError, Question, WrongError
+from activities.doctor.missing import name_missing
 from activities.doctor.module import SECONDS as TERRAFORM_SECONDS
 from activities.doctor.module import validate
-from activities.doctor.queries import NEEDED, queries_of
+from activities.doctor.queries import NEEDED, OF_FAILURES, queries_of
 from activities.http.client import http_errors, redirect_of
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
+from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.failures import find_failures
 from activities.prometheus.scrape import parse
 from activities.rds.activities import RdsActivities
 from runbook_model.database import AVAILABLE
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
     from activities.doctor.looking import Threads
     from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
+
+COUNT_THEM = (
+    f"count failures in {promql.ERRORS}, or give {promql.REQUESTS} a label status with the HTTP status"
+)
 
 
 class BesideQuestions:
@@ -131,19 +138,31 @@ class BesideQuestions:
 
     def _query(self, prometheus: Prometheus, name: str, query: str) -> Question:
         async def ask() -> str:
-            rows = await prometheus.rows(query)
+            asked = await self._of_failures(prometheus, name) if name in OF_FAILURES else query
+            rows = await prometheus.rows(asked)
             if isinstance(rows, NoData):
                 raise WrongError(rows.why, f"look at {self._target.prometheus_url}")
-            if not rows and name == NEEDED:
-                raise WrongError(f"Prometheus has no series of the service: {query}")
-            if not rows:
-                raise NotSetError("Prometheus understands it and has no data")
-            return "has data"
+            if rows:
+                return "has data"
+            missing = await name_missing(prometheus, self._target, asked)
+            if name == NEEDED:
+                raise WrongError(f"Prometheus has no series of the service: {missing or asked}")
+            raise NotSetError(f"Prometheus understands it and has no data{missing and f': {missing}'}")
 
         labels = f'service="{self._target.service}", environment="{self._target.environment}"'
         return Question(
             f"prometheus-{name}", ask, f"let Prometheus scrape the service with the labels {labels}"
         )
+
+    async def _of_failures(self, prometheus: Prometheus, name: str) -> str:
+        """Return the query by what failures are counted by; where requests are counted, something must count them."""
+        if not await prometheus.rows(queries_of(self._target)[NEEDED]):
+            return queries_of(self._target)[name]
+        failures = await find_failures(prometheus, self._target, datetime.now(UTC))
+        if not isinstance(failures, NoData):
+            return queries_of(self._target, failures)[name]
+        missing = await name_missing(prometheus, self._target, promql.ERRORS + "{")
+        raise WrongError("; ".join(filter(None, (failures.why, missing))), COUNT_THEM)
 
     def _check_url(self) -> None:
         if self._target.url is None:

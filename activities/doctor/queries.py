@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING
 from activities.prometheus import promql
 
 if TYPE_CHECKING:
+    from activities.prometheus.promql import Failures
     from runbook_model.catalog.catalog import Target
 
 NEEDED = "sample-age"
 """Empty means that Prometheus does not scrape the service under its labels; of the others it says little."""
 
 
-def queries_of(target: Target) -> dict[str, str]:
+OF_FAILURES = ("error-share", "errors-by-type", "error-share-by-release")
+"""Those that speak of failures: where nothing counts them, no answer says anything."""
+
+
+def queries_of(target: Target, failures: Failures = promql.COUNTER) -> dict[str, str]:
     """Return the queries by name; those by release only where the catalog names a label for it."""
     window = target.verify.rate_window
     rate = promql.request_rate(target, window)
     always = {
         NEEDED: promql.sample_age(target, None),
-        "error-share": promql.error_share(target, None, window),
+        "error-share": promql.error_share(target, None, window, failures),
         "request-count": promql.request_count(target, None, window),
         "request-rate": rate,
         "usual": promql.usual(rate, window),
-        "errors-by-type": promql.errors_by_type(target, None, window),
+        "errors-by-type": promql.errors_by_type(target, None, window, failures),
         "p95-seconds": promql.p95_seconds(target, None, window),
         "p95-by-endpoint": promql.p95_by_endpoint(target, window),
         "mean-by-endpoint": promql.mean_by_endpoint(target, window),
@@ -36,7 +41,7 @@ def queries_of(target: Target) -> dict[str, str]:
         "ended-processes": promql.ended_processes(target, None, window),
     }
     by_release = {
-        "error-share-by-release": promql.error_share_by_release(target, window),
+        "error-share-by-release": promql.error_share_by_release(target, window, failures),
         "requests-by-release": promql.requests_by_release(target, window),
     }
     return always | (by_release if target.release_label else {})

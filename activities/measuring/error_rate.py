@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from activities.http.probes import send_probes
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.failures import find_failures
 from activities.prometheus.scrape import Scraper
 from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError
 from runbook_model.traffic import Silence, Traffic, judge_probed, judge_traffic, missing
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import httpx
 
     from runbook_model.readings import Observation, Reading
@@ -47,11 +47,24 @@ class ErrorRate:
         if target.prometheus_url is None:
             return await self._scraper.traffic(observation)
         try:
-            return await ask_prometheus(Prometheus(self._http, target.prometheus_url), observation)
+            seen = await ask_prometheus(Prometheus(self._http, target.prometheus_url), observation)
+            return await self._counted_elsewhere(observation, seen)
         except OutsideError as error:
             if target.url is None:
                 raise
             return await self._instead(observation, error)
+
+    async def _counted_elsewhere(
+        self, observation: Observation, seen: Traffic | Silence
+    ) -> Traffic | Silence:
+        """Return what the service's own metrics say where Prometheus has nothing that counts failures."""
+        if isinstance(seen, Traffic) or not seen.uncounted or observation.target.url is None:
+            return seen
+        try:
+            scraped = await self._scraper.traffic(observation)
+        except OutsideError:
+            return seen
+        return seen if isinstance(scraped, Silence) else scraped
 
     async def _instead(self, observation: Observation, away: OutsideError) -> Traffic | Silence:
         try:
@@ -72,8 +85,8 @@ async def ask_prometheus(prometheus: Prometheus, observation: Observation) -> Tr
     target, release = observation.target, observation.release
     window = target.verify.rate_window
     query = promql.error_share(target, release, window)
-    share, requests, age = await asyncio.gather(
-        prometheus.value(query),
+    failures, requests, age = await asyncio.gather(
+        find_failures(prometheus, target, datetime.now(UTC)),
         prometheus.value(promql.request_count(target, release, window)),
         prometheus.value(promql.sample_age(target, release)),
     )
@@ -87,6 +100,10 @@ async def ask_prometheus(prometheus: Prometheus, observation: Observation) -> Tr
         )
     if isinstance(requests, NoData) or round(requests) == 0:
         return Traffic(requests=0, failed=0, window=window, source="prometheus", query=query)
+    if isinstance(failures, NoData):
+        return _silent(failures.why, query).model_copy(update={"uncounted": True})
+    query = promql.error_share(target, release, window, failures)
+    share = await prometheus.value(query)
     if isinstance(share, NoData):
         return _silent(share.why, query)
     return Traffic(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from activities.cloudwatch.utilization import read_utilization
@@ -15,7 +16,7 @@ from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence
 from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.errors import OutsideError
-from runbook_model.evidence import QUERY, Breakdown, Onset, Restarts, onset_of
+from runbook_model.evidence import QUERY, AcrossRelease, Breakdown, Figure, Onset, Restarts, onset_of
 from runbook_model.symptoms import (
     EndpointTime,
     ErrorsRead,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from activities.measuring.sources import Sources
+    from activities.prometheus.promql import Failures
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
 
@@ -60,11 +62,17 @@ class Examination:
         if target.platform == "compose" and target.prometheus_url is None:
             return await scraped_errors(self._http, target, onset, self._now())
         window = target.verify.rate_window
-        share, requests, by_type, by_release = await asyncio.gather(
-            ask.across_release(promql.error_share, onset, release),
-            ask.figure(promql.request_count(target, None, window)),
-            ask.breakdown(promql.errors_by_type(target, None, window), "type"),
-            _share_by_release(ask, target),
+        count = ask.figure(promql.request_count(target, None, window))
+        (failures, asked), requests = await asyncio.gather(ask.failures(), count)
+        if failures is None:
+            unknown, none = Figure(**asked.model_dump()), Breakdown(**asked.model_dump())
+            course = AcrossRelease(before=unknown, first=unknown, now=unknown)
+            return ErrorsRead(onset=onset, share=course, requests=requests, by_type=none, by_release=none)
+        by_kind = promql.errors_by_type(target, None, window, failures)
+        share, by_type, by_release = await asyncio.gather(
+            ask.across_release(partial(promql.error_share, failures=failures), onset, release),
+            ask.breakdown(by_kind, failures.kind),
+            _share_by_release(ask, target, failures),
         )
         return ErrorsRead(onset=onset, share=share, requests=requests, by_type=by_type, by_release=by_release)
 
@@ -158,13 +166,13 @@ async def _ended(
     return Restarts(**ended.model_dump(exclude={"value"}), count=round(ended.value))
 
 
-async def _share_by_release(ask: PrometheusEvidence, target: Target) -> Breakdown:
+async def _share_by_release(ask: PrometheusEvidence, target: Target, failures: Failures) -> Breakdown:
     """Ask for each release's share of errors; those with too few requests are left out."""
     window, label = target.verify.rate_window, target.release_label
     if label is None:
         return ask.unasked("the catalog names no release_label")
     shares, requests = await asyncio.gather(
-        ask.breakdown(promql.error_share_by_release(target, window), label),
+        ask.breakdown(promql.error_share_by_release(target, window, failures), label),
         ask.breakdown(promql.requests_by_release(target, window), label),
     )
     enough = target.thresholds.min_requests

@@ -154,21 +154,22 @@ class Prometheus:
         window = {"start": _moment(since), "end": _moment(until)}
         return bool(await self._listed("series", {"match[]": selector, "limit": "1"} | window))
 
-    async def names(self, label: str, selector: str) -> set[str]:
-        """Return the values of a label among the series that the selector matches; ``__name__`` for metrics.
+    async def names(self, label: str, selector: str, since: datetime) -> set[str]:
+        """Return a label's values among the series that the selector matches; ``__name__`` for metrics.
 
         Raises:
             OutsideError: as ``value`` does.
         """
-        return {*map(str, await self._listed(f"label/{label}/values", {"match[]": selector}))}
+        asked = {"match[]": selector, "start": _moment(since)}
+        return {*map(str, await self._listed(f"label/{label}/values", asked))}
 
-    async def labels(self, selector: str) -> set[str]:
+    async def labels(self, selector: str, since: datetime) -> set[str]:
         """Return the names of the labels among the series that the selector matches.
 
         Raises:
             OutsideError: as ``value`` does.
         """
-        return {*map(str, await self._listed("labels", {"match[]": selector}))}
+        return {*map(str, await self._listed("labels", {"match[]": selector, "start": _moment(since)}))}
 
     async def declared(self, metric: str, targets: str) -> list[dict[str, str]]:
         """Return the labels of those targets whose last scrape had the metric's TYPE line, series or not.

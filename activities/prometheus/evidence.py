@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.failures import find_failures
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset, Points
 
@@ -42,6 +43,11 @@ class PrometheusEvidence:
         if at:
             asked = asked.model_copy(update={"at": at})
         return Figure(**asked.model_dump(), value=found)
+
+    async def failures(self) -> tuple[promql.Failures | None, Evidence]:
+        """Find by what failures are counted."""
+        query = promql.error_share(self._target, None, self._target.verify.rate_window)
+        return await self._ask(query, lambda prometheus: find_failures(prometheus, self._target, self._now))
 
     async def breakdown(self, query: str, label: str) -> Breakdown:
         """Ask for a number for each value of a label."""

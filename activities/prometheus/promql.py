@@ -7,7 +7,7 @@ least, and no query compares ``le`` with a number, which Prometheus 3 writes as 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runbook_model.catalog.matchers import parse_matcher
 
@@ -32,17 +32,41 @@ USUAL_OFFSET = 2
 """… the last of which ended so many windows ago, so that an outage that has just begun is not in it."""
 
 
-def error_share(target: Target, release: Release | None, window: timedelta) -> str:
+class Failures(NamedTuple):
+    """By which series the requests that failed are counted."""
+
+    metric: str
+    matcher: str | None
+    """Which of its series; None where all of them count failures only."""
+    kind: str
+    """The label that says what kind of failure it was."""
+
+    @property
+    def series(self) -> str:
+        """The series in words: ``http_requests_total{status=~"5.."}``."""
+        return f"{self.metric}{{{self.matcher}}}" if self.matcher else self.metric
+
+
+COUNTER = Failures(ERRORS, None, "type")
+"""Failures with a counter of their own."""
+
+
+def by_status(label: str) -> Failures:
+    """Failures by a label of the request counter that holds the HTTP status, or its class as ``5xx``."""
+    return Failures(REQUESTS, f'{label}=~"5.."', label)
+
+
+def error_share(
+    target: Target, release: Release | None, window: timedelta, failures: Failures = COUNTER
+) -> str:
     """Share of requests that failed, 0 to 1; NaN without requests.
 
-    A service that never failed has no error series: it counts as zero errors. Without requests nothing is known, so the
-    zero is for the errors alone; ask ``request_count`` too.
+    No series of failures counts as none failed: ask it only with ``failures`` that are known to be counted. Without
+    requests nothing is known, so the zero is for the failures alone; ask ``request_count`` too.
     """
-    errors, requests = (
-        f"sum(rate({metric}{user_requests(target, release)}[{span(window)}]))"
-        for metric in (ERRORS, REQUESTS)
-    )
-    return f"({errors} or vector(0)) / {requests}"
+    failed = f"sum(rate({_failed(target, release, failures)}[{span(window)}]))"
+    requests = f"sum(rate({REQUESTS}{user_requests(target, release)}[{span(window)}]))"
+    return f"({failed} or vector(0)) / {requests}"
 
 
 def request_count(target: Target, release: Release | None, window: timedelta) -> str:
@@ -61,17 +85,19 @@ def p95_seconds(target: Target, release: Release | None, window: timedelta) -> s
     return f"histogram_quantile(0.95, sum by (le) ({buckets}))"
 
 
-def errors_by_type(target: Target, release: Release | None, window: timedelta) -> str:
-    """How many requests failed in the window, a series for each ``type``."""
-    return f"sum by (type) (increase({ERRORS}{user_requests(target, release)}[{span(window)}]))"
+def errors_by_type(
+    target: Target, release: Release | None, window: timedelta, failures: Failures = COUNTER
+) -> str:
+    """How many requests failed in the window, a series for each kind of failure."""
+    return f"sum by ({failures.kind}) (increase({_failed(target, release, failures)}[{span(window)}]))"
 
 
-def error_share_by_release(target: Target, window: timedelta) -> str:
+def error_share_by_release(target: Target, window: timedelta, failures: Failures = COUNTER) -> str:
     """Share of requests that failed, a series for each release; needs a release label."""
     requests = (
         f"sum by ({target.release_label}) (rate({REQUESTS}{user_requests(target, None)}[{span(window)}]))"
     )
-    errors = f"sum by ({target.release_label}) (rate({ERRORS}{user_requests(target, None)}[{span(window)}]))"
+    errors = f"sum by ({target.release_label}) (rate({_failed(target, None, failures)}[{span(window)}]))"
     return f"({errors} or 0 * {requests}) / {requests}"
 
 
@@ -151,10 +177,19 @@ def usual(query: str, window: timedelta) -> str:
     )
 
 
+def _failed(target: Target, release: Release | None, failures: Failures) -> str:
+    labels = user_requests(target, release)
+    return (
+        f"{failures.metric}{labels[:-1]}, {failures.matcher}}}"
+        if failures.matcher
+        else f"{failures.metric}{labels}"
+    )
+
+
 def user_requests(target: Target, release: Release | None) -> str:
     """Return the same braces without the requests that the catalog ignores, each matcher negated by itself."""
     ignored = [parse_matcher(text).negated for text in target.metrics.ignore]
-    return ", ".join([selector(target, release).removesuffix("}"), *ignored]) + "}"
+    return ", ".join([selector(target, release)[:-1], *ignored]) + "}"
 
 
 def selector(target: Target, release: Release | None) -> str:

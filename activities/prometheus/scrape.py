@@ -18,7 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import Field
 
 from activities.http.client import http_errors
+from activities.prometheus.failures import REMEMBERED, status_label, uncounted
 from activities.prometheus.promql import ERRORS, REQUESTS
+from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.errors import OutsideError, RejectedError
 from runbook_model.fact import Fact
 from runbook_model.sentences import quote
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
+    from prometheus_client.samples import Sample
 
     from runbook_model.catalog.catalog import Target
     from runbook_model.readings import Observation
@@ -51,9 +54,12 @@ class Scrape(Fact):
     process: float | None
     """When the process started, in seconds since 1970; None when it does not tell."""
     requests: float
-    failed: float
+    failed: float | None
+    """By the counter of failures; None where neither a series nor the TYPE line of it is there."""
     by_type: dict[str, float] = Field(default_factory=dict)
     """Failed requests for each value of the label ``type``, where there is one."""
+    by_status: dict[str, float] | None = None
+    """Requests with a 5xx for each status; None where no label of the request counter holds it."""
 
 
 class Scraper:
@@ -70,6 +76,8 @@ class Scraper:
         self._pause = pause
         self._now = clock
         self._seen: defaultdict[str, list[Scrape]] = defaultdict(list)
+        self._counted: dict[str, datetime] = {}
+        """When a service last had a counter of failures."""
 
     async def traffic(self, observation: Observation) -> Traffic | Silence:
         """Return what the live processes counted since the observation began, a rate window back at most.
@@ -87,7 +95,10 @@ class Scraper:
             await asyncio.sleep(self._pause.total_seconds())
             seen += await self.scrapes(target)
         self._seen[target.metrics_url] = seen
-        return count(seen)
+        if any(one.failed is not None for one in seen):
+            self._counted[target.metrics_url] = self._now()
+        counted = self._counted.get(target.metrics_url)
+        return count(seen, counted=counted is not None and self._now() - counted <= REMEMBERED)
 
     async def scrapes(self, target: Target) -> list[Scrape]:
         """Make one round of scrapes.
@@ -102,7 +113,7 @@ class Scraper:
             if time.monotonic() - began > ROUND.total_seconds():
                 break
             try:
-                scrapes.append(parse(await self._get(target.metrics_url), self._now()))
+                scrapes.append(parse(await self._get(target.metrics_url), self._now(), target.metrics.ignore))
             except OutsideError as error:
                 failed = error
         if failed and not scrapes:
@@ -116,45 +127,73 @@ class Scraper:
         return response.text[:LONGEST]
 
 
-def parse(text: str, at: datetime) -> Scrape:
-    """Read the counters that matter out of a service's metrics.
+def parse(text: str, at: datetime, ignore: tuple[str, ...] = ()) -> Scrape:
+    """Read the counters that matter out of a service's metrics, without the requests to ignore.
 
     Raises:
         RejectedError: this is not Prometheus's text format.
     """
-    wanted = "\n".join(line for line in text.splitlines() if line.startswith((REQUESTS, ERRORS, PROCESS)))
-    sums: dict[str, float] = {}
-    by_type: dict[str, float] = {}
+    wanted = (REQUESTS, ERRORS, PROCESS, f"# TYPE {ERRORS} ", f"# TYPE {ERRORS.removesuffix('_total')} ")
+    lines = [line for line in text.splitlines() if line.startswith(wanted)]
+    matchers = [parse_matcher(one) for one in ignore]
+    requests: list[Sample] = []
+    errors: list[Sample] = []
+    process = None
     try:
-        for family in text_string_to_metric_families(wanted + "\n"):
+        for family in text_string_to_metric_families("\n".join(lines) + "\n"):
             for sample in family.samples:
-                sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
-                if sample.name == ERRORS and (kind := sample.labels.get("type")):
-                    by_type[kind] = by_type.get(kind, 0.0) + sample.value
+                if sample.name == PROCESS:
+                    process = sample.value
+                elif not any(one.matches(sample.labels) for one in matchers):
+                    (requests if sample.name == REQUESTS else errors).append(sample)
     except ValueError as error:
         raise RejectedError(f"could not read the service's /metrics: {quote(str(error), 120)}") from error
+    counted = [one for one in errors if one.name == ERRORS]
+    declared = any(line.startswith(wanted[3:]) for line in lines)
+    status = status_label(one.labels for one in requests)
+    failing = [one for one in requests if status and one.labels[status].startswith("5")]
     return Scrape(
         at=at,
-        process=sums.get(PROCESS),
-        requests=sums.get(REQUESTS, 0.0),
-        failed=sums.get(ERRORS, 0.0),
-        by_type=by_type,
+        process=process,
+        requests=sum(one.value for one in requests),
+        failed=sum(one.value for one in counted) if counted or declared else None,
+        by_type=_sums(counted, "type"),
+        by_status=_sums(failing, status) if status else None,
     )
 
 
-def count(scrapes: list[Scrape]) -> Traffic | Silence:
-    """Sum what each process counted between its scrapes."""
+def _sums(samples: list[Sample], label: str) -> dict[str, float]:
+    sums: defaultdict[str, float] = defaultdict(float)
+    for one in samples:
+        if kind := one.labels.get(label):
+            sums[kind] += one.value
+    return dict(sums)
+
+
+def count(scrapes: list[Scrape], *, counted: bool = False) -> Traffic | Silence:
+    """Sum what each process counted between its scrapes.
+
+    Args:
+        scrapes: of one service, in any order.
+        counted: whether the service had a counter of failures lately, though none is in these scrapes.
+    """
     if any(one.process is None for one in scrapes):
         why = f"the service's /metrics has no {PROCESS}, so its tasks cannot be told apart"
         return Silence(why=why, source="scrape")
-    by_process: defaultdict[float | None, list[Scrape]] = defaultdict(list)
-    for one in sorted(scrapes, key=lambda one: one.at):
-        by_process[one.process].append(one)
-    pairs = [pair for row in by_process.values() for pair in pairwise(row)]
-    tasks = sum(len(row) > 1 for row in by_process.values())
+    pairs = [pair for row in _by_process(scrapes) for pair in pairwise(row)]
+    tasks = sum(len(row) > 1 for row in _by_process(scrapes))
+    requests = sum(grown(before.requests, after.requests) for before, after in pairs)
+    if any(one.failed is not None for one in scrapes):
+        failed = sum(grown(before.failed or 0, after.failed or 0) for before, after in pairs)
+    elif any(one.by_status is not None for one in scrapes):
+        failed = sum(_grown_by_status(before, after) for before, after in pairs)
+    elif requests and not counted:
+        return Silence(why=uncounted("the service's own metrics"), source="scrape", uncounted=True)
+    else:
+        failed = 0
     return Traffic(
-        requests=sum(grown(before.requests, after.requests) for before, after in pairs),
-        failed=sum(grown(before.failed, after.failed) for before, after in pairs),
+        requests=requests,
+        failed=failed,
         window=_spanned(scrapes),
         source="scrape",
         note=f"as {tasks} {'task' if tasks == 1 else 'tasks'} counted",
@@ -162,15 +201,26 @@ def count(scrapes: list[Scrape]) -> Traffic | Silence:
 
 
 def grown_by_type(scrapes: list[Scrape]) -> dict[str, float]:
-    """Sum what each process counted of each type between its first and its last scrape."""
+    """Sum what each process counted of each kind of failure between its first and its last scrape."""
+    own = any(one.failed is not None for one in scrapes)
     found: defaultdict[str, float] = defaultdict(float)
-    by_process: defaultdict[float | None, list[Scrape]] = defaultdict(list)
-    for one in sorted(scrapes, key=lambda one: one.at):
-        by_process[one.process].append(one)
-    for row in by_process.values():
-        for kind, total in row[-1].by_type.items():
-            found[kind] += grown(row[0].by_type.get(kind, 0.0), total)
+    for row in _by_process(scrapes):
+        before, after = ((one.by_type if own else one.by_status or {}) for one in (row[0], row[-1]))
+        for kind, total in after.items():
+            found[kind] += grown(before.get(kind, 0.0), total)
     return {kind: count for kind, count in found.items() if count > 0}
+
+
+def _grown_by_status(before: Scrape, after: Scrape) -> float:
+    then = before.by_status or {}
+    return sum(grown(then.get(status, 0.0), total) for status, total in (after.by_status or {}).items())
+
+
+def _by_process(scrapes: list[Scrape]) -> list[list[Scrape]]:
+    rows: defaultdict[float | None, list[Scrape]] = defaultdict(list)
+    for one in sorted(scrapes, key=lambda one: one.at):
+        rows[one.process].append(one)
+    return list(rows.values())
 
 
 def grown(before: float, after: float) -> float:

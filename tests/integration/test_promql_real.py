@@ -21,7 +21,7 @@ from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
 from runbook_model.catalog.policies import Verify
 from runbook_model.errors import RejectedError
-from runbook_model.traffic import Silence
+from runbook_model.traffic import Silence, Traffic
 from tests.observing import NOW, B, G, a_release, a_target, an_observation, seconds
 
 INTERVAL = 0.25
@@ -48,13 +48,16 @@ class Task:
         self.started = 1000.0
         self.down = False
         self.ever_failed = bad > 0
+        self.statuses: tuple[str, str] | None = ("200", "500")
+        """Label values of good and of bad requests; None for a counter without labels."""
+        self.declares_failures = False
+        """Whether the TYPE line of the counter of failures is there without a series."""
 
     def metrics(self) -> str:
         self.good, self.bad = self.good + self.good_more, self.bad + self.bad_more
         self.cpu_seconds += self.cpu_seconds_more
         lines = [
-            f'http_requests_total{{status="200"}} {self.good}',
-            f'http_requests_total{{status="500"}} {self.bad}',
+            *self.requests(),
             *endpoint("/quick", self.good, 0, seconds=0.1 * self.good),
             *endpoint("/slow", 0, self.bad, seconds=0.8 * self.bad),
             f'container_cpu_usage_seconds_total{{cpu="cpu0"}} {self.cpu_seconds / 2}',
@@ -65,9 +68,19 @@ class Task:
             f"container_spec_memory_limit_bytes {MEMORY_LIMIT}",
             f"process_start_time_seconds {self.started}",
         ]
+        if self.declares_failures:
+            lines += ["# TYPE http_errors_total counter"]
         if self.ever_failed:
             lines += [f'http_errors_total{{type="timeout"}} {self.bad}']
         return "\n".join(lines) + "\n"
+
+    def requests(self) -> list[str]:
+        if self.statuses is None:
+            return [f"http_requests_total {self.good + self.bad}"]
+        return [
+            f'http_requests_total{{status="{status}"}} {number}'
+            for status, number in zip(self.statuses, (self.good, self.bad), strict=True)
+        ]
 
 
 def endpoint(path, quick, slow, seconds):
@@ -278,6 +291,52 @@ async def test_a_service_that_never_failed_has_no_error_series_and_an_error_shar
     errors = f"sum(rate({promql.ERRORS}{promql.selector(target, None)}[3s]))"
     assert isinstance(await prometheus.value(errors), NoData)
     assert await share_of(prometheus, target) == 0
+
+
+async def test_failures_that_nothing_counts_are_no_data_and_not_zero(world, prometheus, service):
+    task = world.run(service, good=10, bad=10)
+    task.ever_failed, task.statuses = False, None
+    await full_window(prometheus, target_of(world, service))
+    seen = await ask_prometheus(prometheus, observation_of(world, service))
+    assert isinstance(seen, Silence)
+    assert seen.uncounted, seen.why
+
+
+async def test_a_counter_of_failures_that_is_declared_and_has_no_series_is_zero(world, prometheus, service):
+    task = world.run(service, good=20)
+    task.statuses, task.declares_failures = None, True
+    await full_window(prometheus, target_of(world, service))
+    seen = await ask_prometheus(prometheus, observation_of(world, service))
+    assert isinstance(seen, Traffic), seen
+    assert (seen.failed, "http_errors_total" in seen.query) == (0, True)
+
+
+async def test_without_a_counter_failures_are_read_by_the_label_that_holds_the_status(
+    world, prometheus, service
+):
+    task = world.run(service, good=10, bad=10)
+    task.ever_failed, task.statuses = False, ("2xx", "5xx")
+    await full_window(prometheus, target_of(world, service))
+    seen = await ask_prometheus(prometheus, observation_of(world, service))
+    assert seen.failed / seen.requests == pytest.approx(0.5)
+
+
+async def test_a_release_that_never_failed_is_zero_where_one_before_it_had_a_counter_of_failures(
+    world, prometheus, service
+):
+    old = world.run(service, revision=4, bad=10)
+    old.statuses = None
+    await full_window(prometheus, target_of(world, service), a_release(4))
+    young = world.run(service, revision=3, good=20)
+    young.statuses = None
+    world.stop(old)
+    labels = promql.selector(target_of(world, service), None)
+    gone = f"count({promql.ERRORS}{labels})"
+    await eventually(lambda: prometheus.value(gone), lambda found: isinstance(found, NoData))
+    await full_window(prometheus, target_of(world, service), a_release(3))
+    seen = await ask_prometheus(prometheus, observation_of(world, service))
+    assert isinstance(seen, Traffic), seen
+    assert seen.failed == 0
 
 
 async def test_a_counter_that_is_reset_makes_neither_errors_nor_requests(world, prometheus, service):

@@ -23,6 +23,45 @@ from tests.small_engine import container, small_engine
 
 METRICS = 'process_start_time_seconds 1\nhttp_requests_total{endpoint="/"} 3\n'
 
+REQUESTS = promql.REQUESTS
+OURS = {"service": "ai-processor", "environment": "prod"}
+
+
+class Store:
+    """A Prometheus that has some metrics, each of one series with these labels; no labels count as the target's."""
+
+    def __init__(self, metrics):
+        self.metrics = metrics
+
+    def __call__(self, request):
+        asked, path = dict(request.url.params), request.url.path
+        if path.endswith("/query"):
+            known = any(
+                f"({name}{{" in asked["query"] and labels == {} for name, labels in self.metrics.items()
+            )
+            rows = [{"metric": {}, "value": [0, "1"]}] if known else []
+            return httpx.Response(
+                200, json={"status": "success", "data": {"resultType": "vector", "result": rows}}
+            )
+        return httpx.Response(
+            200, json={"status": "success", "data": self.listed(path, asked.get("match[]"))}
+        )
+
+    def listed(self, path, match):
+        if path.endswith("__name__/values"):
+            ours = match.startswith("{service")
+            return [
+                name for name, labels in self.metrics.items() if not ours or labels == OURS or self.counted
+            ]
+        labels = self.metrics.get(match, {})
+        if path.endswith("/labels"):
+            return ["__name__", *labels]
+        return [value for name, value in labels.items() if f"/{name}/" in path]
+
+    @property
+    def counted(self):
+        return REQUESTS in self.metrics and self.metrics[REQUESTS] == {}
+
 
 def answering(status=200, text=METRICS):
     return lambda _: httpx.Response(status, text=text)
@@ -100,11 +139,11 @@ class TestAddresses:
 
 class TestQueries:
     def test_are_all_that_the_product_asks(self):
-        composed = {"selector", "user_requests", "escape", "span"}
+        composed = {"selector", "user_requests", "by_status", "escape", "span"}
         own = {
             name.replace("_", "-")
             for name, function in inspect.getmembers(promql, inspect.isfunction)
-            if function.__module__ == promql.__name__ and name not in composed
+            if function.__module__ == promql.__name__ and name not in composed and name[0] != "_"
         }
         assert set(queries_of(a_target())) == own
 
@@ -122,6 +161,39 @@ class TestQueries:
         told = await ask(f"prometheus-{name}", lambda _: httpx.Response(200, json=answer))
         assert told.ok is ok
         assert told.ok is not False or 'service="ai-processor", environment="prod"' in told.fix
+
+    async def test_of_failures_that_nothing_counts_are_red_with_the_nearest_that_exists(self):
+        told = await ask("prometheus-error-share", Store({"http_request_errors_total": {}, REQUESTS: {}}))
+        assert told.ok is False
+        assert "nothing counts failures" in told.detail
+        assert told.detail.endswith("the nearest is http_request_errors_total")
+        assert told.fix.startswith("count failures in http_errors_total, or give http_requests_total a label")
+
+    @pytest.mark.parametrize(
+        ("metrics", "missing"),
+        [
+            ({"http_request_total": OURS}, "there is no http_requests_total of {"),
+            ({"http_request_total": OURS}, "; the nearest is http_request_total"),
+            (
+                {"http_request_total": {}},
+                "there is no http_requests_total; the nearest is http_request_total",
+            ),
+            ({REQUESTS: {"app": "x"}}, "http_requests_total has no label service"),
+            ({REQUESTS: {"services": "x"}}, "no label service; the nearest is services"),
+            (
+                {REQUESTS: OURS | {"service": "ai-processors"}},
+                'has no service="ai-processor"; the nearest is ai-processors',
+            ),
+            (
+                {REQUESTS: OURS | {"environment": "production"}},
+                'no environment="prod"; the nearest is production',
+            ),
+        ],
+    )
+    async def test_name_the_metric_or_the_label_that_is_missing(self, metrics, missing):
+        told = await ask(f"prometheus-{NEEDED}", Store(metrics))
+        assert told.ok is False
+        assert missing in told.detail
 
     async def test_that_prometheus_refuses_are_red_with_its_complaint(self):
         answer = {"status": "error", "errorType": "bad_data", "error": "parse error at char 7"}

@@ -19,11 +19,14 @@ class World:
         self.numbers = {"increase": requests, "timestamp": age, "rate": share}
         self.prometheus, self.metrics, self.probes = prometheus, metrics, list(probes)
         self.scraped = count()
-        self.posted = []
+        self.posted, self.asked = [], []
+        self.failures, self.statuses = [{}], [{"status": "200"}]
+        """Live series of the counter of failures, and those of the request counter."""
+        self.declared, self.remembered = [], []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if str(request.url).startswith(PROMETHEUS):
-            return self._query(request.url.params["query"])
+            return self._query(request.url)
         if request.method == "POST":
             self.posted.append(request.content.decode())
             status = self.probes[(len(self.posted) - 1) % len(self.probes)]
@@ -34,11 +37,26 @@ class World:
         text = f"http_requests_total {requests}\nhttp_errors_total {requests / 2}\nprocess_start_time_seconds 5\n"
         return httpx.Response(self.metrics, text=text)
 
-    def _query(self, query: str) -> httpx.Response:
+    def _query(self, url: httpx.URL) -> httpx.Response:
+        if not url.path.endswith("/query"):
+            return self._listed(url)
+        query = url.params["query"]
+        if query.startswith("count"):
+            return self._series(self.failures if "errors_total" in query else self.statuses)
         number = next(number for word, number in self.numbers.items() if f"{word}(" in query)
-        result = [] if number is None else [{"metric": {}, "value": [1, number]}]
+        self.asked.append(query)
+        return self._series([] if number is None else [{}], number)
+
+    def _series(self, labels, number="1") -> httpx.Response:
+        result = [{"metric": one, "value": [1, number]} for one in labels]
         body = {"status": "success", "data": {"resultType": "vector", "result": result}}
         return httpx.Response(self.prometheus, json=body)
+
+    def _listed(self, url: httpx.URL) -> httpx.Response:
+        found = self.declared if url.path.endswith("targets/metadata") else self.remembered
+        if found is None:
+            return httpx.Response(404, text="404 page not found")
+        return httpx.Response(200, json={"status": "success", "data": found})
 
 
 async def read(world: World, **changes):
@@ -192,3 +210,71 @@ def test_one_request_may_be_enough():
         judge_traffic(one, a_target(thresholds=thresholds), NOW).detail
         == "0.0 % of 1 request failed (limit 10 %)"
     )
+
+
+def uncounted(**changes) -> World:
+    """A service whose requests are counted, and its failures by nothing; tests change one thing."""
+    world = World(metrics=404)
+    world.failures, world.statuses = [], [{"job": "shop", "instance": "10.0.0.1:80"}]
+    for name, value in changes.items():
+        setattr(world, name, value)
+    return world
+
+
+NEVER_FAILED = "0.0 % of 410 requests failed (limit 10 %)"
+DECLARED = {"target": {"job": "shop", "service": "ai-processor"}, "type": "counter"}
+
+
+async def test_failures_that_nothing_counts_are_no_data_and_not_zero():
+    reading = await read(uncounted())
+    assert (reading.quality, reading.value) == (N, None)
+    assert reading.detail.startswith("nothing counts failures: there is no http_errors_total of ")
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [
+        {"failures": [{}]},
+        {"declared": [DECLARED]},
+        {"remembered": [{"__name__": "http_errors_total"}]},
+        {"statuses": [{"status": "200"}, {"status": "404"}]},
+        {"statuses": [{"code": "2xx"}]},
+    ],
+    ids=["a series", "its TYPE line", "a series within 30 days", "statuses", "classes of statuses"],
+)
+async def test_failures_that_something_counts_are_zero_while_there_is_no_series_of_them(counted):
+    reading = await read(uncounted(**counted))
+    assert (reading.quality, reading.detail) == (G, NEVER_FAILED)
+
+
+async def test_without_a_counter_failures_are_read_by_the_label_that_holds_the_status():
+    world = uncounted(statuses=[{"status": "2xx"}, {"status": "5xx"}])
+    world.numbers["rate"] = "0.5"
+    reading = await read(world)
+    assert (reading.quality, reading.value) == (B, 0.5)
+    assert f'http_requests_total{LABELS[:-1]}, status=~"5.."}}' in reading.query
+
+
+async def test_a_counter_of_failures_wins_over_the_label():
+    world = uncounted(failures=[{}], statuses=[{"status": "2xx"}])
+    assert "http_errors_total" in (await read(world)).query
+
+
+@pytest.mark.parametrize("statuses", [[{"status": "ok"}], [{"status": "200"}, {"outcome": "5xx"}], [{}]])
+async def test_a_label_that_could_not_hold_a_5xx_counts_no_failures(statuses):
+    assert (await read(uncounted(statuses=statuses))).quality is N
+
+
+async def test_another_services_counter_of_failures_is_not_ours():
+    other = {"target": {"job": "shop", "service": "other"}, "type": "counter"}
+    assert (await read(uncounted(declared=[other]))).quality is N
+
+
+async def test_a_store_that_knows_no_type_lines_declares_nothing():
+    assert (await read(uncounted(declared=None))).quality is N
+
+
+async def test_where_prometheus_counts_no_failures_the_services_own_metrics_do():
+    reading = await read(uncounted(metrics=200))
+    assert (reading.quality, reading.source) == (B, "scrape")
+    assert reading.detail == "50.0 % of 100 requests failed (limit 10 %), as 1 task counted"

@@ -137,9 +137,66 @@ async def test_a_target_without_url_is_no_data():
 
 def test_labels_are_summed_and_other_metrics_passed_over():
     scrape = parse(TEXT.format(good=5, bad=2, start=7.25), NOW)
-    assert scrape == Scrape(at=NOW, process=7.25, requests=7, failed=2, by_type={"processing": 2})
+    assert scrape == Scrape(
+        at=NOW, process=7.25, requests=7, failed=2, by_type={"processing": 2}, by_status={"500": 2}
+    )
 
 
 def test_what_is_not_the_text_format_is_rejected():
     with pytest.raises(RejectedError, match="could not read the service's /metrics"):
         parse("http_requests_total{oops 1", NOW)
+
+
+PROCESS = "process_start_time_seconds 7\n"
+
+
+def counted(text: str, more: str, **changes):
+    return count([parse(PROCESS + text, at(0), **changes), parse(PROCESS + more, at(1), **changes)])
+
+
+def test_failures_that_the_metrics_do_not_count_are_no_data_and_not_zero():
+    seen = counted("http_requests_total 10", "http_requests_total 90")
+    assert isinstance(seen, Silence)
+    assert seen.why.startswith("nothing counts failures: there is no http_errors_total of the service's own")
+
+
+@pytest.mark.parametrize("declared", ["# TYPE http_errors_total counter\n", "# TYPE http_errors counter\n"])
+def test_a_counter_that_is_declared_and_has_no_series_is_zero_failures(declared):
+    seen = counted(f"{declared}http_requests_total 10", f"{declared}http_requests_total 90")
+    assert (seen.requests, seen.failed) == (80, 0)
+
+
+def test_a_counter_whose_first_series_comes_later_counts_from_zero():
+    seen = counted("http_requests_total 10", 'http_requests_total 90\nhttp_errors_total{type="x"} 8')
+    assert (seen.requests, seen.failed) == (80, 8)
+
+
+def test_without_a_counter_failures_are_counted_by_the_label_that_holds_the_status():
+    before = 'http_requests_total{code="2xx"} 10'
+    seen = counted(before, 'http_requests_total{code="2xx"} 50\nhttp_requests_total{code="5xx"} 40')
+    assert (seen.requests, seen.failed) == (80, 40)
+    healthy = counted(before, 'http_requests_total{code="2xx"} 90')
+    assert (healthy.requests, healthy.failed) == (80, 0)
+
+
+def test_requests_that_the_catalog_ignores_are_not_counted():
+    before = (
+        'http_requests_total{path="/health",status="200"} 0\nhttp_requests_total{path="/",status="500"} 0'
+    )
+    after = (
+        'http_requests_total{path="/health",status="200"} 90\nhttp_requests_total{path="/",status="500"} 9'
+    )
+    seen = counted(before, after, ignore=('path=~"/health.*"',))
+    assert (seen.requests, seen.failed) == (9, 9)
+
+
+async def test_the_metrics_are_scraped_at_the_path_that_the_catalog_names():
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, text=Process(1.0).metrics())
+
+    target = a_target(metrics_path="/actuator/prometheus")
+    await scraper(answer).traffic(an_observation(target=target))
+    assert {*asked} == {"/actuator/prometheus"}
