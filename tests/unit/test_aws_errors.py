@@ -29,6 +29,7 @@ from runbook_model.errors import (
     TamperedError,
     ThrottledError,
     UnreachableError,
+    fix_of,
 )
 
 DOING = "update the service shop"
@@ -165,7 +166,8 @@ def test_temporal_gets_the_name_the_words_and_whether_to_try_again(kind):
     error = kind("in one line").to_application_error()
     assert (error.type, error.message) == (kind.__name__, "in one line")
     assert error.non_retryable is not kind.retryable
-    assert list(error.details) == [False]
+    assert error.details[0] is False
+    assert fix_of(error) == kind("in one line").fix
 
 
 def test_being_throttled_is_no_news_and_credentials_are_given_time():
