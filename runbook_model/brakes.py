@@ -36,7 +36,7 @@ class Switched(Fact):
         return f"{self.by} put the brake on at {self.at:%Y-%m-%d %H:%M} UTC: {self.reason}"
 
 
-class Begun(Fact):
+class AutomaticStart(Fact):
     """A procedure that was begun by itself."""
 
     key: str
@@ -50,7 +50,7 @@ class BrakeBook(Fact):
     """What a brake knows: who holds it, and what was begun by itself lately."""
 
     on: tuple[Switched, ...] = ()
-    begun: tuple[Begun, ...] = ()
+    starts: tuple[AutomaticStart, ...] = ()
 
     def holds(self, service: str) -> Held | None:
         """Say which person's brake holds a service's changes, if one does."""

@@ -111,7 +111,7 @@ class Abort(Message):
     """Keep what was changed, or undo it; None for the procedure's default."""
     confirmed: bool = False
     """Undo even onto a release that is marked bad."""
-    passed_on: bool = False
+    from_parent: bool = False
     """By the procedure above, which has taken it: it stops its child whatever becomes of the undo."""
     decision_id: str | None = Field(default=None, max_length=200)
 

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model import ids
     from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
     from runbook_model.reports import Answer, Message, Person
-    from workflows.decisions.braking import finished, forget, given_back, reserve
+    from workflows.decisions.braking import finished, forget, not_started, reserve
     from workflows.page.inbox import Refused, parse
 
 M = TypeVar("M", bound=BaseModel)
@@ -57,7 +57,7 @@ class Brake:
                 await workflow.wait_condition(self._is_long, timeout=IDLE, timeout_summary="Until it is idle")
             except TimeoutError:
                 self._note(book=forget(self._report.book, workflow.now()))
-                if not (self._report.book.on or self._report.book.begun):
+                if not (self._report.book.on or self._report.book.starts):
                     return self._report
             if self._is_long():
                 workflow.continue_as_new(request.model_copy(update={"book": self._report.book}))
@@ -79,12 +79,12 @@ class Brake:
             self.reject("finished", "give its key", key)
 
     @workflow.signal(description="What was let through was not begun after all: its key")
-    def given_back(self, key: object = None) -> None:
+    def not_started(self, key: object = None) -> None:
         """Forget what was let through in vain."""
         if isinstance(key, str):
-            self._note(book=given_back(self._report.book, key))
+            self._note(book=not_started(self._report.book, key))
         else:
-            self.reject("given_back", "give its key", key)
+            self.reject("not_started", "give its key", key)
 
     @workflow.signal(name="switch", description="Put it on or let it go: {by, on, service?, reason}")
     def switch_by_signal(self, request: object = None) -> None:

@@ -93,7 +93,7 @@ async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
     )
     try:
         await workflow.execute_activity_method(
-            ChatActivities.tell,
+            ChatActivities.notify,
             notice,
             summary="Tell people what changed since the last drill",
             **BEST_EFFORT,

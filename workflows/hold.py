@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from activities.autoscaling.activities import ScalingActivities, TakeBack
+    from activities.autoscaling.activities import RestoreCapacity, ScalingActivities
     from activities.catalog.activities import CatalogActivities
     from activities.temporal.holds import HoldRequest
     from runbook_model.catalog.incident_policy import TargetNames
@@ -29,7 +29,7 @@ class Hold(Procedure):
         self._until = workflow.now() + request.hold
 
     @workflow.signal(description="Keep it longer: sent by another procedure that needs the capacity")
-    def prolong(self, request: object = None) -> None:
+    def extend(self, request: object = None) -> None:
         """Keep the capacity longer, and as the newest request set it.
 
         What was before the first of them stays what it goes back to, unless somebody else set it in between.
@@ -37,7 +37,7 @@ class Hold(Procedure):
         try:
             again = HoldRequest.model_validate(request)
         except ValidationError as error:
-            self.page.record.reject("prolong", str(error), request)
+            self.page.record.reject("extend", str(error), request)
             return
         if again.run_id != self._request.run_id:
             on_ours = again.was.setting == self._request.ours.setting
@@ -87,9 +87,11 @@ class Hold(Procedure):
             names,
             options=RETRY_FOREVER,
         )
-        change = TakeBack(target=target, was=self._request.was, ours=self._request.ours)
+        change = RestoreCapacity(target=target, was=self._request.was, ours=self._request.ours)
         words = "Take the capacity back"
-        taken = await self.page.restore(words, ScalingActivities.take_back, change, options=RETRY_FOREVER)
+        taken = await self.page.restore(
+            words, ScalingActivities.restore_capacity, change, options=RETRY_FOREVER
+        )
         return taken.told
 
 

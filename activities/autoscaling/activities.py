@@ -34,7 +34,7 @@ class ScaleOut(Fact):
     to: int
 
 
-class TakeBack(Fact):
+class RestoreCapacity(Fact):
     """Put the capacity back as it was, where it still is as we made it."""
 
     target: Target
@@ -42,11 +42,16 @@ class TakeBack(Fact):
     ours: Capacity
 
 
-class TakenBack(Fact):
+class CapacityRestored(Fact):
     """What came of it."""
 
     done: bool
-    told: str
+    detail: str
+
+    @property
+    def told(self) -> str:
+        """What a person reads of it."""
+        return self.detail
 
 
 class ScalingActivities:
@@ -79,31 +84,31 @@ class ScalingActivities:
             return self._set_bounds(change.target, now, wanted.minimum, wanted.maximum)
 
     @activity.defn
-    def take_back(self, change: TakeBack) -> TakenBack:
+    def restore_capacity(self, change: RestoreCapacity) -> CapacityRestored:
         """Put the capacity back, unless somebody changed it since; theirs is left alone."""
         with fenced():
             was, now = change.was, self._capacity(change.target)
             if now.managed and was.minimum is not None and was.maximum is not None:
                 if (now.minimum, now.maximum) == (was.minimum, was.maximum):
-                    return TakenBack(done=True, told="autoscaling's bounds are as they were")
+                    return CapacityRestored(done=True, detail="autoscaling's bounds are as they were")
                 if (now.minimum, now.maximum) != (change.ours.minimum, change.ours.maximum):
-                    return TakenBack(
-                        done=False, told=f"left alone: autoscaling is {now.minimum}-{now.maximum} now"
+                    return CapacityRestored(
+                        done=False, detail=f"left alone: autoscaling is {now.minimum}-{now.maximum} now"
                     )
                 self._set_bounds(change.target, now, was.minimum, was.maximum)
-                return TakenBack(
-                    done=True, told=f"autoscaling is between {was.minimum} and {was.maximum} again"
+                return CapacityRestored(
+                    done=True, detail=f"autoscaling is between {was.minimum} and {was.maximum} again"
                 )
             if now.managed or was.managed:
-                return TakenBack(
-                    done=False, told="left alone: autoscaling was set up or taken away meanwhile"
+                return CapacityRestored(
+                    done=False, detail="left alone: autoscaling was set up or taken away meanwhile"
                 )
             if now.desired == was.desired:
-                return TakenBack(done=True, told=f"{was.desired} tasks are wanted, as before")
+                return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted, as before")
             if now.desired != change.ours.desired:
-                return TakenBack(done=False, told=f"left alone: {now.desired} tasks are wanted now")
+                return CapacityRestored(done=False, detail=f"left alone: {now.desired} tasks are wanted now")
             self._set_desired(change.target, now, was.desired)
-            return TakenBack(done=True, told=f"{was.desired} tasks are wanted again")
+            return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted again")
 
     def _capacity(self, target: Target) -> Capacity:
         service = describe_service(self._clients, target)

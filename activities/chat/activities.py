@@ -39,7 +39,7 @@ class ChatActivities:
             return await outlet.send(words, delivery.thread, again=_is_retried())
 
     @activity.defn
-    async def tell(self, notice: Notice) -> None:
+    async def notify(self, notice: Notice) -> None:
         """Say a notice on every channel of its environment; it is tried again where not one of them took it."""
         # The same run may say the same again later, and so may the next one on its id.
         info = activity.info()

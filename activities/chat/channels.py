@@ -102,7 +102,7 @@ class Webhook:
             raise UnreachableError(f"channel {self._channel.name}: {type(error).__name__}") from None
         if not answer.is_success:
             raise _refusal(answer, self._channel.name) from None
-        return Delivered(told=f"channel {self._channel.name}: HTTP {answer.status_code}")
+        return Delivered(detail=f"channel {self._channel.name}: HTTP {answer.status_code}")
 
 
 def _refusal(answer: httpx.Response, name: str) -> OutsideError:
@@ -137,4 +137,4 @@ class Log:
         del thread, again
         level = logging.WARNING if words.urgent else logging.INFO
         log.log(level, "%s [%s]%s", words.text, words.mark, self._why)
-        return Delivered(told=f"the worker's log{self._why}")
+        return Delivered(detail=f"the worker's log{self._why}")

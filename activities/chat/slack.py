@@ -101,7 +101,7 @@ class SlackThread:
 
     def _delivered(self, thread: str, more: str = "") -> Delivered:
         where = f"Slack, {self._channel.channel}"
-        return Delivered(told=f"{where}: {more}" if more else where, thread=thread)
+        return Delivered(detail=f"{where}: {more}" if more else where, thread=thread)
 
     def _post(self, client: WebClient, words: Words, thread: str | None, *, repeat: bool) -> str:
         channel, _, first = (thread or "").partition("/")
@@ -212,7 +212,7 @@ class SlackWebhook:
             )
         if answer.status_code != 200:
             raise answered(self._channel.name, answer.status_code, answer.body, answer.headers)
-        return Delivered(told=f"Slack, channel {self._channel.name}")
+        return Delivered(detail=f"Slack, channel {self._channel.name}")
 
 
 class SlackClients:

@@ -51,7 +51,7 @@ class PostgresContainer:
         self._engine = engine
 
     @activity.defn
-    def ask_server(self, target: Target) -> ServerAnswer:
+    def read_server(self, target: Target) -> ServerAnswer:
         """Ask whether it takes connections and how many are used; that it does not is an answer too."""
         database = database_of(target)
         project = read_project(self._engine, target, service=database.compose_service)
@@ -66,7 +66,7 @@ class PostgresContainer:
 
     async def connections(self, look: Observation, now: datetime) -> Reading:
         """Measure how much of its connections the database has given away, for a sample of a target."""
-        answer = await asyncio.to_thread(self.ask_server, look.target)
+        answer = await asyncio.to_thread(self.read_server, look.target)
         full = database_of(look.target).full
         bad = answer.full or answer.accepts is False or (answer.share or 0) >= full
         known = Quality.GOOD if answer.share is not None else Quality.ERROR

@@ -112,7 +112,7 @@ class BesideQuestions:
         if database is None:
             raise NotSetError(f"no database in {self._table}")
         if database.dsn_env is None:
-            answer = await self._threads.run(PostgresContainer(self._engine).ask_server, self._target)
+            answer = await self._threads.run(PostgresContainer(self._engine).read_server, self._target)
             if not answer.accepts:
                 raise WrongError(answer.told)
             return answer.told

@@ -33,11 +33,11 @@ class ReviewActivities:
     async def write_review(self, request: ReviewRequest) -> Written:
         """Write the review of an incident that is about to end; the same again is harmless."""
         if self._shelf is None:
-            return Written(told=NOWHERE)
+            return Written(detail=NOWHERE)
         try:
             chronicle = await gather(self._client, request.workflow_id, request.run_id)
         except RPCError as error:
             raise UnreachableError(f"could not read the incident's histories: {error.message}") from error
         files = files_of(await asyncio.to_thread(write, chronicle))
         places = await asyncio.to_thread(self._shelf.keep, files)
-        return Written(told=f"written to {places[0]}", places=places)
+        return Written(detail=f"written to {places[0]}", places=places)

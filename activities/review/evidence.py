@@ -207,7 +207,12 @@ def messages_of(courses: Sequence[Course]) -> tuple[MessageLine, ...]:
     """List what people were told, and where."""
     return tuple(
         sorted(
-            (_message(act) for course in courses for act in course.acts if act.name in {"announce", "tell"}),
+            (
+                _message(act)
+                for course in courses
+                for act in course.acts
+                if act.name in {"announce", "notify"}
+            ),
             key=lambda line: (line.at, line.cite.workflow, line.cite.event),
         )
     )
@@ -217,7 +222,7 @@ def _message(act: Act) -> MessageLine:
     given = act.given if isinstance(act.given, dict) else {}
     announcement = given.get("announcement")
     about = announcement if isinstance(announcement, dict) else {}
-    told = act.result.get("told") if isinstance(act.result, dict) else None
+    told = act.result.get("detail") if isinstance(act.result, dict) else None
     result = said(told) or ("told" if act.how == "done" else f"{act.how}: {said(act.why)}".rstrip(": "))
     number = f"#{about['number']}" if "number" in about else ""
     run = said(about.get("run"))[:8]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(seconds=10)
 JOINED = "joined"
 """The signal by which an incident tells a procedure that it found running that it looks on."""
-TOLD = frozenset({"procedure_told", "procedure_ended"})
+TOLD = frozenset({"procedure_progress", "procedure_ended"})
 """The signals by which a procedure tells an incident how it goes, also one that the incident did not begin."""
 Name = tuple[str, str]
 """Workflow and run; an empty run means the newest."""

@@ -224,5 +224,10 @@ class ReviewRequest(Fact):
 class Written(Fact):
     """Where a review was written to."""
 
-    told: str
+    detail: str
     places: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """What a person reads of it."""
+        return self.detail

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 WORTH_TELLING = timedelta(seconds=1)
 LONGEST = 3
-BETWEEN_RUNS = frozenset({"child_changes", "child_checkpoint", "joined", "procedure_told", "procedure_ended"})
+BETWEEN_RUNS = frozenset(
+    {"child_changes", "child_checkpoint", "joined", "procedure_progress", "procedure_ended"}
+)
 """What runs tell each other; their own lines tell the same."""
 ALERTS = "alerts"
 GIVEN_UP = frozenset({"cancelled", "open"})
 """An incident looks out for much beside what it does, and gives it up when it need not know any more."""
-TELLING = frozenset({"announce", "tell"})
+TELLING = frozenset({"announce", "notify"})
 
 
 def timeline_of(

@@ -37,7 +37,7 @@ class BrakeActivities:
         return answer
 
     @activity.defn
-    async def ask_brake(self, question: Question) -> BrakeAnswer:
+    async def read_brake(self, question: Question) -> BrakeAnswer:
         """Ask whether a person's brake holds a change."""
         return BrakeAnswer(held=(await self.book(question.environment)).holds(question.service))
 
@@ -72,7 +72,7 @@ class BrakeActivities:
 
     async def _forget_what_is_over(self, wanted: Reservation) -> bool:
         """Tell the brake of procedures that ended without its knowing, as a killed one does."""
-        under_way = [one for one in (await self.book(wanted.environment)).begun if one.ended is None]
+        under_way = [one for one in (await self.book(wanted.environment)).starts if one.ended is None]
         over = [one for one in under_way if not await self._runs(wanted.environment, one.service)]
         for one in over:
             await self._handle(wanted.environment).signal("finished", one.key)

@@ -38,13 +38,13 @@ class HoldActivities:
 
     @activity.defn
     async def start_hold(self, request: HoldRequest) -> None:
-        """Start the target's hold, or prolong the one that is open: there is one for each target."""
+        """Start the target's hold, or extend the one that is open: there is one for each target."""
         await self._client.start_workflow(
             "Hold",
             request,
             id=hold_id(request.environment, request.service),
             task_queue=activity.info().task_queue,
-            start_signal="prolong",
+            start_signal="extend",
             start_signal_args=[request],
             static_summary=f"Takes back temporary capacity of {request.service} in {request.environment}",
         )

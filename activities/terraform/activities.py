@@ -124,7 +124,7 @@ class TerraformActivities:
         run.told = "an earlier attempt was cut off: looking what it left"
         left = await run.plan(self._patience)
         if left.empty:
-            return TerraformApplied(told="an earlier attempt had applied it", adopted=True)
+            return TerraformApplied(detail="an earlier attempt had applied it", adopted=True)
         raise CutOffApplyError(f"an apply was cut off; Terraform has left to do: {left.told}")
 
     async def _apply(self, run: Run, approved: str) -> TerraformApplied:

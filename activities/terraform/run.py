@@ -31,9 +31,14 @@ NOT_BEGUN = "nothing was begun"
 class TerraformApplied(Fact):
     """What came of an apply."""
 
-    told: str
+    detail: str
     adopted: bool = False
     """An earlier attempt had applied it."""
+
+    @property
+    def told(self) -> str:
+        """What a person reads of it."""
+        return self.detail
 
 
 class Run:
@@ -78,7 +83,7 @@ class Run:
             arguments = ("apply", "-json", "-input=false", "-lock-timeout=1s", str(file))
             said = await self._past_lock(lambda: self._run_once(arguments, workplace), patience)
         if not said.code:
-            return TerraformApplied(told=_summary(said))
+            return TerraformApplied(detail=_summary(said))
         error = said.error("apply")
         if isinstance(error, StalePlanError):
             raise error

@@ -96,7 +96,7 @@ class Call(Message):
     """How severe it was then."""
 
 
-class Taken(Message):
+class Acknowledgement(Message):
     """A person has the incident."""
 
     by: str
@@ -113,7 +113,7 @@ class Closed(Message):
     at: datetime
 
 
-class Letters(BaseModel):
+class Outbox(BaseModel):
     """What one channel has still to be told, in order."""
 
     waiting: list[Announcement] = Field(default_factory=list)
@@ -144,9 +144,9 @@ class Account(BaseModel):
     root_cause: str | None = None
     eta: str | None = None
     observations: tuple[str, ...] = ()
-    taken: Taken | None = None
+    acknowledged: Acknowledgement | None = None
     paused_by: str | None = None
-    hands_off: str | None = None
+    stopped_by: str | None = None
     """Who ordered that nothing more is begun by itself."""
     closed: Closed | None = None
 
@@ -154,7 +154,7 @@ class Account(BaseModel):
     """Oldest first; the last may be under way."""
     forgotten: int = 0
     """How many older ones are only in history."""
-    begun: int = 0
+    starts: int = 0
     """How many the incident began."""
     held: Held | None = None
 
@@ -165,7 +165,7 @@ class Account(BaseModel):
     """When the last one was made."""
     gist: str | None = None
     """What the last one was about."""
-    letters: dict[str, Letters] = Field(default_factory=dict)
+    outbox: dict[str, Outbox] = Field(default_factory=dict)
     ending: Ending | None = None
     """How it is about to end, once people were told."""
     ending_since: datetime | None = None

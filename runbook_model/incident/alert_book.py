@@ -45,7 +45,7 @@ class KeptAlert(Message):
     """When the incident heard that it fires no more."""
     received: datetime
     """By the clock of the receiver that brought the newest word of it: what it brought before is older."""
-    said_severity: str = "unknown"
+    reported_severity: str = "unknown"
     labels: dict[str, str] = Field(default_factory=dict)
     """Kept until the matrix is known."""
     words: str = ""
@@ -150,7 +150,7 @@ class AlertBook(BaseModel):
 
     @property
     def _gist(self) -> tuple[object, ...]:
-        firing = frozenset((one.name, one.said_severity) for one in self.kept.values() if one.firing)
+        firing = frozenset((one.name, one.reported_severity) for one in self.kept.values() if one.firing)
         return firing, self.all_resolved, self.untracked > 0
 
 
@@ -171,7 +171,7 @@ def _kept(alert: Alert, received: datetime, since: datetime) -> KeptAlert:
         starts_at=alert.starts_at,
         ends_at=alert.ends_at,
         received=received,
-        said_severity=alert.severity,
+        reported_severity=alert.severity,
         labels=_few(alert.labels),
         # Why it belongs to no target comes first: that is what its human has to fix.
         words=_cut("; ".join(filter(None, (alert.problem, said.get("summary") or said.get("description"))))),
@@ -193,7 +193,7 @@ def _few(labels: dict[str, str]) -> dict[str, str]:
 def _placed(alert: KeptAlert, matrix: Sequence[AlertRule]) -> KeptAlert:
     rule = find_rule(matrix, alert.name, alert.labels)
     if rule is None:
-        severity = alert.said_severity
+        severity = alert.reported_severity
         within = UNKNOWN_RESPONSE.get(severity, UNKNOWN_RESPONSE["warning"])
         answer: dict[str, object] = {"severity": severity, "respond_within": within, "place": len(matrix)}
     else:

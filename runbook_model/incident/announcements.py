@@ -67,10 +67,15 @@ class Delivery(Fact):
 class Delivered(Fact):
     """What a channel answered."""
 
-    told: str
+    detail: str
     """In words: where it was said, or where instead."""
     thread: str | None = None
     """The channel's own name of the incident's thread, for the messages after it."""
+
+    @property
+    def told(self) -> str:
+        """What a person reads of it."""
+        return self.detail
 
 
 class Notice(Fact):

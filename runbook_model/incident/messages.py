@@ -18,11 +18,11 @@ NOTE = "note"
 CLOSE = "close"
 """Signal and update: a ``Closing``."""
 
-PROCEDURE_TOLD = "procedure_told"
-"""Signal: a ``ProcedureTold``, when something in the procedure changed that people should know."""
+PROCEDURE_PROGRESS = "procedure_progress"
+"""Signal: a ``ProcedureProgress``, when something in the procedure changed that people should know."""
 
 PROCEDURE_ENDED = "procedure_ended"
-"""Signal: the last ``ProcedureTold`` of a procedure."""
+"""Signal: the last ``ProcedureProgress`` of a procedure."""
 
 JOINED = "joined"
 """Signal that an incident sends to a procedure that it found running: ``Joined``."""
@@ -49,7 +49,7 @@ class Joined(Message):
     """Id of the workflow."""
 
 
-class ProcedureTold(Message):
+class ProcedureProgress(Message):
     """How a procedure goes, in its own words."""
 
     id: str

@@ -112,7 +112,7 @@ async def _show(client: Client, caller: Caller) -> None:
             say(f"{where}: ON since {clock(one.at)}, by {one.by}: {one.reason}")
         if not report.book.on:
             say(f"{environment}: off")
-        for begun in report.book.begun:
+        for begun in report.book.starts:
             until = f"to {clock(begun.ended)}" if begun.ended else "under way"
             say(f"  {begun.service}: {begun.procedure} from {clock(begun.began)} {until}")
 
@@ -132,6 +132,6 @@ def _document(environment: str, report: BrakeReport | None) -> dict[str, Any]:
                 "began": stamp(one.began),
                 "ended": stamp(one.ended),
             }
-            for one in report.book.begun
+            for one in report.book.starts
         ],
     }

@@ -41,7 +41,7 @@ def incident_lines(report: IncidentReport) -> Iterator[Text]:
         yield line(f"  {alert.status}  {alert.name}{words}  since {clock(alert.since)}", colour)
     if (more := report.firing + report.resolved - min(len(report.alerts), SHOWN)) > 0:
         yield line(f"  and {more} more", "dim")
-    for channel, why in report.untold.items():
+    for channel, why in report.undelivered.items():
         yield line(f"not told: {channel}: {why}", "yellow")
 
 

@@ -259,26 +259,26 @@ def test_a_real_server_is_asked_by_its_own_tools(project, target):
     port = free_port()
     container = up_postgres(project, port)
     postgres = PostgresContainer(Engine())
-    until(lambda: postgres.ask_server(target).accepts)
+    until(lambda: postgres.read_server(target).accepts)
     with psycopg.connect(host="127.0.0.1", port=port, user="admin", dbname="postgres"):
-        answer = postgres.ask_server(target)
+        answer = postgres.read_server(target)
     assert (answer.used, answer.limit, answer.full) == (1, 9, False)
     held = [psycopg.connect(host="127.0.0.1", port=port, user="admin", dbname="postgres") for _ in range(12)]
-    answer = postgres.ask_server(target)
+    answer = postgres.read_server(target)
     for one in held:
         one.close()
     assert answer.full
     assert "too many clients" in answer.why
     container.kill()
     container.wait()
-    answer = postgres.ask_server(target)
+    answer = postgres.read_server(target)
     assert (answer.accepts, answer.starting) == (False, False)
     assert "exited" in answer.why
 
 
 def test_a_container_without_the_servers_tools_is_not_known_to_be_down(project, target):
     project.up("postgres", FOREVER, environment={"PATH": "/nowhere"})
-    answer = PostgresContainer(Engine()).ask_server(target)
+    answer = PostgresContainer(Engine()).read_server(target)
     assert answer.accepts is None
     assert "the container has no pg_isready" in answer.told
 

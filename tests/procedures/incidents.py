@@ -110,20 +110,20 @@ class World(Thing):
             raise RejectedError("no such channel")
         self.threads.append(delivery.thread)
         self.told.append((delivery.channel, delivery.announcement))
-        return Delivered(told="said", thread=f"thread of {delivery.channel}")
+        return Delivered(detail="said", thread=f"thread of {delivery.channel}")
 
     @activity.defn
-    async def tell(self, _notice: Notice) -> None:
+    async def notify(self, _notice: Notice) -> None:
         pass
 
     @activity.defn
     async def write_review(self, request: ReviewRequest) -> Written:
         self.reviews.append(request)
-        return await self.reviewer.write_review(request) if self.reviewer else Written(told="written")
+        return await self.reviewer.write_review(request) if self.reviewer else Written(detail="written")
 
     @property
     def activities(self) -> list[object]:
-        names = ("incident_policy", "announce", "change", "resolve_target", "tell", "write_review")
+        names = ("incident_policy", "announce", "change", "resolve_target", "notify", "write_review")
         return [getattr(self, name) for name in names]
 
     def said(self, kind: str, channel: str = "chat") -> list[Announcement]:

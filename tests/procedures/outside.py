@@ -243,8 +243,8 @@ class Outside:
         return self.predecessor
 
     @activity.defn
-    async def tell(self, notice: Notice) -> None:
-        await self._called("tell")
+    async def notify(self, notice: Notice) -> None:
+        await self._called("notify")
         self.notices.append(notice)
 
     @activity.defn

@@ -87,8 +87,8 @@ class OutsideCompose(Sick):
         return StatisticsRead(uses=(use,), at=BEGAN)
 
     @activity.defn
-    async def ask_server(self, _target: Target) -> ServerAnswer:
-        await self._called("ask_server")
+    async def read_server(self, _target: Target) -> ServerAnswer:
+        await self._called("read_server")
         return self.answer
 
     @activity.defn

@@ -10,7 +10,7 @@ import pytest
 from temporalio import activity
 from temporalio.worker import Interceptor, Worker
 
-from activities.autoscaling.activities import Capacity, ScaleOut, TakeBack, TakenBack
+from activities.autoscaling.activities import Capacity, CapacityRestored, RestoreCapacity, ScaleOut
 from activities.ecs.waits import AwaitedTasks
 from activities.temporal.holds import HoldRequest
 from runbook_model import ids
@@ -107,11 +107,11 @@ class Sick(Outside):
         return self.capacity
 
     @activity.defn
-    async def take_back(self, change: TakeBack) -> TakenBack:
-        await self._called("take_back")
+    async def restore_capacity(self, change: RestoreCapacity) -> CapacityRestored:
+        await self._called("restore_capacity")
         self.taken_back.append(change.was)
         self.desired = change.was.desired
-        return TakenBack(done=True, told=f"{change.was.desired} tasks are wanted again")
+        return CapacityRestored(done=True, detail=f"{change.was.desired} tasks are wanted again")
 
     @activity.defn
     async def start_hold(self, request: HoldRequest) -> None:

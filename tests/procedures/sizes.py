@@ -121,7 +121,7 @@ class SizedOutside(Outside):
             self._apply(change)
         if cut_off:
             raise CutOffApplyError("an apply was cut off").to_application_error()
-        return TerraformApplied(told="Apply complete!")
+        return TerraformApplied(detail="Apply complete!")
 
     def _apply(self, change: TerraformApply) -> None:
         self.module = self._wanted(change.variables)

@@ -96,7 +96,7 @@ class TerraformOutside(Outside):
         self._changed("apply_terraform", f"apply {tag}")
         if cut_off == "after":
             raise CutOffApplyError("an apply was cut off").to_application_error()
-        return TerraformApplied(told="Apply complete!")
+        return TerraformApplied(detail="Apply complete!")
 
     def _registered(self, tag: str) -> Release:
         """A new revision with the image that the tag stands for."""

@@ -44,7 +44,7 @@ async def nothing_counts(stage):
     """The brake remembers nothing that was begun by itself."""
     brake = stage.client.get_workflow_handle(ids.brake_id(stage.environment))
     async with asyncio.timeout(SOON):
-        while (await brake.query(Brake.status)).book.begun:
+        while (await brake.query(Brake.status)).book.starts:
             await asyncio.sleep(0.01)
 
 
@@ -55,7 +55,7 @@ async def beginning(stage):
     async with asyncio.timeout(SOON):
         while not await _is_asked(incident):
             await asyncio.sleep(0.01)
-    assert (await brake.query(Brake.status)).book.begun
+    assert (await brake.query(Brake.status)).book.starts
     return incident
 
 

@@ -86,7 +86,7 @@ async def test_silence_is_an_abort_where_the_policy_says_so(runbook, outside):
 
 
 async def test_people_who_cannot_be_told_hold_nothing_up(runbook, outside):
-    outside.fails["tell"] = [AccessDeniedError("no token")] * 10
+    outside.fails["notify"] = [AccessDeniedError("no token")] * 10
     report = await runbook.run()
     assert report.outcome is Outcome.NOT_APPROVED
     assert kinds(report).count("escalate") == 1

@@ -169,7 +169,7 @@ async def test_what_no_longer_works_is_told_once_and_again_when_it_does(ground):
 async def test_what_nobody_could_be_told_is_told_by_the_next_drill(ground):
     await ground.drill()
     ground.loses_its_last_known_good()
-    ground.outside.fails["tell"] = [RejectedError("no such channel")]
+    ground.outside.fails["notify"] = [RejectedError("no such channel")]
     drill = await ground.drill()
     assert drill.untold == "no such channel"
     assert ground.outside.notices == []

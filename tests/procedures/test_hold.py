@@ -26,8 +26,8 @@ class Braked(Sick):
     brake: str | None = None
 
     @activity.defn
-    async def ask_brake(self, _question: Question) -> BrakeAnswer:
-        await self._called("ask_brake")
+    async def read_brake(self, _question: Question) -> BrakeAnswer:
+        await self._called("read_brake")
         return BrakeAnswer(held=Held(kind="person", why=self.brake) if self.brake else None)
 
     @activity.defn
@@ -37,7 +37,7 @@ class Braked(Sick):
 
     @property
     def activities(self) -> list[object]:
-        return [*super().activities, self.ask_brake, self.await_brake]
+        return [*super().activities, self.read_brake, self.await_brake]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ class TestHold:
     async def test_it_is_taken_back_however_long_aws_does_not_answer(self, pages, outside):
         outside.desired = 5
         away = [UnreachableError("could not set the desired count: AWS did not answer") for _ in range(130)]
-        outside.fails["take_back"] = away
+        outside.fails["restore_capacity"] = away
         hold, _ = await self.start(pages)
         report = await asyncio.wait_for(hold.result(), SOON)
         assert (report.outcome, outside.desired) == (Outcome.RECOVERED, 2)
@@ -92,7 +92,7 @@ class TestHold:
         more = request.model_copy(
             update={"run_id": "r2", "was": request.ours, "ours": Capacity(desired=8, running=8)}
         )
-        await hold.signal("prolong", more)
+        await hold.signal("extend", more)
         await asyncio.wait_for(hold.result(), SOON)
         assert [was.desired for was in outside.taken_back] == [2]
 
@@ -100,19 +100,19 @@ class TestHold:
         hold, request = await self.start(pages)
         theirs = Capacity(desired=8, running=8)
         more = request.model_copy(update={"run_id": "r2", "was": theirs, "ours": theirs.raised_to(10)})
-        await hold.signal("prolong", more)
+        await hold.signal("extend", more)
         await asyncio.wait_for(hold.result(), SOON)
         assert [was.desired for was in outside.taken_back] == [8]
 
     async def test_a_scale_out_while_it_takes_back_has_its_time_too(self, pages, outside, temporal):
-        taking_back = outside.holds("take_back")
+        taking_back = outside.holds("restore_capacity")
         hold, request = await self.start(pages)
         async with asyncio.timeout(SOON), temporal.time_skipping_unlocked():
-            while "take_back" not in outside.calls:
+            while "restore_capacity" not in outside.calls:
                 await asyncio.sleep(0.01)
         began = await temporal.get_current_time()
         more = {"run_id": "r2", "was": request.ours, "ours": request.ours.raised_to(8)}
-        await hold.signal("prolong", request.model_copy(update=more))
+        await hold.signal("extend", request.model_copy(update=more))
         taking_back.set()
         await asyncio.wait_for(hold.result(), SOON)
         assert await temporal.get_current_time() - began >= timedelta(minutes=59)
@@ -146,6 +146,6 @@ class TestHold:
 
     async def test_a_message_that_is_none_is_kept_and_does_not_stop_it(self, pages):
         hold, _ = await self.start(pages)
-        await hold.signal("prolong", "forever")
+        await hold.signal("extend", "forever")
         report = await asyncio.wait_for(hold.result(), SOON)
-        assert [one.message for one in report.rejected] == ["prolong"]
+        assert [one.message for one in report.rejected] == ["extend"]

@@ -61,7 +61,7 @@ async def test_a_thousand_alerts_make_one_remediation_and_a_history_that_stays_s
             await stage.report(pod)
 
     await asyncio.gather(*map(posted, pods))
-    seen = await stage.until(lambda now: now.firing == 1000 and now.procedures and not now.untold)
+    seen = await stage.until(lambda now: now.firing == 1000 and now.procedures and not now.undelivered)
     assert [one.procedure for one in seen.procedures] == ["high-error-rate"]
     assert [one.kind for _, one in world.told] == ["started"]
     runs = [run async for run in stage.client.list_workflows(f"WorkflowId = '{stage.incident().id}'")]
@@ -221,7 +221,7 @@ async def test_who_closes_it_while_an_alert_fires_is_told_that_a_new_one_will_fo
 async def test_a_catalog_that_cannot_be_read_keeps_nobody_from_being_told_and_called(stage, world):
     world.fails.append(CatalogError("catalog.toml: not TOML"))
     await stage.fires("ServiceDown")
-    seen = await stage.until(lambda now: "not TOML" in now.summary and not now.untold)
+    seen = await stage.until(lambda now: "not TOML" in now.summary and not now.undelivered)
     assert (seen.procedures, len(world.said("started", "log")), seen.next_call is not None) == ((), 1, True)
 
 
@@ -309,8 +309,8 @@ async def test_an_abort_that_comes_as_it_goes_on_as_a_new_run_still_reaches_the_
         ("note", {"by": "bob"}, "the note says nothing"),
         ("acknowledge", 7, ""),
         ("approve", {"by": "bob"}, "no procedure is under way"),
-        ("procedure_ended", {"report": 1}, "ProcedureTold"),
-        ("procedure_told", None, "ProcedureTold"),
+        ("procedure_ended", {"report": 1}, "ProcedureProgress"),
+        ("procedure_progress", None, "ProcedureProgress"),
         ("abort", [], ""),
     ],
 )

@@ -30,7 +30,7 @@ def world(world):
 async def test_nobody_in_time_calls_the_contacts_one_after_the_other(stage, world):
     world.problem = "no service shop"
     handle = await stage.fires("HighErrorRate")
-    await stage.until(lambda now: len(now.called) == 6 and not now.untold)
+    await stage.until(lambda now: len(now.called) == 6 and not now.undelivered)
     first, *rest = world.said("escalation")
     assert first.at - (await handle.describe()).start_time >= MOMENT
     assert all(later.at - earlier.at >= MOMENT for earlier, later in zip([first, *rest], rest, strict=False))
@@ -56,7 +56,7 @@ async def test_a_procedure_that_works_is_an_answer_and_one_that_waits_is_none(st
     seen = await stage.running("high-error-rate")
     assert (seen.called, seen.next_call) == ((), None)
     await stage.cue("ask")
-    await stage.until(lambda now: now.called and not now.untold)
+    await stage.until(lambda now: now.called and not now.undelivered)
     assert "How to go on?" in world.said("escalation")[0].ask
 
 
@@ -67,7 +67,7 @@ async def test_a_checkpoint_that_nobody_answers_calls_although_somebody_has_it(s
     await stage.incident().execute_update(Incident.acknowledge, BOB)
     await stage.cue("ask")
     seen = await stage.until(lambda now: now.checkpoint)
-    await stage.until(lambda now: now.called and not now.untold)
+    await stage.until(lambda now: now.called and not now.undelivered)
     assert world.said("escalation")[0].at - seen.checkpoint.opened >= MOMENT
 
 
@@ -86,7 +86,7 @@ async def test_news_is_told_at_once(stage, world):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.incident().execute_update(Incident.note, BOB | {"impact": "checkout fails", "eta": "noon"})
-    await stage.until(lambda now: now.announced == 2 and not now.untold)
+    await stage.until(lambda now: now.announced == 2 and not now.undelivered)
     (news,) = world.said("update")
     assert (news.impact, news.eta, news.status) == ("checkout fails", "noon", "investigating")
 
@@ -99,9 +99,9 @@ async def test_a_chat_that_is_down_delays_nothing_and_hears_everything_in_order_
     await stage.until(lambda now: now.announced == 2)
     await stage.cue("change")
     seen = await stage.until(lambda now: now.changes and now.announced == 3)
-    assert (world.told, seen.untold) == ([], {"chat": "3 not told yet"})
+    assert (world.told, seen.undelivered) == ([], {"chat": "3 not told yet"})
     world.chat_is_down = False
-    await stage.until(lambda now: not now.untold)
+    await stage.until(lambda now: not now.undelivered)
     assert [(one.number, one.kind, one.status) for _, one in world.told] == [
         (1, "started", "investigating"),
         (2, "update", "identified"),
@@ -112,7 +112,7 @@ async def test_a_chat_that_is_down_delays_nothing_and_hears_everything_in_order_
 async def test_what_a_channel_refuses_is_told_to_the_others_and_shown(stage, world):
     world.refuses = "pager"
     await stage.fires("ServiceDown")
-    await stage.until(lambda now: "no such channel" in now.untold.get("pager", ""))
+    await stage.until(lambda now: "no such channel" in now.undelivered.get("pager", ""))
     await stage.until(lambda now: len(world.told) == now.announced)
 
 
@@ -120,5 +120,5 @@ async def test_messages_go_on_in_the_channels_thread(stage, world):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.cue("find", text="bad-release: since 2")
-    await stage.until(lambda now: now.announced == 2 and not now.untold)
+    await stage.until(lambda now: now.announced == 2 and not now.undelivered)
     assert world.threads == [None, "thread of chat"]

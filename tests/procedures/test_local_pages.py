@@ -358,7 +358,7 @@ async def test_a_database_with_a_dsn_is_read_and_verified_over_it(pages, outside
     outside.answer, outside.serves_after = AWAY, {"postgres": SERVES}
     report = await pages.run("database-issues")
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["restart postgres"])
-    assert "ask_server" not in outside.calls
+    assert "read_server" not in outside.calls
     assert {"read_database", "test_connection"} <= set(outside.calls)
 
 

@@ -316,7 +316,14 @@ async def test_a_run_that_only_plans_changes_nothing(pages, outside, procedure, 
         setattr(outside, name, value)
     report = await pages.run(procedure, plan_only=True)
     assert report.outcome is Outcome.PLANNED
-    changes = {"deploy_release", "force_deployment", "scale_out", "mark_release", "start_hold", "take_back"}
+    changes = {
+        "deploy_release",
+        "force_deployment",
+        "scale_out",
+        "mark_release",
+        "start_hold",
+        "restore_capacity",
+    }
     assert not changes & set(outside.calls)
 
 

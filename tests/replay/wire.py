@@ -24,7 +24,7 @@ import activities
 from runbook_model import ids
 from runbook_model.errors import RunbookError
 from runbook_model.incident.alerts import AlertBatch
-from runbook_model.incident.messages import Closing, IncidentNote, Joined, ProcedureTold
+from runbook_model.incident.messages import Closing, IncidentNote, Joined, ProcedureProgress
 from runbook_model.reports import Abort, Approval, Hold, Note
 from runbook_model.steps import STEP_HEADER, StepPlace
 from worker import WORKFLOWS
@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 WIRE = Path(__file__).with_name("wire.json")
 HISTORIES = Path(__file__).with_name("histories")
 MESSAGES = (
-    Abort, AlertBatch, Approval, Changed, Closing, Hold, IncidentNote, Joined, Note, ProcedureTold, StepPlace, Switch,
+    Abort, AlertBatch, Approval, Changed, Closing, Hold, IncidentNote, Joined, Note, ProcedureProgress, StepPlace, Switch,
 )  # fmt: skip
 """What signals and headers carry; their handlers declare no type."""
 

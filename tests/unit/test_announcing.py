@@ -72,7 +72,7 @@ def test_alerts_that_belong_nowhere_are_told_with_the_reason():
         (incident("HighErrorRate", held=Held(kind="storm", why="5 services at once")), "5 services at once"),
         (ran(incident("HighErrorRate"), gate=gate(1)), "Put it back? Answer: runbook approve prod/shop"),
         (ran(incident("HighErrorRate"), outcome="inconclusive", ended=1), "runbook close prod/shop"),
-        (incident("HighErrorRate", hands_off="bob"), "bob stopped it"),
+        (incident("HighErrorRate", stopped_by="bob"), "bob stopped it"),
         (incident(opened_by="alice"), "runbook close prod/shop"),
     ],
 )

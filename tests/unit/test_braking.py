@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from runbook_model.brakes import Begun, BrakeBook, Reservation, Switched
+from runbook_model.brakes import AutomaticStart, BrakeBook, Reservation, Switched
 from runbook_model.catalog.policies import Brake
 from tests.incidents import at
-from workflows.decisions.braking import finished, forget, given_back, reserve
+from workflows.decisions.braking import finished, forget, not_started, reserve
 
 LIMITS = Brake(per_service_per_hour=3, targets_at_once=2)
 
@@ -22,7 +22,7 @@ def wanted(service="shop", procedure="rollback", key="new", **fields):
 
 def begun(*moments, service="shop", procedure="rollback", ended=True):
     return tuple(
-        Begun(
+        AutomaticStart(
             key=f"{service}-{procedure}-{moment}",
             service=service,
             procedure=procedure,
@@ -34,7 +34,7 @@ def begun(*moments, service="shop", procedure="rollback", ended=True):
 
 
 def held(begun_before, minutes, *, on=(), **fields):
-    answer, _ = reserve(BrakeBook(begun=begun_before, on=on), wanted(**fields), at(minutes))
+    answer, _ = reserve(BrakeBook(starts=begun_before, on=on), wanted(**fields), at(minutes))
     return answer.held and answer.held.kind
 
 
@@ -42,13 +42,13 @@ def test_what_is_let_through_is_counted_once_however_often_it_is_asked():
     answer, book = reserve(BrakeBook(), wanted(), at(0))
     assert answer.held is None
     again, same = reserve(book, wanted(), at(0))
-    assert (again.held, len(same.begun)) == (None, 1)
+    assert (again.held, len(same.starts)) == (None, 1)
 
 
 def test_what_was_not_begun_after_all_asks_anew_and_does_not_count():
     _, book = reserve(BrakeBook(), wanted(), at(0))
-    book = given_back(book, "new")
-    assert book.begun == ()
+    book = not_started(book, "new")
+    assert book.starts == ()
     on = (Switched(service=None, by="alice", reason="migration", at=at(1)),)
     answer, _ = reserve(book.model_copy(update={"on": on}), wanted(), at(2))
     assert answer.held.kind == "person"
@@ -77,7 +77,7 @@ def test_the_same_again_waits_twice_as_long_each_time(moments, minutes, kind):
 
 def test_the_wait_has_an_end_and_a_day_later_all_is_forgotten():
     often = begun(*range(0, 1000, 60))
-    answer, _ = reserve(BrakeBook(begun=often), wanted(), at(1000))
+    answer, _ = reserve(BrakeBook(starts=often), wanted(), at(1000))
     assert answer.held.until == at(961) + timedelta(hours=4)
     assert held(often, 961 + 24 * 60) is None
 
@@ -107,13 +107,13 @@ def test_a_persons_brake_holds_its_environment_or_its_service(service, kind):
 
 
 def test_an_end_counts_once_and_only_for_what_was_begun():
-    book = BrakeBook(begun=begun(0, ended=False))
+    book = BrakeBook(starts=begun(0, ended=False))
     ended = finished(book, "shop-rollback-0", at(5))
-    assert ended.begun[0].ended == at(5)
+    assert ended.starts[0].ended == at(5)
     assert finished(ended, "shop-rollback-0", at(9)) == ended
     assert finished(book, "nobody", at(9)) == book
 
 
 def test_what_is_older_than_a_day_is_forgotten():
-    book = forget(BrakeBook(begun=begun(0, 1000)), at(24 * 60 + 2))
-    assert [one.began for one in book.begun] == [at(1000)]
+    book = forget(BrakeBook(starts=begun(0, 1000)), at(24 * 60 + 2))
+    assert [one.began for one in book.starts] == [at(1000)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runbook_model.brakes import Held
-from runbook_model.incident.account import Call, Taken
+from runbook_model.incident.account import Acknowledgement, Call
 from tests.incidents import POLICY, at, fires, gate, incident, ran, resolves
 from workflows.decisions.calling import ROUNDS, next_call, respond_by, whom
 
@@ -16,7 +16,7 @@ def called(account, *minutes, rank=1):
 
 
 def taken(account, minutes, rank=1):
-    account.taken = Taken(by="bob", at=at(minutes), rank=rank)
+    account.acknowledged = Acknowledgement(by="bob", at=at(minutes), rank=rank)
     return account
 
 

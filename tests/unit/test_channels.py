@@ -80,7 +80,7 @@ class Stage:
 
     async def tell(self, text="look", *, attempt=1, environment="prod", urgent=False):
         notice = Notice(target=f"{environment}/shop", text=text, run="remediation/prod/shop", urgent=urgent)
-        return await self._run(self.chat.tell, notice, attempt)
+        return await self._run(self.chat.notify, notice, attempt)
 
     async def _run(self, activity, given, attempt):
         environment = ActivityEnvironment()

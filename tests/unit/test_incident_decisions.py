@@ -84,7 +84,7 @@ def test_what_is_more_severe_changes_course_only_at_a_checkpoint_of_its_own(late
     "state",
     [
         {"paused_by": "bob"},
-        {"hands_off": "bob"},
+        {"stopped_by": "bob"},
         {"closed": Closed(by="bob", root_cause="a leak", at=at(2.5))},
     ],
     ids=str,
@@ -167,7 +167,7 @@ def test_what_the_brake_holds_is_not_begun(held, waits_until):
 
 
 def test_nothing_is_begun_by_itself_once_a_person_said_so():
-    assert next_move(incident("HighErrorRate", hands_off="bob"), at(1)) == Wait()
+    assert next_move(incident("HighErrorRate", stopped_by="bob"), at(1)) == Wait()
     assert next_move(incident("HighErrorRate", paused_by="bob"), at(1)) == Wait()
 
 
@@ -251,7 +251,7 @@ class TestEnd:
 @pytest.mark.parametrize("outcome", [None, "recovered", "not-recovered", "aborted"])
 @pytest.mark.parametrize("resolved", [True, False])
 @pytest.mark.parametrize(
-    "state", [{}, {"hands_off": "bob"}, {"held": Held(kind="cooling", why="", until=at(9))}]
+    "state", [{}, {"stopped_by": "bob"}, {"held": Held(kind="cooling", why="", until=at(9))}]
 )
 @pytest.mark.parametrize("problem", [None, "no service shop"])
 def test_nothing_is_waited_for_that_is_past(outcome, resolved, state, problem):

@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 from temporalio.testing import ActivityEnvironment
 
-from activities.autoscaling.activities import ScaleOut, ScalingActivities, TakeBack
+from activities.autoscaling.activities import RestoreCapacity, ScaleOut, ScalingActivities
 from runbook_model.errors import DriftedError
 from runbook_model.reports import Outcome
 from runbook_model.sizes import Capacity
@@ -71,8 +71,8 @@ def out(aws: Aws, was: Capacity, to: int, *, attempt: int = 1) -> Capacity:
 
 
 def back(aws: Aws, was: Capacity, ours: Capacity):
-    change = TakeBack(target=TARGET, was=was, ours=ours)
-    return ActivityEnvironment().run(ScalingActivities(aws.clients).take_back, change)
+    change = RestoreCapacity(target=TARGET, was=was, ours=ours)
+    return ActivityEnvironment().run(ScalingActivities(aws.clients).restore_capacity, change)
 
 
 class TestScalingOut:

@@ -123,7 +123,7 @@ def asked_of(account: Account) -> Asked | None:
         return None
     if account.under_way:
         return _asked_at_gate(account.under_way.gate, short) if account.under_way.gate else None
-    if by := account.hands_off:
+    if by := account.stopped_by:
         return Asked("stopped", (by,), f"{by} stopped it: nothing more is done by itself; {close}")
     if by := account.paused_by:
         return Asked("paused", (by,), f"{by} paused it; go on: runbook resume incident/{short}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runbook_model.brakes import Begun, BrakeAnswer, BrakeBook, Held, Reservation
+from runbook_model.brakes import AutomaticStart, BrakeAnswer, BrakeBook, Held, Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,42 +21,42 @@ DOUBLINGS = 16
 
 def reserve(book: BrakeBook, wanted: Reservation, now: datetime) -> tuple[BrakeAnswer, BrakeBook]:
     """Answer whether a procedure may be begun by itself; where it may, it is in the book that is returned."""
-    if any(one.key == wanted.key and one.ended is None for one in book.begun):
+    if any(one.key == wanted.key and one.ended is None for one in book.starts):
         return BrakeAnswer(), book
     held = (
         book.holds(wanted.service)
-        or _cooling(book.begun, wanted, now)
-        or _too_often(book.begun, wanted, now)
-        or _too_many(book.begun, wanted, now)
+        or _cooling(book.starts, wanted, now)
+        or _too_often(book.starts, wanted, now)
+        or _too_many(book.starts, wanted, now)
     )
     if held:
         return BrakeAnswer(held=held), book
-    begun = Begun(key=wanted.key, service=wanted.service, procedure=wanted.procedure, began=now)
-    return BrakeAnswer(), book.model_copy(update={"begun": (*forget(book, now).begun, begun)})
+    begun = AutomaticStart(key=wanted.key, service=wanted.service, procedure=wanted.procedure, began=now)
+    return BrakeAnswer(), book.model_copy(update={"starts": (*forget(book, now).starts, begun)})
 
 
 def finished(book: BrakeBook, key: str, now: datetime) -> BrakeBook:
     """Note that what was begun has ended."""
     begun = tuple(
         one.model_copy(update={"ended": now}) if one.key == key and one.ended is None else one
-        for one in book.begun
+        for one in book.starts
     )
-    return book.model_copy(update={"begun": begun})
+    return book.model_copy(update={"starts": begun})
 
 
-def given_back(book: BrakeBook, key: str) -> BrakeBook:
+def not_started(book: BrakeBook, key: str) -> BrakeBook:
     """Note that what was let through was not begun: it neither counts nor is let through once more for that."""
-    return book.model_copy(update={"begun": tuple(one for one in book.begun if one.key != key)})
+    return book.model_copy(update={"starts": tuple(one for one in book.starts if one.key != key)})
 
 
 def forget(book: BrakeBook, now: datetime) -> BrakeBook:
     """Leave out what counts no more."""
     return book.model_copy(
-        update={"begun": tuple(one for one in book.begun if now - (one.ended or one.began) < MEMORY)}
+        update={"starts": tuple(one for one in book.starts if now - (one.ended or one.began) < MEMORY)}
     )
 
 
-def _cooling(begun: Sequence[Begun], wanted: Reservation, now: datetime) -> Held | None:
+def _cooling(begun: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Held | None:
     """Hold the same procedure back for a while after its end, twice as long each time: what did not last may not help."""
     before = [
         one
@@ -76,7 +76,7 @@ def _cooling(begun: Sequence[Begun], wanted: Reservation, now: datetime) -> Held
     return Held(kind="cooling", why=why, until=until)
 
 
-def _too_often(begun: Sequence[Begun], wanted: Reservation, now: datetime) -> Held | None:
+def _too_often(begun: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Held | None:
     lately = [one for one in begun if one.service == wanted.service and now - one.began < HOUR]
     if len(lately) < wanted.limits.per_service_per_hour:
         return None
@@ -84,7 +84,7 @@ def _too_often(begun: Sequence[Begun], wanted: Reservation, now: datetime) -> He
     return Held(kind="rate", why=why)
 
 
-def _too_many(begun: Sequence[Begun], wanted: Reservation, now: datetime) -> Held | None:
+def _too_many(begun: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Held | None:
     targets = {one.service for one in begun if one.ended is None and now - one.began < LONGEST_RUN}
     if len(targets - {wanted.service}) < wanted.limits.targets_at_once:
         return None

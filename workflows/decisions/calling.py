@@ -50,7 +50,7 @@ def respond_by(account: Account) -> datetime:
 def is_taken(account: Account) -> bool:
     """Whether a person has it, as it is now: what got worse since then is nobody's yet."""
     rank = account.rank
-    return account.taken is not None and (rank is None or rank >= account.taken.rank)
+    return account.acknowledged is not None and (rank is None or rank >= account.acknowledged.rank)
 
 
 def unattended_since(account: Account) -> datetime | None:
@@ -63,13 +63,13 @@ def unattended_since(account: Account) -> datetime | None:
             return gate.opened
         # Who has it may not know that they are asked.
         assert account.policy is not None
-        since_taken = max(gate.opened, account.taken.at if account.taken else gate.opened)
+        since_taken = max(gate.opened, account.acknowledged.at if account.acknowledged else gate.opened)
         return since_taken + account.policy.checkpoint_escalate
     if is_taken(account):
         return None
     if account.handed_over and account.last and account.last.ended:
         return account.last.ended
-    if account.last and account.last.ended_well and not account.held and not account.hands_off:
+    if account.last and account.last.ended_well and not account.held and not account.stopped_by:
         return None if _settles(account) else account.last.ended
     return None if quiet_since(account) else account.opened
 

@@ -101,7 +101,7 @@ def _beside(account: Account, under_way: Remediation) -> Move:
     What it changed has to be seen through, and what a person holds is not stopped for something that may not be begun.
     """
     leading = leading_alert(account)
-    if under_way.changes or account.paused_by or account.hands_off or account.closed:
+    if under_way.changes or account.paused_by or account.stopped_by or account.closed:
         return Wait()
     if not under_way.ours or under_way.gate is None or under_way.stopping or leading is None:
         return Wait()
@@ -120,7 +120,7 @@ def _between(account: Account, now: datetime) -> Move:
     """Where none runs: begin one, or wait for the moment, or for the person, that may."""
     policy = account.policy
     assert policy is not None
-    if account.hands_off or account.closed or account.paused_by:
+    if account.stopped_by or account.closed or account.paused_by:
         return Wait(_when_quiet(account, now))
     if account.wanted:
         return Begin(account.wanted, account.opened_by, automatic=False)
@@ -169,7 +169,7 @@ def ending_of(account: Account, now: datetime) -> Ending | None:
         return _closed(account)
     if is_empty(account):
         return Ending(outcome=Outcome.NOT_NEEDED, summary="Nothing fires: what came was resolved before.")
-    if account.hands_off or account.handed_over or account.wanted or _needs_closing(account):
+    if account.stopped_by or account.handed_over or account.wanted or _needs_closing(account):
         return None
     has_alerts = bool(account.alerts.kept or account.alerts.untracked)
     if has_alerts and (quiet_since(account) is None or _when_quiet(account, now)):

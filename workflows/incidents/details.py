@@ -33,4 +33,4 @@ def _lines(report: IncidentReport) -> Iterator[str]:
         yield f"- nobody has it: {report.calls_next or 'everybody'} is called at {report.next_call:%H:%M:%S} UTC"
     if report.held:
         yield f"- held: {report.held}"
-    yield from (f"- {channel} is not told: {why}" for channel, why in report.untold.items())
+    yield from (f"- {channel} is not told: {why}" for channel, why in report.undelivered.items())

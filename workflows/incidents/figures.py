@@ -33,7 +33,7 @@ def count_end(account: Account) -> None:
     """Count how long it took until somebody had it, or a procedure worked at it, and until it was over."""
     meter = workflow.metric_meter()
     began = [one.began for one in account.remediations[:1]]
-    taken = [account.taken.at] if account.taken else []
+    taken = [account.acknowledged.at] if account.acknowledged else []
     if first := min([*began, *taken], default=None):
         took = (first - account.opened).total_seconds()
         counted.ACKNOWLEDGED_AFTER.on(meter).record(took, _target(account))

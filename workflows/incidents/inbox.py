@@ -12,7 +12,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from runbook_model.incident.account import Closed, Taken
+    from runbook_model.incident.account import Acknowledgement, Closed
     from runbook_model.incident.messages import Closing, IncidentNote
     from runbook_model.reports import Abort, Answer, Approval, Hold
     from workflows.page.inbox import Refused, parse
@@ -50,7 +50,7 @@ class IncidentInbox:
         order = parse(Abort, received)
         if self._is_repeat(order.decision_id):
             return Answer(detail="already recorded", already=True)
-        self._account.hands_off = order.by
+        self._account.stopped_by = order.by
         self._take("abort", order.by, order.reason, order.decision_id)
         self._pass_on("abort", order)
         if self._account.under_way:
@@ -67,7 +67,7 @@ class IncidentInbox:
         if self._account.paused_by:
             return Answer(detail=f"already paused by {self._account.paused_by}", already=True)
         self._account.paused_by = hold.by
-        self._pass_on("hold", hold)
+        self._pass_on("parent_paused", hold)
         self._take("pause", hold.by, hold.reason or "", hold.decision_id)
         return Answer(detail="paused: nothing is begun by itself")
 
@@ -79,18 +79,20 @@ class IncidentInbox:
         if self._account.paused_by is None:
             return Answer(detail="not paused", already=True)
         self._account.paused_by = None
-        self._pass_on("release", hold)
+        self._pass_on("parent_resumed", hold)
         self._take("resume", hold.by, hold.reason or "", hold.decision_id)
         return Answer(detail="going on")
 
     def acknowledge(self, received: object) -> Answer:
         """Note that a person has it: nobody else is called."""
         taken = parse(Hold, received)
-        has_it = self._account.taken
+        has_it = self._account.acknowledged
         if self._is_repeat(taken.decision_id):
             return Answer(detail="already recorded", already=True)
         rank = self._account.rank
-        self._account.taken = Taken(by=taken.by, at=workflow.now(), rank=NO_ALERT if rank is None else rank)
+        self._account.acknowledged = Acknowledgement(
+            by=taken.by, at=workflow.now(), rank=NO_ALERT if rank is None else rank
+        )
         self._take("acknowledge", taken.by, taken.reason or "", taken.decision_id)
         before = f" (after {has_it.by})" if has_it and has_it.by != taken.by else ""
         return Answer(detail=f"acknowledged by {taken.by}{before}: nobody else is called")

@@ -67,7 +67,7 @@ class Publishing:
         account = self._account
         now = {
             "opened": account.opened,
-            "acknowledged": account.taken.at if account.taken else None,
+            "acknowledged": account.acknowledged.at if account.acknowledged else None,
             "taken_up": account.remediations[0].began if account.remediations else None,
             "over": account.ending_since,
         }

@@ -45,10 +45,10 @@ class Reception:
         if self.account.policy and not self.account.policy.unreadable:
             self.account.alerts.place(self.account.policy.matrix)
 
-    @workflow.signal(name=messages.PROCEDURE_TOLD, description="Sent by the procedure under way")
+    @workflow.signal(name=messages.PROCEDURE_PROGRESS, description="Sent by the procedure under way")
     def take_procedure(self, request: object = None) -> None:
         """Learn how the procedure goes."""
-        self._from_procedure(messages.PROCEDURE_TOLD, self.remediating.heard, request)
+        self._from_procedure(messages.PROCEDURE_PROGRESS, self.remediating.heard, request)
 
     @workflow.signal(name=messages.PROCEDURE_ENDED, description="Sent by a procedure at its end")
     def take_end_of_procedure(self, request: object = None) -> None:
@@ -171,10 +171,10 @@ class Reception:
         return self.inbox.from_update(take, request)
 
     def _from_procedure(
-        self, name: str, take: Callable[[messages.ProcedureTold], None], request: object
+        self, name: str, take: Callable[[messages.ProcedureProgress], None], request: object
     ) -> None:
         try:
-            take(messages.ProcedureTold.model_validate(request))
+            take(messages.ProcedureProgress.model_validate(request))
         except ValidationError as error:
             self.reject(name, str(error), request)
         self.stirred = True

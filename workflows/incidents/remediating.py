@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model import ids
     from runbook_model.brakes import Held, Question, Reservation
     from runbook_model.incident.account import Remediation
-    from runbook_model.incident.messages import JOINED, Joined, ProcedureTold, slim
+    from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
     from runbook_model.reports import Abort, ProcedureRequest, Report, RollbackRequest, State
     from workflows.decisions.incidents import next_move
     from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT
@@ -57,7 +57,7 @@ class Remediating:
 
     async def begin(self, move: Begin) -> None:
         """Begin a procedure, if the brake lets it and nothing else came up meanwhile; join the one that runs already."""
-        key = f"{self._account.first_run}/{self._account.begun + 1}" if move.automatic else None
+        key = f"{self._account.first_run}/{self._account.starts + 1}" if move.automatic else None
         if key:
             self._account.held = await self._held(move, key)
             if self._account.held:
@@ -107,7 +107,7 @@ class Remediating:
         """Whether something is on its way to somebody: Temporal drops what a run sent that is over before it arrived."""
         return bool(self._sending)
 
-    def heard(self, told: ProcedureTold) -> None:
+    def heard(self, told: ProcedureProgress) -> None:
         """Learn how a procedure goes that tells it by itself; one that nobody knew of is joined."""
         known = self._known(told.run_id)
         if known is None and self._beginning:
@@ -117,7 +117,7 @@ class Remediating:
         if known and known.ended is None:
             self._account.learn(known.model_copy(update={"report": slim(told.report)}))
 
-    def heard_end(self, told: ProcedureTold) -> None:
+    def heard_end(self, told: ProcedureProgress) -> None:
         """Learn that a procedure ended."""
         self.heard(told)
         self._ended(told.run_id, told.report)
@@ -198,7 +198,7 @@ class Remediating:
     def _began(self, move: Begin, child: workflow.ChildWorkflowHandle[Any, Report], key: str | None) -> None:
         run_id = child.first_execution_run_id or ""
         self._account.wanted = None
-        self._account.begun += 1
+        self._account.starts += 1
         self._account.begin(
             Remediation(
                 id=self._id,
@@ -315,7 +315,7 @@ class Remediating:
 
     def _give_back(self, key: str) -> None:
         brake = workflow.get_external_workflow_handle(ids.brake_id(self._account.environment))
-        self._send(brake.signal("given_back", key))
+        self._send(brake.signal("not_started", key))
 
     def _known(self, run_id: str) -> Remediation | None:
         return next((one for one in self._account.remediations if one.run_id == run_id), None)

@@ -70,7 +70,7 @@ class IncidentReport(Report):
     held: str | None = None
     """Why nothing is begun by itself."""
     announced: int = 0
-    untold: dict[str, str] = Field(default_factory=dict)
+    undelivered: dict[str, str] = Field(default_factory=dict)
     """Channels that have not been told everything, and why."""
 
 
@@ -113,17 +113,17 @@ def report(account: Account, now: datetime) -> IncidentReport:
         firing=len(account.alerts.firing),
         resolved=len(kept) - len(account.alerts.firing),
         procedures=tuple(_procedure(one) for one in account.remediations),
-        acknowledged_by=account.taken.by if account.taken and is_taken(account) else None,
+        acknowledged_by=account.acknowledged.by if account.acknowledged and is_taken(account) else None,
         respond_by=respond_by(account) if account.alerts.firing else None,
         next_call=waiting,
         calls_next=contact.name if waiting and contact else None,
         called=tuple(call.contact or "everybody" for call in account.calls),
         held=account.held.why if account.held else None,
         announced=account.number,
-        untold={
-            name: letters.trouble or f"{len(letters.waiting)} not told yet"
-            for name, letters in account.letters.items()
-            if letters.waiting or letters.lost
+        undelivered={
+            name: outbox.trouble or f"{len(outbox.waiting)} not told yet"
+            for name, outbox in account.outbox.items()
+            if outbox.waiting or outbox.lost
         },
     )
 

@@ -1,4 +1,4 @@
-"""How people hear of an incident: announcements, calls along the contacts, and the letters that wait for each channel."""
+"""How people hear of an incident: announcements, calls along the contacts, and what waits for each channel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.chat.activities import ChatActivities
     from runbook_model import ids
-    from runbook_model.incident.account import Call, Letters
+    from runbook_model.incident.account import Call, Outbox
     from runbook_model.incident.announcements import Announcement, Delivery
     from workflows.decisions.announcing import announcement, gist
     from workflows.decisions.calling import next_call, whom
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 NO_ALERT = 99
 MOST_WAITING = 50
-"""So many letters wait for one channel; of more, old updates are left out, which newer ones tell again."""
-# A channel that is down is tried until it is back, once a minute; the letters behind wait, and nothing else does.
+"""So many messages wait for one channel; of more, old updates are left out, which newer ones tell again."""
+# A channel that is down is tried until it is back, once a minute; the messages behind wait, and nothing else does.
 DELIVER = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=60),
     # A worker that died over a letter holds those behind it no longer than this; sooner, one that is only busy would be
@@ -85,7 +85,7 @@ class Telling:
     @property
     def everything_is_said(self) -> bool:
         """Whether no letter waits."""
-        return not any(letters.waiting for letters in self._account.letters.values())
+        return not any(outbox.waiting for outbox in self._account.outbox.values())
 
     def _update_due(self, now: datetime) -> datetime:
         assert self._account.policy is not None
@@ -107,26 +107,26 @@ class Telling:
         said = announcement(account, kind, now, contact)
         account.number, account.announced, account.gist = said.number, now, gist(account)
         for name in dict.fromkeys([*account.policy.channels, *([channel] if channel else [])]):
-            letters = account.letters.setdefault(name, Letters())
-            letters.waiting.append(said)
-            if len(letters.waiting) > MOST_WAITING:
-                _leave_one_out(letters)
+            outbox = account.outbox.setdefault(name, Outbox())
+            outbox.waiting.append(said)
+            if len(outbox.waiting) > MOST_WAITING:
+                _leave_one_out(outbox)
 
     def _send(self) -> None:
         queue = ids.watch_queue(self._account.environment)
-        for channel, letters in self._account.letters.items():
+        for channel, outbox in self._account.outbox.items():
             sending = self._sending.get(channel)
-            if letters.waiting and (sending is None or sending.done()):
+            if outbox.waiting and (sending is None or sending.done()):
                 self._sending[channel] = asyncio.create_task(
-                    _deliver(channel, letters, queue, self._when_told)
+                    _deliver(channel, outbox, queue, self._when_told)
                 )
 
 
-async def _deliver(channel: str, letters: Letters, queue: str, when_told: Callable[[], None]) -> None:
+async def _deliver(channel: str, outbox: Outbox, queue: str, when_told: Callable[[], None]) -> None:
     """Send what waits for one channel, one after the other."""
-    while letters.waiting:
-        said = letters.waiting[0]
-        delivery = Delivery(announcement=said, channel=channel, thread=letters.thread)
+    while outbox.waiting:
+        said = outbox.waiting[0]
+        delivery = Delivery(announcement=said, channel=channel, thread=outbox.thread)
         words = f"Tell {channel}: {said.kind} #{said.number}"
         # On the queue of waits, so that a chat that does not answer takes no slot from a change.
         options = ActivityOptions(**{**DELIVER, "task_queue": queue})
@@ -135,21 +135,21 @@ async def _deliver(channel: str, letters: Letters, queue: str, when_told: Callab
                 ChatActivities.announce, delivery, summary=words, **options
             )
         except ActivityError as error:
-            letters.lost += 1
-            letters.trouble = str(error.cause or error)[:300]
+            outbox.lost += 1
+            outbox.trouble = str(error.cause or error)[:300]
         else:
-            letters.sent += 1
-            letters.trouble = None
-            letters.thread = delivered.thread or letters.thread
-        letters.waiting = [one for one in letters.waiting if one.number != said.number]
+            outbox.sent += 1
+            outbox.trouble = None
+            outbox.thread = delivered.thread or outbox.thread
+        outbox.waiting = [one for one in outbox.waiting if one.number != said.number]
         when_told()
 
 
-def _leave_one_out(letters: Letters) -> None:
+def _leave_one_out(outbox: Outbox) -> None:
     """Leave out the oldest update that is not being sent right now; without one, the oldest of all."""
 
     def place(one: Announcement) -> tuple[bool, int]:
         return one.kind != "update", one.number
 
-    letters.waiting.remove(min(letters.waiting[1:], key=place))
-    letters.lost += 1
+    outbox.waiting.remove(min(outbox.waiting[1:], key=place))
+    outbox.lost += 1

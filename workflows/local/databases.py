@@ -28,7 +28,7 @@ async def diagnose_database(run: Run) -> Diagnosis:
         )
         return classify(read, policy)
     words = "Ask in its container whether it is ready, and count its connections"
-    return classify_server(await page.read(words, PostgresContainer.ask_server, target), policy)
+    return classify_server(await page.read(words, PostgresContainer.read_server, target), policy)
 
 
 async def connects(run: Run) -> tuple[bool, str]:
@@ -37,7 +37,7 @@ async def connects(run: Run) -> tuple[bool, str]:
     if _policy(target).dsn_env:
         connected = await page.read("Connect to the database", DatabaseActivities.test_connection, target)
         return connected.serves, connected.told
-    answer = await page.read("Connect to the database", PostgresContainer.ask_server, target)
+    answer = await page.read("Connect to the database", PostgresContainer.read_server, target)
     return answer.share is not None and answer.share < _policy(target).full, answer.told
 
 

@@ -162,7 +162,7 @@ class Asking:
         )
         self._record.decided("escalate" if urgent else "remind", "the runbook", words)
         with suppress(FailureError):
-            return await self._step(words, ChatActivities.tell, notice, BEST_EFFORT)
+            return await self._step(words, ChatActivities.notify, notice, BEST_EFFORT)
         return None
 
 

@@ -22,7 +22,7 @@ async def wait_for_brake(record: Record, step: Step) -> None:
     """Return once no person holds the brake of the run's target."""
     report = record.report
     question = Question(environment=report.environment, service=report.service)
-    answer = await step("Ask the brake", BrakeActivities.ask_brake, question, READ)
+    answer = await step("Ask the brake", BrakeActivities.read_brake, question, READ)
     held = getattr(answer, "held", None)
     if held is None:
         return

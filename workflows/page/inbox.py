@@ -92,7 +92,7 @@ class Inbox:
         self._remember(order.decision_id)
         self.undo_stop = order
         self._record.decided("abort", order.by, order.reason)
-        self._child_relay.pass_on("abort", order.model_copy(update={"keep": True, "passed_on": True}))
+        self._child_relay.pass_on("abort", order.model_copy(update={"keep": True, "from_parent": True}))
         return Answer(detail="stopping safely: nothing more is undone, what is there is kept")
 
     def pause(self, received: object) -> Answer:
@@ -104,7 +104,7 @@ class Inbox:
         if self.paused_by:
             return Answer(detail=f"already paused by {self.paused_by}", already=True)
         self.paused_by = hold.by
-        self._child_relay.pass_on("hold", hold)
+        self._child_relay.pass_on("parent_paused", hold)
         self._record.decided("pause", hold.by, hold.reason or "")
         return Answer(detail="paused: no new step starts; a wait that is under way goes on")
 
@@ -117,7 +117,7 @@ class Inbox:
         if self.paused_by is None:
             return Answer(detail="not paused", already=True)
         self.paused_by = None
-        self._child_relay.pass_on("release", hold)
+        self._child_relay.pass_on("parent_resumed", hold)
         self._record.decided("resume", hold.by, hold.reason or "")
         return Answer(detail="going on")
 
@@ -197,7 +197,7 @@ class Inbox:
         self._refuse_if_over()
         bad = self.undo_lands_on_bad()
         unconfirmed = order.keep is False and bad and not order.confirmed and self.abort is None
-        if unconfirmed and order.passed_on:
+        if unconfirmed and order.from_parent:
             why = f"kept: {bad} is marked bad, and nobody confirmed that it shall come back"
             return order.model_copy(update={"keep": True, "reason": f"{order.reason}; {why}"})
         if unconfirmed:

@@ -12,7 +12,13 @@ from temporalio.exceptions import FailureError
 with workflow.unsafe.imports_passed_through():
     from pydantic import ValidationError
 
-    from runbook_model.incident.messages import PROCEDURE_ENDED, PROCEDURE_TOLD, Joined, ProcedureTold, slim
+    from runbook_model.incident.messages import (
+        PROCEDURE_ENDED,
+        PROCEDURE_PROGRESS,
+        Joined,
+        ProcedureProgress,
+        slim,
+    )
 
 if TYPE_CHECKING:
     from runbook_model.reports import ProcedureRequest, Report
@@ -68,7 +74,7 @@ class IncidentLink:
             if gist == self._told:
                 return
             self._told = gist
-            await _sent(self._incident, PROCEDURE_TOLD, self._record.report)
+            await _sent(self._incident, PROCEDURE_PROGRESS, self._record.report)
 
 
 def _gist(report: Report) -> object:
@@ -80,6 +86,6 @@ def _gist(report: Report) -> object:
 
 async def _sent(incident: str, signal: str, report: Report) -> None:
     info = workflow.info()
-    told = ProcedureTold(id=info.workflow_id, run_id=info.run_id, report=slim(report))
+    told = ProcedureProgress(id=info.workflow_id, run_id=info.run_id, report=slim(report))
     with suppress(FailureError):
         await workflow.get_external_workflow_handle(incident).signal(signal, told)

@@ -267,12 +267,12 @@ class Page:
         )
         self.child_relay.adopt(child)
         if self.inbox.paused_by:  # before it was known to have started
-            self.child_relay.pass_on("hold", Hold(by=self.inbox.paused_by))
+            self.child_relay.pass_on("parent_paused", Hold(by=self.inbox.paused_by))
         try:
             report: Report = await asyncio.shield(child)
         except asyncio.CancelledError:
             if self.inbox.abort:
-                await child.signal("abort", self.inbox.abort.model_copy(update={"passed_on": True}))
+                await child.signal("abort", self.inbox.abort.model_copy(update={"from_parent": True}))
             aborted = await child
             self.record.adopt(aborted)
             self.record.end_step(place, "cancelled", aborted.summary)

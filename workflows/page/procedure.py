@@ -42,14 +42,14 @@ class Procedure:
         self.page.inbox.from_signal("resume", self.page.inbox.resume, request)
 
     @workflow.signal(description="Sent by a parent that was paused")
-    def hold(self, request: object = None) -> None:
+    def parent_paused(self, request: object = None) -> None:
         """Hold before the next step, as the parent does."""
-        self.page.inbox.from_signal("hold", self.page.inbox.pause, request)
+        self.page.inbox.from_signal("parent_paused", self.page.inbox.pause, request)
 
     @workflow.signal(description="Sent by a parent that goes on")
-    def release(self, request: object = None) -> None:
+    def parent_resumed(self, request: object = None) -> None:
         """Go on, as the parent does."""
-        self.page.inbox.from_signal("release", self.page.inbox.resume, request)
+        self.page.inbox.from_signal("parent_resumed", self.page.inbox.resume, request)
 
     @workflow.signal(description="Sent by a child whose checkpoint opened or closed")
     def child_checkpoint(self, request: object = None) -> None:

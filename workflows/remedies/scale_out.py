@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.autoscaling.activities import ScaleOut, ScalingActivities, TakeBack
+    from activities.autoscaling.activities import ScaleOut, ScalingActivities, RestoreCapacity
     from activities.ecs.activities import EcsActivities
     from activities.ecs.waits import AwaitedTasks, Waits
     from activities.temporal.holds import HoldActivities, HoldRequest
@@ -110,6 +110,6 @@ async def _await_tasks(run: Run, plan: ScalePlan) -> ServiceState:
 
 
 async def _take_back(run: Run, was: Capacity, ours: Capacity) -> str:
-    change = TakeBack(target=run.target, was=was, ours=ours)
-    taken = await run.page.restore("Take the capacity back", ScalingActivities.take_back, change)
+    change = RestoreCapacity(target=run.target, was=was, ours=ours)
+    taken = await run.page.restore("Take the capacity back", ScalingActivities.restore_capacity, change)
     return "undone" if taken.done else f"could not undo: {taken.told}"

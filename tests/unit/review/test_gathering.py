@@ -90,14 +90,14 @@ async def test_everything_that_belongs_to_an_incident_is_found_whichever_of_its_
 async def test_a_procedure_that_told_of_itself_belongs_to_it_whoever_began_it():
     own = Hand("incident/prod/shop", "Incident", REQUEST, run="i1")
     procedure = Hand("remediation/prod/shop", "Rollback", REQUEST, run="p1")
-    own.signal("procedure_told", {"id": procedure.workflow, "run_id": "p1", "report": {}})
+    own.signal("procedure_progress", {"id": procedure.workflow, "run_id": "p1", "report": {}})
     chronicle = await gather(Temporal(own, procedure), "incident/prod/shop")
     assert [one.run for one in chronicle.runs] == ["i1", "p1"]
 
 
 def test_messages_and_activities_have_the_names_that_workflows_give_them():
     assert gathering.JOINED == messages.JOINED
-    assert {messages.PROCEDURE_TOLD, messages.PROCEDURE_ENDED} == gathering.TOLD
+    assert {messages.PROCEDURE_PROGRESS, messages.PROCEDURE_ENDED} == gathering.TOLD
     assert messages.ALERTS == timeline.ALERTS
     definition = activity._Definition.must_from_callable(ReviewActivities.write_review)
     assert definition.name == reading.WRITE_REVIEW

@@ -282,7 +282,7 @@ class TestEvidence:
             "announcement": {"incident": "incident/prod/shop", "number": 2, "kind": "update"},
             "channel": "ops",
         }
-        own = incident().act("announce", "Tell ops", given, {"told": "Slack, #ops", "thread": "C/1"})
+        own = incident().act("announce", "Tell ops", given, {"detail": "Slack, #ops", "thread": "C/1"})
         own.act("announce", "Tell ops", given, how="failed", why="channel ops: HTTP 404")
         sent, lost = review_of(own).messages
         assert (sent.kind, sent.channel, sent.mark, sent.result) == (
