@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.autoscaling.activities import ScaleOut, ScalingActivities, RestoreCapacity
+    from activities.autoscaling.activities import RestoreCapacity, ScaleOut, ScalingActivities
     from activities.ecs.activities import EcsActivities
     from activities.ecs.waits import AwaitedTasks, Waits
     from activities.temporal.holds import HoldActivities, HoldRequest
