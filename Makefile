@@ -5,6 +5,8 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
+# Tests start hundreds of processes: each would compile anew all of ours that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # More processes than most machines have cores: most of what takes long is waiting, and each starts a world of its own.
 PYTEST := $(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 ALL_OF_IT := CRASH_POINTS=all MANY_WAITS=1000

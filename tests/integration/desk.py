@@ -1,5 +1,6 @@
 """Somebody at a desk: the command line on one environment of a sandbox, and what its AWS was asked meanwhile."""
 
+import asyncio
 import json
 
 from runbook_model.ids import remediation_id
@@ -59,7 +60,12 @@ class Desk:
         """Have bob answer what is asked; returns the page at its end."""
         gate = (await self.asked()).checkpoint
         await self.run.execute_update("decide", Approval(by="bob", plan_hash=gate.plan_hash, **how))
-        return await self.run.result()
+        return await self.end()
+
+    async def end(self):
+        """The page at the run's end."""
+        async with asyncio.timeout(240):
+            return await self.run.result()
 
     def calls(self):
         """What AWS was asked about this environment since the start."""

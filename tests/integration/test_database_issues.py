@@ -104,6 +104,7 @@ async def test_one_environments_leak_is_not_the_others(broken_world):
     assert not fails(broken_world, "prod")
 
 
+@pytest.mark.rare
 async def test_a_database_that_is_down_is_a_persons_task_and_verified_once_it_is_back(broken_world):
     order = f"{broken_world.addresses.aws}/_sandbox/postgres"
     broken_world.http.post(order, json={"environment": "prod", "action": "kill"}).raise_for_status()
@@ -124,6 +125,7 @@ async def test_a_database_that_is_down_is_a_persons_task_and_verified_once_it_is
     assert (page["outcome"], page["changes"]) == ("recovered", [])
 
 
+@pytest.mark.rare
 async def test_an_instance_of_rds_that_is_down_is_rebooted_once(broken_world):
     broken_world.aws("rds").create_db_instance(
         DBInstanceIdentifier="ai-processor-prod", Engine="postgres", DBInstanceClass="db.t3.micro",

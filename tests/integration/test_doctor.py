@@ -320,6 +320,7 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
     assert all(set(one) >= {"environment", "name", "ok", "detail", "fix", "mend"} for one in told.checks)
 
 
+@pytest.mark.rare
 async def test_each_thing_that_is_broken_is_one_red_line_with_its_fix(staffed):
     expected = {name: [one.check] for name, one in staffed.broken.items()} | {"staging": [], "prod": []}
     told = await look_again(

@@ -13,7 +13,7 @@ from tests.many_services import many_services
 WAITS = int(os.environ.get("MANY_WAITS", "100"))
 HALF_OF_AWS = 10
 
-pytestmark = [pytest.mark.grows, pytest.mark.xdist_group("many-waits"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("many-waits"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture

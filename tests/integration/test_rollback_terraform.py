@@ -117,6 +117,7 @@ async def test_the_module_puts_the_release_back_and_its_deployment_is_verified(o
     )
 
 
+@pytest.mark.rare
 async def test_a_worker_that_is_killed_while_it_applies_leaves_the_rest_to_a_persons_yes(owned):
     (owned.directory / "hold").touch()
     handle = await owned.shop.start()
@@ -136,6 +137,7 @@ async def test_a_worker_that_is_killed_while_it_applies_leaves_the_rest_to_a_per
     assert [change.certain for change in report.changes] == [False, True]
 
 
+@pytest.mark.rare
 async def test_an_abort_interrupts_the_apply_and_tells_that_it_may_be_half_made(owned):
     (owned.directory / "hold").touch()
     handle = await owned.shop.start()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.sandbox_under_test import running_sandbox
 
-pytestmark = pytest.mark.xdist_group("tutorial")
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("tutorial")]
 PAGE = (Path(__file__).parents[2] / "docs/tutorial.md").read_text()
 MARKED = re.compile(r"^<!-- run(?P<wish>[^\n]*) -->\n```bash\n(?P<typed>.*?)^```$", re.MULTILINE | re.DOTALL)
 WISH = re.compile(r"(?P<again>, again until)?:? exit (?P<code>\d)(, says \"(?P<says>[^\"]+)\")?")

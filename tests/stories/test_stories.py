@@ -26,6 +26,7 @@ async def ends_as_recorded(story):
     return told
 
 
+@pytest.mark.rare
 async def test_the_bad_release_ends_as_recorded():
     told = await ends_as_recorded("bad-release")
     assert told["aws_changes"] == ["UpdateService"]

@@ -3,14 +3,35 @@
 import asyncio
 import socket
 import time
+from contextlib import asynccontextmanager
 
 import pytest
-from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage
+from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
+from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, UpdateWorkflowExecutionRequest
 
 from runbook_model.gates import plan_hash
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.page_workflow import PLAN
 from tests.integration.otlp_collector import BlackHole
+
+
+@asynccontextmanager
+async def sooner_than_temporal(runbook):
+    """What is done here ends before Temporal itself gives up waiting for a worker that takes an update."""
+    request = UpdateWorkflowExecutionRequest(
+        namespace="default",
+        workflow_execution=WorkflowExecution(workflow_id=runbook.id),
+        wait_policy=WaitPolicy(
+            lifecycle_stage=UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
+        ),
+        request=Request(meta=Meta(update_id="waits"), input=Input(name="none")),
+    )
+    waiting = asyncio.create_task(runbook.client.workflow_service.update_workflow_execution(request))
+    yield
+    assert not waiting.done()
+    waiting.cancel()
 
 
 async def test_start_says_that_no_worker_serves_the_environment(runbook):
@@ -34,6 +55,17 @@ async def test_show_tells_the_checkpoint_and_the_steps_from_the_server_alone(run
     ]
 
 
+async def test_watch_says_that_no_worker_answers_until_the_run_ends(runbook):
+    await runbook.start()
+    watching = await runbook.begin("watch", runbook.short)
+    while "no worker answers" not in (line := (await watching.stdout.readline()).decode()):
+        assert line, (await watching.stderr.read()).decode()
+    await runbook.client.get_workflow_handle(runbook.id).terminate(reason="enough")
+    rest, err = await watching.communicate()
+    assert (watching.returncode, err) == (1, b"")
+    assert b"terminated" in rest
+
+
 async def test_an_answer_is_one_document_however_much_is_sent(runbook):
     started = await runbook.start("--json", "--reason", "\N{FIRE}" * 2000)
     assert started.json["id"] == runbook.id
@@ -55,7 +87,8 @@ async def test_show_works_before_any_worker_was_ever_there(runbook):
 async def test_approve_is_recorded_and_takes_effect_when_a_worker_is_back(runbook):
     async with runbook.worker():
         await runbook.start_and_ask()
-    approved = await runbook("approve", runbook.short, "--json", user="bob")
+    async with sooner_than_temporal(runbook):
+        approved = await runbook("approve", runbook.short, "--json", user="bob")
     assert approved.code == 0
     assert (approved.json["recorded"], approved.json["confirmed"]) == (True, False)
     async with runbook.worker():
@@ -65,7 +98,8 @@ async def test_approve_is_recorded_and_takes_effect_when_a_worker_is_back(runboo
 
 async def test_abort_says_in_words_that_it_is_only_recorded(runbook):
     await runbook.start()
-    aborted = await runbook("abort", runbook.short, "--reason", "wrong one")
+    async with sooner_than_temporal(runbook):
+        aborted = await runbook("abort", runbook.short, "--reason", "wrong one")
     assert aborted.code == 0
     assert aborted.out.strip() == "recorded; takes effect when a worker is back"
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -26,23 +27,31 @@ async def begin(*words):
     )
 
 
-@pytest.fixture(scope="module")
-async def up():
-    """The world of ``runbook up``, on which the tests of its group are played in their order, to its end."""
-    up = await begin("up", "--json")
+@asynccontextmanager
+async def running(*options):
+    up = await begin("up", "--json", *options)
     line = await asyncio.wait_for(up.stdout.readline(), 120)
     assert line, (await up.stderr.read()).decode()
     up.world = json.loads(line)
-    yield up
-    if up.returncode is None:
-        up.send_signal(signal.SIGTERM)
-        await up.communicate()
+    try:
+        yield up
+    finally:
+        if up.returncode is None:
+            up.send_signal(signal.SIGTERM)
+            await up.communicate()
+
+
+@pytest.fixture(scope="module")
+async def up():
+    """The world of ``runbook up``, on which the tests of its group are played in their order, to its end."""
+    async with running("--encrypted") as up:
+        yield up
 
 
 @one_life
 async def test_up_prints_its_addresses(up):
     world = up.world
-    assert set(world) == KEYS
+    assert set(world) == KEYS | {"codec"}
     assert set(world["service"]) == {"staging", "prod"}
     assert (
         world["env"].items()
@@ -98,10 +107,25 @@ async def test_watch_lives_through_a_restart_of_temporal(up):
 
 
 @one_life
-async def test_up_ends_all_of_it_on_ctrl_c(up):
-    up.send_signal(signal.SIGINT)
-    out, err = await asyncio.wait_for(up.communicate(), 120)
+async def test_up_leaves_no_process_behind_when_it_is_killed(up):
+    world = up.world
+    assert await asyncio.to_thread(_answers, f"{world['codec']}/healthz")
+    assert world["env"]["RUNBOOK_CODEC_KEYS"].startswith("sandbox ")
+    os.kill(up.pid, signal.SIGKILL)
+    await up.communicate()
+    for address in (world["temporal"], world["codec"].removeprefix("http://")):
+        await _refuses(address)
+
+
+async def test_up_ends_all_of_it_on_ctrl_c():
+    async with running() as up:
+        assert set(up.world) == KEYS
+        worker = _child(up.pid, "worker")
+        up.send_signal(signal.SIGINT)
+        out, err = await asyncio.wait_for(up.communicate(), 120)
     assert (up.returncode, out) == (0, b""), err.decode()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
     host, _, port = up.world["temporal"].partition(":")
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(host, int(port))
@@ -110,20 +134,10 @@ async def test_up_ends_all_of_it_on_ctrl_c(up):
 def _child(parent, module):
     """Find the process that ``python -m <module>`` is, among a process's children."""
     for each in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-m", module.encode()]:
+        argv = Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")
+        if b"-m" in argv and argv[argv.index(b"-m") + 1] == module.encode():
             return int(each)
     raise AssertionError(f"no {module} among the children of {parent}")
-
-
-async def test_up_leaves_no_process_behind_when_it_is_killed():
-    up = await begin("up", "--json", "--no-worker", "--encrypted")
-    world = json.loads(await asyncio.wait_for(up.stdout.readline(), 120))
-    assert await asyncio.to_thread(_answers, f"{world['codec']}/healthz")
-    assert world["env"]["RUNBOOK_CODEC_KEYS"].startswith("sandbox ")
-    os.kill(up.pid, signal.SIGKILL)
-    await up.wait()
-    for address in (world["temporal"], world["codec"].removeprefix("http://")):
-        await _refuses(address)
 
 
 async def _refuses(address):

@@ -117,6 +117,7 @@ async def test_why_a_run_failed_is_told_without_a_worker(stage):
     assert failed.workflow_execution_failed_event_attributes.failure.message == "Encoded failure"
 
 
+@pytest.mark.rare
 async def test_a_plain_run_goes_on_when_encryption_is_switched_on_and_when_the_key_is_replaced(stage):
     shop = stage.a_shop("gated")
     try:

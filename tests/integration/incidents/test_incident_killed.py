@@ -29,6 +29,7 @@ async def town():
         world.end()
 
 
+@pytest.mark.rare
 async def test_each_part_is_killed_in_turn(town):
     town.kill("alertmanager", "webhook")
     outage = town.outage("staging")

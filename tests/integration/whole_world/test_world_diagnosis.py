@@ -31,7 +31,7 @@ from workflows.decisions.diagnosis import (
 PATIENCE = 240.0
 USE = ("latency", "cpu", "memory")
 _minor = itertools.count(1)
-pytestmark = [pytest.mark.xdist_group("world-diagnosis"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("world-diagnosis"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -56,6 +56,7 @@ async def soon(true, seconds=180):
     return await asyncio.to_thread(until, true, seconds)
 
 
+@pytest.mark.rare
 async def test_a_plan_of_any_procedure_changes_nothing(sick_world, desks):
     await soon(lambda: requests_a_second(sick_world, "staging") > 20)
     staging, _ = desks
@@ -67,6 +68,7 @@ async def test_a_plan_of_any_procedure_changes_nothing(sick_world, desks):
     assert staging.changes(and_marks=True) == []
 
 
+@pytest.mark.rare
 async def test_on_a_service_that_is_well_a_person_is_asked_and_nothing_is_changed(desks):
     staging, _ = desks
     for procedure in FIND_OUT_FIRST:
@@ -132,7 +134,7 @@ async def fails(world, desk):
     assert (own.code, "alice asked for this" in own.err) == (5, True), own.out + own.err
     approved = await desk.cli("approve", desk.short, "--yes", "--plan-hash", gate.plan_hash, user="bob")
     assert approved.code == 0, approved.err
-    page = await desk.run.result()
+    page = await desk.end()
     assert (page.outcome, page.verdict) == ("recovered", "recovered"), page.summary
     assert [one.action for one in page.changes] == desk.changes() == ["UpdateService"]
     said = cited(page, "Read which requests fail, and since when")
@@ -142,6 +144,7 @@ async def fails(world, desk):
     assert page.steps[0].started <= said["share now"].at <= page.steps[-1].ended
 
 
+@pytest.mark.rare
 async def test_a_locked_table_and_a_leak_are_put_right_at_the_same_time(sick_world, desks):
     staging, prod = desks
     await asyncio.gather(waits_for_a_lock(sick_world, staging), leaks(sick_world, prod))
@@ -151,7 +154,7 @@ async def waits_for_a_lock(world, desk):
     """A forgotten session locks a table: every answer is slow, and a child of high-latency ends that session."""
     argv = (sys.executable, "-m", "sandbox", "session", "--environment", "staging")
     session = start_child(
-        [*argv, "--application", "ai-processor-cron", "LOCK TABLE settings"], environment=world.environment
+        [*argv, "--application", "ai-processor:cron", "LOCK TABLE settings"], environment=world.environment
     )
     buckets = 'rate(http_request_duration_seconds_bucket{environment="staging"}[10s])'
     p95 = f"histogram_quantile(0.95, sum by (le) ({buckets}))"
@@ -164,7 +167,7 @@ async def waits_for_a_lock(world, desk):
 
         await desk.start("high-latency")
 
-        page = await desk.run.result()
+        page = await desk.end()
         assert page.outcome == "recovered", page.summary
         assert page.findings[0].startswith("database: database locks: ")
         assert [one.action for one in page.changes] == ["pg_terminate_backend"]
