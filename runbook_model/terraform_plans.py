@@ -13,6 +13,8 @@ from runbook_model.redaction import HIDDEN, redact
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runbook_model.catalog.policies import Terraform
+
 
 SENSITIVE = "(sensitive)"
 KNOWN_LATER = "(known after apply)"
@@ -55,6 +57,10 @@ class TerraformPlan(Fact):
 
     directory: str
     variables: dict[str, str]
+    workspace: str | None = None
+    """The one that was chosen; None for the one that the folder has selected."""
+    command: str | None = None
+    """How a person applies it, but for the variables."""
     hash: str
     """Names what would change: two plans of one change have one hash, though their files differ."""
     resources: tuple[ResourceChange, ...] = ()
@@ -66,6 +72,8 @@ class TerraformPlan(Fact):
     deregisters: tuple[str, ...] = ()
     """ARNs of ECS task definitions that the AWS provider would deregister."""
     empty: bool = False
+    from_nothing: bool = False
+    """Whether the state holds nothing: the service was made from elsewhere."""
 
     @property
     def told(self) -> str:
@@ -77,13 +85,13 @@ class TerraformPlan(Fact):
         return f"{told} and {more} more" if more > 0 else told
 
 
-def read_plan(shown: dict[str, Any], wish: TerraformWish, directory: str) -> TerraformPlan:
+def read_plan(shown: dict[str, Any], wish: TerraformWish, owner: Terraform) -> TerraformPlan:
     """Read a plan as ``terraform show -json`` tells it.
 
     Args:
         shown: the JSON document, with format version 1.
         wish: what was planned for.
-        directory: of the module.
+        owner: what the catalog says of the module.
     """
     changes = [one for one in shown.get("resource_changes", []) if one["change"]["actions"] not in NOTHING]
     outputs = {
@@ -93,8 +101,10 @@ def read_plan(shown: dict[str, Any], wish: TerraformWish, directory: str) -> Ter
     }
     budget = _Budget(BUDGET)
     return TerraformPlan(
-        directory=directory,
+        directory=owner.directory,
         variables=wish.variables,
+        workspace=owner.workspace,
+        command=" ".join((owner.command, "apply", *(f"-var-file={name}" for name in owner.var_files))),
         hash=_hash(changes, outputs, wish.variables),
         resources=tuple(_resource(one, budget) for one in changes if budget.takes(one["address"])),
         outputs=tuple(
@@ -104,7 +114,16 @@ def read_plan(shown: dict[str, Any], wish: TerraformWish, directory: str) -> Ter
         left_out=budget.left_out,
         deregisters=tuple(_deregistered(changes)),
         empty=not changes and not outputs,
+        from_nothing=_makes_all(shown),
     )
+
+
+def _makes_all(shown: dict[str, Any]) -> bool:
+    """Whether each resource of the module is to be made: its state holds none of them."""
+    known = [
+        one["change"]["actions"] for one in shown.get("resource_changes", []) if one.get("mode") != "data"
+    ]
+    return bool(known) and all(actions == ["create"] for actions in known)
 
 
 class _Budget:

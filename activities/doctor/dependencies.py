@@ -104,7 +104,7 @@ class BesideQuestions:
         if self._target.terraform is None:
             raise NotSetError(f"no terraform in {self._table}")
         environment = partial(self._clients.environment, self._target.account)
-        return await validate(self._target.terraform.directory, environment)
+        return await validate(self._target.terraform, environment)
 
     async def connect(self) -> str:
         """Connect to the database, or ask it in its container."""

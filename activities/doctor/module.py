@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from activities.doctor.looking import WrongError
-from activities.terraform.program import Module, find_program
+from activities.terraform.program import Module
 from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from runbook_model.catalog.policies import Terraform
 
 SECONDS = 8.0
 """Terraform starts each provider to validate a module."""
@@ -38,11 +40,11 @@ class _Validation(BaseModel):
         return quote(next(words, "it does not say why"))
 
 
-async def validate(directory: str, environment: Callable[[], Mapping[str, str]]) -> str:
+async def validate(owner: Terraform, environment: Callable[[], Mapping[str, str]]) -> str:
     """Run ``terraform validate`` in a module, which reads nothing but the module itself.
 
     Args:
-        directory: of the module.
+        owner: what the catalog says of the module.
         environment: makes the program's environment.
 
     Raises:
@@ -50,8 +52,8 @@ async def validate(directory: str, environment: Callable[[], Mapping[str, str]])
         OutsideError: there are no credentials for it.
         WrongError: the module is not initialised, or not valid.
     """
-    program = find_program()
-    module, name = Module(program, directory, environment), Path(program).name
+    module, directory = Module(owner, environment), owner.directory
+    name = Path(module.program).name
     with TemporaryDirectory(prefix="runbook-doctor-") as folder:
         _, output = await module.run("validate", "-json", workplace=Path(folder))
         text = output.read_text(encoding="utf-8", errors="replace")

@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities.ecs.activities import describe_service
 from activities.ecs.changes import drifted
-from activities.terraform.program import Module, find_program
+from activities.terraform.program import Module
 from activities.terraform.run import NOT_BEGUN, Run, TerraformApplied, begun_before, handed_over
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import (
@@ -144,7 +144,7 @@ class TerraformActivities:
                 f"the catalog names no Terraform module for {target.key}", fix="add terraform = { … }"
             )
         environment = partial(self._clients.environment, target.account)
-        return Module(self._program or find_program(), target.terraform.directory, environment)
+        return Module(target.terraform, environment, self._program)
 
 
 def _waited() -> timedelta:

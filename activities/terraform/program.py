@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from activities.runtime.encryption import KEYS
 from activities.runtime.processes import start_child
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
 from runbook_model.redaction import excerpt
@@ -25,7 +24,20 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator, Mapping
 
+    from runbook_model.catalog.policies import Terraform
+
 PROGRAMS = ("terraform", "tofu")
+
+TOFU_REGISTRY = "registry.opentofu.org/"
+
+KEPT_BACK = ("TF_LOG", "RUNBOOK_", "TEMPORAL_")
+"""Variables that no module gets: the product's own, its keys and tokens among them."""
+
+NEEDED = (
+    "AWS_", "TF_", "PATH", "HOME", "USER", "TMP", "TEMP", "LANG", "LC_", "TZ", "SSL_CERT_",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "XDG_", "SSH_AUTH_SOCK", "LD_LIBRARY_PATH",
+)  # fmt: skip
+"""What variables begin with that every program needs, whatever ``pass_env`` names."""
 
 LOOKED_AT_EVERY = 0.1
 """Seconds between looks at what a running Terraform says."""
@@ -35,6 +47,11 @@ LINES_KEPT = 20
 LONGEST_LINE = 300
 
 LONGEST_PROBLEM = 1000
+
+PROVISIONER_SAYS = "provision_progress"
+"""The type of a line that holds the output of a provisioner: whatever the module's own programs print."""
+
+PROVISIONER_FAILED = "provisioner error"
 
 STALE = ("saved plan is stale", "saved plan does not match")
 
@@ -66,8 +83,8 @@ class Said:
             told, message = {}, line
         found = told.get("diagnostic", {})
         if found.get("severity") == "error":
-            self.problems.append((str(found.get("summary", "")), str(found.get("detail", ""))))
-        elif words := excerpt(message, LONGEST_LINE):
+            self.problems.append(_without_output(str(found.get("summary", "")), str(found.get("detail", ""))))
+        elif told.get("type") != PROVISIONER_SAYS and (words := excerpt(message, LONGEST_LINE)):
             self.lines = [*self.lines, words][-LINES_KEPT:]
 
     @property
@@ -104,37 +121,61 @@ class Said:
         return TerraformError(told)
 
 
-def find_program() -> str:
-    """Find Terraform, or OpenTofu.
+def _without_output(summary: str, detail: str) -> tuple[str, str]:
+    """Leave out of a provisioner's error the command and its output: both may hold anything."""
+    if PROVISIONER_FAILED not in summary:
+        return summary, detail
+    status = re.search(r"exit(?:ed with)? status \d+", detail)
+    return summary, status[0] if status else "its output is in Terraform's own log only"
+
+
+def find_program(owner: Terraform) -> str:
+    """Find what a module is run by: what the catalog names, else what its lock file was written by, else what is there.
 
     Raises:
-        InputError: neither is installed.
+        InputError: it is not installed.
     """
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    wanted = (owner.program,) if owner.program else _by_lock_file(Path(owner.directory).expanduser())
+    found = next(filter(None, map(shutil.which, wanted)), None)
     if found is None:
-        raise InputError("terraform is not installed on this worker", fix="put terraform or tofu on its PATH")
+        fix = f"put {owner.program or 'terraform or tofu'} on its PATH"
+        raise InputError(f"{wanted[0]} is not installed on this worker", fix=fix)
     return found
+
+
+def _by_lock_file(directory: Path) -> tuple[str, ...]:
+    """Order the programs by whose registry the module's providers came from."""
+    try:
+        locked = (directory / ".terraform.lock.hcl").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return PROGRAMS
+    return PROGRAMS[::-1] if TOFU_REGISTRY in locked else PROGRAMS
 
 
 class Module:
     """One module's directory, and the program that works in it."""
 
-    def __init__(self, program: str, directory: str, environment: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self, owner: Terraform, environment: Callable[[], Mapping[str, str]], program: str | None = None
+    ) -> None:
         """Enter a module.
 
         Args:
-            program: Terraform, or OpenTofu.
-            directory: of the module.
+            owner: what the catalog says of it.
             environment: makes the program's environment, anew for each run: credentials in it do not last.
+            program: Terraform, or OpenTofu; found by default.
 
         Raises:
-            InputError: there is no such directory.
+            InputError: there is no such directory, or the program is not installed.
         """
-        self._program = program
+        self._owner = owner
         self._environment = environment
-        self._directory = Path(directory).expanduser()
+        self._directory = Path(owner.directory).expanduser()
         if not self._directory.is_dir():
-            raise InputError(f"{directory} is no directory on this worker", fix="correct terraform.directory")
+            raise InputError(
+                f"{owner.directory} is no directory on this worker", fix="correct terraform.directory"
+            )
+        self.program = program or find_program(owner)
 
     async def run(
         self, *arguments: str, workplace: Path, hear: Callable[[str], None] | None = None
@@ -148,12 +189,12 @@ class Module:
             CancelledError: we were cancelled, so that it was interrupted, and it ended without having succeeded.
             InputError, OutsideError: there are no credentials for it, and it was not begun.
         """
-        environment = _quiet(await asyncio.to_thread(self._environment))
+        environment = environment_for(self._owner, await asyncio.to_thread(self._environment))
         output, complaints = workplace / f"{arguments[0]}.out", workplace / f"{arguments[0]}.err"
         with output.open("wb") as sink, complaints.open("wb") as errors:
             # Our own thread is the event loop's: it lives as long as we do, which is what the kernel watches.
             child = start_child(
-                [self._program, *arguments],
+                [self.program, *arguments],
                 environment=environment,
                 stdout=sink,
                 stderr=errors,
@@ -210,10 +251,19 @@ async def _until_ended(child: subprocess.Popen[bytes], tail: _Tail) -> bool:
     return cancelled
 
 
-def _quiet(environment: Mapping[str, str]) -> dict[str, str]:
-    quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    kept_back = ("TF_LOG", KEYS)  # providers have no need of the keys of histories
-    return {name: value for name, value in environment.items() if not name.startswith(kept_back)} | quiet
+def environment_for(owner: Terraform, ours: Mapping[str, str]) -> dict[str, str]:
+    """Make the program's environment: what the catalog passes on, and the workspace, which holds for this run alone."""
+    passed = {
+        name: value
+        for name, value in ours.items()
+        if not name.startswith(KEPT_BACK) and _is_passed(owner, name)
+    }
+    selected = {"TF_WORKSPACE": owner.workspace} if owner.workspace else {}
+    return passed | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"} | selected
+
+
+def _is_passed(owner: Terraform, name: str) -> bool:
+    return owner.pass_env is None or name in owner.pass_env or name.upper().startswith(NEEDED)
 
 
 FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s+(\S.*?)\s*$", re.MULTILINE)
@@ -251,12 +301,13 @@ class Lock:
         ours = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
         return self.who == ours and PROCESSES.is_dir() and not _runs_here()
 
-    def fix(self, directory: str) -> str:
-        """Return what a person must do when the holder is gone."""
-        return (
-            f"look whether that run still lives; only if it is gone: terraform -chdir={directory} "
-            f"force-unlock {self.id}"
-        )
+    def fix(self, command: str) -> str:
+        """Return what a person must do when the holder is gone.
+
+        Args:
+            command: how a person runs the module's program.
+        """
+        return f"look whether that run still lives; only if it is gone: {command} force-unlock {self.id}"
 
 
 def read_lock(detail: str) -> Lock:

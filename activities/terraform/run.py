@@ -54,7 +54,8 @@ class Run:
         begun_before: bool = False,
     ) -> None:
         self._module, self._store, self._wish = module, store, wish
-        self._directory = wish.target.terraform.directory if wish.target.terraform else ""
+        assert wish.target.terraform
+        self._owner = wish.target.terraform
         self.run_id = run_id
         self.told = "starting"
         """Where it stands, in words."""
@@ -64,7 +65,8 @@ class Run:
         """Plan, and keep the file."""
         with self._store.workplace() as workplace:
             file = workplace / "plan"
-            variables = [f"-var={name}={value}" for name, value in self._wish.variables.items()]
+            variables = [f"-var-file={name}" for name in self._owner.var_files]
+            variables += [f"-var={name}={value}" for name, value in self._wish.variables.items()]
             arguments = ("plan", "-json", "-input=false", "-lock-timeout=1s", f"-out={file}", *variables)
             said = await self._past_lock(lambda: self._initialised(arguments, workplace), patience)
             if said.code:
@@ -73,7 +75,7 @@ class Run:
             if said.code:
                 raise said.error("show its plan")
             document: dict[str, Any] = await asyncio.to_thread(_json, shown)
-            plan = await asyncio.to_thread(read_plan, document, self._wish, self._directory)
+            plan = await asyncio.to_thread(read_plan, document, self._wish, self._owner)
             self._store.keep(file, self.run_id, plan.hash)
             return plan
 
@@ -116,7 +118,7 @@ class Run:
             gone = lock.is_left_behind
             if (gone and lock.id == suspected) or time.monotonic() >= until:
                 why = "; no Terraform runs on this machine any more" if gone else ""
-                error = StateLockedError(f"{lock.told}{why}", fix=lock.fix(self._directory))
+                error = StateLockedError(f"{lock.told}{why}", fix=lock.fix(self._owner.command))
                 error.retryable = not gone
                 raise error
             suspected = lock.id if gone else ""

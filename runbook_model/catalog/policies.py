@@ -23,6 +23,7 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+(/[^\s]*[^/\s
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 Share = Annotated[float, Field(gt=0, le=1)]
 ComposeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$")]
+EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]*$")]
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[^\s#]*$")]
 
@@ -194,9 +195,35 @@ class Terraform(Policy):
     """The Terraform module that owns the service."""
 
     directory: str = Field(description="The module's folder on the worker's machine, initialised.")
-    image_variable: Variable = Field(default="image_tag", description="Its variable for the image's tag.")
+    workspace: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.~-]{1,90}$",
+        description="Its workspace; what is selected in the folder stays selected for others. By default that one.",
+    )
+    var_files: tuple[str, ...] = Field(
+        default=(), description="Files of values (`-var-file`), seen from the folder, in this order."
+    )
+    program: Literal["terraform", "tofu"] | None = Field(
+        default=None,
+        description="What the module is run by; by default what its lock file says, else the one that is there.",
+    )
+    image_variable: Variable = Field(default="image_tag", description="Its variable for the image.")
+    image_variable_holds: Literal["tag", "image"] = Field(
+        default="tag", description="Whether that variable is the image's tag, or the whole image."
+    )
+    pass_env: tuple[EnvironmentVariable, ...] | None = Field(
+        default=None,
+        description="Variables of the worker that the program gets, beside what every program needs "
+        "(paths, proxies, `AWS_…`, `TF_…`); by default all but the product's own secrets.",
+    )
     cpu_variable: Variable = Field(default="cpu", description="Its variable for a task's CPU units.")
     memory_variable: Variable = Field(default="memory", description="Its variable for a task's MiB.")
+
+    @property
+    def command(self) -> str:
+        """How a person runs it: ``TF_WORKSPACE=prod terraform -chdir=/infra``."""
+        selecting = f"TF_WORKSPACE={self.workspace} " if self.workspace else ""
+        return f"{selecting}{self.program or 'terraform'} -chdir={self.directory}"
 
 
 class Scale(Policy):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "correct-horse-9"
+PRINTED = "what a provisioner prints"
 MODULE = f"""
 variable "image_tag" {{ type = string }}
 variable "seconds" {{ default = "0" }}
@@ -49,7 +50,7 @@ resource "terraform_data" "task_definition" {{
 resource "terraform_data" "service" {{
   triggers_replace = [var.image_tag]
   provisioner "local-exec" {{
-    command = "echo begun >> ran; echo password={SECRET}; sleep ${{var.seconds}}; echo ended >> ran"
+    command = "echo begun >> ran; echo password={SECRET}; echo {PRINTED}; sleep ${{var.seconds}}; echo ended >> ran"
   }}
 }}
 output "tag" {{ value = var.image_tag }}
@@ -78,6 +79,12 @@ class Infrastructure:
         self.program = program()
         self.heartbeats: list[tuple] = []
         self.environment = self.new_environment()
+
+    def owned(self, **keys: object) -> None:
+        """Say more of the module in the catalog."""
+        assert self.target.terraform
+        owner = self.target.terraform.model_copy(update=keys)
+        self.target = self.target.model_copy(update={"terraform": owner})
 
     def activities(self, patience: float = 20) -> TerraformActivities:
         return TerraformActivities(

@@ -25,7 +25,7 @@ from runbook_model.errors import (
     StateLockedError,
     TerraformError,
 )
-from tests.integration.terraform_stage import RUN, SECRET, Backend, Infrastructure, until
+from tests.integration.terraform_stage import PRINTED, RUN, SECRET, Backend, Infrastructure, until
 
 
 @pytest.fixture
@@ -129,6 +129,51 @@ class TestPlan:
             await infrastructure.plan("1.0.0")
 
 
+class TestWorkspace:
+    """One folder for two environments: ``staging`` is selected, with 5.2.0, and ``prod`` has 5.1.0."""
+
+    @pytest.fixture
+    def shared(self, tmp_path):
+        made = Infrastructure(tmp_path)
+        for workspace, tag in (("prod", "5.1.0"), ("staging", "5.2.0")):
+            assert made.terraform("workspace", "new", workspace).returncode == 0
+            assert made.terraform("apply", "-auto-approve", f"-var=image_tag={tag}").returncode == 0
+        return made
+
+    @staticmethod
+    def images(plan):
+        found = (one for resource in plan.resources for one in resource.attributes)
+        return [(one.before, one.after) for one in found if one.path.endswith("image")]
+
+    async def test_of_the_catalog_is_planned_in_and_what_the_folder_has_selected_stays_selected(self, shared):
+        shared.owned(workspace="prod")
+        plan = await shared.plan("5.0.0")
+        assert self.images(plan) == [('"shop:5.1.0"', '"shop:5.0.0"')]
+        assert plan.workspace == "prod"
+        assert plan.command == f"TF_WORKSPACE=prod terraform -chdir={shared.directory} apply"
+        assert shared.terraform("workspace", "show").stdout.strip() == "staging"
+
+    async def test_of_the_catalog_is_applied_in_and_no_other(self, shared):
+        shared.owned(workspace="prod")
+        await shared.apply(await shared.plan("5.0.0"))
+        assert (await shared.plan("5.0.0")).empty
+        shared.owned(workspace="staging")
+        assert (await shared.plan("5.2.0")).empty
+
+    async def test_that_holds_nothing_is_told(self, shared):
+        shared.owned(workspace="prdo")
+        assert (await shared.plan("5.0.0")).from_nothing
+        shared.owned(workspace="prod")
+        assert not (await shared.plan("5.0.0")).from_nothing
+
+    async def test_has_its_own_files_of_values(self, shared):
+        (shared.directory / "prod.tfvars").write_text('token = "other"')
+        shared.owned(workspace="prod", var_files=("prod.tfvars",))
+        plan = await shared.plan("5.1.0")
+        assert plan.addresses == ("terraform_data.task_definition",)
+        assert plan.command.endswith("apply -var-file=prod.tfvars")
+
+
 class TestApply:
     async def test_applies_the_plan_once_and_leaves_no_file_behind(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
@@ -169,6 +214,7 @@ class TestApply:
         assert not failed.value.certainly_not_made
         assert not failed.value.retryable
         assert SECRET not in str(failed.value)
+        assert PRINTED not in str(failed.value)
 
     async def test_tells_how_far_it_is_but_no_secret(self, infrastructure):
         plan = await infrastructure.plan("1.0.0", seconds="1")
@@ -176,6 +222,7 @@ class TestApply:
         told = str(infrastructure.heartbeats)
         assert "terraform_data.service" in told
         assert SECRET not in told
+        assert PRINTED not in told
 
 
 class TestLock:

@@ -111,7 +111,7 @@ async def test_validate_has_it_too(infrastructure, monkeypatch):
     monkeypatch.setenv("PATH", f"{infrastructure.recorded.parent}{os.pathsep}{os.environ['PATH']}")
     infrastructure.terraform("init")
     told = await validate(
-        str(infrastructure.directory),
+        infrastructure.target.terraform,
         lambda: infrastructure.clients.environment(infrastructure.target.account),
     )
     assert told.endswith("is valid")

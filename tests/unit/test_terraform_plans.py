@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook_model.catalog.policies import Terraform
 from runbook_model.reports import Ending
 from runbook_model.terraform_plans import BUDGET, TerraformWish, read_plan
 from tests.ecs_facts import a_history, a_release
@@ -16,6 +17,7 @@ from workflows.decisions.terraform_sizing import hidden
 
 PLANS = Path(__file__).parent / "plans"
 DAY = timedelta(days=1)
+OWNER = Terraform(directory="/infra")
 WISH = TerraformWish(target=a_target(), variables={"image_tag": "1.1.0"})
 
 
@@ -44,7 +46,7 @@ def task_definition(**before):
 
 
 def read(*changes, outputs=None):
-    return read_plan({"resource_changes": list(changes), "output_changes": outputs or {}}, WISH, "/infra")
+    return read_plan({"resource_changes": list(changes), "output_changes": outputs or {}}, WISH, OWNER)
 
 
 def test_a_containers_image_is_shown_though_the_provider_has_it_as_text():
@@ -158,9 +160,9 @@ class TestWhatItTakesBeyondTheRelease:
         wish = TerraformWish(target=a_target(), variables={"image_tag": "1733"})
         change = {"actions": ["update"], "before": {"build": "1734"}, "after": {"build": "1733"}}
         shown = {"resource_changes": [{"address": "aws_x.build", "change": change}]}
-        assert takes_more(read_plan(shown, wish, "/infra")) is None
+        assert takes_more(read_plan(shown, wish, OWNER)) is None
         change["after"] = {"build": "1700"}
-        assert "aws_x.build build (1734 → 1700)" in takes_more(read_plan(shown, wish, "/infra"))
+        assert "aws_x.build build (1734 → 1700)" in takes_more(read_plan(shown, wish, OWNER))
 
     def test_is_whatever_it_deletes(self):
         gone = {"address": "aws_x.gone", "change": {"actions": ["delete"], "before": {"a": 1}, "after": None}}
@@ -184,7 +186,7 @@ def test_what_terraform_hides_is_named():
 class TestAPlanOfTheRealProvider:
     """Version 5.100.0, another image, for a service of two tasks whose module counts one and does not ignore it."""
 
-    plan = read_plan(json.loads((PLANS / "aws-5.100.0.json").read_text()), WISH, "/infra")
+    plan = read_plan(json.loads((PLANS / "aws-5.100.0.json").read_text()), WISH, OWNER)
 
     def test_shows_what_changes_first_and_nothing_that_is_merely_unset(self):
         service, definition = self.plan.resources

@@ -116,6 +116,7 @@ def plan_of(terraform: TerraformPlan, headline: str) -> Plan:
                 action="apply",
                 parameters={
                     "directory": terraform.directory,
+                    **({"workspace": terraform.workspace} if terraform.workspace else {}),
                     "variables": terraform.variables,
                     "changes": dict(_changes(terraform)),
                 },
@@ -183,7 +184,7 @@ def goes_beyond(back: TerraformPlan, done: TerraformPlan) -> tuple[str, ...]:
 def by_hand(terraform: TerraformPlan) -> str:
     """Return the command that a person types for this plan."""
     variables = " ".join(f"-var={name}={value}" for name, value in terraform.variables.items())
-    return f"terraform -chdir={terraform.directory} apply {variables}"
+    return f"{terraform.command or f'terraform -chdir={terraform.directory} apply'} {variables}"
 
 
 def _changes(terraform: TerraformPlan) -> Iterator[tuple[str, object]]:
