@@ -73,11 +73,14 @@ class Figure(Evidence):
     """One number."""
 
     value: float | None = None
+    at_least: bool = False
+    """Whether the number is only a lower bound, as a quantile at the end of its histogram is."""
 
     @property
     def brief(self) -> str:
         """The number."""
-        return f"{self.value:.4g}" if self.value is not None else "nothing"
+        bound = "at least " if self.at_least else ""
+        return f"{bound}{self.value:.4g}" if self.value is not None else "nothing"
 
     def above(self, limit: float) -> bool:
         """Whether it is known and higher than a limit."""
@@ -85,7 +88,7 @@ class Figure(Evidence):
 
     def within(self, limit: float) -> bool:
         """Whether it is known and not higher than a limit."""
-        return self.value is not None and self.value <= limit
+        return self.value is not None and self.value <= limit and not self.at_least
 
 
 class Breakdown(Evidence):
@@ -136,6 +139,15 @@ class AcrossRelease(Fact):
     before: Figure
     first: Figure
     now: Figure
+
+    def ending_at(self, highest: float | None) -> AcrossRelease:
+        """Return the same with each number that reaches the end of its histogram as a lower bound."""
+
+        def bounded(figure: Figure) -> Figure:
+            beyond = figure.value is not None and highest is not None and figure.value >= highest
+            return figure.model_copy(update={"at_least": True}) if beyond else figure
+
+        return AcrossRelease(before=bounded(self.before), first=bounded(self.first), now=bounded(self.now))
 
     def began_with_release(self, limit: float) -> bool:
         """Whether it was within the limit before the release and above from the release's first window on."""

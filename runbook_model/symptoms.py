@@ -88,12 +88,14 @@ class EndpointTime(Fact):
     p95: float | None = None
     mean: float | None = None
     """Both in seconds."""
+    at_least: bool = False
+    """Whether p95 is only a lower bound: it lies beyond the histogram's highest bucket."""
 
     @property
     def told(self) -> str:
         """One line for people."""
         p95, mean = (f"{one:.2f}s" if one is not None else "not known" for one in (self.p95, self.mean))
-        return f"{self.endpoint}: p95 {p95}, mean {mean}"
+        return f"{self.endpoint}: p95 {'at least ' if self.at_least else ''}{p95}, mean {mean}"
 
 
 class LatencyRead(Fact):
@@ -114,12 +116,9 @@ class LatencyRead(Fact):
         if now.value is None:
             return f"latency is not known: {now.why}"
         worst = f"; slowest {self.slowest[0].endpoint}" if self.slowest else ""
-        before = (
-            f" ({self.p95.before.value:.2f}s before {self.onset.release})"
-            if self.p95.before.value is not None
-            else ""
-        )
-        return f"p95 {now.value:.2f}s{before}{worst}"
+        earlier = _seconds(self.p95.before)
+        before = f" ({earlier} before {self.onset.release})" if earlier else ""
+        return f"p95 {_seconds(now)}{before}{worst}"
 
 
 class MemorySeries(Evidence):
@@ -250,6 +249,12 @@ def _ratio(now: Figure, usual: Figure) -> float | None:
     if now.value is None or not usual.value or usual.value <= 0:
         return None
     return now.value / usual.value
+
+
+def _seconds(figure: Figure) -> str:
+    if figure.value is None:
+        return ""
+    return f"{'at least ' if figure.at_least else ''}{figure.value:.2f}s"
 
 
 def _share(figure: Figure) -> str:

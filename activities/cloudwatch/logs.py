@@ -11,8 +11,14 @@ if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
     from runbook_model.catalog.catalog import Target
 
-PATTERN = "?ERROR ?CRITICAL ?FATAL ?PANIC ?Exception ?Traceback"
-"""What CloudWatch looks for: any of these terms."""
+PATTERN = (
+    "%[Ee][Rr][Rr]|[Cc][Rr][Ii][Tt]|[Ff][Aa][Tt][Aa][Ll]|[Pp][Aa][Nn][Ii][Cc]|[Ee][Mm][Ee][Rr][Gg]"
+    "|[Ss][Ee][Vv][Ee][Rr][Ee]|[Aa][Ll][Ee][Rr][Tt]|Exception|Traceback|[Ll]evel.{1,4}[56]0%"
+)
+"""What CloudWatch looks for: rather too much than too little, since it knows neither case nor levels.
+
+Its regular expressions have no groups and no flags. The numbers are levels of pino and bunyan.
+"""
 PAGES = 5
 PAGE = 1000
 
@@ -30,9 +36,10 @@ def filter_error_events(
         "logGroupName": target.log_group or "",
         "startTime": _milliseconds(since),
         "endTime": _milliseconds(until),
-        "filterPattern": PATTERN,
         "limit": PAGE,
     }
+    if target.error_pattern is None:  # CloudWatch would not understand the team's own
+        request["filterPattern"] = PATTERN
     for _ in range(PAGES):
         with clients.naming_errors(f"read the log group {target.log_group}"):
             page = clients.logs(target.account).filter_log_events(**request)

@@ -88,12 +88,16 @@ class Examination:
         """Ask how slow answers are, and which."""
         ask, (onset, release) = self._prometheus(target), await self._onset(target)
         window = target.verify.rate_window
-        p95, endpoints, means = await asyncio.gather(
+        p95, (highest, _), endpoints, means = await asyncio.gather(
             ask.across_release(promql.p95_seconds, onset, release),
+            ask.highest_bucket(),
             ask.breakdown(promql.p95_by_endpoint(target, window), "endpoint"),
             ask.breakdown(promql.mean_by_endpoint(target, window), "endpoint"),
         )
-        return LatencyRead(onset=onset, p95=p95, slowest=_slowest(endpoints, means), endpoints=endpoints)
+        p95 = p95.ending_at(highest)
+        return LatencyRead(
+            onset=onset, p95=p95, slowest=_slowest(endpoints, means, highest), endpoints=endpoints
+        )
 
     async def resources(self, target: Target) -> ResourcesRead:
         """Ask what each task uses of its limits, how its memory went, and which tasks ended by themselves."""
@@ -180,9 +184,15 @@ async def _share_by_release(ask: PrometheusEvidence, target: Target, failures: F
     return shares.model_copy(update={"values": told})
 
 
-def _slowest(p95: Breakdown, mean: Breakdown) -> tuple[EndpointTime, ...]:
+def _slowest(p95: Breakdown, mean: Breakdown, highest: float | None) -> tuple[EndpointTime, ...]:
     names = {*p95.values, *mean.values} - {""}
     times = [
-        EndpointTime(endpoint=name, p95=p95.values.get(name), mean=mean.values.get(name)) for name in names
+        EndpointTime(
+            endpoint=name,
+            p95=(slow := p95.values.get(name)),
+            mean=mean.values.get(name),
+            at_least=slow is not None and highest is not None and slow >= highest,
+        )
+        for name in names
     ]
     return tuple(sorted(times, key=lambda one: (-(one.p95 or one.mean or 0), one.endpoint))[:SLOWEST])

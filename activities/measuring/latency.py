@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from activities.http.probes import Timed, time_probes
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.evidence import highest_bound
 from runbook_model.errors import OutsideError
 from runbook_model.fact import Fact
 from runbook_model.readings import Quality, Reading
@@ -29,6 +30,8 @@ class P95(Fact):
 
     seconds: float | None
     words: str
+    at_least: bool = False
+    """Whether it lies beyond the histogram's highest bucket, so that nobody knows how slow answers really are."""
     query: str | None = None
 
 
@@ -57,7 +60,8 @@ def judge_latency(p95: P95, probes: Timed | None, limit: float, now: datetime) -
         words.append(f"{count_of(len(probes.seconds), 'probe')} took at most {probes.slowest:.2f}s{failed}")
     failing = bool(probes and probes.failed)
     bad = failing or any(seconds > limit for seconds in known)
-    quality = (Quality.BAD if bad else Quality.GOOD) if known else Quality.NO_DATA
+    good = known and not p95.at_least
+    quality = Quality.BAD if known and bad else Quality.GOOD if good else Quality.NO_DATA
     return Reading(
         kind="latency",
         quality=quality,
@@ -77,8 +81,10 @@ async def _p95(http: httpx.AsyncClient, observation: Observation, *, raising: bo
     prometheus = Prometheus(http, target.prometheus_url)
     query = promql.p95_seconds(target, release, window)
     try:
-        seconds, requests = await asyncio.gather(
-            prometheus.value(query), prometheus.value(promql.request_count(target, release, window))
+        seconds, requests, buckets = await asyncio.gather(
+            prometheus.value(query),
+            prometheus.value(promql.request_count(target, release, window)),
+            prometheus.values(promql.latency_buckets(target, release, window), "le"),
         )
     except OutsideError as error:
         if raising:
@@ -94,6 +100,12 @@ async def _p95(http: httpx.AsyncClient, observation: Observation, *, raising: bo
         return P95(seconds=None, words=few, query=query)
     if isinstance(seconds, NoData):
         return P95(seconds=None, words=seconds.why, query=query)
+    if isinstance(buckets, NoData):
+        return P95(seconds=None, words=buckets.why, query=query)
+    highest = highest_bound(buckets)
+    if highest is not None and seconds >= highest:
+        words = f"p95 at least {seconds:.2f}s of {round(requests)} requests: beyond the histogram's highest bucket"
+        return P95(seconds=seconds, words=words, at_least=True, query=query)
     return P95(seconds=seconds, words=f"p95 {seconds:.2f}s of {round(requests)} requests", query=query)
 
 

@@ -13,6 +13,7 @@ from activities.runtime.passing import try_again_if_it_passes
 from runbook_model.durations import format_duration
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.fact import Fact
+from runbook_model.log_levels import is_error
 from runbook_model.readings import Quality, Reading
 from runbook_model.redaction import excerpt
 from runbook_model.symptoms import LogsRead
@@ -20,9 +21,6 @@ from runbook_model.symptoms import LogsRead
 if TYPE_CHECKING:
     from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
-
-ERROR_LINE = re.compile(r"\b(?:ERROR|CRITICAL|FATAL|PANIC|Traceback)\b|Exception\b")
-"""The same again: what only simulates CloudWatch may let every line pass."""
 
 NEWEST = 3
 
@@ -60,6 +58,10 @@ async def read_log_errors(sources: Sources, target: Target, since: datetime, now
     lines = await asyncio.to_thread(fetch_error_lines, sources, target, since, now)
     spanned = now - since
     value = lines.count / (max(spanned, SHORTEST) / timedelta(minutes=1))
+    if not lines.count and not lines.complete:
+        return _reading(
+            Quality.NO_DATA, f"there are more lines in {format_duration(spanned)} than are read", now
+        )
     bound = "" if lines.complete else "at least "
     return _reading(
         Quality.BAD if lines.count else Quality.GOOD,
@@ -96,7 +98,8 @@ def fetch_error_events(
         lines, complete = read_lines(sources.engine, project, since, until)
     else:
         lines, complete = filter_error_events(sources.aws, target, since, until)
-    return [one for one in lines if ERROR_LINE.search(one[1])], complete
+    own = re.compile(target.error_pattern) if target.error_pattern else None
+    return [one for one in lines if (own.search(one[1]) if own else is_error(one[1]))], complete
 
 
 def _reading(
@@ -123,7 +126,7 @@ END = 500
 
 DEPENDENCIES = {
     "database": r"database|postgres\w*|psycopg\w*|mysql|sqlalchemy|deadlock|too many (?:connections|clients)",
-    "connection": r"connections?|could not connect|econn\w+|broken pipe|unreachable",
+    "connection": r"connections?|could not connect|dial tcp|econn\w+|broken pipe|unreachable",
     "timeout": r"time(?:d)?[ -]?out|deadline exceeded",
     "name": r"name or service not known|nxdomain|getaddrinfo|enotfound|name resolution",
     "upstream": r"upstream|bad gateway|service unavailable",
@@ -139,7 +142,7 @@ _WORDS = {word: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE) for word, patte
 async def read_recent_logs(sources: Sources, target: Target, now: datetime) -> LogsRead:
     """Read the error lines of two rate windows, a minute at least; what cannot be read is in the answer."""
     span = max(2 * target.verify.rate_window, SHORTEST_LOOK)
-    query = f'FilterLogEvents {target.log_group} "{PATTERN}"'
+    query = f'FilterLogEvents {target.log_group} "{target.error_pattern or PATTERN}"'
     if target.platform == "compose":
         query = f"error lines of {target.compose_project}/{target.compose_service}"
     asked = LogsRead(
@@ -158,6 +161,8 @@ async def read_recent_logs(sources: Sources, target: Target, now: datetime) -> L
 
 def _sum_up(asked: LogsRead, events: list[tuple[int, str]], *, complete: bool) -> LogsRead:
     lines = [text for _, text in sorted(events)]
+    if not lines and not complete:
+        return asked.model_copy(update={"why": "there are more lines than are read"})
     about = [line for line in map(_ends, lines) if _ANY.search(line)]
     named = {word: sum(1 for line in about if found.search(line)) for word, found in _WORDS.items()}
     return asked.model_copy(

@@ -107,24 +107,26 @@ class Prometheus:
             return number
         return NoData(why=f"Prometheus gave {series[0].value[1]}: there was nothing to divide by")
 
-    async def values(self, query: str, label: str) -> dict[str, float] | NoData:
+    async def values(self, query: str, label: str, at: datetime | None = None) -> dict[str, float] | NoData:
         """Return the finite numbers that the query gives, by the value of a label.
 
         Raises:
             OutsideError: as ``value`` does.
         """
-        rows = await self.rows(query)
+        rows = await self.rows(query, at)
         if isinstance(rows, NoData):
             return rows
         return {labels.get(label, ""): number for labels, number in rows}
 
-    async def rows(self, query: str) -> list[tuple[dict[str, str], float]] | NoData:
+    async def rows(
+        self, query: str, at: datetime | None = None
+    ) -> list[tuple[dict[str, str], float]] | NoData:
         """Return the finite numbers that the query gives, each with its labels.
 
         Raises:
             OutsideError: as ``value`` does.
         """
-        series = await self._instant(query, None)
+        series = await self._instant(query, at)
         if isinstance(series, NoData):
             return series
         found = [(one.metric, float(one.value[1])) for one in series]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from activities.prometheus import promql
@@ -12,7 +14,7 @@ from runbook_model.errors import OutsideError
 from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset, Points
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime, timedelta
 
     import httpx
@@ -75,6 +77,12 @@ class PrometheusEvidence:
         )
         return asked, {_key(labels): points for labels, points in (found or [])[:MOST_SERIES]}
 
+    async def highest_bucket(self) -> tuple[float | None, Evidence]:
+        """Ask for the highest finite bound of the latency's histogram; None where there is none."""
+        query = promql.latency_buckets(self._target, None, self._target.verify.rate_window)
+        found, asked = await self._ask(query, lambda prometheus: prometheus.values(query, "le"))
+        return highest_bound(found or {}), asked
+
     async def across_release(self, query: Query, onset: Onset, release: Release | None) -> AcrossRelease:
         """Ask for a number just before the present release, in its first windows, and now.
 
@@ -133,6 +141,15 @@ class PrometheusEvidence:
         if found in ({}, []):
             return found, asked.model_copy(update={"why": "Prometheus has no such series"})
         return found, asked.model_copy(update={"quality": "known", "why": ""})
+
+
+def highest_bound(buckets: Iterable[str]) -> float | None:
+    """Return the highest finite bound of a histogram's buckets; None where there is none."""
+    bounds: list[float] = []
+    for bucket in buckets:
+        with suppress(ValueError):
+            bounds.append(float(bucket))
+    return max((bound for bound in bounds if math.isfinite(bound)), default=None)
 
 
 def _void(figure: Figure, why: str) -> Figure:

@@ -85,6 +85,14 @@ def p95_seconds(target: Target, release: Release | None, window: timedelta) -> s
     return f"histogram_quantile(0.95, sum by (le) ({buckets}))"
 
 
+def latency_buckets(target: Target, release: Release | None, window: timedelta) -> str:
+    """Which buckets the histogram has, a series for each bound.
+
+    A quantile that lies beyond the highest finite one is given as that bound: it is at least so much.
+    """
+    return f"group by (le) (last_over_time({SECONDS}{user_requests(target, release)}[{span(window)}]))"
+
+
 def errors_by_type(
     target: Target, release: Release | None, window: timedelta, failures: Failures = COUNTER
 ) -> str:

@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from activities.cloudwatch.logs import PATTERN
 from activities.prometheus import promql
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def logs(target: Target) -> str:
 def error_logs(target: Target) -> str:
     """Show the errors of the last minutes."""
     group = target.log_group or "LOG-GROUP"
-    return aws(target, "logs", "tail", group, "--since", "15m", "--filter-pattern", "ERROR")
+    tail = ("logs", "tail", group, "--since", "15m")
+    if target.error_pattern:
+        return f"{aws(target, *tail)} | grep -P {shlex.quote(target.error_pattern)}"
+    return aws(target, *tail, "--filter-pattern", PATTERN)
 
 
 def query(target: Target, promql_text: str) -> str:

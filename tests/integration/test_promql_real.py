@@ -17,12 +17,13 @@ import pytest
 
 from activities.http.client import http_client
 from activities.measuring.error_rate import ErrorRate, ask_prometheus
+from activities.measuring.latency import read_latency
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
-from runbook_model.catalog.policies import Verify
+from runbook_model.catalog.policies import Thresholds, Verify
 from runbook_model.errors import RejectedError
 from runbook_model.traffic import Silence, Traffic
-from tests.observing import NOW, B, G, a_release, a_target, an_observation, seconds
+from tests.observing import NOW, B, G, N, a_release, a_target, an_observation, seconds
 
 INTERVAL = 0.25
 WINDOW = seconds(3)
@@ -48,6 +49,9 @@ class Task:
         self.started = 1000.0
         self.down = False
         self.ever_failed = bad > 0
+        self.beyond = 0.0
+        """Requests more, with each scrape, that took longer than the highest finite bucket."""
+        self.scrapes = 0
         self.statuses: tuple[str, str] | None = ("200", "500")
         """Label values of good and of bad requests; None for a counter without labels."""
         self.declares_failures = False
@@ -55,11 +59,12 @@ class Task:
 
     def metrics(self) -> str:
         self.good, self.bad = self.good + self.good_more, self.bad + self.bad_more
+        self.scrapes += 1
         self.cpu_seconds += self.cpu_seconds_more
         lines = [
             *self.requests(),
             *endpoint("/quick", self.good, 0, seconds=0.1 * self.good),
-            *endpoint("/slow", 0, self.bad, seconds=0.8 * self.bad),
+            *endpoint("/slow", 0, self.bad, seconds=0.8 * self.bad, beyond=self.beyond * self.scrapes),
             f'container_cpu_usage_seconds_total{{cpu="cpu0"}} {self.cpu_seconds / 2}',
             f'container_cpu_usage_seconds_total{{cpu="cpu1"}} {self.cpu_seconds / 2}',
             "container_spec_cpu_quota 50000",
@@ -83,13 +88,13 @@ class Task:
         ]
 
 
-def endpoint(path, quick, slow, seconds):
+def endpoint(path, quick, slow, seconds, beyond=0):
     """A histogram of an endpoint: quick requests take up to half a second, slow ones up to a whole one."""
     name = "http_request_duration_seconds"
     return (
         f'{name}_bucket{{endpoint="{path}",le="0.5"}} {quick}',
         f'{name}_bucket{{endpoint="{path}",le="1.0"}} {quick + slow}',
-        f'{name}_bucket{{endpoint="{path}",le="+Inf"}} {quick + slow}',
+        f'{name}_bucket{{endpoint="{path}",le="+Inf"}} {quick + slow + beyond}',
         f'{name}_count{{endpoint="{path}"}} {quick + slow}',
         f'{name}_sum{{endpoint="{path}"}} {seconds}',
     )
@@ -472,6 +477,19 @@ async def test_endpoints_are_told_apart(world, prometheus, service):
     assert p95 == {"/quick": pytest.approx(0.475), "/slow": pytest.approx(0.975)}
     mean = await prometheus.values(promql.mean_by_endpoint(target, WINDOW), "endpoint")
     assert mean == {"/quick": pytest.approx(0.1), "/slow": pytest.approx(0.8)}
+
+
+async def test_a_quantile_beyond_the_highest_finite_bucket_is_at_least_so_much(world, service):
+    task = world.run(service, bad=30)
+    task.beyond = 30
+    slow = target_of(world, service, thresholds=Thresholds(p95_seconds=1.0))
+    async with http_client() as http:
+        reading = await eventually(
+            lambda: read_latency(http, an_observation(target=slow, release=a_release()), NOW),
+            lambda found: found.value is not None,
+        )
+    assert (reading.quality, reading.value) == (N, 1.0)
+    assert "p95 at least 1.00s of " in reading.detail
 
 
 async def test_releases_that_answer_side_by_side_have_shares_of_their_own(world, prometheus, service):

@@ -1,3 +1,4 @@
+import re
 from contextlib import contextmanager
 
 import boto3
@@ -6,11 +7,12 @@ from botocore.stub import Stubber
 
 from activities.aws.errors import aws_errors
 from activities.cloudwatch.logs import PAGES, PATTERN
-from activities.measuring.logs import LINE, NEWEST, read_log_errors
+from activities.measuring.logs import LINE, NEWEST, read_log_errors, read_recent_logs
 from activities.measuring.sources import Sources
 from runbook_model.errors import AccessDeniedError, CredentialsError, NotFoundError
 from runbook_model.redaction import HIDDEN, excerpt, redact
 from tests.observing import NOW, B, G, N, a_target, at, seconds
+from tests.unit.test_log_levels import ERRORS
 
 SINCE = at(-15)
 REQUEST = {
@@ -73,6 +75,37 @@ async def test_a_log_without_error_lines_is_good_and_decides_nothing(clients):
     clients.stub.add_response("filter_log_events", page("INFO started", "no errors so far"), REQUEST)
     reading = await read(clients)
     assert (reading.quality, reading.value, reading.decides) == (G, 0.0, False)
+
+
+REFUSED = '{"level":"error","msg":"dial tcp: connection refused"}'
+
+
+async def test_five_lines_of_json_with_a_lower_case_level_are_five_errors_and_name_the_dependency(clients):
+    lines = [REFUSED] * 5 + ['{"level":"info","msg":"no error"}']
+    clients.stub.add_response("filter_log_events", page(*lines))
+    found = await read_recent_logs(Sources(clients, None, None), a_target(), NOW)
+    assert (found.count, found.dependencies) == (5, {"connection": 5})
+
+
+async def test_the_teams_own_pattern_takes_the_place_of_levels(clients):
+    request = {key: value for key, value in REQUEST.items() if key != "filterPattern"}
+    clients.stub.add_response("filter_log_events", page("ERROR a", "order lost: 7", "order kept"), request)
+    target = a_target(error_pattern="order (lost|stuck)")
+    reading = await read_log_errors(Sources(clients, None, None), target, SINCE, NOW)
+    assert reading.excerpt == ("order lost: 7",)
+
+
+async def test_no_error_among_the_first_of_many_lines_is_no_data_and_not_zero(clients):
+    for number in range(PAGES):
+        request = REQUEST | ({"nextToken": f"t{number}"} if number else {})
+        clients.stub.add_response("filter_log_events", page("INFO x", token=f"t{number + 1}"), request)
+    reading = await read(clients)
+    assert (reading.quality, reading.detail) == (N, "there are more lines in 15s than are read")
+
+
+@pytest.mark.parametrize("line", ERRORS.values(), ids=ERRORS.keys())
+def test_cloudwatch_is_asked_for_whatever_counts_as_an_error(line):
+    assert re.search(PATTERN.strip("%"), line), "its syntax here is that of Python"
 
 
 async def test_an_empty_page_with_a_token_is_not_the_end(clients):

@@ -8,6 +8,7 @@ from activities.measuring.instruments import Instruments
 from activities.measuring.latency import P95, judge_latency, read_latency
 from activities.measuring.resource_use import Share, judge_use, read_use
 from activities.measuring.sources import Sources
+from runbook_model.catalog.policies import Thresholds
 from runbook_model.evidence import Evidence
 from runbook_model.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
 from runbook_model.reports import Verdict
@@ -19,6 +20,8 @@ QUICK, SLOW = (
     P95(seconds=0.2, words="p95 0.20s of 400 requests"),
     P95(seconds=2.0, words="p95 2.00s of 400 requests"),
 )
+CUT_OFF = P95(seconds=0.8, at_least=True, words="p95 at least 0.80s of 400 requests")
+VERY_SLOW = P95(seconds=10.0, at_least=True, words="p95 at least 10.00s of 400 requests")
 SILENT = P95(seconds=None, words="3 requests, 50 are needed")
 
 LATENCIES = {
@@ -26,6 +29,8 @@ LATENCIES = {
     "quick requests and probes": (QUICK, Timed(seconds=(0.1, 0.3)), G, "p95 0.20s of 400 requests; 2 probes took at most 0.30s (limit 1s)"),
     "slow requests, quick probes": (SLOW, Timed(seconds=(0.1,)), B, "p95 2.00s of 400 requests; 1 probe took at most 0.10s (limit 1s)"),
     "quick requests, slow probes": (QUICK, Timed(seconds=(1.2,)), B, "p95 0.20s of 400 requests; 1 probe took at most 1.20s (limit 1s)"),
+    "a quantile beyond the highest bucket, above the limit": (VERY_SLOW, None, B, "p95 at least 10.00s of 400 requests (limit 1s)"),
+    "a quantile beyond the highest bucket, below the limit": (CUT_OFF, Timed(seconds=(0.1,)), N, "p95 at least 0.80s of 400 requests; 1 probe took at most 0.10s (limit 1s)"),
     "too few requests, quick probes": (SILENT, Timed(seconds=(0.1,)), G, "3 requests, 50 are needed; 1 probe took at most 0.10s (limit 1s)"),
     "too few requests and no probes": (SILENT, None, N, "3 requests, 50 are needed (limit 1s)"),
     "quick probes that fail": (SILENT, Timed(seconds=(0.1, 0.1), failed=1), B, "3 requests, 50 are needed; 2 probes took at most 0.10s, 1 failed (limit 1s)"),
@@ -218,3 +223,36 @@ def test_latency_that_still_falls_is_not_beyond_hope():
     assert not is_decided(falling, a_target())
     assert not still_falls(flat, 5)
     assert is_decided(flat, a_target())
+
+
+@pytest.mark.parametrize(
+    ("p95", "limit", "quality", "said"),
+    [
+        (
+            "10",
+            10.0,
+            N,
+            "p95 at least 10.00s of 400 requests: beyond the histogram's highest bucket (limit 10s)",
+        ),
+        (
+            "10",
+            1.0,
+            B,
+            "p95 at least 10.00s of 400 requests: beyond the histogram's highest bucket (limit 1s)",
+        ),
+        ("9.9", 10.0, G, "p95 9.90s of 400 requests (limit 10s)"),
+    ],
+)
+async def test_a_quantile_on_the_highest_finite_bucket_is_at_least_so_much(p95, limit, quality, said):
+    def answer(request):
+        query = request.url.params["query"]
+        number = "400" if "increase(" in query else p95
+        labels = [{"le": le} for le in ("0.5", "10.0", "+Inf")] if "group by (le)" in query else [{}]
+        result = [{"metric": one, "value": [1, number]} for one in labels]
+        return httpx.Response(
+            200, json={"status": "success", "data": {"resultType": "vector", "result": result}}
+        )
+
+    target = a_target(thresholds=Thresholds(p95_seconds=limit))
+    reading = await read_latency(client(answer), an_observation(target=target), NOW)
+    assert (reading.quality, reading.detail) == (quality, said)

@@ -40,6 +40,8 @@ def classify_latency(
         return unknown(latency.told, doubts=doubts)
     if latency.p95.now.within(limit):
         return Diagnosis(cause=Cause.FINE, because=(latency.told,))
+    if not latency.p95.now.above(limit):
+        return unknown(latency.told, doubts=doubts)
     surge, busy = more_requests(target, load), out_of_resources(target, resources)
     signs = {
         Cause.LOAD: surge,
@@ -96,5 +98,9 @@ def _in_the_code(
 def _slow_path(latency: LatencyRead, limit: float) -> str | None:
     """Name the endpoints that are slow while others are not."""
     slow = [one.endpoint for one in latency.slowest if one.p95 is not None and one.p95 > limit]
-    quick = [one.endpoint for one in latency.slowest if one.p95 is not None and one.p95 <= limit]
+    quick = [
+        one.endpoint
+        for one in latency.slowest
+        if one.p95 is not None and one.p95 <= limit and not one.at_least
+    ]
     return f"only {', '.join(slow)} is slow, {', '.join(quick)} is not" if slow and quick else None
