@@ -25,7 +25,9 @@ BUDGET = 12_000
 HASHED: Final = ("address", "previous_address", "deposed")
 HASHED_OF_CHANGE: Final = ("actions", "before", "after", "after_unknown", "replace_paths", "importing")
 NOTHING: Final = (["no-op"], ["read"])
-TASK_DEFINITION = "aws_ecs_task_definition"
+TASK_DEFINITION, SERVICE = "aws_ecs_task_definition", "aws_ecs_service"
+MOST = 20
+"""Of services, task definitions and images that are kept apart."""
 
 
 class TerraformWish(Fact):
@@ -52,6 +54,25 @@ class ResourceChange(Fact):
     attributes: tuple[AttributeChange, ...] = ()
 
 
+class EcsResource(Fact):
+    """A service or a task definition of ECS, as the module has it."""
+
+    address: str
+    action: str
+    """``no-op`` where it stays as it is."""
+    name: str
+    """The service's, or the family."""
+    cluster: str = ""
+    arn: str | None = None
+    """Of what is there before."""
+
+    @property
+    def told(self) -> str:
+        """What the plan does with it: ``update aws_ecs_service.api (service shop in cluster staging)``."""
+        what = f"service {self.name} in cluster {self.cluster}" if self.cluster else f"family {self.name}"
+        return f"{self.action} {self.address} ({what})"
+
+
 class TerraformPlan(Fact):
     """What ``terraform apply`` would do now."""
 
@@ -71,6 +92,12 @@ class TerraformPlan(Fact):
     """Attributes that are not shown for their number."""
     deregisters: tuple[str, ...] = ()
     """ARNs of ECS task definitions that the AWS provider would deregister."""
+    services: tuple[EcsResource, ...] = ()
+    """Services of ECS in the module, also those that stay as they are."""
+    definitions: tuple[EcsResource, ...] = ()
+    """Task definitions of ECS that change."""
+    images: tuple[AttributeChange, ...] = ()
+    """Images that change, whatever the resource: its address is in the path."""
     empty: bool = False
     from_nothing: bool = False
     """Whether the state holds nothing: the service was made from elsewhere."""
@@ -113,6 +140,9 @@ def read_plan(shown: dict[str, Any], wish: TerraformWish, owner: Terraform) -> T
         addresses=tuple(one["address"] for one in changes),
         left_out=budget.left_out,
         deregisters=tuple(_deregistered(changes)),
+        services=tuple(_ecs(shown.get("resource_changes", []), SERVICE, "name"))[:MOST],
+        definitions=tuple(_ecs(changes, TASK_DEFINITION, "family"))[:MOST],
+        images=tuple(_images(changes))[:MOST],
         empty=not changes and not outputs,
         from_nothing=_makes_all(shown),
     )
@@ -171,8 +201,7 @@ def _moved(change: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resource(one: dict[str, Any], budget: _Budget) -> ResourceChange:
-    actions = one["change"]["actions"]
-    action = "replace" if set(actions) == {"create", "delete"} else "-".join(actions)
+    action = _action(one["change"]["actions"])
     differing = [] if action == "delete" else sorted(_differing("", one["change"]), key=_telling)
     shown = tuple(budget.cut(iter(differing)))
     return ResourceChange(address=one["address"], action=action, attributes=shown)
@@ -191,6 +220,34 @@ def _deregistered(changes: list[Any]) -> Iterator[str]:
         goes = one.get("type") == TASK_DEFINITION and "delete" in one["change"]["actions"]
         if goes and before.get("arn") and not before.get("skip_destroy"):
             yield before["arn"]
+
+
+def _ecs(changes: list[Any], kind: str, name: str) -> Iterator[EcsResource]:
+    for one in changes:
+        if one.get("type") != kind or one.get("mode") == "data":
+            continue
+        change = one["change"]
+        before, after = change.get("before") or {}, change.get("after") or {}
+        seen = before or after
+        arn = before.get("arn") or before.get("id")
+        yield EcsResource(
+            address=one["address"],
+            action=_action(change["actions"]),
+            name=str(seen.get(name) or ""),
+            cluster=str(seen.get("cluster") or "").rpartition("/")[2] if kind == SERVICE else "",
+            arn=arn if str(arn).startswith("arn:") else None,
+        )
+
+
+def _images(changes: list[Any]) -> Iterator[AttributeChange]:
+    for one in changes:
+        for leaf in _differing("", one["change"]):
+            if leaf.path.rpartition(".")[2] == "image" and SENSITIVE not in {leaf.before, leaf.after}:
+                yield leaf.model_copy(update={"path": f"{one['address']} {leaf.path}"})
+
+
+def _action(actions: list[str]) -> str:
+    return "replace" if set(actions) == {"create", "delete"} else "-".join(actions)
 
 
 def _differing(name: str, change: dict[str, Any]) -> Iterator[AttributeChange]:

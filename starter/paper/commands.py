@@ -103,11 +103,14 @@ def terraform(target: Target, **variables: object) -> tuple[str, ...]:
     """Plan and apply by Terraform, where the catalog says that it owns the service."""
     if target.terraform is None:
         return ("# the catalog names no Terraform for this service",)
-    where = f"-chdir={target.terraform.directory}"
-    values = [f"-var={name}={value}" for name, value in variables.items()]
+    owner = target.terraform
+    selecting = [f"TF_WORKSPACE={owner.workspace}"] if owner.workspace else []
+    program = [*selecting, owner.program or "terraform", f"-chdir={owner.directory}"]
+    values = [f"-var-file={name}" for name in owner.var_files]
+    values += [f"-var={name}={value}" for name, value in variables.items()]
     return (
-        shlex.join(["terraform", where, "plan", "-out=runbook.tfplan", *values]),
-        shlex.join(["terraform", where, "apply", "runbook.tfplan"]),
+        shlex.join([*program, "plan", "-out=runbook.tfplan", *values]),
+        shlex.join([*program, "apply", "runbook.tfplan"]),
     )
 
 
@@ -178,7 +181,9 @@ def reboot_database(target: Target) -> tuple[str, ...]:
 
 def _keeping_the_image(target: Target) -> dict[str, object]:
     """Name the tag that runs: without it the module's default would be deployed too."""
-    return {target.terraform.image_variable: "TAG-THAT-RUNS"} if target.terraform else {}
+    if target.terraform is None:
+        return {}
+    return {target.terraform.image_variable: f"{target.terraform.image_variable_holds.upper()}-THAT-RUNS"}
 
 
 def _by_copy(target: Target, change: str) -> tuple[str, ...]:

@@ -27,11 +27,16 @@ def rollback(target: Target) -> list[Part]:
         ("Otherwise update the service to it. Never together with a forced deployment, and never twice.",
          (run.ecs(target, "update-service", "--task-definition", wanted),)),
         ("Where Terraform owns the service, let Terraform do it instead.",
-         run.terraform(target, **{target.terraform.image_variable if target.terraform else "image_tag": "TAG"})),
+         run.terraform(target, **_image(target))),
         ("Wait for our own deployment; `aws ecs wait services-stable` is also content with a failed one.",
          (run.wait_for_our_deployment(target),)),
         ("Verify. No data is not health.", (run.health(target), run.error_rate(target), run.error_logs(target))),
     ]  # fmt: skip
+
+
+def _image(target: Target) -> dict[str, object]:
+    owner = target.terraform
+    return {owner.image_variable: owner.image_variable_holds.upper()} if owner else {}
 
 
 def service_down(target: Target) -> list[Part]:

@@ -38,7 +38,8 @@ class TerraformRollback(RollbackPlan):
     @property
     def shall_be(self) -> str:
         """What is wanted, in words: which revision the module makes of it is not known before."""
-        return f"image tag {self.tag}"
+        kind = "image" if any(image.name == self.tag for image in self.after.images) else "image tag"
+        return f"{kind} {self.tag}"
 
     @property
     def loses_its_source(self) -> bool:

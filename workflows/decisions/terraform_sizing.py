@@ -10,6 +10,7 @@ from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback_plan import tag_was_moved
 from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
 from workflows.decisions.terraform import in_words, losses, plan_of, scalar, unseen
+from workflows.decisions.terraform_scope import goes_astray, value_of_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,10 @@ def values_for(target: Target, history: ReleaseHistory, change: TaskChange) -> d
     grows = {owner.cpu_variable: change.cpu, owner.memory_variable: change.memory}
     if pool and pool.terraform_variable:
         grows[pool.terraform_variable] = int(change.value) if change.value is not None else None
-    return {owner.image_variable: tag} | {
+    image = value_of_image(target, history.current, tag)
+    if not isinstance(image, str):
+        return image
+    return {owner.image_variable: image} | {
         name: str(value) for name, value in grows.items() if value is not None
     }
 
@@ -79,6 +83,8 @@ def size_by_terraform(
             f"for {values} Terraform would also bring {other}, which does not run",
             "look at the module",
         )
+    if astray := goes_astray(target, history, history.current, terraform):
+        return astray
     shown = plan_of(terraform, headline(target, size, change))
     return TerraformSizePlan(
         headline=shown.headline,

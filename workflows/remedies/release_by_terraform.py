@@ -10,13 +10,19 @@ with workflow.unsafe.imports_passed_through():
     from activities.ecs.activities import EcsActivities
     from activities.ecs.changes import EcsChanges, ForceDeployment
     from runbook_model.release import Judgement
-    from runbook_model.reports import Outcome
+    from runbook_model.reports import Ending, Outcome
     from runbook_model.sentences import sentence
     from workflows.decisions.terraform import (
         TerraformRollback,
         rollback_by_terraform,
         takes_more,
         terraform_tag,
+    )
+    from workflows.decisions.terraform_scope import (
+        goes_astray,
+        runs_value,
+        started_past_terraform,
+        value_of_image,
     )
     from workflows.remedies.deployment import mark
     from workflows.remedies.terraform import (
@@ -42,8 +48,10 @@ async def through_terraform(run: Run, history: ReleaseHistory, chosen: RollbackP
     if target.rollback.strategy != "terraform" or target.terraform is None:
         return chosen
     tag = page.unless_ending(terraform_tag(history, chosen.after))
-    terraform = await plan_with_terraform(run, {target.terraform.image_variable: tag})
-    needs_yes = chosen.needs_yes or takes_more(terraform)
+    value = page.unless_ending(value_of_image(target, chosen.after, tag))
+    terraform = await plan_with_terraform(run, {target.terraform.image_variable: value})
+    page.unless_ending(goes_astray(target, history, chosen.after, terraform))
+    needs_yes = chosen.needs_yes or started_past_terraform(history, terraform) or takes_more(terraform)
     agreed_to = chosen.model_copy(update={"needs_yes": needs_yes})
     return page.unless_ending(rollback_by_terraform(target, history, agreed_to, terraform))
 
@@ -62,7 +70,7 @@ async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
     page, target = run.page, run.target
     history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
     runs, primary = history.current, history.service.primary
-    if plan.tag not in {image.tag for image in runs.images}:
+    if not runs_value(runs, plan.tag):
         applied = f"Terraform applied {plan.tag}, but "
         if runs.task_definition == plan.fence.task_definition:
             why = f"the service runs {runs.name} as before: the module does not decide what runs (ignore_changes?)"
@@ -87,7 +95,10 @@ async def _undo(run: Run, plan: TerraformRollback) -> str:
     tag = next((image.tag for image in plan.before.images if image.tag), None)
     if tag is None:
         return f"could not undo: {plan.before.name} has no image tag that Terraform could be told"
-    return await apply_back(run, plan.terraform, dict.fromkeys(plan.terraform.variables, tag))
+    value = value_of_image(run.target, plan.before, tag)
+    if isinstance(value, Ending):
+        return f"could not undo: {value.summary}"
+    return await apply_back(run, plan.terraform, dict.fromkeys(plan.terraform.variables, value))
 
 
 def _images(planned: Release, runs: Release) -> tuple[Image, ...]:

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.terraform_plans import TerraformPlan, TerraformWish
     from workflows.decisions.endings import cause_of
     from workflows.decisions.terraform import by_hand, goes_beyond
+    from workflows.decisions.terraform_scope import runs_value
     from workflows.page.options import APPLY, PLAN, ActivityOptions
     from workflows.remedies.deployment import await_undone
 
@@ -179,8 +180,8 @@ async def _deployed_meanwhile(run: Run, done: TerraformPlan, back: dict[str, str
         return None
     history = await run.page.read("Look whose release runs", EcsActivities.read_history, target)
     variable = target.terraform.image_variable
-    ours = {done.variables.get(variable), back.get(variable)}
-    return None if ours & {image.tag for image in history.current.images} else history.current.name
+    ours = (done.variables.get(variable), back.get(variable))
+    return None if any(runs_value(history.current, value) for value in ours) else history.current.name
 
 
 def _order(run: Run, terraform: TerraformPlan, fence: Fence) -> TerraformApply:

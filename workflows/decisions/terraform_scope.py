@@ -1,0 +1,118 @@
+"""Whether a plan of Terraform's is about what was chosen: this service, from what runs, to the wanted image. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workflows.decisions.releases import refused
+from workflows.decisions.terraform import BY_DEFINITION, in_words, scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.release import Release, ReleaseHistory
+    from runbook_model.reports import Ending
+    from runbook_model.terraform_plans import EcsResource, TerraformPlan
+
+ELSEWHERE = "check terraform.workspace, var_files and directory in the catalog"
+HOLDS_IMAGE = 'set terraform.image_variable_holds = "image"'
+HOLDS_TAG = 'set terraform.image_variable_holds = "tag"'
+
+
+def value_of_image(target: Target, release: Release, tag: str) -> str | Ending:
+    """Tell what the module's image variable gets for a release: its tag, or the whole image."""
+    if target.terraform is None or target.terraform.image_variable_holds == "tag":
+        return tag
+    images = {image.name for image in release.images if image.tag == tag}
+    if len(images) == 1:
+        return images.pop()
+    why = (
+        f"which whole image brings {release.name} back cannot be told: {len(images)} of it have the tag {tag}"
+    )
+    return refused("policy", why, BY_DEFINITION)
+
+
+def runs_value(release: Release, value: str | None) -> bool:
+    """Whether a release runs what the image variable was given."""
+    return any(value in {image.tag, image.name} for image in release.images)
+
+
+def goes_astray(
+    target: Target, history: ReleaseHistory, wanted: Release, terraform: TerraformPlan
+) -> Ending | None:
+    """Refuse a plan that is about something else than was chosen; says what it would have changed."""
+    if found := next(_astray(target, history, wanted, terraform), None):
+        what, fix = found
+        return refused("policy", f"for {in_words(terraform.variables)} Terraform would {what}", fix)
+    return None
+
+
+def started_past_terraform(history: ReleaseHistory, terraform: TerraformPlan) -> str | None:
+    """Say that the module's state has another image than runs, where the service itself is known to be this one."""
+    if others := _other_starts(history, terraform):
+        return f"Terraform's state has {', '.join(others)}, but {history.current.name} runs: it was deployed past Terraform."
+    return None
+
+
+def _astray(
+    target: Target, history: ReleaseHistory, wanted: Release, terraform: TerraformPlan
+) -> Iterator[tuple[str, str]]:
+    """List what makes a plan one of something else, each with its fix."""
+    if terraform.from_nothing:
+        where = f"workspace {terraform.workspace}" if terraform.workspace else "the state that is selected"
+        made = ", ".join(terraform.addresses[:3])
+        yield f"make everything anew ({made}): {where} holds nothing of the module", ELSEWHERE
+    for service in terraform.services:
+        if service.action != "no-op" and not _is(service, target, history):
+            yield f"{service.told}, not {target.key}", ELSEWHERE
+        elif service.action == "create":
+            yield f"{service.told}, which runs already: its state is elsewhere", ELSEWHERE
+    if terraform.services and not any(_is(one, target, history) for one in terraform.services):
+        names = ", ".join(f"{one.name} in cluster {one.cluster}" for one in terraform.services[:3])
+        yield f"change a module whose service is {names}, not {target.key}", ELSEWHERE
+    ours = _family(history.current.task_definition)
+    for definition in terraform.definitions:
+        family = _family(definition.arn) if definition.arn else definition.name
+        if family not in {ours, ours.rpartition("/")[2]}:
+            yield f"{definition.told}, while {history.current.revision} runs for {target.key}", ELSEWHERE
+    yield from _other_ends(wanted, terraform)
+    known = any(_is(one, target, history) for one in terraform.services)
+    if not known and (others := _other_starts(history, terraform)):
+        arrows = ", ".join(f"{scalar(one.before)} → {scalar(one.after)}" for one in terraform.images[:3])
+        why = f"it starts from {', '.join(others)}, while {history.current.name} runs"
+        yield f"change {arrows}, but {why}", ELSEWHERE
+
+
+def _other_ends(wanted: Release, terraform: TerraformPlan) -> Iterator[tuple[str, str]]:
+    """List images that the plan brings and nobody chose."""
+    names, tags = {image.name for image in wanted.images}, {image.tag for image in wanted.images}
+    for one in terraform.images:
+        image = scalar(one.after)
+        if image is None or image in names:
+            continue
+        doubled = any(image.endswith(f":{name}") for name in names)
+        fix = HOLDS_IMAGE if image in tags else HOLDS_TAG if doubled else "look at the module"
+        yield f"bring the image {image}, not {', '.join(sorted(names))}", fix
+
+
+def _other_starts(history: ReleaseHistory, terraform: TerraformPlan) -> tuple[str, ...]:
+    """Name the images that a plan would take away and that do not run."""
+    runs = {image.name for image in history.current.images}
+    if not runs:
+        return ()
+    found = (scalar(one.before) for one in terraform.images)
+    return tuple(dict.fromkeys(image for image in found if image is not None and image not in runs))
+
+
+def _is(service: EcsResource, target: Target, history: ReleaseHistory) -> bool:
+    """Whether a service of the module is the target's: by cluster and name, and by account and region where known."""
+    place = ":".join(history.current.task_definition.split(":")[:5])
+    elsewhere = service.arn is not None and ":".join(service.arn.split(":")[:5]) != place
+    names = (target.cluster.rpartition("/")[2], target.ecs_service.rpartition("/")[2])
+    return (service.cluster, service.name) == names and not elsewhere
+
+
+def _family(task_definition: str) -> str:
+    """Cut the revision off an ARN."""
+    return task_definition.rpartition(":")[0]
