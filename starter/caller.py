@@ -1,4 +1,4 @@
-"""What every command accepts: who acts, which catalog, which run, and whether the answer is for a program."""
+"""Options that every command accepts; its help shows those that mean something there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
 import click
@@ -15,10 +15,11 @@ from starter.exits import bad_input
 from starter.identity import acting_as
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Shown = Literal["--as", "--catalog", "--run", "--json"]
 
 
 @dataclass(frozen=True)
@@ -42,33 +43,69 @@ class Caller:
         return Path(configured) if configured else None
 
 
-def takes_caller(function: Callable[Concatenate[Caller, P], T]) -> Callable[P, T]:
-    """Add the options that every command accepts, and pass them on as one ``Caller``."""
+def takes_caller(
+    *shown: Shown,
+) -> Callable[[Callable[Concatenate[Caller, P], T]], Callable[P, T]]:
+    """Add the options that every command accepts, and pass them on as one ``Caller``.
 
-    @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        caller = Caller(
-            named=_text(kwargs.pop("named")),
-            catalog_file=_text(kwargs.pop("catalog_file")),
-            run_id=_run_id(kwargs.pop("run_id")),
-            as_json=bool(kwargs.pop("as_json")),
-        )
-        return function(caller, *args, **kwargs)
+    Args:
+        shown: those that mean something to the command; the others are accepted and not shown.
+    """
 
-    options = (
-        click.option("--as", "named", metavar="NAME", help="Who acts; else RUNBOOK_USER, else the OS user."),
-        click.option("--catalog", "catalog_file", metavar="FILE", help="The catalog; else RUNBOOK_CATALOG."),
-        click.option("--run", "run_id", metavar="RUN_ID", help="An older run of the same id."),
-        click.option("--json", "as_json", is_flag=True, help="Answer with one JSON document on stdout."),
+    def add(function: Callable[Concatenate[Caller, P], T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            caller = Caller(
+                named=_text(kwargs.pop("named")),
+                catalog_file=_text(kwargs.pop("catalog_file")),
+                run_id=_run_id(kwargs.pop("run_id")),
+                as_json=bool(kwargs.pop("as_json")),
+            )
+            return function(caller, *args, **kwargs)
+
+        decorated: Callable[P, T] = wrapper
+        for option in _options(shown):
+            decorated = option(decorated)
+        return decorated
+
+    return add
+
+
+def _options(shown: Collection[Shown]) -> Iterator[Callable[[Callable[P, T]], Callable[P, T]]]:
+    """Make the options, last first, as decorators add them."""
+    yield click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print one JSON document on stdout.",
+        hidden="--json" not in shown,
     )
-    decorated: Callable[P, T] = wrapper
-    for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+    yield click.option(
+        "--run",
+        "run_id",
+        metavar="RUN_ID",
+        help="Use an older run of the same id.",
+        hidden="--run" not in shown,
+    )
+    yield click.option(
+        "--catalog",
+        "catalog_file",
+        metavar="FILE",
+        type=click.Path(),
+        help="The catalog. Default: RUNBOOK_CATALOG.",
+        hidden="--catalog" not in shown,
+    )
+    yield click.option(
+        "--as",
+        "named",
+        metavar="NAME",
+        help="Who acts. Default: RUNBOOK_USER, else the OS user.",
+        hidden="--as" not in shown,
+    )
 
 
 def example(*lines: str) -> str:
-    """Write a command's example, below its options."""
+    """Return a command's example as the end of its help."""
     return "\n".join(("\b", "Example:", *(f"  {line}" for line in lines)))
 
 
@@ -82,4 +119,4 @@ def _run_id(value: object) -> str | None:
     try:
         return str(UUID(value))
     except ValueError:
-        raise bad_input(f"--run {value}: not the id of a run", "`runbook list --json` shows them") from None
+        raise bad_input(f"--run {value} is not the id of a run", "`runbook list --json` shows them") from None

@@ -5,33 +5,37 @@ from __future__ import annotations
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
+
+from starter import VERSION
 
 VERBS = {
-    "up": "Start a whole world on this machine, for trying and rehearsing.",
-    "demo": "Play one story from outage to recovery, on a sandbox of its own.",
-    "start": "Start a procedure on a service in an environment.",
-    "list": "List what runs and what ended.",
-    "show": "Show the page of a run as it stands now.",
-    "watch": "Watch the page of a run until its end.",
-    "approve": "Say yes to the plan that a run waits with.",
-    "abort": "Stop a run safely; keep or undo what it changed.",
+    "up": "Start a local sandbox.",
+    "demo": "Play one outage from start to recovery, in a sandbox of its own.",
+    "start": "Start a procedure on a service.",
+    "list": "List open and ended runs, newest first.",
+    "show": "Show a run as it is now.",
+    "watch": "Follow a run until it ends.",
+    "approve": "Approve the plan that a run waits with, or choose an option.",
+    "abort": "Stop a run safely; keep or undo its changes.",
     "pause": "Hold a run before its next step.",
-    "resume": "Let a run that is held go on.",
+    "resume": "Continue a paused run.",
     "open": "Open an incident that a person found.",
-    "note": "Tell what you know of an incident.",
-    "ack": "Say that you have it: nobody else is called.",
+    "note": "Add what you know to an incident.",
+    "ack": "Acknowledge; stop paging.",
     "close": "Close an incident that a person took over.",
-    "brake": "Stop, or allow again, what is begun and changed by itself.",
-    "release": "Show what is known of a service's releases, and correct it.",
-    "review": "Print the post-incident review of an incident or a procedure.",
-    "metrics": "Show how fast incidents are taken up and ended, and how procedures end.",
-    "doctor": "Look whether everything is in place, and say what to fix.",
-    "drill": "Find out whether a rollback would work tonight.",
-    "print": "Print a procedure on paper, with the exact commands of a target.",
-    "catalog": "Check the catalog of services and environments.",
-    "worker": "Run a worker, which does what procedures ask.",
-    "webhook": "Receive Alertmanager's alerts.",
+    "brake": "Stop or allow automatic changes; show brakes.",
+    "release": "List a service's releases; mark them good or bad.",
+    "review": "Write the post-incident review.",
+    "metrics": "Show MTTA, MTTR and outcomes.",
+    "doctor": "Check the setup and print fixes.",
+    "drill": "Check whether a rollback would work now.",
+    "print": "Print a procedure as a paper runbook with a target's commands.",
+    "catalog": "Validate the catalog; print its JSON Schema.",
+    "worker": "Run a worker, which carries out procedures.",
+    "webhook": "Receive alerts from Alertmanager.",
     "codec": "Decrypt histories for the Temporal UI.",
+    "completion": "Print the shell completion script.",
 }
 """Verb -> what it does, so that ``runbook --help`` imports none of them."""
 
@@ -40,7 +44,7 @@ SECTIONS = {
     "Remediate": ("start", "list", "show", "watch", "approve", "abort", "pause", "resume"),
     "Incidents": ("open", "note", "ack", "close", "review", "metrics"),
     "Keep safe": ("brake", "release", "doctor", "drill", "print"),
-    "Run it": ("catalog", "worker", "webhook", "codec"),
+    "Run it": ("catalog", "worker", "webhook", "codec", "completion"),
 }
 """How the help groups them."""
 
@@ -62,6 +66,13 @@ class Verbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a verb or an option without importing any verb."""
+        verbs = [
+            CompletionItem(name, help=said) for name, said in VERBS.items() if name.startswith(incomplete)
+        ]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs' lines without importing them."""
         del ctx
@@ -73,13 +84,16 @@ class Verbs(click.Group):
 
 EXAMPLE = """\b
 Example:
-  runbook start rollback --service ai-processor --environment prod --as alice
+  runbook start rollback prod/ai-processor --as alice
   runbook watch prod/ai-processor
   runbook approve prod/ai-processor --as bob
 
 \b
 Exit codes: 0 done · 1 not recovered · 2 bad input · 3 aborted or not approved
-  4 Temporal not reachable · 5 refused or already running"""
+  4 Temporal not reachable · 5 refused or already running
+
+\b
+Shell completion: runbook completion --help"""
 
 
 @click.group(
@@ -87,5 +101,6 @@ Exit codes: 0 done · 1 not recovered · 2 bad input · 3 aborted or not approve
     epilog=EXAMPLE,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.version_option(VERSION, prog_name="runbook", message="%(prog)s %(version)s")
 def runbook() -> None:
-    """Run incident procedures that survive any crash, and decide what they may change."""
+    """Run incident procedures that survive crashes, and approve what they change."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runbook_model.nearest import did_you_mean
 from runbook_model.sentences import with_fix
 from starter.cli import runbook
 from starter.exits import CliError, Exit, bad_input
@@ -49,11 +50,26 @@ def _told(error: Exception) -> Exit:
             return Exit.DONE
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else "runbook"
-            return _fail(Exit.BAD_INPUT, with_fix(error.format_message(), f"see `{path} --help`"))
+            return _fail(Exit.BAD_INPUT, with_fix(_usage(error), f"see `{path} --help`"))
         case click.ClickException():
             return _fail(Exit.BAD_INPUT, error.format_message())
         case _:
             return _fault(error)
+
+
+def _usage(error: click.UsageError) -> str:
+    """Say what is wrong with what was typed; of a mistyped word also which one was probably meant."""
+    match error:
+        case click.exceptions.NoSuchCommand(ctx=click.Context(command=click.Group() as group) as ctx):
+            return f"{error.message.rstrip('.')}{did_you_mean(error.command_name, group.list_commands(ctx))}"
+        case click.NoSuchOption(ctx=click.Context(command=command) as ctx):
+            options = (
+                one for one in command.get_params(ctx) if isinstance(one, click.Option) and not one.hidden
+            )
+            known = [name for option in options for name in option.opts]
+            return f"{error.message.rstrip('.')}{did_you_mean(error.option_name, known)}"
+        case _:
+            return error.format_message().rstrip(".")
 
 
 def _unwritten(error: OSError) -> Exit:

@@ -11,6 +11,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,299}")
 KINDS = frozenset({"incident", "remediation", "plan", "hold", "brake", "drill", "ledger", "doctor"})
 """What workflow ids begin with; no environment may be called so in a short id."""
+SHORTENED = frozenset({"incident", "remediation"})
+"""Kinds of ids that the short id stands for."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,23 @@ class Pair:
         return f"{self.environment}/{self.service}"
 
 
+@dataclass(frozen=True)
+class Scope:
+    """The targets that a command is about: of one environment, of one service, of both, or all."""
+
+    environment: str | None = None
+    service: str | None = None
+
+
 def check_name(what: str, value: str) -> str:
     """Return a service's or environment's name as it is.
 
     Raises:
-        CliError: it is none.
+        CliError: it is not a name.
     """
     if not NAME.fullmatch(value):
         raise bad_input(
-            f"{value!r} is no name of {what}",
+            f"{value!r} cannot be the name of {what}",
             "write 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit",
         )
     return value
@@ -46,8 +56,20 @@ def parse_pair(text: str) -> Pair:
     """
     environment, slash, service = text.partition("/")
     if not slash:
-        raise bad_input(f"{text!r} is no target", "write ENVIRONMENT/SERVICE, such as prod/ai-processor")
+        raise bad_input(f"{text!r} is not a target", "write ENVIRONMENT/SERVICE, such as prod/ai-processor")
     return Pair(check_name("an environment", environment), check_name("a service", service))
+
+
+def parse_scope(text: str) -> Scope:
+    """Read ``E`` or ``E/S``.
+
+    Raises:
+        CliError: it is something else.
+    """
+    if "/" not in text:
+        return Scope(check_name("an environment", text))
+    pair = parse_pair(text)
+    return Scope(pair.environment, pair.service)
 
 
 def parse_id(text: str) -> Pair | str:
@@ -61,6 +83,12 @@ def parse_id(text: str) -> Pair | str:
         return Pair(kind, rest)
     if not ID.fullmatch(text):
         raise bad_input(
-            f"{text!r} is no id", "write ENVIRONMENT/SERVICE, such as prod/ai-processor, or a workflow id"
+            f"{text!r} is not an id", "write ENVIRONMENT/SERVICE, such as prod/ai-processor, or a workflow id"
         )
     return text
+
+
+def short_id(workflow_id: str) -> str:
+    """Return the ``E/S`` that a person can type in place of a workflow id; the id itself where there is none."""
+    kind, *names = workflow_id.split("/")
+    return "/".join(names[:2]) if kind in SHORTENED and len(names) >= 2 else workflow_id

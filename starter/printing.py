@@ -75,13 +75,10 @@ def line(text: str, style: str = "") -> Text:
 
 
 def clock(moment: datetime) -> str:
-    """Write a moment as a clock on the wall shows it, with the day when it is not today."""
+    """Write a moment in local time with its zone, and with the day when it is not today."""
     local = moment.astimezone()
-    return (
-        f"{local:%H:%M:%S}"
-        if local.date() == datetime.now().astimezone().date()
-        else f"{local:%Y-%m-%d %H:%M:%S}"
-    )
+    today = local.date() == datetime.now().astimezone().date()
+    return f"{local:%H:%M:%S %Z}" if today else f"{local:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def ago(moment: datetime) -> str:

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.catalog.incident_policy import TargetNames
     from runbook_model.release import Judgement, Mark, Release
     from runbook_model.reports import Message
-    from workflows.decisions.releases import find_release
+    from workflows.decisions.releases import find_release, listed, nearest_release
     from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
 
 if TYPE_CHECKING:
@@ -106,9 +106,10 @@ async def _find(target: Target, known: Collection[Release], name: str) -> Releas
     )
     if found := find_release(looked.releases, name):
         return found
-    there = ", ".join(sorted(one.name for one in known))
     raise ApplicationError(
-        f'no release "{name}" of {target.key}; there are: {there}', type="InputError", non_retryable=True
+        f'no release "{name}" of {target.key}{nearest_release(known, name)}; {listed(known)}',
+        type="InputError",
+        non_retryable=True,
     )
 
 

@@ -36,6 +36,7 @@ from runbook_model.catalog.policies import (
 from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays
 from runbook_model.catalog.trace_links import TRACES, problem_of
 from runbook_model.errors import CatalogError, UnknownTargetError
+from runbook_model.nearest import did_you_mean
 from runbook_model.redaction import redact
 
 if TYPE_CHECKING:
@@ -186,11 +187,13 @@ class Catalog(Policy):
         known = self.services.get(service)
         if known is None:
             raise UnknownTargetError(
-                f'no service "{service}" in the catalog', fix=f"there are: {_names(self.services)}"
+                f'no service "{service}" in the catalog{did_you_mean(service, self.services)}',
+                fix=f"there are: {_names(self.services)}",
             )
         if environment not in self.environments or environment not in known.environments:
             raise UnknownTargetError(
-                f'service "{service}" has no environment "{environment}"',
+                f'service "{service}" has no environment "{environment}"'
+                f"{did_you_mean(environment, known.environments)}",
                 fix=f"it has: {_names(known.environments)}",
             )
         where, placement = self.environments[environment], known.environments[environment]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from runbook_model.nearest import did_you_mean
 from runbook_model.redaction import redact
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _shown(value: Any) -> str:
 def _mend(detail: ErrorDetails, keys: Collection[str]) -> str:
     match detail["type"]:
         case "extra_forbidden":
-            return f"unknown key{_suggestion(str(detail['loc'][-1]), keys)}; remove it or correct its name"
+            return f"unknown key{did_you_mean(str(detail['loc'][-1]), keys)}; remove it or correct its name"
         case "missing":
             return "is missing; add it"
         case "string_pattern_mismatch":
@@ -75,8 +75,3 @@ def _mend(detail: ErrorDetails, keys: Collection[str]) -> str:
         case _:
             said = detail["msg"].replace("datetime.timedelta(0)", "0s").replace("valid tuple", "list")
             return f"{said[0].lower()}{said[1:]}"
-
-
-def _suggestion(key: str, keys: Collection[str]) -> str:
-    close = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
-    return f" (did you mean {close[0]}?)" if close else ""

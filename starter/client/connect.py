@@ -48,13 +48,18 @@ AWAY = frozenset(
 UI_DEFAULT = "http://localhost:8233"
 
 
-def converse(work: Callable[[Client], Awaitable[T]]) -> T:
+def converse(work: Callable[[Client], Awaitable[T]], *, at_most: timedelta | None = None) -> T:
     """Connect, do the work of one command, and leave.
 
+    Args:
+        work: what to do.
+        at_most: how long all of it may take; None for as long as it takes.
+
     Raises:
+        TimeoutError: it took longer.
         CliError: Temporal is away, or does not let us in; or what it holds cannot be decrypted.
     """
-    return asyncio.run(_converse(work))
+    return asyncio.run(asyncio.wait_for(_converse(work), at_most.total_seconds() if at_most else None))
 
 
 async def _converse(work: Callable[[Client], Awaitable[T]]) -> T:

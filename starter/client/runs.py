@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from temporalio.client import Client
     from temporalio.common import SearchAttributeKey, TypedSearchAttributes
 
+    from starter.names import Scope
+
 T = TypeVar("T")
 
 PAUSED_BY_SERVER = 8
@@ -124,6 +126,13 @@ async def describe(client: Client, workflow_id: str, run_id: str | None = None) 
         raise
     children = tuple(child.workflow_id for child in found.pending_children)
     return _read(found.workflow_execution_info, children)
+
+
+def of_scope(scope: Scope) -> list[str]:
+    """Return the conditions of a visibility query for the runs of a scope."""
+    named = ((ids.SERVICE, scope.service), (ids.ENVIRONMENT, scope.environment))
+    limits = [f'{attribute.name} = "{name}"' for attribute, name in named if name is not None]
+    return [f"{ids.SERVICE.name} IS NOT NULL", *limits]
 
 
 async def find(client: Client, query: str, limit: int) -> tuple[list[Run], bool]:

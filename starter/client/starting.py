@@ -26,6 +26,7 @@ from starter.client.deciding import decide
 from starter.client.following import wait_for_end
 from starter.client.runs import describe
 from starter.exits import refused
+from starter.names import short_id
 from starter.printing import ago, clock, note
 from workflows.page.options import TASK_TIMEOUT
 
@@ -131,11 +132,11 @@ async def _taken(client: Client, workflow_id: str) -> CliError:
         return refused(f"{workflow_id} was running until this moment", "start again")
     request = await run.memo_value(client, "request", ProcedureRequest)
     by = f" by {request.requested_by}" if request else ""
+    short = short_id(workflow_id)
     return refused(
         f"{workflow_id} runs already: {run.procedure}, started{by} at {clock(run.started)} ({ago(run.started)} ago),"
         f" {run.state}",
-        f"look with `runbook show {workflow_id}`, stop it with"
-        f" `runbook abort {workflow_id} --reason WHY`, or start with --replace",
+        f"see it with `runbook show {short}`, stop it with `runbook abort {short} --reason WHY`, or start with --replace",
     )
 
 
@@ -164,5 +165,5 @@ async def make_room(client: Client, request: ProcedureRequest) -> None:
     except TimeoutError:
         raise refused(
             f"{run.id} was told to stop but has not ended within {LONGEST_SECONDS} s; nothing was started",
-            f"`runbook watch {run.id}` shows why",
+            f"`runbook watch {short_id(run.id)}` shows why",
         ) from None

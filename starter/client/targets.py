@@ -6,13 +6,20 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from runbook_model.ids import incident_id, remediation_id
+from runbook_model.nearest import did_you_mean
 from runbook_model.reports import State
+from starter.client.known_targets import recorded_runs
 from starter.client.runs import Run, describe
 from starter.exits import bad_input, refused
 from starter.names import Pair, parse_id
+from starter.printing import clock
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+
+    from starter.exits import CliError
+
+SEE = "`runbook list` shows all runs"
 
 
 async def page_of(client: Client, text: str, run_id: str | None) -> Run:
@@ -30,7 +37,9 @@ async def page_of(client: Client, text: str, run_id: str | None) -> Run:
     )
     if incident and (incident.is_open or remediation is None):
         return incident
-    return remediation or _nothing(named, run_id)
+    if remediation is None:
+        raise await _nothing(client, named, run_id)
+    return remediation
 
 
 async def incident_of(client: Client, text: str, run_id: str | None) -> Run:
@@ -44,7 +53,7 @@ async def incident_of(client: Client, text: str, run_id: str | None) -> Run:
         return await _exactly(client, named, run_id)
     found = await describe(client, incident_id(named.environment, named.service), run_id)
     if found is None:
-        raise bad_input(f"there has been no incident at {named}", "`runbook open` opens one")
+        raise bad_input(f"there has been no incident on {named}", "`runbook open` opens one")
     return found
 
 
@@ -58,7 +67,9 @@ async def remediation_of(client: Client, text: str, run_id: str | None) -> Run:
     if isinstance(named, str):
         return await _exactly(client, named, run_id)
     found = await describe(client, remediation_id(named.environment, named.service), run_id)
-    return found or _nothing(named, run_id)
+    if found is None:
+        raise await _nothing(client, named, run_id)
+    return found
 
 
 async def waiting_at(client: Client, text: str, run_id: str | None) -> Run:
@@ -85,13 +96,13 @@ async def waiting_at(client: Client, text: str, run_id: str | None) -> Run:
     if open_run:  # it may have come to its checkpoint this very moment: the run itself knows best
         return open_run
     if found:
-        raise refused(f"nothing waits at {named}: {ending(found[0])}")
-    return _nothing(named, run_id)
+        raise refused(f"nothing waits for an answer on {named}: {ending(found[0])}")
+    raise await _nothing(client, named, run_id)
 
 
 def ending(run: Run) -> str:
     """Say in words that a run is over."""
-    when = f" at {run.ended.astimezone():%H:%M:%S on %Y-%m-%d}" if run.ended else ""
+    when = f" at {clock(run.ended)}" if run.ended else ""
     return f"{run.id} has ended{when} ({run.outcome or 'without an outcome'})"
 
 
@@ -117,10 +128,12 @@ async def _exactly(client: Client, workflow_id: str, run_id: str | None) -> Run:
     found = await describe(client, workflow_id, run_id)
     if found is None:
         which = f" with run {run_id}" if run_id else ""
-        raise bad_input(f"there is no {workflow_id}{which}", "`runbook list` shows what there is")
+        known = {run.id for run in await recorded_runs(client)} - {workflow_id}
+        raise bad_input(f"there is no run {workflow_id}{which}{did_you_mean(workflow_id, known)}", SEE)
     return found
 
 
-def _nothing(named: Pair, run_id: str | None) -> Run:
+async def _nothing(client: Client, named: Pair, run_id: str | None) -> CliError:
     which = f" with run {run_id}" if run_id else ""
-    raise bad_input(f"nothing has run at {named}{which} yet", "`runbook list` shows what there is")
+    known = {f"{run.environment}/{run.service}" for run in await recorded_runs(client)} - {str(named)}
+    return bad_input(f"nothing has run on {named}{which} yet{did_you_mean(str(named), known)}", SEE)

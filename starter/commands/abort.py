@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_model.reports import Abort
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.deciding import decide
@@ -19,21 +20,22 @@ if TYPE_CHECKING:
 
 
 @click.command("abort", epilog=example("runbook abort prod/ai-processor --reason 'wrong service' --as alice"))
-@click.argument("run", metavar="ID")
+@click.argument("run", metavar="ID", shell_complete=completion.runs)
 @click.option("--reason", metavar="T", required=True, help="Why, for the record.")
-@click.option("--keep", is_flag=True, help="Keep what was changed.")
-@click.option("--undo", is_flag=True, help="Undo what was changed.")
-@click.option("--yes", is_flag=True, help="Undo even onto a release that is marked bad.")
-@takes_caller
+@click.option("--keep", is_flag=True, help="Keep the changes.")
+@click.option("--undo", is_flag=True, help="Undo the changes.")
+@click.option("--yes", is_flag=True, help="Undo even if that restores a release marked bad.")
+@takes_caller("--as", "--run", "--json")
 def command(caller: Caller, run: str, *, reason: str, keep: bool, undo: bool, yes: bool) -> None:
-    """Stop a run safely, and keep or undo what it changed.
+    """Stop a run safely, and keep or undo its changes.
 
-    ID is a workflow id, or ENVIRONMENT/SERVICE. Unless told, a rollback keeps and everything else undoes.
+    ID is ENVIRONMENT/SERVICE or a workflow id. By default a rollback keeps its changes, and every other procedure undoes
+    them.
     """
     if keep and undo:
         raise bad_input("--keep and --undo exclude each other", "choose one")
     if not reason.strip() or len(reason) > 2000:
-        raise bad_input("--reason needs 1 to 2000 characters: say why, for the record")
+        raise bad_input("--reason needs 1 to 2000 characters", "say why, for the record")
     order = Abort(
         by=caller.name, reason=reason, keep=True if keep else False if undo else None, confirmed=yes
     )

@@ -1,4 +1,4 @@
-"""``runbook approve``: a person's answer to what a run waits with."""
+"""``runbook approve``: a person's answer at a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_model.reports import Approval
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.deciding import decide
 from starter.client.run_view import Sight, look
 from starter.client.targets import ending, waiting_at
 from starter.exits import Exit, bad_input, refused
+from starter.names import short_id
 from starter.printing import answer, console, on_terminal, say
 from starter.view.page import checkpoint
 
@@ -27,23 +29,21 @@ if TYPE_CHECKING:
         "runbook approve prod/ai-processor --option done --comment 'ended pid 4711'",
     ),
 )
-@click.argument("run", metavar="ID")
+@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@click.option("--option", metavar="O", help="The option to choose; needed if there are several.")
+@click.option("--comment", metavar="T", help="A comment, for the record.")
 @click.option(
-    "--option", metavar="O", help="Which of the checkpoint's options; needed where there are several."
+    "--plan-hash", metavar="H", help="Approve only the plan with this hash. Default: the current one."
 )
-@click.option("--comment", metavar="T", help="For the record.")
-@click.option(
-    "--plan-hash", metavar="H", help="Approve this plan and no other; else the one that stands now."
-)
-@click.option("--yes", is_flag=True, help="Do not ask again on a terminal.")
-@takes_caller
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation on a terminal.")
+@takes_caller("--as", "--run", "--json")
 def command(
     caller: Caller, run: str, *, option: str | None, comment: str | None, plan_hash: str | None, yes: bool
 ) -> Exit:
-    """Say yes to the plan that a run waits with, choose one of its options, or answer a task.
+    """Approve the plan that a run waits with, choose one of its options, or answer a task.
 
-    ID is a workflow id, or ENVIRONMENT/SERVICE: whatever waits there. On a terminal the plan is shown first. The yes
-    counts for exactly that plan; when the world changes before it is carried out, the run asks again.
+    ID is ENVIRONMENT/SERVICE (the run that waits there) or a workflow id. On a terminal the plan is shown first. The
+    approval is for exactly that plan; if the plan changes before it is carried out, the run asks again.
     """
     for what, text, longest in (
         ("--comment", comment, 2000),
@@ -64,7 +64,7 @@ async def _approve(client: Client, caller: Caller, text: str, approval: Approval
     if approval.plan_hash is None:
         approval = approval.model_copy(update={"plan_hash": _standing(sight)})
     if on_terminal() and not yes and not caller.as_json and not _agreed(sight, approval):
-        say("nothing was sent")
+        say("not confirmed; nothing was sent")
         return Exit.NOT_DONE
     decided = await decide(client, run, "decide", "approve", approval)
     if caller.as_json:
@@ -75,13 +75,13 @@ async def _approve(client: Client, caller: Caller, text: str, approval: Approval
 
 
 def _standing(sight: Sight) -> str:
-    """Name the plan that stands now: a yes without one could be a yes to anything."""
+    """Return the current plan's hash: an approval without one could be for anything."""
     report = sight.report
     found = report.checkpoint.plan_hash if report.checkpoint else report.plan_hash
     if not found:
         raise refused(
             f"{sight.run.id} has no plan to approve yet ({report.state})",
-            f"`runbook watch {sight.run.id}` shows when it has",
+            f"`runbook watch {short_id(sight.run.id)}` shows when it has",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""``runbook brake``: stops, or allows again, what is begun and changed by itself; shows brakes."""
+"""``runbook brake``: stops or allows automatic changes, and shows brakes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from runbook_model.catalog.catalog import load_catalog
-from runbook_model.errors import CatalogError
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.brakes import brakes, switch
 from starter.client.connect import converse
-from starter.client.known_targets import check_environment, check_target
+from starter.client.known_targets import check_scope, read_catalog
 from starter.client.run_view import stamp
-from starter.exits import bad_input, of_error
-from starter.names import check_name, parse_pair
+from starter.exits import bad_input
+from starter.names import parse_scope
 from starter.printing import answer, clock, note, say
 from workflows.brake import Switch
 
@@ -33,22 +32,22 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("turn", metavar="[on|off]", required=False, type=click.Choice(["on", "off"]))
-@click.argument("target", metavar="[E|E/S]", required=False)
+@click.argument("target", metavar="[E|E/S]", required=False, shell_complete=completion.scopes)
 @click.option("--reason", metavar="T", help="Why, for the record; needed with on and off.")
-@takes_caller
+@takes_caller("--as", "--catalog", "--json")
 def command(
     caller: Caller, turn: Literal["on", "off"] | None, target: str | None, *, reason: str | None
 ) -> None:
-    """Stop, or allow again, what is begun and changed without a person asking for it. Alone it shows the brakes.
+    """Stop or allow automatic changes. Without arguments, show the brakes.
 
-    A brake holds an environment (E), one service there (E/S), or without a target every environment of the catalog.
-    What a person starts is never held. Incidents stay open meanwhile, and people are told.
+    A brake is for an environment (E), for one service there (E/S), or without either for every environment of the
+    catalog. What a person starts always runs. Incidents stay open meanwhile, and people are notified.
     """
     if turn is None:
         converse(lambda client: _show(client, caller))
         return
     if not (reason and reason.strip()) or len(reason) > 2000:
-        raise bad_input("--reason needs 1 to 2000 characters: say why, for the record")
+        raise bad_input("--reason needs 1 to 2000 characters", "say why, for the record")
     places = _places(caller, target)
     order = Switch(by=caller.name, on=turn == "on", reason=reason)
     converse(lambda client: _switch(client, caller, places, order))
@@ -59,18 +58,14 @@ def _places(caller: Caller, target: str | None) -> list[tuple[str, str | None]]:
     if target is None:
         if caller.catalog is None:
             raise bad_input(
-                "say where: an environment, or ENVIRONMENT/SERVICE (without it a catalog is needed)"
+                "which environment?",
+                "name ENVIRONMENT or ENVIRONMENT/SERVICE, or a catalog for all of its environments",
             )
-        try:
-            return [(name, None) for name in sorted(load_catalog(caller.catalog).environments)]
-        except CatalogError as error:
-            raise of_error(error) from error
-    if "/" not in target:
-        check_environment(caller.catalog, check_name("an environment", target))
-        return [(target, None)]
-    pair = parse_pair(target)
-    check_target(caller.catalog, pair.service, pair.environment)
-    return [(pair.environment, pair.service)]
+        return [(name, None) for name in sorted(read_catalog(caller.catalog).environments)]
+    scope = parse_scope(target)
+    check_scope(caller.catalog, scope)
+    assert scope.environment is not None
+    return [(scope.environment, scope.service)]
 
 
 async def _switch(
@@ -102,10 +97,10 @@ async def _show(client: Client, caller: Caller) -> None:
         answer([_document(environment, report) for environment, report in found.items()])
         return
     if not found:
-        note("no brake is on, and nothing was begun by itself lately")
+        note("no brake is on, and no procedure has started automatically lately")
     for environment, report in found.items():
         if report is None:
-            say(f"{environment}: no worker answers; what it holds is told once one is back")
+            say(f"{environment}: no worker is responding; the state of its brake is unknown")
             continue
         for one in report.book.on:
             where = f"{environment}/{one.service}" if one.service else environment

@@ -1,4 +1,4 @@
-"""``runbook catalog``: is the catalog right, and what may it hold."""
+"""``runbook catalog``: validate the catalog, and print its schema."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ from starter.printing import answer, note, say
     epilog=example("runbook catalog check catalog.toml", "runbook catalog schema > catalog.schema.json"),
 )
 def command() -> None:
-    """Check the catalog of services and environments."""
+    """Validate the catalog of services and environments; print its JSON Schema."""
 
 
 @command.command("check", epilog=example("runbook catalog check catalog.toml"))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@takes_caller
+@takes_caller("--catalog", "--json")
 def check(caller: Caller, file: Path | None) -> Exit:
-    """Check a catalog, and print everything that is wrong with it."""
+    """Validate a catalog and print all of its problems.
+
+    FILE is the catalog. Default: --catalog, else RUNBOOK_CATALOG.
+    """
     path = file or caller.catalog
     if path is None:
-        raise bad_input("name a FILE, give --catalog FILE or set RUNBOOK_CATALOG")
+        raise bad_input("which catalog is not said", "name a FILE, or set RUNBOOK_CATALOG")
     try:
         catalog = load_catalog(path)
     except CatalogError as error:
@@ -53,7 +56,7 @@ def check(caller: Caller, file: Path | None) -> Exit:
 
 
 @command.command("schema", epilog=example("runbook catalog schema > catalog.schema.json"))
-@takes_caller
+@takes_caller()
 def schema(caller: Caller) -> None:
     """Print the catalog's JSON Schema, for editors."""
     del caller

@@ -22,15 +22,19 @@ LISTEN = "127.0.0.1:8234"
 
 @click.command("codec", epilog=example("runbook codec", "runbook codec --listen 127.0.0.1:9000"))
 @click.option(
-    "--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="Port 0 is any free one."
+    "--listen",
+    metavar="HOST:PORT",
+    default=LISTEN,
+    show_default=True,
+    help="Where to listen; port 0 is any free port.",
 )
-@takes_caller
+@takes_caller("--json")
 def command(caller: Caller, *, listen: str) -> Exit:
-    """Decrypt for the Temporal UI what RUNBOOK_CODEC_KEYS encrypts, and encrypt what people send by it.
+    """Decrypt histories for the Temporal UI with the keys of RUNBOOK_CODEC_KEYS, and encrypt what people send from there.
 
-    Give its address to the UI as the codec server (TEMPORAL_CODEC_ENDPOINT, or the glasses in the UI's bar). It asks
-    nobody who they are, and decrypts for whoever reaches it: let it listen on loopback, or put an authenticating proxy
-    in front of it. Of web pages only those of RUNBOOK_UI may ask.
+    Give its address to the UI as the codec server (TEMPORAL_CODEC_ENDPOINT, or the glasses in the UI's bar). It has no
+    authentication and decrypts for everyone who can reach it: let it listen on loopback, or put an authenticating proxy
+    in front of it. Browsers may call it only from pages of RUNBOOK_UI.
     """
     from starter.client.connect import UI_DEFAULT, codec_of  # noqa: PLC0415
     from starter.processes.listening import parse_address  # noqa: PLC0415
@@ -40,7 +44,8 @@ def command(caller: Caller, *, listen: str) -> Exit:
     codec = codec_of(os.environ)
     if codec.encrypts_by is None:
         raise bad_input(
-            "RUNBOOK_CODEC_KEYS is not set: without keys nothing is encrypted, and nothing to decrypt"
+            "RUNBOOK_CODEC_KEYS is not set",
+            "without keys nothing is encrypted, and there is nothing to decrypt",
         )
     origins = origins_of(os.environ.get("RUNBOOK_UI") or UI_DEFAULT)
     asyncio.run(_serve(address, codec, origins, as_json=caller.as_json))

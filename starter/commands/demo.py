@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runbook_model.nearest import did_you_mean
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse, ui_address
 from starter.demo.needs import mend_of, missing
@@ -15,29 +16,37 @@ from starter.demo.stories import STORIES, Story
 from starter.demo.telling import StoryBrokenError, Telling
 from starter.exits import CliError, Exit, bad_input
 from starter.printing import answer, note, say
+from starter.processes.extras import check_extra
 from starter.processes.world import OURS, World, ends_in_order
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
 
-@click.command("demo", epilog=example("runbook demo", "runbook demo bad-release --json"))
-@click.argument("scenario", default="bad-release")
-@click.option("--list", "list_stories", is_flag=True, help="Name the stories.")
-@takes_caller
-def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
-    """Play one story from outage to recovery, on a sandbox of its own; nothing of yours is touched.
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    return [story.name for story in STORIES if story.name.startswith(incomplete)]
 
-    The exit code is 0 only if the story ended as told.
+
+@click.command("demo", epilog=example("runbook demo", "runbook demo bad-release --json"))
+@click.argument("scenario", default="bad-release", shell_complete=_complete)
+@click.option("--list", "list_stories", is_flag=True, help="List the stories.")
+@takes_caller("--json")
+def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
+    """Play one outage from start to recovery, in a sandbox of its own. Nothing outside of it is touched.
+
+    SCENARIO is one of `runbook demo --list`; the default is bad-release. The exit code is 0 only if the story ended as
+    expected.
     """
     if list_stories:
         _list(caller)
         return Exit.DONE
+    names = [each.name for each in STORIES]
     story = next((story for story in STORIES if story.name == scenario), None)
     if story is None:
         raise bad_input(
-            f"there is no story {scenario!r}", f"there are: {', '.join(each.name for each in STORIES)}"
+            f"there is no story {scenario!r}{did_you_mean(scenario, names)}", f"there are: {', '.join(names)}"
         )
+    check_extra("sandbox", "the sandbox")
     if lacking := missing(story.needs):
         raise CliError(Exit.NOT_DONE, f"{story.name} cannot be played: {mend_of(lacking)}")
     telling = Telling(aside=caller.as_json)
@@ -62,6 +71,11 @@ def _list(caller: Caller) -> None:
         return
     for row in rows:
         say(f"{row['name']:<22} {row['procedure']:<16} {row['summary']}")
+    try:
+        check_extra("sandbox", "the sandbox")
+    except CliError as error:
+        note(f"no story can be played here: {error}")
+        return
     away = missing(tuple({need for story in STORIES for need in story.needs}))
     for story in STORIES:
         if lacking := [need for need in story.needs if need in away]:

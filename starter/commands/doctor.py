@@ -9,10 +9,11 @@ import click
 from runbook_model.checks import Check, DoctorRequest
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
+from starter.client.known_targets import check_names
 from starter.doctor.checkup import check_all, check_catalog, without_temporal
 from starter.exits import CliError, Exit, bad_input
-from starter.names import check_name
 from starter.printing import answer, clean, has_room, note, say, show
+from starter.target_options import takes_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from runbook_model.catalog.catalog import Catalog
+    from starter.names import Scope
 
 SIGNS = {True: "✔", False: "✘", None: "–"}  # noqa: RUF001 - a dash, as lists have it
 COLOURS = {True: "green", False: "red", None: "dim"}
@@ -28,23 +30,24 @@ COLOURS = {True: "green", False: "red", None: "dim"}
 
 @click.command(
     "doctor",
-    epilog=example("runbook doctor", "runbook doctor --environment prod --json", "runbook doctor --fix"),
+    epilog=example("runbook doctor", "runbook doctor prod --json", "runbook doctor --fix"),
 )
-@click.option("--environment", metavar="E", help="Only this environment; else all of the catalog.")
-@click.option("--service", metavar="S", help="Only this service.")
+@takes_scope
 @click.option("--fix", is_flag=True, help="Register the search attributes that are missing.")
-@takes_caller
-def command(caller: Caller, *, environment: str | None, service: str | None, fix: bool) -> Exit:
-    """Look whether everything that procedures need is in place, and say how to fix what is not.
+@takes_caller("--catalog", "--json")
+def command(caller: Caller, *, scope: Scope, fix: bool) -> Exit:
+    """Check everything that procedures need, and print how to fix what is not in place.
 
-    What is outside is looked at by a worker: its identity and its network are what counts. Nothing is changed, but
-    search attributes with --fix. Exit code 1 when something is to be fixed, 4 when Temporal is not reachable.
+    A worker does the checks of outside systems, with its own identity and network. Nothing is changed, except search
+    attributes with --fix. Exit code 1 when something has to be fixed, 4 when Temporal is not reachable.
     """
     check, catalog = check_catalog(caller.catalog)
-    requests = _requests(catalog, environment, service)
+    if catalog is not None:
+        check_names(catalog, scope)
+    requests = _requests(catalog, scope)
     if not requests and check.ok is None:
         raise bad_input(
-            "which environment is not said", "give --environment E or --catalog FILE, or set RUNBOOK_CATALOG"
+            "which environment is not said", "name one, give --catalog FILE, or set RUNBOOK_CATALOG"
         )
     ending = None
     try:
@@ -58,27 +61,15 @@ def command(caller: Caller, *, environment: str | None, service: str | None, fix
     return ending or (Exit.NOT_DONE if any(one.ok is False for one in checks) else Exit.DONE)
 
 
-def _requests(catalog: Catalog | None, environment: str | None, service: str | None) -> list[DoctorRequest]:
-    """Say what to look at: of a service, every environment that it runs in."""
-    if environment is not None:
-        check_name("an environment", environment)
-    if service is not None:
-        check_name("a service", service)
-    if catalog is None:
-        return [DoctorRequest(environment=environment, service=service)] if environment else []
-    if service is not None and service not in catalog.services:
-        raise bad_input(f'no service "{service}" in the catalog', f"there are: {_list(catalog.services)}")
-    known = catalog.services[service].environments if service else catalog.environments
-    if environment is not None and environment not in known:
-        whose = f'service "{service}"' if service else "the catalog"
-        raise bad_input(f'{whose} has no environment "{environment}"', f"it has: {_list(known)}")
-    return [
-        DoctorRequest(environment=name, service=service) for name in ([environment] if environment else known)
-    ]
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _requests(catalog: Catalog | None, scope: Scope) -> list[DoctorRequest]:
+    """Say what to check: of a service, every environment that it runs in."""
+    if scope.environment is not None:
+        names = [scope.environment]
+    elif catalog is None:
+        names = []
+    else:
+        names = list(catalog.services[scope.service].environments if scope.service else catalog.environments)
+    return [DoctorRequest(environment=name, service=scope.service) for name in names]
 
 
 def _without_temporal(error: CliError, requests: Sequence[DoctorRequest]) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""``runbook drill``: would a rollback work tonight."""
+"""``runbook drill``: would a rollback work now."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook_model.catalog.catalog import load_catalog
 from runbook_model.checks import Drilled
-from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import drill, schedule, unschedule
+from starter.client.known_targets import check_scope, read_catalog
 from starter.commands.doctor import document
-from starter.exits import Exit, bad_input, of_error
-from starter.names import check_name
+from starter.exits import Exit, bad_input
 from starter.printing import answer, clean, clock, has_room, note, say, show
+from starter.target_options import takes_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from runbook_model.checks import Check
     from starter.client.drills import Planned
+    from starter.names import Scope
 
 OFF = "off"
 SHOWN = 3
@@ -37,30 +37,34 @@ COLOURS = {True: "green", False: "red", None: "dim"}
     "drill",
     epilog=example(
         "runbook drill",
-        "runbook drill --environment prod --json",
+        "runbook drill prod --json",
         'runbook drill --schedule "CRON_TZ=Europe/Berlin 0 6 * * *"',
-        "runbook drill --schedule off --environment staging",
+        "runbook drill staging --schedule off",
     ),
 )
-@click.option("--environment", metavar="E", help="Only this environment; else all of the catalog.")
+@takes_scope
 @click.option(
     "--schedule",
     "cron",
     metavar="CRON",
-    help="Have it done by itself from now on, in UTC unless CRON_TZ says otherwise; `off` ends that.",
+    help="Run drills on this schedule, in UTC unless CRON_TZ says otherwise; `off` removes it.",
 )
-@takes_caller
-def command(caller: Caller, *, environment: str | None, cron: str | None) -> Exit:
-    """Find out for every service whether a rollback would work now; nothing is changed.
+@takes_caller("--catalog", "--json")
+def command(caller: Caller, *, scope: Scope, cron: str | None) -> Exit:
+    """Check whether a rollback would work now, for every service of an environment. Nothing is changed.
 
-    Everything that a rollback reads is read, and its plan is made. People are told on the environment's channels when
-    something that worked no longer does, and when it does again. Exit code 1 when something would not work.
+    A drill reads everything that a rollback reads, and makes its plan. With E/S only that service is shown. People are
+    notified on the environment's channels when something stops working, and when it works again. Exit code 1 when
+    something would not work.
     """
-    environments = _environments(caller, environment)
+    environments = _environments(caller, scope)
     if cron is not None:
+        if scope.service is not None:
+            raise bad_input("--schedule is for whole environments", "leave out the service")
         _show_schedules(caller, cron, converse(lambda client: _schedule(client, environments, cron)))
         return Exit.DONE
-    drills = converse(lambda client: _drill(client, environments))
+    found = converse(lambda client: _drill(client, environments))
+    drills = {name: _only(one, scope.service) for name, one in found.items()}
     if caller.as_json:
         answer({"drills": [_document(name, one) for name, one in drills.items()]})
     else:
@@ -70,23 +74,17 @@ def command(caller: Caller, *, environment: str | None, cron: str | None) -> Exi
     return Exit.DONE if fine else Exit.NOT_DONE
 
 
-def _environments(caller: Caller, environment: str | None) -> list[str]:
-    if environment is not None:
-        check_name("an environment", environment)
-    if caller.catalog is None:
-        if environment is None:
-            raise bad_input(
-                "which environment is not said",
-                "give --environment E or --catalog FILE, or set RUNBOOK_CATALOG",
-            )
-        return [environment]
-    try:
-        known = sorted(load_catalog(caller.catalog).environments)
-    except CatalogError as error:
-        raise of_error(error) from error
-    if environment is not None and environment not in known:
-        raise bad_input(f'no environment "{environment}" in the catalog', f"there are: {', '.join(known)}")
-    return [environment] if environment else known
+def _environments(caller: Caller, scope: Scope) -> list[str]:
+    if scope.environment is None and caller.catalog is None:
+        raise bad_input(
+            "which environment is not said", "name one, give --catalog FILE, or set RUNBOOK_CATALOG"
+        )
+    check_scope(caller.catalog, scope)
+    if scope.environment is not None:
+        return [scope.environment]
+    assert caller.catalog is not None
+    catalog = read_catalog(caller.catalog)
+    return sorted(catalog.services[scope.service].environments if scope.service else catalog.environments)
 
 
 async def _drill(client: Client, environments: Sequence[str]) -> dict[str, Drilled | str]:
@@ -98,6 +96,17 @@ async def _schedule(client: Client, environments: Sequence[str], cron: str) -> l
     if cron == OFF:
         return [await unschedule(client, one) for one in environments]
     return [await schedule(client, one, cron) for one in environments]
+
+
+def _only(found: Drilled | str, service: str | None) -> Drilled | str:
+    """Leave out what is about other services."""
+    if service is None or isinstance(found, str):
+        return found
+    ours = {
+        field: tuple(one for one in getattr(found, field) if one.service in {None, service})
+        for field in ("checks", "broke", "mended")
+    }
+    return found.model_copy(update={**ours, "services": (service,)})
 
 
 def _show_schedules(caller: Caller, cron: str, schedules: Sequence[Planned]) -> None:
@@ -157,13 +166,13 @@ def _tell(environment: str, found: Drilled | str) -> None:
     changes = (("broke", found.broke), ("works again", found.mended))
     listed = [f"{what}: {one.service or 'all services'} {one.name}" for what, some in changes for one in some]
     if found.since is None:
-        note(f"{environment}: the first drill, there is none to compare it with")
+        note(f"{environment}: this is the first drill")
     else:
         note(
             f"{environment}, since the drill of {clock(found.since)}: {'; '.join(listed) or 'nothing changed'}"
         )
     if found.untold:
-        note(f"people were not told what changed, the next drill tells them: {found.untold}")
+        note(f"people could not be notified of the changes; the next drill tries again: {found.untold}")
 
 
 def _told(checks: Sequence[Check]) -> list[Check]:

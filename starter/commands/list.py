@@ -1,4 +1,4 @@
-"""``runbook list``: what runs and what ended."""
+"""``runbook list``: open and ended runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import click
 from runbook_model import ids
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
+from starter.client.known_targets import check_known
 from starter.client.run_view import stamp
-from starter.client.runs import Run, find
-from starter.names import check_name
+from starter.client.runs import Run, find, of_scope
 from starter.printing import answer, clean, clock, note, on_terminal, say, show
+from starter.target_options import takes_scope
 from starter.view.tree import arrange
 
 if TYPE_CHECKING:
@@ -21,66 +22,58 @@ if TYPE_CHECKING:
     from rich.table import Table
     from temporalio.client import Client
 
+    from starter.names import Scope
+
 COLUMNS = ("id", "procedure", "service", "environment", "state", "outcome", "started", "ended")
 SHOWN = ("id", "procedure", "state", "outcome", "started", "ended")
 
 
 @click.command(
-    "list", epilog=example("runbook list --awaiting", "runbook list --service ai-processor --open --json")
+    "list", epilog=example("runbook list --awaiting", "runbook list prod/ai-processor --open --json")
 )
-@click.option("--open", "only_open", is_flag=True, help="Only what has not ended.")
-@click.option("--awaiting", is_flag=True, help="Only what waits for a person's answer.")
-@click.option("--service", metavar="S", help="Only this service.")
-@click.option("--environment", metavar="E", help="Only this environment.")
+@takes_scope
+@click.option("--open", "only_open", is_flag=True, help="Only runs that have not ended.")
+@click.option("--awaiting", is_flag=True, help="Only runs that wait for a person's answer.")
 @click.option(
     "--limit",
+    metavar="N",
     type=click.IntRange(1, 10_000),
-    default=200,
+    default=50,
     show_default=True,
-    help="At most so many, the newest.",
+    help="At most N runs, the newest.",
 )
-@takes_caller
-def command(
-    caller: Caller,
-    *,
-    only_open: bool,
-    awaiting: bool,
-    service: str | None,
-    environment: str | None,
-    limit: int,
-) -> None:
-    """List what runs and what ended, newest first; on a terminal procedures stand below their incident."""
-    query = _query(only_open=only_open, awaiting=awaiting, service=service, environment=environment)
-    converse(lambda client: _list(client, caller, query, limit))
+@takes_caller("--catalog", "--json")
+def command(caller: Caller, *, scope: Scope, only_open: bool, awaiting: bool, limit: int) -> None:
+    """List open and ended runs, newest first. On a terminal, procedures are below their incident."""
+    query = _query(scope, only_open=only_open, awaiting=awaiting)
+    converse(lambda client: _list(client, caller, scope, query, limit))
 
 
-def _query(*, only_open: bool, awaiting: bool, service: str | None, environment: str | None) -> str:
-    conditions = [f"{ids.SERVICE.name} IS NOT NULL", 'ExecutionStatus != "ContinuedAsNew"']
+def _query(scope: Scope, *, only_open: bool, awaiting: bool) -> str:
+    conditions = [*of_scope(scope), 'ExecutionStatus != "ContinuedAsNew"']
     if only_open or awaiting:
         conditions.append("CloseTime IS NULL")
     if awaiting:
         conditions.append(f'{ids.STATE.name} = "awaiting-approval"')
-    if service is not None:
-        conditions.append(f'{ids.SERVICE.name} = "{check_name("a service", service)}"')
-    if environment is not None:
-        conditions.append(f'{ids.ENVIRONMENT.name} = "{check_name("an environment", environment)}"')
     return " AND ".join(conditions)
 
 
-async def _list(client: Client, caller: Caller, query: str, limit: int) -> None:
+async def _list(client: Client, caller: Caller, scope: Scope, query: str, limit: int) -> None:
     runs, more = await find(client, query, limit)
+    if not runs:
+        await check_known(client, caller.catalog, scope)
     rows = [_row(run) for run in runs]
     if caller.as_json:
         answer(rows)
     elif not rows:
-        note("nothing to list")
+        note("no runs")
     elif on_terminal():
         show(_table(arrange(runs)))
     else:
         for row in rows:
             say("\t".join(row[column] or "-" for column in COLUMNS))
     if more:
-        note(f"there are more than these {limit}: narrow it down, or raise --limit")
+        note(f"there are more than these {limit}; narrow the list, or raise --limit")
 
 
 def _row(run: Run) -> dict[str, Any]:

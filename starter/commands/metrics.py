@@ -1,4 +1,4 @@
-"""``runbook metrics``: time to acknowledge, time to recover, and how procedures end."""
+"""``runbook metrics``: MTTA, MTTR and outcomes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from runbook_model.errors import SealedError
 from runbook_model.sentences import count_of
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
-from starter.client.runs import Run, find
-from starter.names import check_name
+from starter.client.known_targets import check_known
+from starter.client.runs import Run, find, of_scope
 from starter.printing import answer, note, say
+from starter.target_options import takes_scope
 from starter.view.measures import Measured, measure
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+
+    from starter.names import Scope
 
 MOST = 20_000
 """Plans, drills and what keeps house are no work on an outage."""
@@ -37,49 +40,49 @@ class Times(BaseModel):
 
 
 @click.command(
-    "metrics", epilog=example("runbook metrics --days 90", "runbook metrics --service ai-processor --json")
+    "metrics", epilog=example("runbook metrics --days 90", "runbook metrics prod/ai-processor --json")
 )
+@takes_scope
 @click.option(
     "--days",
+    metavar="N",
     type=click.IntRange(1, 3650),
     default=30,
     show_default=True,
-    help="What ended in the last so many days.",
+    help="Count what ended in the last N days.",
 )
-@click.option("--service", metavar="S", help="Only this service.")
-@click.option("--environment", metavar="E", help="Only this environment.")
-@takes_caller
-def command(caller: Caller, days: int, service: str | None, environment: str | None) -> None:
-    """Show how fast incidents are taken up and ended, and how procedures end.
+@takes_caller("--catalog", "--json")
+def command(caller: Caller, *, scope: Scope, days: int) -> None:
+    """Show MTTA, MTTR and outcomes.
 
-    MTTA: from an incident's first alert until a person acknowledged it or a procedure was on it. MTTR: until it was
-    over; incidents that were not recovered from are counted by their outcome and in no mean. Temporal forgets what is
-    older than its retention.
+    MTTA: from an incident's first alert until a person acknowledged it or a procedure started. MTTR: from the first
+    alert until recovery; incidents without recovery are counted by their outcome and are in no mean. Temporal deletes
+    what is older than its retention.
     """
     until = datetime.now(UTC)
     since = until - timedelta(days=days)
-    query = _query(since, service, environment)
-    figures = converse(lambda client: _measure(client, query, since, until))
+    query = _query(since, scope)
+    figures = converse(lambda client: _measure(client, caller, scope, query, (since, until)))
     if caller.as_json:
         answer({"days": days, **figures})
     else:
         _say(figures, days)
 
 
-def _query(since: datetime, service: str | None, environment: str | None) -> str:
+def _query(since: datetime, scope: Scope) -> str:
     conditions = [
         f'(CloseTime IS NULL OR CloseTime >= "{since:%Y-%m-%dT%H:%M:%SZ}")',
-        f"{ids.SERVICE.name} IS NOT NULL",
+        *of_scope(scope),
     ]
-    if service is not None:
-        conditions.append(f'{ids.SERVICE.name} = "{check_name("a service", service)}"')
-    if environment is not None:
-        conditions.append(f'{ids.ENVIRONMENT.name} = "{check_name("an environment", environment)}"')
     return " AND ".join(conditions)
 
 
-async def _measure(client: Client, query: str, since: datetime, until: datetime) -> dict[str, Any]:
+async def _measure(
+    client: Client, caller: Caller, scope: Scope, query: str, period: tuple[datetime, datetime]
+) -> dict[str, Any]:
     runs, more = await find(client, query, MOST)
+    if not runs:
+        await check_known(client, caller.catalog, scope)
     if more:
         note(f"only the newest {MOST} runs are counted: ask for fewer days")
     counted = [
@@ -93,7 +96,7 @@ async def _measure(client: Client, query: str, since: datetime, until: datetime)
         note(
             f"left out: {count_of(len(sealed), 'incident')}, as their times are {'; and '.join(sorted(set(sealed)))}"
         )
-    return measure([one for one in measured if isinstance(one, Measured)], since, until)
+    return measure([one for one in measured if isinstance(one, Measured)], *period)
 
 
 async def _measured(client: Client, run: Run) -> Measured | SealedError:

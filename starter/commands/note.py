@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from runbook_model.incident.messages import IncidentNote
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import tell
 from starter.client.targets import page_of
@@ -20,21 +21,21 @@ LONGEST = {"impact": 2000, "root_cause": 2000, "eta": 200, "observation": 2000}
         "runbook note prod/ai-processor --observation 'the disk of db-2 is full'",
     ),
 )
-@click.argument("run", metavar="ID")
+@click.argument("run", metavar="ID", shell_complete=completion.runs)
 @click.option("--impact", metavar="T", help="What users notice.")
-@click.option("--root-cause", metavar="T", help="What is behind it.")
-@click.option("--eta", metavar="T", help="When it will be over.")
+@click.option("--root-cause", metavar="T", help="The root cause.")
+@click.option("--eta", metavar="T", help="When it is expected to be over.")
 @click.option("--observation", metavar="T", help="What you saw.")
-@takes_caller
+@takes_caller("--as", "--run", "--json")
 def command(caller: Caller, /, run: str, **known: str | None) -> None:
-    """Tell what you know: it is in the next message, on the page and in the review.
+    """Add what you know; it appears in the next message, on the page and in the review.
 
-    ID is a workflow id, or ENVIRONMENT/SERVICE: the open incident, else the remediation. Recorded also while no worker
-    lives.
+    ID is ENVIRONMENT/SERVICE (the open incident, else the remediation) or a workflow id. Recorded even while no worker
+    is running.
     """
     told = {name: text for name, text in known.items() if text}
     if not told:
-        raise bad_input("say what you know: --impact, --root-cause, --eta or --observation")
+        raise bad_input("nothing to add", "give --impact, --root-cause, --eta or --observation")
     for name, text in told.items():
         if len(text) > LONGEST[name]:
             raise bad_input(f"--{name.replace('_', '-')} is longer than {LONGEST[name]} characters")

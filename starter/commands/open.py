@@ -10,6 +10,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from activities.telemetry.telemetry import root_span
 from runbook_model.ids import incident_id
 from runbook_model.incident.account import IncidentRequest
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.incidents import open_incident
@@ -18,42 +19,45 @@ from starter.client.run_view import start_document
 from starter.client.starting import warn_without_worker
 from starter.commands.start import check_procedure
 from starter.exits import bad_input, refused
-from starter.names import check_name
 from starter.printing import answer, note, say
+from starter.target_options import takes_target
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+
+    from starter.names import Pair
 
 
 @click.command(
     "open",
     epilog=example(
-        "runbook open --service ai-processor --environment prod --impact 'uploads fail'",
-        "runbook open --service ai-processor --environment prod --procedure service-down",
+        "runbook open prod/ai-processor --impact 'uploads fail'",
+        "runbook open prod/ai-processor --procedure service-down",
     ),
 )
-@click.option("--service", metavar="S", required=True, help="The service.")
-@click.option("--environment", metavar="E", required=True, help="The environment.")
+@takes_target
 @click.option("--impact", metavar="T", help="What users notice.")
-@click.option("--procedure", metavar="P", help="Run this procedure; else people look, and alerts may choose.")
-@takes_caller
-def command(
-    caller: Caller, *, service: str, environment: str, impact: str | None, procedure: str | None
-) -> None:
-    """Open an incident that a person found: people are told and called until somebody has it.
+@click.option(
+    "--procedure",
+    metavar="P",
+    help="Start this procedure. Default: none, until an alert or a person does.",
+    shell_complete=completion.procedures,
+)
+@takes_caller("--as", "--catalog", "--json")
+def command(caller: Caller, *, target: Pair, impact: str | None, procedure: str | None) -> None:
+    """Open an incident that a person found. People are notified and paged until somebody acknowledges it.
 
-    Alerts of the same target join it. One is open per target at a time; a second is refused.
+    E/S is ENVIRONMENT/SERVICE. Alerts of the same target join the incident. One incident is open for a target at a
+    time; a second is refused.
     """
-    check_name("a service", service)
-    check_name("an environment", environment)
-    check_target(caller.catalog, service, environment)
+    check_target(caller.catalog, target)
     if procedure is not None:
         check_procedure(procedure, None)
     if impact and len(impact) > 2000:
         raise bad_input("--impact is longer than 2000 characters")
     request = IncidentRequest(
-        service=service,
-        environment=environment,
+        service=target.service,
+        environment=target.environment,
         opened_by=caller.name,
         impact=impact,
         procedure=procedure,
@@ -70,7 +74,7 @@ async def _open(client: Client, caller: Caller, request: IncidentRequest) -> Non
         except WorkflowAlreadyStartedError:
             raise refused(
                 f"{workflow_id} is open already",
-                f"look with `runbook show {short}`, add what you know with `runbook note {short}`",
+                f"see it with `runbook show {short}`, add what you know with `runbook note {short}`",
             ) from None
     names = {"procedure": "incident", "service": request.service, "environment": request.environment}
     document = start_document(client, workflow_id, run_id, names)
@@ -79,6 +83,6 @@ async def _open(client: Client, caller: Caller, request: IncidentRequest) -> Non
         answer(document)
         return
     say(f"opened {workflow_id} (run {run_id})")
-    note(f"  look:        runbook watch {short}")
-    note(f"  you have it: runbook ack {short}")
-    note(f"  in the end:  runbook close {short} --root-cause WHY")
+    note(f"  follow:      runbook watch {short}")
+    note(f"  acknowledge: runbook ack {short}")
+    note(f"  at the end:  runbook close {short} --root-cause WHY")

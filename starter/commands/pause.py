@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import click
 
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import hold
 
 
 @click.command("pause", epilog=example("runbook pause prod/ai-processor --as alice"))
-@click.argument("run", metavar="ID")
+@click.argument("run", metavar="ID", shell_complete=completion.runs)
 @click.option("--reason", metavar="T", help="Why, for the record.")
-@takes_caller
+@takes_caller("--as", "--run", "--json")
 def command(caller: Caller, run: str, *, reason: str | None) -> None:
     """Hold a run before its next step.
 
-    ID is a workflow id, or ENVIRONMENT/SERVICE. Watches, measurements and approvals go on; no new change starts until ``runbook resume``.
+    ID is ENVIRONMENT/SERVICE or a workflow id. Measurements and approvals continue; no change starts until `runbook
+    resume`.
     """
     hold(caller, run, "pause", reason)

@@ -1,4 +1,4 @@
-"""``runbook print``: a procedure on paper, with the commands of one target."""
+"""``runbook print``: a procedure as a paper runbook, with the commands of one target."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.trace_links import with_trace
-from runbook_model.errors import InputError
+from runbook_model.nearest import did_you_mean
+from starter import completion
 from starter.caller import Caller, example, takes_caller
-from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
+from starter.client.known_targets import check_target, read_catalog
+from starter.exits import NAME_A_CATALOG, Exit, bad_input
 from starter.names import parse_pair
 from starter.paper import local
 from starter.paper.pages import PAGES
@@ -22,24 +23,25 @@ if TYPE_CHECKING:
 
 
 @click.command("print", epilog=example("runbook print rollback prod/ai-processor --catalog catalog.toml"))
-@click.argument("procedure")
-@click.argument("target")
-@takes_caller
+@click.argument("procedure", shell_complete=completion.procedures)
+@click.argument("target", metavar="E/S", shell_complete=completion.targets)
+@takes_caller("--catalog", "--json")
 def command(caller: Caller, procedure: str, target: str) -> Exit:
-    """Print a procedure on paper: what to type for this target, without Temporal, a worker or a network.
+    """Print a procedure as a paper runbook, with the commands to type for a target.
 
-    TARGET is ENVIRONMENT/SERVICE.
+    E/S is ENVIRONMENT/SERVICE. Needs neither Temporal nor a worker nor a network.
     """
     if procedure not in PAGES:
-        raise bad_input(f"there is no procedure {procedure!r}", f"there are: {', '.join(sorted(PAGES))}")
+        raise bad_input(
+            f"there is no procedure {procedure!r}{did_you_mean(procedure, PAGES)}",
+            f"there are: {', '.join(sorted(PAGES))}",
+        )
     pair = parse_pair(target)
     if caller.catalog is None:
         raise bad_input("the commands come from the catalog, and none is given", NAME_A_CATALOG)
-    try:
-        catalog = load_catalog(caller.catalog)
-        resolved = catalog.target(pair.service, pair.environment)
-    except InputError as error:
-        raise of_error(error) from error
+    check_target(caller.catalog, pair)
+    catalog = read_catalog(caller.catalog)
+    resolved = catalog.target(pair.service, pair.environment)
     pages = local.PAGES if resolved.platform == "compose" else PAGES
     parts = pages[procedure](resolved)
     if caller.as_json:

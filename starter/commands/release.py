@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_target
@@ -31,17 +32,20 @@ COLUMNS = ("revision", "images", "state")
     ),
 )
 def command() -> None:
-    """Show what is known of a service's releases, and correct it."""
+    """List a service's releases, and mark them good or bad."""
 
 
 @command.command(
     "list",
     epilog=example("runbook release list prod/ai-processor", "runbook release list prod/ai-processor --json"),
 )
-@click.argument("target", metavar="E/S")
-@takes_caller
+@click.argument("target", metavar="E/S", shell_complete=completion.targets)
+@takes_caller("--catalog", "--json")
 def list_releases(caller: Caller, target: str) -> None:
-    """List the releases of a service, newest first: which runs, which is good, which is bad."""
+    """List the releases of a service, newest first: which one runs, which are good, which are bad.
+
+    E/S is ENVIRONMENT/SERVICE.
+    """
     request = _request(caller, target)
     converse(lambda client: _tell(client, caller, request))
 
@@ -50,23 +54,23 @@ def list_releases(caller: Caller, target: str) -> None:
     "mark",
     epilog=example("runbook release mark prod/ai-processor 1.4.2 good --reason 'the database was slow'"),
 )
-@click.argument("target", metavar="E/S")
+@click.argument("target", metavar="E/S", shell_complete=completion.targets)
 @click.argument("release", metavar="RELEASE")
 @click.argument("judgement", metavar="good|bad", type=click.Choice(["good", "bad"]))
 @click.option("--reason", metavar="T", required=True, help="Why, for the record.")
-@takes_caller
+@takes_caller("--as", "--catalog", "--json")
 def mark_release(
     caller: Caller, target: str, release: str, judgement: Literal["good", "bad"], *, reason: str
 ) -> None:
-    """Mark a release good or bad; the newest mark counts.
+    """Mark a release good or bad. The newest mark counts.
 
-    RELEASE is a revision, family:revision, ARN, image tag or digest. A rollback never chooses a bad release, and
-    trusts a good one however short it ran.
+    E/S is ENVIRONMENT/SERVICE. RELEASE is a revision, family:revision, ARN, image tag or digest. A rollback never
+    chooses a bad release; it trusts a good one however short it ran.
     """
     if not (0 < len(release) <= 500 and release.isprintable()):
         raise bad_input("RELEASE needs a revision, family:revision, ARN, image tag or digest")
     if not reason.strip() or len(reason) > 2000:
-        raise bad_input("--reason needs 1 to 2000 characters: say why, for the record")
+        raise bad_input("--reason needs 1 to 2000 characters", "say why, for the record")
     request = _request(caller, target).model_copy(
         update={"release": release, "judgement": judgement, "reason": reason}
     )
@@ -75,7 +79,7 @@ def mark_release(
 
 def _request(caller: Caller, target: str) -> LedgerRequest:
     pair = parse_pair(target)
-    check_target(caller.catalog, pair.service, pair.environment)
+    check_target(caller.catalog, pair)
     return LedgerRequest(service=pair.service, environment=pair.environment, by=caller.name)
 
 

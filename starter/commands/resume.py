@@ -1,20 +1,21 @@
-"""``runbook resume``: let a run that is held go on."""
+"""``runbook resume``: continue a paused run."""
 
 from __future__ import annotations
 
 import click
 
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import hold
 
 
 @click.command("resume", epilog=example("runbook resume prod/ai-processor --as alice"))
-@click.argument("run", metavar="ID")
+@click.argument("run", metavar="ID", shell_complete=completion.runs)
 @click.option("--reason", metavar="T", help="Why, for the record.")
-@takes_caller
+@takes_caller("--as", "--run", "--json")
 def command(caller: Caller, run: str, *, reason: str | None) -> None:
-    """Let a run that is held go on.
+    """Continue a paused run.
 
-    ID is a workflow id, or ENVIRONMENT/SERVICE. What was true when it was held is checked again before anything is changed.
+    ID is ENVIRONMENT/SERVICE or a workflow id. The plan is checked again before anything is changed.
     """
     hold(caller, run, "resume", reason)

@@ -11,10 +11,12 @@ import click
 from activities.review.gathering import gather
 from activities.review.markdown import page
 from activities.review.writing import write
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.targets import page_of
 from starter.exits import bad_input
+from starter.names import short_id
 from starter.printing import answer, note, say
 
 if TYPE_CHECKING:
@@ -29,19 +31,19 @@ if TYPE_CHECKING:
         "runbook review prod/ai-processor -o review.md", "runbook review prod/ai-processor --json"
     ),
 )
-@click.argument("run", metavar="ID")
+@click.argument("run", metavar="ID", shell_complete=completion.runs)
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write it there instead of stdout.",
+    help="Write to this file instead of stdout.",
 )
-@takes_caller
+@takes_caller("--run", "--json")
 def command(caller: Caller, run: str, output: Path | None) -> None:
-    """Print the post-incident review, as Markdown or with --json as JSON.
+    """Write the post-incident review, as Markdown or with --json as JSON.
 
-    ID is a workflow id, or ENVIRONMENT/SERVICE. It is written from Temporal's histories alone, needs no worker, and is
-    the same however often it is written. Of what has not ended it is a draft.
+    ID is ENVIRONMENT/SERVICE or a workflow id. The review is made from Temporal's histories alone, without a worker,
+    and is the same each time. While the run is open it is a draft.
     """
     review = converse(lambda client: _write(client, caller, run))
     if output is None:
@@ -57,5 +59,5 @@ def command(caller: Caller, run: str, output: Path | None) -> None:
 async def _write(client: Client, caller: Caller, text: str) -> Review:
     run = await page_of(client, text, caller.run_id)
     if run.parent:
-        note(f"this is about {run.id} alone; the whole of it: runbook review {run.parent}")
+        note(f"this is the review of {run.id} alone; for all of it: runbook review {short_id(run.parent)}")
     return write(await gather(client, run.id, run.run_id))

@@ -1,4 +1,4 @@
-"""``runbook show``: the page of a run as it stands now."""
+"""``runbook show``: the page of a run as it is now."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.run_view import look
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 @click.command(
     "show", epilog=example("runbook show prod/ai-processor", "runbook show prod/ai-processor --json")
 )
-@click.argument("run", metavar="ID")
-@takes_caller
+@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@takes_caller("--catalog", "--run", "--json")
 def command(caller: Caller, run: str) -> None:
-    """Show the page of a run as it stands now.
+    """Show a run as it is now.
 
-    ID is a workflow id, or ENVIRONMENT/SERVICE. Works without a worker, and after the end.
+    ID is ENVIRONMENT/SERVICE (the open incident, else the remediation) or a workflow id. Works without a worker, and
+    after the run has ended.
     """
     converse(lambda client: _show(client, caller, run))
 

@@ -10,7 +10,9 @@ import click
 
 from activities.telemetry.telemetry import root_span
 from runbook_model.ids import PROCEDURES, remediation_id
+from runbook_model.nearest import did_you_mean
 from runbook_model.reports import Outcome, ProcedureRequest, RollbackRequest
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.following import wait_for_end
@@ -20,13 +22,15 @@ from starter.client.run_view import start_document
 from starter.client.runs import describe
 from starter.client.starting import begin, make_room, warn_without_worker
 from starter.exits import Exit, bad_input
-from starter.names import check_name
 from starter.printing import answer, note, say, show
+from starter.target_options import takes_target
 from starter.view.page import render
 from starter.view.planning import plan_only, refusal
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+
+    from starter.names import Pair
 
 
 @dataclass(frozen=True)
@@ -41,45 +45,41 @@ class Wish:
 @click.command(
     "start",
     epilog=example(
-        "runbook start rollback --service ai-processor --environment prod --reason 'errors since 1.1.0'",
-        "runbook start rollback --service ai-processor --environment prod --plan",
+        "runbook start rollback prod/ai-processor --reason 'errors since 1.1.0'",
+        "runbook start rollback prod/ai-processor --plan",
     ),
 )
-@click.argument("procedure")
-@click.option("--service", metavar="S", required=True, help="The service.")
-@click.option("--environment", metavar="E", required=True, help="The environment.")
-@click.option("--to", metavar="RELEASE", help="Roll back to this release; else to the last known good one.")
+@click.argument("procedure", shell_complete=completion.procedures)
+@takes_target
+@click.option("--to", metavar="RELEASE", help="Roll back to this release. Default: the last known good one.")
 @click.option("--reason", metavar="T", help="Why, for the record.")
-@click.option("--plan", is_flag=True, help="Only read and print the plan; change nothing.")
-@click.option("--wait", is_flag=True, help="Wait for the end; the exit code tells the outcome.")
-@click.option("--replace", is_flag=True, help="First abort (and keep) what runs on this target.")
-@takes_caller
+@click.option("--plan", is_flag=True, help="Print the plan and change nothing.")
+@click.option("--wait", is_flag=True, help="Wait for the end; the exit code says how it ended.")
+@click.option("--replace", is_flag=True, help="First abort the run on this target, keeping its changes.")
+@takes_caller("--as", "--catalog", "--json")
 def command(  # noqa: PLR0913 - one argument for each option of the contract
     caller: Caller,
     procedure: str,
     *,
-    service: str,
-    environment: str,
+    target: Pair,
     to: str | None,
     reason: str | None,
     plan: bool,
     wait: bool,
     replace: bool,
 ) -> Exit:
-    """Start a procedure on a service in an environment.
+    """Start a procedure on a service.
 
-    PROCEDURE is one of rollback, service-down, high-error-rate, high-latency, resource-issues and database-issues. One
-    runs per target at a time; a second is refused.
+    PROCEDURE is rollback, service-down, high-error-rate, high-latency, resource-issues or database-issues. E/S is
+    ENVIRONMENT/SERVICE. One procedure runs on a target at a time; a second is refused.
     """
     check_procedure(procedure, to)
-    check_name("a service", service)
-    check_name("an environment", environment)
-    check_target(caller.catalog, service, environment)
+    check_target(caller.catalog, target)
     if reason and len(reason) > 2000:
         raise bad_input("--reason is longer than 2000 characters")
     fields = {
-        "service": service,
-        "environment": environment,
+        "service": target.service,
+        "environment": target.environment,
         "requested_by": caller.name,
         "reason": reason,
         "plan_only": plan,
@@ -96,7 +96,10 @@ def check_procedure(procedure: str, to: str | None) -> None:
         CliError: not so.
     """
     if procedure not in PROCEDURES:
-        raise bad_input(f"there is no procedure {procedure!r}", f"there are: {', '.join(sorted(PROCEDURES))}")
+        raise bad_input(
+            f"there is no procedure {procedure!r}{did_you_mean(procedure, PROCEDURES)}",
+            f"there are: {', '.join(sorted(PROCEDURES))}",
+        )
     if to is not None and procedure != "rollback":
         raise bad_input(f"--to is for rollback only, not for {procedure}")
     if to is not None and not (0 < len(to) <= 500 and to.isprintable()):
@@ -129,7 +132,7 @@ async def _told(
     if not (caller.as_json and not wish.wait):
         short = f"{request.environment}/{request.service}"
         tell(f"started {started['id']} (run {run_id})")
-        tell(f"  look:    runbook watch {short}")
+        tell(f"  follow:  runbook watch {short}")
         tell(f"  approve: runbook approve {short} --as SOMEBODY")
         tell(f"  abort:   runbook abort {short} --reason WHY")
         tell(f"  UI:      {started['ui']}")
@@ -142,7 +145,7 @@ async def _told(
     try:
         sight = await wait_for_end(client, run, caller.catalog)
     except asyncio.CancelledError:  # Ctrl-C
-        note(f"no longer waiting; the run goes on: runbook watch {request.environment}/{request.service}")
+        note(f"no longer waiting; the run continues: runbook watch {request.environment}/{request.service}")
         raise
     if caller.as_json:
         answer(sight.document(client))

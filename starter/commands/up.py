@@ -1,4 +1,4 @@
-"""``runbook up``: a whole world on this machine, in the foreground."""
+"""``runbook up``: a local sandbox, in the foreground."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import click
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit
 from starter.printing import note, say
+from starter.processes.extras import check_extra
 from starter.processes.world import World, ends_in_order
 
 CHECK_SECONDS = 0.5
 STARTED = (
-    "runbook start rollback --service ai-processor --environment prod --as alice",
+    "runbook start rollback prod/ai-processor --as alice",
     "runbook approve prod/ai-processor --as bob",
     "runbook watch prod/ai-processor",
 )
@@ -24,24 +25,23 @@ TAKEN_UP = (
     "runbook watch prod/ai-processor",
     "runbook ack prod/ai-processor --as alice",
     "runbook approve prod/ai-processor --as bob",
-    "runbook review incident/prod/ai-processor",
+    "runbook review prod/ai-processor",
 )
 
 
 @click.command("up", epilog=example("runbook up", "runbook up --alerts", "runbook up --no-worker --json"))
-@click.option("--no-worker", is_flag=True, help="Start no worker.")
-@click.option("--alerts", is_flag=True, help="Also fire the alert rules: Alertmanager calls a webhook.")
-@click.option("--encrypted", is_flag=True, help="Encrypt histories; the UI decrypts them for this machine.")
-@click.option(
-    "--folder", metavar="DIR", help="Keep the sandbox's files here; else in a folder that is removed."
-)
-@takes_caller
+@click.option("--no-worker", is_flag=True, help="Do not start a worker.")
+@click.option("--alerts", is_flag=True, help="Also fire alert rules: Alertmanager calls the webhook.")
+@click.option("--encrypted", is_flag=True, help="Encrypt histories; the UI on this machine decrypts them.")
+@click.option("--folder", metavar="DIR", help="Keep the sandbox's files here. Default: a temporary folder.")
+@takes_caller("--json")
 def command(caller: Caller, *, no_worker: bool, alerts: bool, encrypted: bool, folder: str | None) -> Exit:
-    """Start a sandbox in the foreground: Temporal, a simulated ECS with real processes, Prometheus, and a worker.
+    """Start a local sandbox in the foreground: Temporal, a simulated ECS with real processes, Prometheus and a worker.
 
-    The addresses are printed when the first releases run. Ctrl-C ends all of it. With --alerts, what goes wrong opens
-    incidents by itself, after seconds instead of minutes.
+    The addresses are printed when the first releases run. Ctrl-C ends all of it. With --alerts, alerts open incidents,
+    after seconds instead of minutes.
     """
+    check_extra("sandbox", "the sandbox")
     world = World(alerts=alerts, encrypted=encrypted)
     try:
         with ends_in_order(world):
@@ -58,7 +58,7 @@ def command(caller: Caller, *, no_worker: bool, alerts: bool, encrypted: bool, f
                 _print(world, with_worker=not no_worker)
             while True:
                 for why in world.lost():
-                    note(f"{why}; the world goes on without it")
+                    note(f"{why}; the sandbox goes on without it")
                 time.sleep(CHECK_SECONDS)
     except KeyboardInterrupt:
         return Exit.DONE
@@ -86,9 +86,7 @@ def _print(world: World, *, with_worker: bool) -> None:
     for name, value in addresses["env"].items():
         say(f"  export {name}={shlex.quote(value)}")
     alerts = "webhook" in addresses
-    what = (
-        "once it ran for half a minute, so that it is known what is usual" if alerts else "then put it back"
-    )
+    what = "after half a minute, when enough is measured" if alerts else "then roll back"
     say(f"\nbreak prod, {what}:\n")
     say("  python -m sandbox deploy --environment prod --version 1.1.0 --set FAULT_ERROR_RATE=0.3 --wait")
     for command in TAKEN_UP if alerts else STARTED:

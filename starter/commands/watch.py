@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.targets import page_of
@@ -19,17 +20,18 @@ if TYPE_CHECKING:
 
 
 @click.command("watch", epilog=example("runbook watch prod/ai-processor"))
-@click.argument("run", metavar="ID")
-@takes_caller
+@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@takes_caller("--catalog", "--run", "--json")
 def command(caller: Caller, run: str) -> Exit:
-    """Watch the page of a run until its end; the exit code tells the outcome.
+    """Follow a run until it ends; the exit code says how it ended.
 
-    ID is a workflow id, or ENVIRONMENT/SERVICE. Workers and Temporal may restart meanwhile. Ctrl-C only ends the watching.
+    ID is ENVIRONMENT/SERVICE (the open incident, else the remediation) or a workflow id. Workers and Temporal may restart
+    meanwhile. Ctrl-C ends only this command.
     """
     try:
         return converse(lambda client: _watch(client, caller, run))
     except KeyboardInterrupt:
-        note(f"no longer watching; the run goes on: runbook watch {run}")
+        note(f"no longer following; the run continues: runbook watch {run}")
         raise
 
 

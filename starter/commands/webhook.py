@@ -23,15 +23,19 @@ LISTEN = "127.0.0.1:8080"
 
 @click.command("webhook", epilog=example("runbook webhook --listen 0.0.0.0:8080"))
 @click.option(
-    "--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="Port 0 is any free one."
+    "--listen",
+    metavar="HOST:PORT",
+    default=LISTEN,
+    show_default=True,
+    help="Where to listen; port 0 is any free port.",
 )
-@takes_caller
+@takes_caller("--catalog", "--json")
 def command(caller: Caller, *, listen: str) -> Exit:
-    """Receive Alertmanager's alerts at POST /alerts and hand them to their incidents.
+    """Receive alerts from Alertmanager at POST /alerts and pass them to their incidents.
 
-    Who calls must bring the bearer token of RUNBOOK_WEBHOOK_TOKEN, or of the file RUNBOOK_WEBHOOK_TOKEN_FILE. An answer
-    of 200 means that Temporal has every alert; it can be stopped and started at any time, as Alertmanager sends again
-    what was not taken.
+    Callers need the bearer token of RUNBOOK_WEBHOOK_TOKEN, or of the file RUNBOOK_WEBHOOK_TOKEN_FILE. The answer 200
+    means that Temporal has every alert. The webhook can be restarted at any time: Alertmanager repeats alerts that were
+    not accepted.
     """
     from starter.processes.listening import parse_address  # noqa: PLC0415
     from starter.webhook.catalog_file import CatalogFile  # noqa: PLC0415 - `--help` needs none of it

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.exits import NAME_A_CATALOG, bad_input
 from starter.names import check_name
@@ -14,11 +15,16 @@ from starter.names import check_name
 
 @click.command("worker", epilog=example("runbook worker --environment prod --environment staging"))
 @click.option(
-    "--environment", "environments", metavar="E", multiple=True, help="Serve this one; may be repeated."
+    "--environment",
+    "environments",
+    metavar="E",
+    multiple=True,
+    help="Serve only this environment; repeatable.",
+    shell_complete=completion.environments,
 )
-@takes_caller
+@takes_caller("--catalog")
 def command(caller: Caller, *, environments: tuple[str, ...]) -> None:
-    """Run a worker; it serves every environment of its catalog unless told which."""
+    """Run a worker. It serves every environment of its catalog, or those that are named."""
     if caller.catalog is None:
         raise bad_input("a worker needs a catalog", NAME_A_CATALOG)
     os.environ["RUNBOOK_CATALOG"] = str(caller.catalog)

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from runbook_model.reports import Outcome, State
+from starter.names import short_id
 from starter.printing import ago, clean, clock, line, span
 from starter.view.incident_page import incident_lines
 from workflows.incidents.report import IncidentReport
@@ -66,15 +67,15 @@ def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
     yield line(f"  {so_far}; asked {ago(gate.opened)} ago, open until {clock(gate.closes)}")
     if gate.abort_means:
         yield line(f"  abort would: {gate.abort_means}")
-    several = len(gate.options) > 1
+    several, short = len(gate.options) > 1, short_id(workflow_id)
     for option in gate.options:
         said = (
-            f"{option}: runbook approve {workflow_id} --option {option}"
+            f"{option}: runbook approve {short} --option {option}"
             if several
-            else f"yes: runbook approve {workflow_id}"
+            else f"yes: runbook approve {short}"
         )
         yield line(f"  {said} --as YOU", "green")
-    yield line(f"  {'abort' if several else 'no'}: runbook abort {workflow_id} --reason WHY --as YOU", "red")
+    yield line(f"  {'abort' if several else 'no'}: runbook abort {short} --reason WHY --as YOU", "red")
 
 
 def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:

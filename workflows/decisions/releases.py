@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
+from runbook_model.nearest import did_you_mean
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.sentences import sentence
 from workflows.decisions.rollback_plan import RollbackPlan, plan_by, rolling_plan
@@ -97,7 +98,24 @@ def find_release(releases: Iterable[Release], name: str) -> Release | None:
     found = [release for release in known if _has_revision(release, name)] or [
         release for release in known if _has_image(release, name)
     ]
-    return max(found, key=lambda release: int(release.revision.rpartition(":")[2]), default=None)
+    return max(found, key=_revision_number, default=None)
+
+
+def nearest_release(releases: Iterable[Release], name: str) -> str:
+    """Return the words that name the release which a mistyped name most resembles, or nothing."""
+    known = tuple(releases)
+    tags = [image.tag for release in known for image in release.images if image.tag]
+    return did_you_mean(name, [*tags, *(release.revision for release in known)])
+
+
+def listed(releases: Iterable[Release]) -> str:
+    """Return the words that list releases, newest revision first."""
+    newest_first = sorted(releases, key=_revision_number, reverse=True)
+    return f"there are: {', '.join(dict.fromkeys(release.name for release in newest_first)) or 'none'}"
+
+
+def _revision_number(release: Release) -> int:
+    return int(release.revision.rpartition(":")[2])
 
 
 def _has_revision(release: Release, name: str) -> bool:
@@ -191,8 +209,9 @@ def _plan_to(
     known = (*_known(history), *others)
     wanted = find_release(known, to)
     if wanted is None:
-        names = ", ".join(dict.fromkeys(release.name for release in known))
-        return refused("input", f'no release "{to}" of {target.key}', f"there are: {names}")
+        return refused(
+            "input", f'no release "{to}" of {target.key}{nearest_release(known, to)}', listed(known)
+        )
     if wanted.same_as(history.current):
         return Ending(outcome=Outcome.NOT_NEEDED, summary=f"{wanted.name} runs already.")
     if wanted.is_bad and wanted.judged:

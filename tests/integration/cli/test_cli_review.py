@@ -61,4 +61,4 @@ async def test_metrics_count_what_ended(runbook):
 
 async def test_metrics_of_a_name_that_is_none_are_bad_input(runbook):
     refused = await runbook("metrics", "--service", 'x" OR ""="')
-    assert (refused.code, "is no name of a service" in refused.err) == (2, True)
+    assert (refused.code, "cannot be the name of a service" in refused.err) == (2, True)

@@ -57,7 +57,7 @@ async def test_show_prints_the_plan_and_how_to_answer_for_a_person(runbook):
         shown = await runbook("show", runbook.short)
     assert PLAN.headline in shown.out
     assert "ecs UpdateService taskDefinition=ai-processor-prod:1" in shown.out
-    assert f"runbook approve {runbook.id}" in shown.out
+    assert f"runbook approve {runbook.short}" in shown.out
     assert "\x1b" not in shown.out
 
 

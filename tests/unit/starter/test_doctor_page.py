@@ -70,13 +70,14 @@ def test_a_catalog_that_is_wrong_is_red_with_the_command_that_shows_all(say):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--environment", "moon"], 'the catalog has no environment "moon"; it has: prod, staging'),
+        (["--environment", "moon"], 'no environment "moon" in the catalog; there are: prod, staging'),
         (["--service", "moon"], 'no service "moon" in the catalog; there are: ai-processor'),
         (
             ["--service", "ai-processor", "--environment", "staging"],
             'service "ai-processor" has no environment "staging"; it has: prod',
         ),
-        (["--environment", "a;b"], "is no name of an environment"),
+        (["prd"], 'no environment "prd" in the catalog (did you mean prod?); there are: prod, staging'),
+        (["a;b"], "cannot be the name of an environment"),
     ],
 )
 def test_names_that_the_catalog_does_not_have_are_bad_input(say, words, said):
@@ -88,7 +89,7 @@ def test_names_that_the_catalog_does_not_have_are_bad_input(say, words, said):
 def test_without_a_catalog_it_asks_for_an_environment(say):
     code, _, err = say(catalog=None)
     assert code == Exit.BAD_INPUT
-    assert "which environment is not said; give --environment E" in err
+    assert "which environment is not said; name one" in err
     code, out, _ = say("--environment", "prod", "--json", catalog=None)
     assert code == Exit.TEMPORAL_AWAY
     assert json.loads(out)["checks"][0]["ok"] is None

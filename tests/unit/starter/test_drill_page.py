@@ -37,7 +37,10 @@ def test_without_temporal_it_says_so(capsys, words):
     [
         ((), "which environment is not said"),
         (("--environment", "moon", "--catalog", "CATALOG"), 'no environment "moon" in the catalog'),
-        (("--environment", "../prod"), "is no name of an environment"),
+        (("prd", "--catalog", "CATALOG"), "did you mean prod?"),
+        (("..prod",), "cannot be the name of an environment"),
+        (("--environment", "../prod"), "cannot be the name of an environment"),
+        (("prod/ai-processor", "--schedule", "off"), "--schedule is for whole environments"),
     ],
 )
 def test_an_environment_must_be_one(capsys, tmp_path, words, why):

@@ -4,7 +4,7 @@ import pytest
 
 from starter.exits import CliError, Exit
 from starter.identity import acting_as
-from starter.names import Pair, parse_id, parse_pair
+from starter.names import Pair, Scope, parse_id, parse_pair, parse_scope, short_id
 from starter.printing import clean
 
 
@@ -25,7 +25,7 @@ def test_an_id_is_a_pair_or_a_workflow_id(text, meant):
 
 @pytest.mark.parametrize("text", ["", " ", "a b", "a\nb", "-x", "x" * 301, "a'b"])
 def test_what_can_be_no_id_is_refused(text):
-    with pytest.raises(CliError, match="is no id") as error:
+    with pytest.raises(CliError, match="is not an id") as error:
         parse_id(text)
     assert error.value.code is Exit.BAD_INPUT
 
@@ -33,6 +33,28 @@ def test_what_can_be_no_id_is_refused(text):
 def test_a_target_needs_both_names():
     with pytest.raises(CliError, match="write ENVIRONMENT/SERVICE"):
         parse_pair("prod")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("prod", Scope("prod")), ("prod/ai-processor", Scope("prod", "ai-processor"))],
+)
+def test_a_scope_is_an_environment_or_a_target(text, meant):
+    assert parse_scope(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("workflow_id", "short"),
+    [
+        ("remediation/prod/ai-processor", "prod/ai-processor"),
+        ("incident/prod/ai-processor", "prod/ai-processor"),
+        ("incident/prod/ai-processor/rollback", "prod/ai-processor"),
+        ("plan/prod/ai-processor/rollback/1a2b3c4d", "plan/prod/ai-processor/rollback/1a2b3c4d"),
+        ("hold/prod/ai-processor", "hold/prod/ai-processor"),
+    ],
+)
+def test_incidents_and_remediations_have_a_short_id(workflow_id, short):
+    assert short_id(workflow_id) == short
 
 
 def test_who_acts_is_the_option_then_the_variable_then_the_os_user(monkeypatch):

@@ -36,8 +36,8 @@ def test_a_task_that_is_asked_says_what_to_look_at_and_how_to_answer():
     lines = [text.plain for text in checkpoint(GATE, "remediation/prod/shop")]
     assert "    look at health: 503" in lines
     assert "    see grafana: https://g.test" in lines
-    assert "  done: runbook approve remediation/prod/shop --option done --as YOU" in lines
-    assert "  skip: runbook approve remediation/prod/shop --option skip --as YOU" in lines
+    assert "  done: runbook approve prod/shop --option done --as YOU" in lines
+    assert "  skip: runbook approve prod/shop --option skip --as YOU" in lines
 
 
 def test_tasks_left_for_the_review_are_shown_and_the_one_that_is_asked_only_once():

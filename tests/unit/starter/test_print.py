@@ -99,6 +99,10 @@ def test_the_dsn_is_named_and_never_shown(run, monkeypatch):
         (("dance", "prod/shop"), "no procedure 'dance'; there are: database-issues"),
         (("rollback", "prod/other"), 'no service "other" in the catalog; there are: shop'),
         (("rollback", "staging/shop"), 'has no environment "staging"; it has: local, prod'),
+        (("rolback", "prod/shop"), "did you mean rollback?"),
+        (("rollback", "prod/shp"), "did you mean shop?"),
+        (("rollback", "prd/shop"), "did you mean prod?"),
+        (("rollback", "shop/prod"), "write the environment first: prod/shop"),
         (("rollback", "shop"), "write ENVIRONMENT/SERVICE"),
     ],
 )

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +19,9 @@ cluster = "ai-processor-prod"
 [services.ai-processor.prod]
 ecs_service = "ai-processor-service-prod"
 """
+
+
+RUN = "0198c0de-0000-7000-8000-000000000000"
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +58,29 @@ def test_every_verb_helps_with_an_example_and_takes_what_every_verb_takes(verb):
     leaves = list(getattr(command, "commands", {verb: command}).values())
     assert "Example:" in CliRunner().invoke(command, ["--help"]).output
     for leaf in leaves:
-        text = CliRunner().invoke(leaf, ["--help"]).output
-        assert "Example:" in text
-        for option in ("--as", "--catalog", "--run", "--json"):
-            assert option in text
+        assert "Example:" in CliRunner().invoke(leaf, ["--help"]).output
+        words = ["--as", "bob", "--catalog", "catalog.toml", "--run", RUN, "--json", "--help"]
+        assert CliRunner().invoke(leaf, words).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["start"], {"--as", "--catalog", "--json"}),
+        (["show"], {"--catalog", "--run", "--json"}),
+        (["approve"], {"--as", "--run", "--json"}),
+        (["list"], {"--catalog", "--json"}),
+        (["review"], {"--run", "--json"}),
+        (["worker"], {"--catalog"}),
+        (["up"], {"--json"}),
+        (["completion"], set()),
+        (["release", "mark"], {"--as", "--catalog", "--json"}),
+    ],
+)
+def test_help_shows_only_options_that_mean_something(say, words, shown):
+    _, out, _ = say(*words, "--help")
+    found = {option for option in ("--as", "--catalog", "--run", "--json") if f"  {option} " in out}
+    assert found == shown
 
 
 @pytest.mark.parametrize(
@@ -64,13 +88,37 @@ def test_every_verb_helps_with_an_example_and_takes_what_every_verb_takes(verb):
     [
         (["show"], "Missing argument 'ID'"),
         (["frobnicate"], "No such command"),
-        (["start", "rollback", "--environment", "prod"], "Missing option '--service'"),
+        (
+            ["start", "rollback", "--environment", "prod"],
+            "which target is not said; write ENVIRONMENT/SERVICE",
+        ),
+        (["start", "rollback"], "which target is not said; write ENVIRONMENT/SERVICE"),
+        (["start", "rollback", "prod/a", "--service", "a"], "the target is given twice"),
+        (["start", "rollback", "ai-processor"], "'ai-processor' is not a target; write ENVIRONMENT/SERVICE"),
+        (["open", "prod"], "'prod' is not a target; write ENVIRONMENT/SERVICE"),
+        (["open", "prod/a", "--procedure", "rolback"], "(did you mean rollback?)"),
+        (["list", "prod/a", "--environment", "prod"], "the target is given twice"),
+        (["list", "--limit", "0"], "0 is not in the range"),
+        (["strat"], "No such command 'strat' (did you mean start?); see `runbook --help`"),
+        (
+            ["show", "prod/a", "--jsn"],
+            "No such option '--jsn' (did you mean --json?); see `runbook show --help`",
+        ),
+        (["start", "rolback", "prod/a"], "there is no procedure 'rolback' (did you mean rollback?)"),
+        (["demo", "bad-relase"], "there is no story 'bad-relase' (did you mean bad-release?)"),
+        (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
         (
             ["start", "coffee", "--service", "a", "--environment", "b"],
             "there is no procedure 'coffee'; there are: database-issues",
         ),
-        (["start", "rollback", "--service", "A;rm", "--environment", "b"], "'A;rm' is no name of a service"),
-        (["start", "rollback", "--service", "a", "--environment", "b" * 64], "is no name of an environment"),
+        (
+            ["start", "rollback", "--service", "A;rm", "--environment", "b"],
+            "'A;rm' cannot be the name of a service",
+        ),
+        (
+            ["start", "rollback", "--service", "a", "--environment", "b" * 64],
+            "cannot be the name of an environment",
+        ),
         (
             ["start", "service-down", "--service", "a", "--environment", "b", "--to", "1"],
             "--to is for rollback only",
@@ -80,8 +128,8 @@ def test_every_verb_helps_with_an_example_and_takes_what_every_verb_takes(verb):
         (["abort", "prod/a", "--reason", " "], "say why"),
         (["approve", "prod/a", "--as", "a\nb"], "names nobody"),
         (["show", "prod/a", "--run", "no-uuid"], "not the id of a run"),
-        (["list", "--service", 'x" OR 1=1'], "is no name of a service"),
-        (["release", "list", "ai-processor"], "'ai-processor' is no target"),
+        (["list", "--service", 'x" OR 1=1'], "cannot be the name of a service"),
+        (["release", "list", "ai-processor"], "'ai-processor' is not a target"),
         (["release", "mark", "prod/a", "1.0.0", "fine", "--reason", "x"], "is not one of 'good', 'bad'"),
         (["release", "mark", "prod/a", "1.0.0", "good"], "Missing option '--reason'"),
         (["release", "mark", "prod/a", "1.0.0", "bad", "--reason", " "], "say why"),
@@ -91,7 +139,7 @@ def test_every_verb_helps_with_an_example_and_takes_what_every_verb_takes(verb):
             "is longer than",
         ),
         (["show", "prod/a", "--as", "\udcff"], r"'\udcff' is not UTF-8"),
-        (["catalog", "check"], "name a FILE"),
+        (["catalog", "check"], "which catalog is not said"),
         (["catalog", "check", "/nowhere.toml"], "cannot read the catalog"),
         (["worker"], "a worker needs a catalog"),
         (["demo", "nothing"], "there is no story 'nothing'; there are: bad-release"),
@@ -144,14 +192,34 @@ def test_neither_worker_nor_webhook_begins_with_keys_that_are_none(tmp_path, pro
     assert len(told.stderr.splitlines()) == 1
 
 
-def test_a_target_that_the_catalog_does_not_know_is_refused_with_those_it_knows(say, tmp_path):
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["start", "rollback", "--service", "nobody", "--environment", "prod"],
+            'no service "nobody" in the catalog; there are: ai-processor',
+        ),
+        (["start", "rollback", "prod/ai-procesor"], "(did you mean ai-processor?)"),
+        (["start", "rollback", "prd/ai-processor"], "(did you mean prod?)"),
+        (["start", "rollback", "ai-processor/prod"], "write the environment first: prod/ai-processor"),
+        (["open", "prod/ai-procesor"], "(did you mean ai-processor?)"),
+        (["release", "list", "prod/ai-procesor"], "(did you mean ai-processor?)"),
+        (["drill", "prd"], "(did you mean prod?)"),
+        (["doctor", "prod/ai-procesor"], "(did you mean ai-processor?)"),
+    ],
+)
+def test_a_target_that_is_not_in_the_catalog_is_refused_with_the_nearest_name(say, tmp_path, words, said):
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG)
-    code, _, err = say(
-        "start", "rollback", "--service", "nobody", "--environment", "prod", "--catalog", str(file)
-    )
-    assert code == 2
-    assert 'no service "nobody" in the catalog; there are: ai-processor' in err
+    code, out, err = say(*words, "--catalog", str(file))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_the_version_is_that_of_the_package(say):
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    assert say("--version") == (0, f"runbook {project['version']}\n", "")
 
 
 @pytest.mark.parametrize("target", ["prd", "prd/ai-processor"])

@@ -1,0 +1,91 @@
+"""The target of a command: ``E/S`` by position, in every command alike, or by options."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from starter import completion
+from starter.exits import bad_input
+from starter.names import Pair, Scope, check_name, parse_pair, parse_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def takes_target(function: Callable[..., T]) -> Callable[..., T]:
+    """Add ``E/S``, or --service and --environment in its place, and pass them on as a ``target``."""
+
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any, where: str | None, service: str | None, environment: str | None, **kwargs: Any
+    ) -> T:
+        return function(*args, target=_target(where, service, environment), **kwargs)
+
+    return _with_options(
+        wrapper,
+        click.argument("where", metavar="E/S", required=False, shell_complete=completion.targets),
+        "The service, in place of E/S.",
+        "Its environment, in place of E/S.",
+    )
+
+
+def takes_scope(function: Callable[..., T]) -> Callable[..., T]:
+    """Add ``E`` or ``E/S``, or the options in its place, and pass them on as a ``scope``: what is not named is not limited."""
+
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any, where: str | None, service: str | None, environment: str | None, **kwargs: Any
+    ) -> T:
+        return function(*args, scope=_scope(where, service, environment), **kwargs)
+
+    return _with_options(
+        wrapper,
+        click.argument("where", metavar="[E|E/S]", required=False, shell_complete=completion.scopes),
+        "Only this service.",
+        "Only this environment.",
+    )
+
+
+def _with_options(
+    function: Callable[..., T], argument: Callable[..., Any], of_service: str, of_environment: str
+) -> Callable[..., T]:
+    environment = click.option(
+        "--environment", metavar="E", help=of_environment, shell_complete=completion.environments
+    )
+    service = click.option("--service", metavar="S", help=of_service, shell_complete=completion.services)
+    decorated: Callable[..., T] = argument(service(environment(function)))
+    return decorated
+
+
+def _target(where: str | None, service: str | None, environment: str | None) -> Pair:
+    if where is not None:
+        _only_once(service, environment)
+        return parse_pair(where)
+    if service is None or environment is None:
+        raise bad_input(
+            "which target is not said",
+            "write ENVIRONMENT/SERVICE, such as prod/ai-processor, or give --service and --environment",
+        )
+    return Pair(check_name("an environment", environment), check_name("a service", service))
+
+
+def _scope(where: str | None, service: str | None, environment: str | None) -> Scope:
+    if where is not None:
+        _only_once(service, environment)
+        return parse_scope(where)
+    return Scope(
+        environment if environment is None else check_name("an environment", environment),
+        service if service is None else check_name("a service", service),
+    )
+
+
+def _only_once(*options: str | None) -> None:
+    if any(option is not None for option in options):
+        raise bad_input(
+            "the target is given twice", "write it by position, or give --service and --environment"
+        )
