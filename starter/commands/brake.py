@@ -58,7 +58,7 @@ def _places(caller: Caller, target: str | None) -> list[tuple[str, str | None]]:
     if target is None:
         if caller.catalog is None:
             raise bad_input(
-                "which environment?",
+                "which environment is not said",
                 "name ENVIRONMENT or ENVIRONMENT/SERVICE, or a catalog for all of its environments",
             )
         return [(name, None) for name in sorted(read_catalog(caller.catalog).environments)]
