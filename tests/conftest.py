@@ -21,6 +21,8 @@ LONGEST_FIRST = (
     "drill",
     "many-waits",
     "worker-versions",
+    "shared-world-1",
+    "shared-world-2",
     "test_incident",
     "rollback-terraform",
     "terraform-sizing",
@@ -34,12 +36,23 @@ LONGEST_FIRST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Put what takes long first, and the short tests of a file into one process: it imports what they need once."""
+    """Put what takes long first, and what needs the same into one process.
+
+    Short tests of a file import the same; tests of the shared sandbox fill two processes, so that two sandboxes are enough.
+    """
     for item in items:
         where = item.nodeid.partition("::")[0]
         if where.startswith("tests/unit/") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(where))
+        elif _uses_the_shared_world(item) and not item.get_closest_marker("xdist_group"):
+            number = 1 if "/test_rollback_" in where else 2
+            item.add_marker(pytest.mark.xdist_group(f"shared-world-{number}"))
     items.sort(key=_place)
+
+
+def _uses_the_shared_world(item):
+    found = item._fixtureinfo.name2fixturedefs.get("world")
+    return bool(found) and found[-1].baseid == "tests/integration"
 
 
 def _place(item):

@@ -219,7 +219,7 @@ class Told:
 @pytest.fixture(scope="module")
 def world():
     """A sandbox of its own: in a shared one others leave bad releases behind."""
-    with running_sandbox("--no-load") as sandbox, sandbox.under_load("staging"):
+    with running_sandbox("--no-load") as sandbox, sandbox.under_load("staging", "prod"):
         yield sandbox
 
 

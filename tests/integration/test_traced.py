@@ -105,6 +105,7 @@ async def test_one_trace_leads_from_the_alert_to_the_call_of_aws_while_it_grows_
     assert shop.changes() == ["UpdateService"]
 
 
+@pytest.mark.rare
 @pytest.mark.parametrize("collector", [BlackHole], indirect=True)
 async def test_a_collector_that_never_answers_changes_nothing_and_holds_nobody_up(stage, collector):
     shop = stage.open_shop("observed", "1.0.0", "1.1.0")

@@ -40,6 +40,7 @@ def test_sigkill_of_the_sandbox_leaves_no_orphan():
         until(lambda: all_gone(children), seconds=30)
 
 
+@pytest.mark.rare
 def test_it_ends_when_its_stdin_closes():
     with running_sandbox("--no-load") as sandbox:
         children = family_of(sandbox)
@@ -72,6 +73,7 @@ def test_a_signal_during_the_boot_ends_it_too(tmp_path):
         assert all_gone(children)
 
 
+@pytest.mark.rare
 def test_it_says_so_and_ends_when_a_part_of_it_dies():
     with running_sandbox("--no-load") as sandbox:
         children = family_of(sandbox)

@@ -14,7 +14,7 @@ from tests.integration.desk import Desk, cited
 from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 
-pytestmark = [pytest.mark.xdist_group("world-procedures"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("world-procedures"), pytest.mark.timeout(900)]
 
 FIND_OUT_FIRST = ("service-down", "high-error-rate", "high-latency", "resource-issues")
 
@@ -56,7 +56,6 @@ async def soon(true, seconds=180):
     return await asyncio.to_thread(until, true, seconds)
 
 
-@pytest.mark.rare
 async def test_a_plan_of_any_procedure_changes_nothing(sick_world, desks):
     await soon(lambda: requests_a_second(sick_world, "staging") > 20)
     staging, _ = desks
@@ -68,7 +67,6 @@ async def test_a_plan_of_any_procedure_changes_nothing(sick_world, desks):
     assert staging.changes(and_marks=True) == []
 
 
-@pytest.mark.rare
 async def test_on_a_service_that_is_well_a_person_is_asked_and_nothing_is_changed(desks):
     staging, _ = desks
     for procedure in FIND_OUT_FIRST:
@@ -144,7 +142,6 @@ async def fails(world, desk):
     assert page.steps[0].started <= said["share now"].at <= page.steps[-1].ended
 
 
-@pytest.mark.rare
 async def test_a_locked_table_and_a_leak_are_put_right_at_the_same_time(sick_world, desks):
     staging, prod = desks
     await asyncio.gather(waits_for_a_lock(sick_world, staging), leaks(sick_world, prod))
