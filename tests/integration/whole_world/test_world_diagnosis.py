@@ -150,12 +150,13 @@ async def why_down(reads, target):
 
 
 async def test_a_service_that_is_well_is_fine_in_every_respect(reads, staging):
-    for why in (why_errors, why_slow, why_busy, why_down):
-        await eventually(lambda why=why: why(reads, staging), told(Cause.FINE))
-    well = dict.fromkeys(USE, Quality.GOOD)
     await eventually(
-        lambda: use_of(reads, staging), lambda seen: {one.kind: one.quality for one in seen.readings} == well
+        lambda: reads.read_utilization(staging), lambda seen: seen.cpu.newest and seen.memory.newest
     )
+    found = [await why(reads, staging) for why in (why_errors, why_slow, why_busy, why_down)]
+    assert [one.cause for one in found] == [Cause.FINE] * 4, found
+    sample = await use_of(reads, staging)
+    assert {one.kind: one.quality for one in sample.readings} == dict.fromkeys(USE, Quality.GOOD), sample
 
 
 async def test_a_bad_release_slow_code_and_a_leak_are_told_apart(world, reads, staging, prod):
