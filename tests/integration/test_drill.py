@@ -14,7 +14,6 @@ from tests.integration.rollback_stage import CHANGES, Stage
 from tests.programs import Program
 from tests.sandbox_under_test import until
 
-pytestmark = pytest.mark.xdist_group("drill")
 ENVIRONMENT = "drilled"
 ROLE = "arn:aws:iam::123456789012:role/incident-runbooks-drilled"
 CATALOG = """

@@ -4,8 +4,6 @@ import pytest
 
 from tests.integration.rollback_stage import seen
 
-unanswered_together = pytest.mark.xdist_group("unanswered")
-
 
 def updates(shop):
     """How each UpdateService of the product ended: None where AWS applied it."""
@@ -78,7 +76,6 @@ async def unanswered(worked_world):
     stage.close_shops()
 
 
-@unanswered_together
 async def test_an_update_whose_reply_was_lost_is_found_and_not_made_twice(unanswered):
     shop, report = unanswered["lost"]
     assert report.outcome == "recovered", report.summary
@@ -86,21 +83,18 @@ async def test_an_update_whose_reply_was_lost_is_found_and_not_made_twice(unansw
     assert shop.runs() == f"{shop.name}:1"
 
 
-@unanswered_together
 async def test_an_update_that_a_server_error_answered_is_made_once_it_is_known_not_to_have_been(unanswered):
     shop, report = unanswered["broken"]
     assert report.outcome == "recovered", report.summary
     assert updates(shop) == ["ServerException", None]
 
 
-@unanswered_together
 async def test_after_expired_credentials_it_goes_on_once_they_are_renewed(unanswered):
     shop, report = unanswered["expired"]
     assert report.outcome == "recovered", report.summary
     assert updates(shop) == ["ExpiredTokenException", None]
 
 
-@unanswered_together
 async def test_a_registration_whose_reply_was_lost_is_found_by_its_tag(unanswered):
     shop, report = unanswered["registered"]
     assert report.outcome == "recovered", report.summary
@@ -108,7 +102,6 @@ async def test_a_registration_whose_reply_was_lost_is_found_by_its_tag(unanswere
     assert shop.runs() == f"{shop.name}:3"
 
 
-@unanswered_together
 async def test_a_stop_whose_reply_was_lost_is_found_under_way(unanswered):
     shop, report = unanswered["stopped"]
     assert report.outcome == "recovered", report.summary

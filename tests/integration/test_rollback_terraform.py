@@ -12,7 +12,6 @@ from tests.integration.rollback_stage import Stage
 from tests.integration.terraform_stage import program
 from tests.sandbox_under_test import until
 
-pytestmark = pytest.mark.xdist_group("rollback-terraform")
 
 CATALOG = """
 [environments.infra]

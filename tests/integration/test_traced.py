@@ -16,7 +16,6 @@ from tests.sandbox_under_test import until
 from tests.webhook_calls import a_payload, an_alert
 from workflows.incidents.report import IncidentReport
 
-pytestmark = [pytest.mark.xdist_group("observed"), pytest.mark.timeout(600)]
 TOKEN = "a-token-of-this-test"
 PATH = [
     "runbook webhook",
