@@ -20,7 +20,6 @@ from tests.integration.observed_stage import ObservedStage, free_address
 from tests.integration.otlp_collector import Collector
 from tests.sandbox_under_test import until
 
-
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
 

@@ -12,7 +12,6 @@ from tests.integration.rollback_stage import Stage
 from tests.integration.terraform_stage import program
 from tests.sandbox_under_test import until
 
-
 CATALOG = """
 [environments.infra]
 cluster = "infra"
