@@ -15,7 +15,7 @@ from runbook_model.reports import Approval, Report, RollbackRequest, State
 from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine
 from tests.programs import Program
-from tests.sandbox_under_test import until
+from tests.sandbox_under_test import EVERYDAY_REQUESTS, until
 
 CHANGES = {"UpdateService", "StopServiceDeployment", "RegisterTaskDefinition", "TagResource"}
 CATALOG = """
@@ -87,6 +87,7 @@ class Stage:
         self._log = folder / "worker.log"
         self.worker = None
         self._shops = []
+        self._busy = set()
         self._ready = {}
         self._preparing = ThreadPoolExecutor(1)
         where = world.addresses
@@ -135,7 +136,9 @@ class Stage:
         return shop
 
     def close_shops(self):
-        """Delete the services of a test that is over."""
+        """Delete the services of a test that is over, and send the sandbox's own no more requests."""
+        while self._busy:
+            self.world.load(self._busy.pop(), 0)
         while self._shops:
             self._shops.pop().delete()
 
@@ -161,7 +164,9 @@ class Stage:
         return shop
 
     def the_processor(self, environment):
-        """The sandbox's own service, which has clients."""
+        """The sandbox's own service, which has clients until the test is over."""
+        self._busy.add(environment)
+        self.world.load(environment, EVERYDAY_REQUESTS)
         return Shop(
             self,
             "ai-processor",

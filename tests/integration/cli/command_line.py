@@ -43,7 +43,8 @@ class CommandLine:
 
     async def __call__(self, *words, user="alice", **environment):
         process = await self.begin(*words, user=user, **environment)
-        out, err = await process.communicate()
+        async with asyncio.timeout(300):  # a command that hangs fails its test, not the whole process
+            out, err = await process.communicate()
         assert "Traceback" not in err.decode()
         return Said(process.returncode, out.decode(), err.decode())
 
