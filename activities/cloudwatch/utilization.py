@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from activities.aws.clients import AwsClients
     from runbook_model.catalog.catalog import Target
+    from runbook_model.evidence import Points
 
 Metric = Literal["CPUUtilization", "MemoryUtilization"]
 NAMESPACE = "AWS/ECS"
@@ -47,23 +48,34 @@ def read_statistics(clients: AwsClients, target: Target, metric: Metric, now: da
         at=now,
     )
     try:
-        with clients.naming_errors(f"read {metric} from CloudWatch"):
-            found = clients.cloudwatch(target.account).get_metric_statistics(
-                Namespace=NAMESPACE,
-                MetricName=metric,
-                Dimensions=[
-                    {"Name": "ClusterName", "Value": target.cluster},
-                    {"Name": "ServiceName", "Value": target.ecs_service},
-                ],
-                StartTime=now - SPAN,
-                EndTime=now,
-                Period=period.seconds,
-                Statistics=["Average"],
-            )["Datapoints"]
+        points = read_points(clients, target, metric, now, period)
     except OutsideError as error:
         try_again_if_it_passes(error)
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
-    points = sorted((one["Timestamp"].timestamp(), one["Average"] / 100) for one in found)
     if not points:
         return asked
-    return asked.model_copy(update={"quality": "known", "why": "", "points": tuple(points)})
+    return asked.model_copy(update={"quality": "known", "why": "", "points": points})
+
+
+def read_points(
+    clients: AwsClients, target: Target, metric: Metric, now: datetime, period: timedelta = LONG_PERIOD
+) -> Points:
+    """Read a metric's averages of the last hour, as shares of the limit; blocks.
+
+    Raises:
+        OutsideError: CloudWatch does not tell.
+    """
+    with clients.naming_errors(f"read {metric} from CloudWatch"):
+        found = clients.cloudwatch(target.account).get_metric_statistics(
+            Namespace=NAMESPACE,
+            MetricName=metric,
+            Dimensions=[
+                {"Name": "ClusterName", "Value": target.cluster},
+                {"Name": "ServiceName", "Value": target.ecs_service},
+            ],
+            StartTime=now - SPAN,
+            EndTime=now,
+            Period=period.seconds,
+            Statistics=["Average"],
+        )["Datapoints"]
+    return tuple(sorted((one["Timestamp"].timestamp(), one["Average"] / 100) for one in found))

@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from activities.autoscaling.activities import ScalingActivities
-from activities.cloudwatch.utilization import read_statistics
+from activities.cloudwatch.utilization import read_points
 from activities.docker.reading import read_project
 from activities.doctor.looking import POLICY, NotSetError, Question, WrongError
 from activities.ecs.activities import EcsActivities, describe_service
-from runbook_model.errors import OutsideError
 from runbook_model.sentences import count_of
 
 if TYPE_CHECKING:
@@ -95,14 +94,12 @@ class ServiceQuestions:
     async def read_cloudwatch(self) -> str:
         """Read the service's CPU."""
         found = await self._on_ecs(
-            read_statistics, self._clients, self._target, "CPUUtilization", datetime.now(UTC)
+            read_points, self._clients, self._target, "CPUUtilization", datetime.now(UTC)
         )
-        if found.quality == "error":
-            raise OutsideError(found.why)
         return (
-            f"{count_of(len(found.points), 'sample')} of the last hour"
-            if found.points
-            else f"can be read; {found.why}"
+            f"{count_of(len(found), 'sample')} of the last hour"
+            if found
+            else "can be read; it has no samples of the last hour"
         )
 
     async def _on_ecs(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

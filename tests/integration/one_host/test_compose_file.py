@@ -21,7 +21,7 @@ from tests.integration.one_host.images import makers
 from tests.integration.one_host.product import install_packages, product
 from tests.sandbox_under_test import until
 
-pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("one-host")]
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("one-host"), pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / ".env.example"
