@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runbook_model.catalog.catalog import Catalog
-    from starter.webhook.payload import SentAlert
+    from starter.webhook.payload import SentAlert, UnusableAlert
 
 UNKNOWN = "unknown"
 ALERT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]{0,127}")
@@ -38,12 +38,12 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 def read_alert(sent: SentAlert, catalog: Catalog, received: datetime) -> Alert:
     """Return the alert with its target, or with the problem for which it has none."""
-    labels = bounded(sent.labels, LABELS, LABEL_LENGTH)
-    problem = find_problem(sent.labels, labels, catalog)
+    labels = bounded(sent.labels, LABELS, LABEL_LENGTH, _in_rules(catalog))
+    problem = find_problem(sent.labels, catalog)
     service, environment = UNROUTED if problem else (sent.labels["service"], sent.labels["environment"])
     name = sent.labels.get("alertname", "")
     return Alert(
-        fingerprint=sent.fingerprint,
+        fingerprint=sent.identity,
         name=name if ALERT_NAME.fullmatch(name) or not problem else UNKNOWN,
         status=sent.status,
         service=service,
@@ -58,7 +58,25 @@ def read_alert(sent: SentAlert, catalog: Catalog, received: datetime) -> Alert:
     )
 
 
-def find_problem(sent: Mapping[str, str], labels: Mapping[str, str], catalog: Catalog) -> str | None:
+def unusable_alert(sent: UnusableAlert, received: datetime) -> Alert:
+    """Return an alert that cannot be read as one for a human."""
+    service, environment = UNROUTED
+    name = sent.labels.get("alertname", "")
+    return Alert(
+        fingerprint=sent.identity,
+        name=name if ALERT_NAME.fullmatch(name) else UNKNOWN,
+        status=sent.status,
+        service=service,
+        environment=environment,
+        severity=_severity(sent.labels) or UNKNOWN,
+        starts_at=received,
+        ends_at=received if sent.status == "resolved" else None,
+        labels=bounded(sent.labels, LABELS, LABEL_LENGTH),
+        problem=sent.problem,
+    )
+
+
+def find_problem(sent: Mapping[str, str], catalog: Catalog) -> str | None:
     """Say why an alert belongs to no target; None where it belongs to one."""
     for label in ("environment", "service"):
         if not sent.get(label):
@@ -71,17 +89,29 @@ def find_problem(sent: Mapping[str, str], labels: Mapping[str, str], catalog: Ca
         catalog.target(sent["service"], sent["environment"])
     except UnknownTargetError as error:
         return str(error)
-    if find_rule(catalog.alerts, sent.get("alertname", ""), labels) is None:
+    if find_rule(catalog.alerts, sent.get("alertname", ""), sent) is None:
         return f'no row of the alert matrix is about "{excerpt_of(sent.get("alertname", ""))}": add [[alerts]] to the catalog'
     return None
 
 
-def bounded(words: Mapping[str, str], most: int, longest: int) -> dict[str, str]:
-    """Keep so many pairs of words, none longer than that, without control characters and secrets; cuts are visible."""
-    names = sorted(words, key=lambda name: (name not in FIRST, name))[:most]
+def _in_rules(catalog: Catalog) -> frozenset[tuple[str, str]]:
+    """Return labels with values that a rule of the matrix asks for: the catalog has them in plain text already."""
+    return frozenset(pair for rule in catalog.alerts for pair in rule.labels.items())
+
+
+def bounded(
+    words: Mapping[str, str], most: int, longest: int, as_sent: frozenset[tuple[str, str]] = frozenset()
+) -> dict[str, str]:
+    """Keep so many pairs of words, none longer than that, without control characters and secrets; cuts are visible.
+
+    Pairs of ``as_sent`` come first and stay as they are, since they are compared.
+    """
+    names = sorted(words, key=lambda name: ((name, words[name]) not in as_sent, name not in FIRST, name))
     return {
-        clean(excerpt(name, NAME_LENGTH)): clean(_said(name, words[name][:LONGEST], longest))
-        for name in names
+        clean(excerpt(name, NAME_LENGTH)): words[name]
+        if (name, words[name]) in as_sent
+        else clean(_said(name, words[name][:LONGEST], longest))
+        for name in names[:most]
     }
 
 

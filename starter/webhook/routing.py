@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from runbook_model.ids import UNROUTED, incident_id
 from runbook_model.incident.alerts import Alert, AlertBatch
-from starter.webhook.reading import read_alert
+from starter.webhook.payload import SentAlert
+from starter.webhook.reading import read_alert, unusable_alert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,7 +59,10 @@ def route(notification: Notification, catalog: Catalog, received: datetime) -> l
 
 def _alerts(notification: Notification, catalog: Catalog, received: datetime) -> Iterator[Alert]:
     for sent in notification.alerts:
-        yield read_alert(sent, catalog, received)
+        if isinstance(sent, SentAlert):
+            yield read_alert(sent, catalog, received)
+        else:
+            yield unusable_alert(sent, received)
     if notification.truncated:
         yield _truncated(notification, received)
 
