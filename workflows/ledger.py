@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.catalog.incident_policy import TargetNames
     from runbook_model.release import Judgement, Mark, Release
     from runbook_model.reports import Message
-    from workflows.decisions.releases import find_release
+    from workflows.decisions.releases import find_release, may_be_a_revision, names_of, which_container
     from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
 
 if TYPE_CHECKING:
@@ -98,18 +98,24 @@ class ReleaseLedger:
 
 
 async def _find(target: Target, known: Collection[Release], name: str) -> Release:
-    if found := find_release(known, name):
-        return found
+    found = find_release(known, name)
+    if isinstance(found, Release) and not may_be_a_revision(name):
+        return _sure(target, found)
     query = ReleaseQuery(target=target, name=name)
     looked = await workflow.execute_activity_method(
         EcsActivities.find_release, query, summary=f"Look for {name}", **LOOK
     )
-    if found := find_release(looked.releases, name):
-        return found
-    there = ", ".join(sorted(one.name for one in known))
-    raise ApplicationError(
-        f'no release "{name}" of {target.key}; there are: {there}', type="InputError", non_retryable=True
-    )
+    found = find_release((*known, *looked.releases), name)
+    if isinstance(found, Release):
+        return _sure(target, found)
+    why = found.line if found else f'no release "{name}" of {target.key}; there are: {names_of(known)}'
+    raise ApplicationError(why, type="InputError", non_retryable=True)
+
+
+def _sure(target: Target, release: Release) -> Release:
+    if unclear := which_container(target, release):
+        raise ApplicationError(unclear.line, type="InputError", non_retryable=True)
+    return release
 
 
 async def _mark(target: Target, release: Release, request: LedgerRequest) -> Release:

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.sentences import sentence
     from workflows.decisions.terraform import (
         TerraformRollback,
+        plain_tag,
         rollback_by_terraform,
         takes_more,
         terraform_tag,
@@ -62,7 +63,7 @@ async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
     page, target = run.page, run.target
     history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
     runs, primary = history.current, history.service.primary
-    if plan.tag not in {image.tag for image in runs.images}:
+    if plan.tag != runs.tag:
         applied = f"Terraform applied {plan.tag}, but "
         if runs.task_definition == plan.fence.task_definition:
             why = f"the service runs {runs.name} as before: the module does not decide what runs (ignore_changes?)"
@@ -84,7 +85,7 @@ async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
 
 
 async def _undo(run: Run, plan: TerraformRollback) -> str:
-    tag = next((image.tag for image in plan.before.images if image.tag), None)
+    tag = plain_tag(plan.before)
     if tag is None:
         return f"could not undo: {plan.before.name} has no image tag that Terraform could be told"
     return await apply_back(run, plan.terraform, dict.fromkeys(plan.terraform.variables, tag))

@@ -180,7 +180,7 @@ async def _deployed_meanwhile(run: Run, done: TerraformPlan, back: dict[str, str
     history = await run.page.read("Look whose release runs", EcsActivities.read_history, target)
     variable = target.terraform.image_variable
     ours = {done.variables.get(variable), back.get(variable)}
-    return None if ours & {image.tag for image in history.current.images} else history.current.name
+    return None if history.current.tag in ours else history.current.name
 
 
 def _order(run: Run, terraform: TerraformPlan, fence: Fence) -> TerraformApply:
