@@ -35,7 +35,7 @@ def value_of_image(target: Target, release: Release, tag: str) -> str | Ending:
 
 def runs_value(release: Release, value: str | None) -> bool:
     """Whether a release runs what the image variable was given."""
-    return any(value in {image.tag, image.name} for image in release.images)
+    return any(value in {image.tag, image.name} for image in release.own)
 
 
 def goes_astray(
