@@ -1,40 +1,31 @@
 """The verbs that runbook pages are written in: heading, read, checkpoint, change, watch.
 
 A page is one run of one procedure. Its body is an ordinary coroutine that uses these verbs in order and returns an
-ending, or ends the page earlier; the page sees to everything that is the same for all procedures: abort at any moment, pause, undo, and what is
-shown meanwhile.
+ending, or ends the page earlier; the page sees to everything that is the same for all procedures: abort at any moment,
+pause, undo, and what is shown meanwhile.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from runbook_model import ids
-    from runbook_model.evidence import citations
-    from runbook_model.reports import Ending, Hold, Outcome, ProcedureRequest, Report
-    from runbook_model.steps import StepPlace
-    from workflows.decisions.endings import certainly_not_made, problem_of
+    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
+    from workflows.decisions.endings import certainly_not_made
     from workflows.page.brake import wait_for_brake
+    from workflows.page.child import run_child
     from workflows.page.child_relay import ChildRelay
     from workflows.page.inbox import Inbox
     from workflows.page.incident_link import IncidentLink
-    from workflows.page.options import (
-        BEST_EFFORT,
-        CHANGE,
-        READ,
-        TASK_TIMEOUT,
-        ActivityOptions,
-        execute,
-        watches,
-    )
+    from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
     from workflows.page.people import People
     from workflows.page.record import Record
     from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of
+    from workflows.page.step import run_step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -254,34 +245,8 @@ class Page:
         An abort reaches the child first, with the same order to keep or to undo, and is waited for.
         """
         await self._run_loop.ready()
-        place = self.record.begin_step(words)
-        child = await workflow.start_child_workflow(
-            ids.PROCEDURES[procedure],
-            request.model_copy(update={"automatic": self.automatic}),
-            id=f"{workflow.info().workflow_id}/{procedure}",
-            result_type=Report,
-            static_summary=words,
-            task_timeout=TASK_TIMEOUT,
-            # A parent that is terminated must not leave a remediation running beside the next one.
-            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-        )
-        self.child_relay.adopt(child)
-        if self.inbox.paused_by:  # before it was known to have started
-            self.child_relay.pass_on("parent_paused", Hold(by=self.inbox.paused_by))
-        try:
-            report: Report = await asyncio.shield(child)
-        except asyncio.CancelledError:
-            if self.inbox.abort:
-                await child.signal("abort", self.inbox.abort.model_copy(update={"from_parent": True}))
-            aborted = await child
-            self.record.adopt(aborted)
-            self.record.end_step(place, "cancelled", aborted.summary)
-            raise
-        finally:
-            self.child_relay.adopt(None)
-        self.record.adopt(report)
-        self.record.end_step(place, "done", f"{report.outcome}: {report.summary}")
-        return report
+        wanted = request.model_copy(update={"automatic": self.automatic})
+        return await run_child(words, procedure, wanted, self.record, self.child_relay, self.inbox)
 
     def end(self, outcome: Outcome, summary: str, **rest: Any) -> NoReturn:
         """End the page here and now, from however deep inside it; what was changed stays, as with every ending."""
@@ -322,19 +287,7 @@ class Page:
     async def _step(
         self, words: str, do: Callable[[Any, P], Any], given: P, *in_turn: ActivityOptions
     ) -> Any:
-        place = self.record.begin_step(words)
-        try:
-            at = StepPlace(heading=self.report.heading, number=place + 1)
-            result: Any = await execute(do, given, in_turn, place=at, summary=words)
-        except FailureError as error:
-            cancelled = is_cancelled_exception(error)
-            self.record.end_step(place, "cancelled" if cancelled else "failed", problem_of(error).line[:500])
-            raise
-        except asyncio.CancelledError:
-            self.record.end_step(place, "cancelled")
-            raise
-        self.record.end_step(place, "done", getattr(result, "told", None), citations(result))
-        return result
+        return await run_step(self.record, words, do, given, in_turn)
 
     async def _try(self, words: str, do: Callable[[Any, P], R], given: P) -> tuple[bool, R | None]:
         await self._run_loop.ready()

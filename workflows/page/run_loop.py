@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class EarlyEnd(Exception):  # noqa: N818 - not an error: how a page ends before its last line
-    """Carries an ending from where it is known up to the run loop; only ``Page.end`` and ``Page.unless_ending`` raise it."""
+    """Carries an ending from where it is known to where the page ends; only ``Page.end`` and ``Page.unless_ending`` raise it."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.summary)
@@ -96,7 +96,7 @@ class RunLoop:
             self._record.decided("abort", "Temporal", "the workflow was cancelled")
 
     async def _run(self, body: Body) -> Ending:
-        task = asyncio.ensure_future(ending_of(body()))
+        task = asyncio.ensure_future(body())
         await workflow.wait_condition(lambda: task.done() or self.stopping)
         if not task.done():
             task.cancel()

@@ -1,0 +1,53 @@
+"""Another procedure that a page runs as its child, under the page's lock."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from runbook_model import ids
+    from runbook_model.reports import Hold, Report
+    from workflows.page.options import TASK_TIMEOUT
+
+if TYPE_CHECKING:
+    from runbook_model.reports import ProcedureRequest
+    from workflows.page.child_relay import ChildRelay
+    from workflows.page.inbox import Inbox
+    from workflows.page.record import Record
+
+
+async def run_child(
+    words: str, procedure: str, request: ProcedureRequest, record: Record, relay: ChildRelay, inbox: Inbox
+) -> Report:
+    """Start another procedure and wait for its report; an abort is passed on to it, and waited for too."""
+    place = record.begin_step(words)
+    child = await workflow.start_child_workflow(
+        ids.PROCEDURES[procedure],
+        request,
+        id=f"{workflow.info().workflow_id}/{procedure}",
+        result_type=Report,
+        static_summary=words,
+        task_timeout=TASK_TIMEOUT,
+        # A parent that is terminated must not leave a remediation running beside the next one.
+        parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+    )
+    relay.adopt(child)
+    if inbox.paused_by:  # before it was known to have started
+        relay.pass_on("parent_paused", Hold(by=inbox.paused_by))
+    try:
+        report: Report = await asyncio.shield(child)
+    except asyncio.CancelledError:
+        if inbox.abort:
+            await child.signal("abort", inbox.abort.model_copy(update={"from_parent": True}))
+        aborted = await child
+        record.adopt(aborted)
+        record.end_step(place, "cancelled", aborted.summary)
+        raise
+    finally:
+        relay.adopt(None)
+    record.adopt(report)
+    record.end_step(place, "done", f"{report.outcome}: {report.summary}")
+    return report
