@@ -11,7 +11,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.runtime.converter import Unreadable, data_converter, with_codec
 from activities.runtime.encryption import ENCODING, KEY_ID, WORD_LEFT, Codec, lacks_key, load_keys
-from activities.terraform.program import _quiet
+from activities.terraform.program import environment_for
+from runbook_model.catalog.policies import Terraform
 from runbook_model.errors import InputError, MissingKeyError, TamperedError
 from runbook_model.reports import RollbackRequest
 from tests.sealing import codec, key
@@ -223,7 +224,8 @@ class TestKeys:
 
 
 def test_what_terraform_runs_is_not_told_the_keys():
-    told = _quiet({"RUNBOOK_CODEC_KEYS": key("a"), "RUNBOOK_CODEC_KEYS_FILE": "/keys", "AWS_REGION": "x"})
+    ours = {"RUNBOOK_CODEC_KEYS": key("a"), "RUNBOOK_CODEC_KEYS_FILE": "/keys", "AWS_REGION": "x"}
+    told = environment_for(Terraform(directory="."), ours)
     assert {name for name in told if not name.startswith(("TF_", "CHECKPOINT"))} == {"AWS_REGION"}
 
 
