@@ -36,6 +36,7 @@ from runbook_model.catalog.policies import (
 )
 from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays
 from runbook_model.catalog.trace_links import TRACES, problem_of
+from runbook_model.catalog.twins import twins
 from runbook_model.errors import CatalogError, UnknownTargetError
 from runbook_model.nearest import did_you_mean
 from runbook_model.redaction import redact
@@ -133,6 +134,7 @@ class Catalog(Policy):
             for environment, placement in service.environments.items()
             for problem in self._problems(environment, placement)
         ]
+        problems += twins(self.environments, self.services)
         problems += self._channel_problems()
         if problem := problem_of(self.links):
             problems.append(f'links.{TRACES} = "{redact(self.links[TRACES])}": {problem}')

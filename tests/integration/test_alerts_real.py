@@ -96,6 +96,7 @@ async def test_a_release_that_fails_fires_and_a_good_one_resolves(alerted):
     }
 
 
+@pytest.mark.rare
 async def test_a_release_that_leaks_connections_fires_for_its_database(alerted):
     alerted.sandbox.deploy("prod", "1.2.0", FAULT_DB_CONNECTIONS=12, wait=True)
     await alerted.await_state("prod", "DatabaseConnectionsHigh", "firing")

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from sandbox.temporal import find_temporal
 from tests.integration.test_ui import browser, open_page, shows  # noqa: F401 - one is a fixture
 
-pytestmark = pytest.mark.xdist_group("sealed")
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("sealed")]
 REASON = "the pear cache is broken"
 
 

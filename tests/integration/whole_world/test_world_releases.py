@@ -52,6 +52,7 @@ def test_a_bad_release_makes_errors_that_prometheus_measures(world, staging):
     until(lambda: [value for _, value in world.query(rate) if 0.25 < value < 0.35])
 
 
+@pytest.mark.rare
 def test_a_slow_release_raises_the_95th_percentile(world, staging):
     delivered = world.deploy(staging, "3.1.0", wait=True, FAULT_LATENCY_SECONDS=1.5)
     bucket = f'http_request_duration_seconds_bucket{{release="{release_of(delivered)}"}}'
@@ -62,6 +63,7 @@ def test_a_slow_release_raises_the_95th_percentile(world, staging):
     )
 
 
+@pytest.mark.rare
 def test_a_release_that_leaks_is_killed_at_its_memory_limit(world, staging):
     world.deploy(staging, "3.2.0", memory=64, FAULT_LEAK_MB_PER_SECOND=30)
     ecs = world.aws("ecs")
