@@ -199,6 +199,7 @@ class TaskSeen(Fact):
     reason: str = ""
     """Why it stopped, with its containers' reasons."""
     exit_codes: tuple[int, ...] = ()
+    """Of the container that ended it, or of all where that cannot be known."""
 
     @property
     def failed(self) -> bool:

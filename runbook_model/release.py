@@ -40,12 +40,31 @@ class Image(Fact):
     digest: str | None = None
 
     @property
+    def pinned(self) -> bool:
+        """Whether the name holds the digest itself, so that it brings the same image for ever."""
+        return "@" in self.name
+
+    @property
+    def repository(self) -> str:
+        """The name without tag and digest; the port of a registry is no tag."""
+        name = self.name.partition("@")[0]
+        head, _, tag = name.rpartition(":")
+        return head if head and "/" not in tag else name
+
+    @property
     def tag(self) -> str | None:
-        """The tag of the name, None when the name is pinned by digest."""
-        if "@" in self.name:
-            return None
-        head, _, tag = self.name.rpartition(":")
-        return tag if head and "/" not in tag else None
+        """The tag of the name, also where a digest follows it."""
+        return self.name.partition("@")[0].removeprefix(self.repository).removeprefix(":") or None
+
+    @property
+    def floats(self) -> bool:
+        """Whether the name is made to bring newer images in time: ``latest`` or none, or another tag without a number."""
+        return not self.pinned and not any(letter.isdigit() for letter in self.tag or "")
+
+    @property
+    def shown(self) -> str:
+        """What people tell it by: the tag, else the beginning of the digest."""
+        return self.tag or (self.digest or "")[:19]
 
 
 class Release(Fact):
@@ -54,6 +73,10 @@ class Release(Fact):
     task_definition: str
     """ARN, revision included."""
     images: tuple[Image, ...] = ()
+    container: str | None = None
+    """The app's container, whose image is the release; None where every image counts."""
+    unclear: tuple[str, ...] = ()
+    """The names of its containers where it cannot be known which one is the app's."""
     active: bool = True
     """False once deregistered: it cannot be deployed as it is."""
     marks: tuple[Mark, ...] = ()
@@ -64,32 +87,38 @@ class Release(Fact):
         return self.task_definition.rpartition("/")[2]
 
     @property
+    def own(self) -> tuple[Image, ...]:
+        """The images that make the release: the app's, or all where no container is known to be the app's."""
+        return tuple(image for image in self.images if self.container in {None, image.container})
+
+    @property
+    def tag(self) -> str | None:
+        """The tag of the app's image; None where there is none, or where several images have several."""
+        tags = {image.tag for image in self.own}
+        return tags.pop() if len(tags) == 1 else None
+
+    @property
     def digests(self) -> tuple[str, ...]:
-        """Digests of the images by container, or nothing when one of them is not known."""
-        known = {image.container: image.digest for image in self.images if image.digest}
-        return tuple(known[name] for name in sorted(known)) if len(known) == len(self.images) else ()
+        """Digests of the images that make the release, or nothing when one of them is not known."""
+        return _digests(self.own)
 
     @property
     def fingerprint(self) -> str:
-        """What a mark is bound to: the image's digest, one made of all where there are several, else ``unknown``."""
-        if len(self.digests) <= 1:
-            return self.digests[0] if self.digests else UNKNOWN
-        return f"sha256:{hashlib.sha256(' '.join(self.digests).encode()).hexdigest()}"
+        """What a mark is bound to: the app's image's digest, one made of all where all count, else ``unknown``."""
+        return _fingerprint(self.digests)
 
     @property
     def name(self) -> str:
         """What people call it: ``family:revision (tag)``."""
-        tags = ", ".join(image.tag or (image.digest or "")[:19] for image in self.images)
+        tags = ", ".join(image.shown for image in self.own)
         return f"{self.revision} ({tags})" if tags else self.revision
 
     @property
     def judged(self) -> Mark | None:
         """The newest of the marks that do not speak of other images than these: a moved tag makes a mark void."""
-        ours = (
-            mark
-            for mark in self.marks
-            if UNKNOWN in {mark.digest, self.fingerprint} or mark.digest == self.fingerprint
-        )
+        # Marks were once bound to the images of all containers: those count too, as long as no image changed.
+        known = {UNKNOWN, self.fingerprint, _fingerprint(_digests(self.images))}
+        ours = (mark for mark in self.marks if self.fingerprint == UNKNOWN or mark.digest in known)
         return max(ours, key=lambda mark: mark.at, default=None)
 
     @property
@@ -106,6 +135,17 @@ class Release(Fact):
         """Whether both would run the same: task definition, and digests as far as they are known."""
         same_digests = not self.digests or not other.digests or self.digests == other.digests
         return self.task_definition == other.task_definition and same_digests
+
+
+def _digests(images: tuple[Image, ...]) -> tuple[str, ...]:
+    known = {image.container: image.digest for image in images if image.digest}
+    return tuple(known[name] for name in sorted(known)) if len(known) == len(images) else ()
+
+
+def _fingerprint(digests: tuple[str, ...]) -> str:
+    if len(digests) <= 1:
+        return digests[0] if digests else UNKNOWN
+    return f"sha256:{hashlib.sha256(' '.join(digests).encode()).hexdigest()}"
 
 
 class Deployment(Fact):
@@ -152,6 +192,8 @@ class ServiceState(Fact):
     deployments: tuple[Deployment, ...]
     service_deployment: str | None = None
     service_revisions: tuple[str, ...] = ()
+    balanced: tuple[str, ...] = ()
+    """Names of the containers behind its load balancers."""
     events: tuple[str, ...] = ()
     """The newest messages, newest first."""
     read_at: datetime

@@ -38,6 +38,12 @@ def a_release(revision: int, *, tag: str | None = None, seed: int | None = None,
     return Release(task_definition=task_definition(revision), images=(image,), **more)
 
 
+def with_a_sidecar(release: Release, name: str = "fluent-bit:stable", seed: int = 99) -> Release:
+    """The release with a log router in front of its app, as its task definition lists them."""
+    sidecar = Image(container="log_router", name=name, digest=digest(seed))
+    return release.model_copy(update={"images": (sidecar, *release.images), "container": "app"})
+
+
 def a_mark(verdict: Judgement, seed: int, *, at: datetime = NOW) -> Mark:
     return Mark(verdict=verdict, digest=digest(seed), source="incident/prod/shop", at=at)
 

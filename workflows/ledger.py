@@ -16,7 +16,13 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.catalog.incident_policy import TargetNames
     from runbook_model.release import Judgement, Mark, Release
     from runbook_model.reports import Message
-    from workflows.decisions.releases import find_release, listed, nearest_release
+    from workflows.decisions.releases import (
+        find_release,
+        listed,
+        may_be_a_revision,
+        nearest_release,
+        which_container,
+    )
     from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
 
 if TYPE_CHECKING:
@@ -98,19 +104,25 @@ class ReleaseLedger:
 
 
 async def _find(target: Target, known: Collection[Release], name: str) -> Release:
-    if found := find_release(known, name):
-        return found
+    found = find_release(known, name)
+    if isinstance(found, Release) and not may_be_a_revision(name):
+        return _sure(target, found)
     query = ReleaseQuery(target=target, name=name)
     looked = await workflow.execute_activity_method(
         EcsActivities.find_release, query, summary=f"Look for {name}", **LOOK
     )
-    if found := find_release(looked.releases, name):
-        return found
-    raise ApplicationError(
-        f'no release "{name}" of {target.key}{nearest_release(known, name)}; {listed(known)}',
-        type="InputError",
-        non_retryable=True,
-    )
+    found = find_release((*known, *looked.releases), name)
+    if isinstance(found, Release):
+        return _sure(target, found)
+    nothing = f'no release "{name}" of {target.key}{nearest_release(known, name)}; {listed(known)}'
+    why = found.line if found else nothing
+    raise ApplicationError(why, type="InputError", non_retryable=True)
+
+
+def _sure(target: Target, release: Release) -> Release:
+    if unclear := which_container(target, release):
+        raise ApplicationError(unclear.line, type="InputError", non_retryable=True)
+    return release
 
 
 async def _mark(target: Target, release: Release, request: LedgerRequest) -> Release:

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, Outcome, Report, RollbackRequest, Verdict
     from runbook_model.rollout import Phase
     from runbook_model.sentences import sentence
-    from workflows.decisions.recovery import Judged
+    from workflows.decisions.rollback_plan import moved_tag
     from workflows.page.page import Page
     from workflows.page.procedure import Procedure
     from workflows.page.run import open_run
@@ -28,7 +28,9 @@ with workflow.unsafe.imports_passed_through():
 
 if TYPE_CHECKING:
     from runbook_model.readings import Sample
+    from runbook_model.release import Release
     from runbook_model.rollout import Rollout
+    from workflows.decisions.recovery import Judged
     from workflows.page.run import Run
 
 GO_ON = ("verify-again", "roll-back-further", "hand-over")
@@ -84,12 +86,13 @@ class Rollback(Procedure):
             return await hand_over(run, rollout)
 
         page.heading("Verify health, error rate and logs")
-        judged = await self._verify(run, attempt, placed, rollout, baseline)
-        if not isinstance(judged, Judged):
-            return judged
+        verified = await self._verify(run, attempt, placed, rollout, baseline)
+        if not isinstance(verified, tuple):
+            return verified
+        judged, runs = verified
 
         page.heading("Record what was learnt")
-        await mark(run, placed.release, Judgement.GOOD)
+        await mark(run, runs, Judgement.GOOD)
         for release in (*attempt.taken_back, *placed.taken_back):
             await mark(run, release, Judgement.BAD)
         summary = f"{placed.plan.headline}: {judged.why}"
@@ -97,14 +100,16 @@ class Rollback(Procedure):
 
     async def _verify(
         self, run: Run, attempt: Attempt, placed: Placed, rollout: Rollout, baseline: Sample
-    ) -> Judged | Ending | Attempt:
-        """Verify; what is not verified is a person's choice."""
+    ) -> tuple[Judged, Release] | Ending | Attempt:
+        """Verify, and return what runs too; what is not verified is a person's choice."""
         page, plan, forced = self.page, placed.plan, placed.plan.way == "force"
         while True:
             judged = await verify(run, placed.release, rollout.at, baseline, same_release_before=forced)
-            await end_if_other_runs(run, plan, rollout)
+            runs = await end_if_other_runs(run, placed, rollout)
+            if moved := moved_tag(placed.release, runs):
+                judged = judged.model_copy(update={"why": f"{sentence(judged.why)} {moved}"})
             if judged.verdict is Verdict.RECOVERED:
-                return judged
+                return judged, runs
             summary = f"{plan.headline}: {sentence(judged.why)} A person must look now."
             stands = Ending(outcome=Outcome(judged.verdict), summary=summary, verdict=judged.verdict)
             match await page.choose("It is not verified: how to go on?", judged.why, run.target, GO_ON):

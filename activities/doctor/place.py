@@ -15,6 +15,7 @@ from activities.doctor.clocks import Glance, judge_clock
 from activities.doctor.looking import NotSetError, Question, WrongError
 from activities.prometheus.client import Prometheus
 from runbook_model.catalog.accounts import account_of
+from runbook_model.catalog.arns import ecs_name
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class PlaceQuestions:
     def _ecs_cluster(self) -> str:
         if self._where.platform != "ecs":
             raise NotSetError(BY_COMPOSE)
-        return self._where.cluster or ""
+        return ecs_name(self._where.cluster).name
 
     async def _caller(self) -> Caller:
         if self._where.platform != "ecs":

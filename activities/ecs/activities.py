@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from temporalio import activity
 
-from activities.ecs.reading import read_release, read_service_deployment, read_service_state
+from activities.ecs.reading import (
+    balanced_containers,
+    read_release,
+    read_service_deployment,
+    read_service_state,
+)
 from runbook_model.catalog.catalog import Target
 from runbook_model.durations import format_duration
 from runbook_model.errors import InputError, NotFoundError, RejectedError, UnreachableError
@@ -88,7 +93,7 @@ class EcsActivities:
             revisions.update(source["arn"] for source in one.get("sourceServiceRevisions", []))
             revisions.update({one.get("targetServiceRevision", {}).get("arn", "")} - {""})
             revisions.update({one.get("rollback", {}).get("serviceRevisionArn", "")} - {""})
-        releases = self._releases(target, revisions)
+        releases = self._releases(target, service, revisions)
         return ReleaseHistory(
             service=service,
             current=self._current(target, service, releases, found),
@@ -111,21 +116,17 @@ class EcsActivities:
             arns = self._clients.ecs(target.account).list_task_definitions(
                 familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=REVISIONS_READ
             )["taskDefinitionArns"]
-        return Releases(releases=tuple(self._release(target, arn) for arn in arns))
+        return Releases(releases=tuple(self._release(target, service, arn) for arn in arns))
 
     @activity.defn
     def find_release(self, query: ReleaseQuery) -> Releases:
         """Look up a revision by its name, deregistered ones included; nothing when there is none."""
-        name = query.name
+        name, service = query.name, describe_service(self._clients, query.target)
         if name.isdigit():
-            family = (
-                describe_service(self._clients, query.target)
-                .task_definition.rpartition("/")[2]
-                .partition(":")[0]
-            )
+            family = service.task_definition.rpartition("/")[2].partition(":")[0]
             name = f"{family}:{name}"
         try:
-            return Releases(releases=(self._release(query.target, name),))
+            return Releases(releases=(self._release(query.target, service, name),))
         except (NotFoundError, RejectedError):
             return Releases(releases=())
 
@@ -166,9 +167,9 @@ class EcsActivities:
         # While a moved tag is being deployed, the old and the new revision name one task definition.
         running = [releases[arn] for arn in (*coming, *service.service_revisions) if arn in releases]
         ours = [release for release in running if release.task_definition == service.task_definition]
-        return ours[0] if ours else self._release(target, service.task_definition)
+        return ours[0] if ours else self._release(target, service, service.task_definition)
 
-    def _releases(self, target: Target, arns: set[str]) -> dict[str, Release]:
+    def _releases(self, target: Target, service: ServiceState, arns: set[str]) -> dict[str, Release]:
         ecs = self._clients.ecs(target.account)
         wanted = sorted(arns)
         revisions: list[ServiceRevisionTypeDef] = []
@@ -180,12 +181,16 @@ class EcsActivities:
         for revision in revisions:
             # A task definition may have been deleted long ago: that must not keep the others from being read.
             with suppress(NotFoundError, RejectedError):
-                release = self._release(target, revision["taskDefinition"], revision)
+                release = self._release(target, service, revision["taskDefinition"], revision)
                 found[revision["serviceRevisionArn"]] = release
         return found
 
     def _release(
-        self, target: Target, task_definition: str, ran: ServiceRevisionTypeDef | None = None
+        self,
+        target: Target,
+        service: ServiceState,
+        task_definition: str,
+        ran: ServiceRevisionTypeDef | None = None,
     ) -> Release:
         with self._clients.naming_errors(
             f"describe the task definition {task_definition.rpartition('/')[2]}"
@@ -193,7 +198,13 @@ class EcsActivities:
             described = self._clients.ecs(target.account).describe_task_definition(
                 taskDefinition=task_definition, include=["TAGS"]
             )
-        return read_release(described, target.key, ran.get("containerImages", []) if ran else [])
+        return read_release(
+            described,
+            target.key,
+            ran.get("containerImages", []) if ran else [],
+            named=target.container,
+            balanced=balanced_containers(ran.get("loadBalancers", []) if ran else []) or service.balanced,
+        )
 
 
 def describe_service(clients: AwsClients, target: Target) -> ServiceState:

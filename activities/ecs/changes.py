@@ -155,7 +155,9 @@ class EcsChanges:
             with sending(), self._clients.naming_errors(f"register {change.release.revision} again"):
                 new = ecs.register_task_definition(**request)
             return read_release(
-                {**old, "taskDefinition": new["taskDefinition"], "tags": []}, change.target.key
+                {**old, "taskDefinition": new["taskDefinition"], "tags": []},
+                change.target.key,
+                named=change.release.container,
             )
 
     @activity.defn
@@ -196,7 +198,7 @@ class EcsChanges:
                 change.run_id,
                 lambda definition: images_of(definition) == wanted,
             )
-        return read_release(found, change.target.key) if found else None
+        return read_release(found, change.target.key, named=change.release.container) if found else None
 
 
 def drifted(fence: Fence, now: ServiceState) -> DriftedError:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
         ContainerImageTypeDef,
         DeploymentTypeDef,
         DescribeTaskDefinitionResponseTypeDef,
+        LoadBalancerTypeDef,
         ServiceDeploymentTypeDef,
         ServiceTypeDef,
         TagTypeDef,
+        TaskDefinitionTypeDef,
     )
 
     from runbook_model.release import Fence
@@ -57,6 +59,7 @@ def read_service_state(service: ServiceTypeDef) -> ServiceState:
         deployments=tuple(read_deployment(deployment) for deployment in service.get("deployments", [])),
         service_deployment=service.get("currentServiceDeployment"),
         service_revisions=tuple(revision["arn"] for revision in service.get("currentServiceRevisions", [])),
+        balanced=balanced_containers(service.get("loadBalancers", [])),
         events=tuple(event["message"] for event in service.get("events", [])[:EVENTS_KEPT]),
         read_at=datetime.now(UTC),
     )
@@ -97,8 +100,38 @@ def read_service_deployment(found: ServiceDeploymentTypeDef, release: Release) -
     )
 
 
+def balanced_containers(balancers: Iterable[LoadBalancerTypeDef]) -> tuple[str, ...]:
+    """Name the containers behind a service's load balancers, each once."""
+    return tuple(dict.fromkeys(name for one in balancers if (name := one.get("containerName"))))
+
+
+def app_container(
+    definition: TaskDefinitionTypeDef, named: str | None, balanced: tuple[str, ...]
+) -> str | None:
+    """Find the container whose image is the release; None where it cannot be known.
+
+    Args:
+        definition: the task definition.
+        named: what the catalog says; nothing else counts where it says something.
+        balanced: the containers behind load balancers.
+    """
+    names = [one["name"] for one in definition["containerDefinitions"]]
+    if len(names) == 1 or named:
+        return named if named in names else names[0] if len(names) == 1 else None
+    essential = [one["name"] for one in definition["containerDefinitions"] if one.get("essential", True)]
+    for found in ([name for name in names if name in balanced], essential):
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
 def read_release(
-    described: DescribeTaskDefinitionResponseTypeDef, key: str, ran: Iterable[ContainerImageTypeDef] = ()
+    described: DescribeTaskDefinitionResponseTypeDef,
+    key: str,
+    ran: Iterable[ContainerImageTypeDef] = (),
+    *,
+    named: str | None = None,
+    balanced: tuple[str, ...] = (),
 ) -> Release:
     """Read a release from its task definition and, where it ran, from the images of its service revision.
 
@@ -106,6 +139,8 @@ def read_release(
         described: with the task definition's tags.
         key: ``<environment>/<service>``, whose ledger entries count.
         ran: the images that tasks really ran, with their digests.
+        named: the app's container, as the catalog has it.
+        balanced: the containers behind load balancers.
     """
     definition = described["taskDefinition"]
     digests = {image.get("containerName"): image.get("imageDigest") for image in ran}
@@ -117,9 +152,12 @@ def read_release(
         )
         for container in definition["containerDefinitions"]
     )
+    app = app_container(definition, named, balanced)
     return Release(
         task_definition=definition["taskDefinitionArn"],
         images=images,
+        container=app,
+        unclear=() if app else tuple(image.container for image in images),
         active=definition["status"] == "ACTIVE",
         marks=read_marks(described.get("tags", []), key),
     )

@@ -72,11 +72,13 @@ class TaskSizes:
                     ecs, request["family"], change.run_id, lambda definition: _shape(definition) == wanted
                 )
             if made:
-                return read_release(made, change.target.key)
+                return read_release(made, change.target.key, named=release.container)
             with sending(), self._clients.naming_errors(f"register a copy of {release.revision}"):
                 new = ecs.register_task_definition(**request)
             return read_release(
-                {**old, "taskDefinition": new["taskDefinition"], "tags": []}, change.target.key
+                {**old, "taskDefinition": new["taskDefinition"], "tags": []},
+                change.target.key,
+                named=release.container,
             )
 
 

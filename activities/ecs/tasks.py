@@ -14,7 +14,7 @@ from runbook_model.symptoms import TasksRead
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from mypy_boto3_ecs.type_defs import TaskTypeDef
+    from mypy_boto3_ecs.type_defs import ContainerTypeDef, TaskTypeDef
 
     from activities.aws.clients import AwsClients
     from runbook_model.catalog.catalog import Target
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 QUERY = "DescribeServices, ListTasks, DescribeTasks"
 REASON = 300
 """Characters of a reason."""
+ENDED_FROM_OUTSIDE = frozenset({0, 137, 143})
+"""Exit codes that say nothing of a container by themselves: once one has ended, ECS ends the others of its task too."""
 KEPT = 30
 """Stopped tasks, and tasks that run, that a reading holds at most."""
 OLDEST = 10
@@ -42,8 +44,9 @@ def read_tasks(clients: AwsClients, target: Target, onset: Onset, now: datetime)
         return asked
     try:
         service = describe_service(clients, target)
-        tasks = fetch_tasks(clients, target, "RUNNING")
-        stopped = fetch_tasks(clients, target, "STOPPED")
+        app = target.container or (service.balanced[0] if len(service.balanced) == 1 else None)
+        tasks = fetch_tasks(clients, target, "RUNNING", app)
+        stopped = fetch_tasks(clients, target, "STOPPED", app)
     except OutsideError as error:
         try_again_if_it_passes(error)
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
@@ -64,7 +67,7 @@ def read_restarts(clients: AwsClients, target: Target, since: datetime, now: dat
     if target.platform != "ecs":
         return asked
     try:
-        stopped = fetch_tasks(clients, target, "STOPPED")
+        stopped = fetch_tasks(clients, target, "STOPPED", target.container)
     except OutsideError as error:
         try_again_if_it_passes(error)
         return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
@@ -78,22 +81,27 @@ def read_restarts(clients: AwsClients, target: Target, since: datetime, now: dat
 
 
 def fetch_tasks(
-    clients: AwsClients, target: Target, status: Literal["RUNNING", "STOPPED"]
+    clients: AwsClients, target: Target, status: Literal["RUNNING", "STOPPED"], app: str | None = None
 ) -> tuple[TaskSeen, ...]:
     """Read the service's tasks that shall run or were stopped, newest first; blocks.
 
     Raises:
         OutsideError: ECS cannot be read.
     """
-    seen = [read_task(task) for task in describe_tasks(clients, target, status)]
+    seen = [read_task(task, app) for task in describe_tasks(clients, target, status)]
     return tuple(sorted(seen, key=_newest, reverse=True))
 
 
-def read_task(task: TaskTypeDef) -> TaskSeen:
-    """Read one task of DescribeTasks."""
+def read_task(task: TaskTypeDef, app: str | None = None) -> TaskSeen:
+    """Read one task of DescribeTasks; where nothing else says which container ended it, the app's is taken."""
     containers = task.get("containers", [])
-    reasons = [task.get("stoppedReason", ""), *(one.get("reason", "") for one in containers)]
-    codes = tuple(one["exitCode"] for one in containers if "exitCode" in one)
+    blamed = _ended_by(containers, app)
+    reasons = [
+        task.get("stoppedReason", ""),
+        *(f"container {one['name']} ended it" for one in blamed if one.get("name", app) != app),
+        *(one.get("reason", "") for one in containers),
+    ]
+    codes = tuple(one["exitCode"] for one in blamed or containers if "exitCode" in one)
     return TaskSeen(
         task=task["taskArn"].rpartition("/")[2],
         release=task["taskDefinitionArn"].rpartition("/")[2],
@@ -105,6 +113,17 @@ def read_task(task: TaskTypeDef) -> TaskSeen:
         reason=excerpt(": ".join(dict.fromkeys(part for part in reasons if part)), REASON),
         exit_codes=codes,
     )
+
+
+def _ended_by(containers: list[ContainerTypeDef], app: str | None) -> list[ContainerTypeDef]:
+    """Name the container that ended its task: it has a reason of its own, or ended by itself; nothing if unknown."""
+    with_reason = [one for one in containers if one.get("reason")]
+    by_itself = [one for one in containers if one.get("exitCode", 0) not in ENDED_FROM_OUTSIDE]
+    apps = [one for one in containers if one.get("name") == app and "exitCode" in one]
+    for found in (with_reason, by_itself):
+        if found:
+            return [one for one in found if one in apps] or found[:1]
+    return apps
 
 
 def _newest(task: TaskSeen) -> float:

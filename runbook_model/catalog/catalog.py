@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from runbook_model.catalog.accounts import Account, AssumeRole, account_of
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.arns import ecs_name, problem_of_arn
 from runbook_model.catalog.policies import (
     AlertRule,
     Approvals,
@@ -58,6 +59,8 @@ class Target(BaseModel):
     region: str
     cluster: str
     ecs_service: str
+    container: str | None = None
+    """The app's container on ECS; None where it is found out."""
     compose_project: str = ""
     """Empty on ECS, and where the catalog names none."""
     compose_service: str = ""
@@ -145,6 +148,11 @@ class Catalog(Policy):
             yield 'runs on ECS but names no service: add ecs_service = "…"'
         elif where.platform == "ecs":
             yield from _only_for_compose(placement)
+            arn, cluster = placement.ecs_service, ecs_name(where.cluster).name
+            if problem := problem_of_arn("ecs_service", "service", arn, where.region, cluster):
+                yield problem
+        elif placement.container:
+            yield "container is for ECS: remove it"
         if placement.rollback.strategy == "terraform" and placement.terraform is None:
             yield "rollback by Terraform needs terraform = { directory = … }"
         pool = placement.database.pool if placement.database else None
@@ -202,8 +210,9 @@ class Catalog(Policy):
             environment=environment,
             platform=where.platform,
             region=where.region,
-            cluster=where.cluster or "",
-            ecs_service=placement.ecs_service or "",
+            cluster=ecs_name(where.cluster).name,
+            ecs_service=ecs_name(placement.ecs_service).name,
+            container=placement.container,
             compose_project=where.compose.project if where.compose else "",
             compose_service=placement.compose_service or service if where.platform == "compose" else "",
             prometheus_url=where.prometheus_url,

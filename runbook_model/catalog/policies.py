@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from runbook_model.catalog.accounts import AssumeRole
+from runbook_model.catalog.arns import problem_of_arn
 from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.durations import Duration
 from runbook_model.sentences import count_of
@@ -122,7 +123,7 @@ class Environment(Policy):
     assume_role: AssumeRole | None = Field(
         default=None, description="The role that its calls of AWS are made by; without one the worker's own."
     )
-    cluster: str | None = Field(default=None, description="The ECS cluster; ECS needs one.")
+    cluster: str | None = Field(default=None, description="The ECS cluster, by name or ARN; ECS needs one.")
     prometheus_url: Url | None = Field(
         default=None, description="Without it the services' own metrics are read."
     )
@@ -139,6 +140,8 @@ class Environment(Policy):
     def _cluster_for_ecs(self) -> Environment:
         if self.platform == "ecs" and not self.cluster:
             raise ValueError('platform "ecs" needs a cluster: add cluster = "…"')
+        if problem := problem_of_arn("cluster", "cluster", self.cluster, self.region):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -319,7 +322,13 @@ class Probe(Policy):
 class Placement(Policy):
     """One service in one environment."""
 
-    ecs_service: str | None = Field(default=None, description="Its name on ECS; ECS needs one.")
+    ecs_service: str | None = Field(default=None, description="Its name or ARN on ECS; ECS needs one.")
+    container: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z0-9_-]{1,255}$",
+        description="The app's container, whose image is the release; by default the one behind the load balancer, "
+        "else the only essential one.",
+    )
     compose_service: ComposeName | None = Field(
         default=None, description="Its name in the compose file; by default the service's own."
     )

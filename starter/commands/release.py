@@ -100,6 +100,7 @@ def document(page: LedgerPage) -> list[dict[str, Any]]:
         {
             "revision": entry.release.revision,
             "task_definition": entry.release.task_definition,
+            "container": entry.release.container,
             "images": [image.model_dump(mode="json") for image in entry.release.images],
             "running": entry.running,
             "active": entry.release.active,
@@ -113,7 +114,7 @@ def document(page: LedgerPage) -> list[dict[str, Any]]:
 
 def _row(entry: LedgerEntry) -> tuple[str, str, str]:
     release = entry.release
-    images = ", ".join(image.tag or image.digest or image.name for image in release.images)
+    images = ", ".join(image.tag or image.digest or image.name for image in release.own)
     states = [
         "running" if entry.running else "",
         f"{judged.verdict} by {judged.source} at {clock(judged.at)}" if (judged := release.judged) else "",

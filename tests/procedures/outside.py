@@ -95,6 +95,7 @@ class Outside:
     family: tuple[Release, ...] = ()
     """Other ACTIVE revisions than those that the history names."""
     marks: list[tuple[str, str]] = field(default_factory=list)
+    marked: list[Release] = field(default_factory=list)
     release_now: dict[str, asyncio.Event] = field(default_factory=dict)
     desired: int = 2
     more: dict[str, object] = field(default_factory=dict)
@@ -108,6 +109,8 @@ class Outside:
     notices: list[Notice] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
     """Of the catalog."""
+    fresh: Release | None = None
+    """What fresh tasks run, where that is not what ran: its tag was moved."""
 
     def __post_init__(self) -> None:
         self.deployed(release(1))
@@ -306,7 +309,7 @@ class Outside:
     async def force_deployment(self, change: ForceDeployment) -> Deployed:
         await self._called("force_deployment")
         self._fenced(change.fence)
-        self.deployed(self.current)
+        self.deployed(self.fresh or self.current)
         self._changed("force_deployment", "force")
         return self._deployed()
 
@@ -329,6 +332,7 @@ class Outside:
     async def mark_release(self, change: MarkRelease) -> None:
         await self._called("mark_release")
         self.marks.append((change.release.revision, change.mark.verdict))
+        self.marked.append(change.release)
 
     @activity.defn
     async def await_steady_state(self, awaited: Awaited) -> Rollout:

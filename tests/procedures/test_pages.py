@@ -282,6 +282,36 @@ async def test_a_person_may_choose_what_the_evidence_does_not_settle(pages, outs
     assert [(task.state, task.chosen, task.by) for task in report.tasks] == [("done", "restart", "bob")]
 
 
+MOVED = release(2).model_copy(
+    update={
+        "images": tuple(one.model_copy(update={"digest": f"sha256:{5:064x}"}) for one in release(2).images)
+    }
+)
+
+
+MOVED_TAG = (
+    f" The tag was moved: fresh tasks of shop:1.2.0 run sha256:{5:064x}, before it was sha256:{2:064x}."
+)
+
+
+async def test_fresh_tasks_that_run_another_image_are_told_at_the_end(pages, outside):
+    outside.fresh = MOVED
+    run = await pages.start("service-down")
+    report = await pages.answer(run, option="restart")
+    assert report.outcome is Outcome.RECOVERED
+    assert report.summary.endswith(MOVED_TAG)
+
+
+async def test_fresh_tasks_that_run_another_image_are_told_although_they_are_bad(pages, outside):
+    outside.fresh, outside.quality = MOVED, Quality.BAD
+    run = await pages.start("service-down")
+    gate = (await pages.asked(run)).checkpoint
+    await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash, "option": "restart"})
+    report = await pages.answer(run, option="hand-over")
+    assert report.outcome is Outcome.NOT_RECOVERED
+    assert report.summary.endswith(MOVED_TAG)
+
+
 @pytest.mark.ending("superseded-restarted")
 async def test_what_somebody_deployed_over_fresh_tasks_while_they_were_verified_is_not_said_to_be_restarted(
     pages, outside

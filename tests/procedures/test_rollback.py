@@ -192,6 +192,18 @@ async def test_a_forced_deployment_says_nothing_of_the_release(runbook, outside)
     assert ("shop:2", "bad") not in outside.marks
 
 
+async def test_a_forced_deployment_of_a_tag_that_was_moved_says_so_and_marks_what_runs(runbook, outside):
+    outside.strategy = "force-new-deployment"
+    moved = release(2).images[0].model_copy(update={"digest": f"sha256:{5:064x}"})
+    outside.fresh = release(2).model_copy(update={"images": (moved,)})
+    report = await runbook.run()
+    assert report.outcome is Outcome.RECOVERED
+    assert report.summary.endswith(
+        f"fresh tasks of shop:1.2.0 run {moved.digest}, before it was sha256:{2:064x}."
+    )
+    assert outside.marked[-1].fingerprint == moved.digest
+
+
 async def test_a_named_release_is_put_back_by_name(runbook, outside):
     outside.deployed(release(3))
     report = await runbook.run(to="shop:1")

@@ -355,6 +355,33 @@ class TestTargets:
             by_queue(queue).run(catalog.resolve_target, TargetNames(service="shop", environment="prod"))
 
 
+CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/shop-prod"
+SERVICE = "arn:aws:ecs:us-east-1:123456789012:service"
+
+
+@pytest.mark.parametrize("service", ["shop", f"{SERVICE}/shop", f"{SERVICE}/shop-prod/shop"])
+@pytest.mark.parametrize("cluster", ["shop-prod", CLUSTER])
+def test_an_arn_is_its_name(cluster, service):
+    text = SMALLEST.replace('"shop-prod"', f'"{cluster}"').replace('"shop"', f'"{service}"')
+    target = parse_catalog(text, "c.toml").target("shop", "prod")
+    assert (target.cluster, target.ecs_service) == ("shop-prod", "shop")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("shop-prod", f"{SERVICE}/shop-prod/shop", "is the ARN of a service: write that of the cluster, or its name"),
+        ("shop-prod", CLUSTER.replace("us-east-1", "eu-west-1"), "is in eu-west-1, but the environment's region is us-east-1"),
+        ("shop-prod", "arn:aws:s3:::shop", "is no ARN of an ECS cluster: write its name"),
+        ("shop", f"{SERVICE}/other/shop", "is in cluster other, but the environment's is shop-prod"),
+        ("shop", CLUSTER, "is the ARN of a cluster: write that of the service, or its name"),
+    ],
+)  # fmt: skip
+def test_an_arn_of_something_else_is_refused(old, new, problem):
+    (line,) = problems(SMALLEST.replace(f'"{old}"', f'"{new}"'))
+    assert problem in line
+
+
 def test_later_versions_may_read_what_this_one_wrote():
     catalog = parse_catalog(SMALLEST, "catalog.toml")
     assert Catalog.model_validate(catalog.model_dump()) == catalog

@@ -65,11 +65,12 @@ class TestAReleasesImages:
         release = read_release(definition(1, f"shop@{digest(4)}"), KEY)
         assert (release.digests, release.images[0].tag) == ((digest(4),), None)
 
-    def test_have_none_when_one_container_is_not_known(self):
+    def test_have_none_when_one_container_is_not_known_and_all_count(self):
         two = definition(1)
         two["taskDefinition"]["containerDefinitions"].append({"name": "sidecar", "image": "sidecar:1"})
         ran = [{"containerName": "app", "imageDigest": digest(5)}]
         assert read_release(two, KEY, ran).digests == ()
+        assert read_release(two, KEY, ran, named="app").digests == (digest(5),)
 
     @pytest.mark.parametrize(
         ("image", "tag"),
@@ -78,6 +79,7 @@ class TestAReleasesImages:
             ("shop", None),
             ("registry.test:5000/shop", None),
             ("registry.test:5000/shop:1.0", "1.0"),
+            (f"registry.test:5000/shop:1.0@{digest(4)}", "1.0"),
         ],
     )
     def test_have_the_tag_and_not_the_registrys_port(self, image, tag):
@@ -229,6 +231,7 @@ class TestANameThatIsLookedUp:
         assert (found.revision, found.active) == ("shop:1", False)
 
     def test_may_name_nothing(self, ecs):
+        ecs.answers("describe_services", services(service(2, 2)))
         ecs.refuses(
             "describe_task_definition", "ClientException", message="Unable to describe task definition."
         )

@@ -324,7 +324,7 @@ def test_the_first_release_of_all_has_no_beginning_that_speaks():
     assert onset_of(history(release(1)), NOW).began is None
 
 
-def a_task(**changes):
+def a_task(app=None, **changes):
     task = {
         "taskArn": "arn:aws:ecs:us-east-1:1:task/c/abc",
         "taskDefinitionArn": "arn:aws:ecs:us-east-1:1:task-definition/app:2",
@@ -336,7 +336,7 @@ def a_task(**changes):
         "stoppedReason": "Essential container in task exited",
         "containers": [{"exitCode": 137, "reason": "OutOfMemoryError: killed, password=hunter2"}],
     }
-    return read_task(task | changes)
+    return read_task(task | changes, app)
 
 
 def test_a_task_tells_why_it_stopped_without_what_is_secret():
@@ -360,6 +360,28 @@ def test_a_task_tells_why_it_stopped_without_what_is_secret():
 def test_what_ended_by_itself_is_told_from_what_was_stopped(changes, failed, out_of_memory):
     task = a_task(**changes)
     assert (task.failed, task.out_of_memory) == (failed, out_of_memory)
+
+
+@pytest.mark.parametrize(
+    ("app", "sidecar", "out_of_memory"),
+    [
+        # Once one container has ended, ECS ends the others of its task: 143, or 137 where they do not go.
+        ({"exitCode": 1}, {"exitCode": 137}, False),
+        ({"exitCode": 0}, {"exitCode": 137}, False),
+        ({"exitCode": 137}, {"exitCode": 143}, True),
+        ({"exitCode": 137}, {"exitCode": 1}, False),
+        ({"exitCode": 143}, {"exitCode": 137, "reason": "OutOfMemoryError: killed"}, True),
+    ],
+)
+def test_a_task_is_judged_by_the_container_that_ended_it(app, sidecar, out_of_memory):
+    task = a_task("app", containers=[{"name": "agent", **sidecar}, {"name": "app", **app}])
+    assert task.out_of_memory is out_of_memory
+
+
+def test_a_task_that_a_sidecar_ended_says_so():
+    task = a_task("app", containers=[{"name": "agent", "exitCode": 2}, {"name": "app", "exitCode": 143}])
+    assert task.reason == "Essential container in task exited: container agent ended it"
+    assert task.exit_codes == (2,)
 
 
 SERVICE = {

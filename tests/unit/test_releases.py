@@ -20,6 +20,7 @@ from tests.ecs_facts import (
     digest,
     good,
     task_definition,
+    with_a_sidecar,
 )
 from tests.observing import a_target
 from workflows.decisions.releases import RollbackPlan, find_release, needs_more, plan_rollback
@@ -248,7 +249,8 @@ class TestANamedRelease:
     def test_is_found_by_every_name_that_people_use(self, name):
         made = plan(self.HISTORY, to=name)
         assert (made.after.revision, made.needs_yes) == ("shop:2", None)
-        assert not needs_more(TARGET, self.HISTORY, name)
+        # A bare number may be a tag too, of a release that the history does not tell of.
+        assert needs_more(TARGET, self.HISTORY, name) is (name == "2")
 
     def test_is_found_although_its_tag_has_a_v_that_the_name_lacks(self):
         assert find_release([a_release(2, tag="v1.2.0")], "1.2.0") == a_release(2, tag="v1.2.0")
@@ -258,8 +260,24 @@ class TestANamedRelease:
         assert find_release([release], "1234567") == release
         assert find_release([release], "123456") is None
 
-    def test_is_the_revision_rather_than_a_tag_of_the_same_number(self):
-        assert find_release([a_release(9, tag="2"), a_release(2)], "2") == a_release(2)
+    def test_is_refused_where_its_number_is_a_revision_and_another_ones_tag(self):
+        refusal = ending(self.HISTORY, a_release(9, tag="2"), to="2")
+        assert refusal.error is not None
+        assert refusal.error.kind == "input"
+        assert refusal.error.message == '"2" can mean shop:2 (1.2.0) or shop:9 (2)'
+        assert refusal.error.fix == "say shop:2 or shop:9"
+
+    def test_may_have_its_own_revision_as_its_tag(self):
+        assert find_release([a_release(2, tag="2"), a_release(3, tag="2")], "2") == a_release(2, tag="2")
+
+    def test_is_not_a_sidecars_tag(self):
+        known = [with_a_sidecar(a_release(9), "datadog-agent:2"), a_release(2)]
+        assert find_release(known, "2") == a_release(2)
+
+    @pytest.mark.parametrize("name", ["1.0.0", "shop:1.0.0"])
+    def test_is_found_by_its_tag_although_a_digest_follows_it(self, name):
+        pinned = a_release(2, tag=f"1.0.0@{digest(2)}")
+        assert find_release([pinned, a_release(3)], name) == pinned
 
     def test_is_the_newest_revision_with_that_tag(self):
         assert find_release([a_release(2, tag="x"), a_release(3, tag="x")], "x") == a_release(3, tag="x")
@@ -287,7 +305,7 @@ class TestANamedRelease:
         assert refusal.error is not None
         assert refusal.error.kind == "input"
         assert refusal.error.line == (
-            'no release "1.9.9" of prod/shop; there are: shop:4 (1.4.0), shop:2 (1.2.0), shop:3 (1.3.0)'
+            'no release "1.9.9" of prod/shop; there are: shop:4 (1.4.0), shop:3 (1.3.0), shop:2 (1.2.0)'
         )
         assert needs_more(TARGET, self.HISTORY, "1.9.9")
 

@@ -11,7 +11,7 @@ from runbook_model.release import Image, ReleaseHistory
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import Capacity, ContainerSize, TaskChange, TaskSize
 from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan
-from tests.ecs_facts import NOW, a_deployment, a_release, a_service, task_definition
+from tests.ecs_facts import NOW, a_deployment, a_release, a_service, task_definition, with_a_sidecar
 from tests.observing import a_target
 from tests.symptoms import resources_read
 from workflows.decisions.database import Cause, Diagnosis, classify
@@ -157,6 +157,15 @@ class TestTerraform:
 
     def test_the_module_gets_the_tag_that_runs_for_its_default_would_be_deployed_too(self):
         assert values_for(TARGET, HISTORY, BIGGER) == {"image_tag": "1.2.0", "cpu": "512", "memory": "1024"}
+
+    def test_the_module_keeps_the_apps_tag_although_a_sidecar_has_another(self):
+        history = HISTORY.model_copy(update={"current": with_a_sidecar(RELEASE, "datadog-agent:7")})
+        assert values_for(TARGET, history, BIGGER)["image_tag"] == "1.2.0"
+
+    def test_what_cannot_be_known_to_be_the_apps_is_not_applied(self):
+        unclear = RELEASE.model_copy(update={"unclear": ("app", "agent")})
+        ending = values_for(TARGET, HISTORY.model_copy(update={"current": unclear}), BIGGER)
+        assert (ending.outcome, ending.error.kind) == (Outcome.REFUSED, "input")
 
     @pytest.mark.parametrize(
         "images",

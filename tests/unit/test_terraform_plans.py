@@ -9,10 +9,10 @@ import pytest
 from runbook_model.catalog.policies import Terraform
 from runbook_model.reports import Ending
 from runbook_model.terraform_plans import BUDGET, TerraformWish, read_plan
-from tests.ecs_facts import a_history, a_release
+from tests.ecs_facts import a_history, a_release, with_a_sidecar
 from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
-from workflows.decisions.terraform import takes_more, terraform_tag
+from workflows.decisions.terraform import plain_tag, takes_more, terraform_tag
 from workflows.decisions.terraform_sizing import hidden
 
 PLANS = Path(__file__).parent / "plans"
@@ -209,6 +209,13 @@ class TestTheTag:
     def test_is_that_of_the_release(self):
         history = a_history((a_release(1), DAY), (a_release(2), DAY))
         assert terraform_tag(history, a_release(1)) == "1.1.0"
+
+    def test_is_the_apps_whatever_stands_before_it_in_the_task_definition(self):
+        one, two = with_a_sidecar(a_release(1), seed=98), with_a_sidecar(a_release(2))
+        assert terraform_tag(a_history((one, DAY), (two, DAY)), one) == "1.1.0"
+
+    def test_that_an_undo_applies_is_the_apps_too(self):
+        assert plain_tag(with_a_sidecar(a_release(1))) == "1.1.0"
 
     def test_that_is_pinned_by_digest_is_none(self):
         pinned = a_release(1)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from runbook_model.release import Image, Release, ReleaseHistory, ServiceState
 
 JUST_NOW = timedelta(hours=1)
+DIGEST_FROM = 7
+"""Characters of a digest that name an image."""
 
 OURS_TO_ROLL = {"controller": "ECS", "strategy": "ROLLING", "scheduling": "REPLICA"}
 
@@ -42,6 +44,20 @@ def plan_rollback(
     """
     if problem := cannot_roll(history.service):
         return refuse(problem)
+    plan = _choose(target, history, others, to, tried)
+    if isinstance(plan, Ending):
+        return plan
+    unclear = which_container(target, plan.before) or which_container(target, plan.after)
+    return refuse(unclear) if unclear else plan
+
+
+def _choose(
+    target: Target,
+    history: ReleaseHistory,
+    others: tuple[Release, ...],
+    to: str | None,
+    tried: tuple[str, ...],
+) -> RollbackPlan | Ending:
     if to is not None:
         return _plan_to(target, history, others, to)
     if target.rollback.strategy == "force-new-deployment":
@@ -54,7 +70,8 @@ def plan_rollback(
 def needs_more(target: Target, history: ReleaseHistory, to: str | None, tried: tuple[str, ...] = ()) -> bool:
     """Whether the service's own history does not settle what to put back, so that other revisions must be read."""
     if to is not None:
-        return find_release(_known(history), to) is None
+        # A number may be a revision that the service no longer tells of, and an image tag too.
+        return may_be_a_revision(to) or find_release(_known(history), to) is None
     plan = plan_rollback(target, history, (), None, tried)
     return isinstance(plan, Ending) and plan.outcome is Outcome.REFUSED
 
@@ -89,32 +106,62 @@ def refuse(problem: Problem) -> Ending:
     return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {sentence(problem.line)}", error=problem)
 
 
-def find_release(releases: Iterable[Release], name: str) -> Release | None:
-    """Find the newest release that a person may have meant: by revision or ARN, else by image tag or digest.
+def find_release(releases: Iterable[Release], name: str) -> Release | Problem | None:
+    """Find the release that a person means: by revision or ARN, or the newest one by image tag or digest.
 
     Of several with one revision, that is one whose tag was moved, the first is found.
+
+    Returns:
+        the release; why it cannot be told which one is meant; None where there is none.
     """
     known = tuple(releases)
-    found = [release for release in known if _has_revision(release, name)] or [
-        release for release in known if _has_image(release, name)
-    ]
-    return max(found, key=_revision_number, default=None)
+    by_image = [release for release in known if _has_image(release, name)]
+    meant = {one.revision: one for one in reversed(known) if _has_revision(one, name)}
+    if by_image and not any(one in by_image for one in meant.values()):
+        newest = max(by_image, key=_number)
+        meant.setdefault(newest.revision, newest)
+    if len(meant) > 1:
+        return Problem(
+            kind="input",
+            message=f'"{name}" can mean {" or ".join(one.name for one in meant.values())}',
+            fix=f"say {' or '.join(meant)}",
+        )
+    return next(iter(meant.values()), None)
+
+
+def may_be_a_revision(name: str) -> bool:
+    """Whether a name is a number that a revision may have; a digest's beginning is longer."""
+    return name.isdigit() and len(name) < DIGEST_FROM
 
 
 def nearest_release(releases: Iterable[Release], name: str) -> str:
     """Return the words that name the release which a mistyped name most resembles, or nothing."""
     known = tuple(releases)
-    tags = [image.tag for release in known for image in release.images if image.tag]
+    tags = [image.tag for release in known for image in release.own if image.tag]
     return did_you_mean(name, [*tags, *(release.revision for release in known)])
 
 
 def listed(releases: Iterable[Release]) -> str:
     """Return the words that list releases, newest revision first."""
-    newest_first = sorted(releases, key=_revision_number, reverse=True)
+    newest_first = sorted(releases, key=_number, reverse=True)
     return f"there are: {', '.join(dict.fromkeys(release.name for release in newest_first)) or 'none'}"
 
 
-def _revision_number(release: Release) -> int:
+def which_container(target: Target, release: Release) -> Problem | None:
+    """Say that it cannot be known which container's image is the release, and what to write into the catalog."""
+    if not release.unclear:
+        return None
+    names, where = ", ".join(release.unclear), f"[services.{target.service}.{target.environment}]"
+    if target.container:
+        missing = f'{release.revision} has no container "{target.container}", but {names}'
+        return Problem(kind="input", message=missing, fix=f"correct container in {where}")
+    several = (
+        f"{release.revision} has several containers, and which one is the app's cannot be known: {names}"
+    )
+    return Problem(kind="input", message=several, fix=f'add container = "…" to {where}')
+
+
+def _number(release: Release) -> int:
     return int(release.revision.rpartition(":")[2])
 
 
@@ -126,8 +173,9 @@ def _has_image(release: Release, name: str) -> bool:
     digest = name.removeprefix("sha256:")
     return any(
         image.tag in {name, name.removeprefix("v"), f"v{name}"}
-        or (len(digest) >= 7 and (image.digest or "").startswith(f"sha256:{digest}"))
-        for image in release.images
+        or name in {image.name, f"{image.repository}:{image.tag}"}
+        or (len(digest) >= DIGEST_FROM and (image.digest or "").startswith(f"sha256:{digest}"))
+        for image in release.own
     )
 
 
@@ -194,9 +242,8 @@ def _unproven(history: ReleaseHistory, others: tuple[Release, ...]) -> Iterator[
     for deployment in history.service.deployments:
         if deployment.status != "PRIMARY" and deployment.task_definition in by_arn:
             yield by_arn[deployment.task_definition], "it still has a deployment in the service"
-    newest = int(history.current.revision.rpartition(":")[2])
     for release in others:
-        if int(release.revision.rpartition(":")[2]) < newest:
+        if _number(release) < _number(history.current):
             yield (
                 release,
                 f"{release.name} is an earlier revision of the family; whether it ever ran well is unknown",
@@ -212,6 +259,8 @@ def _plan_to(
         return refused(
             "input", f'no release "{to}" of {target.key}{nearest_release(known, to)}', listed(known)
         )
+    if isinstance(wanted, Problem):
+        return refuse(wanted)
     if wanted.same_as(history.current):
         return Ending(outcome=Outcome.NOT_NEEDED, summary=f"{wanted.name} runs already.")
     if wanted.is_bad and wanted.judged:
@@ -276,15 +325,15 @@ def plan_from_tags(
         tried: tags and ARNs that this run found wanting.
     """
     current = history.current
-    image = next((one for one in current.images if _place(one, tags) is not None), None)
-    if image is None:
+    image = next((one for one in current.own if _place(one, tags) is not None), None)
+    if image is None or current.unclear:
         return None
     older = tags[(_place(image, tags) or 0) + 1 :]
-    marked = {one.tag for release in history.releases.values() if release.is_bad for one in release.images}
+    marked = {one.tag for release in history.releases.values() if release.is_bad for one in release.own}
     wanted = next((tag for tag in older if _as_image(tag, image) not in {*marked, *tried}), None)
     if wanted is None:
         return None
-    name = f"{image.name.removesuffix(image.tag or '')}{_as_image(wanted, image)}"
+    name = f"{image.repository}:{_as_image(wanted, image)}"
     images = tuple(
         one.model_copy(update={"name": name, "digest": None}) if one.container == image.container else one
         for one in current.images

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Plan, PlannedCall, Problem
 from workflows.decisions.releases import cannot_roll, refuse
+from workflows.decisions.rollback_plan import may_bring_another_image
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
@@ -36,7 +37,10 @@ def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ..
         before=history.current,
         after=history.current,
         because=because,
-        not_restored=("What made it fail stays as it is; fresh tasks may fail again.",),
+        not_restored=(
+            "What made it fail stays as it is; fresh tasks may fail again.",
+            *may_bring_another_image(history),
+        ),
         fence=history.service.fence,
     )
 

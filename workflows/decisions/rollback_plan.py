@@ -72,7 +72,7 @@ def plan_by(
         before=history.current,
         after=release,
         because=(because,),
-        not_restored=tuple(_not_restored(target)),
+        not_restored=(*_not_restored(target), *(may_bring_another_image(history) if way == "force" else ())),
         afterwards=_afterwards(history.current, release, way),
         needs_yes=needs_yes or _unpinned(release, way),
         fence=history.service.fence,
@@ -93,10 +93,27 @@ def tag_was_moved(release: Release, history: ReleaseHistory) -> bool:
 
 
 def _moved(release: Release, other: Release) -> bool:
-    digests = {image.name: image.digest for image in other.images if image.digest}
+    digests = {image.name: image.digest for image in other.own if image.digest}
     return any(
-        image.digest and digests.get(image.name, image.digest) != image.digest for image in release.images
+        image.digest and digests.get(image.name, image.digest) != image.digest for image in release.own
     )
+
+
+def may_bring_another_image(history: ReleaseHistory) -> Iterator[str]:
+    """Say that fresh tasks of what runs may run other code, because ECS asks anew what a tag stands for."""
+    current = history.current
+    names = [image.name for image in current.own if not image.pinned]
+    if any(image.floats for image in current.own) or (names and tag_was_moved(current, history)):
+        now = f", which may be other code than {current.fingerprint} that runs now" if current.digests else ""
+        yield f"Fresh tasks run what {', '.join(names)} stands for by then{now}."
+
+
+def moved_tag(before: Release, now: Release) -> str | None:
+    """Say that fresh tasks of one task definition run another image than those before them."""
+    if before.same_as(now) or before.task_definition != now.task_definition:
+        return None
+    names = ", ".join(image.name for image in now.own)
+    return f"The tag was moved: fresh tasks of {names} run {now.fingerprint}, before it was {before.fingerprint}."
 
 
 def _not_restored(target: Target) -> Iterator[str]:

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 from runbook_model.reports import Ending, Plan, PlannedCall
-from runbook_model.sentences import count_of
 from runbook_model.terraform_plans import TerraformPlan
 from workflows.decisions.releases import refused
 from workflows.decisions.rollback_plan import STAYS, RollbackPlan, plan_by, tag_was_moved
@@ -60,18 +59,17 @@ def terraform_tag(history: ReleaseHistory, release: Release) -> str | Ending:
             f"the tag of {release.name} stands for another image now, and Terraform knows it by its tag alone",
             'build the old image under a new tag, or use rollback.strategy = "task-definition"',
         )
-    before = {image.container: image.tag for image in history.current.images}
-    wanted = {image.container: image.tag for image in release.images}
-    tags = {tag for container, tag in wanted.items() if tag != before.get(container)} or set(wanted.values())
-    tag = tags.pop() if len(tags) == 1 else None
+    tag = plain_tag(release)
     if tag is None:
-        return refused(
-            "policy",
-            f"which one image tag brings {release.name} back cannot be told: it has {count_of(len(wanted), 'image')}, "
-            "tags missing or several",
-            BY_DEFINITION,
-        )
+        images = ", ".join(image.name for image in release.own)
+        why = f"which image tag brings {release.name} back cannot be told: {images} has none, several or a digest"
+        return refused("policy", why, BY_DEFINITION)
     return tag
+
+
+def plain_tag(release: Release) -> str | None:
+    """Return the tag by which Terraform knows a release, the app's; None where a digest, none or several name it."""
+    return None if any(image.pinned for image in release.own) else release.tag
 
 
 def rollback_by_terraform(
@@ -83,7 +81,7 @@ def rollback_by_terraform(
     """
     variables = in_words(terraform.variables)
     if terraform.empty:
-        if _tags(chosen.after) != _tags(history.current):
+        if chosen.after.tag != history.current.tag:
             return refused(
                 "policy",
                 f"Terraform has nothing to change for {variables}, yet {history.current.name} runs: the module "
@@ -221,10 +219,6 @@ def _afterwards(chosen: RollbackPlan, terraform: TerraformPlan) -> Iterator[str]
     else:
         yield f"Once verified, what then runs is tagged good and {old} bad."
     yield "If Terraform makes no new deployment, one is forced, as a change of its own."
-
-
-def _tags(release: Release) -> dict[str, str | None]:
-    return {image.container: image.tag for image in release.images}
 
 
 def in_words(variables: dict[str, str]) -> str:

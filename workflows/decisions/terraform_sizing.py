@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.terraform_plans import SENSITIVE, TerraformPlan
-from workflows.decisions.releases import refuse, refused
+from workflows.decisions.releases import refuse, refused, which_container
 from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback_plan import tag_was_moved
 from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
-from workflows.decisions.terraform import in_words, losses, plan_of, scalar, unseen
+from workflows.decisions.terraform import in_words, losses, plain_tag, plan_of, scalar, unseen
 from workflows.decisions.terraform_scope import goes_astray, value_of_image
 
 if TYPE_CHECKING:
@@ -37,12 +37,14 @@ def values_for(target: Target, history: ReleaseHistory, change: TaskChange) -> d
         return refused(
             "input", f"the catalog names no Terraform module for {target.key}", "add terraform = { … }"
         )
-    tags = {image.tag for image in history.current.images}
-    tag = tags.pop() if len(tags) == 1 else None
-    if tag is None or tag_was_moved(history.current, history):
+    current = history.current
+    if unclear := which_container(target, current):
+        return refuse(unclear)
+    tag = plain_tag(current)
+    if tag is None or tag_was_moved(current, history):
         why = (
-            f"which image tag keeps {history.current.name} running cannot be told: it has several, none, or one that "
-            "was moved"
+            f"which image tag keeps {current.name} running cannot be told: it has several, none, one that was moved, "
+            "or is pinned by digest"
         )
         return refused("policy", why, "apply the module by hand")
     grows = {owner.cpu_variable: change.cpu, owner.memory_variable: change.memory}

@@ -229,9 +229,13 @@ async def await_release(run: Run, placed: Placed) -> Rollout:
     return await await_steady(run, words, placed.deployed)
 
 
-async def end_if_other_runs(run: Run, plan: RollbackPlan, rollout: Rollout) -> None:
-    """Look once more that what was verified is what runs, and that its images are those that were planned."""
-    page, planned = run.page, plan.after
+async def end_if_other_runs(run: Run, placed: Placed, rollout: Rollout) -> Release:
+    """Look once more that what was verified is what runs, and that its images are those that were planned.
+
+    Returns:
+        what runs; fresh tasks of the same release may have got another image.
+    """
+    page, plan, planned = run.page, placed.plan, placed.plan.after
     history = await page.read("Look that it still runs", EcsActivities.read_history, run.target)
     runs = history.current
     if history.service.fence != rollout.service.fence:
@@ -245,3 +249,4 @@ async def end_if_other_runs(run: Run, plan: RollbackPlan, rollout: Rollout) -> N
             f"({planned.fingerprint} is now {runs.fingerprint}). A person must look now."
         )
         page.end(Outcome.NOT_RECOVERED, summary, verdict=Verdict.NOT_RECOVERED)
+    return runs if plan.way == "force" else placed.release

@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.sentences import sentence
     from workflows.decisions.terraform import (
         TerraformRollback,
+        plain_tag,
         rollback_by_terraform,
         takes_more,
         terraform_tag,
@@ -92,7 +93,7 @@ async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
 
 
 async def _undo(run: Run, plan: TerraformRollback) -> str:
-    tag = next((image.tag for image in plan.before.images if image.tag), None)
+    tag = plain_tag(plan.before)
     if tag is None:
         return f"could not undo: {plan.before.name} has no image tag that Terraform could be told"
     value = value_of_image(run.target, plan.before, tag)

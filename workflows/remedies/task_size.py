@@ -172,7 +172,7 @@ async def _lacks(run: Run, plan: TerraformSizePlan, history: ReleaseHistory) -> 
     primary, runs = history.service.primary, history.current
     if primary is None or primary.id == plan.fence.primary:
         return f"no new deployment came of it: {runs.name} runs as before"
-    if {image.tag for image in runs.images} != {image.tag for image in plan.before.images}:
+    if runs.tag != plan.before.tag:
         return f"the service runs {runs.name} now: somebody deployed meanwhile"
     size = await read_size(run, history)
     short = fell_short(size, plan.change)

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, Outcome, State, Verdict
     from runbook_model.sentences import sentence
     from workflows.decisions.recovery import Judged, judge_recovery
+    from workflows.decisions.rollback_plan import moved_tag
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -92,16 +93,18 @@ async def unless_replaced(run: Run, release: Release, ending: Ending) -> Ending:
     """Look once more that what recovered is what runs, for readings do not tell releases apart everywhere.
 
     Returns:
-        the ending; another one where somebody deployed over the release while it was verified.
+        the ending, which says so where the release's tag was moved; another one where somebody deployed over the release
+        while it was verified.
     """
-    if ending.outcome is not Outcome.RECOVERED:
+    if ending.verdict is None:
         return ending
-    service = await run.page.read("Look that it still runs", EcsActivities.read_service, run.target)
-    if service.task_definition == release.task_definition:
-        return ending
-    now = service.task_definition.rpartition("/")[2]
-    summary = f"{release.revision} was steady, but {now} was deployed over it meanwhile. It is left alone."
-    return Ending(outcome=Outcome.SUPERSEDED, summary=summary)
+    history = await run.page.read("Look that it still runs", EcsActivities.read_history, run.target)
+    now = history.current
+    if ending.outcome is Outcome.RECOVERED and now.task_definition != release.task_definition:
+        summary = f"{release.revision} was steady, but {now.revision} was deployed over it meanwhile. It is left alone."
+        return Ending(outcome=Outcome.SUPERSEDED, summary=summary)
+    moved = moved_tag(release, now)
+    return ending.model_copy(update={"summary": f"{sentence(ending.summary)} {moved}"}) if moved else ending
 
 
 @dataclass(frozen=True)
