@@ -114,11 +114,8 @@ async def _find(target: Target, known: Collection[Release], name: str) -> Releas
     found = find_release((*known, *looked.releases), name)
     if isinstance(found, Release):
         return _sure(target, found)
-    why = (
-        found.line
-        if found
-        else f'no release "{name}" of {target.key}{nearest_release(known, name)}; {listed(known)}'
-    )
+    nothing = f'no release "{name}" of {target.key}{nearest_release(known, name)}; {listed(known)}'
+    why = found.line if found else nothing
     raise ApplicationError(why, type="InputError", non_retryable=True)
 
 

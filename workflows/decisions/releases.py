@@ -137,7 +137,7 @@ def may_be_a_revision(name: str) -> bool:
 def nearest_release(releases: Iterable[Release], name: str) -> str:
     """Return the words that name the release which a mistyped name most resembles, or nothing."""
     known = tuple(releases)
-    tags = [image.tag for release in known for image in release.images if image.tag]
+    tags = [image.tag for release in known for image in release.own if image.tag]
     return did_you_mean(name, [*tags, *(release.revision for release in known)])
 
 

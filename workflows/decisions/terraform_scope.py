@@ -24,7 +24,7 @@ def value_of_image(target: Target, release: Release, tag: str) -> str | Ending:
     """Tell what the module's image variable gets for a release: its tag, or the whole image."""
     if target.terraform is None or target.terraform.image_variable_holds == "tag":
         return tag
-    images = {image.name for image in release.images if image.tag == tag}
+    images = {image.name for image in release.own if image.tag == tag}
     if len(images) == 1:
         return images.pop()
     why = (
