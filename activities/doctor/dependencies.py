@@ -74,10 +74,9 @@ class BesideQuestions:
             )
         status = response.status_code
         if status >= 500:
-            names = f"--service {self._target.service} --environment {self._target.environment}"
             raise WrongError(
                 f"{address} answers {status}: the service itself is ill",
-                f"runbook start service-down {names}",
+                f"runbook start service-down {self._target.key}",
             )
         if not 200 <= status < 300:
             raise WrongError(f"{address} answers {status}")

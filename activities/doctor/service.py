@@ -134,6 +134,7 @@ class ServiceQuestions:
         project = read_project(self._engine, self._target)
         told = "; ".join(one.told for one in project.own)
         if not any(one.serves for one in project.own):
-            names = f"--service {self._target.service} --environment {self._target.environment}"
-            raise WrongError(f"no container of it serves: {told}", f"runbook start service-down {names}")
+            raise WrongError(
+                f"no container of it serves: {told}", f"runbook start service-down {self._target.key}"
+            )
         return told

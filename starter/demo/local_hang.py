@@ -30,9 +30,7 @@ async def play(stage: Stage) -> None:
         telling.need("soon nothing answers", down_after, "health 503")
     with telling.part("alice starts service-down"):
         run = await stage.start("service-down", "alice", "nothing answers")
-        telling.say(
-            f"runbook start service-down --service ai-processor --environment local --as alice  ->  {run.id}"
-        )
+        telling.say(f"runbook start service-down local/ai-processor --as alice  ->  {run.id}")
     with telling.part("Nobody has to approve in local: they are restarted, and it is verified"):
         ended = await recovered(stage)
     with telling.part("What was done"):

@@ -47,9 +47,7 @@ async def ask(stage: Stage, procedure: str, reason: str) -> tuple[Plan, Checkpoi
     """Have alice start a procedure, and see it ask before it changes anything."""
     telling = stage.telling
     run = await stage.start(procedure, "alice", reason)
-    telling.say(
-        f"runbook start {procedure} --service ai-processor --environment prod --as alice  ->  {run.id}"
-    )
+    telling.say(f"runbook start {procedure} prod/ai-processor --as alice  ->  {run.id}")
     sight = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
     for found in sight.report.findings:
         telling.say(f"it found: {found}")

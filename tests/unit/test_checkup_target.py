@@ -121,7 +121,7 @@ class TestAddresses:
     async def test_whose_service_is_ill_lead_to_the_procedure(self):
         told = await ask("health", answering(503))
         assert told.ok is False
-        assert told.fix == "runbook start service-down --service ai-processor --environment prod"
+        assert told.fix == "runbook start service-down prod/ai-processor"
 
     @pytest.mark.parametrize(
         ("answer", "detail"),

@@ -109,7 +109,7 @@ class TestWords:
         broken = a_check("last-known-good", RED, detail="none is left", fix="mark one good")
         told = words(drills([a_check("last-known-good", GREEN)], [broken]))
         assert "no longer in place: shop: last-known-good (none is left; mark one good)" in told
-        assert told.endswith("All of it: runbook drill --environment prod")
+        assert told.endswith("All of it: runbook drill prod")
 
     def test_say_what_works_again(self):
         assert "in place again: shop: health." in words(drills(RED, GREEN))

@@ -287,7 +287,7 @@ class TestANamedRelease:
         assert refusal.error is not None
         assert refusal.error.kind == "input"
         assert refusal.error.line == (
-            'no release "1.9.9" of prod/shop; there are: shop:4 (1.4.0), shop:2 (1.2.0), shop:3 (1.3.0)'
+            'no release "1.9.9" of prod/shop; there are: shop:4 (1.4.0), shop:3 (1.3.0), shop:2 (1.2.0)'
         )
         assert needs_more(TARGET, self.HISTORY, "1.9.9")
 

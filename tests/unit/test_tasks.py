@@ -47,7 +47,7 @@ def test_what_takes_days_is_for_the_review_and_names_what_was_found(leave):
 
 @pytest.mark.parametrize("leave", [make_faster, find_the_leak])
 def test_what_began_with_a_release_says_how_to_go_back(leave):
-    command = "`runbook start rollback --service ai-processor --environment prod`"
+    command = "`runbook start rollback prod/ai-processor`"
     assert leave(TARGET, SLOW).look_at == (f"it began with shop:7: {command} puts an earlier release back",)
     assert leave(TARGET, SLOW.model_copy(update={"release": None})).look_at == ()
 

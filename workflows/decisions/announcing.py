@@ -154,7 +154,7 @@ def _asked_between(account: Account, close: str) -> Asked | None:
             "no-procedure", (leading.name,), f"No procedure answers {leading.name}: look, and {close}"
         )
     if (held := account.held) and held.kind != "cooling":
-        start = f"runbook start {leading.procedure} --service {account.service} --environment {account.environment}"
+        start = f"runbook start {leading.procedure} {account.environment}/{account.service}"
         words = f"Nothing is begun by itself: {sentence(held.why)} A person may: {start}"
         return Asked("held", (leading.procedure, held.kind, held.why), words)
     return None

@@ -44,8 +44,7 @@ def judge_plan(target: Target, report: Report) -> Check:
 
 def no_plan(target: Target, why: str, fix: str | None) -> Check:
     """Say that no plan was made."""
-    names = f"--service {target.service} --environment {target.environment}"
-    again = f"runbook start rollback {names} --plan shows it again"
+    again = f"runbook start rollback {target.key} --plan shows it again"
     return _check(target, ok=False, detail=why, fix=fix or again)
 
 
@@ -107,7 +106,7 @@ def words(drill: Drilled) -> str | None:
         return None
     groups = (("a drill finds that no longer in place", drill.broke), ("in place again", drill.mended))
     lines = (f"{what}: {_listed(checks)}" for what, checks in groups if checks)
-    return f"{'. '.join(lines)}. All of it: runbook drill --environment {drill.environment}"
+    return f"{'. '.join(lines)}. All of it: runbook drill {drill.environment}"
 
 
 def _listed(checks: tuple[Check, ...]) -> str:

@@ -89,7 +89,7 @@ def _later(what: str, target: Target, diagnosis: Diagnosis, *also: str) -> Task:
 def _earlier_release(target: Target, diagnosis: Diagnosis) -> str:
     if not diagnosis.release:
         return ""
-    command = f"runbook start rollback --service {target.service} --environment {target.environment}"
+    command = f"runbook start rollback {target.key}"
     return f"it began with {diagnosis.release}: `{command}` puts an earlier release back"
 
 
