@@ -49,7 +49,7 @@ from worker import served_queues
 from workflows.high_error_rate import HighErrorRate
 from workflows.page.arguments import TrimArguments
 
-pytestmark = pytest.mark.xdist_group("engine")
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("engine")]
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ["psql", "-U", "admin", "-d", "postgres", "-c"]

@@ -25,6 +25,8 @@ from runbook_model.errors import RejectedError
 from runbook_model.traffic import Silence, Traffic
 from tests.observing import NOW, B, G, N, a_release, a_target, an_observation, seconds
 
+pytestmark = pytest.mark.rare
+
 INTERVAL = 0.25
 WINDOW = seconds(3)
 PATIENCE = 30.0

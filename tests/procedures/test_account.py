@@ -60,9 +60,7 @@ async def test_a_change_is_in_the_memo_before_its_first_attempt_ends(runbook, ou
     run = await runbook.start()
     await runbook.calls(outside, "deploy_release")
     memo = await (await run.describe()).memo()
-    assert [(one["action"], one["detail"]) for one in memo["changes"]] == [
-        ("UpdateService", "may have been made")
-    ]
+    assert [(one["action"], one["certain"]) for one in memo["changes"]] == [("UpdateService", False)]
     changing.set()
     await runbook.end(run)
 

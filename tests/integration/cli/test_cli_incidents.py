@@ -105,14 +105,14 @@ async def test_what_people_say_is_recorded_while_no_worker_lives(runbook, workin
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("note", "prod/shop"), 2, "say what you know"),
+        (("note", "prod/shop"), 2, "nothing to add; give --impact"),
         (("close", "prod/nothing-there", "--root-cause", "x"), 2, "there has been no incident"),
         (("brake", "on", "prod"), 2, "--reason"),
-        (("brake", "on", "--reason", "x"), 2, "say where"),
-        (("open", "--service", "S", "--environment", "prod"), 2, "no name of a service"),
+        (("brake", "on", "--reason", "x"), 2, "which environment is not said"),
+        (("open", "--service", "S", "--environment", "prod"), 2, "cannot be the name of a service"),
     ],
 )
-async def test_what_cannot_be_used_is_told_with_its_mend(runbook, words, code, says):
+async def test_what_cannot_be_used_is_said_with_its_fix(runbook, words, code, says):
     said = await runbook(*words)
     assert (said.code, says in said.err) == (code, True), said.err
 

@@ -107,7 +107,14 @@ async def test_wait_ends_with_the_outcome(runbook):
     assert ended.code == 1
     assert ended.json["outcome"] == "not-recovered"
     assert ended.json["changes"] == [
-        {"action": "UpdateService", "before": "2", "after": "1", "undone": None, "detail": None}
+        {
+            "action": "UpdateService",
+            "before": "2",
+            "after": "1",
+            "undone": None,
+            "certain": True,
+            "kept": False,
+        }
     ]
 
 

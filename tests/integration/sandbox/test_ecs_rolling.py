@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from ecs_world import CLUSTER, SERVICE, Script, primary
 
+pytestmark = pytest.mark.rare
+
 if TYPE_CHECKING:
     from ecs_world import Moment, World
 

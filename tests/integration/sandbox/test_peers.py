@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ecs_world import CLUSTER, SERVICE, Script
 
+pytestmark = pytest.mark.rare
+
 if TYPE_CHECKING:
     from ecs_world import World
 
