@@ -217,7 +217,7 @@ class TestApply:
         assert PRINTED not in str(failed.value)
 
     async def test_tells_how_far_it_is_but_no_secret(self, infrastructure):
-        plan = await infrastructure.plan("1.0.0", seconds="1")
+        plan = await infrastructure.plan("1.0.0", seconds="3")
         await infrastructure.apply(plan)
         told = str(infrastructure.heartbeats)
         assert "terraform_data.service" in told

@@ -185,9 +185,7 @@ async def test_a_plan_that_cannot_be_made_is_red_and_keeps_no_other_from_being_m
     assert sorted(one.ok for one in plans.values()) == [False, True]
     (red,) = (one for one in plans.values() if not one.ok)
     assert red.detail == "refused: not from this queue"
-    assert red.fix.endswith(
-        f"--service {red.service} --environment {ground.environment} --plan shows it again"
-    )
+    assert red.fix == f"runbook start rollback {ground.environment}/{red.service} --plan shows it again"
 
 
 async def test_what_runs_by_compose_is_looked_at_and_nothing_is_planned(ground):

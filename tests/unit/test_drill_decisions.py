@@ -143,8 +143,7 @@ class TestPlan:
         error = Problem(kind="policy", message="no release is left")
         told = judge_plan(TARGET, self.report(outcome, error=error))
         assert (told.ok, told.detail) == (RED, f"{outcome}: no release is left")
-        names = f"--service {TARGET.service} --environment {TARGET.environment}"
-        assert told.fix == f"runbook start rollback {names} --plan shows it again"
+        assert told.fix == f"runbook start rollback {TARGET.key} --plan shows it again"
 
     def test_is_not_asked_for_by_compose(self):
         assert unplanned(a_target(platform="compose"), []).ok is None
