@@ -14,9 +14,11 @@ from rich.text import Text
 from runbook_model.durations import format_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import timedelta
 
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 
 ROOM = 60
@@ -67,6 +69,18 @@ def console(*, stderr: bool = False) -> Console:
 def show(page: RenderableType) -> None:
     """Write a page on stdout."""
     console().print(page)
+
+
+def table(columns: Iterable[str], rows: Iterable[tuple[Iterable[str], str]]) -> Table:
+    """Lay out a table: a heading for each column, and for each row its cells and its colour."""
+    from rich.table import Table  # noqa: PLC0415 - programs that read JSON need not wait for it
+
+    laid_out = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        laid_out.add_column(column, overflow="fold")
+    for cells, colour in rows:
+        laid_out.add_row(*(clean(cell) for cell in cells), style=colour)
+    return laid_out
 
 
 def line(text: str, style: str = "") -> Text:

@@ -1,4 +1,4 @@
-"""The target of a command: ``E/S`` by position, in every command alike, or by options."""
+"""The target of a command: ``E/S`` by position in every command; where nothing follows it, by options too."""
 
 from __future__ import annotations
 
@@ -15,6 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+
+def _parsed(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    return lambda _, __, text: None if text is None else parse(text)
+
+
+target_argument = click.argument(
+    "target", metavar="E/S", callback=_parsed(parse_pair), shell_complete=completion.targets
+)
+"""``E/S`` by position only."""
+scope_argument = click.argument(
+    "scope",
+    metavar="[E|E/S]",
+    required=False,
+    callback=_parsed(parse_scope),
+    shell_complete=completion.scopes,
+)
+"""``E`` or ``E/S`` by position only; None where it is left out."""
 
 
 def takes_target(function: Callable[..., T]) -> Callable[..., T]:

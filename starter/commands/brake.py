@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.brakes import brakes, switch
 from starter.client.connect import converse
 from starter.client.known_targets import check_scope, read_catalog
 from starter.client.run_view import stamp
 from starter.exits import bad_input
-from starter.names import parse_scope
 from starter.printing import answer, clock, note, say
+from starter.target_options import scope_argument
 from workflows.brake import Switch
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
     from runbook_model.brakes import BrakeReport
+    from starter.names import Scope
 
 
 @click.command(
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("turn", metavar="[on|off]", required=False, type=click.Choice(["on", "off"]))
-@click.argument("target", metavar="[E|E/S]", required=False, shell_complete=completion.scopes)
+@scope_argument
 @click.option("--reason", metavar="T", help="Why, for the record; needed with on and off.")
 @takes_caller("--as", "--catalog", "--json")
 def command(
-    caller: Caller, turn: Literal["on", "off"] | None, target: str | None, *, reason: str | None
+    caller: Caller, turn: Literal["on", "off"] | None, scope: Scope | None, *, reason: str | None
 ) -> None:
     """Stop or allow automatic changes. Without arguments, show the brakes.
 
@@ -48,21 +48,20 @@ def command(
         return
     if not (reason and reason.strip()) or len(reason) > 2000:
         raise bad_input("--reason needs 1 to 2000 characters", "say why, for the record")
-    places = _places(caller, target)
+    places = _places(caller, scope)
     order = Switch(by=caller.name, on=turn == "on", reason=reason)
     converse(lambda client: _switch(client, caller, places, order))
 
 
-def _places(caller: Caller, target: str | None) -> list[tuple[str, str | None]]:
+def _places(caller: Caller, scope: Scope | None) -> list[tuple[str, str | None]]:
     """List the environments, each with its service where one is meant."""
-    if target is None:
+    if scope is None:
         if caller.catalog is None:
             raise bad_input(
                 "which environment is not said",
                 "name ENVIRONMENT or ENVIRONMENT/SERVICE, or a catalog for all of its environments",
             )
         return [(name, None) for name in sorted(read_catalog(caller.catalog).environments)]
-    scope = parse_scope(target)
     check_scope(caller.catalog, scope)
     assert scope.environment is not None
     return [(scope.environment, scope.service)]

@@ -12,12 +12,11 @@ from starter.client.connect import converse
 from starter.client.known_targets import check_known
 from starter.client.run_view import stamp
 from starter.client.runs import Run, find, of_scope
-from starter.printing import answer, clean, clock, note, on_terminal, say, show
+from starter.printing import answer, clock, note, on_terminal, say, show, table
 from starter.target_options import takes_scope
-from starter.view.tree import arrange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from rich.table import Table
     from temporalio.client import Client
@@ -92,12 +91,8 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _table(tree: Iterable[tuple[int, Run]]) -> Table:
-    """Lay runs out for people: the id says where, and times are a clock's."""
-    from rich.table import Table  # noqa: PLC0415 - programs that read JSON need not wait for it
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in SHOWN:
-        table.add_column(column, overflow="fold")
+    """Lay runs out for people: the id says where, and times are in the local zone."""
+    rows = []
     for depth, run in tree:
         row = _row(run) | {
             "id": f"{'  ' * depth}{run.id}",
@@ -105,5 +100,32 @@ def _table(tree: Iterable[tuple[int, Run]]) -> Table:
             "ended": clock(run.ended) if run.ended else None,
         }
         colour = "yellow" if row["state"] == "awaiting-approval" else ""
-        table.add_row(*(clean(row[column] or "-") for column in SHOWN), style=colour)
-    return table
+        rows.append(([row[column] or "-" for column in SHOWN], colour))
+    return table(SHOWN, rows)
+
+
+def arrange(runs: Iterable[Run]) -> Iterator[tuple[int, Run]]:
+    """Order runs so that each follows what it belongs to, with its depth; otherwise they stay in their order."""
+    listed = list(runs)
+    below: dict[str | None, list[Run]] = {}
+    for run in listed:
+        above = next((one for one in listed if one is not run and _belongs(run, one)), None)
+        below.setdefault(above.run_id if above else None, []).append(run)
+    yield from _walk(below, None, 0)
+
+
+def _walk(below: dict[str | None, list[Run]], above: str | None, depth: int) -> Iterator[tuple[int, Run]]:
+    for run in below.get(above, []):
+        yield depth, run
+        yield from _walk(below, run.run_id, depth + 1)
+
+
+def _belongs(run: Run, above: Run) -> bool:
+    """Whether one run is the other's: its child, or the remediation of a target whose incident was open then."""
+    target = (run.environment, run.service)
+    is_incidents = run.id == ids.remediation_id(*target) and above.id == ids.incident_id(*target)
+    if run.parent != above.id and not is_incidents:
+        return False
+    began_before_its_end = above.ended is None or run.started <= above.ended
+    ended_after_its_start = run.ended is None or run.ended >= above.started
+    return began_before_its_end and ended_after_its_start

@@ -16,10 +16,10 @@ from runbook_model.sentences import count_of
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_known
+from starter.client.measures import Measured, measure
 from starter.client.runs import Run, find, of_scope
 from starter.printing import answer, note, say
 from starter.target_options import takes_scope
-from starter.view.measures import Measured, measure
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -12,21 +12,22 @@ from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.known_targets import check_target, read_catalog
 from starter.exits import NAME_A_CATALOG, Exit, bad_input
-from starter.names import parse_pair
 from starter.paper import local
 from starter.paper.pages import PAGES
 from starter.printing import answer, say
+from starter.target_options import target_argument
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Catalog, Target
+    from starter.names import Pair
     from starter.paper.pages import Part
 
 
 @click.command("print", epilog=example("runbook print rollback prod/ai-processor --catalog catalog.toml"))
 @click.argument("procedure", shell_complete=completion.procedures)
-@click.argument("target", metavar="E/S", shell_complete=completion.targets)
+@target_argument
 @takes_caller("--catalog", "--json")
-def command(caller: Caller, procedure: str, target: str) -> Exit:
+def command(caller: Caller, procedure: str, target: Pair) -> Exit:
     """Print a procedure as a paper runbook, with the commands to type for a target.
 
     E/S is ENVIRONMENT/SERVICE. Needs neither Temporal nor a worker nor a network.
@@ -36,19 +37,17 @@ def command(caller: Caller, procedure: str, target: str) -> Exit:
             f"there is no procedure {procedure!r}{did_you_mean(procedure, PAGES)}",
             f"there are: {', '.join(sorted(PAGES))}",
         )
-    pair = parse_pair(target)
     if caller.catalog is None:
         raise bad_input("the commands come from the catalog, and none is given", NAME_A_CATALOG)
-    check_target(caller.catalog, pair)
+    check_target(caller.catalog, target)
     catalog = read_catalog(caller.catalog)
-    resolved = catalog.target(pair.service, pair.environment)
+    resolved = catalog.target(target.service, target.environment)
     pages = local.PAGES if resolved.platform == "compose" else PAGES
     parts = pages[procedure](resolved)
     if caller.as_json:
         steps = [{"text": text, "commands": list(commands)} for text, commands in parts]
-        answer(
-            {"procedure": procedure, "service": pair.service, "environment": pair.environment, "steps": steps}
-        )
+        names = {"procedure": procedure, "service": target.service, "environment": target.environment}
+        answer({**names, "steps": steps})
     else:
         say(_page(procedure, resolved, catalog, parts))
     return Exit.DONE

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_target
 from starter.client.ledger import read_ledger
 from starter.client.run_view import stamp
 from starter.exits import bad_input
-from starter.names import parse_pair
-from starter.printing import answer, clean, clock, on_terminal, say, show
+from starter.printing import answer, clock, on_terminal, say, show, table
+from starter.target_options import target_argument
 from workflows.ledger import LedgerEntry, LedgerPage, LedgerRequest
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from temporalio.client import Client
+
+    from starter.names import Pair
 
 COLUMNS = ("revision", "images", "state")
 
@@ -39,28 +39,28 @@ def command() -> None:
     "list",
     epilog=example("runbook release list prod/ai-processor", "runbook release list prod/ai-processor --json"),
 )
-@click.argument("target", metavar="E/S", shell_complete=completion.targets)
+@target_argument
 @takes_caller("--catalog", "--json")
-def list_releases(caller: Caller, target: str) -> None:
+def list_releases(caller: Caller, target: Pair) -> None:
     """List the releases of a service, newest first: which one runs, which are good, which are bad.
 
     E/S is ENVIRONMENT/SERVICE.
     """
     request = _request(caller, target)
-    converse(lambda client: _tell(client, caller, request))
+    converse(lambda client: _show(client, caller, request))
 
 
 @command.command(
     "mark",
     epilog=example("runbook release mark prod/ai-processor 1.4.2 good --reason 'the database was slow'"),
 )
-@click.argument("target", metavar="E/S", shell_complete=completion.targets)
+@target_argument
 @click.argument("release", metavar="RELEASE")
 @click.argument("judgement", metavar="good|bad", type=click.Choice(["good", "bad"]))
 @click.option("--reason", metavar="T", required=True, help="Why, for the record.")
 @takes_caller("--as", "--catalog", "--json")
 def mark_release(
-    caller: Caller, target: str, release: str, judgement: Literal["good", "bad"], *, reason: str
+    caller: Caller, target: Pair, release: str, judgement: Literal["good", "bad"], *, reason: str
 ) -> None:
     """Mark a release good or bad. The newest mark counts.
 
@@ -74,21 +74,20 @@ def mark_release(
     request = _request(caller, target).model_copy(
         update={"release": release, "judgement": judgement, "reason": reason}
     )
-    converse(lambda client: _tell(client, caller, request))
+    converse(lambda client: _show(client, caller, request))
 
 
-def _request(caller: Caller, target: str) -> LedgerRequest:
-    pair = parse_pair(target)
-    check_target(caller.catalog, pair)
-    return LedgerRequest(service=pair.service, environment=pair.environment, by=caller.name)
+def _request(caller: Caller, target: Pair) -> LedgerRequest:
+    check_target(caller.catalog, target)
+    return LedgerRequest(service=target.service, environment=target.environment, by=caller.name)
 
 
-async def _tell(client: Client, caller: Caller, request: LedgerRequest) -> None:
+async def _show(client: Client, caller: Caller, request: LedgerRequest) -> None:
     page = await read_ledger(client, request)
     if caller.as_json:
         answer(document(page))
     elif on_terminal():
-        show(_table(page))
+        show(table(COLUMNS, [(_row(entry), _colour(entry)) for entry in page.entries]))
     else:
         for entry in page.entries:
             say("\t".join(_row(entry)))
@@ -123,13 +122,5 @@ def _row(entry: LedgerEntry) -> tuple[str, str, str]:
     return release.revision, images, ", ".join(filter(None, states)) or "-"
 
 
-def _table(page: LedgerPage) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - programs that read JSON need not wait for it
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in COLUMNS:
-        table.add_column(column, overflow="fold")
-    for entry in page.entries:
-        colour = "red" if entry.bad else "green" if entry.good else ""
-        table.add_row(*(clean(cell) for cell in _row(entry)), style=colour)
-    return table
+def _colour(entry: LedgerEntry) -> str:
+    return "red" if entry.bad else "green" if entry.good else ""

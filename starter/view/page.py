@@ -1,4 +1,4 @@
-"""The page of a run as people read it on a terminal: done, now, waiting for whom, since when."""
+"""The page of a run on a terminal: what was done, what happens now, and who has to answer since when."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from rich.text import Text
 from runbook_model.reports import Outcome, State
 from starter.names import short_id
 from starter.printing import ago, clean, clock, line, span
-from starter.view.incident_page import incident_lines
 from workflows.incidents.report import IncidentReport
 
 if TYPE_CHECKING:
@@ -37,6 +36,11 @@ COLOUR_OF_STATE = {
 }
 
 GOOD = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED, Outcome.PLANNED})
+ALERTS_SHOWN = 10
+"""How many alerts, and how many decisions, an incident's page lists."""
+DECISIONS_SHOWN = frozenset({"note", "abort", "pause", "resume", "reopen"})
+"""Decisions that the page does not show anyhow."""
+COLOUR_OF_SEVERITY = {"critical": "bold red", "warning": "yellow"}
 
 
 def render(sight: Sight) -> Group:
@@ -47,7 +51,12 @@ def render(sight: Sight) -> Group:
 def page_lines(sight: Sight) -> list[Text]:
     """Return the lines of the whole page."""
     report = sight.report
-    lines = [*_head(sight), *_incident(report), *_steps(report.steps), *_findings(report)]
+    lines = [
+        *_head(sight),
+        *(_incident_lines(report) if isinstance(report, IncidentReport) else ()),
+        *_steps(report.steps),
+        *_findings(report),
+    ]
     if report.checkpoint:
         lines += [Text(), *checkpoint(report.checkpoint, sight.run.id)]
     lines += [*_changes(report), *_tasks(report), *_readings(report), *_rejections(report), *_end(sight)]
@@ -113,10 +122,41 @@ def _head(sight: Sight) -> Iterator[Text]:
     yield line(report.summary)
 
 
-def _incident(report: Report) -> Iterator[Text]:
+def _incident_lines(report: IncidentReport) -> Iterator[Text]:
+    """Lay out an incident's own lines."""
+    eta = "" if report.outcome else f"; ETA: {report.eta or 'unknown'}"
+    yield line(
+        f"severity {report.severity}, {report.outcome or report.status}; impact: {report.impact or 'unknown'}{eta}",
+        COLOUR_OF_SEVERITY.get(report.severity, ""),
+    )
+    yield from _responder(report)
+    for decision in [one for one in report.decisions if one.kind in DECISIONS_SHOWN][-ALERTS_SHOWN:]:
+        yield line(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}", "dim")
+    if report.held:
+        yield line(f"nothing is begun by itself: {report.held}", "yellow")
+    if report.alerts:
+        yield Text()
+        yield line(f"Alerts: {report.firing} firing, {report.resolved} resolved", "bold")
+    for alert in report.alerts[:ALERTS_SHOWN]:
+        words = f": {alert.words}" if alert.words else ""
+        colour = COLOUR_OF_SEVERITY.get(alert.severity, "") if alert.status == "firing" else "dim"
+        yield line(f"  {alert.status}  {alert.name}{words}  since {clock(alert.since)}", colour)
+    if (more := report.firing + report.resolved - min(len(report.alerts), ALERTS_SHOWN)) > 0:
+        yield line(f"  and {more} more", "dim")
+    for channel, why in report.undelivered.items():
+        yield line(f"not told: {channel}: {why}", "yellow")
 
-    if isinstance(report, IncidentReport):
-        yield from incident_lines(report)
+
+def _responder(report: IncidentReport) -> Iterator[Text]:
+    if report.state is State.DONE or report.outcome:
+        return
+    if report.acknowledged_by:
+        yield line(f"{report.acknowledged_by} has it", "green")
+    elif report.next_call:
+        whom = report.calls_next or "everybody"
+        yield line(f"nobody has it: {whom} is called at {clock(report.next_call)}", "yellow")
+    if report.called:
+        yield line(f"called so far: {', '.join(report.called)}")
 
 
 def _colour(report: Report) -> str:
