@@ -73,6 +73,8 @@ class Said:
     """The newest of its lines."""
     problems: list[tuple[str, str]] = field(default_factory=list)
     """Errors: summary and detail, as Terraform said them."""
+    under_way: dict[str, str] = field(default_factory=dict)
+    """What was last said of each resource that is being changed, by address: many are changed at a time."""
 
     def take(self, line: str) -> None:
         """Take in one line, JSON or not."""
@@ -86,6 +88,20 @@ class Said:
             self.problems.append(_without_output(str(found.get("summary", "")), str(found.get("detail", ""))))
         elif told.get("type") != PROVISIONER_SAYS and (words := excerpt(message, LONGEST_LINE)):
             self.lines = [*self.lines, words][-LINES_KEPT:]
+            self._follow(str(told.get("type")), told.get("hook", {}), words)
+
+    def _follow(self, kind: str, hook: dict[str, Any], words: str) -> None:
+        """Note which resources are being changed; Terraform repeats this only every ten seconds."""
+        address = hook.get("resource", {}).get("addr", "")
+        if kind in {"apply_start", "apply_progress"}:
+            self.under_way[address] = words
+        elif kind in {"apply_complete", "apply_errored"}:
+            self.under_way.pop(address, None)
+
+    @property
+    def progress(self) -> str:
+        """What is being changed now, else the last line."""
+        return excerpt("; ".join(self.under_way.values()), LONGEST_LINE) or next(reversed(self.lines), "")
 
     @property
     def lock(self) -> Lock | None:
@@ -224,8 +240,8 @@ class _Tail:
             return
         for line in self._new_lines():
             self._said.take(line)
-            if self._said.lines:
-                self._hear(self._said.lines[-1])
+            if progress := self._said.progress:
+                self._hear(progress)
 
     def _new_lines(self) -> Iterator[str]:
         with self._path.open("rb") as source:

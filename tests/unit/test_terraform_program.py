@@ -1,10 +1,12 @@
-"""What a module is run by, and what of the worker's environment it gets."""
+"""What a module is run by, what of the worker's environment it gets, and how far it is."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from activities.terraform.program import environment_for, find_program
+from activities.terraform.program import Said, environment_for, find_program
 from runbook_model.catalog.policies import Terraform
 from runbook_model.errors import InputError
 
@@ -74,3 +76,30 @@ class TestTheEnvironment:
 
     def test_names_the_catalogs_workspace_whatever_the_workers_own_says(self):
         assert given(workspace="prod")["TF_WORKSPACE"] == "prod"
+
+
+class TestHowFarItIs:
+    """In any order of its lines: many resources are changed at a time, and Terraform speaks again only after 10 s."""
+
+    def after(self, *hooks: tuple[str, str, str]) -> str:
+        said = Said()
+        for kind, address, message in hooks:
+            hook = {"resource": {"addr": address}}
+            said.take(json.dumps({"@message": f"{address}: {message}", "type": kind, "hook": hook}))
+        return said.progress
+
+    def test_names_what_is_being_changed_although_another_resource_spoke_last(self):
+        service, family = ("apply_start", "service", "Creating..."), ("apply_start", "family", "Modifying...")
+        done = ("apply_complete", "family", "Modifications complete after 0s")
+        assert self.after(service, family, done) == "service: Creating..."
+        assert self.after(family, done, service) == "service: Creating..."
+
+    def test_names_all_that_is_being_changed(self):
+        first, second = ("apply_start", "a", "Creating..."), ("apply_start", "b", "Creating...")
+        assert self.after(first, second) == "a: Creating...; b: Creating..."
+        waiting = ("apply_progress", "a", "Still creating... [10s elapsed]")
+        assert self.after(first, waiting) == "a: Still creating... [10s elapsed]"
+
+    @pytest.mark.parametrize("ending", ["apply_complete", "apply_errored"])
+    def test_is_its_last_line_where_nothing_is_being_changed(self, ending):
+        assert self.after(("apply_start", "a", "Creating..."), (ending, "a", "over")) == "a: over"
