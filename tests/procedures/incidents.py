@@ -59,6 +59,7 @@ SOON = 60
 
 
 QUICK = Incidents(call_every=timedelta(seconds=0.3), quiet=timedelta(0), cool_down=timedelta(seconds=0.5))
+"""An alert that still fires half a second after a procedure recovered begins the next one: have it resolved before."""
 LOOK_EVERY = timedelta(seconds=0.2)
 
 

@@ -1,6 +1,7 @@
 """The review at the end of an incident: asked for with its end, written from real histories, no reason to stay open."""
 
 import asyncio
+from datetime import timedelta
 
 from activities.review.activities import ReviewActivities
 from activities.review.gathering import gather
@@ -8,6 +9,7 @@ from activities.review.markdown import page
 from activities.review.shelves import Folder
 from activities.review.writing import write
 from runbook_model.errors import AccessDeniedError
+from tests.procedures.incidents import QUICK
 from workflows.incident import Incident
 
 CLOSE = {"by": "bob", "root_cause": "a full disk"}
@@ -68,6 +70,7 @@ async def test_what_comes_in_while_it_is_written_makes_the_incident_go_on(stage,
 
 async def test_what_is_written_at_the_end_is_what_is_printed_later(stage, world, tmp_path):
     world.reviewer = ReviewActivities(stage.client, Folder(tmp_path))
+    world.rhythm = QUICK.model_copy(update={"cool_down": timedelta(hours=1)})  # nothing begins anew meanwhile
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.cue("find", text="release shop:7 fails its requests")

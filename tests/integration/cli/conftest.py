@@ -14,7 +14,7 @@ from tests.integration.cli.command_line import CommandLine
 numbers = count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def temporal():
     """A real Temporal server."""
     binary = shutil.which("temporal", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

@@ -17,7 +17,7 @@ from tests.sandbox_under_test import running_sandbox, until
 from tests.sealing import codec, key
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def temporal():
     """A real Temporal server that knows of no keys."""
     binary = shutil.which("temporal", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -67,7 +67,7 @@ class SealedStage(Stage):
         super().end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sealed_stage(tmp_path_factory):
     """A sandbox of its own, with a worker that encrypts."""
     with socket.socket() as kept:
