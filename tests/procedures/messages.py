@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
@@ -29,3 +31,13 @@ async def refused(run, update, *payload: object, kind: str = "Rejected") -> str:
 def said(by: str, gate=None, **more: object) -> dict[str, object]:
     """The payload of an answer."""
     return {"by": by, "plan_hash": gate.plan_hash if gate else None, **more}
+
+
+async def goes_on_as_a_new_run(run, signal: str, useless: object, *, after: int) -> None:
+    """Send what is of no use, and kept as that, until the history is so long that the run goes on as another."""
+    first = (await run.describe()).run_id
+    for _ in range(after // 20):
+        await asyncio.gather(*(run.signal(signal, useless) for _ in range(20)))
+        if (await run.describe()).run_id != first:
+            return
+    pytest.fail(f"{after} signals, and it is the same run")

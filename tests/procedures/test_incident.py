@@ -12,7 +12,7 @@ from runbook_model import ids
 from runbook_model.errors import CatalogError
 from runbook_model.reports import Outcome
 from tests.procedures.incidents import SOON, Stage, at_work
-from tests.procedures.messages import refused
+from tests.procedures.messages import goes_on_as_a_new_run, refused
 from workflows.incident import LONG, Incident
 
 STOP = {"by": "bob", "reason": "I do it myself"}
@@ -241,13 +241,7 @@ async def test_it_goes_on_as_a_new_run_with_everything_that_it_knew(stage, world
     first = (await handle.describe()).run_id
     await handle.execute_update(Incident.note, {"by": "bob", "impact": "checkout fails", "eta": "noon"})
     await handle.execute_update(Incident.acknowledge, {"by": "bob", "decision_id": "d1"})
-    number = 0
-    while (await handle.describe()).run_id == first:
-        await handle.signal("note", {"by": "carol"})  # of no use, and kept as that
-        number += 1
-        assert number < LONG
-        if number % 50 == 0:
-            await handle.query(Incident.status)
+    await goes_on_as_a_new_run(handle, "note", {"by": "carol"}, after=LONG)
     before = world.said("update")
     await stage.fires("HighErrorRate", fingerprint="the first")
     await stage.cue("change")
