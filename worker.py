@@ -47,6 +47,7 @@ from workflows.hold import Hold
 from workflows.incident import Incident
 from workflows.ledger import ReleaseLedger
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 from workflows.resource_issues import ResourceIssues
 from workflows.rollback import Rollback
 from workflows.service_down import ServiceDown
@@ -119,6 +120,7 @@ def _workers(
         client,
         task_queue=task_queue(environment),
         workflows=workflows_of(version),
+        workflow_runner=sandbox_runner(),
         workflow_failure_exception_types=[
             ValidationError
         ],  # a request that is none ends its run, and frees the lock

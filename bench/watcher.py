@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from tests.lean_ecs import ARN, calls_per_second
     from tests.many_services import CLUSTER, ManyServices, many_services, name
     from workflows.page.options import execute, watches
+    from workflows.page.sandbox import sandbox_runner
 
 COUNTS = (1, 10, 100, 1000)
 WATCHED = 10.0
@@ -129,7 +130,7 @@ async def main() -> None:
     counts = [int(word) for word in sys.argv[1:]] or COUNTS
     async with (
         many_services(max(counts)) as world,
-        Worker(world.client, task_queue="bench", workflows=[OneWait]),
+        Worker(world.client, task_queue="bench", workflows=[OneWait], workflow_runner=sandbox_runner()),
     ):
         rows = [await measure(world, count) for count in counts]
     publish("watcher", rows)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
+from pydantic import BaseModel, Field
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import BaseModel, Field
-
-    from runbook_model import ids
-    from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
-    from runbook_model.reports import Answer, Message, Person
-    from workflows.decisions.braking import finished, forget, not_started, reserve
-    from workflows.page.inbox import Refused, parse
+from runbook_model import ids
+from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
+from runbook_model.reports import Answer, Message, Person
+from workflows.decisions.braking import finished, forget, not_started, reserve
+from workflows.page.inbox import Refused, parse
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -7,35 +7,34 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from runbook_model.readings import STANDARD_LOOKS
-    from runbook_model.reports import Ending, ProcedureRequest, Report, Task
-    from workflows.decisions.database import TerminatePlan
-    from workflows.decisions.database_remedies import NoReboot, RebootPlan, mend_leak
-    from workflows.decisions.releases import refused
-    from workflows.decisions.sizing import SizePlan
-    from workflows.local import database_issues as local
-    from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
-    from workflows.page.run import Part, open_run
-    from workflows.remedies.database import (
-        Done,
-        Found,
-        await_available,
-        connect_and_measure,
-        end_sessions,
-        look_again,
-        look_further,
-        no_longer,
-        only_planned,
-        plan_remedy,
-        plan_sessions_again,
-        read_database,
-        reboot,
-    )
-    from workflows.remedies.task_size import await_size, put_in_place, verified_or_put_back
-    from workflows.remedies.verification import measure, verified_or_handed_over
+from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.readings import STANDARD_LOOKS
+from runbook_model.reports import Ending, ProcedureRequest, Report, Task
+from workflows.decisions.database import TerminatePlan
+from workflows.decisions.database_remedies import NoReboot, RebootPlan, mend_leak
+from workflows.decisions.releases import refused
+from workflows.decisions.sizing import SizePlan
+from workflows.local import database_issues as local
+from workflows.page.page import Page
+from workflows.page.procedure import Procedure
+from workflows.page.run import Part, open_run
+from workflows.remedies.database import (
+    Done,
+    Found,
+    await_available,
+    connect_and_measure,
+    end_sessions,
+    look_again,
+    look_further,
+    no_longer,
+    only_planned,
+    plan_remedy,
+    plan_sessions_again,
+    read_database,
+    reboot,
+)
+from workflows.remedies.task_size import await_size, put_in_place, verified_or_put_back
+from workflows.remedies.verification import measure, verified_or_handed_over
 
 if TYPE_CHECKING:
     from runbook_model.readings import Sample

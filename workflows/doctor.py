@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release, ReleaseHistory
 
-with workflow.unsafe.imports_passed_through():
-    from activities.doctor.activities import DoctorActivities
-    from activities.ecs.activities import EcsActivities
-    from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place
-    from runbook_model.ids import watch_queue
-    from workflows.decisions import checkup
-    from workflows.decisions.endings import cause_of, problem_of
-    from workflows.page.options import ActivityOptions
+from activities.doctor.activities import DoctorActivities
+from activities.ecs.activities import EcsActivities
+from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place
+from runbook_model.ids import watch_queue
+from workflows.decisions import checkup
+from workflows.decisions.endings import cause_of, problem_of
+from workflows.page.options import ActivityOptions
 
 AT_ONCE = 8
 """Services that are looked at together: more would take the API's rate from those who are in need of it."""

@@ -10,18 +10,17 @@ from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import ChatActivities
-    from activities.doctor.drills import DrillActivities
-    from runbook_model import ids
-    from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
-    from runbook_model.incident.announcements import Notice
-    from runbook_model.reports import Report, RollbackRequest
-    from workflows.decisions import checkup, drills
-    from workflows.decisions.endings import problem_of
-    from workflows.doctor import examine, find_targets
-    from workflows.page.options import BEST_EFFORT, TASK_TIMEOUT
-    from workflows.rollback import Rollback
+from activities.chat.activities import ChatActivities
+from activities.doctor.drills import DrillActivities
+from runbook_model import ids
+from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
+from runbook_model.incident.announcements import Notice
+from runbook_model.reports import Report, RollbackRequest
+from workflows.decisions import checkup, drills
+from workflows.decisions.endings import problem_of
+from workflows.doctor import examine, find_targets
+from workflows.page.options import BEST_EFFORT, TASK_TIMEOUT
+from workflows.rollback import Rollback
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

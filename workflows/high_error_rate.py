@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from runbook_model.reports import Ending, ProcedureRequest, Report
-    from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
-    from workflows.local import high_error_rate as local
-    from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
-    from workflows.page.run import Part, open_run
-    from workflows.remedies.other_pages import repair_dependency, roll_back
-    from workflows.remedies.person import ask_person_to_choose, note_cause
-    from workflows.remedies.scale_out import scale_out
+from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.reports import Ending, ProcedureRequest, Report
+from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
+from workflows.local import high_error_rate as local
+from workflows.page.page import Page
+from workflows.page.procedure import Procedure
+from workflows.page.run import Part, open_run
+from workflows.remedies.other_pages import repair_dependency, roll_back
+from workflows.remedies.person import ask_person_to_choose, note_cause
+from workflows.remedies.scale_out import scale_out
 
 if TYPE_CHECKING:
     from workflows.page.run import Run

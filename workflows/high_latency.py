@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from activities.postgres.activities import DatabaseActivities
-    from runbook_model.readings import STANDARD_LOOKS
-    from runbook_model.reports import Ending, ProcedureRequest, Report
-    from workflows.decisions.database import signs_of
-    from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
-    from workflows.decisions.tasks import make_faster
-    from workflows.local import high_latency as local
-    from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
-    from workflows.page.run import Part, open_run
-    from workflows.remedies.other_pages import repair_dependency
-    from workflows.remedies.person import ask_person_to_choose, handed_over, note_cause
-    from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
+from activities.measuring.diagnosis import DiagnosisActivities
+from activities.postgres.activities import DatabaseActivities
+from runbook_model.readings import STANDARD_LOOKS
+from runbook_model.reports import Ending, ProcedureRequest, Report
+from workflows.decisions.database import signs_of
+from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
+from workflows.decisions.tasks import make_faster
+from workflows.local import high_latency as local
+from workflows.page.page import Page
+from workflows.page.procedure import Procedure
+from workflows.page.run import Part, open_run
+from workflows.remedies.other_pages import repair_dependency
+from workflows.remedies.person import ask_person_to_choose, handed_over, note_cause
+from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
     from runbook_model.symptoms import ResourcesRead

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
-    from activities.autoscaling.activities import RestoreCapacity, ScalingActivities
-    from activities.catalog.activities import CatalogActivities
-    from activities.temporal.holds import HoldRequest
-    from runbook_model.catalog.incident_policy import TargetNames
-    from runbook_model.durations import format_duration
-    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
-    from workflows.page.options import RETRY_FOREVER
-    from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
+from activities.autoscaling.activities import RestoreCapacity, ScalingActivities
+from activities.catalog.activities import CatalogActivities
+from activities.temporal.holds import HoldRequest
+from runbook_model.catalog.incident_policy import TargetNames
+from runbook_model.durations import format_duration
+from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
+from workflows.page.options import RETRY_FOREVER
+from workflows.page.page import Page
+from workflows.page.procedure import Procedure
 
 
 @workflow.defn

@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from activities.catalog.activities import IncidentPolicies
-    from activities.review.activities import ReviewActivities
-    from activities.review.model import ReviewRequest
-    from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
-    from runbook_model.incident.account import Account, IncidentRequest
-    from runbook_model.reports import Ending, Outcome, State
-    from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
-    from workflows.incidents.figures import count_end
-    from workflows.incidents.inbox import IncidentInbox
-    from workflows.incidents.publishing import Publishing
-    from workflows.incidents.reception import Reception
-    from workflows.incidents.remediating import Remediating
-    from workflows.incidents.report import IncidentReport, report
-    from workflows.incidents.telling import Telling
-    from workflows.page.options import BEST_EFFORT, ActivityOptions
+from activities.catalog.activities import IncidentPolicies
+from activities.review.activities import ReviewActivities
+from activities.review.model import ReviewRequest
+from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
+from runbook_model.incident.account import Account, IncidentRequest
+from runbook_model.reports import Ending, Outcome, State
+from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
+from workflows.incidents.figures import count_end
+from workflows.incidents.inbox import IncidentInbox
+from workflows.incidents.publishing import Publishing
+from workflows.incidents.reception import Reception
+from workflows.incidents.remediating import Remediating
+from workflows.incidents.report import IncidentReport, report
+from workflows.incidents.telling import Telling
+from workflows.page.options import BEST_EFFORT, ActivityOptions
 
 if TYPE_CHECKING:
     from datetime import datetime

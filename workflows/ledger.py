@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Literal
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.catalog.activities import CatalogActivities
-    from activities.ecs.activities import EcsActivities, ReleaseQuery
-    from activities.ecs.changes import EcsChanges, MarkRelease
-    from runbook_model.catalog.incident_policy import TargetNames
-    from runbook_model.release import Judgement, Mark, Release
-    from runbook_model.reports import Message
-    from workflows.decisions.releases import (
-        find_release,
-        listed,
-        may_be_a_revision,
-        nearest_release,
-        which_container,
-    )
-    from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
+from activities.catalog.activities import CatalogActivities
+from activities.ecs.activities import EcsActivities, ReleaseQuery
+from activities.ecs.changes import EcsChanges, MarkRelease
+from runbook_model.catalog.incident_policy import TargetNames
+from runbook_model.release import Judgement, Mark, Release
+from runbook_model.reports import Message
+from workflows.decisions.releases import (
+    find_release,
+    listed,
+    may_be_a_revision,
+    nearest_release,
+    which_container,
+)
+from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from runbook_model.readings import STANDARD_LOOKS
-    from runbook_model.reports import Ending, ProcedureRequest, Report
-    from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
-    from workflows.decisions.tasks import find_the_leak, use_less
-    from workflows.local import resource_issues as local
-    from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
-    from workflows.page.run import Part, open_run
-    from workflows.remedies.person import ask_person_to_choose, note_cause
-    from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
+from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.readings import STANDARD_LOOKS
+from runbook_model.reports import Ending, ProcedureRequest, Report
+from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
+from workflows.decisions.tasks import find_the_leak, use_less
+from workflows.local import resource_issues as local
+from workflows.page.page import Page
+from workflows.page.procedure import Procedure
+from workflows.page.run import Part, open_run
+from workflows.remedies.person import ask_person_to_choose, note_cause
+from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
     from runbook_model.symptoms import ResourcesRead

@@ -6,25 +6,24 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.release import Judgement
-    from runbook_model.reports import Ending, Outcome, Report, RollbackRequest, Verdict
-    from runbook_model.rollout import Phase
-    from runbook_model.sentences import sentence
-    from workflows.decisions.rollback_plan import moved_tag
-    from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
-    from workflows.page.run import open_run
-    from workflows.remedies.deployment import hand_over, mark
-    from workflows.remedies.release import (
-        Attempt,
-        Placed,
-        await_release,
-        end_if_other_runs,
-        plan_release,
-        put_back,
-    )
-    from workflows.remedies.verification import measure, verify
+from runbook_model.release import Judgement
+from runbook_model.reports import Ending, Outcome, Report, RollbackRequest, Verdict
+from runbook_model.rollout import Phase
+from runbook_model.sentences import sentence
+from workflows.decisions.rollback_plan import moved_tag
+from workflows.page.page import Page
+from workflows.page.procedure import Procedure
+from workflows.page.run import open_run
+from workflows.remedies.deployment import hand_over, mark
+from workflows.remedies.release import (
+    Attempt,
+    Placed,
+    await_release,
+    end_if_other_runs,
+    plan_release,
+    put_back,
+)
+from workflows.remedies.verification import measure, verify
 
 if TYPE_CHECKING:
     from runbook_model.readings import Sample

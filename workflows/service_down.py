@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from runbook_model.reports import Ending, ProcedureRequest, Report
-    from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
-    from workflows.decisions.tasks import make_room_in_the_cluster
-    from workflows.local import service_down as local
-    from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
-    from workflows.page.run import Part, open_run
-    from workflows.remedies.other_pages import repair_dependency, roll_back
-    from workflows.remedies.person import ask_person_to_act, ask_person_to_choose, note_cause
-    from workflows.remedies.restart import restart
-    from workflows.remedies.verification import measure
+from activities.ecs.activities import EcsActivities
+from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.reports import Ending, ProcedureRequest, Report
+from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
+from workflows.decisions.tasks import make_room_in_the_cluster
+from workflows.local import service_down as local
+from workflows.page.page import Page
+from workflows.page.procedure import Procedure
+from workflows.page.run import Part, open_run
+from workflows.remedies.other_pages import repair_dependency, roll_back
+from workflows.remedies.person import ask_person_to_act, ask_person_to_choose, note_cause
+from workflows.remedies.restart import restart
+from workflows.remedies.verification import measure
 
 if TYPE_CHECKING:
     from workflows.page.run import Run

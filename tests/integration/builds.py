@@ -17,6 +17,7 @@ from activities.runtime.converter import data_converter
 from runbook_model import ids
 from worker import deployment_version, workflows_of
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ async def build(client, environment, build_id, activities):
     """Workers of one build; None: of none, as they are without RUNBOOK_BUILD_ID."""
     version = deployment_version(environment, build_id)
     short = Worker(
-        client, task_queue=ids.task_queue(environment), workflows=workflows_of(version), activities=activities,
+        client, task_queue=ids.task_queue(environment), workflows=workflows_of(version), workflow_runner=sandbox_runner(), activities=activities,
         interceptors=[TrimArguments()], deployment_config=version,
     )  # fmt: skip
     long = Worker(

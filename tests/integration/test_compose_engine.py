@@ -48,6 +48,7 @@ from tests.sandbox_under_test import until
 from worker import served_queues
 from workflows.high_error_rate import HighErrorRate
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("engine")]
 
@@ -328,7 +329,7 @@ async def run_high_error_rate(catalog: Path) -> Report:
     async with temporal, http_client() as http:
         doing = real_activities(temporal.client, http, catalog)
         short = Worker(
-            temporal.client, task_queue=ids.task_queue("local"), workflows=[HighErrorRate],
+            temporal.client, task_queue=ids.task_queue("local"), workflows=[HighErrorRate], workflow_runner=sandbox_runner(),
             activities=doing, activity_executor=ThreadPoolExecutor(4),
             interceptors=[TrimArguments(), TranslateErrors(), Beat()],
         )  # fmt: skip

@@ -24,6 +24,7 @@ from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixt
 from tests.procedures.outside import Outside
 from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 from workflows.rollback import Rollback
 
 HERE = Path(__file__).parent
@@ -151,6 +152,7 @@ async def working(client, environment: str, outside: Outside, *, cached: int = 1
         client,
         task_queue=ids.task_queue(environment),
         workflows=[Rollback],
+        workflow_runner=sandbox_runner(),
         activities=outside.activities,
         interceptors=[TrimArguments()],
         workflow_failure_exception_types=[ValidationError],

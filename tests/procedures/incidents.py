@@ -48,6 +48,7 @@ from workflows.brake import Brake
 from workflows.incident import Incident
 from workflows.incidents.report import IncidentReport
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 if TYPE_CHECKING:
     from temporalio.worker import Interceptor
@@ -296,6 +297,7 @@ async def at_work(stage: Stage):
         stage.client,
         task_queue=ids.task_queue(stage.environment),
         workflows=[Incident, Brake, *PLAYED],
+        workflow_runner=sandbox_runner(),
         activities=activities,
         interceptors=[TrimArguments(), TranslateErrors(), *world.between],
         workflow_failure_exception_types=[ValidationError],

@@ -38,6 +38,7 @@ from tests.symptoms import (
 )
 from worker import WORKFLOWS
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 SOON = 60
 
@@ -180,7 +181,7 @@ class Pages:
 async def pages(temporal, outside, request):
     environment = f"e{uuid.uuid4().hex[:12]}"
     short = Worker(
-        temporal.client, task_queue=ids.task_queue(environment), workflows=WORKFLOWS,
+        temporal.client, task_queue=ids.task_queue(environment), workflows=WORKFLOWS, workflow_runner=sandbox_runner(),
         activities=outside.activities, interceptors=[TrimArguments(), *outside.between],
     )  # fmt: skip
     long = Worker(temporal.client, task_queue=ids.watch_queue(environment), activities=outside.activities)

@@ -16,6 +16,7 @@ from runbook_model.reports import Outcome
 from tests.procedures.incidents import QUICK, SOON
 from tests.procedures.messages import goes_on_as_a_new_run, refused
 from workflows.brake import LONG, Brake
+from workflows.page.sandbox import sandbox_runner
 
 
 async def brake(stage, *, on: bool, service: str | None = None):
@@ -156,7 +157,9 @@ async def test_it_goes_on_as_a_new_run_and_still_holds(stage):
 
 
 async def test_it_ends_once_nobody_holds_it_and_nothing_is_remembered(temporal):
-    async with Worker(temporal.client, task_queue="brakes", workflows=[Brake]):
+    async with Worker(
+        temporal.client, task_queue="brakes", workflows=[Brake], workflow_runner=sandbox_runner()
+    ):
         handle = await temporal.client.start_workflow(
             Brake.run, BrakeRequest(environment="prod"), id="brake/prod", task_queue="brakes"
         )

@@ -19,6 +19,7 @@ from tests.procedures.messages import answer
 from tests.procedures.outside_database import OutsideDatabase
 from workflows.database_issues import DatabaseIssues
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 GATED = Approvals(needed=1)
 HEADINGS = [
@@ -51,6 +52,7 @@ async def working(client, environment: str, outside: OutsideDatabase):
         client,
         task_queue=ids.task_queue(environment),
         workflows=[DatabaseIssues],
+        workflow_runner=sandbox_runner(),
         activities=outside.activities,
         interceptors=[TrimArguments()],
         workflow_failure_exception_types=[ValidationError],

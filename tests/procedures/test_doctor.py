@@ -22,6 +22,7 @@ from runbook_model.errors import AccessDeniedError
 from tests.ecs_facts import HOUR, a_history, a_release
 from worker import served_queues
 from workflows.doctor import AT_ONCE, Doctor
+from workflows.page.sandbox import sandbox_runner
 
 CATALOG = """
 [environments.{environment}]
@@ -105,6 +106,7 @@ class Surgery:
             self.client,
             task_queue=ids.task_queue(self.environment),
             workflows=[Doctor],
+            workflow_runner=sandbox_runner(),
             activities=[doctor.find_targets, self.eyes.list_revisions],
             interceptors=[TranslateErrors()],
         )

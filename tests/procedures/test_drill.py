@@ -17,6 +17,7 @@ from runbook_model.errors import PolicyError, RejectedError
 from tests.ecs_facts import bad
 from worker import served_queues
 from workflows.drill import AT_ONCE, Drill
+from workflows.page.sandbox import sandbox_runner
 from workflows.rollback import Rollback
 
 CATALOG = """
@@ -86,6 +87,7 @@ class Ground:
             self.client,
             task_queue=ids.task_queue(self.environment),
             workflows=[Drill, Rollback],
+            workflow_runner=sandbox_runner(),
             activities=[*self.outside.activities, doctor.find_targets, self.read_last_drill],
             interceptors=[TranslateErrors()],
         )

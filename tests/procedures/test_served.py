@@ -18,6 +18,7 @@ from runbook_model import ids
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.reports import Outcome, RollbackRequest
 from worker import WORKFLOWS, served_queues
+from workflows.page.sandbox import sandbox_runner
 from workflows.rollback import Rollback
 
 CATALOG = """
@@ -43,6 +44,7 @@ async def test_a_procedure_for_another_environment_is_refused_before_anything_is
             temporal.client,
             task_queue=ids.task_queue(staging),
             workflows=WORKFLOWS,
+            workflow_runner=sandbox_runner(),
             activities=activities_of(CatalogActivities(catalog, served), IncidentPolicies(catalog, served)),
             activity_executor=threads,
             interceptors=[TranslateErrors()],

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
 from activities.runtime.converter import data_converter, with_codec
@@ -19,6 +18,7 @@ from tests.replay.reworded import Reworded
 from tests.sealing import codec, seal
 from worker import WORKFLOWS
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 ROOT = Path(__file__).parents[2]
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
@@ -30,7 +30,7 @@ def replayer(converter=data_converter, runner=None) -> Replayer:
         workflows=WORKFLOWS,
         data_converter=converter,
         interceptors=[TrimArguments()],
-        workflow_runner=runner or SandboxedWorkflowRunner(),
+        workflow_runner=runner or sandbox_runner(),
     )
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.telemetry import counted
+from activities.telemetry import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.incident.account import Acknowledgement, Closed
-    from runbook_model.incident.messages import Closing, IncidentNote
-    from runbook_model.reports import Abort, Answer, Approval, Hold
-    from workflows.page.inbox import Refused, parse
+from runbook_model.incident.account import Acknowledgement, Closed
+from runbook_model.incident.messages import Closing, IncidentNote
+from runbook_model.reports import Abort, Answer, Approval, Hold
+from workflows.page.inbox import Refused, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model import ids
-    from runbook_model.reports import State
-    from workflows.incidents.details import render
-    from workflows.incidents.report import report
+from runbook_model import ids
+from runbook_model.reports import State
+from workflows.incidents.details import render
+from workflows.incidents.report import report
 
 if TYPE_CHECKING:
     from temporalio.common import SearchAttributeUpdate

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
-    from runbook_model.incident import messages
-    from runbook_model.incident.alerts import AlertBatch
-    from runbook_model.reports import Answer
-    from workflows.incidents.figures import take_and_count
-    from workflows.incidents.report import IncidentReport, report
+from runbook_model.incident import messages
+from runbook_model.incident.alerts import AlertBatch
+from runbook_model.reports import Answer
+from workflows.incidents.figures import take_and_count
+from workflows.incidents.report import IncidentReport, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
@@ -16,18 +17,15 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
-    from activities.temporal.brakes import BrakeActivities
-    from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
-    from runbook_model import ids
-    from runbook_model.brakes import Held, Question, Reservation
-    from runbook_model.incident.account import Remediation
-    from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
-    from runbook_model.reports import Abort, ProcedureRequest, Report, RollbackRequest, State
-    from workflows.decisions.incidents import next_move
-    from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT
+from activities.temporal.brakes import BrakeActivities
+from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
+from runbook_model import ids
+from runbook_model.brakes import Held, Question, Reservation
+from runbook_model.incident.account import Remediation
+from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
+from runbook_model.reports import Abort, ProcedureRequest, Report, RollbackRequest, State
+from workflows.decisions.incidents import next_move
+from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

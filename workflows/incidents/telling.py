@@ -10,15 +10,14 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import ChatActivities
-    from runbook_model import ids
-    from runbook_model.incident.account import Call, Outbox
-    from runbook_model.incident.announcements import Announcement, Delivery
-    from workflows.decisions.announcing import announcement, gist
-    from workflows.decisions.calling import next_call, whom
-    from workflows.decisions.incidents import is_empty
-    from workflows.page.options import ActivityOptions
+from activities.chat.activities import ChatActivities
+from runbook_model import ids
+from runbook_model.incident.account import Call, Outbox
+from runbook_model.incident.announcements import Announcement, Delivery
+from workflows.decisions.announcing import announcement, gist
+from workflows.decisions.calling import next_call, whom
+from workflows.decisions.incidents import is_empty
+from workflows.page.options import ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.docker.activities import ComposeActivities
-    from activities.docker.changes import ComposeChanges
-    from runbook_model.containers import AwaitedService, Restarted, RestartService, Settled
-    from workflows.page.options import CHANGE, READ, ActivityOptions
+from activities.docker.activities import ComposeActivities
+from activities.docker.changes import ComposeChanges
+from runbook_model.containers import AwaitedService, Restarted, RestartService, Settled
+from workflows.page.options import CHANGE, READ, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from runbook_model.reports import Ending, Outcome, Verdict
-    from workflows.decisions.database import Cause, Diagnosis
-    from workflows.decisions.database_remedies import fit_pool, release_lock, restart_database
-    from workflows.decisions.local import release_of
-    from workflows.decisions.recovery import Judged
-    from workflows.local.containers import look
-    from workflows.local.databases import connects, diagnose_database
-    from workflows.local.restart import measure_until_known, restart_and_verify
-    from workflows.page.run import Part
-    from workflows.remedies.verification import measure, verified_or_handed_over
+from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.reports import Ending, Outcome, Verdict
+from workflows.decisions.database import Cause, Diagnosis
+from workflows.decisions.database_remedies import fit_pool, release_lock, restart_database
+from workflows.decisions.local import release_of
+from workflows.decisions.recovery import Judged
+from workflows.local.containers import look
+from workflows.local.databases import connects, diagnose_database
+from workflows.local.restart import measure_until_known, restart_and_verify
+from workflows.page.run import Part
+from workflows.remedies.verification import measure, verified_or_handed_over
 
 if TYPE_CHECKING:
     from datetime import datetime

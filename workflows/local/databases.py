@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from activities.docker.postgres import PostgresContainer
-    from activities.postgres.activities import DatabaseActivities
-    from workflows.decisions.database import Diagnosis, classify
-    from workflows.decisions.local import classify_server
+from activities.docker.postgres import PostgresContainer
+from activities.postgres.activities import DatabaseActivities
+from workflows.decisions.database import Diagnosis, classify
+from workflows.decisions.local import classify_server
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from workflows.decisions.database import signs_from
-    from workflows.decisions.diagnosis import Cause, classify_latency
-    from workflows.decisions.local import NOT_OFFERED, LocalDiagnosis, with_dependencies
-    from workflows.decisions.tasks import make_faster
-    from workflows.local.containers import look
-    from workflows.local.databases import diagnose_database
-    from workflows.local.restart import ask_person_to_choose, restart
-    from workflows.remedies.other_pages import repair_dependency
+from activities.measuring.diagnosis import DiagnosisActivities
+from workflows.decisions.database import signs_from
+from workflows.decisions.diagnosis import Cause, classify_latency
+from workflows.decisions.local import NOT_OFFERED, LocalDiagnosis, with_dependencies
+from workflows.decisions.tasks import make_faster
+from workflows.local.containers import look
+from workflows.local.databases import diagnose_database
+from workflows.local.restart import ask_person_to_choose, restart
+from workflows.remedies.other_pages import repair_dependency
 
 if TYPE_CHECKING:
     from runbook_model.reports import Ending

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from runbook_model.evidence import Statistics
-    from runbook_model.symptoms import UtilizationRead
-    from workflows.decisions.diagnosis import Cause, classify_resources
-    from workflows.decisions.local import NOT_OFFERED, LocalDiagnosis, with_dependencies
-    from workflows.decisions.tasks import find_the_leak, use_less
-    from workflows.local.containers import look
-    from workflows.local.databases import diagnose_database
-    from workflows.local.restart import ask_person_to_choose, restart
+from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.evidence import Statistics
+from runbook_model.symptoms import UtilizationRead
+from workflows.decisions.diagnosis import Cause, classify_resources
+from workflows.decisions.local import NOT_OFFERED, LocalDiagnosis, with_dependencies
+from workflows.decisions.tasks import find_the_leak, use_less
+from workflows.local.containers import look
+from workflows.local.databases import diagnose_database
+from workflows.local.restart import ask_person_to_choose, restart
 
 if TYPE_CHECKING:
     from runbook_model.reports import Ending

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.reports import Ending, Outcome
-    from workflows.decisions.local import (
-        RestartContainersPlan,
-        down_dependencies,
-        plan_restart_of,
-        release_of,
-    )
-    from workflows.decisions.releases import refused
-    from workflows.decisions.tasks import find_the_cause
-    from workflows.local.containers import await_up, look, restart_service, restart_what_is_still_down
-    from workflows.page.run import Part
-    from workflows.remedies.verification import measure, verified_or_handed_over, verify
+from runbook_model.reports import Ending, Outcome
+from workflows.decisions.local import (
+    RestartContainersPlan,
+    down_dependencies,
+    plan_restart_of,
+    release_of,
+)
+from workflows.decisions.releases import refused
+from workflows.decisions.tasks import find_the_cause
+from workflows.local.containers import await_up, look, restart_service, restart_what_is_still_down
+from workflows.page.run import Part
+from workflows.remedies.verification import measure, verified_or_handed_over, verify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from activities.docker.activities import ComposeActivities
-    from activities.measuring.diagnosis import DiagnosisActivities
-    from workflows.decisions.local import LocalDiagnosis, classify_local_outage, release_of
-    from workflows.local.containers import look
-    from workflows.local.restart import ask_person_to_choose, restart
-    from workflows.remedies.verification import measure
+from activities.docker.activities import ComposeActivities
+from activities.measuring.diagnosis import DiagnosisActivities
+from workflows.decisions.local import LocalDiagnosis, classify_local_outage, release_of
+from workflows.local.containers import look
+from workflows.local.restart import ask_person_to_choose, restart
+from workflows.remedies.verification import measure
 
 if TYPE_CHECKING:
     from runbook_model.reports import Ending

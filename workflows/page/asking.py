@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.chat.activities import ChatActivities
-    from runbook_model.durations import format_duration
-    from runbook_model.incident.announcements import Notice
-    from runbook_model.reports import Checkpoint, Plan, State, Task
-    from workflows.page.gate import Gate
-    from workflows.page.options import BEST_EFFORT
+from activities.chat.activities import ChatActivities
+from runbook_model.durations import format_duration
+from runbook_model.incident.announcements import Notice
+from runbook_model.reports import Checkpoint, Plan, State, Task
+from workflows.page.gate import Gate
+from workflows.page.options import BEST_EFFORT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

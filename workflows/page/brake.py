@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from activities.temporal.brakes import BrakeActivities
-    from runbook_model.brakes import Question
-    from runbook_model.reports import State
-    from runbook_model.sentences import sentence
-    from workflows.page.options import LOOK, READ
+from activities.temporal.brakes import BrakeActivities
+from runbook_model.brakes import Question
+from runbook_model.reports import State
+from runbook_model.sentences import sentence
+from workflows.page.options import LOOK, READ
 
 if TYPE_CHECKING:
     from workflows.page.asking import Step

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model import ids
-    from runbook_model.reports import Hold, Report
-    from workflows.page.options import TASK_TIMEOUT
+from runbook_model import ids
+from runbook_model.reports import Hold, Report
+from workflows.page.options import TASK_TIMEOUT
 
 if TYPE_CHECKING:
     from runbook_model.reports import ProcedureRequest

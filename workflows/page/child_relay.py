@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
-    from runbook_model.ids import is_incident
+from runbook_model.ids import is_incident
 from runbook_model.reports import Change, Checkpoint, Message, State
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.telemetry import counted
-    from runbook_model.reports import Outcome, Verdict
+from activities.telemetry import counted
+from runbook_model.reports import Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from temporalio import workflow
+from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
-    from activities.runtime.converter import Unreadable
-    from runbook_model.reports import Abort, Answer, Approval, Hold, Message, Note
-    from workflows.page.gate import Answers
+from activities.runtime.converter import Unreadable
+from runbook_model.reports import Abort, Answer, Approval, Hold, Message, Note
+from workflows.page.gate import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,19 +6,17 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-with workflow.unsafe.imports_passed_through():
-    from pydantic import ValidationError
-
-    from runbook_model.incident.messages import (
-        PROCEDURE_ENDED,
-        PROCEDURE_PROGRESS,
-        Joined,
-        ProcedureProgress,
-        slim,
-    )
+from runbook_model.incident.messages import (
+    PROCEDURE_ENDED,
+    PROCEDURE_PROGRESS,
+    Joined,
+    ProcedureProgress,
+    slim,
+)
 
 if TYPE_CHECKING:
     from runbook_model.reports import ProcedureRequest, Report

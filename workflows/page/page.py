@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model import ids
-    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
-    from workflows.decisions.endings import certainly_not_made
-    from workflows.page.brake import wait_for_brake
-    from workflows.page.child import run_child
-    from workflows.page.child_relay import ChildRelay
-    from workflows.page.inbox import Inbox
-    from workflows.page.incident_link import IncidentLink
-    from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
-    from workflows.page.people import People
-    from workflows.page.record import Record
-    from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of
-    from workflows.page.step import run_step
+from runbook_model import ids
+from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
+from workflows.decisions.endings import certainly_not_made
+from workflows.page.brake import wait_for_brake
+from workflows.page.child import run_child
+from workflows.page.child_relay import ChildRelay
+from workflows.page.inbox import Inbox
+from workflows.page.incident_link import IncidentLink
+from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
+from workflows.page.people import People
+from workflows.page.record import Record
+from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of
+from workflows.page.step import run_step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.waits import AwaitedDrift, Waits
-    from activities.runtime.gates import GateActivities
-    from activities.temporal.predecessor import Predecessor, RunHistory, RunName
-    from runbook_model import ids
-    from runbook_model.durations import format_duration
-    from runbook_model.gates import APPROVE, GateRequest, Shown
-    from runbook_model.reports import Ending, Outcome, Plan, Task
-    from workflows.page.asking import Asking, Question
-    from workflows.page.child_relay import procedure_above
-    from workflows.page.options import BEST_EFFORT, IDLE_WATCH, SHOW, ActivityOptions
+from activities.ecs.waits import AwaitedDrift, Waits
+from activities.runtime.gates import GateActivities
+from activities.temporal.predecessor import Predecessor, RunHistory, RunName
+from runbook_model import ids
+from runbook_model.durations import format_duration
+from runbook_model.gates import APPROVE, GateRequest, Shown
+from runbook_model.reports import Ending, Outcome, Plan, Task
+from workflows.page.asking import Asking, Question
+from workflows.page.child_relay import procedure_above
+from workflows.page.options import BEST_EFFORT, IDLE_WATCH, SHOW, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

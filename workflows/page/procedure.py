@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.reports import Answer, Report
+from runbook_model.reports import Answer, Report
 
 if TYPE_CHECKING:
     from workflows.page.page import Page

@@ -6,23 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model import ids
-    from runbook_model.reports import (
-        Change,
-        Checkpoint,
-        Decision,
-        Ending,
-        Plan,
-        ProcedureRequest,
-        Rejection,
-        Report,
-        State,
-        Step,
-        Task,
-    )
-    from workflows.page.details import render
-    from workflows.page.figures import Figures
+from runbook_model import ids
+from runbook_model.reports import (
+    Change,
+    Checkpoint,
+    Decision,
+    Ending,
+    Plan,
+    ProcedureRequest,
+    Rejection,
+    Report,
+    State,
+    Step,
+    Task,
+)
+from workflows.page.details import render
+from workflows.page.figures import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

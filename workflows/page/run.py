@@ -6,16 +6,13 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from activities.catalog.activities import CatalogActivities
-    from runbook_model.catalog.incident_policy import TargetNames
-    from runbook_model.catalog.trace_links import TRACES, with_trace
-    from runbook_model.readings import STANDARD_LOOKS
-    from runbook_model.reports import Outcome
-    from workflows.decisions.diagnosis import Diagnosis
-    from workflows.decisions.releases import refused
+from activities.catalog.activities import CatalogActivities
+from runbook_model.catalog.incident_policy import TargetNames
+from runbook_model.catalog.trace_links import TRACES, with_trace
+from runbook_model.readings import STANDARD_LOOKS
+from runbook_model.reports import Outcome
+from workflows.decisions.diagnosis import Diagnosis
+from workflows.decisions.releases import refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.reports import Abort, Ending, State
-    from workflows.decisions.endings import aborted_ending, bug_ending, failed_ending, problem_of
+from runbook_model.reports import Abort, Ending, State
+from workflows.decisions.endings import aborted_ending, bug_ending, failed_ending, problem_of
 
 if TYPE_CHECKING:
     from workflows.page.inbox import Inbox

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.evidence import citations
-    from runbook_model.steps import StepPlace
-    from workflows.decisions.endings import problem_of
-    from workflows.page.options import execute
+from runbook_model.evidence import citations
+from runbook_model.steps import StepPlace
+from workflows.decisions.endings import problem_of
+from workflows.page.options import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio import workflow
 from temporalio.worker import StartActivityInput, WorkflowOutboundInterceptor
 
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.steps import STEP_HEADER, StepPlace
+from runbook_model.steps import STEP_HEADER, StepPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,31 +7,30 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.autoscaling.activities import ScalingActivities
-    from activities.ecs.activities import EcsActivities
-    from activities.postgres.activities import DatabaseActivities, TerminateSessions
-    from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
-    from runbook_model.database import AVAILABLE
-    from runbook_model.reports import Ending, Outcome, Plan, Verdict
-    from runbook_model.sentences import count_of
-    from workflows.decisions.database import Cause, classify, plan_terminate
-    from workflows.decisions.database_remedies import (
-        NoReboot,
-        RebootPlan,
-        Room,
-        fit_pool,
-        plan_reboot,
-        raise_max_connections,
-        release_lock,
-        restart_database,
-        room_for,
-        used_up,
-    )
-    from workflows.decisions.recovery import Judged
-    from workflows.decisions.sizing import Reasons, bigger_pool
-    from workflows.remedies.task_size import plan_size, read_size
-    from workflows.remedies.verification import verify
+from activities.autoscaling.activities import ScalingActivities
+from activities.ecs.activities import EcsActivities
+from activities.postgres.activities import DatabaseActivities, TerminateSessions
+from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
+from runbook_model.database import AVAILABLE
+from runbook_model.reports import Ending, Outcome, Plan, Verdict
+from runbook_model.sentences import count_of
+from workflows.decisions.database import Cause, classify, plan_terminate
+from workflows.decisions.database_remedies import (
+    NoReboot,
+    RebootPlan,
+    Room,
+    fit_pool,
+    plan_reboot,
+    raise_max_connections,
+    release_lock,
+    restart_database,
+    room_for,
+    used_up,
+)
+from workflows.decisions.recovery import Judged
+from workflows.decisions.sizing import Reasons, bigger_pool
+from workflows.remedies.task_size import plan_size, read_size
+from workflows.remedies.verification import verify
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, MarkRelease
-    from activities.ecs.waits import Waits
-    from runbook_model.release import ROLLING_BACK, Judgement, Mark
-    from runbook_model.reports import Ending, Outcome
-    from runbook_model.rollout import Awaited, Phase, Rollout
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, MarkRelease
+from activities.ecs.waits import Waits
+from runbook_model.release import ROLLING_BACK, Judgement, Mark
+from runbook_model.reports import Ending, Outcome
+from runbook_model.rollout import Awaited, Phase, Rollout
 
 if TYPE_CHECKING:
     from runbook_model.release import Fence, Release

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.readings import STANDARD_LOOKS
-    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
-    from workflows.decisions.tasks import bring_dependency_back
-    from workflows.page.run import Part
-    from workflows.remedies.person import ask_person_to_act
-    from workflows.remedies.verification import as_it_is, verified_since
+from runbook_model.readings import STANDARD_LOOKS
+from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
+from workflows.decisions.tasks import bring_dependency_back
+from workflows.page.run import Part
+from workflows.remedies.person import ask_person_to_act
+from workflows.remedies.verification import as_it_is, verified_since
 
 if TYPE_CHECKING:
     from workflows.decisions.diagnosis import Diagnosis

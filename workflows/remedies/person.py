@@ -5,13 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from runbook_model.reports import Ending, Outcome
-    from workflows.decisions.tasks import find_the_cause, see_more
-    from workflows.page.run import Part
-    from workflows.remedies.verification import as_it_is, verified_since
+from runbook_model.reports import Ending, Outcome
+from workflows.decisions.tasks import find_the_cause, see_more
+from workflows.page.run import Part
+from workflows.remedies.verification import as_it_is, verified_since
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

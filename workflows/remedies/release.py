@@ -7,37 +7,36 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities, ReleaseQuery
-    from activities.ecs.changes import (
-        Deployed,
-        DeployRelease,
-        EcsChanges,
-        ForceDeployment,
-        RegisterRelease,
-        StopDeployment,
-    )
-    from activities.git.activities import GitActivities, Repository
-    from runbook_model.release import ROLLING_BACK, Release
-    from runbook_model.reports import Ending, Outcome, Verdict
-    from runbook_model.rollout import Phase
-    from workflows.decisions.releases import (
-        RollbackPlan,
-        needs_more,
-        only_tags_are_left,
-        plan_from_tags,
-        plan_rollback,
-    )
-    from workflows.decisions.rollback_plan import asking_after
-    from workflows.decisions.terraform import TerraformRollback
-    from workflows.remedies.deployment import (
-        await_own_rollback,
-        await_steady,
-        hand_over,
-        undo_release,
-        undo_stop,
-    )
-    from workflows.remedies.release_by_terraform import put_back_by_terraform, through_terraform
+from activities.ecs.activities import EcsActivities, ReleaseQuery
+from activities.ecs.changes import (
+    Deployed,
+    DeployRelease,
+    EcsChanges,
+    ForceDeployment,
+    RegisterRelease,
+    StopDeployment,
+)
+from activities.git.activities import GitActivities, Repository
+from runbook_model.release import ROLLING_BACK, Release
+from runbook_model.reports import Ending, Outcome, Verdict
+from runbook_model.rollout import Phase
+from workflows.decisions.releases import (
+    RollbackPlan,
+    needs_more,
+    only_tags_are_left,
+    plan_from_tags,
+    plan_rollback,
+)
+from workflows.decisions.rollback_plan import asking_after
+from workflows.decisions.terraform import TerraformRollback
+from workflows.remedies.deployment import (
+    await_own_rollback,
+    await_steady,
+    hand_over,
+    undo_release,
+    undo_stop,
+)
+from workflows.remedies.release_by_terraform import put_back_by_terraform, through_terraform
 
 if TYPE_CHECKING:
     from runbook_model.release import ReleaseHistory

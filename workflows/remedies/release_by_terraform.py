@@ -4,35 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from activities.ecs.changes import EcsChanges, ForceDeployment
-    from runbook_model.release import Judgement
-    from runbook_model.reports import Ending, Outcome
-    from runbook_model.sentences import sentence
-    from workflows.decisions.terraform import (
-        TerraformRollback,
-        plain_tag,
-        rollback_by_terraform,
-        takes_more,
-        terraform_tag,
-    )
-    from workflows.decisions.terraform_scope import (
-        goes_astray,
-        runs_value,
-        started_past_terraform,
-        value_of_image,
-    )
-    from workflows.remedies.deployment import mark
-    from workflows.remedies.terraform import (
-        apply_all,
-        apply_back,
-        deployed_by_terraform,
-        end_if_deployed_meanwhile,
-        plan_with_terraform,
-    )
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import EcsChanges, ForceDeployment
+from runbook_model.release import Judgement
+from runbook_model.reports import Ending, Outcome
+from runbook_model.sentences import sentence
+from workflows.decisions.terraform import (
+    TerraformRollback,
+    plain_tag,
+    rollback_by_terraform,
+    takes_more,
+    terraform_tag,
+)
+from workflows.decisions.terraform_scope import (
+    goes_astray,
+    runs_value,
+    started_past_terraform,
+    value_of_image,
+)
+from workflows.remedies.deployment import mark
+from workflows.remedies.terraform import (
+    apply_all,
+    apply_back,
+    deployed_by_terraform,
+    end_if_deployed_meanwhile,
+    plan_with_terraform,
+)
 
 if TYPE_CHECKING:
     from activities.ecs.changes import Deployed

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from activities.ecs.changes import EcsChanges, ForceDeployment
-    from runbook_model.rollout import Phase
-    from workflows.decisions.restarting import RestartPlan, plan_restart
-    from workflows.page.run import Part
-    from workflows.remedies.deployment import await_steady, hand_over
-    from workflows.remedies.verification import measure, unless_replaced, verified_or_handed_over, verify
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import EcsChanges, ForceDeployment
+from runbook_model.rollout import Phase
+from workflows.decisions.restarting import RestartPlan, plan_restart
+from workflows.page.run import Part
+from workflows.remedies.deployment import await_steady, hand_over
+from workflows.remedies.verification import measure, unless_replaced, verified_or_handed_over, verify
 
 if TYPE_CHECKING:
     from runbook_model.reports import Ending

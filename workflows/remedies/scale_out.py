@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.autoscaling.activities import RestoreCapacity, ScaleOut, ScalingActivities
-    from activities.ecs.activities import EcsActivities
-    from activities.ecs.waits import AwaitedTasks, Waits
-    from activities.temporal.holds import HoldActivities, HoldRequest
-    from runbook_model.reports import Ending, Outcome
-    from workflows.decisions.scaling import ScalePlan, plan_scale_out
-    from workflows.page.run import Part
-    from workflows.remedies.verification import measure, verified_or_handed_over, verify
+from activities.autoscaling.activities import RestoreCapacity, ScaleOut, ScalingActivities
+from activities.ecs.activities import EcsActivities
+from activities.ecs.waits import AwaitedTasks, Waits
+from activities.temporal.holds import HoldActivities, HoldRequest
+from runbook_model.reports import Ending, Outcome
+from workflows.decisions.scaling import ScalePlan, plan_scale_out
+from workflows.page.run import Part
+from workflows.remedies.verification import measure, verified_or_handed_over, verify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

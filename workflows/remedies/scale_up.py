@@ -6,22 +6,19 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from temporalio import workflow
-
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from workflows.decisions.scaling import GROWS, grows_first, saturated
-    from workflows.decisions.sizing import Reasons, SizePlan, bigger
-    from workflows.page.run import Part
-    from workflows.remedies.scale_out import Then, scale_out
-    from workflows.remedies.task_size import (
-        await_size,
-        plan_size,
-        put_in_place,
-        read_size,
-        verified_or_put_back,
-    )
-    from workflows.remedies.verification import measure, verify
+from activities.ecs.activities import EcsActivities
+from workflows.decisions.scaling import GROWS, grows_first, saturated
+from workflows.decisions.sizing import Reasons, SizePlan, bigger
+from workflows.page.run import Part
+from workflows.remedies.scale_out import Then, scale_out
+from workflows.remedies.task_size import (
+    await_size,
+    plan_size,
+    put_in_place,
+    read_size,
+    verified_or_put_back,
+)
+from workflows.remedies.verification import measure, verify
 
 if TYPE_CHECKING:
     from runbook_model.reports import Ending

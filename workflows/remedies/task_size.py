@@ -7,30 +7,29 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from activities.ecs.changes import Deployed, DeployRelease, EcsChanges
-    from activities.ecs.task_sizes import RegisterSized, TaskSizes
-    from runbook_model.reports import Ending, Outcome
-    from runbook_model.rollout import Phase
-    from runbook_model.sizes import SizeQuery
-    from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
-    from workflows.decisions.terraform_sizing import (
-        TerraformSizePlan,
-        hidden,
-        size_by_terraform,
-        values_for,
-        way_back,
-    )
-    from workflows.remedies.deployment import await_steady, hand_over, undo_release
-    from workflows.remedies.terraform import (
-        apply_all,
-        apply_back,
-        deployed_by_terraform,
-        end_if_deployed_meanwhile,
-        plan_with_terraform,
-    )
-    from workflows.remedies.verification import unless_replaced, verified_or_handed_over
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import Deployed, DeployRelease, EcsChanges
+from activities.ecs.task_sizes import RegisterSized, TaskSizes
+from runbook_model.reports import Ending, Outcome
+from runbook_model.rollout import Phase
+from runbook_model.sizes import SizeQuery
+from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
+from workflows.decisions.terraform_sizing import (
+    TerraformSizePlan,
+    hidden,
+    size_by_terraform,
+    values_for,
+    way_back,
+)
+from workflows.remedies.deployment import await_steady, hand_over, undo_release
+from workflows.remedies.terraform import (
+    apply_all,
+    apply_back,
+    deployed_by_terraform,
+    end_if_deployed_meanwhile,
+    plan_with_terraform,
+)
+from workflows.remedies.verification import unless_replaced, verified_or_handed_over
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from activities.ecs.changes import Deployed
-    from activities.terraform.activities import TerraformActivities, TerraformApply
-    from runbook_model.reports import Outcome
-    from runbook_model.terraform_plans import TerraformPlan, TerraformWish
-    from workflows.decisions.endings import cause_of
-    from workflows.decisions.terraform import by_hand, goes_beyond
-    from workflows.decisions.terraform_scope import runs_value
-    from workflows.page.options import APPLY, PLAN, ActivityOptions
-    from workflows.remedies.deployment import await_undone
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import Deployed
+from activities.terraform.activities import TerraformActivities, TerraformApply
+from runbook_model.reports import Outcome
+from runbook_model.terraform_plans import TerraformPlan, TerraformWish
+from workflows.decisions.endings import cause_of
+from workflows.decisions.terraform import by_hand, goes_beyond
+from workflows.decisions.terraform_scope import runs_value
+from workflows.page.options import APPLY, PLAN, ActivityOptions
+from workflows.remedies.deployment import await_undone
 
 if TYPE_CHECKING:
     from collections.abc import Callable

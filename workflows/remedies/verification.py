@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from activities.measuring.activities import VerificationActivities
-    from runbook_model.durations import format_duration
-    from runbook_model.readings import Observation, Sample, latest_end
-    from runbook_model.reports import Ending, Outcome, State, Verdict
-    from runbook_model.sentences import sentence
-    from workflows.decisions.recovery import Judged, judge_recovery
-    from workflows.decisions.rollback_plan import moved_tag
+from activities.ecs.activities import EcsActivities
+from activities.measuring.activities import VerificationActivities
+from runbook_model.durations import format_duration
+from runbook_model.readings import Observation, Sample, latest_end
+from runbook_model.reports import Ending, Outcome, State, Verdict
+from runbook_model.sentences import sentence
+from workflows.decisions.recovery import Judged, judge_recovery
+from workflows.decisions.rollback_plan import moved_tag
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 from tests.integration.cli.page_workflow import AskingRollback, read_service
 from tests.programs import Command
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 
 @dataclass
@@ -79,6 +80,7 @@ class CommandLine:
             self.client,
             task_queue=f"runbooks-{self.environment}",
             workflows=[AskingRollback],
+            workflow_runner=sandbox_runner(),
             activities=[read_service],
             interceptors=[TrimArguments()],
         ):

@@ -17,6 +17,7 @@ from tests.procedures.played import PLAYED
 from workflows.brake import Brake
 from workflows.incident import Incident
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def working(runbook):
             client,
             task_queue=ids.task_queue(runbook.environment),
             workflows=[Incident, Brake, *PLAYED],
+            workflow_runner=sandbox_runner(),
             activities=activities,
             interceptors=[TrimArguments()],
         )

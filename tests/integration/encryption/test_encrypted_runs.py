@@ -16,6 +16,7 @@ from starter.client.runs import describe
 from tests.sealing import codec, payloads
 from worker import WORKFLOWS
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 pytestmark = pytest.mark.xdist_group("sealed")
 REASON = "the pear cache is broken"
@@ -34,7 +35,10 @@ def on_disk(stage):
 
 async def replay(history, *key_ids):
     await Replayer(
-        workflows=WORKFLOWS, data_converter=with_codec(codec(*key_ids)), interceptors=[TrimArguments()]
+        workflows=WORKFLOWS,
+        workflow_runner=sandbox_runner(),
+        data_converter=with_codec(codec(*key_ids)),
+        interceptors=[TrimArguments()],
     ).replay_workflow(history)
 
 

@@ -20,6 +20,7 @@ from activities.runtime.interceptors import Beat, TranslateErrors
 from runbook_model.reports import Approval
 from tests.sealing import codec
 from workflows.page.arguments import TrimArguments
+from workflows.page.sandbox import sandbox_runner
 
 pytestmark = pytest.mark.xdist_group("keys")
 BOB = Approval(by="bob", comment="the pears are ripe")
@@ -81,6 +82,7 @@ class Place:
             self.client(*key_ids),
             task_queue=self.queue,
             workflows=workflows,
+            workflow_runner=sandbox_runner(),
             activities=activities,
             interceptors=[TrimArguments(), TranslateErrors(), KeepWord(), Beat()],
             workflow_failure_exception_types=[ValidationError],
