@@ -50,7 +50,7 @@ async def test_a_killed_worker_changes_neither_what_is_done_nor_how_it_ends(lane
 
 @pytest.mark.rare
 @pytest.mark.xdist_group("crash")
-async def test_the_only_worker_is_killed_and_the_next_one_goes_on(lanes):
+async def test_the_only_worker_is_killed_and_the_next_one_continues(lanes):
     expected, history = await lanes.undisturbed()
     rounds = await kill_at_each(await lanes.open(LANES), sampled(history), workers=1)
     write_down("the only worker", table_of(rounds, expected))

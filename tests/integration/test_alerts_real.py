@@ -147,7 +147,7 @@ async def test_ten_megabytes_are_refused_before_they_have_come(alerted, framing,
     writer.close()
 
 
-async def test_a_webhook_that_is_told_to_end_answers_first_and_ends_well(alerted):
+async def test_a_webhook_that_is_asked_to_end_answers_first_and_ends_well(alerted):
     assert alerted.webhook.end() == 0
     log = alerted.webhook.log.read_text()
     assert TOKEN not in log

@@ -128,7 +128,7 @@ def test_containers_are_found_by_compose_labels_with_their_state_and_what_they_n
     assert began <= app.started <= datetime.now(UTC)
 
 
-def test_a_project_or_service_that_is_not_there_is_told_with_those_that_are(project, target):
+def test_a_project_or_service_that_is_not_there_is_reported_with_those_that_are(project, target):
     project.up("web", FOREVER)
     with pytest.raises(InputError, match=r'no container of a service "app"; there are: web; correct'):
         read_project(Engine(), target)
@@ -210,7 +210,7 @@ def test_a_stopped_container_is_started_by_a_restart(project, target):
     assert [one.state for one in run_restart(restart_of(target)).containers] == ["running"]
 
 
-def test_what_somebody_else_restarted_or_made_anew_meanwhile_is_left_alone(project, target):
+def test_what_somebody_else_restarted_or_created_again_meanwhile_is_left_alone(project, target):
     container = project.up("app", FOREVER)
     change = restart_of(target)
     container.restart(timeout=1)

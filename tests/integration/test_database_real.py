@@ -123,7 +123,7 @@ class TestReading:
         assert found.idle[0].query == "SELECT ? AS s, ?"
         assert "secret" not in found.model_dump_json()
 
-    async def test_who_waits_for_a_lock_is_told_with_who_holds_it(self, service_dsn):
+    async def test_who_waits_for_a_lock_is_reported_with_who_holds_it(self, service_dsn):
         with closing(psycopg.connect(service_dsn, autocommit=True)) as owner:
             owner.execute("CREATE TABLE IF NOT EXISTS stock (id int)")
         with forgotten(service_dsn, 1, statement="LOCK TABLE stock"):
@@ -166,7 +166,7 @@ class TestReading:
         assert [one.name for one in found.blockers] == [found.idle[0].name]
         assert found.used_at_most == 2
 
-    async def test_a_table_that_a_forgotten_session_keeps_locked_is_told_though_nobody_waits(
+    async def test_a_table_that_a_forgotten_session_keeps_locked_is_reported_though_nobody_waits(
         self, service_dsn
     ):
         with closing(psycopg.connect(service_dsn, autocommit=True)) as owner:
@@ -182,14 +182,14 @@ class TestReading:
             (pid, "public.stock", "AccessExclusiveLock")
         ]
 
-    async def test_slow_statements_are_told_where_the_database_counts_them(self, service_dsn):
+    async def test_slow_statements_are_reported_where_the_database_counts_them(self, service_dsn):
         with closing(psycopg.connect(service_dsn)) as slow:
             slow.execute("SELECT pg_sleep(0.2)")
         slowest = read().slowest[0]
         assert slowest.query.startswith("SELECT pg_sleep(")
         assert slowest.mean >= timedelta(milliseconds=200)
 
-    async def test_the_longest_running_are_told(self, service_dsn):
+    async def test_the_longest_running_are_reported(self, service_dsn):
         with closing(psycopg.connect(service_dsn, application_name="report")) as busy:
             asking = threading.Thread(target=lambda: suppresses(busy, "SELECT pg_sleep(30)"), daemon=True)
             asking.start()

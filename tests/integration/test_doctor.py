@@ -279,7 +279,7 @@ def staffed(clinic):
     return clinic
 
 
-async def test_without_temporal_the_rest_is_told_and_the_exit_code_is_4(clinic):
+async def test_without_temporal_the_rest_is_reported_and_the_exit_code_is_4(clinic):
     told = await clinic.doctor("--environment", "staging", TEMPORAL_ADDRESS="127.0.0.1:1")
     assert told.code == Exit.TEMPORAL_AWAY
     assert told.red() == ["temporal"]
@@ -420,7 +420,7 @@ async def test_it_changes_nothing(staffed):
     assert [action for action in made if not action.startswith(reads)] == []
 
 
-async def test_without_the_simulator_it_is_not_told_what_may_be_changed(staffed):
+async def test_without_the_simulator_it_is_unknown_what_may_be_changed(staffed):
     staffed.world.fault("SimulatePrincipalPolicy", error="AccessDenied")
     told = await staffed.doctor("--environment", "prod")
     permissions = told.of("permissions", "prod")
@@ -450,7 +450,7 @@ async def test_a_change_that_would_be_denied_is_one_red_line_that_names_it(staff
         staffed.use_up(action)
 
 
-async def test_a_worker_that_was_killed_is_told_although_temporal_still_counts_it(staffed):
+async def test_a_worker_that_was_killed_is_reported_although_temporal_still_counts_it(staffed):
     staffed.kill_worker()
     told = await staffed.doctor("--environment", "staging")
     assert told.red()[0] == "worker"

@@ -375,7 +375,7 @@ async def test_a_task_that_is_gone_is_no_data_although_its_rate_lives_on(world, 
     assert "no live task" in seen.why
 
 
-async def test_a_label_tells_the_releases_apart_at_once_and_without_it_the_old_errors_are_still_seen(
+async def test_a_label_distinguishes_the_releases_at_once_and_without_it_the_old_errors_are_still_seen(
     world, prometheus, service
 ):
     old = world.run(service, revision=4, good=0, bad=10)
@@ -471,7 +471,7 @@ async def test_memory_over_time_is_a_reading_at_each_step(world, prometheus, ser
     assert never == []
 
 
-async def test_endpoints_are_told_apart(world, prometheus, service):
+async def test_endpoints_are_distinguished(world, prometheus, service):
     world.run(service, good=10, bad=10)
     target = target_of(world, service)
     await full_window(prometheus, target)
@@ -517,7 +517,7 @@ async def test_a_past_moment_is_answered_as_it_was_then(world, prometheus, servi
     assert await prometheus.value(query, then) == 0
 
 
-async def test_processes_that_ended_or_began_anew_are_counted(world, prometheus, service):
+async def test_processes_that_ended_or_started_again_are_counted(world, prometheus, service):
     first, second = world.run(service), world.run(service)
     target = target_of(world, service)
     await full_window(prometheus, target)

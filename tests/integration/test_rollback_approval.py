@@ -92,7 +92,7 @@ async def test_of_two_starts_at_once_one_runs_and_the_other_is_refused(stage):
     assert len(loser.err.splitlines()) == 1
 
 
-async def test_replace_aborts_what_runs_and_starts_anew(stage):
+async def test_replace_aborts_what_runs_and_starts_again(stage):
     shop = stage.a_shop("gated")
     first = await shop.start(by="alice")
     await shop.asked(first)

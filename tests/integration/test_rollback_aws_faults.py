@@ -89,7 +89,7 @@ async def test_an_update_that_a_server_error_answered_is_made_once_it_is_known_n
     assert updates(shop) == ["ServerException", None]
 
 
-async def test_after_expired_credentials_it_goes_on_once_they_are_renewed(unanswered):
+async def test_after_expired_credentials_it_continues_once_they_are_renewed(unanswered):
     shop, report = unanswered["expired"]
     assert report.outcome == "recovered", report.summary
     assert updates(shop) == ["ExpiredTokenException", None]

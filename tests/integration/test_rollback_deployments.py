@@ -61,7 +61,7 @@ async def test_what_the_circuit_breaker_put_back_already_needs_no_rollback(stage
     assert shop.changes() == []
 
 
-async def test_ecs_is_let_finish_its_own_rollback(stage):
+async def test_ecs_may_finish_its_own_rollback(stage):
     shop = stage.open_shop("open", "1.0.0", breaker=True)
     shop.deploy("1.1.0", **CRASHES)
     until(lambda: shop.service_deployments()[0]["status"] in ROLLING_BACK)

@@ -136,7 +136,7 @@ async def test_a_worker_that_is_killed_while_it_applies_leaves_the_rest_to_a_per
 
 
 @pytest.mark.rare
-async def test_an_abort_interrupts_the_apply_and_tells_that_it_may_be_half_made(owned):
+async def test_an_abort_interrupts_the_apply_and_says_that_it_may_be_half_made(owned):
     (owned.directory / "hold").touch()
     handle = await owned.shop.start()
     until((owned.directory / "begun").exists)

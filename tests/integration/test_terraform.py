@@ -84,13 +84,13 @@ class TestPlan:
         assert infrastructure.somebody_applies("1.0.5").wait() == 0
         assert (await infrastructure.plan("1.0.0")).hash != first.hash
 
-    async def test_tells_no_secret(self, infrastructure):
+    async def test_shows_no_secret(self, infrastructure):
         told = (await infrastructure.plan("1.0.0")).model_dump_json()
         assert SECRET not in told
         assert "(sensitive)" in told
         assert "[redacted]" in told
 
-    async def test_tells_nothing_of_the_state_but_what_changes(self, infrastructure):
+    async def test_says_nothing_of_the_state_but_what_changes(self, infrastructure):
         told = (await infrastructure.plan("1.0.0")).model_dump_json()
         state = json.loads((infrastructure.directory / "terraform.tfstate").read_text())
         assert state["lineage"] not in told
@@ -160,7 +160,7 @@ class TestWorkspace:
         shared.owned(workspace="staging")
         assert (await shared.plan("5.2.0")).empty
 
-    async def test_that_holds_nothing_is_told(self, shared):
+    async def test_that_holds_nothing_is_reported(self, shared):
         shared.owned(workspace="prdo")
         assert (await shared.plan("5.0.0")).from_nothing
         shared.owned(workspace="prod")
@@ -216,7 +216,7 @@ class TestApply:
         assert SECRET not in str(failed.value)
         assert PRINTED not in str(failed.value)
 
-    async def test_tells_how_far_it_is_but_no_secret(self, infrastructure):
+    async def test_says_how_far_it_is_but_no_secret(self, infrastructure):
         plan = await infrastructure.plan("1.0.0", seconds="3")
         await infrastructure.apply(plan)
         told = str(infrastructure.heartbeats)
@@ -253,7 +253,7 @@ class TestLock:
         assert (infrastructure.directory / ".terraform.tfstate.lock.info").exists()
         assert not (await infrastructure.plan("1.0.0")).empty
 
-    async def test_that_a_killed_terraform_left_is_told_with_the_mend_and_never_broken(self, remote):
+    async def test_that_a_killed_terraform_left_is_reported_with_the_fix_and_never_broken(self, remote):
         infrastructure, backend = remote
         plan = await infrastructure.plan("1.0.0")
         unlocked = backend.unlocked
@@ -327,7 +327,7 @@ class TestAfterADeath:
         assert again.adopted
         assert infrastructure.ran() == ["begun", "ended"]
 
-    async def test_an_attempt_that_may_have_begun_is_not_repeated_even_if_nothing_is_to_be_seen_of_it(
+    async def test_an_attempt_that_may_have_started_is_not_repeated_even_if_nothing_is_to_be_seen_of_it(
         self, infrastructure
     ):
         plan = await infrastructure.plan("1.0.0")
@@ -335,7 +335,7 @@ class TestAfterADeath:
             await infrastructure.apply(plan, attempt=2, heartbeat_details=["starting"])
         assert infrastructure.ran() == []
 
-    async def test_an_attempt_that_said_it_had_not_begun_is_repeated(self, infrastructure):
+    async def test_an_attempt_that_said_it_had_not_started_is_repeated(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
         await infrastructure.apply(plan, attempt=2, heartbeat_details=[NOT_BEGUN, 1])
         assert infrastructure.ran() == ["begun", "ended"]

@@ -118,7 +118,7 @@ async def test_validate_has_it_too(infrastructure, monkeypatch):
     assert IDENTITY.items() <= infrastructure.environment_of("validate").items()
 
 
-async def test_an_apply_begins_with_a_session_that_has_only_begun(infrastructure):
+async def test_an_apply_starts_with_a_session_that_has_only_started(infrastructure):
     for _ in ("plan", "show"):
         infrastructure.assumes(lasts=timedelta(minutes=13))  # of which a minute is gone
     plan = await infrastructure.plan("1.0.0")
@@ -126,7 +126,7 @@ async def test_an_apply_begins_with_a_session_that_has_only_begun(infrastructure
     await infrastructure.apply(plan)
 
 
-async def test_an_apply_without_a_session_is_not_begun_and_the_next_attempt_is_as_good_as_the_first(
+async def test_an_apply_without_a_session_is_not_started_and_the_next_attempt_is_as_good_as_the_first(
     infrastructure,
 ):
     infrastructure.assumes()

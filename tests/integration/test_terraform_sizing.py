@@ -132,7 +132,7 @@ async def test_a_pool_that_was_raised_by_hand_is_not_lowered_by_scaling_up(owned
     )
 
 
-async def test_a_module_with_nothing_to_change_is_told(owned):
+async def test_a_module_with_nothing_to_change_is_reported(owned):
     owned.terraform(
         "apply", "-auto-approve", "-input=false", "-var=image_tag=1.2.0", "-var=cpu=512", "-var=memory=1024"
     )

@@ -44,7 +44,7 @@ async def until_awaiting(handle):
             await asyncio.sleep(0.05)
 
 
-async def test_a_run_ends_on_the_build_it_began_on_and_the_next_takes_the_new_one(temporal):
+async def test_a_run_ends_on_the_build_it_started_on_and_the_next_takes_the_new_one(temporal):
     asking, not_asking = Outside(approvals=Approvals(needed=1)), Outside()
     async with build(temporal, ENVIRONMENT, "one", asking.activities):
         await make_current(temporal, ENVIRONMENT, "one")

@@ -95,13 +95,13 @@ def site(temporal, request):
     return Site(temporal, request.node.name.partition("_")[2][:40].replace("_", "-"))
 
 
-async def test_workers_without_a_build_are_not_told_apart(site):
+async def test_workers_without_a_build_are_not_distinguished(site):
     async with site.build(None):
         told = await site.until("RUNBOOK_BUILD_ID", ok=None)
     assert told.fix is None
 
 
-async def test_a_build_that_is_not_current_takes_no_new_runs_until_the_mend_was_typed(site):
+async def test_a_build_that_is_not_current_takes_no_new_runs_until_the_fix_was_typed(site):
     async with site.build("2026-11-02"):
         told = await site.until("there are workers of 2026-11-02, and none is current", ok=False)
         red, untold = await site.doctor()

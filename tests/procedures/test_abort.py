@@ -198,7 +198,7 @@ async def test_of_two_changes_the_one_that_a_stopped_undo_did_not_come_to_is_kep
     assert outside.current.revision == "shop:2"
 
 
-async def test_an_order_to_keep_that_comes_before_the_undo_begins_lets_nothing_be_undone(runbook, outside):
+async def test_an_order_to_keep_that_comes_before_the_undo_starts_lets_nothing_be_undone(runbook, outside):
     changing = outside.holds("deploy_release")
     run = await runbook.start()
     await runbook.calls(outside, "deploy_release")
@@ -210,7 +210,7 @@ async def test_an_order_to_keep_that_comes_before_the_undo_begins_lets_nothing_b
 
 
 @pytest.mark.ending("aborted-not-undone")
-async def test_an_undo_that_is_not_allowed_is_told_with_the_reason(runbook, outside):
+async def test_an_undo_that_is_not_allowed_is_reported_with_the_reason(runbook, outside):
     run = await verifying(runbook, outside)
     outside.fails["deploy_release"] = [AccessDeniedError("not allowed: ecs:UpdateService")]
     report = await stopped(runbook, run, keep=False)

@@ -90,7 +90,7 @@ async def test_the_headings_are_those_of_its_page(runbook, outside):
     assert said == re.findall(r"^## (.+)$", PAGE.read_text(), re.MULTILINE)
 
 
-async def test_the_steps_are_told_with_what_came_of_them(runbook, outside):
+async def test_the_steps_are_reported_with_what_came_of_them(runbook, outside):
     report = await runbook.run()
     assert {step.state for step in report.steps} == {"done"}
     assert all(step.ended for step in report.steps)

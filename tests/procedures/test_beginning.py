@@ -80,7 +80,7 @@ async def _is_asked(incident) -> bool:
 
 
 @pytest.mark.usefixtures("_slowly")
-async def test_an_abort_reaches_the_procedure_that_is_just_being_begun(stage):
+async def test_an_abort_reaches_the_procedure_that_is_just_being_started(stage):
     incident = await beginning(stage)
     await incident.signal("abort", {"by": "bob", "reason": "I have it"})
     await incident.signal("start")
@@ -90,7 +90,7 @@ async def test_an_abort_reaches_the_procedure_that_is_just_being_begun(stage):
 
 
 @pytest.mark.usefixtures("_slowly")
-async def test_what_a_person_began_first_is_joined_and_takes_no_place_in_the_brakes_book(stage):
+async def test_what_a_person_started_first_is_joined_and_takes_no_place_in_the_brakes_book(stage):
     incident = await beginning(stage)
     await stage.starts("rollback")
     await incident.signal("start")

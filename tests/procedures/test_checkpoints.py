@@ -39,7 +39,7 @@ async def test_the_gate_shows_the_question_the_plan_and_what_abort_would_do(runb
 
 
 @pytest.mark.ending("recovered-approved")
-async def test_a_yes_lets_the_change_go_on(runbook, outside):
+async def test_a_yes_lets_the_change_continue(runbook, outside):
     run = await runbook.start()
     gate = await runbook.at_checkpoint(run)
     given = await answer(run, "bob", gate, comment="go")
@@ -85,7 +85,7 @@ async def test_silence_is_an_abort_where_the_policy_says_so(runbook, outside):
     assert "Aborted by the runbook (not enough people agreed within 30m)" in report.summary
 
 
-async def test_people_who_cannot_be_told_hold_nothing_up(runbook, outside):
+async def test_people_who_cannot_be_notified_hold_nothing_up(runbook, outside):
     outside.fails["notify"] = [AccessDeniedError("no token")] * 10
     report = await runbook.run()
     assert report.outcome is Outcome.NOT_APPROVED
@@ -233,7 +233,7 @@ async def test_an_answer_before_anything_is_asked_is_turned_away(runbook, outsid
 # --- the service changes meanwhile --------------------------------------------------------------------------------
 
 
-async def test_a_deployment_before_the_yes_voids_approvals_and_asks_anew(runbook, outside, temporal):
+async def test_a_deployment_before_the_yes_voids_approvals_and_asks_again(runbook, outside, temporal):
     outside.approvals = Approvals(needed=2)
     run = await runbook.start()
     old = await runbook.at_checkpoint(run)

@@ -140,7 +140,7 @@ def told(checks):
     return {(one.service, one.name): one.ok for one in checks}
 
 
-async def test_the_catalog_the_place_and_each_service_are_told(surgery):
+async def test_the_catalog_the_place_and_each_service_are_reported(surgery):
     surgery.has("shop", "till")
     assert told(await surgery.look()) == {
         (None, "worker-catalog"): True,
@@ -197,7 +197,7 @@ async def test_a_look_that_fails_hides_no_other(surgery):
     assert all("the worker is broken" in one.detail for one in checks if one.ok is False)
 
 
-async def test_what_cannot_pass_because_of_another_is_not_told(surgery):
+async def test_what_cannot_pass_because_of_another_is_unknown(surgery):
     surgery.eyes.red = {"cluster", "tasks"}
     found = told(await surgery.look())
     assert (found[None, "cluster"], found["shop", "tasks"]) == (False, None)
@@ -211,7 +211,7 @@ async def test_other_revisions_are_read_where_the_history_does_not_settle_it(sur
     assert "shop:1" in good.detail
 
 
-async def test_revisions_that_may_not_be_read_are_told_so(surgery):
+async def test_revisions_that_may_not_be_read_are_reported(surgery):
     surgery.eyes.history = a_history((a_release(2), HOUR))
     surgery.eyes.denied = True
     good = next(one for one in await surgery.look() if one.name == "last-known-good")

@@ -148,7 +148,7 @@ async def test_every_service_is_looked_at_and_planned_for_by_the_rollback_itself
 
 
 @pytest.mark.history("told")
-async def test_what_no_longer_works_is_told_once_and_again_when_it_does(ground):
+async def test_what_no_longer_works_is_reported_once_and_again_when_it_does(ground):
     await ground.drill()
     good = ground.outside.history
     ground.loses_its_last_known_good()
@@ -168,7 +168,7 @@ async def test_what_no_longer_works_is_told_once_and_again_when_it_does(ground):
     assert ground.outside.notices[-1].urgent is False
 
 
-async def test_what_nobody_could_be_told_is_told_by_the_next_drill(ground):
+async def test_what_nobody_could_be_notified_of_is_reported_by_the_next_drill(ground):
     await ground.drill()
     ground.loses_its_last_known_good()
     ground.outside.fails["notify"] = [RejectedError("no such channel")]
@@ -198,7 +198,7 @@ async def test_what_runs_by_compose_is_looked_at_and_nothing_is_planned(ground):
     assert await children(ground.run) == []
 
 
-async def test_a_catalog_that_cannot_be_read_is_told_and_forgets_nothing(ground):
+async def test_a_catalog_that_cannot_be_read_is_reported_and_forgets_nothing(ground):
     await ground.drill()
     ground.catalog.write_text("environments = 3")
     blind = await ground.drill()

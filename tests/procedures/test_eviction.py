@@ -25,7 +25,7 @@ async def forgetful(temporal, outside):
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-async def test_runs_at_checkpoints_are_forgotten_without_a_sound_and_go_on(forgetful, outside, caplog):
+async def test_runs_at_checkpoints_are_forgotten_silently_and_continue(forgetful, outside, caplog):
     caplog.set_level(logging.WARNING)
     outside.approvals = Approvals()
     runs = [await forgetful.start(id=f"remediation/{forgetful.environment}/{n}") for n in range(3)]
@@ -42,7 +42,7 @@ async def test_runs_at_checkpoints_are_forgotten_without_a_sound_and_go_on(forge
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-async def test_a_worker_that_ends_leaves_a_run_at_its_checkpoint_without_a_sound(temporal, outside):
+async def test_a_worker_that_ends_leaves_a_run_at_its_checkpoint_silently(temporal, outside):
     outside.approvals = Approvals()
     runbook = Runbook(temporal.client, f"e{uuid.uuid4().hex[:12]}")
     async with working(temporal.client, runbook.environment, outside):
@@ -53,7 +53,7 @@ async def test_a_worker_that_ends_leaves_a_run_at_its_checkpoint_without_a_sound
 
 
 @pytest.mark.parametrize("step", ["resolve_target", "deploy_release", "await_steady_state"])
-async def test_a_run_that_is_forgotten_in_the_middle_of_a_step_goes_on(forgetful, outside, step, caplog):
+async def test_a_run_that_is_forgotten_in_the_middle_of_a_step_continues(forgetful, outside, step, caplog):
     caplog.set_level(logging.WARNING)
     held = outside.holds(step)
     run = await forgetful.start()
@@ -66,7 +66,7 @@ async def test_a_run_that_is_forgotten_in_the_middle_of_a_step_goes_on(forgetful
     assert [record.getMessage() for record in caplog.records] == []
 
 
-async def test_a_run_that_is_forgotten_at_the_verification_gate_goes_on(forgetful, outside):
+async def test_a_run_that_is_forgotten_at_the_verification_gate_continues(forgetful, outside):
     outside.quality = Quality.BAD
     run = await forgetful.start()
     gate = await forgetful.at_checkpoint(run)

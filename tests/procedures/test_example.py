@@ -46,7 +46,7 @@ async def test_nothing_is_stopped_before_a_person_says_yes(pages, outside):
     assert outside.changes == ["stop"]
 
 
-async def test_one_that_still_has_time_is_let_arrive(pages, outside):
+async def test_one_that_still_has_time_may_arrive(pages, outside):
     outside.more = {"read_at": outside.history[0].created_at + timedelta(minutes=5)}
     report = await pages.run(STUCK)
     assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "policy")

@@ -111,7 +111,7 @@ async def test_a_procedure_that_runs_already_is_joined_heard_and_never_stopped(s
     assert [one.procedure for one in report.procedures] == ["high-latency"]
 
 
-async def test_one_that_a_person_begins_meanwhile_is_heard_of_at_once(stage, world):
+async def test_one_that_a_person_starts_meanwhile_is_heard_of_at_once(stage, world):
     world.problem = "no service shop"
     handle = await stage.fires("HighErrorRate")
     await stage.until(lambda now: "no service shop" in now.summary)
@@ -158,7 +158,7 @@ async def test_what_is_handed_over_stays_open_until_a_person_closes_it(stage, wo
     assert world.said("resolved")[0].root_cause == "a full disk"
 
 
-async def test_a_persons_abort_ends_the_procedure_and_nothing_more_is_begun(stage):
+async def test_a_persons_abort_ends_the_procedure_and_nothing_more_is_started(stage):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.incident().signal(Incident.abort, STOP)
@@ -180,7 +180,7 @@ async def test_alerts_that_are_resolved_at_once_end_it_and_nobody_claims_a_recov
 
 
 @pytest.mark.history("empty")
-async def test_an_end_without_a_beginning_is_no_incident(stage, world):
+async def test_an_end_without_a_start_is_no_incident(stage, world):
     await stage.resolves("HighErrorRate")
     assert (await stage.over()).outcome is Outcome.NOT_NEEDED
     assert world.told == []
@@ -206,7 +206,7 @@ async def test_alerts_of_no_target_wait_for_a_person_and_gather(stage, world):
     assert (await stage.over()).outcome is Outcome.RECOVERED
 
 
-async def test_who_closes_it_while_an_alert_fires_is_told_that_a_new_one_will_follow(stage, world):
+async def test_who_closes_it_while_an_alert_fires_learns_that_a_new_one_will_follow(stage, world):
     world.problem = "no service shop in the catalog"
     handle = await stage.fires("HighErrorRate", "DiskFull")
     await stage.resolves("HighErrorRate")
@@ -215,14 +215,14 @@ async def test_who_closes_it_while_an_alert_fires_is_told_that_a_new_one_will_fo
     assert (await stage.over()).outcome is Outcome.INCONCLUSIVE
 
 
-async def test_a_catalog_that_cannot_be_read_keeps_nobody_from_being_told_and_called(stage, world):
+async def test_a_catalog_that_cannot_be_read_keeps_nobody_from_being_notified_and_called(stage, world):
     world.fails.append(CatalogError("catalog.toml: not TOML"))
     await stage.fires("ServiceDown")
     seen = await stage.until(lambda now: "not TOML" in now.summary and not now.undelivered)
     assert (seen.procedures, len(world.said("started", "log")), seen.next_call is not None) == ((), 1, True)
 
 
-async def test_fires_again_while_it_is_about_to_end_and_goes_on(stage, world):
+async def test_fires_again_while_it_is_about_to_end_and_continues(stage, world):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.until(lambda now: len(world.told) == now.announced)
@@ -235,7 +235,7 @@ async def test_fires_again_while_it_is_about_to_end_and_goes_on(stage, world):
     assert seen.outcome is None
 
 
-async def test_it_goes_on_as_a_new_run_with_everything_that_it_knew(stage, world):
+async def test_it_continues_as_a_new_run_with_everything_that_it_knew(stage, world):
     handle = await stage.fires("HighErrorRate", fingerprint="the first")
     await stage.running("high-error-rate")
     first = (await handle.describe()).run_id
@@ -260,7 +260,7 @@ async def test_it_goes_on_as_a_new_run_with_everything_that_it_knew(stage, world
     assert {one.run for _, one in world.told} == {first}
 
 
-async def test_an_abort_that_comes_as_it_goes_on_as_a_new_run_still_reaches_the_procedure(server, world):
+async def test_an_abort_that_comes_as_it_continues_as_a_new_run_still_reaches_the_procedure(server, world):
     stage = Stage(server.client, world)
     async with at_work(stage):
         handle = await stage.fires("HighErrorRate")
@@ -340,13 +340,13 @@ async def test_cancelled_in_temporal_it_says_so_and_leaves_the_procedure_alone(s
     assert (await stage.procedure().describe()).status.name == "RUNNING"
 
 
-async def test_cancelled_while_it_begins_something_it_ends_too(stage):
+async def test_cancelled_while_it_starts_something_it_ends_too(stage):
     handle = await stage.fires("HighErrorRate")
     await handle.cancel()
     assert (await stage.over()).outcome is Outcome.ABORTED
 
 
-async def test_a_pause_begins_nothing_until_a_person_goes_on(stage):
+async def test_a_pause_starts_nothing_until_a_person_continues(stage):
     handle = await stage.opens()
     await handle.execute_update(Incident.pause, {"by": "bob"})
     await stage.fires("HighErrorRate")

@@ -82,7 +82,7 @@ async def test_an_update_comes_when_it_was_promised(stage, world):
     assert second.current_action == "high-error-rate: Play"
 
 
-async def test_news_is_told_at_once(stage, world):
+async def test_news_is_reported_at_once(stage, world):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.incident().execute_update(Incident.note, BOB | {"impact": "checkout fails", "eta": "noon"})
@@ -109,14 +109,14 @@ async def test_a_chat_that_is_down_delays_nothing_and_hears_everything_in_order_
     ]
 
 
-async def test_what_a_channel_refuses_is_told_to_the_others_and_shown(stage, world):
+async def test_what_a_channel_refuses_is_reported_to_the_others_and_shown(stage, world):
     world.refuses = "pager"
     await stage.fires("ServiceDown")
     await stage.until(lambda now: "no such channel" in now.undelivered.get("pager", ""))
     await stage.until(lambda now: len(world.told) == now.announced)
 
 
-async def test_messages_go_on_in_the_channels_thread(stage, world):
+async def test_messages_continue_in_the_channels_thread(stage, world):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.cue("find", text="bad-release: since 2")

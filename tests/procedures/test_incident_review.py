@@ -56,7 +56,7 @@ async def test_one_that_cannot_be_written_keeps_no_incident_open(stage, world):
     assert len(world.reviews) == 1
 
 
-async def test_what_comes_in_while_it_is_written_makes_the_incident_go_on(stage, world):
+async def test_what_comes_in_while_it_is_written_makes_the_incident_continue(stage, world):
     world.reviewer = slow = Slow()
     await stage.opens()
     await stage.until(lambda now: now.announced)

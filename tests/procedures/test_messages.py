@@ -76,7 +76,7 @@ async def test_an_update_that_is_no_message_is_refused_with_the_reason(runbook, 
     assert (report.outcome, report.rejected) == (Outcome.RECOVERED, ())
 
 
-async def test_what_comes_beside_a_good_message_is_shown_as_not_used(runbook, outside):
+async def test_what_comes_next_to_a_good_message_is_shown_as_not_used(runbook, outside):
     run = await runbook.start()
     await runbook.at_checkpoint(run)
     await run.signal("approve", args=[{"by": "bob", "mood": "good"}, "and more", 3])

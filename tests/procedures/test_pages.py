@@ -39,7 +39,7 @@ BUSY = resources_read(cpu=0.97)
 
 
 @pytest.mark.ending("recovered-by-child")
-async def test_errors_that_began_with_a_release_are_rolled_back_by_a_child(pages, outside):
+async def test_errors_that_started_with_a_release_are_rolled_back_by_a_child(pages, outside):
     outside.errors = BAD_SINCE_RELEASE
     report = await pages.run("high-error-rate")
     assert report.outcome is Outcome.RECOVERED
@@ -184,7 +184,7 @@ class TestPausedWhileAChildStarts:
 
 
 @pytest.mark.ending("aborted-with-child")
-async def test_an_abort_reaches_the_child_first_and_its_changes_are_told(pages, outside):
+async def test_an_abort_reaches_the_child_first_and_its_changes_are_reported(pages, outside):
     outside.errors = BAD_SINCE_RELEASE
     outside.approvals = Approvals()
     run = await pages.start("high-error-rate")
@@ -294,7 +294,7 @@ MOVED_TAG = (
 )
 
 
-async def test_fresh_tasks_that_run_another_image_are_told_at_the_end(pages, outside):
+async def test_fresh_tasks_that_run_another_image_are_reported_at_the_end(pages, outside):
     outside.fresh = MOVED
     run = await pages.start("service-down")
     report = await pages.answer(run, option="restart")
@@ -302,7 +302,7 @@ async def test_fresh_tasks_that_run_another_image_are_told_at_the_end(pages, out
     assert report.summary.endswith(MOVED_TAG)
 
 
-async def test_fresh_tasks_that_run_another_image_are_told_although_they_are_bad(pages, outside):
+async def test_fresh_tasks_that_run_another_image_are_reported_although_they_are_bad(pages, outside):
     outside.fresh, outside.quality = MOVED, Quality.BAD
     run = await pages.start("service-down")
     gate = (await pages.asked(run)).checkpoint

@@ -19,7 +19,7 @@ OUTAGE = DEAD_AFTER + timedelta(seconds=1.5)
 SECONDS = [timedelta(seconds=n) for n in (2, 10, 60)]
 
 
-async def test_a_wait_whose_attempts_run_out_goes_on_with_more_patience(runbook, outside):
+async def test_a_wait_whose_attempts_run_out_continues_with_more_patience(runbook, outside):
     outside.fails["await_steady_state"] = [UnreachableError("too busy") for _ in range(9)]
     handle = await runbook.start()
     report = await handle.result()

@@ -27,7 +27,7 @@ async def paused_before_the_change(runbook, outside):
 
 
 @pytest.mark.ending("recovered-after-pause")
-async def test_a_run_paused_before_the_change_makes_it_once_it_goes_on(runbook, outside):
+async def test_a_run_paused_before_the_change_makes_it_once_it_continues(runbook, outside):
     run = await paused_before_the_change(runbook, outside)
     assert outside.changes == []
     assert (await run.execute_update(Rollback.resume, {"by": "carol"})).detail == "going on"
@@ -51,7 +51,7 @@ async def test_what_was_deployed_during_a_pause_is_left_alone(runbook, outside):
     assert (report.outcome, report.changes, outside.changes) == (Outcome.SUPERSEDED, (), [])
 
 
-async def test_a_change_under_way_ends_before_the_pause_begins_and_what_follows_is_only_watched(
+async def test_a_change_under_way_ends_before_the_pause_starts_and_what_follows_is_only_watched(
     runbook, outside
 ):
     changing = outside.holds("deploy_release")
@@ -82,7 +82,7 @@ async def test_at_a_checkpoint_the_gate_stays_open_and_the_yes_waits_for_the_end
     assert (await runbook.end(run)).outcome is Outcome.RECOVERED
 
 
-async def test_the_clock_of_an_approval_goes_on_while_it_is_paused(runbook, outside):
+async def test_the_clock_of_an_approval_continues_while_it_is_paused(runbook, outside):
     outside.approvals = Approvals()
     run = await runbook.start()
     await runbook.at_checkpoint(run)
@@ -113,7 +113,7 @@ async def test_a_pause_says_by_whom(runbook, outside):
     assert "by: Field required" in await refused(run, Rollback.pause, {}, kind="InvalidMessage")
 
 
-async def test_a_pause_and_a_resume_by_signal_hold_and_go_on(runbook, outside):
+async def test_a_pause_and_a_resume_by_signal_hold_and_continue(runbook, outside):
     measuring = outside.holds("measure")
     run = await runbook.start()
     await runbook.calls(outside, "measure")

@@ -74,7 +74,7 @@ async def test_a_deployment_that_ecs_rolled_back_by_itself_needs_nothing(runbook
     assert outside.changes == []
 
 
-async def test_a_rollback_that_ecs_is_making_is_let_finish(runbook, outside):
+async def test_a_rollback_that_ecs_is_making_may_finish(runbook, outside):
     outside.deployed(release(3), status="ROLLBACK_IN_PROGRESS")
     report = await runbook.run()
     assert report.outcome is Outcome.NOT_NEEDED
@@ -287,7 +287,7 @@ async def test_a_permission_that_is_missing_after_the_change_leaves_it_to_a_pers
 
 
 @pytest.mark.ending("inconclusive-unknown-reply")
-async def test_a_change_that_nobody_can_tell_was_made_is_told_as_such(runbook, outside):
+async def test_a_change_that_nobody_can_tell_was_made_is_reported_as_such(runbook, outside):
     outside.fails["deploy_release"] = [UnknownReplyError("no answer came")]
     report = await runbook.run()
     assert (report.outcome, report.error.kind) == (Outcome.INCONCLUSIVE, "UnknownReplyError")

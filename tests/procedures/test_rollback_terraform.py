@@ -130,7 +130,7 @@ async def test_a_module_that_does_not_decide_what_runs_is_refused(runbook, outsi
 
 
 @pytest.mark.ending("recovered-terraform-takes-more")
-async def test_a_plan_that_takes_tasks_beside_the_release_needs_a_yes_even_where_nobody_is_asked(
+async def test_a_plan_that_takes_tasks_next_to_the_release_needs_a_yes_even_where_nobody_is_asked(
     runbook, outside
 ):
     outside.also_lowers = (AttributeChange(path="desired_count", before="4", after="1"),)

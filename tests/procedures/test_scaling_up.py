@@ -239,7 +239,7 @@ class TestByTerraform:
         assert report.outcome is Outcome.NOT_RECOVERED
         assert "has 256 CPU units instead of 512, 512 MB instead of 1024" in report.summary
 
-    async def test_a_module_with_nothing_to_change_is_told(self, pages, outside):
+    async def test_a_module_with_nothing_to_change_is_reported(self, pages, outside):
         outside.module = BIGGER
         report = await pages.run("resource-issues")
         assert (report.outcome, outside.changes) == (Outcome.REFUSED, [])

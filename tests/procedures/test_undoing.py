@@ -3,7 +3,7 @@
 from runbook_model.reports import Outcome
 
 
-async def test_a_bug_in_an_undo_is_told_and_ends_the_run(stage):
+async def test_a_bug_in_an_undo_is_reported_and_ends_the_run(stage):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.cue("change", undo="broken")

@@ -69,7 +69,7 @@ async def test_of_two_bad_releases_in_a_row_the_one_before_both_is_put_back(runb
     ]
 
 
-async def test_going_back_further_asks_anew_where_the_policy_asks(runbook, outside):
+async def test_going_back_further_asks_again_where_the_policy_asks(runbook, outside):
     outside.approvals = Approvals()
     outside.deployed(release(3))
     outside.quality = Quality.BAD
@@ -133,7 +133,7 @@ async def test_a_person_who_takes_over_gets_the_verdict_and_no_release_is_marked
 
 
 @pytest.mark.ending("not-recovered-by-silence")
-async def test_silence_hands_over_and_people_were_told(runbook, outside):
+async def test_silence_hands_over_and_people_were_notified(runbook, outside):
     outside.quality = Quality.BAD
     report = await runbook.run()
     assert report.outcome is Outcome.NOT_RECOVERED

@@ -14,7 +14,7 @@ def test_every_name_that_histories_carry_is_the_one_that_is_kept():
     )
 
 
-def test_a_renamed_field_is_told_by_its_name():
+def test_a_renamed_field_is_reported_by_its_name():
     kept = {"models": {"Change": ["action", "undone"]}, "activities": ["measure"]}
     now = {"models": {"Change": ["action", "reverted"]}, "activities": ["measure"]}
     assert list(differences(kept, now)) == ["new:  models.Change.reverted", "gone: models.Change.undone"]

@@ -225,7 +225,7 @@ def test_a_moment_is_not_enough(alert, early):
     assert judge(first, [alert]) == ""
 
 
-def test_it_goes_on_while_a_service_is_gone_for_hours():
+def test_it_continues_while_a_service_is_gone_for_hours():
     assert judge(up("1x20 stale"), ["ServiceDown"], at="5h") == ""
 
 
@@ -298,7 +298,7 @@ def test_the_thresholds_are_those_that_procedures_verify_against():
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_every_rule_tells_what_is_wrong_whom_it_hurts_and_where_to_look(rule):
+def test_every_rule_says_what_is_wrong_whom_it_hurts_and_where_to_look(rule):
     assert set(rule["annotations"]) == {"summary", "impact", "runbook_url", "dashboard_url"}
     page = rule["annotations"]["runbook_url"].rpartition("/")[2]
     assert (DEPLOY.parent / "docs/runbooks" / f"{page}.md").is_file()

@@ -49,7 +49,7 @@ def test_many_alerts_of_one_name_are_one_line():
     assert announcement(account, "started", at(0)).observations == ("HighCPU (900 times)",)
 
 
-def test_alerts_that_belong_nowhere_are_told_with_the_reason():
+def test_alerts_that_belong_nowhere_are_reported_with_the_reason():
     account = incident(
         service="unrouted", environment="unknown", policy=POLICY.model_copy(update={"problem": "no"})
     )
@@ -89,7 +89,7 @@ def test_what_a_person_must_do_is_said_first(account, words):
         incident("HighErrorRate", held=Held(kind="cooling", why="again soon", until=at(9))),
     ],
 )
-def test_nobody_is_asked_where_the_runbook_goes_on_by_itself(account):
+def test_nobody_is_asked_where_the_runbook_continues_by_itself(account):
     assert ask(account) is None
 
 

@@ -135,7 +135,7 @@ class TestFreshTasksOfAFloatingTag:
         plan = plan_restart(TARGET, a_history((a_release(2, tag=tag), DAY)), ())
         assert not any("stands for by then" in line for line in plan.not_restored)
 
-    def test_are_told_from_those_before_them_by_the_apps_digest_alone(self):
+    def test_are_distinguished_from_those_before_them_by_the_apps_digest_alone(self):
         before = with_a_sidecar(a_release(2, tag="latest"), seed=98)
         assert moved_tag(before, with_a_sidecar(a_release(2, tag="latest"), seed=99)) is None
         assert moved_tag(before, with_a_sidecar(a_release(2, tag="latest", seed=5))) == (

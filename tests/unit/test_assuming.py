@@ -128,12 +128,12 @@ class TestASession:
         sts.add_response("assume_role", session(2))
         assert signed_with(clients.ecs(PROD)) == "token 2"
 
-    def test_goes_on_while_it_lasts_when_sts_is_away(self, clients, sts):
+    def test_continues_while_it_lasts_when_sts_is_away(self, clients, sts):
         sts.add_response("assume_role", session(1, lasts=4 * MINUTES))
         sts.add_client_error("assume_role", "InternalFailure", http_status_code=500)
         assert signed_with(clients.ecs(PROD)) == "token 1"
 
-    def test_that_ends_within_the_minute_begins_no_call(self, clients, sts):
+    def test_that_ends_within_the_minute_starts_no_call(self, clients, sts):
         sts.add_response("assume_role", session(1, lasts=0.5 * MINUTES))
         sts.add_client_error("assume_role", "InternalFailure", http_status_code=500)
         with pytest.raises(OutsideError, match="could not assume the role"):
@@ -194,7 +194,7 @@ class TestAProgram:
         monkeypatch.setenv("AWS_PROFILE", "team")
         assert clients.environment(account_of("prod", "eu-west-1", None)) == dict(os.environ)
 
-    def test_begins_with_a_whole_session_which_everybody_then_shares(self, clients, sts):
+    def test_starts_with_a_whole_session_which_everybody_then_shares(self, clients, sts):
         sts.add_response("assume_role", session(1, lasts=10 * MINUTES))
         sts.add_response("assume_role", session(2))
         client = clients.ecs(PROD)
@@ -202,7 +202,7 @@ class TestAProgram:
         assert clients.environment(PROD)["AWS_SESSION_TOKEN"] == "token 2"
         assert signed_with(client) == "token 2"
 
-    def test_is_not_begun_with_what_is_left_of_a_session_when_sts_is_away(self, clients, sts):
+    def test_is_not_started_with_what_is_left_of_a_session_when_sts_is_away(self, clients, sts):
         sts.add_response("assume_role", session(1, lasts=10 * MINUTES))
         sts.add_client_error("assume_role", "InternalFailure", http_status_code=500)
         client = clients.ecs(PROD)

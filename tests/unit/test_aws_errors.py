@@ -102,7 +102,7 @@ def test_every_error_has_its_name_and_says_whether_the_call_may_have_landed(
         ("no", "allow UpdateService to"),
     ],
 )
-def test_a_missing_permission_is_named_with_the_mend(message, permission):
+def test_a_missing_permission_is_named_with_the_fix(message, permission):
     assert f"{permission} the worker's role" in str(named(answered("AccessDeniedException", message)))
 
 
@@ -142,7 +142,7 @@ def test_what_is_final_says_its_fix(code, fix):
     assert fix in (error.fix or "")
 
 
-def test_stale_credentials_say_that_the_step_goes_on_once_they_are_renewed():
+def test_stale_credentials_say_that_the_step_continues_once_they_are_renewed():
     assert str(named(answered("ExpiredTokenException"))).endswith(
         "renew the worker's AWS credentials and it goes on"
     )

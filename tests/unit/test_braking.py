@@ -45,7 +45,7 @@ def test_what_is_let_through_is_counted_once_however_often_it_is_asked():
     assert (again.held, len(same.starts)) == (None, 1)
 
 
-def test_what_was_not_begun_after_all_asks_anew_and_does_not_count():
+def test_what_was_not_started_after_all_asks_again_and_does_not_count():
     _, book = reserve(BrakeBook(), wanted(), at(0))
     book = not_started(book, "new")
     assert book.starts == ()
@@ -106,7 +106,7 @@ def test_a_persons_brake_holds_its_environment_or_its_service(service, kind):
     assert held((), 1, on=on) == kind
 
 
-def test_an_end_counts_once_and_only_for_what_was_begun():
+def test_an_end_counts_once_and_only_for_what_was_started():
     book = BrakeBook(starts=begun(0, ended=False))
     ended = finished(book, "shop-rollback-0", at(5))
     assert ended.starts[0].ended == at(5)

@@ -210,12 +210,12 @@ def test_names_that_could_not_be_part_of_an_id_are_refused(name):
     assert "correct the spelling" in told
 
 
-def test_every_problem_is_told_at_once():
+def test_every_problem_is_reported_at_once():
     text = SMALLEST + "colour = 'red'\nthresholds = { cpu = 2 }\nlog_groop = '/ecs'"
     assert len(problems(text)) == 3
 
 
-def test_every_placement_that_does_not_fit_is_told_at_once():
+def test_every_placement_that_does_not_fit_is_reported_at_once():
     text = SMALLEST + "[services.cart.staging]\n[services.cart.prod]\nrollback = { strategy = 'terraform' }"
     assert problems(text) == [
         "catalog.toml: services.cart.staging: no [environments.staging]: add it, or correct the name",
@@ -231,7 +231,7 @@ def test_every_placement_that_does_not_fit_is_told_at_once():
         "url = 'http://admin:hunter2@service.test'",
     ],
 )
-def test_a_secret_in_the_wrong_place_is_refused_without_being_told(line):
+def test_a_secret_in_the_wrong_place_is_refused_without_being_reported(line):
     (told,) = problems(SMALLEST + line)
     assert "hunter2" not in told
 
@@ -256,7 +256,7 @@ def test_a_file_that_is_not_utf_8_is_said_to_be_so(tmp_path):
         load_catalog(file)
 
 
-def test_the_mark_that_some_editors_begin_a_file_with_does_no_harm(tmp_path):
+def test_the_mark_that_some_editors_start_a_file_with_does_no_harm(tmp_path):
     file = tmp_path / "catalog.toml"
     file.write_text(SMALLEST, encoding="utf-8-sig")
     assert load_catalog(file).services.keys() == {"shop"}
@@ -268,7 +268,7 @@ def test_a_catalog_of_brackets_alone_is_one_line():
     ]
 
 
-def test_a_service_without_its_environment_is_told_beside_all_other_faults():
+def test_a_service_without_its_environment_is_reported_next_to_all_other_faults():
     text = SMALLEST.replace("shop.prod", "shop.prd") + "colour = 'red'\n[services.web]\nprod = 1"
     assert problems(text) == [
         'catalog.toml: services.shop.prd.colour = "red": unknown key; remove it or correct its name',
@@ -317,7 +317,7 @@ class TestTargets:
             ),
         ],
     )
-    def test_that_are_unknown_are_told_with_those_that_there_are(self, service, environment, why):
+    def test_that_are_unknown_are_reported_with_those_that_there_are(self, service, environment, why):
         with pytest.raises(UnknownTargetError) as raised:
             self.CATALOG.target(service, environment)
         assert str(raised.value) == why

@@ -138,7 +138,7 @@ def footer(message) -> str:
 
 
 class TestSlacksWebApi:
-    async def test_the_first_message_begins_a_thread_that_the_others_are_in(self, stage):
+    async def test_the_first_message_starts_a_thread_that_the_others_are_in(self, stage):
         first = await stage.announce()
         second = await stage.announce(number=2, kind="update", thread=first.thread)
         root, reply = stage.slack.messages
@@ -189,7 +189,7 @@ class TestSlacksWebApi:
             "incident/prod/shop#1 · maybe a repeat",
         ]
 
-    async def test_a_thread_that_somebody_deleted_begins_anew(self, stage):
+    async def test_a_thread_that_somebody_deleted_starts_again(self, stage):
         first = await stage.announce()
         stage.slack.messages.clear()
         again = await stage.announce(number=2, kind="update", thread=first.thread)
@@ -303,13 +303,13 @@ class TestTheCatalog:
             ),
         ],
     )
-    def test_a_mistake_is_told_with_its_fix(self, more, line):
+    def test_a_mistake_is_reported_with_its_fix(self, more, line):
         with pytest.raises(CatalogError) as raised:
             parse_catalog(CATALOG + more, "c")
         assert raised.value.problems == (f"c: {line}",)
 
     @pytest.mark.parametrize("secret", ["https://hooks.slack.com/services/T0/B0/verysecret", TOKEN])
-    def test_a_secret_in_place_of_its_variable_is_refused_without_being_told(self, secret):
+    def test_a_secret_in_place_of_its_variable_is_refused_without_being_reported(self, secret):
         with pytest.raises(CatalogError) as raised:
             parse_catalog(
                 f'{CATALOG}[[channels]]\nname = "x"\nkind = "webhook"\nsecret_env = "{secret}"', "c"
@@ -322,7 +322,7 @@ class TestTheCatalog:
     def test_an_environment_has_the_channels_that_name_it_and_those_that_name_none(self, environment, names):
         assert parse_catalog(CATALOG, "c").channels_of(environment) == names
 
-    def test_without_channels_everything_is_told_in_the_log_whatever_contacts_name(self):
+    def test_without_channels_everything_is_reported_in_the_log_whatever_contacts_name(self):
         without = CATALOG.partition("[[channels]]")[0] + CONTACT.format("pager")
         assert parse_catalog(without, "c").target("shop", "prod").channels == ("log",)
 
@@ -362,7 +362,7 @@ class TestNotices:
         assert len(stage.slack.messages) == 2
         assert "not told: channel ops: Slack answers 500" in caplog.text
 
-    async def test_it_is_tried_again_where_nobody_was_told(self, stage):
+    async def test_it_is_tried_again_where_nobody_was_notified(self, stage):
         stage.slack.fail(status=500, times=3)
         with pytest.raises(UnreachableError):
             await stage.tell()
@@ -405,7 +405,7 @@ class TestSecrets:
 
 
 class TestTheFakeSlack:
-    async def test_it_can_be_asked_what_arrived_and_told_to_fail(self, stage):
+    async def test_it_can_be_asked_what_arrived_and_asked_to_fail(self, stage):
         async with httpx.AsyncClient(base_url=stage.base) as http:
             await http.post("/_sandbox/faults", json={"times": 1, "status": 503})
             assert (await http.post("/services/x", json={"text": "a"})).status_code == 503

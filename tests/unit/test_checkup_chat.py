@@ -123,7 +123,7 @@ def certificate(tmp_path_factory):
 
 
 class TestSlack:
-    async def test_is_asked_who_the_app_is_and_where_it_is_and_nobody_is_told(self, stage):
+    async def test_is_asked_who_the_app_is_and_where_it_is_and_nobody_is_notified(self, stage):
         told = await stage("ops")
         assert (told.ok, told.fix) == (True, None)
         assert told.detail == "channel ops: Slack knows the app as runbook, in #ops"
@@ -257,7 +257,7 @@ class TestTogether:
         told = await stage("ops", "pager", "file")
         assert (told.ok, told.detail) == (False, "channel pager: the worker's environment has no PAGER_HOOK")
 
-    async def test_all_are_told_where_all_are_in_place(self, stage):
+    async def test_all_are_reported_where_all_are_in_place(self, stage):
         told = await stage("ops", "file")
         assert (
             told.detail

@@ -29,7 +29,7 @@ class TestLastKnownGood:
         assert told.ok is True
         assert "it would need a person's yes" in told.detail
 
-    def test_is_not_told_of_a_first_release(self):
+    def test_is_unknown_of_a_first_release(self):
         told = checkup.judge_last_known_good(TARGET, a_history((a_release(1), HOUR)), (a_release(1),))
         assert (told.ok, told.fix) == (None, None)
         assert "nothing to go back to yet" in told.detail
@@ -53,7 +53,7 @@ class TestLastKnownGood:
         ],
         ids=["history not read", "compose", "not ours to roll"],
     )
-    def test_is_not_told_where_it_cannot_be_known(self, target, history):
+    def test_is_unknown_where_it_cannot_be_known(self, target, history):
         assert checkup.judge_last_known_good(target, history, ()).ok is None
 
     def test_other_revisions_are_read_only_where_the_history_does_not_settle_it(self):
@@ -86,7 +86,7 @@ class TestController:
         assert checkup.judge_controller(TARGET, service).ok is True
 
     @pytest.mark.parametrize(("target", "service"), [(TARGET, None), (ON_COMPOSE, None)])
-    def test_is_not_told_without_a_service(self, target, service):
+    def test_is_unknown_without_a_service(self, target, service):
         assert checkup.judge_controller(target, service).ok is None
 
 
@@ -94,7 +94,7 @@ class TestSettling:
     @pytest.mark.parametrize(
         ("check", "cause"), [(c, w) for c, causes in checkup.CAUSES.items() for w in causes]
     )
-    def test_what_cannot_pass_because_of_another_is_not_told(self, check, cause):
+    def test_what_cannot_pass_because_of_another_is_unknown(self, check, cause):
         first, second = checkup.settle([a_check(cause, ok=False), a_check(check, ok=False, service="shop")])
         assert first.ok is False
         assert (second.ok, second.fix) == (None, None)
@@ -123,7 +123,7 @@ class TestSettling:
         assert named <= {*checkup.OF_PLACE, *checkup.OF_TARGET}
 
 
-def test_a_services_checks_are_told_in_one_order_and_the_queries_last():
+def test_a_services_checks_are_reported_in_one_order_and_the_queries_last():
     names = ["prometheus-usual", "database", "prometheus-cpu-share", "service"]
     told = checkup.in_order(a_check(name, ok=True) for name in names)
     assert [one.name for one in told] == ["service", "database", "prometheus-usual", "prometheus-cpu-share"]

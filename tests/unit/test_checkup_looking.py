@@ -64,7 +64,7 @@ class TestOneCheck:
             (AccessDeniedError("AccessDenied", fix="allow it"), "not told: AccessDenied; allow it"),
         ],
     )
-    async def test_of_what_another_is_asked_about_is_not_told_when_he_does_not_say(self, error, detail):
+    async def test_of_what_another_is_asked_about_is_unknown_when_it_does_not_say(self, error, detail):
         told = await asked(lambda: raising(error), untold="let the worker reach it")
         assert (told.ok, told.detail, told.fix) == (None, detail, None)
 
@@ -103,7 +103,7 @@ async def test_one_that_takes_its_time_holds_up_no_other():
     ]
 
 
-async def test_blocking_questions_run_beside_the_loop():
+async def test_blocking_questions_run_next_to_the_loop():
     with own_threads() as threads:
         assert await threads.run(divmod, 7, 2) == (3, 1)
 

@@ -249,7 +249,7 @@ class TestChanges:
         user.simulator_says(answers[:2], answers[2:])
         assert (await user()).ok is True
 
-    async def test_are_not_told_where_a_condition_could_not_be_weighed(self, user):
+    async def test_are_unknown_where_a_condition_could_not_be_weighed(self, user):
         unsure = evaluated(
             "ecs:UpdateService", "implicitDeny", [SERVICE], MissingContextValues=["aws:RequestTag/team"]
         )
@@ -258,7 +258,7 @@ class TestChanges:
         assert (told.ok, told.fix) == (None, None)
         assert f"ecs:UpdateService on {SERVICE}, as nobody tells it aws:RequestTag/team" in told.detail
 
-    async def test_are_not_told_where_the_simulator_leaves_one_out(self, user):
+    async def test_are_unknown_where_the_simulator_leaves_one_out(self, user):
         user.simulator_says(allowed(but="ecs:TagResource"))
         told = await user()
         assert told.ok is None
@@ -279,20 +279,20 @@ class TestChanges:
 
 
 class TestSimulator:
-    async def test_that_the_worker_may_not_ask_leaves_it_untold_and_says_what_would_let_it(self, user):
+    async def test_that_the_worker_may_not_ask_leaves_it_unknown_and_says_what_would_let_it(self, user):
         said = f"User: {USER} is not authorized to perform: iam:SimulatePrincipalPolicy on resource: {USER}"
         user.stubs.iam.add_client_error("simulate_principal_policy", "AccessDenied", said)
         told = await user()
         assert (told.ok, told.fix) == (None, None)
         assert told.detail.endswith("; allow iam:SimulatePrincipalPolicy to the worker's role")
 
-    async def test_that_does_not_answer_leaves_it_untold(self, user):
+    async def test_that_does_not_answer_leaves_it_unknown(self, user):
         user.stubs.iam.add_client_error("simulate_principal_policy", "ServiceFailure", http_status_code=500)
         told = await user()
         assert (told.ok, told.fix) == (None, None)
         assert told.detail.endswith("; let the worker reach IAM")
 
-    async def test_that_is_slow_leaves_it_untold(self, asking):
+    async def test_that_is_slow_leaves_it_unknown(self, asking):
         (question,) = PermissionQuestions(asking.clients, None, a_target()).all()
         told = await check(replace(question, ask=asyncio.Event().wait, seconds=0.01))
         assert (told.ok, told.detail) == (None, "not told: no answer within 0.01 s; let the worker reach IAM")

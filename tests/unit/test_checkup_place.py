@@ -150,7 +150,7 @@ class TestEngine:
     async def test_is_not_asked_for_ecs(self, asking):
         assert [one.ok for one in await asking("docker-engine")] == [None]
 
-    async def test_tells_its_version(self, monkeypatch):
+    async def test_reports_its_version(self, monkeypatch):
         with small_engine() as address:
             monkeypatch.setenv("DOCKER_HOST", address)
             asking = Asking(AwsClients())

@@ -118,7 +118,7 @@ class TestAddresses:
         told = await ask(name, answer, health_path="/own/health", metrics_path="/own/metrics")
         assert told.ok is True
 
-    async def test_whose_service_is_ill_lead_to_the_procedure(self):
+    async def test_whose_service_is_unhealthy_lead_to_the_procedure(self):
         told = await ask("health", answering(503))
         assert told.ok is False
         assert told.fix == "runbook start service-down prod/ai-processor"

@@ -30,7 +30,7 @@ def test_what_cannot_be_decoded_and_has_no_type_arrives_as_unreadable(payload, h
     assert value == Unreadable(payload.data.decode(errors="replace"))
 
 
-def test_no_more_than_its_beginning_is_kept():
+def test_no_more_than_its_start_is_kept():
     (value,) = CONVERTER.from_payloads([a_payload(b"{" * 5000)])
     assert value == Unreadable("{" * 200)
 

@@ -270,7 +270,7 @@ def test_a_long_statement_is_cut():
     assert len(without_literals("SELECT " + "a, " * 500)) == 200
 
 
-def test_what_became_of_the_sessions_is_told_in_one_line():
+def test_what_became_of_the_sessions_is_reported_in_one_line():
     name = SessionName(pid=1, backend_start=AT)
     told = Terminated(ended=(name, name), gone=(name,), spared=(name,)).told
     assert told == "2 ended, 1 gone already, 1 at work again and left alone"
@@ -285,7 +285,7 @@ def test_what_became_of_the_sessions_is_told_in_one_line():
         (None, None, False),
     ],
 )
-def test_another_procedure_is_told_what_is_wrong_with_the_database_or_that_it_is_not_known(
+def test_another_procedure_learns_what_is_wrong_with_the_database_or_that_it_is_not_known(
     found, trouble, known
 ):
     signs = signs_of(found, POLICY)

@@ -503,7 +503,7 @@ rate = st.one_of(st.none(), st.floats(0, 1e6))
     count=st.integers(0, 50),
     part=st.floats(0, 1),
 )
-def test_whatever_is_read_of_errors_there_is_a_cause_and_a_bad_release_only_where_errors_began_with_it(
+def test_whatever_is_read_of_errors_there_is_a_cause_and_a_bad_release_only_where_errors_started_with_it(
     before, first, now, per_second, usual, count, part
 ):
     load, logs = load_read(per_second, usual), logs_read(count, int(count * part))

@@ -57,7 +57,7 @@ BROKE, MENDED, NOTHING = (["health"], []), ([], ["health"]), ([], [])
         ([[], RED], NOTHING),
     ],
 )
-def test_what_could_not_be_told_in_between_neither_broke_nor_was_mended(found, change):
+def test_what_could_not_be_determined_in_between_neither_broke_nor_was_fixed(found, change):
     assert changed(drills(*found)) == change
 
 
@@ -82,13 +82,13 @@ def test_nothing_is_forgotten_while_the_catalog_cannot_be_read():
 
 
 @pytest.mark.parametrize("service", ["shop", None])
-def test_a_look_that_was_not_finished_is_told_and_so_is_one_that_is_finished_again(service):
+def test_a_look_that_was_not_finished_is_reported_and_so_is_one_that_is_finished_again(service):
     unfinished = [a_check("health", GREEN), a_check("examination", RED, service)]
     assert changed(drills(GREEN, unfinished)) == (["examination"], [])
     assert changed(drills(GREEN, unfinished, GREEN)) == ([], ["examination"])
 
 
-def test_what_nobody_could_be_told_is_found_again():
+def test_what_nobody_could_be_notified_of_is_found_again():
     before = drills(GREEN)
     lost = told_later(conclude("prod", NOON, ("shop",), [a_check("health", RED)], before), before, "away")
     assert lost.untold == "away"

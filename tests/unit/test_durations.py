@@ -66,7 +66,7 @@ def test_tenths_of_a_second_come_back_below_a_minute(tenths):
         (timedelta(days=1, seconds=5), "1d 5s"),
     ],
 )
-def test_durations_are_told_as_people_say_them(value, text):
+def test_durations_are_reported_as_people_say_them(value, text):
     assert format_duration(value) == text
 
 

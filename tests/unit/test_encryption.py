@@ -57,7 +57,7 @@ async def test_the_first_key_encrypts_and_all_decrypt():
     assert await with_codec(both).decode([old, new], [RollbackRequest] * 2) == [REQUEST, REQUEST]
 
 
-async def test_a_key_that_is_missing_is_named_with_the_mend():
+async def test_a_key_that_is_missing_is_named_with_the_fix():
     said = (
         r'encrypted with key "2026-02", which is not among the keys here; add its line to RUNBOOK_CODEC_KEYS'
     )
@@ -149,7 +149,7 @@ async def test_failures_of_before_there_were_keys_are_read():
     assert (await with_codec(codec("a")).decode_failure(failure)).details == (7,)
 
 
-async def test_the_word_of_an_earlier_attempt_tells_which_key_is_missing():
+async def test_the_word_of_an_earlier_attempt_says_which_key_is_missing():
     word = Payload(metadata={"encoding": b"json/plain", WORD_LEFT: b"true"}, data=b'"pears"')
     (payload,) = await codec("b").encode([word])
     assert b"pears" not in payload.SerializeToString()
@@ -195,7 +195,7 @@ class TestKeys:
             f"{'a' * 64} {key('a').split()[1]}",
         ],
     )
-    def test_a_line_that_is_none_is_told_by_its_number_and_none_of_it_is_shown(self, line):
+    def test_a_line_that_is_none_is_reported_by_its_number_and_none_of_it_is_shown(self, line):
         said = r"^RUNBOOK_CODEC_KEYS, line 2 holds no key; write `<key id> <base64 of 32 bytes>`; make one with: echo "
         with pytest.raises(InputError, match=said) as raised:
             load_keys({"RUNBOOK_CODEC_KEYS": f"{key('x')}\n{line}"})
@@ -205,7 +205,7 @@ class TestKeys:
         with pytest.raises(InputError, match='line 2: there are two keys "a"'):
             load_keys({"RUNBOOK_CODEC_KEYS": f"{key('a')}\n{key('a')}"})
 
-    def test_a_file_that_cannot_be_read_is_told_and_is_not_off(self, tmp_path):
+    def test_a_file_that_cannot_be_read_is_reported_and_is_not_off(self, tmp_path):
         with pytest.raises(
             InputError, match=r"RUNBOOK_CODEC_KEYS_FILE = .*nowhere: cannot read it: No such file"
         ):

@@ -97,7 +97,7 @@ def test_a_failure_before_any_change_is_just_that():
 @pytest.mark.parametrize(
     "error", [UnknownReplyError("sent, no answer"), AccessDeniedError("no"), InputError("gone")]
 )
-def test_a_failure_with_a_change_that_may_have_been_made_is_inconclusive_and_tells_it(error):
+def test_a_failure_with_a_change_that_may_have_been_made_is_inconclusive_and_reports_it(error):
     ending = failed_ending(raised(error), (MADE,))
     assert ending.outcome is Outcome.INCONCLUSIVE
     assert (
@@ -106,7 +106,7 @@ def test_a_failure_with_a_change_that_may_have_been_made_is_inconclusive_and_tel
     )
 
 
-def test_a_step_whose_time_ran_out_tells_its_last_error():
+def test_a_step_whose_time_ran_out_reports_its_last_error():
     ending = failed_ending(timed_out(ThrottledError("Rate exceeded").to_application_error()), ())
     assert ending.error is not None
     assert (ending.error.kind, ending.error.message) == ("ThrottledError", "Rate exceeded")
@@ -141,7 +141,7 @@ def test_a_bug_is_called_one_with_what_was_changed(changes, outcome):
     assert (ending.error.kind, ending.error.message) == ("bug", "KeyError: 'release'")
 
 
-def test_an_abort_tells_who_why_and_what_became_of_each_change():
+def test_an_abort_says_who_why_and_what_became_of_each_change():
     order = Abort(by="bob", reason="wrong service")
     undone = MADE.model_copy(update={"undone": "could not undo: shop:5 was deployed meanwhile"})
     ending = aborted_ending(order, (undone,))

@@ -183,7 +183,7 @@ async def test_probes_that_fail_or_get_no_answer_are_failed_requests(answer):
     assert "10 of 20 probes failed" in reading.detail
 
 
-async def test_what_users_saw_counts_beside_the_probes():
+async def test_what_users_saw_counts_next_to_the_probes():
     reading = await read(World(requests="20", share="0.5"), target={"probe": PROBE})
     assert (reading.quality, reading.value) == (B, 0.25)
 

@@ -161,7 +161,7 @@ async def test_each_task_is_held_against_its_own_limit():
     assert resources.told == "CPU 55 %, memory 90 % of the limit, 0 restarts"
 
 
-async def test_processes_that_are_no_more_stand_in_where_ecs_does_not_tell_of_tasks():
+async def test_processes_that_are_no_more_stand_in_where_ecs_does_not_report_tasks():
     resources = await examined("resources", answer=prometheus({"last_over_time": 3}))
     assert (resources.restarts.known, resources.restarts.source, resources.restarts.count) == (
         True,
@@ -292,18 +292,18 @@ def history(current, *deployments):
     return ReleaseHistory(service=service, current=current, deployments=newest_first, releases=found)
 
 
-def test_a_release_began_with_its_deployment_and_settled_with_its_end():
+def test_a_release_started_with_its_deployment_and_settled_with_its_end():
     onset = onset_of(history(release(2), a_deployment(1, release(1)), a_deployment(2, release(2))), NOW)
     assert (onset.release, onset.before) == ("app:2", "app:1")
     assert (onset.began, onset.settled) == (at(200), at(230))
 
 
-def test_a_forced_deployment_of_the_same_release_is_not_its_beginning():
+def test_a_forced_deployment_of_the_same_release_is_not_its_start():
     deployments = (a_deployment(1, release(1)), a_deployment(2, release(2)), a_deployment(3, release(2)))
     assert onset_of(history(release(2), *deployments), NOW).began == at(200)
 
 
-def test_a_deployment_that_is_under_way_has_begun_and_not_settled():
+def test_a_deployment_that_is_under_way_has_started_and_not_settled():
     deployments = (a_deployment(1, release(1)), a_deployment(2, release(2), "IN_PROGRESS"))
     onset = onset_of(history(release(2), *deployments), NOW)
     assert (onset.before, onset.began, onset.settled) == ("app:1", at(200), None)
@@ -318,7 +318,7 @@ def test_a_deployment_that_landed_nowhere_is_passed_over():
     assert onset_of(history(release(2), *deployments), NOW).before == "app:1"
 
 
-def test_the_first_release_of_all_has_no_beginning_that_speaks():
+def test_the_first_release_of_all_has_no_start_to_compare_with():
     onset = onset_of(history(release(1), a_deployment(1, release(1))), NOW)
     assert (onset.before, onset.began) == (None, None)
     assert onset_of(history(release(1)), NOW).began is None
@@ -339,7 +339,7 @@ def a_task(app=None, **changes):
     return read_task(task | changes, app)
 
 
-def test_a_task_tells_why_it_stopped_without_what_is_secret():
+def test_a_task_says_why_it_stopped_without_what_is_secret():
     task = a_task()
     assert task.reason == "Essential container in task exited: OutOfMemoryError: killed, password=[redacted]"
     assert (task.task, task.release, task.exit_codes, task.lived) == ("abc", "app:2", (137,), seconds(20))
@@ -357,7 +357,7 @@ def test_a_task_tells_why_it_stopped_without_what_is_secret():
         ({"lastStatus": "RUNNING", "stoppedAt": None, "stopCode": None, "containers": []}, False, False),
     ],
 )  # fmt: skip
-def test_what_ended_by_itself_is_told_from_what_was_stopped(changes, failed, out_of_memory):
+def test_what_ended_by_itself_is_distinguished_from_what_was_stopped(changes, failed, out_of_memory):
     task = a_task(**changes)
     assert (task.failed, task.out_of_memory) == (failed, out_of_memory)
 
@@ -418,7 +418,7 @@ async def test_tasks_that_run_and_tasks_that_stopped_are_read_apart_newest_first
     assert found.onset.quality == "error", "the history could not be read; the tasks could"
 
 
-async def test_of_many_stopped_tasks_the_newest_are_kept_and_those_that_it_began_with():
+async def test_of_many_stopped_tasks_the_newest_are_kept_and_those_that_it_started_with():
     arns = [f"arn:aws:ecs:us-east-1:1:task/c/{age}" for age in range(100)]
 
     def listed(request):

@@ -148,7 +148,7 @@ class TestDeploying:
         with ecs.asked_for_exactly_this():
             assert Attempt()(changes.deploy_release, DEPLOY).service_deployment is None
 
-    def test_an_attempt_that_was_held_up_sends_nothing_that_could_land_beside_its_successors(
+    def test_an_attempt_that_was_held_up_sends_nothing_that_could_land_next_to_its_successors(
         self, ecs, changes
     ):
         ecs.answers("describe_services", services(AS_PLANNED))
@@ -286,7 +286,7 @@ class TestStopping:
     @pytest.mark.parametrize(
         "status", ["STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"]
     )
-    def test_asked_twice_simply_goes_on(self, ecs, changes, status):
+    def test_asked_twice_simply_continues(self, ecs, changes, status):
         ecs.answers("describe_service_deployments", made(status))
         ecs.answers("describe_services", services(AS_PLANNED))
         with ecs.asked_for_exactly_this():
@@ -300,7 +300,7 @@ class TestStopping:
             error = fails(Attempt(), changes.stop_deployment, STOP, DriftedError)
         assert str(error) == f"the deployment ended before it could be stopped: it is {status}"
 
-    def test_is_not_done_when_a_newer_deployment_began(self, ecs, changes):
+    def test_is_not_done_when_a_newer_deployment_started(self, ecs, changes):
         ecs.answers("describe_service_deployments", made("IN_PROGRESS"))
         ecs.answers("describe_services", services(THEIRS))
         with ecs.asked_for_exactly_this():

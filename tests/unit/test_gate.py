@@ -55,7 +55,7 @@ def test_two_yeses_must_be_two_peoples():
         (yes("mallory"), "mallory may not approve here: bob, carol may"),
     ],
 )
-def test_what_does_not_count_is_told_why(approval, why):
+def test_why_something_does_not_count_is_reported(approval, why):
     assert why in (a_gate(people=("bob", "carol")).refuses(approval) or "")
 
 

@@ -51,7 +51,7 @@ def test_no_update_takes_what_does_not_fit(inbox, update, received):
         ({"by": "bob", "reason": ""}, "reason: String should have at least 1 character"),
     ],
 )
-def test_what_does_not_fit_is_told_by_field(received, why):
+def test_what_does_not_fit_is_reported_by_field(received, why):
     with pytest.raises(Refused) as raised:
         parse(Abort, received)
     assert (str(raised.value), raised.value.kind) == (why, "InvalidMessage")

@@ -58,7 +58,7 @@ def test_a_person_is_obeyed_without_asking_the_brake():
     assert next_move(account, at(0)) == Begin("rollback", "alice", automatic=False)
 
 
-def test_nothing_is_begun_while_one_runs():
+def test_nothing_is_started_while_one_runs():
     account = ran(incident("HighErrorRate"))
     fires(account, "ServiceDown", minutes=1)
     assert next_move(account, at(2)) == Wait()
@@ -123,7 +123,7 @@ def test_after_it_gave_way_the_more_severe_one_runs_and_else_the_first_again():
         ("aborted", "ServiceDown", None),
     ],
 )
-def test_after_one_ended_only_what_is_new_and_needs_it_begins_another(outcome, later, procedure):
+def test_after_one_ended_only_what_is_new_and_needs_it_starts_another(outcome, later, procedure):
     account = ran(incident("HighErrorRate"), outcome=outcome, ended=5)
     if later:
         fires(account, later, minutes=6)
@@ -144,7 +144,7 @@ def test_alerts_have_time_to_be_resolved_before_it_is_tried_again():
     assert isinstance(next_move(account, at(15)), Begin)
 
 
-def test_an_alert_that_fires_anew_after_recovery_does_not_wait():
+def test_an_alert_that_fires_again_after_recovery_does_not_wait():
     account = ran(incident("HighErrorRate"), outcome="recovered", ended=5)
     resolves(account, "HighErrorRate", minutes=5.5)
     fires(account, "HighErrorRate", minutes=6)
@@ -160,13 +160,13 @@ def test_an_alert_that_fires_anew_after_recovery_does_not_wait():
     ],
     ids=lambda value: getattr(value, "kind", None),
 )
-def test_what_the_brake_holds_is_not_begun(held, waits_until):
+def test_what_the_brake_holds_is_not_started(held, waits_until):
     assert next_move(incident("HighErrorRate", held=held), at(1)) == Wait(waits_until)
     if waits_until:
         assert isinstance(next_move(incident("HighErrorRate", held=held), waits_until), Begin)
 
 
-def test_nothing_is_begun_by_itself_once_a_person_said_so():
+def test_nothing_is_started_automatically_once_a_person_said_so():
     assert next_move(incident("HighErrorRate", stopped_by="bob"), at(1)) == Wait()
     assert next_move(incident("HighErrorRate", paused_by="bob"), at(1)) == Wait()
 
@@ -204,7 +204,7 @@ class TestEnd:
         assert ending_of(opened, at(600)) is None
         assert ending_of(ran(opened, outcome="recovered", ended=5), at(5)).outcome is Outcome.RECOVERED
 
-    def test_more_alerts_than_can_be_told_apart_need_a_person(self):
+    def test_more_alerts_than_can_be_distinguished_need_a_person(self):
         account = ran(incident("HighErrorRate"), outcome="recovered", ended=5)
         account.alerts.untracked = 1
         resolves(account, "HighErrorRate", minutes=6)
@@ -241,7 +241,7 @@ class TestEnd:
         assert ending.outcome == outcome
         assert says in ending.summary
 
-    def test_what_fires_anew_opens_it_again(self):
+    def test_what_fires_again_opens_it_again(self):
         account = resolves(incident("HighErrorRate"), "HighErrorRate", minutes=1)
         account.closed = Closed(by="bob", root_cause="disk full", at=at(2))
         fires(account, "HighErrorRate", minutes=3)

@@ -90,7 +90,7 @@ def test_the_story_has_its_verdict_and_its_reason(series, verdict, why):
     assert why in leak.why
 
 
-def test_a_leak_tells_how_long_it_takes_to_the_limit():
+def test_a_leak_says_how_long_it_takes_to_the_limit():
     leak = judge_leak(row(*(100 + 4 * i for i in range(30))), LIMIT)
     assert leak.bytes_per_second == pytest.approx(4 * MIB / 60)
     assert leak.full_in == pytest.approx(timedelta(minutes=(512 - 216) / 4), abs=timedelta(seconds=1))

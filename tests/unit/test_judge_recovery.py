@@ -107,7 +107,7 @@ def test_the_baseline_is_what_errors_fell_from():
     assert why == "errors fell from 50.0 % to 14.0 % but are above 10 %; 2 bad samples over 2.5s"
 
 
-def test_a_recovery_tells_what_it_recovered_from():
+def test_a_recovery_says_what_it_recovered_from():
     observed = seen(*row([G] * 5, [0.0] * 5))
     why = judge_recovery(observed, a_sample(-60, B, rate=0.5), TARGET).why
     assert why.endswith("(limit 10 %); before the change 50.0 % failed")

@@ -239,13 +239,13 @@ def test_cpu_is_a_share_of_the_containers_limit_else_of_the_machines_cores(limit
     assert (use.cores_limit, use.cpu_share) == (cores, share)
 
 
-def test_a_counter_that_began_anew_says_nothing_and_cache_is_not_memory():
+def test_a_counter_that_started_again_says_nothing_and_cache_is_not_memory():
     memory = {"usage": 100, "limit": 400, "stats": {"inactive_file": 60}}
     use = use_of("app", statistics(9.0, "00"), statistics(0.1, "01", **memory), {})
     assert (use.cores, use.memory_share) == (None, 0.1)
 
 
-def test_a_container_is_read_as_docker_tells_it():
+def test_a_container_is_read_as_docker_reports_it():
     attrs = {
         "Id": "x", "Name": "/p-app-1", "Image": "sha256:1", "RestartCount": 2,
         "Config": {

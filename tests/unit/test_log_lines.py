@@ -57,7 +57,7 @@ def test_what_the_sdk_adds_is_not_said_twice():
     assert "temporal_activity" not in told
 
 
-def test_an_error_is_told_in_the_same_line():
+def test_an_error_is_reported_in_the_same_line():
     line = logged(JsonLines(), error=ValueError("no"))
     assert "\n" not in line
     assert "ValueError: no" in json.loads(line)["error"]

@@ -71,7 +71,7 @@ async def latency(answer, **changes):
         return await read_latency(http, an_observation(target=a_target(probe=PROBE), **changes), NOW)
 
 
-async def test_probes_are_timed_beside_what_prometheus_says():
+async def test_probes_are_timed_next_to_what_prometheus_says():
     reading = await latency(world())
     assert (reading.quality, reading.limit) == (G, 1.0)
     assert reading.detail.startswith("p95 0.20s of 400 requests; 5 probes took at most ")
@@ -123,7 +123,7 @@ def test_both_sources_must_be_within_the_limit_as_far_as_they_are_known(
     assert isinstance(a_share(None), Evidence)
 
 
-async def test_cloudwatch_counts_from_when_the_observation_began():
+async def test_cloudwatch_counts_from_when_the_observation_started():
     points = [{"Timestamp": at(-60), "Average": 99.0}, {"Timestamp": at(60), "Average": 20.0}]
     aws = Aws(get_metric_statistics={"Datapoints": points})
     async with client(world(p95=None)) as http:

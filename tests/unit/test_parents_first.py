@@ -56,16 +56,14 @@ def tracer(processor):
     return provider.get_tracer("test")
 
 
-def test_what_began_and_ended_between_two_sendings_is_sent_as_it_is(tracer, processor, sent):
+def test_what_started_and_ended_between_two_sendings_is_sent_as_it_is(tracer, processor, sent):
     with tracer.start_as_current_span("run"), tracer.start_as_current_span("call"):
         pass
     processor.force_flush()
     assert sent.names == ["call", "run"]
 
 
-def test_of_what_is_under_way_the_beginning_is_sent_with_the_first_that_ends_below_it(
-    tracer, processor, sent
-):
+def test_of_what_is_under_way_the_start_is_sent_with_the_first_that_ends_below_it(tracer, processor, sent):
     with tracer.start_as_current_span("incident"), tracer.start_as_current_span("run"):
         for name in ("read", "change"):
             with tracer.start_as_current_span(name):
@@ -77,7 +75,7 @@ def test_of_what_is_under_way_the_beginning_is_sent_with_the_first_that_ends_bel
         assert {span.end_time - span.start_time for span in sent.spans[:2]} == {0}
 
 
-def test_what_was_begun_has_its_course_below_it_once_it_ends(tracer, processor, sent):
+def test_what_was_started_has_its_course_below_it_once_it_ends(tracer, processor, sent):
     def work():
         with tracer.start_as_current_span("call"):
             pass
@@ -104,7 +102,7 @@ def test_what_nothing_ended_below_is_sent_at_its_end(tracer, processor, sent):
     assert sent.names == ["run"]
 
 
-def test_a_beginning_that_did_not_arrive_is_sent_again(tracer, processor, sent):
+def test_a_start_that_did_not_arrive_is_sent_again(tracer, processor, sent):
     with tracer.start_as_current_span("run"):
         sent.away = True
         with tracer.start_as_current_span("lost"):
@@ -117,7 +115,7 @@ def test_a_beginning_that_did_not_arrive_is_sent_again(tracer, processor, sent):
     assert sent.names == ["run", "call"]
 
 
-def test_what_a_worker_replays_was_begun_by_an_earlier_one(tracer, processor, sent, monkeypatch):
+def test_what_a_worker_replays_was_started_by_an_earlier_one(tracer, processor, sent, monkeypatch):
     monkeypatch.setattr(workflow, "in_workflow", lambda: True)
     monkeypatch.setattr(workflow.unsafe, "is_replaying_history_events", lambda: True)
     run = tracer.start_span("run")

@@ -69,7 +69,7 @@ def runs() -> Runs:
 
 
 @pytest.mark.parametrize("how", [Status.TERMINATED, Status.TIMED_OUT, Status.FAILED])
-async def test_a_run_that_was_cut_off_is_told_with_what_it_may_have_changed(runs, how):
+async def test_a_run_that_was_cut_off_is_reported_with_what_it_may_have_changed(runs, how):
     runs.was(LOCK, "before", how, began("deploy_release"))
     found = await runs.before(NOW)
     assert (found.run_id, found.how) == ("before", how.name.lower().replace("_", " "))

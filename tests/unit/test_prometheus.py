@@ -129,7 +129,7 @@ async def test_a_web_page_is_no_prometheus_and_the_fix_is_named():
         (httpx.RemoteProtocolError("cut off"), "cut off", True),
     ],
 )
-async def test_no_answer_is_unreachable_and_tells_whether_the_request_was_sent(raised, words, landed):
+async def test_no_answer_is_unreachable_and_says_whether_the_request_was_sent(raised, words, landed):
     def answer(request: httpx.Request) -> httpx.Response:
         raise raised
 

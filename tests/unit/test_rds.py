@@ -116,7 +116,7 @@ def test_a_broken_answer_may_have_rebooted_it(outside):
     assert not raised.value.certainly_not_made
 
 
-def test_without_an_instance_in_the_catalog_the_mend_is_told(outside):
+def test_without_an_instance_in_the_catalog_the_fix_is_reported(outside):
     with pytest.raises(InputError, match=r"add database\.rds_instance"):
         Attempt()(outside.rds.read_instance, a_target(database=Database(dsn_env="SHOP_DSN")))
 
@@ -154,7 +154,7 @@ class TestAgainstMoto:
         awaited = AwaitedInstance(target=TARGET, deadline=datetime.now(UTC) + timedelta(seconds=20))
         assert (await ActivityEnvironment().run(rds.await_instance, awaited)).status == "available"
 
-    def test_an_instance_that_is_not_there_is_told(self, rds):
+    def test_an_instance_that_is_not_there_is_reported(self, rds):
         missing = a_target(database=Database(dsn_env="SHOP_DSN", rds_instance="nothing"))
         with pytest.raises(NotFoundError, match="describe the RDS instance nothing"):
             Attempt()(rds.read_instance, missing)

@@ -95,7 +95,7 @@ def test_enough_time_with_too_few_samples_decides_nothing():
     assert not is_decided(row([G, N, N, N, G, G]), a_target())
 
 
-def test_one_bad_sample_makes_the_bake_begin_again():
+def test_one_bad_sample_makes_the_bake_start_again():
     assert not is_decided(row([G] * 4 + [B] + [G] * 4), a_target())
     assert is_decided(row([G] * 4 + [B] + [G] * 5), a_target())
 

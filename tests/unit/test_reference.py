@@ -95,7 +95,7 @@ class TestReference:
 
 
 class TestFigures:
-    def test_no_figure_is_made_beside_the_list(self):
+    def test_no_figure_is_made_next_to_the_list(self):
         beside = [
             str(file.relative_to(ROOT))
             for file in sources()

@@ -255,7 +255,7 @@ class TestANamedRelease:
     def test_is_found_although_its_tag_has_a_v_that_the_name_lacks(self):
         assert find_release([a_release(2, tag="v1.2.0")], "1.2.0") == a_release(2, tag="v1.2.0")
 
-    def test_is_found_by_the_beginning_of_its_digest_from_seven_characters_on(self):
+    def test_is_found_by_the_start_of_its_digest_from_seven_characters_on(self):
         release = a_release(0x1234567 << 228)
         assert find_release([release], "1234567") == release
         assert find_release([release], "123456") is None
@@ -293,7 +293,7 @@ class TestANamedRelease:
         made = plan(TestMovedTags.HISTORY, to=digest(1))
         assert (made.way, made.after.digests) == ("register", (digest(1),))
 
-    def test_that_is_bad_is_refused_with_who_said_so_and_the_mend(self):
+    def test_that_is_bad_is_refused_with_who_said_so_and_the_fix(self):
         refusal = ending(a_history((bad(a_release(1)), DAY), (a_release(2), HOUR)), to="1")
         assert refusal.error is not None
         assert refusal.error.kind == "policy"

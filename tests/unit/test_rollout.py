@@ -82,7 +82,7 @@ class TestSteady:
     def test_is_not_another_deployment_of_our_very_release(self):
         assert phase(a_service(a_deployment(4, NEW), number=3)) is Phase.UNKNOWN
 
-    def test_counts_are_told_while_it_goes_on(self):
+    def test_counts_are_reported_while_it_continues(self):
         busy = OURS.model_copy(
             update={"running": 0, "pending": 1, "failed_tasks": 3, "rollout_state": "IN_PROGRESS"}
         )
@@ -95,7 +95,7 @@ class TestSteady:
 class TestBehindAClassicLoadBalancer:
     SERVICE = a_service(OURS.model_copy(update={"rollout_state": None}), number=3)
 
-    def test_the_service_alone_does_not_tell(self):
+    def test_the_service_alone_does_not_say(self):
         assert phase(self.SERVICE) is Phase.UNKNOWN
 
     def test_the_service_deployment_tells(self):
@@ -151,17 +151,17 @@ class TestSuperseded:
     NEWER = a_service(a_deployment(4, task_definition(5)), number=4)
 
     @pytest.mark.parametrize("status", ["STOPPED", "IN_PROGRESS", "SUCCESSFUL"])
-    def test_is_our_deployment_when_a_newer_one_began(self, status):
+    def test_is_our_deployment_when_a_newer_one_started(self, status):
         rollout = judge_rollout(awaiting(), self.NEWER, own(status))
         assert (rollout.phase, rollout.detail) == (
             Phase.SUPERSEDED,
             "a newer deployment brings shop:5; it is left alone",
         )
 
-    def test_is_not_told_without_the_service_deployment(self):
+    def test_is_unknown_without_the_service_deployment(self):
         assert phase(self.NEWER) is Phase.UNKNOWN
 
-    def test_is_a_rollback_when_a_newer_deployment_began(self):
+    def test_is_a_rollback_when_a_newer_deployment_started(self):
         assert phase(self.NEWER, own("ROLLBACK_IN_PROGRESS"), kind="rollback") is Phase.SUPERSEDED
 
 
@@ -179,10 +179,10 @@ class TestARollbackByEcs:
         assert phase(self.BACK, kind="rollback") is Phase.UNKNOWN
 
     @pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS", *sorted(ROLLING_BACK)])
-    def test_goes_on_until_ecs_says_that_it_is_done(self, status):
+    def test_continues_until_ecs_says_that_it_is_done(self, status):
         assert phase(self.BACK, own(status), kind="rollback") is Phase.PROGRESSING
 
-    def test_goes_on_while_another_revision_runs_than_it_lands_on(self):
+    def test_continues_while_another_revision_runs_than_it_lands_on(self):
         elsewhere = a_service(a_deployment(3, NEW), number=3, service_revisions=(revision_arn(3),))
         assert (
             phase(elsewhere, own("ROLLBACK_SUCCESSFUL", rollback=self.LANDED), kind="rollback")

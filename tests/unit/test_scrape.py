@@ -88,7 +88,7 @@ async def test_a_process_that_answers_only_once_is_not_compared():
     assert count([seen(0, 1.0, 50), seen(1, 2.0, 80)]).requests == 0
 
 
-def test_a_counter_that_was_reset_began_again_at_zero():
+def test_a_counter_that_was_reset_started_again_at_zero():
     traffic = count([seen(0, 1.0, 100, 10), seen(1, 1.0, 40, 4), seen(2, 1.0, 60, 5)])
     assert (traffic.requests, traffic.failed) == (60, 5)
 
@@ -105,7 +105,7 @@ def test_what_a_counter_grew_by_is_the_same_wherever_it_was_reset_unseen_request
         assert total == sum(steps)
 
 
-async def test_tasks_that_do_not_tell_when_they_started_are_no_data():
+async def test_tasks_that_do_not_say_when_they_started_are_no_data():
     text = TEXT.format(good=5, bad=0, start=1).replace("process_start_time_seconds", "other")
     silence = await scraper(lambda _: httpx.Response(200, text=text)).traffic(an_observation())
     assert isinstance(silence, Silence)

@@ -94,7 +94,7 @@ def test_fargates_combinations_are_those_that_aws_documents(cpu, least, most, st
     assert (memory[0], memory[-1], memory[1] - memory[0]) == (least, most, step)
 
 
-def test_limits_of_containers_that_would_hold_a_bigger_task_back_are_told():
+def test_limits_of_containers_that_would_hold_a_bigger_task_back_are_reported():
     both = (ContainerSize(name="app", memory=400), ContainerSize(name="proxy", memory=100))
     ending = size_plan(TARGET, HISTORY, size(containers=both), BIGGER, Reasons())
     assert "every container of shop:2 has a limit of its own (app 400 MB, proxy 100 MB)" in ending.summary
@@ -117,7 +117,7 @@ def test_limits_of_containers_that_would_hold_a_bigger_task_back_are_told():
         ),
     ],
 )
-def test_a_pool_that_cannot_be_raised_is_told(pool, given, outcome, said):
+def test_a_pool_that_cannot_be_raised_is_reported(pool, given, outcome, said):
     ending = bigger_pool(pool, given)
     assert ending.outcome is outcome
     assert said in ending.summary
@@ -140,7 +140,7 @@ def test_the_containers_that_have_a_pool_get_the_bigger_one():
         (size(), RAISED, "pool size unset instead of 20"),
     ],
 )
-def test_what_tasks_still_lack_is_told(given, change, short):
+def test_what_tasks_still_lack_is_reported(given, change, short):
     assert fell_short(given, change) == short
 
 
@@ -274,7 +274,7 @@ class TestWhen:
             (resources_read(cpu=None, memory=None), None),
         ],
     )
-    def test_what_single_tasks_have_used_up_is_told(self, resources, said):
+    def test_what_single_tasks_have_used_up_is_reported(self, resources, said):
         assert saturated(TARGET, resources) == said
 
 
@@ -355,7 +355,7 @@ class TestReboot:
         assert isinstance(was, RebootPlan)
         assert plan_hash(was) != plan_hash(now)
 
-    def test_that_others_lose_their_connections_and_no_failover_happens_is_told(self):
+    def test_that_others_lose_their_connections_and_no_failover_happens_is_reported(self):
         plan = plan_reboot(TARGET, Instance(name="db", status="available", multi_az=True), ("down",))
         assert plan.because == ("down", "db is available")
         assert any("also those of other services" in one for one in plan.not_restored)

@@ -91,7 +91,7 @@ def test_a_variable_that_is_no_size_but_a_secret_is_not_told(ecs, sizes):
     assert "hush" not in size.model_dump_json()
 
 
-def test_a_variable_from_a_secret_is_told_as_such(ecs, sizes):
+def test_a_variable_from_a_secret_is_reported_as_such(ecs, sizes):
     ecs.answers("describe_task_definition", described())
     with ecs.asked_for_exactly_this():
         query = SizeQuery(target=TARGET, task_definition=task_definition(2), variable="KEY")

@@ -46,7 +46,7 @@ def test_what_takes_days_is_for_the_review_and_names_what_was_found(leave):
 
 
 @pytest.mark.parametrize("leave", [make_faster, find_the_leak])
-def test_what_began_with_a_release_says_how_to_go_back(leave):
+def test_what_started_with_a_release_says_how_to_go_back(leave):
     command = "`runbook start rollback prod/ai-processor`"
     assert leave(TARGET, SLOW).look_at == (f"it began with shop:7: {command} puts an earlier release back",)
     assert leave(TARGET, SLOW.model_copy(update={"release": None})).look_at == ()
@@ -119,7 +119,7 @@ def test_the_database_has_a_console_where_the_catalog_names_its_instance():
         ({"state": "done", "chosen": "restart", "by": "bob"}, "restart by bob"),
     ],
 )
-def test_what_became_of_a_task_is_told_in_a_few_words(answer, told):
+def test_what_became_of_a_task_is_reported_in_a_few_words(answer, told):
     assert Task(what="Look", kind="immediate", **answer).told == told
 
 

@@ -64,7 +64,7 @@ async def test_a_deployment_past_terraform_is_left_alone_before_anything_is_run(
     assert not applying.ran.exists()
 
 
-async def test_an_aws_that_does_not_answer_leaves_word_that_nothing_was_begun(ecs, tmp_path):
+async def test_an_aws_that_does_not_answer_leaves_a_note_that_nothing_was_started(ecs, tmp_path):
     ecs.loses("describe_services")
     applying = Applying(ecs, tmp_path)
     with ecs.asked_for_exactly_this(), pytest.raises(UnreachableError) as raised:

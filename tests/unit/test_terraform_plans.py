@@ -199,7 +199,7 @@ class TestAPlanOfTheRealProvider:
         ]
         assert (service.action, definition.action) == ("update", "replace")
 
-    def test_tells_what_is_deregistered_and_what_is_lost(self):
+    def test_says_what_is_deregistered_and_what_is_lost(self):
         assert self.plan.deregisters == (arn(8),)
         assert "aws_ecs_service.app desired_count (2 → 1)" in takes_more(self.plan)
         assert hidden(self.plan) is None

@@ -59,7 +59,7 @@ def test_an_address_with_a_place_for_the_id_is_taken(address):
         ),
     ],
 )
-def test_any_other_is_refused_with_file_key_value_and_mend(address, problem):
+def test_any_other_is_refused_with_file_key_value_and_fix(address, problem):
     with pytest.raises(CatalogError) as refused:
         links_of(address)
     assert refused.value.problems == (f'c.toml: links.traces = "{redact(address)}": {problem}',)
@@ -82,7 +82,7 @@ def traced_incident(**fields):
     return incident("HighErrorRate", policy=policy, **fields)
 
 
-def test_people_are_told_of_an_incident_with_the_link_to_its_trace():
+def test_people_are_notified_of_an_incident_with_the_link_to_its_trace():
     said = announcement(traced_incident(trace_id=ID), "started", at(1))
     assert said.links == {"grafana": "https://grafana.test", "traces": f"https://tempo.example/trace/{ID}"}
     assert announcement(traced_incident(), "started", at(1)).links == {"grafana": "https://grafana.test"}

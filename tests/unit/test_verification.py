@@ -96,7 +96,7 @@ async def test_a_good_bake_ends_as_soon_as_it_is_decided(environment):
     assert observed.until - observed.samples[-1].at < seconds(0.2)
 
 
-async def test_one_bad_sample_makes_the_bake_begin_again(environment):
+async def test_one_bad_sample_makes_the_bake_start_again(environment):
     observed = await observe(environment, Gauge(G, G, B, G), watched())
     assert [sample.quality for sample in observed.samples] == [G, G, B, G, G, G]
 
@@ -128,7 +128,7 @@ async def test_a_window_that_outlasts_the_deadline_leaves_no_samples(environment
     assert gauge.taken == []
 
 
-async def test_the_bake_goes_on_where_the_last_attempt_was(environment, beats):
+async def test_the_bake_continues_where_the_last_attempt_was(environment, beats):
     first = Gauge(G)
     verify = QUICK.model_copy(update={"bake": seconds(1.0)})
     observation = watched(verify)
@@ -162,7 +162,7 @@ async def test_a_heartbeat_that_cannot_be_read_only_costs_the_bake(environment):
     assert len((await observe(environment, Gauge(G), watched())).samples) == 3
 
 
-async def test_heartbeats_go_on_while_an_instrument_hangs(environment):
+async def test_heartbeats_continue_while_an_instrument_hangs(environment):
     beaten = asyncio.Event()
     moments = []
 

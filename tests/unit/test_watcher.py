@@ -156,7 +156,7 @@ async def test_throttling_spaces_the_calls_of_many_services_too():
     assert sum(gaps) >= 0.069
 
 
-async def test_a_service_that_is_missing_is_told_so_and_the_others_are_answered():
+async def test_a_service_that_is_missing_is_reported_and_the_others_are_answered():
     watcher = Watcher(Cluster(missing="gone").describe, Budget(1000))
     assert await asyncio.gather(watcher.next_state("gone"), watcher.next_state("shop")) == [None, STATE]
 
@@ -186,14 +186,14 @@ async def test_an_error_reaches_whoever_waited_for_that_batch_and_nobody_else():
     assert results[10:] == [STATE, STATE]
 
 
-async def test_an_error_that_nobody_thought_of_reaches_the_waiters_too_and_the_readings_go_on():
+async def test_an_error_that_nobody_thought_of_reaches_the_waiters_too_and_the_readings_continue():
     watcher = Watcher(Cluster(KeyError("taskDefinition")).describe, Budget(1000), interval=0.01)
     with pytest.raises(KeyError, match="taskDefinition"):
         await watcher.next_state("shop")
     assert await watcher.next_state("shop") == STATE
 
 
-async def test_readings_end_with_the_last_waiter_and_begin_anew_with_the_next():
+async def test_readings_end_with_the_last_waiter_and_start_again_with_the_next():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(1000), interval=0.01)
     await watcher.next_state("shop")

@@ -67,7 +67,7 @@ FIELDS_OF_THE_PAGE = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_field_of_the_page_is_told(kind):
+def test_every_field_of_the_page_is_reported(kind):
     said = text(kind, **FULL).splitlines()
     missing = [line for line in FIELDS_OF_THE_PAGE[kind] if not any(line in each for each in said)]
     assert missing == []

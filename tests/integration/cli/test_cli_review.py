@@ -27,7 +27,7 @@ async def test_a_review_is_printed_written_and_the_same_each_time(runbook, tmp_p
     assert {"workflow": runbook.id, "event": 1}.items() <= document["detected"]["cite"].items()
 
 
-async def test_a_review_of_what_goes_on_is_a_draft(runbook):
+async def test_a_review_of_what_continues_is_a_draft(runbook):
     async with runbook.worker():
         await runbook.start_and_ask()
     printed = await runbook("review", runbook.short)

@@ -18,7 +18,7 @@ async def test_start_returns_the_id_and_says_where_to_look(runbook):
     )
 
 
-async def test_start_tells_a_person_how_to_go_on(runbook):
+async def test_start_shows_a_person_how_to_continue(runbook):
     async with runbook.worker():
         started = await runbook.start()
     for word in (runbook.id, "runbook watch", "runbook approve", "runbook abort", "http://localhost:8233/"):

@@ -41,7 +41,7 @@ async def test_start_says_that_no_worker_serves_the_environment(runbook):
     assert f"no worker serves {runbook.environment}" in started.err
 
 
-async def test_show_tells_the_checkpoint_and_the_steps_from_the_server_alone(runbook):
+async def test_show_reports_the_checkpoint_and_the_steps_from_the_server_alone(runbook):
     async with runbook.worker():
         await runbook.start_and_ask("--reason", "errors")
     shown = await runbook("show", runbook.short, "--json")
@@ -96,7 +96,7 @@ async def test_approve_is_recorded_and_takes_effect_when_a_worker_is_back(runboo
     assert (watched.code, watched.json["outcome"]) == (0, "recovered")
 
 
-async def test_abort_says_in_words_that_it_is_only_recorded(runbook):
+async def test_abort_says_that_it_is_only_recorded(runbook):
     await runbook.start()
     async with sooner_than_temporal(runbook):
         aborted = await runbook("abort", runbook.short, "--reason", "wrong one")
@@ -121,14 +121,14 @@ async def test_a_pause_is_recorded_and_takes_effect_when_a_worker_is_back(runboo
         assert (await runbook("show", runbook.short, "--json")).json["state"] == "paused"
 
 
-async def test_resume_says_in_words_that_it_is_only_recorded(runbook):
+async def test_resume_says_that_it_is_only_recorded(runbook):
     await runbook.start()
     resumed = await runbook("resume", runbook.short)
     assert resumed.code == 0
     assert resumed.out.strip() == "recorded; takes effect when a worker is back"
 
 
-async def test_a_terminated_run_is_told_as_such(runbook):
+async def test_a_terminated_run_is_reported_as_such(runbook):
     async with runbook.worker():
         await runbook.start_and_ask()
     await runbook.client.get_workflow_handle(runbook.id).terminate(reason="the operator gave up")

@@ -82,7 +82,7 @@ async def test_a_whole_rollback_leaves_no_word_with_temporal(stage):
         await replay(history, "another")
 
 
-async def test_without_a_worker_a_run_is_told_and_answered_all_the_same(stage):
+async def test_without_a_worker_a_run_is_reported_and_answered_all_the_same(stage):
     shop = stage.a_shop("gated")
     await shop.cli.start("--reason", REASON)
     handle = stage.client.get_workflow_handle(shop.id)
@@ -102,7 +102,7 @@ async def test_without_a_worker_a_run_is_told_and_answered_all_the_same(stage):
     assert keys_in(await handle.fetch_history()) == {"test"}
 
 
-async def test_why_a_run_failed_is_told_without_a_worker(stage):
+async def test_why_a_run_failed_is_reported_without_a_worker(stage):
     await stage.client.start_workflow(
         "Rollback",
         {"service": 7, "secret": "pear tart"},
@@ -122,7 +122,7 @@ async def test_why_a_run_failed_is_told_without_a_worker(stage):
 
 
 @pytest.mark.rare
-async def test_a_plain_run_goes_on_when_encryption_is_switched_on_and_when_the_key_is_replaced(stage):
+async def test_a_plain_run_continues_when_encryption_is_switched_on_and_when_the_key_is_replaced(stage):
     shop = stage.a_shop("gated")
     try:
         stage.kill_worker()
@@ -160,7 +160,7 @@ async def _shown(shop):
                 return shown
 
 
-async def test_who_lacks_the_key_is_told_so_and_sends_nothing(stage):
+async def test_who_lacks_the_key_learns_it_and_sends_nothing(stage):
     shop = stage.a_shop("gated")
     await shop.cli.start("--reason", REASON)
     handle = stage.client.get_workflow_handle(shop.id)
@@ -243,7 +243,7 @@ async def test_doctor_and_drills_also_scheduled_ones_work(stage):
         ([], 'the worker\'s answer cannot be read here: encrypted with key "test", which is not among'),
     ],
 )
-async def test_doctor_tells_that_keys_are_not_the_same(stage, keys, detail):
+async def test_doctor_says_that_keys_are_not_the_same(stage, keys, detail):
     shop = stage.a_shop("gated")
     stage.switch(*keys)
     try:

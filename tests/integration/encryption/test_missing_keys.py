@@ -124,7 +124,7 @@ async def failed_tasks(run, by):
 
 
 @pytest.mark.parametrize("lacking", [["old"], []], ids=["another key", "no key"])
-async def test_a_worker_without_the_key_fails_the_task_and_one_with_it_goes_on(place, lacking):
+async def test_a_worker_without_the_key_fails_the_task_and_one_with_it_continues(place, lacking):
     run = await place.start("new", "old")
     await run.signal(Waits.say, BOB)
     async with place.worker(*lacking):

@@ -233,7 +233,7 @@ def test_moto_bound_calls_meet_faults_in_their_own_protocol(with_moto: World) ->
         assert f"{service}:{name}" in refused.value.response["Error"]["Message"]
 
 
-def test_without_moto_other_services_are_refused_plainly(world: World) -> None:
+def test_without_moto_other_services_are_refused_with_the_reason(world: World) -> None:
     with pytest.raises(ClientError, match="rds is not part of this sandbox"):
         world.client("rds").describe_db_instances()
 

@@ -76,7 +76,7 @@ def test_the_suffix_of_a_deployment_id_leads_to_its_service_revision_and_deploym
     assert briefs[0]["serviceDeploymentArn"] == service["currentServiceDeployment"]
 
 
-def test_a_service_deployment_tells_its_source_target_and_times(world: World) -> None:
+def test_a_service_deployment_reports_its_source_target_and_times(world: World) -> None:
     world.start_service()
     old = world.service()["currentServiceRevisions"][0]["arn"]
     world.update(taskDefinition=world.release("1.1.0"))
@@ -252,7 +252,7 @@ def test_a_full_cluster_leaves_tasks_pending_until_there_is_room(world: World) -
     world.until(lambda: world.service()["runningCount"] == 5)
 
 
-def test_percents_that_leave_no_room_are_told_in_an_event(world: World) -> None:
+def test_percents_that_leave_no_room_are_reported_in_an_event(world: World) -> None:
     world.start_service(1, deploymentConfiguration={"maximumPercent": 150, "minimumHealthyPercent": 100})
     world.update(taskDefinition=world.release("1.1.0"))
     world.until(
@@ -271,7 +271,9 @@ def test_early_success_leaves_old_tasks_to_be_removed_later(world: World) -> Non
     world.until(lambda: len(world.service()["deployments"]) == 1)
 
 
-def test_what_runs_on_a_deregistered_task_definition_goes_on_but_nothing_new_may_start(world: World) -> None:
+def test_what_runs_on_a_deregistered_task_definition_continues_but_nothing_new_may_start(
+    world: World,
+) -> None:
     first = world.start_service()
     world.update(taskDefinition=world.release("1.1.0"))
     world.until(lambda: done(world))

@@ -122,7 +122,7 @@ def test_a_policy_with_a_number_gives_up_after_it(world, engine, app):
     assert anew.attrs["HostConfig"]["RestartPolicy"]["MaximumRetryCount"] == 2
 
 
-def test_what_outgrows_its_memory_is_killed_and_that_is_told(world, engine, app):
+def test_what_outgrows_its_memory_is_killed_and_that_is_reported(world, engine, app):
     world.compose(environment={"FAULT_LEAK_MB_PER_SECOND": "400"}, restart="no")
     anew = named(engine, "ai-processor-1")
     until(lambda: state_of(anew)["Status"] == "exited")

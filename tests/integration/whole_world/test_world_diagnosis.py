@@ -159,7 +159,7 @@ async def test_a_service_that_is_well_is_fine_in_every_respect(reads, staging):
     assert {one.kind: one.quality for one in sample.readings} == dict.fromkeys(USE, Quality.GOOD), sample
 
 
-async def test_a_bad_release_slow_code_and_a_leak_are_told_apart(world, reads, staging, prod):
+async def test_a_bad_release_slow_code_and_a_leak_are_distinguished(world, reads, staging, prod):
     failing = world.deploy("staging", "7.0.0", wait=True, FAULT_ERROR_RATE=0.4, FAULT_LATENCY_SECONDS=1.5)
     leaking = world.deploy("prod", "7.1.0", wait=True, memory=160, FAULT_LEAK_MB_PER_SECOND=2)
     errors, slow, leak = await asyncio.gather(
@@ -178,7 +178,7 @@ async def test_a_bad_release_slow_code_and_a_leak_are_told_apart(world, reads, s
     assert sample.readings[0].quality is Quality.BAD, sample
 
 
-async def test_a_burning_release_and_more_requests_than_usual_are_told_apart(world, reads, staging, prod):
+async def test_a_burning_release_and_more_requests_than_usual_are_distinguished(world, reads, staging, prod):
     world.deploy("prod", "7.2.0", wait=True, cpu=16)  # so little that a few requests fill it
     burning = world.deploy("staging", "7.3.0", wait=True, cpu=32, FAULT_CPU=0.5)
     world.load("prod", 100)

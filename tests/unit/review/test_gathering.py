@@ -87,7 +87,7 @@ async def test_everything_that_belongs_to_an_incident_is_found_whichever_of_its_
     assert chronicle.lost == ()
 
 
-async def test_a_procedure_that_told_of_itself_belongs_to_it_whoever_began_it():
+async def test_a_procedure_that_reported_belongs_to_it_whoever_started_it():
     own = Hand("incident/prod/shop", "Incident", REQUEST, run="i1")
     procedure = Hand("remediation/prod/shop", "Rollback", REQUEST, run="p1")
     own.signal("procedure_progress", {"id": procedure.workflow, "run_id": "p1", "report": {}})
@@ -109,7 +109,7 @@ async def test_each_history_is_read_once():
     assert sorted(temporal.read) == ["i1", "i2", "p0", "p1", "r1"]
 
 
-async def test_what_temporal_has_forgotten_is_told():
+async def test_what_temporal_has_forgotten_is_reported():
     kept = [hand for hand in story() if hand.run != "r1"]
     chronicle = await gather(Temporal(*kept), "incident/prod/shop")
     assert chronicle.lost == ("remediation/prod/shop/rollback (run r1)",)

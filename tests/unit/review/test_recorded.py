@@ -98,7 +98,7 @@ def test_a_change_of_any_event_that_it_tells_changes_it(name):
     assert page(write(told)) == before
 
 
-def test_an_incident_tells_what_happened_in_its_order():
+def test_an_incident_says_what_happened_in_its_order():
     review = write(chronicle(INCIDENT))
     marks = [
         review.started,

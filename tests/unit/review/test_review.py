@@ -48,14 +48,14 @@ class TestTrace:
     def test_is_named_without_a_link_where_the_catalog_has_none(self):
         assert "| Trace | 4bf9 |" in page(review_of(Hand("x", "Rollback", ROLLBACK | {"trace_id": "4bf9"})))
 
-    def test_is_not_spoken_of_where_nothing_was_traced(self):
+    def test_is_not_mentioned_where_nothing_was_traced(self):
         own = rollback().act("resolve_target", "Look up", result=LOOKED_UP)
         assert review_of(own).trace is None
         assert "Trace" not in page(review_of(own))
 
 
 class TestTimes:
-    def test_it_began_with_the_first_bad_reading_and_was_detected_by_the_first_alert(self):
+    def test_it_started_with_the_first_bad_reading_and_was_detected_by_the_first_alert(self):
         own = incident(at=minutes(5)).signal("alerts", batch(alert(since=minutes(4))))
         measured = rollback(at=minutes(6)).act("measure", "Measure", result=sample("bad", minutes(1)))
         review = review_of(own, measured)
@@ -65,12 +65,12 @@ class TestTimes:
         assert review.detected.at == minutes(5)
         assert review.detected.what == "alert HighErrorRate came in"
 
-    def test_an_alert_began_before_it_came_in(self):
+    def test_an_alert_started_before_it_came_in(self):
         review = review_of(incident(at=minutes(5)).signal("alerts", batch(alert(since=minutes(2)))))
         assert review.started.at == minutes(2)
         assert review.started.what == "alert HighErrorRate began to fire"
 
-    def test_errors_that_came_with_a_release_began_with_it(self):
+    def test_errors_that_came_with_a_release_started_with_it(self):
         result = {
             "onset": {"release": "shop:7", "began": minutes(-30).isoformat()},
             "share": {"before": {"value": 0.01}, "first": {"value": 0.3}, "now": {"value": 0.4}},
@@ -91,7 +91,7 @@ class TestTimes:
         review = review_of(rollback().act("read_errors", "x", {"thresholds": {"error_rate": 0.1}}, result))
         assert review.started is None
 
-    def test_it_was_mitigated_where_the_last_unbroken_row_of_good_readings_began(self):
+    def test_it_was_mitigated_where_the_last_unbroken_row_of_good_readings_started(self):
         samples = [
             sample(quality, minutes(number)) for number, quality in enumerate(("good", "bad", "good", "good"))
         ]
@@ -163,7 +163,7 @@ class TestWhereTheTimeWent:
         assert len(review.waits) == 1
         assert review.shares.people == timedelta(minutes=5)
 
-    def test_a_gate_whose_approvals_grow_is_one_wait_and_one_that_opens_anew_is_another(self):
+    def test_a_gate_whose_approvals_grow_is_one_wait_and_one_that_opens_again_is_another(self):
         run = rollback().memo(checkpoint=checkpoint()).later(minutes=1)
         run.memo(checkpoint=checkpoint(approvals=[{"by": "bob"}])).later(minutes=1)
         run.memo(checkpoint=checkpoint(opened=minutes(2), plan_hash="def")).later(minutes=1).memo(
@@ -243,7 +243,7 @@ class TestChanges:
 
 
 class TestEvidence:
-    def test_every_reading_is_told_with_how_it_was_read(self):
+    def test_every_reading_is_reported_with_how_it_was_read(self):
         result = {"samples": [sample("good", minutes(1)), sample("bad", minutes(2))], "since": AT.isoformat()}
         review = review_of(rollback().act("observe", "Measure for 10s", result=result))
         assert [(line.what, line.quality, line.query, line.step) for line in review.readings] == [
@@ -277,7 +277,7 @@ class TestEvidence:
             ("Put back.",),
         )
 
-    def test_what_people_were_told_says_where_and_whether_it_arrived(self):
+    def test_what_people_were_sent_says_where_and_whether_it_arrived(self):
         given = {
             "announcement": {"incident": "incident/prod/shop", "number": 2, "kind": "update"},
             "channel": "ops",
@@ -293,7 +293,7 @@ class TestEvidence:
         )
         assert lost.result == "failed: channel ops: HTTP 404"
 
-    def test_retries_failures_and_stumbles_are_told_with_their_reason(self):
+    def test_retries_failures_and_trouble_of_workers_are_reported_with_their_reason(self):
         run = (
             rollback()
             .act("measure", "Measure", attempts=3, why="throttled")
@@ -308,7 +308,7 @@ class TestEvidence:
 
 
 class TestTimeline:
-    def test_alerts_are_told_when_they_change_and_not_when_they_repeat_themselves(self):
+    def test_alerts_are_reported_when_they_change_and_not_when_they_repeat_themselves(self):
         own = incident().signal("alerts", batch(alert())).signal("alerts", batch(alert()))
         review = review_of(own.signal("alerts", batch(alert(status="resolved"))))
         alerts = [line for line in told(review) if line.startswith("Alert")]
@@ -317,7 +317,7 @@ class TestTimeline:
             "Alert HighErrorRate (warning) resolved",
         ]
 
-    def test_what_a_step_found_is_told_with_it(self):
+    def test_what_a_step_found_is_reported_with_it(self):
         run = rollback().act("read_errors", "Read the errors", step=2)
         done = {**DONE, "steps": [{"detail": "no"}, {"detail": "12 % of requests fail"}]}
         assert "Read the errors: 12 % of requests fail" in told(review_of(run.end(**done)))
@@ -344,7 +344,7 @@ class TestTimeline:
 
 
 class TestConclusions:
-    def test_monitoring_that_was_late_is_told(self):
+    def test_monitoring_that_was_late_is_reported(self):
         review = review_of(incident(at=minutes(7)).signal("alerts", batch(alert(since=AT))))
         assert (
             "Trouble was there for 7m before anybody was told: alert HighErrorRate began to fire."
@@ -362,7 +362,7 @@ class TestConclusions:
         review = review_of(rollback().act("measure", "Measure", result={"readings": [blind, *seen]}))
         assert review.missed == ("latency could not be measured (prometheus): no histogram",)
 
-    def test_an_alert_that_still_fires_is_told(self):
+    def test_an_alert_that_still_fires_is_reported(self):
         review = review_of(
             incident().signal("alerts", batch(alert())).end(outcome="not-recovered", summary="x")
         )
@@ -447,7 +447,7 @@ class TestThePage:
         assert "[click]" not in text.replace(r"\[click\]", "")
         assert "hunter2" not in text
 
-    def test_what_could_not_be_read_any_more_is_told(self):
+    def test_what_could_not_be_read_any_more_is_reported(self):
         assert "Lost: remediation/prod/shop" in page(
             review_of(incident(), lost=("remediation/prod/shop (run x)",))
         )
@@ -480,7 +480,7 @@ class TestTheReviewThatIsWrittenAtTheEnd:
     def ordered(self, own: Hand) -> Hand:
         return own.later(minutes=1).act("write_review", "Write the review", ORDER, how="open")
 
-    def test_it_has_the_incidents_end_although_the_incident_goes_on_to_write_it(self):
+    def test_it_has_the_incidents_end_although_the_incident_continues_to_write_it(self):
         review = review_of(self.ordered(incident().signal("alerts", batch(alert()))))
         assert (review.outcome, review.resolved.at) == ("recovered", minutes(1))
         assert review.timeline[-1].text == "The incident ended: recovered. Over."

@@ -49,7 +49,7 @@ def test_a_folder_keeps_both_whole_and_the_same_again_changes_nothing(review, tm
     assert json.loads(kept[0].read_text())["outcome"] == "recovered"
 
 
-def test_a_folder_that_cannot_be_written_is_told_with_the_fix(review):
+def test_a_folder_that_cannot_be_written_is_reported_with_the_fix(review):
     with pytest.raises(
         UnreachableError, match=r"could not write /dev/null/.*: Not a directory; correct RUNBOOK_REVIEWS"
     ):
@@ -95,7 +95,7 @@ class TestBuckets:
             stub.add_response("put_object", {})
             assert Bucket(clients, "b", "").keep({"x.md": "text"}) == ("s3://b/x.md",)
 
-    def test_a_bucket_that_refuses_is_told(self, review, clients):
+    def test_a_bucket_that_refuses_is_reported(self, review, clients):
         with Stubber(clients.s3()) as stub:
             stub.add_client_error("put_object", "AccessDenied", http_status_code=403)
             with pytest.raises(AccessDeniedError, match="write the review to s3://our-incident-reviews"):

@@ -66,7 +66,7 @@ def test_without_postgresql_no_database_is_named(catalog, environment):
     assert catalog.target("ai-processor", environment).database is None
 
 
-def test_with_alerts_people_are_told_in_a_slack_and_calls_reach_them_there():
+def test_with_alerts_people_are_notified_in_a_slack_and_calls_reach_them_there():
     catalog = parse_catalog(catalog_text(URLS, None, alerts=True), "catalog.toml")
     (channel,) = catalog.channels
     assert (channel.kind, channel.secret_env) == ("slack", "SANDBOX_SLACK_TOKEN")
@@ -74,5 +74,5 @@ def test_with_alerts_people_are_told_in_a_slack_and_calls_reach_them_there():
     assert catalog.incidents.quiet <= timedelta(seconds=15)
 
 
-def test_without_alerts_nobody_is_told_but_the_log(catalog):
+def test_without_alerts_nobody_is_notified_but_the_log(catalog):
     assert catalog.channels == ()

@@ -50,7 +50,7 @@ def test_alertmanager_takes_the_hastened_routes_with_our_webhook_and_token(tmp_p
     assert re.findall(r"group_wait: (\w+)", routes) == ["1s", "0s"]
 
 
-def test_routes_without_a_webhook_are_told(tmp_path, monkeypatch):
+def test_routes_without_a_webhook_are_reported(tmp_path, monkeypatch):
     broken = tmp_path / "alertmanager.yml"
     broken.write_text(ROUTES.read_text().replace("url:", "uri:"))
     monkeypatch.setattr("sandbox.haste.ROUTES", broken)

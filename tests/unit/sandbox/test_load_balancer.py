@@ -121,7 +121,7 @@ async def test_an_unhealthy_target_gets_no_requests_until_it_recovers(balancer, 
         assert bad.requests == 1
 
 
-async def test_a_target_that_is_never_healthy_is_told_from_one_that_never_answered(balancer):
+async def test_a_target_that_is_never_healthy_is_distinguished_from_one_that_never_answered(balancer):
     async with backends(1) as [sick]:
         sick.healthy = False
         silent = balancer.add(f"127.0.0.1:{free_port()}")

@@ -29,6 +29,6 @@ async def test_a_worker_that_does_not_answer_is_not_temporal_being_away(status):
     assert await told_by(client(status), "brake/prod") is None
 
 
-async def test_temporal_that_is_away_is_told_so():
+async def test_temporal_that_is_away_is_reported():
     with pytest.raises(RPCError):
         await told_by(client(RPCStatusCode.UNAVAILABLE), "brake/prod")

@@ -144,7 +144,7 @@ def test_the_origin_of_a_ui_is_what_a_browser_sends(address, origins):
 
 
 @pytest.mark.parametrize("address", ["", "ui", "ftp://ui", "http://", "http://ui:x", "http://[::1", "*"])
-def test_an_address_that_is_none_is_told(address):
+def test_an_address_that_is_none_is_reported(address):
     with pytest.raises(CliError, match="write where people open the UI"):
         origins_of(address)
 
@@ -173,7 +173,7 @@ class TestCommand:
         code, err = say(RUNBOOK_CODEC_KEYS=key("a"), RUNBOOK_UI="nowhere")
         assert (code, "RUNBOOK_UI = nowhere" in err) == (2, True)
 
-    def test_an_address_that_is_taken_is_told(self, say):
+    def test_an_address_that_is_taken_is_reported(self, say):
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             code, err = say("--listen", f"127.0.0.1:{port}", RUNBOOK_CODEC_KEYS=key("a"))

@@ -31,7 +31,7 @@ def test_a_story_names_what_is_missing_and_how_to_get_it(say, bare):
     )
 
 
-def test_the_list_tells_which_stories_cannot_be_played(say, bare):
+def test_the_list_says_which_stories_cannot_be_played(say, bare):
     code, out, err = say("demo", "--list")
     assert code == 0
     assert all(story.name in out for story in STORIES)

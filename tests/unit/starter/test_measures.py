@@ -46,7 +46,7 @@ def test_what_nobody_knows_is_null_and_not_0():
     assert figures()["incidents"]["mttr_seconds"] is None
 
 
-def test_services_and_procedures_are_told_apart():
+def test_services_and_procedures_are_distinguished():
     runs = [
         incident(10),
         incident(10, service="cart"),
@@ -62,7 +62,7 @@ def test_services_and_procedures_are_told_apart():
     assert rollback["duration_seconds"] == 600.0
 
 
-def test_a_week_begins_on_monday_and_holds_what_ended_in_it():
+def test_a_week_starts_on_monday_and_holds_what_ended_in_it():
     sunday = datetime(2026, 3, 8, 23, 55, tzinfo=UTC)
     told = figures(incident(4, at=sunday), incident(6, at=sunday), incident(6, procedure="rollback"))
     assert [(week["from"], week["ended"], week["procedures"]) for week in told["weeks"]] == [

@@ -162,7 +162,7 @@ def test_what_cannot_be_used_is_one_line_and_exit_2(say, words, said):
         ["codec"],
     ],
 )
-def test_keys_that_are_none_are_told_before_anything_is_begun(say, monkeypatch, words):
+def test_keys_that_are_none_are_reported_before_anything_is_started(say, monkeypatch, words):
     monkeypatch.setenv("RUNBOOK_CODEC_KEYS", "no key")
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")  # it would be told as away
     code, out, err = say(*words)
@@ -172,7 +172,7 @@ def test_keys_that_are_none_are_told_before_anything_is_begun(say, monkeypatch, 
 
 
 @pytest.mark.parametrize("program", [["worker"], ["starter", "webhook", "--listen", "127.0.0.1:0"]])
-def test_neither_worker_nor_webhook_begins_with_keys_that_are_none(tmp_path, program):
+def test_neither_worker_nor_webhook_starts_with_keys_that_are_none(tmp_path, program):
     (tmp_path / "catalog.toml").write_text(CATALOG)
     environment = {
         "RUNBOOK_CATALOG": str(tmp_path / "catalog.toml"),
@@ -231,7 +231,7 @@ def test_a_brake_that_would_hold_nothing_is_refused(say, tmp_path, target):
     assert 'no environment "prd"' in err
 
 
-def test_all_faults_of_a_catalog_are_told(say, tmp_path):
+def test_all_faults_of_a_catalog_are_reported(say, tmp_path):
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG + "[environments.a]\nplatfrom = 1\nregion = 5\n")
     code, out, err = say("catalog", "check", str(file))
@@ -300,7 +300,7 @@ def test_an_error_that_nobody_reads_keeps_its_exit_code():
     assert in_shell('"$@" frobnicate 2>&-') == (2, "")
 
 
-def test_an_answer_that_cannot_be_written_is_told():
+def test_an_answer_that_cannot_be_written_is_reported():
     code, err = in_shell('"$@" catalog schema >/dev/full')
     assert (code, err) == (
         1,

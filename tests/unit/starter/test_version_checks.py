@@ -42,11 +42,11 @@ class TestInPlace:
         assert (told.check.ok, told.check.detail, told.stand_still) == (True, detail, False)
 
     @pytest.mark.parametrize("known", [{}, {"draining": {"zero": 0}}])
-    def test_is_nothing_to_tell_where_no_worker_has_a_build(self, known):
+    def test_is_nothing_to_say_where_no_worker_has_a_build(self, known):
         told = judged(None, None, **known)
         assert (told.check.ok, told.check.fix, told.stand_still) == (None, None, False)
 
-    def test_is_not_told_where_temporal_does_not_tell(self):
+    def test_is_unknown_where_temporal_does_not_say(self):
         told = judged("one", untold="no permission")
         assert (told.check.ok, told.check.detail) == (None, "this Temporal does not tell: no permission")
 

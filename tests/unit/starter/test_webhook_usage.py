@@ -57,14 +57,14 @@ def test_it_does_not_start_without_a_catalog(say, tmp_path):
     assert (code, "cannot read the catalog" in err) == (2, True)
 
 
-def test_an_address_that_is_none_is_told(say):
+def test_an_address_that_is_none_is_reported(say):
     code, err = say("--listen", "8080", RUNBOOK_WEBHOOK_TOKEN="x")
     assert code == 2
     assert "--listen 8080" in err
     assert "HOST:PORT" in err
 
 
-def test_an_address_that_is_taken_is_told_in_one_line(say):
+def test_an_address_that_is_taken_is_reported_in_one_line(say):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         code, err = say("--listen", f"127.0.0.1:{port}", RUNBOOK_WEBHOOK_TOKEN="x")

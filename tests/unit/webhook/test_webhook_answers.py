@@ -24,7 +24,7 @@ def webhook():
     return Webhook()
 
 
-async def test_alerts_that_temporal_has_are_told_with_their_incidents(webhook):
+async def test_alerts_that_temporal_has_are_reported_with_their_incidents(webhook):
     answer = await webhook.post(recorded("grouped"))
     assert answer.status_code == 200
     assert answer.json() == {"alerts": 3, "incidents": {"incident/prod/ai-processor": 3}}
@@ -94,7 +94,7 @@ class TestToken:
     @pytest.mark.parametrize(
         ("content", "said"), [(b" \n", "is empty"), (b"\xff", "not UTF-8"), (None, "No such file")]
     )
-    def test_a_file_without_one_is_told(self, tmp_path, content, said):
+    def test_a_file_without_one_is_reported(self, tmp_path, content, said):
         file = tmp_path / "token"
         if content is not None:
             file.write_bytes(content)
@@ -139,14 +139,14 @@ class TestBody:
         assert (await webhook.post(a_payload(), **{"Content-Type": kind})).status_code == 200
         assert (await webhook.post(b"{", **{"Content-Type": kind})).status_code == 400
 
-    async def test_what_is_compressed_is_told_so(self, webhook):
+    async def test_what_is_compressed_is_reported(self, webhook):
         answer = await webhook.post(a_payload(), **{"Content-Encoding": "gzip"})
         assert (answer.status_code, answer.json()) == (400, {"error": "the body must not be compressed"})
 
     @pytest.mark.parametrize(
         ("body", "status"), [(b"{", 400), (b"null", 422), (b"[]", 422), (b'{"version": "3"}', 422)]
     )
-    async def test_what_cannot_be_understood_is_told(self, webhook, body, status):
+    async def test_what_cannot_be_understood_is_reported(self, webhook, body, status):
         answer = await webhook.post(body)
         assert answer.status_code == status
         assert set(answer.json()) == {"error"}
@@ -171,7 +171,7 @@ class TestLimits:
         with pytest.raises(Refusal, match="too many calls"):
             rate.take()
 
-    async def test_whoever_calls_too_often_is_told_when_to_come_again(self):
+    async def test_whoever_calls_too_often_learns_when_to_come_again(self):
         webhook = Webhook(Limits(burst=2, calls_per_second=0.01))
         answers = [await webhook.post(a_payload()) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200, 200, 503]
@@ -279,7 +279,7 @@ def test_where_to_listen_is_read(text, host, port, url):
 
 
 @pytest.mark.parametrize("text", ["", "8080", "a:b", "::1:80", "host:99999", "host:80:90", "ho st:80"])
-def test_what_is_no_address_is_told(text):
+def test_what_is_no_address_is_reported(text):
     with pytest.raises(CliError, match="write HOST:PORT"):
         parse_address(text)
 
@@ -300,13 +300,13 @@ changed = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(changed | anything)
-def test_no_json_makes_it_stumble(value):
+def test_no_json_makes_it_fail(value):
     answer = asyncio.run(Webhook().post(json.dumps(value).encode()))
     assert answer.status_code in {200, 422}
 
 
 @settings(max_examples=75, deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
-def test_no_bytes_make_it_stumble(body):
+def test_no_bytes_make_it_fail(body):
     answer = asyncio.run(Webhook().post(body))
     assert answer.status_code in {200, 400, 422}

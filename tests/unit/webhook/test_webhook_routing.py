@@ -64,7 +64,7 @@ class TestRecordedPayloads:
         assert alert.annotations["impact"] == "Requests fail."
         assert alert.generator_url.startswith("http://prometheus.example.com:9090/graph?g0.expr=")
 
-    def test_what_ended_and_what_goes_on_come_together(self):
+    def test_what_ended_and_what_continues_come_together(self):
         states = {alert.name: alert.status for alert in routed(recorded("partly-resolved"))[PROD]}
         assert states == {"HighErrorRate": "resolved", "HighLatencyP95": "firing", "ServiceDown": "firing"}
 
@@ -247,7 +247,7 @@ class TestBounds:
             ("0001-01-01T00:00:00+11:00", NOW),
         ],
     )
-    def test_an_alert_began_when_it_says_but_neither_later_than_now_nor_never(self, starts, expected):
+    def test_an_alert_started_when_it_says_but_neither_later_than_now_nor_never(self, starts, expected):
         _, alert = only(a_payload({**an_alert(), "startsAt": starts}))
         assert alert.starts_at == expected
 
@@ -284,7 +284,7 @@ class TestSchema:
             (b"[" * 100_000, "the body is not JSON"),
         ],
     )
-    def test_what_is_not_json_is_told_so(self, body, said):
+    def test_what_is_not_json_is_reported(self, body, said):
         with pytest.raises(PayloadError, match=said) as raised:
             parse_notification(body)
         assert raised.value.status == 400
@@ -300,7 +300,7 @@ class TestSchema:
             ({"groupKey": 7}, "groupKey: "),
         ],
     )
-    def test_what_alertmanager_would_not_send_is_told_with_its_place(self, change, place):
+    def test_what_alertmanager_would_not_send_is_reported_with_its_place(self, change, place):
         with pytest.raises(PayloadError, match=f"version 4: {re.escape(place)}") as raised:
             routed(a_payload(an_alert()) | change)
         assert raised.value.status == 422
@@ -322,7 +322,7 @@ class TestSchema:
         assert {incident: len(alerts) for incident, alerts in found.items()} == {UNROUTED: 1, PROD: 1}
         assert found[UNROUTED][0].problem.startswith(f"it cannot be read: {place}")
 
-    def test_an_alert_that_cannot_be_read_ends_under_the_name_that_it_began_with(self):
+    def test_an_alert_that_cannot_be_read_ends_under_the_name_that_it_started_with(self):
         bad = {**an_alert(), "startsAt": "yesterday"}
         ((fired,), (ended,)) = (
             routed(a_payload({**bad, "status": status}))[UNROUTED] for status in ("firing", "resolved")
