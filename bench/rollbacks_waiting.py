@@ -2,7 +2,7 @@
 
 The neighbour's rollback is approved and waits for steady state when it is aborted with an undo. Measured, as history
 tells, is the time from the abort to the start of the first step that undoes and to the answer of the undoing
-UpdateService: first on an idle worker, then beside the others. What counts is the ratio.
+UpdateService: first on an idle worker, then next to the others. What counts is the ratio.
 """
 
 from __future__ import annotations

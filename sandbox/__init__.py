@@ -1,1 +1,1 @@
-"""A whole world on one machine: Temporal, an ECS that runs real processes, Prometheus, and a service to break."""
+"""A sandbox on one machine: Temporal, an ECS that runs real processes, Prometheus, and a service to break."""

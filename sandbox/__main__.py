@@ -1,6 +1,6 @@
 """``python -m sandbox up`` starts the world; ``deploy`` is the demo company's delivery pipeline.
 
-``break-local`` breaks the compose project. ``session`` is somebody who begins a transaction in a database by hand;
+``break-local`` breaks the compose project. ``session`` is somebody who starts a transaction in a database by hand;
 ``programs`` says what the world can use here.
 """
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Alerting:
-    """Alertmanager, the metrics that only alerts read, and the Slack where people are told."""
+    """Alertmanager, the metrics that only alerts read, and the Slack where people are notified."""
 
     jobs: ClassVar = {"blackbox_exporter": probe_metrics.PATH, "postgres_exporter": database_metrics.PATH}
     """Name of the job -> path that Prometheus scrapes."""
@@ -40,7 +40,7 @@ class Alerting:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a worker needs to tell people there."""
+        """What a worker needs to notify people there."""
         return {"RUNBOOK_SLACK_API": f"{self.addresses['slack']}/api/", SLACK_TOKEN: "xoxb-sandbox"}
 
     def routes(

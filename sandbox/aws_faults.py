@@ -50,7 +50,7 @@ class Fault:
     lose_reply: bool = False
 
     def means(self, service: str, action: str) -> bool:
-        """Tell whether a call is one of those; ``UpdateService`` and ``ecs:UpdateService`` mean the same."""
+        """Say whether a call is one of those; ``UpdateService`` and ``ecs:UpdateService`` mean the same."""
         own_service, _, own_action = self.action.rpartition(":")
         return own_action == action and own_service in {"", service}
 
@@ -100,7 +100,7 @@ class Faults:
         return fault
 
     def denies(self, permission: str) -> bool:
-        """Tell whether a permission such as ``ecs:UpdateService`` is wanting; to be asked uses nothing up."""
+        """Say whether a permission such as ``ecs:UpdateService`` is wanting; to be asked uses nothing up."""
         service, _, action = permission.partition(":")
         return any(one.error in _DENIALS and one.means(service, action) for one in self._pending)
 

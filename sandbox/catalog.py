@@ -114,7 +114,7 @@ def catalog_text(
         prometheus_url: None when there is no Prometheus.
         local_url: the load balancer of the compose project; None when nothing runs there.
         databases: whether there are databases.
-        alerts: whether alerts come in, and people are told in a Slack.
+        alerts: whether alerts come in, and people are notified in a Slack.
     """
     environments = ECS_ENVIRONMENTS.values()
     parts = [_HEAD]
@@ -162,7 +162,7 @@ def _placement(environment: EcsEnvironment, url: str) -> str:
 
 
 def _local(prometheus_url: str | None) -> str:
-    # Compose tells no releases apart, so no label does.
+    # Compose distinguishes no releases, so no label does.
     prometheus = f"prometheus_url = {_quoted(prometheus_url)}\n" if prometheus_url else ""
     return _LOCAL.format(name=LOCAL.name, project=_quoted(LOCAL.project), prometheus=prometheus)
 

@@ -28,7 +28,7 @@ _MIB = 1024 * 1024
 
 
 class Containers(Collector):
-    """Reads every task's process anew at each scrape."""
+    """Reads every task's process again at each scrape."""
 
     def __init__(self, usages: Callable[[], Iterable[Usage]]) -> None:
         self._usages = usages
@@ -60,7 +60,7 @@ def _values(used: Usage) -> tuple[float, float, float, float]:
 
 
 def container_route(usages: Callable[[], Iterable[Usage]]) -> Route:
-    """Return the route that Prometheus scrapes; usages are read anew at each scrape."""
+    """Return the route that Prometheus scrapes; usages are read again at each scrape."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Containers(usages))
 

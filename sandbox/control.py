@@ -1,4 +1,4 @@
-"""The sandbox's own switches, beside the simulated AWS: load, load balancers, and kills and restarts of Temporal."""
+"""The sandbox's own switches, next to the simulated AWS: load, load balancers, and kills and restarts of Temporal."""
 
 from __future__ import annotations
 

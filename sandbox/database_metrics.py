@@ -28,7 +28,7 @@ _TARGET = ("service", "environment")
 
 
 class Database:
-    """A connection that stays open, as an exporter's does; a broken one is made anew at the next look."""
+    """A connection that stays open, as an exporter's does; a broken one is created again at the next look."""
 
     def __init__(self, environment: str, dsn_of: Callable[[str], str]) -> None:
         self.environment = environment

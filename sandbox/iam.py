@@ -20,14 +20,14 @@ _SESSION = "x-amz-security-token"
 
 
 class SimulatedIam:
-    """Every role that is asked for is there, without a path; ``denies`` tells of a permission whether it is wanting."""
+    """Every role that is asked for is there, without a path; ``denies`` says of a permission whether it is wanting."""
 
     def __init__(self, names: Names, denies: Callable[[str], bool]) -> None:
         self._names = names
         self._denies = denies
 
     def knows(self, request: Request, call: Call) -> bool:
-        """Tell whether a call is one that is answered here."""
+        """Say whether a call is one that is answered here."""
         match call.service, call.action:
             case "iam", "GetRole" | "SimulatePrincipalPolicy":
                 return True

@@ -1,4 +1,4 @@
-"""Everything that is not simulated here goes on to a moto server, unchanged."""
+"""Everything that is not simulated here continues to a moto server, unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MotoProxy:
 
     def __init__(self, url: str) -> None:
         self._client = httpx.AsyncClient(base_url=url, timeout=60.0, follow_redirects=False)
-        self._client.headers.clear()  # a request goes on with its own headers only
+        self._client.headers.clear()  # a request continues with its own headers only
 
     async def forward(self, request: Request) -> Response:
         """Pass a request on, byte for byte, and return what moto answers."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_SECONDS = 30.0
 NOT_THERE = ("cannot connect", "the connection", "the database system is")
-"""How a refusal begins while a server is down, starts or stops."""
+"""How a refusal starts while a server is down, starts or stops."""
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -138,12 +138,12 @@ class Postgres:
 
     @property
     def version(self) -> str:
-        """The servers' major version, where the folder of the programs tells it."""
+        """The servers' major version, where the folder of the programs reports it."""
         name = self._programs.parent.name
         return name if name.isdecimal() else "latest"
 
     def answers(self, environment: str) -> bool:
-        """Whether a server is there, though it may have no connection left, as pg_isready tells it; blocks."""
+        """Whether a server is there, though it may have no connection left, as pg_isready reports it; blocks."""
         try:
             Connection(self.service_dsn(environment), "sandbox", 5.0).close()
         except DatabaseError as error:

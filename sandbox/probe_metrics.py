@@ -1,4 +1,4 @@
-"""Whether each service answers its health check from outside, for Prometheus, as the blackbox exporter tells it."""
+"""Whether each service answers its health check from outside, for Prometheus, as the blackbox exporter reports it."""
 
 from __future__ import annotations
 

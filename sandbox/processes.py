@@ -57,7 +57,7 @@ def tied_to_parent(end_by: signal.Signals = signal.SIGKILL) -> Callable[[], None
         if _libc is None:
             return
         _libc.prctl(_PR_SET_PDEATHSIG, int(end_by))
-        if os.getppid() != parent:  # it died before the kernel was told to watch it
+        if os.getppid() != parent:  # it died before the kernel was asked to watch it
             os._exit(1)
 
     return tie
@@ -79,7 +79,7 @@ async def start_child(  # noqa: PLR0913 - as many as a process has sides
     Args:
         argv: the program and its arguments.
         output: where it writes to.
-        errors: where it writes its errors to; to the same place unless told.
+        errors: where it writes its errors to; to the same place unless set.
         stdin: where it reads from.
         environment: all of its environment; ours when None.
         user: whom it runs as; us when None.

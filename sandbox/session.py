@@ -1,4 +1,4 @@
-"""A session that somebody begins in an environment's database by hand, and forgets."""
+"""A session that somebody starts in an environment's database by hand, and forgets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 def forget_session(operator_dsn: str, application: str, statement: str) -> Connection:
-    """Begin a transaction as the service's role, run a statement in it, and leave it at that.
+    """Start a transaction as the service's role, run a statement in it, and leave it at that.
 
     Args:
         operator_dsn: what the product connects with; the service's role needs no password.

@@ -1,4 +1,4 @@
-"""What the simulated ECS asks of the machine: run a task as a real process, tell how it fares, stop it."""
+"""What the simulated ECS asks of the machine: run a task as a real process, say how it fares, stop it."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Gauge:
     warm_at: float = field(default_factory=lambda: time.monotonic() + WARM_UP_SECONDS)
 
     def usage(self) -> Usage:
-        """Read the process once, without effect on what is told to CloudWatch."""
+        """Read the process once, without effect on what is asked to CloudWatch."""
         with self.process.oneshot():
             times, memory = self.process.cpu_times(), self.process.memory_info()
         return Usage(self.spec, times.user + times.system, memory.rss)

@@ -163,7 +163,7 @@ class Connections:
                 try:
                     return await self._exchange_on(self._idle.pop(), message)
                 except PeerGoneError:
-                    continue  # it was closed while it lay idle; a fresh one tells whether the peer lives
+                    continue  # it was closed while it lay idle; a fresh one says whether the peer lives
             host, _, port = self.address.partition(":")
             try:
                 opened = await asyncio.open_connection(host, int(port))

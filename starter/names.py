@@ -10,7 +10,7 @@ from starter.exits import bad_input
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,299}")
 KINDS = frozenset({"incident", "remediation", "plan", "hold", "brake", "drill", "ledger", "doctor"})
-"""What workflow ids begin with; no environment may be called so in a short id."""
+"""What workflow ids start with; no environment may be called so in a short id."""
 SHORTENED = frozenset({"incident", "remediation"})
 """Kinds of ids that the short id stands for."""
 

@@ -21,7 +21,7 @@ HERE = Account(region="us-east-1")
 
 @cache
 def _clients() -> AwsClients:
-    """Build the product's clients once: that takes botocore a quarter of a second; each test stubs them anew."""
+    """Build the product's clients once: that takes botocore a quarter of a second; each test stubs them again."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")

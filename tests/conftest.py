@@ -27,7 +27,7 @@ LONGEST_FIRST = (
     "tests/integration",
     "tests/procedures",
 )
-"""Groups, tests and folders. A run ends when its last group does: what takes long must not begin then."""
+"""Groups, tests and folders. A run ends when its last group does: what takes long must not start then."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,7 +30,7 @@ def digest(seed: int) -> str:
 
 
 def a_release(revision: int, *, tag: str | None = None, seed: int | None = None, **more: object) -> Release:
-    """Revision 7 holds ``shop:1.7.0`` with digest 7 unless told otherwise; seed 0 is a digest nobody knows."""
+    """Revision 7 holds ``shop:1.7.0`` with digest 7 unless set otherwise; seed 0 is a digest nobody knows."""
     seed = revision if seed is None else seed
     image = Image(
         container="app", name=f"shop:{tag or f'1.{revision}.0'}", digest=digest(seed) if seed else None

@@ -26,7 +26,7 @@ EMPTY = {
     "ListTasks": {"taskArns": []},
     "TagResource": {},
 }
-"""Actions of which nothing is told."""
+"""Actions of which nothing is reported."""
 
 
 @dataclass
@@ -174,7 +174,7 @@ class LeanEcs:
         return {"calls": [call for call in self._calls if call[0] >= since]}
 
     def rollouts(self, seconds: float | None = None) -> dict[str, object]:
-        """From now on a deployment is steady so many seconds after its beginning; None: never."""
+        """From now on a deployment is steady so many seconds after its start; None: never."""
         self._rollout_seconds = math.inf if seconds is None else seconds
         return {}
 

@@ -1,4 +1,4 @@
-"""``python -m docs.writing`` writes anew what the documentation has from the code."""
+"""``python -m docs.writing`` regenerates what the documentation has from the code."""
 
 from __future__ import annotations
 

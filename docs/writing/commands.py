@@ -1,4 +1,4 @@
-"""The command line: every command as its `--help` tells it."""
+"""The command line: every command as its `--help` reports it."""
 
 from __future__ import annotations
 

@@ -11,5 +11,5 @@ SHOWN = re.compile(r"(<!-- whole file: (?P<path>\S+) -->\n```\w+\n).*?^```$", re
 
 
 def renewed(text: str) -> str:
-    """Return a page with the files that it shows as they are now; their paths begin at ``docs``."""
+    """Return a page with the files that it shows as they are now; their paths start at ``docs``."""
     return SHOWN.sub(lambda match: f"{match[1]}{(DOCS / match['path']).read_text(encoding='utf-8')}```", text)

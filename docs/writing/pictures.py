@@ -1,4 +1,4 @@
-"""``python -m docs.writing.pictures`` makes the pictures of the README anew, from a real run in a sandbox.
+"""``python -m docs.writing.pictures`` makes the pictures of the README again, from a real run in a sandbox.
 
 A release goes bad, a rollback is asked for, its page is pictured while it waits for a yes, and its timeline in the
 Temporal UI once it has recovered. Needs Prometheus and Chromium, and about a minute.

@@ -1,4 +1,4 @@
-"""What stands in the code beside a name: the sentences below it, and tables made of them."""
+"""What stands in the code next to a name: the sentences below it, and tables made of them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def words_of_module(module: ModuleType) -> dict[str, str]:
 
 
 def first_line(thing: object) -> str:
-    """Return the sentence that a docstring begins with."""
+    """Return the sentence that a docstring starts with."""
     return (inspect.getdoc(thing) or "").split("\n", 1)[0]
 
 

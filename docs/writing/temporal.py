@@ -99,7 +99,7 @@ def _messages() -> Iterator[str]:
 
 
 def _handlers(one: type) -> Iterator[tuple[str, str, str]]:
-    definition = workflow._Definition.must_from_class(one)  # noqa: SLF001 - the SDK tells it nowhere else
+    definition = workflow._Definition.must_from_class(one)  # noqa: SLF001 - the SDK reports it nowhere else
     kinds: list[tuple[str, Mapping[str | None, Any]]] = [
         ("signal", definition.signals),
         ("update", definition.updates),

@@ -143,7 +143,7 @@ class TaskLives:
         _count_death(task, failed=not task.was_healthy, now=now)
 
     def _ended(self, service: Service, task: Task, code: str, reason: str) -> None:
-        """Record a death that nobody asked for; a task that was told to stop keeps that reason."""
+        """Record a death that nobody asked for; a task that was asked to stop keeps that reason."""
         now = time.time()
         if task.desired_status == "RUNNING":
             task.stop_code, task.stopped_reason = code, reason

@@ -22,7 +22,7 @@ class Pace:
     pending_seconds: float = 0.8
     """A task is PENDING."""
     drain_seconds: float = 1.0
-    """A serving task that is replaced goes on serving (DEACTIVATING), as behind a target group."""
+    """A serving task that is replaced continues serving (DEACTIVATING), as behind a target group."""
     steady_seconds: float = 1.2
     """Everything is as wanted before a deployment is COMPLETED."""
 

@@ -1,4 +1,4 @@
-"""Deployments from request to end: begin, supersede, trip, roll back, stop, complete."""
+"""Deployments from request to end: start, supersede, trip, roll back, stop, complete."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def _all_as_wanted(service: Service, primary: Deployment) -> bool:
 
 
 def _early_success(service: Service, primary: Deployment) -> bool:
-    """Tell whether the service calls it a success before all is done, and that much is done."""
+    """Say whether the service calls it a success before all is done, and that much is done."""
     criteria = service.config["deploymentConfiguration"].get("earlySuccessCriteria", {})
     if not criteria.get("enable") or primary.rollout_state != "IN_PROGRESS":
         return False

@@ -59,7 +59,7 @@ class ServiceDeploymentActions:
         }
 
     def stop(self, parameters: Fields) -> Fields:
-        """Ask a service deployment to roll back or to stop where it is; asked again it goes on with that."""
+        """Ask a service deployment to roll back or to stop where it is; asked again it continues with that."""
         arn = parameters["serviceDeploymentArn"]
         _checked([arn], ":service-deployment/")
         both = self._find(arn)

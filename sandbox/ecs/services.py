@@ -55,7 +55,7 @@ class ServiceActions:
         return {"service": service_fields(service, tags=True)}
 
     def update(self, parameters: Fields) -> Fields:
-        """Change a service; a new deployment begins only when something that tasks are made from changes."""
+        """Change a service; a new deployment starts only when something that tasks are made from changes."""
         service = self._store.service(parameters.get("cluster"), parameters["service"])
         if service.status != "ACTIVE":
             raise service_not_active()

@@ -52,7 +52,7 @@ class TaskDefinitionActions:
         return answer
 
     def deregister(self, parameters: Fields) -> Fields:
-        """Make a revision INACTIVE; what runs on it goes on, and its tags stay."""
+        """Make a revision INACTIVE; what runs on it continues, and its tags stay."""
         definition = self._exact(parameters["taskDefinition"])
         if definition is None:
             raise client_error("The specified task definition does not exist.")

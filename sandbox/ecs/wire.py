@@ -78,7 +78,7 @@ def tag_list(tags: dict[str, str]) -> list[Fields]:
 
 
 def counts(tasks: Iterable[Task]) -> tuple[int, int]:
-    """Count what runs and what is on its way; a task that was told to stop is neither."""
+    """Count what runs and what is on its way; a task that was asked to stop is neither."""
     staying = [task for task in tasks if task.stays]
     running = sum(1 for task in staying if task.last_status == "RUNNING")
     return running, len(staying) - running

@@ -26,7 +26,7 @@ class Engine:
     """The simulated engine and its one project."""
 
     def __init__(self, service: ForkServer, targets: ScrapeTargets | None, postgres: Postgres | None) -> None:
-        """Prepare them; who gives what is told at ``Stack``."""
+        """Prepare them; who gives what is reported at ``Stack``."""
         self._port = free_port()
         self.stack = Stack(service, targets, postgres)
         self._open = AsyncExitStack()

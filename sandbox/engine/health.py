@@ -24,7 +24,7 @@ class HealthCheck(Protocol):
         ...
 
     def begin(self) -> None:
-        """Begin anew, for a process that was just started."""
+        """Start again, for a process that was just started."""
         ...
 
     async def end(self) -> None:

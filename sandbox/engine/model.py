@@ -88,7 +88,7 @@ class State:
 
 
 def starts_again(policy: str, state: State) -> bool:
-    """Tell whether the engine itself starts a container again that has just ended."""
+    """Say whether the engine itself starts a container again that has just ended."""
     name, _, most = policy.partition(":")
     if state.by_hand or name == "no":
         return False
@@ -98,7 +98,7 @@ def starts_again(policy: str, state: State) -> bool:
 
 
 def known_policy(policy: object) -> TypeGuard[str]:
-    """Tell whether that is a restart policy."""
+    """Say whether that is a restart policy."""
     if not isinstance(policy, str):
         return False
     name, colon, most = policy.partition(":")

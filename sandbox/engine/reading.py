@@ -102,7 +102,7 @@ def _filters(text: str) -> dict[str, list[str]]:
 
 
 def _fits(container: Container, filters: dict[str, list[str]]) -> bool:
-    """Tell whether a container has all the labels, and one of the names, ids and states."""
+    """Say whether a container has all the labels, and one of the names, ids and states."""
     status, name, id_ = container.state.status, f"/{container.spec.name}", container.id
     return (
         all(_has_label(container, wanted) for wanted in filters.get("label", ()))

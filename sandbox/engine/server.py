@@ -1,4 +1,4 @@
-"""The engine's HTTP server: on loopback, and on raw streams, as some answers begin before what they tell is known."""
+"""The engine's HTTP server: on loopback, and on raw streams, as some answers start before what they tell is known."""
 
 from __future__ import annotations
 

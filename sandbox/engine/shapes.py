@@ -1,4 +1,4 @@
-"""What the engine tells of its containers, in the real one's shapes."""
+"""What the engine reports about its containers, in the real one's shapes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MIB = 1024 * 1024
 
 
 def version() -> Document:
-    """Tell what the engine is."""
+    """Say what the engine is."""
     return {
         "Platform": {"Name": "the sandbox's simulated Docker engine"},
         "Version": API_VERSION,
@@ -37,7 +37,7 @@ def version() -> Document:
 
 
 def listed(container: Container) -> Document:
-    """Tell of one container in a list."""
+    """Report about one container in a list."""
     spec, state = container.spec, container.state
     port = spec.address.rpartition(":")[2]
     return {

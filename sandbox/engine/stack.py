@@ -94,7 +94,7 @@ class Stack:
         return [one for one in self.containers if one.spec.service == service]
 
     def find(self, name: str) -> Container | None:
-        """Find a container by its name, its id, or the beginning of its id."""
+        """Find a container by its name, its id, or the start of its id."""
         named = [one for one in self.containers if one.spec.name == name.removeprefix("/")]
         begins = [one for one in self.containers if name and one.id.startswith(name)]
         return next(iter(named or (begins if len(begins) == 1 else [])), None)

@@ -34,7 +34,7 @@ QUICK_RETRIES = RetryConfig(
 )
 NO_PATIENCE = RetryConfig(initial_interval_millis=100, max_interval_millis=500, max_retries=4)
 SILENT = TelemetryFilter(core_level="OFF", other_level="OFF")
-"""The SDK's own log goes to stdout, which is for answers; what matters of it is told by an error."""
+"""The SDK's own log goes to stdout, which is for answers; what matters of it is given by an error."""
 AWAY = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,

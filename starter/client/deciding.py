@@ -101,7 +101,7 @@ async def ask(
 
 
 async def _read_request(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
-    """Read what a run was begun with: whoever cannot would send it what its worker cannot read either."""
+    """Read what a run was started with: whoever cannot would send it what its worker cannot read either."""
     async for first in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
         await client.data_converter.decode(first.workflow_execution_started_event_attributes.input.payloads)
         return

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 SOON = timedelta(seconds=8)
-"""A worker that has not begun within this time is not there; one that has is waited for."""
+"""A worker that has not started within this time is not there; one that has is waited for."""
 LONGEST = timedelta(minutes=30)
 CATCH_UP = timedelta(hours=1)
 """A drill that Temporal was away for is made up for within this time; an older one says nothing of tonight."""
@@ -111,7 +111,7 @@ async def schedule(client: Client, environment: str, cron: str) -> Planned:
 
 
 async def unschedule(client: Client, environment: str) -> Planned:
-    """Have an environment drilled by hand only; one that is under way goes on.
+    """Have an environment drilled by hand only; one that is under way continues.
 
     Raises:
         RPCError: Temporal is away.

@@ -46,7 +46,7 @@ async def wait_for_end(client: Client, run: Run, catalog: Path | None = None) ->
 
 
 async def _newest(client: Client, run: Run) -> Run | None:
-    """Read the run, or the one that it goes on as."""
+    """Read the run, or the one that it continues as."""
     now = await describe(client, run.id, run.run_id)
     return await describe(client, run.id) if now and now.goes_on_as_new else now
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 LONGEST = timedelta(seconds=60)
-"""Temporal ends the look after this time, so that no correction is begun long after whoever asked has left."""
+"""Temporal ends the look after this time, so that no correction is started long after whoever asked has left."""
 
 
 async def read_ledger(client: Client, request: LedgerRequest) -> LedgerPage:

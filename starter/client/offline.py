@@ -1,4 +1,4 @@
-"""What can be told of a run when no worker answers: from its memo, search attributes and history."""
+"""What can be determined of a run when no worker answers: from its memo, search attributes and history."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ATTRIBUTES = {
 
 
 async def offline_report(client: Client, run: Run, catalog: Path | None) -> Report:
-    """Tell of a run what the server alone knows.
+    """Say of a run what the server alone knows.
 
     Args:
         client: of the server.

@@ -76,7 +76,7 @@ class Sight:
 
 
 def start_document(client: Client, workflow_id: str, run_id: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON that tells which run was started."""
+    """Return the JSON that says which run was started."""
     target = {key: names[key] for key in ("procedure", "service", "environment")}
     return {"id": workflow_id, "run_id": run_id, **target, "ui": ui_address(client, workflow_id, run_id)}
 
@@ -134,7 +134,7 @@ def _kind(run: Run) -> type[Report]:
 
 
 async def _cut_short(client: Client, run: Run, told: Report | None, catalog: Path | None) -> Report:
-    """Tell of a run that ended without saying how: what the server knows goes before what the page last said."""
+    """Describe a run that ended without saying how: what the server knows goes before what the page last said."""
     known = await offline_report(client, run, catalog)
     if told is None:
         return known

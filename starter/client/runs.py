@@ -64,7 +64,7 @@ class Run:
 
     @property
     def goes_on_as_new(self) -> bool:
-        """Whether it ended only in order to go on as a new run of the same id, as a long incident does."""
+        """Whether it ended only in order to continue as a new run of the same id, as a long incident does."""
         return self.status == WorkflowExecutionStatus.CONTINUED_AS_NEW
 
     @property
@@ -111,7 +111,7 @@ class Run:
 
 
 async def describe(client: Client, workflow_id: str, run_id: str | None = None) -> Run | None:
-    """Read a run, the newest of its id unless told which; None when there is none."""
+    """Read a run, the newest of its id unless set which; None when there is none."""
     request = DescribeWorkflowExecutionRequest(
         namespace=client.namespace,
         execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id or ""),

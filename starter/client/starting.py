@@ -76,7 +76,7 @@ async def begin(
 
 
 async def warn_without_worker(client: Client, environment: str) -> None:
-    """Say on stderr that nobody works on this environment's queue, when it can be told quickly."""
+    """Say on stderr that nobody works on this environment's queue, when it can be determined quickly."""
     try:
         there = await has_worker(client, environment)
     except RPCError:
@@ -126,7 +126,7 @@ def _details(procedure: str, request: ProcedureRequest) -> str:
 
 
 async def _taken(client: Client, workflow_id: str) -> CliError:
-    """Name what runs already: since when, started by whom, and how to go on from here."""
+    """Name what runs already: since when, started by whom, and how to continue from here."""
     run = await describe(client, workflow_id)
     if run is None or not run.is_open:
         return refused(f"{workflow_id} was running until this moment", "start again")

@@ -1,4 +1,4 @@
-"""Requests fail since a release; high-error-rate tells it from load and dependencies, and has it rolled back."""
+"""Requests fail since a release; high-error-rate distinguishes it from load and dependencies, and has it rolled back."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BAD_SHARE = 0.10
 """The runbook's threshold."""
 EVERYDAY_SECONDS = 25.0
-"""Until it is known what is usual: without that a bad release cannot be told from load."""
+"""Until it is known what is usual: without that a bad release cannot be distinguished from load."""
 
 
 async def healthy_release(stage: Stage) -> None:
@@ -99,7 +99,7 @@ def waits_for_steady(sight: Sight) -> bool:
 
 
 def evidence(stage: Stage, ended: Sight, step: str, most: int = 4) -> None:
-    """Tell what a step was told from: what was asked, when, and the answer."""
+    """Say what a step was distinguished from: what was asked, when, and the answer."""
     read = next((one for one in ended.report.steps if one.step == step), None)
     cited = read.cited if read else ()
     stage.telling.expect("the report cites what was asked, when, and the answer", cited, step)
@@ -108,6 +108,6 @@ def evidence(stage: Stage, ended: Sight, step: str, most: int = 4) -> None:
 
 
 def tasks(stage: Stage, ended: Sight, what: str) -> None:
-    """Tell what is left to people."""
+    """Say what is left to people."""
     left = [task.what for task in ended.report.tasks]
     stage.telling.expect(what, left, "; ".join(left))

@@ -78,7 +78,7 @@ class Stage:
 
     @contextmanager
     def session(self, application: str, statement: str) -> Iterator[None]:
-        """Have somebody begin a transaction in the database by hand, and leave it at that."""
+        """Have somebody start a transaction in the database by hand, and leave it at that."""
         where = f"--environment={self.environment}"
         argv = [*SANDBOX, "session", where, "--application", application, statement]
         child = self._start(argv)

@@ -1,4 +1,4 @@
-"""How a story is told: what happens, what is expected and whether it holds, and how long each part took."""
+"""How a story is shown: what happens, what is expected and whether it holds, and how long each part took."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Expectation:
 
 
 class StoryBrokenError(Exception):
-    """The story cannot go on: what it needs next did not happen."""
+    """The story cannot continue: what it needs next did not happen."""
 
 
 class Telling:

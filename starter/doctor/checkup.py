@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from runbook_model.checks import Checks
 
 SOON = timedelta(seconds=8)
-"""A worker that has not begun within this time is not there; one that has is waited for."""
+"""A worker that has not started within this time is not there; one that has is waited for."""
 LONGEST = timedelta(seconds=60)
 """Temporal ends a look after this time."""
 SEEN = (CATALOG, *OF_PLACE, *OF_TARGET)
@@ -71,7 +71,7 @@ async def check_all(client: Client, requests: Sequence[DoctorRequest], *, fix: b
 
 
 def without_temporal(request: DoctorRequest, missing: str) -> list[Check]:
-    """Say that a worker and what it sees cannot be told while something of Temporal is missing."""
+    """Say that a worker and what it sees cannot be determined while something of Temporal is missing."""
     return _untold(request, ("worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET), missing)
 
 

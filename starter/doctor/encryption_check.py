@@ -21,7 +21,7 @@ SAME_KEYS = (
 
 
 async def judge_encryption(client: Client, environment: str, run: WorkflowHandle[Any, Any]) -> Check:
-    """Tell by which keys a run was asked for here and answered there; what is told here was read on both sides."""
+    """Tell by which keys a run was asked for here and answered there; what is reported here was read on both sides."""
     codec = client.data_converter.payload_codec
     ours = codec.encrypts_by if isinstance(codec, Codec) else None
     closed = WorkflowHistoryEventFilterType.CLOSE_EVENT

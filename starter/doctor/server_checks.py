@@ -90,7 +90,7 @@ def no_worker(environment: str, why: str, fix: str) -> Check:
 
 
 def starting(environment: str, build: str | None) -> str:
-    """Say how a worker is started that takes the runs of a build; None: builds are not told apart."""
+    """Say how a worker is started that takes the runs of a build; None: builds are not distinguished."""
     variable = f"RUNBOOK_BUILD_ID={quote(build)} " if build else ""
     return f"start a worker: {variable}runbook worker --environment {environment}"
 

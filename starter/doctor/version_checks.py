@@ -36,7 +36,7 @@ DRAINING = WorkerDeploymentVersionStatus.WORKER_DEPLOYMENT_VERSION_STATUS_DRAINI
 
 @dataclass(frozen=True)
 class Builds:
-    """What Temporal knows of the builds of an environment's workers; nothing where they were never told apart."""
+    """What Temporal knows of the builds of an environment's workers; nothing where builds were never used."""
 
     current: str | None = None
     """Where new runs go; None: to workers without a build."""
@@ -46,7 +46,7 @@ class Builds:
     """Former ones, and how many open runs are pinned to each, where that can be counted: Temporal notes late that it is none."""
     newest_first: tuple[str, ...] = ()
     untold: str | None = None
-    """Why Temporal does not tell."""
+    """Why Temporal does not say."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ async def read_builds(client: Client, environment: str) -> Builds:
 
 
 def judge_versions(environment: str, namespace: str, asked: Sequence[Asked], builds: Builds) -> Versions:
-    """Say whether there is a worker for every run: for new ones, and for those that end on the build they began on.
+    """Say whether there is a worker for every run: for new ones, and for those that end on the build they started on.
 
     Args:
         environment: whose workers they are.
@@ -111,7 +111,7 @@ def judge_versions(environment: str, namespace: str, asked: Sequence[Asked], bui
 
 
 class _Saying:
-    """How each case is worded, and what mends it."""
+    """How each case is worded, and what fixes it."""
 
     def __init__(self, environment: str, namespace: str, living: list[str]) -> None:
         self._environment = environment

@@ -41,7 +41,7 @@ def statistics(target: Target) -> str:
 
 
 def restart(target: Target, service: str | None = None) -> str:
-    """Restart a service, the target's own unless told."""
+    """Restart a service, the target's own unless set."""
     return compose(target, "restart", service or target.compose_service)
 
 

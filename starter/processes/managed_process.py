@@ -1,4 +1,4 @@
-"""A program of the product that runs beside a sandbox as our child: a worker, a webhook."""
+"""A program of the product that runs next to a sandbox as our child: a worker, a webhook."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Beside:
 
         Args:
             name: what it is called; it says ``<name> ready`` when it is.
-            words: the module, and what it is told.
+            words: the module, and what it is given.
             log: where it writes.
         """
         self.name = name

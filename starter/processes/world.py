@@ -153,7 +153,7 @@ class World:
             raise CliError(Exit.NOT_DONE, why)
 
     def lost(self) -> list[str]:
-        """Say of what runs beside the sandbox that it has ended by itself, once each.
+        """Say of what runs next to the sandbox that it has ended by itself, once each.
 
         Raises:
             CliError: the sandbox itself has ended.
@@ -163,7 +163,7 @@ class World:
         return list(filter(None, (program.lost() for program in self._beside.values())))
 
     def end(self) -> None:
-        """End what runs beside the sandbox, then the sandbox, each in order."""
+        """End what runs next to the sandbox, then the sandbox, each in order."""
         for program in reversed(self._beside.values()):
             program.stop()
         if self._sandbox is not None:

@@ -50,7 +50,7 @@ class Tokens:
         self._digests = [_digest(token.encode()) for token in tokens]
 
     def check(self, authorization: bytes) -> None:
-        """Compare what a call brings with every token, in a time that tells nothing of them.
+        """Compare what a call brings with every token, in a time that says nothing of them.
 
         Raises:
             Refusal: 401.

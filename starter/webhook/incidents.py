@@ -25,7 +25,7 @@ LOOK_TIMEOUT = timedelta(seconds=2)
 LOOK_AGAIN_SECONDS = 1.0
 """So often Temporal is asked at most, however often anybody asks us."""
 AT_ONCE = 20
-"""Incidents of one call that are told at the same time."""
+"""Incidents of one call that are reported at the same time."""
 
 
 class NotTakenError(Exception):

@@ -114,7 +114,7 @@ def hash_of(value: Any) -> str:
 
 
 class PayloadError(Exception):
-    """The body cannot be understood; the message tells where, and repeats nothing of what was sent."""
+    """The body cannot be understood; the message says where, and repeats nothing of what was sent."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 12
 """Longer than Temporal may take; what is cut off is sent again."""
 CONNECTIONS = 500
-"""Open at once, whatever they send; more are told 503."""
+"""Open at once, whatever they send; more get 503."""
 IDLE_SECONDS = 75
 
 
@@ -30,7 +30,7 @@ async def serve(application: Starlette, listener: socket.socket, ready: Callable
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # the log tells who called, not who they say
+        proxy_headers=False,  # the log says who called, not who they say
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -1,4 +1,4 @@
-"""What a run's history tells: which event comes, who works on it, in which part of the page, and who went on when."""
+"""What a run's history tells: which event comes, who works on it, in which part of the page, and who continued when."""
 
 import asyncio
 import socket
@@ -66,7 +66,7 @@ def part_of(events):
 
 
 def change_is_under_way(events):
-    """Whether the events end while a change that was begun is not known to be done."""
+    """Whether the events end while a change that was started is not known to be done."""
     begun = {one.event_id for one in events if activity_of(one) in CHANGING}
     ended = {
         getattr(one, ACTIVITY_ENDS[one.event_type]).scheduled_event_id
@@ -99,7 +99,7 @@ async def worker_of(handle, activity):
 
 
 def started(events, activity):
-    """The event by which the last attempt of an activity began."""
+    """The event by which the last attempt of an activity started."""
     scheduled = next(one.event_id for one in events if activity_of(one) == activity)
     return next(
         one
@@ -112,7 +112,7 @@ def started(events, activity):
 async def seconds_until_taken(handle, killed_at, killed):
     """How long nobody worked on a run: from a kill until another process took a task of it; None at its end.
 
-    An activity that the other process had at the time goes on undisturbed; then it counts from that one's end.
+    An activity that the other process had at the time continues undisturbed; then it counts from that one's end.
     """
     events = list((await handle.fetch_history()).events)
     began = {one.event_id: time_of(one) for one in events if one.event_type == STARTED}

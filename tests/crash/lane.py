@@ -18,7 +18,7 @@ from tests.crash.workers import Workers
 
 SERVICE = "shop"
 WORKERS = 2
-"""As deployed: one that works on the run and dies, one that goes on."""
+"""As deployed: one that works on the run and dies, one that continues."""
 CHANGES = {"UpdateService", "StopServiceDeployment", "RegisterTaskDefinition", "DeregisterTaskDefinition"}
 CATALOG = """
 [environments.{name}]
@@ -192,7 +192,7 @@ class Lane:
                 await handle.terminate("the test is over")
 
     async def child_of(self, handle):
-        """The child that a remediation runs, as soon as it has begun."""
+        """The child that a remediation runs, as soon as it has started."""
         async with asyncio.timeout(120):
             while (
                 not (run := await describe(self.client, f"{handle.id}/{self.outage.child}"))

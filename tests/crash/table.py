@@ -14,7 +14,7 @@ ALL = "**all others**"
 
 
 def median_of(rounds):
-    """The median time to go on, in seconds, of all kills but those in the middle of a change."""
+    """The median time to continue, in seconds, of all kills but those in the middle of a change."""
     return statistics.median(_times(one for one in rounds if not one.changing))
 
 
@@ -51,5 +51,5 @@ def _row(name, rounds, expected):
 
 
 def _times(rounds):
-    """Times to go on, shortest first; a run that was over has none."""
+    """Times to continue, shortest first; a run that was over has none."""
     return sorted(one.seconds for one in rounds if one.seconds is not None)

@@ -1,4 +1,4 @@
-"""SIGKILL of the Temporal server while a rollback waits and while it verifies: it comes back on its file and goes on."""
+"""SIGKILL of the Temporal server while a rollback waits and while it verifies: it comes back on its file and continues."""
 
 import asyncio
 import socket

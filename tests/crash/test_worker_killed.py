@@ -12,7 +12,7 @@ from tests.crash.table import median_of, table_of, write_down
 SEED = os.environ.get("CRASH_SEED", "1")
 LANES = 3
 SLOWEST = 3.0
-"""Seconds that the median time to go on may take."""
+"""Seconds that the median time to continue may take."""
 MIDDLES = [
     Point("1 s into the wait for steady state", schedules("await_steady_state"), 1.0),
     Point("1.5 s into the verification", schedules("observe"), 1.5),

@@ -79,6 +79,6 @@ class Desk:
 
 
 def cited(page, step):
-    """What a step of a page was told, by what it asked: the answer, the query and the time."""
+    """What a step of a page was given, by what it asked: the answer, the query and the time."""
     (found,) = [one.cited for one in page.steps if one.step == step]
     return {one.what: one for one in found}

@@ -1,4 +1,4 @@
-"""A stage whose programs tell of themselves."""
+"""A stage whose programs report themselves."""
 
 from sandbox.processes import free_port
 from tests.integration.rollback_stage import Stage
@@ -22,7 +22,7 @@ quiet = "0s"
 
 
 class ObservedStage(Stage):
-    """A stage whose programs tell of themselves."""
+    """A stage whose programs report themselves."""
 
     def __init__(self, world, folder, client, **variables):
         super().__init__(world, folder, client)

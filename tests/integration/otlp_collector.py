@@ -46,7 +46,7 @@ class Collector:
         self._thread.join()
 
     def tree(self, trace_id: str) -> list[str]:
-        """One trace, a line for each span below its parent, in the order of their beginning, with the process it is of."""
+        """One trace, a line for each span below its parent, in the order of their start, with the process it is of."""
         spans = self._spans[trace_id]
         below = defaultdict(list)
         for span in sorted(spans.values(), key=lambda one: one.start_time_unix_nano):

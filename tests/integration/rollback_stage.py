@@ -71,7 +71,7 @@ verify = {{ bake = "2s", rate_window = "4s", consecutive = 3 }}
 rollback = {{ soak = "0s", steady = "{steady}" }}
 probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
 """
-"""No client sends requests to these services: probes tell how they are."""
+"""No client sends requests to these services: probes say how they are."""
 _numbers = count(1)
 
 

@@ -92,7 +92,7 @@ class Infrastructure:
         )
 
     def new_environment(self, **info: object) -> ActivityEnvironment:
-        """An attempt of an activity, the first unless told."""
+        """An attempt of an activity, the first unless set."""
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(
             environment.info, workflow_run_id=RUN, heartbeat_timeout=timedelta(seconds=0.3), **info
@@ -112,7 +112,7 @@ class Infrastructure:
         return await self.environment.run(self.activities(patience).apply_terraform, self.order(plan))
 
     def ran(self) -> list[str]:
-        """What the provisioner wrote: a line when it begins and one when it ends."""
+        """What the provisioner wrote: a line when it starts and one when it ends."""
         path = self.directory / "ran"
         return path.read_text().split() if path.exists() else []
 

@@ -157,7 +157,7 @@ async def test_a_webhook_that_is_asked_to_end_answers_first_and_ends_well(alerte
 
 @contextmanager
 def sending(alertmanager, tasks):
-    """Send alerts again and again while they last, as a Prometheus does; yields what lets so many of them begin."""
+    """Send alerts again and again while they last, as a Prometheus does; yields what lets so many of them start."""
     state = {"begun": 0}
     over = threading.Event()
     began = datetime.now(UTC)

@@ -156,7 +156,7 @@ async def test_an_instance_of_rds_that_is_down_is_rebooted_once(broken_world):
 
 
 def name_the_instance(world):
-    """Add it to the catalog, which the worker reads anew for each run."""
+    """Add it to the catalog, which the worker reads again for each run."""
     catalog, of_prod = Path(world.addresses.env["RUNBOOK_CATALOG"]), 'dsn_env = "AI_PROCESSOR_DSN_PROD"'
     text = catalog.read_text()
     assert of_prod in text

@@ -83,7 +83,7 @@ def terminate(*names, **database):
 
 @contextmanager
 def forgotten(dsn, count, application="shop:7/task", statement="SELECT 'a secret' AS s, 4711"):
-    """Sessions that an application began a transaction in and forgot."""
+    """Sessions that an application started a transaction in and forgot."""
     with ExitStack() as stack:
         opened = []
         for _ in range(count):
@@ -362,7 +362,7 @@ class TestTerminating:
         with forgotten(dsn, 1) as (connection,):
             name = read().idle[0].name
             monkeypatch.setenv(VARIABLE, service_dsn)
-            # Its role does not even see when a superuser's session began, so to it there is none.
+            # Its role does not even see when a superuser's session started, so to it there is none.
             assert terminate(name).gone == (name,)
             connection.execute("SELECT 1")
 

@@ -361,7 +361,7 @@ async def test_each_thing_that_is_broken_is_one_red_line_with_its_fix(staffed):
 
 
 ASKED_MORE_THAN_ONCE = {"sts:GetCallerIdentity": 3, "application-autoscaling:DescribeScalableTargets": 2}
-"""Other checks need these too, and are not told without them."""
+"""Other checks need these too, and are unknown without them."""
 
 
 @pytest.mark.parametrize(

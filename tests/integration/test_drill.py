@@ -71,7 +71,7 @@ class Field:
                 return
 
     def told(self):
-        """What people were told: without a channel in the catalog that is the worker's log."""
+        """What people were sent: without a channel in the catalog that is the worker's log."""
         lines = self.log.read_text(encoding="utf-8").splitlines()
         return [line for line in lines if "All of it: runbook drill" in line]
 

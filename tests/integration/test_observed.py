@@ -196,7 +196,7 @@ async def test_one_trace_leads_through_an_incident_and_its_procedure(observed, e
         await observed.client.get_workflow_handle(shop.id).result()
         incident = observed.client.get_workflow_handle(said.json["id"])
         await incident.execute_update("close", {"by": "alice", "root_cause": "a test"})
-        await incident.result()  # what a run did is told while it runs, and the run itself at its end
+        await incident.result()  # what a run did is reported while it runs, and the run itself at its end
     path = until(
         lambda: (found := collector.path(trace, "ECS.UpdateService"))[:1] == ["runbook open"] and found
     )

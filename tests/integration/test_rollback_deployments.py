@@ -1,4 +1,4 @@
-"""Rollback beside other deployments: those under way, ECS's own rollbacks, other people's, and ours that never arrive."""
+"""Rollback next to other deployments: those under way, ECS's own rollbacks, other people's, and ours that never arrive."""
 
 from itertools import cycle
 

@@ -1,6 +1,6 @@
 """Terraform's real AWS provider against the simulated ECS: as the owners of a service use it, and as a rollback does.
 
-Each start of the provider takes seconds of a processor, so there is one service, and each test begins with a release that its
+Each start of the provider takes seconds of a processor, so there is one service, and each test starts with a release that its
 owners apply.
 """
 

@@ -30,7 +30,7 @@ PATH = [
 
 
 class TracedStage(ObservedStage):
-    """A stage whose workers can be told apart in traces, and its webhook."""
+    """A stage whose workers can be distinguished in traces, and its webhook."""
 
     def __init__(self, world, folder, client, collector):
         super().__init__(world, folder, client, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
@@ -42,7 +42,7 @@ class TracedStage(ObservedStage):
         super().start_worker()
 
     def alert(self, shop, status):
-        """As Alertmanager tells it."""
+        """As Alertmanager reports it."""
         alert = an_alert(
             "BadRelease", status, service=shop.name, environment=shop.environment, severity="critical"
         )

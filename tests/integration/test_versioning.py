@@ -1,4 +1,4 @@
-"""Upgrading with runs in flight: a run stays on the build that it began on, new runs take the current one."""
+"""Upgrading with runs in flight: a run stays on the build that it started on, new runs take the current one."""
 
 import asyncio
 from datetime import timedelta

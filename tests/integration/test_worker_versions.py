@@ -66,7 +66,7 @@ class Site:
         return found
 
     async def doctor(self):
-        """Names of what the whole of doctor finds red, and of what it does not tell."""
+        """Names of what the whole of doctor finds red, and of what it does not say."""
         checks = await check_all(self.client, [DoctorRequest(environment=self.environment)], fix=False)
         return [[one.name for one in checks if one.ok is wanted] for wanted in (False, None)]
 

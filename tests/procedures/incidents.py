@@ -1,7 +1,7 @@
-"""A stage for incidents: alerts come in, procedures are played by hand, and what people are told is kept.
+"""A stage for incidents: alerts come in, procedures are played by hand, and what people are sent is kept.
 
 It stands on a real server and everything that waits is short: the server that skips time stops doing so for ever once a
-run ends, or goes on as a new one, while one of its activities waits for its next attempt, as an incident's looks do.
+run ends, or continues as a new one, while one of its activities waits for its next attempt, as an incident's looks do.
 When things are due is tested in tests/unit, by the hundred.
 """
 

@@ -53,7 +53,7 @@ LOOKS = timedelta(seconds=30)
 
 
 def release(revision: int, version: str | None = None, **more: object) -> Release:
-    """A release of the family ``shop``; its version is ``1.<revision>.0`` unless told."""
+    """A release of the family ``shop``; its version is ``1.<revision>.0`` unless set."""
     version = version or f"1.{revision}.0"
     image = Image(container="app", name=f"shop:{version}", digest=f"sha256:{revision:064x}")
     return Release(task_definition=f"{ARN}:task-definition/shop:{revision}", images=(image,), **more)
@@ -101,7 +101,7 @@ class Outside:
     more: dict[str, object] = field(default_factory=dict)
     """Whatever else the service is, such as ``controller``."""
     primary: int = 0
-    """Number of the PRIMARY deployment; every one that begins has the next."""
+    """Number of the PRIMARY deployment; every one that starts has the next."""
     observations: list[Observation] = field(default_factory=list)
     predecessor: Predecessor = field(default_factory=Predecessor)
     asked_after: list[RunName] = field(default_factory=list)

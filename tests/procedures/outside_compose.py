@@ -1,4 +1,4 @@
-"""A small compose project beside the small outside world: containers that are restarted, and a database in one of them."""
+"""A small compose project next to the small outside world: containers that are restarted, and a database in one of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MIB = 1024**2
 
 
 def container(service: str, **more: object) -> Container:
-    """A container that runs and has no health check, unless told."""
+    """A container that runs and has no health check, unless set."""
     fields = {"id": f"{service}-id", "name": f"shop-{service}-1", "image": f"{service}:1", "state": "running"}
     return Container(service=service, **{**fields, "started": BEGAN, **more})
 

@@ -1,4 +1,4 @@
-"""A small database beside the small outside world: sessions that were forgotten, and those that are ended."""
+"""A small database next to the small outside world: sessions that were forgotten, and those that are ended."""
 
 from __future__ import annotations
 

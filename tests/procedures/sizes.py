@@ -60,7 +60,7 @@ class SizedOutside(Outside):
         return super().target.model_copy(update={"terraform": terraform})
 
     def size(self, revision: str | None = None) -> dict[str, int]:
-        """What the tasks of a revision have; of what runs unless told."""
+        """What the tasks of a revision have; of what runs unless set."""
         return SIZES | self.sizes.get(revision or self.current.revision, {})
 
     @activity.defn

@@ -36,7 +36,7 @@ class TerraformOutside(Outside):
     deploys: bool = True
     """False: the module ignores changes of the service's task definition."""
     also_lowers: tuple[AttributeChange, ...] = ()
-    """What the module would take beside the release."""
+    """What the module would take next to the release."""
     somebody_deploys: bool = False
     """Whether another release is deployed over what an apply deployed, before anybody looks."""
     more_changes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What people order while a procedure is only just being begun, and what the brake then knows of it."""
+"""What people order while a procedure is only just being started, and what the brake then knows of it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _slowly(world):
 
 
 async def nothing_counts(stage):
-    """The brake remembers nothing that was begun by itself."""
+    """The brake remembers nothing that was started automatically."""
     brake = stage.client.get_workflow_handle(ids.brake_id(stage.environment))
     async with asyncio.timeout(SOON):
         while (await brake.query(Brake.status)).book.starts:
@@ -49,7 +49,7 @@ async def nothing_counts(stage):
 
 
 async def beginning(stage):
-    """An incident that begins a procedure just now: the brake let it, and Temporal has not answered yet."""
+    """An incident that starts a procedure just now: the brake let it, and Temporal has not answered yet."""
     incident = await stage.fires("HighErrorRate")
     brake = stage.client.get_workflow_handle(ids.brake_id(stage.environment))
     async with asyncio.timeout(SOON):

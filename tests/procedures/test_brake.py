@@ -1,4 +1,4 @@
-"""The brake: what is begun by itself, and what it changes, is held as people and the catalog say."""
+"""The brake: what is started automatically, and what it changes, is held as people and the catalog say."""
 
 from __future__ import annotations
 

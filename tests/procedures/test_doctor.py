@@ -35,7 +35,7 @@ ecs_service = "{name}"
 
 
 class Eyes:
-    """Looks at nothing and tells what the test says."""
+    """Looks at nothing and says what the test says."""
 
     def __init__(self) -> None:
         self.history = a_history((a_release(1), HOUR), (a_release(2), HOUR))

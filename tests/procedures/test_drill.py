@@ -67,7 +67,7 @@ class Ground:
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         history = await self.outside.read_history(target)
-        await asyncio.sleep(0.05)  # as long as others would take to begin beside it
+        await asyncio.sleep(0.05)  # as long as others would take to start next to it
         self.under_way -= 1
         seen = Check(
             environment=target.environment, service=target.service, name="tasks", ok=True, detail="seen"

@@ -1,4 +1,4 @@
-"""An incident from its first alert to its end: what joins it, what it begins, what ends it."""
+"""An incident from its first alert to its end: what joins it, what it starts, what ends it."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ async def test_an_abort_that_comes_as_it_continues_as_a_new_run_still_reaches_th
         assert (report.outcome, report.summary[:14]) == (Outcome.ABORTED, "Aborted by bob")
         async with asyncio.timeout(SOON):
             while (await handle.describe()).run_id == first:
-                with suppress(RPCError):  # the run that it was sent to goes on as another in this moment
+                with suppress(RPCError):  # the run that it was sent to continues as another in this moment
                     await handle.execute_update(
                         Incident.note, {"by": "carol", "observation": "and on it goes"}
                     )

@@ -1,4 +1,4 @@
-"""Whatever people send, a run goes on, can be aborted, and shows what it could not use."""
+"""Whatever people send, a run continues, can be aborted, and shows what it could not use."""
 
 from __future__ import annotations
 

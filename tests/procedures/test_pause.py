@@ -1,4 +1,4 @@
-"""A paused run starts no new step; what it waits for goes on, and so does the clock of an approval."""
+"""A paused run starts no new step; what it waits for continues, and so does the clock of an approval."""
 
 from __future__ import annotations
 

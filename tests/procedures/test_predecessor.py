@@ -1,4 +1,4 @@
-"""A run that was cut off in the middle of a change is found by the next, which asks before it goes on."""
+"""A run that was cut off in the middle of a change is found by the next, which asks before it continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An undo that fails, for whatever reason, is told; the run still ends and gives its lock back."""
+"""An undo that fails, for whatever reason, is reported; the run still ends and gives its lock back."""
 
 from runbook_model.reports import Outcome
 

@@ -1,4 +1,4 @@
-"""Record the history of every ending anew: ``python -m tests.replay.record``, run by hand.
+"""Record the history of every ending again: ``python -m tests.replay.record``, run by hand.
 
 The endings are those that tests of ``tests/procedures`` are marked with, and what incidents live through. Old histories are
 replaced only where every marked test passed, so that none gets lost.

@@ -69,14 +69,14 @@ async def main() -> int:
 
     again = replayer(
         runner=UnsandboxedWorkflowRunner()
-    )  # a sandbox would reword everything anew for each of them
+    )  # a sandbox would reword everything again for each of them
 
     failed = 0
     files = sorted(HISTORIES.glob("*.json"))
     for file in files:
         try:
             await again.replay_workflow(history(json.loads(file.read_text())))
-        except Exception as error:  # noqa: BLE001 - each history is told
+        except Exception as error:  # noqa: BLE001 - each history is reported
             failed += 1
             print(f"{file.stem}: {str(error)[:300]}")  # noqa: T201 - the answer
     print(f"{len(files) - failed} of {len(files)} replayed, {Reworded.count} sentences reworded")  # noqa: T201

@@ -1,4 +1,4 @@
-"""Runs that are in flight go on after an upgrade: every history that is committed still replays."""
+"""Runs that are in flight continue after an upgrade: every history that is committed still replays."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _reachable(roots: list[Any]) -> tuple[dict[str, list[str]], dict[str, list[s
 
 
 def _error_types() -> set[str]:
-    """List the types by which code tells errors apart."""
+    """List the types by which code distinguishes errors."""
     found = {one.__name__ for one in _subclasses(RunbookError)}
     found.add(inspect.signature(Refused.__init__).parameters["kind"].default)
     for file in (*ROOT.glob("workflows/**/*.py"), *ROOT.glob("activities/**/*.py")):

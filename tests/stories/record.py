@@ -1,6 +1,6 @@
-"""Play stories and write their recordings anew: ``python -m tests.stories.record [STORY …]``, all of them by default.
+"""Play stories and write their recordings again: ``python -m tests.stories.record [STORY …]``, all of them by default.
 
-Run by hand, when a difference is wanted; read the diff before it is committed. A story that does not end as told is not kept.
+Run by hand, when a difference is wanted; read the diff before it is committed. A story that does not end as asked is not kept.
 """
 
 import sys

@@ -169,7 +169,7 @@ def recorded(story):
 
 
 def keep(story, found):
-    """Write the recording of a story anew."""
+    """Write the recording of a story again."""
     RECORDED.mkdir(exist_ok=True)
     file_of(story).write_text(pretty(found) + "\n")
 

@@ -1,4 +1,4 @@
-"""Every story of ``runbook demo`` ends as told, by the AWS calls and with the pages that were recorded of it."""
+"""Every story of ``runbook demo`` ends as asked, by the AWS calls and with the pages that were recorded of it."""
 
 import asyncio
 import json

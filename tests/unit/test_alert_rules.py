@@ -238,7 +238,7 @@ def test_it_ends_once_all_is_well(alert):
 
 
 def _then_well(one):
-    """Half an hour of what is wrong, then of what is not: counters of good requests alone go on."""
+    """Half an hour of what is wrong, then of what is not: counters of good requests alone continue."""
     name, values = (
         one["series"].partition("{")[0],
         one["values"].replace("x80", "x120").replace("x60", "x120"),

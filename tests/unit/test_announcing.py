@@ -1,4 +1,4 @@
-"""What people are told of an incident."""
+"""What people are sent of an incident."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether something may be begun by itself."""
+"""Whether something may be started automatically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How doctor tries the channels: Slack by its Web API and the hosts of webhooks, and nobody is told anything."""
+"""How doctor tries the channels: Slack by its Web API and the hosts of webhooks, and nobody is notified."""
 
 import asyncio
 import ssl

@@ -114,7 +114,7 @@ def denied(permission):
 
 
 class TestFixes:
-    """The product's errors carry the fix beside their message; here are those that checks meet."""
+    """The product's errors carry the fix next to their message; here are those that checks meet."""
 
     @pytest.mark.parametrize(
         ("error", "fix"),

@@ -25,7 +25,7 @@ ON_COMPOSE = Environment(platform="compose")
 
 @pytest.fixture(scope="module")
 def clients():
-    """The product's clients, built once; each test stubs them anew."""
+    """The product's clients, built once; each test stubs them again."""
     with pytest.MonkeyPatch.context() as environment:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "test")

@@ -39,7 +39,7 @@ def with_defaults(text):
 
 
 def exporters_with(upstream):
-    """Which exporters the collector is told to use."""
+    """Which exporters the collector is asked to use."""
     written = compose()["services"]["otel-collector"]["environment"]["OTLP_EXPORTERS"]
     return yaml.safe_load(re.sub(r"\$\{OTLP_UPSTREAM:\+([^}]*)\}", r"\1" if upstream else "", written))
 

@@ -182,7 +182,7 @@ ARN = "arn:aws:ecs:us-east-1:1:task-definition/app:"
 
 
 def two_releases(began, settled):
-    """The calls that tell of app:2, deployed over app:1."""
+    """The calls that report about app:2, deployed over app:1."""
     deployments = [
         {"serviceDeploymentArn": f"sd/{n}", "status": status, "createdAt": start, "targetServiceRevision": {"arn": f"rev/{n}"}}
         | ({"finishedAt": end} if end else {})

@@ -1,4 +1,4 @@
-"""What Temporal is told of errors that activities raise."""
+"""What Temporal gets to know of errors that activities raise."""
 
 import dataclasses
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Memory over time: what leaks, what does not, and what cannot be told."""
+"""Memory over time: what leaks, what does not, and what cannot be determined."""
 
 import random
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Why a service that runs by compose is ill, and what is restarted: table by table."""
+"""Why a service that runs by compose is unhealthy, and what is restarted: table by table."""
 
 from __future__ import annotations
 

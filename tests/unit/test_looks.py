@@ -45,7 +45,7 @@ def test_requests_and_probes_must_both_be_quick(p95, probes, quality, detail):
 
 
 def world(posts=(200,), p95="0.2", requests="400"):
-    """A Prometheus and a service that answers POSTs one after the other as told, and goes on as it ended."""
+    """A Prometheus and a service that answers POSTs one after the other as asked, and continues as it ended."""
     waiting = list(posts)
 
     def answer(request):

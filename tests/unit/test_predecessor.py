@@ -23,13 +23,13 @@ NOW = RunName(workflow_id=LOCK, run_id="now")
 
 @dataclass
 class Runs:
-    """Temporal's client, as far as it tells of runs: newest first, each with its history."""
+    """Temporal's client, as far as it knows runs: newest first, each with its history."""
 
     kept: list[tuple[str, str, Status]] = field(default_factory=list)
     histories: dict[tuple[str, str], list[HistoryEvent]] = field(default_factory=dict)
 
     def was(self, id_: str, run_id: str, status: Status, *events: HistoryEvent) -> None:
-        """A run began before all that were told of so far."""
+        """A run started before all that were there so far."""
         self.kept.append((id_, run_id, status))
         self.histories[id_, run_id] = list(events)
 

@@ -1,4 +1,4 @@
-"""An RDS instance is rebooted at most once; what cannot be told is a person's."""
+"""An RDS instance is rebooted at most once; what cannot be determined is a person's."""
 
 from datetime import UTC, datetime, timedelta
 

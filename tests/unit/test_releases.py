@@ -249,7 +249,7 @@ class TestANamedRelease:
     def test_is_found_by_every_name_that_people_use(self, name):
         made = plan(self.HISTORY, to=name)
         assert (made.after.revision, made.needs_yes) == ("shop:2", None)
-        # A bare number may be a tag too, of a release that the history does not tell of.
+        # A bare number may be a tag too, of a release that is not in the history.
         assert needs_more(TARGET, self.HISTORY, name) is (name == "2")
 
     def test_is_found_although_its_tag_has_a_v_that_the_name_lacks(self):

@@ -30,7 +30,7 @@ def ecs():
 
 
 class Applying:
-    """The first attempt of an apply, by a program that leaves word that it ran."""
+    """The first attempt of an apply, by a program that leaves a note that it ran."""
 
     def __init__(self, ecs: Ecs, folder) -> None:
         self.module, self.ran = folder / "module", folder / "ran"

@@ -88,7 +88,7 @@ async def test_a_reading_is_made_in_the_name_of_somebody_who_waits_for_it():
             await watcher.next_state(service)
 
     watcher = Watcher(describe, Budget(1000), batch=1, interval=0.01)
-    await asyncio.gather(wait("first", 2), wait("second", 4))  # one reader serves both, begun by the first
+    await asyncio.gather(wait("first", 2), wait("second", 4))  # one reader serves both, started by the first
     assert sorted(named) == [("first", ("first",))] * 2 + [("second", ("second",))] * 4
 
 
@@ -151,7 +151,7 @@ async def test_throttling_spaces_the_calls_of_many_services_too():
     waiting = [asyncio.ensure_future(watcher.next_state(f"s{n:02}")) for n in range(40)]
     await asyncio.gather(*waiting, return_exceptions=True)
     gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
-    # 10, 20 and 40 ms; a call may begin a little late, which shortens the gap after it and lengthens the one before.
+    # 10, 20 and 40 ms; a call may start a little late, which shortens the gap after it and lengthens the one before.
     assert gaps[-1] >= 0.03
     assert sum(gaps) >= 0.069
 
@@ -171,7 +171,7 @@ async def test_throttling_slows_the_readings_down_and_good_answers_speed_them_up
     for _ in range(5):
         assert await watcher.next_state("shop") == STATE
     gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
-    # The first of two calls may begin a little late, which makes the gap after it that much shorter.
+    # The first of two calls may start a little late, which makes the gap after it that much shorter.
     assert gaps[0] >= 0.08
     assert gaps[1] >= 0.16
     assert gaps[2] >= 0.32

@@ -1,4 +1,4 @@
-"""What people are told, field by field, and what a team's own templates may do."""
+"""What people are sent, field by field, and what a team's own templates may do."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -52,7 +52,7 @@ async def read_service(service: str) -> str:
 
 @workflow.defn(name="Rollback")
 class AskingRollback:
-    """Reads, asks, and ends as its reason tells it to."""
+    """Reads, asks, and ends as its reason says."""
 
     def __init__(self) -> None:
         self.report = Report(

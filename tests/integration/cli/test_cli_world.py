@@ -1,4 +1,4 @@
-"""``runbook up`` and ``runbook demo``: a world of its own, from the first address to the last process."""
+"""``runbook up`` and ``runbook demo``: a sandbox of its own, from the first address to the last process."""
 
 import asyncio
 import json

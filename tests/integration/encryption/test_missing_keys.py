@@ -31,7 +31,7 @@ seen: list[tuple[int, tuple[object, ...]]] = []
 
 @activity.defn
 async def leave_word(request: Approval) -> Approval:
-    """Leave word and die with the worker; the attempt that finds the word is the one that ends."""
+    """Leave a note and die with the worker; the attempt that finds the word is the one that ends."""
     info = activity.info()
     seen.append((info.attempt, tuple(info.heartbeat_details)))
     if request.option and not info.heartbeat_details:
@@ -215,7 +215,7 @@ async def _tasks(run):
 
 
 async def _pending_after(run, attempts):
-    """The activity once so many attempts have begun and left a mark."""
+    """The activity once so many attempts have started and left a mark."""
     found = []
 
     async def there():

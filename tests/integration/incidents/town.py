@@ -50,7 +50,7 @@ class Town:
             return [float(one["value"][1]) for one in json.load(answer)["data"]["result"]]
 
     def allow_one_outage_after_the_other(self):
-        """Hold nothing back because it was begun lately."""
+        """Hold nothing back because it was started lately."""
         catalog = Path(self.world.addresses["catalog"])
         text = catalog.read_text().replace('cool_down = "20s"', 'cool_down = "0s"')
         cluster = f'cluster = "{SERVICE}-staging"\n'
@@ -126,17 +126,17 @@ class Outage:
         return (await until(ended, 120)).report
 
     async def runs(self, workflow_id):
-        """The runs that there were of an id since it began."""
+        """The runs that there were of an id since it started."""
         found, _ = await find(self.town.client, f'WorkflowId = "{workflow_id}"', 50)
         return [run for run in found if run.started > self.began]
 
     def changes(self):
-        """What was changed in AWS since it began, but for marks in the ledger of releases."""
+        """What was changed in AWS since it started, but for marks in the ledger of releases."""
         made = aws_calls(self.town.world.addresses["aws"], self.began)
         return [one.action for one in made if one.changes and self.environment in str(one.parameters)]
 
     async def messages(self):
-        """What people were told of it."""
+        """What people were sent of it."""
         run = (await self.runs(self.incident))[-1]
         mark = f"{self.incident}@{run.run_id[:8]}#"
         told = slack_messages(self.town.world.addresses["slack"])

@@ -1,7 +1,7 @@
 """Images by the names that the compose file pins, which hold this machine's programs in place of the official ones.
 
 Each has the entry point, the user and the paths of the official image, as they are in its sources. Those that are made
-from Alpine have busybox and nothing else beside their program, so that a health check by a program which the official
+from Alpine have busybox and nothing else next to their program, so that a health check by a program which the official
 image does not have fails here too.
 """
 

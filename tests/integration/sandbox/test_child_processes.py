@@ -65,7 +65,7 @@ def test_a_child_does_not_outlive_a_killed_parent(tmp_path):
 
 @pytest.fixture
 def forks(tmp_path, monkeypatch):
-    """Starts a program that shows what it was given, and ends as it is told."""
+    """Starts a program that shows what it was given, and ends as it is asked."""
     (tmp_path / "shown.py").write_text(
         textwrap.dedent("""
             import os, signal, sys

@@ -153,7 +153,7 @@ def test_stopping_a_deployment_rolls_it_back_even_without_a_breaker(world: World
     good = world.start_service()
     attempt = world.update(taskDefinition=world.release("1.1.0", BAD))["currentServiceDeployment"]
     world.until(lambda: world.deployment()["status"] == "IN_PROGRESS")
-    for _ in range(2):  # asked twice it goes on
+    for _ in range(2):  # asked twice it continues
         answer = world.ecs.stop_service_deployment(serviceDeploymentArn=attempt)
         assert answer["serviceDeploymentArn"] == attempt
     seen = seen_statuses(world, attempt)

@@ -25,7 +25,7 @@ def engine(world):
 
 @pytest.fixture
 def app(world, engine):
-    """The service's first container, running and healthy; whatever is done to it, both are made anew afterwards."""
+    """The service's first container, running and healthy; whatever is done to it, both are created again afterwards."""
     yield until(lambda: well(engine, "ai-processor-1"))
     world.compose()
 

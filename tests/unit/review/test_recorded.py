@@ -76,7 +76,7 @@ def test_another_process_in_another_place_writes_the_same_bytes():
 
 @pytest.mark.parametrize("name", KEPT)
 def test_the_review_is_the_one_that_is_kept(name):
-    """To see what changed: ``git diff``, after writing it anew with ``WRITE_GOLDEN=1``."""
+    """To see what changed: ``git diff``, after writing it again with ``WRITE_GOLDEN=1``."""
     text, kept = page(write(chronicle(KEPT[name]))), HERE / f"{name}.md"
     if os.environ.get("WRITE_GOLDEN"):
         kept.write_text(text)

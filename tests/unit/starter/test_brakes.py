@@ -1,4 +1,4 @@
-"""What is told of a brake whose worker does not answer."""
+"""What is reported of a brake whose worker does not answer."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_what_cannot_be_used_is_one_line_and_exit_2(say, words, said):
 )
 def test_keys_that_are_none_are_reported_before_anything_is_started(say, monkeypatch, words):
     monkeypatch.setenv("RUNBOOK_CODEC_KEYS", "no key")
-    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")  # it would be told as away
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")  # it would be reported as away
     code, out, err = say(*words)
     assert (code, out) == (2, "")
     assert "RUNBOOK_CODEC_KEYS, line 1 holds no key; write `<key id> <base64 of 32 bytes>`" in err
