@@ -34,7 +34,7 @@ async def brake(stage, *, on: bool, service: str | None = None):
 
 
 @pytest.mark.parametrize("service", [None, "shop"])
-async def test_a_persons_brake_holds_what_would_be_begun_until_it_is_let_go(stage, world, service):
+async def test_a_persons_brake_holds_what_would_be_started_until_it_is_taken_off(stage, world, service):
     await brake(stage, on=True, service=service)
     await stage.fires("HighErrorRate")
     seen = await stage.until(lambda now: now.held)
@@ -74,7 +74,7 @@ async def test_a_held_incident_can_be_worked_on_by_a_person_and_ends(stage):
     assert (await stage.over()).outcome is Outcome.RECOVERED
 
 
-async def test_it_is_asked_again_before_each_change_of_what_was_begun_by_itself(stage, world):
+async def test_it_is_asked_again_before_each_change_of_what_was_started_automatically(stage, world):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await brake(stage, on=True)
@@ -98,7 +98,7 @@ async def test_an_abort_works_while_the_brake_holds_a_change(stage, world):
     assert (seen.procedures[0].outcome, world.changes) == ("aborted", 0)
 
 
-async def test_what_comes_back_soon_is_held_for_a_while_and_then_begun(stage, world):
+async def test_what_comes_back_soon_is_held_for_a_while_and_then_started(stage, world):
     world.rhythm = QUICK.model_copy(update={"cool_down": timedelta(seconds=5)})
     for again in (False, True):
         handle = await stage.fires("HighErrorRate", fingerprint=f"{again}")
@@ -149,7 +149,7 @@ async def test_its_messages_are_judged_and_no_payload_stops_it(stage):
     assert (len(report.rejected), [one.by for one in report.book.on]) == (5, ["alice"])
 
 
-async def test_it_goes_on_as_a_new_run_and_still_holds(stage):
+async def test_it_continues_as_a_new_run_and_still_holds(stage):
     handle = await brake(stage, on=True, service="shop")
     await goes_on_as_a_new_run(handle, "finished", 7, after=LONG)
     report = await handle.query(Brake.status)

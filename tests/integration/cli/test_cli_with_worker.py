@@ -169,7 +169,7 @@ async def test_plan_prints_the_plan_and_takes_no_lock(runbook):
     assert PLAN.headline in told.out
 
 
-async def test_a_refused_plan_tells_input_from_policy(runbook):
+async def test_a_refused_plan_distinguishes_input_from_policy(runbook):
     async with runbook.worker():
         for release, code in (("no-such-release", 2), ("forbidden", 5)):
             planned = await runbook.start("--plan", "--to", release)
