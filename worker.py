@@ -36,7 +36,7 @@ from runbook_model.ids import UNROUTED, task_queue, watch_queue
 from starter.client.connect import connect
 from starter.ending import end_process
 from starter.exits import CliError
-from starter.processes.health import Health, told
+from starter.processes.health import Health, served_health
 from workflows.brake import Brake, BrakeOfEveryBuild
 from workflows.database_issues import DatabaseIssues
 from workflows.doctor import Doctor
@@ -98,7 +98,9 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
                 await stack.enter_async_context(worker)
                 workers.append(worker)
         if settings.health:
-            await stack.enter_async_context(told(Health(client, workers).application, settings.health))
+            await stack.enter_async_context(
+                served_health(Health(client, workers).application, settings.health)
+            )
         if settings.metrics:
             census = asyncio.create_task(Census(client, BrakeActivities(client), meter, environments).keep())
             stack.callback(census.cancel)
@@ -108,7 +110,13 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
 
 def served_queues(environments: Sequence[str]) -> Served:
     """Tell which queue belongs to whom, so that what comes by another's is refused."""
-    return Served({queue(one): one for one in environments for queue in (task_queue, watch_queue)})
+    return Served(
+        {
+            queue(environment): environment
+            for environment in environments
+            for queue in (task_queue, watch_queue)
+        }
+    )
 
 
 def _workers(
@@ -148,7 +156,7 @@ def _workers(
 
 def workflows_of(version: WorkerDeploymentConfig | None) -> list[type]:
     """List the workflows of a worker: a brake lives for months, and follows every build where builds are told apart."""
-    return [BrakeOfEveryBuild if one is Brake and version else one for one in WORKFLOWS]
+    return [BrakeOfEveryBuild if workflow is Brake and version else workflow for workflow in WORKFLOWS]
 
 
 def deployment_version(environment: str, build_id: str | None) -> WorkerDeploymentConfig | None:

@@ -86,16 +86,16 @@ def ended(stage: ObservedStage) -> float:
 def row(kind: str, plays: list[Play], off: list[Play]) -> dict[str, object]:
     """One row of the table."""
     took, command, end = (
-        [median([getattr(one, what) for one in some]) for some in (plays, off)]
+        [median([getattr(item, what) for item in some]) for some in (plays, off)]
         for what in ("rollback", "command", "end")
     )
     return {
         "collector": kind,
         "rollback median s": took[0],
-        "slowest s": max(one.rollback for one in plays),
+        "slowest s": max(item.rollback for item in plays),
         "ratio": f"{took[0] / took[1]:.2f}x",
-        "AWS calls": f"{median([one.calls for one in plays]):g}",
-        "changes": " ".join(sorted({", ".join(one.changes) for one in plays})),
+        "AWS calls": f"{median([item.calls for item in plays]):g}",
+        "changes": " ".join(sorted({", ".join(item.changes) for item in plays})),
         "runbook start s": command[0],
         "more s": command[0] - command[1],
         "worker's end s": end[0],

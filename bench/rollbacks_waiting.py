@@ -43,9 +43,9 @@ async def row(world: ManyServices, waiting: int, first: int) -> dict[str, object
         "worker MB": used.memory,
         "worker CPU %": used.cpu * 100,
         "Temporal CPU %": temporal.cpu * 100,
-        "abort to undo step s": median([one.to_first_step for one in undone]),
-        "abort to UpdateService s": median([one.to_change for one in undone]),
-        "longest in queue s": max(one.longest_queue for one in undone),
+        "abort to undo step s": median([item.to_first_step for item in undone]),
+        "abort to UpdateService s": median([item.to_change for item in undone]),
+        "longest in queue s": max(item.longest_queue for item in undone),
     }
 
 

@@ -89,7 +89,7 @@ class SimulatedAutoscaling:
             answer = await self._ecs.call("DescribeServices", {"cluster": parts[1], "services": [parts[2]]})
         except ApiError as error:
             raise _invalid(f"ECS service doesn't exist: {resource}") from error
-        active = [one for one in answer["services"] if one["status"] == "ACTIVE"]
+        active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
         if not active:
             raise _invalid(f"ECS service doesn't exist: {resource}")
         return int(active[0]["desiredCount"])
@@ -123,7 +123,7 @@ class SimulatedAutoscaling:
         ]
 
     def _describe_targets(self, parameters: Fields) -> Fields:
-        return _page([one.fields() for one in self._matching(parameters)], parameters, "ScalableTargets")
+        return _page([item.fields() for item in self._matching(parameters)], parameters, "ScalableTargets")
 
     def _deregister(self, parameters: Fields) -> Fields:
         del self._targets[self._target(parameters).key]

@@ -138,15 +138,18 @@ def _rest_action(service: str, request: Request) -> str:
     return best
 
 
-def _required(one: OperationModel) -> set[str]:
+def _required(operation_model: OperationModel) -> set[str]:
     """Return the query parameters and headers that a call of an action always has."""
-    if one.input_shape is None:
+    if operation_model.input_shape is None:
         return set()
-    members = [one.input_shape.members[name].serialization for name in one.input_shape.required_members]
+    members = [
+        operation_model.input_shape.members[name].serialization
+        for name in operation_model.input_shape.required_members
+    ]
     return {
-        str(one["name"]).lower() if one["location"] == "header" else str(one["name"])
-        for one in members
-        if one.get("location") in {"header", "querystring"}
+        str(member["name"]).lower() if member["location"] == "header" else str(member["name"])
+        for member in members
+        if member.get("location") in {"header", "querystring"}
     }
 
 

@@ -92,17 +92,17 @@ class Faults:
 
     def take(self, call: Call) -> Fault | None:
         """Return the fault that this call meets, once less to come; the sandbox's own calls meet none."""
-        meant = (one for one in self._pending if one.means(call.service, call.action))
+        meant = (item for item in self._pending if item.means(call.service, call.action))
         fault = None if call.internal else next(meant, None)
         if fault is not None:
             fault.times -= 1
-            self._pending = [one for one in self._pending if one.times > 0]
+            self._pending = [item for item in self._pending if item.times > 0]
         return fault
 
     def denies(self, permission: str) -> bool:
         """Say whether a permission such as ``ecs:UpdateService`` is wanting; to be asked uses nothing up."""
         service, _, action = permission.partition(":")
-        return any(one.error in _DENIALS and one.means(service, action) for one in self._pending)
+        return any(item.error in _DENIALS and item.means(service, action) for item in self._pending)
 
     def error(self, code: str, call: Call) -> ApiError:
         """Return the refusal that AWS sends with this code."""

@@ -52,9 +52,9 @@ def refusal(request: Request, call: Call, error: ApiError) -> Response:
 
 def _xml(value: object) -> str:
     if isinstance(value, dict):
-        return "".join(f"<{name}>{_xml(one)}</{name}>" for name, one in value.items())
+        return "".join(f"<{name}>{_xml(item)}</{name}>" for name, item in value.items())
     if isinstance(value, list):
-        return "".join(f"<member>{_xml(one)}</member>" for one in value)
+        return "".join(f"<member>{_xml(item)}</member>" for item in value)
     return escape(str(value).lower() if isinstance(value, bool) else str(value))
 
 

@@ -78,7 +78,7 @@ def deliver(
     service = ecs.update_service(
         cluster=environment.cluster, service=environment.ecs_service, taskDefinition=registered
     )["service"]
-    primary = next(one for one in service["deployments"] if one["status"] == "PRIMARY")
+    primary = next(deployment for deployment in service["deployments"] if deployment["status"] == "PRIMARY")
     return Delivery(registered, primary["id"])
 
 

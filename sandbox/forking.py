@@ -138,14 +138,14 @@ def main() -> int:
                 os._exit(0)
             if not (pid := os.fork()):
                 tie()
-                for one in (control.detach(), woken, waking, *children.values(), descriptors[3]):
-                    os.close(one)
+                for item in (control.detach(), woken, waking, *children.values(), descriptors[3]):
+                    os.close(item)
                 _become(*descriptors[:3])
                 _run(program.main)
             children[pid] = descriptors[3]
             _tell(descriptors[3], pid)
-            for one in descriptors[:3]:
-                os.close(one)
+            for descriptor in descriptors[:3]:
+                os.close(descriptor)
 
 
 def _run(program: Callable[[], int]) -> NoReturn:

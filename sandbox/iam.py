@@ -76,12 +76,12 @@ class SimulatedIam:
     def _decide(self, action: str, resources: list[str]) -> Fields:
         """Decide on one action; AWS answers so too: once, with the decision on each resource inside."""
         decision = "implicitDeny" if self._denies(action) else "allowed"
-        each = [{"EvalResourceName": one, "EvalResourceDecision": decision} for one in resources]
+        each = [{"EvalResourceName": resource, "EvalResourceDecision": decision} for resource in resources]
         return {
             "EvalActionName": action,
             "EvalResourceName": "*",
             "EvalDecision": decision,
-            "ResourceSpecificResults": [one for one in each if one["EvalResourceName"] != "*"],
+            "ResourceSpecificResults": [item for item in each if item["EvalResourceName"] != "*"],
         }
 
 
@@ -94,7 +94,7 @@ def _members(form: Fields) -> Fields:
         for part in path:
             at = at.setdefault(part, {})
         at[last] = value
-    return {name: _without_numbers(one) for name, one in tree.items()}
+    return {name: _without_numbers(item) for name, item in tree.items()}
 
 
 def _without_numbers(value: object) -> object:
@@ -102,7 +102,7 @@ def _without_numbers(value: object) -> object:
         return value
     if value.keys() == {"member"}:
         return [_without_numbers(value["member"][number]) for number in sorted(value["member"], key=int)]
-    return {name: _without_numbers(one) for name, one in value.items()}
+    return {name: _without_numbers(item) for name, item in value.items()}
 
 
 def _role_id(name: str) -> str:

@@ -165,6 +165,6 @@ def _open_folder() -> str:
     """Return a folder for temporary files that every user can reach: TMPDIR may lie in one of root's own."""
     candidates = (Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/dev/shm"))  # noqa: S108 - mkdtemp goes inside
     for folder in candidates:
-        if all(one.stat().st_mode & 0o001 for one in (folder, *folder.parents)):
+        if all(item.stat().st_mode & 0o001 for item in (folder, *folder.parents)):
             return str(folder)
     raise RuntimeError("no folder for temporary files that PostgreSQL's user can reach")

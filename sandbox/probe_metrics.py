@@ -41,7 +41,7 @@ def probe_route(addresses: Mapping[str, str]) -> Route:
             success.labels(SERVICE, environment).set(answers)
 
     async def show(_: Request) -> Response:
-        await asyncio.gather(*(probe(*one) for one in addresses.items()))
+        await asyncio.gather(*(probe(*item) for item in addresses.items()))
         return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return Route(PATH, show, methods=["GET"])

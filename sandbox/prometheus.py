@@ -121,7 +121,7 @@ class Prometheus:
     async def _seen(self, client: httpx.AsyncClient, metric: str) -> set[str]:
         answer = await client.get("/api/v1/query", params={"query": _SEEN.format(metric=metric)})
         found = answer.json()["data"]["result"] if answer.is_success else []
-        return {one["metric"]["environment"] for one in found}
+        return {item["metric"]["environment"] for item in found}
 
     async def watch(self) -> None:
         """Wait for as long as it runs.

@@ -141,10 +141,12 @@ class Slack:
                     raise RefusedError("channel_not_found")
                 return {"channel": self._described(name)}
             case "conversations.history":
-                return self._said(given, lambda one: "thread_ts" not in one or one["thread_ts"] == one["ts"])
+                return self._said(
+                    given, lambda item: "thread_ts" not in item or item["thread_ts"] == item["ts"]
+                )
             case "conversations.replies":
                 root = str(given.get("ts"))
-                return self._said(given, lambda one: root in {one["ts"], one.get("thread_ts")})
+                return self._said(given, lambda item: root in {item["ts"], item.get("thread_ts")})
         raise RefusedError("unknown_method")
 
     def _post(self, given: Message) -> Message:
@@ -155,7 +157,7 @@ class Slack:
         if any(self._channels.get(name) == channel for name in self.uninvited):
             raise RefusedError("not_in_channel")
         thread = given.get("thread_ts")
-        if thread and thread not in {one["ts"] for one in self.messages if one["channel"] == channel}:
+        if thread and thread not in {item["ts"] for item in self.messages if item["channel"] == channel}:
             raise RefusedError("thread_not_found")
         message = self._keep(given, channel)
         return {"channel": channel, "ts": message["ts"], "message": message}
@@ -179,10 +181,12 @@ class Slack:
         if given.get("channel") not in self._channels.values():
             raise RefusedError("channel_not_found")
         oldest = float(given.get("oldest") or 0)
-        said = [one for one in self.messages if one["channel"] == given["channel"] and wanted(one)]
-        seen = [one for one in said if float(one["ts"]) > oldest]
+        said = [
+            message for message in self.messages if message["channel"] == given["channel"] and wanted(message)
+        ]
+        seen = [item for item in said if float(item["ts"]) > oldest]
         if not given.get("include_all_metadata"):
-            seen = [{name: value for name, value in one.items() if name != "metadata"} for one in seen]
+            seen = [{name: value for name, value in item.items() if name != "metadata"} for item in seen]
         return {"messages": seen, "has_more": False}
 
 

@@ -209,7 +209,7 @@ class World:
         await self._open.enter_async_context(serving(application, self._aws_port))
         self._keep(self._ecs.run())
         aws = f"http://127.0.0.1:{self._aws_port}"
-        firsts = (asyncio.to_thread(release_first, aws, one) for one in ECS_ENVIRONMENTS.values())
+        firsts = (asyncio.to_thread(release_first, aws, item) for item in ECS_ENVIRONMENTS.values())
         await asyncio.gather(*firsts)
 
     async def _send(self, load: Load) -> None:
@@ -256,7 +256,10 @@ def _service_dsns(postgres: Postgres | None) -> dict[str, str]:
     """Return the DSN of each cluster's services."""
     if postgres is None:
         return {}
-    return {one.cluster: postgres.service_dsn(one.name) for one in ECS_ENVIRONMENTS.values()}
+    return {
+        environment.cluster: postgres.service_dsn(environment.name)
+        for environment in ECS_ENVIRONMENTS.values()
+    }
 
 
 def _alerting(folder: Path, webhook: Webhook) -> Alerting:

@@ -25,7 +25,7 @@ NOT_WRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 def run_command(argv: Sequence[str]) -> int:
     """Run one command and return its exit code; an error is one line on stderr."""
     try:
-        _check_words(argv)
+        _check_arguments(argv)
         ending = runbook.main(list(argv) or ["--help"], prog_name="runbook", standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as ended:  # how click ends its own work, such as completing a word
@@ -33,15 +33,15 @@ def run_command(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _fail(Exit.INTERRUPTED, "interrupted")
     except BrokenPipeError:
-        return _reader_gone()
+        return _broken_pipe()
     except OSError as error:
         return _unwritten(error) if error.errno in NOT_WRITTEN and not error.filename else _fault(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one line
-        return _told(error)
+        return _report(error)
     return ending if isinstance(ending, int) else Exit.DONE
 
 
-def _told(error: Exception) -> Exit:
+def _report(error: Exception) -> Exit:
     match error:
         case CliError():
             return _fail(error.code, str(error))
@@ -64,7 +64,9 @@ def _usage(error: click.UsageError) -> str:
             return f"{error.message.rstrip('.')}{did_you_mean(error.command_name, group.list_commands(ctx))}"
         case click.NoSuchOption(ctx=click.Context(command=command) as ctx):
             options = (
-                one for one in command.get_params(ctx) if isinstance(one, click.Option) and not one.hidden
+                parameter
+                for parameter in command.get_params(ctx)
+                if isinstance(parameter, click.Option) and not parameter.hidden
             )
             known = [name for option in options for name in option.opts]
             return f"{error.message.rstrip('.')}{did_you_mean(error.option_name, known)}"
@@ -73,11 +75,11 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _unwritten(error: OSError) -> Exit:
-    _reader_gone()
+    _broken_pipe()
     return _fail(Exit.NOT_DONE, with_fix(f"the answer cannot be written: {error.strerror}", "make room"))
 
 
-def _check_words(argv: Sequence[str]) -> None:
+def _check_arguments(argv: Sequence[str]) -> None:
     """Refuse bytes that are no text: neither Temporal nor a record can hold them."""
     for word in argv:
         try:
@@ -100,7 +102,7 @@ def _fail(code: Exit, message: str) -> Exit:
     return code
 
 
-def _reader_gone() -> Exit:
+def _broken_pipe() -> Exit:
     # What is still buffered would fail once more when Python closes stdout.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return Exit.NOT_DONE

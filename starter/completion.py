@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.catalog import Catalog
 
-PATIENCE = timedelta(seconds=1)
+TIMEOUT = timedelta(seconds=1)
 """How long Temporal may take: a person waits for the answer in the middle of a line."""
-MOST = 200
+LIMIT = 200
 
 
 def runs(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -59,7 +59,7 @@ def open_ids() -> list[str]:
     from starter.client.connect import converse  # noqa: PLC0415 - likewise
 
     try:
-        return converse(_open_ids, at_most=PATIENCE)
+        return converse(_open_ids, at_most=TIMEOUT)
     except Exception:  # noqa: BLE001 - nothing of it is for a person in the middle of a line
         return []
 
@@ -68,7 +68,7 @@ async def _open_ids(client: Client) -> list[str]:
     from starter.client.runs import find, of_scope  # noqa: PLC0415 - likewise
     from starter.names import Scope  # noqa: PLC0415 - likewise
 
-    found, _ = await find(client, " AND ".join([*of_scope(Scope()), "CloseTime IS NULL"]), MOST)
+    found, _ = await find(client, " AND ".join([*of_scope(Scope()), "CloseTime IS NULL"]), LIMIT)
     return [run.id for run in found]
 
 

@@ -22,7 +22,7 @@ class Exit(IntEnum):
     BAD_INPUT = 2
     STOPPED = 3
     """Aborted, or not approved."""
-    TEMPORAL_AWAY = 4
+    TEMPORAL_UNREACHABLE = 4
     REFUSED = 5
     """By policy, or because something runs already."""
     INTERRUPTED = 130

@@ -58,10 +58,10 @@ class Project:
 
     def down(self) -> None:
         """Remove all of its containers."""
-        for one in self.client.containers.list(
+        for item in self.client.containers.list(
             all=True, filters={"label": f"com.docker.compose.project={self.name}"}
         ):
-            one.remove(force=True)
+            item.remove(force=True)
 
 
 @contextmanager

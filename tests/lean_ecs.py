@@ -84,20 +84,20 @@ class LeanService:
             "events": [],
         }
 
-    def _deployment(self, one: LeanDeployment) -> dict[str, object]:
-        primary = one is self.last
-        running = 2 if one.done else 1
+    def _deployment(self, lean_deployment: LeanDeployment) -> dict[str, object]:
+        primary = lean_deployment is self.last
+        running = 2 if lean_deployment.done else 1
         return {
-            "id": f"ecs-svc/{self.name}-{one.number}",
+            "id": f"ecs-svc/{self.name}-{lean_deployment.number}",
             "status": "PRIMARY" if primary else "ACTIVE",
-            "taskDefinition": self.definition(one.revision),
+            "taskDefinition": self.definition(lean_deployment.revision),
             "desiredCount": 2 if primary else 0,
             "runningCount": running if primary else 1,
-            "pendingCount": 0 if one.done else 1,
+            "pendingCount": 0 if lean_deployment.done else 1,
             "failedTasks": 0,
-            "rolloutState": "COMPLETED" if one.done else "IN_PROGRESS",
-            "createdAt": one.began,
-            "updatedAt": one.began,
+            "rolloutState": "COMPLETED" if lean_deployment.done else "IN_PROGRESS",
+            "createdAt": lean_deployment.began,
+            "updatedAt": lean_deployment.began,
         }
 
     def service_deployment(self, number: int) -> dict[str, object]:
@@ -192,7 +192,7 @@ class LeanEcs:
         match action:
             case "DescribeServices":
                 found = [self._service(asked["cluster"], name) for name in asked["services"]]
-                return {"services": [one.described() for one in found], "failures": []}
+                return {"services": [item.described() for item in found], "failures": []}
             case "UpdateService":
                 return {"service": self._update(asked)}
             case "ListServiceDeployments":

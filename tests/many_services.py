@@ -85,7 +85,7 @@ class ManyServices:
 
     async def steady_at(self, moments: dict[str, float], environment: str = "open") -> None:
         """Set when the last deployments of some services get steady, in seconds since 1970."""
-        services = {f"{one}-{environment}": moment for one, moment in moments.items()}
+        services = {f"{item}-{environment}": moment for item, moment in moments.items()}
         (await self._ecs.post("/steady", json={"cluster": CLUSTER, "services": services})).raise_for_status()
 
     async def use(self, process: psutil.Process, seconds: float) -> Use:

@@ -135,7 +135,7 @@ class SandboxUnderTest:
         assert self.addresses.prometheus, "no Prometheus: install the Debian package `prometheus`"
         url = f"{self.addresses.prometheus}/api/v1/query"
         answer = self.http.get(url, params={"query": promql}).raise_for_status().json()
-        return [(one["metric"], float(one["value"][1])) for one in answer["data"]["result"]]
+        return [(item["metric"], float(item["value"][1])) for item in answer["data"]["result"]]
 
     def temporal(self, action: str) -> None:
         """``kill`` (SIGKILL), ``start`` or ``restart`` the Temporal server on its file."""

@@ -42,18 +42,18 @@ def parts(message: Message) -> Iterator[Message]:
 
 def payloads(history: WorkflowHistory) -> list[Payload]:
     """What a history holds that can be encrypted."""
-    return [one for event in history.events for one in parts(event) if isinstance(one, Payload)]
+    return [part for event in history.events for part in parts(event) if isinstance(part, Payload)]
 
 
 async def seal(message: Message, by: Codec) -> int:
     """Encrypt in place what the SDK encrypts of a message; returns how many payloads that were."""
     count = 0
-    for one in parts(message):
-        if isinstance(one, Failure):
-            said = {"message": one.message, "stack_trace": one.stack_trace}
-            one.encoded_attributes.CopyFrom((await data_converter.encode([said]))[0])
-            one.message, one.stack_trace = "Encoded failure", ""
-        if isinstance(one, Payload):
-            one.CopyFrom((await by.encode([one]))[0])
+    for part in parts(message):
+        if isinstance(part, Failure):
+            said = {"message": part.message, "stack_trace": part.stack_trace}
+            part.encoded_attributes.CopyFrom((await data_converter.encode([said]))[0])
+            part.message, part.stack_trace = "Encoded failure", ""
+        if isinstance(part, Payload):
+            part.CopyFrom((await by.encode([part]))[0])
             count += 1
     return count

@@ -24,7 +24,7 @@ def container(project, service, state="running", health=None):
 @contextmanager
 def small_engine(*containers):
     """Serve these containers; yields what DOCKER_HOST must be."""
-    by_id = {one["Id"]: one for one in containers}
+    by_id = {item["Id"]: item for item in containers}
 
     class Engine(BaseHTTPRequestHandler):
         def do_GET(self):

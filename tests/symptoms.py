@@ -136,7 +136,7 @@ def a_service(running=2, desired=2, rollout="COMPLETED", events=(), age=300.0) -
 
 
 def tasks_read(*stopped: TaskSeen, tasks=None, service=None, onset=None) -> TasksRead:
-    newest_first = sorted(stopped, key=lambda one: one.stopped, reverse=True)
+    newest_first = sorted(stopped, key=lambda item: item.stopped, reverse=True)
     return TasksRead(
         **ASKED,
         source="ecs",

@@ -8,7 +8,7 @@ import httpx
 from runbook_model.catalog.catalog import parse_catalog
 from starter.webhook.application import Receiver, application
 from starter.webhook.guard import Tokens
-from starter.webhook.incidents import NotTakenError
+from starter.webhook.incidents import NotAcceptedError
 
 PAYLOADS = Path(__file__).parent / "unit/webhook/payloads"
 TOKEN = "open-sesame-5f3a"
@@ -38,7 +38,7 @@ class TakesAlerts:
 
     async def report(self, deliveries, _seconds):
         if self.away:
-            raise NotTakenError("Temporal is away")
+            raise NotAcceptedError("Temporal is away")
         self.deliveries += deliveries
 
     async def reachable(self):

@@ -87,9 +87,9 @@ def _type(field: FieldInfo) -> str:
 def _in_words(annotation: Any, metadata: list[Any]) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return " or ".join(f'`"{one}"`' for one in inner)
+        return " or ".join(f'`"{item}"`' for item in inner)
     if origin in {Union, types.UnionType}:
-        return _in_words(next(one for one in inner if one is not type(None)), metadata)
+        return _in_words(next(item for item in inner if item is not type(None)), metadata)
     if origin is tuple:
         return f"list of {_in_words(inner[0], [])}s"
     if origin is dict:
@@ -100,19 +100,20 @@ def _in_words(annotation: Any, metadata: list[Any]) -> str:
 
 
 def _shape(metadata: list[Any]) -> str | None:
-    patterns = [getattr(one, "pattern", None) or "" for one in metadata]
+    patterns = [getattr(item, "pattern", None) or "" for item in metadata]
     return next(
-        (word for known, word in PATTERNS.items() if any(one.startswith(known) for one in patterns)), None
+        (word for known, word in PATTERNS.items() if any(pattern.startswith(known) for pattern in patterns)),
+        None,
     )
 
 
 def _limits(annotation: Any, metadata: list[Any]) -> str:
-    flat = [inner for one in metadata for inner in getattr(one, "metadata", None) or [one]]
+    flat = [inner for item in metadata for inner in getattr(item, "metadata", None) or [item]]
     said = [
-        f"{sign} {_value(getattr(one, name))}"
-        for one in flat
+        f"{sign} {_value(getattr(item, name))}"
+        for item in flat
         for name, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
-        if getattr(one, name, None) is not None
+        if getattr(item, name, None) is not None
     ]
     return f" {' and '.join(dict.fromkeys(said))}" if said and annotation is not str else ""
 
@@ -143,8 +144,8 @@ def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     """Return the model that an annotation holds, and whether it holds many."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
-    for one in get_args(annotation):
-        model, _ = _model_in(one)
+    for argument in get_args(annotation):
+        model, _ = _model_in(argument)
         if model:
             return model, get_origin(annotation) is tuple
     return None, False
@@ -152,8 +153,8 @@ def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 def _matrix() -> str:
     rows = [
-        (f"`{one.name}`", one.severity, _value(one.respond_within), f"`{one.procedure}`")
-        for one in RUNBOOK_MATRIX
+        (f"`{item.name}`", item.severity, _value(item.respond_within), f"`{item.procedure}`")
+        for item in RUNBOOK_MATRIX
     ]
     head = ("name", "severity", "respond_within", "procedure")
     return f"## Alerts, where the file has none\n\n{table(head, rows)}"

@@ -27,7 +27,7 @@ CODES = {
     Exit.NOT_DONE: "Not recovered, inconclusive, superseded or failed.",
     Exit.BAD_INPUT: "Bad usage or input: an unknown service, environment, release.",
     Exit.STOPPED: "Aborted or not approved (`--wait` and `watch` only: an accepted `abort` or `approve` is 0).",
-    Exit.TEMPORAL_AWAY: "Temporal is not reachable, or does not let us in.",
+    Exit.TEMPORAL_UNREACHABLE: "Temporal is not reachable, or does not let us in.",
     Exit.REFUSED: "Refused by policy, or something runs already.",
     Exit.INTERRUPTED: "Interrupted by Ctrl-C; what runs in Temporal goes on.",
 }
@@ -51,8 +51,8 @@ def _helps() -> Iterator[tuple[str, str]]:
         yield name, _help(command, root, name)
         if isinstance(command, click.Group):
             own = click.Context(command, info_name=name, parent=root)
-            for inner, one in command.commands.items():
-                yield f"{name} {inner}", _help(one, own, inner)
+            for inner, item in command.commands.items():
+                yield f"{name} {inner}", _help(item, own, inner)
 
 
 def _help(command: click.Command, parent: click.Context, name: str) -> str:

@@ -20,8 +20,13 @@ crash is not counted again.
 def page() -> str:
     """Write the page."""
     rows = (
-        (f"`{prometheus_name(one)}`", _kind(one), ", ".join(f"`{name}`" for name in one.labels), one.words)
-        for one in ALL
+        (
+            f"`{prometheus_name(item)}`",
+            _kind(item),
+            ", ".join(f"`{name}`" for name in item.labels),
+            item.words,
+        )
+        for item in ALL
     )
     return f"{HEAD}\n{table(('name', 'kind', 'labels', 'counts'), rows)}"
 
@@ -32,5 +37,5 @@ def prometheus_name(one: Counted) -> str:
     return one.name + endings.get(type(one), "")
 
 
-def _kind(one: Counted) -> str:
-    return {Counter: "counter", Gauge: "gauge"}.get(type(one), "histogram: `_bucket`, `_sum`, `_count`")
+def _kind(counted: Counted) -> str:
+    return {Counter: "counter", Gauge: "gauge"}.get(type(counted), "histogram: `_bucket`, `_sum`, `_count`")

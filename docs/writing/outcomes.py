@@ -20,11 +20,11 @@ def page() -> str:
     words = words_of_class(Outcome)
     outcomes = table(
         ("outcome", "exit code", "meaning"),
-        ((f"`{one.value}`", _code(one), words[one.name]) for one in Outcome),
+        ((f"`{item.value}`", _code(item), words[item.name]) for item in Outcome),
     )
     said = words_of_class(State)
-    states = table(("state", "meaning"), ((f"`{one.value}`", said.get(one.name, "")) for one in State))
-    verdicts = ", ".join(f"`{one.value}`" for one in Verdict)
+    states = table(("state", "meaning"), ((f"`{item.value}`", said.get(item.name, "")) for item in State))
+    verdicts = ", ".join(f"`{item.value}`" for item in Verdict)
     return "\n\n".join(
         [
             HEAD,

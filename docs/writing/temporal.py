@@ -52,7 +52,7 @@ def page() -> str:
         [
             HEAD,
             "## Workflows",
-            table(("type", "does"), ((f"`{one.__name__}`", first_line(one)) for one in WORKFLOWS)),
+            table(("type", "does"), ((f"`{item.__name__}`", first_line(item)) for item in WORKFLOWS)),
             "## Ids and queues",
             table(("for `shop` in `prod`", "is"), _ids()),
             "A procedure that another one runs has the id `<parent>/<procedure>`.",
@@ -87,19 +87,19 @@ def _search_attributes() -> Iterator[tuple[str, str]]:
 
 
 def _messages() -> Iterator[str]:
-    procedures = [one for one in WORKFLOWS if issubclass(one, Procedure)]
+    procedures = [item for item in WORKFLOWS if issubclass(item, Procedure)]
     same = set(_handlers(procedures[0]))
-    yield f"## Every procedure: {', '.join(f'`{one.__name__}`' for one in procedures)}"
+    yield f"## Every procedure: {', '.join(f'`{procedure.__name__}`' for procedure in procedures)}"
     yield table(("kind", "name", "takes"), _handlers(procedures[0]))
-    for one in WORKFLOWS:
-        more = [each for each in _handlers(one) if one not in procedures or each not in same]
+    for item in WORKFLOWS:
+        more = [each for each in _handlers(item) if item not in procedures or each not in same]
         if more:
-            yield f"## {'Also ' if one in procedures else ''}`{one.__name__}`"
+            yield f"## {'Also ' if item in procedures else ''}`{item.__name__}`"
             yield table(("kind", "name", "takes"), more)
 
 
-def _handlers(one: type) -> Iterator[tuple[str, str, str]]:
-    definition = workflow._Definition.must_from_class(one)  # noqa: SLF001 - the SDK reports it nowhere else
+def _handlers(each: type) -> Iterator[tuple[str, str, str]]:
+    definition = workflow._Definition.must_from_class(each)  # noqa: SLF001 - the SDK reports it nowhere else
     kinds: list[tuple[str, Mapping[str | None, Any]]] = [
         ("signal", definition.signals),
         ("update", definition.updates),

@@ -59,7 +59,7 @@ class ClusterActions:
 
     def list(self, parameters: Fields) -> Fields:
         """List the ARNs of the active clusters."""
-        arns = [one.arn for one in self._store.clusters.values() if one.status == "ACTIVE"]
+        arns = [cluster.arn for cluster in self._store.clusters.values() if cluster.status == "ACTIVE"]
         return page(arns, parameters, "clusterArns")
 
     def update(self, parameters: Fields) -> Fields:

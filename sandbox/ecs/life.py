@@ -199,7 +199,7 @@ def task_spec(service: Service, task: Task) -> TaskSpec:
         task_definition=definition.name,
         container=container["name"],
         image=container["image"],
-        environment={one["name"]: one.get("value", "") for one in container.get("environment", [])},
+        environment={item["name"]: item.get("value", "") for item in container.get("environment", [])},
         log_group=options.get("awslogs-group"),
         cpu=int(definition.fields.get("cpu") or container.get("cpu") or 256),
         memory=int(definition.fields.get("memory") or container.get("memory") or 512),

@@ -63,7 +63,7 @@ class TaskDefinition:
     def container(self) -> Fields:
         """The essential container: the only one that the sandbox runs."""
         containers: list[Fields] = self.fields["containerDefinitions"]
-        return next((one for one in containers if one.get("essential", True)), containers[0])
+        return next((item for item in containers if item.get("essential", True)), containers[0])
 
 
 @dataclass(eq=False)
@@ -207,7 +207,7 @@ class Service:
     @property
     def primary(self) -> Deployment | None:
         """The newest deployment; none before an EXTERNAL controller made a task set."""
-        return next((one for one in self.deployments if one.status == "PRIMARY"), None)
+        return next((deployment for deployment in self.deployments if deployment.status == "PRIMARY"), None)
 
     @property
     def controller(self) -> str:

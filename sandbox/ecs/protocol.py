@@ -63,9 +63,9 @@ def checked(service: str, action: str, parameters: Fields) -> Fields:
 
 def _without_nulls(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_without_nulls(one) for one in value]
+        return [_without_nulls(item) for item in value]
     return value
 
 
@@ -74,11 +74,11 @@ def _not_enumerated(shape: Shape, value: object, path: str) -> Iterator[str]:
     if isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
         yield f"{path.lstrip('.')}: {value} is not one of {', '.join(shape.enum)}"
     elif isinstance(shape, StructureShape) and isinstance(value, dict):
-        for key, one in value.items():
-            yield from _not_enumerated(shape.members[key], one, f"{path}.{key}")
+        for key, item in value.items():
+            yield from _not_enumerated(shape.members[key], item, f"{path}.{key}")
     elif isinstance(shape, ListShape) and isinstance(value, list):
-        for one in value:
-            yield from _not_enumerated(shape.member, one, path)
+        for item in value:
+            yield from _not_enumerated(shape.member, item, path)
     elif isinstance(shape, MapShape) and isinstance(value, dict):
-        for one in value.values():
-            yield from _not_enumerated(shape.value, one, path)
+        for item in value.values():
+            yield from _not_enumerated(shape.value, item, path)

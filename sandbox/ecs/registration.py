@@ -21,7 +21,10 @@ def registered_fields(parameters: Fields, names: Names) -> Fields:
         ApiError: ``ClientException``: AWS would not accept it.
     """
     own_address = parameters.get("networkMode") in {"awsvpc", "host"}
-    containers = [_container_fields(one, same_port=own_address) for one in parameters["containerDefinitions"]]
+    containers = [
+        _container_fields(definition, same_port=own_address)
+        for definition in parameters["containerDefinitions"]
+    ]
     fields = {key: value for key, value in parameters.items() if key not in {"tags", "family"}}
     for size, scale in (("cpu", "vcpu"), ("memory", "gb")):
         if size in fields:
@@ -40,7 +43,7 @@ def registered_fields(parameters: Fields, names: Names) -> Fields:
 def _container_fields(given: Fields, *, same_port: bool) -> Fields:
     container: Fields = dict(_CONTAINER_DEFAULTS) | given
     for name in _CONTAINER_LISTS:
-        container[name] = [dict(one) for one in given.get(name, [])]
+        container[name] = [dict(item) for item in given.get(name, [])]
     for mapping in container["portMappings"]:
         mapping.setdefault("protocol", "tcp")
         mapping.setdefault("hostPort", mapping.get("containerPort", 0) if same_port else 0)
@@ -61,17 +64,17 @@ def _units(value: str, scale: str) -> str:
 def _check(fields: Fields, containers: list[Fields]) -> None:
     if not containers:
         raise client_error("Container list cannot be empty.")
-    names = [one.get("name", "") for one in containers]
+    names = [container.get("name", "") for container in containers]
     if not all(names) or len(set(names)) < len(names):
         raise client_error("Container names must be given and must differ.")
-    if not any(one["essential"] for one in containers):
+    if not any(container["essential"] for container in containers):
         raise client_error("A Task definition must have at least one essential container.")
-    for one in containers:
-        if not one.get("image"):
+    for container in containers:
+        if not container.get("image"):
             raise client_error("Container.image should not be null or empty.")
-        if not {"memory", "memoryReservation"} & one.keys() and "memory" not in fields:
+        if not {"memory", "memoryReservation"} & container.keys() and "memory" not in fields:
             raise client_error(
-                f"Invalid setting for container '{one['name']}'. "
+                f"Invalid setting for container '{container['name']}'. "
                 "At least one of 'memory' or 'memoryReservation' must be specified."
             )
     if "FARGATE" in fields.get("requiresCompatibilities", []) and not {"cpu", "memory"} <= fields.keys():

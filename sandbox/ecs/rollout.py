@@ -24,7 +24,7 @@ def begin(service: Service, definition: TaskDefinition, config: Fields, names: N
     revision = Revision(
         number, names.service_revision(cluster, service.name, number), definition, config, now
     )
-    sources = list(dict.fromkeys(one.revision for one in service.deployments))
+    sources = list(dict.fromkeys(item.revision for item in service.deployments))
     _supersede(service, now)
     deployment = Deployment(number, revision, now, now)
     deployment.reason = f"ECS deployment {deployment.id} in progress."
@@ -144,9 +144,9 @@ def _roll_back(service: Service, attempt: ServiceDeployment, why: str, words: st
     for task in service.live_tasks:
         if task.deployment.revision is last.revision:
             task.deployment = deployment
-    service.deployments = [one for one in service.deployments if one.revision is not last.revision]
-    for one in service.deployments:
-        one.status = "ACTIVE"
+    service.deployments = [item for item in service.deployments if item.revision is not last.revision]
+    for item in service.deployments:
+        item.status = "ACTIVE"
     service.deployments.insert(0, deployment)
     service.config = without(service.config, ROLLED) | last.revision.config
     service.steady = False

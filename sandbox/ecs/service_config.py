@@ -133,10 +133,10 @@ def check_config(config: Fields, definition: TaskDefinition | None) -> None:
 
 def _check_balancer(balancer: Fields, definition: TaskDefinition) -> None:
     name = balancer.get("containerName")
-    containers = {one["name"]: one for one in definition.fields["containerDefinitions"]}
+    containers = {item["name"]: item for item in definition.fields["containerDefinitions"]}
     if name not in containers:
         raise invalid(f"The container {name} does not exist in the task definition.")
-    ports = [one.get("containerPort") for one in containers[name]["portMappings"]]
+    ports = [mapping.get("containerPort") for mapping in containers[name]["portMappings"]]
     if balancer.get("containerPort") not in ports:
         raise invalid(
             f"The container {name} did not have a container port {balancer.get('containerPort')} defined."

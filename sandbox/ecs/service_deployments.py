@@ -29,11 +29,11 @@ class ServiceDeploymentActions:
         created = parameters.get("createdAt", {})
         statuses = parameters.get("status")
         found = [
-            brief_fields(service, one)
-            for one in reversed(service.service_deployments)
-            if (not statuses or one.status in statuses)
-            and one.created_at >= created.get("after", 0)
-            and one.created_at <= created.get("before", float("inf"))
+            brief_fields(service, deployment)
+            for deployment in reversed(service.service_deployments)
+            if (not statuses or deployment.status in statuses)
+            and deployment.created_at >= created.get("after", 0)
+            and deployment.created_at <= created.get("before", float("inf"))
         ]
         return page(found, parameters, "serviceDeployments", default=20)
 
@@ -52,7 +52,11 @@ class ServiceDeploymentActions:
     def describe_revisions(self, parameters: Fields) -> Fields:
         """Describe service revisions; those that do not exist are ``failures``."""
         arns = _checked(parameters["serviceRevisionArns"], ":service-revision/")
-        known = {one.arn: (service, one) for service in self._store.services() for one in service.revisions}
+        known = {
+            revision.arn: (service, revision)
+            for service in self._store.services()
+            for revision in service.revisions
+        }
         return {
             "serviceRevisions": [revision_fields(*known[arn]) for arn in arns if arn in known],
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known],
@@ -78,9 +82,9 @@ class ServiceDeploymentActions:
 
     def _find(self, arn: str) -> tuple[Service, ServiceDeployment] | None:
         for service in self._store.services():
-            for one in service.service_deployments:
-                if one.arn == arn:
-                    return service, one
+            for deployment in service.service_deployments:
+                if deployment.arn == arn:
+                    return service, deployment
         return None
 
 

@@ -96,11 +96,11 @@ class ServiceActions:
         """List the ARNs of a cluster's active services."""
         cluster = self._store.cluster(parameters.get("cluster"))
         arns = [
-            one.arn
-            for one in cluster.services.values()
-            if one.status == "ACTIVE"
+            service.arn
+            for service in cluster.services.values()
+            if service.status == "ACTIVE"
             and all(
-                one.config.get(key) == parameters[key]
+                service.config.get(key) == parameters[key]
                 for key in ("launchType", "schedulingStrategy")
                 if key in parameters
             )

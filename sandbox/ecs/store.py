@@ -56,8 +56,8 @@ class Store:
             return None
         known = self.families.get(family, [])
         if revision:
-            return next((one for one in known if str(one.revision) == revision), None)
-        return next((one for one in reversed(known) if one.status == "ACTIVE"), None)
+            return next((item for item in known if str(item.revision) == revision), None)
+        return next((item for item in reversed(known) if item.status == "ACTIVE"), None)
 
     def deployable(self, name: str) -> TaskDefinition:
         """Find a task definition that may be started.

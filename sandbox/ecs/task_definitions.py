@@ -89,22 +89,22 @@ class TaskDefinitionActions:
         """List revisions of one status, ordered by family and revision."""
         family, status = parameters.get("familyPrefix"), parameters.get("status", "ACTIVE")
         found = [
-            one
+            item
             for name in sorted(self._store.families)
             if family is None or name == family
-            for one in self._store.families[name]
-            if one.status == status
+            for item in self._store.families[name]
+            if item.status == status
         ]
         if parameters.get("sort") == "DESC":
             found.reverse()
-        return page([one.arn for one in found], parameters, "taskDefinitionArns")
+        return page([item.arn for item in found], parameters, "taskDefinitionArns")
 
     def list_families(self, parameters: Fields) -> Fields:
         """List families; an INACTIVE family has no ACTIVE revision."""
         prefix, status = parameters.get("familyPrefix", ""), parameters.get("status", "ACTIVE")
         found = []
         for family in sorted(self._store.families):
-            active = any(one.status == "ACTIVE" for one in self._store.families[family])
+            active = any(item.status == "ACTIVE" for item in self._store.families[family])
             if family.startswith(prefix) and (status == "ALL" or active == (status == "ACTIVE")):
                 found.append(family)
         return page(found, parameters, "families")

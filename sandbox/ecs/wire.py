@@ -146,7 +146,7 @@ def deployment_fields(service: Service, deployment: Deployment) -> Fields:
         "rolloutState": deployment.rollout_state,
         "rolloutStateReason": deployment.reason,
     } | _pick(deployment.revision.config, _ON_DEPLOYMENT)
-    if any("loadBalancerName" in one for one in deployment.revision.config.get("loadBalancers", [])):
+    if any("loadBalancerName" in item for item in deployment.revision.config.get("loadBalancers", [])):
         del fields["rolloutState"], fields["rolloutStateReason"]  # AWS has none behind a Classic LB
     return fields
 
@@ -195,17 +195,17 @@ def service_fields(service: Service, *, tags: bool = False) -> Fields:
         "tags": tag_list(service.tags) if tags else None,
     } | _pick(service.config, _ON_SERVICE)
     if service.controller == "ECS":
-        fields["deployments"] = [deployment_fields(service, one) for one in service.deployments]
+        fields["deployments"] = [deployment_fields(service, deployment) for deployment in service.deployments]
         fields |= _current_fields(service)
     else:
-        fields["taskSets"] = [task_set_fields(service, one) for one in service.deployments]
+        fields["taskSets"] = [task_set_fields(service, deployment) for deployment in service.deployments]
     return without_none(fields)
 
 
 def _current_fields(service: Service) -> Fields:
     if service.current is None:
         return {}
-    revisions = list(dict.fromkeys(one.revision for one in service.deployments))
+    revisions = list(dict.fromkeys(deployment.revision for deployment in service.deployments))
     return {
         "currentServiceDeployment": service.current.arn,
         "currentServiceRevisions": [revision_counts(service, revision) for revision in revisions],
@@ -229,8 +229,12 @@ def revision_fields(service: Service, revision: Revision) -> Fields:
     """Return a ``ServiceRevision``."""
     containers = revision.task_definition.fields["containerDefinitions"]
     images = [
-        {"containerName": one["name"], "image": one["image"], "imageDigest": digest_of(one["image"])}
-        for one in containers
+        {
+            "containerName": container["name"],
+            "image": container["image"],
+            "imageDigest": digest_of(container["image"]),
+        }
+        for container in containers
     ]
     return revision.config | {
         "serviceRevisionArn": revision.arn,

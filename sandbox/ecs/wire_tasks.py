@@ -67,8 +67,8 @@ def _container_fields(names: Names, cluster: Cluster, task: Task) -> Fields:
         host, _, port = task.running.address.partition(":")
         ports = definition.get("portMappings") or [{"containerPort": int(port)}]
         bindings = [
-            {"bindIP": host, "hostPort": int(port), "protocol": "tcp", "containerPort": one["containerPort"]}
-            for one in ports[:1]
+            {"bindIP": host, "hostPort": int(port), "protocol": "tcp", "containerPort": item["containerPort"]}
+            for item in ports[:1]
         ]
         interfaces = [{"attachmentId": task.id, "privateIpv4Address": host}]
     return without_none(
@@ -131,16 +131,22 @@ def service_deployment_fields(service: Service, one: ServiceDeployment) -> Field
     )
 
 
-def _counts(service: Service, one: ServiceDeployment, revision: Revision) -> Fields:
-    return one.counts.get(revision.arn) or revision_counts(service, revision)
+def _counts(service: Service, service_deployment: ServiceDeployment, revision: Revision) -> Fields:
+    return service_deployment.counts.get(revision.arn) or revision_counts(service, revision)
 
 
-def _breaker_fields(one: ServiceDeployment) -> Fields:
-    enabled = one.deployment_configuration.get("deploymentCircuitBreaker", {}).get("enable", False)
-    if one.breaker_tripped:
+def _breaker_fields(service_deployment: ServiceDeployment) -> Fields:
+    enabled = service_deployment.deployment_configuration.get("deploymentCircuitBreaker", {}).get(
+        "enable", False
+    )
+    if service_deployment.breaker_tripped:
         status = "TRIGGERED"
     elif not enabled:
         status = "DISABLED"
     else:
-        status = "MONITORING_COMPLETE" if one.finished else "MONITORING"
-    return {"status": status, "failureCount": one.failures, "threshold": one.threshold}
+        status = "MONITORING_COMPLETE" if service_deployment.finished else "MONITORING"
+    return {
+        "status": status,
+        "failureCount": service_deployment.failures,
+        "threshold": service_deployment.threshold,
+    }

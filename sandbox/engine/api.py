@@ -71,7 +71,7 @@ class EngineApi:
         return told(shapes.version())
 
     async def _list(self, call: Call) -> Answer:
-        return told([shapes.listed(one) for one in chosen(call, self._stack.containers)])
+        return told([shapes.listed(item) for item in chosen(call, self._stack.containers)])
 
     async def _inspect(self, _: Call, name: str) -> Answer:
         return told(shapes.inspected(self._container(name)))
@@ -98,7 +98,7 @@ class EngineApi:
         container = self._container(name)
         if not container.state.pid:
             raise ConflictError(f"container {container.id} is not running")
-        rows = [[str(one.pid), " ".join(one.cmdline())] for one in container.processes]
+        rows = [[str(process.pid), " ".join(process.cmdline())] for process in container.processes]
         return told({"Titles": ["PID", "CMD"], "Processes": rows})
 
     async def _start(self, _: Call, name: str) -> Answer:

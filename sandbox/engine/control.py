@@ -32,14 +32,14 @@ def compose_routes(stack: Stack) -> list[Route]:
     async def show(_: Request) -> JSONResponse:
         containers = [
             {
-                "name": one.spec.name,
-                "id": one.id,
-                "pid": one.state.pid or None,
-                "status": one.state.status,
-                "environment": dict(one.spec.environment),
-                "restart": one.spec.policy,
+                "name": item.spec.name,
+                "id": item.id,
+                "pid": item.state.pid or None,
+                "status": item.state.status,
+                "environment": dict(item.spec.environment),
+                "restart": item.spec.policy,
             }
-            for one in stack.containers
+            for item in stack.containers
         ]
         return JSONResponse({"url": stack.url, "containers": containers})
 
@@ -61,7 +61,9 @@ def compose_routes(stack: Stack) -> list[Route]:
             if not any(met):
                 return refusal(f"no container of {service} runs")
             return await show(request)
-        if not isinstance(environment, dict) or not all(isinstance(one, str) for one in environment.values()):
+        if not isinstance(environment, dict) or not all(
+            isinstance(item, str) for item in environment.values()
+        ):
             return refusal('without an action, environment must be an object: {"NAME": "VALUE"}')
         if not known_policy(policy):
             return refusal(f'restart must be one of: {", ".join(POLICIES)}, or such as "on-failure:3"')

@@ -118,7 +118,7 @@ class Executions:
 
 
 def _words(found: object) -> list[str]:
-    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+    return [item for item in found if isinstance(item, str)] if isinstance(found, list) else []
 
 
 def _check(argv: Sequence[str]) -> None:

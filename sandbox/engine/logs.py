@@ -44,6 +44,6 @@ def logs(call: Call, container: Container) -> bytes:
         lines = lines[max(0, len(lines) - int(tail)) :]
     dated = call.flag("timestamps")
     return b"".join(
-        framed(one.stream, (f"{moment(one.at)} ".encode() if dated else b"") + one.text + b"\n")
-        for one in lines
+        framed(item.stream, (f"{moment(item.at)} ".encode() if dated else b"") + item.text + b"\n")
+        for item in lines
     )

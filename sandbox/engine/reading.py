@@ -83,9 +83,9 @@ def chosen(call: Call, containers: list[Container]) -> list[Container]:
     filters = _filters(call.query.get("filters", ""))
     everyone = call.flag("all") or "status" in filters
     return [
-        one
-        for one in containers
-        if (everyone or one.state.status in {"running", "restarting"}) and _fits(one, filters)
+        container
+        for container in containers
+        if (everyone or container.state.status in {"running", "restarting"}) and _fits(container, filters)
     ]
 
 

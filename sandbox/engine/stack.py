@@ -87,16 +87,16 @@ class Stack:
     @property
     def services(self) -> list[str]:
         """The project's services."""
-        return sorted({one.spec.service for one in self.containers})
+        return sorted({container.spec.service for container in self.containers})
 
     def of(self, service: str) -> list[Container]:
         """Return the containers of a service."""
-        return [one for one in self.containers if one.spec.service == service]
+        return [container for container in self.containers if container.spec.service == service]
 
     def find(self, name: str) -> Container | None:
         """Find a container by its name, its id, or the start of its id."""
-        named = [one for one in self.containers if one.spec.name == name.removeprefix("/")]
-        begins = [one for one in self.containers if name and one.id.startswith(name)]
+        named = [container for container in self.containers if container.spec.name == name.removeprefix("/")]
+        begins = [container for container in self.containers if name and container.id.startswith(name)]
         return next(iter(named or (begins if len(begins) == 1 else [])), None)
 
     def usages(self) -> Iterator[Usage]:
@@ -120,7 +120,7 @@ class Stack:
 
     async def close(self) -> None:
         """End every container at once."""
-        await asyncio.gather(*(one.kill() for one in self.containers))
+        await asyncio.gather(*(container.kill() for container in self.containers))
 
     async def _start(self, spec: ContainerSpec) -> None:
         container = self._create(spec)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from workflows.brake import Switch
 
-MOST = 1000
+LIMIT = 1000
 
 
 async def switch(client: Client, environment: str, order: Switch) -> Decided:
@@ -42,11 +42,14 @@ async def switch(client: Client, environment: str, order: Switch) -> Decided:
 
 async def brakes(client: Client) -> dict[str, BrakeReport | None]:
     """Read every environment's brake; None for one that no worker tells."""
-    found, _ = await find(client, 'WorkflowType = "Brake" AND ExecutionStatus = "Running"', MOST)
-    return {run.environment: await told_by(client, run.id) for run in sorted(found, key=lambda run: run.id)}
+    found, _ = await find(client, 'WorkflowType = "Brake" AND ExecutionStatus = "Running"', LIMIT)
+    return {
+        run.environment: await read_brake_report(client, run.id)
+        for run in sorted(found, key=lambda run: run.id)
+    }
 
 
-async def told_by(client: Client, workflow_id: str) -> BrakeReport | None:
+async def read_brake_report(client: Client, workflow_id: str) -> BrakeReport | None:
     """Ask a brake how it stands; None when no worker answers."""
     handle = client.get_workflow_handle(workflow_id)
     try:

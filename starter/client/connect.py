@@ -32,10 +32,10 @@ RPC_TIMEOUT = timedelta(seconds=3)
 QUICK_RETRIES = RetryConfig(
     initial_interval_millis=100, max_interval_millis=500, max_elapsed_time_millis=2500
 )
-NO_PATIENCE = RetryConfig(initial_interval_millis=100, max_interval_millis=500, max_retries=4)
+FEW_RETRIES = RetryConfig(initial_interval_millis=100, max_interval_millis=500, max_retries=4)
 SILENT = TelemetryFilter(core_level="OFF", other_level="OFF")
 """The SDK's own log goes to stdout, which is for answers; what matters of it is given by an error."""
-AWAY = frozenset(
+NO_ANSWER = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
         RPCStatusCode.DEADLINE_EXCEEDED,
@@ -69,7 +69,7 @@ async def _converse(work: Callable[[Client], Awaitable[T]]) -> T:
         client = await _connect(config, "runbook", QUICK_RETRIES, _silent())
         return await work(client)
     except RPCError as error:
-        raise _in_words(error, address, config.get("namespace", "default")) from error
+        raise _as_error(error, address, config.get("namespace", "default")) from error
     except SealedError as error:
         raise of_error(error) from error
     finally:
@@ -95,7 +95,7 @@ async def connect_lazily(process: str) -> Client:
         **_config(),
         data_converter=with_codec(codec_of(os.environ)),
         plugins=tracing_plugins(process),
-        retry_config=NO_PATIENCE,
+        retry_config=FEW_RETRIES,
         connect_timeout=RPC_TIMEOUT,
         lazy=True,
         runtime=_silent(),
@@ -133,15 +133,15 @@ def _silent() -> Runtime:
 def away(address: str, why: str) -> CliError:
     """Make the error that says that Temporal cannot be reached."""
     return CliError(
-        Exit.TEMPORAL_AWAY,
+        Exit.TEMPORAL_UNREACHABLE,
         f"Temporal is not reachable at {address} ({why})",
         "start it or set TEMPORAL_ADDRESS",
     )
 
 
-def is_away(error: RPCError) -> bool:
+def is_unreachable(error: RPCError) -> bool:
     """Whether an error means that Temporal itself does not answer us."""
-    return error.status in AWAY
+    return error.status in NO_ANSWER
 
 
 def ui_address(client: Client, workflow_id: str, run_id: str) -> str:
@@ -190,23 +190,25 @@ def codec_of(environment: Mapping[str, str]) -> Codec:
         raise of_error(error) from None
 
 
-def _in_words(error: RPCError, address: str, namespace: str) -> CliError:
+def _as_error(error: RPCError, address: str, namespace: str) -> CliError:
     reason = _reason(error)
     if error.status in {RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED}:
         return CliError(
-            Exit.TEMPORAL_AWAY, f"Temporal at {address} denied access ({reason})", "check TEMPORAL_API_KEY"
+            Exit.TEMPORAL_UNREACHABLE,
+            f"Temporal at {address} denied access ({reason})",
+            "check TEMPORAL_API_KEY",
         )
-    if is_away(error):
+    if is_unreachable(error):
         return away(address, reason)
     if error.status is RPCStatusCode.NOT_FOUND and "amespace" in reason:
         return CliError(
-            Exit.TEMPORAL_AWAY,
+            Exit.TEMPORAL_UNREACHABLE,
             f'Temporal at {address} has no namespace "{namespace}"',
             "create it or set TEMPORAL_NAMESPACE",
         )
     if "search attribute" in reason.lower():
         return CliError(
-            Exit.TEMPORAL_AWAY,
+            Exit.TEMPORAL_UNREACHABLE,
             f"Temporal at {address} does not know our search attributes ({reason})",
             "`runbook doctor --fix` adds them",
         )

@@ -68,7 +68,7 @@ async def decide(client: Client, run: Run, update: str, signal: str, decision: M
     try:
         await handle.signal(signal, marked, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        raise await _in_words(client, run, error) from error
+        raise await _as_error(client, run, error) from error
     return Decided(confirmed=False, detail=LATER)
 
 
@@ -96,7 +96,7 @@ async def ask(
     except RPCError as error:
         if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:  # too many updates wait for a worker already
             return None
-        raise await _in_words(client, run, error) from error
+        raise await _as_error(client, run, error) from error
     return Answer.model_validate(answer)
 
 
@@ -116,7 +116,7 @@ def _refusal(error: WorkflowUpdateFailedError) -> CliError:
     )
 
 
-async def _in_words(client: Client, run: Run, error: RPCError) -> Exception:
+async def _as_error(client: Client, run: Run, error: RPCError) -> Exception:
     if error.status is not RPCStatusCode.NOT_FOUND:
         return error
     now = await describe(client, run.id, run.run_id)
@@ -160,16 +160,16 @@ if TYPE_CHECKING:
     Which = Callable[[Client, str, str | None], Awaitable[Run]]
 
 
-def tell(caller: Caller, text: str, what: str, message: Message, which: Which) -> None:
+def send_message(caller: Caller, text: str, what: str, message: Message, which: Which) -> None:
     """Send it and say what came of it; to an incident also while no worker lives.
 
     Raises:
         CliError: there is no such run, it has ended, or refuses.
     """
-    converse(lambda client: _tell(client, caller, text, what, message, which))
+    converse(lambda client: _send(client, caller, text, what, message, which))
 
 
-async def _tell(client: Client, caller: Caller, text: str, what: str, message: Message, which: Which) -> None:
+async def _send(client: Client, caller: Caller, text: str, what: str, message: Message, which: Which) -> None:
     run = await which(client, text, caller.run_id)
     if not run.is_open:
         raise refused(f"{ending(run)}: there is nothing to {what}")

@@ -25,7 +25,7 @@ from runbook_model import ids
 from runbook_model.checks import Drilled, DrillRequest
 from runbook_model.sentences import quote
 from starter.client.connect import RPC_TIMEOUT
-from starter.client.runs import was_begun
+from starter.client.runs import was_started
 from starter.exits import bad_input
 from workflows.decisions.endings import problem_of
 from workflows.drill import Drill
@@ -75,7 +75,7 @@ async def drill(client: Client, environment: str) -> Drilled | str:
     result = asyncio.create_task(handle.result())
     try:
         done, _ = await asyncio.wait({result}, timeout=SOON.total_seconds())
-        if not done and not await was_begun(client, handle.id):
+        if not done and not await was_started(client, handle.id):
             return f"no worker takes it: runbook worker --environment {environment}; it is made once one is there"
         return await result
     except WorkflowFailureError as error:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from temporalio.service import RPCError
 
-from starter.client.connect import is_away
-from starter.client.run_view import Sight, look
+from starter.client.connect import is_unreachable
+from starter.client.run_view import RunView, look
 from starter.client.runs import describe
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 0.5
 
 
-async def follow(client: Client, run: Run, catalog: Path | None = None) -> AsyncIterator[Sight | None]:
+async def follow(client: Client, run: Run, catalog: Path | None = None) -> AsyncIterator[RunView | None]:
     """Look at a run again and again until it has ended; None while Temporal itself is away."""
     while True:
-        sight = await _glance(client, run, catalog)
-        yield sight
-        if sight and not sight.run.is_open:
+        view = await _try_read(client, run, catalog)
+        yield view
+        if view and not view.run.is_open:
             return
         await asyncio.sleep(EVERY_SECONDS)
 
 
-async def wait_for_end(client: Client, run: Run, catalog: Path | None = None) -> Sight:
+async def wait_for_end(client: Client, run: Run, catalog: Path | None = None) -> RunView:
     """Wait for a run's end without asking its worker anything meanwhile."""
     while True:
         try:
@@ -40,7 +40,7 @@ async def wait_for_end(client: Client, run: Run, catalog: Path | None = None) ->
             if now and not now.is_open:
                 return await look(client, now, catalog)
         except RPCError as error:
-            if not is_away(error):
+            if not is_unreachable(error):
                 raise
         await asyncio.sleep(EVERY_SECONDS)
 
@@ -48,14 +48,14 @@ async def wait_for_end(client: Client, run: Run, catalog: Path | None = None) ->
 async def _newest(client: Client, run: Run) -> Run | None:
     """Read the run, or the one that it continues as."""
     now = await describe(client, run.id, run.run_id)
-    return await describe(client, run.id) if now and now.goes_on_as_new else now
+    return await describe(client, run.id) if now and now.continues_as_new else now
 
 
-async def _glance(client: Client, run: Run, catalog: Path | None) -> Sight | None:
+async def _try_read(client: Client, run: Run, catalog: Path | None) -> RunView | None:
     try:
         now = await _newest(client, run)
         return await look(client, now or run, catalog)
     except RPCError as error:
-        if is_away(error):
+        if is_unreachable(error):
             return None
         raise

@@ -46,7 +46,7 @@ async def read_ledger(client: Client, request: LedgerRequest) -> LedgerPage:
         async with asyncio.timeout((LONGEST + 2 * RPC_TIMEOUT).total_seconds()):
             return await handle.result()
     except WorkflowFailureError as error:
-        raise _in_words(error, request, handle.id) from error
+        raise _as_error(error, request, handle.id) from error
     except TimeoutError:
         raise _no_answer(request, handle.id) from None
 
@@ -66,7 +66,7 @@ async def _check_worker(client: Client, environment: str) -> None:
         )
 
 
-def _in_words(error: WorkflowFailureError, request: LedgerRequest, workflow_id: str) -> CliError:
+def _as_error(error: WorkflowFailureError, request: LedgerRequest, workflow_id: str) -> CliError:
     cause = cause_of(error)
     if cause is None:
         return _no_answer(request, workflow_id)

@@ -70,8 +70,8 @@ def measure(runs: Sequence[Measured], since: datetime, until: datetime) -> Figur
         "weeks": [
             {
                 "from": week,
-                **_incidents([one for one in some if one.is_incident]),
-                "procedures": _outcomes(one for one in some if not one.is_incident),
+                **_incidents([item for item in some if item.is_incident]),
+                "procedures": _outcomes(item for item in some if not item.is_incident),
             }
             for (week,), some in _grouped([run for run in runs if run.ended], lambda run: (_week(run),))
         ],

@@ -48,7 +48,7 @@ EXIT_OF_OUTCOME = {
 
 
 @dataclass(frozen=True)
-class Sight:
+class RunView:
     """A run and its page."""
 
     run: Run
@@ -86,13 +86,13 @@ def stamp(moment: datetime | None) -> str | None:
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
-async def look(client: Client, run: Run, catalog: Path | None = None) -> Sight:
+async def look(client: Client, run: Run, catalog: Path | None = None) -> RunView:
     """See a run: ask a worker, and do without one, by the local catalog, when none answers."""
     if run.is_open:
         live, report = await _ask(client, run, ANSWER_TIMEOUT)
-        return Sight(run, report or await _pieced_together(client, run, catalog, live=live), live=live)
-    (live, told), result = await asyncio.gather(_ask(client, run, AFTER_THE_END), _result(client, run))
-    return Sight(run, result or await _cut_short(client, run, told, catalog), live=live)
+        return RunView(run, report or await _pieced_together(client, run, catalog, live=live), live=live)
+    (live, last_page), result = await asyncio.gather(_ask(client, run, AFTER_THE_END), _result(client, run))
+    return RunView(run, result or await _without_result(client, run, last_page, catalog), live=live)
 
 
 async def _pieced_together(client: Client, run: Run, catalog: Path | None, *, live: bool) -> Report:
@@ -133,10 +133,10 @@ def _kind(run: Run) -> type[Report]:
     return IncidentReport if run.procedure == "incident" else Report
 
 
-async def _cut_short(client: Client, run: Run, told: Report | None, catalog: Path | None) -> Report:
+async def _without_result(client: Client, run: Run, last_page: Report | None, catalog: Path | None) -> Report:
     """Describe a run that ended without saying how: what the server knows goes before what the page last said."""
     known = await offline_report(client, run, catalog)
-    if told is None:
+    if last_page is None:
         return known
     ending = {"state": State.DONE, "outcome": known.outcome, "error": known.error, "summary": known.summary}
-    return told.model_copy(update=ending | {"steps": known.steps or told.steps, "checkpoint": None})
+    return last_page.model_copy(update=ending | {"steps": known.steps or last_page.steps, "checkpoint": None})

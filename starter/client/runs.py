@@ -63,7 +63,7 @@ class Run:
     waiting_children: tuple[str, ...] = ()
 
     @property
-    def goes_on_as_new(self) -> bool:
+    def continues_as_new(self) -> bool:
         """Whether it ended only in order to continue as a new run of the same id, as a long incident does."""
         return self.status == WorkflowExecutionStatus.CONTINUED_AS_NEW
 
@@ -189,7 +189,7 @@ def _names_in(workflow_id: str) -> tuple[str, str, str]:
     return kind, environment, service
 
 
-async def was_begun(client: Client, workflow_id: str) -> bool:
+async def was_started(client: Client, workflow_id: str) -> bool:
     """Whether a worker has taken the first task of a run."""
     found = await client.workflow_service.describe_workflow_execution(
         DescribeWorkflowExecutionRequest(
@@ -197,8 +197,8 @@ async def was_begun(client: Client, workflow_id: str) -> bool:
         ),
         timeout=RPC_TIMEOUT,
     )
-    return found.workflow_execution_info.history_length > NOT_BEGUN
+    return found.workflow_execution_info.history_length > NOT_STARTED
 
 
-NOT_BEGUN = 2
+NOT_STARTED = 2
 """Events of a run that nobody has taken: it was started, and its first task is ready."""

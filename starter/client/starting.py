@@ -70,7 +70,7 @@ async def begin(
             rpc_timeout=RPC_TIMEOUT,
         )
     except WorkflowAlreadyStartedError:
-        raise await _taken(client, workflow_id) from None
+        raise await _already_running(client, workflow_id) from None
     assert handle.first_execution_run_id is not None
     return handle.first_execution_run_id
 
@@ -125,7 +125,7 @@ def _details(procedure: str, request: ProcedureRequest) -> str:
     return "\n".join(lines)
 
 
-async def _taken(client: Client, workflow_id: str) -> CliError:
+async def _already_running(client: Client, workflow_id: str) -> CliError:
     """Name what runs already: since when, started by whom, and how to continue from here."""
     run = await describe(client, workflow_id)
     if run is None or not run.is_open:

@@ -7,7 +7,7 @@ import click
 from runbook_model.reports import Hold
 from starter import completion
 from starter.caller import Caller, example, takes_caller
-from starter.client.deciding import tell
+from starter.client.deciding import send_message
 from starter.client.targets import page_of
 from starter.exits import bad_input
 
@@ -24,4 +24,4 @@ def command(caller: Caller, run: str, *, reason: str | None) -> None:
     """
     if reason and len(reason) > 2000:
         raise bad_input("--reason is longer than 2000 characters")
-    tell(caller, run, "acknowledge", Hold(by=caller.name, reason=reason), page_of)
+    send_message(caller, run, "acknowledge", Hold(by=caller.name, reason=reason), page_of)

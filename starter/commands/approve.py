@@ -11,7 +11,7 @@ from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.deciding import decide
-from starter.client.run_view import Sight, look
+from starter.client.run_view import RunView, look
 from starter.client.targets import ending, waiting_at
 from starter.exits import Exit, bad_input, refused
 from starter.names import short_id
@@ -60,10 +60,10 @@ async def _approve(client: Client, caller: Caller, text: str, approval: Approval
     run = await waiting_at(client, text, caller.run_id)
     if not run.is_open:
         raise refused(f"{ending(run)}: nothing waits for an answer")
-    sight = await look(client, run)
+    view = await look(client, run)
     if approval.plan_hash is None:
-        approval = approval.model_copy(update={"plan_hash": _standing(sight)})
-    if on_terminal() and not yes and not caller.as_json and not _agreed(sight, approval):
+        approval = approval.model_copy(update={"plan_hash": _open_plan_hash(view)})
+    if on_terminal() and not yes and not caller.as_json and not _agreed(view, approval):
         say("not confirmed; nothing was sent")
         return Exit.NOT_DONE
     decided = await decide(client, run, "decide", "approve", approval)
@@ -74,21 +74,21 @@ async def _approve(client: Client, caller: Caller, text: str, approval: Approval
     return Exit.DONE
 
 
-def _standing(sight: Sight) -> str:
+def _open_plan_hash(view: RunView) -> str:
     """Return the current plan's hash: an approval without one could be for anything."""
-    report = sight.report
+    report = view.report
     found = report.checkpoint.plan_hash if report.checkpoint else report.plan_hash
     if not found:
         raise refused(
-            f"{sight.run.id} has no plan to approve yet ({report.state})",
-            f"`runbook watch {short_id(sight.run.id)}` shows when it has",
+            f"{view.run.id} has no plan to approve yet ({report.state})",
+            f"`runbook watch {short_id(view.run.id)}` shows when it has",
         )
     return found
 
 
-def _agreed(sight: Sight, approval: Approval) -> bool:
-    gate = sight.report.checkpoint
+def _agreed(view: RunView, approval: Approval) -> bool:
+    gate = view.report.checkpoint
     if gate:
-        console().print(*checkpoint(gate, sight.run.id), sep="\n")
+        console().print(*checkpoint(gate, view.run.id), sep="\n")
     what = f'Answer "{approval.option}"' if approval.option else f"Approve plan {approval.plan_hash}"
     return click.confirm(f"{what} as {approval.by}?", default=False)

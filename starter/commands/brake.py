@@ -101,9 +101,9 @@ async def _show(client: Client, caller: Caller) -> None:
         if report is None:
             say(f"{environment}: no worker is responding; the state of its brake is unknown")
             continue
-        for one in report.book.on:
-            where = f"{environment}/{one.service}" if one.service else environment
-            say(f"{where}: ON since {clock(one.at)}, by {one.by}: {one.reason}")
+        for item in report.book.on:
+            where = f"{environment}/{item.service}" if item.service else environment
+            say(f"{where}: ON since {clock(item.at)}, by {item.by}: {item.reason}")
         if not report.book.on:
             say(f"{environment}: off")
         for begun in report.book.starts:
@@ -118,14 +118,14 @@ def _document(environment: str, report: BrakeReport | None) -> dict[str, Any]:
     return {
         "environment": environment,
         "live": True,
-        "on": [one.model_dump(mode="json") for one in report.book.on],
+        "on": [item.model_dump(mode="json") for item in report.book.on],
         "begun": [
             {
-                "service": one.service,
-                "procedure": one.procedure,
-                "began": stamp(one.began),
-                "ended": stamp(one.ended),
+                "service": start.service,
+                "procedure": start.procedure,
+                "began": stamp(start.began),
+                "ended": stamp(start.ended),
             }
-            for one in report.book.starts
+            for start in report.book.starts
         ],
     }

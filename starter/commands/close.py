@@ -7,7 +7,7 @@ import click
 from runbook_model.incident.messages import Closing
 from starter import completion
 from starter.caller import Caller, example, takes_caller
-from starter.client.deciding import tell
+from starter.client.deciding import send_message
 from starter.client.targets import incident_of
 from starter.exits import bad_input
 
@@ -26,4 +26,4 @@ def command(caller: Caller, run: str, *, root_cause: str) -> None:
     """
     if not root_cause.strip() or len(root_cause) > 2000:
         raise bad_input("--root-cause needs 1 to 2000 characters", "the review begins with it")
-    tell(caller, run, "close", Closing(by=caller.name, root_cause=root_cause), incident_of)
+    send_message(caller, run, "close", Closing(by=caller.name, root_cause=root_cause), incident_of)

@@ -10,10 +10,10 @@ import click
 from runbook_model.nearest import did_you_mean
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse, ui_address
-from starter.demo.needs import mend_of, missing
+from starter.demo.needs import fix_for, missing
 from starter.demo.stage import Stage
 from starter.demo.stories import STORIES, Story
-from starter.demo.telling import StoryBrokenError, Telling
+from starter.demo.story_log import StoryBrokenError, StoryLog
 from starter.exits import CliError, Exit, bad_input
 from starter.printing import answer, note, say
 from starter.processes.extras import check_extra
@@ -48,20 +48,20 @@ def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
         )
     check_extra("sandbox", "the sandbox")
     if lacking := missing(story.needs):
-        raise CliError(Exit.NOT_DONE, f"{story.name} cannot be played: {mend_of(lacking)}")
-    telling = Telling(aside=caller.as_json)
+        raise CliError(Exit.NOT_DONE, f"{story.name} cannot be played: {fix_for(lacking)}")
+    story_log = StoryLog(aside=caller.as_json)
     with ends_in_order(World(alerts=story.alerts)) as world:
-        with telling.part(f"{story.name}: {story.summary}"):
-            telling.say("a sandbox starts: Temporal, a simulated ECS with real processes, Prometheus")
+        with story_log.part(f"{story.name}: {story.summary}"):
+            story_log.say("a sandbox starts: Temporal, a simulated ECS with real processes, Prometheus")
             world.start()
             world.start_worker()
             if story.alerts:
                 world.start_webhook()
             _turn_to(world)
-            telling.say(f"ready; watch along in the Temporal UI: {world.addresses['ui']}")
-        facts = converse(lambda client: _play(client, world, story, telling))
-    _conclude(story, telling, facts, as_json=caller.as_json)
-    return Exit.DONE if telling.ok else Exit.NOT_DONE
+            story_log.say(f"ready; watch along in the Temporal UI: {world.addresses['ui']}")
+        facts = converse(lambda client: _play(client, world, story, story_log))
+    _conclude(story, story_log, facts, as_json=caller.as_json)
+    return Exit.DONE if story_log.ok else Exit.NOT_DONE
 
 
 def _list(caller: Caller) -> None:
@@ -79,7 +79,7 @@ def _list(caller: Caller) -> None:
     away = missing(tuple({need for story in STORIES for need in story.needs}))
     for story in STORIES:
         if lacking := [need for need in story.needs if need in away]:
-            note(f"{story.name} cannot be played here: {mend_of(lacking)}")
+            note(f"{story.name} cannot be played here: {fix_for(lacking)}")
 
 
 def _turn_to(world: World) -> None:
@@ -89,13 +89,13 @@ def _turn_to(world: World) -> None:
     os.environ.update(world.environment)
 
 
-async def _play(client: Client, world: World, story: Story, telling: Telling) -> dict[str, Any]:
-    stage = Stage(world, client, telling, story.environment)
+async def _play(client: Client, world: World, story: Story, story_log: StoryLog) -> dict[str, Any]:
+    stage = Stage(world, client, story_log, story.environment)
     try:
         await story.play(stage)
     except StoryBrokenError as broken:
-        if telling.ok:
-            telling.expect("the story goes on", ok=False, found=broken)
+        if story_log.ok:
+            story_log.expect("the story goes on", ok=False, found=broken)
     if stage.run is None:
         return {"id": None, "run_id": None, "ui": None, "outcome": None, "aws_changes": []}
     outcome = (await stage.see()).report.outcome
@@ -108,16 +108,22 @@ async def _play(client: Client, world: World, story: Story, telling: Telling) ->
     }
 
 
-def _conclude(story: Story, telling: Telling, facts: dict[str, Any], *, as_json: bool) -> None:
-    failed = [expectation for expectation in telling.expectations if not expectation.ok]
-    verdict = "all of it held" if telling.ok else f"{len(failed)} of {len(telling.expectations)} did NOT hold"
+def _conclude(story: Story, story_log: StoryLog, facts: dict[str, Any], *, as_json: bool) -> None:
+    failed = [expectation for expectation in story_log.expectations if not expectation.ok]
+    verdict = (
+        "all of it held" if story_log.ok else f"{len(failed)} of {len(story_log.expectations)} did NOT hold"
+    )
     for expectation in failed:
-        telling.say(f"✗ {expectation.what}: {expectation.found}", "red")
-    telling.say(f"{story.name}: {verdict}", "bold green" if telling.ok else "bold red")
+        story_log.say(f"✗ {expectation.what}: {expectation.found}", "red")
+    story_log.say(f"{story.name}: {verdict}", "bold green" if story_log.ok else "bold red")
     if as_json:
-        parts = [{"part": part, "seconds": round(seconds, 1)} for part, seconds in telling.parts]
-        told = [{"what": each.what, "ok": each.ok, "found": each.found} for each in telling.expectations]
-        story_told = {"story": story.name, "procedure": story.procedure, "ok": telling.ok}
+        parts = [{"part": part, "seconds": round(seconds, 1)} for part, seconds in story_log.parts]
+        expectations = [
+            {"what": each.what, "ok": each.ok, "found": each.found} for each in story_log.expectations
+        ]
+        story_document = {"story": story.name, "procedure": story.procedure, "ok": story_log.ok}
         answer(
-            story_told | facts | {"seconds": round(telling.seconds, 1), "parts": parts, "expectations": told}
+            story_document
+            | facts
+            | {"seconds": round(story_log.seconds, 1), "parts": parts, "expectations": expectations}
         )

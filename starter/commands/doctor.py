@@ -53,12 +53,12 @@ def command(caller: Caller, *, scope: Scope, fix: bool) -> Exit:
     try:
         checks = [check, *converse(lambda client: check_all(client, requests, fix=fix))]
     except CliError as error:
-        if error.code is not Exit.TEMPORAL_AWAY:
+        if error.code is not Exit.TEMPORAL_UNREACHABLE:
             raise
         ending = error.code
         checks = [check, *_without_temporal(error, requests)]
-    _tell(caller, checks)
-    return ending or (Exit.NOT_DONE if any(one.ok is False for one in checks) else Exit.DONE)
+    _print(caller, checks)
+    return ending or (Exit.NOT_DONE if any(item.ok is False for item in checks) else Exit.DONE)
 
 
 def _requests(catalog: Catalog | None, scope: Scope) -> list[DoctorRequest]:
@@ -80,23 +80,23 @@ def _without_temporal(error: CliError, requests: Sequence[DoctorRequest]) -> Ite
         yield from without_temporal(request, "temporal")
 
 
-def _tell(caller: Caller, checks: Sequence[Check]) -> None:
+def _print(caller: Caller, checks: Sequence[Check]) -> None:
     if caller.as_json:
-        answer({"checks": [document(one) for one in checks]})
+        answer({"checks": [document(check) for check in checks]})
         return
-    for one in () if has_room() else checks:
+    for item in () if has_room() else checks:
         fields = (
-            one.environment or "-",
-            one.service or "-",
-            one.name,
-            SIGNS[one.ok],
-            one.detail,
-            one.fix or "-",
+            item.environment or "-",
+            item.service or "-",
+            item.name,
+            SIGNS[item.ok],
+            item.detail,
+            item.fix or "-",
         )
         say("\t".join(fields))
     if has_room():
         show(_page(checks))
-    count = {ok: sum(one.ok is ok for one in checks) for ok in SIGNS}
+    count = {ok: sum(check.ok is ok for check in checks) for ok in SIGNS}
     note(f"{count[True]} in place, {count[False]} to fix, {count[None]} not configured or not told")
 
 
@@ -109,9 +109,11 @@ def _page(checks: Sequence[Check]) -> Group:
     """Lay the checks out by place: sign, name, what was found, and the fix below."""
     from rich.console import Group  # noqa: PLC0415 - programs that read JSON need not wait for it
 
-    width = max(len(one.name) for one in checks)
-    places = dict.fromkeys(_where(one) for one in checks)
-    return Group(*(_place(place, [one for one in checks if _where(one) == place], width) for place in places))
+    width = max(len(check.name) for check in checks)
+    places = dict.fromkeys(_where(check) for check in checks)
+    return Group(
+        *(_place(place, [check for check in checks if _where(check) == place], width) for place in places)
+    )
 
 
 def _place(place: str, checks: Sequence[Check], width: int) -> Table:
@@ -127,7 +129,7 @@ def _place(place: str, checks: Sequence[Check], width: int) -> Table:
         first = group[0]
         table.add_row(Text(f" {SIGNS[first.ok]}", COLOURS[first.ok]), first.name, clean(first.detail))
         if len(group) > 1:
-            others = ", ".join(one.name.removeprefix("prometheus-") for one in group[1:])
+            others = ", ".join(item.name.removeprefix("prometheus-") for item in group[1:])
             table.add_row("", "", Text(f"also: {others}", "dim"))
         if first.fix:
             table.add_row("", "", Text(f"→ {clean(first.fix)}", "bold"))
@@ -137,12 +139,12 @@ def _place(place: str, checks: Sequence[Check], width: int) -> Table:
 def grouped(checks: Iterable[Check]) -> list[list[Check]]:
     """Put together what says the same of the same place."""
     groups: dict[tuple[object, ...], list[Check]] = {}
-    for one in checks:
-        groups.setdefault(_saying(one), []).append(one)
+    for check in checks:
+        groups.setdefault(_text_key(check), []).append(check)
     return list(groups.values())
 
 
-def _saying(check: Check) -> tuple[object, ...]:
+def _text_key(check: Check) -> tuple[object, ...]:
     return (_where(check), check.ok, check.detail, check.fix)
 
 

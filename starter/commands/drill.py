@@ -64,13 +64,13 @@ def command(caller: Caller, *, scope: Scope, cron: str | None) -> Exit:
         _show_schedules(caller, cron, converse(lambda client: _schedule(client, environments, cron)))
         return Exit.DONE
     found = converse(lambda client: _drill(client, environments))
-    drills = {name: _only(one, scope.service) for name, one in found.items()}
+    drills = {name: _only(item, scope.service) for name, item in found.items()}
     if caller.as_json:
-        answer({"drills": [_document(name, one) for name, one in drills.items()]})
+        answer({"drills": [_document(name, item) for name, item in drills.items()]})
     else:
-        for name, one in drills.items():
-            _tell(name, one)
-    fine = all(isinstance(one, Drilled) and one.would_work for one in drills.values())
+        for name, item in drills.items():
+            _print(name, item)
+    fine = all(isinstance(item, Drilled) and item.would_work for item in drills.values())
     return Exit.DONE if fine else Exit.NOT_DONE
 
 
@@ -88,14 +88,14 @@ def _environments(caller: Caller, scope: Scope) -> list[str]:
 
 
 async def _drill(client: Client, environments: Sequence[str]) -> dict[str, Drilled | str]:
-    found = await asyncio.gather(*(drill(client, one) for one in environments))
+    found = await asyncio.gather(*(drill(client, environment) for environment in environments))
     return dict(zip(environments, found, strict=True))
 
 
 async def _schedule(client: Client, environments: Sequence[str], cron: str) -> list[Planned]:
     if cron == OFF:
-        return [await unschedule(client, one) for one in environments]
-    return [await schedule(client, one, cron) for one in environments]
+        return [await unschedule(client, environment) for environment in environments]
+    return [await schedule(client, environment, cron) for environment in environments]
 
 
 def _only(found: Drilled | str, service: str | None) -> Drilled | str:
@@ -103,7 +103,7 @@ def _only(found: Drilled | str, service: str | None) -> Drilled | str:
     if service is None or isinstance(found, str):
         return found
     ours = {
-        field: tuple(one for one in getattr(found, field) if one.service in {None, service})
+        field: tuple(item for item in getattr(found, field) if item.service in {None, service})
         for field in ("checks", "broke", "mended")
     }
     return found.model_copy(update={**ours, "services": (service,)})
@@ -111,20 +111,20 @@ def _only(found: Drilled | str, service: str | None) -> Drilled | str:
 
 def _show_schedules(caller: Caller, cron: str, schedules: Sequence[Planned]) -> None:
     if caller.as_json:
-        answer({"schedules": [_scheduled(cron, one) for one in schedules]})
+        answer({"schedules": [_scheduled(cron, item) for item in schedules]})
         return
-    for one in schedules:
+    for item in schedules:
         if cron == OFF:
-            say(f"{one.environment}: {'no longer scheduled' if one.was_there else 'was not scheduled'}")
+            say(f"{item.environment}: {'no longer scheduled' if item.was_there else 'was not scheduled'}")
         else:
-            times = ", ".join(clock(at) for at in one.next_times[:SHOWN]) or "never"
-            say(f"{one.environment}: scheduled; next {times}")
+            times = ", ".join(clock(at) for at in item.next_times[:SHOWN]) or "never"
+            say(f"{item.environment}: scheduled; next {times}")
 
 
-def _scheduled(cron: str, one: Planned) -> dict[str, Any]:
-    times = [at.isoformat().replace("+00:00", "Z") for at in one.next_times]
+def _scheduled(cron: str, planned: Planned) -> dict[str, Any]:
+    times = [at.isoformat().replace("+00:00", "Z") for at in planned.next_times]
     on = None if cron == OFF else cron
-    return {"environment": one.environment, "cron": on, "next": times, "was_there": one.was_there}
+    return {"environment": planned.environment, "cron": on, "next": times, "was_there": planned.was_there}
 
 
 def _document(environment: str, found: Drilled | str) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _document(environment: str, found: Drilled | str) -> dict[str, Any]:
         {
             "service": name,
             "would_work": _works(checks),
-            "checks": [document(one) for one in checks],
+            "checks": [document(check) for check in checks],
         }
         for name, checks in groups
     ]
@@ -144,14 +144,14 @@ def _document(environment: str, found: Drilled | str) -> dict[str, Any]:
 
 
 def _of(drilled: Drilled, service: str | None) -> list[Check]:
-    return [one for one in drilled.checks if one.service == service]
+    return [check for check in drilled.checks if check.service == service]
 
 
 def _works(checks: Iterable[Check]) -> bool:
-    return all(one.ok is not False for one in checks)
+    return all(check.ok is not False for check in checks)
 
 
-def _tell(environment: str, found: Drilled | str) -> None:
+def _print(environment: str, found: Drilled | str) -> None:
     """Say of each service whether it would work, and of what would not the reason and the fix."""
     if isinstance(found, str):
         say(f"{environment}: {found}")
@@ -160,25 +160,27 @@ def _tell(environment: str, found: Drilled | str) -> None:
         show(_table(found))
     else:
         for name in (None, *found.services):
-            for one in _told(_of(found, name)):
-                fields = (environment, name or "-", one.name, SIGNS[one.ok], one.detail, one.fix or "-")
+            for item in _worth_a_line(_of(found, name)):
+                fields = (environment, name or "-", item.name, SIGNS[item.ok], item.detail, item.fix or "-")
                 say("\t".join(fields))
     changes = (("broke", found.broke), ("works again", found.mended))
-    listed = [f"{what}: {one.service or 'all services'} {one.name}" for what, some in changes for one in some]
+    listed = [
+        f"{what}: {item.service or 'all services'} {item.name}" for what, some in changes for item in some
+    ]
     if found.since is None:
         note(f"{environment}: this is the first drill")
     else:
         note(
             f"{environment}, since the drill of {clock(found.since)}: {'; '.join(listed) or 'nothing changed'}"
         )
-    if found.untold:
-        note(f"people could not be notified of the changes; the next drill tries again: {found.untold}")
+    if found.unknown:
+        note(f"people could not be notified of the changes; the next drill tries again: {found.unknown}")
 
 
-def _told(checks: Sequence[Check]) -> list[Check]:
+def _worth_a_line(checks: Sequence[Check]) -> list[Check]:
     """Choose what is worth a line: what is wrong, else the plan, else what there is."""
-    wrong = [one for one in checks if one.ok is False]
-    return wrong or [one for one in checks if one.name == "rollback-plan"] or list(checks[:1])
+    wrong = [check for check in checks if check.ok is False]
+    return wrong or [check for check in checks if check.name == "rollback-plan"] or list(checks[:1])
 
 
 def _table(drilled: Drilled) -> Table:
@@ -192,9 +194,9 @@ def _table(drilled: Drilled) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name in (None, *drilled.services):
-        for one in _told(_of(drilled, name)):
-            sign = Text(f" {SIGNS[one.ok]}", COLOURS[one.ok])
-            table.add_row(sign, name or "all services", one.name, clean(one.detail))
-            if one.fix:
-                table.add_row("", "", "", Text(f"→ {clean(one.fix)}", "bold"))
+        for item in _worth_a_line(_of(drilled, name)):
+            sign = Text(f" {SIGNS[item.ok]}", COLOURS[item.ok])
+            table.add_row(sign, name or "all services", item.name, clean(item.detail))
+            if item.fix:
+                table.add_row("", "", "", Text(f"→ {clean(item.fix)}", "bold"))
     return table

@@ -109,7 +109,7 @@ def arrange(runs: Iterable[Run]) -> Iterator[tuple[int, Run]]:
     listed = list(runs)
     below: dict[str | None, list[Run]] = {}
     for run in listed:
-        above = next((one for one in listed if one is not run and _belongs(run, one)), None)
+        above = next((item for item in listed if item is not run and _belongs(run, item)), None)
         below.setdefault(above.run_id if above else None, []).append(run)
     yield from _walk(below, None, 0)
 
@@ -126,6 +126,6 @@ def _belongs(run: Run, above: Run) -> bool:
     is_incidents = run.id == ids.remediation_id(*target) and above.id == ids.incident_id(*target)
     if run.parent != above.id and not is_incidents:
         return False
-    began_before_its_end = above.ended is None or run.started <= above.ended
+    started_before_its_end = above.ended is None or run.started <= above.ended
     ended_after_its_start = run.ended is None or run.ended >= above.started
-    return began_before_its_end and ended_after_its_start
+    return started_before_its_end and ended_after_its_start

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from starter.names import Scope
 
-MOST = 20_000
+LIMIT = 20_000
 """Plans, drills and what keeps house are no work on an outage."""
 
 
@@ -80,23 +80,23 @@ def _query(since: datetime, scope: Scope) -> str:
 async def _measure(
     client: Client, caller: Caller, scope: Scope, query: str, period: tuple[datetime, datetime]
 ) -> dict[str, Any]:
-    runs, more = await find(client, query, MOST)
+    runs, more = await find(client, query, LIMIT)
     if not runs:
         await check_known(client, caller.catalog, scope)
     if more:
-        note(f"only the newest {MOST} runs are counted: ask for fewer days")
+        note(f"only the newest {LIMIT} runs are counted: ask for fewer days")
     counted = [
         run
         for run in runs
         if ids.is_counted(run.id) and run.status != WorkflowExecutionStatus.CONTINUED_AS_NEW
     ]
     measured = [await _measured(client, run) for run in counted]
-    sealed = [str(one) for one in measured if isinstance(one, SealedError)]
+    sealed = [str(item) for item in measured if isinstance(item, SealedError)]
     if sealed:
         note(
             f"left out: {count_of(len(sealed), 'incident')}, as their times are {'; and '.join(sorted(set(sealed)))}"
         )
-    return measure([one for one in measured if isinstance(one, Measured)], *period)
+    return measure([item for item in measured if isinstance(item, Measured)], *period)
 
 
 async def _measured(client: Client, run: Run) -> Measured | SealedError:

@@ -7,7 +7,7 @@ import click
 from runbook_model.incident.messages import IncidentNote
 from starter import completion
 from starter.caller import Caller, example, takes_caller
-from starter.client.deciding import tell
+from starter.client.deciding import send_message
 from starter.client.targets import page_of
 from starter.exits import bad_input
 
@@ -33,10 +33,10 @@ def command(caller: Caller, /, run: str, **known: str | None) -> None:
     ID is ENVIRONMENT/SERVICE (the open incident, else the remediation) or a workflow id. Recorded even while no worker
     is running.
     """
-    told = {name: text for name, text in known.items() if text}
-    if not told:
+    given = {name: text for name, text in known.items() if text}
+    if not given:
         raise bad_input("nothing to add", "give --impact, --root-cause, --eta or --observation")
-    for name, text in told.items():
+    for name, text in given.items():
         if len(text) > LONGEST[name]:
             raise bad_input(f"--{name.replace('_', '-')} is longer than {LONGEST[name]} characters")
-    tell(caller, run, "note", IncidentNote.model_validate({"by": caller.name, **told}), page_of)
+    send_message(caller, run, "note", IncidentNote.model_validate({"by": caller.name, **given}), page_of)

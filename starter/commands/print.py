@@ -60,7 +60,11 @@ def _page(procedure: str, target: Target, catalog: Catalog, parts: list[Part]) -
         if commands:
             lines += ["   ```", *(f"   {line}" for line in commands), "   ```", ""]
     if catalog.contacts:
-        lines += ["Who to call:", *(f"- {one.name}: {one.channel}" for one in catalog.contacts), ""]
+        lines += [
+            "Who to call:",
+            *(f"- {contact.name}: {contact.channel}" for contact in catalog.contacts),
+            "",
+        ]
     if links := with_trace(catalog.links, None):
         lines += ["Links:", *(f"- {name}: {url}" for name, url in links.items()), ""]
     return "\n".join(lines).rstrip()

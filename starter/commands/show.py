@@ -33,8 +33,8 @@ def command(caller: Caller, run: str) -> None:
 
 
 async def _show(client: Client, caller: Caller, text: str) -> None:
-    sight = await look(client, await page_of(client, text, caller.run_id), caller.catalog)
+    view = await look(client, await page_of(client, text, caller.run_id), caller.catalog)
     if caller.as_json:
-        answer(sight.document(client))
+        answer(view.document(client))
     else:
-        show(render(sight))
+        show(render(view))

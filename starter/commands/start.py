@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wish:
+class StartOptions:
     """How to start it."""
 
     plan: bool
@@ -85,8 +85,8 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
         "plan_only": plan,
     }
     request = RollbackRequest(**fields, to=to) if procedure == "rollback" else ProcedureRequest(**fields)
-    wish = Wish(plan=plan, wait=wait, replace=replace)
-    return converse(lambda client: _start(client, caller, procedure, request, wish))
+    options = StartOptions(plan=plan, wait=wait, replace=replace)
+    return converse(lambda client: _start(client, caller, procedure, request, options))
 
 
 def check_procedure(procedure: str, to: str | None) -> None:
@@ -107,50 +107,55 @@ def check_procedure(procedure: str, to: str | None) -> None:
 
 
 async def _start(
-    client: Client, caller: Caller, procedure: str, request: ProcedureRequest, wish: Wish
+    client: Client, caller: Caller, procedure: str, request: ProcedureRequest, options: StartOptions
 ) -> Exit:
     target = {"runbook.service": request.service, "runbook.environment": request.environment}
     with root_span("runbook start", target | {"runbook.procedure": procedure}) as trace_id:
         request = request.model_copy(update={"trace_id": trace_id})
-        if wish.plan:
+        if options.plan:
             return await plan_only(client, caller, procedure, request)
-        if wish.replace:
+        if options.replace:
             await make_room(client, request)
         request = await of_incident(client, request)
         run_id = await begin(client, procedure, request)
-    return await _told(client, caller, procedure, request, wish, run_id)
+    return await _report(client, caller, procedure, request, options, run_id)
 
 
-async def _told(
-    client: Client, caller: Caller, procedure: str, request: ProcedureRequest, wish: Wish, run_id: str
+async def _report(
+    client: Client,
+    caller: Caller,
+    procedure: str,
+    request: ProcedureRequest,
+    options: StartOptions,
+    run_id: str,
 ) -> Exit:
     """Say what was started, and with ``--wait`` how it ended."""
     names = {"procedure": procedure, "service": request.service, "environment": request.environment}
     started = start_document(client, remediation_id(request.environment, request.service), run_id, names)
     await warn_without_worker(client, request.environment)
-    tell = note if caller.as_json else say
-    if not (caller.as_json and not wish.wait):
+    write = note if caller.as_json else say
+    if not (caller.as_json and not options.wait):
         short = f"{request.environment}/{request.service}"
-        tell(f"started {started['id']} (run {run_id})")
-        tell(f"  follow:  runbook watch {short}")
-        tell(f"  approve: runbook approve {short} --as SOMEBODY")
-        tell(f"  abort:   runbook abort {short} --reason WHY")
-        tell(f"  UI:      {started['ui']}")
-    if not wish.wait:
+        write(f"started {started['id']} (run {run_id})")
+        write(f"  follow:  runbook watch {short}")
+        write(f"  approve: runbook approve {short} --as SOMEBODY")
+        write(f"  abort:   runbook abort {short} --reason WHY")
+        write(f"  UI:      {started['ui']}")
+    if not options.wait:
         if caller.as_json:
             answer(started)
         return Exit.DONE
     run = await describe(client, started["id"], run_id)
     assert run is not None
     try:
-        sight = await wait_for_end(client, run, caller.catalog)
+        view = await wait_for_end(client, run, caller.catalog)
     except asyncio.CancelledError:  # Ctrl-C
         note(f"no longer waiting; the run continues: runbook watch {request.environment}/{request.service}")
         raise
     if caller.as_json:
-        answer(sight.document(client))
+        answer(view.document(client))
     else:
-        show(render(sight))
-    if sight.report.outcome is Outcome.REFUSED:
-        raise refusal(sight)
-    return sight.exit_code
+        show(render(view))
+    if view.report.outcome is Outcome.REFUSED:
+        raise refusal(view)
+    return view.exit_code

@@ -20,7 +20,7 @@ STARTED = (
     "runbook approve prod/ai-processor --as bob",
     "runbook watch prod/ai-processor",
 )
-TAKEN_UP = (
+ADDRESS_IN_USE = (
     "runbook list --open",
     "runbook watch prod/ai-processor",
     "runbook ack prod/ai-processor --as alice",
@@ -74,8 +74,8 @@ def _print(world: World, *, with_worker: bool) -> None:
         ("prometheus", "Prometheus"),
     ):
         say(f"  {label:<12} {addresses[name] or 'none: install the package prometheus to have one'}")
-    beside = {"alertmanager": "Alertmanager", "webhook": "webhook", "slack": "Slack", "codec": "codec server"}
-    for name, label in beside.items():
+    extras = {"alertmanager": "Alertmanager", "webhook": "webhook", "slack": "Slack", "codec": "codec server"}
+    for name, label in extras.items():
         if name in addresses:
             say(f"  {label:<12} {addresses[name]}")
     for environment, url in addresses["service"].items():
@@ -89,6 +89,6 @@ def _print(world: World, *, with_worker: bool) -> None:
     what = "after half a minute, when enough is measured" if alerts else "then roll back"
     say(f"\nbreak prod, {what}:\n")
     say("  python -m sandbox deploy --environment prod --version 1.1.0 --set FAULT_ERROR_RATE=0.3 --wait")
-    for command in TAKEN_UP if alerts else STARTED:
+    for command in ADDRESS_IN_USE if alerts else STARTED:
         say(f"  {command}")
     say("\nCtrl-C ends all of it")

@@ -38,10 +38,10 @@ def command(caller: Caller, run: str) -> Exit:
 async def _watch(client: Client, caller: Caller, text: str) -> Exit:
     run = await page_of(client, text, caller.run_id)
     if caller.as_json:
-        sight = await watch_silently(client, run, caller.catalog)
-        answer(sight.document(client))
+        view = await watch_silently(client, run, caller.catalog)
+        answer(view.document(client))
     elif on_terminal():
-        sight = await watch_live(client, run, caller.catalog)
+        view = await watch_live(client, run, caller.catalog)
     else:
-        sight = await watch_plainly(client, run, caller.catalog)
-    return sight.exit_code
+        view = await watch_plainly(client, run, caller.catalog)
+    return view.exit_code

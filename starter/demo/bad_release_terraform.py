@@ -35,12 +35,12 @@ STRATEGY = 'rollback = { strategy = "task-definition"'
 
 async def play(stage: Stage) -> None:
     """Play the story."""
-    telling = stage.telling
+    story_log = stage.story_log
     with tempfile.TemporaryDirectory(prefix="runbook-demo-terraform-", ignore_cleanup_errors=True) as folder:
         await healthy_release(stage)
-        with telling.part("A bad release is applied"):
+        with story_log.part("A bad release is applied"):
             _hand_over(stage, Path(folder))
-            telling.say(
+            story_log.say(
                 "its owners apply the module with image_tag = 1.1.0, which fails 30 % of its requests"
             )
             apply = [
@@ -51,21 +51,23 @@ async def play(stage: Stage) -> None:
                 "-no-color",
             ]
             applied = await stage.succeeds("it is applied", [*apply, "-var=image_tag=1.1.0"], Path(folder))
-            telling.need("terraform apply succeeds", applied)
+            story_log.need("terraform apply succeeds", applied)
             bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, 40)
-            telling.need("but requests fail", bad.share > BAD_SHARE, bad)
-        with telling.part("alice starts a rollback"):
+            story_log.need("but requests fail", bad.share > BAD_SHARE, bad)
+        with story_log.part("alice starts a rollback"):
             plan, gate = await ask(stage, "rollback", "30 % errors since 1.1.0")
             variables = [call.parameters.get("variables") for call in plan.calls]
             back = variables == [{"image_tag": "1.0.0"}]
-            telling.expect("the plan is Terraform's own, with image_tag = 1.0.0", back, variables)
-        with telling.part("bob approves"):
+            story_log.expect("the plan is Terraform's own, with image_tag = 1.0.0", back, variables)
+        with story_log.part("bob approves"):
             await approve(stage, gate)
-        with telling.part("Terraform applies exactly that, and it is verified"):
+        with story_log.part("Terraform applies exactly that, and it is verified"):
             ended = await recovered(stage)
-        with telling.part("What was done"):
-            actions = [f"{one.action}: {one.before} -> {one.after}" for one in ended.report.changes]
-            telling.expect("one change was made, by Terraform", len(actions) == 1, "; ".join(actions))
+        with story_log.part("What was done"):
+            actions = [
+                f"{change.action}: {change.before} -> {change.after}" for change in ended.report.changes
+            ]
+            story_log.expect("one change was made, by Terraform", len(actions) == 1, "; ".join(actions))
             await changed_exactly(stage, "RegisterTaskDefinition", "UpdateService")
 
 
@@ -76,6 +78,6 @@ def _hand_over(stage: Stage, folder: Path) -> None:
     catalog = Path(stage.world.addresses["catalog"])
     head, section, rest = catalog.read_text().partition(f"[services.{SERVICE}.{ENVIRONMENT}]")
     owned = f'{section}\nterraform = {{ directory = "{folder}" }}'
-    stage.telling.need("the catalog names the service", section and STRATEGY in rest)
+    stage.story_log.need("the catalog names the service", section and STRATEGY in rest)
     catalog.write_text(head + owned + rest.replace(STRATEGY, 'rollback = { strategy = "terraform"', 1))
-    stage.telling.say(f"the catalog says that the module in {folder} owns the service")
+    stage.story_log.say(f"the catalog says that the module in {folder} owns the service")

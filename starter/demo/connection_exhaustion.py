@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
 async def play(stage: Stage) -> None:
     """Play the story."""
-    telling = stage.telling
+    story_log = stage.story_log
     await healthy_release(stage)
-    with telling.part("A release that leaks is deployed"):
+    with story_log.part("A release that leaks is deployed"):
         words = "whose tasks begin 20 transactions each and never end them"
         await deploy(stage, "1.1.0", words, FAULT_DB_CONNECTIONS="20")
         bad = await stage.error_rate("errors show", lambda rate: rate.share > 0.8, 40)
-        telling.need("but the database has no connection left, and requests fail", bad.share > 0.5, bad)
-    with telling.part("alice starts database-issues"):
+        story_log.need("but the database has no connection left, and requests fail", bad.share > 0.5, bad)
+    with story_log.part("alice starts database-issues"):
         plan, gate = await ask(stage, "database-issues", "too many connections since 1.1.0")
         leaking = "ai-processor-prod:2"
-        telling.expect("it found who holds the connections", leaking in plan.headline, plan.headline)
-    with telling.part("bob approves"):
+        story_log.expect("it found who holds the connections", leaking in plan.headline, plan.headline)
+    with story_log.part("bob approves"):
         await approve(stage, gate)
-    with telling.part("The sessions are ended, and it is verified"):
+    with story_log.part("The sessions are ended, and it is verified"):
         ended = await recovered(stage)
-    with telling.part("What was learnt"):
+    with story_log.part("What was learnt"):
         for found in ended.report.findings:
-            telling.say(found)
+            story_log.say(found)
         tasks(stage, ended, "the leak is reported, with what is left to do")
         actions = [change.action for change in ended.report.changes]
-        telling.expect(
+        story_log.expect(
             "one change was made, in the database", actions == ["pg_terminate_backend"], ", ".join(actions)
         )
         await changed_exactly(stage)

@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 async def play(stage: Stage) -> None:
     """Play the story."""
-    telling = stage.telling
+    story_log = stage.story_log
     await healthy_release(stage)
-    with telling.part("A release that crashes is deployed"):
+    with story_log.part("A release that crashes is deployed"):
         words = "whose tasks crash six seconds after their start"
         await deploy(stage, "1.1.0", words, FAULT_CRASH_AFTER_SECONDS="6")
 
         async def down() -> bool | None:
             return None if await stage.healthy() else True
 
-        telling.need("but soon nothing answers", await stage.until("it is down", down, 30), "health 503")
-    with telling.part("alice starts service-down"):
+        story_log.need("but soon nothing answers", await stage.until("it is down", down, 30), "health 503")
+    with story_log.part("alice starts service-down"):
         plan, gate = await ask(stage, "service-down", "nothing answers")
         wanted = plan.after.name if plan.after else "no release"
-        telling.expect("it found the release, and goes back to 1.0.0", "1.0.0" in wanted, wanted)
-    with telling.part("bob approves"):
+        story_log.expect("it found the release, and goes back to 1.0.0", "1.0.0" in wanted, wanted)
+    with story_log.part("bob approves"):
         await approve(stage, gate)
-    with telling.part("A rollback runs as its child, and it is verified"):
+    with story_log.part("A rollback runs as its child, and it is verified"):
         ended = await recovered(stage)
-    with telling.part("What was done"):
+    with story_log.part("What was done"):
         evidence(stage, ended, "Read the tasks and why they stopped")
         await changed_exactly(stage, "UpdateService")

@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 async def play(stage: Stage) -> None:
     """Play the story."""
-    telling = stage.telling
+    story_log = stage.story_log
     await healthy_release(stage)
     await everyday(stage)
-    with telling.part("A release that fails is deployed"):
+    with story_log.part("A release that fails is deployed"):
         await deploy(stage, "1.1.0", "which fails 30 % of its requests", FAULT_ERROR_RATE="0.3")
         bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, 30)
-        telling.need("but requests fail", bad.share > BAD_SHARE, bad)
-    with telling.part("alice starts high-error-rate, and does not know why requests fail"):
+        story_log.need("but requests fail", bad.share > BAD_SHARE, bad)
+    with story_log.part("alice starts high-error-rate, and does not know why requests fail"):
         plan, gate = await ask(stage, "high-error-rate", "30 % errors")
         wanted = plan.after.name if plan.after else "no release"
-        telling.expect("errors began with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
-    with telling.part("bob approves"):
+        story_log.expect("errors began with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
+    with story_log.part("bob approves"):
         await approve(stage, gate)
-    with telling.part("A rollback runs as its child, and it is verified"):
+    with story_log.part("A rollback runs as its child, and it is verified"):
         ended = await recovered(stage)
-    with telling.part("What was done"):
+    with story_log.part("What was done"):
         evidence(stage, ended, "Read which requests fail, and since when")
         await changed_exactly(stage, "UpdateService")

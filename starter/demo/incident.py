@@ -26,7 +26,7 @@ from workflows.incidents.report import IncidentReport
 
 if TYPE_CHECKING:
     from runbook_model.reports import Checkpoint
-    from starter.client.run_view import Sight
+    from starter.client.run_view import RunView
     from starter.demo.outside import SlackMessage
     from starter.demo.stage import Stage
 
@@ -35,31 +35,31 @@ ALERT = "HighErrorRate"
 
 async def play(stage: Stage) -> None:
     """Play the story."""
-    telling = stage.telling
+    story_log = stage.story_log
     await healthy_release(stage)
     await everyday(stage)
-    with telling.part("The webhook dies, and a bad release is deployed"):
+    with story_log.part("The webhook dies, and a bad release is deployed"):
         await _break(stage)
-    with telling.part("A new webhook gets the alert, which opens an incident"):
+    with story_log.part("A new webhook gets the alert, which opens an incident"):
         gate = await _opened(stage)
-    with telling.part("alice has it, bob approves"):
+    with story_log.part("alice has it, bob approves"):
         await _answer(stage, gate)
-    with telling.part("The worker is killed while ECS rolls"):
+    with story_log.part("The worker is killed while ECS rolls"):
         await _crash(stage)
-    with telling.part("A new worker goes on; the alert is resolved"):
+    with story_log.part("A new worker goes on; the alert is resolved"):
         ended = await _go_on(stage)
-    with telling.part("What people were told, in one thread"):
-        await _told(stage)
-    with telling.part("The review"):
+    with story_log.part("What people were told, in one thread"):
+        await _check_messages(stage)
+    with story_log.part("The review"):
         _reviewed(stage)
-    with telling.part("What was done"):
+    with story_log.part("What was done"):
         await _sum_up(stage, ended)
 
 
 async def _break(stage: Stage) -> None:
-    telling = stage.telling
+    story_log = stage.story_log
     stage.world.kill_webhook()
-    telling.say("SIGKILL: nobody takes Alertmanager's alerts", "yellow")
+    story_log.say("SIGKILL: nobody takes Alertmanager's alerts", "yellow")
     await deploy(stage, "1.1.0", "which fails 30 % of its requests", FAULT_ERROR_RATE="0.3")
     stage.asked_at = datetime.now(UTC)  # whatever changes from now on, the product changes
 
@@ -67,90 +67,90 @@ async def _break(stage: Stage) -> None:
         firing = await asyncio.to_thread(alerts_firing, stage.world.addresses["alertmanager"])
         return (ALERT, SERVICE, ENVIRONMENT) in firing or None
 
-    telling.need(f"Prometheus fires {ALERT}, and Alertmanager has it", await stage.until(ALERT, fires, 60))
-    telling.expect("nobody took it: there is no incident", await describe(stage.client, INCIDENT) is None)
+    story_log.need(f"Prometheus fires {ALERT}, and Alertmanager has it", await stage.until(ALERT, fires, 60))
+    story_log.expect("nobody took it: there is no incident", await describe(stage.client, INCIDENT) is None)
 
 
 async def _opened(stage: Stage) -> Checkpoint:
-    telling = stage.telling
+    story_log = stage.story_log
     stage.world.start_webhook()
-    telling.say("a new webhook is ready; Alertmanager sends again what nobody took")
+    story_log.say("a new webhook is ready; Alertmanager sends again what nobody took")
     run = await stage.appears(INCIDENT, 60)
-    telling.say(f"opened: {run.id}")
-    sight = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
-    report = _incident(sight)
-    procedures = [one.procedure for one in report.procedures]
-    telling.expect(f"{ALERT} chose its procedure", procedures == ["high-error-rate"], ", ".join(procedures))
+    story_log.say(f"opened: {run.id}")
+    view = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
+    report = _incident(view)
+    procedures = [procedure.procedure for procedure in report.procedures]
+    story_log.expect(f"{ALERT} chose its procedure", procedures == ["high-error-rate"], ", ".join(procedures))
     for found in report.findings:
-        telling.say(f"it found: {found}")
+        story_log.say(f"it found: {found}")
     gate = report.checkpoint
-    telling.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
+    story_log.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
     assert gate is not None
     assert gate.plan is not None
-    telling.show(plan(gate.plan, gate.plan_hash))
+    story_log.show(plan(gate.plan, gate.plan_hash))
     wanted = gate.plan.after.name if gate.plan.after else "no release"
-    telling.expect("errors began with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
+    story_log.expect("errors began with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
     changed = [call.action for call in await stage.calls() if call.changes]
-    telling.expect("nothing has been changed yet", not report.changes and not changed, changed or "")
+    story_log.expect("nothing has been changed yet", not report.changes and not changed, changed or "")
     return gate
 
 
 async def _answer(stage: Stage, gate: Checkpoint) -> None:
     taken = await stage.acknowledge("alice")
-    stage.telling.expect("alice says that she has it", taken.confirmed, taken.detail)
+    stage.story_log.expect("alice says that she has it", taken.confirmed, taken.detail)
     decided = await stage.approve("bob", gate.plan_hash)
-    stage.telling.expect("bob approves exactly this plan", decided.confirmed, decided.detail)
+    stage.story_log.expect("bob approves exactly this plan", decided.confirmed, decided.detail)
 
 
 async def _crash(stage: Stage) -> None:
-    telling = stage.telling
+    story_log = stage.story_log
 
-    async def rolls() -> Sight | None:
+    async def rolls() -> RunView | None:
         rollback = await describe(stage.client, f"{REMEDIATION}/rollback")
-        sight = await look(stage.client, rollback) if rollback else None
-        return sight if sight and waits_for_steady(sight) else None
+        view = await look(stage.client, rollback) if rollback else None
+        return view if view and waits_for_steady(view) else None
 
     rollback = await stage.until("the rollout is waited for", rolls, 60)
     stage.world.kill_worker()
-    telling.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
-    telling.expect("it was a rollback, begun by high-error-rate", rollback.run.parent == REMEDIATION)
-    sight = await stage.see()
-    telling.expect("the incident can still be read, without any worker", not sight.live, sight.report.summary)
+    story_log.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
+    story_log.expect("it was a rollback, begun by high-error-rate", rollback.run.parent == REMEDIATION)
+    view = await stage.see()
+    story_log.expect("the incident can still be read, without any worker", not view.live, view.report.summary)
 
 
-async def _go_on(stage: Stage) -> Sight:
+async def _go_on(stage: Stage) -> RunView:
     stage.world.start_worker()
-    stage.telling.say("a new worker is ready")
+    stage.story_log.say("a new worker is ready")
     ended = await recovered(stage)
     report = _incident(ended)
     alerts = ", ".join(f"{alert.name} {alert.status}" for alert in report.alerts)
-    stage.telling.expect("every alert is resolved", report.alerts and not report.firing, alerts)
-    stage.telling.expect("nobody else was called", not report.called, ", ".join(report.called))
+    stage.story_log.expect("every alert is resolved", report.alerts and not report.firing, alerts)
+    stage.story_log.expect("nobody else was called", not report.called, ", ".join(report.called))
     return ended
 
 
-async def _told(stage: Stage) -> None:
-    telling = stage.telling
+async def _check_messages(stage: Stage) -> None:
+    story_log = stage.story_log
     messages = [
-        one
-        for one in await asyncio.to_thread(slack_messages, stage.world.addresses["slack"])
-        if one.mark.startswith(f"{INCIDENT}@")
+        item
+        for item in await asyncio.to_thread(slack_messages, stage.world.addresses["slack"])
+        if item.mark.startswith(f"{INCIDENT}@")
     ]
-    for one in messages:
-        telling.say(f"{one.number:>3}  {one.headline}", "dim")
-    kinds = [_kind(one) for one in messages]
+    for message in messages:
+        story_log.say(f"{message.number:>3}  {message.headline}", "dim")
+    kinds = [_kind(message) for message in messages]
     rest = set(kinds[1:-1]) <= {"UPDATE"}
-    telling.expect(
+    story_log.expect(
         "started, updates and resolved were told", (kinds[:1], kinds[-1:]) == (["INCIDENT"], ["RESOLVED"])
     )
-    telling.expect("between them only updates", rest and len(kinds) > 2, f"{len(kinds) - 2} updates")
-    threads = {one.thread for one in messages}
-    telling.expect("all of it in one thread", len(threads) == 1, f"{len(messages)} messages")
-    numbers = [one.number for one in messages]
+    story_log.expect("between them only updates", rest and len(kinds) > 2, f"{len(kinds) - 2} updates")
+    threads = {message.thread for message in messages}
+    story_log.expect("all of it in one thread", len(threads) == 1, f"{len(messages)} messages")
+    numbers = [message.number for message in messages]
     in_order = list(dict.fromkeys(numbers)) == list(range(1, len(set(numbers)) + 1))
-    telling.expect("none is missing, and they came in their order", in_order, numbers)
-    unmarked = [one.number for one in messages if not one.is_repeat]
-    telling.expect("none came twice without saying so", len(unmarked) == len(set(unmarked)), unmarked)
+    story_log.expect("none is missing, and they came in their order", in_order, numbers)
+    unmarked = [message.number for message in messages if not message.is_repeat]
+    story_log.expect("none came twice without saying so", len(unmarked) == len(set(unmarked)), unmarked)
 
 
 def _kind(message: SlackMessage) -> str:
@@ -158,16 +158,16 @@ def _kind(message: SlackMessage) -> str:
 
 
 def _reviewed(stage: Stage) -> None:
-    telling = stage.telling
+    story_log = stage.story_log
     shelf = Path(stage.world.environment["RUNBOOK_REVIEWS"]) / ENVIRONMENT / SERVICE
     pages = sorted(shelf.glob("*.md"))
-    telling.need("the review is written, as a page and as JSON", len(pages) == 1 and _has_json(pages[0]))
+    story_log.need("the review is written, as a page and as JSON", len(pages) == 1 and _has_json(pages[0]))
     page = pages[0].read_text()
     for line in page.splitlines()[:12]:
         if line.strip():
-            telling.say(line, "dim")
+            story_log.say(line, "dim")
     unsaid = [word for word in (ALERT, "alice", "bob", "ai-processor-prod:1 (1.0.0)") if word not in page]
-    telling.expect(
+    story_log.expect(
         "it names the alert, who had it, who approved, and what was changed", not unsaid, unsaid or ""
     )
 
@@ -176,16 +176,16 @@ def _has_json(page: Path) -> bool:
     return page.with_suffix(".json").exists()
 
 
-async def _sum_up(stage: Stage, ended: Sight) -> None:
-    telling, report = stage.telling, _incident(ended)
+async def _sum_up(stage: Stage, ended: RunView) -> None:
+    story_log, report = stage.story_log, _incident(ended)
     for decision in report.decisions:
-        telling.say(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}")
+        story_log.say(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}")
     for word, where in (("incident", INCIDENT), ("remediation", REMEDIATION)):
         runs, _ = await find(stage.client, f'WorkflowId = "{where}"', 10)
-        telling.expect(f"one {word}", len(runs) == 1, ", ".join(str(run.outcome) for run in runs))
+        story_log.expect(f"one {word}", len(runs) == 1, ", ".join(str(run.outcome) for run in runs))
     await changed_exactly(stage, "UpdateService")
 
 
-def _incident(sight: Sight) -> IncidentReport:
-    assert isinstance(sight.report, IncidentReport)
-    return sight.report
+def _incident(view: RunView) -> IncidentReport:
+    assert isinstance(view.report, IncidentReport)
+    return view.report

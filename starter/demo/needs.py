@@ -12,7 +12,7 @@ PROMETHEUS: Final = "prometheus"
 ALERTMANAGER: Final = "alertmanager"
 POSTGRESQL: Final = "postgresql"
 TERRAFORM: Final = "terraform"
-MENDS = {
+FIXES = {
     PROMETHEUS: "apt-get install prometheus",
     ALERTMANAGER: "apt-get install prometheus-alertmanager",
     POSTGRESQL: "apt-get install postgresql",
@@ -26,9 +26,9 @@ def missing(needs: tuple[str, ...]) -> list[str]:
     return [name for name in needs if not there.get(name)]
 
 
-def mend_of(names: list[str]) -> str:
+def fix_for(names: list[str]) -> str:
     """Say how to get programs."""
-    return "; ".join(f"{name} is not on this machine: {MENDS[name]}" for name in names)
+    return "; ".join(f"{name} is not on this machine: {FIXES[name]}" for name in names)
 
 
 def terraform_program() -> str | None:

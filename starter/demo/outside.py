@@ -108,19 +108,19 @@ def is_healthy(addresses: Mapping[str, Any], service: str, environment: str) -> 
 def alerts_firing(alertmanager: str) -> set[tuple[str, str, str]]:
     """Name what Alertmanager holds that fires: alert, service and environment."""
     labels = [alert["labels"] for alert in json.loads(_get(f"{alertmanager}/api/v2/alerts?active=true"))]
-    return {(one["alertname"], one.get("service", ""), one.get("environment", "")) for one in labels}
+    return {(label["alertname"], label.get("service", ""), label.get("environment", "")) for label in labels}
 
 
 def slack_messages(slack: str) -> list[SlackMessage]:
     """Read what arrived in the sandbox's Slack, oldest first."""
     return [
         SlackMessage(
-            thread=one.get("thread_ts") or one["ts"],
-            mark=one["metadata"]["event_payload"]["mark"],
-            text="\n".join(_block_text(block) for block in one["blocks"]),
-            headline=one["text"],
+            thread=load.get("thread_ts") or load["ts"],
+            mark=load["metadata"]["event_payload"]["mark"],
+            text="\n".join(_block_text(block) for block in load["blocks"]),
+            headline=load["text"],
         )
-        for one in json.loads(_get(f"{slack}/_sandbox/messages"))
+        for load in json.loads(_get(f"{slack}/_sandbox/messages"))
     ]
 
 

@@ -12,7 +12,7 @@ from starter.view.page import plan
 
 if TYPE_CHECKING:
     from runbook_model.reports import Checkpoint, Plan
-    from starter.client.run_view import Sight
+    from starter.client.run_view import RunView
     from starter.demo.stage import Stage
 
 BAD_SHARE = 0.10
@@ -23,21 +23,21 @@ EVERYDAY_SECONDS = 25.0
 
 async def healthy_release(stage: Stage) -> None:
     """See the first release answer well."""
-    with stage.telling.part("A healthy release"):
+    with stage.story_log.part("A healthy release"):
         healthy = await stage.error_rate("requests are measured", lambda _: True, 40)
-        stage.telling.expect("1.0.0 answers well", healthy.share < BAD_SHARE, healthy)
+        stage.story_log.expect("1.0.0 answers well", healthy.share < BAD_SHARE, healthy)
 
 
 async def everyday(stage: Stage) -> None:
     """Let it go well for a while."""
-    stage.telling.say("it goes well for a while: what is usual is known then")
+    stage.story_log.say("it goes well for a while: what is usual is known then")
     await asyncio.sleep(EVERYDAY_SECONDS)
 
 
 async def deploy(stage: Stage, version: str, words: str, memory: int = 512, **settings: str) -> None:
     """Release a version that ECS finds no fault with."""
-    stage.telling.say(f"the pipeline releases {version}, {words}")
-    stage.telling.need(
+    stage.story_log.say(f"the pipeline releases {version}, {words}")
+    stage.story_log.need(
         "ECS calls the deployment SUCCESSFUL: its tasks are healthy",
         await stage.deploy(version, memory, **settings),
     )
@@ -45,43 +45,43 @@ async def deploy(stage: Stage, version: str, words: str, memory: int = 512, **se
 
 async def ask(stage: Stage, procedure: str, reason: str) -> tuple[Plan, Checkpoint]:
     """Have alice start a procedure, and see it ask before it changes anything."""
-    telling = stage.telling
+    story_log = stage.story_log
     run = await stage.start(procedure, "alice", reason)
-    telling.say(f"runbook start {procedure} prod/ai-processor --as alice  ->  {run.id}")
-    sight = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
-    for found in sight.report.findings:
-        telling.say(f"it found: {found}")
-    gate = sight.report.checkpoint
-    telling.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
+    story_log.say(f"runbook start {procedure} prod/ai-processor --as alice  ->  {run.id}")
+    view = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
+    for found in view.report.findings:
+        story_log.say(f"it found: {found}")
+    gate = view.report.checkpoint
+    story_log.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
     assert gate is not None
     assert gate.plan is not None
-    telling.show(plan(gate.plan, gate.plan_hash))
+    story_log.show(plan(gate.plan, gate.plan_hash))
     changed = [call.action for call in await stage.calls() if call.changes]
-    telling.expect("nothing has been changed yet", not sight.report.changes and not changed, changed or "")
+    story_log.expect("nothing has been changed yet", not view.report.changes and not changed, changed or "")
     return gate.plan, gate
 
 
 async def approve(stage: Stage, gate: Checkpoint) -> None:
     """Have alice refused, as she asked for it herself, and bob approve."""
-    telling = stage.telling
+    story_log = stage.story_log
     own = "alice may not approve what she asked for herself"
     try:
         await stage.approve("alice", gate.plan_hash)
-        telling.expect(own, ok=False, found="she was let")
+        story_log.expect(own, ok=False, found="she was let")
     except CliError as refusal:
-        telling.expect(own, ok=True, found=refusal)
+        story_log.expect(own, ok=True, found=refusal)
     decided = await stage.approve("bob", gate.plan_hash)
-    telling.expect("bob approves exactly this plan", decided.confirmed, decided.detail)
+    story_log.expect("bob approves exactly this plan", decided.confirmed, decided.detail)
 
 
-async def recovered(stage: Stage, seconds: float = 120) -> Sight:
+async def recovered(stage: Stage, seconds: float = 120) -> RunView:
     """See the run end well, and the service answer well again."""
-    telling = stage.telling
+    story_log = stage.story_log
     ended = await stage.until_seen("it ends", lambda seen: not seen.run.is_open, seconds)
     report = ended.report
-    telling.expect("the run recovered the service", report.outcome is Outcome.RECOVERED, report.summary)
+    story_log.expect("the run recovered the service", report.outcome is Outcome.RECOVERED, report.summary)
     good = await stage.error_rate("errors are gone", lambda rate: rate.share < BAD_SHARE / 2, 20)
-    telling.expect("the service answers well again", good.share < BAD_SHARE, good)
+    story_log.expect("the service answers well again", good.share < BAD_SHARE, good)
     return ended
 
 
@@ -89,25 +89,25 @@ async def changed_exactly(stage: Stage, *actions: str) -> None:
     """See that AWS was changed by these calls and no others."""
     changes = [call.action for call in await stage.calls() if call.changes]
     wanted = f"exactly by {', '.join(actions)}" if actions else "not at all"
-    stage.telling.expect(f"AWS was changed {wanted}", changes == list(actions), ", ".join(changes))
+    stage.story_log.expect(f"AWS was changed {wanted}", changes == list(actions), ", ".join(changes))
 
 
-def waits_for_steady(sight: Sight) -> bool:
+def waits_for_steady(view: RunView) -> bool:
     """Whether a rollback waits for its rollout just now."""
-    newest = sight.report.steps[-1] if sight.report.steps else None
+    newest = view.report.steps[-1] if view.report.steps else None
     return newest is not None and newest.heading == "Wait for steady state" and newest.state == "running"
 
 
-def evidence(stage: Stage, ended: Sight, step: str, most: int = 4) -> None:
+def evidence(stage: Stage, ended: RunView, step: str, most: int = 4) -> None:
     """Say what a step was distinguished from: what was asked, when, and the answer."""
-    read = next((one for one in ended.report.steps if one.step == step), None)
+    read = next((item for item in ended.report.steps if item.step == step), None)
     cited = read.cited if read else ()
-    stage.telling.expect("the report cites what was asked, when, and the answer", cited, step)
-    for one in cited[:most]:
-        stage.telling.say(f"{clock(one.at)}  {one.what}: {one.said}  <-  {one.query}", "dim")
+    stage.story_log.expect("the report cites what was asked, when, and the answer", cited, step)
+    for item in cited[:most]:
+        stage.story_log.say(f"{clock(item.at)}  {item.what}: {item.said}  <-  {item.query}", "dim")
 
 
-def tasks(stage: Stage, ended: Sight, what: str) -> None:
+def tasks(stage: Stage, ended: RunView, what: str) -> None:
     """Say what is left to people."""
     left = [task.what for task in ended.report.tasks]
-    stage.telling.expect(what, left, "; ".join(left))
+    stage.story_log.expect(what, left, "; ".join(left))

@@ -20,28 +20,28 @@ FORGOTTEN_SECONDS = 8.0
 
 async def play(stage: Stage) -> None:
     """Play the story."""
-    telling = stage.telling
+    story_log = stage.story_log
     await healthy_release(stage)
     await everyday(stage)
     with stage.session(WHO, "LOCK TABLE settings IN ACCESS EXCLUSIVE MODE"):
-        with telling.part("A migration by hand is left half-way"):
-            telling.say(f"{WHO}: BEGIN; LOCK TABLE settings; and then a phone rings")
+        with story_log.part("A migration by hand is left half-way"):
+            story_log.say(f"{WHO}: BEGIN; LOCK TABLE settings; and then a phone rings")
             await asyncio.sleep(FORGOTTEN_SECONDS)
             slow = await _p95(stage, "answers get slow", slow=True)
-            telling.need("every answer waits for the settings", slow > SLOW_SECONDS, f"p95 {slow:.2f} s")
-        with telling.part("alice starts high-latency"):
+            story_log.need("every answer waits for the settings", slow > SLOW_SECONDS, f"p95 {slow:.2f} s")
+        with story_log.part("alice starts high-latency"):
             plan, gate = await ask(stage, "high-latency", "p95 above 1 s")
-            telling.expect("it found who holds the lock", WHO in plan.headline, plan.headline)
-        with telling.part("bob approves"):
+            story_log.expect("it found who holds the lock", WHO in plan.headline, plan.headline)
+        with story_log.part("bob approves"):
             await approve(stage, gate)
-        with telling.part("database-issues runs as its child, and latency is verified"):
+        with story_log.part("database-issues runs as its child, and latency is verified"):
             ended = await recovered(stage)
             quick = await _p95(stage, "answers are quick again", slow=False)
-            telling.expect("answers are quick again", quick < SLOW_SECONDS, f"p95 {quick:.2f} s")
-    with telling.part("What was done"):
+            story_log.expect("answers are quick again", quick < SLOW_SECONDS, f"p95 {quick:.2f} s")
+    with story_log.part("What was done"):
         evidence(stage, ended, "Read what is slow")
         actions = [change.action for change in ended.report.changes]
-        telling.expect("one session was ended", actions == ["pg_terminate_backend"], ", ".join(actions))
+        story_log.expect("one session was ended", actions == ["pg_terminate_backend"], ", ".join(actions))
         await changed_exactly(stage)
 
 

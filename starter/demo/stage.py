@@ -14,12 +14,12 @@ from activities.runtime.processes import start_child, stop_child
 from runbook_model.ids import hold_id, incident_id, remediation_id
 from runbook_model.reports import Abort, Approval, Hold, ProcedureRequest, RollbackRequest
 from starter.client.deciding import decide
-from starter.client.run_view import Sight, look
+from starter.client.run_view import RunView, look
 from starter.client.runs import describe
 from starter.client.starting import begin
 from starter.client.targets import waiting_at
 from starter.demo.outside import AwsCall, ErrorRate, aws_calls, is_healthy, measure, set_load
-from starter.demo.telling import StoryBrokenError
+from starter.demo.story_log import StoryBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from starter.client.deciding import Decided
     from starter.client.runs import Run
-    from starter.demo.telling import Telling
+    from starter.demo.story_log import StoryLog
     from starter.processes.world import World
 
 T = TypeVar("T")
@@ -48,12 +48,12 @@ class Stage:
     """What a story does to its world, and sees of it."""
 
     def __init__(
-        self, world: World, client: Client, telling: Telling, environment: str = ENVIRONMENT
+        self, world: World, client: Client, story_log: StoryLog, environment: str = ENVIRONMENT
     ) -> None:
         self.world = world
         self.environment = environment
         self.client = client
-        self.telling = telling
+        self.story_log = story_log
         self.run: Run | None = None
         self.asked_at = datetime.now(UTC)
         self._told: set[int] = set()
@@ -115,13 +115,13 @@ class Stage:
         assert self.run is not None
         return await decide(self.client, self.run, "acknowledge", "acknowledge", Hold(by=by))
 
-    async def end_hold(self, by: str, reason: str) -> Sight:
+    async def end_hold(self, by: str, reason: str) -> RunView:
         """Have a person end the hold on temporary capacity before its time, and wait until it has ended."""
         hold = await describe(self.client, HOLD)
         assert hold is not None
         await decide(self.client, hold, "abort_run", "abort", Abort(by=by, reason=reason))
 
-        async def ended() -> Sight | None:
+        async def ended() -> RunView | None:
             seen = await look(self.client, await describe(self.client, HOLD, hold.run_id) or hold)
             return None if seen.run.is_open else seen
 
@@ -129,7 +129,7 @@ class Stage:
 
     # --- what is seen -----------------------------------------------------------------------------------------------
 
-    async def see(self) -> Sight:
+    async def see(self) -> RunView:
         """Look at the run now."""
         assert self.run is not None
         return await look(self.client, await describe(self.client, self.run.id, self.run.run_id) or self.run)
@@ -145,20 +145,20 @@ class Stage:
         )
         return self.run
 
-    async def until_seen(self, what: str, wanted: Callable[[Sight], bool], seconds: float) -> Sight:
+    async def until_seen(self, what: str, wanted: Callable[[RunView], bool], seconds: float) -> RunView:
         """Look at the run until something is so, telling every step that ends meanwhile.
 
         Raises:
             StoryBrokenError: the run ended otherwise, or the time ran out.
         """
 
-        async def glance() -> Sight | None:
-            sight = await self.see()
-            self._tell_steps(sight)
-            if wanted(sight):
-                return sight
-            if not sight.run.is_open:
-                raise StoryBrokenError(f"{what}: but it ended: {sight.report.summary}")
+        async def glance() -> RunView | None:
+            view = await self.see()
+            self._print_steps(view)
+            if wanted(view):
+                return view
+            if not view.run.is_open:
+                raise StoryBrokenError(f"{what}: but it ended: {view.report.summary}")
             return None
 
         return await self.until(what, glance, seconds)
@@ -235,11 +235,11 @@ class Stage:
             directory=directory,
         )
 
-    def _tell_steps(self, sight: Sight) -> None:
-        for place, step in enumerate(sight.report.steps):
+    def _print_steps(self, view: RunView) -> None:
+        for place, step in enumerate(view.report.steps):
             if step.state != "running" and place not in self._told:
                 self._told.add(place)
-                self.telling.say(f"{step.heading}: {step.step} ({step.state})", "dim")
+                self.story_log.say(f"{step.heading}: {step.step} ({step.state})", "dim")
 
 
 async def _ended(child: subprocess.Popen[bytes]) -> int | None:

@@ -15,7 +15,7 @@ from runbook_model.errors import CatalogError, SealedError, fix_of
 from runbook_model.ids import UNROUTED, doctor_id, task_queue
 from runbook_model.sentences import count_of
 from starter.client.connect import RPC_TIMEOUT
-from starter.client.runs import was_begun
+from starter.client.runs import was_started
 from starter.doctor.encryption_check import ENCRYPTION, judge_encryption, not_shared, unread
 from starter.doctor.server_checks import check_server, judge_worker, no_worker, starting, who_asks
 from starter.doctor.version_checks import VERSIONS, judge_versions, read_builds
@@ -63,16 +63,16 @@ async def check_all(client: Client, requests: Sequence[DoctorRequest], *, fix: b
         RPCError: Temporal is away.
     """
     server = await check_server(client, fix=fix)
-    if any(one.name == "namespace" and one.ok is False for one in server):
-        return [*server, *(one for request in requests for one in without_temporal(request, "namespace"))]
-    looks = [*(_check_environment(client, one) for one in requests), _check_unrouted(client)]
+    if any(item.name == "namespace" and item.ok is False for item in server):
+        return [*server, *(item for request in requests for item in without_temporal(request, "namespace"))]
+    looks = [*(_check_environment(client, item) for item in requests), _check_unrouted(client)]
     groups = await asyncio.gather(*looks)
     return [*server, *(check for group in groups for check in group)]
 
 
 def without_temporal(request: DoctorRequest, missing: str) -> list[Check]:
     """Say that a worker and what it sees cannot be determined while something of Temporal is missing."""
-    return _untold(request, ("worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET), missing)
+    return _unknown(request, ("worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET), missing)
 
 
 def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
@@ -96,15 +96,15 @@ async def _check_environment(client: Client, request: DoctorRequest) -> list[Che
     worker = judge_worker(environment, asked, builds.current)
     versions = judge_versions(environment, client.namespace, asked, builds)
     if worker.ok and versions.stand_still:
-        return [worker, versions.check, *_untold(request, (ENCRYPTION, *SEEN), VERSIONS)]
+        return [worker, versions.check, *_unknown(request, (ENCRYPTION, *SEEN), VERSIONS)]
     if worker.ok:
         seen = await _ask(client, request, builds.current)
         if not isinstance(seen, Check):
             return [worker, versions.check, *seen.checks]
         if seen.name == ENCRYPTION:
-            return [worker, versions.check, seen, *_untold(request, SEEN, ENCRYPTION)]
+            return [worker, versions.check, seen, *_unknown(request, SEEN, ENCRYPTION)]
         worker = seen
-    return [worker, *_untold(request, (VERSIONS, ENCRYPTION), "worker"), *unseen(request, worker)]
+    return [worker, *_unknown(request, (VERSIONS, ENCRYPTION), "worker"), *unseen(request, worker)]
 
 
 async def _check_unrouted(client: Client) -> list[Check]:
@@ -118,7 +118,7 @@ async def _check_unrouted(client: Client) -> list[Check]:
     return [versions.check.model_copy(update={"detail": detail})]
 
 
-def _untold(request: DoctorRequest, names: Sequence[str], missing: str) -> list[Check]:
+def _unknown(request: DoctorRequest, names: Sequence[str], missing: str) -> list[Check]:
     return [
         Check(
             environment=request.environment,
@@ -145,7 +145,7 @@ async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Che
     answer = asyncio.create_task(handle.result())
     try:
         done, _ = await asyncio.wait({answer}, timeout=SOON.total_seconds())
-        if not done and not await was_begun(client, handle.id):
+        if not done and not await was_started(client, handle.id):
             why = "one was there lately, and does not answer now"
             return no_worker(request.environment, why, starting(request.environment, build))
         if not done and (lacking := await unread(handle)):

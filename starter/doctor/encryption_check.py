@@ -29,11 +29,11 @@ async def judge_encryption(client: Client, environment: str, run: WorkflowHandle
     async for event in run.fetch_history_events(event_filter_type=closed, rpc_timeout=RPC_TIMEOUT):
         theirs = key_of(event.workflow_execution_completed_event_attributes.result.payloads[0])
     if ours is None and theirs is None:
-        told = "off: RUNBOOK_CODEC_KEYS is set neither here nor at the worker"
-        return Check(environment=environment, name=ENCRYPTION, ok=None, detail=told)
-    told = f'by key "{ours}"' if ours == theirs else f'by key "{ours}" here and by "{theirs}" at the worker'
+        detail = "off: RUNBOOK_CODEC_KEYS is set neither here nor at the worker"
+        return Check(environment=environment, name=ENCRYPTION, ok=None, detail=detail)
+    detail = f'by key "{ours}"' if ours == theirs else f'by key "{ours}" here and by "{theirs}" at the worker'
     return Check(
-        environment=environment, name=ENCRYPTION, ok=True, detail=f"what histories hold is encrypted {told}"
+        environment=environment, name=ENCRYPTION, ok=True, detail=f"what histories hold is encrypted {detail}"
     )
 
 

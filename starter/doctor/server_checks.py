@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from runbook_model import ids
 from runbook_model.checks import Check
 from runbook_model.durations import format_duration
-from starter.client.connect import RPC_TIMEOUT, is_away
+from starter.client.connect import RPC_TIMEOUT, is_unreachable
 from starter.client.starting import POLL
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ WANTED = {key.name for key in ids.SEARCH_ATTRIBUTES}
 RETENTION = timedelta(days=90)
 """Reviews are written from histories."""
 
-NOT_TOLD = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
+CANNOT_ANSWER = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
 """A Temporal that is somebody's service keeps its operator's calls to itself."""
 
 
@@ -54,8 +54,8 @@ async def check_server(client: Client, *, fix: bool) -> list[Check]:
     server = Check(name="temporal", ok=True, detail=f"Temporal {info.server_version} answers at {address}")
     namespace = await _check_namespace(client)
     if not namespace.ok:
-        untold = Check(name="search-attributes", ok=None, detail="not told, as namespace is not in place")
-        return [server, namespace, untold]
+        unknown = Check(name="search-attributes", ok=None, detail="not told, as namespace is not in place")
+        return [server, namespace, unknown]
     return [server, namespace, await _check_search_attributes(client, fix=fix)]
 
 
@@ -80,8 +80,8 @@ def judge_worker(environment: str, asked: Sequence[Asked], build: str | None) ->
         if not pollers:
             return no_worker(environment, f"nobody asks {queue} for work", starting(environment, build))
     queue, pollers = asked[0]
-    told = f"{', '.join(sorted({one.identity for one in pollers}))} asked {queue} for work"
-    return Check(environment=environment, name="worker", ok=True, detail=told)
+    detail = f"{', '.join(sorted({poller.identity for poller in pollers}))} asked {queue} for work"
+    return Check(environment=environment, name="worker", ok=True, detail=detail)
 
 
 def no_worker(environment: str, why: str, fix: str) -> Check:
@@ -108,8 +108,8 @@ async def _check_namespace(client: Client) -> Check:
         return Check(name="namespace", ok=False, detail=f'there is no namespace "{name}"', fix=fix)
     kept = found.config.workflow_execution_retention_ttl.ToTimedelta()
     short = "" if kept >= RETENTION else f"; reviews need them: {RETENTION.days} days are advised"
-    told = f'"{name}" keeps histories for {format_duration(kept)}{short}'
-    return Check(name="namespace", ok=True, detail=told)
+    detail = f'"{name}" keeps histories for {format_duration(kept)}{short}'
+    return Check(name="namespace", ok=True, detail=detail)
 
 
 async def _check_search_attributes(client: Client, *, fix: bool) -> Check:
@@ -118,24 +118,24 @@ async def _check_search_attributes(client: Client, *, fix: bool) -> Check:
         known = await _known_attributes(client)
         missing = sorted(WANTED - set(known))
         added = missing if fix else []
-        for one in added:
-            await _add_attribute(client, one)
+        for item in added:
+            await _add_attribute(client, item)
         if added:
             known = await _known_attributes(client)
     except RPCError as error:
-        if error.status not in NOT_TOLD:
+        if error.status not in CANNOT_ANSWER:
             raise
         return Check(name=name, ok=None, detail=f"this Temporal does not tell: {error.message}")
     missing = sorted(WANTED - set(known))
     if missing:
         return _attributes_wrong(f"missing: {', '.join(missing)}", _creation(client, missing))
-    if wrong := sorted(one for one in WANTED if known[one] != KEYWORD):
+    if wrong := sorted(item for item in WANTED if known[item] != KEYWORD):
         removal = f"temporal operator search-attribute remove --namespace {client.namespace} --name {' --name '.join(wrong)}"
         return _attributes_wrong(
             f"not of the type Keyword: {', '.join(wrong)}", f"{removal}; runbook doctor --fix"
         )
-    told = f"; added now: {', '.join(added)}" if added else ""
-    return Check(name=name, ok=True, detail=f"all {len(WANTED)} are registered{told}")
+    detail = f"; added now: {', '.join(added)}" if added else ""
+    return Check(name=name, ok=True, detail=f"all {len(WANTED)} are registered{detail}")
 
 
 def _attributes_wrong(detail: str, fix: str) -> Check:
@@ -174,8 +174,8 @@ async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) ->
             timeout=RPC_TIMEOUT,
         )
     except RPCError as error:
-        if is_away(error):
+        if is_unreachable(error):
             raise
         return []
     oldest = datetime.now(UTC) - POLL
-    return [one for one in found.pollers if one.last_access_time.ToDatetime(UTC) > oldest]
+    return [poller for poller in found.pollers if poller.last_access_time.ToDatetime(UTC) > oldest]

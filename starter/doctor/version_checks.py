@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from runbook_model import ids
 from runbook_model.checks import Check
 from starter.client.connect import RPC_TIMEOUT
-from starter.doctor.server_checks import NOT_TOLD, starting
+from starter.doctor.server_checks import CANNOT_ANSWER, starting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class Builds:
     draining: Mapping[str, int | None] = field(default_factory=dict)
     """Former ones, and how many open runs are pinned to each, where that can be counted: Temporal notes late that it is none."""
     newest_first: tuple[str, ...] = ()
-    untold: str | None = None
+    unknown: str | None = None
     """Why Temporal does not say."""
 
 
@@ -71,11 +71,11 @@ async def read_builds(client: Client, environment: str) -> Builds:
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return Builds()
-        if error.status in NOT_TOLD:
-            return Builds(untold=error.message)
+        if error.status in CANNOT_ANSWER:
+            return Builds(unknown=error.message)
         raise
     builds = _read(found.worker_deployment_info)
-    counts = await asyncio.gather(*(_count_open(client, name, one) for one in builds.draining))
+    counts = await asyncio.gather(*(_count_open(client, name, item) for item in builds.draining))
     return replace(builds, draining=dict(zip(builds.draining, counts, strict=True)))
 
 
@@ -88,12 +88,12 @@ def judge_versions(environment: str, namespace: str, asked: Sequence[Asked], bui
         asked: who asked each of its queues for work lately.
         builds: what Temporal knows of them.
     """
-    queues = [(queue, [_build_of(one) for one in pollers]) for queue, pollers in asked]
+    queues = [(queue, [_build_of(poller) for poller in pollers]) for queue, pollers in asked]
     living = [build for build in _all(queues, builds) if all(build in found for _, found in queues)]
     without_build = any(None in found for _, found in queues)
-    say = _Saying(environment, namespace, living)
-    if builds.untold:
-        return say.null(f"this Temporal does not tell: {builds.untold}")
+    say = _Texts(environment, namespace, living)
+    if builds.unknown:
+        return say.null(f"this Temporal does not tell: {builds.unknown}")
     for build in filter(None, (builds.current, builds.ramping)):
         if build not in living:
             missing = dict.fromkeys(queue for queue, found in queues if build not in found)
@@ -110,7 +110,7 @@ def judge_versions(environment: str, namespace: str, asked: Sequence[Asked], bui
     return say.in_place(builds)
 
 
-class _Saying:
+class _Texts:
     """How each case is worded, and what fixes it."""
 
     def __init__(self, environment: str, namespace: str, living: list[str]) -> None:
@@ -127,8 +127,8 @@ class _Saying:
         parts = [
             f"{builds.current} is current",
             *([f"a share of the new runs goes to {builds.ramping}"] if builds.ramping else []),
-            *(f"{one} still drains{_open(count)}" for one, count in builds.draining.items()),
-            *(f"{one} is there, and gets no new runs" for one in self._living if one not in others),
+            *(f"{item} still drains{_open(count)}" for item, count in builds.draining.items()),
+            *(f"{item} is there, and gets no new runs" for item in self._living if item not in others),
         ]
         check = Check(environment=self._environment, name=VERSIONS, ok=True, detail="; ".join(parts))
         return Versions(check)
@@ -166,13 +166,15 @@ class _Saying:
 
 def _read(found: WorkerDeploymentInfo) -> Builds:
     routing = found.routing_config
-    by_age = sorted(found.version_summaries, key=lambda one: one.create_time.ToNanoseconds(), reverse=True)
+    by_age = sorted(
+        found.version_summaries, key=lambda summary: summary.create_time.ToNanoseconds(), reverse=True
+    )
     ramping = routing.ramping_deployment_version.build_id if routing.ramping_version_percentage else None
     return Builds(
         current=routing.current_deployment_version.build_id or None,
         ramping=ramping or None,
-        draining={one.deployment_version.build_id: None for one in by_age if one.status == DRAINING},
-        newest_first=tuple(one.deployment_version.build_id for one in by_age),
+        draining={item.deployment_version.build_id: None for item in by_age if item.status == DRAINING},
+        newest_first=tuple(item.deployment_version.build_id for item in by_age),
     )
 
 
@@ -180,7 +182,7 @@ async def _count_open(client: Client, deployment: str, build: str) -> int | None
     try:
         return (await client.count_workflows(PINNED.format(deployment, build), rpc_timeout=RPC_TIMEOUT)).count
     except RPCError as error:
-        if error.status in NOT_TOLD | {RPCStatusCode.INVALID_ARGUMENT}:  # it knows no such attributes
+        if error.status in CANNOT_ANSWER | {RPCStatusCode.INVALID_ARGUMENT}:  # it knows no such attributes
             return None
         raise
 

@@ -147,7 +147,7 @@ def scale_up(target: Target) -> tuple[str, ...]:
     if owner := target.terraform:
         return terraform(
             target,
-            **_keeping_the_image(target),
+            **_with_same_image(target),
             **{owner.cpu_variable: size.cpu, owner.memory_variable: size.memory},
         )
     return _by_copy(target, f".cpu = {json.dumps(str(size.cpu))} | .memory = {json.dumps(str(size.memory))}")
@@ -159,7 +159,7 @@ def raise_pool(target: Target) -> tuple[str, ...]:
     if pool is None:
         return ("# the catalog names no pool: change the service's own settings, and deploy",)
     if pool.terraform_variable:
-        return terraform(target, **_keeping_the_image(target), **{pool.terraform_variable: pool.size})
+        return terraform(target, **_with_same_image(target), **{pool.terraform_variable: pool.size})
     name, value = json.dumps(pool.env), json.dumps(str(pool.size))
     setting = f".containerDefinitions[0].environment |= (map(select(.name != {name})) + [{{name: {name}, value: {value}}}])"
     return _by_copy(target, setting)
@@ -179,7 +179,7 @@ def reboot_database(target: Target) -> tuple[str, ...]:
     )
 
 
-def _keeping_the_image(target: Target) -> dict[str, object]:
+def _with_same_image(target: Target) -> dict[str, object]:
     """Name the tag that runs: without it the module's default would be deployed too."""
     if target.terraform is None:
         return {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
     from temporalio.worker import Worker
 
-PATIENCE = timedelta(seconds=2)
+TIMEOUT = timedelta(seconds=2)
 
 
 class Health:
@@ -53,14 +53,14 @@ class Health:
         if idle:
             return f"not served: {', '.join(idle)}"
         try:
-            serving = await self._client.service_client.check_health(timeout=PATIENCE)
+            serving = await self._client.service_client.check_health(timeout=TIMEOUT)
         except RPCError as error:
             return f"Temporal does not answer: {error.message}"
         return None if serving else "Temporal says that it does not serve"
 
 
 @asynccontextmanager
-async def told(application: Starlette, address: str) -> AsyncIterator[None]:
+async def served_health(application: Starlette, address: str) -> AsyncIterator[None]:
     """Answer at an address for as long as the block runs.
 
     Raises:

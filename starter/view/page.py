@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runbook_model.reports import Checkpoint, Plan, PlannedCall, Report, Step, Task
-    from starter.client.run_view import Sight
+    from starter.client.run_view import RunView
 
 SIGNS = {
     "done": ("✓", "green"),
@@ -43,23 +43,23 @@ DECISIONS_SHOWN = frozenset({"note", "abort", "pause", "resume", "reopen"})
 COLOUR_OF_SEVERITY = {"critical": "bold red", "warning": "yellow"}
 
 
-def render(sight: Sight) -> Group:
+def render(view: RunView) -> Group:
     """Lay out the whole page."""
-    return Group(*page_lines(sight))
+    return Group(*page_lines(view))
 
 
-def page_lines(sight: Sight) -> list[Text]:
+def page_lines(view: RunView) -> list[Text]:
     """Return the lines of the whole page."""
-    report = sight.report
+    report = view.report
     lines = [
-        *_head(sight),
+        *_head(view),
         *(_incident_lines(report) if isinstance(report, IncidentReport) else ()),
         *_steps(report.steps),
         *_findings(report),
     ]
     if report.checkpoint:
-        lines += [Text(), *checkpoint(report.checkpoint, sight.run.id)]
-    lines += [*_changes(report), *_tasks(report), *_readings(report), *_rejections(report), *_end(sight)]
+        lines += [Text(), *checkpoint(report.checkpoint, view.run.id)]
+    lines += [*_changes(report), *_tasks(report), *_readings(report), *_rejections(report), *_end(view)]
     return lines
 
 
@@ -103,15 +103,15 @@ def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
         yield line(f"    needs a person's yes: {planned.needs_yes}", "yellow")
 
 
-def _head(sight: Sight) -> Iterator[Text]:
-    report, run = sight.report, sight.run
+def _head(view: RunView) -> Iterator[Text]:
+    report, run = view.report, view.run
     state = report.outcome.value if report.outcome else report.state.value
     title = Text.assemble(
         (clean(f"{report.procedure} of {report.service} in {report.environment}"), "bold"),
         "  ",
         (state, _colour(report)),
     )
-    if not sight.live and run.is_open:
+    if not view.live and run.is_open:
         title.append("  no worker answers", "red")
     yield title
     why = f": {report.reason}" if report.reason else ""
@@ -130,7 +130,7 @@ def _incident_lines(report: IncidentReport) -> Iterator[Text]:
         COLOUR_OF_SEVERITY.get(report.severity, ""),
     )
     yield from _responder(report)
-    for decision in [one for one in report.decisions if one.kind in DECISIONS_SHOWN][-ALERTS_SHOWN:]:
+    for decision in [item for item in report.decisions if item.kind in DECISIONS_SHOWN][-ALERTS_SHOWN:]:
         yield line(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}", "dim")
     if report.held:
         yield line(f"nothing is begun by itself: {report.held}", "yellow")
@@ -153,8 +153,8 @@ def _responder(report: IncidentReport) -> Iterator[Text]:
     if report.acknowledged_by:
         yield line(f"{report.acknowledged_by} has it", "green")
     elif report.next_call:
-        whom = report.calls_next or "everybody"
-        yield line(f"nobody has it: {whom} is called at {clock(report.next_call)}", "yellow")
+        contact = report.calls_next or "everybody"
+        yield line(f"nobody has it: {contact} is called at {clock(report.next_call)}", "yellow")
     if report.called:
         yield line(f"called so far: {', '.join(report.called)}")
 
@@ -217,7 +217,11 @@ def _tasks(report: Report) -> Iterator[Text]:
     for task in tasks:
         sign, colour = SIGNS_OF_TASKS[task.state]
         yield Text.assemble(
-            "  ", (sign, colour), " ", clean(f"{task.kind}: {task.what}"), (f"  {clean(task.told)}", "dim")
+            "  ",
+            (sign, colour),
+            " ",
+            clean(f"{task.kind}: {task.what}"),
+            (f"  {clean(task.told)}", "dim"),
         )
         if task.state == "open":
             yield from _look_at(task)
@@ -255,8 +259,8 @@ def _rejections(report: Report) -> Iterator[Text]:
         )
 
 
-def _end(sight: Sight) -> Iterator[Text]:
-    report, run = sight.report, sight.run
+def _end(view: RunView) -> Iterator[Text]:
+    report, run = view.report, view.run
     if report.error:
         yield Text()
         yield line(f"{report.error.kind}: {report.error.line}", "red")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from runbook_model.reports import ProcedureRequest, Report
     from starter.caller import Caller
-    from starter.client.run_view import Sight
+    from starter.client.run_view import RunView
 
 LONGEST = timedelta(minutes=2)
 
@@ -37,13 +37,13 @@ async def plan_only(client: Client, caller: Caller, procedure: str, request: Pro
     await warn_without_worker(client, request.environment)
     run = await describe(client, workflow_id, run_id)
     assert run is not None
-    sight = await wait_for_end(client, run)
-    _check(sight)
+    view = await wait_for_end(client, run)
+    _check(view)
     if caller.as_json:
-        answer(document(sight.report))
+        answer(document(view.report))
     else:
-        _print(sight.report)
-    return sight.exit_code
+        _print(view.report)
+    return view.exit_code
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -62,24 +62,24 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def refusal(sight: Sight) -> CliError:
+def refusal(view: RunView) -> CliError:
     """Make the error of a run that was refused: what is wrong with what was asked, or who does not allow it."""
-    problem = sight.report.error or Problem(kind="policy", message=sight.report.summary)
-    return CliError(sight.exit_code, problem.message, problem.fix)
+    problem = view.report.error or Problem(kind="policy", message=view.report.summary)
+    return CliError(view.exit_code, problem.message, problem.fix)
 
 
-def _check(sight: Sight) -> None:
-    report = sight.report
+def _check(view: RunView) -> None:
+    report = view.report
     if report.outcome is Outcome.REFUSED:
-        raise refusal(sight)
-    if sight.exit_code is Exit.DONE:
+        raise refusal(view)
+    if view.exit_code is Exit.DONE:
         return
     problem = report.error or Problem(kind="error", message=report.summary)
     if problem.kind == "timed-out":
         why = f"no plan within {LONGEST.seconds // 60} minutes"
         problem = Problem(kind=problem.kind, message=why, fix=f"is a worker serving {report.environment}?")
-    message = f"no plan: {problem.message.rstrip('.')} ({sight.run.id})"
-    raise CliError(sight.exit_code, message, problem.fix)
+    message = f"no plan: {problem.message.rstrip('.')} ({view.run.id})"
+    raise CliError(view.exit_code, message, problem.fix)
 
 
 def _print(report: Report) -> None:

@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
-    from starter.client.run_view import Sight
+    from starter.client.run_view import RunView
     from starter.client.runs import Run
 
 HEAD_LINES = 4
 """What stays on top of a page that is longer than the terminal."""
-AWAY = "Temporal does not answer; trying again"
+NO_ANSWER = "Temporal does not answer; trying again"
 
 
-async def watch_live(client: Client, run: Run, catalog: Path | None) -> Sight:
+async def watch_live(client: Client, run: Run, catalog: Path | None) -> RunView:
     """Keep the page on a terminal up to date until the run's end."""
-    sight: Sight | None = None
+    view: RunView | None = None
     terminal = console()
     with Live(Text("looking …", style="dim"), console=terminal, auto_refresh=False, transient=True) as live:
         async for seen in follow(client, run, catalog):
-            sight = seen or sight
-            lines = page_lines(sight) if sight else []
-            away = [] if seen else [Text(AWAY, style="red")]
-            live.update(Group(*fitting([*lines, *away], terminal.height)), refresh=True)
-    assert sight is not None
-    terminal.print(render(sight))
-    return sight
+            view = seen or view
+            lines = page_lines(view) if view else []
+            no_answer = [] if seen else [Text(NO_ANSWER, style="red")]
+            live.update(Group(*fitting([*lines, *no_answer], terminal.height)), refresh=True)
+    assert view is not None
+    terminal.print(render(view))
+    return view
 
 
 def fitting(lines: list[Text], height: int) -> list[Text]:
@@ -51,42 +51,42 @@ def fitting(lines: list[Text], height: int) -> list[Text]:
     return [*lines[:HEAD_LINES], Text("…", style="dim"), *lines[len(lines) - (room - HEAD_LINES - 1) :]]
 
 
-async def watch_silently(client: Client, run: Run, catalog: Path | None) -> Sight:
+async def watch_silently(client: Client, run: Run, catalog: Path | None) -> RunView:
     """Wait for the end; the page is for a program."""
     return await wait_for_end(client, run, catalog)
 
 
-async def watch_plainly(client: Client, run: Run, catalog: Path | None) -> Sight:
+async def watch_plainly(client: Client, run: Run, catalog: Path | None) -> RunView:
     """Write a line for everything that is new, and the whole page at the end."""
-    told = Told()
-    sight: Sight | None = None
+    new_lines = NewLines()
+    view: RunView | None = None
     async for seen in follow(client, run, catalog):
-        told.tell(seen)
-        sight = seen or sight
-    assert sight is not None
+        new_lines.write(seen)
+        view = seen or view
+    assert view is not None
     say()
-    console().print(render(sight))
-    return sight
+    console().print(render(view))
+    return view
 
 
-class Told:
+class NewLines:
     """Remembers what was said, so that each thing is said once."""
 
     def __init__(self) -> None:
         self._said: set[object] = set()
         self._present: bool | None = None
 
-    def tell(self, sight: Sight | None) -> None:
+    def write(self, view: RunView | None) -> None:
         """Say what is new."""
-        self._tell_presence(sight)
-        if sight is None:
+        self._write_presence(view)
+        if view is None:
             return
-        report = sight.report
+        report = view.report
         for place, step in enumerate(report.steps):
             self._once((place, step.step, step.state), f"{step.heading}: {step.step}: {step.state}")
         gate = report.checkpoint
         if gate and self._once((gate.plan_hash, gate.opened), gate.question):
-            console().print(*list(checkpoint(gate, sight.run.id))[1:], sep="\n")
+            console().print(*list(checkpoint(gate, view.run.id))[1:], sep="\n")
         for decision in report.decisions:
             self._once((decision.kind, decision.at), f"{decision.kind} by {decision.by}: {decision.detail}")
         for change in report.changes:
@@ -101,13 +101,13 @@ class Told:
         say(f"{clock(datetime.now(UTC))}  {text}")
         return True
 
-    def _tell_presence(self, sight: Sight | None) -> None:
+    def _write_presence(self, view: RunView | None) -> None:
         """Say when workers or Temporal go and come back."""
-        present = None if sight is None else sight.live or not sight.run.is_open
+        present = None if view is None else view.live or not view.run.is_open
         if present is self._present and self._said:
             return
         words = {
-            None: AWAY,
+            None: NO_ANSWER,
             False: "no worker answers; the run goes on once one is back",
             True: "a worker answers",
         }

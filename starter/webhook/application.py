@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from starter.webhook.guard import Limits, Rate, Refusal, Tokens, Turns, check_content, read_body
-from starter.webhook.incidents import Incidents, NotTakenError
+from starter.webhook.incidents import Incidents, NotAcceptedError
 from starter.webhook.payload import PayloadError, parse_notification
 from starter.webhook.routing import route
 
@@ -55,7 +55,7 @@ class Receiver:
         reason = None
         try:
             deliveries = await self._take(request)
-            answer = JSONResponse(_taken(deliveries))
+            answer = JSONResponse(_accepted(deliveries))
         except Refusal as refusal:
             reason = str(refusal)
             answer = _refused(refusal)
@@ -68,7 +68,7 @@ class Receiver:
             answer = _refused(Refusal(503, "a fault of the webhook itself", retry_after=TRY_AGAIN_SECONDS))
         facts = {
             "status": answer.status_code,
-            **_taken(deliveries),
+            **_accepted(deliveries),
             "seconds": round(time.monotonic() - started, 4),
             "from": request.client.host if request.client else None,
             "reason": reason,
@@ -94,7 +94,7 @@ class Receiver:
                 await self._incidents.report(deliveries, self._limits.delivery_seconds)
             except PayloadError as error:
                 raise Refusal(error.status, str(error)) from None
-            except NotTakenError as error:
+            except NotAcceptedError as error:
                 raise Refusal(503, str(error), retry_after=TRY_AGAIN_SECONDS) from None
             return deliveries
 
@@ -110,7 +110,7 @@ def application(receiver: Receiver) -> Starlette:
     )
 
 
-def _taken(deliveries: list[Delivery]) -> dict[str, object]:
+def _accepted(deliveries: list[Delivery]) -> dict[str, object]:
     return {
         "alerts": sum(delivery.alerts for delivery in deliveries),
         "incidents": {delivery.incident: delivery.alerts for delivery in deliveries},

@@ -66,7 +66,7 @@ class CodecServer:
         try:
             payloads = await self._take(request)
             done = await do(payloads)
-            answer = JSONResponse({"payloads": [MessageToDict(one) for one in done]})
+            answer = JSONResponse({"payloads": [MessageToDict(item) for item in done]})
         except Refusal as refusal:
             reason = str(refusal)
             # Whatever of the body was not read never will be: the connection is of no use any more.
@@ -96,11 +96,11 @@ class CodecServer:
     async def _decoded(self, payloads: Sequence[Payload]) -> list[Payload]:
         decoded: list[Payload] = []
         lacking: set[str] = set()
-        for one in payloads:
+        for payload in payloads:
             try:
-                decoded += await self._codec.decode([one])
+                decoded += await self._codec.decode([payload])
             except MissingKeyError as error:
-                decoded.append(one)
+                decoded.append(payload)
                 lacking.add(str(error))
         for why in sorted(lacking):
             _log.warning("left as it is: %s", why)

@@ -28,7 +28,7 @@ AT_ONCE = 20
 """Incidents of one call that are reported at the same time."""
 
 
-class NotTakenError(Exception):
+class NotAcceptedError(Exception):
     """Temporal does not have all of the alerts; sent again, those that it has do no harm."""
 
 
@@ -54,13 +54,13 @@ class Incidents:
         try:
             with root_span("runbook webhook", {}) as trace_id:
                 async with asyncio.timeout(seconds):
-                    telling = (self._tell(delivery, trace_id) for delivery in deliveries)
-                    told = await asyncio.gather(*telling, return_exceptions=True)
+                    signals = (self._signal(delivery, trace_id) for delivery in deliveries)
+                    results = await asyncio.gather(*signals, return_exceptions=True)
         except TimeoutError:
-            raise NotTakenError(f"Temporal did not take the alerts within {seconds:.0f} s") from None
-        failed = [error for error in told if error is not None]
+            raise NotAcceptedError(f"Temporal did not take the alerts within {seconds:.0f} s") from None
+        failed = [error for error in results if error is not None]
         if failed:
-            raise NotTakenError(
+            raise NotAcceptedError(
                 f"Temporal did not take the alerts of {count_of(len(failed), 'incident')}: {_said(failed[0])}"
             )
 
@@ -81,7 +81,7 @@ class Incidents:
             return False
         return True
 
-    async def _tell(self, delivery: Delivery, trace_id: str | None) -> None:
+    async def _signal(self, delivery: Delivery, trace_id: str | None) -> None:
         async with self._turns:
             for batch in delivery.batches:
                 await report_alerts(

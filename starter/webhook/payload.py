@@ -29,11 +29,11 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
-def _said_or(default: Any) -> Any:
+def _given_or(default: Any) -> Any:
     return BeforeValidator(lambda value: default if value is None else value)
 
 
-def _words(value: Any) -> Any:
+def _text(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: word for name, word in value.items() if word is not None}
     return {} if value is None else value
@@ -48,10 +48,10 @@ class SentAlert(Part):
 
     status: Status
     labels: dict[str, str]
-    annotations: Annotated[dict[str, str], BeforeValidator(_words)] = {}
+    annotations: Annotated[dict[str, str], BeforeValidator(_text)] = {}
     starts_at: AwareDatetime | None = Field(alias="startsAt", default=None)
     ends_at: AwareDatetime | None = Field(alias="endsAt", default=None)
-    generator_url: Annotated[str, _said_or("")] = Field(alias="generatorURL", default="")
+    generator_url: Annotated[str, _given_or("")] = Field(alias="generatorURL", default="")
     fingerprint: Annotated[str | None, BeforeValidator(_fingerprint)] = None
 
     @property
@@ -75,21 +75,21 @@ class Notification(Part):
 
     version: Literal["4", "1"]
     """Alertmanager's, or Grafana's of the same shape."""
-    group_key: Annotated[str, _said_or("")] = Field(alias="groupKey", default="")
+    group_key: Annotated[str, _given_or("")] = Field(alias="groupKey", default="")
     said_status: Status | None = Field(alias="status", default=None)
-    truncated: Annotated[int, _said_or(0)] = Field(alias="truncatedAlerts", default=0, ge=0)
+    truncated: Annotated[int, _given_or(0)] = Field(alias="truncatedAlerts", default=0, ge=0)
     sent: tuple[Any, ...] = Field(alias="alerts", strict=False)
 
     @cached_property
     def alerts(self) -> tuple[SentAlert | UnusableAlert, ...]:
         """The alerts, each read by itself."""
-        return tuple(_read(one) for one in self.sent)
+        return tuple(_read(item) for item in self.sent)
 
     @property
     def status(self) -> Status:
         """What the group says of itself, else whether one of its alerts fires."""
         return self.said_status or (
-            "firing" if any(one.status == "firing" for one in self.alerts) else "resolved"
+            "firing" if any(alert.status == "firing" for alert in self.alerts) else "resolved"
         )
 
 

@@ -59,7 +59,7 @@ def kind_of(event):
 def part_of(events):
     """The heading of the page that the last of these events belongs to."""
     headers = [
-        one.activity_task_scheduled_event_attributes.header.fields for one in events if activity_of(one)
+        event.activity_task_scheduled_event_attributes.header.fields for event in events if activity_of(event)
     ]
     places = [place for place in map(place_of, headers) if place]
     return places[-1].heading if places else BEGINNING
@@ -67,11 +67,11 @@ def part_of(events):
 
 def change_is_under_way(events):
     """Whether the events end while a change that was started is not known to be done."""
-    begun = {one.event_id for one in events if activity_of(one) in CHANGING}
+    begun = {event.event_id for event in events if activity_of(event) in CHANGING}
     ended = {
-        getattr(one, ACTIVITY_ENDS[one.event_type]).scheduled_event_id
-        for one in events
-        if one.event_type in ACTIVITY_ENDS
+        getattr(event, ACTIVITY_ENDS[event.event_type]).scheduled_event_id
+        for event in events
+        if event.event_type in ACTIVITY_ENDS
     }
     return bool(begun - ended)
 
@@ -84,7 +84,7 @@ async def holder(handle, events, pids):
             while not (pid := await worker_of(handle, waits)):
                 await asyncio.sleep(0.005)
         return pid
-    names = [one.workflow_task_started_event_attributes.identity for one in events]
+    names = [event.workflow_task_started_event_attributes.identity for event in events]
     found = [pid for name in names if (pid := pid_of(name)) in pids]
     return found[-1] if found else pids[0]
 
@@ -94,18 +94,18 @@ async def worker_of(handle, activity):
     described = await handle.describe()
     pending = described.raw_description.pending_activities
     return next(
-        (pid_of(one.last_worker_identity) for one in pending if one.activity_type.name == activity), 0
+        (pid_of(item.last_worker_identity) for item in pending if item.activity_type.name == activity), 0
     )
 
 
 def started(events, activity):
     """The event by which the last attempt of an activity started."""
-    scheduled = next(one.event_id for one in events if activity_of(one) == activity)
+    scheduled = next(event.event_id for event in events if activity_of(event) == activity)
     return next(
-        one
-        for one in events
-        if one.event_type == STARTED
-        and one.activity_task_started_event_attributes.scheduled_event_id == scheduled
+        event
+        for event in events
+        if event.event_type == STARTED
+        and event.activity_task_started_event_attributes.scheduled_event_id == scheduled
     )
 
 
@@ -115,18 +115,19 @@ async def seconds_until_taken(handle, killed_at, killed):
     An activity that the other process had at the time continues undisturbed; then it counts from that one's end.
     """
     events = list((await handle.fetch_history()).events)
-    began = {one.event_id: time_of(one) for one in events if one.event_type == STARTED}
+    began = {event.event_id: time_of(event) for event in events if event.event_type == STARTED}
     idle_from = killed_at
-    for one in events:
-        if ended := ACTIVITY_ENDS.get(one.event_type):
-            end = getattr(one, ended)
-            undisturbed = began[end.started_event_id] < killed_at < time_of(one)
+    for event in events:
+        if ended := ACTIVITY_ENDS.get(event.event_type):
+            end = getattr(event, ended)
+            undisturbed = began[end.started_event_id] < killed_at < time_of(event)
             if undisturbed and pid_of(getattr(end, "identity", "")) not in {0, killed}:
-                idle_from = time_of(one)
+                idle_from = time_of(event)
     taken = [
-        time_of(one)
-        for one in events
-        if one.event_type in TAKEN and pid_of(getattr(one, TAKEN[one.event_type]).identity) not in {0, killed}
+        time_of(event)
+        for event in events
+        if event.event_type in TAKEN
+        and pid_of(getattr(event, TAKEN[event.event_type]).identity) not in {0, killed}
     ]
     return min((at - idle_from for at in taken if at > idle_from), default=None)
 

@@ -69,7 +69,7 @@ class Lanes:
         return self._undisturbed[approvals, outage]
 
     def end(self):
-        for lane in (one for lanes in self._open.values() for one in lanes):
+        for lane in (item for lanes in self._open.values() for item in lanes):
             lane.workers.end()
 
 
@@ -101,7 +101,7 @@ class Lane:
         self._until_deployed()
         addresses = self.sandbox.addresses
         balancers = self.sandbox.http.get(f"{addresses.aws}/_sandbox/load-balancers").json()
-        url = next(one["url"] for one in balancers if one["cluster"] == self.name)
+        url = next(balancer["url"] for balancer in balancers if balancer["cluster"] == self.name)
         self.catalog.write_text(
             CATALOG.format(name=self.name, url=url, prometheus=addresses.prometheus, approvals=self.approvals)
         )
@@ -151,8 +151,8 @@ class Lane:
         """Wait until a task of the bad release has ended by itself."""
         give_up_at = time.monotonic() + 60
         while time.monotonic() < give_up_at:
-            crashed = [one for one in self._stopped() if one.get("stopCode") == "EssentialContainerExited"]
-            if any(one["taskDefinitionArn"] == self._bad for one in crashed):
+            crashed = [item for item in self._stopped() if item.get("stopCode") == "EssentialContainerExited"]
+            if any(item["taskDefinitionArn"] == self._bad for item in crashed):
                 return
             time.sleep(0.1)
         raise TimeoutError(f"no task in {self.name} crashes")
@@ -229,7 +229,7 @@ class Lane:
             marks={"good": self._marks(good), "bad": self._marks(self._bad)},
             changes=[call["action"] for call in made if call["action"] in CHANGES and not call["error"]],
             deployments=len(self._deployments() - self._deployments_before),
-            steps=[(one.heading, self._nameless(one.step), one.state) for one in report.steps],
+            steps=[(step.heading, self._nameless(step.step), step.state) for step in report.steps],
         )
 
     def _service(self):
@@ -246,7 +246,7 @@ class Lane:
     def _deployments(self):
         """The newest service deployments, by ARN."""
         found = self._ecs.list_service_deployments(cluster=self.name, service=SERVICE, maxResults=20)
-        return {one["serviceDeploymentArn"] for one in found["serviceDeployments"]}
+        return {deployment["serviceDeploymentArn"] for deployment in found["serviceDeployments"]}
 
     def _nameless(self, words):
         """A step's words without the lane and the numbers of releases, which are fresh in every round."""

@@ -53,7 +53,7 @@ class Round:
             for name, theirs in vars(undisturbed).items()
             if (mine := getattr(self.end, name)) != theirs
         ]
-        return [f"{self.point} (at {self.written} {self.last}): {one}" for one in differing]
+        return [f"{self.point} (at {self.written} {self.last}): {item}" for item in differing]
 
 
 def event_number(number):

@@ -15,17 +15,17 @@ ALL = "**all others**"
 
 def median_of(rounds):
     """The median time to continue, in seconds, of all kills but those in the middle of a change."""
-    return statistics.median(_times(one for one in rounds if not one.changing))
+    return statistics.median(_times(item for item in rounds if not item.changing))
 
 
 def table_of(rounds, expected):
     """Kills by the part of the page that they happened in."""
-    parts = {one.part: [] for one in sorted(rounds, key=lambda one: one.written)}
-    for one in rounds:
-        if not one.changing:
-            parts[one.part].append(one)
-    others = [one for one in rounds if not one.changing]
-    rows = {**parts, ALL: others, CHANGING: [one for one in rounds if one.changing]}
+    parts = {item.part: [] for item in sorted(rounds, key=lambda each: each.written)}
+    for item in rounds:
+        if not item.changing:
+            parts[item.part].append(item)
+    others = [item for item in rounds if not item.changing]
+    rows = {**parts, ALL: others, CHANGING: [item for item in rounds if item.changing]}
     return HEAD + "".join(_row(name, row, expected) for name, row in rows.items() if row)
 
 
@@ -40,16 +40,16 @@ def write_down(name, table):
 
 
 def _row(name, rounds, expected):
-    twice = sum(len(one.end.changes) > len(expected.changes) for one in rounds)
-    lost = sum(len(one.end.changes) < len(expected.changes) for one in rounds)
-    other = sum(one.end != expected for one in rounds)
+    twice = sum(len(item.end.changes) > len(expected.changes) for item in rounds)
+    lost = sum(len(item.end.changes) < len(expected.changes) for item in rounds)
+    other = sum(item.end != expected for item in rounds)
     times = _times(rounds)
     nine_in_ten = times[max(0, round(0.9 * len(times)) - 1)] if times else None
     spread = (statistics.median(times) if times else None, nine_in_ten, max(times, default=None))
-    cells = [name, len(rounds), twice, lost, other, *(f"{one:.1f} s" if one else "-" for one in spread)]
+    cells = [name, len(rounds), twice, lost, other, *(f"{item:.1f} s" if item else "-" for item in spread)]
     return f"| {' | '.join(map(str, cells))} |\n"
 
 
 def _times(rounds):
     """Times to continue, shortest first; a run that was over has none."""
-    return sorted(one.seconds for one in rounds if one.seconds is not None)
+    return sorted(item.seconds for item in rounds if item.seconds is not None)

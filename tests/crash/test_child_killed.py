@@ -23,6 +23,6 @@ async def test_a_procedure_whose_child_loses_its_worker_ends_as_if_nobody_had_di
     expected, history = await lanes.undisturbed(outage=CRASHES)
     assert (expected.outcome, expected.changes, expected.deployments) == ("recovered", ["UpdateService"], 1)
     assert expected.marks == {"good": ["verified"], "bad": ["bad"]}
-    points = [*MIDDLES, *(event_number(one.event_id) for one in history)] if ALL else MIDDLES
+    points = [*MIDDLES, *(event_number(item.event_id) for item in history)] if ALL else MIDDLES
     rounds = await kill_at_each(await lanes.open(LANES, outage=CRASHES), points)
-    assert [fault for one in rounds for fault in one.faults(expected)] == []
+    assert [fault for item in rounds for fault in item.faults(expected)] == []

@@ -22,8 +22,10 @@ MIDDLES = [
 def sampled(history):
     """Five points that matter, each one of its kind by chance: the seed says which."""
     chance = random.Random(SEED)
-    reads = [one for one in history if (activity_of(one) or "").startswith(("resolve", "read_", "measure"))]
-    marks = [one for one in history if activity_of(one) == "mark_release"]
+    reads = [
+        item for item in history if (activity_of(item) or "").startswith(("resolve", "read_", "measure"))
+    ]
+    marks = [item for item in history if activity_of(item) == "mark_release"]
     read, mark = chance.choice(reads), chance.choice(marks)
     return [
         Point("a change is scheduled", schedules("deploy_release")),
@@ -40,9 +42,9 @@ def sampled(history):
 async def test_a_killed_worker_changes_neither_what_is_done_nor_how_it_ends(lanes, approvals):
     expected, history = await lanes.undisturbed(approvals=approvals)
     assert (expected.outcome, expected.changes) == ("recovered", ["UpdateService"])
-    points = [event_number(one.event_id) for one in history] + MIDDLES if ALL else sampled(history)
+    points = [event_number(item.event_id) for item in history] + MIDDLES if ALL else sampled(history)
     rounds = await kill_at_each(await lanes.open(LANES, approvals=approvals), points)
-    assert [fault for one in rounds for fault in one.faults(expected)] == []
+    assert [fault for item in rounds for fault in item.faults(expected)] == []
     if ALL:
         write_down(f"{approvals} approvals", table_of(rounds, expected))
         assert median_of(rounds) < SLOWEST, rounds
@@ -54,4 +56,4 @@ async def test_the_only_worker_is_killed_and_the_next_one_continues(lanes):
     expected, history = await lanes.undisturbed()
     rounds = await kill_at_each(await lanes.open(LANES), sampled(history), workers=1)
     write_down("the only worker", table_of(rounds, expected))
-    assert [fault for one in rounds for fault in one.faults(expected)] == []
+    assert [fault for item in rounds for fault in item.faults(expected)] == []

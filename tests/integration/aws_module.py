@@ -128,7 +128,7 @@ def _mirror() -> Path | None:
     if named := os.environ.get(PLUGINS):
         return Path(named)
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    for root in (*(Path(one).expanduser() for one in IMPLIED), *Path("/opt").glob("*")):
+    for root in (*(Path(item).expanduser() for item in IMPLIED), *Path("/opt").glob("*")):
         if any(root.glob(f"*/hashicorp/aws/*/*_{machine}")):
             return root
     return None

@@ -75,10 +75,10 @@ class Desk:
     def changes(self, *, and_marks=False):
         """What was changed in AWS since the start; marks in the ledger of releases only where they are asked for."""
         made = [call["action"] for call in self.calls() if not call["action"].startswith(READS)]
-        return [one for one in made if and_marks or one not in LEDGER]
+        return [item for item in made if and_marks or item not in LEDGER]
 
 
 def cited(page, step):
     """What a step of a page was given, by what it asked: the answer, the query and the time."""
-    (found,) = [one.cited for one in page.steps if one.step == step]
-    return {one.what: one for one in found}
+    (found,) = [item.cited for item in page.steps if item.step == step]
+    return {item.what: item for item in found}

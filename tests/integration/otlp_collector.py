@@ -49,7 +49,7 @@ class Collector:
         """One trace, a line for each span below its parent, in the order of their start, with the process it is of."""
         spans = self._spans[trace_id]
         below = defaultdict(list)
-        for span in sorted(spans.values(), key=lambda one: one.start_time_unix_nano):
+        for span in sorted(spans.values(), key=lambda item: item.start_time_unix_nano):
             below[span.parent_span_id if span.parent_span_id in spans else b""].append(span)
 
         def lines(parent: bytes, depth: int) -> list[str]:
@@ -67,7 +67,7 @@ class Collector:
     def path(self, trace_id: str, name: str) -> list[str]:
         """The names from the root of a trace down to the first span of a name; empty while it is not there."""
         spans = self._spans[trace_id]
-        span = next((one for one in spans.values() if one.name == name), None)
+        span = next((item for item in spans.values() if item.name == name), None)
         names = []
         while span is not None:
             names.append(span.name)
@@ -86,7 +86,7 @@ class Collector:
 
     def _take(self, request: ExportTraceServiceRequest) -> None:
         for resource in request.resource_spans:
-            said = {one.key: one.value.string_value for one in resource.resource.attributes}
+            said = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
             process = said["service.name"]
             for scope in resource.scope_spans:
                 for span in scope.spans:
@@ -109,8 +109,8 @@ class BlackHole:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join()
-        for one in self.taken:
-            one.close()
+        for item in self.taken:
+            item.close()
 
     def _swallow(self) -> None:
         with suppress(OSError):

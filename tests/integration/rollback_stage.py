@@ -270,7 +270,7 @@ class Shop:
     def service_deployments(self):
         """Its service deployments, newest first."""
         found = self.ecs.list_service_deployments(cluster=self.cluster, service=self.ecs_service)
-        arns = [one["serviceDeploymentArn"] for one in found["serviceDeployments"]]
+        arns = [deployment["serviceDeploymentArn"] for deployment in found["serviceDeployments"]]
         return self.ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
 
     def images(self):
@@ -281,8 +281,8 @@ class Shop:
 
     def digest(self, revision):
         """The digest that a revision ran with."""
-        for one in self.service_deployments():
-            arn = one["targetServiceRevision"]["arn"]
+        for deployment in self.service_deployments():
+            arn = deployment["targetServiceRevision"]["arn"]
             ran = self.ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"][0]
             if ran["taskDefinition"].endswith(f"/{revision}"):
                 return ran["containerImages"][0]["imageDigest"]
@@ -307,9 +307,9 @@ class Shop:
         """Where it answers."""
         listed = self.stage.world.http.get(f"{self.stage.world.addresses.aws}/_sandbox/load-balancers").json()
         found = (
-            one["url"]
-            for one in listed
-            if (one["cluster"], one["service"]) == (self.cluster, self.ecs_service)
+            item["url"]
+            for item in listed
+            if (item["cluster"], item["service"]) == (self.cluster, self.ecs_service)
         )
         return next(found)
 
@@ -397,4 +397,4 @@ async def seen(handle, wanted, seconds=120):
 
 def step(words):
     """A wish for ``seen``: a step of these words is under way."""
-    return lambda report: any(words in one.step and one.state == "running" for one in report.steps)
+    return lambda report: any(words in item.step and item.state == "running" for item in report.steps)

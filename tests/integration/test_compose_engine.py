@@ -107,7 +107,7 @@ def attempt(number: int, *details: object) -> ActivityEnvironment:
 
 def restart_of(target, service="app") -> RestartService:
     own = read_project(Engine(), target, service=service).own
-    return RestartService(target=target, service=service, fence=tuple(one.fence for one in own))
+    return RestartService(target=target, service=service, fence=tuple(item.fence for item in own))
 
 
 def run_restart(change, environment=None):
@@ -207,7 +207,7 @@ def test_a_stopped_container_is_started_by_a_restart(project, target):
     project.up(
         "app", ["/bin/sh", "-c", "[ -e /data/again ] || { touch /data/again; exit 1; }; exec sleep 60"]
     ).wait()
-    assert [one.state for one in run_restart(restart_of(target)).containers] == ["running"]
+    assert [container.state for container in run_restart(restart_of(target)).containers] == ["running"]
 
 
 def test_what_somebody_else_restarted_or_created_again_meanwhile_is_left_alone(project, target):
@@ -250,7 +250,7 @@ async def test_a_service_that_runs_after_its_restart_has_come_up(project, target
 
 async def settle(target, restarted):
     awaited = AwaitedService(
-        target=target, service="app", containers=tuple(one.fence for one in restarted.containers),
+        target=target, service="app", containers=tuple(container.fence for container in restarted.containers),
         deadline=datetime.now(UTC) + timedelta(seconds=20),
     )  # fmt: skip
     return await ActivityEnvironment().run(ComposeActivities(Engine()).await_service, awaited)
@@ -266,8 +266,8 @@ def test_a_real_server_is_asked_by_its_own_tools(project, target):
     assert (answer.used, answer.limit, answer.full) == (1, 9, False)
     held = [psycopg.connect(host="127.0.0.1", port=port, user="admin", dbname="postgres") for _ in range(12)]
     answer = postgres.read_server(target)
-    for one in held:
-        one.close()
+    for item in held:
+        item.close()
     assert answer.full
     assert "too many clients" in answer.why
     container.kill()
@@ -333,7 +333,7 @@ async def run_high_error_rate(catalog: Path) -> Report:
             activities=doing, activity_executor=ThreadPoolExecutor(4),
             interceptors=[TrimArguments(), TranslateErrors(), Beat()],
         )  # fmt: skip
-        waits = [one for one in doing if iscoroutinefunction(one)]
+        waits = [item for item in doing if iscoroutinefunction(item)]
         long = Worker(
             temporal.client,
             task_queue=ids.watch_queue("local"),

@@ -95,7 +95,7 @@ async def test_connections_that_a_release_leaks_are_ended_and_the_service_recove
     assert [change["action"] for change in page["changes"]] == ["pg_terminate_backend"]
     freed = next(step for step in page["steps"] if step["heading"] == "Free connections")
     assert freed["state"] == "done"
-    assert {one["kind"] for one in page["readings"]} >= {"health", "error-rate", "connections"}
+    assert {reading["kind"] for reading in page["readings"]} >= {"health", "error-rate", "connections"}
     assert not fails(broken_world, "staging")
     assert dsn(broken_world, "staging").split(":")[2].partition("@")[0] not in ended.out
 
@@ -148,7 +148,7 @@ async def test_an_instance_of_rds_that_is_down_is_rebooted_once(broken_world):
     assert (await run(broken_world, "prod", *approving, "--option", "verify-again")).code == 0
     assert (await run(broken_world, "prod", "watch", "prod/ai-processor")).code == 0
     page = (await run(broken_world, "prod", "show", "prod/ai-processor", "--json")).json
-    assert (page["outcome"], [one["action"] for one in page["changes"]]) == (
+    assert (page["outcome"], [change["action"] for change in page["changes"]]) == (
         "recovered",
         ["RebootDBInstance"],
     )

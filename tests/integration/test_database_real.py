@@ -88,7 +88,7 @@ def forgotten(dsn, count, application="shop:7/task", statement="SELECT 'a secret
         opened = []
         for _ in range(count):
             connection = psycopg.connect(dsn, application_name=application)
-            stack.callback(lambda one=connection: suppress(psycopg.Error) and one.close())
+            stack.callback(lambda item=connection: suppress(psycopg.Error) and item.close())
             connection.execute(statement)
             opened.append(connection)
         time.sleep(0.02)  # longer than leaked_after
@@ -112,10 +112,10 @@ class TestReading:
     async def test_connections_are_counted_by_application_and_state(self, service_dsn):
         with forgotten(service_dsn, 3), closing(psycopg.connect(service_dsn, application_name="other")):
             found = read()
-        counted = {(one.owner, one.state): one.count for one in found.held}
+        counted = {(item.owner, item.state): item.count for item in found.held}
         assert counted == {("shop:7", "idle in transaction"): 3, ("other", "idle"): 1}
         assert found.used == 4
-        assert [one.application for one in found.idle] == ["shop:7/task"] * 3
+        assert [item.application for item in found.idle] == ["shop:7/task"] * 3
 
     async def test_statements_are_shown_without_what_they_were_about(self, service_dsn):
         with forgotten(service_dsn, 1):
@@ -163,7 +163,7 @@ class TestReading:
         assert len(names) == len(set(names))
         assert found.samples == SAMPLES
         assert sum(wait.seen for wait in found.lock_waits) == found.samples_with_waits
-        assert [one.name for one in found.blockers] == [found.idle[0].name]
+        assert [blocker.name for blocker in found.blockers] == [found.idle[0].name]
         assert found.used_at_most == 2
 
     async def test_a_table_that_a_forgotten_session_keeps_locked_is_reported_though_nobody_waits(
@@ -178,7 +178,7 @@ class TestReading:
         ):
             found, pid = read(), holder.info.backend_pid
         assert found.lock_waits == ()
-        assert [(one.pid, one.table, one.mode) for one in found.table_locks] == [
+        assert [(lock.pid, lock.table, lock.mode) for lock in found.table_locks] == [
             (pid, "public.stock", "AccessExclusiveLock")
         ]
 
@@ -194,7 +194,7 @@ class TestReading:
             asking = threading.Thread(target=lambda: suppresses(busy, "SELECT pg_sleep(30)"), daemon=True)
             asking.start()
             found = until(lambda: (now := read()).longest and now)
-            assert [one.application for one in found.longest] == ["report"]
+            assert [item.application for item in found.longest] == ["report"]
             busy.cancel_safe()
             asking.join(5)
 
@@ -309,7 +309,7 @@ class TestRefusals:
 class TestTerminating:
     async def test_exactly_the_named_sessions_end(self, service_dsn):
         with forgotten(service_dsn, 3) as (first, second, third):
-            names = {one.name.pid: one.name for one in read().idle}
+            names = {item.name.pid: item.name for item in read().idle}
             wanted = [names[first.info.backend_pid], names[second.info.backend_pid]]
             done = terminate(*wanted)
             assert done.ended == tuple(wanted)

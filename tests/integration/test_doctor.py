@@ -223,22 +223,24 @@ class Clinic:
         cli = CommandLine(self.world.addresses.temporal, "staging")
         said = await cli("doctor", "--json", *words, **self.settings | settings)
         assert said.out, said.err
-        return Told(said.code, said.json["checks"])
+        return NewLines(said.code, said.json["checks"])
 
 
 @dataclass(frozen=True)
-class Told:
+class NewLines:
     code: int
     checks: list
 
     def of(self, name, environment=None):
-        (found,) = (one for one in self.checks if (one["name"], one["environment"]) == (name, environment))
+        (found,) = (
+            check for check in self.checks if (check["name"], check["environment"]) == (name, environment)
+        )
         return found
 
     def red(self, environment=None):
         """Names of what is not ok; of all places, or of one."""
-        wanted = (one for one in self.checks if environment in {None, one["environment"]})
-        return [one["name"] for one in wanted if one["ok"] is False]
+        wanted = (check for check in self.checks if environment in {None, check["environment"]})
+        return [item["name"] for item in wanted if item["ok"] is False]
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +283,7 @@ def staffed(clinic):
 
 async def test_without_temporal_the_rest_is_reported_and_the_exit_code_is_4(clinic):
     told = await clinic.doctor("--environment", "staging", TEMPORAL_ADDRESS="127.0.0.1:1")
-    assert told.code == Exit.TEMPORAL_AWAY
+    assert told.code == Exit.TEMPORAL_UNREACHABLE
     assert told.red() == ["temporal"]
     assert told.of("temporal")["fix"] == "start it or set TEMPORAL_ADDRESS"
     assert told.of("catalog")["ok"] is True
@@ -317,7 +319,7 @@ async def test_without_a_worker_what_it_would_see_is_red_with_the_command_that_s
     told = await clinic.doctor("--environment", "staging")
     assert told.code == Exit.NOT_DONE
     assert told.red() == ["worker", CATALOG, *OF_PLACE, *OF_TARGET]
-    assert {one["fix"] for one in told.checks if one["ok"] is False} == {f"{START} staging"}
+    assert {check["fix"] for check in told.checks if check["ok"] is False} == {f"{START} staging"}
 
 
 async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_asked(staffed):
@@ -325,7 +327,7 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
     told = await staffed.doctor("--environment", "staging")
     assert (told.code, told.red()) == (Exit.DONE, [])
     target = load_catalog(staffed.catalog).target("ai-processor", "staging")
-    shown = [one["name"] for one in told.checks if one["environment"] == "staging"]
+    shown = [check["name"] for check in told.checks if check["environment"] == "staging"]
     queries = [f"prometheus-{name}" for name in queries_of(target)]
     assert shown == ["worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET, *queries]
     for name in (
@@ -340,24 +342,24 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
     ):
         assert told.of(name, "staging")["ok"] is True, name
     assert told.of("prometheus-error-share", "staging")["ok"] is True
-    told_by = "channel thread: Slack knows the app as runbook, in #clinic"
-    assert told.of("chat", "staging")["detail"] == f"channel sandbox: the worker's log; {told_by}"
-    assert all(set(one) >= {"environment", "name", "ok", "detail", "fix", "mend"} for one in told.checks)
+    read_brake_report = "channel thread: Slack knows the app as runbook, in #clinic"
+    assert told.of("chat", "staging")["detail"] == f"channel sandbox: the worker's log; {read_brake_report}"
+    assert all(set(check) >= {"environment", "name", "ok", "detail", "fix", "mend"} for check in told.checks)
 
 
 @pytest.mark.rare
 async def test_each_thing_that_is_broken_is_one_red_line_with_its_fix(staffed):
     found = {}
-    for name, one in staffed.broken.items():
+    for name, item in staffed.broken.items():
         with staffed.ward(name) as doctor:
-            told = await look_again(doctor, lambda told, name=name, one=one: told.red(name) == [one.check])
+            told = await look_again(doctor, lambda told, name=name, each=item: told.red(name) == [each.check])
         found[name] = told
-        assert (told.code, told.red(name)) == (Exit.NOT_DONE, [one.check]), name
-        assert one.fix in told.of(one.check, name)["fix"], name
+        assert (told.code, told.red(name)) == (Exit.NOT_DONE, [item.check]), name
+        assert item.fix in told.of(item.check, name)["fix"], name
     assert "secret" not in found["wrong-dsn"].of("database", "wrong-dsn")["detail"]
     told = found["wrong-token"].of("chat", "wrong-token")
     assert told["detail"] == "channel unknown-app: Slack answers 200 invalid_auth"
-    assert not any("correct-horse" in str(one) for told in found.values() for one in told.checks)
+    assert not any("correct-horse" in str(check) for told in found.values() for check in told.checks)
 
 
 ASKED_MORE_THAN_ONCE = {"sts:GetCallerIdentity": 3, "application-autoscaling:DescribeScalableTargets": 2}

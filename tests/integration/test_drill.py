@@ -92,16 +92,16 @@ async def field(world, tmp_path_factory):
 def red(said):
     (drill,) = said.json["drills"]
     return {
-        (group["service"], one["name"]): one["fix"]
+        (group["service"], item["name"]): item["fix"]
         for group in drill["services"]
-        for one in group["checks"]
-        if one["ok"] is False
+        for item in group["checks"]
+        if item["ok"] is False
     }
 
 
 def check(said, name):
     (drill,) = said.json["drills"]
-    (found,) = (one for group in drill["services"] for one in group["checks"] if one["name"] == name)
+    (found,) = (item for group in drill["services"] for item in group["checks"] if item["name"] == name)
     return found
 
 
@@ -121,7 +121,7 @@ async def test_a_drill_finds_a_release_that_is_gone_and_the_next_one_that_it_is_
     assert f"runbook release mark {shop.short} RELEASE good" in red(second)[shop.name, "last-known-good"]
     (drill,) = second.json["drills"]
     assert drill["since"] is not None
-    assert {one["name"] for one in drill["broke"]} >= {"last-known-good"}
+    assert {item["name"] for item in drill["broke"]} >= {"last-known-good"}
     (told,) = field.told()
     assert f"no longer in place: {shop.name}: last-known-good" in told
 
@@ -147,7 +147,7 @@ async def test_it_works_by_the_role_that_the_environment_names(field):
     )
     every = field.world.calls()
     assumed = [call["parameters"] for call in every if call["action"] == "AssumeRole"]
-    assert {(one["RoleArn"], one["RoleSessionName"], one["ExternalId"]) for one in assumed} == {
+    assert {(item["RoleArn"], item["RoleSessionName"], item["ExternalId"]) for item in assumed} == {
         (ROLE, "runbook-drilled", "not told to all")
     }
     assert assumed[0]["DurationSeconds"] == "900"
@@ -176,7 +176,9 @@ async def test_drills_are_scheduled_moved_made_and_ended(field):
     said = await field.drill("--schedule", "off")
     assert said.out == f"{ENVIRONMENT}: no longer scheduled\n"
     assert (await field.drill("--schedule", "off")).out == f"{ENVIRONMENT}: was not scheduled\n"
-    assert [one.id async for one in await field.client.list_schedules() if one.id == handle.id] == []
+    assert [
+        schedule.id async for schedule in await field.client.list_schedules() if schedule.id == handle.id
+    ] == []
 
 
 async def scheduled_drill(client, schedule):

@@ -30,9 +30,9 @@ async def test_an_abort_and_its_undo_wait_for_none_of_many_open_waits(world):
 
     beside_many = await abort_and_undo(world, WAITS + 1)
 
-    for one in (alone, beside_many):
-        assert one.report.outcome is Outcome.ABORTED
-        assert [change.undone for change in one.report.changes] == ["undone"]
+    for item in (alone, beside_many):
+        assert item.report.outcome is Outcome.ABORTED
+        assert [change.undone for change in item.report.changes] == ["undone"]
     assert await waiting(world) == WAITS
     assert beside_many.longest_queue < 5
     assert beside_many.to_first_step < 5

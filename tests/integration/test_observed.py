@@ -233,7 +233,7 @@ def test_prometheus_finds_every_process_where_it_is_deployed_to_look(prometheus,
     def health():
         found = ask(prometheus, "targets", state="active")
         targets = found["activeTargets"] if found else []
-        return {one["labels"]["job"]: one["health"] for one in targets if one["health"] == "up"}
+        return {target["labels"]["job"]: target["health"] for target in targets if target["health"] == "up"}
 
     until(lambda: set(health()) == {"prometheus", "temporal", "runbook-worker"})
     rules = {rule["name"] for group in ask(prometheus, "rules")["groups"] for rule in group["rules"]}

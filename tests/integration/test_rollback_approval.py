@@ -26,7 +26,9 @@ async def test_a_bad_release_in_prod_is_put_back_once_somebody_else_agrees(stage
     assert service.runs() == good
     assert service.changes() == ["UpdateService"]
     assert service.marks() == {good: {"good"}, bad: {"bad"}}
-    assert [(one["kind"], one["by"]) for one in watched.json["decisions"]] == [("approve", "bob")]
+    assert [(decision["kind"], decision["by"]) for decision in watched.json["decisions"]] == [
+        ("approve", "bob")
+    ]
 
 
 async def test_a_deployment_before_the_approval_makes_the_plan_void_and_the_gate_opens_again(stage):
@@ -77,7 +79,7 @@ async def test_autoscaling_is_no_drift_and_its_count_is_kept(stage):
     shop.update(desiredCount=3)
     report = await handle.result()
     assert report.outcome == "recovered"
-    assert len([one for one in report.decisions if one.kind == "approve"]) == 1
+    assert len([decision for decision in report.decisions if decision.kind == "approve"]) == 1
     (update,) = (call for call in shop.calls() if call["action"] == "UpdateService")
     assert set(update["parameters"]) == {"cluster", "service", "taskDefinition"}
     assert (shop.service()["desiredCount"], shop.service()["runningCount"]) == (3, 3)
@@ -86,8 +88,8 @@ async def test_autoscaling_is_no_drift_and_its_count_is_kept(stage):
 async def test_of_two_starts_at_once_one_runs_and_the_other_is_refused(stage):
     shop = stage.a_shop("gated")
     both = await asyncio.gather(shop.cli.start(user="alice"), shop.cli.start(user="dave"))
-    assert sorted(one.code for one in both) == [0, 5]
-    loser = next(one for one in both if one.code == 5)
+    assert sorted(item.code for item in both) == [0, 5]
+    loser = next(item for item in both if item.code == 5)
     assert f"{shop.id} runs already" in loser.err
     assert len(loser.err.splitlines()) == 1
 

@@ -21,9 +21,9 @@ async def test_a_bad_release_is_put_back_and_seen_to_be_good_by_prometheus(stage
     assert service.runs() == good
     assert service.changes() == ["UpdateService"]
     assert service.marks() == {good: {"good"}, bad: {"bad"}}
-    rates = [one for one in page["readings"] if one["kind"] == "error-rate"]
+    rates = [reading for reading in page["readings"] if reading["kind"] == "error-rate"]
     assert (rates[0]["quality"], rates[-1]["quality"]) == ("bad", "good")
-    assert {one["source"] for one in rates} == {"prometheus"}
+    assert {rate["source"] for rate in rates} == {"prometheus"}
     assert re.search(r"before the change \d\d\.\d % failed$", page["summary"])
 
 
@@ -69,7 +69,7 @@ async def test_a_wrong_mark_is_corrected_from_the_command_line(stage):
     assert oldest[2].startswith("good by carol-jones at ")
 
     listed = (await shop.cli("release", "list", shop.short, "--json")).json
-    assert [(one["revision"], one["running"], one["judgement"], one["by"]) for one in listed] == [
+    assert [(item["revision"], item["running"], item["judgement"], item["by"]) for item in listed] == [
         (f"{shop.name}:2", True, None, None),
         (f"{shop.name}:1", False, "good", "carol-jones"),
     ]

@@ -16,7 +16,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.terraform.program import Lock, read_lock
-from activities.terraform.run import NOT_BEGUN
+from activities.terraform.run import NOT_STARTED
 from runbook_model.errors import (
     ApplyFailedError,
     CutOffApplyError,
@@ -49,17 +49,17 @@ def remote(tmp_path):
 class TestPlan:
     async def test_shows_what_changes_before_and_after_and_nothing_else(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
-        by_address = {one.address: one for one in plan.resources}
+        by_address = {resource.address: resource for resource in plan.resources}
         definition, service = (
             by_address["terraform_data.task_definition"],
             by_address["terraform_data.service"],
         )
-        shown = {one.path: (one.before, one.after) for one in definition.attributes}
+        shown = {attribute.path: (attribute.before, attribute.after) for attribute in definition.attributes}
         assert shown["output"] == (None, "(known after apply)")
         assert shown["input.containers[0].image"] == ('"shop:1.1.0"', '"shop:1.0.0"')
         assert not [path for path in shown if "same" in path]
         assert (definition.action, service.action) == ("update", "replace")
-        assert [(one.before, one.after) for one in plan.outputs] == [('"1.1.0"', '"1.0.0"')]
+        assert [(output.before, output.after) for output in plan.outputs] == [('"1.1.0"', '"1.0.0"')]
         assert not plan.empty
 
     async def test_of_what_is_so_already_is_empty(self, infrastructure):
@@ -142,8 +142,8 @@ class TestWorkspace:
 
     @staticmethod
     def images(plan):
-        found = (one for resource in plan.resources for one in resource.attributes)
-        return [(one.before, one.after) for one in found if one.path.endswith("image")]
+        found = (attribute for resource in plan.resources for attribute in resource.attributes)
+        return [(item.before, item.after) for item in found if item.path.endswith("image")]
 
     async def test_of_the_catalog_is_planned_in_and_what_the_folder_has_selected_stays_selected(self, shared):
         shared.owned(workspace="prod")
@@ -289,7 +289,7 @@ class TestLock:
         with pytest.raises(ApplicationError) as handed_over:
             await applying
         assert handed_over.value.type == "HandedOver"
-        assert infrastructure.heartbeats[-1] == (NOT_BEGUN, 1)
+        assert infrastructure.heartbeats[-1] == (NOT_STARTED, 1)
         assert somebody.wait() == 0
 
 
@@ -337,13 +337,13 @@ class TestAfterADeath:
 
     async def test_an_attempt_that_said_it_had_not_started_is_repeated(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
-        await infrastructure.apply(plan, attempt=2, heartbeat_details=[NOT_BEGUN, 1])
+        await infrastructure.apply(plan, attempt=2, heartbeat_details=[NOT_STARTED, 1])
         assert infrastructure.ran() == ["begun", "ended"]
 
     async def test_what_an_attempt_before_the_last_said_counts_for_nothing(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
         with pytest.raises(CutOffApplyError):
-            await infrastructure.apply(plan, attempt=3, heartbeat_details=[NOT_BEGUN, 1])
+            await infrastructure.apply(plan, attempt=3, heartbeat_details=[NOT_STARTED, 1])
         assert infrastructure.ran() == []
 
 
@@ -368,7 +368,7 @@ class TestAbort:
         infrastructure.environment.cancel()
         with pytest.raises(asyncio.CancelledError):
             await applying
-        assert [one for one in _working_in(infrastructure.directory) if "terraform" in one] == []
+        assert [item for item in _working_in(infrastructure.directory) if "terraform" in item] == []
 
 
 def _working_in(directory: Path) -> list[str]:

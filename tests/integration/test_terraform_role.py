@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.doctor.module import validate
-from activities.terraform.run import NOT_BEGUN
+from activities.terraform.run import NOT_STARTED
 from runbook_model.catalog.accounts import Account, AssumeRole
 from runbook_model.errors import UnreachableError
 from tests.integration.terraform_stage import Infrastructure, program
@@ -137,9 +137,9 @@ async def test_an_apply_without_a_session_is_not_started_and_the_next_attempt_is
         await infrastructure.apply(plan, scheduled_time=datetime.now(UTC))
     assert raised.value.retryable
     assert raised.value.certainly_not_made
-    assert infrastructure.heartbeats[-1] == (NOT_BEGUN, 1)
+    assert infrastructure.heartbeats[-1] == (NOT_STARTED, 1)
     infrastructure.assumes()
-    await infrastructure.apply(plan, attempt=2, heartbeat_details=[NOT_BEGUN, 1])
+    await infrastructure.apply(plan, attempt=2, heartbeat_details=[NOT_STARTED, 1])
     assert (infrastructure.directory / "seen").exists()
 
 

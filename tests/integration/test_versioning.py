@@ -35,7 +35,7 @@ async def builds_of(handle):
     """The builds that worked on a run."""
     history = await handle.fetch_history()
     done = [event.workflow_task_completed_event_attributes for event in history.events]
-    return {one.deployment_version.build_id for one in done if one.deployment_version.build_id}
+    return {item.deployment_version.build_id for item in done if item.deployment_version.build_id}
 
 
 async def until_awaiting(handle):

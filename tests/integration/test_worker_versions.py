@@ -50,7 +50,7 @@ class Site:
 
     async def builds_by_queue(self):
         asked = await who_asks(self.client, self.environment)
-        return [{_build_of(one) for one in pollers} for _, pollers in asked]
+        return [{_build_of(poller) for poller in pollers} for _, pollers in asked]
 
     async def check(self):
         """What is said of the builds."""
@@ -68,7 +68,7 @@ class Site:
     async def doctor(self):
         """Names of what the whole of doctor finds red, and of what it does not say."""
         checks = await check_all(self.client, [DoctorRequest(environment=self.environment)], fix=False)
-        return [[one.name for one in checks if one.ok is wanted] for wanted in (False, None)]
+        return [[check.name for check in checks if check.ok is wanted] for wanted in (False, None)]
 
     def do(self, command):
         """Type a command into a shell of somebody who has Temporal's command line."""
@@ -128,7 +128,7 @@ async def test_a_current_build_without_workers_is_red_and_leads_to_both_ways_out
 async def test_workers_of_a_current_build_that_are_all_gone_are_started_with_that_build(site):
     await make_current(site.client, site.environment, "gone", allow_no_pollers=True)
     checks = await check_all(site.client, [DoctorRequest(environment=site.environment)], fix=False)
-    told = {one.name: one for one in checks}
+    told = {check.name: check for check in checks}
     assert (told["worker"].ok, told["worker-versions"].ok) == (False, None)
     assert "RUNBOOK_BUILD_ID=gone" in told["worker"].fix
 
@@ -167,6 +167,6 @@ async def test_alerts_that_belong_nowhere_need_a_current_build_too(temporal):
         await nowhere.until("none is current", ok=False)
         await here.until("none is current", ok=False)
         checks = await check_all(temporal, [DoctorRequest(environment="somewhere")], fix=False)
-        told = {one.environment: one for one in checks if one.name == "worker-versions"}
+        told = {check.environment: check for check in checks if check.name == "worker-versions"}
         assert list(told) == ["somewhere", "unknown"]
         assert told["unknown"].detail.startswith("alerts that belong nowhere: there are workers of one")

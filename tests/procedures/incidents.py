@@ -129,7 +129,7 @@ class World(Thing):
         return [getattr(self, name) for name in names]
 
     def said(self, kind: str, channel: str = "chat") -> list[Announcement]:
-        return [one for where, one in self.told if where == channel and one.kind == kind]
+        return [item for where, item in self.told if where == channel and item.kind == kind]
 
 
 class Stage:
@@ -231,7 +231,7 @@ class Stage:
     async def running(self, procedure: str, service: str = "shop") -> IncidentReport:
         """The report once a procedure is under way."""
         return await self.until(
-            lambda now: any(one.procedure == procedure and one.ended is None for one in now.procedures),
+            lambda now: any(item.procedure == procedure and item.ended is None for item in now.procedures),
             service,
         )
 

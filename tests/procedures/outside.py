@@ -154,7 +154,7 @@ class Outside:
         """What runs."""
         latest = self.history[0]
         landed = latest.rollback.revision if latest.rollback else latest.revision
-        return next(one.release for one in self.history if one.revision == landed)
+        return next(item.release for item in self.history if item.revision == landed)
 
     def holds(self, name: str) -> asyncio.Event:
         """Make an activity wait until the event is set."""
@@ -258,7 +258,7 @@ class Outside:
     @activity.defn
     async def read_history(self, _target: Target) -> ReleaseHistory:
         await self._called("read_history")
-        releases = {one.revision: one.release for one in self.history}
+        releases = {item.revision: item.release for item in self.history}
         return ReleaseHistory(
             service=self.service,
             current=self.current,

@@ -154,5 +154,5 @@ class OutsideCompose(Sick):
             for name, thing in vars(OutsideCompose).items()
             if hasattr(thing, "__temporal_activity_definition")
         }
-        inherited = [one for one in super().activities if one.__name__ not in own]
+        inherited = [item for item in super().activities if item.__name__ not in own]
         return [*inherited, *own.values()]

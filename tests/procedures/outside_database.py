@@ -66,11 +66,13 @@ class OutsideDatabase(Outside):
     @activity.defn
     async def terminate_sessions(self, change: TerminateSessions) -> Terminated:
         await self._called("terminate_sessions")
-        ended = tuple(one for one in change.sessions if one.pid in self.forgotten)
-        self.changes += [f"ended {one.pid}" for one in ended]
-        self.forgotten = [pid for pid in self.forgotten if pid not in {one.pid for one in ended}]
+        ended = tuple(session for session in change.sessions if session.pid in self.forgotten)
+        self.changes += [f"ended {item.pid}" for item in ended]
+        self.forgotten = [pid for pid in self.forgotten if pid not in {item.pid for item in ended}]
         self.forgotten += range(100, 100 + self.leaks_again)
-        return Terminated(ended=ended, gone=tuple(one for one in change.sessions if one not in ended))
+        return Terminated(
+            ended=ended, gone=tuple(session for session in change.sessions if session not in ended)
+        )
 
     @property
     def activities(self) -> list[object]:

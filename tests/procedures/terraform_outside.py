@@ -101,10 +101,10 @@ class TerraformOutside(Outside):
     def _registered(self, tag: str) -> Release:
         """A new revision with the image that the tag stands for."""
         new = release(10 + self.serial, tag)
-        known = {image.name: image for one in self.history for image in one.release.images}
+        known = {image.name: image for item in self.history for image in item.release.images}
         if self.tag_moved:
             return new
-        return new.model_copy(update={"images": tuple(known.get(one.name, one) for one in new.images)})
+        return new.model_copy(update={"images": tuple(known.get(item.name, item) for item in new.images)})
 
     @property
     def activities(self) -> list[object]:

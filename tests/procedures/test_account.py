@@ -52,7 +52,7 @@ async def test_at_the_end_the_outcome_and_the_changes_are_there_and_no_gate(runb
     assert (found["RunbookState"], found["RunbookOutcome"]) == ("done", "recovered")
     memo = await (await run.describe()).memo()
     assert memo.get("checkpoint") is None
-    assert tuple(Change.model_validate(one) for one in memo["changes"]) == report.changes
+    assert tuple(Change.model_validate(change) for change in memo["changes"]) == report.changes
 
 
 async def test_a_change_is_in_the_memo_before_its_first_attempt_ends(runbook, outside):
@@ -60,7 +60,7 @@ async def test_a_change_is_in_the_memo_before_its_first_attempt_ends(runbook, ou
     run = await runbook.start()
     await runbook.calls(outside, "deploy_release")
     memo = await (await run.describe()).memo()
-    assert [(one["action"], one["certain"]) for one in memo["changes"]] == [("UpdateService", False)]
+    assert [(change["action"], change["certain"]) for change in memo["changes"]] == [("UpdateService", False)]
     changing.set()
     await runbook.end(run)
 

@@ -95,5 +95,5 @@ async def test_what_a_person_started_first_is_joined_and_takes_no_place_in_the_b
     await stage.starts("rollback")
     await incident.signal("start")
     seen = await stage.running("rollback")
-    assert [one.procedure for one in seen.procedures] == ["rollback"]
+    assert [procedure.procedure for procedure in seen.procedures] == ["rollback"]
     await nothing_counts(stage)

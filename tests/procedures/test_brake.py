@@ -146,14 +146,14 @@ async def test_its_messages_are_judged_and_no_payload_stops_it(stage):
     again = {"by": "bob", "on": True, "reason": "again"}
     assert (await handle.execute_update(Brake.switch, again)).already
     report = await handle.query(Brake.status)
-    assert (len(report.rejected), [one.by for one in report.book.on]) == (5, ["alice"])
+    assert (len(report.rejected), [item.by for item in report.book.on]) == (5, ["alice"])
 
 
 async def test_it_continues_as_a_new_run_and_still_holds(stage):
     handle = await brake(stage, on=True, service="shop")
     await goes_on_as_a_new_run(handle, "finished", 7, after=LONG)
     report = await handle.query(Brake.status)
-    assert [one.service for one in report.book.on] == ["shop"]
+    assert [item.service for item in report.book.on] == ["shop"]
 
 
 async def test_it_ends_once_nobody_holds_it_and_nothing_is_remembered(temporal):

@@ -263,7 +263,7 @@ async def test_a_service_that_only_seemed_to_change_asks_nobody_twice(runbook, o
     outside.more = {}
     reading.set()
     new = await runbook.at_checkpoint(run)
-    assert (new.plan_hash, [one.by for one in new.approvals]) == (old.plan_hash, ["bob"])
+    assert (new.plan_hash, [approval.by for approval in new.approvals]) == (old.plan_hash, ["bob"])
     assert new.opened > old.opened
     await answer(run, "carol", new)
     report = await runbook.end(run)

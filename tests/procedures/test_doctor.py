@@ -137,7 +137,7 @@ def most_at_once(history):
 
 
 def told(checks):
-    return {(one.service, one.name): one.ok for one in checks}
+    return {(check.service, check.name): check.ok for check in checks}
 
 
 async def test_the_catalog_the_place_and_each_service_are_reported(surgery):
@@ -194,7 +194,7 @@ async def test_a_look_that_fails_hides_no_other(surgery):
         ("till", "last-known-good"): True,
         ("till", "tasks"): True,
     }
-    assert all("the worker is broken" in one.detail for one in checks if one.ok is False)
+    assert all("the worker is broken" in check.detail for check in checks if check.ok is False)
 
 
 async def test_what_cannot_pass_because_of_another_is_unknown(surgery):
@@ -206,7 +206,7 @@ async def test_what_cannot_pass_because_of_another_is_unknown(surgery):
 async def test_other_revisions_are_read_where_the_history_does_not_settle_it(surgery):
     surgery.eyes.history = a_history((a_release(2), HOUR))
     surgery.eyes.revisions = Releases(releases=(a_release(1), a_release(2)))
-    good = next(one for one in await surgery.look() if one.name == "last-known-good")
+    good = next(item for item in await surgery.look() if item.name == "last-known-good")
     assert good.ok is True
     assert "shop:1" in good.detail
 
@@ -214,7 +214,7 @@ async def test_other_revisions_are_read_where_the_history_does_not_settle_it(sur
 async def test_revisions_that_may_not_be_read_are_reported(surgery):
     surgery.eyes.history = a_history((a_release(2), HOUR))
     surgery.eyes.denied = True
-    good = next(one for one in await surgery.look() if one.name == "last-known-good")
+    good = next(item for item in await surgery.look() if item.name == "last-known-good")
     assert good.ok is False
     assert "could not list" in good.detail
 
@@ -224,4 +224,4 @@ async def test_services_are_looked_at_a_few_at_a_time(surgery):
     checks = await surgery.look()
     # One of them is the look at what all share.
     assert most_at_once(await surgery.run.fetch_history()) == AT_ONCE + 1
-    assert len({one.service for one in checks} - {None}) == 2 * AT_ONCE + 1
+    assert len({check.service for check in checks} - {None}) == 2 * AT_ONCE + 1

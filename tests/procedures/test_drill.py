@@ -57,7 +57,7 @@ class Ground:
 
     def loses_its_last_known_good(self) -> None:
         self.outside.history = [
-            one.model_copy(update={"release": bad(one.release)}) for one in self.outside.history
+            item.model_copy(update={"release": bad(item.release)}) for item in self.outside.history
         ]
 
     async def at_place(self, place, _):
@@ -120,14 +120,14 @@ async def ground(temporal, tmp_path, outside, request):
 
 
 def told(drill):
-    return {(one.service, one.name): one.ok for one in drill.checks}
+    return {(check.service, check.name): check.ok for check in drill.checks}
 
 
 async def children(run):
     """The ids of the runs that a run started."""
     events = (await run.fetch_history()).events
-    started = (one.start_child_workflow_execution_initiated_event_attributes for one in events)
-    return [one.workflow_id for one in started if one.workflow_id]
+    started = (event.start_child_workflow_execution_initiated_event_attributes for event in events)
+    return [item.workflow_id for item in started if item.workflow_id]
 
 
 async def test_every_service_is_looked_at_and_planned_for_by_the_rollback_itself(ground):
@@ -153,7 +153,7 @@ async def test_what_no_longer_works_is_reported_once_and_again_when_it_does(grou
     good = ground.outside.history
     ground.loses_its_last_known_good()
     drill = await ground.drill()
-    assert [one.name for one in drill.broke] == ["last-known-good"]
+    assert [item.name for item in drill.broke] == ["last-known-good"]
     assert not drill.would_work
     (notice,) = ground.outside.notices
     assert (notice.target, notice.urgent) == (ground.environment, True)
@@ -163,7 +163,7 @@ async def test_what_no_longer_works_is_reported_once_and_again_when_it_does(grou
     assert len(ground.outside.notices) == 1
 
     ground.outside.history = good
-    assert [one.name for one in (await ground.drill()).mended] == ["last-known-good"]
+    assert [item.name for item in (await ground.drill()).mended] == ["last-known-good"]
     assert "in place again: shop: last-known-good" in ground.outside.notices[-1].text
     assert ground.outside.notices[-1].urgent is False
 
@@ -183,9 +183,9 @@ async def test_a_plan_that_cannot_be_made_is_red_and_keeps_no_other_from_being_m
     ground.has("shop", "till")
     ground.outside.fails["resolve_target"] = [PolicyError("not from this queue")]
     drill = await ground.drill()
-    plans = {one.service: one for one in drill.checks if one.name == "rollback-plan"}
-    assert sorted(one.ok for one in plans.values()) == [False, True]
-    (red,) = (one for one in plans.values() if not one.ok)
+    plans = {check.service: check for check in drill.checks if check.name == "rollback-plan"}
+    assert sorted(plan.ok for plan in plans.values()) == [False, True]
+    (red,) = (plan for plan in plans.values() if not plan.ok)
     assert red.detail == "refused: not from this queue"
     assert red.fix == f"runbook start rollback {ground.environment}/{red.service} --plan shows it again"
 
@@ -202,12 +202,12 @@ async def test_a_catalog_that_cannot_be_read_is_reported_and_forgets_nothing(gro
     await ground.drill()
     ground.catalog.write_text("environments = 3")
     blind = await ground.drill()
-    assert [one.name for one in blind.broke] == ["worker-catalog"]
+    assert [item.name for item in blind.broke] == ["worker-catalog"]
     ground.has("shop")
     ground.loses_its_last_known_good()
     drill = await ground.drill()
-    assert [one.name for one in drill.broke] == ["last-known-good"]
-    assert [one.name for one in drill.mended] == ["worker-catalog"]
+    assert [item.name for item in drill.broke] == ["last-known-good"]
+    assert [item.name for item in drill.mended] == ["worker-catalog"]
 
 
 async def test_few_services_are_looked_at_together(ground):

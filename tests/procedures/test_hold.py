@@ -148,4 +148,4 @@ class TestHold:
         hold, _ = await self.start(pages)
         await hold.signal("extend", "forever")
         report = await asyncio.wait_for(hold.result(), SOON)
-        assert [one.message for one in report.rejected] == ["extend"]
+        assert [item.message for item in report.rejected] == ["extend"]

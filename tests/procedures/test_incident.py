@@ -37,7 +37,7 @@ async def test_an_alert_opens_an_incident_that_runs_its_procedure_and_ends_when_
     resolved = world.said("resolved")[0]
     assert resolved.resolution == ("UpdateService: 2 → 1", "Put back.")
     assert resolved.root_cause == "bad-release: errors since 2 (to be confirmed)"
-    assert [one.number for _, one in world.told] == list(range(1, len(world.told) + 1))
+    assert [item.number for _, item in world.told] == list(range(1, len(world.told) + 1))
 
 
 async def test_alerts_of_one_target_join_and_other_targets_have_their_own(stage):
@@ -47,7 +47,7 @@ async def test_alerts_of_one_target_join_and_other_targets_have_their_own(stage)
     other = await stage.fires("HighErrorRate", service="cart")
     seen = await stage.until(lambda now: now.firing == 2)
     assert first.id == second.id != other.id
-    assert [one.procedure for one in seen.procedures] == ["high-error-rate"]
+    assert [procedure.procedure for procedure in seen.procedures] == ["high-error-rate"]
     await stage.running("high-error-rate", "cart")
 
 
@@ -61,8 +61,8 @@ async def test_a_thousand_alerts_make_one_remediation_and_a_history_that_stays_s
 
     await asyncio.gather(*map(posted, pods))
     seen = await stage.until(lambda now: now.firing == 1000 and now.procedures and not now.undelivered)
-    assert [one.procedure for one in seen.procedures] == ["high-error-rate"]
-    assert [one.kind for _, one in world.told] == ["started"]
+    assert [procedure.procedure for procedure in seen.procedures] == ["high-error-rate"]
+    assert [item.kind for _, item in world.told] == ["started"]
     runs = [run async for run in stage.client.list_workflows(f"WorkflowId = '{stage.incident().id}'")]
     assert len(runs) < 5
     assert max(run.history_length for run in runs) < 2 * LONG
@@ -75,7 +75,7 @@ async def test_a_more_severe_alert_does_not_stop_a_procedure_in_the_middle(stage
     await stage.until(lambda now: now.severity == "critical")
     await stage.ends("recovered")
     seen = await stage.running("service-down")
-    assert [one.outcome for one in seen.procedures] == ["recovered", None]
+    assert [procedure.outcome for procedure in seen.procedures] == ["recovered", None]
 
 
 @pytest.mark.history("gave-way")
@@ -87,7 +87,7 @@ async def test_at_a_checkpoint_the_procedure_gives_way_to_what_is_more_severe(st
     assert (seen.state, seen.checkpoint.question) == ("awaiting-approval", "How to go on?")
     await stage.fires("ServiceDown")
     seen = await stage.running("service-down")
-    assert [one.outcome for one in seen.procedures] == ["aborted", None]
+    assert [procedure.outcome for procedure in seen.procedures] == ["aborted", None]
     await stage.resolves("HighErrorRate", "ServiceDown")
     await stage.ends("recovered")
     assert (await stage.over()).outcome is Outcome.RECOVERED
@@ -108,7 +108,7 @@ async def test_a_procedure_that_runs_already_is_joined_heard_and_never_stopped(s
     await stage.resolves("ServiceDown")
     await stage.ends("recovered")
     report = await stage.over()
-    assert [one.procedure for one in report.procedures] == ["high-latency"]
+    assert [procedure.procedure for procedure in report.procedures] == ["high-latency"]
 
 
 async def test_one_that_a_person_starts_meanwhile_is_heard_of_at_once(stage, world):
@@ -247,7 +247,9 @@ async def test_it_continues_as_a_new_run_with_everything_that_it_knew(stage, wor
     await stage.cue("change")
     seen = await stage.until(lambda now: now.changes)
     assert (seen.impact, seen.eta, seen.acknowledged_by, seen.firing) == ("checkout fails", "noon", "bob", 1)
-    assert [(one.procedure, one.ended) for one in seen.procedures] == [("high-error-rate", None)]
+    assert [(procedure.procedure, procedure.ended) for procedure in seen.procedures] == [
+        ("high-error-rate", None)
+    ]
     again = await handle.execute_update(Incident.acknowledge, {"by": "bob", "decision_id": "d1"})
     assert again.already
     await stage.resolves("HighErrorRate", fingerprint="the first")
@@ -255,9 +257,9 @@ async def test_it_continues_as_a_new_run_with_everything_that_it_knew(stage, wor
     report = await stage.over()
     assert (report.outcome, len(report.procedures)) == (Outcome.RECOVERED, 1)
     assert len(world.said("started")) == 1
-    numbers = [one.number for one in world.said("update")]
+    numbers = [item.number for item in world.said("update")]
     assert numbers[len(before) :] == sorted(set(numbers[len(before) :]))
-    assert {one.run for _, one in world.told} == {first}
+    assert {item.run for _, item in world.told} == {first}
 
 
 async def test_an_abort_that_comes_as_it_continues_as_a_new_run_still_reaches_the_procedure(server, world):
@@ -310,9 +312,9 @@ async def test_no_payload_stops_it_and_what_is_of_no_use_is_shown(stage, world, 
     await handle.signal(signal, args=[payload, "one too many"])
     await handle.signal(signal)
     seen = await stage.until(lambda now: len(now.rejected) == 4)
-    assert {one.message for one in seen.rejected} == {signal}
+    assert {item.message for item in seen.rejected} == {signal}
     assert why in seen.rejected[0].why
-    assert [one.received for one in seen.rejected if "more than one payload" in one.why] == [
+    assert [item.received for item in seen.rejected if "more than one payload" in item.why] == [
         "['one too many']"
     ]
 

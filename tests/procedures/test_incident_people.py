@@ -34,8 +34,8 @@ async def test_nobody_in_time_calls_the_contacts_one_after_the_other(stage, worl
     first, *rest = world.said("escalation")
     assert first.at - (await handle.describe()).start_time >= MOMENT
     assert all(later.at - earlier.at >= MOMENT for earlier, later in zip([first, *rest], rest, strict=False))
-    assert [one.contact for one in (first, *rest)] == ["On-call SRE", "DevOps lead"] * 3
-    assert {one.contact for one in world.said("escalation", "pager")} == {"On-call SRE"}
+    assert [item.contact for item in (first, *rest)] == ["On-call SRE", "DevOps lead"] * 3
+    assert {item.contact for item in world.said("escalation", "pager")} == {"On-call SRE"}
 
 
 async def test_immediate_calls_at_once_and_an_acknowledgement_ends_it(stage, world):
@@ -102,7 +102,7 @@ async def test_a_chat_that_is_down_delays_nothing_and_hears_everything_in_order_
     assert (world.told, seen.undelivered) == ([], {"chat": "3 not told yet"})
     world.chat_is_down = False
     await stage.until(lambda now: not now.undelivered)
-    assert [(one.number, one.kind, one.status) for _, one in world.told] == [
+    assert [(item.number, item.kind, item.status) for _, item in world.told] == [
         (1, "started", "investigating"),
         (2, "update", "identified"),
         (3, "update", "mitigating"),

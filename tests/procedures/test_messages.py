@@ -82,7 +82,7 @@ async def test_what_comes_next_to_a_good_message_is_shown_as_not_used(runbook, o
     await run.signal("approve", args=[{"by": "bob", "mood": "good"}, "and more", 3])
     report = await runbook.end(run)
     assert report.outcome is Outcome.RECOVERED
-    assert [(one.message, one.why, one.received) for one in report.rejected] == [
+    assert [(item.message, item.why, item.received) for item in report.rejected] == [
         ("approve", "came with more than one payload: only the first is looked at", "['and more', 3]")
     ]
 

@@ -48,13 +48,13 @@ async def test_errors_that_started_with_a_release_are_rolled_back_by_a_child(pag
     assert [change.action for change in report.changes] == ["UpdateService"]
     assert "bad-release" in report.findings[0]
     read = next(step for step in report.steps if step.step == "Read which requests fail, and since when")
-    assert [(one.what, one.said) for one in read.cited[:4]] == [
+    assert [(item.what, item.said) for item in read.cited[:4]] == [
         ("onset", "ai-processor-prod:3 since 2026-03-01 02:55:00 UTC, ai-processor-prod:2 before"),
         ("share before", "0"),
         ("share first", "0.4"),
         ("share now", "0.4"),
     ]
-    assert all(one.query and one.at for one in read.cited)
+    assert all(item.query and item.at for item in read.cited)
 
 
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "SUCCESSFUL"])
@@ -284,7 +284,9 @@ async def test_a_person_may_choose_what_the_evidence_does_not_settle(pages, outs
 
 MOVED = release(2).model_copy(
     update={
-        "images": tuple(one.model_copy(update={"digest": f"sha256:{5:064x}"}) for one in release(2).images)
+        "images": tuple(
+            image.model_copy(update={"digest": f"sha256:{5:064x}"}) for image in release(2).images
+        )
     }
 )
 

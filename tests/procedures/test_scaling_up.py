@@ -53,7 +53,7 @@ async def test_a_busy_service_with_as_many_tasks_as_it_may_have_gets_bigger_ones
     outside.resources, outside.latency, outside.desired = BUSY, latency_read(2.0, 2.0, 2.0), 4
     report = await pages.run("high-latency")
     assert (report.outcome, outside.changes, outside.desired) == (Outcome.RECOVERED, SCALED_UP, 4)
-    assert any("scaling out to 4 would change nothing" in one for one in report.findings)
+    assert any("scaling out to 4 would change nothing" in finding for finding in report.findings)
     assert {"latency", "cpu", "memory"} <= set(outside.observations[-1].looks)
 
 

@@ -33,7 +33,7 @@ async def test_once_the_database_is_repaired_it_is_latency_that_is_verified(page
     assert report.outcome is Outcome.RECOVERED
     assert "database leak" in report.findings[0]
     assert [change.action for change in report.changes] == ["pg_terminate_backend"]
-    assert [one.looks for one in outside.observations] == [
+    assert [observation.looks for observation in outside.observations] == [
         (*STANDARD_LOOKS, "connections"),
         (*STANDARD_LOOKS, "latency"),
     ]

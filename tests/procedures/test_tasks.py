@@ -116,7 +116,9 @@ async def test_a_task_is_answered_by_signal_and_what_fits_no_option_is_shown(pag
     await run.signal("approve", {"by": "bob", "plan_hash": gate.plan_hash, "option": "skip"})
     report = await ended(run)
     assert report.outcome is Outcome.INCONCLUSIVE
-    assert [one.why for one in report.rejected] == ['there is no option "approve": choose one of done, skip']
+    assert [item.why for item in report.rejected] == [
+        'there is no option "approve": choose one of done, skip'
+    ]
 
 
 async def test_what_people_have_to_do_is_readable_without_a_worker(pages, outside):

@@ -42,7 +42,7 @@ class Recorder:
 def without_places(kept):
     """Leave out stack traces: they name files of the machine that recorded."""
     if isinstance(kept, list):
-        return [without_places(one) for one in kept]
+        return [without_places(item) for item in kept]
     if isinstance(kept, dict):
         return {key: without_places(value) for key, value in kept.items() if key != "stackTrace"}
     return kept

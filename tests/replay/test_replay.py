@@ -62,7 +62,7 @@ async def test_a_history_replays_the_same_when_it_is_encrypted(file):
 
 async def test_a_history_whose_course_is_another_is_found_out():
     kept = json.loads(next(file for file in HISTORIES if file.stem == "rollback-recovered").read_text())
-    first = next(one for one in kept["events"] if "activityTaskScheduledEventAttributes" in one)
+    first = next(event for event in kept["events"] if "activityTaskScheduledEventAttributes" in event)
     first["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "something_else"
     with pytest.raises(NondeterminismError, match="something_else"):
         await replayer().replay_workflow(history(kept))

@@ -48,9 +48,9 @@ Wire = dict[str, Any]
 
 def wire() -> Wire:
     """Read all of it."""
-    doing = {_name(one): one for one in _activities()}
+    doing = {_name(activity): activity for activity in _activities()}
     models, values = _reachable(
-        [*MESSAGES, *(_hints(one.run) for one in WORKFLOWS), *map(_hints, doing.values())]
+        [*MESSAGES, *(_hints(item.run) for item in WORKFLOWS), *map(_hints, doing.values())]
     )
     return {
         "activities": sorted(doing),
@@ -115,7 +115,7 @@ def _reachable(roots: list[Any]) -> tuple[dict[str, list[str]], dict[str, list[s
     """Follow types to every model, with its fields, and to every fixed set of values."""
     models: dict[str, list[str]] = {}
     values: dict[str, list[str]] = {}
-    waiting: list[tuple[str, Any]] = [("", one) for one in roots]
+    waiting: list[tuple[str, Any]] = [("", root) for root in roots]
     seen: set[type] = set()
     while waiting:
         place, one = waiting.pop()
@@ -139,7 +139,7 @@ def _reachable(roots: list[Any]) -> tuple[dict[str, list[str]], dict[str, list[s
 
 def _error_types() -> set[str]:
     """List the types by which code distinguishes errors."""
-    found = {one.__name__ for one in _subclasses(RunbookError)}
+    found = {subclass.__name__ for subclass in _subclasses(RunbookError)}
     found.add(inspect.signature(Refused.__init__).parameters["kind"].default)
     for file in (*ROOT.glob("workflows/**/*.py"), *ROOT.glob("activities/**/*.py")):
         for call in ast.walk(ast.parse(file.read_text())):
@@ -153,9 +153,9 @@ def _error_types() -> set[str]:
 
 
 def _subclasses(of: type) -> Iterator[type]:
-    for one in of.__subclasses__():
-        yield one
-        yield from _subclasses(one)
+    for subclass in of.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def _recorded() -> dict[str, list[str]]:

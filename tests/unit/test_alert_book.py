@@ -92,7 +92,7 @@ def test_a_thousand_of_the_longest_fit_into_one_payload(letter, matrix):
     kept.take(many, at(0), at(0))
     if matrix:
         kept.place(matrix)
-    assert all(len(one.words.encode()) == LONGEST for one in kept.kept.values())
+    assert all(len(item.words.encode()) == LONGEST for item in kept.kept.values())
     assert len(kept.model_dump_json().encode()) < 1_700_000
 
 
@@ -113,7 +113,7 @@ def test_the_order_of_arrival_does_not_choose():
         kept = AlertBook()
         kept.take([alert(name) for name in order], at(0), at(0))
         kept.place(RUNBOOK_MATRIX)
-        orders.add(tuple(one.name for one in kept.firing))
+        orders.add(tuple(item.name for item in kept.firing))
     assert orders == {("ServiceDown", "HighErrorRate", "Unknown", "HighLatencyP95", "HighCPU")}
 
 

@@ -232,16 +232,16 @@ def test_it_continues_while_a_service_is_gone_for_hours():
 @pytest.mark.parametrize("alert", FIRING)
 def test_it_ends_once_all_is_well(alert):
     sick = next(iter(FIRING[alert].values()))
-    well = [{**one, "values": _then_well(one)} for one in sick]
+    well = [{**item, "values": _then_well(item)} for item in sick]
     assert judge(well, [alert], at="20m") == ""
     assert judge(well, [], at="40m") == ""
 
 
-def _then_well(one):
+def _then_well(item):
     """Half an hour of what is wrong, then of what is not: counters of good requests alone continue."""
     name, values = (
-        one["series"].partition("{")[0],
-        one["values"].replace("x80", "x120").replace("x60", "x120"),
+        item["series"].partition("{")[0],
+        item["values"].replace("x80", "x120").replace("x60", "x120"),
     )
     wrong = ("http_errors_total", "container_cpu_usage_seconds_total", "pg_stat_activity_count")
     if name == "up":
@@ -250,13 +250,15 @@ def _then_well(one):
         return "0x120 1x120"
     if name == "container_memory_usage_bytes":
         return f"{values} 100x120"
-    if name in wrong or 'le="2.5"' in one["series"] or 'le="+Inf"' in one["series"]:
+    if name in wrong or 'le="2.5"' in item["series"] or 'le="+Inf"' in item["series"]:
         return f"{values} 0x120"
     return values.replace("x120", "x240")
 
 
 def test_each_target_has_its_own_alert_with_what_a_human_needs():
-    other = [{**one, "series": one["series"].replace("shop", "till")} for one in [requests(100), errors(0)]]
+    other = [
+        {**item, "series": item["series"].replace("shop", "till")} for item in [requests(100), errors(0)]
+    ]
     expected = {
         "exp_labels": {**TARGET, "severity": "warning"},
         "exp_annotations": {
@@ -343,7 +345,7 @@ class TestAlertmanager:
 
     def test_the_webhook_gets_the_token_every_alert_and_every_end(self):
         receivers = yaml.safe_load(self.FILE.read_text())["receivers"]
-        (webhook,) = [one for receiver in receivers for one in receiver.get("webhook_configs", ())]
+        (webhook,) = [item for receiver in receivers for item in receiver.get("webhook_configs", ())]
         assert webhook["url"].endswith("/alerts")
         assert (webhook["send_resolved"], webhook["max_alerts"]) == (True, 0)
         assert webhook["http_config"]["authorization"]["credentials_file"].startswith("/run/secrets/")

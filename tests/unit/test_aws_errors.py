@@ -161,7 +161,7 @@ SAID_OTHERWISE = {BugError, MissingKeyError, NotYetError, TamperedError}
 """Errors that find words of their own; their own tests hold them."""
 
 
-@pytest.mark.parametrize("kind", [one for one in every_error() if one not in SAID_OTHERWISE])
+@pytest.mark.parametrize("kind", [item for item in every_error() if item not in SAID_OTHERWISE])
 def test_temporal_gets_the_name_the_words_and_whether_to_try_again(kind):
     error = kind("in one line").to_application_error()
     assert (error.type, error.message) == (kind.__name__, "in one line")

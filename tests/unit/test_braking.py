@@ -116,4 +116,4 @@ def test_an_end_counts_once_and_only_for_what_was_started():
 
 def test_what_is_older_than_a_day_is_forgotten():
     book = forget(BrakeBook(starts=begun(0, 1000)), at(24 * 60 + 2))
-    assert [one.began for one in book.starts] == [at(1000)]
+    assert [start.began for start in book.starts] == [at(1000)]

@@ -184,7 +184,7 @@ class TestSlacksWebApi:
         await stage.announce()
         stage.slack.fail(error="missing_scope")
         await stage.announce(attempt=2)
-        assert [footer(one) for one in stage.slack.messages] == [
+        assert [footer(message) for message in stage.slack.messages] == [
             "incident/prod/shop#1",
             "incident/prod/shop#1 · maybe a repeat",
         ]
@@ -410,7 +410,7 @@ class TestTheFakeSlack:
             await http.post("/_sandbox/faults", json={"times": 1, "status": 503})
             assert (await http.post("/services/x", json={"text": "a"})).status_code == 503
             assert (await http.post("/services/x", json={"text": "b"})).text == "ok"
-            assert [one["text"] for one in (await http.get("/_sandbox/messages")).json()] == ["b"]
+            assert [item["text"] for item in (await http.get("/_sandbox/messages")).json()] == ["b"]
 
     @pytest.mark.parametrize(
         ("body", "refusal"),

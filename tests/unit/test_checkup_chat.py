@@ -59,7 +59,7 @@ class Stage:
     async def __call__(self, *names):
         """What doctor says of these channels together."""
         self._catalog.write_text(CATALOG.format(channel=self.channel))
-        wanted = tuple(one for one in load_catalog(self._catalog).channels if one.name in names)
+        wanted = tuple(channel for channel in load_catalog(self._catalog).channels if channel.name in names)
         async with http_client() as http:
             outlets = Channels(self._catalog, SlackClients(self.api), http)
             (question,) = ChatQuestions(outlets, wanted).all()

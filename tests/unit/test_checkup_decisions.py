@@ -104,26 +104,26 @@ class TestSettling:
         found = checkup.settle(
             [a_check("prometheus", ok=False), a_check("prometheus-usual", ok=False, service="shop")]
         )
-        assert [one.ok for one in found] == [False, None]
+        assert [item.ok for item in found] == [False, None]
 
     def test_what_is_in_place_stays_so_whatever_else_is_red(self):
         found = checkup.settle([a_check("aws-identity", ok=False), a_check("cluster", ok=True)])
-        assert [one.ok for one in found] == [False, True]
+        assert [item.ok for item in found] == [False, True]
 
     def test_causes_that_are_not_red_excuse_nothing(self):
         found = checkup.settle([a_check("cluster", ok=None), a_check("service", ok=False, service="shop")])
-        assert [one.ok for one in found] == [None, False]
+        assert [item.ok for item in found] == [None, False]
 
     def test_one_service_is_no_excuse_for_another(self):
         checks = [a_check("service", ok=False, service="shop"), a_check("tasks", ok=False, service="till")]
-        assert [one.ok for one in checkup.settle(checks)] == [False, False]
+        assert [item.ok for item in checkup.settle(checks)] == [False, False]
 
     def test_every_check_that_is_named_as_a_cause_is_one_that_is_made(self):
-        named = {*checkup.CAUSES, *(one for causes in checkup.CAUSES.values() for one in causes)}
+        named = {*checkup.CAUSES, *(cause for causes in checkup.CAUSES.values() for cause in causes)}
         assert named <= {*checkup.OF_PLACE, *checkup.OF_TARGET}
 
 
 def test_a_services_checks_are_reported_in_one_order_and_the_queries_last():
     names = ["prometheus-usual", "database", "prometheus-cpu-share", "service"]
     told = checkup.in_order(a_check(name, ok=True) for name in names)
-    assert [one.name for one in told] == ["service", "database", "prometheus-usual", "prometheus-cpu-share"]
+    assert [item.name for item in told] == ["service", "database", "prometheus-usual", "prometheus-cpu-share"]

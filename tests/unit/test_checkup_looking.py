@@ -97,7 +97,7 @@ async def test_one_that_takes_its_time_holds_up_no_other():
         return "second"
 
     checks = await look([Question("a", first, ""), Question("b", second, "")], "prod", "shop")
-    assert [(one.environment, one.service, one.detail) for one in checks] == [
+    assert [(item.environment, item.service, item.detail) for item in checks] == [
         ("prod", "shop", "first"),
         ("prod", "shop", "second"),
     ]

@@ -25,7 +25,7 @@ ROLE = "arn:aws:iam::123456789012:role/teams/sre/incident-runbooks-worker"
 SESSION = "arn:aws:sts::123456789012:assumed-role/incident-runbooks-worker/i-0123456789"
 USER = "arn:aws:iam::123456789012:user/sre/incident-runbooks"
 SERVICE, DEPLOYMENT, DEFINITION = f"{ARN}:service/prod/shop", deployment_arn(2), task_definition(2)
-EXECUTION, TASK = (f"arn:aws:iam::123456789012:role/shop-{one}" for one in ("execution", "task"))
+EXECUTION, TASK = (f"arn:aws:iam::123456789012:role/shop-{item}" for item in ("execution", "task"))
 TARGET = "arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/0ec5abc"
 DATABASE = "arn:aws:rds:us-east-1:123456789012:db:shop-db"
 WANTED = {
@@ -44,7 +44,7 @@ class Asking:
         self.ecs = Ecs()
         self.clients = self.ecs.clients
         names = ("sts", "iam", "autoscaling")
-        self.stubs = SimpleNamespace(**{one: Stubber(getattr(self.clients, one)(HERE)) for one in names})
+        self.stubs = SimpleNamespace(**{name: Stubber(getattr(self.clients, name)(HERE)) for name in names})
         self.scaled = False
         self.roles = {}
         self.changes = {"cluster": "prod", "ecs_service": "shop"}
@@ -89,8 +89,8 @@ class Asking:
 
     async def _ask(self, questions):
         with ExitStack() as stack:
-            for one in (self.ecs.stub, *vars(self.stubs).values()):
-                stack.enter_context(one)
+            for item in (self.ecs.stub, *vars(self.stubs).values()):
+                stack.enter_context(item)
             threads = stack.enter_context(own_threads())
             (question,) = questions(threads).all()
             return await check(question)
@@ -98,7 +98,9 @@ class Asking:
 
 def evaluated(action, decision="allowed", resources=(), *, at_large=None, **more):
     """What the simulator says of an action: on the whole, and on each resource."""
-    each = [{"EvalResourceName": one, "EvalResourceDecision": decision, **more} for one in resources]
+    each = [
+        {"EvalResourceName": resource, "EvalResourceDecision": decision, **more} for resource in resources
+    ]
     return {
         "EvalActionName": action,
         "EvalResourceName": "*",
@@ -203,7 +205,7 @@ class TestChanges:
                 for name, value in context.items()
             ],
         }
-        user.simulator_says([evaluated(one, resources=on) for one, on in wanted.items()], asked=asked)
+        user.simulator_says([evaluated(item, resources=on) for item, on in wanted.items()], asked=asked)
         told = await user()
         assert told.ok is True, told.detail
         assert told.detail.endswith(", ".join(wanted))

@@ -57,7 +57,7 @@ class Asking:
             threads = stack.enter_context(own_threads())
             sources = Sources(self.clients, Engine(), client(self.prometheus))
             questions = PlaceQuestions(sources, threads, place, self.served)
-            asked = {one.name: one for one in questions.all()}
+            asked = {item.name: item for item in questions.all()}
             return [await check(asked[name]) for name in names]
 
 
@@ -98,7 +98,7 @@ class TestAws:
     async def test_is_not_asked_for_compose(self, asking):
         asking.where = ON_COMPOSE
         told = await asking("aws-identity", "cluster", "prometheus", "clock")
-        assert [one.ok for one in told] == [None, None, None, True]
+        assert [item.ok for item in told] == [None, None, None, True]
 
 
 class TestClock:
@@ -148,7 +148,7 @@ class TestPrometheus:
 
 class TestEngine:
     async def test_is_not_asked_for_ecs(self, asking):
-        assert [one.ok for one in await asking("docker-engine")] == [None]
+        assert [item.ok for item in await asking("docker-engine")] == [None]
 
     async def test_reports_its_version(self, monkeypatch):
         with small_engine() as address:

@@ -82,7 +82,7 @@ async def ask(name, answer=refusing, *, ecs=None, clients=None, **changes):
             *ServiceQuestions(sources, threads, target).all(),
             *BesideQuestions(sources, threads, target).all(),
         ]
-        asked = {one.name: one for one in questions}
+        asked = {question.name: question for question in questions}
         return await check(asked[name])
 
 
@@ -205,7 +205,7 @@ class TestQueries:
         with own_threads() as threads:
             target = a_target(prometheus_url=None)
             asked = BesideQuestions(Sources(Ecs().clients, Engine(), client(refusing)), threads, target).all()
-        assert [one.name for one in asked if one.name.startswith("prometheus")] == []
+        assert [item.name for item in asked if item.name.startswith("prometheus")] == []
 
 
 class TestService:
@@ -291,7 +291,7 @@ class TestModule:
         assert told.ok is ok, told.detail
         assert detail in told.detail
         assert fix in (told.fix or "")
-        assert [one.name for one in tmp_path.iterdir()] == ["main.tf"]
+        assert [item.name for item in tmp_path.iterdir()] == ["main.tf"]
 
     async def test_must_be_where_the_catalog_says(self, tmp_path):
         told = await ask("terraform", terraform=Terraform(directory=str(tmp_path / "nowhere")))

@@ -142,7 +142,7 @@ def test_a_database_without_room_for_services_at_all_is_full():
 def test_a_leak_is_the_applications_with_most_forgotten_sessions_and_only_its_own_end():
     found = classify(read(27, idle=(*sessions(3, app="report"), *sessions(12, 50, app="shop:7/a"))), POLICY)
     assert found.application == "shop:7"
-    assert {one.name.pid for one in found.sessions} == set(range(50, 62))
+    assert {item.name.pid for item in found.sessions} == set(range(50, 62))
 
 
 def test_tasks_of_one_release_are_one_application_and_a_nameless_one_is_its_role():

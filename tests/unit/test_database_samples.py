@@ -37,10 +37,10 @@ def test_a_session_that_waits_in_some_samples_is_there_once_with_its_longest_wai
         seen(HOLDER, row(2, lasts=0.1), row(4), waits=[(2, [1]), (4, [2])]),
     )
     assert (found.samples, found.samples_with_waits) == (4, 3)
-    assert [(one.waits.name.pid, one.seen) for one in found.lock_waits] == [(2, 3), (4, 1)]
+    assert [(wait.waits.name.pid, wait.seen) for wait in found.lock_waits] == [(2, 3), (4, 1)]
     assert found.lock_waits[0].waits.lasts == timedelta(seconds=1.9)
     assert found.lock_waits[0].blockers == (1, 3)
-    assert [one.name.pid for one in found.blockers] == [1, 2]
+    assert [blocker.name.pid for blocker in found.blockers] == [1, 2]
 
 
 def test_connections_used_are_the_median_and_the_most():
@@ -51,7 +51,7 @@ def test_connections_used_are_the_median_and_the_most():
 def test_sessions_that_may_be_ended_are_those_of_the_last_sample():
     gone = row(9, state="idle in transaction", lasts=300.0)
     found = reading(seen(HOLDER, gone), seen(HOLDER))
-    assert [one.name.pid for one in found.idle] == [1]
+    assert [item.name.pid for item in found.idle] == [1]
 
 
 def test_a_session_that_was_hidden_once_is_hidden():

@@ -434,7 +434,7 @@ class TestIamPolicy:
         (statement,) = [
             each for each in policy_statements() if "iam:SimulatePrincipalPolicy" in each["Action"]
         ]
-        assert [one.rpartition("/")[2] for one in statement["Resource"]] == ["incident-runbooks-*"] * 2
+        assert [item.rpartition("/")[2] for item in statement["Resource"]] == ["incident-runbooks-*"] * 2
 
     def test_every_change_that_doctor_asks_iam_about_is_allowed(self):
         code = "".join(

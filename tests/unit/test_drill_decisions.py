@@ -29,7 +29,7 @@ def drills(*found, services=("shop",)):
 
 
 def changed(drill):
-    return [one.name for one in drill.broke], [one.name for one in drill.mended]
+    return [item.name for item in drill.broke], [item.name for item in drill.mended]
 
 
 BROKE, MENDED, NOTHING = (["health"], []), ([], ["health"]), ([], [])
@@ -65,7 +65,7 @@ def test_the_same_check_of_another_service_is_another_thing():
     before = [a_check("health", GREEN), a_check("health", RED, "till")]
     now = [a_check("health", RED), a_check("health", RED, "till")]
     last = drills(before, now, services=("shop", "till"))
-    assert [one.service for one in last.broke] == ["shop"]
+    assert [item.service for item in last.broke] == ["shop"]
 
 
 def test_a_service_that_left_the_catalog_is_forgotten():
@@ -126,7 +126,7 @@ class TestWords:
 class TestPlan:
     def test_is_no_second_red_line_where_there_is_no_release_to_go_back_to(self):
         found = settle([a_check("last-known-good", RED), a_check("rollback-plan", RED)], CAUSES)
-        assert [one.ok for one in found] == [False, None]
+        assert [item.ok for item in found] == [False, None]
 
     def report(self, outcome, **more):
         fields = {"procedure": "rollback", "service": "shop", "environment": "prod", "requested_by": "drill"}

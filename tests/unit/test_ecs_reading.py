@@ -157,7 +157,10 @@ class TestTheHistory:
         ecs.answers("describe_task_definition", definition(1))
         ecs.answers("describe_task_definition", definition(2))
         history = self.read(ecs)
-        assert [one.arn for one in history.deployments] == [deployment_arn(2), deployment_arn(1)]
+        assert [deployment.arn for deployment in history.deployments] == [
+            deployment_arn(2),
+            deployment_arn(1),
+        ]
         assert history.current.digests == (digest(6),)
         assert history.releases[revision_arn(1)].digests == (digest(5),)
 
@@ -173,7 +176,7 @@ class TestTheHistory:
         )
         ecs.answers("describe_task_definition", definition(2))
         history = self.read(ecs)
-        assert [one.arn for one in history.deployments] == [deployment_arn(2)]
+        assert [deployment.arn for deployment in history.deployments] == [deployment_arn(2)]
         assert history.current.revision == "shop:2"
 
     def test_does_not_take_a_missing_permission_for_a_missing_task_definition(self, ecs):

@@ -181,7 +181,7 @@ class TestKeys:
         file.write_text(f"{key('new')}\n\n  {key('old')}  \n")
         keys = load_keys({"RUNBOOK_CODEC_KEYS_FILE": str(file), "RUNBOOK_CODEC_KEYS": key("other")})
         assert list(keys) == ["new", "old"]
-        assert {len(one) for one in keys.values()} == {32}
+        assert {len(item) for item in keys.values()} == {32}
 
     @pytest.mark.parametrize(
         "line",

@@ -48,7 +48,7 @@ class World:
         return self._series([] if number is None else [{}], number)
 
     def _series(self, labels, number="1") -> httpx.Response:
-        result = [{"metric": one, "value": [1, number]} for one in labels]
+        result = [{"metric": label, "value": [1, number]} for label in labels]
         body = {"status": "success", "data": {"resultType": "vector", "result": result}}
         return httpx.Response(self.prometheus, json=body)
 

@@ -140,7 +140,7 @@ async def test_the_slowest_endpoints_come_first_and_those_without_a_name_not_at_
     p95 = [({"endpoint": "/a"}, 0.1), ({"endpoint": "/b"}, 2.0), ({}, 9.0), ({"endpoint": "/c"}, "NaN")]
     means = [({"endpoint": "/a"}, 0.05), ({"endpoint": "/c"}, 3.0)]
     latency = await examined("latency", answer=prometheus({"le, endpoint": p95, "_sum": means}))
-    assert [(one.endpoint, one.p95, one.mean) for one in latency.slowest] == [
+    assert [(item.endpoint, item.p95, item.mean) for item in latency.slowest] == [
         ("/c", None, 3.0),
         ("/b", 2.0, None),
         ("/a", 0.1, 0.05),
@@ -287,8 +287,8 @@ def history(current, *deployments):
         arn="s", status="ACTIVE", desired=2, running=2, pending=0, task_definition=current.task_definition,
         deployments=(), read_at=NOW,
     )  # fmt: skip
-    found = {one.revision: one.release for one in deployments}
-    newest_first = tuple(sorted(deployments, key=lambda one: one.created_at, reverse=True))
+    found = {deployment.revision: deployment.release for deployment in deployments}
+    newest_first = tuple(sorted(deployments, key=lambda deployment: deployment.created_at, reverse=True))
     return ReleaseHistory(service=service, current=current, deployments=newest_first, releases=found)
 
 
@@ -412,8 +412,8 @@ async def test_tasks_that_run_and_tasks_that_stopped_are_read_apart_newest_first
 
     aws = Aws(describe_services={"services": [SERVICE]}, list_tasks=listed, describe_tasks=described)
     found = await examined("tasks", aws)
-    assert [one.task for one in found.tasks] == ["r1"]
-    assert [one.task for one in found.stopped] == ["new", "old"]
+    assert [task.task for task in found.tasks] == ["r1"]
+    assert [item.task for item in found.stopped] == ["new", "old"]
     assert found.told == "1 of 2 tasks run, 1 pending, 0 unhealthy, 2 stopped lately; the last to stop: gone"
     assert found.onset.quality == "error", "the history could not be read; the tasks could"
 
@@ -441,7 +441,7 @@ async def test_of_many_stopped_tasks_the_newest_are_kept_and_those_that_it_start
 
     aws = Aws(describe_services={"services": [SERVICE]}, list_tasks=listed, describe_tasks=described)
     found = await examined("tasks", aws)
-    assert [int(one.task) for one in found.stopped] == [*range(20), *range(90, 100)]
+    assert [int(item.task) for item in found.stopped] == [*range(20), *range(90, 100)]
 
 
 async def test_the_newest_stopped_task_is_found_though_ecs_lists_it_last():
@@ -466,7 +466,7 @@ async def test_the_newest_stopped_task_is_found_though_ecs_lists_it_last():
 
     aws = Aws(describe_services={"services": [SERVICE]}, list_tasks=listed, describe_tasks=described)
     found = await examined("tasks", aws)
-    assert [int(one.task) for one in found.stopped] == [*range(1, 21), *range(207, 217)]
+    assert [int(item.task) for item in found.stopped] == [*range(1, 21), *range(207, 217)]
 
 
 THROTTLED = ClientError(

@@ -102,7 +102,7 @@ def test_without_a_limit_growth_is_still_a_leak_but_has_no_end():
 
 
 def test_a_fall_cuts_the_series():
-    assert [len(one) for one in split_at_falls(row(100, 120, 50, 60, 70, 20))] == [2, 3, 1]
+    assert [len(fall) for fall in split_at_falls(row(100, 120, 50, 60, 70, 20))] == [2, 3, 1]
 
 
 finite = st.floats(min_value=0, max_value=1e12)
@@ -131,14 +131,14 @@ def test_up_to_a_fifth_of_wild_readings_moves_the_slope_little(start, slope, cou
 )
 def test_steady_growth_with_little_noise_is_always_a_leak(slope, noise, start):
     assume(slope * 30 >= 45)
-    leak = judge_leak(row(*(start + slope * i + one for i, one in enumerate(noise))), LIMIT)
+    leak = judge_leak(row(*(start + slope * i + item for i, item in enumerate(noise))), LIMIT)
     assert leak.verdict == "leaks"
     assert leak.bytes_per_second * 60 / MIB == pytest.approx(slope, rel=0.15)
 
 
 @given(noise=st.lists(st.floats(-5, 5), min_size=FEWEST, max_size=60), level=st.floats(50, 400))
 def test_noise_about_a_level_is_never_a_leak(noise, level):
-    assert judge_leak(row(*(level + one for one in noise)), LIMIT).verdict != "leaks"
+    assert judge_leak(row(*(level + item for item in noise)), LIMIT).verdict != "leaks"
 
 
 @given(points=st.lists(st.tuples(finite, finite), max_size=FEWEST - 1))

@@ -135,10 +135,10 @@ def test_whatever_was_seen_there_is_a_verdict_and_recovered_only_on_a_whole_bake
     judged = judge_recovery(seen(*samples, until=at(moment + late)), baseline, TARGET)
     assert judged.why
     if judged.verdict is RECOVERED:
-        newest = [one for one in samples if one.quality in {G, B}][-5:]
-        assert [one.quality for one in newest] == [G] * 5
+        newest = [sample for sample in samples if sample.quality in {G, B}][-5:]
+        assert [item.quality for item in newest] == [G] * 5
         assert late <= 30
-    if all(one.quality in {N, E} for one in samples):
+    if all(sample.quality in {N, E} for sample in samples):
         assert judged.verdict is OPEN
 
 

@@ -150,9 +150,9 @@ async def test_a_sample_is_what_the_observation_looks_at_and_nothing_else():
     async with client(world(p95="0.2")) as http:
         instruments = Instruments(Sources(aws, None, http), others={"connections": connections})
         sample = await instruments.sample(an_observation(looks=LOOKS), NOW)
-    assert [(one.kind, one.quality) for one in sample.readings] == [(kind, G) for kind in LOOKS[:3]] + [
-        ("connections", B)
-    ]
+    assert [(reading.kind, reading.quality) for reading in sample.readings] == [
+        (kind, G) for kind in LOOKS[:3]
+    ] + [("connections", B)]
     assert sample.quality is B
 
 
@@ -172,7 +172,7 @@ async def test_what_cannot_be_read_is_an_error_of_its_own_kind():
         sample = await Instruments(Sources(Aws(), None, http)).sample(
             an_observation(looks=("latency", "cpu")), NOW
         )
-    assert [(one.kind, one.quality) for one in sample.readings] == [("latency", E), ("cpu", E)]
+    assert [(reading.kind, reading.quality) for reading in sample.readings] == [("latency", E), ("cpu", E)]
     assert "no route to host" in sample.readings[1].detail
     assert "not allowed" in sample.readings[1].detail
 
@@ -248,7 +248,7 @@ async def test_a_quantile_on_the_highest_finite_bucket_is_at_least_so_much(p95, 
         query = request.url.params["query"]
         number = "400" if "increase(" in query else p95
         labels = [{"le": le} for le in ("0.5", "10.0", "+Inf")] if "group by (le)" in query else [{}]
-        result = [{"metric": one, "value": [1, number]} for one in labels]
+        result = [{"metric": label, "value": [1, number]} for label in labels]
         return httpx.Response(
             200, json={"status": "success", "data": {"resultType": "vector", "result": result}}
         )

@@ -49,13 +49,13 @@ async def sample(answer=service, logs=QUIET):
 
 async def test_a_sample_is_health_error_rate_and_error_lines():
     taken = await sample()
-    assert [(one.kind, one.quality) for one in taken.readings] == [
+    assert [(reading.kind, reading.quality) for reading in taken.readings] == [
         ("health", G),
         ("error-rate", G),
         ("log-errors", G),
     ]
     assert taken.quality is G
-    assert {one.at for one in taken.readings} == {taken.at} == {NOW}
+    assert {reading.at for reading in taken.readings} == {taken.at} == {NOW}
 
 
 async def test_unreadable_logs_are_noted_and_decide_nothing():
@@ -70,7 +70,7 @@ async def test_what_cannot_be_reached_is_a_reading_of_quality_error_and_nothing_
         raise httpx.ConnectError("no route to host")
 
     taken = await sample(away, DENIED)
-    assert [one.quality for one in taken.readings] == [E, E, E]
+    assert [reading.quality for reading in taken.readings] == [E, E, E]
     assert taken.readings[1].detail.count("no route to host") == 2, "Prometheus and the scrape are both named"
 
 
@@ -79,7 +79,7 @@ async def test_an_unhealthy_service_is_bad_although_its_errors_cannot_be_read():
         return httpx.Response(503)
 
     taken = await sample(down)
-    assert [one.quality for one in taken.readings[:2]] == [B, E]
+    assert [reading.quality for reading in taken.readings[:2]] == [B, E]
     assert taken.quality is B
 
 

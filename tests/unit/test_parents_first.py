@@ -33,7 +33,7 @@ class Sent(InMemorySpanExporter):
 
     def parent(self, span):
         return next(
-            (one for one in self.spans if span.parent and one.context.span_id == span.parent.span_id), None
+            (item for item in self.spans if span.parent and item.context.span_id == span.parent.span_id), None
         )
 
 

@@ -83,4 +83,4 @@ def test_ignored_requests_are_left_out_of_every_query_of_requests_errors_and_lat
     for query in queries:
         selectors = re.findall(r"\{[^}]*\}", query)
         assert selectors
-        assert all(one.endswith(', path!~"/health.*", agent!="probe"}') for one in selectors)
+        assert all(selector.endswith(', path!~"/health.*", agent!="probe"}') for selector in selectors)

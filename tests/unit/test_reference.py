@@ -104,13 +104,13 @@ class TestFigures:
         assert beside == []
 
     def test_every_figure_of_the_list_is_counted_somewhere(self):
-        names = {name for name, one in vars(counted).items() if isinstance(one, counted.Counted)}
+        names = {name for name, var in vars(counted).items() if isinstance(var, counted.Counted)}
         text = "\n".join(file.read_text() for file in sources())
         assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", text)] == []
         assert len(names) == len(counted.ALL)
 
     def test_dashboards_and_alerts_ask_for_figures_that_there_are(self):
-        known = {prometheus_name(one) for one in counted.ALL}
+        known = {prometheus_name(item) for item in counted.ALL}
         asked = set()
         for board in (ROOT / "deploy/grafana/dashboards").glob("*.json"):
             for panel in json.loads(board.read_text())["panels"]:

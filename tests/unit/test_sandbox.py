@@ -25,6 +25,6 @@ def test_no_workflow_names_what_is_passed_through_a_second_time():
 
 
 def test_pages_stay_in_the_sandbox():
-    pages = {one.__module__ for one in WORKFLOWS}
+    pages = {workflow.__module__ for workflow in WORKFLOWS}
     assert pages
-    assert [one for one in pages if one.startswith(PASSED_THROUGH)] == []
+    assert [page for page in pages if page.startswith(PASSED_THROUGH)] == []

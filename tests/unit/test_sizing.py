@@ -358,5 +358,5 @@ class TestReboot:
     def test_that_others_lose_their_connections_and_no_failover_happens_is_reported(self):
         plan = plan_reboot(TARGET, Instance(name="db", status="available", multi_az=True), ("down",))
         assert plan.because == ("down", "db is available")
-        assert any("also those of other services" in one for one in plan.not_restored)
-        assert any("does not fail over" in one for one in plan.not_restored)
+        assert any("also those of other services" in item for item in plan.not_restored)
+        assert any("does not fail over" in item for item in plan.not_restored)

@@ -77,7 +77,7 @@ def test_only_the_variable_that_is_asked_for_is_read(ecs, sizes):
         query = SizeQuery(target=TARGET, task_definition=task_definition(2), variable="DB_POOL_SIZE")
         size = Attempt()(sizes.read_task_size, query)
     assert (size.cpu, size.memory, size.fargate) == (256, 512, True)
-    assert [one.setting for one in size.containers] == ["10", None]
+    assert [container.setting for container in size.containers] == ["10", None]
     assert "hush" not in size.model_dump_json()
     assert size.told == "a task has 256 CPU units and 512 MB, pool size 10"
 
@@ -96,7 +96,10 @@ def test_a_variable_from_a_secret_is_reported_as_such(ecs, sizes):
     with ecs.asked_for_exactly_this():
         query = SizeQuery(target=TARGET, task_definition=task_definition(2), variable="KEY")
         size = Attempt()(sizes.read_task_size, query)
-    assert [(one.setting, one.is_secret) for one in size.containers] == [(None, False), (None, True)]
+    assert [(container.setting, container.is_secret) for container in size.containers] == [
+        (None, False),
+        (None, True),
+    ]
 
 
 def test_a_bigger_copy_has_the_same_images_and_grows_what_had_all_of_its_task(ecs, sizes):

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.terraform.activities import TerraformActivities, TerraformApply
 from activities.terraform.plan_store import PlanStore
-from activities.terraform.run import NOT_BEGUN
+from activities.terraform.run import NOT_STARTED
 from runbook_model.catalog.policies import Terraform
 from runbook_model.errors import DriftedError, UnreachableError
 from runbook_model.release import Fence
@@ -70,5 +70,5 @@ async def test_an_aws_that_does_not_answer_leaves_a_note_that_nothing_was_starte
     with ecs.asked_for_exactly_this(), pytest.raises(UnreachableError) as raised:
         await applying.run()
     assert raised.value.retryable
-    assert applying.said[-1] == (NOT_BEGUN, 1)
+    assert applying.said[-1] == (NOT_STARTED, 1)
     assert not applying.ran.exists()

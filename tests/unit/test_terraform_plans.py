@@ -51,7 +51,7 @@ def read(*changes, outputs=None):
 
 def test_a_containers_image_is_shown_though_the_provider_has_it_as_text():
     (resource,) = read(task_definition()).resources
-    shown = {one.path: (one.before, one.after) for one in resource.attributes}
+    shown = {attribute.path: (attribute.before, attribute.after) for attribute in resource.attributes}
     assert resource.action == "replace"
     assert shown["container_definitions[0].image"] == ('"shop:1.2.0"', '"shop:1.1.0"')
     assert shown["arn"] == (f'"{arn(2)}"', "(known after apply)")
@@ -60,19 +60,19 @@ def test_a_containers_image_is_shown_though_the_provider_has_it_as_text():
 
 def test_a_variable_with_a_secrets_name_is_shown_to_change_but_not_what_it_is():
     (resource,) = read(task_definition()).resources
-    changed = next(one for one in resource.attributes if "DB_PASSWORD" in one.path)
+    changed = next(attribute for attribute in resource.attributes if "DB_PASSWORD" in attribute.path)
     assert (changed.before, changed.after) == ("[redacted]", "[redacted]")
 
 
 def test_what_changes_comes_before_what_nobody_knows_yet():
     (resource,) = read(task_definition()).resources
-    paths = [one.path for one in resource.attributes]
+    paths = [attribute.path for attribute in resource.attributes]
     assert paths.index("container_definitions[0].image") < paths.index("arn")
 
 
 def test_what_the_provider_reads_as_empty_text_is_no_change():
     (resource,) = read(task_definition(ipc_mode="", network_mode="host")).resources
-    shown = {one.path: (one.before, one.after) for one in resource.attributes}
+    shown = {attribute.path: (attribute.before, attribute.after) for attribute in resource.attributes}
     assert "ipc_mode" not in shown
     assert shown["network_mode"] == ('"host"', None)
 
@@ -134,7 +134,7 @@ def test_a_huge_plan_is_cut_but_all_of_it_counts_for_its_hash():
         ]
 
     plan = read(*many("y"))
-    assert sum(len(one.model_dump_json()) for one in plan.resources) < 3 * BUDGET
+    assert sum(len(resource.model_dump_json()) for resource in plan.resources) < 3 * BUDGET
     assert plan.left_out > 0
     assert len(plan.addresses) == 500
     other = many("y")
@@ -190,10 +190,10 @@ class TestAPlanOfTheRealProvider:
 
     def test_shows_what_changes_first_and_nothing_that_is_merely_unset(self):
         service, definition = self.plan.resources
-        shown = [(one.path, one.before, one.after) for one in definition.attributes]
+        shown = [(attribute.path, attribute.before, attribute.after) for attribute in definition.attributes]
         assert shown[0] == ("container_definitions[0].image", '"shop:1.0.1"', '"shop:1.0.2"')
         assert not {"ipc_mode", "pid_mode", "task_role_arn"} & {path for path, _, _ in shown}
-        assert [(one.path, one.before, one.after) for one in service.attributes] == [
+        assert [(attribute.path, attribute.before, attribute.after) for attribute in service.attributes] == [
             ("desired_count", "2", "1"),
             ("task_definition", f'"{arn(8)}"', "(known after apply)"),
         ]

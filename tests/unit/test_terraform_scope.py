@@ -153,6 +153,6 @@ class TestTheImageVariable:
 def test_the_real_providers_plan_tells_service_task_definition_and_image():
     shown = json.loads((Path(PLANS) / "aws-5.100.0.json").read_text())
     found = read_plan(shown, TerraformWish(target=PROD, variables={}), OWNER)
-    assert [(one.name, one.cluster, one.action) for one in found.services] == [("shop", "shop", "update")]
-    assert [(one.name, one.arn) for one in found.definitions] == [("shop", arn(8))]
-    assert [(one.before, one.after) for one in found.images] == [('"shop:1.0.1"', '"shop:1.0.2"')]
+    assert [(item.name, item.cluster, item.action) for item in found.services] == [("shop", "shop", "update")]
+    assert [(item.name, item.arn) for item in found.definitions] == [("shop", arn(8))]
+    assert [(image.before, image.after) for image in found.images] == [('"shop:1.0.1"', '"shop:1.0.2"')]

@@ -35,7 +35,9 @@ class Gauge:
         self.looked.set()
         quality = self.qualities.pop(0) if len(self.qualities) > 1 else self.qualities[0]
         readings = a_sample(0, quality, rate=0.0 if quality is G else None).readings
-        return Sample(at=moment, readings=tuple(one.model_copy(update={"at": moment}) for one in readings))
+        return Sample(
+            at=moment, readings=tuple(reading.model_copy(update={"at": moment}) for reading in readings)
+        )
 
 
 class NeverEnding(Gauge):
@@ -154,7 +156,7 @@ async def test_an_attempt_that_was_decided_before_the_kill_ends_without_another_
     gauge = Gauge(G)
     again = await observe(second, gauge, observation)
     assert gauge.taken == []
-    assert [one.at for one in again.samples] == [one.at for one in observed.samples]
+    assert [sample.at for sample in again.samples] == [sample.at for sample in observed.samples]
 
 
 async def test_a_heartbeat_that_cannot_be_read_only_costs_the_bake(environment):
@@ -240,6 +242,6 @@ def test_heartbeats_stay_small_and_no_streak_is_lost_however_long_it_takes():
 def test_only_the_newest_sample_keeps_query_and_log_lines():
     progress = Progress().with_sample(a_sample(0), seconds(30)).with_sample(a_sample(1), seconds(30))
     before, newest = progress.samples
-    assert not any(one.query or one.excerpt for one in before.readings)
-    assert [one.query for one in newest.readings] == [None, "q", None]
+    assert not any(reading.query or reading.excerpt for reading in before.readings)
+    assert [reading.query for reading in newest.readings] == [None, "q", None]
     assert newest.readings[2].excerpt == ("ERROR x",)

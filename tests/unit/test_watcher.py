@@ -95,7 +95,10 @@ async def test_a_reading_is_made_in_the_name_of_somebody_who_waits_for_it():
 async def test_clusters_of_a_region_share_one_budget():
     budget, clusters = Budget(50), [Cluster(), Cluster()]
     await asyncio.gather(
-        *(many(Watcher(one.describe, budget, interval=0.001), services=25, waiters=25) for one in clusters)
+        *(
+            many(Watcher(cluster.describe, budget, interval=0.001), services=25, waiters=25)
+            for cluster in clusters
+        )
     )
     times = sorted(clusters[0].times + clusters[1].times)
     assert len(times) == 6
@@ -343,5 +346,7 @@ class TestWaitingActivities:
             for name, arn in zip(("shop", "cart"), ours, strict=True)
         ]
         with ecs.asked_for_exactly_this():
-            rollouts = await asyncio.gather(*(environment.run(waits.await_steady_state, one) for one in both))
+            rollouts = await asyncio.gather(
+                *(environment.run(waits.await_steady_state, item) for item in both)
+            )
         assert [rollout.phase for rollout in rollouts] == [Phase.SUPERSEDED] * 2

@@ -96,8 +96,8 @@ async def test_what_people_say_is_recorded_while_no_worker_lives(runbook, workin
         page = (await runbook("show", runbook.short, "--json")).json
         assert (page["live"], page["acknowledged_by"], page["eta"]) == (True, "bob", "noon")
         shown = (await runbook("brake", "--json")).json
-        (mine,) = [one for one in shown if one["environment"] == runbook.environment]
-        assert [one["reason"] for one in mine["on"]] == ["migration"]
+        (mine,) = [item for item in shown if item["environment"] == runbook.environment]
+        assert [item["reason"] for item in mine["on"]] == ["migration"]
         assert (await runbook("brake", "off", runbook.short, "--reason", "x")).code == 0
         off = await runbook("brake", "off", runbook.environment, "--reason", "done")
         assert "is off" in off.out

@@ -177,10 +177,10 @@ async def test_temporal_away_is_exit_4_in_one_line_that_names_the_address():
                 gone("approve", "prod/ai-processor"),
                 gone("abort", "prod/ai-processor", "--reason", "x"),
             )
-    for one in said:
-        assert (one.code, one.out) == (4, "")
-        assert address in one.err
-        assert len(one.err.splitlines()) == 1
+    for item in said:
+        assert (item.code, item.out) == (4, "")
+        assert address in item.err
+        assert len(item.err.splitlines()) == 1
 
 
 @pytest.fixture(params=["is gone", "never answers"])

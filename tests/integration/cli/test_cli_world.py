@@ -71,9 +71,9 @@ async def test_on_a_fresh_world_doctor_finds_nothing_that_is_not_in_place(up):
         if told.code == 0:
             break
     checks = told.json["checks"]
-    assert [one for one in checks if one["ok"] is False] == []
+    assert [check for check in checks if check["ok"] is False] == []
     assert told.code == 0
-    local = {one["name"]: one for one in checks if one["environment"] == "local"}
+    local = {check["name"]: check for check in checks if check["environment"] == "local"}
     assert all(local[name]["ok"] for name in ("docker-engine", "service", "health", "database"))
 
 

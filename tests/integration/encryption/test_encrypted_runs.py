@@ -24,7 +24,7 @@ REASON = "the pear cache is broken"
 
 def keys_in(history):
     """The keys of all that a history holds; None: anybody can read it."""
-    return {key_of(one) for one in payloads(history)}
+    return {key_of(payload) for payload in payloads(history)}
 
 
 def on_disk(stage):
@@ -116,7 +116,9 @@ async def test_why_a_run_failed_is_reported_without_a_worker(stage):
     assert "validation error" in shown.json["error"]["message"]
     history = await stage.client.get_workflow_handle("remediation/gated/wrong").fetch_history()
     (failed,) = [
-        one for one in history.events if one.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED
+        event
+        for event in history.events
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED
     ]
     assert failed.workflow_execution_failed_event_attributes.failure.message == "Encoded failure"
 
@@ -175,7 +177,7 @@ async def test_who_lacks_the_key_learns_it_and_sends_nothing(stage):
             assert said in told.err
             assert len(told.err.splitlines()) == 1
         listed = await shop.cli("list", "--open", "--json")
-        assert shop.id in [one["id"] for one in listed.json]
+        assert shop.id in [item["id"] for item in listed.json]
         assert (await shop.cli("metrics")).code == 0
     finally:
         stage.switch("test")
@@ -215,7 +217,7 @@ async def test_incidents_brakes_and_reviews_know_nothing_of_it(stage):
 async def test_doctor_and_drills_also_scheduled_ones_work(stage):
     shop = stage.open_shop("tight", "1.0.0", "1.1.0")  # no other test has left a service there
     look = await shop.cli("doctor", "--environment", "tight", "--json")
-    checks = {one["name"]: one["ok"] for one in look.json["checks"]}
+    checks = {check["name"]: check["ok"] for check in look.json["checks"]}
     assert [checks[name] for name in ("worker", "encryption", "worker-catalog", "service")] == [True] * 4
     drilled = await shop.cli("drill", "--environment", "tight", "--json")
     assert drilled.json["drills"][0]["environment"] == "tight"
@@ -250,8 +252,8 @@ async def test_doctor_says_that_keys_are_not_the_same(stage, keys, detail):
         look = await shop.cli("doctor", "--environment", "gated", "--service", shop.name, "--json")
     finally:
         stage.switch("test")
-    red = [one for one in look.json["checks"] if one["ok"] is False]
-    assert [one["name"] for one in red] == ["encryption"]
+    red = [check for check in look.json["checks"] if check["ok"] is False]
+    assert [item["name"] for item in red] == ["encryption"]
     assert red[0]["detail"].startswith(detail)
     assert "the workers first" in red[0]["fix"]
 

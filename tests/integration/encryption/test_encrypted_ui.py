@@ -54,7 +54,7 @@ async def by_temporals_own_command_line(stage, workflow_id):
     )
     out, _ = await shown.communicate()
     payloads = re.findall(r'"data": "([^"]+)"', out.decode())
-    return out.decode() + " ".join(b64decode(one).decode(errors="replace") for one in payloads)
+    return out.decode() + " ".join(b64decode(payload).decode(errors="replace") for payload in payloads)
 
 
 async def shows_somewhere(page, words):

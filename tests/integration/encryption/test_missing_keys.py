@@ -221,9 +221,9 @@ async def _pending_after(run, attempts):
     async def there():
         described = await run.describe()
         found[:] = [
-            one
-            for one in described.raw_description.pending_activities
-            if one.attempt > attempts or (attempts == 1 and one.HasField("heartbeat_details"))
+            item
+            for item in described.raw_description.pending_activities
+            if item.attempt > attempts or (attempts == 1 and item.HasField("heartbeat_details"))
         ]
         return found
 

@@ -60,15 +60,15 @@ async def went_once(outage):
     page = await outage.over()
     assert page.outcome is Outcome.RECOVERED, page.summary
     assert [(alert.name, alert.status) for alert in page.alerts] == [("HighErrorRate", "resolved")]
-    assert [one.procedure for one in page.procedures] == ["high-error-rate"]
+    assert [procedure.procedure for procedure in page.procedures] == ["high-error-rate"]
     for workflow_id in (outage.incident, outage.remediation, f"{outage.remediation}/rollback"):
         assert len(await outage.runs(workflow_id)) == 1, workflow_id
     assert outage.changes() == ["UpdateService"]
 
     messages = await outage.messages()
-    assert len({one.thread for one in messages}) == 1
-    assert list(dict.fromkeys(one.number for one in messages)) == list(range(1, page.announced + 1))
-    unmarked = [one.number for one in messages if not one.is_repeat]
+    assert len({message.thread for message in messages}) == 1
+    assert list(dict.fromkeys(message.number for message in messages)) == list(range(1, page.announced + 1))
+    unmarked = [message.number for message in messages if not message.is_repeat]
     assert len(unmarked) == len(set(unmarked))
     assert "INCIDENT: " in messages[0].text
     assert "RESOLVED: " in messages[-1].text

@@ -40,14 +40,14 @@ class Town:
 
     def revive(self, *parts):
         """Bring parts back, each ready when this returns; Temporal first, as a worker needs it to get ready."""
-        for part in sorted(parts, key=lambda one: one != "temporal"):
+        for part in sorted(parts, key=lambda item: item != "temporal"):
             self._orders[part][1]()
 
     def query(self, promql):
         """Ask Prometheus; returns the values."""
         request = Request(f"{self.world.addresses['prometheus']}/api/v1/query", f"query={promql}".encode())
         with urlopen(request, timeout=10) as answer:
-            return [float(one["value"][1]) for one in json.load(answer)["data"]["result"]]
+            return [float(item["value"][1]) for item in json.load(answer)["data"]["result"]]
 
     def allow_one_outage_after_the_other(self):
         """Hold nothing back because it was started lately."""
@@ -133,14 +133,14 @@ class Outage:
     def changes(self):
         """What was changed in AWS since it started, but for marks in the ledger of releases."""
         made = aws_calls(self.town.world.addresses["aws"], self.began)
-        return [one.action for one in made if one.changes and self.environment in str(one.parameters)]
+        return [item.action for item in made if item.changes and self.environment in str(item.parameters)]
 
     async def messages(self):
         """What people were sent of it."""
         run = (await self.runs(self.incident))[-1]
         mark = f"{self.incident}@{run.run_id[:8]}#"
         told = slack_messages(self.town.world.addresses["slack"])
-        return [one for one in told if one.mark.startswith(mark)]
+        return [item for item in told if item.mark.startswith(mark)]
 
     async def review(self):
         """The page of its review."""

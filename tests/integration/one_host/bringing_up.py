@@ -48,7 +48,7 @@ class Project:
         begun = time.monotonic()
         waiting = dict(self.composition.services)
         while waiting or not all(self.settled(name) for name in self.composition.services):
-            ready = [one for one in waiting.values() if all(self.holds(wait) for wait in one.waits)]
+            ready = [item for item in waiting.values() if all(self.holds(wait) for wait in item.waits)]
             for service in ready:
                 self._start(service)
                 del waiting[service.name]
@@ -61,7 +61,7 @@ class Project:
         containers = self.containers(wait.service)
         if not containers:
             return False
-        states = [one.attrs["State"] for one in containers]
+        states = [container.attrs["State"] for container in containers]
         if wait.condition == "service_completed_successfully":
             return all(state["Status"] == "exited" and state["ExitCode"] == 0 for state in states)
         if wait.condition == "service_healthy":
@@ -71,7 +71,7 @@ class Project:
     def settled(self, name: str) -> bool:
         """Whether a service is as it shall stay: healthy, running, or over."""
         containers = self.containers(name)
-        states = [one.attrs["State"] for one in containers]
+        states = [container.attrs["State"] for container in containers]
         return bool(states) and all(
             state.get("Health", {}).get("Status", "healthy") == "healthy"
             and (state["Running"] or state["ExitCode"] == 0)
@@ -92,12 +92,13 @@ class Project:
     def last_words(self) -> str:
         """The ends of all logs."""
         return "\n".join(
-            f"--- {one.name}\n{one.logs(tail=15).decode(errors='replace')}" for one in self.all_containers()
+            f"--- {container.name}\n{container.logs(tail=15).decode(errors='replace')}"
+            for container in self.all_containers()
         )
 
     def all_containers(self) -> list[Container]:
         """The containers of all services, as they are now."""
-        return [one for name in self.composition.services for one in self.containers(name)]
+        return [container for name in self.composition.services for container in self.containers(name)]
 
     def containers(self, service: str) -> list[Container]:
         """The containers of a service, as they are now."""
@@ -106,7 +107,7 @@ class Project:
             f"com.docker.compose.service={service}",
         ]
         found = self.engine.containers.list(all=True, filters={"label": labels})
-        return sorted(found, key=lambda one: one.name)
+        return sorted(found, key=lambda item: item.name)
 
     def _start(self, service: Service) -> None:
         for number in range(1, service.replicas + 1):
@@ -125,19 +126,19 @@ class Project:
         ended = {}
         left = dict(self.composition.services)
         while left:
-            needed = {wait.service for one in left.values() for wait in one.waits}
+            needed = {wait.service for item in left.values() for wait in item.waits}
             last = [name for name in left if name not in needed]
-            containers = [one for name in last for one in self.containers(name)]
+            containers = [container for name in last for container in self.containers(name)]
             with ThreadPoolExecutor(len(containers) or 1) as threads:
                 list(
                     threads.map(
-                        lambda one: one.stop(timeout=one.attrs["Config"].get("StopTimeout")), containers
+                        lambda item: item.stop(timeout=item.attrs["Config"].get("StopTimeout")), containers
                     )
                 )
-            for one in containers:
-                one.reload()
-                ended[one.name] = one.attrs["State"]["ExitCode"]
-                one.remove(v=True)
+            for container in containers:
+                container.reload()
+                ended[container.name] = container.attrs["State"]["ExitCode"]
+                container.remove(v=True)
             for name in last:
                 del left[name]
         self.engine.networks.get(self.composition.network).remove()

@@ -61,7 +61,7 @@ class Composition:
         self.volumes = [f"{self.name}_{volume}" for volume in _take(written, "volumes")]
         self._secrets = _take(written, "secrets")
         # No profile is asked for.
-        services = {name: one for name, one in _take(written, "services").items() if "profiles" not in one}
+        services = {name: item for name, item in _take(written, "services").items() if "profiles" not in item}
         _nothing_left({key: value for key, value in written.items() if not key.startswith("x-")}, "the file")
         self.services = {name: self._service(name, dict(service)) for name, service in services.items()}
 

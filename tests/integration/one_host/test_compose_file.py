@@ -102,7 +102,7 @@ def test_everything_is_healthy_and_nothing_had_to_be_started_twice(project):
             ("grafana", 1, "healthy"),
         ]
     }
-    assert {one.attrs["RestartCount"] for one in project.all_containers()} == {0}
+    assert {container.attrs["RestartCount"] for container in project.all_containers()} == {0}
 
 
 def test_both_workers_are_ready(project):
@@ -143,7 +143,7 @@ def test_the_one_shot_jobs_may_run_again(project):
 def test_doctor_sees_from_a_worker_all_that_the_file_puts_there(project):
     _, out, error = runbook(project, "doctor", "--environment", "staging", "--json")
     assert not error
-    checks = {one["name"]: one for one in json.loads(out)["checks"] if one["service"] is None}
+    checks = {check["name"]: check for check in json.loads(out)["checks"] if check["service"] is None}
     there = ("catalog", "temporal", "namespace", "search-attributes", "worker", "worker-catalog")
     assert {name: checks[name]["ok"] for name in there} == dict.fromkeys(there, True)
     assert checks["encryption"]["ok"] is None  # the file of keys is empty
@@ -165,7 +165,7 @@ def test_an_alert_opens_its_incident_by_alertmanager_and_webhook(project):
     code, status, error = run(worker, "python", "-c", POST, alertmanager, json.dumps([{"labels": ALERT}]))
     assert (code, status) == (0, "200\n"), error
     begun = {"incident/staging/ai-processor", "remediation/staging/ai-processor"}
-    until(lambda: begun <= {one["id"] for one in json.loads(runbook(project, "list", "--json")[1])})
+    until(lambda: begun <= {load["id"] for load in json.loads(runbook(project, "list", "--json")[1])})
 
 
 def test_traces_of_the_product_reach_the_collector(project):
@@ -181,7 +181,9 @@ def test_prometheus_reaches_everything_that_it_scrapes_and_finds_both_workers(pr
         found = json.loads(
             run(prometheus, "wget", "-q", "-O", "-", "http://127.0.0.1:9090/api/v1/targets")[1]
         )
-        return sorted((one["labels"]["job"], one["health"]) for one in found["data"]["activeTargets"])
+        return sorted(
+            (target["labels"]["job"], target["health"]) for target in found["data"]["activeTargets"]
+        )
 
     until(lambda: {health for _, health in targets()} == {"up"} and len(targets()) == 6, seconds=50)
     assert [job for job, _ in targets()] == [
@@ -204,4 +206,4 @@ def test_at_the_end_everything_stops_in_order_and_nothing_is_left(project, host)
     }
     assert host.docker.containers.list(all=True) == []
     assert host.docker.volumes.list() == []
-    assert [one.name for one in host.docker.networks.list() if one.name.startswith("incident")] == []
+    assert [item.name for item in host.docker.networks.list() if item.name.startswith("incident")] == []

@@ -231,7 +231,7 @@ class World:
 
 
 def primary(service: dict[str, Any]) -> dict[str, Any]:
-    return next(one for one in service["deployments"] if one["status"] == "PRIMARY")
+    return next(deployment for deployment in service["deployments"] if deployment["status"] == "PRIMARY")
 
 
 @contextmanager

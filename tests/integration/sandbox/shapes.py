@@ -38,11 +38,11 @@ def _walk(shape: Any, value: Any, path: str) -> Iterator[str]:
     elif kind == "structure":
         yield from _walk_structure(shape, value, path)
     elif kind == "list" and isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from _walk(shape.member, one, f"{path}[{index}]")
+        for index, item in enumerate(value):
+            yield from _walk(shape.member, item, f"{path}[{index}]")
     elif kind == "map" and isinstance(value, dict):
-        for key, one in value.items():
-            yield from _walk(shape.value, one, f"{path}.{key}")
+        for key, item in value.items():
+            yield from _walk(shape.value, item, f"{path}.{key}")
     else:
         yield f"{path}: {value!r} is not a {kind}"
 
@@ -64,18 +64,20 @@ def _walk_structure(shape: Any, value: Any, path: str) -> Iterator[str]:
     for name in required:
         if name not in value:
             yield f"{path}.{name} is missing"
-    for name, one in value.items():
+    for name, item in value.items():
         if name not in members:
             yield f"{path}.{name} is not in the model"
         else:
-            yield from _walk(members[name], one, f"{path}.{name}")
+            yield from _walk(members[name], item, f"{path}.{name}")
 
 
 def read_query_answer(model: OperationModel, content: bytes) -> Any:
     """Read an answer of the query protocol; elements that the model does not have are kept."""
     shape = model.output_shape
     assert shape is not None
-    (result,) = (one for one in ET.fromstring(content) if _tag(one) == shape.serialization["resultWrapper"])
+    (result,) = (
+        item for item in ET.fromstring(content) if _tag(item) == shape.serialization["resultWrapper"]
+    )
     return _from_xml(shape, result)
 
 
@@ -83,10 +85,10 @@ def _from_xml(shape: Any, element: ET.Element) -> Any:
     kind = shape.type_name if shape else "string"
     text = element.text or ""
     if kind == "structure":
-        return {_tag(one): _from_xml(shape.members.get(_tag(one)), one) for one in element}
+        return {_tag(item): _from_xml(shape.members.get(_tag(item)), item) for item in element}
     if kind == "list":
-        assert {_tag(one) for one in element} <= {"member"}
-        return [_from_xml(shape.member, one) for one in element]
+        assert {_tag(item) for item in element} <= {"member"}
+        return [_from_xml(shape.member, item) for item in element]
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if kind == "timestamp":

@@ -94,7 +94,7 @@ def test_there_is_no_error_series_before_the_first_error(demo):
 def test_a_release_that_bears_one_request_at_once_refuses_the_second(demo):
     service = demo(FAULT_REQUESTS_AT_ONCE=1, FAULT_LATENCY_SECONDS=1)
     with ThreadPoolExecutor(2) as clients:
-        statuses = sorted(one.status_code for one in clients.map(lambda _: service.process_one(), range(2)))
+        statuses = sorted(item.status_code for item in clients.map(lambda _: service.process_one(), range(2)))
     assert statuses == [200, 503]
     assert service.total("http_errors_total", type="overload") == 1
     assert service.process_one().status_code == 200

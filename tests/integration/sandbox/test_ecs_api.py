@@ -225,7 +225,7 @@ def test_what_does_not_exist_is_a_failure_and_no_error(world: World) -> None:
     assert services["failures"] == [
         {"arn": "arn:aws:ecs:us-east-1:123456789012:service/shop/no", "reason": "MISSING"}
     ]
-    assert [one["serviceName"] for one in services["services"]] == [SERVICE]
+    assert [service["serviceName"] for service in services["services"]] == [SERVICE]
     tasks = world.ecs.describe_tasks(cluster=CLUSTER, tasks=["no"])
     assert (tasks["tasks"], tasks["failures"][0]["reason"]) == ([], "MISSING")
     clusters = world.ecs.describe_clusters(clusters=["no"])

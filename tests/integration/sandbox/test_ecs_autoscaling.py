@@ -20,7 +20,7 @@ TARGET: dict[str, Any] = {
 
 def bounds(world: World) -> list[tuple[int, int]]:
     told = world.autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
-    return [(one["MinCapacity"], one["MaxCapacity"]) for one in told]
+    return [(item["MinCapacity"], item["MaxCapacity"]) for item in told]
 
 
 def test_registering_brings_the_current_count_into_the_bounds_at_once(world: World) -> None:
@@ -33,7 +33,7 @@ def test_registering_brings_the_current_count_into_the_bounds_at_once(world: Wor
     assert world.service()["desiredCount"] == 3
     world.until(lambda: world.service()["runningCount"] == 3)
     activities = world.autoscaling.describe_scaling_activities(ServiceNamespace="ecs")["ScalingActivities"]
-    assert [one["Description"] for one in activities] == [
+    assert [activity["Description"] for activity in activities] == [
         "Setting desired count to 3.",
         "Setting desired count to 4.",
     ]

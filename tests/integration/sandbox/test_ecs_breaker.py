@@ -62,8 +62,8 @@ def test_the_breaker_rolls_back_to_the_last_completed_revision(world: World) -> 
     assert (breaker["status"], breaker["threshold"]) == ("TRIGGERED", 3)
     assert breaker["failureCount"] >= 3
     after = world.service()
-    assert [one["id"] for one in after["deployments"]] == [new["id"]]
-    assert [one["arn"] for one in after["currentServiceRevisions"]] == [
+    assert [deployment["id"] for deployment in after["deployments"]] == [new["id"]]
+    assert [revision["arn"] for revision in after["currentServiceRevisions"]] == [
         told["rollback"]["serviceRevisionArn"]
     ]
     assert after["currentServiceDeployment"] == attempt
@@ -74,7 +74,7 @@ def test_a_rollback_makes_no_service_revision_and_no_service_deployment(world: W
     world.update(taskDefinition=world.release("1.1.0", BAD))
     finished(world)
     briefs = world.ecs.list_service_deployments(cluster=CLUSTER, service=SERVICE)["serviceDeployments"]
-    assert [one["status"] for one in briefs] == ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
+    assert [brief["status"] for brief in briefs] == ["ROLLBACK_SUCCESSFUL", "SUCCESSFUL"]
 
 
 def test_good_tasks_serve_all_through_a_rollback(world: World) -> None:
@@ -93,7 +93,7 @@ def test_the_breaker_without_rollback_fails_the_deployment_and_leaves_the_old_ta
     assert told["status"] == "STOPPED"
     assert told["deploymentCircuitBreaker"]["status"] == "TRIGGERED"
     assert primary(service)["rolloutState"] == "FAILED"
-    assert [one["taskDefinition"] for one in service["deployments"][1:]] == [good]
+    assert [deployment["taskDefinition"] for deployment in service["deployments"][1:]] == [good]
     assert service["deployments"][1]["runningCount"] == 2
     started = len(world.runner.specs)
     world.update(taskDefinition=good)
@@ -173,7 +173,7 @@ def test_a_deployment_that_is_halfway_goes_back_within_its_percents(world: World
     world.until(lambda: primary(world.service())["runningCount"] >= 1)
     world.ecs.stop_service_deployment(serviceDeploymentArn=updated["currentServiceDeployment"])
     assert finished(world)["status"] == "ROLLBACK_SUCCESSFUL"
-    assert [one for one in world.runner.moments if one.live > 5 or one.healthy < 3] == []
+    assert [moment for moment in world.runner.moments if moment.live > 5 or moment.healthy < 3] == []
     assert {task.spec.image for task in world.runner.tasks} == {"ai-processor:1.0.0"}
 
 

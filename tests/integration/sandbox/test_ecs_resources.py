@@ -31,7 +31,7 @@ def test_every_list_pages_through_everything_once(world: World) -> None:
     for method, member, parameters, count in lists:
         pages = world.ecs.get_paginator(method).paginate(**parameters, PaginationConfig={"PageSize": 2})
         found = [[*page[member]] for page in pages]
-        everything = [one for page in found for one in page]
+        everything = [item for page in found for item in page]
         assert len(everything) == len(set(everything)) == count, method
         assert max(len(page) for page in found) <= 2
     assert deployments(world) == deployments(world, maxResults=1)
@@ -42,7 +42,7 @@ def deployments(world: World, **parameters: Any) -> list[str]:
     token: dict[str, str] = {}
     while True:
         page = world.ecs.list_service_deployments(cluster=CLUSTER, service=SERVICE, **parameters, **token)
-        found += [one["serviceDeploymentArn"] for one in page["serviceDeployments"]]
+        found += [deployment["serviceDeploymentArn"] for deployment in page["serviceDeployments"]]
         if "nextToken" not in page:
             return found
         token = {"nextToken": page["nextToken"]}
@@ -63,7 +63,7 @@ def test_service_deployments_are_listed_newest_first_by_status_and_time(world: W
 def created(world: World, **when: float) -> list[str]:
     body = {"cluster": CLUSTER, "service": SERVICE, "createdAt": when}
     told = world.post("ListServiceDeployments", body).json()
-    return [one["serviceDeploymentArn"] for one in told["serviceDeployments"]]
+    return [deployment["serviceDeploymentArn"] for deployment in told["serviceDeployments"]]
 
 
 def test_tags_of_a_deregistered_task_definition_can_still_be_read_and_written(world: World) -> None:
@@ -108,7 +108,7 @@ def test_revision_numbers_are_never_given_twice(world: World) -> None:
     assert [arn.rsplit(":", 1)[1] for arn in arns] == ["1", "2", "3"]
     world.ecs.deregister_task_definition(taskDefinition=arns[2])
     active = world.ecs.delete_task_definitions(taskDefinitions=[arns[1], arns[2]])
-    assert [one["status"] for one in active["taskDefinitions"]] == ["DELETE_IN_PROGRESS"]
+    assert [definition["status"] for definition in active["taskDefinitions"]] == ["DELETE_IN_PROGRESS"]
     assert "still in ACTIVE status" in active["failures"][0]["reason"]
     assert world.release("2.0.0").endswith(":4")
     assert world.ecs.list_task_definitions(status="ACTIVE", sort="DESC")["taskDefinitionArns"][0].endswith(
@@ -148,7 +148,7 @@ def test_other_deployment_controllers_have_task_sets_and_refuse_a_release(
     assert service["deploymentController"] == {"type": controller}
     assert service["deployments"] == []
     assert "currentServiceDeployment" not in service
-    sets = [one["status"] for one in service["taskSets"]]
+    sets = [item["status"] for item in service["taskSets"]]
     assert sets == (["PRIMARY"] if controller == "CODE_DEPLOY" else [])
     refused = world.ecs.exceptions.InvalidParameterException
     with pytest.raises(refused, match=f"Unable to update task definition on services with an? {controller}"):

@@ -33,7 +33,7 @@ def test_a_deployment_goes_from_in_progress_to_completed_and_the_old_one_leaves(
     second = world.release("1.1.0")
     updated = world.update(taskDefinition=second)
 
-    assert [one["status"] for one in updated["deployments"]] == ["PRIMARY", "ACTIVE"]
+    assert [deployment["status"] for deployment in updated["deployments"]] == ["PRIMARY", "ACTIVE"]
     assert updated["deployments"][0]["taskDefinition"] == second == updated["taskDefinition"]
     assert updated["deployments"][1]["taskDefinition"] == first
     new = updated["deployments"][0]["id"]
@@ -43,7 +43,7 @@ def test_a_deployment_goes_from_in_progress_to_completed_and_the_old_one_leaves(
 
     world.until(lambda: done(world))
     after = world.service()
-    assert [one["id"] for one in after["deployments"]] == [new]
+    assert [deployment["id"] for deployment in after["deployments"]] == [new]
     assert after["deployments"][0]["rolloutState"] == "COMPLETED"
     assert after["deployments"][0]["rolloutStateReason"] == f"ECS deployment {new} completed."
     assert (after["runningCount"], after["pendingCount"]) == (2, 0)
@@ -72,7 +72,7 @@ def test_the_suffix_of_a_deployment_id_leads_to_its_service_revision_and_deploym
 
     assert len(number) == 19
     assert service["currentServiceRevisions"][0]["arn"].endswith(f":service-revision/shop/web/{number}")
-    assert [one["targetServiceRevisionArn"].rsplit("/", 1)[1] for one in briefs] == [number]
+    assert [brief["targetServiceRevisionArn"].rsplit("/", 1)[1] for brief in briefs] == [number]
     assert briefs[0]["serviceDeploymentArn"] == service["currentServiceDeployment"]
 
 
@@ -84,7 +84,7 @@ def test_a_service_deployment_reports_its_source_target_and_times(world: World) 
     world.until(lambda: done(world))
     told = world.deployment()
 
-    assert [one["arn"] for one in told["sourceServiceRevisions"]] == [old]
+    assert [revision["arn"] for revision in told["sourceServiceRevisions"]] == [old]
     assert told["targetServiceRevision"]["runningTaskCount"] == 2
     assert told["createdAt"] <= told["startedAt"] <= told["finishedAt"] == told["updatedAt"]
     assert told["deploymentCircuitBreaker"] == {"status": "DISABLED", "failureCount": 0, "threshold": 3}
@@ -96,7 +96,9 @@ def test_an_update_to_what_already_runs_returns_the_old_completed_deployment(wor
     before = world.service()
     again = world.update(taskDefinition=arn)
 
-    assert [one["id"] for one in again["deployments"]] == [one["id"] for one in before["deployments"]]
+    assert [deployment["id"] for deployment in again["deployments"]] == [
+        deployment["id"] for deployment in before["deployments"]
+    ]
     assert again["deployments"][0]["rolloutState"] == "COMPLETED"
     assert again["currentServiceDeployment"] == before["currentServiceDeployment"]
 
@@ -130,7 +132,7 @@ def test_a_desired_count_alone_changes_tasks_but_makes_no_deployment(world: Worl
     before = world.service()
     for desired in (4, 1, 0):
         updated = world.update(desiredCount=desired)
-        assert [one["id"] for one in updated["deployments"]] == [primary(before)["id"]]
+        assert [deployment["id"] for deployment in updated["deployments"]] == [primary(before)["id"]]
         assert updated["currentServiceDeployment"] == before["currentServiceDeployment"]
         world.until(lambda wanted=desired: world.service()["runningCount"] == wanted)
         world.until(lambda wanted=desired: len(world.runner.tasks) == wanted)
@@ -245,7 +247,7 @@ def test_a_full_cluster_leaves_tasks_pending_until_there_is_room(world: World) -
     cluster = world.ecs.describe_clusters(clusters=[CLUSTER])["clusters"][0]["clusterArn"]
     world.ecs.tag_resource(resourceArn=cluster, tags=[{"key": "sandbox:max-tasks", "value": "3"}])
     world.update(desiredCount=5)
-    world.until(lambda: any("was unable to place a task because" in one for one in messages(world)))
+    world.until(lambda: any("was unable to place a task because" in message for message in messages(world)))
     world.until(lambda: world.service()["runningCount"] == 3)
     assert world.service()["pendingCount"] == 2
     world.ecs.untag_resource(resourceArn=cluster, tagKeys=["sandbox:max-tasks"])
@@ -256,7 +258,9 @@ def test_percents_that_leave_no_room_are_reported_in_an_event(world: World) -> N
     world.start_service(1, deploymentConfiguration={"maximumPercent": 150, "minimumHealthyPercent": 100})
     world.update(taskDefinition=world.release("1.1.0"))
     world.until(
-        lambda: any("was unable to stop or start tasks during a deployment" in one for one in messages(world))
+        lambda: any(
+            "was unable to stop or start tasks during a deployment" in message for message in messages(world)
+        )
     )
     assert world.deployment()["status"] == "IN_PROGRESS"
 
@@ -267,7 +271,7 @@ def test_early_success_leaves_old_tasks_to_be_removed_later(world: World) -> Non
     world.start_service(deploymentConfiguration={"earlySuccessCriteria": early})
     world.update(taskDefinition=world.release("1.1.0"))
     world.until(lambda: done(world))
-    assert [one["status"] for one in world.service()["deployments"]] == ["PRIMARY", "ACTIVE"]
+    assert [deployment["status"] for deployment in world.service()["deployments"]] == ["PRIMARY", "ACTIVE"]
     world.until(lambda: len(world.service()["deployments"]) == 1)
 
 
@@ -299,7 +303,7 @@ def test_a_pinned_image_keeps_its_digest(world: World) -> None:
     pinned = world.ecs.register_task_definition(family="web", containerDefinitions=[app])
     world.update(taskDefinition=pinned["taskDefinition"]["taskDefinitionArn"])
     world.until(lambda: done(world))
-    arns = [one["arn"] for one in world.service()["currentServiceRevisions"]]
+    arns = [item["arn"] for item in world.service()["currentServiceRevisions"]]
     revision = world.ecs.describe_service_revisions(serviceRevisionArns=arns)["serviceRevisions"][0]
     assert revision["containerImages"] == [
         {"containerName": "app", "image": f"ai-processor@{digest}", "imageDigest": digest}

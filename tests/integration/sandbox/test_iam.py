@@ -29,11 +29,11 @@ UPDATE = {
 
 def decisions(world: World) -> dict[str, str]:
     found = world.client("iam").simulate_principal_policy(**UPDATE)["EvaluationResults"]
-    for one in found:
-        each = one["ResourceSpecificResults"]
-        assert [one["EvalResourceName"] for one in each] == UPDATE["ResourceArns"]
-        assert {one["EvalResourceDecision"] for one in each} == {one["EvalDecision"]}
-    return {one["EvalActionName"]: one["EvalDecision"] for one in found}
+    for item in found:
+        each = item["ResourceSpecificResults"]
+        assert [entry["EvalResourceName"] for entry in each] == UPDATE["ResourceArns"]
+        assert {entry["EvalResourceDecision"] for entry in each} == {item["EvalDecision"]}
+    return {item["EvalActionName"]: item["EvalDecision"] for item in found}
 
 
 def test_the_caller_is_a_session_of_a_role_that_is_there(world: World) -> None:

@@ -83,7 +83,7 @@ def test_prometheus_sees_the_load_by_release(world, environment):
     query = f'sum by (release) (rate(http_requests_total{{service="ai-processor",environment="{environment}"}}[10s]))'
     family = f"ai-processor-{environment}:"
     with world.under_load(environment):
-        rates = until(lambda: [one for one in world.query(query) if one[1] > 10])
+        rates = until(lambda: [item for item in world.query(query) if item[1] > 10])
     assert all(labels["release"].startswith(family) for labels, _ in rates)
 
 
@@ -117,7 +117,9 @@ def test_the_tasks_output_is_in_their_log_streams(world, environment):
     task_ids = {arn.rpartition("/")[2] for arn in ecs.list_tasks(cluster=cluster)["taskArns"]}
 
     def streams():
-        return {one["logStreamName"] for one in logs.describe_log_streams(logGroupName=group)["logStreams"]}
+        return {
+            stream["logStreamName"] for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]
+        }
 
     until(lambda: {f"app/app/{task_id}" for task_id in task_ids} <= streams())
     events = logs.filter_log_events(logGroupName=group)["events"]

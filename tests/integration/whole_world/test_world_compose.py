@@ -53,7 +53,7 @@ def state_of(container):
 
 
 def test_the_project_is_found_by_the_labels_that_compose_gives(engine, app):
-    found = {one.name: one for one in engine.containers.list(filters=OWN)}
+    found = {item.name: item for item in engine.containers.list(filters=OWN)}
     assert set(found) == {f"{PROJECT}-{name}" for name in ("ai-processor-1", "ai-processor-2", "postgres-1")}
     labels = found[app.name].labels
     assert labels["com.docker.compose.service"] == "ai-processor"
@@ -204,7 +204,7 @@ def test_what_is_not_simulated_says_so_in_the_engines_own_form(engine):
 def test_prometheus_sees_the_load_of_the_project(world, app):
     query = 'sum by (task) (rate(http_requests_total{service="ai-processor",environment="local"}[10s]))'
     with world.under_load("local"):
-        rates = until(lambda: [one for one in world.query(query) if one[1] > 5])
+        rates = until(lambda: [item for item in world.query(query) if item[1] > 5])
     assert {labels["task"] for labels, _ in rates} <= {f"{PROJECT}-ai-processor-{n}" for n in (1, 2)}
 
 

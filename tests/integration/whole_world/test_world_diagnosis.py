@@ -154,9 +154,11 @@ async def test_a_service_that_is_well_is_fine_in_every_respect(reads, staging):
         lambda: reads.read_utilization(staging), lambda seen: seen.cpu.newest and seen.memory.newest
     )
     found = [await why(reads, staging) for why in (why_errors, why_slow, why_busy, why_down)]
-    assert [one.cause for one in found] == [Cause.FINE] * 4, found
+    assert [item.cause for item in found] == [Cause.FINE] * 4, found
     sample = await use_of(reads, staging)
-    assert {one.kind: one.quality for one in sample.readings} == dict.fromkeys(USE, Quality.GOOD), sample
+    assert {reading.kind: reading.quality for reading in sample.readings} == dict.fromkeys(
+        USE, Quality.GOOD
+    ), sample
 
 
 async def test_a_bad_release_slow_code_and_a_leak_are_distinguished(world, reads, staging, prod):
@@ -183,7 +185,7 @@ async def test_a_burning_release_and_more_requests_than_usual_are_distinguished(
     burning = world.deploy("staging", "7.3.0", wait=True, cpu=32, FAULT_CPU=0.5)
     world.load("prod", 100)
     cpu, load = await asyncio.gather(
-        eventually(lambda: why_busy(reads, staging), lambda one: one.cause is Cause.CPU and one.release),
+        eventually(lambda: why_busy(reads, staging), lambda item: item.cause is Cause.CPU and item.release),
         eventually(lambda: why_busy(reads, prod), told(Cause.LOAD)),
     )
     assert cpu.release == release_of(burning)

@@ -103,10 +103,10 @@ async def crashes(world, desk):
     page = Report.model_validate(ended.json)
     assert (page.outcome, page.verdict) == ("recovered", "recovered")
     assert page.findings[0].startswith("bad-release: tasks of ai-processor-staging:2 fail since ")
-    assert [one.action for one in page.changes] == desk.changes() == ["UpdateService"]
+    assert [change.action for change in page.changes] == desk.changes() == ["UpdateService"]
     onset = cited(page, "Read the tasks and why they stopped")["onset"]
     assert onset.said.endswith("ai-processor-staging:1 before")
-    assert {one.kind for one in page.readings} == {"health", "error-rate", "log-errors"}
+    assert {reading.kind for reading in page.readings} == {"health", "error-rate", "log-errors"}
 
 
 async def fails(world, desk):
@@ -134,7 +134,7 @@ async def fails(world, desk):
     assert approved.code == 0, approved.err
     page = await desk.end()
     assert (page.outcome, page.verdict) == ("recovered", "recovered"), page.summary
-    assert [one.action for one in page.changes] == desk.changes() == ["UpdateService"]
+    assert [change.action for change in page.changes] == desk.changes() == ["UpdateService"]
     said = cited(page, "Read which requests fail, and since when")
     assert float(said["share before"].said) == 0
     assert float(said["share now"].said) > 0.3
@@ -167,10 +167,10 @@ async def waits_for_a_lock(world, desk):
         page = await desk.end()
         assert page.outcome == "recovered", page.summary
         assert page.findings[0].startswith("database: database locks: ")
-        assert [one.action for one in page.changes] == ["pg_terminate_backend"]
+        assert [change.action for change in page.changes] == ["pg_terminate_backend"]
         assert desk.changes(and_marks=True) == []
         assert float(cited(page, "Read what is slow")["p95 now"].said) > 1
-        latest = [one for one in page.readings if one.kind == "latency"][-1]
+        latest = [reading for reading in page.readings if reading.kind == "latency"][-1]
         assert (latest.quality, latest.value < 1) == ("good", True), latest
         assert session.wait(10) == 1
     finally:
@@ -189,11 +189,11 @@ async def leaks(world, desk):
     assert page.findings[0].startswith("leak: 2 tasks leak memory: it grows by "), page.findings
     page = await desk.answer()
     assert page.outcome == "recovered", page.summary
-    assert [one.action for one in page.changes] == desk.changes(and_marks=True) == ["UpdateService"]
+    assert [change.action for change in page.changes] == desk.changes(and_marks=True) == ["UpdateService"]
     assert world.service("prod")["desiredCount"] == 5
     assert cited(page, "Read CPU, memory and restarts")["series"].said.endswith(" readings of 2 tasks")
     assert [task.what for task in page.tasks if "leak" in task.what]
-    assert {one.kind for one in page.readings} >= {"cpu", "memory"}
+    assert {reading.kind for reading in page.readings} >= {"cpu", "memory"}
     aborted = await desk.cli("abort", "hold/prod/ai-processor", "--reason", "enough", user="bob")
     assert aborted.code == 0, aborted.err
     await soon(lambda: world.service("prod")["desiredCount"] == 2)
@@ -204,15 +204,15 @@ async def hangs_and_loses_its_database(world, desk):
     world.compose(action="hang")
     engine = docker.DockerClient(base_url=world.addresses.env["DOCKER_HOST"], timeout=20)
     own = {"label": "com.docker.compose.service=ai-processor"}
-    await soon(lambda: all(sick(one) for one in engine.containers.list(filters=own)))
-    before = {one.id: one.attrs["State"]["StartedAt"] for one in engine.containers.list(filters=own)}
+    await soon(lambda: all(sick(item) for item in engine.containers.list(filters=own)))
+    before = {item.id: item.attrs["State"]["StartedAt"] for item in engine.containers.list(filters=own)}
     ended = await desk.start_by_cli("service-down", "--wait")
     assert ended.code == 0, ended.out + ended.err
     page = Report.model_validate(ended.json)
     assert (page.outcome, page.verdict) == ("recovered", "recovered")
     assert page.findings[0].startswith("unhealthy-targets: ")
-    assert [one.after for one in page.changes] == ["ai-processor restarted"]
-    after = {one.id: one.attrs["State"]["StartedAt"] for one in engine.containers.list(filters=own)}
+    assert [change.after for change in page.changes] == ["ai-processor restarted"]
+    after = {item.id: item.attrs["State"]["StartedAt"] for item in engine.containers.list(filters=own)}
     assert before.keys() == after.keys()
     assert all(after[id_] > before[id_] for id_ in before)
 
@@ -222,7 +222,7 @@ async def hangs_and_loses_its_database(world, desk):
     page = await desk.asked()
     assert page.findings[0].startswith("dependency: ai-processor-local-postgres-1 exited with exit code 137")
     page = await desk.answer()
-    assert (page.outcome, [one.after for one in page.changes]) == ("recovered", ["postgres restarted"])
+    assert (page.outcome, [change.after for change in page.changes]) == ("recovered", ["postgres restarted"])
     engine.close()
 
 

@@ -89,7 +89,11 @@ def test_an_image_that_does_not_exist_never_takes_the_place_of_the_release_that_
         return [task.get("stoppedReason", "") for task in tasks]
 
     until(lambda: any("CannotPullContainerError" in reason for reason in reasons()))
-    old = next(one for one in world.service(staging)["deployments"] if one["taskDefinition"] == good)
+    old = next(
+        deployment
+        for deployment in world.service(staging)["deployments"]
+        if deployment["taskDefinition"] == good
+    )
     assert old["runningCount"] == 2
 
 

@@ -83,7 +83,7 @@ def story() -> list[Hand]:
 @pytest.mark.parametrize("run", [None, "i1", "i2"])
 async def test_everything_that_belongs_to_an_incident_is_found_whichever_of_its_runs_is_named(run):
     chronicle = await gather(Temporal(*story()), "incident/prod/shop", run)
-    assert [one.run for one in chronicle.runs] == ["i1", "i2", "p1", "p0", "r1"]
+    assert [item.run for item in chronicle.runs] == ["i1", "i2", "p1", "p0", "r1"]
     assert chronicle.lost == ()
 
 
@@ -92,7 +92,7 @@ async def test_a_procedure_that_reported_belongs_to_it_whoever_started_it():
     procedure = Hand("remediation/prod/shop", "Rollback", REQUEST, run="p1")
     own.signal("procedure_progress", {"id": procedure.workflow, "run_id": "p1", "report": {}})
     chronicle = await gather(Temporal(own, procedure), "incident/prod/shop")
-    assert [one.run for one in chronicle.runs] == ["i1", "p1"]
+    assert [run.run for run in chronicle.runs] == ["i1", "p1"]
 
 
 def test_messages_and_activities_have_the_names_that_workflows_give_them():

@@ -29,7 +29,7 @@ KEPT = {
 def chronicle(file: Path) -> Chronicle:
     """The histories of a file: one, or those of an incident."""
     kept = json.loads(file.read_text())
-    runs = [recorded(one) for one in (kept if isinstance(kept, list) else [kept])]
+    runs = [recorded(item) for item in (kept if isinstance(kept, list) else [kept])]
     return Chronicle(runs[0].workflow, tuple(runs))
 
 

@@ -239,7 +239,7 @@ class TestChanges:
     )
     def test_one_that_left_something_to_do_is_an_action_item(self, change, item):
         items = review_of(rollback().memo(changes=[change])).items
-        assert item in [one.what for one in items if one.kind == "immediate"]
+        assert item in [each.what for each in items if each.kind == "immediate"]
 
 
 class TestEvidence:
@@ -300,7 +300,7 @@ class TestEvidence:
             .act("x", "Do", how="failed", why="denied")
         )
         troubles = review_of(run.stumble("worker died")).troubles
-        assert [(one.what, one.attempts, one.why) for one in troubles] == [
+        assert [(trouble.what, trouble.attempts, trouble.why) for trouble in troubles] == [
             ("Measure: done", 3, "throttled"),
             ("Do: failed", 1, "denied"),
             ("A worker's turn at the workflow", 1, "worker died"),

@@ -89,10 +89,10 @@ async def test_without_any_target_the_answer_is_503(client):
 
 async def test_requests_are_spread_evenly_over_healthy_targets(balancer, client):
     async with backends(3) as some:
-        targets = [balancer.add(one.address) for one in some]
+        targets = [balancer.add(item.address) for item in some]
         await until(lambda: all(target.healthy for target in targets))
         answers = Counter([(await client.exchange(PROCESS, 5)).body for _ in range(30)])
-        assert answers == {one.address.encode(): 10 for one in some}
+        assert answers == {item.address.encode(): 10 for item in some}
 
 
 async def test_a_target_gets_no_request_before_two_good_health_checks(balancer, client):
@@ -107,7 +107,7 @@ async def test_a_target_gets_no_request_before_two_good_health_checks(balancer, 
 
 async def test_an_unhealthy_target_gets_no_requests_until_it_recovers(balancer, client):
     async with backends(2) as [good, bad]:
-        targets = [balancer.add(one.address) for one in (good, bad)]
+        targets = [balancer.add(item.address) for item in (good, bad)]
         await until(lambda: all(target.healthy for target in targets))
         bad.healthy = False
         await until(lambda: targets[1].healthy is False)

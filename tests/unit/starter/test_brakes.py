@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.client.brakes import told_by
+from starter.client.brakes import read_brake_report
 
 
 class Handle:
@@ -26,9 +26,9 @@ def client(status: RPCStatusCode) -> SimpleNamespace:
 
 @pytest.mark.parametrize("status", [RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED])
 async def test_a_worker_that_does_not_answer_is_not_temporal_being_away(status):
-    assert await told_by(client(status), "brake/prod") is None
+    assert await read_brake_report(client(status), "brake/prod") is None
 
 
 async def test_temporal_that_is_away_is_reported():
     with pytest.raises(RPCError):
-        await told_by(client(RPCStatusCode.UNAVAILABLE), "brake/prod")
+        await read_brake_report(client(RPCStatusCode.UNAVAILABLE), "brake/prod")

@@ -3,7 +3,7 @@
 import pytest
 
 from starter.__main__ import run
-from starter.demo.needs import MENDS
+from starter.demo.needs import FIXES
 from starter.demo.stories import STORIES
 
 
@@ -47,4 +47,4 @@ def test_there_is_a_story_for_every_procedure():
 
 
 def test_everything_that_a_story_needs_has_a_fix():
-    assert {need for story in STORIES for need in story.needs} <= set(MENDS)
+    assert {need for story in STORIES for need in story.needs} <= set(FIXES)

@@ -46,23 +46,23 @@ def say(capsys, tmp_path):
 def test_without_temporal_the_catalog_is_still_told_and_nothing_else_is_called_wrong(say):
     code, out, _ = say("--json")
     checks = json.loads(out)["checks"]
-    assert code == Exit.TEMPORAL_AWAY
-    assert {one["name"]: one["ok"] for one in checks if one["ok"] is not None} == {
+    assert code == Exit.TEMPORAL_UNREACHABLE
+    assert {check["name"]: check["ok"] for check in checks if check["ok"] is not None} == {
         "catalog": True,
         "temporal": False,
     }
-    assert {one["environment"] for one in checks} == {None, "prod", "staging"}
-    assert all(set(one) >= {"environment", "name", "ok", "detail", "fix", "mend"} for one in checks)
+    assert {check["environment"] for check in checks} == {None, "prod", "staging"}
+    assert all(set(check) >= {"environment", "name", "ok", "detail", "fix", "mend"} for check in checks)
 
 
 def test_a_service_is_looked_at_where_it_runs(say):
     _, out, _ = say("--json", "--service", "ai-processor")
-    assert {one["environment"] for one in json.loads(out)["checks"]} == {None, "prod"}
+    assert {check["environment"] for check in json.loads(out)["checks"]} == {None, "prod"}
 
 
 def test_a_catalog_that_is_wrong_is_red_with_the_command_that_shows_all(say):
     _, out, _ = say("--json", "--environment", "prod", catalog="environments = 3")
-    (catalog,) = (one for one in json.loads(out)["checks"] if one["name"] == "catalog")
+    (catalog,) = (check for check in json.loads(out)["checks"] if check["name"] == "catalog")
     assert catalog["ok"] is False
     assert "runbook catalog check" in catalog["fix"] == catalog["mend"]
 
@@ -91,7 +91,7 @@ def test_without_a_catalog_it_asks_for_an_environment(say):
     assert code == Exit.BAD_INPUT
     assert "which environment is not said; name one" in err
     code, out, _ = say("--environment", "prod", "--json", catalog=None)
-    assert code == Exit.TEMPORAL_AWAY
+    assert code == Exit.TEMPORAL_UNREACHABLE
     assert json.loads(out)["checks"][0]["ok"] is None
 
 
@@ -134,7 +134,7 @@ def test_the_page_has_a_part_for_each_place_and_the_fix_below_what_is_wrong():
 def test_what_says_the_same_is_one_line_that_names_all():
     checks = [a_check(name, ok=True, detail="has data") for name in ("prometheus-a", "tasks", "prometheus-b")]
     checks.insert(1, a_check("prometheus-c", ok=None, detail="no data"))
-    groups = [[one.name for one in group] for group in doctor.grouped(checks)]
+    groups = [[item.name for item in group] for group in doctor.grouped(checks)]
     assert groups == [["prometheus-a", "tasks", "prometheus-b"], ["prometheus-c"]]
     assert "also: tasks, b" in page(*checks)
 

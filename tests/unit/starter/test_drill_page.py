@@ -26,7 +26,7 @@ def alone(monkeypatch):
 
 @pytest.mark.parametrize("words", [(), ("--schedule", "0 6 * * *"), ("--schedule", "off")])
 def test_without_temporal_it_says_so(capsys, words):
-    assert run(("drill", "--environment", "prod", *words)) == Exit.TEMPORAL_AWAY
+    assert run(("drill", "--environment", "prod", *words)) == Exit.TEMPORAL_UNREACHABLE
     out, err = capsys.readouterr()
     assert out == ""
     assert "start it or set TEMPORAL_ADDRESS" in err

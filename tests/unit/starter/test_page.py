@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from runbook_model.reports import Checkpoint, Report, State, Task
-from starter.client.run_view import Sight
+from starter.client.run_view import RunView
 from starter.printing import has_room
 from starter.view.page import checkpoint, page_lines
 
@@ -29,7 +29,7 @@ def shown(**fields: object) -> list[str]:
     run = SimpleNamespace(
         id="remediation/prod/shop", run_id="1", parent=None, is_open=True, started=OPENED, ended=None
     )
-    return [text.plain for text in page_lines(Sight(run, report, live=True))]
+    return [text.plain for text in page_lines(RunView(run, report, live=True))]
 
 
 def test_a_task_that_is_asked_says_what_to_look_at_and_how_to_answer():

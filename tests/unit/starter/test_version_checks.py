@@ -21,7 +21,7 @@ def poller(build):
 def judged(*builds, watching=None, **known):
     """Workers of these builds ask for work; None is one without a build."""
     asking = [builds, builds, builds if watching is None else watching]
-    asked = [(queue, [poller(one) for one in found]) for queue, found in zip(QUEUES, asking, strict=True)]
+    asked = [(queue, [poller(item) for item in found]) for queue, found in zip(QUEUES, asking, strict=True)]
     return judge_versions("prod", "default", asked, Builds(**known))
 
 

@@ -57,7 +57,7 @@ class TestRecordedPayloads:
         assert len({alert.fingerprint for alert in found[PROD]}) == 3
 
     def test_an_alert_has_its_times_words_and_link(self):
-        alert = next(one for one in routed(recorded("grouped"))[PROD] if one.name == "HighErrorRate")
+        alert = next(item for item in routed(recorded("grouped"))[PROD] if item.name == "HighErrorRate")
         assert alert.starts_at.tzinfo == UTC
         assert alert.starts_at < NOW
         assert alert.ends_at is None
@@ -197,7 +197,7 @@ class TestRules:
         book = AlertBook()
         book.take([alert], NOW, NOW)
         book.place(self.RULED.alerts)
-        assert [one.procedure for one in book.firing] == ["service-down"]
+        assert [item.procedure for item in book.firing] == ["service-down"]
 
     def test_labels_that_a_rule_asks_for_are_kept_before_all_others(self):
         many = {f"a{number:02}": "x" * 300 for number in range(60)}

@@ -28,7 +28,7 @@ class StoryBrokenError(Exception):
     """The story cannot continue: what it needs next did not happen."""
 
 
-class Telling:
+class StoryLog:
     """One telling of a story; on stdout, or on stderr when stdout is for a program."""
 
     def __init__(self, *, aside: bool) -> None:
