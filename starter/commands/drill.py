@@ -173,8 +173,8 @@ def _print(environment: str, found: Drilled | str) -> None:
         note(
             f"{environment}, since the drill of {clock(found.since)}: {'; '.join(listed) or 'nothing changed'}"
         )
-    if found.unknown:
-        note(f"people could not be notified of the changes; the next drill tries again: {found.unknown}")
+    if found.untold:
+        note(f"people could not be notified of the changes; the next drill tries again: {found.untold}")
 
 
 def _worth_a_line(checks: Sequence[Check]) -> list[Check]:

@@ -119,7 +119,7 @@ def test_of_very_many_answers_the_newest_are_known():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"), [("Bob", " bob", True), ("straße", "STRASSE", True), ("bob", "rob", False)]
+    ("first", "other", "same"), [("Bob", " bob", True), ("straße", "STRASSE", True), ("bob", "rob", False)]
 )
-def test_neither_case_nor_spaces_make_another_person(item, other, same):
-    assert same_person(item, other) is same
+def test_neither_case_nor_spaces_make_another_person(first, other, same):
+    assert same_person(first, other) is same

@@ -47,7 +47,7 @@ class TestInPlace:
         assert (told.check.ok, told.check.fix, told.stand_still) == (None, None, False)
 
     def test_is_unknown_where_temporal_does_not_say(self):
-        told = judged("one", untold="no permission")
+        told = judged("one", unknown="no permission")
         assert (told.check.ok, told.check.detail) == (None, "this Temporal does not tell: no permission")
 
 
