@@ -8,7 +8,12 @@ import pytest
 from playwright.async_api import expect
 
 from sandbox.temporal import find_temporal
-from tests.integration.test_ui import browser, open_page, shows  # noqa: F401 - one is a fixture
+from tests.integration.test_ui import (  # noqa: F401 - one is a fixture
+    PATIENCE_MILLISECONDS,
+    browser,
+    open_page,
+    shows,
+)
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("sealed")]
 REASON = "the pear cache is broken"
@@ -60,7 +65,7 @@ async def by_temporals_own_command_line(stage, workflow_id):
 async def shows_somewhere(page, words):
     """Wait until the words can be seen, on the page or in one of its frames."""
     frames = page.locator("iframe")
-    await expect(frames.first).to_be_visible()
+    await expect(frames.first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
     for number in range(await frames.count()):
         if words in await frames.nth(number).content_frame.locator("body").inner_text():
             return
