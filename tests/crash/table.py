@@ -13,11 +13,6 @@ CHANGING = "a change under way"
 ALL = "**all others**"
 
 
-def median_of(rounds):
-    """The median time to continue, in seconds, of all kills but those in the middle of a change."""
-    return statistics.median(_times(item for item in rounds if not item.changing))
-
-
 def table_of(rounds, expected):
     """Kills by the part of the page that they happened in."""
     parts = {item.part: [] for item in sorted(rounds, key=lambda each: each.written)}

@@ -7,12 +7,10 @@ import pytest
 
 from tests.crash.histories import activity_of, schedules
 from tests.crash.rounds import ALL, Point, event_number, kill_at_each
-from tests.crash.table import median_of, table_of, write_down
+from tests.crash.table import table_of, write_down
 
 SEED = os.environ.get("CRASH_SEED", "1")
 LANES = 3
-SLOWEST = 3.0
-"""Seconds that the median time to continue may take."""
 MIDDLES = [
     Point("1 s into the wait for steady state", schedules("await_steady_state"), 1.0),
     Point("1.5 s into the verification", schedules("observe"), 1.5),
@@ -47,7 +45,6 @@ async def test_a_killed_worker_changes_neither_what_is_done_nor_how_it_ends(lane
     assert [fault for item in rounds for fault in item.faults(expected)] == []
     if ALL:
         write_down(f"{approvals} approvals", table_of(rounds, expected))
-        assert median_of(rounds) < SLOWEST, rounds
 
 
 @pytest.mark.rare
