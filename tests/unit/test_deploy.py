@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -259,6 +260,16 @@ class TestCompose:
 
 
 class TestDockerfile:
+    def test_it_copies_all_that_the_wheel_holds_but_the_sandbox(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+        wheel = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]) - {"sandbox"}
+        copied = {line.split()[1] for line in dockerfile() if line.startswith("COPY ") and "--" not in line}
+        let_through = {
+            line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] == "!"
+        }
+        assert wheel <= copied
+        assert wheel <= let_through
+
     def test_its_base_is_pinned_to_an_exact_python(self):
         bases = [line.split()[1] for line in dockerfile() if line.startswith("FROM ")]
         bases.remove("${TERRAFORM}")
