@@ -3,8 +3,9 @@
 import pytest
 
 LONGEST_FIRST = (
-    "terraform-aws",
+    "crash-child",
     "crash",
+    "terraform-aws",
     "shared-world-1",
     "shared-world-2",
     "world-procedures",

@@ -17,7 +17,7 @@ MIDDLES = [
 
 
 @pytest.mark.rare
-@pytest.mark.xdist_group("crash")
+@pytest.mark.xdist_group("crash-child")
 @pytest.mark.timeout(3600 if ALL else 900)
 async def test_a_procedure_whose_child_loses_its_worker_ends_as_if_nobody_had_died(lanes):
     expected, history = await lanes.undisturbed(outage=CRASHES)

@@ -33,10 +33,13 @@ def sampled(history):
     ]
 
 
+WITHOUT = pytest.param(0, marks=pytest.mark.xdist_group("crash"))
+WITH_ONE = pytest.param(1, marks=pytest.mark.xdist_group("crash-child"))
+
+
 @pytest.mark.grows
-@pytest.mark.xdist_group("crash")
 @pytest.mark.timeout(3600 if ALL else 900)
-@pytest.mark.parametrize("approvals", [0, 1] if ALL else [0])
+@pytest.mark.parametrize("approvals", [WITHOUT, WITH_ONE] if ALL else [WITHOUT])
 async def test_a_killed_worker_changes_neither_what_is_done_nor_how_it_ends(lanes, approvals):
     expected, history = await lanes.undisturbed(approvals=approvals)
     assert (expected.outcome, expected.changes) == ("recovered", ["UpdateService"])
