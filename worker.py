@@ -20,7 +20,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.http.client import http_client
-from activities.registry import Parts
+from activities.registry import OfPackages, Parts
 from activities.runtime.environment_guard import Served
 from activities.runtime.heartbeat_key import KeepWord
 from activities.runtime.interceptors import Beat, TranslateErrors
@@ -33,37 +33,32 @@ from activities.temporal.census import Census
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import InputError
 from runbook_model.ids import UNROUTED, task_queue, watch_queue
+from runbook_model.procedures import FIX_PACKAGE
 from starter.client.connect import connect
 from starter.ending import end_process
 from starter.exits import CliError
+from starter.procedures import BUILT_IN
 from starter.processes.health import Health, served_health
+from workflows.any_procedure import AnyProcedure
 from workflows.brake import Brake, BrakeOfEveryBuild
-from workflows.database_issues import DatabaseIssues
 from workflows.doctor import Doctor
 from workflows.drill import Drill
-from workflows.high_error_rate import HighErrorRate
-from workflows.high_latency import HighLatency
 from workflows.hold import Hold
 from workflows.incident import Incident
 from workflows.ledger import ReleaseLedger
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
-from workflows.resource_issues import ResourceIssues
-from workflows.rollback import Rollback
-from workflows.service_down import ServiceDown
+from workflows.procedures.packages import load_own
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from temporalio.client import Client
 
-WORKFLOWS = [
-    Rollback,
-    ServiceDown,
-    HighErrorRate,
-    HighLatency,
-    ResourceIssues,
-    DatabaseIssues,
+    from workflows.procedures.packages import OwnProcedures
+
+WORKFLOWS: list[type] = [
+    *(procedure.workflow for procedure in BUILT_IN),
     Hold,
     Incident,
     Brake,
@@ -78,7 +73,13 @@ HELD_BACK = timedelta(seconds=1)
 
 
 async def serve(settings: Settings, environments: Sequence[str]) -> None:
-    """Run the workers of some environments until SIGINT or SIGTERM; waits are handed over at once."""
+    """Run the workers of some environments until SIGINT or SIGTERM; waits are handed over at once.
+
+    Raises:
+        InputError: two packages bring a procedure of the same name.
+    """
+    own = load_own()
+    build_id = own.build_id(settings.build_id)
     meter = set_up_metrics(settings.metrics)
     client = await connect()
     trace_outside_calls()
@@ -91,10 +92,13 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         served = [*dict.fromkeys([*environments, UNROUTED[1]])]
         # One for each slot: a change that waits for a thread loses the time that its fence reckons with.
         threads = stack.enter_context(ThreadPoolExecutor(settings.threads * len(served)))
-        parts = Parts(client, settings, http, meter, served_queues(served))
+        packages = OfPackages(own.known, own.changes, own.alerts)
+        parts = Parts(client, settings, http, meter, served_queues(served), packages)
+        _add(own, parts)
         workers: list[Worker] = []
         for environment in served:
-            for worker in _workers(client, environment, settings, threads, parts):
+            version = deployment_version(environment, build_id)
+            for worker in _workers(client, environment, settings, threads, parts, own, version):
                 await stack.enter_async_context(worker)
                 workers.append(worker)
         if settings.health:
@@ -119,15 +123,37 @@ def served_queues(environments: Sequence[str]) -> Served:
     )
 
 
+def _add(own: OwnProcedures, parts: Parts) -> None:
+    """Add the activities of packages; one whose cannot be served is left out, and the others go on."""
+    for procedure in [*own.loaded.values()]:
+        try:
+            parts.add(procedure.activities, procedure.changes)
+        except Exception as error:  # noqa: BLE001 - a package must not keep the product's procedures from being served
+            own.reject(procedure.name, f"its activities cannot be served: {error}")
+    for name, source in own.known.own.items():
+        _say(f"serves {name} by {source}")
+    for name, why in own.known.broken.items():
+        _say(f'the procedure "{name}" is not served: {why}; {FIX_PACKAGE}')
+
+
+def _say(line: str) -> None:
+    print(f"worker: {line}", file=sys.stderr, flush=True)  # noqa: T201 - for people and supervisors
+
+
 def _workers(
-    client: Client, environment: str, settings: Settings, threads: ThreadPoolExecutor, parts: Parts
+    client: Client,
+    environment: str,
+    settings: Settings,
+    threads: ThreadPoolExecutor,
+    parts: Parts,
+    own: OwnProcedures,
+    version: WorkerDeploymentConfig | None,
 ) -> tuple[Worker, Worker]:
     grace = timedelta(seconds=settings.grace_seconds)
-    version = deployment_version(environment, settings.build_id)
     short = Worker(
         client,
         task_queue=task_queue(environment),
-        workflows=workflows_of(version),
+        workflows=[*workflows_of(version), *(one.workflow for one in own.loaded.values()), AnyProcedure],
         workflow_runner=sandbox_runner(),
         workflow_failure_exception_types=[
             ValidationError

@@ -1,7 +1,8 @@
-"""Every activity of a worker, built from its settings and its clients."""
+"""Every activity of a worker, built from its settings and its clients: the product's, and those of installed packages."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from activities.autoscaling.activities import ScalingActivities
 from activities.aws.clients import AwsClients
 from activities.catalog.activities import CatalogActivities, IncidentPolicies
+from activities.catalog.procedures import ProcedureActivities
 from activities.chat.activities import ChatActivities
 from activities.chat.channels import Channels
 from activities.chat.slack import SlackClients
@@ -20,6 +22,7 @@ from activities.docker.postgres import PostgresContainer
 from activities.doctor.activities import DoctorActivities
 from activities.doctor.checkup import Checkup
 from activities.doctor.drills import DrillActivities
+from activities.doctor.procedures import ProcedureQuestions
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges
 from activities.ecs.task_sizes import TaskSizes
@@ -44,7 +47,7 @@ from activities.terraform.activities import TerraformActivities
 from activities.terraform.plan_store import PlanStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import httpx
     from temporalio.client import Client
@@ -52,15 +55,48 @@ if TYPE_CHECKING:
 
     from activities.runtime.environment_guard import Served
     from activities.runtime.settings import Settings
+    from runbook_model.catalog.policies import AlertRule
+    from runbook_model.procedures import KnownProcedures
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What activities are made with; each class of a package's activities gets it: ``Class(clients)``."""
+
+    temporal: Client
+    settings: Settings
+    http: httpx.AsyncClient
+    meter: MetricMeter
+    aws: AwsClients
+    engine: Engine
+    """The container engine of compose stacks."""
+
+
+@dataclass(frozen=True)
+class OfPackages:
+    """What the product's own activities know of installed packages."""
+
+    known: KnownProcedures
+    changes: Mapping[str, str]
+    """Activity that changes something -> the call that it makes."""
+    alerts: tuple[AlertRule, ...]
+    """Rows of the alert matrix."""
 
 
 class Parts:
     """The activities of a worker, grouped by the queue that serves them."""
 
     def __init__(
-        self, client: Client, settings: Settings, http: httpx.AsyncClient, meter: MetricMeter, served: Served
+        self,
+        client: Client,
+        settings: Settings,
+        http: httpx.AsyncClient,
+        meter: MetricMeter,
+        served: Served,
+        packages: OfPackages,
     ) -> None:
         clients, engine = AwsClients(meter), Engine()
+        self._clients = Clients(client, settings, http, meter, clients, engine)
         sources = Sources(clients, engine, http)
         database = DatabaseActivities(Databases())
         postgres, compose = PostgresContainer(engine), ComposeActivities(engine)
@@ -73,7 +109,9 @@ class Parts:
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
-        doctor = DoctorActivities(settings.catalog, Checkup(sources, channels, settings.reviews), served)
+        procedures = ProcedureQuestions(settings.catalog, packages.known)
+        checkup = Checkup(sources, channels, settings.reviews, procedures)
+        doctor = DoctorActivities(settings.catalog, checkup, served)
         self.short = activities_of(
             CatalogActivities(settings.catalog, served),
             EcsActivities(clients),
@@ -84,10 +122,11 @@ class Parts:
             HoldActivities(client),
             GitActivities(),
             GateActivities(),
-            RunHistory(client),
+            RunHistory(client, packages.changes),
             RemediationActivities(client),
             BrakeActivities(client),
-            IncidentPolicies(settings.catalog, served),
+            IncidentPolicies(settings.catalog, served, packages.alerts),
+            ProcedureActivities(packages.known),
             chat,
             ReviewActivities(client, shelf_at(settings.reviews, clients)),
             verification,
@@ -103,6 +142,30 @@ class Parts:
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
         waits = activities_of(Waits(clients, meter), compose, verification, terraform, chat, rds, doctor)
         self.long = [one for one in waits if iscoroutinefunction(one)]  # they hold no threads
+
+    def add(self, kinds: Sequence[type | Callable[..., object]], changes: Collection[str]) -> None:
+        """Serve activities of a package: by the same queues, between the same interceptors.
+
+        Args:
+            kinds: classes that are made with ``Clients``, and functions.
+            changes: which of their activities change something; those have no place among long waits.
+
+        Raises:
+            ValueError: one is called as another one is already.
+        """
+        made = [each(self._clients) if isinstance(each, type) else each for each in kinds]
+        methods = [one for each in made for one in ([each] if _name(each) else activities_of(each))]
+        taken = {_name(one) for one in (*self.short, *self.long)}
+        if twins := sorted(name for one in methods if (name := _name(one)) in taken):
+            raise ValueError(f"there is another activity called {', '.join(twins)}")
+        self.short += methods
+        self.long += [one for one in methods if iscoroutinefunction(one) and _name(one) not in changes]
+
+
+def _name(activity: object) -> str:
+    """Return an activity's name; nothing where it is none."""
+    definition = getattr(activity, "__temporal_activity_definition", None)
+    return str(definition.name) if definition else ""
 
 
 def activities_of(*parts: object) -> list[Callable[..., object]]:

@@ -6,16 +6,6 @@ from typing import Final
 
 from temporalio.common import SearchAttributeKey
 
-PROCEDURES: Final = {
-    "service-down": "ServiceDown",
-    "high-error-rate": "HighErrorRate",
-    "high-latency": "HighLatency",
-    "resource-issues": "ResourceIssues",
-    "database-issues": "DatabaseIssues",
-    "rollback": "Rollback",
-}
-"""Procedure -> workflow type."""
-
 SERVICE: Final = SearchAttributeKey.for_keyword("RunbookService")
 """The service, as the catalog names it."""
 ENVIRONMENT: Final = SearchAttributeKey.for_keyword("RunbookEnvironment")
@@ -30,6 +20,9 @@ OUTCOME: Final = SearchAttributeKey.for_keyword("RunbookOutcome")
 """How it ended; see the outcomes. Not there while it runs."""
 SEARCH_ATTRIBUTES: Final = (SERVICE, ENVIRONMENT, PROCEDURE, SEVERITY, STATE, OUTCOME)
 
+_PARTS: Final = {"remediation": 3, "plan": 5}
+"""How many parts the id of a run has; those of its children have more."""
+
 UNROUTED: Final = ("unrouted", "unknown")
 """Service and environment of the incident that takes the alerts which belong to no target."""
 
@@ -41,9 +34,8 @@ def remediation_id(environment: str, service: str) -> str:
 
 def answered_at(workflow_id: str) -> str:
     """Return the id at which people answer what a run asks: its own, or the parent's whose lock it works under."""
-    parent, _, last = workflow_id.rpartition("/")
-    is_child = last in PROCEDURES and parent.count("/") > 1
-    return answered_at(parent) if is_child else workflow_id
+    parts = workflow_id.split("/")
+    return "/".join(parts[: _PARTS.get(parts[0])])
 
 
 def hold_id(environment: str, service: str) -> str:
@@ -54,6 +46,11 @@ def hold_id(environment: str, service: str) -> str:
 def is_incident(workflow_id: str) -> bool:
     """Whether a run is an incident, by its id."""
     return workflow_id.startswith("incident/")
+
+
+def is_procedure(workflow_id: str) -> bool:
+    """Whether a run is of a procedure, by its id: one that holds a lock, works under one, or only plans."""
+    return workflow_id.split("/", maxsplit=1)[0] in _PARTS
 
 
 def is_counted(workflow_id: str) -> bool:

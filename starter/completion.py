@@ -47,11 +47,11 @@ def services(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[st
     return _like(incomplete, set(catalog.services) if catalog else set())
 
 
-def procedures(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+def procedures(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Complete the name of a procedure."""
-    from runbook_model.ids import PROCEDURES  # noqa: PLC0415 - likewise
+    from starter.client.known_procedures import known_procedures  # noqa: PLC0415 - likewise
 
-    return _like(incomplete, set(PROCEDURES))
+    return _like(incomplete, known_procedures(_catalog(ctx)))
 
 
 def open_ids() -> list[str]:

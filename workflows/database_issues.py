@@ -16,7 +16,7 @@ from workflows.decisions.releases import refused
 from workflows.decisions.sizing import SizePlan
 from workflows.local import database_issues as local
 from workflows.page.page import Page
-from workflows.page.procedure import Procedure
+from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
 from workflows.remedies.database import (
     Done,
@@ -50,7 +50,7 @@ HEADINGS_BY_COMPOSE = {
 
 
 @workflow.defn
-class DatabaseIssues(Procedure):
+class DatabaseIssues(ProcedureWorkflow):
     """Give a service its database back."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from runbook_model.reports import Ending, ProcedureRequest, Report
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
 from workflows.local import high_error_rate as local
 from workflows.page.page import Page
-from workflows.page.procedure import Procedure
+from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
 from workflows.remedies.other_pages import repair_dependency, roll_back
 from workflows.remedies.person import ask_person_to_choose, note_cause
@@ -30,7 +30,7 @@ HEADINGS = {
 
 
 @workflow.defn
-class HighErrorRate(Procedure):
+class HighErrorRate(ProcedureWorkflow):
     """Bring a service back below its error rate."""
 
     def __init__(self) -> None:

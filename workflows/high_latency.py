@@ -15,7 +15,7 @@ from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
 from workflows.decisions.tasks import make_faster
 from workflows.local import high_latency as local
 from workflows.page.page import Page
-from workflows.page.procedure import Procedure
+from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
 from workflows.remedies.other_pages import repair_dependency
 from workflows.remedies.person import ask_person_to_choose, handed_over, note_cause
@@ -37,7 +37,7 @@ HEADINGS = {
 
 
 @workflow.defn
-class HighLatency(Procedure):
+class HighLatency(ProcedureWorkflow):
     """Bring a service back below its response time."""
 
     def __init__(self) -> None:

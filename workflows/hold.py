@@ -13,11 +13,11 @@ from runbook_model.durations import format_duration
 from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
 from workflows.page.options import RETRY_FOREVER
 from workflows.page.page import Page
-from workflows.page.procedure import Procedure
+from workflows.page.procedure import ProcedureWorkflow
 
 
 @workflow.defn
-class Hold(Procedure):
+class Hold(ProcedureWorkflow):
     """Keep temporary capacity for a while, then take it back; an abort takes it back at once."""
 
     @workflow.init

@@ -13,7 +13,7 @@ from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
 from workflows.decisions.tasks import find_the_leak, use_less
 from workflows.local import resource_issues as local
 from workflows.page.page import Page
-from workflows.page.procedure import Procedure
+from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
 from workflows.remedies.person import ask_person_to_choose, note_cause
 from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
@@ -33,7 +33,7 @@ HEADINGS = {
 
 
 @workflow.defn
-class ResourceIssues(Procedure):
+class ResourceIssues(ProcedureWorkflow):
     """Give a service room whose CPU or memory runs out."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from runbook_model.rollout import Phase
 from runbook_model.sentences import sentence
 from workflows.decisions.rollback_plan import moved_tag
 from workflows.page.page import Page
-from workflows.page.procedure import Procedure
+from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import open_run
 from workflows.remedies.deployment import hand_over, mark
 from workflows.remedies.release import (
@@ -36,7 +36,7 @@ GO_ON = ("verify-again", "roll-back-further", "hand-over")
 
 
 @workflow.defn
-class Rollback(Procedure):
+class Rollback(ProcedureWorkflow):
     """Put a service back on its last known good release, once a person agrees."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_dow
 from workflows.decisions.tasks import make_room_in_the_cluster
 from workflows.local import service_down as local
 from workflows.page.page import Page
-from workflows.page.procedure import Procedure
+from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
 from workflows.remedies.other_pages import repair_dependency, roll_back
 from workflows.remedies.person import ask_person_to_act, ask_person_to_choose, note_cause
@@ -33,7 +33,7 @@ HEADINGS = {
 
 
 @workflow.defn
-class ServiceDown(Procedure):
+class ServiceDown(ProcedureWorkflow):
     """Bring a service back that does not answer."""
 
     def __init__(self) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from activities.runtime.environment_guard import Served
+    from runbook_model.catalog.policies import AlertRule
 
 
 class CatalogActivities:
@@ -39,9 +40,11 @@ class CatalogActivities:
 class IncidentPolicies:
     """The catalog of this worker, as incidents need it; read anew each time."""
 
-    def __init__(self, path: Path, served: Served) -> None:
+    def __init__(self, path: Path, served: Served, own_rows: tuple[AlertRule, ...] = ()) -> None:
+        """Read this catalog; one without an alert matrix gets the rows of installed packages too."""
         self._path = path
         self._served = served
+        self._own_rows = own_rows
 
     @activity.defn
     def incident_policy(self, names: TargetNames) -> IncidentPolicy:
@@ -50,7 +53,9 @@ class IncidentPolicies:
         where = catalog.environments.get(names.environment)
         return IncidentPolicy(
             problem=self._problem(catalog, names),
-            matrix=catalog.alerts,
+            matrix=catalog.alerts
+            if "alerts" in catalog.model_fields_set
+            else (*catalog.alerts, *self._own_rows),
             contacts=tuple(_reachable(catalog, contact) for contact in catalog.contacts),
             channels=catalog.channels_of(names.environment),
             links=catalog.links,

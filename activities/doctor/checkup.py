@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from activities.chat.channels import Channels
+    from activities.doctor.procedures import ProcedureQuestions
     from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
     from runbook_model.checks import Check, Place
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 class Checkup:
     """Asks every question at once, on threads that no procedure needs."""
 
-    def __init__(self, sources: Sources, channels: Channels, reviews: str | None) -> None:
+    def __init__(
+        self, sources: Sources, channels: Channels, reviews: str | None, procedures: ProcedureQuestions
+    ) -> None:
         self._sources = sources
         self._channels = channels
+        self._procedures = procedures
         self._reviews = reviews
 
     async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
@@ -36,7 +40,9 @@ class Checkup:
             shared = PlaceQuestions(self._sources, threads, place, served)
             chat = ChatQuestions(self._channels, place.channels)
             reviews = ReviewQuestions(self._sources.aws, threads, place, self._reviews)
-            return await look([*shared.all(), *chat.all(), *reviews.all()], place.environment)
+            procedures = self._procedures.all(threads)
+            questions = [*shared.all(), *chat.all(), *reviews.all(), *procedures]
+            return await look(questions, place.environment)
 
     async def at_target(self, target: Target) -> TargetChecks:
         """Look at one service."""

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus
 from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from temporalio.api.history.v1 import HistoryEvent
     from temporalio.client import Client
@@ -33,7 +33,7 @@ CHANGES = {
     "reboot_instance": "RebootDBInstance",
     "restart_service": "a restart of containers",
 }
-"""Activity -> the call that it makes."""
+"""Activity of the product -> the call that it makes."""
 
 
 class RunName(Fact):
@@ -65,8 +65,10 @@ class Predecessor(Fact):
 class RunHistory:
     """Reads the histories of earlier runs from Temporal itself."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, own_changes: Mapping[str, str] | None = None) -> None:
+        """Read with this client; ``own_changes`` is what activities of installed packages change."""
         self._client = client
+        self._calls = {**CHANGES, **(own_changes or {})}
 
     @activity.defn
     async def read_predecessor(self, run: RunName) -> Predecessor:
@@ -90,7 +92,7 @@ class RunHistory:
     async def _changes(self, workflow_id: str, run_id: str) -> tuple[str, ...]:
         """List what a run and the procedures that it ran as its children changed."""
         events = (await self._client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()).events
-        changes = list(_changes(events))
+        changes = list(_changes(events, self._calls))
         for event in events:
             if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
                 child = event.child_workflow_execution_started_event_attributes.workflow_execution
@@ -98,14 +100,14 @@ class RunHistory:
         return tuple(changes)
 
 
-def _changes(events: Iterable[HistoryEvent]) -> Iterable[str]:
+def _changes(events: Iterable[HistoryEvent], calls: Mapping[str, str]) -> Iterable[str]:
     """List the changes that a history shows as begun: each was made, or may have been."""
     begun: dict[int, str] = {}
     done: set[int] = set()
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             scheduled = event.activity_task_scheduled_event_attributes
-            if call := CHANGES.get(scheduled.activity_type.name):
+            if call := calls.get(scheduled.activity_type.name):
                 begun[event.event_id] = f"{call} at {event.event_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
             done.add(event.activity_task_completed_event_attributes.scheduled_event_id)

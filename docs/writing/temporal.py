@@ -14,7 +14,7 @@ from runbook_model.incident.messages import Closing, IncidentNote
 from runbook_model.reports import Abort, Approval, Hold
 from worker import WORKFLOWS
 from workflows.brake import Switch
-from workflows.page.procedure import Procedure
+from workflows.page.procedure import ProcedureWorkflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,7 +87,7 @@ def _search_attributes() -> Iterator[tuple[str, str]]:
 
 
 def _messages() -> Iterator[str]:
-    procedures = [item for item in WORKFLOWS if issubclass(item, Procedure)]
+    procedures = [item for item in WORKFLOWS if issubclass(item, ProcedureWorkflow)]
     same = set(_handlers(procedures[0]))
     yield f"## Every procedure: {', '.join(f'`{procedure.__name__}`' for procedure in procedures)}"
     yield table(("kind", "name", "takes"), _handlers(procedures[0]))

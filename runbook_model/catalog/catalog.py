@@ -27,6 +27,7 @@ from runbook_model.catalog.policies import (
     Placement,
     Policy,
     Probe,
+    ProcedureName,
     RollbackPolicy,
     Scale,
     Service,
@@ -114,8 +115,14 @@ class Catalog(Policy):
 
     environments: dict[Name, Environment]
     services: dict[Name, Service]
+    procedures: tuple[ProcedureName, ...] = Field(
+        default=(),
+        description="Procedures that packages bring to the workers, so that this file may name them, "
+        "and the command line start them, where no such package is installed.",
+    )
     alerts: tuple[AlertRule, ...] = Field(
-        default=RUNBOOK_MATRIX, description="The alert matrix; without any the runbook's counts."
+        default=RUNBOOK_MATRIX,
+        description="The alert matrix; without any the runbook's counts, and the rows of installed packages.",
     )
     contacts: tuple[Contact, ...] = Field(default=(), description="Who is called, in this order.")
     channels: tuple[Channel, ...] = Field(default=(), description="Without any, people are told in the log.")

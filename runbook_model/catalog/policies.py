@@ -15,6 +15,7 @@ from runbook_model.catalog.accounts import AssumeRole
 from runbook_model.catalog.arns import problem_of_arn
 from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.durations import Duration
+from runbook_model.procedures import LONGEST, PATTERN
 from runbook_model.sentences import count_of
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -44,9 +45,7 @@ def _is_a_pattern(text: str) -> str:
 
 IgnoredRequests = Annotated[str, AfterValidator(_can_be_negated)]
 LinePattern = Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_a_pattern)]
-ProcedureName = Literal[
-    "service-down", "high-error-rate", "high-latency", "resource-issues", "database-issues", "rollback"
-]
+ProcedureName = Annotated[str, StringConstraints(pattern=PATTERN, max_length=LONGEST)]
 
 
 class Policy(BaseModel):
@@ -386,7 +385,9 @@ class AlertRule(Policy):
     respond_within: Annotated[Duration, Field(ge=timedelta(0))] = Field(
         description="How soon somebody must be on it, before contacts are called."
     )
-    procedure: ProcedureName = Field(description="What is run.")
+    procedure: ProcedureName = Field(
+        description="What is run: a procedure of the product, or one that a package brings."
+    )
 
 
 class Channel(Policy):

@@ -19,6 +19,7 @@ from temporalio.converter import decode_typed_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model import ids
+from runbook_model.procedures import procedure_of
 from runbook_model.reports import Outcome, State
 from starter.client.connect import RPC_TIMEOUT
 
@@ -40,8 +41,6 @@ ENDED_AS = {
     WorkflowExecutionStatus.TIMED_OUT: Outcome.FAILED,
     WorkflowExecutionStatus.CANCELED: Outcome.ABORTED,
 }
-
-PROCEDURE_OF_TYPE = {kind: procedure for procedure, kind in ids.PROCEDURES.items()}
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ async def find(client: Client, query: str, limit: int) -> tuple[list[Run], bool]
 def _read(info: WorkflowExecutionInfo, children: tuple[str, ...] = ()) -> Run:
     found = decode_typed_search_attributes(info.search_attributes)
     kind, environment, service = _names_in(info.execution.workflow_id)
-    procedure = PROCEDURE_OF_TYPE.get(info.type.name, kind)
+    procedure = procedure_of(info.type.name) if ids.is_procedure(info.execution.workflow_id) else kind
     return Run(
         id=info.execution.workflow_id,
         run_id=info.execution.run_id,

@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 
 from runbook_model import ids
 from runbook_model.ids import remediation_id
+from runbook_model.procedures import workflow_type
 from runbook_model.reports import Abort, ProcedureRequest, State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.deciding import decide
@@ -55,7 +56,7 @@ async def begin(
     workflow_id = workflow_id or ids.remediation_id(request.environment, request.service)
     try:
         handle = await client.start_workflow(
-            ids.PROCEDURES[procedure],
+            workflow_type(procedure),
             request,
             id=workflow_id,
             task_queue=ids.task_queue(request.environment),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,8 +11,12 @@ from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError
 from runbook_model.sentences import count_of
 from starter.caller import Caller, example, takes_caller
+from starter.client.known_procedures import unknown_rows
 from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @click.group(
@@ -36,11 +41,9 @@ def check(caller: Caller, file: Path | None) -> Exit:
     try:
         catalog = load_catalog(path)
     except CatalogError as error:
-        if caller.as_json:
-            answer({"ok": False, "problems": list(error.problems)})
-        for problem in error.problems:
-            note(problem)
-        return Exit.BAD_INPUT
+        return _wrong(caller, error.problems)
+    if unknown := unknown_rows(catalog):
+        return _wrong(caller, [f"{path}: {problem}" for problem in unknown])
     counts = {
         "environments": len(catalog.environments),
         "services": len(catalog.services),
@@ -53,6 +56,14 @@ def check(caller: Caller, file: Path | None) -> Exit:
     else:
         say(f"{path}: ok: {', '.join(count_of(number, name[:-1]) for name, number in counts.items())}")
     return Exit.DONE
+
+
+def _wrong(caller: Caller, problems: Sequence[str]) -> Exit:
+    if caller.as_json:
+        answer({"ok": False, "problems": list(problems)})
+    for problem in problems:
+        note(problem)
+    return Exit.BAD_INPUT
 
 
 @command.command("schema", epilog=example("runbook catalog schema > catalog.schema.json"))

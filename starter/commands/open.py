@@ -52,7 +52,7 @@ def command(caller: Caller, *, target: Pair, impact: str | None, procedure: str 
     """
     check_target(caller.catalog, target)
     if procedure is not None:
-        check_procedure(procedure, None)
+        check_procedure(procedure, None, caller.catalog)
     if impact and len(impact) > 2000:
         raise bad_input("--impact is longer than 2000 characters")
     request = IncidentRequest(

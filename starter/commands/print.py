@@ -7,20 +7,19 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_model.catalog.trace_links import with_trace
-from runbook_model.nearest import did_you_mean
 from starter import completion
 from starter.caller import Caller, example, takes_caller
+from starter.client.known_procedures import check_known_procedure
 from starter.client.known_targets import check_target, read_catalog
 from starter.exits import NAME_A_CATALOG, Exit, bad_input
-from starter.paper import local
-from starter.paper.pages import PAGES
+from starter.on_paper import parts_of
 from starter.printing import answer, say
 from starter.target_options import target_argument
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Catalog, Target
     from starter.names import Pair
-    from starter.paper.pages import Part
+    from workflows.procedures.procedure import Part
 
 
 @click.command("print", epilog=example("runbook print rollback prod/ai-processor --catalog catalog.toml"))
@@ -32,18 +31,13 @@ def command(caller: Caller, procedure: str, target: Pair) -> Exit:
 
     E/S is ENVIRONMENT/SERVICE. Needs neither Temporal nor a worker nor a network.
     """
-    if procedure not in PAGES:
-        raise bad_input(
-            f"there is no procedure {procedure!r}{did_you_mean(procedure, PAGES)}",
-            f"there are: {', '.join(sorted(PAGES))}",
-        )
+    check_known_procedure(procedure, caller.catalog)
     if caller.catalog is None:
         raise bad_input("the commands come from the catalog, and none is given", NAME_A_CATALOG)
     check_target(caller.catalog, target)
     catalog = read_catalog(caller.catalog)
     resolved = catalog.target(target.service, target.environment)
-    pages = local.PAGES if resolved.platform == "compose" else PAGES
-    parts = pages[procedure](resolved)
+    parts = parts_of(procedure, resolved)
     if caller.as_json:
         steps = [{"text": text, "commands": list(commands)} for text, commands in parts]
         names = {"procedure": procedure, "service": target.service, "environment": target.environment}

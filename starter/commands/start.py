@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from activities.telemetry.telemetry import root_span
-from runbook_model.ids import PROCEDURES, remediation_id
-from runbook_model.nearest import did_you_mean
+from runbook_model.ids import remediation_id
 from runbook_model.reports import Outcome, ProcedureRequest, RollbackRequest
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.following import wait_for_end
 from starter.client.incidents import of_incident
+from starter.client.known_procedures import check_known_procedure
 from starter.client.known_targets import check_target
 from starter.client.run_view import start_document
 from starter.client.runs import describe
@@ -28,6 +28,8 @@ from starter.view.page import render
 from starter.view.planning import plan_only, refusal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from temporalio.client import Client
 
     from starter.names import Pair
@@ -70,10 +72,10 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
 ) -> Exit:
     """Start a procedure on a service.
 
-    PROCEDURE is rollback, service-down, high-error-rate, high-latency, resource-issues or database-issues. E/S is
-    ENVIRONMENT/SERVICE. One procedure runs on a target at a time; a second is refused.
+    PROCEDURE is rollback, service-down, high-error-rate, high-latency, resource-issues, database-issues or one of your
+    own. E/S is ENVIRONMENT/SERVICE. One procedure runs on a target at a time; a second is refused.
     """
-    check_procedure(procedure, to)
+    check_procedure(procedure, to, caller.catalog)
     check_target(caller.catalog, target)
     if reason and len(reason) > 2000:
         raise bad_input("--reason is longer than 2000 characters")
@@ -89,17 +91,13 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
     return converse(lambda client: _start(client, caller, procedure, request, options))
 
 
-def check_procedure(procedure: str, to: str | None) -> None:
+def check_procedure(procedure: str, to: str | None, catalog: Path | None) -> None:
     """Check that there is such a procedure, and that it takes ``--to``.
 
     Raises:
         CliError: not so.
     """
-    if procedure not in PROCEDURES:
-        raise bad_input(
-            f"there is no procedure {procedure!r}{did_you_mean(procedure, PROCEDURES)}",
-            f"there are: {', '.join(sorted(PROCEDURES))}",
-        )
+    check_known_procedure(procedure, catalog)
     if to is not None and procedure != "rollback":
         raise bad_input(f"--to is for rollback only, not for {procedure}")
     if to is not None and not (0 < len(to) <= 500 and to.isprintable()):

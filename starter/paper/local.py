@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runbook_model.catalog.catalog import Target
-    from starter.paper.pages import Part
+    from workflows.procedures.procedure import Part
 
 
 def compose(target: Target, *words: str) -> str:

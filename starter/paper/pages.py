@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runbook_model.catalog.catalog import Target
-
-Part = tuple[str, tuple[str, ...]]
-"""A sentence and the commands that go with it."""
+    from workflows.procedures.procedure import Part
 
 
 def rollback(target: Target) -> list[Part]:

@@ -41,6 +41,7 @@ from runbook_model.errors import RejectedError
 from runbook_model.incident.account import IncidentRequest
 from runbook_model.incident.alerts import Alert, AlertBatch
 from runbook_model.incident.announcements import Announcement, Delivered, Delivery, Notice
+from runbook_model.procedures import workflow_type
 from runbook_model.reports import ProcedureRequest, Report
 from starter.client.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing
@@ -199,7 +200,7 @@ class Stage:
             **{"service": self.service, "environment": self.environment, "requested_by": "alice", **fields}
         )
         return await self.client.start_workflow(
-            ids.PROCEDURES[procedure],
+            workflow_type(procedure),
             request,
             id=ids.remediation_id(self.environment, self.service),
             task_queue=ids.task_queue(self.environment),

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
     from tests.procedures.outside import Outside
     from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
+    from workflows.page.procedure import ProcedureWorkflow
 
 
 class Thing:
@@ -30,7 +30,7 @@ class Thing:
         return Outside(approvals=Approvals(timeout=timedelta(days=2), remind=timedelta(days=1))).target
 
 
-class Played(Procedure):
+class Played(ProcedureWorkflow):
     def __init__(self, procedure: str) -> None:
         self.page = Page(procedure)
         self.cues: list[dict[str, object]] = []

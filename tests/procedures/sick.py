@@ -15,6 +15,7 @@ from activities.ecs.waits import AwaitedTasks
 from activities.temporal.holds import HoldRequest
 from runbook_model import ids
 from runbook_model.catalog.catalog import Target
+from runbook_model.procedures import workflow_type
 from runbook_model.release import ServiceState
 from runbook_model.reports import ProcedureRequest, Report, State
 from runbook_model.symptoms import (
@@ -143,7 +144,7 @@ class Pages:
             service="shop", environment=self.environment, requested_by="alice", **fields
         )
         run = await self.client.start_workflow(
-            ids.PROCEDURES[procedure],
+            workflow_type(procedure),
             request,
             id=f"remediation/{self.environment}/shop",
             task_queue=ids.task_queue(self.environment),

@@ -25,6 +25,7 @@ from runbook_model import ids
 from runbook_model.errors import RunbookError
 from runbook_model.incident.alerts import AlertBatch
 from runbook_model.incident.messages import Closing, IncidentNote, Joined, ProcedureProgress
+from runbook_model.procedures import PROCEDURES, workflow_type
 from runbook_model.reports import Abort, Approval, Hold, Note
 from runbook_model.steps import STEP_HEADER, StepPlace
 from worker import WORKFLOWS
@@ -58,7 +59,7 @@ def wire() -> Wire:
         "headers": [STEP_HEADER],
         "memo and options, as recorded": _recorded(),
         "models": models,
-        "procedures": dict(sorted(ids.PROCEDURES.items())),
+        "procedures": {name: workflow_type(name) for name in sorted(PROCEDURES)},
         "search attributes": sorted(key.name for key in ids.SEARCH_ATTRIBUTES),
         "values": values,
         "workflows": dict(sorted(map(_handlers, WORKFLOWS))),

@@ -1,10 +1,16 @@
 from datetime import timedelta
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
-from runbook_model.catalog.alert_matrix import find_rule
+from activities.catalog.activities import IncidentPolicies
+from activities.runtime.environment_guard import Served
+from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX, find_rule
 from runbook_model.catalog.catalog import parse_catalog
+from runbook_model.catalog.incident_policy import TargetNames
+from runbook_model.catalog.procedures import missing
 from runbook_model.errors import CatalogError
+from runbook_model.procedures import PROCEDURES
 
 SMALLEST = """
 [environments.prod]
@@ -85,7 +91,7 @@ def test_a_row_that_asks_for_labels_does_not_answer_an_alert_without_them():
         (ROW.format("", "info", "1h", "high-latency"), 'alerts.0.name = ""'),
         (ROW.format("Slow", "bad", "1h", "high-latency"), 'alerts.0.severity = "bad"'),
         (ROW.format("Slow", "info", "-1h", "high-latency"), 'alerts.0.respond_within = "-1h"'),
-        (ROW.format("Slow", "info", "1h", "reboot"), 'alerts.0.procedure = "reboot"'),
+        (ROW.format("Slow", "info", "1h", "Reboot it"), 'alerts.0.procedure = "Reboot it"'),
         (
             ROW.format("Slow", "info", "1h", "rollback") + "labels = { tier = 1 }\n",
             "alerts.0.labels.tier = 1",
@@ -96,3 +102,36 @@ def test_a_row_that_makes_no_sense_is_named_with_its_key_and_value(row, problem)
     with pytest.raises(CatalogError, match=r"catalog\.toml") as raised:
         matrix(row)
     assert problem in str(raised.value)
+
+
+class TestProceduresOfOnesOwn:
+    """A package may bring them, so a catalog can be read where nobody knows their names."""
+
+    def found(self, text: str, known=PROCEDURES):
+        return missing(parse_catalog(text, "catalog.toml"), known)
+
+    def test_a_row_that_nobody_knows_is_named_with_the_nearest_name_and_every_way_to_fix_it(self):
+        (line,) = self.found(SMALLEST + ROW.format("Slow", "info", "1h", "rolback"))
+        assert line == (
+            'alerts.0.procedure = "rolback": no such procedure is installed here (did you mean rollback?);'
+            " correct the name, install the package that brings it,"
+            ' or, where only workers have that, add procedures = ["rolback"] at the top'
+        )
+
+    def test_one_that_is_installed_or_that_the_catalog_declares_is_known(self):
+        row = ROW.format("Slow", "info", "1h", "purge-cache")
+        assert self.found(SMALLEST + row, {*PROCEDURES, "purge-cache"}) == []
+        assert self.found('procedures = ["purge-cache"]\n' + SMALLEST + row) == []
+
+    def test_the_rows_of_packages_count_where_a_catalog_has_none(self, tmp_path):
+        own = parse_catalog(SMALLEST + ROW.format("Full", "info", "1h", "purge-cache"), "catalog.toml").alerts
+        for text, names in (
+            (SMALLEST, [row.name for row in (*RUNBOOK_MATRIX, *own)]),
+            (SMALLEST + ROW.format("Slow", "info", "1h", "rollback"), ["Slow"]),
+        ):
+            (tmp_path / "catalog.toml").write_text(text)
+            asked = ActivityEnvironment()
+            guard = Served({asked.info.task_queue: "prod"})
+            policies = IncidentPolicies(tmp_path / "catalog.toml", guard, own)
+            policy = asked.run(policies.incident_policy, TargetNames(service="shop", environment="prod"))
+            assert [row.name for row in policy.matrix] == names

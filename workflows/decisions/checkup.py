@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from runbook_model.release import Release, ReleaseHistory, ServiceState
     from runbook_model.reports import Problem
 
-OF_PLACE: Final = ("aws-identity", "cluster", "prometheus", "docker-engine", "clock", "chat", "reviews")
+OF_PLACE: Final = (
+    "aws-identity",
+    "cluster",
+    "prometheus",
+    "docker-engine",
+    "clock",
+    "chat",
+    "reviews",
+    "procedures",
+)
 """What a worker looks at once in an environment, besides its own catalog."""
 OF_TARGET: Final = (
     "service",

@@ -23,6 +23,7 @@ from runbook_model import ids
 from runbook_model.brakes import Held, Question, Reservation
 from runbook_model.incident.account import Remediation
 from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
+from runbook_model.procedures import procedure_of, workflow_type
 from runbook_model.reports import Abort, ProcedureRequest, Report, RollbackRequest, State
 from workflows.decisions.incidents import next_move
 from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from runbook_model.incident.account import Account
     from workflows.decisions.incidents import Begin, Stop
 
-PROCEDURE_OF_TYPE = {kind: procedure for procedure, kind in ids.PROCEDURES.items()}
 ASK_AGAIN = timedelta(minutes=1)
 
 
@@ -168,7 +168,7 @@ class Remediating:
     async def _start(self, move: Begin) -> workflow.ChildWorkflowHandle[Any, Report]:
         request = self._request(move)
         return await workflow.start_child_workflow(
-            ids.PROCEDURES[move.procedure],
+            workflow_type(move.procedure),
             request,
             id=self._id,
             result_type=Report,
@@ -267,7 +267,7 @@ class Remediating:
         report = _report(seen)
         known = self._known(seen.run_id)
         if known is None and self._account.under_way is None and not self._beginning:
-            procedure = PROCEDURE_OF_TYPE.get(seen.workflow_type, seen.workflow_type)
+            procedure = procedure_of(seen.workflow_type)
             self._found(seen.id, seen.run_id, procedure, report.requested_by if report else "unknown")
             self._tell_it_of_us(seen)
         elif known is None:

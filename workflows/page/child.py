@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-from runbook_model import ids
+from runbook_model.procedures import workflow_type
 from runbook_model.reports import Hold, Report
 from workflows.page.options import TASK_TIMEOUT
 
@@ -24,7 +24,7 @@ async def run_child(
     """Start another procedure and wait for its report; an abort is passed on to it, and waited for too."""
     place = record.begin_step(words)
     child = await workflow.start_child_workflow(
-        ids.PROCEDURES[procedure],
+        workflow_type(procedure),
         request,
         id=f"{workflow.info().workflow_id}/{procedure}",
         result_type=Report,

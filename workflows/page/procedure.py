@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from workflows.page.page import Page
 
 
-class Procedure:
+class ProcedureWorkflow:
     """A workflow with a page; its handlers only pass on.
 
     Handlers declare no type for what they take: a payload that fits no type would block the run for ever.

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 CATALOG = """
+procedures = ["purge-cache"]
 [environments.prod]
 cluster = "ai-processor-prod"
 [environments.staging]
@@ -46,6 +47,7 @@ def complete(tmp_path):
     [
         ("runbook re", ["resume", "release", "review"]),
         ("runbook start ro", ["rollback"]),
+        ("runbook start pu", ["purge-cache"]),
         ("runbook start rollback p", ["prod/ai-processor"]),
         ("runbook show ", ["prod/ai-processor"]),
         ("runbook brake on ", ["prod", "prod/ai-processor", "staging"]),

@@ -5,8 +5,9 @@ import shlex
 
 import pytest
 
-from runbook_model.ids import PROCEDURES
+from runbook_model.procedures import PROCEDURES
 from starter.__main__ import run as call
+from tests.own_packages import install
 
 CATALOG = """
 [environments.prod]
@@ -166,3 +167,35 @@ class TestWithoutTerraform:
         at = next(n for n, line in enumerate(commands) if "reboot-db-instance" in line)
         assert commands[at].endswith("--db-instance-identifier shop-db")
         assert "wait db-instance-available" in commands[at + 1]
+
+
+class TestOfOnesOwn:
+    def test_it_is_printed_from_its_page_with_the_commands_of_its_code_blocks(
+        self, run, tmp_path, monkeypatch
+    ):
+        install(tmp_path, monkeypatch)
+        code, page, _ = run("purge-cache", "prod/shop")
+        assert code == 0
+        assert page.startswith(
+            "# purge-cache: shop in prod\n\n1. Look. At the cache.\n\n   ```\n   # the size\n   cache size"
+        )
+        assert "\n2. Purge it. Once.\n" in page
+
+    def test_the_worked_example_brings_commands_of_the_target(self, run, tmp_path, monkeypatch):
+        module = "from stuck_deployment.procedure import PROCEDURE\n"
+        install(tmp_path, monkeypatch, name="stuck-deployment", module=module)
+        _, page, _ = run("stuck-deployment", "prod/shop")
+        assert "aws ecs stop-service-deployment --region eu-west-1 --stop-type ROLLBACK" in page
+
+    def test_one_whose_package_cannot_be_used_says_why(self, run, tmp_path, monkeypatch):
+        install(tmp_path, monkeypatch, module="import nothing_there")
+        code, out, err = run("purge-cache", "prod/shop")
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert "cache-procedures 1.2: cache_procedures:PROCEDURE cannot be imported" in err
+
+    def test_one_that_only_the_catalog_names_says_what_to_install(self, run, tmp_path):
+        file = tmp_path / "catalog.toml"
+        file.write_text(f'procedures = ["purge-cache"]\n{file.read_text()}')
+        code, _, err = run("purge-cache", "prod/shop")
+        assert code == 2
+        assert "the package that brings purge-cache is not installed here" in err

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from starter.__main__ import run
 from starter.cli import SECTIONS, VERBS, runbook
+from tests.own_packages import install
 
 CATALOG = """
 [environments.prod]
@@ -352,3 +353,47 @@ def test_no_verb_imports_an_outside_client_or_tracing():
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert told.stderr.strip() == "[]"
+
+
+class TestProceduresOfOnesOwn:
+    """An alert row names one; it is known where its package is installed, and where the catalog declares it."""
+
+    ROW = '[[alerts]]\nname = "CacheFull"\nseverity = "info"\nrespond_within = "1h"\nprocedure = "purge-cache"\n'
+
+    @pytest.fixture
+    def file(self, tmp_path):
+        (tmp_path / "catalog.toml").write_text(CATALOG + self.ROW)
+        return tmp_path / "catalog.toml"
+
+    def test_catalog_check_says_that_it_is_not_installed_and_what_to_do(self, say, file):
+        code, out, err = say("catalog", "check", str(file))
+        assert (code, out) == (2, "")
+        assert (
+            f'{file}: alerts.0.procedure = "purge-cache": no such procedure is installed here; correct' in err
+        )
+        assert 'add procedures = ["purge-cache"] at the top' in err
+
+    def test_catalog_check_knows_it_where_its_package_is_installed(self, say, file, tmp_path, monkeypatch):
+        install(tmp_path, monkeypatch)
+        assert say("catalog", "check", str(file))[0] == 0
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("start", "purge-cache", "prod/ai-processor"),
+            ("open", "prod/ai-processor", "--procedure", "purge-cache"),
+        ],
+    )
+    def test_it_is_started_from_where_no_package_is_by_the_name_in_the_catalog(
+        self, say, file, words, monkeypatch
+    ):
+        monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+        code, _, err = say(*words, "--catalog", str(file))
+        assert code == 4, err
+
+    def test_a_name_that_nobody_knows_is_refused_with_what_to_do(self, say, file):
+        code, out, err = say("start", "coffee", "prod/ai-processor", "--catalog", str(file))
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert "there is no procedure 'coffee'; there are: database-issues, " in err
+        assert "purge-cache" in err
+        assert 'install its package here, or name it in the catalog: procedures = ["NAME"]' in err

@@ -6,24 +6,25 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import EcsChanges, StopDeployment
+from runbook_model.reports import Ending, ProcedureRequest, Report
+from runbook_model.rollout import Phase
+from workflows.page.page import Page
+from workflows.page.procedure import ProcedureWorkflow
+from workflows.page.run import open_run
+from workflows.remedies.deployment import await_own_rollback, hand_over, undo_stop
+from workflows.remedies.verification import measure, verified_or_handed_over, verify
+
 with workflow.unsafe.imports_passed_through():
-    from activities.ecs.activities import EcsActivities
-    from activities.ecs.changes import EcsChanges, StopDeployment
-    from docs.examples.stopping import StopPlan, find_out_why, plan_stop
-    from runbook_model.reports import Ending, ProcedureRequest, Report
-    from runbook_model.rollout import Phase
-    from workflows.page.page import Page
-    from workflows.page.procedure import Procedure
-    from workflows.page.run import open_run
-    from workflows.remedies.deployment import await_own_rollback, hand_over, undo_stop
-    from workflows.remedies.verification import measure, verified_or_handed_over, verify
+    from stuck_deployment.stopping import StopPlan, find_out_why, plan_stop
 
 if TYPE_CHECKING:
     from workflows.page.run import Run
 
 
 @workflow.defn
-class StuckDeployment(Procedure):
+class StuckDeployment(ProcedureWorkflow):
     """Take back a deployment that does not arrive."""
 
     def __init__(self) -> None:

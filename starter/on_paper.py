@@ -1,0 +1,55 @@
+"""What is on paper of a procedure: the product's own, or one that an installed package brings."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from runbook_model.procedures import FIX_PACKAGE
+from starter.exits import bad_input
+from starter.procedures import BUILT_IN
+from workflows.procedures.packages import load_own
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runbook_model.catalog.catalog import Target
+    from workflows.procedures import Procedure
+    from workflows.procedures.procedure import Part
+
+SECTION = re.compile(r"^## (?P<heading>.+?)\s*$\n(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```\w*\n(?P<lines>.*?)^```\s*$\n?", re.MULTILINE | re.DOTALL)
+
+
+def parts_of(procedure: str, target: Target) -> list[Part]:
+    """Write a procedure down for a target.
+
+    Raises:
+        CliError: the package that brings it is not installed here, or cannot be used.
+    """
+    found = _find(procedure)
+    return [*found.paper(target)] if found.paper else [*_of_page(found.page.read_text(encoding="utf-8"))]
+
+
+def _find(name: str) -> Procedure:
+    for one in BUILT_IN:
+        if one.name == name:
+            return one
+    own = load_own()
+    if name in own.loaded:
+        return own.loaded[name]
+    if why := own.known.broken.get(name):
+        raise bad_input(f"the procedure {name} cannot be used here: {why}", FIX_PACKAGE)
+    raise bad_input(
+        f"the package that brings {name} is not installed here", "install it beside the command line"
+    )
+
+
+def _of_page(text: str) -> Iterator[Part]:
+    """Take a page's sections for its steps; what is in code blocks are the commands."""
+    for section in SECTION.finditer(text):
+        said = " ".join(FENCED.sub("", section["text"]).split())
+        commands = tuple(
+            line for block in FENCED.finditer(section["text"]) for line in block["lines"].splitlines()
+        )
+        yield f"{section['heading']}. {said}", commands
