@@ -38,6 +38,7 @@ from activities.postgres.connections import Databases
 from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities
 from activities.review.shelves import shelf_at
+from activities.runtime.environment_guard import GuardTargets
 from activities.runtime.gates import GateActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.holds import HoldActivities
@@ -96,6 +97,8 @@ class Parts:
         packages: OfPackages,
     ) -> None:
         clients, engine = AwsClients(meter), Engine()
+        self.guard = GuardTargets(served)
+        """Stands before every activity, those of packages too."""
         self._clients = Clients(client, settings, http, meter, clients, engine)
         sources = Sources(clients, engine, http)
         database = DatabaseActivities(Databases())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from runbook_model.catalog.catalog import Target
 from runbook_model.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -32,3 +34,27 @@ class Served:
                 f"which belongs to {whose or 'nobody here'}",
                 fix=f"start it with --environment {environment}",
             )
+
+
+class GuardTargets(Interceptor):
+    """Refuses every activity on a target of another environment, also those that packages bring."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
+        """Wrap an activity."""
+        return _Guarding(next, self._served)
+
+
+class _Guarding(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, served: Served) -> None:  # noqa: A002 - the SDK's name
+        super().__init__(next)
+        self._served = served
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        for given in input.args:
+            target = given if isinstance(given, Target) else getattr(given, "target", None)
+            if isinstance(target, Target):
+                self._served.check(target.environment)
+        return await super().execute_activity(input)

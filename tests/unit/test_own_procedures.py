@@ -6,14 +6,18 @@ import re
 
 import pytest
 from temporalio.common import MetricMeter
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.doctor.looking import NotSetError, WrongError
 from activities.doctor.procedures import ProcedureQuestions
 from activities.registry import OfPackages, Parts
-from activities.runtime.environment_guard import Served
+from activities.runtime.environment_guard import GuardTargets, Served
 from activities.runtime.settings import Settings
 from activities.temporal.predecessor import CHANGES
-from runbook_model.errors import InputError
+from runbook_model.catalog.catalog import Target, load_catalog
+from runbook_model.errors import InputError, PolicyError
+from runbook_model.fact import Fact
 from runbook_model.procedures import (
     PROCEDURES,
     KnownProcedures,
@@ -40,6 +44,10 @@ ROW = '[[alerts]]\nname = "CacheFull"\nseverity = "info"\nrespond_within = "1h"\
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     return lambda **more: install(tmp_path, monkeypatch, **more)
+
+
+class Purge(Fact):
+    target: Target
 
 
 def a_catalog(tmp_path, text=""):
@@ -156,6 +164,31 @@ class TestServing:
         parts.add(found.activities, found.changes)
         with pytest.raises(ValueError, match="there is another activity called await_cache, purge_cache"):
             parts.add(found.activities, found.changes)
+
+
+class TestGuard:
+    """Whoever reaches a queue can send an activity of a package a target of another environment."""
+
+    class Purging(ActivityInboundInterceptor):
+        def __init__(self):
+            pass
+
+        async def execute_activity(self, input):  # noqa: A002, ARG002 - the SDK's signature
+            return "purged"
+
+    @pytest.mark.parametrize("given", [lambda one: one, lambda one: Purge(target=one)])
+    async def test_an_activity_is_refused_a_target_of_another_environment(self, tmp_path, given):
+        target = load_catalog(a_catalog(tmp_path)).target("shop", "prod")
+        call = ExecuteActivityInput(fn=print, args=(given(target),), executor=None, headers={})
+        for whose, refused in (("prod", False), ("staging", True)):
+            asked = ActivityEnvironment()
+            guard = GuardTargets(Served({asked.info.task_queue: whose}))
+            guarded = guard.intercept_activity(self.Purging()).execute_activity
+            if refused:
+                with pytest.raises(PolicyError, match='refuses work for the environment "prod"'):
+                    await asked.run(guarded, call)
+            else:
+                assert await asked.run(guarded, call) == "purged"
 
 
 class TestDoctor:
