@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from runbook_model.procedures import FIX_PACKAGE
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from workflows.procedures import Procedure
     from workflows.procedures.procedure import Part
-
-SECTION = re.compile(r"^## (?P<heading>.+?)\s*$\n(?P<text>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-FENCED = re.compile(r"^```\w*\n(?P<lines>.*?)^```\s*$\n?", re.MULTILINE | re.DOTALL)
 
 
 def parts_of(procedure: str, target: Target) -> list[Part]:
@@ -46,10 +42,21 @@ def _find(name: str) -> Procedure:
 
 
 def _of_page(text: str) -> Iterator[Part]:
-    """Take a page's sections for its steps; what is in code blocks are the commands."""
-    for section in SECTION.finditer(text):
-        said = " ".join(FENCED.sub("", section["text"]).split())
-        commands = tuple(
-            line for block in FENCED.finditer(section["text"]) for line in block["lines"].splitlines()
-        )
-        yield f"{section['heading']}. {said}", commands
+    """Take a page's sections for its steps; the lines of code blocks are the commands."""
+    section: tuple[list[str], list[str]] | None = None
+    in_code = False
+    for line in text.splitlines():
+        if line.startswith("```"):
+            in_code = not in_code
+        elif line.startswith("## ") and not in_code:
+            if section:
+                yield _part(*section)
+            section = [f"{line[3:].strip()}."], []
+        elif section:
+            section[in_code].append(line)
+    if section:
+        yield _part(*section)
+
+
+def _part(words: list[str], commands: list[str]) -> Part:
+    return " ".join(" ".join(words).split()), tuple(commands)

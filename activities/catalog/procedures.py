@@ -26,7 +26,7 @@ class ProcedureActivities:
         self._known = known
 
     @activity.defn
-    def explain_unknown(self, wanted: Wanted) -> Problem:
+    async def explain_unknown(self, wanted: Wanted) -> Problem:
         """Say why this worker does not have a procedure, and how to fix that."""
         message, fix = self._known.why_not(wanted.procedure)
         return Problem(kind="input", message=message, fix=fix)

@@ -38,7 +38,10 @@ PATTERNS = {NAME: "name", "^https?://": "address"}
 
 def page() -> str:
     """Write the page."""
-    parts = [HEAD]
+    top = table(
+        ("key", "type", "default", "meaning"), [_row("procedures", Catalog.model_fields["procedures"])]
+    )
+    parts = [HEAD, "## Above all tables", top]
     for place, model in _tables():
         rows = [
             _row(name, field) for name, field in model.model_fields.items() if not _is_places(name, model)

@@ -15,7 +15,7 @@ from runbook_model.catalog.accounts import AssumeRole
 from runbook_model.catalog.arns import problem_of_arn
 from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.durations import Duration
-from runbook_model.procedures import LONGEST, PATTERN
+from runbook_model.procedures import LONGEST, PATTERN, PROCEDURES
 from runbook_model.sentences import count_of
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -386,7 +386,7 @@ class AlertRule(Policy):
         description="How soon somebody must be on it, before contacts are called."
     )
     procedure: ProcedureName = Field(
-        description="What is run: a procedure of the product, or one that a package brings."
+        description=f"What is run: {', '.join(PROCEDURES)}, or one that a package brings."
     )
 
 
