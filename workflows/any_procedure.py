@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from temporalio import workflow
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 from activities.catalog.procedures import ProcedureActivities, Wanted
 from runbook_model.ids import is_procedure
@@ -28,8 +29,10 @@ class AnyProcedure(ProcedureWorkflow):
         """Refuse it; what is no procedure waits for a worker that knows it, as its task fails."""
         if not is_procedure(workflow.info().workflow_id):
             raise NotImplementedError(f"no workflow {workflow.info().workflow_type} on this worker")
-        converter = workflow.payload_converter()
-        request = converter.from_payload(args[0].payload, ProcedureRequest)
+        if len(args) != 1:
+            told = f"started with {len(args)} arguments: it takes one, its request"
+            raise ApplicationError(told, type="InputError", non_retryable=True)
+        request = workflow.payload_converter().from_payload(args[0].payload, ProcedureRequest)
         return await self.page.run(request, self._procedure)
 
     async def _procedure(self) -> Ending:

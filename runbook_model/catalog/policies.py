@@ -15,7 +15,7 @@ from runbook_model.catalog.accounts import AssumeRole
 from runbook_model.catalog.arns import problem_of_arn
 from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.durations import Duration
-from runbook_model.procedures import LONGEST, PATTERN, PROCEDURES
+from runbook_model.procedures import LONGEST, PATTERN, PROCEDURES, problem_of_name
 from runbook_model.sentences import count_of
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -43,9 +43,17 @@ def _is_a_pattern(text: str) -> str:
     return text
 
 
+def _names_a_procedure(text: str) -> str:
+    if problem := problem_of_name(text):
+        raise ValueError(f"cannot be the name of a procedure: {problem}")
+    return text
+
+
 IgnoredRequests = Annotated[str, AfterValidator(_can_be_negated)]
 LinePattern = Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_a_pattern)]
-ProcedureName = Annotated[str, StringConstraints(pattern=PATTERN, max_length=LONGEST)]
+ProcedureName = Annotated[
+    str, StringConstraints(pattern=PATTERN, max_length=LONGEST), AfterValidator(_names_a_procedure)
+]
 
 
 class Policy(BaseModel):

@@ -55,5 +55,6 @@ async def test_it_is_refused_with_the_reason_and_the_fix(pages, outside, procedu
     report = await pages.run(procedure, plan_only=plan_only)
     assert (report.procedure, report.outcome, report.error.kind) == (procedure, Outcome.REFUSED, "input")
     assert says in report.error.message
+    assert report.summary.startswith("Refused: ")
     assert fix in report.error.fix
     assert outside.changes == []

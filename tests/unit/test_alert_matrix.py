@@ -93,6 +93,10 @@ def test_a_row_that_asks_for_labels_does_not_answer_an_alert_without_them():
         (ROW.format("Slow", "info", "-1h", "high-latency"), 'alerts.0.respond_within = "-1h"'),
         (ROW.format("Slow", "info", "1h", "Reboot it"), 'alerts.0.procedure = "Reboot it"'),
         (
+            ROW.format("Slow", "info", "1h", "incident"),
+            'alerts.0.procedure = "incident": cannot be the name of',
+        ),
+        (
             ROW.format("Slow", "info", "1h", "rollback") + "labels = { tier = 1 }\n",
             "alerts.0.labels.tier = 1",
         ),

@@ -317,7 +317,7 @@ class TestDockerfile:
 
     def test_every_package_of_the_product_is_in_it(self):
         copied = " ".join(line for line in dockerfile() if line.startswith("COPY "))
-        for name in ("activities", "workflows", "starter", "worker.py"):
+        for name in ("runbook_model", "activities", "workflows", "starter", "worker.py"):
             assert f" {name} " in copied
 
     def test_what_it_started_ends_with_it(self):

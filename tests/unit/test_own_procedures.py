@@ -2,7 +2,10 @@
 
 import dataclasses
 import importlib
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from temporalio.common import MetricMeter
@@ -138,6 +141,24 @@ class TestLoading:
         guard = "import sys\nif 'cache_procedures' in sys.modules and workflow.unsafe.in_sandbox(): raise OSError('no')\n"
         (tmp_path / "cache_procedures.py").write_text(text + guard)
         assert "cannot be loaded in the sandbox of workflows" in load_own().known.broken["purge-cache"]
+
+
+class TestWorker:
+    def test_two_packages_of_one_name_stop_it_with_one_line(self, package, tmp_path):
+        package()
+        package(package="other", version="7")
+        known = {"RUNBOOK_CATALOG": str(a_catalog(tmp_path)), "PYTHONPATH": str(tmp_path)}
+        ended = subprocess.run(
+            [sys.executable, "-m", "worker"],
+            env=os.environ | known,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith('worker: the procedure "purge-cache" is registered by ')
+        assert "; uninstall all of them but one, or give it another name\n" in ended.stderr
+        assert len(ended.stderr.splitlines()) == 1
 
 
 class TestServing:
