@@ -68,7 +68,7 @@ def source_of(entry: EntryPoint) -> str:
 
 @dataclass(frozen=True)
 class KnownProcedures:
-    """What a worker serves beside the product's own procedures, and what it cannot serve."""
+    """What a worker serves in addition to the product's procedures, and what it cannot serve."""
 
     own: dict[str, str] = field(default_factory=dict)
     """Procedure -> the package that brings it, with its version."""

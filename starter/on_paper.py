@@ -28,16 +28,17 @@ def parts_of(procedure: str, target: Target) -> list[Part]:
 
 
 def _find(name: str) -> Procedure:
-    for one in BUILT_IN:
-        if one.name == name:
-            return one
+    for procedure in BUILT_IN:
+        if procedure.name == name:
+            return procedure
     own = load_own()
     if name in own.loaded:
         return own.loaded[name]
     if why := own.known.broken.get(name):
         raise bad_input(f"the procedure {name} cannot be used here: {why}", FIX_PACKAGE)
     raise bad_input(
-        f"the package that brings {name} is not installed here", "install it beside the command line"
+        f"the package that brings {name} is not installed here",
+        "install it where the command line is installed",
     )
 
 

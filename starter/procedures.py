@@ -44,6 +44,6 @@ def _on_paper(name: str) -> Callable[[Target], list[Part]]:
 
 
 BUILT_IN = tuple(
-    _built_in(one)
-    for one in (Rollback, ServiceDown, HighErrorRate, HighLatency, ResourceIssues, DatabaseIssues)
+    _built_in(workflow)
+    for workflow in (Rollback, ServiceDown, HighErrorRate, HighLatency, ResourceIssues, DatabaseIssues)
 )

@@ -30,8 +30,8 @@ class AnyProcedure(ProcedureWorkflow):
         if not is_procedure(workflow.info().workflow_id):
             raise NotImplementedError(f"no workflow {workflow.info().workflow_type} on this worker")
         if len(args) != 1:
-            told = f"started with {len(args)} arguments: it takes one, its request"
-            raise ApplicationError(told, type="InputError", non_retryable=True)
+            message = f"started with {len(args)} arguments: it takes one, its request"
+            raise ApplicationError(message, type="InputError", non_retryable=True)
         request = workflow.payload_converter().from_payload(args[0].payload, ProcedureRequest)
         return await self.page.run(request, self._procedure)
 

@@ -141,7 +141,7 @@ def test_from_its_alert_to_its_review(world, program, runbook, worker, webhook, 
     printed = runbook("print", "stuck-deployment", "staging/ai-processor", program=own)
     assert "aws ecs stop-service-deployment" in printed.stdout
     looked = json.loads(runbook("doctor", "--environment", "staging", "--json").stdout)["checks"]
-    assert [(one["ok"], one["detail"]) for one in looked if one["name"] == "procedures"] == [
+    assert [(check["ok"], check["detail"]) for check in looked if check["name"] == "procedures"] == [
         (True, "stuck-deployment by stuck-deployment-procedure 0.1.0")
     ]
     nothing = runbook("start", "stuck-deployment", "staging/ai-processor", "--wait", "--json")
@@ -154,13 +154,13 @@ def test_from_its_alert_to_its_review(world, program, runbook, worker, webhook, 
 
     def remediation():
         rows = json.loads(runbook("list", "--service", "ai-processor", "--json").stdout)
-        ended = [one for one in rows if one["procedure"] == "stuck-deployment" and one["outcome"]]
-        return next((one for one in ended if one["outcome"] != "not-needed"), None)
+        ended = [row for row in rows if row["procedure"] == "stuck-deployment" and row["outcome"]]
+        return next((row for row in ended if row["outcome"] != "not-needed"), None)
 
     assert until(remediation)["outcome"] == "recovered"
-    assert [one["action"] for one in world.calls("StopServiceDeployment")] == ["StopServiceDeployment"]
+    assert [call["action"] for call in world.calls("StopServiceDeployment")] == ["StopServiceDeployment"]
     deployments = world.service("staging")["deployments"]
-    assert [one["taskDefinition"] for one in deployments if one["status"] == "PRIMARY"] != [
+    assert [each["taskDefinition"] for each in deployments if each["status"] == "PRIMARY"] != [
         stuck.task_definition
     ]
 

@@ -71,8 +71,8 @@ class TestNames:
         assert problem_of_name(name)
 
     def test_the_products_own_are_described_as_a_packages_are(self):
-        assert sorted(one.name for one in BUILT_IN) == sorted(PROCEDURES)
-        assert all(one.paper for one in BUILT_IN)
+        assert sorted(procedure.name for procedure in BUILT_IN) == sorted(PROCEDURES)
+        assert all(procedure.paper for procedure in BUILT_IN)
 
 
 class TestLoading:
@@ -175,8 +175,13 @@ class TestServing:
         package()
         found = load_own().loaded["purge-cache"]
         parts.add(found.activities, found.changes)
-        assert {"purge_cache", "await_cache", "deploy_release"} <= {one.__name__ for one in parts.short}
-        assert {"await_cache"} == {one.__name__ for one in parts.long} & {"purge_cache", "await_cache"}
+        assert {"purge_cache", "await_cache", "deploy_release"} <= {
+            activity.__name__ for activity in parts.short
+        }
+        assert {"await_cache"} == {activity.__name__ for activity in parts.long} & {
+            "purge_cache",
+            "await_cache",
+        }
         assert parts.short[-1].__self__.clients.engine
 
     def test_an_activity_of_a_name_that_is_taken_is_refused(self, package, parts):

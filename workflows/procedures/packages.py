@@ -33,12 +33,12 @@ class OwnProcedures:
     @property
     def changes(self) -> dict[str, str]:
         """Which activities of theirs change something: activity -> the call that it makes."""
-        return {name: call for one in self.loaded.values() for name, call in one.changes.items()}
+        return {name: call for procedure in self.loaded.values() for name, call in procedure.changes.items()}
 
     @property
     def alerts(self) -> tuple[AlertRule, ...]:
         """Their rows of the alert matrix."""
-        return tuple(row for one in self.loaded.values() for row in one.alerts)
+        return tuple(row for procedure in self.loaded.values() for row in procedure.alerts)
 
     def reject(self, name: str, why: str) -> None:
         """Serve a procedure no more: the others go on."""

@@ -45,12 +45,11 @@ class Procedure:
 
     def activity_names(self) -> frozenset[str]:
         """Name the activities that it brings."""
-        found = (one for each in self.activities for one in definitions(each))
-        return frozenset(found)
+        return frozenset(name for activity in self.activities for name in definitions(activity))
 
 
 def definitions(of: type | Callable[..., Any]) -> frozenset[str]:
     """Name the activities that a function is, or that a class has as methods."""
     parts = [of, *vars(of).values()] if isinstance(of, type) else [of]
     known = (getattr(part, "__temporal_activity_definition", None) for part in parts)
-    return frozenset(str(one.name) for one in known if one)
+    return frozenset(str(definition.name) for definition in known if definition)
