@@ -17,6 +17,7 @@ from activities.runtime.converter import data_converter, with_codec
 from tests.replay.reworded import Reworded
 from tests.sealing import codec, seal
 from worker import WORKFLOWS
+from workflows.any_procedure import AnyProcedure
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
@@ -24,10 +25,10 @@ ROOT = Path(__file__).parents[2]
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
-def replayer(converter=data_converter, runner=None) -> Replayer:
+def replayer(converter=data_converter, runner=None, workflows=WORKFLOWS) -> Replayer:
     """A replayer with every workflow that the worker runs."""
     return Replayer(
-        workflows=WORKFLOWS,
+        workflows=workflows,
         data_converter=converter,
         interceptors=[TrimArguments()],
         workflow_runner=runner or sandbox_runner(),
@@ -66,6 +67,12 @@ async def test_a_history_whose_course_is_another_is_found_out():
     first["activityTaskScheduledEventAttributes"]["activityType"]["name"] = "something_else"
     with pytest.raises(NondeterminismError, match="something_else"):
         await replayer().replay_workflow(history(kept))
+
+
+async def test_a_run_whose_package_is_gone_is_not_refused_half_way():
+    kept = json.loads(next(file for file in HISTORIES if file.stem == "rollback-recovered").read_text())
+    with pytest.raises(NondeterminismError, match="resolve_target"):
+        await replayer(workflows=[AnyProcedure]).replay_workflow(history(kept))
 
 
 def test_every_history_replays_whatever_the_sentences_are():

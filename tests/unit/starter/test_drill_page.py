@@ -69,7 +69,7 @@ def test_a_service_that_would_work_is_a_line_with_its_plan_and_another_says_what
             a_check("till", "rollback-plan", GOOD, "till:2 → till:1"),
         ),
     )
-    drill._tell("prod", found)
+    drill._print("prod", found)
     out, err = capsys.readouterr()
     assert out.splitlines() == [
         "prod\t-\tcluster\t✔\tACTIVE\t-",
