@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -147,9 +146,8 @@ def test_from_its_alert_to_its_review(world, program, runbook, worker, webhook, 
     nothing = runbook("start", "stuck-deployment", "staging/ai-processor", "--wait", "--json")
     assert (nothing.returncode, json.loads(nothing.stdout)["outcome"]) == (0, "not-needed")
 
-    began = time.monotonic()
     stuck = world.deploy("staging", "1.1.0", FAULT_UNHEALTHY=1)
-    until(lambda: time.monotonic() - began > STEADY + 2)
+    until(lambda: _age_of_deployment(world) > timedelta(seconds=STEADY))
     webhook("firing")
 
     def remediation():
@@ -157,7 +155,8 @@ def test_from_its_alert_to_its_review(world, program, runbook, worker, webhook, 
         ended = [row for row in rows if row["procedure"] == "stuck-deployment" and row["outcome"]]
         return next((row for row in ended if row["outcome"] != "not-needed"), None)
 
-    assert until(remediation)["outcome"] == "recovered"
+    ended = until(remediation)
+    assert ended["outcome"] == "recovered", runbook("show", ended["id"]).stdout
     assert [call["action"] for call in world.calls("StopServiceDeployment")] == ["StopServiceDeployment"]
     deployments = world.service("staging")["deployments"]
     assert [each["taskDefinition"] for each in deployments if each["status"] == "PRIMARY"] != [
@@ -171,6 +170,14 @@ def test_from_its_alert_to_its_review(world, program, runbook, worker, webhook, 
     assert "stuck-deployment" in review
     assert "StopServiceDeployment" in review
     assert "Find out why" in review
+
+
+def _age_of_deployment(world):
+    """How long the newest service deployment has been under way."""
+    found = world.aws("ecs").list_service_deployments(
+        cluster="ai-processor-staging", service="ai-processor-service-staging"
+    )
+    return datetime.now(UTC) - found["serviceDeployments"][0]["createdAt"]
 
 
 def _ended(shown):
