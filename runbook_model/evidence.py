@@ -6,7 +6,7 @@ What could not be read is an answer too, with its reason: a source that is away 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field
 
@@ -23,6 +23,9 @@ SAID = 300
 """Characters of an answer that a report cites."""
 
 SHOWN = 5
+
+WHY = 500
+"""Characters of the reason why something could not be read."""
 
 Points = tuple[tuple[float, float], ...]
 """Seconds since 1970 and a value, oldest first."""
@@ -62,6 +65,23 @@ class Evidence(Fact):
     def brief(self) -> str:
         """The answer in short."""
         return "known"
+
+    @classmethod
+    def of(cls, asked: Evidence, **found: Any) -> Self:
+        """Return what was found by a question that was asked already, or that nothing was, for the same reason."""
+        return cls(**{name: getattr(asked, name) for name in Evidence.model_fields} | found)
+
+    def answered(self, **found: object) -> Self:
+        """Return the question with its answer."""
+        return self.model_copy(update={"quality": "known", "why": "", **found})
+
+    def unanswered(self, why: str, **found: object) -> Self:
+        """Return the question whose answer says nothing of the service."""
+        return self.model_copy(update={"quality": "no-data", "why": why, **found})
+
+    def unread(self, error: Exception) -> Self:
+        """Return the question that could not be asked."""
+        return self.model_copy(update={"quality": "error", "why": str(error)[:WHY]})
 
     def cited(self, what: str) -> Cited:
         """Cite it as the answer to one of several questions."""
@@ -139,15 +159,6 @@ class AcrossRelease(Fact):
     before: Figure
     first: Figure
     now: Figure
-
-    def ending_at(self, highest: float | None) -> AcrossRelease:
-        """Return the same with each number that reaches the end of its histogram as a lower bound."""
-
-        def bounded(figure: Figure) -> Figure:
-            beyond = figure.value is not None and highest is not None and figure.value >= highest
-            return figure.model_copy(update={"at_least": True}) if beyond else figure
-
-        return AcrossRelease(before=bounded(self.before), first=bounded(self.first), now=bounded(self.now))
 
     def began_with_release(self, limit: float) -> bool:
         """Whether it was within the limit before the release and above from the release's first window on."""

@@ -239,10 +239,14 @@ class LogsRead(Evidence):
         """One line for people."""
         if not self.known:
             return f"logs are not known: {self.why}"
-        bound = "" if self.complete else "at least "
         words = ", ".join(f"{word} {count}" for word, count in _largest(self.dependencies))
-        lines = f"{bound}{self.count} error {'line' if self.count == 1 else 'lines'} in {format_duration(self.span)}"
-        return f"{lines}; they name {words}" if words else lines
+        return f"{self.lines}; they name {words}" if words else self.lines
+
+    @property
+    def lines(self) -> str:
+        """How many, in how long."""
+        bound = "" if self.complete else "at least "
+        return f"{bound}{count_of(self.count, 'error line')} in {format_duration(self.span)}"
 
 
 def _ratio(now: Figure, usual: Figure) -> float | None:

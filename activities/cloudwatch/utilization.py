@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from activities.runtime.passing import try_again_if_it_passes
+from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import Statistics
 from runbook_model.symptoms import UtilizationRead
@@ -50,11 +50,10 @@ def read_statistics(clients: AwsClients, target: Target, metric: Metric, now: da
     try:
         points = read_points(clients, target, metric, now, period)
     except OutsideError as error:
-        try_again_if_it_passes(error)
-        return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+        return unread(asked, error)
     if not points:
         return asked
-    return asked.model_copy(update={"quality": "known", "why": "", "points": points})
+    return asked.answered(points=points)
 
 
 def read_points(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from activities.ecs.activities import describe_service, describe_tasks
-from activities.runtime.passing import try_again_if_it_passes
+from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import Restarts, TaskSeen
 from runbook_model.redaction import excerpt
@@ -48,11 +48,10 @@ def read_tasks(clients: AwsClients, target: Target, onset: Onset, now: datetime)
         tasks = fetch_tasks(clients, target, "RUNNING", app)
         stopped = fetch_tasks(clients, target, "STOPPED", app)
     except OutsideError as error:
-        try_again_if_it_passes(error)
-        return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+        return unread(asked, error)
     kept = stopped[: KEPT - OLDEST] + stopped[KEPT - OLDEST :][-OLDEST:]
     seen = {"service": service, "tasks": tasks[:KEPT], "stopped": kept}
-    return asked.model_copy(update={"quality": "known", "why": "", **seen})
+    return asked.answered(**seen)
 
 
 def read_restarts(clients: AwsClients, target: Target, since: datetime, now: datetime) -> Restarts:
@@ -69,15 +68,14 @@ def read_restarts(clients: AwsClients, target: Target, since: datetime, now: dat
     try:
         stopped = fetch_tasks(clients, target, "STOPPED", target.container)
     except OutsideError as error:
-        try_again_if_it_passes(error)
-        return asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+        return unread(asked, error)
     ended = [task for task in stopped if task.failed and task.stopped and task.stopped >= since]
     found = {
         "count": len(ended),
         "out_of_memory": sum(task.out_of_memory for task in ended),
         "reasons": tuple(dict.fromkeys(task.reason for task in ended))[:10],
     }
-    return asked.model_copy(update={"quality": "known", "why": "", **found})
+    return asked.answered(**found)
 
 
 def fetch_tasks(

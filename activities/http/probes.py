@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from activities.http.client import http_errors, redirect_of, was_refused
 from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError, UnreachableError
-from runbook_model.fact import Fact
+from runbook_model.measurements import Probes
 from runbook_model.readings import Quality, Reading
-from runbook_model.traffic import Probes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,21 +30,6 @@ TIMEOUT = timedelta(seconds=4)
 """For one probe; a slower service has failed it."""
 
 
-class Timed(Fact):
-    """How long probes took."""
-
-    seconds: tuple[float, ...]
-    failed: int = 0
-    """Without an answer in time, or with a 5xx."""
-    refused: int | None = None
-    """The 4xx status of a probe that the service does not accept: the catalog's probe is wrong."""
-
-    @property
-    def slowest(self) -> float:
-        """The longest of them; 0 of none."""
-        return max(self.seconds, default=0.0)
-
-
 async def send_probes(http: httpx.AsyncClient, url: str, probe: Probe, wanted: int) -> Probes:
     """POST the catalog's probe up to ``MOST`` times; no answer, or a 5xx, is a failed request."""
     gate = asyncio.Semaphore(AT_ONCE)
@@ -55,10 +39,10 @@ async def send_probes(http: httpx.AsyncClient, url: str, probe: Probe, wanted: i
             return await _status(http, url, probe)
 
     statuses = await asyncio.gather(*(send() for _ in range(min(MOST, wanted))))
-    return Probes(sent=len(statuses), failed=sum(map(_failed, statuses)), refused=_refused(statuses))
+    return _sent(statuses)
 
 
-async def time_probes(http: httpx.AsyncClient, url: str, probe: Probe, wanted: int) -> Timed:
+async def time_probes(http: httpx.AsyncClient, url: str, probe: Probe, wanted: int) -> Probes:
     """POST the catalog's probe so many times, one after the other, for as long as they are answered in time."""
     seconds: list[float] = []
     statuses: list[int | None] = []
@@ -66,15 +50,16 @@ async def time_probes(http: httpx.AsyncClient, url: str, probe: Probe, wanted: i
         began = time.monotonic()
         statuses.append(await _status(http, url, probe))
         seconds.append(time.monotonic() - began)
-    return Timed(seconds=tuple(seconds), failed=sum(map(_failed, statuses)), refused=_refused(statuses))
+    return _sent(statuses, slowest=max(seconds, default=0.0))
 
 
-def _failed(status: int | None) -> bool:
-    return status is None or status >= 500
-
-
-def _refused(statuses: Sequence[int | None]) -> int | None:
-    return next((status for status in statuses if status is not None and 400 <= status < 500), None)
+def _sent(statuses: Sequence[int | None], slowest: float = 0.0) -> Probes:
+    return Probes(
+        sent=len(statuses),
+        failed=sum(status is None or status >= 500 for status in statuses),
+        refused=next((status for status in statuses if status is not None and 400 <= status < 500), None),
+        slowest=slowest,
+    )
 
 
 async def _status(http: httpx.AsyncClient, url: str, probe: Probe) -> int | None:

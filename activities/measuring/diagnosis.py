@@ -1,4 +1,4 @@
-"""Read what causes are found from. How each source is asked comes in as ``Examine``; causes are decided by workflows.
+"""Read what causes are found from; causes are decided by workflows.
 
 Every activity answers although its sources do not: what could not be read is in the result, with the reason.
 Only what is wrong with the question itself, such as a service that the cluster does not have, is an error.
@@ -6,7 +6,7 @@ Only what is wrong with the question itself, such as a service that the cluster 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from temporalio import activity
 
@@ -21,43 +21,14 @@ from runbook_model.symptoms import (
     UtilizationRead,
 )
 
-
-class Examine(Protocol):
-    """Asks the outside; what cannot be read is part of the answer."""
-
-    async def errors(self, target: Target) -> ErrorsRead:
-        """Ask which requests fail, and since when."""
-        ...
-
-    async def load(self, target: Target) -> LoadRead:
-        """Ask how much is requested, against the usual."""
-        ...
-
-    async def latency(self, target: Target) -> LatencyRead:
-        """Ask how slow answers are, and which."""
-        ...
-
-    async def resources(self, target: Target) -> ResourcesRead:
-        """Ask what each task uses of its limits."""
-        ...
-
-    async def utilization(self, target: Target) -> UtilizationRead:
-        """Ask CloudWatch for CPU and memory."""
-        ...
-
-    async def tasks(self, target: Target) -> TasksRead:
-        """Ask ECS which tasks run and why others stopped."""
-        ...
-
-    async def logs(self, target: Target) -> LogsRead:
-        """Ask for the error lines of the last minutes."""
-        ...
+if TYPE_CHECKING:
+    from activities.measuring.examining import Examination
 
 
 class DiagnosisActivities:
     """Reads for a diagnosis; each is safe to repeat."""
 
-    def __init__(self, examine: Examine) -> None:
+    def __init__(self, examine: Examination) -> None:
         self._examine = examine
 
     @activity.defn

@@ -1,20 +1,19 @@
-"""Ask the outside for what a diagnosis reads: Prometheus, ECS, CloudWatch and the logs, each as far as it answers."""
+"""Evidence for a diagnosis: from Prometheus, ECS or the containers' engine, CloudWatch and the logs, as far as they answer."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import read_restarts, read_tasks
-from activities.measuring.examining_containers import container_resources, scraped_errors
-from activities.measuring.logs import read_recent_logs
+from activities.measuring.logs import measure_error_lines
+from activities.measuring.quantities import measure_engine_use, measure_errors
 from activities.prometheus import promql
-from activities.prometheus.evidence import PrometheusEvidence
-from activities.runtime.passing import try_again_if_it_passes
+from activities.prometheus.evidence import PrometheusEvidence, Window
+from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import QUERY, AcrossRelease, Breakdown, Figure, Onset, Restarts, onset_of
 from runbook_model.symptoms import (
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from activities.measuring.sources import Sources
-    from activities.prometheus.promql import Failures
     from runbook_model.catalog.catalog import Target
+    from runbook_model.measurements import Measurement
     from runbook_model.release import Release
 
 LOOKBACK_WINDOWS = 12
@@ -42,6 +41,11 @@ LOOKBACK_WINDOWS = 12
 POINTS = 60
 """Readings of each task's memory over that time."""
 SLOWEST = 5
+SHORTEST_LOOK = timedelta(minutes=1)
+"""Logs are read for so long at least."""
+LONGEST_LOOK = timedelta(seconds=15)
+"""How long the service's own counters are watched; a read is not to take longer."""
+NO_RELEASES = "compose keeps no releases"
 
 
 class Examination:
@@ -59,22 +63,29 @@ class Examination:
     async def errors(self, target: Target) -> ErrorsRead:
         """Ask which requests fail, and since when."""
         ask, (onset, release) = self._prometheus(target), await self._onset(target)
-        if target.platform == "compose" and target.prometheus_url is None:
-            return await scraped_errors(self._http, target, onset, self._now())
-        window = target.verify.rate_window
-        count = ask.figure(promql.request_count(target, None, window))
-        (failures, asked), requests = await asyncio.gather(ask.failures(), count)
-        if failures is None:
-            unknown, none = Figure(**asked.model_dump()), Breakdown(**asked.model_dump())
-            course = AcrossRelease(before=unknown, first=unknown, now=unknown)
-            return ErrorsRead(onset=onset, share=course, requests=requests, by_type=none, by_release=none)
-        by_kind = promql.errors_by_type(target, None, window, failures)
-        share, by_type, by_release = await asyncio.gather(
-            ask.across_release(partial(promql.error_share, failures=failures), onset, release),
-            ask.breakdown(by_kind, failures.kind),
-            _share_by_release(ask, target, failures),
+        span = target.verify.rate_window
+
+        async def measure(window: Window) -> Measurement:
+            pause = min(window.span, LONGEST_LOOK)
+            return await measure_errors(self._sources, ask, window, pause=pause)
+
+        (before, first), share = await asyncio.gather(
+            ask.earlier(measure, onset, release), measure(Window(span))
         )
-        return ErrorsRead(onset=onset, share=share, requests=requests, by_type=by_type, by_release=by_release)
+        if share.source == "scrape":
+            requests = Figure.of(share, value=share.requests)
+            if share.requests is not None:
+                requests = requests.answered()
+            by_type = Breakdown.of(requests, values=share.by_type)
+            by_release = Breakdown.of(share.unanswered("a scrape sees the present only"))
+        else:
+            requests, by_type, by_release = await asyncio.gather(
+                ask.requests(Window(span)), _by_type(ask, target), _by_release(ask, target)
+            )
+        course = AcrossRelease(before=before, first=first, now=share)
+        return ErrorsRead(
+            onset=onset, share=course, requests=requests, by_type=by_type, by_release=by_release
+        )
 
     async def load(self, target: Target) -> LoadRead:
         """Ask how much is requested, and how busy tasks are, against the usual."""
@@ -89,29 +100,29 @@ class Examination:
         ask, (onset, release) = self._prometheus(target), await self._onset(target)
         window = target.verify.rate_window
         p95, (highest, _), endpoints, means = await asyncio.gather(
-            ask.across_release(promql.p95_seconds, onset, release),
-            ask.highest_bucket(),
+            ask.across_release(ask.p95, onset, release),
+            ask.highest_bucket(Window(window)),
             ask.breakdown(promql.p95_by_endpoint(target, window), "endpoint"),
             ask.breakdown(promql.mean_by_endpoint(target, window), "endpoint"),
         )
-        p95 = p95.ending_at(highest)
-        return LatencyRead(
-            onset=onset, p95=p95, slowest=_slowest(endpoints, means, highest), endpoints=endpoints
-        )
+        slowest = _slowest(endpoints, means, highest)
+        return LatencyRead(onset=onset, p95=p95, slowest=slowest, endpoints=endpoints)
 
     async def resources(self, target: Target) -> ResourcesRead:
         """Ask what each task uses of its limits, how its memory went, and which tasks ended by themselves."""
         ask, now, (onset, release) = self._prometheus(target), self._now(), await self._onset(target)
         span = LOOKBACK_WINDOWS * target.verify.rate_window
+        # What tasks of earlier releases did, which are gone, says nothing about this one.
+        memory_bytes = promql.memory_bytes(target, release)
+        course = ask.history(memory_bytes, span, max(span / POINTS, timedelta(seconds=1)))
+        (asked, tasks), (limits, _) = await asyncio.gather(course, ask.by_task(promql.memory_limit(target)))
+        series = MemorySeries.of(asked, tasks=tasks, limits=limits.values)
         if target.platform == "compose":
-            return await container_resources(self._sources.engine, ask, target, onset, span, now)
-        (cpu, _), (memory, labels), (limits, _), (asked, series), course, restarts = await asyncio.gather(
+            return await self._containers(target, onset, series)
+        (cpu, _), (memory, labels), cpu_course, restarts = await asyncio.gather(
             ask.by_task(promql.cpu_share(target, target.verify.rate_window)),
             ask.by_task(promql.memory_share(target)),
-            ask.by_task(promql.memory_limit(target)),
-            # What tasks of earlier releases did, which are gone, says nothing about this one.
-            ask.history(promql.memory_bytes(target, release), span, max(span / POINTS, timedelta(seconds=1))),
-            ask.across_release(promql.mean_cpu_share, onset, release),
+            ask.across_release(ask.cpu_under_load, onset, release),
             asyncio.to_thread(read_restarts, self._aws, target, now - span, now),
         )
         if not restarts.known:
@@ -119,10 +130,31 @@ class Examination:
         return ResourcesRead(
             onset=onset,
             cpu=cpu,
-            cpu_course=course,
+            cpu_course=cpu_course,
             memory=memory,
             releases={task: found.get(target.release_label or "", "") for task, found in labels.items()},
-            series=MemorySeries(**asked.model_dump(), tasks=series, limits=limits.values),
+            series=series,
+            restarts=restarts,
+        )
+
+    async def _containers(self, target: Target, onset: Onset, series: MemorySeries) -> ResourcesRead:
+        """Ask the engine what containers use; it remembers nothing, so only Prometheus knows how memory went."""
+        use = await asyncio.to_thread(measure_engine_use, self._sources, target, self._now())
+        course = Figure.of(use.asked, why=NO_RELEASES)
+        restarts = Restarts.of(use.asked)
+        if own := use.containers:
+            restarts = restarts.answered(
+                query="inspect",
+                count=sum(one.restarts for one in own),
+                out_of_memory=sum(one.out_of_memory for one in own),
+                reasons=tuple(one.told for one in own if one.failed),
+            )
+        return ResourcesRead(
+            onset=onset,
+            cpu=use.cpu,
+            cpu_course=AcrossRelease(before=course, first=course, now=course),
+            memory=use.memory,
+            series=series,
             restarts=restarts,
         )
 
@@ -137,7 +169,8 @@ class Examination:
 
     async def logs(self, target: Target) -> LogsRead:
         """Ask for the error lines of the last minutes."""
-        return await read_recent_logs(self._sources, target, self._now())
+        span = max(2 * target.verify.rate_window, SHORTEST_LOOK)
+        return await measure_error_lines(self._sources, target, span, self._now())
 
     def _prometheus(self, target: Target) -> PrometheusEvidence:
         return PrometheusEvidence(self._http, target, self._now())
@@ -155,33 +188,46 @@ class Examination:
         try:
             history = await asyncio.to_thread(EcsActivities(self._aws).read_history, target)
         except OutsideError as error:
-            try_again_if_it_passes(error)
-            return asked.model_copy(update={"quality": "error", "why": str(error)[:500]}), None
+            return unread(asked, error), None
         return onset_of(history, now), history.current
 
 
 async def _ended(
-    ask: PrometheusEvidence, target: Target, release: Release | None, span: timedelta, unread: Restarts
+    ask: PrometheusEvidence, target: Target, release: Release | None, span: timedelta, unknown: Restarts
 ) -> Restarts:
     """Count the processes that are no more, where ECS does not tell why tasks ended."""
     ended = await ask.figure(promql.ended_processes(target, release, span))
     if ended.value is None:
-        return unread.model_copy(update={"why": f"{unread.why}; {ended.why}"})
-    return Restarts(**ended.model_dump(exclude={"value"}), count=round(ended.value))
+        return unknown.model_copy(update={"why": f"{unknown.why}; {ended.why}"})
+    return Restarts.of(ended, count=round(ended.value))
 
 
-async def _share_by_release(ask: PrometheusEvidence, target: Target, failures: Failures) -> Breakdown:
+async def _by_type(ask: PrometheusEvidence, target: Target) -> Breakdown:
+    """Ask how many requests failed, for each type."""
+    failures, asked = await ask.failures()
+    if failures is None:
+        return Breakdown.of(asked)
+    query = promql.errors_by_type(target, None, target.verify.rate_window, failures)
+    return await ask.breakdown(query, failures.kind)
+
+
+async def _by_release(ask: PrometheusEvidence, target: Target) -> Breakdown:
     """Ask for each release's share of errors; those with too few requests are left out."""
     window, label = target.verify.rate_window, target.release_label
+    failures, asked = await ask.failures()
+    if failures is None:
+        return Breakdown.of(asked)
     if label is None:
-        return ask.unasked("the catalog names no release_label")
+        return Breakdown.of(ask.unasked("the catalog names no release_label"))
     shares, requests = await asyncio.gather(
         ask.breakdown(promql.error_share_by_release(target, window, failures), label),
         ask.breakdown(promql.requests_by_release(target, window), label),
     )
     enough = target.thresholds.min_requests
-    told = {name: share for name, share in shares.values.items() if requests.values.get(name, 0) >= enough}
-    return shares.model_copy(update={"values": told})
+    answered = {
+        name: share for name, share in shares.values.items() if requests.values.get(name, 0) >= enough
+    }
+    return shares.model_copy(update={"values": answered})
 
 
 def _slowest(p95: Breakdown, mean: Breakdown, highest: float | None) -> tuple[EndpointTime, ...]:

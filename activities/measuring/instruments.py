@@ -1,4 +1,4 @@
-"""What a sample is measured with: all readings at the same time, each with its own time limit."""
+"""Readings of a verification: all of a sample at the same time, each with its own time limit."""
 
 from __future__ import annotations
 
@@ -8,23 +8,34 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from activities.http.probes import read_health
-from activities.measuring.error_rate import ErrorRate
-from activities.measuring.latency import read_latency
-from activities.measuring.logs import read_log_errors
-from activities.measuring.resource_use import read_use
+from activities.http.probes import read_health, send_probes, time_probes
+from activities.measuring.logs import measure_error_lines
+from activities.measuring.quantities import measure_errors, measure_platform_use
+from activities.prometheus.evidence import PrometheusEvidence, Window
 from runbook_model.durations import format_duration
 from runbook_model.errors import RunbookError
+from runbook_model.measurements import (
+    SHORTEST,
+    error_reading,
+    latency_reading,
+    log_reading,
+    missing,
+    use_reading,
+)
 from runbook_model.readings import Quality, Reading, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from activities.measuring.sources import Sources
+    from runbook_model.measurements import Resource
     from runbook_model.readings import Kind, Observation
 
 SOURCES: dict[Kind, str] = {"health": "http", "log-errors": "logs", "connections": "database"}
 """Where a kind is measured, unless it is Prometheus."""
+
+PROBES = 5
+"""Probes that are timed in one reading."""
 
 USUAL_LIMIT = timedelta(seconds=15)
 
@@ -32,9 +43,8 @@ LIMITS: dict[Kind, timedelta] = {
     "health": timedelta(seconds=5),
     # The error rate asks Prometheus, makes two rounds of scrapes and sends probes, at worst one after the other.
     "error-rate": timedelta(seconds=25),
-    "latency": timedelta(
-        seconds=25
-    ),  # five probes, one after the other, of which at most one takes its whole time
+    # Five probes, one after the other, of which at most one takes its whole time.
+    "latency": timedelta(seconds=25),
     "log-errors": timedelta(seconds=12),
 }
 
@@ -47,20 +57,16 @@ _log = logging.getLogger(__name__)
 class Instruments:
     """Everything that a sample is measured with, by what it measures."""
 
-    def __init__(
-        self,
-        sources: Sources,
-        error_rate: ErrorRate | None = None,
-        others: Mapping[Kind, Instrument] | None = None,
-    ) -> None:
+    def __init__(self, sources: Sources, others: Mapping[Kind, Instrument] | None = None) -> None:
         """Compose the instruments; ``others`` adds kinds, or takes the place of ours."""
+        self._sources = sources
         self._by_kind: dict[Kind, Instrument] = {
             "health": lambda look, now: read_health(sources.http, look.target, now),
-            "error-rate": (error_rate or ErrorRate(sources.http)).reading,
-            "log-errors": lambda look, now: read_log_errors(sources, look.target, look.since, now),
-            "latency": lambda look, now: read_latency(sources.http, look, now),
-            "cpu": lambda look, now: read_use(sources, look, "cpu", now),
-            "memory": lambda look, now: read_use(sources, look, "memory", now),
+            "error-rate": self.error_rate,
+            "log-errors": self.log_errors,
+            "latency": self.latency,
+            "cpu": lambda look, now: self.use(look, "cpu", now),
+            "memory": lambda look, now: self.use(look, "memory", now),
             **(others or {}),
         }
 
@@ -71,11 +77,54 @@ class Instruments:
         )
         return Sample(at=now, readings=tuple(readings))
 
+    async def error_rate(self, look: Observation, now: datetime) -> Reading:
+        """Measure the share of requests that fail; where there were too few, together with probes."""
+        target, ask = look.target, self._prometheus(look, now)
+        seen = await measure_errors(self._sources, ask, _window(look), live=True, since=look.since)
+        wanted = missing(seen, target)
+        probes = None
+        if wanted and seen.quality != "error" and look.may_probe and target.probe and target.url:
+            probes = await send_probes(self._sources.http, target.url, target.probe, wanted)
+        return error_reading(seen, probes, target, now)
+
+    async def latency(self, look: Observation, now: datetime) -> Reading:
+        """Measure how slow answers are: those to requests, and those to the product's own probes."""
+        target, probes = look.target, None
+        p95 = self._prometheus(look, now).p95(_window(look))
+        if look.may_probe and target.probe and target.url:
+            timed = time_probes(self._sources.http, target.url, target.probe, PROBES)
+            seen, probes = await asyncio.gather(p95, timed)
+        else:
+            seen = await p95
+        return latency_reading(seen, probes, target.thresholds.p95_seconds, now)
+
+    async def use(self, look: Observation, resource: Resource, now: datetime) -> Reading:
+        """Measure CPU or memory against its limit, by Prometheus and by what runs the tasks."""
+        prometheus, other = await asyncio.gather(
+            self._prometheus(look, now).use(resource, _window(look)),
+            asyncio.to_thread(measure_platform_use, self._sources, look.target, resource, look.since, now),
+        )
+        thresholds = look.target.thresholds
+        limit = thresholds.cpu if resource == "cpu" else thresholds.memory
+        return use_reading(resource, prometheus, other, limit, now)
+
+    async def log_errors(self, look: Observation, now: datetime) -> Reading:
+        """Count the error lines since the observation began, a rate window back at most."""
+        since = max(look.since, now - max(look.target.verify.rate_window, SHORTEST))
+        return log_reading(await measure_error_lines(self._sources, look.target, now - since, now), now)
+
+    def _prometheus(self, look: Observation, now: datetime) -> PrometheusEvidence:
+        return PrometheusEvidence(self._sources.http, look.target, now)
+
     async def _reading(self, kind: Kind, observation: Observation, now: datetime) -> Reading:
         instrument = self._by_kind.get(kind)
         if instrument is None:
             return unmeasured(kind, now, f"this worker has nothing that measures {kind}")
         return await measured(kind, now, instrument(observation, now))
+
+
+def _window(look: Observation) -> Window:
+    return Window(look.target.verify.rate_window, look.release)
 
 
 async def measured(

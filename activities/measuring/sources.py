@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from activities.prometheus.scrape import Scraper
 
 if TYPE_CHECKING:
     import httpx
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
     from activities.docker.engine import Engine
 
 
-@dataclass(frozen=True)
 class Sources:
     """Where measurements come from; each worker has one."""
 
-    aws: AwsClients
-    engine: Engine
-    http: httpx.AsyncClient
+    def __init__(
+        self, aws: AwsClients, engine: Engine, http: httpx.AsyncClient, scraper: Scraper | None = None
+    ) -> None:
+        self.aws = aws
+        self.engine = engine
+        self.http = http
+        self.scraper = scraper or Scraper(http)

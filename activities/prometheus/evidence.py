@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.failures import find_failures
+from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset, Points
+from runbook_model.measurements import Measurement, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -22,13 +25,22 @@ if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
 
-    Query = Callable[[Target, Release | None, timedelta], str]
-
 T = TypeVar("T")
 UNNAMED = "the catalog names no prometheus_url"
+UNDATED = "the release's beginning is not known"
 KEYS = ("task", "id", "name", "instance")
 """Labels that tell one task's series from another's, best first: container hosts differ."""
 MOST_SERIES = 50
+
+
+class Window(NamedTuple):
+    """The time that a number speaks of."""
+
+    span: timedelta
+    release: Release | None = None
+    """Whose tasks; all of the service's where it is None, or where no label tells releases apart."""
+    end: datetime | None = None
+    """None: now."""
 
 
 class PrometheusEvidence:
@@ -36,111 +48,184 @@ class PrometheusEvidence:
 
     def __init__(self, http: httpx.AsyncClient, target: Target, now: datetime) -> None:
         self._prometheus = Prometheus(http, target.prometheus_url) if target.prometheus_url else None
-        self._target = target
-        self._now = now
+        self.target = target
+        self.now = now
+
+    async def error_share(self, window: Window, *, live: bool = False) -> Measurement:
+        """Ask what share of the requests failed.
+
+        Args:
+            window: when, and whose.
+            live: whether it must speak of tasks that live: a rate lives on for a window after the last of them.
+        """
+        (failures, uncounted), requests, dead = await asyncio.gather(
+            self.failures(), self.requests(window), self._dead(window) if live else _nothing()
+        )
+        if dead:
+            return self._of(window, dead)
+        if requests.value is None or round(requests.value) == 0:
+            return self._of(window, requests, requests=requests.value, failed=requests.value)
+        if failures is None:
+            return self._of(window, uncounted, uncounted=uncounted.quality == "no-data")
+        share = await self.figure(
+            promql.error_share(self.target, window.release, window.span, failures), window.end
+        )
+        if share.value is None:
+            return self._of(window, share)
+        failed = share.value * requests.value
+        return self._of(window, share, value=share.value, requests=requests.value, failed=failed)
+
+    async def p95(self, window: Window) -> Measurement:
+        """Ask in what time 95 % of the requests were answered; too few requests say nothing."""
+        target = self.target
+        seconds, requests, (highest, unread) = await asyncio.gather(
+            self.figure(promql.p95_seconds(target, window.release, window.span), window.end),
+            self.requests(window),
+            self.highest_bucket(window),
+        )
+        found = self._if_enough(seconds, requests, window)
+        if found.value is None:
+            return found
+        if unread:
+            return found.model_copy(update={"quality": unread.quality, "why": unread.why, "value": None})
+        return found.model_copy(update={"at_least": highest is not None and found.value >= highest})
+
+    async def use(self, resource: Resource, window: Window) -> Figure:
+        """Ask what is used of the limit: CPU on average, memory by the task that uses most."""
+        if resource == "memory":
+            return await self.figure(promql.most_memory_share(self.target, window.release), window.end)
+        query = promql.mean_cpu_share(self.target, window.release, window.span)
+        return await self.figure(query, window.end)
+
+    async def cpu_under_load(self, window: Window) -> Figure:
+        """Ask what CPU is used while there are enough requests; without them it idles, and says nothing."""
+        cpu, requests = await asyncio.gather(self.use("cpu", window), self.requests(window))
+        return self._if_enough(cpu, requests, window)
+
+    async def requests(self, window: Window) -> Figure:
+        """Ask how many requests were answered."""
+        return await self.figure(promql.request_count(self.target, window.release, window.span), window.end)
 
     async def figure(self, query: str, at: datetime | None = None) -> Figure:
         """Ask for one number, now or at another moment."""
         found, asked = await self._ask(query, lambda prometheus: prometheus.value(query, at))
-        if at:
-            asked = asked.model_copy(update={"at": at})
-        return Figure(**asked.model_dump(), value=found)
+        return Figure.of(asked, value=found, at=at or self.now)
 
     async def failures(self) -> tuple[promql.Failures | None, Evidence]:
         """Find by what failures are counted."""
-        query = promql.error_share(self._target, None, self._target.verify.rate_window)
-        return await self._ask(query, lambda prometheus: find_failures(prometheus, self._target, self._now))
+        return await self._failures
 
     async def breakdown(self, query: str, label: str) -> Breakdown:
         """Ask for a number for each value of a label."""
         found, asked = await self._ask(query, lambda prometheus: prometheus.values(query, label))
-        return Breakdown(**asked.model_dump(), values=_bounded(found or {}))
+        return Breakdown.of(asked, values=_bounded(found or {}))
 
     async def by_task(self, query: str) -> tuple[Breakdown, dict[str, dict[str, str]]]:
         """Ask for a number for each task; also returns all labels of each."""
         found, asked = await self._ask(query, lambda prometheus: prometheus.rows(query))
         rows = {_key(labels): (labels, number) for labels, number in found or []}
         values = _bounded({key: number for key, (_, number) in rows.items()})
-        return Breakdown(**asked.model_dump(), values=values), {key: rows[key][0] for key in values}
+        return Breakdown.of(asked, values=values), {key: rows[key][0] for key in values}
 
-    def unasked(self, why: str) -> Breakdown:
+    def unasked(self, why: str) -> Evidence:
         """Say why something is not asked for."""
-        return Breakdown(quality="no-data", why=why, source="prometheus", query="", at=self._now)
+        return Evidence(quality="no-data", why=why, source="prometheus", query="", at=self.now)
 
     async def history(
         self, query: str, span: timedelta, step: timedelta
     ) -> tuple[Evidence, dict[str, Points]]:
         """Ask how each task's number went."""
-        since = self._now - span
+        since = self.now - span
         found, asked = await self._ask(
-            query, lambda prometheus: prometheus.history(query, since, self._now, step)
+            query, lambda prometheus: prometheus.history(query, since, self.now, step)
         )
         return asked, {_key(labels): points for labels, points in (found or [])[:MOST_SERIES]}
 
-    async def highest_bucket(self) -> tuple[float | None, Evidence]:
-        """Ask for the highest finite bound of the latency's histogram; None where there is none."""
-        query = promql.latency_buckets(self._target, None, self._target.verify.rate_window)
-        found, asked = await self._ask(query, lambda prometheus: prometheus.values(query, "le"))
-        return highest_bound(found or {}), asked
+    async def highest_bucket(self, window: Window) -> tuple[float | None, Evidence | None]:
+        """Ask for the highest finite bound of the latency's histogram, and return why if it cannot be known."""
+        query = promql.latency_buckets(self.target, window.release, window.span)
+        found, asked = await self._ask(query, lambda prometheus: prometheus.values(query, "le", window.end))
+        return highest_bound(found or {}), asked if found is None else None
 
-    async def across_release(self, query: Query, onset: Onset, release: Release | None) -> AcrossRelease:
-        """Ask for a number just before the present release, in its first windows, and now.
-
-        Windows with fewer requests than the catalog wants say nothing: not of the CPU either, which idles then.
-        """
-        window = self._target.verify.rate_window
-        before, first, now = await asyncio.gather(
-            self._in_window(query, None, window, onset.began, "the release's beginning is not known"),
-            self._first(query, onset, release),
-            self._in_window(query, None, window, self._now, ""),
+    async def across_release(
+        self, measure: Callable[[Window], Awaitable[Figure]], onset: Onset, release: Release | None
+    ) -> AcrossRelease:
+        """Measure just before the present release, in its first windows, and now."""
+        (before, first), now = await asyncio.gather(
+            self.earlier(measure, onset, release), measure(Window(self.target.verify.rate_window))
         )
         return AcrossRelease(before=before, first=first, now=now)
 
-    async def _first(self, query: Query, onset: Onset, release: Release | None) -> Figure:
-        window = self._target.verify.rate_window
+    async def earlier(
+        self, measure: Callable[[Window], Awaitable[Figure]], onset: Onset, release: Release | None
+    ) -> tuple[Figure, Figure]:
+        """Measure just before the present release, and in its first windows."""
+        window = self.target.verify.rate_window
         if onset.began is None:
-            return await self._in_window(query, release, window, None, "the release's beginning is not known")
-        if self._target.release_label and release:
-            end = min(self._now, (onset.settled or self._now) + 2 * window)
-            return await self._in_window(query, release, 2 * window, end, "")
-        early = "no label tells releases apart, and the first window is not over"
-        over = onset.settled is not None and self._now >= onset.settled + window
-        closed = min(self._now, onset.settled + 2 * window) if onset.settled and over else None
-        return await self._in_window(query, None, window, closed, early)
+            undated = Figure.of(self.unasked(UNDATED))
+            return undated, undated
+        before = measure(Window(window, end=onset.began))
+        settled = min(self.now, (onset.settled or self.now) + 2 * window)
+        if self.target.release_label and release:
+            first = measure(Window(2 * window, release, settled))
+        elif onset.settled and self.now >= onset.settled + window:
+            first = measure(Window(window, end=settled))
+        else:
+            early = "no label tells releases apart, and the first window is not over"
+            return await before, Figure.of(self.unasked(early))
+        return await asyncio.gather(before, first)
 
-    async def _in_window(
-        self, query: Query, release: Release | None, window: timedelta, end: datetime | None, unless: str
-    ) -> Figure:
-        """Ask in the window that ends at a moment, if there were enough requests in it."""
-        text = query(self._target, release, window)
-        if end is None:
-            return Figure(quality="no-data", why=unless, source="prometheus", query=text, at=self._now)
-        requests, found = await asyncio.gather(
-            self.figure(promql.request_count(self._target, release, window), end), self.figure(text, end)
-        )
-        wanted = self._target.thresholds.min_requests
-        if not found.known:
-            return found
+    def _if_enough(self, found: Figure, requests: Figure, window: Window) -> Measurement:
+        """Return a number with the requests that it is of; without the number where there were too few."""
         if requests.value is None:
-            return _void(found, requests.why)
-        few = f"{round(requests.value)} requests, {wanted} are needed"
-        return found if round(requests.value) >= wanted else _void(found, few)
+            unknown = requests if found.known else found
+            return self._of(window, found, quality=unknown.quality, why=unknown.why)
+        of = self._of(window, found, value=found.value, requests=requests.value)
+        return of.if_enough(self.target.thresholds.min_requests)
+
+    def _of(self, window: Window, found: Evidence, **more: Any) -> Measurement:
+        return Measurement.of(found, window=window.span, at=window.end or self.now, **more)
+
+    async def _dead(self, window: Window) -> Evidence | None:
+        """Say that no task of the window's release lives, or is scraped any more; None where one is."""
+        age = await self.figure(promql.sample_age(self.target, window.release))
+        if age.value is None:
+            if age.quality == "error":
+                return age
+            ours = promql.selector(self.target, window.release)
+            return age.unanswered(f"no live task of {ours} shows any requests: {age.why}")
+        if age.value > window.span.total_seconds() / 2:
+            return age.unanswered(
+                f"the newest scrape is {age.value:.0f}s old, the window only {format_duration(window.span)}"
+            )
+        return None
+
+    @cached_property
+    def _failures(self) -> asyncio.Future[tuple[promql.Failures | None, Evidence]]:
+        query = promql.error_share(self.target, None, self.target.verify.rate_window)
+        return asyncio.ensure_future(
+            self._ask(query, lambda prometheus: find_failures(prometheus, self.target, self.now))
+        )
 
     async def _ask(
         self, query: str, ask: Callable[[Prometheus], Awaitable[T | NoData]]
     ) -> tuple[T | None, Evidence]:
-        asked = Evidence(quality="no-data", why=UNNAMED, source="prometheus", query=query, at=self._now)
+        asked = Evidence(quality="no-data", why=UNNAMED, source="prometheus", query=query, at=self.now)
         if self._prometheus is None:
             return None, asked
         try:
             found = await ask(self._prometheus)
         except OutsideError as error:
-            return None, asked.model_copy(update={"quality": "error", "why": str(error)[:500]})
+            return None, asked.unread(error)
         if isinstance(found, NoData):
-            return None, asked.model_copy(update={"why": found.why})
+            return None, asked.unanswered(found.why)
         if found in ({}, []):
-            return found, asked.model_copy(update={"why": "Prometheus has no such series"})
-        return found, asked.model_copy(update={"quality": "known", "why": ""})
+            return found, asked.unanswered("Prometheus has no such series")
+        return found, asked.answered()
+
+
+async def _nothing() -> None:
+    """Ask nothing."""
 
 
 def highest_bound(buckets: Iterable[str]) -> float | None:
@@ -150,10 +235,6 @@ def highest_bound(buckets: Iterable[str]) -> float | None:
         with suppress(ValueError):
             bounds.append(float(bucket))
     return max((bound for bound in bounds if math.isfinite(bound)), default=None)
-
-
-def _void(figure: Figure, why: str) -> Figure:
-    return figure.model_copy(update={"quality": "no-data", "why": why, "value": None})
 
 
 def _key(labels: dict[str, str]) -> str:

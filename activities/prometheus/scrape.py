@@ -22,9 +22,10 @@ from activities.prometheus.failures import REMEMBERED, status_label, uncounted
 from activities.prometheus.promql import ERRORS, REQUESTS
 from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.errors import OutsideError, RejectedError
+from runbook_model.evidence import Evidence
 from runbook_model.fact import Fact
-from runbook_model.sentences import quote
-from runbook_model.traffic import Silence, Traffic
+from runbook_model.measurements import Measurement
+from runbook_model.sentences import count_of, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from prometheus_client.samples import Sample
 
     from runbook_model.catalog.catalog import Target
-    from runbook_model.readings import Observation
 
 SCRAPES = 6
 """GETs in one round; a balancer with more tasks shows only some of them, which is enough for a share."""
@@ -42,8 +42,8 @@ PAUSE = timedelta(seconds=2)
 TIMEOUT = timedelta(seconds=2)
 ROUND = timedelta(seconds=2)
 """No further scrape begins after this long into a round."""
-LONGEST = 8 * 1024 * 1024
-"""Characters of an answer that is still read."""
+ANSWER = 8 * 1024 * 1024
+"""Characters of an answer that are still read."""
 PROCESS = "process_start_time_seconds"
 
 
@@ -79,26 +79,33 @@ class Scraper:
         self._counted: dict[str, datetime] = {}
         """When a service last had a counter of failures."""
 
-    async def traffic(self, observation: Observation) -> Traffic | Silence:
-        """Return what the live processes counted since the observation began, a rate window back at most.
+    async def traffic(
+        self, target: Target, since: datetime | None = None, pause: timedelta | None = None
+    ) -> Measurement:
+        """Return what the live processes counted since a moment, a rate window back at most.
+
+        Args:
+            target: whose metrics they are.
+            since: from when on; a rate window back unless given.
+            pause: between two rounds where there is nothing earlier to compare with.
 
         Raises:
             OutsideError: not one scrape of a round succeeded.
         """
-        target = observation.target
-        if target.url is None:
-            return Silence(why="the catalog gives no url to scrape", source="scrape")
-        since = max(observation.since, self._now() - target.verify.rate_window)
+        pause = self._pause if pause is None else pause
+        window_began = self._now() - target.verify.rate_window
+        since = max(since, window_began) if since else window_began
         seen = [one for one in self._seen[target.metrics_url] if one.at >= since]
         seen += await self.scrapes(target)
-        if _spanned(seen) < self._pause:
-            await asyncio.sleep(self._pause.total_seconds())
+        if _spanned(seen) < pause:
+            await asyncio.sleep(pause.total_seconds())
             seen += await self.scrapes(target)
         self._seen[target.metrics_url] = seen
         if any(one.failed is not None for one in seen):
             self._counted[target.metrics_url] = self._now()
         counted = self._counted.get(target.metrics_url)
-        return count(seen, counted=counted is not None and self._now() - counted <= REMEMBERED)
+        asked = question(target, self._now())
+        return count(asked, seen, counted=counted is not None and self._now() - counted <= REMEMBERED)
 
     async def scrapes(self, target: Target) -> list[Scrape]:
         """Make one round of scrapes.
@@ -124,7 +131,7 @@ class Scraper:
         with http_errors("scrape the service's /metrics"):
             response = await self._http.get(url, timeout=TIMEOUT.total_seconds())
             response.raise_for_status()
-        return response.text[:LONGEST]
+        return response.text[:ANSWER]
 
 
 def parse(text: str, at: datetime, ignore: tuple[str, ...] = ()) -> Scrape:
@@ -170,41 +177,49 @@ def _sums(samples: list[Sample], label: str) -> dict[str, float]:
     return dict(sums)
 
 
-def count(scrapes: list[Scrape], *, counted: bool = False) -> Traffic | Silence:
+def question(target: Target, now: datetime) -> Evidence:
+    """Return what is asked of a service's own metrics."""
+    why = "" if target.url else "the catalog gives no url to scrape"
+    query = target.metrics_url if target.url else "GET /metrics"
+    return Evidence(quality="no-data", why=why, source="scrape", query=query, at=now)
+
+
+def count(asked: Evidence, scrapes: list[Scrape], *, counted: bool = False) -> Measurement:
     """Sum what each process counted between its scrapes.
 
     Args:
+        asked: what was asked, and where.
         scrapes: of one service, in any order.
         counted: whether the service had a counter of failures lately, though none is in these scrapes.
     """
+    found = Measurement.of(asked, window=_spanned(scrapes))
     if any(one.process is None for one in scrapes):
-        why = f"the service's /metrics has no {PROCESS}, so its tasks cannot be told apart"
-        return Silence(why=why, source="scrape")
-    pairs = [pair for row in _by_process(scrapes) for pair in pairwise(row)]
-    tasks = sum(len(row) > 1 for row in _by_process(scrapes))
+        return found.unanswered(f"the service's /metrics has no {PROCESS}, so its tasks cannot be told apart")
+    rows = _by_process(scrapes)
+    pairs = [pair for row in rows for pair in pairwise(row)]
     requests = sum(grown(before.requests, after.requests) for before, after in pairs)
-    if any(one.failed is not None for one in scrapes):
+    own = any(one.failed is not None for one in scrapes)
+    if own:
         failed = sum(grown(before.failed or 0, after.failed or 0) for before, after in pairs)
     elif any(one.by_status is not None for one in scrapes):
         failed = sum(_grown_by_status(before, after) for before, after in pairs)
     elif requests and not counted:
-        return Silence(why=uncounted("the service's own metrics"), source="scrape", uncounted=True)
+        return found.unanswered(uncounted("the service's own metrics"), uncounted=True)
     else:
         failed = 0
-    return Traffic(
+    return found.answered(
+        value=failed / requests if requests else None,
         requests=requests,
         failed=failed,
-        window=_spanned(scrapes),
-        source="scrape",
-        note=f"as {tasks} {'task' if tasks == 1 else 'tasks'} counted",
+        by_type=_grown_by_type(rows, own=own),
+        note=f"as {count_of(sum(len(row) > 1 for row in rows), 'task')} counted",
     )
 
 
-def grown_by_type(scrapes: list[Scrape]) -> dict[str, float]:
+def _grown_by_type(rows: list[list[Scrape]], *, own: bool) -> dict[str, float]:
     """Sum what each process counted of each kind of failure between its first and its last scrape."""
-    own = any(one.failed is not None for one in scrapes)
     found: defaultdict[str, float] = defaultdict(float)
-    for row in _by_process(scrapes):
+    for row in rows:
         before, after = ((one.by_type if own else one.by_status or {}) for one in (row[0], row[-1]))
         for kind, total in after.items():
             found[kind] += grown(before.get(kind, 0.0), total)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from temporalio import activity
 
 if TYPE_CHECKING:
     from runbook_model.errors import RunbookError
+    from runbook_model.evidence import Evidence
+
+    E = TypeVar("E", bound=Evidence)
 
 TRIES = 6
 """With the pauses between attempts that is some six seconds."""
 
 
-def try_again_if_it_passes(error: RunbookError) -> None:
-    """Raise an error that passes again, so that Temporal repeats the read; after some attempts it is the answer.
+def unread(asked: E, error: RunbookError) -> E:
+    """Return a question as one that could not be asked.
 
-    What one call was refused because of too many calls decides no diagnosis.
+    An error that passes is raised again, so that Temporal repeats the read; after some attempts it is the answer. What
+    one call was refused because of too many calls decides no diagnosis.
     """
     if error.retryable and activity.in_activity() and activity.info().attempt < TRIES:
         raise error
+    return asked.unread(error)

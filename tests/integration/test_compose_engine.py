@@ -29,7 +29,7 @@ from activities.measuring.activities import VerificationActivities
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.measuring.examining import Examination
 from activities.measuring.instruments import Instruments, connections_instrument
-from activities.measuring.logs import read_recent_logs
+from activities.measuring.logs import measure_error_lines
 from activities.measuring.sources import Sources
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
@@ -173,9 +173,10 @@ async def test_of_very_many_lines_the_newest_are_read_and_that_is_said(project, 
 def read_now(target):
     """Read the logs in a loop of its own: called from where one runs already."""
     with ThreadPoolExecutor(1) as thread:
-        asked = read_recent_logs(
+        asked = measure_error_lines(
             Sources(AwsClients(), Engine(), httpx.AsyncClient()),
             target,
+            timedelta(minutes=1),
             datetime.now(UTC) + timedelta(seconds=2),
         )
         return thread.submit(asyncio.run, asked).result()

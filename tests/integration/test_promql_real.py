@@ -16,13 +16,13 @@ import httpx
 import pytest
 
 from activities.http.client import http_client
-from activities.measuring.error_rate import ErrorRate, ask_prometheus
-from activities.measuring.latency import read_latency
+from activities.measuring.instruments import Instruments
+from activities.measuring.sources import Sources
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.evidence import PrometheusEvidence, Window
 from runbook_model.catalog.policies import Thresholds, Verify
 from runbook_model.errors import RejectedError
-from runbook_model.traffic import Silence, Traffic
 from tests.observing import NOW, B, G, N, a_release, a_target, an_observation, seconds
 
 pytestmark = pytest.mark.rare
@@ -242,11 +242,19 @@ async def share_of(prometheus, target, release=None):
     return await prometheus.value(promql.error_share(target, release, WINDOW))
 
 
+async def ask_share(observation):
+    async with http_client() as http:
+        asked = PrometheusEvidence(http, observation.target, datetime.now(UTC))
+        return await asked.error_share(
+            Window(observation.target.verify.rate_window, observation.release), live=True
+        )
+
+
 async def test_a_service_that_was_never_scraped_is_no_data(world, prometheus, service):
     target = target_of(world, service)
     for query in every_query(target, a_release()):
         assert await prometheus.value(query) == NoData(why="Prometheus has no such series in the window")
-    assert "no live task" in (await ask_prometheus(prometheus, observation_of(world, service))).why
+    assert "no live task" in (await ask_share(observation_of(world, service))).why
 
 
 def every_query(target, release):
@@ -286,7 +294,7 @@ async def test_no_traffic_is_nothing_to_divide_by_and_no_requests(world, prometh
         why="Prometheus gave NaN: there was nothing to divide by"
     )
     assert await prometheus.value(promql.request_count(target, None, WINDOW)) == 0
-    assert (await ask_prometheus(prometheus, observation_of(world, service))).requests == 0
+    assert (await ask_share(observation_of(world, service))).requests == 0
 
 
 async def test_a_service_that_never_failed_has_no_error_series_and_an_error_share_of_zero(
@@ -304,17 +312,16 @@ async def test_failures_that_nothing_counts_are_no_data_and_not_zero(world, prom
     task = world.run(service, good=10, bad=10)
     task.ever_failed, task.statuses = False, None
     await full_window(prometheus, target_of(world, service))
-    seen = await ask_prometheus(prometheus, observation_of(world, service))
-    assert isinstance(seen, Silence)
-    assert seen.uncounted, seen.why
+    seen = await ask_share(observation_of(world, service))
+    assert (seen.quality, seen.value, seen.uncounted) == ("no-data", None, True), seen.why
 
 
 async def test_a_counter_of_failures_that_is_declared_and_has_no_series_is_zero(world, prometheus, service):
     task = world.run(service, good=20)
     task.statuses, task.declares_failures = None, True
     await full_window(prometheus, target_of(world, service))
-    seen = await ask_prometheus(prometheus, observation_of(world, service))
-    assert isinstance(seen, Traffic), seen
+    seen = await ask_share(observation_of(world, service))
+    assert seen.known, seen
     assert (seen.failed, "http_errors_total" in seen.query) == (0, True)
 
 
@@ -324,7 +331,7 @@ async def test_without_a_counter_failures_are_read_by_the_label_that_holds_the_s
     task = world.run(service, good=10, bad=10)
     task.ever_failed, task.statuses = False, ("2xx", "5xx")
     await full_window(prometheus, target_of(world, service))
-    seen = await ask_prometheus(prometheus, observation_of(world, service))
+    seen = await ask_share(observation_of(world, service))
     assert seen.failed / seen.requests == pytest.approx(0.5)
 
 
@@ -341,8 +348,8 @@ async def test_a_release_that_never_failed_is_zero_where_one_before_it_had_a_cou
     gone = f"count({promql.ERRORS}{labels})"
     await eventually(lambda: prometheus.value(gone), lambda found: isinstance(found, NoData))
     await full_window(prometheus, target_of(world, service), a_release(3))
-    seen = await ask_prometheus(prometheus, observation_of(world, service))
-    assert isinstance(seen, Traffic), seen
+    seen = await ask_share(observation_of(world, service))
+    assert seen.known, seen
     assert seen.failed == 0
 
 
@@ -370,8 +377,8 @@ async def test_a_task_that_is_gone_is_no_data_although_its_rate_lives_on(world, 
     age = promql.sample_age(target, None)
     await eventually(lambda: prometheus.value(age), lambda value: isinstance(value, NoData))
     assert await share_of(prometheus, target) == 1, "its errors stay in the window"
-    seen = await ask_prometheus(prometheus, observation_of(world, service))
-    assert isinstance(seen, Silence)
+    seen = await ask_share(observation_of(world, service))
+    assert (seen.quality, seen.value) == ("no-data", None)
     assert "no live task" in seen.why
 
 
@@ -396,10 +403,14 @@ async def test_a_reading_of_the_real_prometheus_is_good_and_then_bad(world, serv
     task = world.run(service, good=100)
     observation = observation_of(world, service)
     async with http_client() as http:
-        rate = ErrorRate(http)
-        good = await eventually(lambda: rate.reading(observation, NOW), lambda reading: reading.quality is G)
+        instruments = Instruments(Sources(None, None, http))
+        good = await eventually(
+            lambda: instruments.error_rate(observation, NOW), lambda reading: reading.quality is G
+        )
         task.ever_failed, task.good_more, task.bad_more = True, 0, 100
-        bad = await eventually(lambda: rate.reading(observation, NOW), lambda reading: reading.quality is B)
+        bad = await eventually(
+            lambda: instruments.error_rate(observation, NOW), lambda reading: reading.quality is B
+        )
     assert good.detail.startswith("0.0 % of ")
     assert (good.source, good.value) == ("prometheus", 0)
     assert bad.value > 0.1
@@ -487,7 +498,9 @@ async def test_a_quantile_beyond_the_highest_finite_bucket_is_at_least_so_much(w
     slow = target_of(world, service, thresholds=Thresholds(p95_seconds=1.0))
     async with http_client() as http:
         reading = await eventually(
-            lambda: read_latency(http, an_observation(target=slow, release=a_release()), NOW),
+            lambda: Instruments(Sources(None, None, http)).latency(
+                an_observation(target=slow, release=a_release()), NOW
+            ),
             lambda found: found.value is not None,
         )
     assert (reading.quality, reading.value) == (N, 1.0)

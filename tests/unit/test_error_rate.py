@@ -3,11 +3,11 @@ from itertools import count
 import httpx
 import pytest
 
-from activities.measuring.error_rate import ErrorRate
+from activities.measuring.instruments import Instruments
+from activities.measuring.sources import Sources
 from activities.prometheus.scrape import Scraper
-from runbook_model.errors import UnreachableError
-from runbook_model.traffic import Silence, Traffic, judge_traffic
-from tests.observing import NOW, PROBE, PROMETHEUS, B, G, N, a_target, an_observation, at, client, seconds
+from runbook_model.measurements import Measurement, error_reading
+from tests.observing import NOW, PROBE, PROMETHEUS, B, E, G, N, a_target, an_observation, at, client, seconds
 
 LABELS = '{service="ai-processor", environment="prod", release="ai-processor-prod:3"}'
 
@@ -64,7 +64,7 @@ async def read(world: World, **changes):
     ticks = count()
     scraper = Scraper(http, pause=seconds(0.01), clock=lambda: at(next(ticks) / 10))
     observation = an_observation(target=a_target(**changes.pop("target", {})), **changes)
-    return await ErrorRate(http, scraper).reading(observation, NOW)
+    return await Instruments(Sources(None, None, http, scraper)).error_rate(observation, NOW)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_the_reading_holds_the_query():
     [
         ({"requests": "12.3"}, "12 requests in 15s, 50 are needed"),
         ({"requests": "1.2"}, "1 request in 15s, 50 are needed"),
-        ({"requests": None, "share": None}, "0 requests in 15s, 50 are needed"),
+        ({"requests": None, "share": None}, "Prometheus has no such series in the window"),
         ({"requests": "0", "share": "NaN"}, "0 requests in 15s, 50 are needed"),
         ({"share": "NaN"}, "Prometheus gave NaN: there was nothing to divide by"),
         ({"age": "9.2"}, "the newest scrape is 9s old, the window only 15s"),
@@ -131,15 +131,17 @@ async def test_when_prometheus_does_not_answer_the_services_own_metrics_are_read
 
 
 async def test_when_neither_can_be_read_the_error_names_both():
-    with pytest.raises(
-        UnreachableError, match=r"could not ask Prometheus: .*; could not scrape the service's /metrics"
-    ):
-        await read(World(prometheus=503, metrics=502))
+    reading = await read(World(prometheus=503, metrics=502), target={"probe": PROBE})
+    assert reading.quality is E
+    prometheus, own = reading.detail.split("; ", 1)
+    assert prometheus.startswith("could not ask Prometheus: HTTP 503")
+    assert own.startswith("could not scrape the service's /metrics")
 
 
 async def test_when_prometheus_is_away_and_there_is_no_url_the_error_is_prometheus_own():
-    with pytest.raises(UnreachableError, match="could not ask Prometheus: HTTP 503"):
-        await read(World(prometheus=503), target={"url": None})
+    reading = await read(World(prometheus=503), target={"url": None})
+    assert (reading.quality, reading.source) == (E, "prometheus")
+    assert reading.detail.startswith("could not ask Prometheus: HTTP 503")
 
 
 async def test_nothing_is_posted_unless_the_catalog_has_a_probe():
@@ -199,17 +201,20 @@ async def test_probes_may_settle_what_prometheus_knows_nothing_of():
     assert (reading.quality, reading.source) == (G, "probe")
 
 
-def test_a_silence_is_never_good():
-    assert judge_traffic(Silence(why="away", source="scrape"), a_target(), NOW).quality is N
+def measured(**found):
+    return Measurement(source="prometheus", query="q", at=NOW, window=seconds(15), **found)
+
+
+def test_what_could_not_be_measured_is_never_good():
+    for quality, expected in (("no-data", N), ("error", E)):
+        reading = error_reading(measured(quality=quality, why="away"), None, a_target(), NOW)
+        assert (reading.quality, reading.detail) == (expected, "away")
 
 
 def test_one_request_may_be_enough():
-    thresholds = a_target().thresholds.model_copy(update={"min_requests": 1})
-    one = Traffic(requests=1, failed=0, window=seconds(15), source="prometheus")
-    assert (
-        judge_traffic(one, a_target(thresholds=thresholds), NOW).detail
-        == "0.0 % of 1 request failed (limit 10 %)"
-    )
+    one = measured(quality="known", value=0.0, requests=1, failed=0).if_enough(1)
+    reading = error_reading(one, None, a_target(), NOW)
+    assert (reading.quality, reading.detail) == (G, "0.0 % of 1 request failed (limit 10 %)")
 
 
 def uncounted(**changes) -> World:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import timedelta
+from itertools import count
 from urllib.parse import urlparse
 
 import httpx
@@ -13,13 +14,14 @@ from activities.aws.errors import aws_errors
 from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.tasks import read_task
 from activities.measuring.examining import Examination
-from activities.measuring.logs import read_recent_logs
+from activities.measuring.instruments import Instruments
+from activities.measuring.logs import measure_error_lines
 from activities.measuring.sources import Sources
 from activities.runtime.passing import TRIES
 from runbook_model.errors import InputError, NotServingError, ThrottledError
 from runbook_model.evidence import onset_of
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment, ServiceState
-from tests.observing import NOW, PROMETHEUS, a_target, at, client, seconds
+from tests.observing import NOW, PROMETHEUS, a_target, an_observation, at, client, seconds
 
 DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "not allowed"}}, "Some")
 EVERY_READ = ("errors", "load", "latency", "resources", "utilization", "tasks", "logs")
@@ -249,7 +251,44 @@ async def test_too_few_requests_say_nothing():
         "errors", two_releases(at(-600), at(-500)), prometheus(SHARES | {"increase(http_requests": 12})
     )
     assert found.share.before.value is None
-    assert found.told == "errors are not known: 12 requests, 50 are needed"
+    assert found.told == "errors are not known: 12 requests in 15s, 50 are needed"
+
+
+def metrics_of(requests, failed):
+    return f'http_requests_total {requests}\nhttp_errors_total{{type="timeout"}} {failed}\nprocess_start_time_seconds 5\n'
+
+
+async def test_while_prometheus_is_away_the_services_own_metrics_say_which_requests_fail_now():
+    scraped = count()
+
+    def answer(request):
+        if str(request.url).startswith(PROMETHEUS):
+            raise httpx.ConnectError("no route to host")
+        number = next(scraped)
+        return httpx.Response(200, text=metrics_of(100 * number, 25 * number))
+
+    target = a_target(verify=a_target().verify.model_copy(update={"rate_window": seconds(0.1)}))
+    found = await examined("errors", two_releases(at(-600), at(-500)), answer, target)
+    assert (found.share.now.value, found.share.now.source) == (0.25, "scrape")
+    assert found.by_type.values["timeout"] == found.requests.value / 4
+    assert "no route to host" in found.share.before.why
+    assert found.by_release.why == "a scrape sees the present only"
+
+
+async def test_verification_and_diagnosis_show_the_same_measurement():
+    numbers = SHARES | {"timestamp(": 1, "histogram_quantile": 2.0, "increase(http_requests": 300}
+    numbers |= {"group by (le)": [({"le": "2.0"}, 1)], "avg(": 0.7, "max(": 0.6}
+    aws = two_releases(at(-600), at(-500))
+    async with client(prometheus(numbers)) as http:
+        of_diagnosis = Examination(sources(aws, http), lambda: NOW)
+        errors, latency, load = [
+            await read(a_target()) for read in (of_diagnosis.errors, of_diagnosis.latency, of_diagnosis.load)
+        ]
+        look = an_observation(looks=("error-rate", "latency", "cpu"))
+        sample = await Instruments(sources(aws, http)).sample(look, NOW)
+    shown = (errors.share.now, latency.p95.now, load.cpu)
+    assert [one.value for one in sample.readings] == [one.value for one in shown] == [0.4, 2.0, 0.7]
+    assert (latency.p95.now.at_least, "at least 2.00s" in sample.readings[1].detail) == (True, True)
 
 
 async def test_a_release_with_too_few_requests_is_left_out_of_the_comparison():
@@ -498,7 +537,9 @@ LINES = (
 
 async def test_error_lines_are_counted_by_the_dependencies_that_they_name_and_redacted():
     events = [{"timestamp": i, "message": line} for i, line in enumerate(LINES)]
-    found = await read_recent_logs(sources(Aws(filter_log_events={"events": events})), a_target(), NOW)
+    found = await measure_error_lines(
+        sources(Aws(filter_log_events={"events": events})), a_target(), seconds(60), NOW
+    )
     assert (found.count, found.about_dependencies) == (3, 2)
     assert found.dependencies == {"database": 1, "connection": 1, "timeout": 1}
     assert "secret" not in str(found)
@@ -507,8 +548,8 @@ async def test_error_lines_are_counted_by_the_dependencies_that_they_name_and_re
 
 async def test_ten_thousand_error_lines_are_bounded():
     events = [{"timestamp": i, "message": f"ERROR {'x ' * 2000}{i}"} for i in range(1000)]
-    found = await read_recent_logs(
-        sources(Aws(filter_log_events={"events": events, "nextToken": "more"})), a_target(), NOW
+    found = await measure_error_lines(
+        sources(Aws(filter_log_events={"events": events, "nextToken": "more"})), a_target(), seconds(60), NOW
     )
     assert (found.count, found.complete, len(found.newest)) == (5000, False, 10)
     assert found.told.startswith("at least 5000 error lines")

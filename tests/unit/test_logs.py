@@ -6,12 +6,14 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.aws.errors import aws_errors
-from activities.cloudwatch.logs import PAGES, PATTERN
-from activities.measuring.logs import LINE, NEWEST, read_log_errors, read_recent_logs
+from activities.cloudwatch.logs import PAGES, PATTERN, filter_error_events
+from activities.measuring.instruments import Instruments
+from activities.measuring.logs import LINE, measure_error_lines
 from activities.measuring.sources import Sources
 from runbook_model.errors import AccessDeniedError, CredentialsError, NotFoundError
+from runbook_model.measurements import EXCERPT
 from runbook_model.redaction import HIDDEN, excerpt, redact
-from tests.observing import NOW, B, G, N, a_target, at, seconds
+from tests.observing import NOW, B, G, N, a_target, an_observation, at, seconds
 from tests.unit.test_log_levels import ERRORS
 
 SINCE = at(-15)
@@ -57,8 +59,9 @@ def page(*messages, first=0, token=None):
     return {"events": events} | ({"nextToken": token} if token else {})
 
 
-async def read(clients):
-    return await read_log_errors(Sources(clients, None, None), a_target(), SINCE, NOW)
+async def read(clients, since=SINCE, **changes):
+    look = an_observation(target=a_target(**changes), since=since)
+    return await Instruments(Sources(clients, None, None)).log_errors(look, NOW)
 
 
 async def test_error_lines_are_counted_by_the_minute_and_never_decide(clients):
@@ -83,15 +86,14 @@ REFUSED = '{"level":"error","msg":"dial tcp: connection refused"}'
 async def test_five_lines_of_json_with_a_lower_case_level_are_five_errors_and_name_the_dependency(clients):
     lines = [REFUSED] * 5 + ['{"level":"info","msg":"no error"}']
     clients.stub.add_response("filter_log_events", page(*lines))
-    found = await read_recent_logs(Sources(clients, None, None), a_target(), NOW)
+    found = await measure_error_lines(Sources(clients, None, None), a_target(), seconds(60), NOW)
     assert (found.count, found.dependencies) == (5, {"connection": 5})
 
 
 async def test_the_teams_own_pattern_takes_the_place_of_levels(clients):
     request = {key: value for key, value in REQUEST.items() if key != "filterPattern"}
     clients.stub.add_response("filter_log_events", page("ERROR a", "order lost: 7", "order kept"), request)
-    target = a_target(error_pattern="order (lost|stuck)")
-    reading = await read_log_errors(Sources(clients, None, None), target, SINCE, NOW)
+    reading = await read(clients, error_pattern="order (lost|stuck)")
     assert reading.excerpt == ("order lost: 7",)
 
 
@@ -126,23 +128,19 @@ async def test_only_the_newest_lines_are_shown_redacted_and_cut(clients):
     clients.stub.add_response("filter_log_events", page(*lines), REQUEST)
     shown = (await read(clients)).excerpt
     assert [line[:8] for line in shown] == ["ERROR 2 ", "ERROR 3 ", "ERROR 4 "]
-    assert len(shown) == NEWEST
+    assert len(shown) == EXCERPT
     assert all(len(line) == LINE and "hunter2" not in line for line in shown)
 
 
 async def test_a_moment_long_ago_is_cut_to_the_rate_window(clients):
     clients.stub.add_response("filter_log_events", page(), REQUEST)
-    assert (
-        await read_log_errors(Sources(clients, None, None), a_target(), at(-86_400), NOW)
-    ).detail == "0 error lines in 15s"
+    assert (await read(clients, at(-86_400))).detail == "0 error lines in 15s"
 
 
 async def test_a_moment_just_now_is_not_made_into_a_huge_rate(clients):
     request = REQUEST | {"startTime": REQUEST["endTime"] - 1000}
     clients.stub.add_response("filter_log_events", page("ERROR a"), request)
-    assert (
-        await read_log_errors(Sources(clients, None, None), a_target(), NOW - seconds(1), NOW)
-    ).value == 6.0
+    assert (await read(clients, NOW - seconds(1))).value == 6.0
 
 
 @pytest.mark.parametrize(
@@ -156,11 +154,11 @@ async def test_a_moment_just_now_is_not_made_into_a_huge_rate(clients):
 async def test_an_unreadable_log_group_is_an_error_that_names_it(clients, code, error):
     clients.stub.add_client_error("filter_log_events", code, http_status_code=400)
     with pytest.raises(error, match="could not read the log group /ecs/ai-processor-prod"):
-        await read(clients)
+        filter_error_events(clients, a_target(), SINCE, NOW)
 
 
 async def test_a_target_without_log_group_has_no_log_readings(clients):
-    reading = await read_log_errors(Sources(clients, None, None), a_target(log_group=None), SINCE, NOW)
+    reading = await read(clients, log_group=None)
     assert (reading.quality, reading.decides) == (N, False)
 
 

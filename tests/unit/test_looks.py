@@ -1,46 +1,52 @@
 """What a verification looks at besides health, errors and logs: latency, CPU and memory."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 
-from activities.http.probes import Timed, time_probes
+from activities.http.probes import time_probes
 from activities.measuring.instruments import Instruments
-from activities.measuring.latency import P95, judge_latency, read_latency
-from activities.measuring.resource_use import Share, judge_use, read_use
 from activities.measuring.sources import Sources
 from runbook_model.catalog.policies import Thresholds
-from runbook_model.evidence import Evidence
+from runbook_model.evidence import Figure
+from runbook_model.measurements import Measurement, Probes, latency_reading, use_reading
 from runbook_model.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
 from runbook_model.reports import Verdict
 from tests.observing import NOW, PROBE, PROMETHEUS, URL, B, E, G, N, a_target, an_observation, at, client
 from tests.unit.test_examining import Aws
 from workflows.decisions.recovery import judge_recovery
 
-QUICK, SLOW = (
-    P95(seconds=0.2, words="p95 0.20s of 400 requests"),
-    P95(seconds=2.0, words="p95 2.00s of 400 requests"),
-)
-CUT_OFF = P95(seconds=0.8, at_least=True, words="p95 at least 0.80s of 400 requests")
-VERY_SLOW = P95(seconds=10.0, at_least=True, words="p95 at least 10.00s of 400 requests")
-SILENT = P95(seconds=None, words="3 requests, 50 are needed")
+BEYOND = ": beyond the histogram's highest bucket"
+
+
+def p95_of(seconds, **changes):
+    quality = "no-data" if seconds is None else "known"
+    found = {"quality": quality, "value": seconds, "requests": 400, "window": timedelta(seconds=15)} | changes
+    return Measurement(source="prometheus", query="q", at=NOW, **found)
+
+
+QUICK, SLOW = p95_of(0.2), p95_of(2.0)
+CUT_OFF, VERY_SLOW = p95_of(0.8, at_least=True), p95_of(10.0, at_least=True)
+FEW = p95_of(0.1, requests=3).if_enough(50)
 
 LATENCIES = {
     "quick requests": (QUICK, None, G, "p95 0.20s of 400 requests (limit 1s)"),
-    "quick requests and probes": (QUICK, Timed(seconds=(0.1, 0.3)), G, "p95 0.20s of 400 requests; 2 probes took at most 0.30s (limit 1s)"),
-    "slow requests, quick probes": (SLOW, Timed(seconds=(0.1,)), B, "p95 2.00s of 400 requests; 1 probe took at most 0.10s (limit 1s)"),
-    "quick requests, slow probes": (QUICK, Timed(seconds=(1.2,)), B, "p95 0.20s of 400 requests; 1 probe took at most 1.20s (limit 1s)"),
-    "a quantile beyond the highest bucket, above the limit": (VERY_SLOW, None, B, "p95 at least 10.00s of 400 requests (limit 1s)"),
-    "a quantile beyond the highest bucket, below the limit": (CUT_OFF, Timed(seconds=(0.1,)), N, "p95 at least 0.80s of 400 requests; 1 probe took at most 0.10s (limit 1s)"),
-    "too few requests, quick probes": (SILENT, Timed(seconds=(0.1,)), G, "3 requests, 50 are needed; 1 probe took at most 0.10s (limit 1s)"),
-    "too few requests and no probes": (SILENT, None, N, "3 requests, 50 are needed (limit 1s)"),
-    "quick probes that fail": (SILENT, Timed(seconds=(0.1, 0.1), failed=1), B, "3 requests, 50 are needed; 2 probes took at most 0.10s, 1 failed (limit 1s)"),
-    "probes that the service does not accept": (SILENT, Timed(seconds=(0.1,), refused=422), N, "3 requests, 50 are needed; the probe was answered 422: correct probe in the catalog (limit 1s)"),
+    "quick requests and probes": (QUICK, Probes(sent=2, slowest=0.3), G, "p95 0.20s of 400 requests; 2 probes took at most 0.30s (limit 1s)"),
+    "slow requests, quick probes": (SLOW, Probes(sent=1, slowest=0.1), B, "p95 2.00s of 400 requests; 1 probe took at most 0.10s (limit 1s)"),
+    "quick requests, slow probes": (QUICK, Probes(sent=1, slowest=1.2), B, "p95 0.20s of 400 requests; 1 probe took at most 1.20s (limit 1s)"),
+    "a quantile beyond the highest bucket, above the limit": (VERY_SLOW, None, B, f"p95 at least 10.00s of 400 requests{BEYOND} (limit 1s)"),
+    "a quantile beyond the highest bucket, below the limit": (CUT_OFF, Probes(sent=1, slowest=0.1), N, f"p95 at least 0.80s of 400 requests{BEYOND}; 1 probe took at most 0.10s (limit 1s)"),
+    "too few requests, quick probes": (FEW, Probes(sent=1, slowest=0.1), G, "3 requests in 15s, 50 are needed; 1 probe took at most 0.10s (limit 1s)"),
+    "too few requests and no probes": (FEW, None, N, "3 requests in 15s, 50 are needed (limit 1s)"),
+    "quick probes that fail": (FEW, Probes(sent=2, slowest=0.1, failed=1), B, "3 requests in 15s, 50 are needed; 2 probes took at most 0.10s, 1 failed (limit 1s)"),
+    "probes that the service does not accept": (FEW, Probes(sent=1, slowest=0.1, refused=422), N, "3 requests in 15s, 50 are needed; the probe was answered 422: correct probe in the catalog (limit 1s)"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("p95", "probes", "quality", "detail"), LATENCIES.values(), ids=LATENCIES.keys())
 def test_requests_and_probes_must_both_be_quick(p95, probes, quality, detail):
-    reading = judge_latency(p95, probes, 1.0, NOW)
+    reading = latency_reading(p95, probes, 1.0, NOW)
     assert (reading.kind, reading.quality, reading.detail) == ("latency", quality, detail)
 
 
@@ -68,7 +74,8 @@ def world(posts=(200,), p95="0.2", requests="400"):
 
 async def latency(answer, **changes):
     async with client(answer) as http:
-        return await read_latency(http, an_observation(target=a_target(probe=PROBE), **changes), NOW)
+        observation = an_observation(target=a_target(probe=PROBE), **changes)
+        return await Instruments(Sources(None, None, http)).latency(observation, NOW)
 
 
 async def test_probes_are_timed_next_to_what_prometheus_says():
@@ -95,13 +102,13 @@ async def test_probes_settle_it_while_prometheus_is_away():
 async def test_after_a_probe_without_an_answer_no_more_are_sent():
     async with client(world((200, None))) as http:
         timed = await time_probes(http, URL, PROBE, 5)
-    assert (len(timed.seconds), timed.failed, timed.refused) == (2, 1, None)
+    assert (timed.sent, timed.failed, timed.refused) == (2, 1, None)
 
 
 def a_share(value, source="prometheus", why="nothing"):
     if value is None:
-        return Share(quality="no-data", why=why, source=source, query="q", at=NOW)
-    return Share(quality="known", source=source, query="q", at=NOW, value=value)
+        return Figure(quality="no-data", why=why, source=source, query="q", at=NOW)
+    return Figure(quality="known", source=source, query="q", at=NOW, value=value)
 
 
 @pytest.mark.parametrize(
@@ -118,22 +125,19 @@ def a_share(value, source="prometheus", why="nothing"):
 def test_both_sources_must_be_within_the_limit_as_far_as_they_are_known(
     prometheus, cloudwatch, quality, detail
 ):
-    reading = judge_use("cpu", a_share(prometheus), a_share(cloudwatch, "cloudwatch", "late"), 0.8, NOW)
+    reading = use_reading("cpu", a_share(prometheus), a_share(cloudwatch, "cloudwatch", "late"), 0.8, NOW)
     assert (reading.kind, reading.quality, reading.detail) == ("cpu", quality, detail)
-    assert isinstance(a_share(None), Evidence)
 
 
 async def test_cloudwatch_counts_from_when_the_observation_started():
     points = [{"Timestamp": at(-60), "Average": 99.0}, {"Timestamp": at(60), "Average": 20.0}]
-    aws = Aws(get_metric_statistics={"Datapoints": points})
     async with client(world(p95=None)) as http:
-        reading = await read_use(Sources(aws, None, http), an_observation(), "memory", at(120))
-        early = await read_use(
-            Sources(Aws(get_metric_statistics={"Datapoints": points[:1]}), None, http),
-            an_observation(),
-            "memory",
-            at(120),
-        )
+        reading, early = [
+            await Instruments(Sources(Aws(get_metric_statistics={"Datapoints": found}), None, http)).use(
+                an_observation(), "memory", at(120)
+            )
+            for found in (points, points[:1])
+        ]
     assert (reading.quality, reading.value, reading.limit) == (G, 0.2, 0.85)
     assert early.quality is N
     assert early.detail.endswith("CloudWatch has averaged nothing since (limit 85 %)")
@@ -254,5 +258,7 @@ async def test_a_quantile_on_the_highest_finite_bucket_is_at_least_so_much(p95, 
         )
 
     target = a_target(thresholds=Thresholds(p95_seconds=limit))
-    reading = await read_latency(client(answer), an_observation(target=target), NOW)
+    reading = await Instruments(Sources(None, None, client(answer))).latency(
+        an_observation(target=target), NOW
+    )
     assert (reading.quality, reading.detail) == (quality, said)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.prometheus.scrape import SCRAPES, Scrape, Scraper, count, grown, parse
+from activities.prometheus.scrape import SCRAPES, Scrape, Scraper, grown, parse, question
+from activities.prometheus.scrape import count as count_asked
 from runbook_model.errors import RejectedError, UnreachableError
-from runbook_model.traffic import Silence
-from tests.observing import NOW, a_target, an_observation, at, client, seconds
+from tests.observing import NOW, a_target, at, client, seconds
 
 TEXT = """\
 # HELP http_requests_total Requests answered.
@@ -50,9 +50,13 @@ def seen(moment: float, process: float | None, requests: float, failed: float = 
     return Scrape(at=at(moment), process=process, requests=requests, failed=failed)
 
 
+def count(scrapes):
+    return count_asked(question(a_target(), NOW), scrapes)
+
+
 async def test_what_each_process_counted_is_summed_and_processes_are_never_compared_with_each_other():
     old, young = Process(100.0, good=90_000, bad=9_000), Process(200.5, good=10, good_more=10, bad_more=10)
-    traffic = await scraper(balanced(old, young)).traffic(an_observation())
+    traffic = await scraper(balanced(old, young)).traffic(a_target(), NOW)
     assert (traffic.requests, traffic.failed) == (40, 20), "of three scrapes each, two steps of the young one"
     assert traffic.note == "as 2 tasks counted"
 
@@ -64,7 +68,7 @@ async def test_the_number_of_scrapes_is_bounded():
         asked.append(request.url.path)
         return httpx.Response(200, text=Process(1.0).metrics())
 
-    await scraper(answer).traffic(an_observation())
+    await scraper(answer).traffic(a_target(), NOW)
     assert asked == ["/metrics"] * len(asked)
     assert len(asked) <= 2 * SCRAPES
 
@@ -74,11 +78,11 @@ async def test_scrapes_of_earlier_samples_count_as_long_as_the_window_holds_them
     moment = [0.0]
     reader = scraper(balanced(process), clock=lambda: at(moment[0]))
     reader._pause = seconds(0)
-    await reader.traffic(an_observation())
+    await reader.traffic(a_target(), NOW)
     moment[0] = 10
-    in_window = await reader.traffic(an_observation())
+    in_window = await reader.traffic(a_target(), NOW)
     moment[0] = 22
-    later = await reader.traffic(an_observation())
+    later = await reader.traffic(a_target(), NOW)
     assert in_window.requests == 2 * SCRAPES - 1
     assert in_window.window == seconds(10)
     assert later.window == seconds(12), "the scrapes at 0 s are older than the window of 15 s"
@@ -107,8 +111,8 @@ def test_what_a_counter_grew_by_is_the_same_wherever_it_was_reset_unseen_request
 
 async def test_tasks_that_do_not_say_when_they_started_are_no_data():
     text = TEXT.format(good=5, bad=0, start=1).replace("process_start_time_seconds", "other")
-    silence = await scraper(lambda _: httpx.Response(200, text=text)).traffic(an_observation())
-    assert isinstance(silence, Silence)
+    silence = await scraper(lambda _: httpx.Response(200, text=text)).traffic(a_target(), NOW)
+    assert (silence.quality, silence.value) == ("no-data", None)
     assert (
         silence.why
         == "the service's /metrics has no process_start_time_seconds, so its tasks cannot be told apart"
@@ -122,17 +126,17 @@ async def test_a_balancer_that_answers_502_now_and_then_is_read_all_the_same():
     def answer(request: httpx.Request) -> httpx.Response:
         return next(turn) or httpx.Response(200, text=process.metrics())
 
-    assert (await scraper(answer).traffic(an_observation())).requests == 3 * (SCRAPES // 2 - 1)
+    assert (await scraper(answer).traffic(a_target(), NOW)).requests == 3 * (SCRAPES // 2 - 1)
 
 
 async def test_a_service_whose_metrics_cannot_be_read_at_all_is_an_error():
     with pytest.raises(UnreachableError, match="could not scrape the service's /metrics: HTTP 503"):
-        await scraper(lambda _: httpx.Response(503)).traffic(an_observation())
+        await scraper(lambda _: httpx.Response(503)).traffic(a_target(), NOW)
 
 
 async def test_a_target_without_url_is_no_data():
-    silence = await scraper(balanced(Process(1.0))).traffic(an_observation(target=a_target(url=None)))
-    assert silence == Silence(why="the catalog gives no url to scrape", source="scrape")
+    asked = question(a_target(url=None), NOW)
+    assert (asked.quality, asked.why) == ("no-data", "the catalog gives no url to scrape")
 
 
 def test_labels_are_summed_and_other_metrics_passed_over():
@@ -156,7 +160,7 @@ def counted(text: str, more: str, **changes):
 
 def test_failures_that_the_metrics_do_not_count_are_no_data_and_not_zero():
     seen = counted("http_requests_total 10", "http_requests_total 90")
-    assert isinstance(seen, Silence)
+    assert (seen.quality, seen.value, seen.uncounted) == ("no-data", None, True)
     assert seen.why.startswith("nothing counts failures: there is no http_errors_total of the service's own")
 
 
@@ -198,5 +202,5 @@ async def test_the_metrics_are_scraped_at_the_path_that_the_catalog_names():
         return httpx.Response(200, text=Process(1.0).metrics())
 
     target = a_target(metrics_path="/actuator/prometheus")
-    await scraper(answer).traffic(an_observation(target=target))
+    await scraper(answer).traffic(target, NOW)
     assert {*asked} == {"/actuator/prometheus"}
