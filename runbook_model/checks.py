@@ -1,15 +1,119 @@
-"""Checks of the setup: what was asked, what was found."""
+"""Checks of the setup: the table of all that are made, what is asked for, and what was found.
+
+Doctor and drills run the same table. A row says what a check is called, what it needs, and how to fix what it finds;
+``activities/doctor`` has the function of each row that a worker sees, by the row's name.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final, Literal, NamedTuple
 
 from pydantic import AliasChoices, Field
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Channel, Environment
 from runbook_model.fact import Fact
+from runbook_model.procedures import FIX_PACKAGE, PROCEDURES
 from runbook_model.release import ReleaseHistory, ServiceState
+
+SECONDS: Final = 5.0
+"""For one check."""
+POLICY: Final = "allow the worker's role what deploy/iam-policy.json lists"
+SET_THE_CLOCK: Final = "let NTP set the clock of the worker's host: timedatectl set-ntp true"
+REACH_IAM: Final = "let the worker reach IAM"
+LABELS: Final = 'service="{service}", environment="{environment}"'
+
+
+class Row(NamedTuple):
+    """One check of the table."""
+
+    name: str
+    of: Literal["everywhere", "environment", "service"]
+    needs: tuple[str, ...] = ()
+    """Checks that it cannot pass without: while one of them is red, it is unknown and not red."""
+    fix: str = ""
+    """What to do when it fails, unless the error says better. ``{table}`` is the catalog's table of what is checked."""
+    unknown: str | None = None
+    """For what somebody else is asked about, who may not answer: what would let them. Then nothing is known of it."""
+    seconds: float = SECONDS
+
+
+WORKER_CATALOG: Final = "worker-catalog"
+AWS = ("aws-identity", "cluster")
+SERVICE = (*AWS, "service")
+
+COMMAND_LINE: Final = (
+    Row("catalog", "everywhere"),
+    Row("temporal", "everywhere"),
+    Row("namespace", "everywhere"),
+    Row("search-attributes", "everywhere"),
+    Row("worker", "environment"),
+    Row("worker-versions", "environment"),
+    Row("encryption", "environment"),
+)
+"""What the command line sees by itself; each needs those before it."""
+
+WORKER: Final = (
+    Row(WORKER_CATALOG, "environment"),
+    Row("aws-identity", "environment", fix="give the worker AWS credentials: aws sts get-caller-identity"),
+    Row("cluster", "environment", ("aws-identity",), "correct cluster or region in {table}"),
+    Row("prometheus", "environment", fix="start Prometheus there, or correct prometheus_url in {table}"),
+    Row("docker-engine", "environment", fix="start the Docker engine, or set DOCKER_HOST"),
+    Row("clock", "environment", fix=SET_THE_CLOCK),
+    # Every channel has the time of a check, so all of them have a little more.
+    Row("chat", "environment", fix="correct the channels in the catalog", seconds=SECONDS + 1),
+    Row("reviews", "environment", fix=POLICY, unknown=REACH_IAM),
+    Row("procedures", "environment", fix=FIX_PACKAGE),
+    Row("service", "service", (*AWS, "docker-engine"), "correct the service's name in {table}"),
+    Row("controller", "service"),
+    Row("last-known-good", "service", ("aws-identity", "task-definitions")),
+    Row("deployments", "service", SERVICE, POLICY),
+    Row("tasks", "service", SERVICE, POLICY),
+    Row("task-definitions", "service", ("aws-identity",), POLICY),
+    Row("autoscaling", "service", SERVICE, POLICY),
+    Row("log-group", "service", ("aws-identity",), "correct log_group in {table}"),
+    Row("cloudwatch", "service", SERVICE, POLICY),
+    Row("permissions", "service", fix=POLICY, unknown=REACH_IAM),
+    Row("health", "service", ("docker-engine",), "correct url or health_path in {table}"),
+    Row(
+        "metrics",
+        "service",
+        ("docker-engine", "health"),
+        "let the service export its metrics: see Metrics in docs/doctor.md",
+    ),
+    # Terraform starts each provider to validate a module.
+    Row("terraform", "service", fix="look with terraform validate", seconds=8.0),
+    Row(
+        "database",
+        "service",
+        ("docker-engine",),
+        "start the database, or correct how it is reached in the catalog or the worker's environment",
+    ),
+    Row("rds-instance", "service", ("aws-identity",), "correct database.rds_instance in {table}"),
+)
+"""What a worker sees: its catalog, what the services of an environment share, and each service."""
+
+QUERY: Final = Row(
+    "prometheus-", "service", ("prometheus",), f"let Prometheus scrape the service with the labels {LABELS}"
+)
+"""Of a service's queries, a check for each, named ``prometheus-`` and the query."""
+PLAN: Final = Row("-plan", "service", SERVICE, "runbook start {procedure} {target} --plan shows it again")
+"""Of what drills add, a plan of each procedure, named after it and ``-plan``."""
+ROLLBACK_PLAN: Final = PLAN._replace(
+    name="rollback-plan",
+    needs=(*SERVICE, "controller", "deployments", "task-definitions", "last-known-good"),
+)
+ROWS: Final = {row.name: row for row in (*COMMAND_LINE, *WORKER, ROLLBACK_PLAN)}
+
+
+def row_of(name: str) -> Row:
+    """Return the row of a check; one that is in no table needs nothing."""
+    if row := ROWS.get(name):
+        return row
+    if name.startswith(QUERY.name):
+        return QUERY._replace(name=name)
+    return PLAN._replace(name=name) if name.endswith(PLAN.name) else Row(name, "service")
 
 
 class Check(Fact):
@@ -25,6 +129,12 @@ class Check(Fact):
     detail: str
     fix: str | None = Field(default=None, validation_alias=AliasChoices("fix", "mend"))
     """What to do, when it is not ok; older drills call it by another name."""
+
+    @classmethod
+    def unknown(cls, environment: str | None, service: str | None, name: str, cause: str) -> Check:
+        """Say that a check tells nothing while something that it needs is not in place."""
+        detail = f"unknown: {cause} is not in place"
+        return cls(environment=environment, service=service, name=name, ok=None, detail=detail)
 
 
 class DoctorRequest(Fact):
@@ -50,6 +160,8 @@ class Found(Fact):
     """The file."""
     place: Place
     targets: tuple[Target, ...]
+    procedures: tuple[str, ...] = PROCEDURES
+    """All that the worker serves, those of installed packages too."""
 
 
 class Checks(Fact):
@@ -66,7 +178,7 @@ class TargetChecks(Checks):
 
 
 class DrillRequest(Fact):
-    """Find out whether a rollback would work in an environment now."""
+    """Find out whether procedures would work in an environment now."""
 
     environment: str
 
@@ -101,7 +213,7 @@ class Drilled(Fact):
 
     @property
     def would_work(self) -> bool:
-        """Whether nothing was found that would keep a rollback from working."""
+        """Whether nothing was found that would keep a procedure from working."""
         return all(one.ok is not False for one in self.checks)
 
 

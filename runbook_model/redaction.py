@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 4000
+LOOKED_AT = 4000
 """Characters of one line that are looked at; the rest is cut off before."""
 HIDDEN = "[redacted]"
 
@@ -46,7 +46,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def redact(text: str) -> str:
     """Return the text without what looks like a password, a token, a key or a DSN."""
-    text = text[:LONGEST]
+    text = text[:LOOKED_AT]
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return text

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from runbook_model.redaction import excerpt
 
-LONGEST = 300
+QUOTED = 300
 """Characters of foreign text that a sentence of ours quotes."""
 _TRACEBACK = "Traceback (most recent call last)"
 _ENDS = (".", "!", "?", "…")
 
 
-def quote(text: str, longest: int = LONGEST) -> str:
+def quote(text: str, longest: int = QUOTED) -> str:
     """Return foreign text as a part of our sentence: redacted, on one line, bounded, without its full stop.
 
     Of a Python traceback only the last line is kept, which says what was raised.

@@ -29,7 +29,7 @@ VERBS = {
     "review": "Write the post-incident review.",
     "metrics": "Show MTTA, MTTR and outcomes.",
     "doctor": "Check the setup and print fixes.",
-    "drill": "Check whether a rollback would work now.",
+    "drill": "Check whether procedures would work now.",
     "print": "Print a procedure as a paper runbook with a target's commands.",
     "catalog": "Validate the catalog; print its JSON Schema.",
     "worker": "Run a worker, which carries out procedures.",

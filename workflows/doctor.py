@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 from activities.doctor.activities import DoctorActivities
 from activities.ecs.activities import EcsActivities
-from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place
+from runbook_model.checks import WORKER_CATALOG, Check, Checks, DoctorRequest, Found, Place
 from runbook_model.ids import watch_queue
 from workflows.decisions import checkup
 from workflows.decisions.endings import cause_of, problem_of
@@ -68,7 +68,7 @@ async def _examine_place(place: Place) -> tuple[Check, ...]:
             DoctorActivities.examine_place,
             place,
             summary=f"Look at what the services in {place.environment} share",
-            **_beside_changes(place.environment),
+            **_on_the_queue_of_waits(place.environment),
         )
     except ActivityError as error:
         return (_unfinished(error, place.environment),)
@@ -82,7 +82,7 @@ async def _examine_target(target: Target, gate: asyncio.Semaphore) -> tuple[Chec
                 DoctorActivities.examine_target,
                 target,
                 summary=f"Look at {target.service}",
-                **_beside_changes(target.environment),
+                **_on_the_queue_of_waits(target.environment),
             )
             good = await _look_for_a_good_one(target, found.history)
         except ActivityError as error:
@@ -106,7 +106,7 @@ async def _look_for_a_good_one(target: Target, history: ReleaseHistory | None) -
     return checkup.judge_last_known_good(target, history, others)
 
 
-def _beside_changes(environment: str) -> ActivityOptions:
+def _on_the_queue_of_waits(environment: str) -> ActivityOptions:
     """Say how a long look is run: on the queue of waits, where it takes no slot from a change."""
     return ActivityOptions(**{**ONCE, "task_queue": watch_queue(environment)})
 
@@ -115,7 +115,7 @@ def _good_catalog(found: Found) -> Check:
     count = len(found.targets)
     services = f"{count} {'service' if count == 1 else 'services'}"
     detail = f"{found.catalog} is valid; {services} to look at in {found.place.environment}"
-    return Check(environment=found.place.environment, name=checkup.CATALOG, ok=True, detail=detail)
+    return Check(environment=found.place.environment, name=WORKER_CATALOG, ok=True, detail=detail)
 
 
 def _bad_catalog(request: DoctorRequest, error: ActivityError) -> Check:
@@ -124,7 +124,7 @@ def _bad_catalog(request: DoctorRequest, error: ActivityError) -> Check:
     problem = problem_of(error)
     return Check(
         environment=request.environment,
-        name=checkup.CATALOG,
+        name=WORKER_CATALOG,
         ok=False,
         detail=problem.message,
         fix=problem.fix

@@ -1,9 +1,8 @@
-"""Would a rollback work tonight: everything that one reads is read, and nothing is changed. Takes no lock."""
+"""Would it work tonight: doctor's checks, and a plan of every procedure. Changes nothing and takes no lock."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
@@ -15,29 +14,27 @@ from activities.doctor.drills import DrillActivities
 from runbook_model import ids
 from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
 from runbook_model.incident.announcements import Notice
-from runbook_model.reports import Report, RollbackRequest
+from runbook_model.reports import ProcedureRequest, Report
 from workflows.decisions import checkup, drills
 from workflows.decisions.endings import problem_of
 from workflows.doctor import examine, find_targets
-from workflows.page.options import BEST_EFFORT, TASK_TIMEOUT
-from workflows.rollback import Rollback
+from workflows.page.options import BEST_EFFORT, PLANNED_WITHIN, TASK_TIMEOUT
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
 
 AT_ONCE = 2
-"""Services that are read together: a remediation must find AWS's rates as if there were no drill."""
-PLANNED_WITHIN = timedelta(minutes=2)
+"""Services that are read together, and plans made: a remediation must find AWS's rates as if there were no drill."""
 DRILL = "drill"
 
 
 @workflow.defn
 class Drill:
-    """Finds out for every service of an environment whether a rollback would work now, and what changed since the last drill."""
+    """Finds out for every service of an environment whether procedures would work now, and what changed since the last drill."""
 
     @workflow.run
     async def run(self, request: DrillRequest) -> Drilled:
-        """Look, plan, compare, and tell people what changed."""
+        """Check, plan, compare, and notify people of what changed."""
         environment = request.environment
         found = await find_targets(DoctorRequest(environment=environment))
         services: tuple[str, ...] = ()
@@ -47,40 +44,41 @@ class Drill:
             services = tuple(one.service for one in found.targets)
             checks = [*await examine(found, AT_ONCE)]
             gate = asyncio.Semaphore(AT_ONCE)
-            checks += await asyncio.gather(*(_plan(one, checks, gate) for one in found.targets))
+            plans = (_plan(one, name, checks, gate) for one in found.targets for name in ids.PROCEDURES)
+            checks += await asyncio.gather(*plans)
         last = await workflow.execute_activity_method(
             DrillActivities.read_last_drill, request, summary="Read what the last drill found", **BEST_EFFORT
         )
-        drill = drills.conclude(
-            environment, workflow.now(), services, checkup.settle(checks, drills.CAUSES), last.drill
-        )
+        drill = drills.conclude(environment, workflow.now(), services, checkup.settle(checks), last.drill)
         return await _tell(drill, last.drill)
 
 
-async def _plan(target: Target, checks: list[Check], gate: asyncio.Semaphore) -> Check:
-    """Have the rollback itself plan, as it would if it were needed now."""
-    if reason := drills.unplanned(target, checks):
+async def _plan(target: Target, procedure: str, checks: list[Check], gate: asyncio.Semaphore) -> Check:
+    """Have the procedure itself plan, as it would if it were needed now."""
+    if reason := drills.unplanned(target, procedure, checks):
         return reason
-    request = RollbackRequest(
+    request = ProcedureRequest(
         service=target.service, environment=target.environment, requested_by=DRILL, plan_only=True
     )
     unique = f"{DRILL}-{workflow.uuid4().hex[:8]}"
     async with gate:
         try:
             report: Report = await workflow.execute_child_workflow(
-                Rollback.run,
+                ids.PROCEDURES[procedure],
                 request,
-                id=ids.plan_id(target.environment, target.service, "rollback", unique),
+                id=ids.plan_id(target.environment, target.service, procedure, unique),
+                result_type=Report,
                 execution_timeout=PLANNED_WITHIN,
                 task_timeout=TASK_TIMEOUT,
                 memo={"request": request},
-                search_attributes=_search_attributes(target),
-                static_summary=f"Plan a rollback of {target.service}",
+                search_attributes=_search_attributes(target, procedure),
+                static_summary=f"Plan {procedure} of {target.service}",
             )
         except ChildWorkflowError as error:
             problem = problem_of(error)
-            return drills.no_plan(target, f"it did not end with a plan: {problem.message}", problem.fix)
-    return drills.judge_plan(target, report)
+            why = f"it did not end with a plan: {problem.message}"
+            return drills.no_plan(target, procedure, why, problem.fix)
+    return drills.judge_plan(target, procedure, report)
 
 
 async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
@@ -94,7 +92,7 @@ async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
         await workflow.execute_activity_method(
             ChatActivities.notify,
             notice,
-            summary="Tell people what changed since the last drill",
+            summary="Notify people of what changed since the last drill",
             **BEST_EFFORT,
         )
     except ActivityError as error:
@@ -102,11 +100,11 @@ async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
     return drill
 
 
-def _search_attributes(target: Target) -> TypedSearchAttributes:
+def _search_attributes(target: Target, procedure: str) -> TypedSearchAttributes:
     return TypedSearchAttributes(
         [
             SearchAttributePair(ids.SERVICE, target.service),
             SearchAttributePair(ids.ENVIRONMENT, target.environment),
-            SearchAttributePair(ids.PROCEDURE, "rollback"),
+            SearchAttributePair(ids.PROCEDURE, procedure),
         ]
     )

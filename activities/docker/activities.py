@@ -46,7 +46,7 @@ class ComposeActivities:
     async def await_service(self, awaited: AwaitedService) -> Settled:
         """Wait until the service's containers run and are healthy, are known not to get there, or the time is up."""
         progress = Progress()
-        return await handing_over(self._follow(awaited, progress), progress)
+        return await handing_over(self._follow(awaited, progress), lambda: progress.told)
 
     async def _follow(self, awaited: AwaitedService, progress: Progress) -> Settled:
         last: Settled | None = None

@@ -15,13 +15,12 @@ from runbook_model.containers import ServerAnswer
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.readings import Quality, Reading
 from runbook_model.redaction import excerpt
+from runbook_model.sentences import QUOTED
 
 if TYPE_CHECKING:
     from activities.docker.engine import Engine
     from runbook_model.catalog.policies import Database
     from runbook_model.readings import Observation
-
-LONGEST = 300
 
 READY, REJECTS, SILENT = 0, 1, 2
 """How ``pg_isready`` ends."""
@@ -101,7 +100,7 @@ class PostgresContainer:
         with self._engine.client(f"run {argv[0]} in the database's container") as docker:
             ended = docker.containers.get(container).exec_run(argv, environment=LIMITS)
         text = ended.output.decode(errors="replace").strip() if isinstance(ended.output, bytes) else ""
-        return -1 if ended.exit_code is None else ended.exit_code, excerpt(text, LONGEST)
+        return -1 if ended.exit_code is None else ended.exit_code, excerpt(text, QUOTED)
 
 
 def database_of(target: Target) -> Database:

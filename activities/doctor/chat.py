@@ -1,11 +1,12 @@
-"""The channels where people are told: each is tried as far as that goes without telling anybody."""
+"""The channels where people are notified: each is tried as far as that goes without notifying anybody."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from activities.doctor.looking import SECONDS, NotSetError, Question, WrongError, check
+from activities.doctor.looking import NotSetError, Question, WrongError, check, questions
+from runbook_model.checks import SECONDS
 
 if TYPE_CHECKING:
     from activities.chat.channels import Channels
@@ -21,13 +22,13 @@ class ChatQuestions:
         self._channels = channels
 
     def all(self) -> list[Question]:
-        """Return it; every channel has the time of a check, so all of them have a little more."""
-        return [Question("chat", self.try_all, "correct the channels in the catalog", SECONDS + 1)]
+        """Return it."""
+        return questions({"chat": self.try_all})
 
     async def try_all(self) -> str:
-        """Try every channel at once; the line is red where one would not tell, and names it."""
+        """Try every channel at once; the line is red where one would not carry a message, and names it."""
         if not self._channels:
-            raise NotSetError("no channels: what people should know is in the worker's log")
+            raise NotSetError("no channels: what people should know stands in the worker's log")
         tried = await asyncio.gather(*(check(self._question(one)) for one in self._channels))
         if wrong := [one for one in tried if one.ok is False]:
             fixes = dict.fromkeys(one.fix for one in wrong if one.fix)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from activities.doctor.chat import ChatQuestions
-from activities.doctor.dependencies import BesideQuestions
+from activities.doctor.dependencies import DependencyQuestions
 from activities.doctor.looking import look, own_threads
-from activities.doctor.permissions import PermissionQuestions
+from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
 from activities.doctor.place import PlaceQuestions
-from activities.doctor.reviews import ReviewQuestions
 from activities.doctor.service import ServiceQuestions
 from runbook_model.checks import TargetChecks
 
@@ -49,7 +48,7 @@ class Checkup:
         with own_threads() as threads:
             itself = ServiceQuestions(self._sources, threads, target)
             changes = PermissionQuestions(self._sources.aws, threads, target)
-            beside = BesideQuestions(self._sources, threads, target)
+            beside = DependencyQuestions(self._sources, threads, target)
             questions = [*itself.all(), *changes.all(), *beside.all()]
             checks = await look(questions, target.environment, target.service)
         return TargetChecks(checks=checks, service=itself.service, history=itself.history)

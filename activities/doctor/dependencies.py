@@ -1,4 +1,4 @@
-"""What a service has beside it: its addresses, its Prometheus, its Terraform module, its database."""
+"""What a service depends on, or is seen by: its addresses, its Prometheus, its Terraform module, its database."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from activities.docker.postgres import PostgresContainer
-from activities.doctor.looking import NotSetError, Question, WrongError
-from activities.doctor.missing import name_missing
-from activities.doctor.module import SECONDS as TERRAFORM_SECONDS
+from activities.doctor.looking import NotSetError, Question, WrongError, questions
 from activities.doctor.module import validate
-from activities.doctor.queries import NEEDED, OF_FAILURES, queries_of
+from activities.doctor.queries import NEEDED, OF_FAILURES, name_missing, queries_of
 from activities.http.client import http_errors, redirect_of
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
@@ -25,7 +23,7 @@ from runbook_model.database import AVAILABLE
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from activities.doctor.looking import Threads
     from activities.measuring.sources import Sources
@@ -36,8 +34,8 @@ COUNT_THEM = (
 )
 
 
-class BesideQuestions:
-    """The questions about what is beside a service."""
+class DependencyQuestions:
+    """The questions about what a service depends on."""
 
     def __init__(self, sources: Sources, threads: Threads, target: Target) -> None:
         self._clients = sources.aws
@@ -49,18 +47,16 @@ class BesideQuestions:
 
     def all(self) -> list[Question]:
         """Return them all, a question for each query of PromQL included."""
-        metrics = "let the service export its metrics: see Metrics in docs/doctor.md"
-        database = (
-            "start the database, or correct how it is reached in the catalog or the worker's environment"
-        )
-        return [
-            Question("health", self.read_health, f"correct url or health_path in {self._table}"),
-            Question("metrics", self.read_metrics, metrics),
-            Question("terraform", self.validate_module, "look with terraform validate", TERRAFORM_SECONDS),
-            Question("database", self.connect, database),
-            Question("rds-instance", self.read_instance, f"correct database.rds_instance in {self._table}"),
-            *self._queries(),
-        ]
+        functions = {
+            "health": self.read_health,
+            "metrics": self.read_metrics,
+            "terraform": self.validate_module,
+            "database": self.connect,
+            "rds-instance": self.read_instance,
+            **self._queries(),
+        }
+        target = self._target
+        return questions(functions, table=self._table, service=target.service, environment=target.environment)
 
     async def read_health(self) -> str:
         """Ask the service's address for its health."""
@@ -75,7 +71,7 @@ class BesideQuestions:
         status = response.status_code
         if status >= 500:
             raise WrongError(
-                f"{address} answers {status}: the service itself is ill",
+                f"{address} answers {status}: the service itself is unhealthy",
                 f"runbook start service-down {self._target.key}",
             )
         if not 200 <= status < 300:
@@ -129,29 +125,26 @@ class BesideQuestions:
             raise WrongError(found.told, "look at the instance's events in the RDS console")
         return found.told
 
-    def _queries(self) -> list[Question]:
+    def _queries(self) -> dict[str, Callable[[], Awaitable[str]]]:
         if self._target.prometheus_url is None:
-            return []
+            return {}
         prometheus = Prometheus(self._http, self._target.prometheus_url)
-        return [self._query(prometheus, *named) for named in queries_of(self._target).items()]
+        return {
+            f"prometheus-{name}": partial(self._query, prometheus, name, query)
+            for name, query in queries_of(self._target).items()
+        }
 
-    def _query(self, prometheus: Prometheus, name: str, query: str) -> Question:
-        async def ask() -> str:
-            asked = await self._of_failures(prometheus, name) if name in OF_FAILURES else query
-            rows = await prometheus.rows(asked)
-            if isinstance(rows, NoData):
-                raise WrongError(rows.why, f"look at {self._target.prometheus_url}")
-            if rows:
-                return "has data"
-            missing = await name_missing(prometheus, self._target, asked)
-            if name == NEEDED:
-                raise WrongError(f"Prometheus has no series of the service: {missing or asked}")
-            raise NotSetError(f"Prometheus understands it and has no data{missing and f': {missing}'}")
-
-        labels = f'service="{self._target.service}", environment="{self._target.environment}"'
-        return Question(
-            f"prometheus-{name}", ask, f"let Prometheus scrape the service with the labels {labels}"
-        )
+    async def _query(self, prometheus: Prometheus, name: str, query: str) -> str:
+        asked = await self._of_failures(prometheus, name) if name in OF_FAILURES else query
+        rows = await prometheus.rows(asked)
+        if isinstance(rows, NoData):
+            raise WrongError(rows.why)
+        if rows:
+            return "has data"
+        missing = await name_missing(prometheus, self._target, asked)
+        if name == NEEDED:
+            raise WrongError(f"Prometheus has no series of the service: {missing or asked}")
+        raise NotSetError(f"Prometheus understands it and has no data{missing and f': {missing}'}")
 
     async def _of_failures(self, prometheus: Prometheus, name: str) -> str:
         """Return the query by what failures are counted by; where requests are counted, something must count them."""

@@ -8,23 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from runbook_model.checks import Check
+from runbook_model.checks import SECONDS, Check, row_of
 from runbook_model.errors import RunbookError, ThrottledError
 from runbook_model.sentences import quote, with_fix
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SECONDS = 5.0
-"""For one check."""
 THREADS = 12
 """Blocking questions of one examination that run at once; they are threads of its own, so that no change waits."""
 THROTTLED_PAUSES = (0.3, 1.0)
-LONGEST = 600
-POLICY = "allow the worker's role what deploy/iam-policy.json lists"
+DETAIL = 600
+"""Characters of what was found."""
 
 
 class NotSetError(Exception):
@@ -41,25 +39,36 @@ class WrongError(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to look at."""
+    """A row of the table of checks, about one environment or service, with the function that answers it."""
 
     name: str
     ask: Callable[[], Awaitable[str]]
     fix: str
     """What to do when it fails, unless the error says better."""
     seconds: float = SECONDS
-    untold: str | None = None
-    """For what somebody else is asked about, who may not answer: what would let him. Then nothing is known of it."""
+    unknown: str | None = None
+    """For what somebody else is asked about, who may not answer: what would let them. Then nothing is known of it."""
+
+
+def questions(functions: Mapping[str, Callable[[], Awaitable[str]]], **names: str) -> list[Question]:
+    """Return the rows that some functions answer.
+
+    Args:
+        functions: the function of each row, by the row's name.
+        names: what the rows' fixes name: ``table``, ``service``, ``environment``.
+    """
+    rows = [(row_of(name), ask) for name, ask in functions.items()]
+    return [Question(row.name, ask, row.fix.format(**names), row.seconds, row.unknown) for row, ask in rows]
 
 
 class Threads:
-    """Runs blocking questions beside the event loop."""
+    """Runs blocking questions while the event loop goes on."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function that blocks; who no longer waits for it leaves it to its own time limit."""
+        """Run a function that blocks; once nobody waits for it, it is left to its own time limit."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
 
@@ -110,12 +119,12 @@ async def _patiently(ask: Callable[[], Awaitable[str]]) -> str:
 
 
 def _unanswered(question: Question, what: str, fix: str | None) -> Check:
-    if question.untold is None:
+    if question.unknown is None:
         return _wrong(question, what, fix)
     return Check(
-        name=question.name, ok=None, detail=with_fix(f"not told: {what[:LONGEST]}", fix or question.untold)
+        name=question.name, ok=None, detail=with_fix(f"unknown: {what[:DETAIL]}", fix or question.unknown)
     )
 
 
 def _wrong(question: Question, detail: str, fix: str | None) -> Check:
-    return Check(name=question.name, ok=False, detail=detail[:LONGEST], fix=fix or question.fix)
+    return Check(name=question.name, ok=False, detail=detail[:DETAIL], fix=fix or question.fix)

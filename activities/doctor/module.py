@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.policies import Terraform
 
-SECONDS = 8.0
-"""Terraform starts each provider to validate a module."""
-
 
 class _Diagnostic(BaseModel):
     severity: str

@@ -10,13 +10,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from activities.docker.activities import ping
-from activities.doctor.clocks import MEND as SET_THE_CLOCK
-from activities.doctor.clocks import Glance, judge_clock
-from activities.doctor.looking import NotSetError, Question, WrongError
+from activities.doctor.looking import NotSetError, Question, WrongError, questions
 from activities.prometheus.client import Prometheus
 from runbook_model.catalog.accounts import account_of
 from runbook_model.catalog.arns import ecs_name
+from runbook_model.checks import SET_THE_CLOCK
 from runbook_model.errors import OutsideError
+from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
     from activities.doctor.looking import Threads
@@ -26,6 +26,37 @@ if TYPE_CHECKING:
 BY_COMPOSE = "it runs by compose"
 ONE_SECOND = timedelta(seconds=1)
 """HTTP's dates have no fractions."""
+MOST_OFF = timedelta(seconds=5)
+
+
+class ClockReading(Fact):
+    """What another's clock said between two moments of ours."""
+
+    whose: str
+    said: datetime
+    before: datetime
+    after: datetime
+
+    @property
+    def off(self) -> timedelta:
+        """How far ours is ahead, at least; behind is negative. Their answer may have been under way for a while."""
+        if self.said < self.before:
+            return self.before - self.said
+        return self.after - self.said if self.said > self.after else timedelta(0)
+
+
+def judge_clock(*readings: ClockReading) -> str:
+    """Say that our clock agrees with the others.
+
+    Raises:
+        WrongError: it does not agree with one of them.
+    """
+    for one in readings:
+        if abs(one.off) > MOST_OFF:
+            side = "ahead of" if one.off > timedelta(0) else "behind"
+            seconds = abs(one.off).total_seconds()
+            raise WrongError(f"the worker's clock is {seconds:.0f} s {side} {one.whose}", SET_THE_CLOCK)
+    return f"within {MOST_OFF.seconds} s of {' and '.join(one.whose for one in readings)}"
 
 
 @dataclass(frozen=True)
@@ -33,7 +64,7 @@ class Caller:
     """Who AWS says we are."""
 
     arn: str
-    clock: Glance | None
+    clock: ClockReading | None
 
 
 class PlaceQuestions:
@@ -48,24 +79,19 @@ class PlaceQuestions:
         self._account = account_of(place.environment, place.where.region, place.where.assume_role)
         self._table = f"[environments.{place.environment}]"
         now = datetime.now(UTC)
-        self._temporals = Glance(whose="Temporal's", said=served, before=now, after=now)
+        self._temporals = ClockReading(whose="Temporal's", said=served, before=now, after=now)
         self._asked: asyncio.Task[Caller] | None = None
 
     def all(self) -> list[Question]:
         """Return them all."""
-        return [
-            Question(
-                "aws-identity", self.identity, "give the worker AWS credentials: aws sts get-caller-identity"
-            ),
-            Question("cluster", self.cluster, f"correct cluster or region in {self._table}"),
-            Question(
-                "prometheus",
-                self.prometheus,
-                f"start Prometheus there, or correct prometheus_url in {self._table}",
-            ),
-            Question("docker-engine", self.engine, "start the Docker engine, or set DOCKER_HOST"),
-            Question("clock", self.clock, SET_THE_CLOCK),
-        ]
+        functions = {
+            "aws-identity": self.identity,
+            "cluster": self.cluster,
+            "prometheus": self.prometheus,
+            "docker-engine": self.engine,
+            "clock": self.clock,
+        }
+        return questions(functions, table=self._table)
 
     async def identity(self) -> str:
         """Ask AWS who the worker is."""
@@ -102,11 +128,11 @@ class PlaceQuestions:
 
     async def clock(self) -> str:
         """Compare the worker's clock with Temporal's and, where it answers, AWS's."""
-        glances = [self._temporals]
+        readings = [self._temporals]
         if self._where.platform == "ecs":
             with suppress(OutsideError):  # that AWS does not answer is told by another check
-                glances += filter(None, [(await self._caller()).clock])
-        return judge_clock(*glances)
+                readings += filter(None, [(await self._caller()).clock])
+        return judge_clock(*readings)
 
     def _ecs_cluster(self) -> str:
         if self._where.platform != "ecs":
@@ -130,7 +156,9 @@ class PlaceQuestions:
             answer = self._clients.sts(self._account).get_caller_identity()
         after = datetime.now(UTC)
         said = _date(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
-        clock = Glance(whose="AWS's", said=said, before=before - ONE_SECOND, after=after) if said else None
+        clock = (
+            ClockReading(whose="AWS's", said=said, before=before - ONE_SECOND, after=after) if said else None
+        )
         return Caller(arn=answer["Arn"], clock=clock)
 
     def _describe_cluster(self, name: str) -> str | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.doctor.looking import NotSetError, Question, WrongError
+from activities.doctor.looking import NotSetError, Question, WrongError, questions
 from runbook_model.catalog.catalog import load_catalog
-from runbook_model.procedures import FIX_PACKAGE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,7 @@ class ProcedureQuestions:
 
     def all(self, threads: Threads) -> list[Question]:
         """Return it."""
-        return [Question("procedures", lambda: threads.run(self.look), FIX_PACKAGE)]
+        return questions({"procedures": lambda: threads.run(self.look)})
 
     def look(self) -> str:
         """Look at the packages, and at what the catalog names."""

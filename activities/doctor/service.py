@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from activities.autoscaling.activities import ScalingActivities
 from activities.cloudwatch.utilization import read_points
 from activities.docker.reading import read_project
-from activities.doctor.looking import POLICY, NotSetError, Question, WrongError
+from activities.doctor.looking import NotSetError, Question, WrongError, questions
 from activities.ecs.activities import EcsActivities, describe_service
 from runbook_model.sentences import count_of
 
@@ -41,15 +41,16 @@ class ServiceQuestions:
 
     def all(self) -> list[Question]:
         """Return them all."""
-        return [
-            Question("service", self.read_service, f"correct the service's name in {self._table}"),
-            Question("deployments", self.read_history, POLICY),
-            Question("tasks", self.read_tasks, POLICY),
-            Question("task-definitions", self.list_task_definitions, POLICY),
-            Question("autoscaling", self.read_capacity, POLICY),
-            Question("log-group", self.read_logs, f"correct log_group in {self._table}"),
-            Question("cloudwatch", self.read_cloudwatch, POLICY),
-        ]
+        functions = {
+            "service": self.read_service,
+            "deployments": self.read_history,
+            "tasks": self.read_tasks,
+            "task-definitions": self.list_task_definitions,
+            "autoscaling": self.read_capacity,
+            "log-group": self.read_logs,
+            "cloudwatch": self.read_cloudwatch,
+        }
+        return questions(functions, table=self._table)
 
     async def read_service(self) -> str:
         """Look for the service where it runs; it must be there, and be wanted."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from activities.doctor.looking import POLICY, NotSetError, WrongError
+from activities.doctor.looking import NotSetError, WrongError
+from runbook_model.checks import POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +79,7 @@ class Simulator:
             raise WrongError(f"{who} may not {_listed(denied, answers)}", fix)
         if refused:
             why = f"as nobody tells it {', '.join(missing)}" if missing else "and does not say why"
-            raise NotSetError(f"not told: IAM's simulator cannot allow {_listed(refused, answers)}, {why}")
+            raise NotSetError(f"unknown: IAM's simulator cannot allow {_listed(refused, answers)}, {why}")
         beside = f"; conditions on {', '.join(missing)} are not weighed" if missing else ""
         actions = ", ".join(dict.fromkeys(one.action for one in wanted))
         return f"IAM's simulator allows {who} {actions}{beside}"
@@ -97,7 +98,7 @@ class Simulator:
                 # The session's ARN leaves the role's path out.
                 with self._clients.naming_errors(f"look up the role {role}"):
                     return self._clients.iam(self._account).get_role(RoleName=role)["Role"]["Arn"]
-        raise NotSetError(f"not told: IAM cannot simulate {arn}; give the worker a role or a user of its own")
+        raise NotSetError(f"unknown: IAM cannot simulate {arn}; give the worker a role or a user of its own")
 
     def _ask(
         self, who: str, changes: tuple[Change, ...], context: list[ContextEntryTypeDef]

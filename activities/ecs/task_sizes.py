@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from activities.aws.clients import AwsClients
 
-LONGEST = 40
+VALUE = 40
 """Characters of a setting that are kept; a pool's size needs fewer."""
 
 
@@ -85,7 +85,7 @@ class TaskSizes:
 def _container(definition: ContainerDefinitionOutputTypeDef, variable: str | None) -> ContainerSize:
     # What is no number may be a secret: a catalog can name the wrong variable.
     set_to = (
-        excerpt(one.get("value", ""), LONGEST)
+        excerpt(one.get("value", ""), VALUE)
         for one in definition.get("environment", [])
         if one.get("name") == variable
     )

@@ -64,19 +64,19 @@ class Waits:
     async def await_steady_state(self, awaited: Awaited) -> Rollout:
         """Wait until the deployment is steady, has failed, is superseded, or its time is up."""
         progress = Progress()
-        return await handing_over(self._follow(awaited, progress), progress)
+        return await handing_over(self._follow(awaited, progress), lambda: progress.told)
 
     @activity.defn
     async def await_drift(self, awaited: AwaitedDrift) -> ServiceState:
         """Wait until the service is no longer as the plan saw it."""
         progress = Progress()
-        return await handing_over(self._until_drift(awaited, progress), progress)
+        return await handing_over(self._until_drift(awaited, progress), lambda: progress.told)
 
     @activity.defn
     async def await_tasks(self, awaited: AwaitedTasks) -> ServiceState:
         """Wait until at least so many tasks run, or the time is up: the caller looks which."""
         progress = Progress()
-        return await handing_over(self._until_running(awaited, progress), progress)
+        return await handing_over(self._until_running(awaited, progress), lambda: progress.told)
 
     async def _until_running(self, awaited: AwaitedTasks, progress: Progress) -> ServiceState:
         while True:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.runtime.waiting import handing_over
 from runbook_model.fact import Fact
 from runbook_model.readings import (
     Observation,
@@ -75,21 +75,7 @@ class VerificationActivities:
             ApplicationError: the worker shuts down; benign and retried, with all samples in the heartbeat.
         """
         watch = Watch(self._measure, observation, self._now)
-        watching = asyncio.create_task(watch.run())
-        leaving = asyncio.create_task(activity.wait_for_worker_shutdown())
-        try:
-            while not watching.done():
-                activity.heartbeat(watch.progress)
-                both = {watching, leaving}
-                await asyncio.wait(both, timeout=BEAT.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
-                if leaving.done() and not watching.done():
-                    activity.heartbeat(watch.progress)
-                    raise _handed_over()
-            return await watching
-        finally:
-            watching.cancel()
-            leaving.cancel()
-            await asyncio.gather(watching, leaving, return_exceptions=True)
+        return await handing_over(watch.run(), lambda: watch.progress, BEAT)
 
 
 class Watch:
@@ -144,12 +130,3 @@ def _resumed() -> Progress:
     except ValidationError:
         activity.logger.warning("the last attempt's heartbeat cannot be read; the bake starts again")
         return Progress()
-
-
-def _handed_over() -> ApplicationError:
-    return ApplicationError(
-        "the worker shuts down; another one goes on with the samples so far",
-        type="HandedOver",
-        next_retry_delay=timedelta(milliseconds=10),
-        category=ApplicationErrorCategory.BENIGN,
-    )

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from activities.http.client import http_errors
 from activities.prometheus.failures import REMEMBERED, status_label, uncounted
-from activities.prometheus.promql import ERRORS, REQUESTS
+from activities.prometheus.promql import ERRORS, PROCESS, REQUESTS
 from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.errors import OutsideError, RejectedError
 from runbook_model.evidence import Evidence
@@ -44,7 +44,6 @@ ROUND = timedelta(seconds=2)
 """No further scrape begins after this long into a round."""
 ANSWER = 8 * 1024 * 1024
 """Characters of an answer that are still read."""
-PROCESS = "process_start_time_seconds"
 
 
 class Scrape(Fact):

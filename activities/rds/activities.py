@@ -105,7 +105,7 @@ class RdsActivities:
     async def await_instance(self, awaited: AwaitedInstance) -> Instance:
         """Wait until the instance is available, or the time is up: the caller looks which."""
         progress = Progress()
-        return await handing_over(self._until_available(awaited, progress), progress)
+        return await handing_over(self._until_available(awaited, progress), lambda: progress.told)
 
     async def _until_available(self, awaited: AwaitedInstance, progress: Progress) -> Instance:
         alike = 0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from activities.review.model import ChangeLine, Wait
 
 WORTH_TELLING = timedelta(seconds=1)
-LONGEST = 3
+SLOWEST_STEPS = 3
 BETWEEN_RUNS = frozenset(
     {"child_changes", "child_checkpoint", "joined", "procedure_progress", "procedure_ended"}
 )
@@ -108,7 +108,7 @@ def longest_of(courses: Sequence[Course]) -> tuple[Line, ...]:
     found = sorted(acts, key=lambda one: (-one[0], one[1].begun, one[1].cite.workflow, one[1].cite.event))
     return tuple(
         Line(at=act.begun, text=f"{said(act.words)}: {format_duration(lasted)}", cite=act.end or act.cite)
-        for lasted, act in found[:LONGEST]
+        for lasted, act in found[:SLOWEST_STEPS]
     )
 
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from activities.review.histories import Json
 
-LONGEST = 500
+TEXT = 500
 
 NOBODY = "unknown"
 
 
-def said(value: Json, longest: int = LONGEST) -> str:
+def said(value: Json, longest: int = TEXT) -> str:
     """Return what somebody or something said; nothing where it is no text."""
     return excerpt(value, longest) if isinstance(value, str) else ""
 

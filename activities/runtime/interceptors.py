@@ -16,6 +16,7 @@ from temporalio.worker import (
 from activities.runtime.fence import attempt_begins
 from runbook_model.errors import BugError, RunbookError
 from runbook_model.redaction import excerpt
+from runbook_model.sentences import QUOTED
 
 BUGS = (
     ArithmeticError,
@@ -29,7 +30,6 @@ BUGS = (
     ValueError,
 )
 """What Python raises for mistakes in code. Not what comes from outside untranslated: OSError, libraries' own errors."""
-LONGEST = 300
 
 
 class TranslateErrors(Interceptor):
@@ -58,7 +58,7 @@ class _Translating(ActivityInboundInterceptor):
         except BUGS as error:
             # Attempts are counted whatever they failed with: a bug after many others is told at once.
             info = activity.info()
-            told = excerpt(": ".join(filter(None, (type(error).__name__, str(error)))), LONGEST)
+            told = excerpt(": ".join(filter(None, (type(error).__name__, str(error)))), QUOTED)
             raise BugError(info.activity_type, told, info.attempt).to_application_error() from error
 
 

@@ -10,7 +10,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
 
 
 class Progress:
@@ -19,31 +21,43 @@ class Progress:
     told = "nothing read yet"
 
 
-async def handing_over(work: Coroutine[None, None, T], progress: Progress) -> T:
+async def handing_over(
+    work: Coroutine[None, None, T], seen: Callable[[], object], every: timedelta | None = None
+) -> T:
     """Do the work with a steady heartbeat; when this worker shuts down, end at once so that another goes on.
+
+    Args:
+        work: what takes long.
+        seen: what the heartbeat carries, also to the next attempt.
+        every: how often it is sent; twice in the heartbeat's timeout unless given.
 
     Raises:
         ApplicationError: retryable and benign, when the worker shuts down.
     """
-    patience = activity.info().heartbeat_timeout or timedelta(seconds=30)
+    every = every or (activity.info().heartbeat_timeout or timedelta(seconds=30)) / 2
     doing = asyncio.ensure_future(work)
     shutdown = asyncio.ensure_future(activity.wait_for_worker_shutdown())
     try:
-        while not doing.done() and not shutdown.done():
-            activity.heartbeat(progress.told)
+        while True:
+            activity.heartbeat(seen())
+            if doing.done():
+                return await doing
+            if shutdown.done():
+                raise handed_over()
             await asyncio.wait(
-                {doing, shutdown}, timeout=patience.total_seconds() / 2, return_when=asyncio.FIRST_COMPLETED
+                {doing, shutdown}, timeout=every.total_seconds(), return_when=asyncio.FIRST_COMPLETED
             )
-        if doing.done():
-            return doing.result()
-        raise ApplicationError(
-            "this worker shuts down; another goes on with the wait",
-            type="HandedOver",
-            category=ApplicationErrorCategory.BENIGN,
-        )
     finally:
         doing.cancel()
         shutdown.cancel()
+        await asyncio.gather(doing, shutdown, return_exceptions=True)
 
 
-T = TypeVar("T")
+def handed_over() -> ApplicationError:
+    """Return what ends an attempt whose worker shuts down, so that another goes on at once."""
+    return ApplicationError(
+        "this worker shuts down; another goes on",
+        type="HandedOver",
+        next_retry_delay=timedelta(milliseconds=10),
+        category=ApplicationErrorCategory.BENIGN,
+    )

@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal.brakes import PATIENCE
 from runbook_model.errors import NotYetError
 from runbook_model.fact import Fact
 from runbook_model.ids import remediation_id
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
 
 LOOK_EVERY = timedelta(minutes=1)
-PATIENCE = timedelta(seconds=5)
 ITS_OWN = ("steps", "readings", "plan", "rejected", "decisions")
 """Parts of a page that only the page itself needs."""
 

@@ -11,8 +11,9 @@ from temporalio import activity
 
 from activities.ecs.activities import describe_service
 from activities.ecs.changes import drifted
+from activities.runtime.waiting import handed_over
 from activities.terraform.program import Module
-from activities.terraform.run import NOT_BEGUN, Run, TerraformApplied, begun_before, handed_over
+from activities.terraform.run import NOT_BEGUN, Run, TerraformApplied, begun_before
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import (
     ApplyFailedError,

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.runtime.waiting import handed_over
 from runbook_model.errors import ApplyFailedError, StalePlanError, StateLockedError
 from runbook_model.fact import Fact
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish, read_plan
@@ -130,15 +130,6 @@ class Run:
 
     def _hear(self, line: str) -> None:
         self.told = line
-
-
-def handed_over() -> ApplicationError:
-    """Return what ends an attempt, so that another worker goes on at once."""
-    return ApplicationError(
-        "this worker shuts down; another goes on",
-        type="HandedOver",
-        category=ApplicationErrorCategory.BENIGN,
-    )
 
 
 def begun_before() -> bool:

@@ -25,7 +25,7 @@ from runbook_model import ids
 from runbook_model.checks import Drilled, DrillRequest
 from runbook_model.sentences import quote
 from starter.client.connect import RPC_TIMEOUT
-from starter.client.runs import was_started
+from starter.client.runs import SOON, was_started
 from starter.exits import bad_input
 from workflows.decisions.endings import problem_of
 from workflows.drill import Drill
@@ -36,9 +36,8 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
-SOON = timedelta(seconds=8)
-"""A worker that has not started within this time is not there; one that has is waited for."""
-LONGEST = timedelta(minutes=30)
+AT_MOST = timedelta(minutes=30)
+"""Temporal ends a drill after this time."""
 CATCH_UP = timedelta(hours=1)
 """A drill that Temporal was away for is made up for within this time; an older one says nothing of tonight."""
 
@@ -65,7 +64,7 @@ async def drill(client: Client, environment: str) -> Drilled | str:
         DrillRequest(environment=environment),
         id=ids.drill_id(environment),
         task_queue=ids.task_queue(environment),
-        execution_timeout=LONGEST,
+        execution_timeout=AT_MOST,
         task_timeout=TASK_TIMEOUT,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         search_attributes=_search_attributes(environment),
@@ -133,7 +132,7 @@ def _schedule(environment: str, cron: str) -> Schedule:
             DrillRequest(environment=environment),
             id=ids.drill_id(environment),
             task_queue=ids.task_queue(environment),
-            execution_timeout=LONGEST,
+            execution_timeout=AT_MOST,
             task_timeout=TASK_TIMEOUT,
             typed_search_attributes=_search_attributes(environment),
             static_summary=_summary(environment),
@@ -151,4 +150,4 @@ def _search_attributes(environment: str) -> TypedSearchAttributes:
 
 
 def _summary(environment: str) -> str:
-    return f"Would a rollback work in {environment}?"
+    return f"Would procedures work in {environment}?"

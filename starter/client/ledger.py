@@ -21,7 +21,7 @@ from workflows.ledger import LedgerPage, LedgerRequest, ReleaseLedger
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-LONGEST = timedelta(seconds=60)
+AT_MOST = timedelta(seconds=60)
 """Temporal ends the look after this time, so that no correction is started long after whoever asked has left."""
 
 
@@ -38,12 +38,12 @@ async def read_ledger(client: Client, request: LedgerRequest) -> LedgerPage:
         request,
         id=ledger_id(request.environment, request.service, uuid4().hex[:8]),
         task_queue=task_queue(request.environment),
-        execution_timeout=LONGEST,
+        execution_timeout=AT_MOST,
         static_summary=f"{request.by} {verb} of {request.service} in {request.environment}",
         rpc_timeout=RPC_TIMEOUT,
     )
     try:
-        async with asyncio.timeout((LONGEST + 2 * RPC_TIMEOUT).total_seconds()):
+        async with asyncio.timeout((AT_MOST + 2 * RPC_TIMEOUT).total_seconds()):
             return await handle.result()
     except WorkflowFailureError as error:
         raise _as_error(error, request, handle.id) from error
@@ -81,6 +81,6 @@ def _no_answer(request: LedgerRequest, workflow_id: str) -> CliError:
     )
     return CliError(
         Exit.NOT_DONE,
-        f"no answer within {LONGEST.total_seconds():.0f} s ({workflow_id}){open_end}",
+        f"no answer within {AT_MOST.total_seconds():.0f} s ({workflow_id}){open_end}",
         f"is a worker alive? `runbook worker --environment {request.environment}` starts one",
     )

@@ -6,7 +6,7 @@ Read from the raw messages: the SDK's own classes fail on a run that somebody pa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from temporalio.api.common.v1 import Payload, WorkflowExecution
@@ -186,6 +186,10 @@ def _names_in(workflow_id: str) -> tuple[str, str, str]:
     """Read ``kind/environment/service`` from an id that has it."""
     kind, environment, service = (*workflow_id.split("/"), "", "", "")[:3]
     return kind, environment, service
+
+
+SOON = timedelta(seconds=8)
+"""A worker that has not started a run within this time is not there; one that has is waited for."""
 
 
 async def was_started(client: Client, workflow_id: str) -> bool:

@@ -75,7 +75,7 @@ def _requests(catalog: Catalog | None, scope: Scope) -> list[DoctorRequest]:
 def _without_temporal(error: CliError, requests: Sequence[DoctorRequest]) -> Iterator[Check]:
     yield Check(name="temporal", ok=False, detail=error.message, fix=error.fix)
     for name in ("namespace", "search-attributes"):
-        yield Check(name=name, ok=None, detail="not told, as temporal is not in place")
+        yield Check.unknown(None, None, name, "temporal")
     for request in requests:
         yield from without_temporal(request, "temporal")
 
@@ -97,7 +97,7 @@ def _print(caller: Caller, checks: Sequence[Check]) -> None:
     if has_room():
         show(_page(checks))
     count = {ok: sum(check.ok is ok for check in checks) for ok in SIGNS}
-    note(f"{count[True]} in place, {count[False]} to fix, {count[None]} not configured or not told")
+    note(f"{count[True]} in place, {count[False]} to fix, {count[None]} not configured or unknown")
 
 
 def document(check: Check) -> dict[str, Any]:

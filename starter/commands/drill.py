@@ -1,4 +1,4 @@
-"""``runbook drill``: would a rollback work now."""
+"""``runbook drill``: would procedures work now."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook_model.checks import Drilled
+from runbook_model.checks import PLAN, Drilled
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import drill, schedule, unschedule
 from starter.client.known_targets import check_scope, read_catalog
-from starter.commands.doctor import document
+from starter.commands.doctor import COLOURS, SIGNS, document
 from starter.exits import Exit, bad_input
 from starter.printing import answer, clean, clock, has_room, note, say, show
 from starter.target_options import takes_scope
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 OFF = "off"
 SHOWN = 3
-SIGNS = {True: "✔", False: "✘", None: "–"}  # noqa: RUF001 - a dash, as lists have it
-COLOURS = {True: "green", False: "red", None: "dim"}
 
 
 @click.command(
@@ -51,9 +49,9 @@ COLOURS = {True: "green", False: "red", None: "dim"}
 )
 @takes_caller("--catalog", "--json")
 def command(caller: Caller, *, scope: Scope, cron: str | None) -> Exit:
-    """Check whether a rollback would work now, for every service of an environment. Nothing is changed.
+    """Check whether procedures would work now, for every service of an environment. Nothing is changed.
 
-    A drill reads everything that a rollback reads, and makes its plan. With E/S only that service is shown. People are
+    A drill makes the checks of `runbook doctor`, and a plan of every procedure. With E/S only that service is shown. People are
     notified on the environment's channels when something stops working, and when it works again. Exit code 1 when
     something would not work.
     """
@@ -178,9 +176,9 @@ def _print(environment: str, found: Drilled | str) -> None:
 
 
 def _worth_a_line(checks: Sequence[Check]) -> list[Check]:
-    """Choose what is worth a line: what is wrong, else the plan, else what there is."""
+    """Choose what is worth a line: what is wrong, else the plans, else what there is."""
     wrong = [check for check in checks if check.ok is False]
-    return wrong or [check for check in checks if check.name == "rollback-plan"] or list(checks[:1])
+    return wrong or [check for check in checks if check.name.endswith(PLAN.name)] or list(checks[:1])
 
 
 def _table(drilled: Drilled) -> Table:

@@ -10,34 +10,31 @@ from uuid import uuid4
 from temporalio.client import WorkflowFailureError
 
 from runbook_model.catalog.catalog import load_catalog
-from runbook_model.checks import Check, DoctorRequest
+from runbook_model.checks import COMMAND_LINE, WORKER, Check, DoctorRequest
 from runbook_model.errors import CatalogError, SealedError, fix_of
 from runbook_model.ids import UNROUTED, doctor_id, task_queue
 from runbook_model.sentences import count_of
 from starter.client.connect import RPC_TIMEOUT
-from starter.client.runs import was_started
+from starter.client.runs import SOON, was_started
 from starter.doctor.encryption_check import ENCRYPTION, judge_encryption, not_shared, unread
 from starter.doctor.server_checks import check_server, judge_worker, no_worker, starting, who_asks
 from starter.doctor.version_checks import VERSIONS, judge_versions, read_builds
-from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
 from workflows.decisions.endings import cause_of
 from workflows.doctor import Doctor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from temporalio.client import Client
 
     from runbook_model.catalog.catalog import Catalog
-    from runbook_model.checks import Checks
+    from runbook_model.checks import Checks, Row
 
-SOON = timedelta(seconds=8)
-"""A worker that has not started within this time is not there; one that has is waited for."""
-LONGEST = timedelta(seconds=60)
+AT_MOST = timedelta(seconds=60)
 """Temporal ends a look after this time."""
-SEEN = (CATALOG, *OF_PLACE, *OF_TARGET)
-"""What a worker sees."""
+OF_ENVIRONMENT = tuple(row for row in (*COMMAND_LINE, *WORKER) if row.of != "everywhere")
+"""What is checked of each environment, the command line's own checks first."""
 
 
 def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
@@ -71,8 +68,8 @@ async def check_all(client: Client, requests: Sequence[DoctorRequest], *, fix: b
 
 
 def without_temporal(request: DoctorRequest, missing: str) -> list[Check]:
-    """Say that a worker and what it sees cannot be determined while something of Temporal is missing."""
-    return _unknown(request, ("worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET), missing)
+    """Say that a worker and what it sees are unknown while something of Temporal is missing."""
+    return _unknown(request, OF_ENVIRONMENT, missing)
 
 
 def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
@@ -80,13 +77,13 @@ def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
     return [
         Check(
             environment=request.environment,
-            service=request.service if name in OF_TARGET else None,
-            name=name,
+            service=request.service if row.of == "service" else None,
+            name=row.name,
             ok=False,
             detail="nobody has looked: no worker answers",
             fix=worker.fix,
         )
-        for name in SEEN
+        for row in WORKER
     ]
 
 
@@ -96,15 +93,16 @@ async def _check_environment(client: Client, request: DoctorRequest) -> list[Che
     worker = judge_worker(environment, asked, builds.current)
     versions = judge_versions(environment, client.namespace, asked, builds)
     if worker.ok and versions.stand_still:
-        return [worker, versions.check, *_unknown(request, (ENCRYPTION, *SEEN), VERSIONS)]
+        return [worker, versions.check, *_unknown(request, _after(VERSIONS), VERSIONS)]
     if worker.ok:
         seen = await _ask(client, request, builds.current)
         if not isinstance(seen, Check):
             return [worker, versions.check, *seen.checks]
         if seen.name == ENCRYPTION:
-            return [worker, versions.check, seen, *_unknown(request, SEEN, ENCRYPTION)]
+            return [worker, versions.check, seen, *_unknown(request, _after(ENCRYPTION), ENCRYPTION)]
         worker = seen
-    return [worker, *_unknown(request, (VERSIONS, ENCRYPTION), "worker"), *unseen(request, worker)]
+    own = [row for row in _after("worker") if row in COMMAND_LINE]
+    return [worker, *_unknown(request, own, "worker"), *unseen(request, worker)]
 
 
 async def _check_unrouted(client: Client) -> list[Check]:
@@ -118,16 +116,17 @@ async def _check_unrouted(client: Client) -> list[Check]:
     return [versions.check.model_copy(update={"detail": detail})]
 
 
-def _unknown(request: DoctorRequest, names: Sequence[str], missing: str) -> list[Check]:
+def _after(name: str) -> list[Row]:
+    names = [row.name for row in OF_ENVIRONMENT]
+    return list(OF_ENVIRONMENT[names.index(name) + 1 :])
+
+
+def _unknown(request: DoctorRequest, rows: Iterable[Row], missing: str) -> list[Check]:
     return [
-        Check(
-            environment=request.environment,
-            service=request.service if name in OF_TARGET else None,
-            name=name,
-            ok=None,
-            detail=f"not told, as {missing} is not in place",
+        Check.unknown(
+            request.environment, request.service if row.of == "service" else None, row.name, missing
         )
-        for name in names
+        for row in rows
     ]
 
 
@@ -138,7 +137,7 @@ async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Che
         request,
         id=doctor_id(request.environment, uuid4().hex[:8]),
         task_queue=task_queue(request.environment),
-        execution_timeout=LONGEST,
+        execution_timeout=AT_MOST,
         static_summary=f"Is everything in place in {request.environment}?",
         rpc_timeout=RPC_TIMEOUT,
     )
@@ -152,14 +151,14 @@ async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Che
             return not_shared(
                 request.environment, f"the worker cannot read what is sent from here: {lacking}"
             )
-        seen = await asyncio.wait_for(answer, (LONGEST + RPC_TIMEOUT).total_seconds())
+        seen = await asyncio.wait_for(answer, (AT_MOST + RPC_TIMEOUT).total_seconds())
         encryption = await judge_encryption(client, request.environment, handle)
         return seen.model_copy(update={"checks": (encryption, *seen.checks)})
     except SealedError as error:
         return not_shared(request.environment, f"the worker's answer cannot be read here: {error}")
     except (WorkflowFailureError, TimeoutError) as error:
         cause = cause_of(error)
-        why = cause.message if cause else f"it did not end within {LONGEST.seconds} s"
+        why = cause.message if cause else f"it did not end within {AT_MOST.seconds} s"
         fix = (fix_of(cause) if cause else None) or (
             f"look at {handle.id} in the Temporal UI, and into the worker's log"
         )

@@ -54,8 +54,7 @@ async def check_server(client: Client, *, fix: bool) -> list[Check]:
     server = Check(name="temporal", ok=True, detail=f"Temporal {info.server_version} answers at {address}")
     namespace = await _check_namespace(client)
     if not namespace.ok:
-        unknown = Check(name="search-attributes", ok=None, detail="not told, as namespace is not in place")
-        return [server, namespace, unknown]
+        return [server, namespace, Check.unknown(None, None, "search-attributes", "namespace")]
     return [server, namespace, await _check_search_attributes(client, fix=fix)]
 
 

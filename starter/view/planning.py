@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from starter.client.starting import begin, warn_without_worker
 from starter.exits import CliError, Exit
 from starter.printing import answer, console, say
 from starter.view.page import plan
+from workflows.page.options import PLANNED_WITHIN
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from runbook_model.reports import ProcedureRequest, Report
     from starter.caller import Caller
     from starter.client.run_view import RunView
-
-LONGEST = timedelta(minutes=2)
 
 
 async def plan_only(client: Client, caller: Caller, procedure: str, request: ProcedureRequest) -> Exit:
@@ -33,7 +31,7 @@ async def plan_only(client: Client, caller: Caller, procedure: str, request: Pro
         CliError: it was refused or failed, or no worker took it.
     """
     workflow_id = plan_id(request.environment, request.service, procedure, uuid4().hex[:8])
-    run_id = await begin(client, procedure, request, workflow_id=workflow_id, at_most=LONGEST)
+    run_id = await begin(client, procedure, request, workflow_id=workflow_id, at_most=PLANNED_WITHIN)
     await warn_without_worker(client, request.environment)
     run = await describe(client, workflow_id, run_id)
     assert run is not None
@@ -76,7 +74,7 @@ def _check(view: RunView) -> None:
         return
     problem = report.error or Problem(kind="error", message=report.summary)
     if problem.kind == "timed-out":
-        why = f"no plan within {LONGEST.seconds // 60} minutes"
+        why = f"no plan within {PLANNED_WITHIN.seconds // 60} minutes"
         problem = Problem(kind=problem.kind, message=why, fix=f"is a worker serving {report.environment}?")
     message = f"no plan: {problem.message.rstrip('.')} ({view.run.id})"
     raise CliError(view.exit_code, message, problem.fix)

@@ -12,7 +12,7 @@ from runbook_model.catalog.alert_matrix import find_rule
 from runbook_model.errors import UnknownTargetError
 from runbook_model.ids import UNROUTED
 from runbook_model.incident.alerts import Alert
-from runbook_model.redaction import HIDDEN, LONGEST, excerpt, redact
+from runbook_model.redaction import HIDDEN, LOOKED_AT, excerpt, redact
 from starter.names import NAME
 from starter.printing import clean
 
@@ -110,7 +110,7 @@ def bounded(
     return {
         clean(excerpt(name, NAME_LENGTH)): words[name]
         if (name, words[name]) in as_sent
-        else clean(_said(name, words[name][:LONGEST], longest))
+        else clean(_said(name, words[name][:LOOKED_AT], longest))
         for name in names[:most]
     }
 

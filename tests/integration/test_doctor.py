@@ -18,6 +18,7 @@ from activities.doctor.queries import queries_of
 from activities.runtime.converter import data_converter
 from activities.runtime.processes import kill_child
 from runbook_model.catalog.catalog import load_catalog
+from runbook_model.checks import WORKER
 from runbook_model.ids import SEARCH_ATTRIBUTES
 from sandbox.http_server import serving
 from sandbox.processes import free_port
@@ -29,9 +30,9 @@ from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import Stage
 from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
-from workflows.decisions.checkup import CATALOG, OF_PLACE, OF_TARGET
 
 pytestmark = pytest.mark.xdist_group("doctor")
+SEEN_BY_WORKER = [row.name for row in WORKER]
 NAMESPACE = "doctor"
 """Of this module's own: its worker meets nobody else's queues, and search attributes are missing at first."""
 START = "start a worker: runbook worker --environment"
@@ -318,7 +319,7 @@ async def look_again(look, is_so):
 async def test_without_a_worker_what_it_would_see_is_red_with_the_command_that_starts_one(clinic):
     told = await clinic.doctor("--environment", "staging")
     assert told.code == Exit.NOT_DONE
-    assert told.red() == ["worker", CATALOG, *OF_PLACE, *OF_TARGET]
+    assert told.red() == ["worker", *SEEN_BY_WORKER]
     assert {check["fix"] for check in told.checks if check["ok"] is False} == {f"{START} staging"}
 
 
@@ -329,7 +330,7 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
     target = load_catalog(staffed.catalog).target("ai-processor", "staging")
     shown = [check["name"] for check in told.checks if check["environment"] == "staging"]
     queries = [f"prometheus-{name}" for name in queries_of(target)]
-    assert shown == ["worker", VERSIONS, ENCRYPTION, CATALOG, *OF_PLACE, *OF_TARGET, *queries]
+    assert shown == ["worker", VERSIONS, ENCRYPTION, *SEEN_BY_WORKER, *queries]
     for name in (
         "aws-identity",
         "cluster",

@@ -25,6 +25,7 @@ assume_role = {{ role_arn = "{role}", external_id_env = "DRILLED_EXTERNAL_ID", s
 ecs_service = "{ecs_service}"
 url = "{url}"
 rollback = {{ soak = "0s" }}
+verify = {{ rate_window = "2s" }}
 """
 
 

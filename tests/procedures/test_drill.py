@@ -1,4 +1,4 @@
-"""A drill's course: looks, plans by the rollback itself, compares, and tells only what changed."""
+"""A drill's course: checks, plans by the procedures themselves, compares, and tells only what changed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from runbook_model import ids
 from runbook_model.checks import Check, DrillRequest, LastDrill, TargetChecks
 from runbook_model.errors import PolicyError, RejectedError
 from tests.ecs_facts import bad
-from worker import served_queues
+from tests.procedures.outside_compose import OutsideCompose
+from tests.procedures.sick import Sick
+from worker import WORKFLOWS, served_queues
 from workflows.drill import AT_ONCE, Drill
 from workflows.page.sandbox import sandbox_runner
-from workflows.rollback import Rollback
 
 CATALOG = """
 [environments.{environment}]
@@ -29,6 +30,8 @@ BY_COMPOSE = """
 platform = "compose"
 compose = {{ project = "shop" }}
 """
+PLANNED = ("service-down", "high-error-rate", "high-latency", "resource-issues")
+"""What is planned of every service; a rollback on ECS only, and database issues only of a service with a database."""
 SERVICE = """
 [services.{name}.{environment}]
 {ecs_service}
@@ -36,7 +39,7 @@ SERVICE = """
 
 
 class Ground:
-    """A worker with a catalog of its own, on the small outside world of the rollback's tests."""
+    """A worker with a catalog of its own, on the small outside world of the procedures' tests."""
 
     def __init__(self, client, folder, outside) -> None:
         self.client, self.outside = client, outside
@@ -86,7 +89,7 @@ class Ground:
         short = Worker(
             self.client,
             task_queue=ids.task_queue(self.environment),
-            workflows=[Drill, Rollback],
+            workflows=WORKFLOWS,
             workflow_runner=sandbox_runner(),
             activities=[*self.outside.activities, doctor.find_targets, self.read_last_drill],
             interceptors=[TranslateErrors()],
@@ -94,7 +97,7 @@ class Ground:
         long = Worker(
             self.client,
             task_queue=ids.watch_queue(self.environment),
-            activities=[doctor.examine_place, doctor.examine_target],
+            activities=[*self.outside.activities, doctor.examine_place, doctor.examine_target],
             interceptors=[TranslateErrors()],
         )
         async with short, long:
@@ -107,6 +110,11 @@ class Ground:
             found = await asyncio.wait_for(self.run.result(), 60)
         self.last = LastDrill(drill=found)
         return found
+
+
+@pytest.fixture
+def outside():
+    return Sick()
 
 
 @pytest.fixture
@@ -123,6 +131,12 @@ def told(drill):
     return {(check.service, check.name): check.ok for check in drill.checks}
 
 
+def plans(drill):
+    """What is said of each plan, by service and procedure."""
+    found = (one for one in drill.checks if one.name.endswith("-plan"))
+    return {(one.service, one.name.removesuffix("-plan")): one for one in found}
+
+
 async def children(run):
     """The ids of the runs that a run started."""
     events = (await run.fetch_history()).events
@@ -130,7 +144,7 @@ async def children(run):
     return [item.workflow_id for item in started if item.workflow_id]
 
 
-async def test_every_service_is_looked_at_and_planned_for_by_the_rollback_itself(ground):
+async def test_every_service_is_looked_at_and_planned_for_by_the_procedures_themselves(ground):
     drill = await ground.drill()
     assert told(drill) == {
         (None, "worker-catalog"): True,
@@ -139,10 +153,12 @@ async def test_every_service_is_looked_at_and_planned_for_by_the_rollback_itself
         ("shop", "last-known-good"): True,
         ("shop", "tasks"): True,
         ("shop", "rollback-plan"): True,
+        **{("shop", f"{procedure}-plan"): True for procedure in PLANNED},
+        ("shop", "database-issues-plan"): None,
     }
     assert drill.would_work
-    (planned,) = await children(ground.run)
-    assert planned.startswith(f"plan/{ground.environment}/shop/rollback/drill-")
+    started = {one.rpartition("/drill-")[0] for one in await children(ground.run)}
+    assert started == {f"plan/{ground.environment}/shop/{one}" for one in (*PLANNED, "rollback")}
     assert ground.outside.changes == []
     assert ground.outside.notices == []
 
@@ -182,20 +198,33 @@ async def test_what_nobody_could_be_notified_of_is_reported_by_the_next_drill(gr
 async def test_a_plan_that_cannot_be_made_is_red_and_keeps_no_other_from_being_made(ground):
     ground.has("shop", "till")
     ground.outside.fails["resolve_target"] = [PolicyError("not from this queue")]
-    drill = await ground.drill()
-    plans = {check.service: check for check in drill.checks if check.name == "rollback-plan"}
-    assert sorted(plan.ok for plan in plans.values()) == [False, True]
-    (red,) = (plan for plan in plans.values() if not plan.ok)
+    made = plans(await ground.drill())
+    assert sum(one.ok is True for one in made.values()) == 2 * len((*PLANNED, "rollback")) - 1
+    (((service, procedure), red),) = [(key, one) for key, one in made.items() if one.ok is False]
     assert red.detail == "refused: not from this queue"
-    assert red.fix == f"runbook start rollback {ground.environment}/{red.service} --plan shows it again"
+    assert red.fix == f"runbook start {procedure} {ground.environment}/{service} --plan shows it again"
 
 
-async def test_what_runs_by_compose_is_looked_at_and_nothing_is_planned(ground):
-    ground.has("shop", head=BY_COMPOSE)
-    drill = await ground.drill()
-    assert told(drill)["shop", "tasks"] is True
-    assert told(drill)["shop", "rollback-plan"] is None
-    assert await children(ground.run) == []
+class TestByCompose:
+    @pytest.fixture
+    def outside(self):
+        return OutsideCompose()
+
+    async def test_no_rollback_is_planned_and_the_other_procedures_are(self, ground):
+        ground.has("shop", head=BY_COMPOSE)
+        drill = await ground.drill()
+        assert told(drill)["shop", "tasks"] is True
+        made = plans(drill)
+        assert made.pop(("shop", "rollback")).detail == "it does not run on ECS"
+        assert made.pop(("shop", "database-issues")).ok is None
+        assert {procedure: one.ok for (_, procedure), one in made.items()} == dict.fromkeys(PLANNED, True)
+
+    async def test_what_puts_a_database_right_is_planned_where_the_catalog_names_one(self, ground):
+        ground.has("shop", head=BY_COMPOSE)
+        ground.catalog.write_text(
+            ground.catalog.read_text() + 'database = { compose_service = "postgres" }\n'
+        )
+        assert plans(await ground.drill())["shop", "database-issues"].ok is True
 
 
 async def test_a_catalog_that_cannot_be_read_is_reported_and_forgets_nothing(ground):
@@ -214,4 +243,4 @@ async def test_few_services_are_looked_at_together(ground):
     ground.has(*(f"shop-{number}" for number in range(3 * AT_ONCE)))
     await ground.drill()
     assert ground.most <= AT_ONCE
-    assert len(await children(ground.run)) == 3 * AT_ONCE
+    assert len(await children(ground.run)) == 3 * AT_ONCE * len((*PLANNED, "rollback"))

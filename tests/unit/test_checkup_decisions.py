@@ -2,7 +2,7 @@
 
 import pytest
 
-from runbook_model.checks import Check
+from runbook_model.checks import PLAN, QUERY, ROLLBACK_PLAN, ROWS, WORKER, Check, row_of
 from tests.ecs_facts import HOUR, a_deployment, a_history, a_release, a_service, bad, task_definition
 from tests.observing import a_target
 from workflows.decisions import checkup
@@ -92,13 +92,13 @@ class TestController:
 
 class TestSettling:
     @pytest.mark.parametrize(
-        ("check", "cause"), [(c, w) for c, causes in checkup.CAUSES.items() for w in causes]
+        ("check", "cause"), [(row.name, cause) for row in (*WORKER, ROLLBACK_PLAN) for cause in row.needs]
     )
     def test_what_cannot_pass_because_of_another_is_unknown(self, check, cause):
         first, second = checkup.settle([a_check(cause, ok=False), a_check(check, ok=False, service="shop")])
         assert first.ok is False
         assert (second.ok, second.fix) == (None, None)
-        assert second.detail == f"not told, as {cause} is not in place"
+        assert second.detail == f"unknown: {cause} is not in place"
 
     def test_queries_depend_on_prometheus(self):
         found = checkup.settle(
@@ -118,9 +118,18 @@ class TestSettling:
         checks = [a_check("service", ok=False, service="shop"), a_check("tasks", ok=False, service="till")]
         assert [item.ok for item in checkup.settle(checks)] == [False, False]
 
-    def test_every_check_that_is_named_as_a_cause_is_one_that_is_made(self):
-        named = {*checkup.CAUSES, *(cause for causes in checkup.CAUSES.values() for cause in causes)}
-        assert named <= {*checkup.OF_PLACE, *checkup.OF_TARGET}
+    def test_every_check_that_another_needs_is_one_that_is_made(self):
+        needed = {name for row in (*ROWS.values(), QUERY, PLAN) for name in row.needs}
+        assert needed <= {*ROWS}
+
+    def test_no_check_needs_itself_or_one_that_needs_it(self):
+        def all_needs(name, seen=()):
+            assert name not in seen, seen
+            return {one for need in row_of(name).needs for one in (need, *all_needs(need, (*seen, name)))}
+
+        assert all_needs("rollback-plan") >= {"aws-identity", "cluster", "deployments", "docker-engine"}
+        for name in ROWS:
+            all_needs(name)
 
 
 def test_a_services_checks_are_reported_in_one_order_and_the_queries_last():

@@ -8,9 +8,10 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from activities.aws.errors import translate
 from activities.doctor import looking
-from activities.doctor.clocks import MEND, Glance, judge_clock
 from activities.doctor.looking import NotSetError, Question, WrongError, check, look, own_threads
+from activities.doctor.place import ClockReading, judge_clock
 from activities.http.client import answered
+from runbook_model.checks import SET_THE_CLOCK
 from runbook_model.errors import AccessDeniedError, InputError, ThrottledError, UnreachableError
 from tests.observing import at
 
@@ -60,16 +61,16 @@ class TestOneCheck:
     @pytest.mark.parametrize(
         ("error", "detail"),
         [
-            (UnreachableError("no answer in time"), "not told: no answer in time; let the worker reach it"),
-            (AccessDeniedError("AccessDenied", fix="allow it"), "not told: AccessDenied; allow it"),
+            (UnreachableError("no answer in time"), "unknown: no answer in time; let the worker reach it"),
+            (AccessDeniedError("AccessDenied", fix="allow it"), "unknown: AccessDenied; allow it"),
         ],
     )
     async def test_of_what_another_is_asked_about_is_unknown_when_it_does_not_say(self, error, detail):
-        told = await asked(lambda: raising(error), untold="let the worker reach it")
+        told = await asked(lambda: raising(error), unknown="let the worker reach it")
         assert (told.ok, told.detail, told.fix) == (None, detail, None)
 
     async def test_of_what_another_is_asked_about_is_red_when_he_says_that_it_is_wrong(self):
-        told = await asked(lambda: raising(WrongError("denied")), untold="let the worker reach it")
+        told = await asked(lambda: raising(WrongError("denied")), unknown="let the worker reach it")
         assert (told.ok, told.detail, told.fix) == (False, "denied", "the usual fix")
 
     async def test_is_asked_again_when_it_was_throttled(self, monkeypatch):
@@ -137,7 +138,7 @@ class TestFixes:
 
 
 def glance(said, before=0.0, after=1.0):
-    return Glance(whose="AWS's", said=at(said), before=at(before), after=at(after))
+    return ClockReading(whose="AWS's", said=at(said), before=at(before), after=at(after))
 
 
 class TestClock:
@@ -149,7 +150,7 @@ class TestClock:
     def test_that_is_off_by_more_is_wrong(self, said, words):
         with pytest.raises(WrongError, match=words) as wrong:
             judge_clock(glance(0.5), glance(said))
-        assert wrong.value.fix == MEND
+        assert wrong.value.fix == SET_THE_CLOCK
 
     def test_a_slow_answer_is_no_fault_of_the_clock(self):
         assert glance(2, before=0, after=30).off == timedelta(0)

@@ -10,13 +10,12 @@ from unittest.mock import ANY
 import pytest
 from botocore.stub import Stubber
 
-from activities.doctor.looking import POLICY, check, own_threads
-from activities.doctor.permissions import PermissionQuestions
-from activities.doctor.reviews import ReviewQuestions
+from activities.doctor.looking import check, own_threads
+from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
 from activities.doctor.simulator import Change, Simulator
 from runbook_model.catalog.accounts import AssumeRole, account_of
 from runbook_model.catalog.policies import Database, Environment
-from runbook_model.checks import Place
+from runbook_model.checks import POLICY, Place
 from tests.aws_answers import HERE, Ecs, definition, service, services
 from tests.ecs_facts import ARN, deployment_arn, task_definition
 from tests.observing import a_target
@@ -141,7 +140,7 @@ class TestIdentity:
         asking.stubs.iam.add_client_error("get_role", "AccessDenied", said)
         told = await asking()
         assert (told.ok, told.fix) == (None, None)
-        assert told.detail.startswith("not told: could not look up the role incident-runbooks-worker")
+        assert told.detail.startswith("unknown: could not look up the role incident-runbooks-worker")
         assert told.detail.endswith("; allow iam:GetRole to the worker's role")
 
     def test_of_an_environment_is_the_role_that_the_catalog_names(self, asking):
@@ -177,7 +176,7 @@ class TestIdentity:
         told = await asking()
         assert (told.ok, told.fix) == (None, None)
         assert (
-            told.detail == f"not told: IAM cannot simulate {arn}; give the worker a role or a user of its own"
+            told.detail == f"unknown: IAM cannot simulate {arn}; give the worker a role or a user of its own"
         )
 
 
@@ -297,7 +296,7 @@ class TestSimulator:
     async def test_that_is_slow_leaves_it_unknown(self, asking):
         (question,) = PermissionQuestions(asking.clients, None, a_target()).all()
         told = await check(replace(question, ask=asyncio.Event().wait, seconds=0.01))
-        assert (told.ok, told.detail) == (None, "not told: no answer within 0.01 s; let the worker reach IAM")
+        assert (told.ok, told.detail) == (None, "unknown: no answer within 0.01 s; let the worker reach IAM")
 
 
 class TestReviews:

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from activities.aws.clients import AwsClients
 from activities.docker.engine import Engine
-from activities.doctor.dependencies import BesideQuestions
+from activities.doctor.dependencies import DependencyQuestions
 from activities.doctor.looking import check, own_threads
 from activities.doctor.queries import NEEDED, queries_of
 from activities.doctor.service import ServiceQuestions
@@ -80,7 +80,7 @@ async def ask(name, answer=refusing, *, ecs=None, clients=None, **changes):
         target = a_target(**changes)
         questions = [
             *ServiceQuestions(sources, threads, target).all(),
-            *BesideQuestions(sources, threads, target).all(),
+            *DependencyQuestions(sources, threads, target).all(),
         ]
         asked = {question.name: question for question in questions}
         return await check(asked[name])
@@ -204,8 +204,10 @@ class TestQueries:
     async def test_are_none_without_a_prometheus(self):
         with own_threads() as threads:
             target = a_target(prometheus_url=None)
-            asked = BesideQuestions(Sources(Ecs().clients, Engine(), client(refusing)), threads, target).all()
-        assert [item.name for item in asked if item.name.startswith("prometheus")] == []
+            asked = DependencyQuestions(
+                Sources(Ecs().clients, Engine(), client(refusing)), threads, target
+            ).all()
+        assert [one.name for one in asked if one.name.startswith("prometheus")] == []
 
 
 class TestService:

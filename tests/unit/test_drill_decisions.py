@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from runbook_model.catalog.policies import Database
 from runbook_model.checks import Check
 from runbook_model.reports import Outcome, Plan, Problem, Report, State
 from tests.observing import a_target
 from workflows.decisions.checkup import settle
-from workflows.decisions.drills import CAUSES, conclude, judge_plan, told_later, unplanned, words
+from workflows.decisions.drills import conclude, judge_plan, told_later, unplanned, words
 
 GREEN, RED = True, False
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -125,8 +126,8 @@ class TestWords:
 
 class TestPlan:
     def test_is_no_second_red_line_where_there_is_no_release_to_go_back_to(self):
-        found = settle([a_check("last-known-good", RED), a_check("rollback-plan", RED)], CAUSES)
-        assert [item.ok for item in found] == [False, None]
+        found = settle([a_check("last-known-good", RED), a_check("rollback-plan", RED)])
+        assert [check.ok for check in found] == [False, None]
 
     def report(self, outcome, **more):
         fields = {"procedure": "rollback", "service": "shop", "environment": "prod", "requested_by": "drill"}
@@ -134,24 +135,42 @@ class TestPlan:
 
     def test_is_what_the_rollback_would_do(self):
         plan = Plan(headline="shop: 2 → 1", calls=(), needs_yes="it never soaked")
-        told = judge_plan(TARGET, self.report(Outcome.PLANNED, plan=plan))
+        told = judge_plan(TARGET, "rollback", self.report(Outcome.PLANNED, plan=plan))
         assert (told.ok, told.name) == (GREEN, "rollback-plan")
         assert told.detail == "shop: 2 → 1; it would need a person's yes: it never soaked"
 
     @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED, Outcome.INCONCLUSIVE])
     def test_that_was_not_made_says_why_and_how_to_see_it(self, outcome):
         error = Problem(kind="policy", message="no release is left")
-        told = judge_plan(TARGET, self.report(outcome, error=error))
+        told = judge_plan(TARGET, "rollback", self.report(outcome, error=error))
         assert (told.ok, told.detail) == (RED, f"{outcome}: no release is left")
         assert told.fix == f"runbook start rollback {TARGET.key} --plan shows it again"
 
+    @pytest.mark.parametrize(
+        ("outcome", "ok"),
+        [
+            (Outcome.NOT_NEEDED, GREEN),
+            (Outcome.INCONCLUSIVE, GREEN),
+            (Outcome.REFUSED, RED),
+            (Outcome.FAILED, RED),
+        ],
+    )
+    def test_of_a_procedure_that_diagnoses_may_find_that_there_is_nothing_to_do(self, outcome, ok):
+        told = judge_plan(TARGET, "high-latency", self.report(outcome))
+        assert (told.ok, told.name, told.detail) == (ok, "high-latency-plan", f"{outcome}: why")
+
+    def test_of_a_database_is_asked_for_where_the_catalog_names_one(self):
+        assert unplanned(TARGET, "database-issues", []).ok is None
+        with_database = a_target(database=Database(dsn_env="SHOP_DSN"))
+        assert unplanned(with_database, "database-issues", []) is None
+
     def test_is_not_asked_for_by_compose(self):
-        assert unplanned(a_target(platform="compose"), []).ok is None
+        assert unplanned(a_target(platform="compose"), "rollback", []).ok is None
 
     def test_is_not_asked_for_before_there_is_anything_to_go_back_to(self):
         first = a_check("last-known-good", None, TARGET.service, detail="it is the first release")
-        assert unplanned(TARGET, [first]).detail == "it is the first release"
+        assert unplanned(TARGET, "rollback", [first]).detail == "it is the first release"
 
     @pytest.mark.parametrize("ok", [GREEN, RED])
     def test_is_asked_for_otherwise(self, ok):
-        assert unplanned(TARGET, [a_check("last-known-good", ok, TARGET.service)]) is None
+        assert unplanned(TARGET, "rollback", [a_check("last-known-good", ok, TARGET.service)]) is None

@@ -2,67 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from runbook_model.checks import Check
+from runbook_model.checks import POLICY, ROWS, Check, row_of
 from workflows.decisions.releases import cannot_roll, needs_more, plan_rollback
 from workflows.decisions.rollback_plan import RollbackPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release, ReleaseHistory, ServiceState
     from runbook_model.reports import Problem
-
-OF_PLACE: Final = (
-    "aws-identity",
-    "cluster",
-    "prometheus",
-    "docker-engine",
-    "clock",
-    "chat",
-    "reviews",
-    "procedures",
-)
-"""What a worker looks at once in an environment, besides its own catalog."""
-OF_TARGET: Final = (
-    "service",
-    "controller",
-    "last-known-good",
-    "deployments",
-    "tasks",
-    "task-definitions",
-    "autoscaling",
-    "log-group",
-    "cloudwatch",
-    "permissions",
-    "health",
-    "metrics",
-    "terraform",
-    "database",
-    "rds-instance",
-)
-"""What it looks at for each service, besides the queries of Prometheus."""
-CATALOG: Final = "worker-catalog"
-_AWS = ("aws-identity", "cluster")
-_SERVICE = (*_AWS, "service")
-CAUSES: Final = {
-    "cluster": ("aws-identity",),
-    "service": (*_AWS, "docker-engine"),
-    "deployments": _SERVICE,
-    "last-known-good": ("aws-identity", "task-definitions"),
-    "tasks": _SERVICE,
-    "task-definitions": ("aws-identity",),
-    "autoscaling": _SERVICE,
-    "log-group": ("aws-identity",),
-    "cloudwatch": _SERVICE,
-    "health": ("docker-engine",),
-    "metrics": ("docker-engine", "health"),
-    "database": ("docker-engine",),
-    "rds-instance": ("aws-identity",),
-}
-"""Check -> checks that it cannot pass without."""
 
 
 def needs_revisions(target: Target, history: ReleaseHistory) -> bool:
@@ -77,7 +28,7 @@ def judge_controller(target: Target, service: ServiceState | None) -> Check:
     if target.platform != "ecs":
         return _check(target, "controller", ok=None, detail="it does not run on ECS")
     if service is None:
-        return _untold(target, "controller", "service")
+        return _unknown(target, "controller", "service")
     if problem := cannot_roll(_as_if_it_ran(service)):
         return _check(target, "controller", ok=False, detail=problem.message, fix=problem.fix)
     return _check(target, "controller", ok=True, detail="rolling deployments by ECS itself")
@@ -91,9 +42,9 @@ def judge_last_known_good(
     if target.platform != "ecs":
         return _check(target, name, ok=None, detail="it does not run on ECS")
     if history is None:
-        return _untold(target, name, "deployments")
+        return _unknown(target, name, "deployments")
     if cannot_roll(_as_if_it_ran(history.service)):
-        return _untold(target, name, "controller")
+        return _unknown(target, name, "controller")
     plan = plan_rollback(target, _running(history), others, to=None)
     if isinstance(plan, RollbackPlan):
         asks = f"; it would need a person's yes: {plan.needs_yes}" if plan.needs_yes else ""
@@ -109,32 +60,30 @@ def judge_last_known_good(
 
 def unread_revisions(target: Target, problem: Problem) -> Check:
     """Say that the release to go back to cannot be found, as the family's revisions cannot be read."""
-    fix = problem.fix or "allow the worker's role what deploy/iam-policy.json lists"
-    return _check(target, "last-known-good", ok=False, detail=problem.message, fix=fix)
+    return _check(target, "last-known-good", ok=False, detail=problem.message, fix=problem.fix or POLICY)
 
 
 def in_order(checks: Iterable[Check]) -> tuple[Check, ...]:
-    """Put a service's checks as people read them; what is not in the list comes last, as it was."""
-    place = {name: number for number, name in enumerate(OF_TARGET)}
+    """Put checks as people read them, which is the table's order; what is not in it comes last, as it was."""
+    place = {name: number for number, name in enumerate(ROWS)}
     return tuple(sorted(checks, key=lambda one: place.get(one.name, len(place))))
 
 
-def settle(checks: Iterable[Check], causes: Mapping[str, tuple[str, ...]] = CAUSES) -> tuple[Check, ...]:
-    """Leave red only what is wrong by itself: what cannot pass because of another check is not told."""
+def settle(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Leave red only what is wrong by itself: what cannot pass because of another check is unknown."""
     found = tuple(checks)
     return tuple(
-        one.model_copy(update={"ok": None, "detail": f"not told, as {cause} is not in place", "fix": None})
-        if one.ok is False and (cause := _cause(one, found, causes))
+        Check.unknown(one.environment, one.service, one.name, cause)
+        if one.ok is False and (cause := _cause(one, found))
         else one
         for one in found
     )
 
 
-def _cause(check: Check, checks: tuple[Check, ...], known: Mapping[str, tuple[str, ...]]) -> str | None:
+def _cause(check: Check, checks: tuple[Check, ...]) -> str | None:
     """Name the first red check that this one depends on."""
-    by_name = {one.name for one in checks if one.ok is False and one.service in {None, check.service}}
-    causes = ("prometheus",) if check.name.startswith("prometheus-") else known.get(check.name, ())
-    return next((name for name in causes if name in by_name), None)
+    red = {one.name for one in checks if one.ok is False and one.service in {None, check.service}}
+    return next((name for name in row_of(check.name).needs if name in red), None)
 
 
 def _as_if_it_ran(service: ServiceState) -> ServiceState:
@@ -151,8 +100,8 @@ def _is_the_first(history: ReleaseHistory, others: tuple[Release, ...]) -> bool:
     return all(one.task_definition == history.current.task_definition for one in known)
 
 
-def _untold(target: Target, name: str, cause: str) -> Check:
-    return _check(target, name, ok=None, detail=f"not told, as {cause} is not in place")
+def _unknown(target: Target, name: str, cause: str) -> Check:
+    return Check.unknown(target.environment, target.service, name, cause)
 
 
 def _check(target: Target, name: str, *, ok: bool | None, detail: str, fix: str | None = None) -> Check:

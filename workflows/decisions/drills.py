@@ -1,13 +1,12 @@
-"""What a drill's plan says, and what changed since the drill before it. Pure."""
+"""What a drill's plans say, and what changed since the drill before it. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runbook_model.checks import Check, Drilled, Known
+from runbook_model.checks import PLAN, ROLLBACK_PLAN, Check, Drilled, Known
 from runbook_model.reports import Outcome, Problem
 from runbook_model.sentences import with_fix
-from workflows.decisions.checkup import CAUSES as CAUSES_OF_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,48 +15,51 @@ if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.reports import Report
 
-PLAN: Final = "rollback-plan"
-CAUSES: Final = CAUSES_OF_CHECKS | {
-    PLAN: (
-        *CAUSES_OF_CHECKS["deployments"],
-        *("controller", "deployments", "task-definitions", "last-known-good"),
-    )
-}
-"""Check -> checks that it cannot pass without."""
 LOOKED: Final = "examination"
 """A check that is only there when it failed: without it the look was made."""
-TOLD = 5
-"""So many changes are told in words; there is a page for the rest."""
-LONGEST = 160
+CHANGES = 5
+"""So many changes are named in a message; there is a page for the rest."""
+DETAIL = 160
+"""Characters of each."""
 Key = tuple[str | None, str]
 
 
-def judge_plan(target: Target, report: Report) -> Check:
-    """Whether a rollback that was asked for now would know what to do."""
+def judge_plan(target: Target, procedure: str, report: Report) -> Check:
+    """Whether a procedure that was asked for now would know what to do.
+
+    A rollback must find what to put back. What the others plan depends on what they find, and that a healthy service needs
+    nothing, or that a person is asked, is an answer too.
+    """
     plan = report.plan
     if report.outcome is Outcome.PLANNED and plan:
         asks = f"; it would need a person's yes: {plan.needs_yes}" if plan.needs_yes else ""
-        return _check(target, ok=True, detail=f"{plan.headline}{asks}")
+        return _check(target, procedure, ok=True, detail=f"{plan.headline}{asks}")
     problem = report.error or Problem(kind="error", message=report.summary)
-    return no_plan(target, f"{report.outcome}: {problem.message}", problem.fix)
+    detail = f"{report.outcome}: {problem.message}"
+    if _name(procedure) != ROLLBACK_PLAN.name and report.outcome not in {Outcome.REFUSED, Outcome.FAILED}:
+        return _check(target, procedure, ok=True, detail=detail)
+    return no_plan(target, procedure, detail, problem.fix)
 
 
-def no_plan(target: Target, why: str, fix: str | None) -> Check:
+def no_plan(target: Target, procedure: str, why: str, fix: str | None) -> Check:
     """Say that no plan was made."""
-    again = f"runbook start rollback {target.key} --plan shows it again"
-    return _check(target, ok=False, detail=why, fix=fix or again)
+    again = PLAN.fix.format(procedure=procedure, target=target.key)
+    return _check(target, procedure, ok=False, detail=why, fix=fix or again)
 
 
-def unplanned(target: Target, checks: Iterable[Check]) -> Check | None:
-    """Say why no plan is even asked for: it runs by compose, or there is no release to go back to yet."""
+def unplanned(target: Target, procedure: str, checks: Iterable[Check]) -> Check | None:
+    """Say why no plan is even asked for: the target has nothing that the procedure could change."""
+    if procedure == "database-issues" and target.database is None:
+        table = f"[services.{target.service}.{target.environment}]"
+        return _check(target, procedure, ok=None, detail=f"no database in {table}")
+    if _name(procedure) != ROLLBACK_PLAN.name:
+        return None
     if target.platform != "ecs":
-        return _check(target, ok=None, detail="it does not run on ECS")
+        return _check(target, procedure, ok=None, detail="it does not run on ECS")
     good = next(
         (one for one in checks if one.service == target.service and one.name == "last-known-good"), None
     )
-    if good and good.ok is None:
-        return _check(target, ok=None, detail=good.detail)
-    return None
+    return _check(target, procedure, ok=None, detail=good.detail) if good and good.ok is None else None
 
 
 def conclude(
@@ -110,8 +112,8 @@ def words(drill: Drilled) -> str | None:
 
 
 def _listed(checks: tuple[Check, ...]) -> str:
-    told = [_told(one) for one in checks[:TOLD]]
-    more = [f"and {len(checks) - TOLD} more"] if len(checks) > TOLD else []
+    told = [_told(one) for one in checks[:CHANGES]]
+    more = [f"and {len(checks) - CHANGES} more"] if len(checks) > CHANGES else []
     return "; ".join((*told, *more))
 
 
@@ -119,7 +121,7 @@ def _told(check: Check) -> str:
     what = f"{check.service or 'all services'}: {check.name}"
     if check.ok:
         return what
-    detail = check.detail if len(check.detail) <= LONGEST else f"{check.detail[:LONGEST]}…"
+    detail = check.detail if len(check.detail) <= DETAIL else f"{check.detail[:DETAIL]}…"
     return f"{what} ({with_fix(detail, check.fix)})"
 
 
@@ -140,7 +142,16 @@ def _key(check: Check) -> Key:
     return check.service, check.name
 
 
-def _check(target: Target, *, ok: bool | None, detail: str, fix: str | None = None) -> Check:
+def _name(procedure: str) -> str:
+    return f"{procedure}{PLAN.name}"
+
+
+def _check(target: Target, procedure: str, *, ok: bool | None, detail: str, fix: str | None = None) -> Check:
     return Check(
-        environment=target.environment, service=target.service, name=PLAN, ok=ok, detail=detail, fix=fix
+        environment=target.environment,
+        service=target.service,
+        name=_name(procedure),
+        ok=ok,
+        detail=detail,
+        fix=fix,
     )

@@ -110,6 +110,8 @@ WATCH = ActivityOptions(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
     ),
 )
+PLANNED_WITHIN = timedelta(minutes=2)
+"""A run that only plans has ended after this time."""
 PATIENCE = (timedelta(seconds=10), timedelta(seconds=60))
 """How long a wait's worker may be silent once it was taken for dead too often."""
 DEATHS_BELIEVED = 4
