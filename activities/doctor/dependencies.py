@@ -25,6 +25,8 @@ from runbook_model.errors import OutsideError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    import httpx
+
     from activities.doctor.looking import Threads
     from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
@@ -62,13 +64,7 @@ class DependencyQuestions:
         """Ask the service's address for its health."""
         self._check_url()
         address = self._target.health_url
-        with _naming(address), http_errors("ask for the health"):
-            response = await self._http.get(address)
-        if redirect := redirect_of(response):
-            raise WrongError(
-                f"{address} {redirect}", f"set url or health_path in {self._table} to where it leads"
-            )
-        status = response.status_code
+        status = (await self._get(address, "ask for the health", "health_path")).status_code
         if status >= 500:
             raise WrongError(
                 f"{address} answers {status}: the service itself is unhealthy",
@@ -81,18 +77,23 @@ class DependencyQuestions:
     async def read_metrics(self) -> str:
         """Scrape the service itself, as is done when Prometheus is away."""
         self._check_url()
-        address = self._target.metrics_url
-        with _naming(address), http_errors("scrape it"):
-            response = await self._http.get(address)
-            if redirect := redirect_of(response):
-                raise WrongError(
-                    f"{address} {redirect}", f"set url or metrics_path in {self._table} to where it leads"
-                )
+        address, doing = self._target.metrics_url, "scrape it"
+        response = await self._get(address, doing, "metrics_path")
+        with _naming(address), http_errors(doing):
             response.raise_for_status()
         found = parse(response.text, datetime.now(UTC))
         if found.process is None:
             raise WrongError(f"{address} has no process_start_time_seconds, so tasks cannot be told apart")
         return f"{address} answers"
+
+    async def _get(self, address: str, doing: str, path: str) -> httpx.Response:
+        """Ask an address of the service; one that leads elsewhere is not the service's."""
+        with _naming(address), http_errors(doing):
+            response = await self._http.get(address)
+        if redirect := redirect_of(response):
+            fix = f"set url or {path} in {self._table} to where it leads"
+            raise WrongError(f"{address} {redirect}", fix)
+        return response
 
     async def validate_module(self) -> str:
         """Validate the Terraform module."""
