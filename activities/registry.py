@@ -114,7 +114,7 @@ class Parts:
         rds = RdsActivities(clients)
         procedures = ProcedureQuestions(settings.catalog, packages.known)
         checkup = Checkup(sources, channels, settings.reviews, procedures)
-        doctor = DoctorActivities(settings.catalog, checkup, served)
+        doctor = DoctorActivities(settings.catalog, checkup, served, packages.known)
         self.short = activities_of(
             CatalogActivities(settings.catalog, served),
             EcsActivities(clients),

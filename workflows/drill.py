@@ -14,6 +14,7 @@ from activities.doctor.drills import DrillActivities
 from runbook_model import ids
 from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
 from runbook_model.incident.announcements import Notice
+from runbook_model.procedures import workflow_type
 from runbook_model.reports import ProcedureRequest, Report
 from workflows.decisions import checkup, drills
 from workflows.decisions.endings import problem_of
@@ -44,7 +45,7 @@ class Drill:
             services = tuple(one.service for one in found.targets)
             checks = [*await examine(found, AT_ONCE)]
             gate = asyncio.Semaphore(AT_ONCE)
-            plans = (_plan(one, name, checks, gate) for one in found.targets for name in ids.PROCEDURES)
+            plans = (_plan(one, name, checks, gate) for one in found.targets for name in found.procedures)
             checks += await asyncio.gather(*plans)
         last = await workflow.execute_activity_method(
             DrillActivities.read_last_drill, request, summary="Read what the last drill found", **BEST_EFFORT
@@ -64,7 +65,7 @@ async def _plan(target: Target, procedure: str, checks: list[Check], gate: async
     async with gate:
         try:
             report: Report = await workflow.execute_child_workflow(
-                ids.PROCEDURES[procedure],
+                workflow_type(procedure),
                 request,
                 id=ids.plan_id(target.environment, target.service, procedure, unique),
                 result_type=Report,

@@ -14,6 +14,7 @@ from temporalio import activity
 from runbook_model.catalog.catalog import Target, load_catalog
 from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place, TargetChecks
 from runbook_model.errors import UnknownTargetError
+from runbook_model.procedures import PROCEDURES, KnownProcedures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +37,12 @@ class Look(Protocol):
 class DoctorActivities:
     """Looks whether everything is in place."""
 
-    def __init__(self, catalog: Path, look: Look, served: Served) -> None:
+    def __init__(
+        self, catalog: Path, look: Look, served: Served, known: KnownProcedures | None = None
+    ) -> None:
+        """Look with a worker's catalog, for the environments and by the procedures that it serves."""
         self._catalog = catalog
+        self._known = known or KnownProcedures()
         self._served = served
         self._look = look
 
@@ -80,5 +85,6 @@ class DoctorActivities:
                 where=where,
                 channels=tuple(one for one in catalog.channels if one.name in catalog.channels_of(name)),
             ),
+            procedures=(*PROCEDURES, *self._known.own),
             targets=tuple(catalog.target(one, name) for one in wanted),
         )
