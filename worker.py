@@ -46,6 +46,7 @@ from workflows.drill import Drill
 from workflows.hold import Hold
 from workflows.incident import Incident
 from workflows.ledger import ReleaseLedger
+from workflows.lock import Lock
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 from workflows.procedures.packages import load_own
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 WORKFLOWS: list[type] = [
     *(procedure.workflow for procedure in BUILT_IN),
     Hold,
+    Lock,
     Incident,
     Brake,
     ReleaseLedger,

@@ -42,6 +42,7 @@ from activities.runtime.environment_guard import GuardTargets
 from activities.runtime.gates import GateActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.holds import HoldActivities
+from activities.temporal.locks import LockActivities
 from activities.temporal.predecessor import RunHistory
 from activities.temporal.remediations import RemediationActivities
 from activities.terraform.activities import TerraformActivities
@@ -126,6 +127,7 @@ class Parts:
             GitActivities(),
             GateActivities(),
             RunHistory(client, packages.changes),
+            LockActivities(client),
             RemediationActivities(client),
             BrakeActivities(client),
             IncidentPolicies(settings.catalog, served, packages.alerts),

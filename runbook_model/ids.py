@@ -68,6 +68,21 @@ def brake_id(environment: str) -> str:
     return f"brake/{environment}"
 
 
+def ecs_lock_id(account: str, region: str, cluster: str, service: str) -> str:
+    """Return the id of the lock of an ECS service, whatever catalogs call it."""
+    return f"lock/ecs/{account}/{region}/{cluster}/{service}"
+
+
+def terraform_lock_id(state: str) -> str:
+    """Return the id of the lock of a state of Terraform's, by the hash of its backend, key and workspace."""
+    return f"lock/terraform/{state}"
+
+
+def is_lock(workflow_id: str) -> bool:
+    """Whether a run is a lock that another holds, by its id."""
+    return workflow_id.startswith("lock/")
+
+
 def plan_id(environment: str, service: str, procedure: str, unique: str) -> str:
     """Return the id of a run that only plans; it takes no lock."""
     return f"plan/{environment}/{service}/{procedure}/{unique}"

@@ -12,6 +12,8 @@ from runbook_model.fact import Fact
 
 UNKNOWN = "unknown"
 """Stands for a digest that is not known."""
+DIGEST_FROM = 7
+"""Characters of a digest that name an image."""
 
 
 class Judgement(StrEnum):
@@ -90,6 +92,16 @@ class Release(Fact):
     def own(self) -> tuple[Image, ...]:
         """The images that make the release: the app's, or all where no container is known to be the app's."""
         return tuple(image for image in self.images if self.container in {None, image.container})
+
+    def has_image(self, name: str) -> bool:
+        """Whether an image that makes the release has this name: a tag, with or without its ``v``, or a digest."""
+        digest = name.removeprefix("sha256:")
+        return any(
+            image.tag in {name, name.removeprefix("v"), f"v{name}"}
+            or name in {image.name, f"{image.repository}:{image.tag}"}
+            or (len(digest) >= DIGEST_FROM and (image.digest or "").startswith(f"sha256:{digest}"))
+            for image in self.own
+        )
 
     @property
     def tag(self) -> str | None:

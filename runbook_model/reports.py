@@ -81,6 +81,8 @@ class ProcedureRequest(Message):
     """Id of the incident that it belongs to, and tells how it goes."""
     automatic: bool = False
     """Whether no person asked for it: then the brake is asked before each change."""
+    replace: bool = False
+    """Whether a run that holds the same ECS service under another name is aborted first, and keeps its changes."""
 
 
 class RollbackRequest(ProcedureRequest):

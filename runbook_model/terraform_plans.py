@@ -101,6 +101,8 @@ class TerraformPlan(Fact):
     empty: bool = False
     from_nothing: bool = False
     """Whether the state holds nothing: the service was made from elsewhere."""
+    state: str = ""
+    """Names the state that it changes: its backend, key and workspace. Its lock is held while it is changed."""
 
     @property
     def told(self) -> str:

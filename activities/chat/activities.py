@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.telemetry.counted import MESSAGES
-from runbook_model.errors import RunbookError
+from runbook_model.catalog.catalog import LOG
+from runbook_model.errors import CredentialsError, RunbookError
 from runbook_model.incident.announcements import Delivered, Delivery, Notice
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class ChatActivities:
         outlet = self._channels.open(delivery.channel)
         # In a thread: hostile text takes its time to be made harmless.
         words = await asyncio.to_thread(self._templates.announce, delivery.announcement, outlet.flavour)
-        with _counted(delivery.channel):
+        with _counted(delivery.channel), _final():
             return await outlet.send(words, delivery.thread, again=_is_retried())
 
     @activity.defn
@@ -47,16 +48,33 @@ class ChatActivities:
         failures: list[RunbookError] = []
         names = self._channels.of(notice.target.partition("/")[0])
         for name in names:
-            outlet = self._channels.open(name)
-            words = self._templates.notice(notice, outlet.flavour, mark=mark)
             try:
-                with _counted(name):
-                    await outlet.send(words, None, again=_is_retried())
+                await self._notify(name, notice, mark)
             except RunbookError as error:
                 log.warning("not told: %s", error)
                 failures.append(error)
-        if len(failures) == len(names):
-            raise failures[0]
+        if len(failures) < len(names):
+            return
+        if passing := [one for one in failures if one.retryable]:
+            raise passing[0]
+        # Each refuses for good; the log takes everything.
+        await self._notify(LOG, notice, mark)
+
+    async def _notify(self, name: str, notice: Notice, mark: str) -> None:
+        outlet = self._channels.open(name)
+        words = self._templates.notice(notice, outlet.flavour, mark=mark)
+        with _counted(name), _final():
+            await outlet.send(words, None, again=_is_retried())
+
+
+@contextmanager
+def _final() -> Iterator[None]:
+    """Let nobody wait for credentials that a person has to renew: what a channel refuses so is said elsewhere at once."""
+    try:
+        yield
+    except CredentialsError as error:
+        error.retryable = False
+        raise
 
 
 @contextmanager

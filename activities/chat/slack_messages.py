@@ -92,6 +92,8 @@ CODES: dict[str, type[OutsideError]] = {
         UnreachableError,
     ),
 }
+GONE = (404, 410)
+"""How Slack answers at the address of a webhook that was removed, whatever it says."""
 FIXES: dict[type[OutsideError], str] = {
     CredentialsError: "renew what its variable holds",
     AccessDeniedError: "invite the app to the channel and give it its scopes",
@@ -127,5 +129,6 @@ def answered(name: str, status: int, code: str, headers: Mapping[str, Any]) -> O
         busy = ThrottledError(said)
         busy.retry_in = patience(headers)
         return busy
-    kind = UnreachableError if status >= 500 else CODES.get(code, RejectedError)
+    known = NotFoundError if status in GONE else CODES.get(code, RejectedError)
+    kind = UnreachableError if status >= 500 else known
     return kind(said, fix=FIXES.get(kind))

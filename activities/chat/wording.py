@@ -71,6 +71,8 @@ class Templates:
         """Word an announcement."""
         content = _clean(announcement.model_dump())
         text = self._render(announcement.kind, flavour, _spoken(content))
+        if announcement.instead_of:
+            text = _bounded(text, _ESCAPES[flavour](f"(said here because {content['instead_of']})"))
         urgent = announcement.kind in {"resolved", "escalation"}
         return Words(text, announcement.mark, announcement.at, _as_json(content), urgent)
 

@@ -18,9 +18,15 @@ from runbook_model.redaction import excerpt
 from runbook_model.sentences import QUOTED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from activities.docker.engine import Engine
     from runbook_model.catalog.policies import Database
     from runbook_model.readings import Observation
+
+SAMPLES = 5
+EVERY = timedelta(seconds=0.5)
+"""What is transient, such as a pool that fills up for a moment, is not seen by one look."""
 
 READY, REJECTS, SILENT = 0, 1, 2
 """How ``pg_isready`` ends."""
@@ -46,12 +52,24 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
 class PostgresContainer:
     """Asks the database server of a compose project; each question is safe to repeat."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, samples: int = SAMPLES) -> None:
         self._engine = engine
+        self._samples = samples
 
     @activity.defn
     def read_server(self, target: Target) -> ServerAnswer:
-        """Ask whether it takes connections and how many are used; that it does not is an answer too."""
+        """Ask for some seconds whether it takes connections and how many are used; that it does not is an answer too.
+
+        Returns:
+            how it stands at the end, with the most connections that were used meanwhile.
+        """
+        looks = [self._look(target)]
+        for _ in range(self._samples - 1):
+            time.sleep(EVERY.total_seconds())
+            looks.append(self._look(target))
+        return worst_of(looks)
+
+    def _look(self, target: Target) -> ServerAnswer:
         database = database_of(target)
         project = read_project(self._engine, target, service=database.compose_service)
         running = [one for one in project.own if one.state == "running"]
@@ -65,7 +83,7 @@ class PostgresContainer:
 
     async def connections(self, look: Observation, now: datetime) -> Reading:
         """Measure how much of its connections the database has given away, for a sample of a target."""
-        answer = await asyncio.to_thread(self.read_server, look.target)
+        answer = await asyncio.to_thread(self._look, look.target)
         full = database_of(look.target).full
         bad = answer.full or answer.accepts is False or (answer.share or 0) >= full
         known = Quality.GOOD if answer.share is not None else Quality.ERROR
@@ -101,6 +119,14 @@ class PostgresContainer:
             ended = docker.containers.get(container).exec_run(argv, environment=LIMITS)
         text = ended.output.decode(errors="replace").strip() if isinstance(ended.output, bytes) else ""
         return -1 if ended.exit_code is None else ended.exit_code, excerpt(text, QUOTED)
+
+
+def worst_of(looks: Sequence[ServerAnswer]) -> ServerAnswer:
+    """Return how a server stands at the end of some looks, with the most connections that were used meanwhile."""
+    last, used = looks[-1], [one.used for one in looks if one.used is not None]
+    if full := [one for one in looks if one.full]:
+        return full[-1].model_copy(update={"at": last.at})
+    return last.model_copy(update={"used": max(used)}) if last.used is not None else last
 
 
 def database_of(target: Target) -> Database:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from temporalio import activity
 
@@ -22,18 +22,29 @@ from runbook_model.fact import Fact
 from runbook_model.release import UNDER_WAY, Release, ReleaseHistory, ServiceDeployment, ServiceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from mypy_boto3_ecs.type_defs import ServiceDeploymentTypeDef, ServiceRevisionTypeDef, TaskTypeDef
+    from mypy_boto3_ecs.type_defs import (
+        DescribeTaskDefinitionResponseTypeDef,
+        ServiceDeploymentBriefTypeDef,
+        ServiceDeploymentTypeDef,
+        ServiceRevisionTypeDef,
+        TaskTypeDef,
+    )
 
     from activities.aws.clients import AwsClients
 
 DEPLOYMENTS_READ = 20
 """How far back releases are looked for; one DescribeServiceDeployments call takes this many."""
+GOOD_ONES_READ = 5
+"""Successful deployments that are read besides, where so many newer ones failed."""
 REVISIONS_READ = 10
-TASKS_AT_ONCE = 100
-"""The most that ListTasks lists, and DescribeTasks describes, by one call."""
-TASKS_READ_WITHIN = timedelta(seconds=20)
+AT_ONCE = 100
+"""The most that ListTasks and its like list, and DescribeTasks describes, by one call."""
+READ_WITHIN = timedelta(seconds=20)
+"""How long one list may take, however many pages it has."""
+SEARCHED_FOR = timedelta(seconds=10)
+"""How long a release is looked for among the family's revisions."""
 SCALED = "Scaling activity initiated"
 """How the reason of a task begins that ECS stopped because a deployment, or a smaller count, had no more use for it."""
 
@@ -79,15 +90,12 @@ class EcsActivities:
             return ReleaseHistory(service=service, current=Release(task_definition=""))
         ecs = self._clients.ecs(target.account)
         with self._clients.naming_errors("list the service's deployments"):
-            listed = ecs.list_service_deployments(
-                cluster=target.cluster, service=target.ecs_service, maxResults=DEPLOYMENTS_READ
-            )["serviceDeployments"]
-            arns = [brief["serviceDeploymentArn"] for brief in listed]
-            found = (
-                ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
-                if arns
-                else []
-            )
+            arns = self._deployments(target)
+            found = [
+                one
+                for some in batched(arns, DEPLOYMENTS_READ)
+                for one in ecs.describe_service_deployments(serviceDeploymentArns=some)["serviceDeployments"]
+            ]
         revisions = set(service.service_revisions)
         for one in found:
             revisions.update(source["arn"] for source in one.get("sourceServiceRevisions", []))
@@ -120,15 +128,47 @@ class EcsActivities:
 
     @activity.defn
     def find_release(self, query: ReleaseQuery) -> Releases:
-        """Look up a revision by its name, deregistered ones included; nothing when there is none."""
+        """Look up a revision by its name, deregistered ones included, else the newest one that has an image of that name.
+
+        Returns:
+            it; nothing when there is none, or none was found in time.
+        """
         name, service = query.name, describe_service(self._clients, query.target)
-        if name.isdigit():
-            family = service.task_definition.rpartition("/")[2].partition(":")[0]
-            name = f"{family}:{name}"
+        family = service.task_definition.rpartition("/")[2].partition(":")[0]
         try:
-            return Releases(releases=(self._release(query.target, service, name),))
+            revision = f"{family}:{name}" if name.isdigit() else name
+            return Releases(releases=(self._release(query.target, service, revision),))
         except (NotFoundError, RejectedError):
-            return Releases(releases=())
+            return Releases(releases=self._by_image(query, service, family))
+
+    def _by_image(self, query: ReleaseQuery, service: ServiceState, family: str) -> tuple[Release, ...]:
+        ecs, until = self._clients.ecs(query.target.account), time.monotonic() + SEARCHED_FOR.total_seconds()
+        with self._clients.naming_errors(f"list the revisions of {family}"):
+            pages = ecs.get_paginator("list_task_definitions").paginate(
+                familyPrefix=family, status="ACTIVE", sort="DESC"
+            )
+            for arn in (arn for page in pages for arn in page["taskDefinitionArns"]):
+                found = self._release(query.target, service, arn)
+                if found.has_image(query.name):
+                    return (found,)
+                if time.monotonic() > until:
+                    break
+        return ()
+
+    def _deployments(self, target: Target) -> list[str]:
+        """Name the service's newest deployments, and the newest successful ones where those are older."""
+        ecs = self._clients.ecs(target.account)
+        briefs: list[ServiceDeploymentBriefTypeDef] = []
+        for more in _pages(f"{target.ecs_service} has more deployments than"):
+            page = ecs.list_service_deployments(
+                cluster=target.cluster, service=target.ecs_service, maxResults=AT_ONCE, **more
+            )
+            briefs += page["serviceDeployments"]
+            more["nextToken"] = page.get("nextToken", "")
+        briefs.sort(key=lambda one: one["createdAt"], reverse=True)
+        newest, older = briefs[:DEPLOYMENTS_READ], briefs[DEPLOYMENTS_READ:]
+        good = [one for one in older if one.get("status") == "SUCCESSFUL"][:GOOD_ONES_READ]
+        return [one["serviceDeploymentArn"] for one in (*newest, *good)]
 
     @activity.defn
     def explain_rollout(self, target: Target) -> Explanation:
@@ -171,40 +211,53 @@ class EcsActivities:
 
     def _releases(self, target: Target, service: ServiceState, arns: set[str]) -> dict[str, Release]:
         ecs = self._clients.ecs(target.account)
-        wanted = sorted(arns)
         revisions: list[ServiceRevisionTypeDef] = []
         with self._clients.naming_errors("describe the service's revisions"):
-            for start in range(0, len(wanted), 20):
-                batch = ecs.describe_service_revisions(serviceRevisionArns=wanted[start : start + 20])
-                revisions.extend(batch["serviceRevisions"])
-        found = {}
-        for revision in revisions:
-            # A task definition may have been deleted long ago: that must not keep the others from being read.
-            with suppress(NotFoundError, RejectedError):
-                release = self._release(target, service, revision["taskDefinition"], revision)
-                found[revision["serviceRevisionArn"]] = release
-        return found
+            for some in batched(sorted(arns), 20):
+                revisions += ecs.describe_service_revisions(serviceRevisionArns=some)["serviceRevisions"]
+        known = self._describe_each(target, {revision["taskDefinition"] for revision in revisions})
+        return {
+            revision["serviceRevisionArn"]: _release(target, service, known[name], revision)
+            for revision in revisions
+            if (name := revision["taskDefinition"]) in known
+        }
 
-    def _release(
-        self,
-        target: Target,
-        service: ServiceState,
-        task_definition: str,
-        ran: ServiceRevisionTypeDef | None = None,
-    ) -> Release:
+    def _describe_each(
+        self, target: Target, names: set[str]
+    ) -> dict[str, DescribeTaskDefinitionResponseTypeDef]:
+        """Describe each task definition once, however many deployments had it: restarts have one in common."""
+        known = {}
+        for name in sorted(names):
+            # It may have been deleted long ago: that must not keep the others from being read.
+            with suppress(NotFoundError, RejectedError):
+                known[name] = self._describe(target, name)
+        return known
+
+    def _release(self, target: Target, service: ServiceState, task_definition: str) -> Release:
+        return _release(target, service, self._describe(target, task_definition))
+
+    def _describe(self, target: Target, task_definition: str) -> DescribeTaskDefinitionResponseTypeDef:
         with self._clients.naming_errors(
             f"describe the task definition {task_definition.rpartition('/')[2]}"
         ):
-            described = self._clients.ecs(target.account).describe_task_definition(
+            return self._clients.ecs(target.account).describe_task_definition(
                 taskDefinition=task_definition, include=["TAGS"]
             )
-        return read_release(
-            described,
-            target.key,
-            ran.get("containerImages", []) if ran else [],
-            named=target.container,
-            balanced=balanced_containers(ran.get("loadBalancers", []) if ran else []) or service.balanced,
-        )
+
+
+def _release(
+    target: Target,
+    service: ServiceState,
+    described: DescribeTaskDefinitionResponseTypeDef,
+    ran: ServiceRevisionTypeDef | None = None,
+) -> Release:
+    return read_release(
+        described,
+        target.key,
+        ran.get("containerImages", []) if ran else [],
+        named=target.container,
+        balanced=balanced_containers(ran.get("loadBalancers", []) if ran else []) or service.balanced,
+    )
 
 
 def describe_service(clients: AwsClients, target: Target) -> ServiceState:
@@ -234,28 +287,40 @@ def describe_tasks(
         OutsideError: ECS cannot be read, or lists more than can be read in time.
     """
     ecs = clients.ecs(target.account)
-    give_up_at = time.monotonic() + TASKS_READ_WITHIN.total_seconds()
     tasks: list[TaskTypeDef] = []
-    more: dict[str, str] = {}
     with clients.naming_errors(f"read the tasks of {target.ecs_service}"):
-        while True:
+        for more in _pages(f"{target.ecs_service} has more {status.lower()} tasks than"):
             page = ecs.list_tasks(
                 cluster=target.cluster,
                 serviceName=target.ecs_service,
                 desiredStatus=status,
-                maxResults=TASKS_AT_ONCE,
-                **more,  # type: ignore[arg-type] # its only key is nextToken
+                maxResults=AT_ONCE,
+                **more,
             )
             if arns := page["taskArns"]:
                 tasks += ecs.describe_tasks(cluster=target.cluster, tasks=arns)["tasks"]
-            if not (token := page.get("nextToken")):
-                return tasks
-            if time.monotonic() > give_up_at:
-                took = format_duration(TASKS_READ_WITHIN)
-                raise UnreachableError(
-                    f"{target.ecs_service} has more {status.lower()} tasks than could be read in {took}"
-                )
-            more = {"nextToken": token}
+            more["nextToken"] = page.get("nextToken", "")
+    return tasks
+
+
+def _pages(too_many: str) -> Iterator[dict[str, Any]]:
+    """Hand out what asks for each page of a list; whoever reads one puts its ``nextToken`` in.
+
+    Raises:
+        UnreachableError: there are more than can be read in time.
+    """
+    until = time.monotonic() + READ_WITHIN.total_seconds()
+    more: dict[str, Any] = {}
+    yield more
+    while more.get("nextToken"):
+        if time.monotonic() > until:
+            raise UnreachableError(f"{too_many} could be read in {format_duration(READ_WITHIN)}")
+        yield more
+
+
+def batched(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Cut names into batches that one call takes."""
+    return (names[start : start + size] for start in range(0, len(names), size))
 
 
 def _newest_first(deployments: Iterable[ServiceDeployment]) -> tuple[ServiceDeployment, ...]:

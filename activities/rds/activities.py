@@ -132,11 +132,12 @@ class RdsActivities:
         with self._clients.naming_errors(f"describe the RDS instance {name}"):
             found = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
         with self._clients.naming_errors(f"read the events of {name}"):
-            events = rds.describe_events(
+            pages = rds.get_paginator("describe_events").paginate(
                 SourceIdentifier=name,
                 SourceType="db-instance",
                 Duration=round(EVENTS_OF.total_seconds() / 60),
-            )["Events"]
+            )
+            events = [event for page in pages for event in page["Events"]]
         if not found:
             raise InputError(
                 f"there is no RDS instance {name} in {target.region}", fix="correct database.rds_instance"

@@ -11,6 +11,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.review.histories import Chronicle, Recorded, decode, first_of
+from runbook_model.ids import is_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ async def gather(client: Client, workflow_id: str, run_id: str | None = None) ->
             continue
         if (recorded.workflow, recorded.run) not in found:
             found[recorded.workflow, recorded.run] = recorded
-            ahead += [other for other in _related(recorded) if other not in found]
+            ahead += [other for other in _related(recorded) if other not in found and not is_lock(other[0])]
     ordered = sorted(found.values(), key=lambda one: (one.workflow != workflow_id, *_began(one)))
     return Chronicle(
         workflow_id, tuple(ordered), tuple(f"{name} (run {run or 'newest'})" for name, run in lost)

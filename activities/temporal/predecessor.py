@@ -9,6 +9,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
 from runbook_model.fact import Fact
+from runbook_model.ids import is_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,7 +97,8 @@ class RunHistory:
         for event in events:
             if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
                 child = event.child_workflow_execution_started_event_attributes.workflow_execution
-                changes += await self._changes(child.workflow_id, child.run_id)
+                if not is_lock(child.workflow_id):
+                    changes += await self._changes(child.workflow_id, child.run_id)
         return tuple(changes)
 
 

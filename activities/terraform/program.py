@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from activities.runtime.processes import start_child
+from activities.terraform.state import state_of
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
 from runbook_model.redaction import excerpt
 from runbook_model.sentences import quote
@@ -192,6 +193,11 @@ class Module:
                 f"{owner.directory} is no directory on this worker", fix="correct terraform.directory"
             )
         self.program = program or find_program(owner)
+
+    async def state(self) -> str:
+        """Name the state that it works on, once it is initialised."""
+        environment = environment_for(self._owner, await asyncio.to_thread(self._environment))
+        return await asyncio.to_thread(state_of, self._directory, environment)
 
     async def run(
         self, *arguments: str, workplace: Path, hear: Callable[[str], None] | None = None

@@ -77,7 +77,7 @@ class Run:
             document: dict[str, Any] = await asyncio.to_thread(_json, shown)
             plan = await asyncio.to_thread(read_plan, document, self._wish, self._owner)
             self._store.keep(file, self.run_id, plan.hash)
-            return plan
+            return plan.model_copy(update={"state": await self._module.state()})
 
     async def apply(self, file: Path, patience: timedelta) -> TerraformApplied:
         """Apply a plan's file."""

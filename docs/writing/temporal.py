@@ -39,6 +39,10 @@ PAYLOADS: tuple[tuple[str, type[BaseModel]], ...] = (
 )
 EXAMPLES = {
     "environment": "prod",
+    "account": "123456789012",
+    "region": "us-east-1",
+    "cluster": "prod",
+    "state": "9b1c…",
     "service": "shop",
     "procedure": "rollback",
     "unique": "4f1c…",

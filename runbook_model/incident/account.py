@@ -94,6 +94,8 @@ class Call(Message):
     at: datetime
     rank: int
     """How severe it was then."""
+    reached: bool = True
+    """Whether the contact's channel took it, as far as is known; where it did not, the next one is called at once."""
 
 
 class Acknowledgement(Message):

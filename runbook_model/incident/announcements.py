@@ -47,6 +47,8 @@ class Announcement(Fact):
     links: dict[str, str] = Field(default_factory=dict)
     contact: str | None = None
     """Who is escalated to."""
+    instead_of: str | None = None
+    """The channel that refuses it for good, with the reason: then it is said here instead."""
 
     @property
     def mark(self) -> str:

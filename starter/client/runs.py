@@ -60,6 +60,8 @@ class Run:
     ended: datetime | None
     memo: dict[str, Payload]
     waiting_children: tuple[str, ...] = ()
+    queue: str = ""
+    """Whose workers it waits for."""
 
     @property
     def continues_as_new(self) -> bool:
@@ -174,6 +176,7 @@ def _read(info: WorkflowExecutionInfo, children: tuple[str, ...] = ()) -> Run:
         ended=info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None,
         memo=dict(info.memo.fields),
         waiting_children=children,
+        queue=info.task_queue,
     )
 
 

@@ -148,13 +148,19 @@ LONGEST_REASON = 2000
 
 
 async def make_room(client: Client, request: ProcedureRequest) -> None:
-    """Abort the run that holds the target's lock, if there is one.
+    """Abort the run that holds the target's lock, if there is one; one that no worker of ours could end is terminated.
 
     Raises:
         CliError: it refuses, or has not ended in time.
     """
     run = await describe(client, remediation_id(request.environment, request.service))
     if run is None or not run.is_open:
+        return
+    if run.queue != ids.task_queue(request.environment):
+        why = f"it waits on the queue {run.queue}, which no worker of {request.environment} serves"
+        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+        await handle.terminate(reason=f"replaced by {request.requested_by}: {why}", rpc_timeout=RPC_TIMEOUT)
+        note(f"replacing {run.id} (run {run.run_id}): terminated, {why}")
         return
     reason = f"replaced: {request.reason or 'no reason given'}"[:LONGEST_REASON]
     order = Abort(by=request.requested_by, reason=reason, keep=True)

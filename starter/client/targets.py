@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from runbook_model.ids import incident_id, remediation_id
+from runbook_model.ids import incident_id, is_lock, remediation_id
 from runbook_model.nearest import did_you_mean
 from runbook_model.reports import State
 from starter.client.known_targets import recorded_runs
@@ -120,7 +120,7 @@ def _waits(run: Run) -> bool:
 
 
 async def _children(client: Client, run: Run) -> list[Run]:
-    children = [await describe(client, child) for child in run.waiting_children]
+    children = [await describe(client, child) for child in run.waiting_children if not is_lock(child)]
     return [child for child in children if child]
 
 

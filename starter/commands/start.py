@@ -57,7 +57,11 @@ class StartOptions:
 @click.option("--reason", metavar="T", help="Why, for the record.")
 @click.option("--plan", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--wait", is_flag=True, help="Wait for the end; the exit code says how it ended.")
-@click.option("--replace", is_flag=True, help="First abort the run on this target, keeping its changes.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="First abort the run on this target or its ECS service; keeps its changes.",
+)
 @takes_caller("--as", "--catalog", "--json")
 def command(  # noqa: PLR0913 - one argument for each option of the contract
     caller: Caller,
@@ -85,6 +89,7 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
         "requested_by": caller.name,
         "reason": reason,
         "plan_only": plan,
+        "replace": replace,
     }
     request = RollbackRequest(**fields, to=to) if procedure == "rollback" else ProcedureRequest(**fields)
     options = StartOptions(plan=plan, wait=wait, replace=replace)

@@ -73,7 +73,7 @@ def read(samples=1, **database):
 
 
 def connected():
-    return ActivityEnvironment().run(DatabaseActivities(Databases()).test_connection, target())
+    return ActivityEnvironment().run(DatabaseActivities(Databases(), samples=2).test_connection, target())
 
 
 def terminate(*names, **database):

@@ -7,6 +7,7 @@ import shutil
 import sys
 import uuid
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,16 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.registry import activities_of
 from activities.runtime.converter import data_converter
+from activities.runtime.interceptors import TranslateErrors
+from activities.temporal.locks import LockActivities
 from runbook_model import ids
 from runbook_model.reports import RollbackRequest
 from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixtures for the files of this folder
 from tests.procedures.outside import Outside
 from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder
+from workflows.lock import Lock
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 from workflows.rollback import Rollback
@@ -151,10 +156,10 @@ async def working(client, environment: str, outside: Outside, *, cached: int = 1
     short = Worker(
         client,
         task_queue=ids.task_queue(environment),
-        workflows=[Rollback],
+        workflows=[Rollback, Lock],
         workflow_runner=sandbox_runner(),
-        activities=outside.activities,
-        interceptors=[TrimArguments()],
+        activities=[*outside.activities, *activities_of(LockActivities(client, timedelta(seconds=0.1)))],
+        interceptors=[TrimArguments(), TranslateErrors()],
         workflow_failure_exception_types=[ValidationError],
         max_cached_workflows=cached,
     )

@@ -43,6 +43,8 @@ class TerraformOutside(Outside):
     """Addresses that the way back would change too."""
     cut_off: list[str] = field(default_factory=list)
     """Where the next applies are cut off: ``before`` or ``after`` the service was updated."""
+    state: str = "shop"
+    """Names the state of the module."""
     moves: list[str] = field(default_factory=list)
     """Somebody applies these tags, one before each apply of ours."""
 
@@ -56,8 +58,9 @@ class TerraformOutside(Outside):
         tag = wish.variables["image_tag"]
         if tag == self.applied:
             return TerraformPlan(
-                directory="/infra/shop", variables=wish.variables, hash=f"{tag} {self.serial}", empty=True
-            )
+                directory="/infra/shop", variables=wish.variables, hash=f"{tag} {self.serial}", empty=True,
+                state=self.state,
+            )  # fmt: skip
         before, gone = self.current, () if self.skip_destroy else (self.current.task_definition,)
         image = AttributeChange(
             path="container_definitions[0].image", before=f'"shop:{self.applied}"', after=f'"shop:{tag}"'
@@ -74,6 +77,7 @@ class TerraformOutside(Outside):
             resources=resources,
             addresses=(DEFINITION, SERVICE, *back),
             deregisters=gone,
+            state=self.state,
         )
 
     @activity.defn

@@ -18,6 +18,7 @@ from tests.procedures.conftest import Runbook
 from tests.procedures.messages import answer
 from tests.procedures.outside_database import OutsideDatabase
 from workflows.database_issues import DatabaseIssues
+from workflows.lock import Lock
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
@@ -51,7 +52,7 @@ async def working(client, environment: str, outside: OutsideDatabase):
     short = Worker(
         client,
         task_queue=ids.task_queue(environment),
-        workflows=[DatabaseIssues],
+        workflows=[DatabaseIssues, Lock],
         workflow_runner=sandbox_runner(),
         activities=outside.activities,
         interceptors=[TrimArguments()],

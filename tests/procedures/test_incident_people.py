@@ -116,6 +116,25 @@ async def test_what_a_channel_refuses_is_reported_to_the_others_and_shown(stage,
     await stage.until(lambda now: len(world.told) == now.announced)
 
 
+async def test_what_the_only_channel_refuses_is_said_by_a_contacts_channel_at_once_and_says_why(stage, world):
+    world.refuses = "chat"
+    await stage.fires("HighErrorRate")
+    seen = await stage.until(lambda now: [one for one in now.decisions if one.kind == "redirect"])
+    assert "#1 goes to pager: " in next(one.detail for one in seen.decisions if one.kind == "redirect")
+    await stage.until(lambda _: world.said("started", "pager"))
+    assert "no such channel" in world.said("started", "pager")[0].instead_of
+
+
+async def test_a_call_that_a_contacts_channel_refuses_goes_to_the_next_contact_at_once(stage, world):
+    world.rhythm = QUICK.model_copy(update={"call_every": timedelta(hours=1)})
+    world.refuses = "pager"
+    await stage.fires("ServiceDown")
+    await stage.until(lambda now: now.called == ("On-call SRE", "DevOps lead") and now.next_call is None)
+    await stage.until(lambda _: len(world.said("escalation")) > 1)
+    later = [one for one in world.said("escalation") if one.contact == "DevOps lead"]
+    assert any("not everybody is told: " in one for one in later[0].observations)
+
+
 async def test_messages_continue_in_the_channels_thread(stage, world):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")

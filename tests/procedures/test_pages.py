@@ -141,8 +141,9 @@ class SlowStart(Interceptor):
 
         class Outbound(WorkflowOutboundInterceptor):
             async def start_child_workflow(self, input):  # noqa: A002 - the SDK's name
-                begun.set()
-                time.sleep(0.5)  # noqa: ASYNC251 - of the workflow's own thread
+                if input.workflow != "Lock":
+                    begun.set()
+                    time.sleep(0.5)  # noqa: ASYNC251 - of the workflow's own thread
                 return await super().start_child_workflow(input)
 
         class Inbound(WorkflowInboundInterceptor):

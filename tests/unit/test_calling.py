@@ -51,6 +51,13 @@ def test_a_thousand_alerts_as_severe_call_nobody_again():
     assert next_call(fires(account, "DatabaseDown", minutes=1)) is None
 
 
+def test_a_call_that_reached_nobody_is_followed_by_the_next_at_once():
+    account = called(ran(incident("ServiceDown")), 0, rank=0)
+    account.calls = (account.calls[0].model_copy(update={"reached": False}),)
+    assert next_call(account) == at(0)
+    assert next_call(taken(account, 1, rank=0)) is None
+
+
 def test_a_procedure_that_works_answers_the_alert():
     assert next_call(ran(incident("HighErrorRate"))) is None
 

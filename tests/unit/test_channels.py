@@ -206,6 +206,7 @@ class TestSlacksWebApi:
         ("code", "error", "fix"),
         [
             ("token_revoked", CredentialsError, "renew"),
+            ("invalid_auth", CredentialsError, "renew"),
             ("not_in_channel", AccessDeniedError, "invite the app"),
             ("channel_not_found", NotFoundError, "correct the channel"),
             ("is_archived", RejectedError, "is_archived"),
@@ -217,6 +218,12 @@ class TestSlacksWebApi:
         with pytest.raises(error, match=fix) as raised:
             await stage.announce()
         assert type(raised.value) is error
+        assert raised.value.retryable is (error is UnreachableError)
+
+    async def test_what_another_channel_refused_says_so(self, stage):
+        await stage.announce(instead_of="channel pager: Slack answers 200 is_archived")
+        said = "(said here because channel pager: Slack answers 200 is_archived)"
+        assert said in stage.slack.messages[0]["blocks"][0]["text"]["text"]
 
     async def test_nothing_is_longer_than_slack_allows(self, stage):
         text = "<&>" * 1000
@@ -340,11 +347,11 @@ class TestNames:
             await stage.announce()
         assert raised.value.to_application_error().non_retryable is False
 
-    async def test_a_secret_that_is_not_set_is_waited_for(self, stage, monkeypatch):
+    async def test_a_secret_that_is_not_set_holds_no_message_up(self, stage, monkeypatch):
         monkeypatch.delenv("SLACK_TOKEN")
         with pytest.raises(CredentialsError, match="has no SLACK_TOKEN; set SLACK_TOKEN for it") as raised:
             await stage.announce()
-        assert raised.value.to_application_error().non_retryable is False
+        assert raised.value.to_application_error().non_retryable
 
 
 class TestNotices:
@@ -361,6 +368,13 @@ class TestNotices:
         await stage.tell()
         assert len(stage.slack.messages) == 2
         assert "not told: channel ops: Slack answers 500" in caplog.text
+
+    async def test_where_every_channel_refuses_it_for_good_the_log_has_it(self, stage, caplog):
+        caplog.set_level(logging.INFO)
+        stage.slack.fail(status=410, times=3)
+        await stage.tell("Remind: no decision for 5m")
+        assert "not told: channel machine: HTTP 410" in caplog.text
+        assert "Remind: no decision for 5m" in caplog.text
 
     async def test_it_is_tried_again_where_nobody_was_notified(self, stage):
         stage.slack.fail(status=500, times=3)

@@ -164,6 +164,28 @@ class TestTheHistory:
         assert history.current.digests == (digest(6),)
         assert history.releases[revision_arn(1)].digests == (digest(5),)
 
+    def test_is_read_to_the_last_page_and_has_the_newest_and_the_last_good_ones(self, ecs):
+        failed = [
+            {**brief(number), "createdAt": NOW + timedelta(hours=number), "status": "STOPPED"}
+            for number in range(2, 25)
+        ]
+        good = brief(1)
+        ecs.answers("describe_services", services(service(2, 2, currentServiceRevisions=[])))
+        ecs.answers("list_service_deployments", {"serviceDeployments": failed[:5], "nextToken": "more"})
+        ecs.answers("list_service_deployments", {"serviceDeployments": [good, *failed[5:]]})
+        newest = [deployment_arn(number) for number in range(24, 4, -1)]
+        ecs.answers(
+            "describe_service_deployments", {"serviceDeployments": []}, {"serviceDeploymentArns": newest}
+        )
+        ecs.answers(
+            "describe_service_deployments", {"serviceDeployments": [made(1)]},
+            {"serviceDeploymentArns": [deployment_arn(1)]},
+        )  # fmt: skip
+        ecs.answers("describe_service_revisions", {"serviceRevisions": [revision(1, 1, 5)]})
+        ecs.answers("describe_task_definition", definition(1))
+        ecs.answers("describe_task_definition", definition(2))
+        assert [one.arn for one in self.read(ecs).deployments] == [deployment_arn(1)]
+
     def test_is_read_although_an_old_task_definition_was_deleted(self, ecs):
         ecs.answers("describe_services", services(service(2, 2)))
         ecs.answers("list_service_deployments", {"serviceDeployments": [brief(1), brief(2)]})
@@ -198,7 +220,6 @@ class TestTheHistory:
         ecs.answers(
             "describe_service_revisions", {"serviceRevisions": [revision(1, 7, 5), revision(2, 7, 6)]}
         )
-        ecs.answers("describe_task_definition", definition(7))
         ecs.answers("describe_task_definition", definition(7))
         assert self.read(ecs).current.digests == (digest(6),)
 
@@ -238,7 +259,21 @@ class TestANameThatIsLookedUp:
         ecs.refuses(
             "describe_task_definition", "ClientException", message="Unable to describe task definition."
         )
+        ecs.answers("list_task_definitions", {"taskDefinitionArns": [task_definition(2)]})
+        ecs.answers("describe_task_definition", definition(2))
         assert self.find(ecs, "v9.9") == ()
+
+    def test_may_be_the_tag_of_a_revision_on_the_last_page(self, ecs):
+        ecs.answers("describe_services", services(service(2, 2)))
+        ecs.refuses("describe_task_definition", "ClientException", message="Unable to describe it.")
+        ecs.answers(
+            "list_task_definitions", {"taskDefinitionArns": [task_definition(2)], "nextToken": "more"}
+        )
+        ecs.answers("describe_task_definition", definition(2, "shop:2.0"))
+        ecs.answers("list_task_definitions", {"taskDefinitionArns": [task_definition(1)]})
+        ecs.answers("describe_task_definition", definition(1, "shop:1.0"))
+        (found,) = self.find(ecs, "v1.0")
+        assert found.revision == "shop:1"
 
 
 def test_tasks_that_every_deployment_stops_explain_nothing():

@@ -10,7 +10,7 @@ from runbook_model import ids
 from runbook_model.catalog.trace_links import with_trace
 from runbook_model.incident.announcements import UNKNOWN, Announcement
 from runbook_model.sentences import sentence
-from workflows.decisions.calling import is_taken
+from workflows.decisions.calling import deaf_channels, is_taken
 from workflows.decisions.incidents import leading_alert, quiet_since
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def gist(account: Account) -> str:
     """Say what would make people want to hear of it again before the next update is due."""
     last = account.last
     ended = last.run_id if last and last.ended else ""
-    known = (account.impact, account.root_cause, account.eta, account.observations)
+    known = (account.impact, account.root_cause, account.eta, account.observations, *deaf_channels(account))
     asked = asked_of(account)
     about = (asked.kind, asked.about) if asked else None
     return "|".join(str(part) for part in (account.status, account.severity, about, ended, known))
@@ -173,6 +173,7 @@ def observations(account: Account) -> Iterator[str]:
         yield f"more than {len(account.alerts.kept)} alerts: the newest are not told apart any more"
     if since := quiet_since(account):
         yield f"nothing fires since {since:%H:%M:%S} UTC"
+    yield from (f"not everybody is told: {why}" for why in deaf_channels(account).values())
     yield from account.observations
     yield from account.findings[-MOST:]
 

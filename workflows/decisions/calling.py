@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from runbook_model.catalog.catalog import LOG
 from workflows.decisions.incidents import quiet_since
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.policies import Contact
     from runbook_model.incident.account import Account
+    from runbook_model.incident.announcements import Announcement
 
 ROUNDS = 3
 """So often every contact is called; after that the updates go on asking."""
@@ -25,7 +27,7 @@ def next_call(account: Account) -> datetime | None:
         return None
     if len(account.calls) >= ROUNDS * max(1, len(account.policy.contacts)):
         return None
-    if _pages_at_once(account):
+    if _pages_at_once(account) or _was_not_reached(account):
         return account.opened
     since = unattended_since(account)
     if since is None:
@@ -78,6 +80,41 @@ def _settles(account: Account) -> bool:
     """Whether the alerts that still fire are those that the last procedure ended well for."""
     ended = account.last.ended if account.last else None
     return ended is not None and all(alert.since <= ended for alert in account.alerts.firing)
+
+
+def _was_not_reached(account: Account) -> bool:
+    """Whether the last call reached nobody, because the contact's channel refuses what it is sent."""
+    return not is_taken(account) and bool(account.calls) and not account.calls[-1].reached
+
+
+def deaf_channels(account: Account) -> dict[str, str]:
+    """Return the channels that refuse what they are sent, each with the reason."""
+    return {name: outbox.trouble for name, outbox in account.outbox.items() if outbox.trouble}
+
+
+def next_channel(account: Account, said: Announcement) -> str | None:
+    """Choose where a message is said that a channel refuses: by a contact's channel, else in the worker's log.
+
+    Returns:
+        the channel's name; None where another one that it was sent to takes it.
+    """
+    assert account.policy is not None
+    deaf, contacts = deaf_channels(account), account.policy.contacts
+    sent_to = (*account.policy.channels, *(one.channel for one in contacts if one.name == said.contact))
+    if any(name not in deaf for name in sent_to):
+        return None
+    able = (name for name in (*(one.channel for one in contacts), LOG) if name not in deaf)
+    return next(able, None)
+
+
+def note_refusal(account: Account, said: Announcement, channel: str) -> None:
+    """Have the next contact called at once, where it was a contact's channel that refused the call and another may take it."""
+    contacts = account.policy.contacts if account.policy else ()
+    called = account.calls[-1] if account.calls else None
+    its = any(one.channel == channel and one.name == said.contact for one in contacts)
+    others = any(one.channel not in deaf_channels(account) for one in contacts)
+    if said.kind == "escalation" and its and others and called and called.contact == said.contact:
+        account.calls = (*account.calls[:-1], called.model_copy(update={"reached": False}))
 
 
 def _pages_at_once(account: Account) -> bool:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from runbook_model.nearest import did_you_mean
+from runbook_model.release import DIGEST_FROM
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.sentences import sentence
 from workflows.decisions.rollback_plan import RollbackPlan, plan_by, rolling_plan
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from runbook_model.release import Image, Release, ReleaseHistory, ServiceState
 
 JUST_NOW = timedelta(hours=1)
-DIGEST_FROM = 7
-"""Characters of a digest that name an image."""
 
 OURS_TO_ROLL = {"controller": "ECS", "strategy": "ROLLING", "scheduling": "REPLICA"}
 
@@ -115,7 +114,7 @@ def find_release(releases: Iterable[Release], name: str) -> Release | Problem | 
         the release; why it cannot be told which one is meant; None where there is none.
     """
     known = tuple(releases)
-    by_image = [release for release in known if _has_image(release, name)]
+    by_image = [release for release in known if release.has_image(name)]
     meant = {one.revision: one for one in reversed(known) if _has_revision(one, name)}
     if by_image and not any(one in by_image for one in meant.values()):
         newest = max(by_image, key=_number)
@@ -167,16 +166,6 @@ def _number(release: Release) -> int:
 
 def _has_revision(release: Release, name: str) -> bool:
     return name in {release.task_definition, release.revision, release.revision.rpartition(":")[2]}
-
-
-def _has_image(release: Release, name: str) -> bool:
-    digest = name.removeprefix("sha256:")
-    return any(
-        image.tag in {name, name.removeprefix("v"), f"v{name}"}
-        or name in {image.name, f"{image.repository}:{image.tag}"}
-        or (len(digest) >= DIGEST_FROM and (image.digest or "").startswith(f"sha256:{digest}"))
-        for image in release.own
-    )
 
 
 def _plan_stop(target: Target, history: ReleaseHistory) -> RollbackPlan | Ending | None:

@@ -15,7 +15,7 @@ from runbook_model import ids
 from runbook_model.incident.account import Call, Outbox
 from runbook_model.incident.announcements import Announcement, Delivery
 from workflows.decisions.announcing import announcement, gist
-from workflows.decisions.calling import next_call, whom
+from workflows.decisions.calling import next_call, next_channel, note_refusal, whom
 from workflows.decisions.incidents import is_empty
 from workflows.page.options import ActivityOptions
 
@@ -116,32 +116,42 @@ class Telling:
         for channel, outbox in self._account.outbox.items():
             sending = self._sending.get(channel)
             if outbox.waiting and (sending is None or sending.done()):
-                self._sending[channel] = asyncio.create_task(
-                    _deliver(channel, outbox, queue, self._when_told)
+                self._sending[channel] = asyncio.create_task(self._deliver(channel, outbox, queue))
+
+    async def _deliver(self, channel: str, outbox: Outbox, queue: str) -> None:
+        """Send what waits for one channel, one after the other; what it refuses for good is said elsewhere."""
+        while outbox.waiting:
+            said = outbox.waiting[0]
+            delivery = Delivery(announcement=said, channel=channel, thread=outbox.thread)
+            words = f"Tell {channel}: {said.kind} #{said.number}"
+            # On the queue of waits, so that a chat that does not answer takes no slot from a change.
+            options = ActivityOptions(**{**DELIVER, "task_queue": queue})
+            try:
+                delivered = await workflow.execute_activity_method(
+                    ChatActivities.announce, delivery, summary=words, **options
                 )
+            except ActivityError as error:
+                outbox.lost += 1
+                outbox.trouble = str(error.cause or error)[:300]
+                self._refused(said, channel, outbox.trouble)
+            else:
+                outbox.sent += 1
+                outbox.trouble = None
+                outbox.thread = delivered.thread or outbox.thread
+            outbox.waiting = [one for one in outbox.waiting if one.number != said.number]
+            self._when_told()
 
-
-async def _deliver(channel: str, outbox: Outbox, queue: str, when_told: Callable[[], None]) -> None:
-    """Send what waits for one channel, one after the other."""
-    while outbox.waiting:
-        said = outbox.waiting[0]
-        delivery = Delivery(announcement=said, channel=channel, thread=outbox.thread)
-        words = f"Tell {channel}: {said.kind} #{said.number}"
-        # On the queue of waits, so that a chat that does not answer takes no slot from a change.
-        options = ActivityOptions(**{**DELIVER, "task_queue": queue})
-        try:
-            delivered = await workflow.execute_activity_method(
-                ChatActivities.announce, delivery, summary=words, **options
+    def _refused(self, said: Announcement, channel: str, why: str) -> None:
+        """Say by another channel what this one refuses for good, and call the next contact where it was a call."""
+        account = self._account
+        note_refusal(account, said, channel)
+        if (elsewhere := next_channel(account, said)) and elsewhere != channel:
+            account.decided(
+                "redirect", "the runbook", workflow.now(), f"#{said.number} goes to {elsewhere}: {why}"
             )
-        except ActivityError as error:
-            outbox.lost += 1
-            outbox.trouble = str(error.cause or error)[:300]
-        else:
-            outbox.sent += 1
-            outbox.trouble = None
-            outbox.thread = delivered.thread or outbox.thread
-        outbox.waiting = [one for one in outbox.waiting if one.number != said.number]
-        when_told()
+            again = said.model_copy(update={"instead_of": why})
+            account.outbox.setdefault(elsewhere, Outbox()).waiting.append(again)
+            self._send()
 
 
 def _leave_one_out(outbox: Outbox) -> None:

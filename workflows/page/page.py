@@ -20,6 +20,7 @@ from workflows.page.child import run_child
 from workflows.page.child_relay import ChildRelay
 from workflows.page.inbox import Inbox
 from workflows.page.incident_link import IncidentLink
+from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
 from workflows.page.people import People
 from workflows.page.record import Record
@@ -57,7 +58,10 @@ class Page:
         self.inbox = Inbox(self.record, self.child_relay)
         self._run_loop = RunLoop(self.record, self.inbox, abort_keeps=abort_keeps)
         self._watch_queue = ""
-        self._people = People(self.record, self.inbox, self.child_relay, self._run_loop, self._step)
+        self.locks = Locks(self.record, self._step)
+        self._people = People(
+            self.record, self.inbox, self.child_relay, self._run_loop, self._step, self.locks
+        )
         self._undo_ends_on: Release | None = None
         self.inbox.undo_lands_on_bad = self._bad_release_after_undo
 
@@ -180,6 +184,7 @@ class Page:
         """
         await self._run_loop.ready()
         await self.wait_for_brake()
+        self.unless_ending(await self.locks.renew())
         place = self.record.intend(action, before, after)
         if undo:
             self._run_loop.can_undo(place, undo)
@@ -266,6 +271,7 @@ class Page:
         self.record.begin(request)
         self.incident_link.begin(request)
         self.automatic = request.automatic
+        self.locks.begin(request)
         self._watch_queue = ids.watch_queue(request.environment)
         ending = await self._run_loop.run(lambda: self._named(body))
         self.inbox.closed = True

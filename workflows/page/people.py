@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from workflows.page.child_relay import ChildRelay
     from workflows.page.gate import Gate
     from workflows.page.inbox import Inbox
+    from workflows.page.locks import Locks
     from workflows.page.record import Record
     from workflows.page.run_loop import RunLoop
 
@@ -42,12 +43,19 @@ class People:
     """Asks people what a page needs of them; nobody's answer is ever taken for one."""
 
     def __init__(
-        self, record: Record, inbox: Inbox, child_relay: ChildRelay, run_loop: RunLoop, step: Step
+        self,
+        record: Record,
+        inbox: Inbox,
+        child_relay: ChildRelay,
+        run_loop: RunLoop,
+        step: Step,
+        locks: Locks,
     ) -> None:
         self._record = record
         self._inbox = inbox
         self._run_loop = run_loop
         self._step = step
+        self._locks = locks
         self._asking = Asking(record, inbox, child_relay, step)
         self._predecessor: Predecessor | None = None
         self._asked = 0
@@ -75,6 +83,7 @@ class People:
                 shown, policy=target.approvals, about=plan, abort_means=self._run_loop.abort_means
             )
             drift = self._drift(plan.fence, target, plan.under_way) if plan.fence else None
+            await self._locks.release_state()  # while people think, others may apply
             gate = await self._asking.ask(asked, drift, given)
             if gate is None:
                 return self._silence(target, "not enough people agreed")

@@ -7,12 +7,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from activities.catalog.activities import CatalogActivities
+from activities.ecs.activities import EcsActivities
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.trace_links import TRACES, with_trace
+from runbook_model.locks import ecs_lock
 from runbook_model.readings import STANDARD_LOOKS
 from runbook_model.reports import Outcome
 from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.releases import refused
+from workflows.page.child_relay import procedure_above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +86,7 @@ async def open_run(
     looks: tuple[Kind, ...] = STANDARD_LOOKS,
     by_compose: bool = False,
 ) -> Run:
-    """Look the target up in the worker's catalog: the first step of every page.
+    """Look the target up in the worker's catalog, and take the lock of its ECS service: the first steps of every page.
 
     Args:
         page: the page that begins.
@@ -97,10 +100,23 @@ async def open_run(
     target = found.model_copy(update={"links": with_trace(found.links, request.trace_id)})
     page.record.traced(target.links.get(TRACES))
     run = Run(page=page, target=target, request=request, headings=headings or {}, looks=looks)
-    if by_compose or target.platform == "ecs":
+    if target.platform == "ecs":
+        await _lock_service(run)
+        return run
+    if by_compose:
         return run
     why = (
         f"{target.key} runs by compose, which keeps no history of releases: {page.report.procedure} needs ECS"
     )
     fix = f"name the earlier image in the compose file and run docker compose up -d {target.compose_service}"
     return page.unless_ending(refused("policy", why, fix))
+
+
+async def _lock_service(run: Run) -> None:
+    """Hold the ECS service that the target is, whatever other catalogs call it; a child works under its parent's lock."""
+    if run.request.plan_only or procedure_above():
+        return
+    service = await run.page.read("Look which ECS service it is", EcsActivities.read_service, run.target)
+    lock = ecs_lock(run.target, service.arn)
+    what = f"ECS service {run.target.cluster}/{run.target.ecs_service}"
+    run.page.unless_ending(await run.page.locks.hold(lock, what, replaces=True))

@@ -56,6 +56,7 @@ async def through_terraform(run: Run, history: ReleaseHistory, chosen: RollbackP
 
 async def put_back_by_terraform(run: Run, plan: TerraformRollback) -> Placed | None:
     """Apply the plan and find the deployment that came of it; None when the plan was stale and must be made again."""
+    run.page.unless_ending(await run.page.locks.hold_state())
     await end_if_deployed_meanwhile(run, plan)
     if plan.loses_its_source:
         await mark(run, plan.before, Judgement.BAD)

@@ -14,6 +14,7 @@ from runbook_model.reports import Ending, Outcome
 from runbook_model.rollout import Phase
 from runbook_model.sizes import SizeQuery
 from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
+from workflows.decisions.terraform_scope import started_past_terraform
 from workflows.decisions.terraform_sizing import (
     TerraformSizePlan,
     hidden,
@@ -78,7 +79,7 @@ async def plan_size(
     if isinstance(values, Ending):
         return values
     terraform = await plan_with_terraform(run, values)
-    needs_yes = reasons.needs_yes or hidden(terraform)
+    needs_yes = reasons.needs_yes or started_past_terraform(history, terraform) or hidden(terraform)
     reasons = reasons.model_copy(update={"needs_yes": needs_yes})
     return size_by_terraform(target, history, size, change, terraform, reasons)
 

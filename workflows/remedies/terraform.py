@@ -70,9 +70,13 @@ SomeChange = TypeVar("SomeChange", bound=ByTerraform)
 
 
 async def plan_with_terraform(run: Run, variables: dict[str, str]) -> TerraformPlan:
-    """Ask Terraform what it would change with these values."""
+    """Ask Terraform what it would change with these values; from the second plan on under the lock of its state."""
+    locks = run.page.locks
+    run.page.unless_ending(await locks.hold_state())
     wish = TerraformWish(target=run.target, variables=variables)
-    return await run.page.read("Plan with Terraform", TerraformActivities.plan_terraform, wish, options=PLAN)
+    plan = await run.page.read("Plan with Terraform", TerraformActivities.plan_terraform, wish, options=PLAN)
+    locks.knows_state(plan.state, plan.directory)
+    return plan
 
 
 async def end_if_deployed_meanwhile(run: Run, plan: ByTerraform) -> None:
@@ -85,6 +89,16 @@ async def end_if_deployed_meanwhile(run: Run, plan: ByTerraform) -> None:
 
 async def apply_all(run: Run, plan: SomeChange, undo: Undo) -> bool:
     """Apply the plan, all of it; False where it was stale: nothing was applied, and it must be made again."""
+    run.page.unless_ending(await run.page.locks.hold_state())
+    try:
+        return await _apply_all(run, plan, undo)
+    finally:
+        # A worker that ends throws its runs away: nothing is to be done for them.
+        if workflow.in_workflow():
+            await run.page.locks.release_state()
+
+
+async def _apply_all(run: Run, plan: SomeChange, undo: Undo) -> bool:
     left = plan
     while refused := await _apply(run, left, undo):
         if refused == "StalePlanError" and left is plan:
@@ -148,6 +162,16 @@ def deployed_by_terraform(plan: ByTerraform, history: ReleaseHistory) -> Deploye
 
 async def apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> str:
     """Plan the way back and apply it, if it touches nothing but what the way there touched; says what came of it."""
+    if taken := await run.page.locks.hold_state():
+        return f"could not undo: {taken.error.line if taken.error else taken.summary}"
+    try:
+        return await _apply_back(run, done, back)
+    finally:
+        if workflow.in_workflow():
+            await run.page.locks.release_state()
+
+
+async def _apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> str:
     page, target = run.page, run.target
     way_back = await plan_with_terraform(run, back)
     if way_back.empty:

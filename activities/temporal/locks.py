@@ -1,0 +1,125 @@
+"""Who holds a lock: read from Temporal itself, which knows whose child a lock is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from temporalio import activity
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeWorkflowExecutionRequest
+from temporalio.service import RPCError, RPCStatusCode
+
+from runbook_model.errors import NotYetError
+from runbook_model.locks import Holder, LockQuestion
+
+if TYPE_CHECKING:
+    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.client import Client, WorkflowHandle
+
+PATIENCE = timedelta(seconds=5)
+LOOK_EVERY = timedelta(seconds=1)
+POLL = timedelta(seconds=70)
+"""A worker that lives asks its queue for work at least this often."""
+
+
+class LockActivities:
+    """Looks who holds locks, and frees those that nobody does."""
+
+    def __init__(self, client: Client, look_every: timedelta = LOOK_EVERY) -> None:
+        self._client = client
+        self._look_every = look_every
+
+    @activity.defn
+    async def find_holder(self, question: LockQuestion) -> Holder:
+        """Name the open run that holds a lock; a lock whose run has ended is ended here, should Temporal not have yet."""
+        lock = await self._open(question.lock)
+        if lock is None:
+            return Holder()
+        if not lock.parent_execution.workflow_id:
+            return _holder(lock, lock, alone=True)
+        run = await self._open(lock.parent_execution.workflow_id, lock.parent_execution.run_id)
+        if run is None:
+            await self._terminate(question.lock, lock.execution.run_id, "the run that held it has ended")
+            return Holder()
+        if run.execution.run_id == question.run_id:
+            raise NotYetError(f"{question.lock} is being released", self._look_every)
+        return _holder(run, lock)
+
+    @activity.defn
+    async def make_room(self, question: LockQuestion) -> Holder:
+        """Return once a lock is free: its holder is aborted and keeps its changes; what cannot end by itself is terminated.
+
+        That is a lock of nobody's, and a run whose queue no worker asks for work any more.
+        """
+        holder = await self.find_holder(question)
+        if not holder.id:
+            return holder
+        if holder.alone:
+            await self._terminate(holder.id, holder.run_id, f"replaced by {question.by}")
+            return Holder()
+        if not await self._is_served(holder):
+            await self._terminate(holder.id, holder.run_id, f"replaced by {question.by}: no worker serves it")
+        elif question.reason:
+            mark = f"room-{question.run_id}"
+            order = {"by": question.by, "reason": question.reason, "keep": True, "decision_id": mark}
+            await self._handle(holder.id, holder.run_id).signal("abort", order, rpc_timeout=PATIENCE)
+        else:
+            return holder
+        raise NotYetError(f"{holder.id} ends", self._look_every)
+
+    async def _is_served(self, holder: Holder) -> bool:
+        """Whether a worker asked the queue of a run for work lately."""
+        run = await self._open(holder.id, holder.run_id)
+        if run is None:
+            return True
+        queue = await self._client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=self._client.namespace,
+                task_queue=TaskQueue(name=run.task_queue),
+                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            ),
+            timeout=PATIENCE,
+        )
+        oldest = datetime.now(UTC) - POLL
+        return any(poller.last_access_time.ToDatetime(UTC) > oldest for poller in queue.pollers)
+
+    async def _open(self, workflow_id: str, run_id: str = "") -> WorkflowExecutionInfo | None:
+        """Describe a run that is open; None where there is none.
+
+        Read from the raw message: the SDK's own class fails on a run that somebody paused in the Temporal UI.
+        """
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
+        )
+        try:
+            found = await self._client.workflow_service.describe_workflow_execution(request, timeout=PATIENCE)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        info = found.workflow_execution_info
+        return None if info.HasField("close_time") else info
+
+    async def _terminate(self, workflow_id: str, run_id: str, why: str) -> None:
+        try:
+            await self._handle(workflow_id, run_id).terminate(reason=why, rpc_timeout=PATIENCE)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:  # it has ended meanwhile
+                raise
+
+    def _handle(self, workflow_id: str, run_id: str) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(workflow_id, run_id=run_id)
+
+
+def _holder(run: WorkflowExecutionInfo, lock: WorkflowExecutionInfo, *, alone: bool = False) -> Holder:
+    return Holder(
+        id=run.execution.workflow_id,
+        run_id=run.execution.run_id,
+        workflow_type=run.type.name,
+        since=lock.start_time.ToDatetime(UTC),
+        alone=alone,
+    )
