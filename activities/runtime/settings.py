@@ -20,7 +20,8 @@ class Settings(BaseModel):
     catalog: Path = Field(alias="RUNBOOK_CATALOG", default=Path("catalog.toml"))
     """The catalog file."""
     build_id: str | None = Field(alias="RUNBOOK_BUILD_ID", default=None, min_length=1)
-    """Version of this worker; runs stay on the version that they began on. None: versions are not told apart."""
+    """Version of this worker, to which packages of procedures add theirs; runs stay on the version that they began on. None:
+    versions are not told apart."""
     threads: int = Field(alias="RUNBOOK_THREADS", default=20, ge=1, le=500)
     """Reads and changes that may run at once, for each environment."""
     waits: int = Field(alias="RUNBOOK_WAITS", default=2000, ge=1)

@@ -25,6 +25,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.catalog.activities import TargetNames
+from activities.catalog.procedures import ProcedureActivities
 from activities.registry import activities_of
 from activities.review.model import ReviewRequest, Written
 from activities.runtime.converter import data_converter
@@ -41,10 +42,11 @@ from runbook_model.errors import RejectedError
 from runbook_model.incident.account import IncidentRequest
 from runbook_model.incident.alerts import Alert, AlertBatch
 from runbook_model.incident.announcements import Announcement, Delivered, Delivery, Notice
-from runbook_model.procedures import workflow_type
+from runbook_model.procedures import KnownProcedures, workflow_type
 from runbook_model.reports import ProcedureRequest, Report
 from starter.client.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing
+from workflows.any_procedure import AnyProcedure
 from workflows.brake import Brake
 from workflows.incident import Incident
 from workflows.incidents.report import IncidentReport
@@ -292,12 +294,13 @@ async def at_work(stage: Stage):
             BrakeActivities(stage.client, LOOK_EVERY),
             RemediationActivities(stage.client, LOOK_EVERY),
             GateActivities(),
+            ProcedureActivities(KnownProcedures()),
         ),
     ]
     short = Worker(
         stage.client,
         task_queue=ids.task_queue(stage.environment),
-        workflows=[Incident, Brake, *PLAYED],
+        workflows=[Incident, Brake, *PLAYED, AnyProcedure],
         workflow_runner=sandbox_runner(),
         activities=activities,
         interceptors=[TrimArguments(), TranslateErrors(), *world.between],

@@ -9,6 +9,7 @@ import pytest
 from temporalio.service import RPCError
 
 from runbook_model import ids
+from runbook_model.catalog.policies import AlertRule
 from runbook_model.errors import CatalogError
 from runbook_model.reports import Outcome
 from tests.procedures.incidents import SOON, Stage, at_work
@@ -38,6 +39,17 @@ async def test_an_alert_opens_an_incident_that_runs_its_procedure_and_ends_when_
     assert resolved.resolution == ("UpdateService: 2 → 1", "Put back.")
     assert resolved.root_cause == "bad-release: errors since 2 (to be confirmed)"
     assert [item.number for _, item in world.told] == list(range(1, len(world.told) + 1))
+
+
+async def test_an_alert_whose_procedure_no_worker_has_is_a_persons_with_the_reason(stage, world):
+    row = AlertRule(name="CacheFull", severity="info", respond_within="1h", procedure="purge-cache")
+    world.matrix = (*world.matrix, row)
+    await stage.fires("CacheFull")
+    seen = await stage.until(lambda now: now.procedures and now.procedures[0].outcome)
+    assert (seen.procedures[0].procedure, seen.procedures[0].outcome) == ("purge-cache", Outcome.REFUSED)
+    assert "this worker has no procedure purge-cache; install the package" in seen.procedures[0].summary
+    assert (seen.outcome, seen.changes) == (None, ())
+    await stage.resolves("CacheFull")
 
 
 async def test_alerts_of_one_target_join_and_other_targets_have_their_own(stage):
