@@ -11,6 +11,7 @@ from runbook_model.reports import Outcome
 from tests.procedures import sick
 from tests.procedures.outside import release
 from tests.procedures.sick import Sick
+from workflows.lock import Lock
 from workflows.procedures import check_page
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -21,7 +22,7 @@ EXAMPLE = DOCS / "examples" / STUCK
 @pytest.fixture
 def outside(monkeypatch) -> Sick:
     """A service whose newest deployment has been under way for half an hour, where the example is a procedure."""
-    monkeypatch.setattr(sick, "WORKFLOWS", [PROCEDURE.workflow])
+    monkeypatch.setattr(sick, "WORKFLOWS", [PROCEDURE.workflow, Lock])
     outside = Sick()
     outside.deployed(release(3), status="IN_PROGRESS")
     return outside
