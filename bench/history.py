@@ -11,7 +11,8 @@ import time
 
 from _report import publish
 
-from runbook_model.reports import Approval, State
+from runbook_model.messages import Approval
+from runbook_model.reports import State
 from tests.many_rollbacks import seen, start
 from tests.many_services import ManyServices, many_services, name
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from runbook_model.catalog.policies import Brake
 from runbook_model.durations import Duration
 from runbook_model.fact import Fact
+from runbook_model.reports import Rejection
 
 
 class Held(Fact):
@@ -103,6 +104,6 @@ class BrakeReport(Fact):
 
     environment: str
     book: BrakeBook = BrakeBook()
-    rejected: tuple[str, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
     seen: tuple[str, ...] = Field(default=())
     """Ids of the newest decisions that were taken."""

@@ -1,4 +1,4 @@
-"""Every error that an activity may end with, as one tree.
+"""Every error that an activity may end with, or a message be refused with, as one tree.
 
 Each has a ``message``, which says what is wrong, and a ``fix`` where one is known.
 
@@ -32,6 +32,8 @@ RunbookError
     * TamperedError         its key does not open it
   * NotYetError             what is waited for has not come; it is looked for again
   * TooLateError            an attempt came to its change too late to make it; nothing was sent, it is tried again
+  * Rejected                a message that was sent to a run cannot be used now
+    * InvalidMessage        it does not fit what is expected
   * BugError                the activity failed in its own code; a few attempts, then it is told
 """
 
@@ -263,6 +265,14 @@ class TooLateError(RunbookError):
     """A change was not sent: it could still have been under way when the next attempt begins."""
 
     retryable = True
+
+
+class Rejected(RunbookError):  # noqa: N818 - clients know it by this name
+    """A message that was sent to a run cannot be used now: a rule forbids it, or it comes too late."""
+
+
+class InvalidMessage(Rejected):
+    """A message that was sent to a run does not fit what is expected."""
 
 
 class BugError(RunbookError):

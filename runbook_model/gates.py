@@ -10,8 +10,10 @@ import hashlib
 import json
 from typing import Any
 
+from runbook_model.messages import Message
+from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Fence
-from runbook_model.reports import Message, Plan, PlannedCall, Task
+from runbook_model.reports import Task
 
 APPROVE = ("approve",)
 

@@ -1,25 +1,23 @@
-"""What people send to a procedure and what it tells them: requests, answers, plans, reports."""
+"""What a procedure tells: how it goes, what it changed, how it ended."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, Field
 
 from runbook_model.evidence import Cited
+from runbook_model.messages import Approval, Message
+from runbook_model.plans import Plan
 from runbook_model.readings import Reading
-from runbook_model.release import Fence, Release
 from runbook_model.sentences import with_fix
 
-Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+REJECTED_KEPT = 50
 
-
-class Message(BaseModel):
-    """Something said; it does not change any more."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+DECISIONS_KEPT = 100
+"""Of the longest notes, so many still fit into the payload of a report."""
 
 
 class Outcome(StrEnum):
@@ -68,120 +66,6 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-class ProcedureRequest(Message):
-    """Run a procedure on a target."""
-
-    service: str
-    environment: str
-    requested_by: str = "unknown"
-    reason: str | None = None
-    plan_only: bool = False
-    trace_id: str | None = None
-    incident: str | None = None
-    """Id of the incident that it belongs to, and tells how it goes."""
-    automatic: bool = False
-    """Whether no person asked for it: then the brake is asked before each change."""
-    replace: bool = False
-    """Whether a run that holds the same ECS service under another name is aborted first, and keeps its changes."""
-
-
-class RollbackRequest(ProcedureRequest):
-    """Put a target back on an earlier release."""
-
-    to: str | None = None
-    """The release wanted: revision, ``family:revision``, ARN, image tag or digest; None for the last known good."""
-    suspect: str | None = None
-    """``family:revision`` that a diagnosis found to be bad: taking back another, deployed since, needs a person's yes."""
-
-
-class Approval(Message):
-    """A person's yes to the plan that a checkpoint shows, or the choice of one of its options."""
-
-    by: Person
-    plan_hash: str | None = Field(default=None, max_length=200)
-    option: str | None = Field(default=None, max_length=100)
-    comment: str | None = Field(default=None, max_length=2000)
-    decision_id: str | None = Field(default=None, max_length=200)
-
-
-class Abort(Message):
-    """A person's order to stop safely."""
-
-    by: Person
-    reason: str = Field(min_length=1, max_length=2000)
-    keep: bool | None = None
-    """Keep what was changed, or undo it; None for the procedure's default."""
-    confirmed: bool = False
-    """Undo even onto a release that is marked bad."""
-    from_parent: bool = False
-    """By the procedure above, which has taken it: it stops its child whatever becomes of the undo."""
-    decision_id: str | None = Field(default=None, max_length=200)
-
-
-class Hold(Message):
-    """A person's pause, resume or acknowledgement."""
-
-    by: Person
-    reason: str | None = Field(default=None, max_length=2000)
-    decision_id: str | None = Field(default=None, max_length=200)
-
-
-class Note(Message):
-    """What a person knows of the outage."""
-
-    by: Person
-    impact: str | None = Field(default=None, max_length=2000)
-    root_cause: str | None = Field(default=None, max_length=2000)
-    eta: str | None = Field(default=None, max_length=200)
-    observation: str | None = Field(default=None, max_length=2000)
-
-
-class Answer(Message):
-    """What came of an update."""
-
-    detail: str
-    """In words, for the person who sent it: ``approved, 1 of 2``."""
-    already: bool = False
-    """The same was recorded before."""
-
-
-class PlannedCall(Message):
-    """One call that a plan will make."""
-
-    service: str
-    """The boto3 client's name."""
-    action: str
-    parameters: dict[str, Any]
-
-
-class Plan(Message):
-    """What a change will do, before it does it."""
-
-    headline: str
-    """One sentence: what, from where to where."""
-    calls: tuple[PlannedCall, ...]
-    before: Release | None = None
-    """The release that runs, where the plan is about releases."""
-    after: Release | None = None
-    because: tuple[str, ...] = ()
-    """Why this and nothing else: the evidence."""
-    not_restored: tuple[str, ...] = ()
-    """What the change does not bring back."""
-    afterwards: tuple[str, ...] = ()
-    """What is written down once it is verified."""
-    needs_yes: str | None = None
-    """Why a person must agree even where the policy asks nobody."""
-    fence: Fence | None = None
-    """The state of the ECS service that the plan was made on, where it depends on that."""
-    essence: str = ""
-    """What else the approval is bound to, such as the hash of a Terraform plan."""
-
-    @property
-    def under_way(self) -> str | None:
-        """ARN of the service deployment that must still be under way for the plan to make sense, if any."""
-        return None
-
-
 class Problem(Message):
     """An error in a report."""
 
@@ -221,6 +105,19 @@ class Step(Message):
     """What was asked, when, and what was answered, where the step read evidence."""
 
 
+class Undone(Message):
+    """What came of an undo."""
+
+    detail: str = "undone"
+    failed: bool = False
+    """Whether the change is still there although it should not be: a person undoes it by hand."""
+
+
+def not_undone(why: str) -> Undone:
+    """Say why an undo failed."""
+    return Undone(detail=f"could not undo: {why}", failed=True)
+
+
 class Change(Message):
     """One change that was made, or may have been."""
 
@@ -229,6 +126,8 @@ class Change(Message):
     after: str
     undone: str | None = None
     """What came of an abort or an undo: ``undone``, ``kept``, ``could not undo: …``; None while nobody ordered one."""
+    undo_failed: bool = False
+    """Whether an undo failed: a person undoes it by hand."""
     certain: bool = True
     """Whether it is known to have been made; from before it is sent until its answer it only may have been."""
     kept: bool = False

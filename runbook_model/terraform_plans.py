@@ -13,7 +13,7 @@ from runbook_model.redaction import HIDDEN, redact
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runbook_model.catalog.policies import Terraform
+    from runbook_model.catalog.service_policies import Terraform
 
 
 SENSITIVE = "(sensitive)"

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from runbook_model.catalog.catalog import Target
-from runbook_model.catalog.policies import Approvals, Probe, RollbackPolicy, Thresholds, Verify
+from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.service_policies import Probe, RollbackPolicy, Thresholds, Verify
 from runbook_model.readings import Observation, Quality, Reading, Sample
 from runbook_model.release import Release
 

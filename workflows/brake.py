@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
-from temporalio.exceptions import ApplicationError
 
 from runbook_model import ids
 from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
-from runbook_model.reports import Answer, Message, Person
+from runbook_model.errors import InvalidMessage
+from runbook_model.messages import Answer, Message, Person
+from runbook_model.reports import REJECTED_KEPT, Rejection
 from workflows.decisions.braking import finished, forget, not_started, reserve
-from workflows.page.inbox import Refused, parse
-
-M = TypeVar("M", bound=BaseModel)
+from workflows.page.handlers import HasInbox, takes_signal, takes_update
+from workflows.page.inbox import Inbox, reading
 
 LONG = 1000
 """Events; then it goes on as a new run."""
 IDLE = timedelta(hours=24)
-KEPT = 50
 
 
 class Switch(Message):
@@ -36,12 +34,17 @@ class Switch(Message):
 
 
 @workflow.defn
-class Brake:
+class Brake(HasInbox):
     """Counts what is begun by itself in an environment, and keeps people's word that nothing shall be."""
 
     @workflow.init
     def __init__(self, request: BrakeRequest) -> None:
         self._report = BrakeReport(environment=request.environment, book=request.book)
+        self._inbox = Inbox(self)
+        self._inbox.on("reserve", reading(Reservation), self._reserve)
+        self._inbox.on("finished", _key, self._finished)
+        self._inbox.on("not_started", _key, self._not_started)
+        self._inbox.on("switch", reading(Switch), self._switch)
 
     @workflow.run
     async def run(self, request: BrakeRequest) -> BrakeReport:
@@ -60,80 +63,60 @@ class Brake:
             if self._is_long():
                 workflow.continue_as_new(request.model_copy(update={"book": self._report.book}))
 
-    @workflow.update(description="May this be begun by itself? If so it counts")
-    def reserve(self, request: object = None) -> BrakeAnswer:
-        """Answer whether a procedure may be begun by itself, and count it."""
-        wanted = _judged(Reservation, request)
-        answer, book = reserve(self._report.book, wanted, workflow.now())
-        self._note(book=book)
-        return answer
-
-    @workflow.signal(description="What was begun by itself has ended: its key")
-    def finished(self, key: object = None) -> None:
-        """Note that what was begun has ended."""
-        if isinstance(key, str):
-            self._note(book=finished(self._report.book, key, workflow.now()))
-        else:
-            self.reject("finished", "give its key", key)
-
-    @workflow.signal(description="What was let through was not begun after all: its key")
-    def not_started(self, key: object = None) -> None:
-        """Forget what was let through in vain."""
-        if isinstance(key, str):
-            self._note(book=not_started(self._report.book, key))
-        else:
-            self.reject("not_started", "give its key", key)
-
-    @workflow.signal(name="switch", description="Put it on or let it go: {by, on, service?, reason}")
-    def switch_by_signal(self, request: object = None) -> None:
-        """Put the brake on or let it go."""
-        try:
-            self._switch(parse(Switch, request))
-        except Refused as refusal:
-            self.reject("switch", str(refusal), request)
-
-    @workflow.update(description="As the signal switch, with an answer")
-    def switch(self, request: object = None) -> Answer:
-        """Put the brake on or let it go, and answer."""
-        return self._switch(_judged(Switch, request))
+    reserve = takes_update("reserve", "May this be begun by itself? If so it counts", returns=BrakeAnswer)
+    finished = takes_signal("finished", "What was begun by itself has ended: its key")
+    not_started = takes_signal("not_started", "What was let through was not begun after all: its key")
+    switch_by_signal = takes_signal("switch", "Put it on or let it go: {by, on, service?, reason}")
+    switch = takes_update("switch", "As the signal switch, with an answer")
 
     @workflow.query(description="Who holds it, and what was begun by itself lately")
     def status(self) -> BrakeReport:
         """Tell how it stands."""
         return self._report
 
-    @reserve.validator
-    def _check_reserve(self, request: object = None) -> None:
-        _judged(Reservation, request)
+    @property
+    def inbox(self) -> Inbox:
+        """What judges and takes each message."""
+        return self._inbox
 
-    @switch.validator
-    def _check_switch(self, request: object = None) -> None:
-        _judged(Switch, request)
+    def keep_rejected(self, rejection: Rejection) -> None:
+        """Keep what could not be used; the newest are kept."""
+        self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Ids of the newest decisions that were taken."""
+        return self._report.seen
+
+    @seen.setter
+    def seen(self, seen: tuple[str, ...]) -> None:
+        self._note(seen=seen)
+
+    def _reserve(self, wanted: Reservation) -> BrakeAnswer:
+        answer, book = reserve(self._report.book, wanted, workflow.now())
+        self._note(book=book)
+        return answer
+
+    def _finished(self, key: str) -> None:
+        self._note(book=finished(self._report.book, key, workflow.now()))
+
+    def _not_started(self, key: str) -> None:
+        self._note(book=not_started(self._report.book, key))
 
     def _switch(self, order: Switch) -> Answer:
         book, where = self._report.book, order.service or self._report.environment
-        was = next((one for one in book.on if one.service == order.service), None)
-        if order.decision_id in self._report.seen or bool(was) is order.on:
+        rest = tuple(brake for brake in book.on if brake.service != order.service)
+        if (rest != book.on) is order.on:
             state = "on" if order.on else "off"
             return Answer(detail=f"the brake of {where} is {state} already", already=True)
-        rest = tuple(one for one in book.on if one.service != order.service)
         put = Switched(service=order.service, by=order.by, reason=order.reason, at=workflow.now())
-        seen = (*self._report.seen, order.decision_id)[-KEPT:] if order.decision_id else self._report.seen
-        self._note(
-            book=book.model_copy(update={"on": (*rest, put) if order.on else rest}),
-            seen=seen,
-        )
+        self._note(book=book.model_copy(update={"on": (*rest, put) if order.on else rest}))
         if order.on:
             return Answer(detail=f"the brake of {where} is on: nothing is begun or changed by itself there")
         return Answer(detail=f"the brake of {where} is off")
 
     def _is_long(self) -> bool:
         return workflow.info().get_current_history_length() > LONG
-
-    def reject(self, name: str, why: str, received: object) -> None:
-        """Show what could not be used of a signal."""
-        told = f"{workflow.now():%Y-%m-%d %H:%M:%S} {name}: {why} (got {received!r:.200})"
-        self._note(rejected=(*self._report.rejected, told)[-KEPT:])
 
     def _note(self, **update: object) -> None:
         self._report = self._report.model_copy(update=update)
@@ -154,14 +137,12 @@ class BrakeOfEveryBuild(Brake):
         return await super().run(request)
 
 
-def _judged(model: type[M], received: object) -> M:
-    """Read what an update brought.
+def _key(received: object) -> str:
+    """Read the key of what was begun.
 
     Raises:
-        ApplicationError: it is not that; its sender gets the reason.
+        InvalidMessage: it is none.
     """
-    try:
-        read: M = parse(cast(Any, model), received)
-    except Refused as refusal:
-        raise ApplicationError(str(refusal), type=refusal.kind, non_retryable=True) from None
-    return read
+    if not isinstance(received, str):
+        raise InvalidMessage("came without a key", fix="give the key that was reserved")
+    return received

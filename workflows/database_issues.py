@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.messages import ProcedureRequest
 from runbook_model.readings import STANDARD_LOOKS
-from runbook_model.reports import Ending, ProcedureRequest, Report, Task
+from runbook_model.reports import Ending, Report, Task
 from workflows.decisions.database import TerminatePlan
 from workflows.decisions.database_remedies import NoReboot, RebootPlan, mend_leak
 from workflows.decisions.releases import refused
 from workflows.decisions.sizing import SizePlan
-from workflows.local import database_issues as local
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
+from workflows.platforms.compose import Compose
 from workflows.remedies.database import (
     Done,
     Found,
@@ -33,10 +34,12 @@ from workflows.remedies.database import (
     read_database,
     reboot,
 )
+from workflows.remedies.database_container import put_right_in_container
 from workflows.remedies.task_size import await_size, put_in_place, verified_or_put_back
 from workflows.remedies.verification import measure, verified_or_handed_over
 
 if TYPE_CHECKING:
+    from runbook_model.catalog.service_policies import Database
     from runbook_model.readings import Sample
     from workflows.page.run import Run
     from workflows.remedies.database import Remedy
@@ -74,7 +77,7 @@ class DatabaseIssues(ProcedureWorkflow):
             )
             return refused("input", why, fix)
         if run.by_compose:
-            return await self._by_compose(run)
+            return await self._by_compose(run, Compose(run), policy)
         read = await read_database(run)
 
         page.heading("Find who holds the connections")
@@ -171,9 +174,10 @@ class DatabaseIssues(ProcedureWorkflow):
             page.record.summary(ending.summary)
         return ending
 
-    async def _by_compose(self, run: Run) -> Ending:
-        page = self.page
-        seen = await local.check(run)
+    async def _by_compose(self, run: Run, platform: Compose, policy: Database) -> Ending:
+        """Run the page on one machine: a procedure of its own, as the only change there is a restart of containers."""
+        running = await platform.read_running("Read what runs")
+        diagnosis = await platform.diagnose_database(policy)
 
-        page.heading("Find who holds the connections")
-        return await local.put_right(run, seen)
+        self.page.heading("Find who holds the connections")
+        return await put_right_in_container(run, running, diagnosis)

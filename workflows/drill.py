@@ -14,8 +14,9 @@ from activities.doctor.drills import DrillActivities
 from runbook_model import ids
 from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
 from runbook_model.incident.announcements import Notice
+from runbook_model.messages import ProcedureRequest
 from runbook_model.procedures import workflow_type
-from runbook_model.reports import ProcedureRequest, Report
+from runbook_model.reports import Report
 from workflows.decisions import checkup, drills
 from workflows.decisions.endings import problem_of
 from workflows.doctor import examine, find_targets

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
-from runbook_model.reports import Ending, ProcedureRequest, Report
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Ending, Report
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
-from workflows.local import high_error_rate as local
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
+from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import repair_dependency, roll_back
 from workflows.remedies.person import ask_person_to_choose, note_cause
 from workflows.remedies.scale_out import scale_out
@@ -46,8 +47,6 @@ class HighErrorRate(ProcedureWorkflow):
 
         page.heading("Look at errors, load and logs")
         opened = await open_run(page, request, headings=HEADINGS, by_compose=True)
-        if opened.by_compose:
-            return await self._by_compose(opened)
         run = opened.diagnosed(await self._diagnose(opened))
 
         page.heading("Name the cause")
@@ -68,6 +67,7 @@ class HighErrorRate(ProcedureWorkflow):
 
     async def _diagnose(self, run: Run) -> Diagnosis:
         page, target = run.page, run.target
+        around = await platform_of(run).look_around()
         errors = await page.read(
             "Read which requests fail, and since when", DiagnosisActivities.read_errors, target
         )
@@ -75,18 +75,12 @@ class HighErrorRate(ProcedureWorkflow):
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
-        return classify_errors(target, errors, load, logs).citing(
-            *(one.told for one in (errors, load, logs)),
+        return around.explain(classify_errors(target, errors, load, logs)).citing(
+            *(read.told for read in (errors, load, logs)),
+            *around.lines,
             *logs.newest[-3:],
             share_of_errors=errors.share.now,
             errors_by_type=errors.by_type,
             errors_by_release=errors.by_release,
             requests=load.rate,
         )
-
-    async def _by_compose(self, opened: Run) -> Ending:
-        run = opened.diagnosed(await local.diagnose(opened))
-
-        self.page.heading("Name the cause")
-        note_cause(run)
-        return await local.put_right(run)

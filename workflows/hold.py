@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
 from temporalio import workflow
 
 from activities.autoscaling.activities import RestoreCapacity, ScalingActivities
@@ -10,7 +9,10 @@ from activities.catalog.activities import CatalogActivities
 from activities.temporal.holds import HoldRequest
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.durations import format_duration
-from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Ending, Outcome, Report, Undone
+from workflows.page.handlers import takes_signal
+from workflows.page.inbox import reading
 from workflows.page.options import RETRY_FOREVER
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
@@ -25,22 +27,9 @@ class Hold(ProcedureWorkflow):
         self.page = Page("hold")
         self._request = request
         self._until = workflow.now() + request.hold
+        self.inbox.on("extend", reading(HoldRequest), self._extend)
 
-    @workflow.signal(description="Keep it longer: sent by another procedure that needs the capacity")
-    def extend(self, request: object = None) -> None:
-        """Keep the capacity longer, and as the newest request set it.
-
-        What was before the first of them stays what it goes back to, unless somebody else set it in between.
-        """
-        try:
-            again = HoldRequest.model_validate(request)
-        except ValidationError as error:
-            self.page.record.reject("extend", str(error), request)
-            return
-        if again.run_id != self._request.run_id:
-            on_ours = again.was.setting == self._request.ours.setting
-            self._request = again.model_copy(update={"was": self._request.was}) if on_ours else again
-            self._until = workflow.now() + again.hold
+    extend = takes_signal("extend", "Keep it longer: sent by another procedure that needs the capacity")
 
     @workflow.run
     async def run(self, request: HoldRequest) -> Report:
@@ -53,6 +42,13 @@ class Hold(ProcedureWorkflow):
         )
         return await self.page.run(asked, self._procedure)
 
+    def _extend(self, again: HoldRequest) -> None:
+        """Take a later request: what was before the first one stays what it goes back to, unless somebody else set it since."""
+        if again.run_id != self._request.run_id:
+            on_ours = again.was.setting == self._request.ours.setting
+            self._request = again.model_copy(update={"was": self._request.was}) if on_ours else again
+            self._until = workflow.now() + again.hold
+
     async def _procedure(self) -> Ending:
         page = self.page
         page.heading("Keep the capacity")
@@ -63,10 +59,10 @@ class Hold(ProcedureWorkflow):
             await self._time_is_up()
             page.heading("Take it back")
             taken_back = self._request
-            told = await self._take_back()
+            came = await self._take_back()
             if self._request is taken_back:
-                page.undone(place, told)
-                return Ending(outcome=Outcome.RECOVERED, summary=f"The time is up: {told}.")
+                page.undone(place, came)
+                return Ending(outcome=Outcome.RECOVERED, summary=f"The time is up: {came.detail}.")
             page.heading("Keep the capacity")  # another procedure raised it while it was taken back
 
     async def _time_is_up(self) -> None:
@@ -77,7 +73,7 @@ class Hold(ProcedureWorkflow):
             await page.wait_for_brake()
             await page.ready()
 
-    async def _take_back(self) -> str:
+    async def _take_back(self) -> Undone:
         names = TargetNames(service=self._request.service, environment=self._request.environment)
         target = await self.page.restore(
             "Look the target up in the catalog",
@@ -90,7 +86,7 @@ class Hold(ProcedureWorkflow):
         taken = await self.page.restore(
             words, ScalingActivities.restore_capacity, change, options=RETRY_FOREVER
         )
-        return taken.told
+        return Undone(detail=taken.detail)
 
 
 def _bounds(capacity: object) -> str:

@@ -18,7 +18,6 @@ from runbook_model.incident.account import Account, IncidentRequest
 from runbook_model.reports import Ending, Outcome, State
 from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
 from workflows.incidents.figures import count_end
-from workflows.incidents.inbox import IncidentInbox
 from workflows.incidents.publishing import Publishing
 from workflows.incidents.reception import Reception
 from workflows.incidents.remediating import Remediating
@@ -52,7 +51,7 @@ class Incident(Reception):
         self.account = request.so_far or Account.open(request, info.run_id, info.start_time)
         self.stirred = False
         self.remediating = Remediating(self.account, self._stir)
-        self.inbox = IncidentInbox(self.account, self.remediating.pass_on)
+        self.open_inbox(self.remediating)
         self._publishing = Publishing(self.account)
         self._telling = Telling(self.account, self._publishing.refresh)
 
@@ -183,6 +182,3 @@ class Incident(Reception):
         self._publishing.publish(over=True)
         count_end(self.account)
         return report(self.account, workflow.now()).model_copy(update={"state": State.DONE})
-
-    def _stir(self) -> None:
-        self.stirred = True

@@ -13,8 +13,9 @@ from activities.catalog.activities import CatalogActivities
 from activities.ecs.activities import EcsActivities, ReleaseQuery
 from activities.ecs.changes import EcsChanges, MarkRelease
 from runbook_model.catalog.incident_policy import TargetNames
+from runbook_model.errors import InputError
+from runbook_model.messages import Message
 from runbook_model.release import Judgement, Mark, Release
-from runbook_model.reports import Message
 from workflows.decisions.releases import (
     find_release,
     listed,
@@ -113,14 +114,15 @@ async def _find(target: Target, known: Collection[Release], name: str) -> Releas
     found = find_release((*known, *looked.releases), name)
     if isinstance(found, Release):
         return _sure(target, found)
-    nothing = f'no release "{name}" of {target.key}{nearest_release(known, name)}; {listed(known)}'
-    why = found.line if found else nothing
-    raise ApplicationError(why, type="InputError", non_retryable=True)
+    if found:
+        raise InputError(found.message, fix=found.fix).to_application_error()
+    why = f'no release "{name}" of {target.key}{nearest_release(known, name)}'
+    raise InputError(why, fix=listed(known)).to_application_error()
 
 
 def _sure(target: Target, release: Release) -> Release:
     if unclear := which_container(target, release):
-        raise ApplicationError(unclear.line, type="InputError", non_retryable=True)
+        raise InputError(unclear.message, fix=unclear.fix).to_application_error()
     return release
 
 

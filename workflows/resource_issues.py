@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.messages import ProcedureRequest
 from runbook_model.readings import STANDARD_LOOKS
-from runbook_model.reports import Ending, ProcedureRequest, Report
+from runbook_model.reports import Ending, Report
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
 from workflows.decisions.tasks import find_the_leak, use_less
-from workflows.local import resource_issues as local
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
+from workflows.platforms.choice import platform_of
+from workflows.remedies.other_pages import repair_dependency
 from workflows.remedies.person import ask_person_to_choose, note_cause
 from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
 
@@ -49,8 +51,6 @@ class ResourceIssues(ProcedureWorkflow):
 
         page.heading("Look at CPU, memory and restarts")
         opened = await open_run(page, request, headings=HEADINGS, looks=LOOKS, by_compose=True)
-        if opened.by_compose:
-            return await self._by_compose(opened)
         diagnosis, resources = await self._diagnose(opened)
         run = opened.diagnosed(diagnosis)
 
@@ -63,29 +63,28 @@ class ResourceIssues(ProcedureWorkflow):
             case Cause.LEAK:
                 page.add_follow_up(find_the_leak(run.target, run.diagnosis))
                 return await scale_out_or_up(run, resources, run.target.scale.resources)
+            case Cause.DEPENDENCY:
+                return await repair_dependency(run)
             case _:
                 return await ask_person_to_choose(run, ways_to_scale(run, run.target.scale.resources))
 
     async def _diagnose(self, run: Run) -> tuple[Diagnosis, ResourcesRead]:
-        page, target = run.page, run.target
+        page, target, platform = run.page, run.target, platform_of(run)
+        around = await platform.look_around()
         resources = await page.read(
             "Read CPU, memory and restarts", DiagnosisActivities.read_resources, target
         )
-        utilization = await page.read(
-            "Read what CloudWatch says", DiagnosisActivities.read_utilization, target
-        )
+        utilization = await platform.read_utilization()
         load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
-        diagnosis = classify_resources(target, resources, load, utilization).citing(
-            *(one.told for one in (resources, utilization, load)),
+        database = None
+        if platform.one_machine and target.database:  # it takes of the same CPU and memory
+            database = await platform.read_database_signs(target.database)
+        diagnosis = around.explain(classify_resources(target, resources, load, utilization)).citing(
+            *(read.told for read in (resources, utilization, load)),
+            *around.lines,
+            *((database.told,) if database else ()),
             CPU=resources.cpu,
             memory=resources.memory,
             memory_over_time=resources.series,
         )
         return diagnosis, resources
-
-    async def _by_compose(self, opened: Run) -> Ending:
-        run = opened.diagnosed(await local.diagnose(opened))
-
-        self.page.heading("Name the cause")
-        note_cause(run)
-        return await local.put_right(run)

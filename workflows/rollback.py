@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
+from runbook_model.messages import RollbackRequest
 from runbook_model.release import Judgement
-from runbook_model.reports import Ending, Outcome, Report, RollbackRequest, Verdict
+from runbook_model.reports import Ending, Outcome, Report, Verdict
 from runbook_model.rollout import Phase
 from runbook_model.sentences import sentence
 from workflows.decisions.rollback_plan import moved_tag
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import open_run
-from workflows.remedies.deployment import hand_over, mark
+from workflows.platforms.deployment import hand_over, mark
 from workflows.remedies.release import (
     Attempt,
     Placed,

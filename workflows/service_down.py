@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-from activities.ecs.activities import EcsActivities
 from activities.measuring.diagnosis import DiagnosisActivities
-from runbook_model.reports import Ending, ProcedureRequest, Report
-from workflows.decisions.diagnosis import Cause, Diagnosis, classify_service_down
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Ending, Report
+from workflows.decisions.diagnosis import Cause, Diagnosis
 from workflows.decisions.tasks import make_room_in_the_cluster
-from workflows.local import service_down as local
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, open_run
+from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import repair_dependency, roll_back
 from workflows.remedies.person import ask_person_to_act, ask_person_to_choose, note_cause
 from workflows.remedies.restart import restart
@@ -49,8 +49,6 @@ class ServiceDown(ProcedureWorkflow):
 
         page.heading("Look at the service, its tasks and its logs")
         opened = await open_run(page, request, headings=HEADINGS, by_compose=True)
-        if opened.by_compose:
-            return await self._by_compose(opened)
         run = opened.diagnosed(await self._diagnose(opened))
 
         page.heading("Name the cause")
@@ -70,18 +68,8 @@ class ServiceDown(ProcedureWorkflow):
 
     async def _diagnose(self, run: Run) -> Diagnosis:
         page, target = run.page, run.target
-        history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
-        tasks = await page.read("Read the tasks and why they stopped", DiagnosisActivities.read_tasks, target)
+        outage = await platform_of(run).look_at_outage()
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
-        sample = await measure(run, history.current)
-        diagnosis = classify_service_down(target, tasks, logs, sample)
-        return diagnosis.citing(tasks.told, logs.told, *logs.newest[-3:])
-
-    async def _by_compose(self, opened: Run) -> Ending:
-        run = opened.diagnosed(await local.diagnose(opened))
-
-        self.page.heading("Name the cause")
-        note_cause(run)
-        return await local.put_right(run)
+        return outage.name_cause(logs, await measure(run, outage.release))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from activities.docker.engine import Engine
-    from runbook_model.catalog.policies import Database
+    from runbook_model.catalog.service_policies import Database
     from runbook_model.readings import Observation
 
 SAMPLES = 5

@@ -16,7 +16,7 @@ from runbook_model.sentences import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from runbook_model.catalog.policies import Terraform
+    from runbook_model.catalog.service_policies import Terraform
 
 
 class _Diagnostic(BaseModel):

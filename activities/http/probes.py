@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import httpx
 
     from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.policies import Probe
+    from runbook_model.catalog.service_policies import Probe
 
 MOST = 20
 

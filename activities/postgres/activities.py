@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from activities.postgres.connections import Databases
-    from runbook_model.catalog.policies import Database
+    from runbook_model.catalog.service_policies import Database
     from runbook_model.readings import Observation
 
     Rows = Connection[dict[str, Any]]

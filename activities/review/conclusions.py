@@ -129,9 +129,9 @@ def _tasks(course: Course) -> Iterator[ActionItem]:
 def _from_changes(changes: Sequence[ChangeLine]) -> Iterator[ActionItem]:
     for change in changes:
         what = f"{change.action}, {change.before} → {change.after}"
-        if change.state.startswith("could not undo"):
+        if change.undo_failed:
             yield _item("immediate", f"Undo by hand: {what}", change.cite, change.state)
-        elif change.state not in {"made", "undone"} and change.made is None:
+        elif change.made is None:
             yield _item("immediate", f"Find out whether this was done: {what}", change.cite, change.state)
 
 

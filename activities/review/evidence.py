@@ -127,10 +127,11 @@ def _followed(earlier: ChangeLine | None, change: dict[str, Json], memo: Noted) 
     if made is None and (certain or change.get("undone")):
         made = memo.at
     if earlier is None:
-        return ChangeLine(
-            at=memo.at, action=action, before=before, after=after, state=state, made=made, cite=memo.cite
+        earlier = ChangeLine(
+            at=memo.at, action=action, before=before, after=after, state=state, cite=memo.cite
         )
-    return earlier.model_copy(update={"state": state, "made": made})
+    failed = change.get("undo_failed") is True
+    return earlier.model_copy(update={"state": state, "made": made, "undo_failed": failed})
 
 
 def decisions_of(courses: Sequence[Course]) -> tuple[DecisionLine, ...]:

@@ -99,6 +99,7 @@ class ChangeLine(Fact):
     state: str
     """``made``, ``may have been made``, ``undone`` …"""
     made: datetime | None = None
+    undo_failed: bool = False
     cite: Cite
 
 

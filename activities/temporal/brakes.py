@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal.runs import describe, is_open
 from runbook_model.brakes import BrakeAnswer, BrakeBook, BrakeReport, BrakeRequest, Question, Reservation
 from runbook_model.errors import NotYetError
 from runbook_model.ids import brake_id, remediation_id
@@ -79,14 +79,8 @@ class BrakeActivities:
         return bool(over)
 
     async def _runs(self, environment: str, service: str) -> bool:
-        handle = self._client.get_workflow_handle(remediation_id(environment, service))
-        try:
-            found = await handle.describe(rpc_timeout=PATIENCE)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return found.status is WorkflowExecutionStatus.RUNNING
+        found = await describe(self._client, remediation_id(environment, service), None, PATIENCE)
+        return found is not None and is_open(found.workflow_execution_info.status)
 
     async def book(self, environment: str) -> BrakeBook:
         """Read what a brake knows; where there is none, nothing."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
+from activities.temporal.runs import find, is_open
 from runbook_model.fact import Fact
 from runbook_model.ids import is_lock
 
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
     from temporalio.api.history.v1 import HistoryEvent
     from temporalio.client import Client
 
-CUT_OFF = {
+MOST = 10
+"""How many runs are looked at: only those that began since the one that asks stand before its predecessor."""
+PATIENCE = timedelta(seconds=5)
+CUT_OFF: dict[int, str] = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
     WorkflowExecutionStatus.TIMED_OUT: "timed out",
     WorkflowExecutionStatus.FAILED: "failed",
@@ -80,14 +85,16 @@ class RunHistory:
     async def _before(self, run: RunName) -> Predecessor:
         # The newest start comes first: that is visibility's own order.
         query = f"WorkflowId = '{run.workflow_id}'"
-        async for found in self._client.list_workflows(query, limit=10):
-            if found.run_id == run.run_id or found.status is WorkflowExecutionStatus.RUNNING:
+        newest, _ = await find(self._client, query, MOST, PATIENCE)
+        for found in newest:
+            run_id = found.execution.run_id
+            if run_id == run.run_id or is_open(found.status):
                 continue
-            how = CUT_OFF.get(found.status) if found.status else None
+            how = CUT_OFF.get(found.status)
             if how is None:
                 return Predecessor()
-            changes = await self._changes(run.workflow_id, found.run_id)
-            return Predecessor(run_id=found.run_id, how=how, changes=changes)
+            changes = await self._changes(run.workflow_id, run_id)
+            return Predecessor(run_id=run_id, how=how, changes=changes)
         return Predecessor()
 
     async def _changes(self, workflow_id: str, run_id: str) -> tuple[str, ...]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowQueryFailedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.temporal.brakes import PATIENCE
+from activities.temporal.runs import describe, is_open
 from runbook_model.errors import NotYetError
 from runbook_model.fact import Fact
 from runbook_model.ids import remediation_id
 
 if TYPE_CHECKING:
-    from temporalio.client import Client, WorkflowExecutionDescription, WorkflowHandle
+    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.client import Client, WorkflowHandle
 
 LOOK_EVERY = timedelta(minutes=1)
 ITS_OWN = ("steps", "readings", "plan", "rejected", "decisions")
@@ -61,40 +63,36 @@ class RemediationActivities:
     async def find_remediation(self, known: Known) -> RemediationSeen | None:
         """Look which run holds the target's lock now."""
         found = await self._describe(known)
-        return await self._seen(found) if found and _is_open(found) else None
+        return await self._seen(found) if found and is_open(found.status) else None
 
     @activity.defn
     async def await_remediation(self, known: Known) -> RemediationSeen:
         """Return once the run that is known has ended, or, where none is, one is there."""
         if known.run_id and not known.ended:
             mine = await self._describe(known, known.run_id)
-            if mine and not _is_open(mine):
+            if mine and not is_open(mine.status):
                 return await self._seen(mine)
             raise NotYetError(f"{_id(known)} goes on", self._look_every)
         newest = await self._describe(known)
-        if newest and _is_open(newest) and newest.run_id != known.run_id:
+        if newest and is_open(newest.status) and newest.execution.run_id != known.run_id:
             return await self._seen(newest)
         raise NotYetError(f"nothing runs on {known.environment}/{known.service}", self._look_every)
 
-    async def _describe(self, known: Known, run_id: str | None = None) -> WorkflowExecutionDescription | None:
-        handle = self._client.get_workflow_handle(_id(known), run_id=run_id)
-        try:
-            return await handle.describe(rpc_timeout=PATIENCE)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+    async def _describe(self, known: Known, run_id: str | None = None) -> WorkflowExecutionInfo | None:
+        found = await describe(self._client, _id(known), run_id, PATIENCE)
+        return found.workflow_execution_info if found else None
 
-    async def _seen(self, found: WorkflowExecutionDescription) -> RemediationSeen:
-        handle = self._client.get_workflow_handle(found.id, run_id=found.run_id)
-        page = await (_status(handle) if _is_open(found) else _result(handle))
+    async def _seen(self, found: WorkflowExecutionInfo) -> RemediationSeen:
+        run, goes_on = found.execution, is_open(found.status)
+        handle = self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
+        page = await (_status(handle) if goes_on else _result(handle))
         return RemediationSeen(
-            id=found.id,
-            run_id=found.run_id,
-            workflow_type=found.workflow_type,
-            started=found.start_time,
-            ended=found.close_time,
-            closed_as=None if _is_open(found) or not found.status else found.status.name.lower(),
+            id=run.workflow_id,
+            run_id=run.run_id,
+            workflow_type=found.type.name,
+            started=found.start_time.ToDatetime(UTC),
+            ended=None if goes_on else found.close_time.ToDatetime(UTC),
+            closed_as=None if goes_on else WorkflowExecutionStatus(found.status).name.lower(),
             page={key: value for key, value in page.items() if key not in ITS_OWN} if page else None,
         )
 
@@ -113,10 +111,6 @@ async def _result(handle: WorkflowHandle[Any, Any]) -> dict[str, Any] | None:
     except WorkflowFailureError:
         return None
     return page if isinstance(page, dict) else None
-
-
-def _is_open(found: WorkflowExecutionDescription) -> bool:
-    return found.status is WorkflowExecutionStatus.RUNNING
 
 
 def _id(known: Known) -> str:

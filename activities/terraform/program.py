@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator, Mapping
 
-    from runbook_model.catalog.policies import Terraform
+    from runbook_model.catalog.service_policies import Terraform
 
 PROGRAMS = ("terraform", "tofu")
 

@@ -10,8 +10,8 @@ from temporalio import workflow
 from docs.writing.source import first_line, table, words_of_class, words_of_module
 from runbook_model import ids
 from runbook_model.incident.alerts import AlertBatch
-from runbook_model.incident.messages import Closing, IncidentNote
-from runbook_model.reports import Abort, Approval, Hold
+from runbook_model.incident.messages import Closing
+from runbook_model.messages import Abort, Approval, Hold, Note
 from worker import WORKFLOWS
 from workflows.brake import Switch
 from workflows.page.procedure import ProcedureWorkflow
@@ -32,7 +32,7 @@ PAYLOADS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("approve, decide", Approval),
     ("abort, abort_run", Abort),
     ("pause, resume, acknowledge", Hold),
-    ("note", IncidentNote),
+    ("note", Note),
     ("close", Closing),
     ("switch", Switch),
     ("alerts", AlertBatch),

@@ -10,7 +10,7 @@ from runbook_model.catalog.policies import AlertRule
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runbook_model.catalog.policies import ProcedureName
+    from runbook_model.catalog.fields import ProcedureName
 
 _MATRIX: tuple[tuple[str, Literal["critical", "warning"], int, ProcedureName], ...] = (
     ("ServiceDown", "critical", 0, "service-down"),

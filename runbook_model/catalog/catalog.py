@@ -14,20 +14,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from runbook_model.catalog.accounts import Account, AssumeRole, account_of
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.arns import ecs_name, problem_of_arn
+from runbook_model.catalog.fields import Name, Policy, ProcedureName
 from runbook_model.catalog.policies import (
     AlertRule,
     Approvals,
     Channel,
     Contact,
-    Database,
     Environment,
     Incidents,
     Metrics,
-    Name,
+)
+from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays
+from runbook_model.catalog.service_policies import (
+    Database,
     Placement,
-    Policy,
     Probe,
-    ProcedureName,
     RollbackPolicy,
     Scale,
     Service,
@@ -35,7 +36,6 @@ from runbook_model.catalog.policies import (
     Thresholds,
     Verify,
 )
-from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays
 from runbook_model.catalog.trace_links import TRACES, problem_of
 from runbook_model.catalog.twins import twins
 from runbook_model.errors import CatalogError, UnknownTargetError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runbook_model.catalog.policies import Environment, Placement, Service
+    from runbook_model.catalog.policies import Environment
+    from runbook_model.catalog.service_policies import Placement, Service
 
 Place = tuple[str, str, str, str]
 """Account, region, cluster and service, as ECS knows them."""

@@ -11,26 +11,22 @@ from runbook_model.brakes import Held
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.incident.alert_book import AlertBook
 from runbook_model.incident.announcements import Announcement
+from runbook_model.messages import Message
 from runbook_model.reports import (
+    DECISIONS_KEPT,
+    REJECTED_KEPT,
     Change,
     Checkpoint,
     Decision,
     Ending,
-    Message,
     Outcome,
     Rejection,
     Report,
 )
 
-REJECTED_KEPT = 50
-
-DECISIONS_KEPT = 100
-
 REMEDIATIONS_KEPT = 20
 
 OBSERVATIONS_KEPT = 10
-
-SEEN_KEPT = 200
 
 ENDED_WELL = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED})
 
@@ -259,15 +255,9 @@ class Account(BaseModel):
         decision = Decision(kind=kind, by=by, at=at, detail=detail)
         self.decisions = (*self.decisions, decision)[-DECISIONS_KEPT:]
 
-    def reject(self, message: str, why: str, received: object, at: datetime) -> None:
-        """Note what could not be used; the newest are kept."""
-        rejection = Rejection(message=message, why=why[:500], received=repr(received)[:200], at=at)
+    def keep_rejected(self, rejection: Rejection) -> None:
+        """Keep what could not be used; the newest are kept."""
         self.rejected = (*self.rejected, rejection)[-REJECTED_KEPT:]
-
-    def remember(self, decision_id: str | None) -> None:
-        """Remember a decision, so that its repeat is told."""
-        if decision_id:
-            self.seen = (*self.seen, decision_id)[-SEEN_KEPT:]
 
 
 ALERTMANAGER = "alerts"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, Field
 
 from runbook_model.catalog.alert_matrix import find_rule
-from runbook_model.reports import Message
+from runbook_model.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

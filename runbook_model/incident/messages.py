@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from runbook_model.reports import Message, Note, Person, Report
+from runbook_model.messages import Message, Person
+from runbook_model.reports import Report
 
 ALERTS = "alerts"
 """Signal: an ``AlertBatch``."""
@@ -13,7 +14,7 @@ ACKNOWLEDGE = "acknowledge"
 """Signal and update: a ``Hold``; a person has it, and nobody else is called."""
 
 NOTE = "note"
-"""Signal and update: an ``IncidentNote``."""
+"""Signal and update: a ``Note``."""
 
 CLOSE = "close"
 """Signal and update: a ``Closing``."""
@@ -26,12 +27,6 @@ PROCEDURE_ENDED = "procedure_ended"
 
 JOINED = "joined"
 """Signal that an incident sends to a procedure that it found running: ``Joined``."""
-
-
-class IncidentNote(Note):
-    """What a person knows of the outage."""
-
-    decision_id: str | None = Field(default=None, max_length=200)
 
 
 class Closing(Message):

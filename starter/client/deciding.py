@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.errors import fix_of
-from runbook_model.reports import Answer, Hold
+from runbook_model.messages import Answer, Hold
 from starter.client.connect import RPC_TIMEOUT, converse
 from starter.client.runs import describe
 from starter.client.targets import ending, remediation_of
@@ -23,7 +23,7 @@ from starter.printing import answer, say
 if TYPE_CHECKING:
     from temporalio.client import Client, WorkflowHandle
 
-    from runbook_model.reports import Message
+    from runbook_model.messages import Message
     from starter.caller import Caller
     from starter.client.runs import Run
 
@@ -153,7 +153,7 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
-    from runbook_model.reports import Message
+    from runbook_model.messages import Message
     from starter.caller import Caller
     from starter.client.runs import Run
 

@@ -14,7 +14,8 @@ from temporalio.common import (
 from runbook_model import ids
 from runbook_model.incident.account import IncidentRequest
 from runbook_model.incident.messages import ALERTS
-from runbook_model.reports import ProcedureRequest, State
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import describe
 from workflows.page.options import TASK_TIMEOUT

@@ -11,17 +11,8 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from runbook_model.catalog.trace_links import trace_link
 from runbook_model.errors import fix_of
-from runbook_model.reports import (
-    Change,
-    Checkpoint,
-    Outcome,
-    Problem,
-    ProcedureRequest,
-    Report,
-    State,
-    Step,
-    Task,
-)
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Change, Checkpoint, Outcome, Problem, Report, State, Step, Task
 from runbook_model.sentences import quote, sentence
 from runbook_model.steps import place_of
 from starter.client.connect import RPC_TIMEOUT

@@ -9,21 +9,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from temporalio.api.common.v1 import Payload, WorkflowExecution
-from temporalio.api.workflowservice.v1 import (
-    DescribeWorkflowExecutionRequest,
-    ListWorkflowExecutionsRequest,
-)
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import decode_typed_search_attributes
-from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal import runs
 from runbook_model import ids
 from runbook_model.procedures import procedure_of
 from runbook_model.reports import Outcome, State
 from starter.client.connect import RPC_TIMEOUT
 
 if TYPE_CHECKING:
+    from temporalio.api.common.v1 import Payload
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
     from temporalio.client import Client
     from temporalio.common import SearchAttributeKey, TypedSearchAttributes
@@ -71,7 +67,7 @@ class Run:
     @property
     def is_open(self) -> bool:
         """Whether it still runs."""
-        return self.status in {WorkflowExecutionStatus.RUNNING, PAUSED_BY_SERVER}
+        return runs.is_open(self.status)
 
     @property
     def state(self) -> State:
@@ -103,7 +99,7 @@ class Run:
         if payload is None:
             return None
         try:
-            hint = cast(type, kind | None)
+            hint = cast("type", kind | None)
             values = await client.data_converter.decode([payload], [hint])
         except (ValueError, TypeError, RuntimeError):  # another version wrote it; the rest still helps
             return None
@@ -112,19 +108,10 @@ class Run:
 
 
 async def describe(client: Client, workflow_id: str, run_id: str | None = None) -> Run | None:
-    """Read a run, the newest of its id unless set which; None when there is none."""
-    request = DescribeWorkflowExecutionRequest(
-        namespace=client.namespace,
-        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id or ""),
-    )
-    try:
-        found = await client.workflow_service.describe_workflow_execution(
-            request, retry=True, timeout=RPC_TIMEOUT
-        )
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
-            return None
-        raise
+    """Read a run, the newest of its id unless a run id is given; None when there is none."""
+    found = await runs.describe(client, workflow_id, run_id, RPC_TIMEOUT)
+    if found is None:
+        return None
     children = tuple(child.workflow_id for child in found.pending_children)
     return _read(found.workflow_execution_info, children)
 
@@ -138,24 +125,8 @@ def of_scope(scope: Scope) -> list[str]:
 
 async def find(client: Client, query: str, limit: int) -> tuple[list[Run], bool]:
     """List runs by a visibility query, newest first, and whether there are more."""
-    runs: list[Run] = []
-    token = b""
-    while len(runs) < limit:
-        page = await client.workflow_service.list_workflow_executions(
-            ListWorkflowExecutionsRequest(
-                namespace=client.namespace,
-                query=query,
-                page_size=min(limit - len(runs), 500),
-                next_page_token=token,
-            ),
-            retry=True,
-            timeout=RPC_TIMEOUT,
-        )
-        runs += [_read(info) for info in page.executions]
-        token = page.next_page_token
-        if not token:
-            return runs, False
-    return runs, True
+    found, more = await runs.find(client, query, limit, RPC_TIMEOUT)
+    return [_read(info) for info in found], more
 
 
 def _read(info: WorkflowExecutionInfo, children: tuple[str, ...] = ()) -> Run:
@@ -197,13 +168,8 @@ SOON = timedelta(seconds=8)
 
 async def was_started(client: Client, workflow_id: str) -> bool:
     """Whether a worker has taken the first task of a run."""
-    found = await client.workflow_service.describe_workflow_execution(
-        DescribeWorkflowExecutionRequest(
-            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
-        ),
-        timeout=RPC_TIMEOUT,
-    )
-    return found.workflow_execution_info.history_length > NOT_STARTED
+    found = await runs.describe(client, workflow_id, None, RPC_TIMEOUT)
+    return found is not None and found.workflow_execution_info.history_length > NOT_STARTED
 
 
 NOT_STARTED = 2

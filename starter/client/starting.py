@@ -20,8 +20,9 @@ from temporalio.service import RPCError
 
 from runbook_model import ids
 from runbook_model.ids import remediation_id
+from runbook_model.messages import Abort, ProcedureRequest
 from runbook_model.procedures import workflow_type
-from runbook_model.reports import Abort, ProcedureRequest, State
+from runbook_model.reports import State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.deciding import decide
 from starter.client.following import wait_for_end

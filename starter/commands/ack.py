@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runbook_model.reports import Hold
+from runbook_model.messages import Hold
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message

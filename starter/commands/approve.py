@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runbook_model.reports import Approval
+from runbook_model.messages import Approval
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runbook_model.incident.messages import IncidentNote
+from runbook_model.messages import Note
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
@@ -39,4 +39,4 @@ def command(caller: Caller, /, run: str, **known: str | None) -> None:
     for name, text in given.items():
         if len(text) > LONGEST[name]:
             raise bad_input(f"--{name.replace('_', '-')} is longer than {LONGEST[name]} characters")
-    send_message(caller, run, "note", IncidentNote.model_validate({"by": caller.name, **given}), page_of)
+    send_message(caller, run, "note", Note.model_validate({"by": caller.name, **given}), page_of)

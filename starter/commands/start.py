@@ -10,7 +10,8 @@ import click
 
 from activities.telemetry.telemetry import root_span
 from runbook_model.ids import remediation_id
-from runbook_model.reports import Outcome, ProcedureRequest, RollbackRequest
+from runbook_model.messages import ProcedureRequest, RollbackRequest
+from runbook_model.reports import Outcome
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse

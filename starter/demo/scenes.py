@@ -11,7 +11,8 @@ from starter.printing import clock
 from starter.view.page import plan
 
 if TYPE_CHECKING:
-    from runbook_model.reports import Checkpoint, Plan
+    from runbook_model.plans import Plan
+    from runbook_model.reports import Checkpoint
     from starter.client.run_view import RunView
     from starter.demo.stage import Stage
 

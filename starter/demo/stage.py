@@ -12,7 +12,7 @@ from urllib.error import URLError
 
 from activities.runtime.processes import start_child, stop_child
 from runbook_model.ids import hold_id, incident_id, remediation_id
-from runbook_model.reports import Abort, Approval, Hold, ProcedureRequest, RollbackRequest
+from runbook_model.messages import Abort, Approval, Hold, ProcedureRequest, RollbackRequest
 from starter.client.deciding import decide
 from starter.client.run_view import RunView, look
 from starter.client.runs import describe

@@ -16,7 +16,8 @@ from workflows.incidents.report import IncidentReport
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runbook_model.reports import Checkpoint, Plan, PlannedCall, Report, Step, Task
+    from runbook_model.plans import Plan, PlannedCall
+    from runbook_model.reports import Checkpoint, Report, Step, Task
     from starter.client.run_view import RunView
 
 SIGNS = {

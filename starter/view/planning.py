@@ -19,7 +19,8 @@ from workflows.page.options import PLANNED_WITHIN
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from runbook_model.reports import ProcedureRequest, Report
+    from runbook_model.messages import ProcedureRequest
+    from runbook_model.reports import Report
     from starter.caller import Caller
     from starter.client.run_view import RunView
 

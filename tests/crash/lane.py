@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from runbook_model.ids import remediation_id
-from runbook_model.reports import Approval, Checkpoint, Report
+from runbook_model.messages import Approval
+from runbook_model.reports import Checkpoint, Report
 from sandbox.aws_clients import ecs_client
 from sandbox.delivery import FINAL_STATUSES
 from starter.client.deciding import decide

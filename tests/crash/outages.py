@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from runbook_model.reports import ProcedureRequest, RollbackRequest
+from runbook_model.messages import ProcedureRequest, RollbackRequest
 
 
 @dataclass(frozen=True)

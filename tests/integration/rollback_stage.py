@@ -11,7 +11,8 @@ from itertools import count
 import boto3
 
 from runbook_model.ids import remediation_id
-from runbook_model.reports import Approval, Report, RollbackRequest, State
+from runbook_model.messages import Approval, RollbackRequest
+from runbook_model.reports import Report, State
 from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine
 from tests.programs import Program

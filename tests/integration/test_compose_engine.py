@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docker
 import httpx
@@ -42,13 +43,16 @@ from runbook_model import ids
 from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.containers import AwaitedService, RestartService
 from runbook_model.errors import DriftedError, InputError, NotServingError, UnknownReplyError
-from runbook_model.reports import ProcedureRequest, Report
+from runbook_model.messages import ProcedureRequest
 from tests.engine import Project, an_engine, free_port, postgres_command
 from tests.sandbox_under_test import until
 from worker import served_queues
 from workflows.high_error_rate import HighErrorRate
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
+
+if TYPE_CHECKING:
+    from runbook_model.reports import Report
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("engine")]
 

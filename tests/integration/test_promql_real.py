@@ -21,7 +21,7 @@ from activities.measuring.sources import Sources
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.evidence import PrometheusEvidence, Window
-from runbook_model.catalog.policies import Thresholds, Verify
+from runbook_model.catalog.service_policies import Thresholds, Verify
 from runbook_model.errors import RejectedError
 from tests.observing import NOW, B, G, N, a_release, a_target, an_observation, seconds
 

@@ -5,7 +5,8 @@ from uuid import uuid4
 import pytest
 
 from runbook_model.ids import plan_id
-from runbook_model.reports import Report, RollbackRequest
+from runbook_model.messages import RollbackRequest
+from runbook_model.reports import Report
 from starter.client.starting import begin
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from runbook_model.reports import Approval, ProcedureRequest, Report, State
+from runbook_model.messages import Approval, ProcedureRequest
+from runbook_model.reports import Report, State
 from starter.client.starting import begin
 from tests.integration.rollback_stage import seen
 

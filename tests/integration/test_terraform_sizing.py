@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runbook_model.catalog.policies import Database, Pool
+from runbook_model.catalog.service_policies import Database, Pool
 from runbook_model.errors import StalePlanError
 from runbook_model.release import Image, ReleaseHistory
 from runbook_model.reports import Outcome

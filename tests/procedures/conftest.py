@@ -23,7 +23,7 @@ from activities.runtime.converter import data_converter
 from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.locks import LockActivities
 from runbook_model import ids
-from runbook_model.reports import RollbackRequest
+from runbook_model.messages import RollbackRequest
 from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixtures for the files of this folder
 from tests.procedures.outside import Outside
 from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder

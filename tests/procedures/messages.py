@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
+from runbook_model.errors import fix_of
+from runbook_model.sentences import with_fix
 from workflows.rollback import Rollback
 
 
@@ -21,11 +23,11 @@ async def rejected(run, by: str, gate=None, *, kind: str = "Rejected", **more: o
 
 
 async def refused(run, update, *payload: object, kind: str = "Rejected") -> str:
-    """Send an update that is not taken; returns the reason."""
+    """Send an update that is not taken; returns the reason and the fix."""
     with pytest.raises(WorkflowUpdateFailedError) as failed:
         await run.execute_update(update, args=list(payload))
     assert failed.value.cause.type == kind
-    return failed.value.cause.message
+    return with_fix(failed.value.cause.message, fix_of(failed.value.cause))
 
 
 def said(by: str, gate=None, **more: object) -> dict[str, object]:

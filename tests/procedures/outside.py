@@ -27,7 +27,8 @@ from activities.runtime.gates import GateActivities
 from activities.temporal.predecessor import Predecessor, RunName
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.catalog.policies import Approvals, RollbackPolicy, Thresholds, Verify
+from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.service_policies import RollbackPolicy, Thresholds, Verify
 from runbook_model.errors import DriftedError, RunbookError, UnreachableError
 from runbook_model.incident.announcements import Notice
 from runbook_model.readings import Observation, Observed, Quality, Reading, Sample

@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.docker.changes import standing
 from activities.runtime.fence import Standing
 from runbook_model.catalog.catalog import Target
-from runbook_model.catalog.policies import Database
+from runbook_model.catalog.service_policies import Database
 from runbook_model.containers import (
     AwaitedService,
     Container,

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.postgres.activities import TerminateSessions
 from runbook_model.catalog.catalog import Target
-from runbook_model.catalog.policies import Database
+from runbook_model.catalog.service_policies import Database
 from runbook_model.database import Connected, DatabaseRead, Session, SessionName, Standing, Terminated
 from runbook_model.symptoms import LogsRead
 from tests.procedures.outside import BEGAN, Outside

@@ -9,7 +9,8 @@ from temporalio import activity, workflow
 with workflow.unsafe.imports_passed_through():
     from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Approvals
-    from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
+    from runbook_model.messages import ProcedureRequest, RollbackRequest
+    from runbook_model.reports import Ending, Outcome, Report, Undone
     from tests.procedures.outside import Outside
     from workflows.page.page import Page
     from workflows.page.procedure import ProcedureWorkflow
@@ -65,7 +66,7 @@ class Played(ProcedureWorkflow):
                     page.end(Outcome(str(cue["outcome"])), str(cue.get("summary", "It is over.")))
 
 
-async def _broken() -> str:
+async def _broken() -> Undone:
     raise KeyError("what was")
 
 

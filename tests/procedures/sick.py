@@ -15,9 +15,10 @@ from activities.ecs.waits import AwaitedTasks
 from activities.temporal.holds import HoldRequest
 from runbook_model import ids
 from runbook_model.catalog.catalog import Target
+from runbook_model.messages import ProcedureRequest
 from runbook_model.procedures import workflow_type
 from runbook_model.release import ServiceState
-from runbook_model.reports import ProcedureRequest, Report, State
+from runbook_model.reports import Report, State
 from runbook_model.symptoms import (
     ErrorsRead,
     LatencyRead,

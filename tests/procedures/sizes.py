@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.ecs.task_sizes import RegisterSized
 from activities.terraform.activities import TerraformApply
 from activities.terraform.run import TerraformApplied
-from runbook_model.catalog.policies import Terraform
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import CutOffApplyError, StalePlanError
 from runbook_model.release import Release
 from runbook_model.sizes import ContainerSize, SizeQuery, TaskSize

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.terraform.activities import TerraformApply
 from activities.terraform.run import TerraformApplied
-from runbook_model.catalog.policies import Terraform
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import CutOffApplyError, RunbookError, StalePlanError
 from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan, TerraformWish
 from tests.procedures.outside import Outside, release

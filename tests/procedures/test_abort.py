@@ -246,7 +246,7 @@ async def test_an_undo_onto_a_bad_release_needs_a_confirmation(runbook, outside)
     why = await refused(run, Rollback.abort_run, STOP | {"keep": False})
     assert (
         why
-        == "undoing would bring back shop:2 (1.2.0), which is marked bad: confirm with --yes, or use --keep"
+        == "undoing would bring back shop:2 (1.2.0), which is marked bad; confirm with --yes, or use --keep"
     )
     report = await stopped(runbook, run, keep=False, confirmed=True)
     assert fates(report) == [("UpdateService", "undone")]

@@ -117,7 +117,7 @@ async def test_n_of_m_takes_n_different_people(runbook, outside):
 async def test_who_asked_may_not_approve(runbook, outside, name):
     run = await runbook.start(requested_by="alice")
     why = await rejected(run, name, await runbook.at_checkpoint(run))
-    assert "asked for this and may not approve it: somebody else must" in why
+    assert "asked for this and may not approve it; somebody else must" in why
 
 
 async def test_who_asked_may_approve_where_the_policy_lets_them(runbook, outside):
@@ -131,7 +131,7 @@ async def test_only_the_people_on_the_list_may(runbook, outside):
     outside.approvals = Approvals(people=("bob", "carol"))
     run = await runbook.start()
     gate = await runbook.at_checkpoint(run)
-    assert await rejected(run, "mallory", gate) == "mallory may not approve here: bob, carol may"
+    assert await rejected(run, "mallory", gate) == "mallory may not approve here; bob, carol may"
     await answer(run, "Carol", gate)
     assert (await runbook.end(run)).outcome is Outcome.RECOVERED
 

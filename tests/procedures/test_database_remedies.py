@@ -11,7 +11,8 @@ from temporalio import activity
 
 from activities.rds.activities import AwaitedInstance, Reboot, Rebooted
 from runbook_model.catalog.catalog import Target
-from runbook_model.catalog.policies import Approvals, Database, Pool
+from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.service_policies import Database, Pool
 from runbook_model.database import DatabaseRead, Held, Instance
 from runbook_model.errors import UnknownReplyError, UnreachableError
 from runbook_model.readings import Quality

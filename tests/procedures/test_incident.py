@@ -304,16 +304,16 @@ async def test_an_abort_that_comes_as_it_continues_as_a_new_run_still_reaches_th
 @pytest.mark.parametrize(
     ("signal", "payload", "why"),
     [
-        ("alerts", None, "AlertBatch"),
+        ("alerts", None, "came without a payload; give alerts"),
         ("alerts", {"alerts": "all of them"}, "alerts"),
         ("alerts", {"alerts": [], "received": "2026-01-01T03:00:00"}, "timezone"),
-        ("alerts", b"\xff\x00", "AlertBatch"),
+        ("alerts", b"\xff\x00", "Input should be a valid dictionary"),
         ("close", {"by": "bob"}, "root_cause"),
         ("note", {"by": "bob"}, "the note says nothing"),
         ("acknowledge", 7, ""),
         ("approve", {"by": "bob"}, "no procedure is under way"),
-        ("procedure_ended", {"report": 1}, "ProcedureProgress"),
-        ("procedure_progress", None, "ProcedureProgress"),
+        ("procedure_ended", {"report": 1}, "id: Field required"),
+        ("procedure_progress", None, "came without a payload; give id, run_id, report"),
         ("abort", [], ""),
     ],
 )

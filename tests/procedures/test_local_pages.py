@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from runbook_model.catalog.policies import Approvals, Database
+from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.service_policies import Database
 from runbook_model.containers import ServerAnswer
 from runbook_model.errors import NotServingError, UnreachableError
 from runbook_model.readings import Quality

@@ -16,7 +16,8 @@ from activities.registry import activities_of
 from activities.runtime.interceptors import TranslateErrors
 from runbook_model import ids
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.reports import Outcome, RollbackRequest
+from runbook_model.messages import RollbackRequest
+from runbook_model.reports import Outcome
 from worker import WORKFLOWS, served_queues
 from workflows.page.sandbox import sandbox_runner
 from workflows.rollback import Rollback

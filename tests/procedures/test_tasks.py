@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from runbook_model.catalog.policies import Approvals, Database
+from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.service_policies import Database
 from runbook_model.readings import Quality
 from runbook_model.reports import Outcome, Report, Task, Verdict
 from tests.procedures.outside_database import OutsideDatabase
@@ -117,7 +118,7 @@ async def test_a_task_is_answered_by_signal_and_what_fits_no_option_is_shown(pag
     report = await ended(run)
     assert report.outcome is Outcome.INCONCLUSIVE
     assert [item.why for item in report.rejected] == [
-        'there is no option "approve": choose one of done, skip'
+        'there is no option "approve"; choose one of done, skip'
     ]
 
 

@@ -11,4 +11,5 @@ async def test_a_bug_in_an_undo_is_reported_and_ends_the_run(stage):
     await stage.procedure().signal("abort", {"by": "bob", "reason": "enough", "keep": False})
     seen = await stage.until(lambda now: now.procedures[0].outcome)
     assert seen.procedures[0].outcome == Outcome.ABORTED
+    assert seen.changes[0].undo_failed
     assert seen.changes[0].undone == "could not undo: it failed in its own code (KeyError: 'what was')"

@@ -142,7 +142,7 @@ async def test_silence_hands_over_and_people_were_notified(runbook, outside):
 
 
 @pytest.mark.parametrize(
-    ("option", "why"), [(None, "say which option"), ("approve", 'there is no option "approve"')]
+    ("option", "why"), [(None, "say which option: "), ("approve", 'there is no option "approve"')]
 )
 async def test_an_answer_that_names_none_of_the_options_does_not_count(runbook, outside, option, why):
     outside.quality = Quality.BAD

@@ -24,14 +24,13 @@ import activities
 from runbook_model import ids
 from runbook_model.errors import RunbookError
 from runbook_model.incident.alerts import AlertBatch
-from runbook_model.incident.messages import Closing, IncidentNote, Joined, ProcedureProgress
+from runbook_model.incident.messages import Closing, Joined, ProcedureProgress
+from runbook_model.messages import Abort, Approval, Hold, Note
 from runbook_model.procedures import PROCEDURES, workflow_type
-from runbook_model.reports import Abort, Approval, Hold, Note
 from runbook_model.steps import STEP_HEADER, StepPlace
 from worker import WORKFLOWS
 from workflows.brake import Switch
 from workflows.page.child_relay import Changed
-from workflows.page.inbox import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 WIRE = Path(__file__).with_name("wire.json")
 HISTORIES = Path(__file__).with_name("histories")
 MESSAGES = (
-    Abort, AlertBatch, Approval, Changed, Closing, Hold, IncidentNote, Joined, Note, ProcedureProgress, StepPlace, Switch,
+    Abort, AlertBatch, Approval, Changed, Closing, Hold, Joined, Note, ProcedureProgress, StepPlace, Switch,
 )  # fmt: skip
 """What signals and headers carry; their handlers declare no type."""
 
@@ -141,15 +140,12 @@ def _reachable(roots: list[Any]) -> tuple[dict[str, list[str]], dict[str, list[s
 def _error_types() -> set[str]:
     """List the types by which code distinguishes errors."""
     found = {subclass.__name__ for subclass in _subclasses(RunbookError)}
-    found.add(inspect.signature(Refused.__init__).parameters["kind"].default)
     for file in (*ROOT.glob("workflows/**/*.py"), *ROOT.glob("activities/**/*.py")):
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
                 named = {key.arg: key.value for key in call.keywords}
                 if call.func.id == "ApplicationError" and isinstance(named.get("type"), ast.Constant):
                     found.add(str(ast.literal_eval(named["type"])))
-                if call.func.id == "Refused" and len(call.args) > 1:
-                    found.add(str(ast.literal_eval(call.args[1])))
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
-from runbook_model.catalog.policies import Database, Thresholds
+from runbook_model.catalog.service_policies import Database, Thresholds
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus/alerts.yml"

@@ -14,7 +14,8 @@ from activities.doctor.looking import check, own_threads
 from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
 from activities.doctor.simulator import Change, Simulator
 from runbook_model.catalog.accounts import AssumeRole, account_of
-from runbook_model.catalog.policies import Database, Environment
+from runbook_model.catalog.policies import Environment
+from runbook_model.catalog.service_policies import Database
 from runbook_model.checks import POLICY, Place
 from tests.aws_answers import HERE, Ecs, definition, service, services
 from tests.ecs_facts import ARN, deployment_arn, task_definition

@@ -15,7 +15,7 @@ from activities.doctor.queries import NEEDED, queries_of
 from activities.doctor.service import ServiceQuestions
 from activities.measuring.sources import Sources
 from activities.prometheus import promql
-from runbook_model.catalog.policies import Database, Terraform
+from runbook_model.catalog.service_policies import Database, Terraform
 from tests.aws_answers import HERE, Ecs, service, services
 from tests.integration.terraform_stage import program
 from tests.observing import a_target, client

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
 
 from activities.runtime.converter import LenientPayloadConverter, Unreadable
-from runbook_model.reports import Approval, RollbackRequest
+from runbook_model.messages import Approval, RollbackRequest
 
 CONVERTER = LenientPayloadConverter()
 

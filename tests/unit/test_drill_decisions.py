@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runbook_model.catalog.policies import Database
+from runbook_model.catalog.service_policies import Database
 from runbook_model.checks import Check
-from runbook_model.reports import Outcome, Plan, Problem, Report, State
+from runbook_model.plans import Plan
+from runbook_model.reports import Outcome, Problem, Report, State
 from tests.observing import a_target
 from workflows.decisions.checkup import settle
 from workflows.decisions.drills import conclude, judge_plan, told_later, unplanned, words

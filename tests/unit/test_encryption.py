@@ -12,9 +12,9 @@ from temporalio.exceptions import ApplicationError
 from activities.runtime.converter import Unreadable, data_converter, with_codec
 from activities.runtime.encryption import ENCODING, KEY_ID, WORD_LEFT, Codec, lacks_key, load_keys
 from activities.terraform.program import environment_for
-from runbook_model.catalog.policies import Terraform
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import InputError, MissingKeyError, TamperedError
-from runbook_model.reports import RollbackRequest
+from runbook_model.messages import RollbackRequest
 from tests.sealing import codec, key
 from workflows.decisions.endings import certainly_not_made
 

@@ -12,7 +12,8 @@ from runbook_model.errors import (
     UnknownReplyError,
     UnknownTargetError,
 )
-from runbook_model.reports import Abort, Change, Outcome
+from runbook_model.messages import Abort
+from runbook_model.reports import Change, Outcome
 from workflows.decisions.endings import (
     aborted_ending,
     bug_ending,

@@ -9,21 +9,21 @@ import pytest
 from activities.docker.changes import standing
 from activities.docker.reading import judge_settled, read_container, use_of
 from activities.runtime.fence import Standing
-from runbook_model.catalog.policies import Database
+from runbook_model.catalog.service_policies import Database
 from runbook_model.containers import AwaitedService, Container, ContainerFence, ProjectRead, ServerAnswer
 from runbook_model.gates import plan_hash
 from runbook_model.readings import Quality, Reading, Sample
 from tests.observing import NOW, a_target, seconds
 from tests.symptoms import errors_read, load_read, logs_read
 from workflows.decisions import database
-from workflows.decisions.diagnosis import Cause
+from workflows.decisions.diagnosis import Cause, classify_errors
 from workflows.decisions.local import (
-    classify_local_errors,
     classify_local_outage,
     classify_server,
     down_dependencies,
     plan_restart_of,
     release_of,
+    with_dependencies,
 )
 
 GOOD, BAD, SILENT = Quality.GOOD, Quality.BAD, Quality.NO_DATA
@@ -121,7 +121,9 @@ def test_a_dependency_is_down_unless_it_runs_starts_or_has_done_its_work(other, 
     ],
 )
 def test_errors_are_a_dependencys_where_one_is_down_and_the_symptoms_are_there(others, errors, cause):
-    found = classify_local_errors(a_local_target(), project(*others), errors, load_read(), logs_read())
+    target = a_local_target()
+    seen = classify_errors(target, errors, load_read(), logs_read())
+    found = with_dependencies(target, project(*others), seen)
     assert found.cause is cause
 
 

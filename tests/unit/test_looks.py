@@ -8,7 +8,7 @@ import pytest
 from activities.http.probes import time_probes
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
-from runbook_model.catalog.policies import Thresholds
+from runbook_model.catalog.service_policies import Thresholds
 from runbook_model.evidence import Figure
 from runbook_model.measurements import Measurement, Probes, latency_reading, use_reading
 from runbook_model.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 from activities.docker.postgres import PostgresContainer, worst_of
-from runbook_model.catalog.policies import Database
+from runbook_model.catalog.service_policies import Database
 from runbook_model.containers import ServerAnswer
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse
 from temporalio.client import WorkflowExecutionStatus as Status
 
 from activities.temporal.predecessor import CHANGES, RunHistory, RunName
@@ -25,18 +26,27 @@ NOW = RunName(workflow_id=LOCK, run_id="now")
 class Runs:
     """Temporal's client, as far as it knows runs: newest first, each with its history."""
 
-    kept: list[tuple[str, str, Status]] = field(default_factory=list)
+    namespace = "default"
+    kept: list[tuple[str, str, int]] = field(default_factory=list)
     histories: dict[tuple[str, str], list[HistoryEvent]] = field(default_factory=dict)
 
-    def was(self, id_: str, run_id: str, status: Status, *events: HistoryEvent) -> None:
+    def was(self, id_: str, run_id: str, status: int, *events: HistoryEvent) -> None:
         """A run started before all that were there so far."""
         self.kept.append((id_, run_id, status))
         self.histories[id_, run_id] = list(events)
 
-    async def list_workflows(self, query: str, limit: int):
-        for id_, run_id, status in self.kept[:limit]:
-            if query == f"WorkflowId = '{id_}'":
-                yield SimpleNamespace(run_id=run_id, status=status)
+    @property
+    def workflow_service(self):
+        async def list_workflow_executions(request: ListWorkflowExecutionsRequest, **_):
+            answer = ListWorkflowExecutionsResponse()
+            for id_, run_id, status in self.kept:
+                if request.query == f"WorkflowId = '{id_}'":
+                    answer.executions.add(
+                        execution=WorkflowExecution(workflow_id=id_, run_id=run_id), status=status
+                    )
+            return answer
+
+        return SimpleNamespace(list_workflow_executions=list_workflow_executions)
 
     def get_workflow_handle(self, id_: str, *, run_id: str):
         async def fetch_history():
@@ -80,6 +90,12 @@ async def test_only_the_run_just_before_counts_and_one_that_ended_properly_left_
     runs.was(LOCK, "before", Status.COMPLETED, began("deploy_release"))
     runs.was(LOCK, "long ago", Status.TERMINATED, began("deploy_release"))
     assert (await runs.before(NOW)).changes == ()
+
+
+async def test_a_run_that_is_paused_on_the_server_has_not_ended(runs):
+    runs.was(LOCK, "paused", 8, began("deploy_release"))
+    runs.was(LOCK, "before", Status.TERMINATED, began("force_deployment"))
+    assert (await runs.before(NOW)).run_id == "before"
 
 
 async def test_what_a_child_of_the_one_that_was_cut_off_changed_counts_as_its_own(runs):

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.aws.clients import AwsClients
 from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
 from runbook_model.catalog.accounts import Account
-from runbook_model.catalog.policies import Database
+from runbook_model.catalog.service_policies import Database
 from runbook_model.database import Instance
 from runbook_model.errors import DriftedError, InputError, NotFoundError, UnknownReplyError, UnreachableError
 from tests.observing import a_target

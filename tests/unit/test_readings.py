@@ -3,7 +3,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_model.catalog.policies import Verify
+from runbook_model.catalog.service_policies import Verify
 from runbook_model.readings import (
     KNOWN,
     Quality,

@@ -202,7 +202,7 @@ class TestRunbookPages:
         parts = of_parts(page.stem.replace("-", "_"))
         assert parts == [heading for heading in headings(page) if heading in parts]
 
-    @pytest.mark.parametrize("folder", ["remedies", "local"])
+    @pytest.mark.parametrize("folder", ["remedies", "platforms"])
     def test_what_pages_share_sets_no_heading_of_its_own(self, folder):
         modules = sorted((ROOT / "workflows" / folder).glob("*.py"))
         assert modules

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from runbook_model.catalog.policies import Database, Pool, Scale, Terraform
+from runbook_model.catalog.service_policies import Database, Pool, Scale, Terraform
 from runbook_model.database import DatabaseRead, Held, Instance
 from runbook_model.gates import plan_hash
 from runbook_model.release import Image, ReleaseHistory

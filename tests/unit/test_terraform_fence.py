@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.terraform.activities import TerraformActivities, TerraformApply
 from activities.terraform.plan_store import PlanStore
-from runbook_model.catalog.policies import Terraform
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import DriftedError, UnreachableError
 from runbook_model.release import Fence
 from starter.client.runs import NOT_STARTED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runbook_model.catalog.policies import Terraform
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.reports import Ending
 from runbook_model.terraform_plans import BUDGET, TerraformWish, read_plan
 from tests.ecs_facts import a_history, a_release, with_a_sidecar

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from activities.terraform.program import Said, environment_for, find_program
-from runbook_model.catalog.policies import Terraform
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import InputError
 
 OURS = {

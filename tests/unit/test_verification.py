@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.measuring.activities import KEPT, Progress, VerificationActivities
-from runbook_model.catalog.policies import Verify
+from runbook_model.catalog.service_policies import Verify
 from runbook_model.readings import Quality, Sample, last_streak, longest_gap
 from tests.observing import B, G, N, a_sample, a_target, an_observation, seconds
 

@@ -221,7 +221,9 @@ def next_steps(account: Account) -> Iterator[str]:
 
 def resolution(account: Account) -> Iterator[str]:
     """List what ended it."""
-    standing = [change for change in account.changes if not change.undone or change.kept]
+    standing = [
+        change for change in account.changes if not change.undone or change.kept or change.undo_failed
+    ]
     yield from (_change(change) for change in standing)
     if account.ending:
         yield account.ending.summary

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from runbook_model.database import DatabaseRead, LockWait, Session, SessionName
 from runbook_model.durations import format_duration
-from runbook_model.reports import Message, Plan, PlannedCall
+from runbook_model.messages import Message
+from runbook_model.plans import Plan, PlannedCall
 from runbook_model.sentences import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.policies import Database
+    from runbook_model.catalog.service_policies import Database
 
 SHOWN = 5
 SLOW = timedelta(seconds=0.1)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from temporalio.exceptions import ApplicationError, FailureError
 
 from runbook_model.errors import fix_of
-from runbook_model.reports import Abort, Change, Ending, Outcome, Problem
+from runbook_model.reports import Change, Ending, Outcome, Problem
 from runbook_model.sentences import quote, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from runbook_model.messages import Abort
 
 ASKED_WRONGLY = frozenset({"InputError", "CatalogError", "UnknownTargetError"})
 NOT_ALLOWED = "PolicyError"

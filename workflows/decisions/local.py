@@ -6,35 +6,29 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from runbook_model.containers import Container, ContainerFence
+from runbook_model.messages import Message
+from runbook_model.plans import Plan, PlannedCall
 from runbook_model.readings import Quality
 from runbook_model.release import Image, Release
-from runbook_model.reports import Message, Plan, PlannedCall
 from workflows.decisions import database
-from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
+from workflows.decisions.diagnosis import Cause, Diagnosis
+from workflows.decisions.diagnosis.cause import unknown
 from workflows.decisions.diagnosis.signs import unread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.policies import Database
+    from runbook_model.catalog.service_policies import Database
     from runbook_model.containers import ProjectRead, ServerAnswer
     from runbook_model.readings import Sample
-    from runbook_model.symptoms import ErrorsRead, LoadRead, LogsRead
+    from runbook_model.symptoms import LogsRead
 
 LOOP = 2
 """So many restarts by the engine are a loop; one may be chance."""
 
 
-class LocalDiagnosis(Diagnosis):
-    """A cause, and which services a restart would help, in their order."""
-
-    restart: tuple[str, ...] = ()
-
-
-def classify_local_outage(
-    target: Target, project: ProjectRead, logs: LogsRead, sample: Sample
-) -> LocalDiagnosis:
+def classify_local_outage(target: Target, project: ProjectRead, logs: LogsRead, sample: Sample) -> Diagnosis:
     """Decide: dependency, crash-loop, unhealthy-targets, fine, or unknown.
 
     Args:
@@ -49,40 +43,31 @@ def classify_local_outage(
     cause, sign = _own_trouble(project, sample)
     ill = cause is not Cause.FINE or sample.quality is Quality.BAD
     if down and not (len(down) == 1 and ill):
-        return _unknown(*down.values(), sign, *users, doubts=doubts)
+        return unknown(*down.values(), sign, *users, doubts=doubts)
     if down:
         (name, told) = next(iter(down.items()))
-        return LocalDiagnosis(
+        return Diagnosis(
             cause=Cause.DEPENDENCY,
             because=(told, sign, *users),
             doubts=doubts,
             restart=(name, project.service),
         )
     if cause in {Cause.CRASH_LOOP, Cause.UNHEALTHY_TARGETS}:
-        return LocalDiagnosis(cause=cause, because=(sign, *users), doubts=doubts, restart=(project.service,))
+        return Diagnosis(cause=cause, because=(sign, *users), doubts=doubts, restart=(project.service,))
     if cause is Cause.FINE and sample.quality is Quality.GOOD:
-        return LocalDiagnosis(cause=Cause.FINE, because=(*users, sign), doubts=doubts)
-    return _unknown(sign, *users, logs.told, doubts=doubts)
+        return Diagnosis(cause=Cause.FINE, because=(*users, sign), doubts=doubts)
+    return unknown(sign, *users, logs.told, doubts=doubts)
 
 
-def classify_local_errors(
-    target: Target, project: ProjectRead, errors: ErrorsRead, load: LoadRead, logs: LogsRead
-) -> LocalDiagnosis:
-    """Decide: dependency, load, fine, or unknown; a dependency that is down outweighs what errors are about."""
-    found = LocalDiagnosis(**classify_errors(target, errors, load, logs).model_dump())
-    return with_dependencies(target, project, found)
-
-
-def with_dependencies(target: Target, project: ProjectRead, diagnosis: Diagnosis) -> LocalDiagnosis:
+def with_dependencies(target: Target, project: ProjectRead, diagnosis: Diagnosis) -> Diagnosis:
     """Put the one dependency that is down before other causes; several, or none of the symptoms, are a person's."""
-    found = LocalDiagnosis(**diagnosis.model_dump(exclude={"restart"}))
     down = down_dependencies(target, project)
     if not down:
-        return found
+        return diagnosis
     if len(down) > 1 or diagnosis.cause is Cause.FINE:
-        return _unknown(*down.values(), *diagnosis.because, doubts=diagnosis.doubts)
+        return unknown(*down.values(), *diagnosis.because, doubts=diagnosis.doubts)
     name, told = next(iter(down.items()))
-    return found.model_copy(
+    return diagnosis.model_copy(
         update={
             "cause": Cause.DEPENDENCY,
             "because": (told, *diagnosis.because),
@@ -124,11 +109,8 @@ def _own_trouble(project: ProjectRead, sample: Sample) -> tuple[Cause, str]:
     return Cause.UNHEALTHY_TARGETS, f"it runs but does not answer: {told}"
 
 
-def _unknown(*because: str, doubts: tuple[str, ...] = ()) -> LocalDiagnosis:
-    return LocalDiagnosis(cause=Cause.UNKNOWN, because=because, doubts=doubts)
-
-
-NOT_OFFERED = "Scaling out is not offered for compose: a restart, or more CPU and memory in the compose file, is a person's choice."
+NO_ROLLBACK = "Rolling back is not offered for compose, which keeps no history of releases."
+NO_SCALING = "Scaling out is not offered for compose: a restart, or more CPU and memory in the compose file, is a person's choice."
 
 
 class ServiceRestart(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.durations import format_duration
+from runbook_model.messages import Message
 from runbook_model.readings import (
     KNOWN,
     Observed,
@@ -15,7 +16,7 @@ from runbook_model.readings import (
     last_streak,
     longest_gap,
 )
-from runbook_model.reports import Message, Verdict
+from runbook_model.reports import Verdict
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

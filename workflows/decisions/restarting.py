@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Fence, Release
-from runbook_model.reports import Ending, Plan, PlannedCall, Problem
+from runbook_model.reports import Ending, Problem
 from workflows.decisions.releases import cannot_roll, refuse
 from workflows.decisions.rollback_plan import may_bring_another_image
 

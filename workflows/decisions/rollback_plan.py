@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Fence, Release
-from runbook_model.reports import Plan, PlannedCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.durations import format_duration
-from runbook_model.reports import Ending, Outcome, Plan, PlannedCall
+from runbook_model.plans import Plan, PlannedCall
+from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import Capacity
 from workflows.decisions.diagnosis.cause import Cause
 from workflows.decisions.diagnosis.latency import out_of_resources

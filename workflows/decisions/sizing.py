@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Fence, Release
-from runbook_model.reports import Ending, Outcome, Plan, PlannedCall
+from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import TaskChange, TaskSize
 from workflows.decisions.releases import refuse, refused
 from workflows.decisions.restarting import cannot_deploy
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.policies import Pool
+    from runbook_model.catalog.service_policies import Pool
     from runbook_model.release import ReleaseHistory
 
 FARGATE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from runbook_model.reports import Ending, Plan, PlannedCall
+from runbook_model.plans import Plan, PlannedCall
 from runbook_model.terraform_plans import TerraformPlan
 from workflows.decisions.releases import refused
 from workflows.decisions.rollback_plan import STAYS, RollbackPlan, plan_by, tag_was_moved
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release, ReleaseHistory
+    from runbook_model.reports import Ending
 
 BY_DEFINITION = 'use rollback.strategy = "task-definition"'
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -17,24 +16,24 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from activities.temporal.brakes import BrakeActivities
-from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
+from activities.temporal.remediations import RemediationActivities, RemediationSeen
 from runbook_model import ids
-from runbook_model.brakes import Held, Question, Reservation
+from runbook_model.checks import Known
 from runbook_model.incident.account import Remediation
 from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
+from runbook_model.messages import Abort, ProcedureRequest, RollbackRequest
 from runbook_model.procedures import procedure_of, workflow_type
-from runbook_model.reports import Abort, ProcedureRequest, Report, RollbackRequest, State
+from runbook_model.reports import Report, State
 from workflows.decisions.incidents import next_move
+from workflows.incidents.background import Background
+from workflows.incidents.brake import IncidentBrake, unreachable
 from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Callable
 
     from runbook_model.incident.account import Account
     from workflows.decisions.incidents import Begin, Stop
-
-ASK_AGAIN = timedelta(minutes=1)
 
 
 class Remediating:
@@ -43,10 +42,9 @@ class Remediating:
     def __init__(self, account: Account, stir: Callable[[], None]) -> None:
         self._account = account
         self._stir = stir
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._sending: set[asyncio.Task[None]] = set()
+        self._background = Background()
+        self._brake = IncidentBrake(account, self._background, stir)
         self._watch: asyncio.Task[None] | None = None
-        self._brake: asyncio.Task[None] | None = None
         self._beginning = False
         self._waiting: list[tuple[str, object]] = []
         """What people sent while none was under way: the one that is just being begun gets it."""
@@ -57,11 +55,11 @@ class Remediating:
         """Begin a procedure, if the brake lets it and nothing else came up meanwhile; join the one that runs already."""
         key = f"{self._account.first_run}/{self._account.starts + 1}" if move.automatic else None
         if key:
-            self._account.held = await self._held(move, key)
+            self._account.held = await self._brake.reserve(move, key)
             if self._account.held:
                 return
             if next_move(self._account, workflow.now()) != move:
-                self._give_back(key)
+                self._brake.not_started(key)
                 return
         try:
             self._beginning = True
@@ -73,9 +71,7 @@ class Remediating:
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
-            self._account.held = Held(
-                kind="unreachable", why=f"it could not be begun: {error}", until=workflow.now() + ASK_AGAIN
-            )
+            self._account.held = unreachable(f"it could not be begun: {error}")
         else:
             self._began(move, child, key)
             return
@@ -83,7 +79,7 @@ class Remediating:
             self._beginning = False
             self._pass_on_what_waited()
         if key:
-            self._give_back(key)
+            self._brake.not_started(key)
 
     async def stop(self, move: Stop) -> None:
         """Stop the procedure under way, which has nothing half done: it stands at a checkpoint."""
@@ -96,14 +92,14 @@ class Remediating:
         """Send something to the procedure under way; one that is just being begun gets it once it is there."""
         if running := self._account.under_way:
             handle = workflow.get_external_workflow_handle(running.id, run_id=running.run_id)
-            self._send(handle.signal(signal, message))
+            self._background.send(handle.signal(signal, message))
         else:
             self._waiting.append((signal, message))
 
     @property
     def is_sending(self) -> bool:
         """Whether something is on its way to somebody: Temporal drops what a run sent that is over before it arrived."""
-        return bool(self._sending)
+        return self._background.is_sending
 
     def heard(self, told: ProcedureProgress) -> None:
         """Learn how a procedure goes that tells it by itself; one that nobody knew of is joined."""
@@ -128,42 +124,15 @@ class Remediating:
         if self._watch is None or self._watch.done():
             last = self._account.last
             looking = self._look(last.run_id, last.ended is not None) if last else self._look(None, True)  # noqa: FBT003
-            self._watch = self._background(looking)
-        waits = self._account.held is not None and self._account.held.kind == "person"
-        if waits and (self._brake is None or self._brake.done()):
-            self._brake = self._background(self._await_brake())
+            self._watch = self._background.run(looking)
+        self._brake.keep_watch()
 
     async def rest(self) -> None:
         """Look no more, and wait until that is so: an end in the same moment would be refused for ever."""
-        looking = [task for task in (self._watch, self._brake) if task and not task.done()]
+        looking = [task for task in (self._watch, self._brake.waiting) if task and not task.done()]
         for task in looking:
             task.cancel()
         await asyncio.gather(*looking, return_exceptions=True)
-
-    async def _held(self, move: Begin, key: str) -> Held | None:
-        """Ask the brake; one that does not answer holds."""
-        assert self._account.policy is not None
-        rhythm = self._account.policy.rhythm
-        wanted = Reservation(
-            key=key,
-            environment=self._account.environment,
-            service=self._account.service,
-            procedure=move.procedure,
-            limits=self._account.policy.brake,
-            cool_down=rhythm.cool_down,
-            cool_down_max=rhythm.cool_down_max,
-        )
-        words = f"Ask the brake whether {move.procedure} may be begun"
-        try:
-            answer = await workflow.execute_activity_method(
-                BrakeActivities.reserve, wanted, summary=words, **BEST_EFFORT
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            why = f"the brake does not answer: {error.cause or error}"
-            return Held(kind="unreachable", why=why, until=workflow.now() + ASK_AGAIN)
-        return answer.held
 
     async def _start(self, move: Begin) -> workflow.ChildWorkflowHandle[Any, Report]:
         request = self._request(move)
@@ -210,7 +179,7 @@ class Remediating:
             )
         )
         self._early.clear()
-        self._background(self._await_end(child, run_id))
+        self._background.run(self._await_end(child, run_id))
 
     async def _await_end(self, child: workflow.ChildWorkflowHandle[Any, Report], run_id: str) -> None:
         report: Report | None = None
@@ -234,8 +203,7 @@ class Remediating:
         if seen:
             self._saw(seen)
         else:  # it ended this very moment, or nobody could tell
-            why = "another procedure held the target until now"
-            self._account.held = Held(kind="unreachable", why=why, until=workflow.now() + ASK_AGAIN)
+            self._account.held = unreachable("another procedure held the target until now")
 
     async def _look(self, run_id: str | None, ended: bool) -> None:  # noqa: FBT001 - as the activity has it
         known = Known(
@@ -250,17 +218,6 @@ class Remediating:
             return
         self._saw(seen)
         self._stir()
-
-    async def _await_brake(self) -> None:
-        question = Question(environment=self._account.environment, service=self._account.service)
-        words = "Wait until the brake is let go"
-        with suppress(FailureError):
-            await workflow.execute_activity_method(
-                BrakeActivities.await_brake, question, summary=words, **LOOK
-            )
-            if self._account.held and self._account.held.kind == "person":
-                self._account.held = None
-            self._stir()
 
     def _saw(self, seen: RemediationSeen) -> None:
         """Take in what a look found."""
@@ -287,7 +244,7 @@ class Remediating:
 
     def _tell_it_of_us(self, seen: RemediationSeen) -> None:
         handle = workflow.get_external_workflow_handle(seen.id, run_id=seen.run_id)
-        self._send(handle.signal(JOINED, Joined(incident=self._incident)))
+        self._background.send(handle.signal(JOINED, Joined(incident=self._incident)))
 
     def _ended(self, run_id: str, report: Report | None) -> None:
         """Note an end, once: whoever tells it first."""
@@ -300,20 +257,12 @@ class Remediating:
             last_told = last_told.model_copy(update={"summary": summary, "checkpoint": None, "outcome": None})
         self._account.learn(known.model_copy(update={"report": last_told, "ended": workflow.now()}))
         if known.reservation:
-            self._finish(known.reservation)
+            self._brake.finished(known.reservation)
 
     def _pass_on_what_waited(self) -> None:
         waiting, self._waiting = self._waiting, []
         for signal, message in waiting:
             self.pass_on(signal, message)
-
-    def _finish(self, key: str) -> None:
-        brake = workflow.get_external_workflow_handle(ids.brake_id(self._account.environment))
-        self._send(brake.signal("finished", key))
-
-    def _give_back(self, key: str) -> None:
-        brake = workflow.get_external_workflow_handle(ids.brake_id(self._account.environment))
-        self._send(brake.signal("not_started", key))
 
     def _known(self, run_id: str) -> Remediation | None:
         return next((one for one in self._account.remediations if one.run_id == run_id), None)
@@ -325,22 +274,6 @@ class Remediating:
     @property
     def _incident(self) -> str:
         return ids.incident_id(self._account.environment, self._account.service)
-
-    def _send(self, message: Awaitable[None]) -> None:
-        task = self._background(_sent(message))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-async def _sent(message: Awaitable[None]) -> None:
-    with suppress(FailureError):  # the other one is over, and need not be told
-        await message
 
 
 def _report(seen: RemediationSeen) -> Report | None:

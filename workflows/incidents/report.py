@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from runbook_model.catalog.trace_links import trace_link
-from runbook_model.reports import Message, Report, State, Step
+from runbook_model.messages import Message
+from runbook_model.reports import Report, State, Step
 from workflows.decisions.announcing import ask, current_action, impact, title
 from workflows.decisions.calling import is_taken, next_call, respond_by, whom
 

@@ -5,7 +5,7 @@ What a signal brought beside its one argument is shown as not used, by a workflo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -20,20 +20,13 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
+from workflows.page.handlers import HasInbox
 from workflows.page.step_header import SendStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TAKES_NOTHING = frozenset({"status"})
-
-
-@runtime_checkable
-class ShowsRejected(Protocol):
-    """A workflow that shows what it could not use."""
-
-    def reject(self, name: str, why: str, received: object) -> None:
-        """Show it."""
 
 
 class TrimArguments(Interceptor):
@@ -61,14 +54,13 @@ class _Trimming(WorkflowInboundInterceptor):
         return await super().execute_workflow(input)
 
     async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002 - the SDK's name
-        beside = input.args[1:]
+        more = input.args[1:]
         input.args = _trim(input.signal, input.args)
         await super().handle_signal(input)
         instance = workflow.instance()
-        if beside and isinstance(instance, ShowsRejected):
-            instance.reject(
-                input.signal, "came with more than one payload: only the first is looked at", beside
-            )
+        if more and isinstance(instance, HasInbox):
+            why = "came with more than one payload: only the first is looked at"
+            instance.inbox.reject(input.signal, why, more)
 
     async def handle_query(self, input: HandleQueryInput) -> Any:  # noqa: A002
         input.args = _trim(input.query, input.args)

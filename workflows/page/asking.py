@@ -12,7 +12,8 @@ from temporalio.exceptions import FailureError
 from activities.chat.activities import ChatActivities
 from runbook_model.durations import format_duration
 from runbook_model.incident.announcements import Notice
-from runbook_model.reports import Checkpoint, Plan, State, Task
+from runbook_model.plans import Plan
+from runbook_model.reports import Checkpoint, State, Task
 from workflows.page.gate import Gate
 from workflows.page.options import BEST_EFFORT
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.policies import Approvals
     from runbook_model.gates import Shown
-    from runbook_model.reports import Approval
+    from runbook_model.messages import Approval
     from workflows.page.child_relay import ChildRelay
-    from workflows.page.inbox import Inbox
     from workflows.page.options import ActivityOptions
+    from workflows.page.orders import ProcedureOrders
     from workflows.page.record import Record
 
     Step = Callable[[str, Callable[..., Any], Any, ActivityOptions], Awaitable[Any]]
@@ -64,9 +65,9 @@ class Question:
 class Asking:
     """Asks one question at a time."""
 
-    def __init__(self, record: Record, inbox: Inbox, child_relay: ChildRelay, step: Step) -> None:
+    def __init__(self, record: Record, orders: ProcedureOrders, child_relay: ChildRelay, step: Step) -> None:
         self._record = record
-        self._inbox = inbox
+        self._orders = orders
         self._child_relay = child_relay
         self._step = step
 
@@ -113,7 +114,7 @@ class Asking:
     def _open(self, question: Question, given: tuple[Approval, ...]) -> Gate:
         view = question.opened(workflow.now()).model_copy(update={"approvals": given})
         gate = Gate(view, question.policy, self._record.report.requested_by)
-        self._inbox.gate = gate
+        self._orders.gate = gate
         self._record.enter(State.AWAITING_APPROVAL)
         self._record.checkpoint(gate.view)
         self._child_relay.tell_parent(gate.view)
@@ -122,8 +123,8 @@ class Asking:
 
     def _close(self, gate: Gate) -> None:
         names = ", ".join(given.by for given in gate.view.approvals) or "nobody"
-        self._inbox.last_gate = f"the checkpoint is closed (answered by {names})"
-        self._inbox.gate = None
+        self._orders.last_gate = f"the checkpoint is closed (answered by {names})"
+        self._orders.gate = None
         self._record.checkpoint(None)
         self._child_relay.tell_parent(None)
         self._record.enter(State.RUNNING)

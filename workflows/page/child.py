@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
+from runbook_model.messages import Hold
 from runbook_model.procedures import workflow_type
-from runbook_model.reports import Hold, Report
+from runbook_model.reports import Report
 from workflows.page.options import TASK_TIMEOUT
 
 if TYPE_CHECKING:
-    from runbook_model.reports import ProcedureRequest
+    from runbook_model.messages import ProcedureRequest
     from workflows.page.child_relay import ChildRelay
-    from workflows.page.inbox import Inbox
+    from workflows.page.orders import ProcedureOrders
     from workflows.page.record import Record
 
 
 async def run_child(
-    words: str, procedure: str, request: ProcedureRequest, record: Record, relay: ChildRelay, inbox: Inbox
+    words: str,
+    procedure: str,
+    request: ProcedureRequest,
+    record: Record,
+    relay: ChildRelay,
+    orders: ProcedureOrders,
 ) -> Report:
     """Start another procedure and wait for its report; an abort is passed on to it, and waited for too."""
     place = record.begin_step(words)
@@ -34,13 +40,13 @@ async def run_child(
         parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
     )
     relay.adopt(child)
-    if inbox.paused_by:  # before it was known to have started
-        relay.pass_on("parent_paused", Hold(by=inbox.paused_by))
+    if orders.paused_by:  # before it was known to have started
+        relay.pass_on("parent_paused", Hold(by=orders.paused_by))
     try:
         report: Report = await asyncio.shield(child)
     except asyncio.CancelledError:
-        if inbox.abort:
-            await child.signal("abort", inbox.abort.model_copy(update={"from_parent": True}))
+        if orders.abort:
+            await child.signal("abort", orders.abort.model_copy(update={"from_parent": True}))
         aborted = await child
         record.adopt(aborted)
         record.end_step(place, "cancelled", aborted.summary)

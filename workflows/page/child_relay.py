@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
 from temporalio import workflow
 
+from runbook_model.errors import Rejected
 from runbook_model.ids import is_incident
-from runbook_model.reports import Change, Checkpoint, Message, State
+from runbook_model.messages import Message
+from runbook_model.reports import Change, Checkpoint, State
+from workflows.page.inbox import parse, reading
 
 if TYPE_CHECKING:
     from runbook_model.reports import Report
+    from workflows.page.inbox import Inbox
     from workflows.page.record import Record
 
 
@@ -57,27 +60,23 @@ class ChildRelay:
         if parent := _parent():
             self._send(parent.signal("child_checkpoint", checkpoint))
 
-    def from_child(self, received: object) -> None:
-        """Show the child's gate as this run's own."""
-        if self._child is None:
-            if received:
-                self._record.reject("child_checkpoint", "no child is under way", received)
-            return
-        try:
-            self._shown(Checkpoint.model_validate(received) if received else None)
-        except ValidationError as error:
-            self._record.reject("child_checkpoint", str(error), received)
+    def listen(self, inbox: Inbox) -> None:
+        """Take what a child tells of itself."""
+        inbox.on("child_checkpoint", _read_checkpoint, self._take_checkpoint)
+        inbox.on("child_changes", reading(Changed), self._take_changes)
 
-    def changes_of_child(self, received: object) -> None:
+    def _take_checkpoint(self, checkpoint: Checkpoint | None) -> None:
+        """Show the child's gate as this run's own."""
+        if self._child is None and checkpoint:
+            raise Rejected("no child is under way")
+        if self._child is not None:
+            self._shown(checkpoint)
+
+    def _take_changes(self, changed: Changed) -> None:
         """Show what the child has changed as this run's own: it is under this run's lock."""
-        try:
-            told = Changed.model_validate(received)
-        except ValidationError as error:
-            self._record.reject("child_changes", str(error), received)
-            return
         # Of one that ended its report has told.
-        if self._child is not None and self._child.first_execution_run_id == told.run_id:
-            self._record.child_changed(told.changes)
+        if self._child is not None and self._child.first_execution_run_id == changed.run_id:
+            self._record.child_changed(changed.changes)
 
     def _tell_what_changed(self, report: Report) -> None:
         """Tell the parent as soon as something was changed: people hear of it from there."""
@@ -108,6 +107,10 @@ def procedure_above() -> workflow.ParentInfo | None:
 def _parent() -> workflow.ExternalWorkflowHandle[Any] | None:
     above = procedure_above()
     return workflow.get_external_workflow_handle(above.workflow_id, run_id=above.run_id) if above else None
+
+
+def _read_checkpoint(received: object) -> Checkpoint | None:
+    return parse(Checkpoint, received) if received else None
 
 
 async def _sent(message: Any) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runbook_model.reports import Change, Checkpoint, Plan, Report, Step, Task
+    from runbook_model.plans import Plan
+    from runbook_model.reports import Change, Checkpoint, Report, Step, Task
 
 COMMAND = re.compile(
     r"\brunbook (?:abort|ack|approve|close|note|open|resume|review|show|start|watch)(?: (?!or\b)[^\s,;.]+)+"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from runbook_model.errors import Rejected
+
 if TYPE_CHECKING:
     from runbook_model.catalog.policies import Approvals
-    from runbook_model.reports import Approval, Checkpoint
+    from runbook_model.messages import Approval
+    from runbook_model.reports import Checkpoint
 
 ANSWERS_KEPT = 32
 
@@ -30,23 +33,25 @@ class Gate:
         """What was chosen."""
         return self._option(self.view.approvals[-1]) if self.view.approvals else self.view.options[0]
 
-    def refuses(self, approval: Approval) -> str | None:
-        """Say why an approval does not count here; None when it does."""
+    def refuses(self, approval: Approval) -> Rejected | None:
+        """Return why an approval does not count here; None when it does."""
         if self.decided:
-            return "the checkpoint is decided already"
+            return Rejected("the checkpoint is decided already")
         if approval.plan_hash not in {None, self.view.plan_hash}:
-            return (
-                f"the plan is not the one that was approved: it is {self.view.plan_hash} now, "
-                f"not {approval.plan_hash}; look at it again"
-            )
+            now = self.view.plan_hash
+            why = f"the plan is not the one that was approved: it is {now} now, not {approval.plan_hash}"
+            return Rejected(why, fix="look at it again")
+        options = ", ".join(self.view.options)
         if approval.option is not None and approval.option not in self.view.options:
-            return f'there is no option "{approval.option}": choose one of {", ".join(self.view.options)}'
+            return Rejected(f'there is no option "{approval.option}"', fix=f"choose one of {options}")
         if approval.option is None and len(self.view.options) > 1:
-            return f"say which option: {', '.join(self.view.options)}"
+            return Rejected("several options are open", fix=f"say which option: {options}")
         if same_person(approval.by, self._requester) and not self._policy.requester_may:
-            return f"{approval.by} asked for this and may not approve it: somebody else must"
-        if self._policy.people and not any(same_person(approval.by, one) for one in self._policy.people):
-            return f"{approval.by} may not approve here: {', '.join(self._policy.people)} may"
+            why = f"{approval.by} asked for this and may not approve it"
+            return Rejected(why, fix="somebody else must")
+        people = self._policy.people
+        if people and not any(same_person(approval.by, person) for person in people):
+            return Rejected(f"{approval.by} may not approve here", fix=f"{', '.join(people)} may")
         return None
 
     def has(self, approval: Approval) -> bool:

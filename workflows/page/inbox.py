@@ -1,153 +1,105 @@
-"""What people send to a run: approve, abort, pause, resume, acknowledge, note.
+"""What people and other runs send to a run: each message has one judge, whether it comes as an update or as a signal.
 
-Each message has one judge, whether it came as an update, whose sender gets the answer, or as a signal, whose sender does
-not: what a signal brings in vain is kept in ``rejected``. No payload can stop the run.
+The sender of an update gets the answer. Nobody waits for the answer to a signal: what it brings in vain is kept in
+``rejected``. The same decision again is "already recorded". No payload can stop a run.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from pydantic import ValidationError
-from temporalio.exceptions import ApplicationError
+from pydantic import BaseModel, ValidationError
+from temporalio import workflow
 
 from activities.runtime.converter import Unreadable
-from runbook_model.reports import Abort, Answer, Approval, Hold, Message, Note
-from workflows.page.gate import Answers
+from runbook_model.errors import InvalidMessage, Rejected
+from runbook_model.messages import Answer
+from runbook_model.reports import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workflows.page.child_relay import ChildRelay
-    from workflows.page.gate import Gate
-    from workflows.page.record import Record
+M = TypeVar("M")
+Model = TypeVar("Model", bound=BaseModel)
 
-M = TypeVar("M", bound=Message)
+SEEN_KEPT = 200
+ALREADY = Answer(detail="already recorded", already=True)
 
 
-class Refused(Exception):  # noqa: N818 - not an error of the run: a message that cannot be used
-    """Why a message cannot be used; ``kind`` tells bad input from a rule that forbids it."""
+class Book(Protocol):
+    """Where an inbox writes down what it has to remember."""
 
-    def __init__(self, why: str, kind: str = "Rejected") -> None:
-        self.kind = kind
-        super().__init__(why)
+    seen: tuple[str, ...]
+    """Ids of the newest decisions that were taken."""
+
+    def keep_rejected(self, rejection: Rejection) -> None:
+        """Keep what could not be used, to be shown."""
+
+
+@dataclass(frozen=True)
+class Rule(Generic[M]):
+    """What is done with one kind of message."""
+
+    read: Callable[[object], M]
+    """Reads a payload, or raises why it does not fit."""
+    take: Callable[[M], Any]
+    """Does what it says, and returns the answer."""
+    judge: Callable[[M], M] | None = None
+    """Returns the message as it is to be taken, or raises why it cannot be used now; changes nothing."""
+    known: Callable[[M], bool] | None = None
+    """Whether it was taken before, where its decision id does not show it."""
+    quiet: bool = False
+    """Whether ``take`` itself says that something new came: most of what comes is not."""
 
 
 class Inbox:
-    """Judges messages and keeps what they ordered."""
+    """Takes messages by name."""
 
-    def __init__(self, record: Record, child_relay: ChildRelay) -> None:
-        self._record = record
-        self._child_relay = child_relay
-        self._seen: set[str] = set()
-        self.answers = Answers()
-        self.gate: Gate | None = None
-        self.last_gate: str = "nothing waits for an approval"
-        self.abort: Abort | None = None
-        self.undoing = False
-        """Whether an abort is undoing what was changed: then a second one stops the undo."""
-        self.undo_stop: Abort | None = None
-        """The order that stopped it: what is there is kept."""
-        self.paused_by: str | None = None
-        self.closed = False
-        self.undo_lands_on_bad: Callable[[], str | None] = lambda: None
-        """Says which bad release an undo would bring back, if any."""
+    def __init__(self, book: Book, heard: Callable[[], None] | None = None) -> None:
+        """Open an inbox.
 
-    def approve(self, received: object) -> Answer:
-        """Count a person's approval at the open gate."""
-        approval = self._judge_approval(received)
-        if self._is_known(approval):
-            return Answer(detail="already recorded", already=True)
-        self._remember(approval.decision_id)
-        self.answers.remember(approval)
-        if self.gate is None:
-            self._child_relay.pass_on("approve", approval)
-            return Answer(detail=f"passed on to {self._child_relay.child_id}")
-        detail = self.gate.count(approval)
-        self._record.decided("approve", approval.by, " ".join(filter(None, (detail, approval.comment))))
-        self._record.checkpoint(self.gate.view)
-        return Answer(detail=detail)
+        Args:
+            book: where it writes down what it has to remember.
+            heard: called whenever something came.
+        """
+        self._book = book
+        self._heard = heard
+        self._rules: dict[str, Rule[Any]] = {}
 
-    def stop(self, received: object) -> Answer:
-        """Take the order to stop safely."""
-        order = self._judge_abort(received)
-        if self.abort is None and self._is_repeat(order.decision_id):
-            return Answer(detail="already recorded", already=True)
-        if self.abort is not None:
-            return self._stop_undo(order, self.abort)
-        self._remember(order.decision_id)
-        self.abort = order
-        self._record.decided("abort", order.by, order.reason)
-        return Answer(detail="stopping safely")
+    def on(
+        self,
+        name: str,
+        read: Callable[[object], M],
+        take: Callable[[M], Any],
+        *,
+        judge: Callable[[M], M] | None = None,
+        known: Callable[[M], bool] | None = None,
+        quiet: bool = False,
+    ) -> None:
+        """Say what is done with the messages of a name."""
+        self._rules[name] = Rule(read, take, judge, known, quiet)
 
-    def _stop_undo(self, order: Abort, first: Abort) -> Answer:
-        """Take a second abort: unless it asks for the undo, it stops the one under way, here or in the child."""
-        undoing = self.undoing or self._child_relay.child_id is not None
-        stops = order.keep or (order.keep is None and undoing)
-        if not stops or first.keep or self.undo_stop or self._is_repeat(order.decision_id):
-            return Answer(detail=f"already stopping, as {first.by} ordered", already=True)
-        self._remember(order.decision_id)
-        self.undo_stop = order
-        self._record.decided("abort", order.by, order.reason)
-        self._child_relay.pass_on("abort", order.model_copy(update={"keep": True, "from_parent": True}))
-        return Answer(detail="stopping safely: nothing more is undone, what is there is kept")
-
-    def pause(self, received: object) -> Answer:
-        """Hold before the next step."""
-        hold = self._judge_hold(received)
-        if self._is_repeat(hold.decision_id):
-            return Answer(detail="already recorded", already=True)
-        self._remember(hold.decision_id)
-        if self.paused_by:
-            return Answer(detail=f"already paused by {self.paused_by}", already=True)
-        self.paused_by = hold.by
-        self._child_relay.pass_on("parent_paused", hold)
-        self._record.decided("pause", hold.by, hold.reason or "")
-        return Answer(detail="paused: no new step starts; a wait that is under way goes on")
-
-    def resume(self, received: object) -> Answer:
-        """Go on."""
-        hold = self._judge_hold(received)
-        if self._is_repeat(hold.decision_id):
-            return Answer(detail="already recorded", already=True)
-        self._remember(hold.decision_id)
-        if self.paused_by is None:
-            return Answer(detail="not paused", already=True)
-        self.paused_by = None
-        self._child_relay.pass_on("parent_resumed", hold)
-        self._record.decided("resume", hold.by, hold.reason or "")
-        return Answer(detail="going on")
-
-    def acknowledge(self, received: object) -> Answer:
-        """Note that a person has it."""
-        hold = self._judge_hold(received)
-        self._record.decided("acknowledge", hold.by, hold.reason or "")
-        return Answer(detail=f"acknowledged by {hold.by}")
-
-    def note(self, received: object) -> Answer:
-        """Keep what a person knows."""
-        note = self._judge_note(received)
-        told = note.model_dump(exclude={"by"}, exclude_none=True)
-        self._record.decided("note", note.by, "; ".join(f"{key}: {value}" for key, value in told.items()))
-        return Answer(detail="noted")
-
-    def from_signal(self, name: str, take: Callable[[object], Answer], received: object) -> None:
+    def signal(self, name: str, received: object) -> None:
         """Take what a signal brought, or keep it among the rejected."""
         try:
-            take(received)
-        except Refused as refusal:
-            self._record.reject(name, str(refusal), received)
+            self._take(name, received)
+        except Rejected as error:
+            self.reject(name, str(error), received)
+        if not self._rules[name].quiet:
+            self._note_that_something_came()
 
-    def from_update(self, take: Callable[[object], Answer], received: object) -> Answer:
+    def update(self, name: str, received: object) -> Any:
         """Take what an update brought; its validator let it in, but the last word is said here.
 
         Raises:
             ApplicationError: as ``check`` does.
         """
+        self._note_that_something_came()
         try:
-            return take(received)
-        except Refused as refusal:
-            raise ApplicationError(str(refusal), type=refusal.kind, non_retryable=True) from None
+            return self._take(name, received)
+        except Rejected as error:
+            raise error.to_application_error() from None
 
     def check(self, name: str, received: object) -> None:
         """Judge an update before it is accepted; its sender gets the reason.
@@ -155,94 +107,64 @@ class Inbox:
         Raises:
             ApplicationError: of type ``Rejected``, or ``InvalidMessage`` for a payload that does not fit.
         """
-        judges: dict[str, Callable[[object], Message]] = {
-            "decide": self._judge_approval,
-            "abort_run": self._judge_abort,
-            "note": self._judge_note,
-        }
         try:
-            judges.get(name, self._judge_hold)(received)
-        except Refused as refusal:
-            raise ApplicationError(str(refusal), type=refusal.kind, non_retryable=True) from None
+            self._judge(name, received)
+        except Rejected as error:
+            raise error.to_application_error() from None
 
-    def _judge_approval(self, received: object) -> Approval:
-        approval = parse(Approval, received)
-        if self._is_known(approval):
-            return approval
-        self._refuse_if_over()
-        if self.gate is None and self._child_relay.child_id:
-            return approval
-        if self.gate is None:
-            raise Refused(f"{self.last_gate}: this approval is not used")
-        if why := self.gate.refuses(approval):
-            raise Refused(why)
-        return approval
+    def reject(self, name: str, why: str, received: object) -> None:
+        """Keep what could not be used."""
+        rejection = Rejection(
+            message=name, why=" ".join(why.split())[:500], received=repr(received)[:200], at=workflow.now()
+        )
+        self._book.keep_rejected(rejection)
+        self._note_that_something_came()
 
-    def _is_known(self, approval: Approval) -> bool:
-        """Whether it was recorded before: as the same message, at the open gate, or at one that has closed."""
-        if self._is_repeat(approval.decision_id) or (self.gate and self.gate.has(approval)):
-            return True
-        # A child judges by itself; and what names no plan may as well be meant for the gate that is open.
-        if self._child_relay.child_id or (self.gate and approval.plan_hash is None):
-            return False
-        return self.answers.has(approval)
+    def has_seen(self, decision_id: str | None) -> bool:
+        """Whether a decision was taken before."""
+        return decision_id is not None and decision_id in self._book.seen
 
-    def _judge_abort(self, received: object) -> Abort:
-        order = parse(Abort, received)
-        if self._is_repeat(order.decision_id):
-            return order
-        self._refuse_if_over()
-        bad = self.undo_lands_on_bad()
-        unconfirmed = order.keep is False and bad and not order.confirmed and self.abort is None
-        if unconfirmed and order.from_parent:
-            why = f"kept: {bad} is marked bad, and nobody confirmed that it shall come back"
-            return order.model_copy(update={"keep": True, "reason": f"{order.reason}; {why}"})
-        if unconfirmed:
-            raise Refused(
-                f"undoing would bring back {bad}, which is marked bad: confirm with --yes, or use --keep"
-            )
-        return order
+    def _take(self, name: str, received: object) -> Any:
+        message, known = self._judge(name, received)
+        if known:
+            return ALREADY
+        answer = self._rules[name].take(message)
+        if decision_id := getattr(message, "decision_id", None):
+            self._book.seen = (*self._book.seen, decision_id)[-SEEN_KEPT:]
+        return answer
 
-    def _judge_hold(self, received: object) -> Hold:
-        hold = parse(Hold, received)
-        if not self._is_repeat(hold.decision_id):
-            self._refuse_if_over()
-        return hold
+    def _judge(self, name: str, received: object) -> tuple[Any, bool]:
+        """Return the message as it is to be taken, and whether it was before."""
+        rule = self._rules[name]
+        message = rule.read(received)
+        if self.has_seen(getattr(message, "decision_id", None)) or (rule.known and rule.known(message)):
+            return message, True
+        return rule.judge(message) if rule.judge else message, False
 
-    def _judge_note(self, received: object) -> Note:
-        note = parse(Note, received)
-        if not note.model_dump(exclude={"by"}, exclude_none=True):
-            raise Refused(
-                "the note says nothing: give impact, root_cause, eta or observation", "InvalidMessage"
-            )
-        return note
-
-    def _refuse_if_over(self) -> None:
-        if self.closed:
-            raise Refused("the run is over")
-
-    def _is_repeat(self, decision_id: str | None) -> bool:
-        return decision_id is not None and decision_id in self._seen
-
-    def _remember(self, decision_id: str | None) -> None:
-        if decision_id is not None:
-            self._seen.add(decision_id)
+    def _note_that_something_came(self) -> None:
+        if self._heard:
+            self._heard()
 
 
-def parse(model: type[M], received: object) -> M:
+def reading(model: type[Model]) -> Callable[[object], Model]:
+    """Return what reads payloads as one kind of message."""
+    return lambda received: parse(model, received)
+
+
+def parse(model: type[Model], received: object) -> Model:
     """Read a payload as a message.
 
     Raises:
-        Refused: it is not one; the reason names the field.
+        InvalidMessage: it is not one; the reason names the field.
     """
-    wanted = ", ".join(name for name, field in model.model_fields.items() if field.is_required())
     if received is None:
-        raise Refused(f"came without a payload: give {wanted}", "InvalidMessage")
+        wanted = ", ".join(name for name, field in model.model_fields.items() if field.is_required())
+        raise InvalidMessage("came without a payload", fix=f"give {wanted}")
     if isinstance(received, Unreadable):
-        raise Refused("the payload cannot be decoded: send JSON", "InvalidMessage")
+        raise InvalidMessage("the payload cannot be decoded", fix="send JSON")
     try:
         return model.model_validate(received)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise Refused(": ".join(filter(None, (where, first["msg"]))), "InvalidMessage") from None
+        raise InvalidMessage(": ".join(filter(None, (where, first["msg"])))) from None

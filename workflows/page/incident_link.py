@@ -6,20 +6,20 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from runbook_model.incident.messages import (
     PROCEDURE_ENDED,
     PROCEDURE_PROGRESS,
-    Joined,
     ProcedureProgress,
     slim,
 )
 
 if TYPE_CHECKING:
-    from runbook_model.reports import ProcedureRequest, Report
+    from runbook_model.incident.messages import Joined
+    from runbook_model.messages import ProcedureRequest
+    from runbook_model.reports import Report
     from workflows.page.record import Record
 
 
@@ -42,13 +42,9 @@ class IncidentLink:
             self._told = None  # a person began it: the incident does not know of it yet
             self._tell()
 
-    def join(self, received: object) -> None:
+    def join(self, joined: Joined) -> None:
         """Belong to the incident that found this run."""
-        try:
-            self._incident = Joined.model_validate(received).incident
-        except ValidationError as error:
-            self._record.reject("joined", str(error), received)
-            return
+        self._incident = joined.incident
         self._told = None
         self._tell()
 

@@ -23,7 +23,8 @@ from workflows.decisions.releases import refused
 from workflows.page.options import READ, TASK_TIMEOUT, ActivityOptions
 
 if TYPE_CHECKING:
-    from runbook_model.reports import Ending, ProcedureRequest
+    from runbook_model.messages import ProcedureRequest
+    from runbook_model.reports import Ending
     from workflows.page.asking import Step
     from workflows.page.record import Record
 

@@ -13,15 +13,17 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from runbook_model import ids
-from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report
+from runbook_model.incident.messages import JOINED, Joined
+from runbook_model.reports import Ending, Outcome, Report
 from workflows.decisions.endings import certainly_not_made
 from workflows.page.brake import wait_for_brake
 from workflows.page.child import run_child
 from workflows.page.child_relay import ChildRelay
-from workflows.page.inbox import Inbox
+from workflows.page.inbox import Inbox, reading
 from workflows.page.incident_link import IncidentLink
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
+from workflows.page.orders import ProcedureOrders
 from workflows.page.people import People
 from workflows.page.record import Record
 from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from runbook_model.catalog.catalog import Target
+    from runbook_model.messages import ProcedureRequest
+    from runbook_model.plans import Plan
     from runbook_model.release import Release
-    from runbook_model.reports import Plan, Task
+    from runbook_model.reports import Task, Undone
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -55,15 +59,18 @@ class Page:
         self.incident_link = IncidentLink(self.record)
         self.automatic = False
         """Whether no person asked for the run."""
-        self.inbox = Inbox(self.record, self.child_relay)
-        self._run_loop = RunLoop(self.record, self.inbox, abort_keeps=abort_keeps)
+        self.inbox = Inbox(self.record)
+        self.orders = ProcedureOrders(self.inbox, self.record, self.child_relay)
+        self.child_relay.listen(self.inbox)
+        self.inbox.on(JOINED, reading(Joined), self.incident_link.join)
+        self._run_loop = RunLoop(self.record, self.orders, abort_keeps=abort_keeps)
         self._watch_queue = ""
         self.locks = Locks(self.record, self._step)
         self._people = People(
-            self.record, self.inbox, self.child_relay, self._run_loop, self._step, self.locks
+            self.record, self.orders, self.child_relay, self._run_loop, self._step, self.locks
         )
         self._undo_ends_on: Release | None = None
-        self.inbox.undo_lands_on_bad = self._bad_release_after_undo
+        self.orders.undo_lands_on_bad = self._bad_release_after_undo
 
     @property
     def report(self) -> Report:
@@ -217,10 +224,10 @@ class Page:
         """Note the release before the first change: an abort that undoes onto a bad one needs a confirmation."""
         self._undo_ends_on = self._undo_ends_on or release
 
-    def undone(self, place: int, told: str) -> None:
+    def undone(self, place: int, came: Undone) -> None:
         """Note that the body undid a change by itself."""
         self._run_loop.forget(place)
-        self.record.changed(place, undone=told)
+        self.record.undone(place, came)
 
     async def restore(
         self, words: str, do: Callable[[Any, P], R], given: P, *, options: ActivityOptions = CHANGE
@@ -250,7 +257,7 @@ class Page:
         """
         await self._run_loop.ready()
         wanted = request.model_copy(update={"automatic": self.automatic})
-        return await run_child(words, procedure, wanted, self.record, self.child_relay, self.inbox)
+        return await run_child(words, procedure, wanted, self.record, self.child_relay, self.orders)
 
     def end(self, outcome: Outcome, summary: str, **rest: Any) -> NoReturn:
         """End the page here and now, from however deep inside it; what was changed stays, as with every ending."""
@@ -274,7 +281,7 @@ class Page:
         self.locks.begin(request)
         self._watch_queue = ids.watch_queue(request.environment)
         ending = await self._run_loop.run(lambda: self._named(body))
-        self.inbox.closed = True
+        self.orders.closed = True
         self.record.end(ending)
         await self.incident_link.report_end()
         await workflow.wait_condition(workflow.all_handlers_finished)

@@ -14,7 +14,9 @@ from activities.temporal.predecessor import Predecessor, RunHistory, RunName
 from runbook_model import ids
 from runbook_model.durations import format_duration
 from runbook_model.gates import APPROVE, GateRequest, Shown
-from runbook_model.reports import Ending, Outcome, Plan, Task
+from runbook_model.messages import Abort
+from runbook_model.plans import Plan
+from runbook_model.reports import Ending, Outcome, Task
 from workflows.page.asking import Asking, Question
 from workflows.page.child_relay import procedure_above
 from workflows.page.options import BEST_EFFORT, IDLE_WATCH, SHOW, ActivityOptions
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from runbook_model.catalog.catalog import Target
+    from runbook_model.messages import Approval
     from runbook_model.release import Fence
-    from runbook_model.reports import Approval
     from workflows.page.asking import Step
     from workflows.page.child_relay import ChildRelay
     from workflows.page.gate import Gate
-    from workflows.page.inbox import Inbox
     from workflows.page.locks import Locks
+    from workflows.page.orders import ProcedureOrders
     from workflows.page.record import Record
     from workflows.page.run_loop import RunLoop
 
@@ -45,18 +47,18 @@ class People:
     def __init__(
         self,
         record: Record,
-        inbox: Inbox,
+        orders: ProcedureOrders,
         child_relay: ChildRelay,
         run_loop: RunLoop,
         step: Step,
         locks: Locks,
     ) -> None:
         self._record = record
-        self._inbox = inbox
+        self._orders = orders
         self._run_loop = run_loop
         self._step = step
         self._locks = locks
-        self._asking = Asking(record, inbox, child_relay, step)
+        self._asking = Asking(record, orders, child_relay, step)
         self._predecessor: Predecessor | None = None
         self._asked = 0
 
@@ -177,7 +179,7 @@ class People:
         )
 
     def _void(self, was: Shown, now: Shown) -> None:
-        self._inbox.answers.forget(was.plan_hash)
+        self._orders.answers.forget(was.plan_hash)
         words = f"it changed: plan {was.plan_hash} is replaced by {now.plan_hash}"
         self._record.decided("void", "the service", words)
 
@@ -200,7 +202,7 @@ class People:
         """End because nobody, or too few, answered in time; the policy may call that an abort."""
         said = f"{said} within {format_duration(target.approvals.timeout)}"
         if target.approvals.on_timeout == "abort":
-            self._inbox.stop({"by": "the runbook", "reason": said})
+            self._orders.stop(Abort(by="the runbook", reason=said))
             self._run_loop.heed_abort()
         return Ending(
             outcome=Outcome.NOT_APPROVED,

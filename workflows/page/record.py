@@ -8,12 +8,12 @@ from temporalio import workflow
 
 from runbook_model import ids
 from runbook_model.reports import (
+    DECISIONS_KEPT,
+    REJECTED_KEPT,
     Change,
     Checkpoint,
     Decision,
     Ending,
-    Plan,
-    ProcedureRequest,
     Rejection,
     Report,
     State,
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from runbook_model.evidence import Cited
+    from runbook_model.messages import ProcedureRequest
+    from runbook_model.plans import Plan
     from runbook_model.readings import Reading
+    from runbook_model.reports import Undone
 
-REJECTED_KEPT = 50
 READINGS_KEPT = 200
-DECISIONS_KEPT = 100
-"""Of the longest notes, so many still fit into the payload of a report."""
 
 
 class Record:
@@ -51,6 +51,9 @@ class Record:
         self._of_child = 0
         self.listeners: list[Callable[[Report], None]] = []
         """They hear of everything that is noted."""
+        self.seen: tuple[str, ...] = ()
+        """Ids of the newest decisions that were taken."""
+        self.paused_by: str | None = None
 
     def begin(self, request: ProcedureRequest) -> None:
         """Note who asked for what."""
@@ -126,6 +129,10 @@ class Record:
         changes[place] = changes[place].model_copy(update=update)
         self._set_changes(tuple(changes))
 
+    def undone(self, place: int, came: Undone) -> None:
+        """Note what came of the undo of a change."""
+        self.changed(place, undone=came.detail, undo_failed=came.failed)
+
     def not_made(self, place: int) -> None:
         """Take a change back that was certainly not made."""
         self._set_changes(self._report.changes[:place] + self._report.changes[place + 1 :])
@@ -167,11 +174,8 @@ class Record:
         decision = Decision(kind=kind, by=by, at=workflow.now(), detail=detail)
         self._note(decisions=(*self._report.decisions, decision)[-DECISIONS_KEPT:])
 
-    def reject(self, message: str, why: str, received: object) -> None:
-        """Note something that could not be used; the newest are kept."""
-        rejection = Rejection(
-            message=message, why=" ".join(why.split())[:500], received=repr(received)[:200], at=workflow.now()
-        )
+    def keep_rejected(self, rejection: Rejection) -> None:
+        """Keep what could not be used; the newest are kept."""
         self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
 
     def child_begins(self) -> None:

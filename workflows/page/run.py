@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runbook_model.catalog.catalog import Target
+    from runbook_model.messages import ProcedureRequest
+    from runbook_model.plans import Plan
     from runbook_model.readings import Kind
-    from runbook_model.reports import Plan, ProcedureRequest
     from workflows.page.page import Page
 
 D_co = TypeVar("D_co", bound=Diagnosis, covariant=True)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from runbook_model.reports import Abort, Ending, State
+from runbook_model.messages import Abort
+from runbook_model.reports import Ending, State, Undone, not_undone
 from workflows.decisions.endings import aborted_ending, bug_ending, failed_ending, problem_of
 
 if TYPE_CHECKING:
-    from workflows.page.inbox import Inbox
+    from workflows.page.orders import ProcedureOrders
     from workflows.page.record import Record
 
 Body = Callable[[], Awaitable[Ending]]
-Undo = Callable[[], Awaitable[str]]
+Undo = Callable[[], Awaitable[Undone]]
 T = TypeVar("T")
 
 
@@ -40,16 +41,16 @@ async def ending_of(part: Awaitable[T]) -> T | Ending:
 class RunLoop:
     """Runs a page's body; an abort stops it wherever it stands, but never in the middle of a change."""
 
-    def __init__(self, record: Record, inbox: Inbox, *, abort_keeps: bool) -> None:
+    def __init__(self, record: Record, orders: ProcedureOrders, *, abort_keeps: bool) -> None:
         self._record = record
-        self._inbox = inbox
+        self._orders = orders
         self._abort_keeps = abort_keeps
         self._undos: dict[int, Undo] = {}
 
     @property
     def stopping(self) -> bool:
         """Whether an abort was ordered."""
-        return self._inbox.abort is not None
+        return self._orders.abort is not None
 
     @property
     def abort_means(self) -> str:
@@ -68,15 +69,15 @@ class RunLoop:
 
     async def ready(self) -> None:
         """Hold while paused; an abort ends the hold and the body."""
-        if self._inbox.paused_by and not self.stopping:
+        if self._orders.paused_by and not self.stopping:
             before = self._record.enter(State.PAUSED)
-            await workflow.wait_condition(lambda: self._inbox.paused_by is None or self.stopping)
+            await workflow.wait_condition(lambda: self._orders.paused_by is None or self.stopping)
             self._record.enter(before)
         self.heed_abort()
 
     def heed_abort(self) -> None:
         """Stop the body, or the undo, where a change swallowed its cancellation."""
-        if self._inbox.undo_stop if self._inbox.undoing else self.stopping:
+        if self._orders.undo_stop if self._orders.undoing else self.stopping:
             raise asyncio.CancelledError
 
     async def run(self, body: Body) -> Ending:
@@ -91,7 +92,7 @@ class RunLoop:
 
     def _cancelled(self) -> None:
         if not self.stopping:
-            self._inbox.abort = Abort(by="Temporal", reason="the workflow was cancelled")
+            self._orders.abort = Abort(by="Temporal", reason="the workflow was cancelled")
             self._record.decided("abort", "Temporal", "the workflow was cancelled")
 
     async def _run(self, body: Body) -> Ending:
@@ -112,32 +113,32 @@ class RunLoop:
             return bug_ending(error, self._record.report.changes)
 
     async def _after_abort(self) -> Ending:
-        order = self._inbox.abort or Abort(by="Temporal", reason="the workflow was cancelled")
+        order = self._orders.abort or Abort(by="Temporal", reason="the workflow was cancelled")
         keep = self._abort_keeps if order.keep is None else order.keep
-        if keep or self._inbox.undo_stop:
+        if keep or self._orders.undo_stop:
             for place in reversed(self._undos):
                 self._record.changed(place, kept=True, undone=self._kept(place))
         else:
             await self._undo_all()
-        stop = None if keep else self._inbox.undo_stop
+        stop = None if keep else self._orders.undo_stop
         return aborted_ending(order, self._record.report.changes, undo_stop=stop)
 
     async def _undo_all(self) -> None:
         if not self._undos:
             return
-        self._inbox.undoing = True
+        self._orders.undoing = True
         self._record.heading("Undo what was changed")
         self._record.summary("Undoing what was changed. A second abort stops that and keeps what is there.")
         for place, undo in reversed(self._undos.items()):
-            if self._inbox.undo_stop:
+            if self._orders.undo_stop:
                 self._record.changed(place, kept=True, undone=self._kept(place))
             else:
-                self._record.changed(place, undone=await self._unless_stopped(undo))
+                self._record.undone(place, await self._unless_stopped(undo))
 
-    async def _unless_stopped(self, undo: Undo) -> str:
+    async def _unless_stopped(self, undo: Undo) -> Undone:
         """Undo one change, until a second abort stops that too; a call under way is waited for, as ever."""
         task = asyncio.ensure_future(self._undo(undo))
-        await workflow.wait_condition(lambda: task.done() or self._inbox.undo_stop is not None)
+        await workflow.wait_condition(lambda: task.done() or self._orders.undo_stop is not None)
         if not task.done():
             task.cancel()
         try:
@@ -145,22 +146,22 @@ class RunLoop:
         except asyncio.CancelledError:
             return self._stopped()
 
-    def _stopped(self) -> str:
+    def _stopped(self) -> Undone:
         """Say how far the undo came that was stopped."""
         steps = self._record.report.steps
         at = f" at: {steps[-1].step}" if steps else ""
-        return f"could not undo: the undo was stopped{at}"
+        return not_undone(f"the undo was stopped{at}")
 
     def _kept(self, place: int) -> str:
         return "kept" if self._record.report.changes[place].certain else "kept, if it was made"
 
-    async def _undo(self, undo: Undo) -> str:
+    async def _undo(self, undo: Undo) -> Undone:
         try:
             return await undo()
         except FailureError as error:
-            if self._inbox.undo_stop and is_cancelled_exception(error):
+            if self._orders.undo_stop and is_cancelled_exception(error):
                 return self._stopped()
-            return f"could not undo: {problem_of(error).line}"
+            return not_undone(problem_of(error).line)
         except Exception as error:  # noqa: BLE001 - as with the body: other changes must still be undone, and this one told
             workflow.logger.exception("an undo failed in its own code")
-            return f"could not undo: it failed in its own code ({type(error).__name__}: {error})"
+            return not_undone(f"it failed in its own code ({type(error).__name__}: {error})")

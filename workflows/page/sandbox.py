@@ -10,7 +10,7 @@ PASSED_THROUGH = (
     "workflows.page",
     "workflows.decisions",
     "workflows.remedies",
-    "workflows.local",
+    "workflows.platforms",
     "workflows.incidents",
     "pydantic",
 )

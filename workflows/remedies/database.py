@@ -12,7 +12,8 @@ from activities.ecs.activities import EcsActivities
 from activities.postgres.activities import DatabaseActivities, TerminateSessions
 from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
 from runbook_model.database import AVAILABLE
-from runbook_model.reports import Ending, Outcome, Plan, Verdict
+from runbook_model.plans import Plan
+from runbook_model.reports import Ending, Outcome, Undone, Verdict
 from runbook_model.sentences import count_of
 from workflows.decisions.database import Cause, classify, plan_terminate
 from workflows.decisions.database_remedies import (
@@ -29,13 +30,14 @@ from workflows.decisions.database_remedies import (
 )
 from workflows.decisions.recovery import Judged
 from workflows.decisions.sizing import Reasons, bigger_pool
+from workflows.platforms.choice import platform_of
 from workflows.remedies.task_size import plan_size, read_size
 from workflows.remedies.verification import verify
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runbook_model.catalog.policies import Database
+    from runbook_model.catalog.service_policies import Database
     from runbook_model.database import DatabaseRead
     from runbook_model.readings import Sample
     from runbook_model.release import ReleaseHistory
@@ -210,18 +212,17 @@ async def await_available(run: Run, found: Found) -> None:
 
 async def connect_and_measure(run: Run, found: Found, baseline: Sample, done: Done) -> Judged:
     """Connect to the database as the service does, then measure the service."""
-    words = "Connect to the database"
-    connected = await run.page.read(words, DatabaseActivities.test_connection, run.target)
-    if not connected.serves:
-        return Judged(verdict=Verdict.NOT_RECOVERED, why=connected.told)
+    serves, why = await platform_of(run).connect_to_database()
+    if not serves:
+        return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
     if done.resized and done.since:
         return await verify(run, done.resized.release, done.since, baseline)
     return await verify(run, found.history.current, workflow.now(), baseline, same_release_before=True)
 
 
-async def _sessions_stay_ended() -> str:
-    return "kept: a session that was ended cannot be brought back"
+async def _sessions_stay_ended() -> Undone:
+    return Undone(detail="kept: a session that was ended cannot be brought back")
 
 
-async def _cannot_be_taken_back() -> str:
-    return "kept: a reboot cannot be taken back"
+async def _cannot_be_taken_back() -> Undone:
+    return Undone(detail="kept: a reboot cannot be taken back")

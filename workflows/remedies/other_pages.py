@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runbook_model.messages import ProcedureRequest, RollbackRequest
 from runbook_model.readings import STANDARD_LOOKS
-from runbook_model.reports import Ending, Outcome, ProcedureRequest, Report, RollbackRequest
+from runbook_model.reports import Ending, Outcome, Report
 from workflows.decisions.tasks import bring_dependency_back
 from workflows.page.run import Part
-from workflows.remedies.person import ask_person_to_act
+from workflows.platforms.choice import platform_of
+from workflows.remedies.person import ask_person_to_act, ask_person_to_choose
+from workflows.remedies.restart import restart
 from workflows.remedies.verification import as_it_is, verified_since
 
 if TYPE_CHECKING:
@@ -18,16 +21,21 @@ if TYPE_CHECKING:
 
 async def roll_back(run: DiagnosedRun[Diagnosis]) -> Ending:
     """Run the rollback; its gate is shown here, and its end is this page's."""
+    if why := platform_of(run).no_rollback:
+        run.page.record.found(why)
+        return await ask_person_to_choose(run)
     run.begin(Part.PUT_RIGHT)
     wanted = RollbackRequest(**_asked_by(run), suspect=run.diagnosis.release)
     return _ending_of(await run.page.child("Roll the release back", "rollback", wanted))
 
 
 async def repair_dependency(run: DiagnosedRun[Diagnosis]) -> Ending:
-    """Run database-issues where the catalog names a database; any other dependency is a person's task.
+    """Restart what is down, or run database-issues where the catalog names a database; the rest is a person's task.
 
     The child verifies the database and what users see of errors; what else was wrong is verified here.
     """
+    if run.diagnosis.restart:
+        return await restart(run)
     if run.target.database is None:
         return await ask_person_to_act(run, bring_dependency_back)
     child_sees_all = run.by_compose or run.looks == STANDARD_LOOKS

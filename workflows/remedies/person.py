@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runbook_model.reports import Ending, Outcome
 from workflows.decisions.tasks import find_the_cause, see_more
 from workflows.page.run import Part
+from workflows.remedies.restart import restart
 from workflows.remedies.verification import as_it_is, verified_since
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def handed_over(run: DiagnosedRun[Diagnosis]) -> Ending:
     return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)
 
 
-async def ask_person_to_choose(run: DiagnosedRun[Diagnosis], ways: Mapping[str, Way]) -> Ending:
+async def ask_person_to_choose(
+    run: DiagnosedRun[Diagnosis], ways: Mapping[str, Way] = MappingProxyType({})
+) -> Ending:
     """Change nothing by a guess, and do not end by good readings alone what a person asked for: ask which way to go."""
     return await ask_person_to_act(run, find_the_cause, ways)
 
@@ -46,13 +50,18 @@ async def ask_person_to_act(
     asking: Callable[[Target, Diagnosis, Sequence[Reading]], Task],
     ways: Mapping[str, Way] = MappingProxyType({}),
 ) -> Ending:
-    """Ask people to put it right, or to choose a way; what they say is done is verified."""
+    """Ask people to put it right, or to choose a way; what they say is done is verified.
+
+    Where services can be restarted one by one, as on a single machine, these restarts are the ways.
+    """
     page, target, diagnosis = run.page, run.target, run.diagnosis
     run.begin(Part.ASK)
     before = await as_it_is(run)
     task = asking(target, diagnosis, before.sample.readings)
     if run.request.plan_only:
         page.end(Outcome.PLANNED, f"A person would be asked: {task.what}. {diagnosis.told}.")
+    restarts = {f"restart-{name}": partial(restart, run, name) for name in before.running.restartable}
+    ways = restarts or ways
     answer = await page.task(task, target, tuple(ways))
     if answer in ways:
         return await ways[answer]()

@@ -29,7 +29,7 @@ from workflows.decisions.releases import (
 )
 from workflows.decisions.rollback_plan import asking_after
 from workflows.decisions.terraform import TerraformRollback
-from workflows.remedies.deployment import (
+from workflows.platforms.deployment import (
     await_own_rollback,
     await_steady,
     hand_over,

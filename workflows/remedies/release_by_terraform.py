@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges, ForceDeployment
 from runbook_model.release import Judgement
-from runbook_model.reports import Ending, Outcome
+from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.sentences import sentence
 from workflows.decisions.terraform import (
     TerraformRollback,
@@ -22,7 +22,7 @@ from workflows.decisions.terraform_scope import (
     started_past_terraform,
     value_of_image,
 )
-from workflows.remedies.deployment import mark
+from workflows.platforms.deployment import mark
 from workflows.remedies.terraform import (
     apply_all,
     apply_back,
@@ -90,13 +90,13 @@ async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
     return placed, forced
 
 
-async def _undo(run: Run, plan: TerraformRollback) -> str:
+async def _undo(run: Run, plan: TerraformRollback) -> Undone:
     tag = plain_tag(plan.before)
     if tag is None:
-        return f"could not undo: {plan.before.name} has no image tag that Terraform could be told"
+        return not_undone(f"{plan.before.name} has no image tag that Terraform could be told")
     value = value_of_image(run.target, plan.before, tag)
     if isinstance(value, Ending):
-        return f"could not undo: {value.summary}"
+        return not_undone(value.summary)
     return await apply_back(run, plan.terraform, dict.fromkeys(plan.terraform.variables, value))
 
 

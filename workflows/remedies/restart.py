@@ -1,59 +1,62 @@
-"""Restart: fresh tasks of what runs."""
+"""Restart a service, from the plan to the verdict: fresh tasks of what runs, or the containers of what is down."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import EcsChanges, ForceDeployment
-from runbook_model.rollout import Phase
-from workflows.decisions.restarting import RestartPlan, plan_restart
 from workflows.page.run import Part
-from workflows.remedies.deployment import await_steady, hand_over
-from workflows.remedies.verification import measure, unless_replaced, verified_or_handed_over, verify
+from workflows.platforms.choice import platform_of
+from workflows.remedies.verification import measure, verified_or_handed_over, verify
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from runbook_model.plans import Plan
+    from runbook_model.readings import Sample
     from runbook_model.reports import Ending
     from workflows.decisions.diagnosis import Diagnosis
-    from workflows.page.run import DiagnosedRun
+    from workflows.decisions.recovery import Judged
+    from workflows.page.run import DiagnosedRun, Run
+
+    Verify = Callable[[Run, Plan, datetime, Sample], Awaitable[Judged]]
+    """Verifies what a plan restarted, from a moment on, against how it was measured before."""
 
 
-async def restart(run: DiagnosedRun[Diagnosis]) -> Ending:
-    """Start fresh tasks of what runs, wait for them, and verify."""
-    page, target = run.page, run.target
+async def verify_restarted(run: Run, plan: Plan, since: datetime, baseline: Sample) -> Judged:
+    """Verify by measuring until it is known."""
+    release = await platform_of(run).release_of(plan)
+    return await verify(run, release, since, baseline, same_release_before=True)
 
-    async def plan_again() -> RestartPlan | Ending:
-        history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
-        return plan_restart(target, history, run.diagnosis.because)
+
+async def restart(run: DiagnosedRun[Diagnosis], *services: str) -> Ending:
+    """Restart what the diagnosis found, or the services that are named, and verify by what was wrong."""
+    return await restart_and_verify(run, services or run.diagnosis.restart, run.diagnosis.because)
+
+
+async def restart_and_verify(
+    run: Run, services: Sequence[str], because: tuple[str, ...], verified: Verify = verify_restarted
+) -> Ending:
+    """Restart, wait until it runs, and verify the service that the page is about."""
+    page, target, platform = run.page, run.target, platform_of(run)
+
+    async def plan_again() -> Plan | Ending:
+        return await platform.plan_restart(services, because)
 
     run.begin(Part.ASK)
     plan = page.unless_ending(await plan_again())
     run.end_if_only_planned(plan)
-    baseline = await measure(run, plan.before)
-    plan = await page.checkpoint(plan, target, "Restart the service?", plan_again)
+    baseline = await measure(run, await platform.release_of(plan))
+    agreed = await page.checkpoint(plan, target, "Restart?", plan_again)
 
     run.begin(Part.PUT_RIGHT)
-    release = plan.before
-    deployed = await page.change(
-        f"Force a new deployment of {release.name}",
-        EcsChanges.force_deployment,
-        ForceDeployment(target=target, fence=plan.fence),
-        action="UpdateService",
-        before=release.name,
-        after=f"{release.name}, fresh tasks",
-        undo=_nothing_to_put_back,
-    )
+    made = await platform.restart(agreed)
+
     run.begin(Part.WAIT)
-    rollout = await await_steady(run, "Wait until only fresh tasks run", deployed)
-    if rollout.phase is not Phase.STEADY:
-        return await hand_over(run, rollout)
+    since = page.unless_ending(await platform.await_restarted(agreed, made))
 
     run.begin(Part.VERIFY)
     ending = await verified_or_handed_over(
-        run, lambda: verify(run, release, rollout.at, baseline, same_release_before=True), plan.headline
+        run, lambda: verified(run, agreed, since, baseline), agreed.headline
     )
-    return await unless_replaced(run, release, ending)
-
-
-async def _nothing_to_put_back() -> str:
-    return "nothing to undo: fresh tasks of the same release run"
+    return await platform.unless_replaced(agreed, ending)

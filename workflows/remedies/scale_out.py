@@ -11,9 +11,11 @@ from activities.autoscaling.activities import RestoreCapacity, ScaleOut, Scaling
 from activities.ecs.activities import EcsActivities
 from activities.ecs.waits import AwaitedTasks, Waits
 from activities.temporal.holds import HoldActivities, HoldRequest
-from runbook_model.reports import Ending, Outcome
+from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from workflows.decisions.scaling import ScalePlan, plan_scale_out
 from workflows.page.run import Part
+from workflows.platforms.choice import platform_of
+from workflows.remedies.person import ask_person_to_choose
 from workflows.remedies.verification import measure, verified_or_handed_over, verify
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ class Then:
 async def scale_out(run: DiagnosedRun[Diagnosis], count: int, then: Then | None = None) -> Ending:
     """Run more tasks for a while, wait for them, and verify by what was wrong; ``then`` is where that is not enough."""
     page, target = run.page, run.target
+    if why := platform_of(run).no_scaling:
+        page.record.found(why)
+        return await ask_person_to_choose(run)
 
     async def plan_again() -> ScalePlan | Ending:
         capacity = await page.read("Read how many tasks there are", ScalingActivities.read_capacity, target)
@@ -108,7 +113,7 @@ async def _await_tasks(run: Run, plan: ScalePlan) -> ServiceState:
     return await run.page.watch(f"Wait until {plan.to} tasks run", Waits.await_tasks, awaited)
 
 
-async def _take_back(run: Run, was: Capacity, ours: Capacity) -> str:
+async def _take_back(run: Run, was: Capacity, ours: Capacity) -> Undone:
     change = RestoreCapacity(target=run.target, was=was, ours=ours)
     taken = await run.page.restore("Take the capacity back", ScalingActivities.restore_capacity, change)
-    return "undone" if taken.done else f"could not undo: {taken.told}"
+    return Undone() if taken.done else not_undone(taken.detail)

@@ -10,6 +10,7 @@ from activities.ecs.activities import EcsActivities
 from workflows.decisions.scaling import GROWS, grows_first, saturated
 from workflows.decisions.sizing import Reasons, SizePlan, bigger
 from workflows.page.run import Part
+from workflows.platforms.choice import platform_of
 from workflows.remedies.scale_out import Then, scale_out
 from workflows.remedies.task_size import (
     await_size,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 async def scale_out_or_up(run: DiagnosedRun[Diagnosis], resources: ResourcesRead, count: int) -> Ending:
     """Run more tasks; bigger ones where single tasks are too small, or where there are as many as there may be."""
-    if grows_first(run.diagnosis, resources):
+    if not platform_of(run).no_scaling and grows_first(run.diagnosis, resources):
         return await scale_up(run)
     at_once = saturated(run.target, resources) is not None
     return await scale_out(run, count, Then(GROWS, partial(scale_up, run), at_once=at_once))

@@ -10,7 +10,7 @@ from temporalio import workflow
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed, DeployRelease, EcsChanges
 from activities.ecs.task_sizes import RegisterSized, TaskSizes
-from runbook_model.reports import Ending, Outcome
+from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.rollout import Phase
 from runbook_model.sizes import SizeQuery
 from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
@@ -22,7 +22,7 @@ from workflows.decisions.terraform_sizing import (
     values_for,
     way_back,
 )
-from workflows.remedies.deployment import await_steady, hand_over, undo_release
+from workflows.platforms.deployment import await_steady, hand_over, undo_release, unless_replaced
 from workflows.remedies.terraform import (
     apply_all,
     apply_back,
@@ -30,7 +30,7 @@ from workflows.remedies.terraform import (
     end_if_deployed_meanwhile,
     plan_with_terraform,
 )
-from workflows.remedies.verification import unless_replaced, verified_or_handed_over
+from workflows.remedies.verification import verified_or_handed_over
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,7 +50,7 @@ class Resized:
 
     deployed: Deployed
     release: Release
-    take_back: Callable[[], Awaitable[str]]
+    take_back: Callable[[], Awaitable[Undone]]
     change: int
     """Its place among the page's changes."""
 
@@ -99,7 +99,7 @@ async def put_in_place(run: Run, plan: SizePlan) -> Resized | None:
         undo=_stays_registered,
     )
 
-    async def take_back() -> str:
+    async def take_back() -> Undone:
         return await undo_release(run, plan.fence, plan.before, release)
 
     deployed = await page.change(
@@ -142,9 +142,9 @@ async def verified_or_put_back(
 
 async def put_back(run: Run, resized: Resized, why: str) -> Ending:
     """Put back what ran before, at a person's word."""
-    told = await resized.take_back()
-    run.page.undone(resized.change, told)
-    summary = f"{why.rstrip('.')}. Put back: {told}. A person must look now."
+    came = await resized.take_back()
+    run.page.undone(resized.change, came)
+    summary = f"{why.rstrip('.')}. Put back: {came.detail}. A person must look now."
     return Ending(outcome=Outcome.NOT_RECOVERED, summary=summary)
 
 
@@ -152,10 +152,10 @@ async def _by_terraform(run: Run, plan: TerraformSizePlan) -> Resized | None:
     page, target = run.page, run.target
     await end_if_deployed_meanwhile(run, plan)
 
-    async def take_back() -> str:
+    async def take_back() -> Undone:
         back = way_back(plan, target)
         if isinstance(back, str):
-            return f"could not undo: {back}"
+            return not_undone(back)
         return await apply_back(run, plan.terraform, back)
 
     if not await apply_all(run, plan, take_back):
@@ -179,5 +179,5 @@ async def _lacks(run: Run, plan: TerraformSizePlan, history: ReleaseHistory) -> 
     return f"a task of {size.revision} has {short}: the module does not decide that" if short else None
 
 
-async def _stays_registered() -> str:
-    return "kept: a revision that no service runs does nothing"
+async def _stays_registered() -> Undone:
+    return Undone(detail="kept: a revision that no service runs does nothing")

@@ -13,20 +13,20 @@ from temporalio.exceptions import ActivityError
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed
 from activities.terraform.activities import TerraformActivities, TerraformApply
-from runbook_model.reports import Outcome
+from runbook_model.reports import Outcome, Undone, not_undone
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 from workflows.decisions.endings import cause_of
 from workflows.decisions.terraform import by_hand, goes_beyond
 from workflows.decisions.terraform_scope import runs_value
 from workflows.page.options import APPLY, PLAN, ActivityOptions
-from workflows.remedies.deployment import await_undone
+from workflows.platforms.deployment import await_undone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from activities.terraform.run import TerraformApplied
+    from runbook_model.plans import PlannedCall
     from runbook_model.release import Fence, ReleaseHistory
-    from runbook_model.reports import PlannedCall
     from workflows.page.run import Run
     from workflows.page.run_loop import Undo
 
@@ -160,7 +160,7 @@ def deployed_by_terraform(plan: ByTerraform, history: ReleaseHistory) -> Deploye
     )
 
 
-async def apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> str:
+async def apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> Undone:
     """Plan the way back and apply it, if it touches nothing but what the way there touched; says what came of it."""
     if taken := await run.page.locks.hold_state():
         return f"could not undo: {taken.error.line if taken.error else taken.summary}"
@@ -175,20 +175,18 @@ async def _apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> st
     page, target = run.page, run.target
     way_back = await plan_with_terraform(run, back)
     if way_back.empty:
-        return "nothing to undo: Terraform has nothing to change back"
+        return Undone(detail="nothing to undo: Terraform has nothing to change back")
     if more := goes_beyond(way_back, done):
-        return (
-            f"could not undo: Terraform would also change {', '.join(more[:5])}; by hand: {by_hand(way_back)}"
-        )
+        return not_undone(f"Terraform would also change {', '.join(more[:5])}; by hand: {by_hand(way_back)}")
     service = await page.read("Read what runs now", EcsActivities.read_service, target)
     if theirs := await _deployed_meanwhile(run, done, back):
-        return f"could not undo: {theirs} was deployed meanwhile"
+        return not_undone(f"{theirs} was deployed meanwhile")
     await page.restore(
         "Apply the way back", _APPLY, _order(run, way_back, service.fence), options=_options(run)
     )
     now = await page.read("Look which deployment came of it", EcsActivities.read_service, target)
     if now.primary is None or now.fence == service.fence:
-        return "undone"
+        return Undone()
     deployed = Deployed(
         deployment=now.primary.id, task_definition=now.task_definition, at=workflow.now(),
         service_deployment=now.service_deployment,

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-from activities.ecs.activities import EcsActivities
 from activities.measuring.activities import VerificationActivities
 from runbook_model.durations import format_duration
 from runbook_model.readings import Observation, Sample, latest_end
 from runbook_model.reports import Ending, Outcome, State, Verdict
 from runbook_model.sentences import sentence
 from workflows.decisions.recovery import Judged, judge_recovery
-from workflows.decisions.rollback_plan import moved_tag
+from workflows.platforms.choice import platform_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from runbook_model.release import Release
     from workflows.page.run import Run
+    from workflows.platforms.platform import Running
 
 
 async def measure(run: Run, release: Release) -> Sample:
@@ -88,43 +88,25 @@ async def verified_or_handed_over(
             return Ending(outcome=Outcome(judged.verdict), summary=summary, verdict=judged.verdict)
 
 
-async def unless_replaced(run: Run, release: Release, ending: Ending) -> Ending:
-    """Look once more that what recovered is what runs, for readings do not tell releases apart everywhere.
-
-    Returns:
-        the ending, which says so where the release's tag was moved; another one where somebody deployed over the release
-        while it was verified.
-    """
-    if ending.verdict is None:
-        return ending
-    history = await run.page.read("Look that it still runs", EcsActivities.read_history, run.target)
-    now = history.current
-    if ending.outcome is Outcome.RECOVERED and now.task_definition != release.task_definition:
-        summary = f"{release.revision} was steady, but {now.revision} was deployed over it meanwhile. It is left alone."
-        return Ending(outcome=Outcome.SUPERSEDED, summary=summary)
-    moved = moved_tag(release, now)
-    return ending.model_copy(update={"summary": f"{sentence(ending.summary)} {moved}"}) if moved else ending
-
-
 @dataclass(frozen=True)
 class Before:
     """What ran before somebody else than the page puts it right, and how it was measured."""
 
-    release: Release
+    running: Running
     sample: Sample
 
 
 async def as_it_is(run: Run) -> Before:
     """Read what runs, and measure it."""
-    history = await run.page.read("Read what runs", EcsActivities.read_history, run.target)
-    return Before(history.current, await measure(run, history.current))
+    running = await platform_of(run).read_running("Read what runs")
+    return Before(running, await measure(run, running.release))
 
 
 async def verified_since(run: Run, before: Before, headline: str) -> Ending:
     """Verify what others did, on whatever runs by now."""
-    now = await run.page.read("Read what runs now", EcsActivities.read_history, run.target)
-    release, since = now.current, workflow.now()
-    same = release.task_definition == before.release.task_definition
+    now = await platform_of(run).read_running("Read what runs now")
+    release, since = now.release, workflow.now()
+    same = release.task_definition == before.running.release.task_definition
     return await verified_or_handed_over(
         run, lambda: verify(run, release, since, before.sample, same_release_before=same), headline
     )

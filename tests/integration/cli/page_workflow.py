@@ -10,23 +10,10 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from runbook_model import ids
     from runbook_model.gates import plan_hash
+    from runbook_model.messages import Abort, Answer, Approval, Hold, RollbackRequest
+    from runbook_model.plans import Plan, PlannedCall
     from runbook_model.release import Fence, Release
-    from runbook_model.reports import (
-        Abort,
-        Answer,
-        Approval,
-        Change,
-        Checkpoint,
-        Hold,
-        Outcome,
-        Plan,
-        PlannedCall,
-        Problem,
-        Report,
-        RollbackRequest,
-        State,
-        Step,
-    )
+    from runbook_model.reports import Change, Checkpoint, Outcome, Problem, Report, State, Step
     from runbook_model.steps import StepPlace
     from workflows.page.step_header import at_step
 

@@ -112,6 +112,7 @@ async def test_wait_ends_with_the_outcome(runbook):
             "before": "2",
             "after": "1",
             "undone": None,
+            "undo_failed": False,
             "certain": True,
             "kept": False,
         }

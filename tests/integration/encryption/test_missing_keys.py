@@ -17,7 +17,7 @@ from temporalio.worker import Worker
 from activities.runtime.converter import Unreadable, with_codec
 from activities.runtime.heartbeat_key import KeepWord
 from activities.runtime.interceptors import Beat, TranslateErrors
-from runbook_model.reports import Approval
+from runbook_model.messages import Approval
 from tests.sealing import codec
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner

@@ -230,7 +230,10 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("change", "item"),
         [
-            ({**CHANGE, "undone": "could not undo: gone"}, "Undo by hand: UpdateService, shop:7 → shop:6"),
+            (
+                {**CHANGE, "undone": "it is gone", "undo_failed": True},
+                "Undo by hand: UpdateService, shop:7 → shop:6",
+            ),
             (
                 {**CHANGE, "certain": False},
                 "Find out whether this was done: UpdateService, shop:7 → shop:6",

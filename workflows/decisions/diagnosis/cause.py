@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from runbook_model.reports import Message
+from runbook_model.messages import Message
 
 if TYPE_CHECKING:
     from runbook_model.evidence import Evidence
@@ -46,6 +46,8 @@ class Diagnosis(Message):
     """What speaks against it, or could not be read."""
     release: str | None = None
     """``family:revision`` that it began with, where it did."""
+    restart: tuple[str, ...] = ()
+    """Services that a restart would help, in their order, where the platform can restart single ones."""
     look_at: tuple[str, ...] = ()
     """What was read, a line each, for the person who goes on."""
     queries: dict[str, str] = Field(default_factory=dict)

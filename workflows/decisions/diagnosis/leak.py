@@ -12,7 +12,7 @@ from itertools import combinations, pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-from runbook_model.reports import Message
+from runbook_model.messages import Message
 
 if TYPE_CHECKING:
     from runbook_model.evidence import Points

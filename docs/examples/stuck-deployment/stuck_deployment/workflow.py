@@ -8,12 +8,13 @@ from temporalio import workflow
 
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges, StopDeployment
-from runbook_model.reports import Ending, ProcedureRequest, Report
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Ending, Report
 from runbook_model.rollout import Phase
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import open_run
-from workflows.remedies.deployment import await_own_rollback, hand_over, undo_stop
+from workflows.platforms.deployment import await_own_rollback, hand_over, undo_stop
 from workflows.remedies.verification import measure, verified_or_handed_over, verify
 
 with workflow.unsafe.imports_passed_through():

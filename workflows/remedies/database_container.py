@@ -1,8 +1,7 @@
-"""Database issues, where it runs by compose: is it ready, how many connections are used; restart it when it is down."""
+"""A database on the service's own machine: ask it, restart its container when it is down, and put the rest to people."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,43 +11,29 @@ from activities.measuring.diagnosis import DiagnosisActivities
 from runbook_model.reports import Ending, Outcome, Verdict
 from workflows.decisions.database import Cause, Diagnosis
 from workflows.decisions.database_remedies import fit_pool, release_lock, restart_database
-from workflows.decisions.local import release_of
 from workflows.decisions.recovery import Judged
-from workflows.local.containers import look
-from workflows.local.databases import connects, diagnose_database
-from workflows.local.restart import measure_until_known, restart_and_verify
 from workflows.page.run import Part
-from workflows.remedies.verification import measure, verified_or_handed_over
+from workflows.platforms.choice import platform_of
+from workflows.remedies.restart import restart_and_verify, verify_restarted
+from workflows.remedies.verification import Before, measure, verified_or_handed_over, verify
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from runbook_model.containers import ProjectRead
+    from runbook_model.plans import Plan
     from runbook_model.readings import Sample
     from workflows.page.run import Run
+    from workflows.platforms.platform import Running
 
 RESTART = "restart-database"
 
 
-@dataclass(frozen=True)
-class Checked:
-    """The containers, and what is wrong with the database."""
-
-    project: ProjectRead
-    diagnosis: Diagnosis
-
-
-async def check(run: Run) -> Checked:
-    """Look at the containers, and ask the database; the page has looked that there is one."""
-    return Checked(await look(run), await diagnose_database(run))
-
-
-async def put_right(run: Run, checked: Checked) -> Ending:
+async def put_right_in_container(run: Run, running: Running, diagnosis: Diagnosis) -> Ending:
     """Give a service its database back: restart what is down, ask people for the rest."""
-    page, target, diagnosis = run.page, run.target, checked.diagnosis
+    page, target = run.page, run.target
     page.record.found(diagnosis.told)
     await page.read("Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target)
-    baseline = await measure(run, release_of(checked.project))
+    before = Before(running, await measure(run, running.release))
     service = target.database.compose_service if target.database else None
     if diagnosis.cause is Cause.DOWN and service:
         return await _restart(run, diagnosis, service)
@@ -63,17 +48,26 @@ async def put_right(run: Run, checked: Checked) -> Ending:
         return await _restart(run, diagnosis, service)
 
     run.begin(Part.VERIFY)
-    look_again = partial(_connect_and_measure, run, workflow.now(), baseline)
-    return await verified_or_handed_over(run, look_again, f"A person says that it is done ({task.what})")
+    look = partial(_connect_and_measure, run, workflow.now(), before)
+    return await verified_or_handed_over(run, look, f"A person says that it is done ({task.what})")
 
 
 async def _restart(run: Run, diagnosis: Diagnosis, service: str) -> Ending:
     services = tuple(dict.fromkeys((service, run.target.compose_service)))
-    return await restart_and_verify(run, services, diagnosis.because, _connect_and_measure)
+    return await restart_and_verify(run, services, diagnosis.because, _verify_restarted)
 
 
-async def _connect_and_measure(run: Run, since: datetime, baseline: Sample) -> Judged:
-    connected, told = await connects(run)
-    if not connected:
-        return Judged(verdict=Verdict.NOT_RECOVERED, why=told)
-    return await measure_until_known(run, since, baseline)
+async def _verify_restarted(run: Run, plan: Plan, since: datetime, baseline: Sample) -> Judged:
+    serves, why = await platform_of(run).connect_to_database()
+    if not serves:
+        return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
+    return await verify_restarted(run, plan, since, baseline)
+
+
+async def _connect_and_measure(run: Run, since: datetime, before: Before) -> Judged:
+    platform = platform_of(run)
+    serves, why = await platform.connect_to_database()
+    if not serves:
+        return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
+    now = await platform.read_running("Read what runs now")
+    return await verify(run, now.release, since, before.sample, same_release_before=True)

@@ -12,12 +12,16 @@ from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, MarkRelease
 from activities.ecs.waits import Waits
 from runbook_model.release import ROLLING_BACK, Judgement, Mark
-from runbook_model.reports import Ending, Outcome
+from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.rollout import Awaited, Phase, Rollout
+from runbook_model.sentences import sentence
+from workflows.decisions.rollback_plan import moved_tag
 
 if TYPE_CHECKING:
     from runbook_model.release import Fence, Release
     from workflows.page.run import Run
+
+NOT_MADE = Undone(detail="nothing to undo: the change was not made")
 
 
 async def await_steady(run: Run, words: str, deployed: Deployed) -> Rollout:
@@ -53,49 +57,67 @@ async def hand_over(run: Run, rollout: Rollout) -> Ending:
     return Ending(outcome=outcome, summary=summary)
 
 
-async def undo_stop(run: Run, stopped: str, before: Release, landing: Release) -> str:
+async def undo_stop(run: Run, stopped: str, before: Release, landing: Release) -> Undone:
     """Deploy again what was stopped, once ECS has put back what ran before it."""
     words = "Read what became of the deployment"
     history = await run.page.read(words, EcsActivities.read_history, run.target)
     found = next((one for one in history.deployments if one.arn == stopped), None)
     if found and found.under_way:
-        return "nothing to undo: the change was not made"
+        return NOT_MADE
     if found and found.status in ROLLING_BACK:
         await await_own_rollback(run, "Let ECS finish what was asked of it", stopped)
     return await undo_release(run, None, before, landing)
 
 
-async def undo_release(run: Run, fence: Fence | None, before: Release, ours: Release) -> str:
+async def undo_release(run: Run, fence: Fence | None, before: Release, ours: Release) -> Undone:
     """Put back what ran before, from a fresh reading; somebody else's deployment is left alone."""
     service = await run.page.read("Read what runs now", EcsActivities.read_service, run.target)
     if service.fence == fence:
-        return "nothing to undo: the change was not made"
+        return NOT_MADE
     if service.task_definition == before.task_definition:
-        return f"nothing to undo: {before.revision} runs already"
+        return Undone(detail=f"nothing to undo: {before.revision} runs already")
     if service.task_definition != ours.task_definition:
-        return f"could not undo: {service.task_definition.rpartition('/')[2]} was deployed meanwhile"
+        return not_undone(f"{service.task_definition.rpartition('/')[2]} was deployed meanwhile")
     back = DeployRelease(target=run.target, release=before, fence=service.fence)
     deployed = await run.page.restore(f"Put {before.name} back", EcsChanges.deploy_release, back)
     return await await_undone(run, deployed)
 
 
-async def await_undone(run: Run, deployed: Deployed) -> str:
-    """Wait for the deployment that an undo made; returns ``undone``, or why not and what ECS says stands in its way."""
+async def await_undone(run: Run, deployed: Deployed) -> Undone:
+    """Wait for the deployment that an undo made; where it did not come up, say what stands in its way."""
     try:
         rollout = await await_steady(run, "Wait until it runs again", deployed)
     except (asyncio.CancelledError, ActivityError):
-        if not run.page.inbox.undo_stop:
+        if not run.page.orders.undo_stop:
             raise
-        return f"could not undo: stopped before it ran again{await _in_the_way(run)}"
+        return not_undone(f"stopped before it ran again{await _in_the_way(run)}")
     if rollout.phase is Phase.STEADY:
-        return "undone"
-    return f"could not undo: {rollout.detail.rstrip('.')}{await _in_the_way(run)}"
+        return Undone()
+    return not_undone(f"{rollout.detail.rstrip('.')}{await _in_the_way(run)}")
 
 
 async def _in_the_way(run: Run) -> str:
     why = await run.page.last_look("Read why it does not run", EcsActivities.explain_rollout, run.target)
     causes = "; ".join(said.rstrip(".") for said in (*why.stopped[:2], *why.events[:1])) if why else ""
     return f": {causes}" if causes else ""
+
+
+async def unless_replaced(run: Run, release: Release, ending: Ending) -> Ending:
+    """Look once more that what recovered is what runs, for readings do not tell releases apart everywhere.
+
+    Returns:
+        the ending, which says so where the release's tag was moved; another one where somebody deployed over the release
+        while it was verified.
+    """
+    if ending.verdict is None:
+        return ending
+    history = await run.page.read("Look that it still runs", EcsActivities.read_history, run.target)
+    now = history.current
+    if ending.outcome is Outcome.RECOVERED and now.task_definition != release.task_definition:
+        summary = f"{release.revision} was steady, but {now.revision} was deployed over it meanwhile. It is left alone."
+        return Ending(outcome=Outcome.SUPERSEDED, summary=summary)
+    moved = moved_tag(release, now)
+    return ending.model_copy(update={"summary": f"{sentence(ending.summary)} {moved}"}) if moved else ending
 
 
 async def mark(run: Run, release: Release, judgement: Judgement) -> None:

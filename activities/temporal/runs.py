@@ -1,0 +1,66 @@
+"""Runs as Temporal's server knows them, in its raw messages: the SDK's own classes fail on a run that is paused there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    ListWorkflowExecutionsRequest,
+)
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+    from temporalio.client import Client
+
+MOST_OF_A_PAGE = 500
+CLOSED = frozenset(int(status) for status in WorkflowExecutionStatus) - {int(WorkflowExecutionStatus.RUNNING)}
+"""Every other status is open, also one that the SDK does not know yet, such as that of a run paused on the server."""
+
+
+def is_open(status: int) -> bool:
+    """Whether a run with this status has not ended."""
+    return status not in CLOSED
+
+
+async def describe(
+    client: Client, workflow_id: str, run_id: str | None, within: timedelta
+) -> DescribeWorkflowExecutionResponse | None:
+    """Read a run, the newest of its id unless a run id is given; None when there is none."""
+    request = DescribeWorkflowExecutionRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id or ""),
+    )
+    try:
+        return await client.workflow_service.describe_workflow_execution(request, retry=True, timeout=within)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
+            return None
+        raise
+
+
+async def find(
+    client: Client, query: str, limit: int, within: timedelta
+) -> tuple[list[WorkflowExecutionInfo], bool]:
+    """List runs by a visibility query, newest first, and whether there are more."""
+    runs: list[WorkflowExecutionInfo] = []
+    token = b""
+    while len(runs) < limit:
+        request = ListWorkflowExecutionsRequest(
+            namespace=client.namespace,
+            query=query,
+            page_size=min(limit - len(runs), MOST_OF_A_PAGE),
+            next_page_token=token,
+        )
+        page = await client.workflow_service.list_workflow_executions(request, retry=True, timeout=within)
+        runs += page.executions
+        token = page.next_page_token
+        if not token:
+            return runs, False
+    return runs, True

@@ -1,0 +1,103 @@
+"""What people and other runs send to a procedure, and what is answered."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class Message(BaseModel):
+    """Something said; it does not change any more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ProcedureRequest(Message):
+    """Run a procedure on a target."""
+
+    service: str
+    environment: str
+    requested_by: str = "unknown"
+    reason: str | None = None
+    plan_only: bool = False
+    trace_id: str | None = None
+    incident: str | None = None
+    """Id of the incident that it belongs to, and tells how it goes."""
+    automatic: bool = False
+    """Whether no person asked for it: then the brake is asked before each change."""
+    replace: bool = False
+    """Whether a run that holds the same ECS service under another name is aborted first, and keeps its changes."""
+
+
+class RollbackRequest(ProcedureRequest):
+    """Put a target back on an earlier release."""
+
+    to: str | None = None
+    """The release wanted: revision, ``family:revision``, ARN, image tag or digest; None for the last known good."""
+    suspect: str | None = None
+    """``family:revision`` that a diagnosis found to be bad: taking back another, deployed since, needs a person's yes."""
+
+
+class Approval(Message):
+    """A person's yes to the plan that a checkpoint shows, or the choice of one of its options."""
+
+    by: Person
+    plan_hash: str | None = Field(default=None, max_length=200)
+    option: str | None = Field(default=None, max_length=100)
+    comment: str | None = Field(default=None, max_length=2000)
+    decision_id: str | None = Field(default=None, max_length=200)
+
+
+class Abort(Message):
+    """A person's order to stop safely."""
+
+    by: Person
+    reason: str = Field(min_length=1, max_length=2000)
+    keep: bool | None = None
+    """Keep what was changed, or undo it; None for the procedure's default."""
+    confirmed: bool = False
+    """Undo even onto a release that is marked bad."""
+    from_parent: bool = False
+    """By the procedure above, which has taken it: it stops its child whatever becomes of the undo."""
+    decision_id: str | None = Field(default=None, max_length=200)
+
+
+class Hold(Message):
+    """A person's pause, resume or acknowledgement."""
+
+    by: Person
+    reason: str | None = Field(default=None, max_length=2000)
+    decision_id: str | None = Field(default=None, max_length=200)
+
+
+class Note(Message):
+    """What a person knows of the outage."""
+
+    by: Person
+    impact: str | None = Field(default=None, max_length=2000)
+    root_cause: str | None = Field(default=None, max_length=2000)
+    eta: str | None = Field(default=None, max_length=200)
+    observation: str | None = Field(default=None, max_length=2000)
+    decision_id: str | None = Field(default=None, max_length=200)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What it says, by what it is about."""
+        return self.model_dump(exclude={"by", "decision_id"}, exclude_none=True)
+
+    @property
+    def line(self) -> str:
+        """What it says, in one line."""
+        return "; ".join(f"{about}: {text}" for about, text in self.said.items())
+
+
+class Answer(Message):
+    """What came of an update."""
+
+    detail: str
+    """In words, for the person who sent it: ``approved, 1 of 2``."""
+    already: bool = False
+    """The same was recorded before."""

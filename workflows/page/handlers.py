@@ -1,0 +1,92 @@
+"""Handlers of signals and updates: each passes on what came, by its name, to the inbox of its workflow.
+
+They declare no type for what they take: a payload that fits no type would block the run for ever.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from temporalio import workflow
+
+from runbook_model.messages import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workflows.page.inbox import Inbox
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class HasInbox:
+    """A workflow with an inbox."""
+
+    @property
+    @abstractmethod
+    def inbox(self) -> Inbox:
+        """What judges and takes each message."""
+
+
+def takes_signal(name: str, description: str) -> Callable[..., None]:
+    """Return the handler of a signal."""
+
+    def take(self: HasInbox, request: object = None) -> None:
+        self.inbox.signal(name, request)
+
+    return workflow.signal(name=name, description=description)(_as_method(take))
+
+
+def takes_update(
+    name: str, description: str, *, order: str | None = None, returns: type = Answer
+) -> Callable[..., Any]:
+    """Return the handler of an update, with its validator.
+
+    Args:
+        name: the update's.
+        description: what the Temporal UI says of it.
+        order: the name that the inbox knows it by, where that is another.
+        returns: the type of its answer.
+    """
+    known_as = order or name
+
+    def take(self: HasInbox, request: object = None) -> Any:
+        return self.inbox.update(known_as, request)
+
+    def check(self: HasInbox, request: object = None) -> None:
+        self.inbox.check(known_as, request)
+
+    take.__annotations__["return"] = returns
+    handler = workflow.update(name=name, description=description)(_as_method(take))
+    handler.validator(_as_method(check))
+    return handler
+
+
+def _as_method(function: Callable[P, R]) -> Callable[P, R]:
+    """Return it without the type of ``self``, which the SDK would take for that of the payload."""
+    del function.__annotations__["self"]
+    return function
+
+
+class TakesOrders(HasInbox):
+    """What procedures and incidents take from people alike: each order as a signal, and as an update with an answer."""
+
+    approve = takes_signal(
+        "approve", "Say yes to the plan that is shown: {by, plan_hash?, option?, comment?}"
+    )
+    abort = takes_signal("abort", "Stop safely, whatever is under way: {by, reason, keep?}")
+    pause_by_signal = takes_signal("pause", "Hold before the next step: {by, reason?}")
+    resume_by_signal = takes_signal("resume", "Go on after a pause: {by, reason?}")
+    acknowledge_by_signal = takes_signal("acknowledge", "Say that you have it: {by, reason?}")
+    note_by_signal = takes_signal(
+        "note", "Tell what you know: {by, impact?, root_cause?, eta?, observation?}"
+    )
+
+    decide = takes_update("decide", "As the signal approve, with an answer", order="approve")
+    abort_run = takes_update("abort_run", "As the signal abort, with an answer", order="abort")
+    pause = takes_update("pause", "As the signal pause, with an answer")
+    resume = takes_update("resume", "As the signal resume, with an answer")
+    acknowledge = takes_update("acknowledge", "As the signal acknowledge, with an answer")
+    note = takes_update("note", "As the signal note, with an answer")

@@ -1,0 +1,211 @@
+"""What people order of a run: approve, abort, pause, resume, acknowledge, note."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from runbook_model.errors import InvalidMessage, Rejected
+from runbook_model.messages import Abort, Answer, Approval, Hold, Note
+from workflows.page.gate import Answers
+from workflows.page.inbox import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workflows.page.child_relay import ChildRelay
+    from workflows.page.gate import Gate
+    from workflows.page.inbox import Inbox
+    from workflows.page.record import Record
+
+
+class Pausable(Protocol):
+    """What a person may hold."""
+
+    paused_by: str | None
+
+
+class Orders(ABC):
+    """The orders that procedures and incidents take alike; what is about the procedure below is passed on to it."""
+
+    PAUSED: ClassVar[str]
+    """What is answered to a pause."""
+
+    def __init__(self, inbox: Inbox, held: Pausable, pass_on: Callable[[str, object], None]) -> None:
+        self._held = held
+        self._pass_on = pass_on
+        inbox.on("approve", reading(Approval), self.approve, judge=self.judge_approval, known=self.knows)
+        inbox.on("abort", reading(Abort), self.stop, judge=self.judge_abort)
+        inbox.on("pause", reading(Hold), self.pause, judge=self.judge_hold)
+        inbox.on("resume", reading(Hold), self.resume, judge=self.judge_hold)
+        inbox.on("acknowledge", reading(Hold), self.acknowledge, judge=self.judge_hold)
+        inbox.on("note", reading(Note), self.note, judge=judge_note)
+
+    @property
+    def paused_by(self) -> str | None:
+        """Who holds the run."""
+        return self._held.paused_by
+
+    def pause(self, hold: Hold) -> Answer:
+        """Hold before the next step."""
+        if self.paused_by:
+            return Answer(detail=f"already paused by {self.paused_by}", already=True)
+        self._held.paused_by = hold.by
+        self._pass_on("parent_paused", hold)
+        self.decided("pause", hold.by, hold.reason or "")
+        return Answer(detail=self.PAUSED)
+
+    def resume(self, hold: Hold) -> Answer:
+        """Go on."""
+        if self.paused_by is None:
+            return Answer(detail="not paused", already=True)
+        self._held.paused_by = None
+        self._pass_on("parent_resumed", hold)
+        self.decided("resume", hold.by, hold.reason or "")
+        return Answer(detail="going on")
+
+    def note(self, note: Note) -> Answer:
+        """Keep what a person knows."""
+        self.decided("note", note.by, note.line)
+        return Answer(detail="noted")
+
+    @abstractmethod
+    def approve(self, approval: Approval) -> Answer:
+        """Take a person's answer."""
+
+    @abstractmethod
+    def stop(self, order: Abort) -> Answer:
+        """Take the order to stop safely."""
+
+    @abstractmethod
+    def acknowledge(self, hold: Hold) -> Answer:
+        """Note that a person has it."""
+
+    @abstractmethod
+    def judge_approval(self, approval: Approval) -> Approval:
+        """Return the approval if it can be used now."""
+
+    @abstractmethod
+    def decided(self, kind: str, by: str, detail: str) -> None:
+        """Write down what a person decided."""
+
+    def judge_abort(self, order: Abort) -> Abort:
+        """Return the order as it is taken."""
+        return order
+
+    def judge_hold(self, hold: Hold) -> Hold:
+        """Return the pause, resume or acknowledgement if it can be used now."""
+        return hold
+
+    def knows(self, approval: Approval) -> bool:  # noqa: ARG002 - a procedure knows more
+        """Whether the same answer was recorded before."""
+        return False
+
+
+class ProcedureOrders(Orders):
+    """What people ordered of a procedure, and the gate that is open."""
+
+    PAUSED = "paused: no new step starts; a wait that is under way goes on"
+
+    def __init__(self, inbox: Inbox, record: Record, child_relay: ChildRelay) -> None:
+        super().__init__(inbox, record, child_relay.pass_on)
+        self._record = record
+        self._child_relay = child_relay
+        self.answers = Answers()
+        self.gate: Gate | None = None
+        self.last_gate: str = "nothing waits for an approval"
+        self.abort: Abort | None = None
+        self.undoing = False
+        """Whether an abort is undoing what was changed: then a second one stops the undo."""
+        self.undo_stop: Abort | None = None
+        """The order that stopped it: what is there is kept."""
+        self.closed = False
+        self.undo_lands_on_bad: Callable[[], str | None] = lambda: None
+        """Says which bad release an undo would bring back, if any."""
+        inbox.on("parent_paused", reading(Hold), self.pause, judge=self.judge_hold)
+        inbox.on("parent_resumed", reading(Hold), self.resume, judge=self.judge_hold)
+
+    def approve(self, approval: Approval) -> Answer:
+        """Count a person's approval at the open gate."""
+        self.answers.remember(approval)
+        if self.gate is None:
+            self._pass_on("approve", approval)
+            return Answer(detail=f"passed on to {self._child_relay.child_id}")
+        detail = self.gate.count(approval)
+        self.decided("approve", approval.by, " ".join(filter(None, (detail, approval.comment))))
+        self._record.checkpoint(self.gate.view)
+        return Answer(detail=detail)
+
+    def stop(self, order: Abort) -> Answer:
+        """Take the order to stop safely."""
+        if self.abort is not None:
+            return self._stop_undo(order, self.abort)
+        self.abort = order
+        self.decided("abort", order.by, order.reason)
+        return Answer(detail="stopping safely")
+
+    def _stop_undo(self, order: Abort, first: Abort) -> Answer:
+        """Take a second abort: unless it asks for the undo, it stops the one under way, here or in the child."""
+        undoing = self.undoing or self._child_relay.child_id is not None
+        stops = order.keep or (order.keep is None and undoing)
+        if not stops or first.keep or self.undo_stop:
+            return Answer(detail=f"already stopping, as {first.by} ordered", already=True)
+        self.undo_stop = order
+        self.decided("abort", order.by, order.reason)
+        self._pass_on("abort", order.model_copy(update={"keep": True, "from_parent": True}))
+        return Answer(detail="stopping safely: nothing more is undone, what is there is kept")
+
+    def acknowledge(self, hold: Hold) -> Answer:
+        """Note that a person has it."""
+        self.decided("acknowledge", hold.by, hold.reason or "")
+        return Answer(detail=f"acknowledged by {hold.by}")
+
+    def judge_approval(self, approval: Approval) -> Approval:
+        """Return the approval if the open gate, here or in the child, may count it."""
+        self._refuse_if_over()
+        if self.gate is None and self._child_relay.child_id is None:
+            raise Rejected(f"{self.last_gate}: this approval is not used")
+        if self.gate and (why := self.gate.refuses(approval)):
+            raise why
+        return approval
+
+    def knows(self, approval: Approval) -> bool:
+        """Whether the same answer was recorded before: at the open gate, or at one that has closed."""
+        if self.gate and self.gate.has(approval):
+            return True
+        # A child judges by itself; and what names no plan may as well be meant for the gate that is open.
+        if self._child_relay.child_id or (self.gate and approval.plan_hash is None):
+            return False
+        return self.answers.has(approval)
+
+    def judge_abort(self, order: Abort) -> Abort:
+        """Return the order as it is taken: an undo onto a bad release has to be confirmed."""
+        self._refuse_if_over()
+        bad = self.undo_lands_on_bad()
+        if order.keep is not False or not bad or order.confirmed or self.abort is not None:
+            return order
+        if order.from_parent:
+            why = f"kept: {bad} is marked bad, and nobody confirmed that it shall come back"
+            return order.model_copy(update={"keep": True, "reason": f"{order.reason}; {why}"})
+        why = f"undoing would bring back {bad}, which is marked bad"
+        raise Rejected(why, fix="confirm with --yes, or use --keep")
+
+    def judge_hold(self, hold: Hold) -> Hold:
+        """Return the pause, resume or acknowledgement unless the run is over."""
+        self._refuse_if_over()
+        return hold
+
+    def decided(self, kind: str, by: str, detail: str) -> None:
+        """Write down what a person decided."""
+        self._record.decided(kind, by, detail)
+
+    def _refuse_if_over(self) -> None:
+        if self.closed:
+            raise Rejected("the run is over")
+
+
+def judge_note(note: Note) -> Note:
+    """Return a note that says something."""
+    if not note.said:
+        raise InvalidMessage("the note says nothing", fix="give impact, root_cause, eta or observation")
+    return note

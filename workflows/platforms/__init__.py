@@ -1,0 +1,1 @@
+"""The platforms that services run on, and what pages need of them."""

@@ -1,0 +1,106 @@
+"""Services on Amazon ECS, as far as pages share what is done with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import Deployed, EcsChanges, ForceDeployment
+from activities.measuring.diagnosis import DiagnosisActivities
+from activities.postgres.activities import DatabaseActivities
+from runbook_model.reports import Undone
+from runbook_model.rollout import Phase
+from workflows.decisions.database import signs_of
+from workflows.decisions.diagnosis import classify_service_down
+from workflows.decisions.restarting import RestartPlan, plan_restart
+from workflows.platforms.deployment import await_steady, hand_over, unless_replaced
+from workflows.platforms.platform import Outage, Platform, Running, Surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from runbook_model.catalog.service_policies import Database
+    from runbook_model.readings import Sample
+    from runbook_model.release import Release
+    from runbook_model.reports import Ending
+    from runbook_model.symptoms import LogsRead, UtilizationRead
+    from workflows.decisions.database import DatabaseSigns
+    from workflows.decisions.diagnosis import Diagnosis
+
+
+class Ecs(Platform):
+    """A service on ECS."""
+
+    async def read_running(self, words: str) -> Running:
+        """Read what runs."""
+        history = await self.page.read(words, EcsActivities.read_history, self.target)
+        return Running(history.current)
+
+    async def look_at_outage(self) -> Outage:
+        """Look at what should be running, and why it is not."""
+        running = await self.read_running("Read what runs and what ran before")
+        tasks = await self.page.read(
+            "Read the tasks and why they stopped", DiagnosisActivities.read_tasks, self.target
+        )
+
+        def name_cause(logs: LogsRead, sample: Sample) -> Diagnosis:
+            found = classify_service_down(self.target, tasks, logs, sample)
+            return found.citing(tasks.told, logs.told, *logs.newest[-3:])
+
+        return Outage(running.release, name_cause)
+
+    async def look_around(self) -> Surroundings:
+        """ECS knows nothing of what a service depends on."""
+        return Surroundings()
+
+    async def read_utilization(self) -> UtilizationRead:
+        """Read what CloudWatch measured of CPU and memory."""
+        words = "Read what CloudWatch says"
+        return await self.page.read(words, DiagnosisActivities.read_utilization, self.target)
+
+    async def read_database_signs(self, policy: Database) -> DatabaseSigns:
+        """Look whether the service's database is in trouble; a decision can do without."""
+        words = "Read who works in the database, and who waits"
+        read = await self.page.try_read(words, DatabaseActivities.read_database, self.target)
+        return signs_of(read, policy)
+
+    async def plan_restart(
+        self,
+        services: Sequence[str],  # noqa: ARG002 - it is the whole service
+        because: tuple[str, ...],
+    ) -> RestartPlan | Ending:
+        """Plan a forced deployment of what runs."""
+        words = "Read what runs and what ran before"
+        history = await self.page.read(words, EcsActivities.read_history, self.target)
+        return plan_restart(self.target, history, because)
+
+    async def release_of(self, plan: RestartPlan) -> Release:
+        """Return the release that runs."""
+        return plan.before
+
+    async def restart(self, plan: RestartPlan) -> Deployed:
+        """Force a new deployment."""
+        name = plan.before.name
+        return await self.page.change(
+            f"Force a new deployment of {name}",
+            EcsChanges.force_deployment,
+            ForceDeployment(target=self.target, fence=plan.fence),
+            action="UpdateService",
+            before=name,
+            after=f"{name}, fresh tasks",
+            undo=_nothing_to_put_back,
+        )
+
+    async def await_restarted(self, plan: RestartPlan, made: Deployed) -> datetime | Ending:  # noqa: ARG002
+        """Wait until only fresh tasks run."""
+        rollout = await await_steady(self.run, "Wait until only fresh tasks run", made)
+        return rollout.at if rollout.phase is Phase.STEADY else await hand_over(self.run, rollout)
+
+    async def unless_replaced(self, plan: RestartPlan, ending: Ending) -> Ending:
+        """Look once more that what was verified still runs."""
+        return await unless_replaced(self.run, plan.before, ending)
+
+
+async def _nothing_to_put_back() -> Undone:
+    return Undone(detail="nothing to undo: fresh tasks of the same release run")
