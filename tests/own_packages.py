@@ -10,7 +10,8 @@ from pathlib import Path
 
 from temporalio import activity, workflow
 
-from runbook_model.reports import ProcedureRequest, Report
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Report
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.procedures import Procedure
