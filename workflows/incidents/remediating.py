@@ -16,9 +16,8 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from activities.temporal.remediations import RemediationActivities, RemediationSeen
+from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
 from runbook_model import ids
-from runbook_model.checks import Known
 from runbook_model.incident.account import Remediation
 from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
 from runbook_model.messages import Abort, ProcedureRequest, RollbackRequest

@@ -163,7 +163,7 @@ def deployed_by_terraform(plan: ByTerraform, history: ReleaseHistory) -> Deploye
 async def apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> Undone:
     """Plan the way back and apply it, if it touches nothing but what the way there touched; says what came of it."""
     if taken := await run.page.locks.hold_state():
-        return f"could not undo: {taken.error.line if taken.error else taken.summary}"
+        return not_undone(taken.error.line if taken.error else taken.summary)
     try:
         return await _apply_back(run, done, back)
     finally:
@@ -171,7 +171,7 @@ async def apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> Und
             await run.page.locks.release_state()
 
 
-async def _apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> str:
+async def _apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> Undone:
     page, target = run.page, run.target
     way_back = await plan_with_terraform(run, back)
     if way_back.empty:
