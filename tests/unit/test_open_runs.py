@@ -11,10 +11,9 @@ from temporalio.client import WorkflowExecutionStatus as Status
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.brakes import BrakeActivities
-from activities.temporal.remediations import RemediationActivities
+from activities.temporal.remediations import Known, RemediationActivities
 from activities.temporal.runs import is_open
 from runbook_model.brakes import AutomaticStart, BrakeAnswer, BrakeBook, BrakeReport, Held, Reservation
-from runbook_model.checks import Known
 from runbook_model.errors import NotYetError
 from tests.procedures.outside import BEGAN
 
