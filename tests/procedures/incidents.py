@@ -42,10 +42,8 @@ from runbook_model.errors import RejectedError
 from runbook_model.incident.account import IncidentRequest
 from runbook_model.incident.alerts import Alert, AlertBatch
 from runbook_model.incident.announcements import Announcement, Delivered, Delivery, Notice
-from runbook_model.procedures import KnownProcedures, workflow_type
-from runbook_model.reports import ProcedureRequest, Report
 from runbook_model.messages import ProcedureRequest
-from runbook_model.procedures import workflow_type
+from runbook_model.procedures import KnownProcedures, workflow_type
 from runbook_model.reports import Report
 from starter.client.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing
