@@ -29,7 +29,7 @@ def pooled(behind: str, monkeypatch, **settings: object):
     known, port = conninfo_to_dict(behind), free_port()
     lines = [
         "[databases]",
-        f"{known['dbname']} = host={known['host']} port={known['port']} user={known['user']}",
+        f"{known['dbname']} = host={known['host']} port={known['port']} user={known['user']} password={known['password']}",
         "[pgbouncer]",
         *(f"{key} = {value}" for key, value in {
             "listen_addr": "127.0.0.1", "listen_port": port, "unix_socket_dir": "", "auth_type": "any", **settings
