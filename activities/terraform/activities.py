@@ -13,7 +13,7 @@ from activities.ecs.activities import describe_service
 from activities.ecs.changes import drifted
 from activities.runtime.waiting import handed_over
 from activities.terraform.program import Module
-from activities.terraform.run import NOT_BEGUN, Run, TerraformApplied, begun_before
+from activities.terraform.run import NOT_STARTED, Run, TerraformApplied, begun_before
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import (
     ApplyFailedError,
@@ -103,7 +103,7 @@ class TerraformActivities:
             elif isinstance(error, OutsideError):  # AWS did not answer, so Terraform was not begun
                 error.retryable = error.retryable and _waited() < self._patience
                 if error.retryable and not before:
-                    activity.heartbeat(NOT_BEGUN, activity.info().attempt)
+                    activity.heartbeat(NOT_STARTED, activity.info().attempt)
             raise
         except asyncio.CancelledError:
             details = activity.cancellation_details()

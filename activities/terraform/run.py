@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ASKED_AGAIN_AFTER = 2.0
 """Seconds between two tries to get the lock."""
-NOT_BEGUN = "nothing was begun"
+NOT_STARTED = "nothing was begun"
 """The last word of an attempt that certainly applied nothing, for the next one."""
 
 
@@ -124,7 +124,7 @@ class Run:
             suspected = lock.id if gone else ""
             if await _shutdown_within(ASKED_AGAIN_AFTER):
                 if not self._begun_before:
-                    activity.heartbeat(NOT_BEGUN, activity.info().attempt)
+                    activity.heartbeat(NOT_STARTED, activity.info().attempt)
                 raise handed_over()
         return said
 
@@ -138,7 +138,7 @@ def begun_before() -> bool:
     The word of any earlier attempt than the last counts for nothing: one between may have died before it said its own.
     """
     info = activity.info()
-    return info.attempt > 1 and list(info.heartbeat_details) != [NOT_BEGUN, info.attempt - 1]
+    return info.attempt > 1 and list(info.heartbeat_details) != [NOT_STARTED, info.attempt - 1]
 
 
 async def _shutdown_within(seconds: float) -> bool:

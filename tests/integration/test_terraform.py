@@ -16,6 +16,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.terraform.program import Lock, read_lock
+from activities.terraform.run import NOT_STARTED
 from runbook_model.errors import (
     ApplyFailedError,
     CutOffApplyError,
@@ -24,7 +25,6 @@ from runbook_model.errors import (
     StateLockedError,
     TerraformError,
 )
-from starter.client.runs import NOT_STARTED
 from tests.integration.terraform_stage import PRINTED, RUN, SECRET, Backend, Infrastructure, until
 
 

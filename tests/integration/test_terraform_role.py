@@ -10,9 +10,9 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.doctor.module import validate
+from activities.terraform.run import NOT_STARTED
 from runbook_model.catalog.accounts import Account, AssumeRole
 from runbook_model.errors import UnreachableError
-from starter.client.runs import NOT_STARTED
 from tests.integration.terraform_stage import Infrastructure, program
 
 ARN = "arn:aws:iam::111122223333:role/incident-runbooks"

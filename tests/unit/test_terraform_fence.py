@@ -11,10 +11,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.terraform.activities import TerraformActivities, TerraformApply
 from activities.terraform.plan_store import PlanStore
+from activities.terraform.run import NOT_STARTED
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import DriftedError, UnreachableError
 from runbook_model.release import Fence
-from starter.client.runs import NOT_STARTED
 from tests.aws_answers import Ecs, service, services
 from tests.ecs_facts import deployment_arn, task_definition
 from tests.observing import a_target
