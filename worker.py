@@ -1,6 +1,6 @@
 """The composition root: settings -> clients -> activities -> workers.
 
-One process serves the environments it is told to, each by two workers: one for workflows and short activities, one for
+One process serves the environments it is given to, each by two workers: one for workflows and short activities, one for
 long waits, so that a thousand waits never hold up an abort.
 """
 
@@ -20,9 +20,9 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.http.client import http_client
-from activities.registry import OfPackages, Parts
-from activities.runtime.environment_guard import Served
-from activities.runtime.heartbeat_key import KeepWord
+from activities.registry import ActivityRegistry, OfPackages
+from activities.runtime.environment_guard import EnvironmentGuard
+from activities.runtime.heartbeat_key import RequireHeartbeatKey
 from activities.runtime.interceptors import Beat, TranslateErrors
 from activities.runtime.settings import Settings, load_settings
 from activities.telemetry.log_lines import log_to_stderr
@@ -68,7 +68,7 @@ WORKFLOWS: list[type] = [
     Doctor,
     Drill,
 ]
-# After a worker dies, its open workflows go on elsewhere once this has run out; the SDK's own default costs 10 s.
+# After a worker dies, its open workflows continue elsewhere once this has run out; the SDK's own default costs 10 s.
 STICKY = timedelta(seconds=2)
 # The SDK would hold a heartbeat back for 0.8 of its timeout: of two seconds that leaves a busy machine 0.4 s to be late.
 HELD_BACK = timedelta(seconds=1)
@@ -95,7 +95,7 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         # One for each slot: a change that waits for a thread loses the time that its fence reckons with.
         threads = stack.enter_context(ThreadPoolExecutor(settings.threads * len(served)))
         packages = OfPackages(own.known, own.changes, own.alerts)
-        parts = Parts(client, settings, http, meter, served_queues(served), packages)
+        parts = ActivityRegistry(client, settings, http, meter, served_queues(served), packages)
         _add(own, parts)
         workers: list[Worker] = []
         for environment in served:
@@ -114,9 +114,9 @@ async def serve(settings: Settings, environments: Sequence[str]) -> None:
         await stop.wait()
 
 
-def served_queues(environments: Sequence[str]) -> Served:
-    """Tell which queue belongs to whom, so that what comes by another's is refused."""
-    return Served(
+def served_queues(environments: Sequence[str]) -> EnvironmentGuard:
+    """Say which queue belongs to whom, so that what comes by another's is refused."""
+    return EnvironmentGuard(
         {
             queue(environment): environment
             for environment in environments
@@ -125,8 +125,8 @@ def served_queues(environments: Sequence[str]) -> Served:
     )
 
 
-def _add(own: OwnProcedures, parts: Parts) -> None:
-    """Add the activities of packages; one whose cannot be served is left out, and the others go on."""
+def _add(own: OwnProcedures, parts: ActivityRegistry) -> None:
+    """Add the activities of packages; one whose cannot be served is left out, and the others continue."""
     for procedure in [*own.loaded.values()]:
         try:
             parts.add(procedure.activities, procedure.changes)
@@ -147,7 +147,7 @@ def _workers(
     environment: str,
     settings: Settings,
     threads: ThreadPoolExecutor,
-    parts: Parts,
+    parts: ActivityRegistry,
     own: OwnProcedures,
     version: WorkerDeploymentConfig | None,
 ) -> tuple[Worker, Worker]:
@@ -155,7 +155,7 @@ def _workers(
     short = Worker(
         client,
         task_queue=task_queue(environment),
-        workflows=[*workflows_of(version), *(one.workflow for one in own.loaded.values()), AnyProcedure],
+        workflows=[*workflows_of(version), *(item.workflow for item in own.loaded.values()), AnyProcedure],
         workflow_runner=sandbox_runner(),
         workflow_failure_exception_types=[
             ValidationError
@@ -163,7 +163,7 @@ def _workers(
         activities=parts.short,
         activity_executor=threads,
         max_concurrent_activities=settings.threads,
-        interceptors=[TrimArguments(), TranslateErrors(), parts.guard, KeepWord(), Beat()],
+        interceptors=[TrimArguments(), TranslateErrors(), parts.guard, RequireHeartbeatKey(), Beat()],
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=grace,
         max_heartbeat_throttle_interval=HELD_BACK,
@@ -174,7 +174,7 @@ def _workers(
         task_queue=watch_queue(environment),
         activities=parts.long,
         max_concurrent_activities=settings.waits,
-        interceptors=[TranslateErrors(), parts.guard, KeepWord()],
+        interceptors=[TranslateErrors(), parts.guard, RequireHeartbeatKey()],
         graceful_shutdown_timeout=grace,
         max_heartbeat_throttle_interval=HELD_BACK,
         deployment_config=version,
@@ -183,12 +183,12 @@ def _workers(
 
 
 def workflows_of(version: WorkerDeploymentConfig | None) -> list[type]:
-    """List the workflows of a worker: a brake lives for months, and follows every build where builds are told apart."""
+    """List the workflows of a worker: a brake lives for months, and follows every build where builds are distinguished."""
     return [BrakeOfEveryBuild if workflow is Brake and version else workflow for workflow in WORKFLOWS]
 
 
 def deployment_version(environment: str, build_id: str | None) -> WorkerDeploymentConfig | None:
-    """Pin runs to the build that they began on: what is deployed next cannot change a remediation half-way."""
+    """Pin runs to the build that they started on: what is deployed next cannot change a remediation half-way."""
     if build_id is None:
         return None
     return WorkerDeploymentConfig(
@@ -220,7 +220,7 @@ def main() -> int:
         "--environment", action="append", default=[], help="serve only this one; may be repeated"
     )
     asked = parser.parse_args().environment
-    # People are told in this log where the catalog names no other channel.
+    # People are notified in this log where the catalog names no other channel.
     log_to_stderr("runbook")
     try:
         settings = load_settings()

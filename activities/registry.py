@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
     from temporalio.common import MetricMeter
 
-    from activities.runtime.environment_guard import Served
+    from activities.runtime.environment_guard import EnvironmentGuard
     from activities.runtime.settings import Settings
     from runbook_model.catalog.policies import AlertRule
     from runbook_model.procedures import KnownProcedures
@@ -85,7 +85,7 @@ class OfPackages:
     """Rows of the alert matrix."""
 
 
-class Parts:
+class ActivityRegistry:
     """The activities of a worker, grouped by the queue that serves them."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Parts:
         settings: Settings,
         http: httpx.AsyncClient,
         meter: MetricMeter,
-        served: Served,
+        served: EnvironmentGuard,
         packages: OfPackages,
     ) -> None:
         clients, engine = AwsClients(meter), Engine()
@@ -146,7 +146,7 @@ class Parts:
         )
         # Messages are also served here: a chat that does not answer then takes no slot from a change.
         waits = activities_of(Waits(clients, meter), compose, verification, terraform, chat, rds, doctor)
-        self.long = [one for one in waits if iscoroutinefunction(one)]  # they hold no threads
+        self.long = [wait for wait in waits if iscoroutinefunction(wait)]  # they hold no threads
 
     def add(self, kinds: Sequence[type | Callable[..., object]], changes: Collection[str]) -> None:
         """Serve activities of a package: by the same queues, between the same interceptors.
@@ -159,12 +159,14 @@ class Parts:
             ValueError: one is called as another one is already.
         """
         made = [each(self._clients) if isinstance(each, type) else each for each in kinds]
-        methods = [one for each in made for one in ([each] if _name(each) else activities_of(each))]
-        taken = {_name(one) for one in (*self.short, *self.long)}
-        if twins := sorted(name for one in methods if (name := _name(one)) in taken):
+        methods = [item for each in made for item in ([each] if _name(each) else activities_of(each))]
+        taken = {_name(item) for item in (*self.short, *self.long)}
+        if twins := sorted(name for method in methods if (name := _name(method)) in taken):
             raise ValueError(f"there is another activity called {', '.join(twins)}")
         self.short += methods
-        self.long += [one for one in methods if iscoroutinefunction(one) and _name(one) not in changes]
+        self.long += [
+            method for method in methods if iscoroutinefunction(method) and _name(method) not in changes
+        ]
 
 
 def _name(activity: object) -> str:

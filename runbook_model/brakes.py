@@ -13,11 +13,11 @@ from runbook_model.fact import Fact
 from runbook_model.reports import Rejection
 
 
-class Held(Fact):
-    """Why nothing is begun by itself now."""
+class Block(Fact):
+    """Why nothing is started automatically now."""
 
     kind: Literal["person", "rate", "storm", "cooling", "unreachable"]
-    """``person``: until it is let go. ``rate`` and ``storm``: a person decides. ``cooling``: until a moment."""
+    """``person``: until it is taken off. ``rate`` and ``storm``: a person decides. ``cooling``: until a moment."""
     why: str
     until: datetime | None = None
 
@@ -32,13 +32,13 @@ class Switched(Fact):
     at: datetime
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Who put it on, and why."""
-        return f"{self.by} put the brake on at {self.at:%Y-%m-%d %H:%M} UTC: {self.reason}"
+        return f"{self.by} switched the brake on at {self.at:%Y-%m-%d %H:%M} UTC: {self.reason}"
 
 
 class AutomaticStart(Fact):
-    """A procedure that was begun by itself."""
+    """A procedure that was started automatically."""
 
     key: str
     service: str
@@ -48,16 +48,16 @@ class AutomaticStart(Fact):
 
 
 class BrakeBook(Fact):
-    """What a brake knows: who holds it, and what was begun by itself lately."""
+    """What a brake knows: who holds it, and what was started automatically lately."""
 
     on: tuple[Switched, ...] = ()
     starts: tuple[AutomaticStart, ...] = ()
 
-    def holds(self, service: str) -> Held | None:
+    def holds(self, service: str) -> Block | None:
         """Say which person's brake holds a service's changes, if one does."""
-        for one in self.on:
-            if one.service in {None, service}:
-                return Held(kind="person", why=one.told)
+        for item in self.on:
+            if item.service in {None, service}:
+                return Block(kind="person", why=item.summary)
         return None
 
 
@@ -69,7 +69,7 @@ class BrakeRequest(Fact):
 
 
 class Reservation(Fact):
-    """May this be begun by itself? If so, it counts from now on."""
+    """May this be started automatically? If so, it counts from now on."""
 
     key: str
     """Names it: asked again, it is the same."""
@@ -91,11 +91,11 @@ class Question(Fact):
 class BrakeAnswer(Fact):
     """What the brake says."""
 
-    held: Held | None = None
+    held: Block | None = None
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         return f"held: {self.held.why}" if self.held else "the brake is off"
 
 

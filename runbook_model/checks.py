@@ -125,14 +125,14 @@ class Check(Fact):
     """None: it is the same for every service of the environment."""
     name: str
     ok: bool | None
-    """None: it is not configured, or cannot be told while something else is wrong."""
+    """None: it is not configured, or cannot be determined while something else is wrong."""
     detail: str
     fix: str | None = Field(default=None, validation_alias=AliasChoices("fix", "mend"))
     """What to do, when it is not ok; older drills call it by another name."""
 
     @classmethod
     def unknown(cls, environment: str | None, service: str | None, name: str, cause: str) -> Check:
-        """Say that a check tells nothing while something that it needs is not in place."""
+        """Say that a check says nothing while something that it needs is not in place."""
         detail = f"unknown: {cause} is not in place"
         return cls(environment=environment, service=service, name=name, ok=None, detail=detail)
 
@@ -150,7 +150,7 @@ class Place(Fact):
     environment: str
     where: Environment
     channels: tuple[Channel, ...] = ()
-    """Where its incidents are told."""
+    """Where its incidents are announced."""
 
 
 class Found(Fact):
@@ -207,14 +207,14 @@ class Drilled(Fact):
     since: datetime | None = None
     """When the drill was that it is compared with; None for the first."""
     known: tuple[Known, ...] = ()
-    """What is remembered for the next drill: also of what could not be told this time."""
+    """What is remembered for the next drill: also of what could not be determined this time."""
     untold: str | None = None
-    """Why people could not be told what changed; the next drill tells them."""
+    """Why people could not be notified what changed; the next drill reports them."""
 
     @property
     def would_work(self) -> bool:
         """Whether nothing was found that would keep a procedure from working."""
-        return all(one.ok is not False for one in self.checks)
+        return all(check.ok is not False for check in self.checks)
 
 
 class LastDrill(Fact):
@@ -223,6 +223,6 @@ class LastDrill(Fact):
     drill: Drilled | None = None
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         return f"the last one was at {self.drill.at:%Y-%m-%d %H:%M} UTC" if self.drill else "none before"

@@ -1,4 +1,4 @@
-"""Containers of a compose project, as the Docker engine tells them. Facts only; causes are decided elsewhere."""
+"""Containers of a compose project, as the Docker engine reports them. Facts only; causes are decided elsewhere."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Container(Fact):
         return ContainerFence(id=self.id, started=self.started, restarts=self.restarts)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """A few words for people."""
         words = [f"{self.state} with exit code {self.exit_code}" if self.ended else self.state]
         if self.out_of_memory:
@@ -105,22 +105,24 @@ class ProjectRead(Fact):
     @property
     def services(self) -> tuple[str, ...]:
         """Every service of the project that has a container."""
-        return tuple(sorted({one.service for one in self.containers}))
+        return tuple(sorted({container.service for container in self.containers}))
 
     @property
     def dependencies(self) -> tuple[str, ...]:
         """What the service needs: as compose says, else every other service of the project."""
-        said = {name for one in self.own for name in one.needs}
+        said = {name for item in self.own for name in item.needs}
         return tuple(name for name in self.services if name != self.service and (not said or name in said))
 
     def of(self, service: str) -> tuple[Container, ...]:
         """Return the containers of a service."""
-        return tuple(one for one in self.containers if one.service == service)
+        return tuple(container for container in self.containers if container.service == service)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
-        return "; ".join(one.told for one in self.containers) or "the project has no containers"
+        return (
+            "; ".join(container.summary for container in self.containers) or "the project has no containers"
+        )
 
 
 class Use(Fact):
@@ -145,7 +147,7 @@ class Use(Fact):
         return self.memory / self.memory_limit if self.memory_limit > 0 else None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """A few words for people."""
         cpu = (
             "CPU not known"
@@ -167,9 +169,9 @@ class StatisticsRead(Fact):
     at: datetime
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
-        return "; ".join(one.told for one in self.uses) or f"statistics are not known: {self.why}"
+        return "; ".join(use.summary for use in self.uses) or f"statistics are not known: {self.why}"
 
 
 class RestartService(Fact):
@@ -189,10 +191,10 @@ class Restarted(Fact):
     at: datetime
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         by = f"; an earlier attempt had restarted {', '.join(self.adopted)}" if self.adopted else ""
-        return f"restarted {', '.join(one.name for one in self.containers)}{by}"
+        return f"restarted {', '.join(container.name for container in self.containers)}{by}"
 
 
 class AwaitedService(Fact):
@@ -213,7 +215,7 @@ class Settled(Fact):
     at: datetime
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         return self.detail
 
@@ -241,14 +243,14 @@ class ServerAnswer(Fact):
         return self.used / self.limit if self.used is not None and self.limit else None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         if self.full:
             return f"no connection is left: {self.why}"
         if self.accepts is None:
-            return f"whether it takes connections is not known: {self.why}"
+            return f"whether it accepts connections is unknown: {self.why}"
         if not self.accepts:
-            return f"it takes no connections: {self.why}"
+            return f"it accepts no connections: {self.why}"
         if self.used is None:
-            return f"it takes connections; how many are used is not known: {self.why}"
-        return f"it takes connections ({format_duration(self.took)}); {self.used} of {self.limit} are used"
+            return f"it accepts connections; how many are used is not known: {self.why}"
+        return f"it accepts connections ({format_duration(self.took)}); {self.used} of {self.limit} are used"

@@ -59,12 +59,12 @@ class Session(Fact):
         return bool(_BACKUP.search(f"{self.application} {self.role}"))
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Who it is, in words."""
         return f"pid {self.name.pid} of {self.application or self.role}, {self.state} for {format_duration(self.lasts)}"
 
 
-class Held(Fact):
+class HeldConnections(Fact):
     """How many connections an application holds in one state."""
 
     owner: str
@@ -121,7 +121,7 @@ class DatabaseRead(Fact):
     used_at_most: int = 0
     hidden: int = 0
     """Sessions that our role may not look into."""
-    held: tuple[Held, ...] = ()
+    held: tuple[HeldConnections, ...] = ()
     """Most connections first."""
     idle: tuple[Session, ...] = ()
     """Sessions of this database that are idle in a transaction, the longest first."""
@@ -142,7 +142,7 @@ class DatabaseRead(Fact):
         return max(1, self.limit - self.reserved)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What was found, in one sentence."""
         if self.standing != "serves":
             return f"{self.standing}: {self.why}"
@@ -153,7 +153,7 @@ class Connected(Fact):
     """Whether the database could be connected to, and how much room it has."""
 
     full: float = 1.0
-    """The catalog's share of the connections from which on it counts as full."""
+    """The catalog's share of the connections at which the database counts as full."""
 
     ok: bool
     why: str = ""
@@ -173,7 +173,7 @@ class Connected(Fact):
         return self.ok and self.share < self.full
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What came of it, in one sentence."""
         if not self.ok:
             return f"no connection: {self.why}"
@@ -189,15 +189,15 @@ class Terminated(Fact):
     spared: tuple[SessionName, ...] = ()
     """Left alone: no longer idle in a transaction, or not for long enough."""
     stayed: tuple[SessionName, ...] = ()
-    """Told to end, but still there."""
+    """Asked to end, but still there."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What came of it, in one sentence."""
         counts = (
             ("ended", self.ended),
             ("gone already", self.gone),
-            ("at work again and left alone", self.spared),
+            ("active again and left alone", self.spared),
             ("still there", self.stayed),
         )
         return ", ".join(f"{len(names)} {words}" for words, names in counts if names) or "nothing to end"
@@ -212,7 +212,7 @@ AVAILABLE, REBOOTING = "available", "rebooting"
 
 
 class Instance(Fact):
-    """An instance as RDS tells it."""
+    """An instance as RDS reports it."""
 
     name: str
     status: str
@@ -223,7 +223,7 @@ class Instance(Fact):
     """When its newest event of a restart was, of those of the last hour."""
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         when = f", last restarted {self.restarted:%H:%M:%S} UTC" if self.restarted else ""
         return f"{self.name} is {self.status}{when}"

@@ -9,7 +9,7 @@ RunbookError
   * PolicyError             what was asked is not allowed here; the message says who may
   * OutsideError            an outside system answered badly
     * AccessDeniedError     a permission is missing; the fix names it
-    * CredentialsError      credentials are missing or have expired; a person renews them and the step goes on
+    * CredentialsError      credentials are missing or have expired; a person renews them and the step continues
     * ThrottledError        too many calls; tried again later
     * BusyError             somebody else changes the same thing at this moment; tried again
     * UnreachableError      no answer, or a 5xx; tried again
@@ -21,10 +21,10 @@ RunbookError
     * RejectedError         the outside system refused the call for good
     * StateLockedError      somebody else holds Terraform's state, or died holding it; the message says who
     * TerraformError        Terraform could not plan
-    * ApplyFailedError      Terraform began to apply and stopped; some of it may be done
+    * ApplyFailedError      Terraform started to apply and stopped; some of it may be done
   * FenceError              a change was not made
     * DriftedError          somebody else changed the service meanwhile; theirs is left alone
-    * UnknownReplyError     a change may have been applied and cannot be told apart; a person looks
+    * UnknownReplyError     a change may have been applied and cannot be distinguished; a person looks
     * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
     * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
   * SealedError             what a history holds cannot be decrypted; tried again, until it can
@@ -34,7 +34,7 @@ RunbookError
   * TooLateError            an attempt came to its change too late to make it; nothing was sent, it is tried again
   * Rejected                a message that was sent to a run cannot be used now
     * InvalidMessage        it does not fit what is expected
-  * BugError                the activity failed in its own code; a few attempts, then it is told
+  * BugError                the activity failed in its own code; a few attempts, then it is given
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ FIX = "fix"
 
 
 class RunbookError(Exception):
-    """The root: what is wrong, and beside it how to fix it where that is known."""
+    """The root: what is wrong, and next to it how to fix it where that is known."""
 
     retryable = False
     expected = False
@@ -78,7 +78,7 @@ class RunbookError(Exception):
     def to_application_error(self) -> ApplicationError:
         """Translate for Temporal; the type's name is what workflows see in ``ApplicationError.type``.
 
-        The first detail tells whether a change was certainly not made, the second holds the fix by its name.
+        The first detail says whether a change was certainly not made, the second holds the fix by its name.
         """
         return ApplicationError(
             self.message,
@@ -132,7 +132,7 @@ class AccessDeniedError(OutsideError):
 
 
 class CredentialsError(OutsideError):
-    """Credentials are missing or have expired; the step goes on once they are renewed."""
+    """Credentials are missing or have expired; the step continues once they are renewed."""
 
     retryable = True
     retry_in = timedelta(seconds=15)
@@ -199,13 +199,13 @@ class TerraformError(OutsideError):
 
 
 class ApplyFailedError(OutsideError):
-    """Terraform began to apply a plan and stopped; some of it may be done."""
+    """Terraform started to apply a plan and stopped; some of it may be done."""
 
     may_have_landed = True
 
 
 class FenceError(RunbookError):
-    """A change was not made, or cannot be told to have been made."""
+    """A change was not made, or cannot be known to have been made."""
 
 
 class DriftedError(FenceError):
@@ -225,7 +225,7 @@ class CutOffApplyError(FenceError):
 
 
 class SealedError(RunbookError):
-    """What a history holds cannot be decrypted here; it goes on once it can."""
+    """What a history holds cannot be decrypted here; it continues once it can."""
 
     retryable = True
 
@@ -262,7 +262,7 @@ class NotYetError(RunbookError):
 
 
 class TooLateError(RunbookError):
-    """A change was not sent: it could still have been under way when the next attempt begins."""
+    """A change was not sent: it could still have been under way when the next attempt starts."""
 
     retryable = True
 
@@ -281,7 +281,7 @@ class BugError(RunbookError):
     ATTEMPTS = 5
     """Some bugs only show on an answer that does not come twice, so a few are worth it: some 15 seconds."""
 
-    def __init__(self, where: str, told: str, attempt: int) -> None:
+    def __init__(self, where: str, text: str, attempt: int) -> None:
         self.retryable = attempt < self.ATTEMPTS
         self.retry_in = timedelta(seconds=2 ** (attempt - 1)) if self.retryable else None
-        super().__init__(f"{where} failed in its own code ({told})", fix="see the worker's log and report it")
+        super().__init__(f"{where} failed in its own code ({text})", fix="see the worker's log and report it")

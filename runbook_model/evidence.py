@@ -133,13 +133,13 @@ class Breakdown(Evidence):
         return max(self.values.values(), default=None)
 
 
-class Onset(Evidence):
-    """Which release runs, when it began, and which ran before it."""
+class ReleaseStart(Evidence):
+    """Which release runs, when it started, and which ran before it."""
 
     release: str = ""
     """``family:revision``."""
     began: datetime | None = None
-    """When its deployment began; None when it is older than what ECS remembers."""
+    """When its deployment started; None when it is older than what ECS remembers."""
     settled: datetime | None = None
     """When its deployment had ended; None while it is under way."""
     before: str | None = None
@@ -197,7 +197,7 @@ def _inside(fact: object, path: str) -> Iterator[Cited]:
 
 
 class TaskSeen(Fact):
-    """One task as ECS tells it."""
+    """One task as ECS reports it."""
 
     task: str
     release: str
@@ -252,8 +252,8 @@ class Restarts(Evidence):
 QUERY = "ListServiceDeployments, DescribeServiceDeployments, DescribeServiceRevisions"
 
 
-def onset_of(history: ReleaseHistory, now: datetime) -> Onset:
-    """Find when the release that runs began; a forced deployment of the same release is not its beginning."""
+def onset_of(history: ReleaseHistory, now: datetime) -> ReleaseStart:
+    """Find when the release that runs started; a forced deployment of the same release is not its start."""
     current = history.current
     ours: list[ServiceDeployment] = []
     before: Release | None = None
@@ -265,7 +265,7 @@ def onset_of(history: ReleaseHistory, now: datetime) -> Onset:
             before = release
             break
         ours.append(deployment)
-    return Onset(
+    return ReleaseStart(
         quality="known",
         source="ecs",
         query=QUERY,

@@ -49,7 +49,7 @@ class Shown(Message):
 
 
 def show(asked: GateRequest) -> Shown:
-    """Write down what is asked."""
+    """Record the question."""
     plan, task = asked.plan, asked.task
     return Shown(
         question=asked.question,

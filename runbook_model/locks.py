@@ -1,4 +1,4 @@
-"""Locks of what runs share beside their targets: an ECS service under several names, a state of Terraform's."""
+"""Locks of what runs share next to their targets: an ECS service under several names, a state of Terraform's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Holder(Fact):
     """Whether the lock belongs to no run: somebody started it by hand."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What a person reads of it."""
         if not self.id:
             return "nobody holds it any more"

@@ -1,4 +1,4 @@
-"""Whether a log line tells of an error, as loggers write their levels: JSON, logfmt, in brackets, in capitals. Pure."""
+"""Whether a log line reports about an error, as loggers write their levels: JSON, logfmt, in brackets, in capitals. Pure."""
 
 from __future__ import annotations
 

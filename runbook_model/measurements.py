@@ -40,7 +40,7 @@ class Measurement(Figure):
     failed: float | None = None
     """How many of them failed."""
     by_type: dict[str, float] = Field(default_factory=dict)
-    """Failed requests of each kind, where the source tells that too."""
+    """Failed requests of each kind, where the source says that too."""
     window: timedelta = timedelta(0)
     uncounted: bool = False
     """Whether requests are counted and only their failures are not."""
@@ -114,8 +114,8 @@ def use_reading(
     resource: Resource, prometheus: Figure, other: Figure, limit: float, now: datetime
 ) -> Reading:
     """Hold what is known of CPU or memory against the limit: bad if one source is above it."""
-    known = [(one, one.value) for one in (prometheus, other) if one.value is not None]
-    said = [f"{100 * value:.0f} % by {one.source}" for one, value in known]
+    known = [(item, item.value) for item in (prometheus, other) if item.value is not None]
+    said = [f"{100 * value:.0f} % by {item.source}" for item, value in known]
     words = " and ".join(said) or f"{prometheus.why}; {other.why}"
     unknown = Quality.ERROR if prometheus.quality == other.quality == "error" else Quality.NO_DATA
     above = any(value > limit for _, value in known)

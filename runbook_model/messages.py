@@ -25,7 +25,7 @@ class ProcedureRequest(Message):
     plan_only: bool = False
     trace_id: str | None = None
     incident: str | None = None
-    """Id of the incident that it belongs to, and tells how it goes."""
+    """Id of the incident that it belongs to, and says how it goes."""
     automatic: bool = False
     """Whether no person asked for it: then the brake is asked before each change."""
     replace: bool = False
@@ -65,7 +65,7 @@ class Abort(Message):
     decision_id: str | None = Field(default=None, max_length=200)
 
 
-class Hold(Message):
+class Instruction(Message):
     """A person's pause, resume or acknowledgement."""
 
     by: Person

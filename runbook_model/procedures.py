@@ -27,7 +27,7 @@ PROCEDURES: Final = (
 GROUP: Final = "incident_runbooks.procedures"
 """The entry point group by which an installed package brings procedures of its own."""
 PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$"
-"""Each part begins with a letter, so that the workflow's type leads back to the name."""
+"""Each part starts with a letter, so that the workflow's type leads back to the name."""
 LONGEST: Final = 63
 """Characters of a name, as of every name in the catalog."""
 RESERVED: Final = frozenset(
@@ -52,7 +52,7 @@ def procedure_of(workflow_type: str) -> str:
 def problem_of_name(name: str) -> str | None:
     """Say why a procedure cannot be called so; None where it can."""
     if not re.fullmatch(PATTERN, name) or len(name) > LONGEST:
-        return f"write words of a-z and 0-9 with - between them, each beginning with a letter, {LONGEST} characters at most"
+        return f"write words of a-z and 0-9 with - between them, each starting with a letter, {LONGEST} characters at most"
     return "the product uses this name itself" if name in RESERVED else None
 
 

@@ -35,7 +35,7 @@ KNOWN = frozenset({Quality.GOOD, Quality.BAD})
 
 Kind = Literal["health", "error-rate", "log-errors", "latency", "cpu", "memory", "connections"]
 STANDARD_LOOKS: tuple[Kind, ...] = ("health", "error-rate", "log-errors")
-"""What every verification measures, unless it is told what to look at."""
+"""What every verification measures, unless it is given what to look at."""
 FALLING: tuple[Kind, ...] = ("error-rate", "latency", "cpu", "memory", "connections")
 """What a window, or a queue that empties, lets fall slowly."""
 
@@ -81,13 +81,13 @@ class Sample(Fact):
 
     def value_of(self, kind: Kind) -> float | None:
         """Return what was measured of a kind, None when it is not known."""
-        readings = (one for one in self.readings if one.kind == kind and one.quality in KNOWN)
+        readings = (item for item in self.readings if item.kind == kind and item.quality in KNOWN)
         return next((reading.value for reading in readings), None)
 
     @property
     def brief(self) -> Sample:
         """The same without query texts and log lines, for rows of samples that must stay small."""
-        readings = (one.model_copy(update={"query": None, "excerpt": ()}) for one in self.readings)
+        readings = (reading.model_copy(update={"query": None, "excerpt": ()}) for reading in self.readings)
         return Sample(at=self.at, readings=tuple(readings))
 
 
@@ -104,7 +104,7 @@ class Streak(Fact):
         """From the first to the last sample."""
         return self.until - self.since
 
-    def goes_on_with(self, sample: Sample, longest_gap: timedelta) -> bool:
+    def continues_with(self, sample: Sample, longest_gap: timedelta) -> bool:
         """Whether the next known sample belongs to the row; after too long a gap nothing is known of what was between."""
         return sample.quality is self.quality and sample.at - self.until <= longest_gap
 
@@ -123,7 +123,7 @@ def last_streak(
     for sample in samples:
         if sample.quality not in KNOWN:
             continue
-        if streak and streak.goes_on_with(sample, longest_gap):
+        if streak and streak.continues_with(sample, longest_gap):
             streak = streak.model_copy(update={"count": streak.count + 1, "until": sample.at})
         else:
             streak = Streak(quality=sample.quality, count=1, since=sample.at, until=sample.at)
@@ -139,7 +139,7 @@ class Observation(Fact):
     """When the release alone answered requests: what was measured before says nothing of it."""
     deadline: datetime
     same_release_before: bool = False
-    """Whether the tasks before ran this release too, as after a forced deployment: then no label tells them apart."""
+    """Whether the tasks before ran this release too, as after a forced deployment: then no label distinguishes them."""
     looks: tuple[Kind, ...] = STANDARD_LOOKS
     """What to measure."""
     may_probe: bool = True
@@ -173,7 +173,7 @@ def is_decided(samples: tuple[Sample, ...], target: Target, earlier: Streak | No
 
 
 def still_falls(samples: tuple[Sample, ...], consecutive: int) -> bool:
-    """Whether a number that is bad never rose over the newest samples, and ends clearly lower than it began."""
+    """Whether a number that is bad never rose over the newest samples, and ends clearly lower than it started."""
     newest = next((sample for sample in reversed(samples) if sample.quality is Quality.BAD), None)
     bad = {reading.kind for reading in newest.readings if reading.quality is Quality.BAD} if newest else set()
     return any(_falls(samples, kind, consecutive) for kind in FALLING if kind in bad)
@@ -189,7 +189,7 @@ def _falls(samples: tuple[Sample, ...], kind: Kind, consecutive: int) -> bool:
 def counts_from(observation: Observation) -> datetime:
     """When samples begin to speak of the release alone.
 
-    Prometheus still sees the old tasks for a rate window after the last of them is gone, unless a label tells the
+    Prometheus still sees the old tasks for a rate window after the last of them is gone, unless a label reports the
     releases apart. Scraping compares live processes only, so it sees none of them.
     """
     target = observation.target
@@ -200,7 +200,7 @@ def counts_from(observation: Observation) -> datetime:
 
 
 def latest_end(target: Target, since: datetime) -> datetime:
-    """Return a deadline that leaves time to become good after a bad start, and once more to be told from bad."""
+    """Return a deadline that leaves time to become good after a bad start, and once more to be distinguished from bad."""
     verify = target.verify
     return since + 2 * verify.rate_window + 3 * verify.bake + timedelta(seconds=30)
 

@@ -29,7 +29,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     # Web hooks are secrets as a whole.
     (re.compile(r"(?i)(https://hooks\.[\w.-]+/)\S+"), rf"\1{HIDDEN}"),
-    # Keys that are known by their beginning: AWS, GitHub, Slack, OpenAI, Stripe, JWT.
+    # Keys that are known by their start: AWS, GitHub, Slack, OpenAI, Stripe, JWT.
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), HIDDEN),
     (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[a-z]-|xapp-|[sr]k[-_])[\w-]{10,}"), HIDDEN),
     (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"), HIDDEN),

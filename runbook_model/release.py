@@ -65,7 +65,7 @@ class Image(Fact):
 
     @property
     def shown(self) -> str:
-        """What people tell it by: the tag, else the beginning of the digest."""
+        """What people tell it by: the tag, else the start of the digest."""
         return self.tag or (self.digest or "")[:19]
 
 
@@ -188,7 +188,7 @@ class Fence(Fact):
 
 
 class ServiceState(Fact):
-    """An ECS service as DescribeServices tells it."""
+    """An ECS service as DescribeServices reports it."""
 
     arn: str
     status: str
@@ -248,7 +248,7 @@ class ServiceDeployment(Fact):
     created_at: datetime
     finished_at: datetime | None = None
     sources: tuple[str, ...] = ()
-    """ARNs of the service revisions that ran when it began."""
+    """ARNs of the service revisions that ran when it started."""
     revision: str
     """ARN of the service revision that it brings."""
     release: Release

@@ -160,7 +160,7 @@ class Task(Message):
     """When it was answered."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What became of it: ``done by bob: rebooted``."""
         said = f"{self.chosen or self.state} by {self.by}" if self.by else self.state
         return f"{said}: {self.comment}" if self.comment else said

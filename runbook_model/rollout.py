@@ -39,7 +39,7 @@ class Phase(StrEnum):
     STUCK = "stuck"
     """Neither steady nor failed in the time given."""
     UNKNOWN = "unknown"
-    """The service alone does not tell; its service deployment must be asked."""
+    """The service alone does not say; its service deployment must be asked."""
 
 
 class Rollout(Fact):
@@ -53,8 +53,8 @@ class Rollout(Fact):
     at: datetime
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         return self.detail
 
 
@@ -104,7 +104,7 @@ def _judge_deployment(
 def _judge_ours(
     awaited: Awaited, ours: Deployment, service: ServiceState, own: ServiceDeployment | None
 ) -> tuple[Phase, str]:
-    """Our deployment is PRIMARY; behind a Classic load balancer only its service deployment tells that it is done."""
+    """Our deployment is PRIMARY; behind a Classic load balancer only its service deployment says that it is done."""
     phase, counts = _judge_counts(ours, service)
     if ours.rollout_state is not None or phase is not Phase.STEADY or awaited.service_deployment is None:
         return phase, counts
@@ -136,7 +136,7 @@ def _judge_rollback(service: ServiceState, own: ServiceDeployment | None) -> tup
     if own is None:
         return Phase.UNKNOWN, "the service deployment was not read yet"
     if service.service_deployment not in {None, own.arn}:
-        return Phase.SUPERSEDED, "a newer deployment began; it is left alone"
+        return Phase.SUPERSEDED, "a newer deployment started; it is left alone"
     if own.status in {"ROLLBACK_FAILED", "STOPPED", "SUCCESSFUL"}:
         return Phase.FAILED, f"ECS did not roll back: the service deployment is {own.status}"
     if own.status != "ROLLBACK_SUCCESSFUL":

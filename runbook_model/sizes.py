@@ -45,11 +45,11 @@ class TaskSize(Fact):
         return self.task_definition.rpartition("/")[2]
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         cpu = "no CPU of its own" if self.cpu is None else f"{self.cpu} CPU units"
         memory = "no memory of its own" if self.memory is None else f"{self.memory} MB"
-        settings = {one.setting for one in self.containers if one.setting is not None}
+        settings = {container.setting for container in self.containers if container.setting is not None}
         setting = f", pool size {', '.join(sorted(settings))}" if settings else ""
         return f"a task has {cpu} and {memory}{setting}"
 
@@ -65,7 +65,7 @@ class TaskChange(Fact):
     """The containers whose variable it is."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What tasks get, in words."""
         sizes = ((self.cpu, "CPU units"), (self.memory, "MB"))
         parts = [f"{size} {unit}" for size, unit in sizes if size is not None]
@@ -93,13 +93,13 @@ class Capacity(Fact):
         return (self.minimum, self.maximum) if self.managed else (self.desired,)
 
     def raised_to(self, count: int) -> Capacity:
-        """Tell what it is once at least so many tasks are wanted."""
+        """Say what it is once at least so many tasks are wanted."""
         if self.maximum is None:
             return self.model_copy(update={"desired": count})
         return self.model_copy(update={"minimum": count, "maximum": max(count, self.maximum)})
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         bounds = f", autoscaling between {self.minimum} and {self.maximum}" if self.managed else ""
         return f"{self.running} of {self.desired} tasks run{bounds}"

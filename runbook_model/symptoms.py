@@ -12,8 +12,8 @@ from runbook_model.evidence import (
     Breakdown,
     Evidence,
     Figure,
-    Onset,
     Points,
+    ReleaseStart,
     Restarts,
     Statistics,
     TaskSeen,
@@ -26,7 +26,7 @@ from runbook_model.sentences import count_of
 class ErrorsRead(Fact):
     """Which requests fail, and since when."""
 
-    onset: Onset
+    onset: ReleaseStart
     share: AcrossRelease
     """Share of requests that failed, 0 to 1; not known where there were too few requests to tell."""
     requests: Figure
@@ -37,7 +37,7 @@ class ErrorsRead(Fact):
     """Share that failed, for each release that answered enough requests lately; no data without a release label."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         now = self.share.now
         if now.value is None:
@@ -74,7 +74,7 @@ class LoadRead(Fact):
         return _ratio(self.cpu, self.usual_cpu)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         rate = f"{self.rate.value:.1f} requests/s" if self.rate.value is not None else "requests not known"
         usual = f" (usual {self.usual_rate.value:.1f})" if self.usual_rate.value is not None else ""
@@ -92,16 +92,16 @@ class EndpointTime(Fact):
     """Whether p95 is only a lower bound: it lies beyond the histogram's highest bucket."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
-        p95, mean = (f"{one:.2f}s" if one is not None else "not known" for one in (self.p95, self.mean))
+        p95, mean = (f"{item:.2f}s" if item is not None else "not known" for item in (self.p95, self.mean))
         return f"{self.endpoint}: p95 {'at least ' if self.at_least else ''}{p95}, mean {mean}"
 
 
 class LatencyRead(Fact):
     """How slow answers are, and which."""
 
-    onset: Onset
+    onset: ReleaseStart
     p95: AcrossRelease
     """Seconds in which 95 % of the requests were answered."""
     slowest: tuple[EndpointTime, ...] = ()
@@ -110,7 +110,7 @@ class LatencyRead(Fact):
     """How the endpoints were asked for."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         now = self.p95.now
         if now.value is None:
@@ -137,7 +137,7 @@ class MemorySeries(Evidence):
 class ResourcesRead(Fact):
     """CPU and memory of each task against its limits."""
 
-    onset: Onset
+    onset: ReleaseStart
     cpu: Breakdown
     """Share of the CPU limit by task."""
     cpu_course: AcrossRelease
@@ -150,7 +150,7 @@ class ResourcesRead(Fact):
     restarts: Restarts
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         cpu = (
             f"CPU {100 * self.cpu.mean:.0f} %"
@@ -177,19 +177,21 @@ class UtilizationRead(Fact):
     memory: Statistics
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         parts = (("CPU", self.cpu), ("memory", self.memory))
         return "CloudWatch: " + ", ".join(
-            f"{name} {100 * one.newest:.0f} %" if one.newest is not None else f"{name} not known: {one.why}"
-            for name, one in parts
+            f"{name} {100 * part.newest:.0f} %"
+            if part.newest is not None
+            else f"{name} not known: {part.why}"
+            for name, part in parts
         )
 
 
 class TasksRead(Evidence):
     """The service's tasks, those that run and those that stopped lately."""
 
-    onset: Onset
+    onset: ReleaseStart
     service: ServiceState | None = None
     tasks: tuple[TaskSeen, ...] = ()
     """Those that shall run."""
@@ -198,11 +200,11 @@ class TasksRead(Evidence):
 
     @property
     def brief(self) -> str:
-        """The same as is told."""
-        return self.told
+        """The same as is reported."""
+        return self.summary
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         if self.service is None:
             return f"tasks are not known: {self.why}"
@@ -231,11 +233,11 @@ class LogsRead(Evidence):
 
     @property
     def brief(self) -> str:
-        """The same as is told."""
-        return self.told
+        """The same as is reported."""
+        return self.summary
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         if not self.known:
             return f"logs are not known: {self.why}"

@@ -67,7 +67,7 @@ class EcsResource(Fact):
     """Of what is there before."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What the plan does with it: ``update aws_ecs_service.api (service shop in cluster staging)``."""
         what = f"service {self.name} in cluster {self.cluster}" if self.cluster else f"family {self.name}"
         return f"{self.action} {self.address} ({what})"
@@ -105,24 +105,27 @@ class TerraformPlan(Fact):
     """Names the state that it changes: its backend, key and workspace. Its lock is held while it is changed."""
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         if self.empty:
             return "Terraform has nothing to change"
-        told = ", ".join(f"{one.action} {one.address}" for one in self.resources[:3]) or "outputs only"
+        wording = (
+            ", ".join(f"{resource.action} {resource.address}" for resource in self.resources[:3])
+            or "outputs only"
+        )
         more = len(self.addresses) - len(self.resources[:3])
-        return f"{told} and {more} more" if more > 0 else told
+        return f"{wording} and {more} more" if more > 0 else wording
 
 
 def read_plan(shown: dict[str, Any], wish: TerraformWish, owner: Terraform) -> TerraformPlan:
-    """Read a plan as ``terraform show -json`` tells it.
+    """Read a plan as ``terraform show -json`` reports it.
 
     Args:
         shown: the JSON document, with format version 1.
         wish: what was planned for.
         owner: what the catalog says of the module.
     """
-    changes = [one for one in shown.get("resource_changes", []) if one["change"]["actions"] not in NOTHING]
+    changes = [item for item in shown.get("resource_changes", []) if item["change"]["actions"] not in NOTHING]
     outputs = {
         name: change
         for name, change in shown.get("output_changes", {}).items()
@@ -135,11 +138,11 @@ def read_plan(shown: dict[str, Any], wish: TerraformWish, owner: Terraform) -> T
         workspace=owner.workspace,
         command=" ".join((owner.command, "apply", *(f"-var-file={name}" for name in owner.var_files))),
         hash=_hash(changes, outputs, wish.variables),
-        resources=tuple(_resource(one, budget) for one in changes if budget.takes(one["address"])),
+        resources=tuple(_resource(item, budget) for item in changes if budget.takes(item["address"])),
         outputs=tuple(
-            budget.cut(one for name, change in outputs.items() for one in _differing(name, change))
+            budget.cut(item for name, change in outputs.items() for item in _differing(name, change))
         ),
-        addresses=tuple(one["address"] for one in changes),
+        addresses=tuple(item["address"] for item in changes),
         left_out=budget.left_out,
         deregisters=tuple(_deregistered(changes)),
         services=tuple(_ecs(shown.get("resource_changes", []), SERVICE, "name"))[:MOST],
@@ -153,7 +156,7 @@ def read_plan(shown: dict[str, Any], wish: TerraformWish, owner: Terraform) -> T
 def _makes_all(shown: dict[str, Any]) -> bool:
     """Whether each resource of the module is to be made: its state holds none of them."""
     known = [
-        one["change"]["actions"] for one in shown.get("resource_changes", []) if one.get("mode") != "data"
+        item["change"]["actions"] for item in shown.get("resource_changes", []) if item.get("mode") != "data"
     ]
     return bool(known) and all(actions == ["create"] for actions in known)
 
@@ -172,18 +175,18 @@ class _Budget:
         return self._left >= 0
 
     def cut(self, changes: Iterator[AttributeChange]) -> Iterator[AttributeChange]:
-        return (one for one in changes if self.takes(f"{one.path}{one.before}{one.after}"))
+        return (change for change in changes if self.takes(f"{change.path}{change.before}{change.after}"))
 
 
 def _hash(changes: list[Any], outputs: dict[str, Any], variables: dict[str, str]) -> str:
     essence = {
         "resources": sorted(
             (
-                [one.get(key) for key in HASHED] + [change.get(key) for key in HASHED_OF_CHANGE]
-                for one in changes
-                for change in [_moved(one["change"])]
+                [item.get(key) for key in HASHED] + [change.get(key) for key in HASHED_OF_CHANGE]
+                for item in changes
+                for change in [_moved(item["change"])]
             ),
-            key=lambda one: (str(one[0]), str(one[2])),
+            key=lambda item: (str(item[0]), str(item[2])),
         ),
         "outputs": {name: [change.get(key) for key in HASHED_OF_CHANGE] for name, change in outputs.items()},
         "variables": variables,
@@ -198,42 +201,42 @@ def _moved(change: dict[str, Any]) -> dict[str, Any]:
     if change["actions"] != ["update"] or not isinstance(before, dict) or not isinstance(after, dict):
         return change
     same = {name for name in before if name in after and before[name] == after[name]}
-    moved = ({name: one[name] for name in one if name not in same} for one in (before, after))
+    moved = ({name: item[name] for name in item if name not in same} for item in (before, after))
     return {**change, **dict(zip(("before", "after"), moved, strict=True))}
 
 
-def _resource(one: dict[str, Any], budget: _Budget) -> ResourceChange:
-    action = _action(one["change"]["actions"])
-    differing = [] if action == "delete" else sorted(_differing("", one["change"]), key=_telling)
+def _resource(item: dict[str, Any], budget: _Budget) -> ResourceChange:
+    action = _action(item["change"]["actions"])
+    differing = [] if action == "delete" else sorted(_differing("", item["change"]), key=_telling)
     shown = tuple(budget.cut(iter(differing)))
-    return ResourceChange(address=one["address"], action=action, attributes=shown)
+    return ResourceChange(address=item["address"], action=action, attributes=shown)
 
 
-def _telling(one: AttributeChange) -> int:
+def _telling(attribute_change: AttributeChange) -> int:
     """Put first what tells most: from one value to another, then what comes or goes, then what nobody knows yet."""
-    if one.after == KNOWN_LATER:
+    if attribute_change.after == KNOWN_LATER:
         return 2
-    return int(one.before is None or one.after is None)
+    return int(attribute_change.before is None or attribute_change.after is None)
 
 
 def _deregistered(changes: list[Any]) -> Iterator[str]:
-    for one in changes:
-        before = one["change"].get("before") or {}
-        goes = one.get("type") == TASK_DEFINITION and "delete" in one["change"]["actions"]
+    for change in changes:
+        before = change["change"].get("before") or {}
+        goes = change.get("type") == TASK_DEFINITION and "delete" in change["change"]["actions"]
         if goes and before.get("arn") and not before.get("skip_destroy"):
             yield before["arn"]
 
 
 def _ecs(changes: list[Any], kind: str, name: str) -> Iterator[EcsResource]:
-    for one in changes:
-        if one.get("type") != kind or one.get("mode") == "data":
+    for item in changes:
+        if item.get("type") != kind or item.get("mode") == "data":
             continue
-        change = one["change"]
+        change = item["change"]
         before, after = change.get("before") or {}, change.get("after") or {}
         seen = before or after
         arn = before.get("arn") or before.get("id")
         yield EcsResource(
-            address=one["address"],
+            address=item["address"],
             action=_action(change["actions"]),
             name=str(seen.get(name) or ""),
             cluster=str(seen.get("cluster") or "").rpartition("/")[2] if kind == SERVICE else "",
@@ -242,10 +245,10 @@ def _ecs(changes: list[Any], kind: str, name: str) -> Iterator[EcsResource]:
 
 
 def _images(changes: list[Any]) -> Iterator[AttributeChange]:
-    for one in changes:
-        for leaf in _differing("", one["change"]):
+    for change in changes:
+        for leaf in _differing("", change["change"]):
             if leaf.path.rpartition(".")[2] == "image" and SENSITIVE not in {leaf.before, leaf.after}:
-                yield leaf.model_copy(update={"path": f"{one['address']} {leaf.path}"})
+                yield leaf.model_copy(update={"path": f"{change['address']} {leaf.path}"})
 
 
 def _action(actions: list[str]) -> str:

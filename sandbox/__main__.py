@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     session = commands.add_parser(
-        "session", help="begin a transaction in an environment's database, and leave it open until Ctrl-C"
+        "session", help="start a transaction in an environment's database, and leave it open until Ctrl-C"
     )
     session.add_argument("statement", help="what is done in it, such as: LOCK TABLE settings")
     session.add_argument("--environment", required=True, choices=sorted(ECS_ENVIRONMENTS))

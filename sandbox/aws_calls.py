@@ -129,10 +129,10 @@ def _rest_action(service: str, request: Request) -> str:
     given = set(parse_qs(request.query, keep_blank_values=True)) | set(request.headers)
     best, best_marks = plain, -1
     for name in model.operation_names:
-        one = model.operation_model(name)
-        path, _, query = one.http.get("requestUri", "/").partition("?")
-        marks = {mark.partition("=")[0] for mark in query.split("&") if mark} | _required(one)
-        fits = one.http.get("method") == request.method and _path_pattern(path).fullmatch(request.path)
+        operation = model.operation_model(name)
+        path, _, query = operation.http.get("requestUri", "/").partition("?")
+        marks = {mark.partition("=")[0] for mark in query.split("&") if mark} | _required(operation)
+        fits = operation.http.get("method") == request.method and _path_pattern(path).fullmatch(request.path)
         if fits and marks <= given and len(marks) > best_marks:
             best, best_marks = name, len(marks)
     return best

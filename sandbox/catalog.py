@@ -86,7 +86,7 @@ channel = "sandbox"
 SLACK_CHANNEL = "incidents"
 SLACK_TOKEN = "SANDBOX_SLACK_TOKEN"  # noqa: S105 - the name of a variable; a real Slack's token is never in it
 # The alerts are thirty times as quick as in earnest; so is what waits for them, and people have their usual time.
-_TOLD = f"""
+_CHANNELS = f"""
 [[channels]]
 name = "sandbox"
 kind = "slack"
@@ -127,7 +127,7 @@ def catalog_text(
     parts += [_local_placement(local_url, databases=databases)]
     parts += [*(_ALERT.format(*alert) for alert in _ALERTS), _CONTACTS]
     if alerts:
-        parts.append(_TOLD)
+        parts.append(_CHANNELS)
     if prometheus_url:
         parts.append(f"\n[links]\nprometheus = {_quoted(prometheus_url)}\n")
     return "".join(parts)

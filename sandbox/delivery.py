@@ -114,7 +114,7 @@ def await_end(ecs: ECSClient, environment: EcsEnvironment, seconds: float = WAIT
         TimeoutError: it did not end in time.
     """
     give_up_at = time.monotonic() + seconds
-    status = "not begun"
+    status = "not started"
     while time.monotonic() < give_up_at:
         found = ecs.list_service_deployments(cluster=environment.cluster, service=environment.ecs_service)
         if found["serviceDeployments"]:

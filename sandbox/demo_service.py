@@ -239,7 +239,7 @@ def _in_background(work: Callable[[T], NoReturn], argument: T) -> None:
 
 
 def end_at_once(_number: int, _frame: FrameType | None) -> None:
-    """End on SIGTERM: the load balancer has let go of the task before ECS sends it."""
+    """End on SIGTERM: the load balancer has removed the task before ECS sends it."""
     os._exit(0)
 
 

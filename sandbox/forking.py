@@ -131,7 +131,7 @@ def main() -> int:
         ready, _, _ = select.select([control.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 4096)
-            _tell_ends(children)
+            _send_ends(children)
         if control.fileno() in ready:
             byte, descriptors, _, _ = socket.recv_fds(control, 1, _FDS)
             if not byte:
@@ -143,7 +143,7 @@ def main() -> int:
                 _become(*descriptors[:3])
                 _run(program.main)
             children[pid] = descriptors[3]
-            _tell(descriptors[3], pid)
+            _send(descriptors[3], pid)
             for descriptor in descriptors[:3]:
                 os.close(descriptor)
 
@@ -165,17 +165,17 @@ def _run(program: Callable[[], int]) -> NoReturn:
     os._exit(code)
 
 
-def _tell_ends(children: dict[int, int]) -> None:
+def _send_ends(children: dict[int, int]) -> None:
     while children:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
         telling = children.pop(pid)
-        _tell(telling, os.waitstatus_to_exitcode(status))
+        _send(telling, os.waitstatus_to_exitcode(status))
         os.close(telling)
 
 
-def _tell(descriptor: int, number: int) -> None:
+def _send(descriptor: int, number: int) -> None:
     with suppress(BrokenPipeError):  # nobody wants to know any more
         os.write(descriptor, f"{number}\n".encode())
 

@@ -58,7 +58,7 @@ class Target:
                 self._idle.set()
 
     async def drain(self) -> None:
-        """Let the requests under way end, within limits, and let go of the task."""
+        """Let the requests under way end, within limits, and remove the task."""
         self._checks.cancel()
         await asyncio.wait([self._checks])
         try:
@@ -114,7 +114,7 @@ class LoadBalancer:
         self._server = await asyncio.start_server(self._serve, *self.address.split(":"))
 
     async def close(self) -> None:
-        """Stop listening, hang up on the clients and let go of every target."""
+        """Stop listening, hang up on the clients and remove every target."""
         if self._server is not None:
             self._server.close()
         for writer in list(self._clients):

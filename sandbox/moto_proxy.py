@@ -60,8 +60,8 @@ def error_code(response: Response) -> str | None:
     if found := _XML_CODE.search(body):
         return found[1].decode()
     try:
-        told = json.loads(body)
+        text = json.loads(body)
     except ValueError:
         return f"HTTP {response.status_code}"
-    kind = told.get("__type") or told.get("code") if isinstance(told, dict) else None
+    kind = text.get("__type") or text.get("code") if isinstance(text, dict) else None
     return str(kind).rpartition("#")[2] if kind else f"HTTP {response.status_code}"

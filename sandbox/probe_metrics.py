@@ -32,12 +32,12 @@ def probe_route(addresses: Mapping[str, str]) -> Route:
     success = Gauge(
         "probe_success", "Whether /health answered.", ["service", "environment"], registry=registry
     )
-    begun: set[str] = set()
+    started: set[str] = set()
 
     async def probe(environment: str, address: str) -> None:
         answers = await _answers(address)
-        if answers or environment in begun:  # what has not started yet is not down
-            begun.add(environment)
+        if answers or environment in started:  # what has not started yet is not down
+            started.add(environment)
             success.labels(SERVICE, environment).set(answers)
 
     async def show(_: Request) -> Response:

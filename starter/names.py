@@ -43,7 +43,7 @@ def check_name(what: str, value: str) -> str:
     if not NAME.fullmatch(value):
         raise bad_input(
             f"{value!r} cannot be the name of {what}",
-            "write 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit",
+            "write 1 to 63 of a-z, 0-9 and -, starting with a letter or digit",
         )
     return value
 

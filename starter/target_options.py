@@ -86,7 +86,7 @@ def _target(where: str | None, service: str | None, environment: str | None) -> 
         return parse_pair(where)
     if service is None or environment is None:
         raise bad_input(
-            "which target is not said",
+            "no target is given",
             "write ENVIRONMENT/SERVICE, such as prod/ai-processor, or give --service and --environment",
         )
     return Pair(check_name("an environment", environment), check_name("a service", service))

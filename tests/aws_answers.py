@@ -32,7 +32,7 @@ def _clients() -> AwsClients:
 
 
 class Ecs:
-    """AwsClients whose ECS gives the answers told, in order; every other call fails the test."""
+    """AwsClients whose ECS gives the answers of the test, in order; every other call fails the test."""
 
     def __init__(self) -> None:
         self.clients = _clients()

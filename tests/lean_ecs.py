@@ -101,15 +101,15 @@ class LeanService:
         }
 
     def service_deployment(self, number: int) -> dict[str, object]:
-        one = self.deployments[number - 1]
-        superseded = one is not self.last
-        ended = {"finishedAt": one.began + 1} if one.done or superseded else {}
+        known = self.deployments[number - 1]
+        superseded = known is not self.last
+        ended = {"finishedAt": known.began + 1} if known.done or superseded else {}
         return {
             "serviceDeploymentArn": self.arn("service-deployment", number),
             "serviceArn": f"{ARN}:service/{self.cluster}/{self.name}",
-            "status": "SUCCESSFUL" if one.done else "STOPPED" if superseded else "IN_PROGRESS",
-            "createdAt": one.began,
-            "startedAt": one.began,
+            "status": "SUCCESSFUL" if known.done else "STOPPED" if superseded else "IN_PROGRESS",
+            "createdAt": known.began,
+            "startedAt": known.began,
             "sourceServiceRevisions": [{"arn": self.arn("service-revision", number - 1)}]
             if number > 1
             else [],
@@ -196,8 +196,8 @@ class LeanEcs:
             case "UpdateService":
                 return {"service": self._update(asked)}
             case "ListServiceDeployments":
-                one = self._service(asked["cluster"], asked["service"])
-                briefs = [one.service_deployment(d.number) for d in reversed(one.deployments)]
+                known = self._service(asked["cluster"], asked["service"])
+                briefs = [known.service_deployment(d.number) for d in reversed(known.deployments)]
                 return {"serviceDeployments": briefs[: asked.get("maxResults", 20)]}
             case "DescribeServiceDeployments":
                 arns = asked["serviceDeploymentArns"]
@@ -222,12 +222,12 @@ class LeanEcs:
         return self._service(cluster, name)
 
     def _update(self, asked) -> dict[str, object]:
-        one, now = self._service(asked["cluster"], asked["service"]), time.time()
+        known, now = self._service(asked["cluster"], asked["service"]), time.time()
         revision = int(asked["taskDefinition"].rpartition(":")[2])
-        if revision != one.last.revision:
-            number = one.last.number + 1
-            one.deployments.append(LeanDeployment(number, revision, now, now + self._rollout_seconds))
-        return one.described()
+        if revision != known.last.revision:
+            number = known.last.number + 1
+            known.deployments.append(LeanDeployment(number, revision, now, now + self._rollout_seconds))
+        return known.described()
 
 
 def _number(arn: str) -> int:

@@ -50,12 +50,12 @@ async def at_their_checkpoints(world: ManyServices, numbers: Iterable[int]) -> N
     """Start rollbacks, and wait until each waits for a person's yes."""
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(number: int) -> None:
+    async def start_number(number: int) -> None:
         async with turns:
             handle = await start(world, number)
             await seen(handle, lambda report: report.state is State.AWAITING_APPROVAL)
 
-    await asyncio.gather(*(one(number) for number in numbers))
+    await asyncio.gather(*(start_number(number) for number in numbers))
 
 
 async def waiting(world: ManyServices) -> int:

@@ -29,11 +29,11 @@ def small_engine(*containers):
     class Engine(BaseHTTPRequestHandler):
         def do_GET(self):
             path = re.sub(r"^/v[\d.]+", "", self.path.partition("?")[0])
-            one = re.fullmatch(r"/containers/([^/]+)/json", path)
+            single = re.fullmatch(r"/containers/([^/]+)/json", path)
             if path == "/containers/json":
                 self._answer([{"Id": name} for name in by_id])
-            elif one:
-                self._answer(by_id[one[1]])
+            elif single:
+                self._answer(by_id[single[1]])
             else:
                 self._answer(VERSION)
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runbook_model.evidence import AcrossRelease, Breakdown, Figure, Onset, Restarts, Statistics, TaskSeen
+from runbook_model.evidence import (
+    AcrossRelease,
+    Breakdown,
+    Figure,
+    ReleaseStart,
+    Restarts,
+    Statistics,
+    TaskSeen,
+)
 from runbook_model.release import Deployment, ServiceState
 from runbook_model.symptoms import (
     EndpointTime,
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 OLD, NEW = "ai-processor-prod:2", "ai-processor-prod:3"
 AWAY = "could not ask: no answer in time"
 MIB = 1024**2
-BEGAN = NOW - seconds(300)
+STARTED = NOW - seconds(300)
 ASKED = {"quality": "known", "query": "q", "at": NOW}
 
 
@@ -42,8 +50,8 @@ def a_breakdown(values: dict[str, float] | None) -> Breakdown:
     return Breakdown(**ASKED, source="prometheus", values=values)
 
 
-def an_onset(before: str | None = OLD, began: datetime | None = BEGAN) -> Onset:
-    return Onset(**ASKED, source="ecs", release=NEW, began=began, settled=began, before=before)
+def an_onset(before: str | None = OLD, began: datetime | None = STARTED) -> ReleaseStart:
+    return ReleaseStart(**ASKED, source="ecs", release=NEW, began=began, settled=began, before=before)
 
 
 def across(before: float | None, first: float | None, now: float | None) -> AcrossRelease:

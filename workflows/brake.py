@@ -1,4 +1,4 @@
-"""The brake of an environment: what may be begun by itself, how often, how much at once, and who holds it."""
+"""The brake of an environment: what may be started automatically, how often, how much at once, and who holds it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from workflows.page.handlers import HasInbox, takes_signal, takes_update
 from workflows.page.inbox import Inbox, reading
 
 LONG = 1000
-"""Events; then it goes on as a new run."""
+"""Events; then it continues as a new run."""
 IDLE = timedelta(hours=24)
 
 
@@ -35,7 +35,7 @@ class Switch(Message):
 
 @workflow.defn
 class Brake(HasInbox):
-    """Counts what is begun by itself in an environment, and keeps people's word that nothing shall be."""
+    """Counts what is started automatically in an environment, and keeps people's word that nothing shall be."""
 
     @workflow.init
     def __init__(self, request: BrakeRequest) -> None:
@@ -63,15 +63,17 @@ class Brake(HasInbox):
             if self._is_long():
                 workflow.continue_as_new(request.model_copy(update={"book": self._report.book}))
 
-    reserve = takes_update("reserve", "May this be begun by itself? If so it counts", returns=BrakeAnswer)
-    finished = takes_signal("finished", "What was begun by itself has ended: its key")
-    not_started = takes_signal("not_started", "What was let through was not begun after all: its key")
-    switch_by_signal = takes_signal("switch", "Put it on or let it go: {by, on, service?, reason}")
+    reserve = takes_update(
+        "reserve", "Asks whether this may start automatically; if yes, it is counted", returns=BrakeAnswer
+    )
+    finished = takes_signal("finished", "What was started automatically has ended: its key")
+    not_started = takes_signal("not_started", "What was allowed did not start after all: its key")
+    switch_by_signal = takes_signal("switch", "Switch it on or off: {by, on, service?, reason}")
     switch = takes_update("switch", "As the signal switch, with an answer")
 
-    @workflow.query(description="Who holds it, and what was begun by itself lately")
+    @workflow.query(description="Who switched it on, and what was started automatically lately")
     def status(self) -> BrakeReport:
-        """Tell how it stands."""
+        """Say how it stands."""
         return self._report
 
     @property
@@ -112,7 +114,9 @@ class Brake(HasInbox):
         put = Switched(service=order.service, by=order.by, reason=order.reason, at=workflow.now())
         self._note(book=book.model_copy(update={"on": (*rest, put) if order.on else rest}))
         if order.on:
-            return Answer(detail=f"the brake of {where} is on: nothing is begun or changed by itself there")
+            return Answer(
+                detail=f"the brake of {where} is on: nothing is started or changed automatically there"
+            )
         return Answer(detail=f"the brake of {where} is off")
 
     def _is_long(self) -> bool:
@@ -122,7 +126,7 @@ class Brake(HasInbox):
         self._report = self._report.model_copy(update=update)
 
 
-# Temporal refuses this behaviour from workers whose builds are not told apart: they run the one above.
+# Temporal refuses this behaviour from workers whose builds are not distinguished: they run the one above.
 @workflow.defn(name="Brake", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class BrakeOfEveryBuild(Brake):
     """The same for workers with a build id: it lives for months, and follows every build instead of holding one back."""
@@ -138,7 +142,7 @@ class BrakeOfEveryBuild(Brake):
 
 
 def _key(received: object) -> str:
-    """Read the key of what was begun.
+    """Read the key of what was started.
 
     Raises:
         InvalidMessage: it is none.

@@ -12,7 +12,7 @@ from runbook_model.messages import ProcedureRequest
 from runbook_model.readings import STANDARD_LOOKS
 from runbook_model.reports import Ending, Report, Task
 from workflows.decisions.database import TerminatePlan
-from workflows.decisions.database_remedies import NoReboot, RebootPlan, mend_leak
+from workflows.decisions.database_remedies import NoReboot, RebootPlan, fix_leak
 from workflows.decisions.releases import refused
 from workflows.decisions.sizing import SizePlan
 from workflows.page.page import Page
@@ -85,7 +85,7 @@ class DatabaseIssues(ProcedureWorkflow):
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, run.target
         )
         found = await look_further(run, policy, read)
-        page.record.found(found.diagnosis.told)
+        page.record.found(found.diagnosis.summary)
         baseline = await measure(run, found.history.current)
         remedy = await plan_remedy(run, found)
         if request.plan_only:
@@ -168,7 +168,7 @@ class DatabaseIssues(ProcedureWorkflow):
 
         page.heading("Record what was learnt")
         if found.diagnosis.sessions:
-            follow_up = mend_leak(run.target, found.diagnosis, found.history.current.revision)
+            follow_up = fix_leak(run.target, found.diagnosis, found.history.current.revision)
             page.record.found(follow_up.why)
             page.add_follow_up(follow_up)
             page.record.summary(ending.summary)

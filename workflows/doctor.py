@@ -56,7 +56,7 @@ async def find_targets(request: DoctorRequest) -> Found | Check:
 async def examine(found: Found, at_once: int) -> tuple[Check, ...]:
     """Look at a place and its services, so many of them at once; only what is wrong by itself is red."""
     gate = asyncio.Semaphore(at_once)
-    looks = (_examine_target(one, gate) for one in found.targets)
+    looks = (_examine_target(target, gate) for target in found.targets)
     groups = await asyncio.gather(_examine_place(found.place), *looks)
     checks = (check for group in groups for check in group)
     return (_good_catalog(found), *checkup.settle(checks))

@@ -43,16 +43,18 @@ class Drill:
         if isinstance(found, Check):
             checks = [found]
         else:
-            services = tuple(one.service for one in found.targets)
+            services = tuple(target.service for target in found.targets)
             checks = [*await examine(found, AT_ONCE)]
             gate = asyncio.Semaphore(AT_ONCE)
-            plans = (_plan(one, name, checks, gate) for one in found.targets for name in found.procedures)
+            plans = (
+                _plan(target, name, checks, gate) for target in found.targets for name in found.procedures
+            )
             checks += await asyncio.gather(*plans)
         last = await workflow.execute_activity_method(
             DrillActivities.read_last_drill, request, summary="Read what the last drill found", **BEST_EFFORT
         )
         drill = drills.conclude(environment, workflow.now(), services, checkup.settle(checks), last.drill)
-        return await _tell(drill, last.drill)
+        return await _notify(drill, last.drill)
 
 
 async def _plan(target: Target, procedure: str, checks: list[Check], gate: asyncio.Semaphore) -> Check:
@@ -83,7 +85,7 @@ async def _plan(target: Target, procedure: str, checks: list[Check], gate: async
     return drills.judge_plan(target, procedure, report)
 
 
-async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
+async def _notify(drill: Drilled, before: Drilled | None) -> Drilled:
     text = drills.words(drill)
     if text is None:
         return drill
@@ -98,7 +100,7 @@ async def _tell(drill: Drilled, before: Drilled | None) -> Drilled:
             **BEST_EFFORT,
         )
     except ActivityError as error:
-        return drills.told_later(drill, before, problem_of(error).line)
+        return drills.notify_later(drill, before, problem_of(error).line)
     return drill
 
 

@@ -71,12 +71,12 @@ class HighErrorRate(ProcedureWorkflow):
         errors = await page.read(
             "Read which requests fail, and since when", DiagnosisActivities.read_errors, target
         )
-        load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
+        load = await page.read("Read its load", DiagnosisActivities.read_load, target)
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
         )
         return around.explain(classify_errors(target, errors, load, logs)).citing(
-            *(read.told for read in (errors, load, logs)),
+            *(read.summary for read in (errors, load, logs)),
             *around.lines,
             *logs.newest[-3:],
             share_of_errors=errors.share.now,

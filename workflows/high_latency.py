@@ -71,7 +71,7 @@ class HighLatency(ProcedureWorkflow):
         page, target, platform = run.page, run.target, platform_of(run)
         around = await platform.look_around()
         latency = await page.read("Read what is slow", DiagnosisActivities.read_latency, target)
-        load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
+        load = await page.read("Read its load", DiagnosisActivities.read_load, target)
         resources = await page.read("Read CPU and memory", DiagnosisActivities.read_resources, target)
         logs = await page.read(
             "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
@@ -79,13 +79,13 @@ class HighLatency(ProcedureWorkflow):
         database = await platform.read_database_signs(target.database) if target.database else None
         diagnosis = around.explain(classify_latency(target, latency, load, resources, logs, database))
         cited = diagnosis.citing(
-            latency.told,
-            *(endpoint.told for endpoint in latency.slowest),
-            load.told,
-            resources.told,
+            latency.summary,
+            *(endpoint.summary for endpoint in latency.slowest),
+            load.summary,
+            resources.summary,
             *around.lines,
-            logs.told,
-            *((database.told,) if database else ()),
+            logs.summary,
+            *((database.summary,) if database else ()),
             *logs.newest[-3:],
             p95=latency.p95.now,
             slowest_endpoints=latency.endpoints,

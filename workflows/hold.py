@@ -76,13 +76,13 @@ class Hold(ProcedureWorkflow):
     async def _take_back(self) -> Undone:
         names = TargetNames(service=self._request.service, environment=self._request.environment)
         target = await self.page.restore(
-            "Look the target up in the catalog",
+            "Look up the target in the catalog",
             CatalogActivities.resolve_target,
             names,
             options=RETRY_FOREVER,
         )
         change = RestoreCapacity(target=target, was=self._request.was, ours=self._request.ours)
-        words = "Take the capacity back"
+        words = "Remove the extra capacity"
         taken = await self.page.restore(
             words, ScalingActivities.restore_capacity, change, options=RETRY_FOREVER
         )
@@ -90,4 +90,4 @@ class Hold(ProcedureWorkflow):
 
 
 def _bounds(capacity: object) -> str:
-    return str(getattr(capacity, "told", capacity))
+    return str(getattr(capacity, "summary", capacity))

@@ -1,4 +1,4 @@
-"""One outage of one target, from its first alert until it is over: who is told, who is called, what is run."""
+"""One outage of one target, from its first alert until it is over: who is notified, who is called, what is run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from runbook_model.incident.account import Account, IncidentRequest
 from runbook_model.reports import Ending, Outcome, State
 from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
 from workflows.incidents.figures import count_end
+from workflows.incidents.notifier import Notifier
 from workflows.incidents.publishing import Publishing
 from workflows.incidents.reception import Reception
 from workflows.incidents.remediating import Remediating
 from workflows.incidents.report import IncidentReport, report
-from workflows.incidents.telling import Telling
 from workflows.page.options import BEST_EFFORT, ActivityOptions
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from workflows.decisions.incidents import Move
 
 LONG = 2000
-"""Events; then it goes on as a new run, with its account."""
+"""Events; then it continues as a new run, with its account."""
 AT_LEAST = timedelta(seconds=1)
 """What is waited whatever is due: a moment that has passed must not make the run turn in circles."""
 LAST_WORDS = timedelta(minutes=10)
@@ -53,17 +53,17 @@ class Incident(Reception):
         self.remediating = Remediating(self.account, self._stir)
         self.open_inbox(self.remediating)
         self._publishing = Publishing(self.account)
-        self._telling = Telling(self.account, self._publishing.refresh)
+        self._telling = Notifier(self.account, self._publishing.refresh)
 
     @workflow.run
     async def run(self, request: IncidentRequest) -> IncidentReport:
-        """Do what comes next, again and again, until it is over and people were told."""
+        """Do what comes next, again and again, until it is over and people were notified."""
         del request  # it is in the account
         try:
             while not await self._ends_for_good():
                 self.stirred = False
                 move = next_move(self.account, workflow.now())
-                self._tell(move)
+                self._report(move)
                 await self._do(move)
                 self._publishing.publish()
                 if isinstance(move, Wait | Ending):
@@ -76,15 +76,15 @@ class Incident(Reception):
             await self._cancelled()
         return self._end()
 
-    def _tell(self, move: Move) -> None:
-        """Say what is new, before anything is begun that may take its time."""
+    def _report(self, move: Move) -> None:
+        """Say what is new, before anything is started that may take its time."""
         if not isinstance(move, LookUp):
-            self._telling.say_that_it_began()
+            self._telling.report_start()
         self.account.ending = move if isinstance(move, Ending) else None
         if self.account.ending is None:
             self.account.ending_since = None
         if not isinstance(move, LookUp):
-            self._telling.say_what_is_new()
+            self._telling.report_news()
 
     async def _do(self, move: Move) -> None:
         match move:
@@ -99,7 +99,7 @@ class Incident(Reception):
                 self.account.decided("reopen", "the alerts", workflow.now(), move.why)
 
     async def _look_up(self) -> None:
-        """Look up what the catalog says; where it cannot be read, nothing is begun by itself until it can."""
+        """Look up what the catalog says; where it cannot be read, nothing is started automatically until it can."""
         names = TargetNames(service=self.account.service, environment=self.account.environment)
         try:
             policy = await workflow.execute_activity_method(
@@ -132,7 +132,7 @@ class Incident(Reception):
     async def _ends_for_good(self) -> bool:
         """Leave nothing under way and have the review written; between this answer and the end nothing can come up any more.
 
-        What comes in while the review is written makes this incident go on; then the review is written anew.
+        What comes in while the review is written makes this incident continue; then the review is written again.
         """
         if self._is_over:
             await self.remediating.rest()
@@ -140,7 +140,7 @@ class Incident(Reception):
         return self._is_over
 
     async def _write_review(self) -> None:
-        """Have the review written; one that cannot be is no reason to go on, for `runbook review` prints it."""
+        """Have the review written; one that cannot be is no reason to continue, for `runbook review` prints it."""
         assert self.account.ending is not None
         info = workflow.info()
         request = ReviewRequest(
@@ -169,10 +169,10 @@ class Incident(Reception):
             workflow.continue_as_new(self._request.model_copy(update={"so_far": self.account}))
 
     async def _cancelled(self) -> None:
-        """End because somebody cancelled it in Temporal; a procedure under way goes on by itself."""
-        summary = "Cancelled in Temporal; a procedure that is under way goes on."
+        """End because somebody cancelled it in Temporal; a procedure under way continues by itself."""
+        summary = "Cancelled in Temporal; a procedure that is under way continues."
         self.account.ending = Ending(outcome=Outcome.ABORTED, summary=summary)
-        self._telling.say_what_is_new()
+        self._telling.report_news()
         with suppress(TimeoutError, asyncio.CancelledError):
             await workflow.wait_condition(lambda: self._telling.everything_is_said, timeout=LAST_WORDS)
             await self.remediating.rest()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 NOT_IN_A_SOURCE = re.compile(r"[^\w.:/=+@-]+")
 """What AWS takes in no tag, and spaces, which part a mark's fields."""
-# A person waits for the answer: an error that does not pass soon is told instead of repeated for half an hour.
+# A person waits for the answer: an error that does not pass soon is reported instead of repeated for half an hour.
 PATIENCE = timedelta(seconds=18)
 LOOK = ActivityOptions(**{**READ, "schedule_to_close_timeout": PATIENCE})
 WRITE = ActivityOptions(**{**BEST_EFFORT, "schedule_to_close_timeout": PATIENCE})
@@ -82,23 +82,28 @@ class ReleaseLedger:
     async def _run(self, request: LedgerRequest) -> LedgerPage:
         names = TargetNames(service=request.service, environment=request.environment)
         target = await workflow.execute_activity_method(
-            CatalogActivities.resolve_target, names, summary="Look the target up in the catalog", **LOOK
+            CatalogActivities.resolve_target, names, summary="Look up the target in the catalog", **LOOK
         )
         history = await workflow.execute_activity_method(
             EcsActivities.read_history, target, summary="Read what runs and what ran before", **LOOK
         )
-        known = {one.task_definition: one for one in (*history.releases.values(), history.current)}
+        known = {
+            release.task_definition: release for release in (*history.releases.values(), history.current)
+        }
         if request.release and request.judgement:
             marked = await _mark(target, await _find(target, known.values(), request.release), request)
             known[marked.task_definition] = marked
         running = history.service.task_definition
-        newest_first = sorted(known.values(), key=lambda one: -int(one.revision.rpartition(":")[2]))
+        newest_first = sorted(known.values(), key=lambda item: -int(item.revision.rpartition(":")[2]))
         return LedgerPage(
             entries=tuple(
                 LedgerEntry(
-                    release=one, running=one.task_definition == running, good=one.is_verified, bad=one.is_bad
+                    release=item,
+                    running=item.task_definition == running,
+                    good=item.is_verified,
+                    bad=item.is_bad,
                 )
-                for one in newest_first
+                for item in newest_first
             )
         )
 

@@ -14,7 +14,7 @@ class Lock:
     def __init__(self) -> None:
         self._released = False
 
-    @workflow.signal(description="Sent by the holder, which goes on without it")
+    @workflow.signal(description="Sent by the holder, which continues without it")
     def release(self, request: object = None) -> None:
         """Be free again, before the holder ends."""
         del request

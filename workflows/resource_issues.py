@@ -75,14 +75,14 @@ class ResourceIssues(ProcedureWorkflow):
             "Read CPU, memory and restarts", DiagnosisActivities.read_resources, target
         )
         utilization = await platform.read_utilization()
-        load = await page.read("Read how much is asked of it", DiagnosisActivities.read_load, target)
+        load = await page.read("Read its load", DiagnosisActivities.read_load, target)
         database = None
         if platform.one_machine and target.database:  # it takes of the same CPU and memory
             database = await platform.read_database_signs(target.database)
         diagnosis = around.explain(classify_resources(target, resources, load, utilization)).citing(
-            *(read.told for read in (resources, utilization, load)),
+            *(read.summary for read in (resources, utilization, load)),
             *around.lines,
-            *((database.told,) if database else ()),
+            *((database.summary,) if database else ()),
             CPU=resources.cpu,
             memory=resources.memory,
             memory_over_time=resources.series,

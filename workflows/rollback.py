@@ -62,7 +62,7 @@ class Rollback(ProcedureWorkflow):
             attempt = result
 
     async def _put_back_once(self, run: Run, attempt: Attempt) -> Ending | Attempt:
-        """Put one release back; the next attempt where that has to begin anew."""
+        """Put one release back; the next attempt where that has to start again."""
         page = self.page
 
         page.heading("Identify the last known good release")
@@ -110,9 +110,9 @@ class Rollback(ProcedureWorkflow):
                 judged = judged.model_copy(update={"why": f"{sentence(judged.why)} {moved}"})
             if judged.verdict is Verdict.RECOVERED:
                 return judged, runs
-            summary = f"{plan.headline}: {sentence(judged.why)} A person must look now."
+            summary = f"{plan.headline}: {sentence(judged.why)} A person must check now."
             stands = Ending(outcome=Outcome(judged.verdict), summary=summary, verdict=judged.verdict)
-            match await page.choose("It is not verified: how to go on?", judged.why, run.target, GO_ON):
+            match await page.choose("It is not verified: how to continue?", judged.why, run.target, GO_ON):
                 case "verify-again":
                     continue
                 case "roll-back-further":

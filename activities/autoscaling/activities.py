@@ -49,7 +49,7 @@ class CapacityRestored(Fact):
     detail: str
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What a person reads of it."""
         return self.detail
 
@@ -77,7 +77,7 @@ class ScalingActivities:
                 return now
             if now.setting != change.was.setting:
                 raise DriftedError(
-                    f"somebody else changed the capacity after the plan was made: {now.told}; theirs is left alone"
+                    f"somebody else changed the capacity after the plan was made: {now.summary}; theirs is left alone"
                 )
             if wanted.minimum is None or wanted.maximum is None:
                 return self._set_desired(change.target, now, wanted.desired)

@@ -1,4 +1,4 @@
-"""Sessions of assumed roles: begun before a call and renewed before they end, never in the middle of a call.
+"""Sessions of assumed roles: started before a call and renewed before they end, never in the middle of a call.
 
 A call that waited for STS half-way would land later than the fence around changes reckons with.
 """
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from runbook_model.catalog.accounts import Account, AssumeRole
 
 RENEW_BEFORE = timedelta(minutes=5)
-"""From then on it is renewed; while STS does not answer, calls go on with what there is."""
+"""From then on it is renewed; while STS does not answer, calls continue with what there is."""
 LAST_MOMENT = timedelta(minutes=1)
-"""From then on no call is begun without a new session."""
+"""From then on no call is started without a new session."""
 METHOD = "assume-role"
 SAY_WHERE = ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_USE_")
 """Variables that say where calls go and how; all others of AWS say, or lead to, who makes them."""
@@ -54,7 +54,7 @@ class RoleSession(CredentialProvider):
         self._shown = _Shown()
 
     def renew(self) -> None:
-        """Begin the session, or renew it when it is about to end.
+        """Start the session, or renew it when it is about to end.
 
         Raises:
             InputError: the worker has no external id although the catalog names one.
@@ -64,7 +64,7 @@ class RoleSession(CredentialProvider):
             self._shown.now = self._credentials().get_frozen_credentials()
 
     def renew_whole(self) -> ReadOnlyCredentials:
-        """Begin the session anew unless it has only begun: what is done with it must last, and cannot renew it.
+        """Start the session again unless it has only started: what is done with it must last, and cannot renew it.
 
         Raises:
             InputError, OutsideError: as above.
@@ -72,7 +72,9 @@ class RoleSession(CredentialProvider):
         with self._assuming():
             whole = round((self._role.session - LAST_MOMENT).total_seconds())
             if self._held is None or self._held.refresh_needed(whole):
-                self._held = self._begin()  # past the lock: other calls go on with the session that there is
+                self._held = (
+                    self._begin()
+                )  # past the lock: other calls continue with the session that there is
             self._shown.now = self._held.get_frozen_credentials()
             return self._shown.now
 

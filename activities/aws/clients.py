@@ -79,7 +79,7 @@ class AwsClients:
     def environment(self, account: Account) -> dict[str, str]:
         """Return the environment of a program that calls AWS by itself: ours, or that of the account's role alone.
 
-        The role's session has only begun then: the program cannot renew it.
+        The role's session has only started then: the program cannot renew it.
 
         Raises:
             InputError, OutsideError: the role cannot be assumed.

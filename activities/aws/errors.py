@@ -138,7 +138,7 @@ def aws_errors(doing: str) -> Iterator[None]:
     """Raise the product's own error for what botocore raises inside.
 
     Args:
-        doing: what was tried, as it goes on after "could not": ``describe the service ai-processor``.
+        doing: what was tried, as it continues after "could not": ``describe the service ai-processor``.
     """
     try:
         yield
@@ -152,7 +152,7 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
         return _answered(error, doing)
     if isinstance(error, NO_CREDENTIALS):
         return CredentialsError(
-            f"could not {doing}: {quote(str(error))}", fix="give the worker AWS credentials and it goes on"
+            f"could not {doing}: {quote(str(error))}", fix="give the worker AWS credentials and it continues"
         )
     if isinstance(error, NOT_A_REQUEST):
         return RejectedError(f"could not {doing}: {quote(str(error))}")
@@ -169,7 +169,7 @@ def _answered(error: ClientError, doing: str) -> OutsideError:
     if code in DENIED:
         return AccessDeniedError(said, fix=f"allow {_permission(message, error)} to the worker's role")
     if code in STALE_CREDENTIALS:
-        return CredentialsError(said, fix="renew the worker's AWS credentials and it goes on")
+        return CredentialsError(said, fix="renew the worker's AWS credentials and it continues")
     if code in CONCURRENT or any(words in message.lower() for words in CONCURRENT_BY_MESSAGE):
         return BusyError(said)
     is_quota = code == "LimitExceededException" and error.operation_name in QUOTAS

@@ -1,1 +1,1 @@
-"""The worker's catalog, read anew for each run."""
+"""The worker's catalog, read again for each run."""

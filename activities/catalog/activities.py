@@ -1,4 +1,4 @@
-"""The worker's catalog, read anew each time: names become targets, and targets have policies for their incidents."""
+"""The worker's catalog, read again each time: names become targets, and targets have policies for their incidents."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from runbook_model.errors import PolicyError, UnknownTargetError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from activities.runtime.environment_guard import Served
+    from activities.runtime.environment_guard import EnvironmentGuard
     from runbook_model.catalog.policies import AlertRule
 
 
 class CatalogActivities:
-    """The catalog of this worker; read anew each time, so that an edit counts for the next run."""
+    """The catalog of this worker; read again each time, so that an edit counts for the next run."""
 
-    def __init__(self, path: Path, served: Served) -> None:
+    def __init__(self, path: Path, served: EnvironmentGuard) -> None:
         self._path = path
         self._served = served
 
@@ -38,9 +38,9 @@ class CatalogActivities:
 
 
 class IncidentPolicies:
-    """The catalog of this worker, as incidents need it; read anew each time."""
+    """The catalog of this worker, as incidents need it; read again each time."""
 
-    def __init__(self, path: Path, served: Served, own_rows: tuple[AlertRule, ...] = ()) -> None:
+    def __init__(self, path: Path, served: EnvironmentGuard, own_rows: tuple[AlertRule, ...] = ()) -> None:
         """Read this catalog; one without an alert matrix gets the rows of installed packages too."""
         self._path = path
         self._served = served

@@ -1,4 +1,4 @@
-"""People are told here; a channel that is down delays its own messages only, never a procedure."""
+"""People are notified here; a channel that is down delays its own messages only, never a procedure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.telemetry.counted import MESSAGES
+from activities.telemetry.metric_names import MESSAGES
 from runbook_model.catalog.catalog import LOG
 from runbook_model.errors import CredentialsError, RunbookError
 from runbook_model.incident.announcements import Delivered, Delivery, Notice
@@ -24,7 +24,7 @@ log = logging.getLogger("runbook.chat")
 
 
 class ChatActivities:
-    """Tells people: at least once, with a mark by which a repeat is told."""
+    """Notify people: at least once, with a mark by which a repeat is recognised."""
 
     def __init__(self, channels: Channels, templates: Templates) -> None:
         self._channels = channels
@@ -51,11 +51,11 @@ class ChatActivities:
             try:
                 await self._notify(name, notice, mark)
             except RunbookError as error:
-                log.warning("not told: %s", error)
+                log.warning("not delivered: %s", error)
                 failures.append(error)
         if len(failures) < len(names):
             return
-        if passing := [one for one in failures if one.retryable]:
+        if passing := [failure for failure in failures if failure.retryable]:
             raise passing[0]
         # Each refuses for good; the log takes everything.
         await self._notify(LOG, notice, mark)

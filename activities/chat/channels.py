@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 # Threads of their own: a Slack that does not answer takes none from a change.
 THREADS = 8
 
-A_MEND_TAKES = timedelta(seconds=15)
+REPAIR_TAKES = timedelta(seconds=15)
 
 
 class Channels:
-    """The channels of this worker's catalog; read anew each time, so that an edit counts for the next message."""
+    """The channels of this worker's catalog; read again each time, so that an edit counts for the next message."""
 
     def __init__(self, catalog: Path, slack: SlackClients, http: httpx.AsyncClient) -> None:
         self._path = catalog
@@ -71,7 +71,7 @@ class Channels:
             return load_catalog(self._path)
         except CatalogError as error:
             # Somebody edits it at this moment; the message is not lost over that.
-            error.retryable, error.retry_in = True, A_MEND_TAKES
+            error.retryable, error.retry_in = True, REPAIR_TAKES
             raise
 
 
@@ -89,7 +89,7 @@ class Webhook:
         return await reach(self._channel, httpx.create_ssl_context)
 
     async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
-        """Post it; the receiver tells a repeat by its key."""
+        """Post it; the receiver recognises a repeat by its key."""
         del thread
         body = {**words.content, "mark": words.mark, "text": words.text, "repeat": again}
         try:
@@ -133,7 +133,7 @@ class Log:
         return f"the worker's log{self._why}"
 
     async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
-        """Write it; a repeat is told by its mark."""
+        """Write it; a repeat is recognised by its mark."""
         del thread, again
         level = logging.WARNING if words.urgent else logging.INFO
         log.log(level, "%s [%s]%s", words.text, words.mark, self._why)

@@ -34,7 +34,7 @@ class Outlet(Protocol):
 
         Args:
             words: what is said.
-            thread: the channel's name of the incident's thread; None begins one.
+            thread: the channel's name of the incident's thread; None starts one.
             again: an earlier attempt may have said it already.
 
         Raises:
@@ -42,7 +42,7 @@ class Outlet(Protocol):
         """
 
     async def look(self) -> str:
-        """Look whether it would be said, as far as that goes without telling anybody; returns what was found.
+        """Look whether it would be said, as far as that goes without notifying anybody; returns what was found.
 
         Raises:
             OutsideError: it would not; never with a secret in its words.

@@ -66,22 +66,22 @@ class SlackThread:
             scopes = _scopes(app)
             if scopes and POSTING not in scopes:
                 raise self._denied(f"has no scope {POSTING}", f"give the app the scope {POSTING}")
-            told = f"Slack knows the app as {app.get('user')}"
+            shown = f"Slack knows the app as {app.get('user')}"
             try:
                 found = self._conversation(client)
             except SlackApiError as error:
                 if error.response.get("error") != "missing_scope":
                     raise
-                return f"{told}; whether it is in {self._name} is not told: it has no scope to read channels"
+                return f"{shown}; whether it is in {self._name} is unknown: it has no scope to read channels"
         if found.get("is_archived"):
             raise RejectedError(
                 f"channel {self._channel.name}: {self._name} is archived", fix="correct it in the catalog"
             )
         if found.get("is_member", True):
-            return f"{told}, in {self._name}"
+            return f"{shown}, in {self._name}"
         if POSTING_ANYWHERE not in scopes:
             raise self._denied(f"is not in {self._name}", f"invite the app to {self._name}")
-        return f"{told}, and it may post to {self._name} from outside"
+        return f"{shown}, and it may post to {self._name} from outside"
 
     def _send(self, words: Words, thread: str | None, again: bool) -> Delivered:  # noqa: FBT001 - an executor passes no keywords
         client = self._clients.web(secret_of(self._channel))
@@ -136,7 +136,7 @@ class SlackThread:
                 else:
                     channel = self._id(client)
                     said = client.conversations_history(channel=channel, **more)
-                found = (one for one in _all(said, "messages") if mark_of(one) == words.mark)
+                found = (item for item in _all(said, "messages") if mark_of(item) == words.mark)
                 posted = next(found, None)
         except (AccessDeniedError, NotFoundError, RejectedError):
             return None
@@ -156,9 +156,9 @@ class SlackThread:
         listed = client.conversations_list(
             types="public_channel,private_channel", exclude_archived=True, limit=1000
         )
-        for one in _all(listed, "channels"):
-            if one.get("name") == name:
-                return one
+        for item in _all(listed, "channels"):
+            if item.get("name") == name:
+                return item
         raise NotFoundError(
             f"channel {self._channel.name}: the app does not see {self._name}",
             fix=f"invite the app to {self._name}, or correct channel in the catalog",
@@ -171,7 +171,7 @@ class SlackThread:
 def _scopes(answer: SlackResponse) -> set[str]:
     """Read what a token may do; nothing where Slack does not say."""
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    return {one.strip() for one in headers.get("x-oauth-scopes", "").split(",")} - {""}
+    return {item.strip() for item in headers.get("x-oauth-scopes", "").split(",")} - {""}
 
 
 def _all(answer: SlackResponse, member: str) -> Iterable[dict[str, Any]]:

@@ -47,7 +47,7 @@ class Words:
 
     text: str
     mark: str
-    """Tells a repeat of this message from another one."""
+    """Distinguishes a repeat of this message from another one."""
     at: datetime
     content: Mapping[str, Any]
     """The same for machines: its fields, as JSON."""
@@ -91,7 +91,7 @@ class Templates:
                 if text:
                     return _bounded(text)
                 complaint = f"the template {name} of RUNBOOK_TEMPLATES says nothing"
-            except Exception as error:  # noqa: BLE001 - a template may raise anything, and people must be told all the same
+            except Exception as error:  # noqa: BLE001 - a template may raise anything, and people must be notified all the same
                 complaint = f"the template {name} of RUNBOOK_TEMPLATES is broken{_where(error)}"
             log.warning("%s; the built-in one is used", complaint)
         text = self._team(BUILT_IN, flavour).get_template(name).render(fields).strip()

@@ -43,7 +43,7 @@ def filter_error_events(
     for _ in range(PAGES):
         with clients.naming_errors(f"read the log group {target.log_group}"):
             page = clients.logs(target.account).filter_log_events(**request)
-        found += [(one.get("timestamp", 0), one.get("message", "")) for one in page.get("events", [])]
+        found += [(item.get("timestamp", 0), item.get("message", "")) for item in page.get("events", [])]
         if not page.get("nextToken"):
             return found, True
         request["nextToken"] = page["nextToken"]

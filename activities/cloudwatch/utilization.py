@@ -62,7 +62,7 @@ def read_points(
     """Read a metric's averages of the last hour, as shares of the limit; blocks.
 
     Raises:
-        OutsideError: CloudWatch does not tell.
+        OutsideError: CloudWatch does not say.
     """
     with clients.naming_errors(f"read {metric} from CloudWatch"):
         found = clients.cloudwatch(target.account).get_metric_statistics(
@@ -77,4 +77,4 @@ def read_points(
             Period=period.seconds,
             Statistics=["Average"],
         )["Datapoints"]
-    return tuple(sorted((one["Timestamp"].timestamp(), one["Average"] / 100) for one in found))
+    return tuple(sorted((item["Timestamp"].timestamp(), item["Average"] / 100) for item in found))

@@ -46,7 +46,7 @@ class ComposeActivities:
     async def await_service(self, awaited: AwaitedService) -> Settled:
         """Wait until the service's containers run and are healthy, are known not to get there, or the time is up."""
         progress = Progress()
-        return await handing_over(self._follow(awaited, progress), lambda: progress.told)
+        return await handing_over(self._follow(awaited, progress), lambda: progress.summary)
 
     async def _follow(self, awaited: AwaitedService, progress: Progress) -> Settled:
         last: Settled | None = None
@@ -66,10 +66,10 @@ class ComposeActivities:
         except OutsideError as error:
             if not error.retryable:
                 raise
-            progress.told = str(error)
+            progress.summary = str(error)
             return judge_settled(awaited, None, str(error), datetime.now(UTC))
-        progress.told = "; ".join(one.told for one in project.own)
-        return judge_settled(awaited, project.own, progress.told, project.at)
+        progress.summary = "; ".join(item.summary for item in project.own)
+        return judge_settled(awaited, project.own, progress.summary, project.at)
 
 
 def ping(engine: Engine) -> str:

@@ -40,11 +40,11 @@ class ComposeChanges:
 
     @activity.defn
     def restart_service(self, change: RestartService) -> Restarted:
-        """Restart a service's containers, those that no earlier attempt restarted; a container made anew is left alone."""
+        """Restart a service's containers, those that no earlier attempt restarted; a container created again is left alone."""
         info = activity.info()
         sent_before = info.attempt > 1 and any(info.heartbeat_details)
         with fenced(ENGINE_TIMEOUT):
-            now = {one.id: one for one in self._read(change)}
+            now = {item.id: item for item in self._read(change)}
             stands = {
                 fence.id: standing(fence, now.get(fence.id), may_be_ours=info.attempt > 1)
                 for fence in change.fence
@@ -56,14 +56,14 @@ class ComposeChanges:
                 raise UnknownReplyError(
                     f"a restart of {_names(left)} was sent, no answer came and none is to be seen; it is not sent "
                     "again",
-                    fix="look at the container and start anew",
+                    fix="look at the container and start again",
                 )
             if left:
                 self._restart(left)
         # From here on it is made: an error of this last look must not say otherwise.
         adopted = tuple(now[id_].name for id_, how in stands.items() if how is Standing.OURS)
         wanted = {fence.id for fence in change.fence}
-        after = tuple(one for one in self._read(change) if one.id in wanted)
+        after = tuple(item for item in self._read(change) if item.id in wanted)
         return Restarted(containers=after, adopted=adopted, at=datetime.now(UTC))
 
     def _read(self, change: RestartService) -> tuple[Container, ...]:
@@ -72,15 +72,15 @@ class ComposeChanges:
     def _restart(self, containers: Sequence[Container]) -> None:
         """Restart all of them at the same time, as compose does, so that it takes no longer than one."""
         with sending(ENGINE_TIMEOUT), ThreadPoolExecutor(len(containers)) as threads:
-            tried = [threads.submit(self._restart_one, one) for one in containers]
-            failed = [error for one in tried if isinstance(error := one.exception(), OutsideError)]
+            tried = [threads.submit(self._restart_one, container) for container in containers]
+            failed = [error for item in tried if isinstance(error := item.exception(), OutsideError)]
             if failed:
                 failed[0].may_have_landed |= len(failed) < len(tried) or any(
-                    one.may_have_landed for one in failed
+                    item.may_have_landed for item in failed
                 )
                 raise failed[0]
-            for one in tried:
-                one.result()
+            for item in tried:
+                item.result()
 
     def _restart_one(self, container: Container) -> None:
         try:
@@ -94,7 +94,7 @@ class ComposeChanges:
 
 
 def standing(fence: ContainerFence, now: Container | None, *, may_be_ours: bool) -> Standing:
-    """Tell whether a container is still to be restarted.
+    """Say whether a container is still to be restarted.
 
     Args:
         fence: what was recorded when the plan was made.
@@ -112,12 +112,12 @@ def standing(fence: ContainerFence, now: Container | None, *, may_be_ours: bool)
 
 
 def _drift(change: RestartService, now: tuple[Container, ...]) -> str:
-    seen = "; ".join(f"{one.name} runs since {one.started or 'never'}" for one in now)
+    seen = "; ".join(f"{item.name} runs since {item.started or 'never'}" for item in now)
     return (
-        f"somebody else restarted {change.service} or made its containers anew after the plan was made "
+        f"somebody else restarted {change.service} or made its containers again after the plan was made "
         f"({seen}); theirs are left alone"
     )
 
 
 def _names(containers: Sequence[Container]) -> str:
-    return ", ".join(one.name for one in containers)
+    return ", ".join(container.name for container in containers)

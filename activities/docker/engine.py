@@ -69,7 +69,7 @@ def engine_errors(doing: str, address: str) -> Iterator[None]:
     """Raise the product's own error for what the Docker client raises inside.
 
     Args:
-        doing: what was tried, as it goes on after "could not": ``restart the container shop-app-1``.
+        doing: what was tried, as it continues after "could not": ``restart the container shop-app-1``.
         address: where the engine was looked for.
     """
     try:
@@ -83,18 +83,18 @@ def translate(error: Exception, doing: str, address: str) -> OutsideError:
     if isinstance(error, APIError) and error.response is not None:
         return _answered(error, doing)
     beneath = list(_beneath(error))
-    if any(isinstance(one, NOT_THERE) for one in beneath):
+    if any(isinstance(item, NOT_THERE) for item in beneath):
         return NotServingError(f"no Docker engine answers at {address}", fix=FIX)
-    if any(isinstance(one, PermissionError) for one in beneath):
+    if any(isinstance(item, PermissionError) for item in beneath):
         return AccessDeniedError(
             f"the worker may not use the Docker engine at {address}",
             fix="add its user to the group that owns the socket",
         )
-    if any(isinstance(one, NotConnectedError | ReadTimeout) for one in beneath):
-        silent = any(isinstance(one, ReadTimeout | TimeoutError) for one in beneath)
+    if any(isinstance(item, NotConnectedError | ReadTimeout) for item in beneath):
+        silent = any(isinstance(item, ReadTimeout | TimeoutError) for item in beneath)
         kind = "no answer in time" if silent else quote(str(error))
         unreachable = UnreachableError(f"could not {doing}: the Docker engine at {address}: {kind}")
-        unreachable.may_have_landed = not any(isinstance(one, ConnectTimeout) for one in beneath)
+        unreachable.may_have_landed = not any(isinstance(item, ConnectTimeout) for item in beneath)
         return unreachable
     return RejectedError(f"could not {doing}: the Docker engine at {address}: {quote(str(error))}")
 
@@ -113,8 +113,13 @@ def _beneath(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     left: list[object] = [error]
     while left:
-        one = left.pop()
-        if isinstance(one, BaseException) and id(one) not in seen:
-            seen.add(id(one))
-            left += [one.__cause__, one.__context__, *one.args, getattr(one, "reason", None)]
-            yield one
+        found_error = left.pop()
+        if isinstance(found_error, BaseException) and id(found_error) not in seen:
+            seen.add(id(found_error))
+            left += [
+                found_error.__cause__,
+                found_error.__context__,
+                *found_error.args,
+                getattr(found_error, "reason", None),
+            ]
+            yield found_error

@@ -72,9 +72,9 @@ class PostgresContainer:
     def _look(self, target: Target) -> ServerAnswer:
         database = database_of(target)
         project = read_project(self._engine, target, service=database.compose_service)
-        running = [one for one in project.own if one.state == "running"]
+        running = [item for item in project.own if item.state == "running"]
         if not running:
-            seen = "; ".join(one.told for one in project.own)
+            seen = "; ".join(item.summary for item in project.own)
             return ServerAnswer(accepts=False, why=seen, at=_now())
         try:
             return self._ask(running[0].id, database)
@@ -92,7 +92,7 @@ class PostgresContainer:
             quality=Quality.BAD if bad else known,
             value=answer.share,
             limit=full,
-            detail=answer.told,
+            detail=answer.summary,
             source="database",
             at=now,
         )
@@ -123,8 +123,8 @@ class PostgresContainer:
 
 def worst_of(looks: Sequence[ServerAnswer]) -> ServerAnswer:
     """Return how a server stands at the end of some looks, with the most connections that were used meanwhile."""
-    last, used = looks[-1], [one.used for one in looks if one.used is not None]
-    if full := [one for one in looks if one.full]:
+    last, used = looks[-1], [look.used for look in looks if look.used is not None]
+    if full := [look for look in looks if look.full]:
         return full[-1].model_copy(update={"at": last.at})
     return last.model_copy(update={"used": max(used)}) if last.used is not None else last
 

@@ -37,7 +37,7 @@ def read_project(engine: Engine, target: Target, *, service: str | None = None) 
     Args:
         engine: the Docker engine.
         target: whose project it is.
-        service: one that has to be there; the target's own unless told.
+        service: one that has to be there; the target's own unless set.
 
     Raises:
         InputError: no such project, or no such service in it; the message lists those that are there.
@@ -51,7 +51,7 @@ def read_project(engine: Engine, target: Target, *, service: str | None = None) 
             all=True, filters={"label": f"{PROJECT}={target.compose_project}"}, ignore_removed=True
         )
         containers = tuple(
-            read_container(one.attrs) for one in found if _labels(one.attrs).get(ONE_OFF) != "True"
+            read_container(item.attrs) for item in found if _labels(item.attrs).get(ONE_OFF) != "True"
         )
         if not containers:
             raise InputError(
@@ -62,7 +62,7 @@ def read_project(engine: Engine, target: Target, *, service: str | None = None) 
     project = ProjectRead(
         project=target.compose_project,
         service=wanted,
-        containers=tuple(sorted(containers, key=lambda one: (one.service, one.name))),
+        containers=tuple(sorted(containers, key=lambda container: (container.service, container.name))),
         at=datetime.now(UTC),
     )
     if not project.own:
@@ -75,7 +75,7 @@ def read_project(engine: Engine, target: Target, *, service: str | None = None) 
 
 
 def read_container(attrs: Mapping[str, Any]) -> Container:
-    """Read what the engine tells of one container."""
+    """Read what the engine reports about one container."""
     state, labels = attrs["State"], _labels(attrs)
     return Container(
         id=attrs["Id"],
@@ -185,43 +185,43 @@ LOOP = 2
 
 
 def judge_settled(
-    awaited: AwaitedService, containers: Sequence[Container] | None, told: str, now: datetime
+    awaited: AwaitedService, containers: Sequence[Container] | None, wording: str, now: datetime
 ) -> Settled | None:
     """Judge one look; None while they may still come up.
 
     Args:
         awaited: the containers that were restarted, and until when they are waited for.
         containers: the service's containers now; None when the engine did not answer.
-        told: what was seen, for people.
+        wording: what was seen, for people.
         now: when it was seen.
     """
     if containers is None:
-        return _out_of_time(awaited, told, now)
-    found = {one.id: one for one in containers}
+        return _out_of_time(awaited, wording, now)
+    found = {container.id: container for container in containers}
     for fence in awaited.containers:
         if why := _will_not(fence, found.get(fence.id)):
             return Settled(ok=False, detail=why, at=now)
     if all(found[fence.id].serves for fence in awaited.containers):
-        return Settled(ok=True, detail=told, at=now)
-    return _out_of_time(awaited, told, now)
+        return Settled(ok=True, detail=wording, at=now)
+    return _out_of_time(awaited, wording, now)
 
 
 def _will_not(fence: ContainerFence, now: Container | None) -> str | None:
     if now is None:
         return f"container {fence.id[:12]} is gone: somebody removed it meanwhile"
     if now.restarts >= fence.restarts + LOOP:
-        return f"it ends again and again: {now.told}"
+        return f"it ends again and again: {now.summary}"
     if now.ended and now.restarts == fence.restarts:
-        return f"it ended again: {now.told}"
-    return f"its health check fails: {now.told}" if now.health == "unhealthy" else None
+        return f"it ended again: {now.summary}"
+    return f"its health check fails: {now.summary}" if now.health == "unhealthy" else None
 
 
-def _out_of_time(awaited: AwaitedService, told: str, now: datetime) -> Settled | None:
-    return Settled(ok=False, detail=f"not up in time: {told}", at=now) if now >= awaited.deadline else None
+def _out_of_time(awaited: AwaitedService, wording: str, now: datetime) -> Settled | None:
+    return Settled(ok=False, detail=f"not up in time: {wording}", at=now) if now >= awaited.deadline else None
 
 
 APART = timedelta(seconds=1)
-"""Between the two readings that CPU is told from: a counter says nothing by itself."""
+"""Between the two readings that CPU is distinguished from: a counter says nothing by itself."""
 
 GIVEN_BACK = ("inactive_file", "total_inactive_file")
 """File cache that the kernel gives back when it is needed: cgroup 2's name, and cgroup 1's."""
@@ -233,19 +233,19 @@ def read_statistics(engine: Engine, containers: Sequence[Container]) -> tuple[Us
     Raises:
         OutsideError: the engine cannot be read, or a container is gone.
     """
-    running = [one for one in containers if one.state == "running"]
+    running = [container for container in containers if container.state == "running"]
     if not running:
         return ()
     with engine.client("read the containers' statistics") as docker:
-        limits = {one.id: docker.api.inspect_container(one.id)["HostConfig"] for one in running}
-        first = {one.id: _once(docker.api, one.id) for one in running}
+        limits = {item.id: docker.api.inspect_container(item.id)["HostConfig"] for item in running}
+        first = {item.id: _once(docker.api, item.id) for item in running}
         time.sleep(APART.total_seconds())
-        second = {one.id: _once(docker.api, one.id) for one in running}
-    return tuple(use_of(one.name, first[one.id], second[one.id], limits[one.id]) for one in running)
+        second = {item.id: _once(docker.api, item.id) for item in running}
+    return tuple(use_of(item.name, first[item.id], second[item.id], limits[item.id]) for item in running)
 
 
 def use_of(name: str, first: Mapping[str, Any], second: Mapping[str, Any], limits: Mapping[str, Any]) -> Use:
-    """Tell what a container uses from two readings of its counters."""
+    """Say what a container uses from two readings of its counters."""
     memory = second.get("memory_stats") or {}
     details = memory.get("stats") or {}
     cache = next((details[key] for key in GIVEN_BACK if key in details), 0)
@@ -264,7 +264,7 @@ def _once(api: Any, container: str) -> dict[str, Any]:
 
 
 def _cores(first: Mapping[str, Any], second: Mapping[str, Any]) -> float | None:
-    """Return CPU seconds a second; None where a counter began anew, or nothing was counted."""
+    """Return CPU seconds a second; None where a counter started again, or nothing was counted."""
     used = _cpu_nanoseconds(second) - _cpu_nanoseconds(first)
     took = (_read_at(second) - _read_at(first)).total_seconds()
     return None if used < 0 or took <= 0 else used / 1e9 / took

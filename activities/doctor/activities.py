@@ -19,7 +19,7 @@ from runbook_model.procedures import PROCEDURES, KnownProcedures
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from activities.runtime.environment_guard import Served
+    from activities.runtime.environment_guard import EnvironmentGuard
 
 
 class Look(Protocol):
@@ -38,7 +38,7 @@ class DoctorActivities:
     """Looks whether everything is in place."""
 
     def __init__(
-        self, catalog: Path, look: Look, served: Served, known: KnownProcedures | None = None
+        self, catalog: Path, look: Look, served: EnvironmentGuard, known: KnownProcedures | None = None
     ) -> None:
         """Look with a worker's catalog, for the environments and by the procedures that it serves."""
         self._catalog = catalog
@@ -76,15 +76,17 @@ class DoctorActivities:
         if where is None:
             known = ", ".join(sorted(catalog.environments)) or "none"
             raise UnknownTargetError(f'no environment "{name}" in the catalog', fix=f"there are: {known}")
-        here = sorted(one for one, service in catalog.services.items() if name in service.environments)
+        here = sorted(item for item, service in catalog.services.items() if name in service.environments)
         wanted = [request.service] if request.service else here
         return Found(
             catalog=str(self._catalog),
             place=Place(
                 environment=name,
                 where=where,
-                channels=tuple(one for one in catalog.channels if one.name in catalog.channels_of(name)),
+                channels=tuple(
+                    channel for channel in catalog.channels if channel.name in catalog.channels_of(name)
+                ),
             ),
             procedures=(*PROCEDURES, *self._known.own),
-            targets=tuple(catalog.target(one, name) for one in wanted),
+            targets=tuple(catalog.target(item, name) for item in wanted),
         )

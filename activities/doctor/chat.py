@@ -29,11 +29,11 @@ class ChatQuestions:
         """Try every channel at once; the line is red where one would not carry a message, and names it."""
         if not self._channels:
             raise NotSetError("no channels: what people should know stands in the worker's log")
-        tried = await asyncio.gather(*(check(self._question(one)) for one in self._channels))
-        if wrong := [one for one in tried if one.ok is False]:
-            fixes = dict.fromkeys(one.fix for one in wrong if one.fix)
-            raise WrongError("; ".join(map(_told, wrong)), "; ".join(fixes))
-        return "; ".join(map(_told, tried))
+        tried = await asyncio.gather(*(check(self._question(channel)) for channel in self._channels))
+        if wrong := [item for item in tried if item.ok is False]:
+            fixes = dict.fromkeys(item.fix for item in wrong if item.fix)
+            raise WrongError("; ".join(map(_text, wrong)), "; ".join(fixes))
+        return "; ".join(map(_text, tried))
 
     def _question(self, channel: Channel) -> Question:
         async def look() -> str:
@@ -44,6 +44,6 @@ class ChatQuestions:
         return Question(channel.name, look, fix, SECONDS)
 
 
-def _told(tried: Check) -> str:
+def _text(tried: Check) -> str:
     said = tried.detail.removeprefix(f"channel {tried.name}: ")
     return f"channel {tried.name}: {said}"

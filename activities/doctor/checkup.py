@@ -48,7 +48,7 @@ class Checkup:
         with own_threads() as threads:
             itself = ServiceQuestions(self._sources, threads, target)
             changes = PermissionQuestions(self._sources.aws, threads, target)
-            beside = DependencyQuestions(self._sources, threads, target)
-            questions = [*itself.all(), *changes.all(), *beside.all()]
+            dependencies = DependencyQuestions(self._sources, threads, target)
+            questions = [*itself.all(), *changes.all(), *dependencies.all()]
             checks = await look(questions, target.environment, target.service)
         return TargetChecks(checks=checks, service=itself.service, history=itself.history)

@@ -83,7 +83,7 @@ class DependencyQuestions:
             response.raise_for_status()
         found = parse(response.text, datetime.now(UTC))
         if found.process is None:
-            raise WrongError(f"{address} has no process_start_time_seconds, so tasks cannot be told apart")
+            raise WrongError(f"{address} has no process_start_time_seconds, so tasks cannot be distinguished")
         return f"{address} answers"
 
     async def _get(self, address: str, doing: str, path: str) -> httpx.Response:
@@ -110,12 +110,12 @@ class DependencyQuestions:
         if database.dsn_env is None:
             answer = await self._threads.run(PostgresContainer(self._engine).read_server, self._target)
             if not answer.accepts:
-                raise WrongError(answer.told)
-            return answer.told
+                raise WrongError(answer.summary)
+            return answer.summary
         connected = await self._threads.run(DatabaseActivities(Databases()).test_connection, self._target)
         if not connected.ok:
-            raise WrongError(connected.told)
-        return connected.told
+            raise WrongError(connected.summary)
+        return connected.summary
 
     async def read_instance(self) -> str:
         """Describe the RDS instance that may be rebooted."""
@@ -123,8 +123,8 @@ class DependencyQuestions:
             raise NotSetError(f"no rds_instance in {self._table}")
         found = await self._threads.run(RdsActivities(self._clients).read_instance, self._target)
         if found.status != AVAILABLE:
-            raise WrongError(found.told, "look at the instance's events in the RDS console")
-        return found.told
+            raise WrongError(found.summary, "look at the instance's events in the RDS console")
+        return found.summary
 
     def _queries(self) -> dict[str, Callable[[], Awaitable[str]]]:
         if self._target.prometheus_url is None:
@@ -164,7 +164,7 @@ class DependencyQuestions:
 
 @contextmanager
 def _naming(address: str) -> Iterator[None]:
-    """Tell which address it was that did not answer."""
+    """Say which address it was that did not answer."""
     try:
         yield
     except OutsideError as error:

@@ -62,7 +62,7 @@ def questions(functions: Mapping[str, Callable[[], Awaitable[str]]], **names: st
 
 
 class Threads:
-    """Runs blocking questions while the event loop goes on."""
+    """Runs blocking questions while the event loop continues."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
@@ -87,9 +87,9 @@ async def look(
     questions: Iterable[Question], environment: str, service: str | None = None
 ) -> tuple[Check, ...]:
     """Ask all questions at once; each becomes a check."""
-    checks = await asyncio.gather(*(check(one) for one in questions))
+    checks = await asyncio.gather(*(check(question) for question in questions))
     where = {"environment": environment, "service": service}
-    return tuple(one.model_copy(update=where) for one in checks)
+    return tuple(item.model_copy(update=where) for item in checks)
 
 
 async def check(question: Question) -> Check:

@@ -32,8 +32,8 @@ class _Validation(BaseModel):
     @property
     def problem(self) -> str:
         """The first error, in words."""
-        errors = (one for one in self.diagnostics if one.severity == "error")
-        words = (f"{one.summary}: {one.detail}".strip(": ") for one in errors)
+        errors = (diagnostic for diagnostic in self.diagnostics if diagnostic.severity == "error")
+        words = (f"{error.summary}: {error.detail}".strip(": ") for error in errors)
         return quote(next(words, "it does not say why"))
 
 

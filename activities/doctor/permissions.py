@@ -112,7 +112,7 @@ class ReviewQuestions:
 
 
 def _look_at_folder(folder: Path) -> str:
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    there = next(item for item in (folder, *folder.absolute().parents) if item.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise WrongError(
             f"the worker cannot write into {there}", f"let it, or correct RUNBOOK_REVIEWS = {folder}"

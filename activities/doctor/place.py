@@ -51,12 +51,12 @@ def judge_clock(*readings: ClockReading) -> str:
     Raises:
         WrongError: it does not agree with one of them.
     """
-    for one in readings:
-        if abs(one.off) > MOST_OFF:
-            side = "ahead of" if one.off > timedelta(0) else "behind"
-            seconds = abs(one.off).total_seconds()
-            raise WrongError(f"the worker's clock is {seconds:.0f} s {side} {one.whose}", SET_THE_CLOCK)
-    return f"within {MOST_OFF.seconds} s of {' and '.join(one.whose for one in readings)}"
+    for reading in readings:
+        if abs(reading.off) > MOST_OFF:
+            side = "ahead of" if reading.off > timedelta(0) else "behind"
+            seconds = abs(reading.off).total_seconds()
+            raise WrongError(f"the worker's clock is {seconds:.0f} s {side} {reading.whose}", SET_THE_CLOCK)
+    return f"within {MOST_OFF.seconds} s of {' and '.join(reading.whose for reading in readings)}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class PlaceQuestions:
         """Compare the worker's clock with Temporal's and, where it answers, AWS's."""
         readings = [self._temporals]
         if self._where.platform == "ecs":
-            with suppress(OutsideError):  # that AWS does not answer is told by another check
+            with suppress(OutsideError):  # that AWS does not answer is reported by another check
                 readings += filter(None, [(await self._caller()).clock])
         return judge_clock(*readings)
 
@@ -147,7 +147,7 @@ class PlaceQuestions:
         try:
             return await asyncio.shield(self._asked)
         except OutsideError:
-            self._asked = None  # who tries again asks anew
+            self._asked = None  # who tries again asks again
             raise
 
     def _ask_caller(self) -> Caller:

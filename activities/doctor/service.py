@@ -84,7 +84,7 @@ class ServiceQuestions:
     async def read_capacity(self) -> str:
         """Read counts and the bounds of autoscaling."""
         found = await self._on_ecs(ScalingActivities(self._clients).read_capacity, self._target)
-        return found.told if found.managed else f"{found.told}; autoscaling does not manage it"
+        return found.summary if found.managed else f"{found.summary}; autoscaling does not manage it"
 
     async def read_logs(self) -> str:
         """Read a line of the log group."""
@@ -133,9 +133,9 @@ class ServiceQuestions:
 
     def _read_containers(self) -> str:
         project = read_project(self._engine, self._target)
-        told = "; ".join(one.told for one in project.own)
-        if not any(one.serves for one in project.own):
+        text = "; ".join(item.summary for item in project.own)
+        if not any(item.serves for item in project.own):
             raise WrongError(
-                f"no container of it serves: {told}", f"runbook start service-down {self._target.key}"
+                f"no container of it serves: {text}", f"runbook start service-down {self._target.key}"
             )
-        return told
+        return text

@@ -1,7 +1,7 @@
 """Whether calls would be allowed: IAM's policy simulator is asked, as they cannot be tried without making them.
 
 It weighs the policies of the worker's role or user. What only a real call meets is not weighed: policies of buckets, and
-conditions on what IAM is not told here.
+conditions on what IAM does not get here.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Answer(NamedTuple):
 
     decision: str = ""
     missing: tuple[str, ...] = ()
-    """Keys that policies have conditions on and that IAM was not told; also where another statement decided."""
+    """Keys that policies have conditions on and that IAM did not get; also where another statement decided."""
     because: str = ""
     """Where a denial comes from, if not from there being no policy that allows it."""
 
     @property
     def is_sure(self) -> bool:
-        """Whether nothing that IAM was not told could change it."""
+        """Whether nothing that IAM did not get could change it."""
         return bool(self.decision) and not self.missing
 
 
@@ -66,23 +66,23 @@ class Simulator:
 
         Raises:
             WrongError: one would be denied.
-            NotSetError: the identity is none that IAM could simulate, or its policies ask for more than IAM is told.
+            NotSetError: the identity is none that IAM could simulate, or its policies ask for more than IAM is given.
             OutsideError: IAM does not answer, or not to the worker.
         """
         wanted, who = tuple(changes), self._identity()
         answers = self._ask(who, wanted, _context(region, cluster))
-        refused = [one for one in wanted if answers[one].decision != ALLOWED]
-        missing = sorted({key for one in refused or wanted for key in answers[one].missing})
-        if denied := [one for one in refused if answers[one].is_sure]:
-            explicit = any(answers[one].decision == EXPLICIT for one in denied)
+        refused = [item for item in wanted if answers[item].decision != ALLOWED]
+        missing = sorted({key for item in refused or wanted for key in answers[item].missing})
+        if denied := [item for item in refused if answers[item].is_sure]:
+            explicit = any(answers[item].decision == EXPLICIT for item in denied)
             fix = f"{POLICY}, and let no other policy deny it" if explicit else POLICY
             raise WrongError(f"{who} may not {_listed(denied, answers)}", fix)
         if refused:
-            why = f"as nobody tells it {', '.join(missing)}" if missing else "and does not say why"
+            why = f"because nobody gives it {', '.join(missing)}" if missing else "and does not say why"
             raise NotSetError(f"unknown: IAM's simulator cannot allow {_listed(refused, answers)}, {why}")
-        beside = f"; conditions on {', '.join(missing)} are not weighed" if missing else ""
-        actions = ", ".join(dict.fromkeys(one.action for one in wanted))
-        return f"IAM's simulator allows {who} {actions}{beside}"
+        dependencies = f"; conditions on {', '.join(missing)} are not weighed" if missing else ""
+        actions = ", ".join(dict.fromkeys(item.action for item in wanted))
+        return f"IAM's simulator allows {who} {actions}{dependencies}"
 
     def _identity(self) -> str:
         """Return the ARN of the role or user whose policies count."""
@@ -109,8 +109,8 @@ class Simulator:
         with self._clients.naming_errors("ask IAM's policy simulator"):
             for page in pages.paginate(
                 PolicySourceArn=who,
-                ActionNames=list(dict.fromkeys(one.action for one in changes)),
-                ResourceArns=list(dict.fromkeys(one.resource for one in changes)),
+                ActionNames=list(dict.fromkeys(item.action for item in changes)),
+                ResourceArns=list(dict.fromkeys(item.resource for item in changes)),
                 ContextEntries=context,
             ):
                 for result in page["EvaluationResults"]:
@@ -148,6 +148,6 @@ def _read(result: EvaluationResultTypeDef, answer: ResourceSpecificResultTypeDef
 def _listed(changes: Iterable[Change], answers: dict[Change, Answer]) -> str:
     """Name actions by what they are done to."""
     by_resource: dict[str, list[str]] = {}
-    for one in changes:
-        by_resource.setdefault(one.resource, []).append(f"{one.action}{answers[one].because}")
+    for change in changes:
+        by_resource.setdefault(change.resource, []).append(f"{change.action}{answers[change].because}")
     return "; ".join(f"{', '.join(actions)} on {resource}" for resource, actions in by_resource.items())

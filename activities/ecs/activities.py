@@ -46,7 +46,7 @@ READ_WITHIN = timedelta(seconds=20)
 SEARCHED_FOR = timedelta(seconds=10)
 """How long a release is looked for among the family's revisions."""
 SCALED = "Scaling activity initiated"
-"""How the reason of a task begins that ECS stopped because a deployment, or a smaller count, had no more use for it."""
+"""How the reason of a task starts that ECS stopped because a deployment, or a smaller count, had no more use for it."""
 
 
 class ReleaseQuery(Fact):
@@ -92,23 +92,25 @@ class EcsActivities:
         with self._clients.naming_errors("list the service's deployments"):
             arns = self._deployments(target)
             found = [
-                one
+                deployment
                 for some in batched(arns, DEPLOYMENTS_READ)
-                for one in ecs.describe_service_deployments(serviceDeploymentArns=some)["serviceDeployments"]
+                for deployment in ecs.describe_service_deployments(serviceDeploymentArns=some)[
+                    "serviceDeployments"
+                ]
             ]
         revisions = set(service.service_revisions)
-        for one in found:
-            revisions.update(source["arn"] for source in one.get("sourceServiceRevisions", []))
-            revisions.update({one.get("targetServiceRevision", {}).get("arn", "")} - {""})
-            revisions.update({one.get("rollback", {}).get("serviceRevisionArn", "")} - {""})
+        for item in found:
+            revisions.update(source["arn"] for source in item.get("sourceServiceRevisions", []))
+            revisions.update({item.get("targetServiceRevision", {}).get("arn", "")} - {""})
+            revisions.update({item.get("rollback", {}).get("serviceRevisionArn", "")} - {""})
         releases = self._releases(target, service, revisions)
         return ReleaseHistory(
             service=service,
             current=self._current(target, service, releases, found),
             deployments=_newest_first(
-                read_service_deployment(one, releases[arn])
-                for one in found
-                if (arn := one.get("targetServiceRevision", {}).get("arn", "")) in releases
+                read_service_deployment(item, releases[arn])
+                for item in found
+                if (arn := item.get("targetServiceRevision", {}).get("arn", "")) in releases
             ),
             releases=releases,
         )
@@ -165,10 +167,10 @@ class EcsActivities:
             )
             briefs += page["serviceDeployments"]
             more["nextToken"] = page.get("nextToken", "")
-        briefs.sort(key=lambda one: one["createdAt"], reverse=True)
+        briefs.sort(key=lambda item: item["createdAt"], reverse=True)
         newest, older = briefs[:DEPLOYMENTS_READ], briefs[DEPLOYMENTS_READ:]
-        good = [one for one in older if one.get("status") == "SUCCESSFUL"][:GOOD_ONES_READ]
-        return [one["serviceDeploymentArn"] for one in (*newest, *good)]
+        good = [item for item in older if item.get("status") == "SUCCESSFUL"][:GOOD_ONES_READ]
+        return [item["serviceDeploymentArn"] for item in (*newest, *good)]
 
     @activity.defn
     def explain_rollout(self, target: Target) -> Explanation:
@@ -199,10 +201,10 @@ class EcsActivities:
         found: Iterable[ServiceDeploymentTypeDef],
     ) -> Release:
         coming = [
-            one.get("targetServiceRevision", {}).get("arn", "")
-            for one in found
-            if one.get("serviceDeploymentArn") == service.service_deployment
-            and one.get("status") in UNDER_WAY
+            item.get("targetServiceRevision", {}).get("arn", "")
+            for item in found
+            if item.get("serviceDeploymentArn") == service.service_deployment
+            and item.get("status") in UNDER_WAY
         ]
         # While a moved tag is being deployed, the old and the new revision name one task definition.
         running = [releases[arn] for arn in (*coming, *service.service_revisions) if arn in releases]
@@ -324,4 +326,4 @@ def batched(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def _newest_first(deployments: Iterable[ServiceDeployment]) -> tuple[ServiceDeployment, ...]:
-    return tuple(sorted(deployments, key=lambda one: one.created_at, reverse=True))
+    return tuple(sorted(deployments, key=lambda deployment: deployment.created_at, reverse=True))

@@ -109,13 +109,13 @@ class EcsChanges:
                 raise UnknownReplyError(
                     "a forced deployment was sent, no answer came and no new deployment is to be seen; "
                     "it is not sent again",
-                    fix="look at the service and start anew",
+                    fix="look at the service and start again",
                 )
             return self._update(change.target, change.fence, force=True)
 
     @activity.defn
     def stop_deployment(self, change: StopDeployment) -> Deployed:
-        """Stop the deployment under way and let ECS roll it back; asked twice it simply goes on."""
+        """Stop the deployment under way and let ECS roll it back; asked twice it simply continues."""
         with fenced():
             ecs = self._clients.ecs(change.target.account)
             with self._clients.naming_errors("describe the service deployment"):

@@ -102,7 +102,7 @@ def read_service_deployment(found: ServiceDeploymentTypeDef, release: Release) -
 
 def balanced_containers(balancers: Iterable[LoadBalancerTypeDef]) -> tuple[str, ...]:
     """Name the containers behind a service's load balancers, each once."""
-    return tuple(dict.fromkeys(name for one in balancers if (name := one.get("containerName"))))
+    return tuple(dict.fromkeys(name for balancer in balancers if (name := balancer.get("containerName"))))
 
 
 def app_container(
@@ -115,10 +115,10 @@ def app_container(
         named: what the catalog says; nothing else counts where it says something.
         balanced: the containers behind load balancers.
     """
-    names = [one["name"] for one in definition["containerDefinitions"]]
+    names = [item["name"] for item in definition["containerDefinitions"]]
     if len(names) == 1 or named:
         return named if named in names else names[0] if len(names) == 1 else None
-    essential = [one["name"] for one in definition["containerDefinitions"] if one.get("essential", True)]
+    essential = [item["name"] for item in definition["containerDefinitions"] if item.get("essential", True)]
     for found in ([name for name in names if name in balanced], essential):
         if len(found) == 1:
             return found[0]
@@ -210,7 +210,7 @@ def write_mark(mark: Mark, key: str) -> tuple[str, str]:
 
 
 def standing(fence: Fence, now: ServiceState, wanted: str, *, may_be_ours: bool) -> Standing:
-    """Tell whether a change to a task definition is still to be made.
+    """Say whether a change to a task definition is still to be made.
 
     Args:
         fence: what was recorded when the plan was made.

@@ -1,4 +1,4 @@
-"""A new revision of a task definition, made from one that is there: what is copied, what is pinned, what tells it is ours."""
+"""A new revision of a task definition, made from one that is there: what is copied, what is pinned, what marks it as ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runbook_model.release import Image, Release
 
 CHANGE_TAG = "runbook:change"
-"""Tag that tells which run registered a task definition."""
+"""Tag that says which run registered a task definition."""
 NOT_REGISTERED = frozenset(
     {
         "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities",
@@ -65,7 +65,7 @@ def registered_by(
 
 def images_of(definition: TaskDefinitionTypeDef | RegisterTaskDefinitionRequestTypeDef) -> dict[str, str]:
     """Return the images by container."""
-    return {one["name"]: one["image"] for one in definition["containerDefinitions"]}
+    return {item["name"]: item["image"] for item in definition["containerDefinitions"]}
 
 
 def _pinned(defined: str, wanted: Image) -> str:

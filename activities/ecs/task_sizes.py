@@ -52,7 +52,9 @@ class TaskSizes:
             cpu=_number(found.get("cpu")),
             memory=_number(found.get("memory")),
             fargate="FARGATE" in found.get("requiresCompatibilities", []),
-            containers=tuple(_container(one, query.variable) for one in found["containerDefinitions"]),
+            containers=tuple(
+                _container(definition, query.variable) for definition in found["containerDefinitions"]
+            ),
         )
 
     @activity.defn
@@ -85,16 +87,16 @@ class TaskSizes:
 def _container(definition: ContainerDefinitionOutputTypeDef, variable: str | None) -> ContainerSize:
     # What is no number may be a secret: a catalog can name the wrong variable.
     set_to = (
-        excerpt(one.get("value", ""), VALUE)
-        for one in definition.get("environment", [])
-        if one.get("name") == variable
+        excerpt(item.get("value", ""), VALUE)
+        for item in definition.get("environment", [])
+        if item.get("name") == variable
     )
     return ContainerSize(
         name=definition.get("name", ""),
         cpu=definition.get("cpu") or None,
         memory=definition.get("memory"),
         setting=next(set_to, None) if variable else None,
-        is_secret=any(one["name"] == variable for one in definition.get("secrets", [])),
+        is_secret=any(item["name"] == variable for item in definition.get("secrets", [])),
     )
 
 
@@ -112,19 +114,21 @@ def _resize(request: dict[str, Any], old: TaskDefinitionTypeDef, change: TaskCha
                 container[size] = wanted
     for container in request["containerDefinitions"]:
         if container["name"] in change.containers:
-            others = [one for one in container.get("environment", []) if one.get("name") != change.variable]
+            others = [
+                item for item in container.get("environment", []) if item.get("name") != change.variable
+            ]
             container["environment"] = [*others, {"name": change.variable, "value": change.value}]
 
 
 def _shape(definition: Any) -> object:
     """Return what tells one revision of a run from another: images, sizes, environment."""
     containers = {
-        one["name"]: (
-            one.get("cpu") or 0,
-            one.get("memory"),
-            sorted((each["name"], each["value"]) for each in one.get("environment", [])),
+        item["name"]: (
+            item.get("cpu") or 0,
+            item.get("memory"),
+            sorted((each["name"], each["value"]) for each in item.get("environment", [])),
         )
-        for one in definition["containerDefinitions"]
+        for item in definition["containerDefinitions"]
     }
     task = (_number(definition.get("cpu")), _number(definition.get("memory")))
     return images_of(definition), task, containers

@@ -1,4 +1,4 @@
-"""A service's tasks as ECS tells them: those that shall run, and those that stopped lately with the reasons."""
+"""A service's tasks as ECS reports them: those that shall run, and those that stopped lately with the reasons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from activities.aws.clients import AwsClients
     from runbook_model.catalog.catalog import Target
-    from runbook_model.evidence import Onset
+    from runbook_model.evidence import ReleaseStart
 
 QUERY = "DescribeServices, ListTasks, DescribeTasks"
 REASON = 300
@@ -28,10 +28,10 @@ ENDED_FROM_OUTSIDE = frozenset({0, 137, 143})
 KEPT = 30
 """Stopped tasks, and tasks that run, that a reading holds at most."""
 OLDEST = 10
-"""So many of them are the first that stopped: when it began is told by those."""
+"""So many of them are the first that stopped: they say when it started."""
 
 
-def read_tasks(clients: AwsClients, target: Target, onset: Onset, now: datetime) -> TasksRead:
+def read_tasks(clients: AwsClients, target: Target, onset: ReleaseStart, now: datetime) -> TasksRead:
     """Read the service and its tasks; blocks. What cannot be read is in the answer.
 
     Raises:
@@ -96,10 +96,10 @@ def read_task(task: TaskTypeDef, app: str | None = None) -> TaskSeen:
     blamed = _ended_by(containers, app)
     reasons = [
         task.get("stoppedReason", ""),
-        *(f"container {one['name']} ended it" for one in blamed if one.get("name", app) != app),
-        *(one.get("reason", "") for one in containers),
+        *(f"container {item['name']} ended it" for item in blamed if item.get("name", app) != app),
+        *(container.get("reason", "") for container in containers),
     ]
-    codes = tuple(one["exitCode"] for one in blamed or containers if "exitCode" in one)
+    codes = tuple(item["exitCode"] for item in blamed or containers if "exitCode" in item)
     return TaskSeen(
         task=task["taskArn"].rpartition("/")[2],
         release=task["taskDefinitionArn"].rpartition("/")[2],
@@ -115,12 +115,14 @@ def read_task(task: TaskTypeDef, app: str | None = None) -> TaskSeen:
 
 def _ended_by(containers: list[ContainerTypeDef], app: str | None) -> list[ContainerTypeDef]:
     """Name the container that ended its task: it has a reason of its own, or ended by itself; nothing if unknown."""
-    with_reason = [one for one in containers if one.get("reason")]
-    by_itself = [one for one in containers if one.get("exitCode", 0) not in ENDED_FROM_OUTSIDE]
-    apps = [one for one in containers if one.get("name") == app and "exitCode" in one]
+    with_reason = [container for container in containers if container.get("reason")]
+    by_itself = [
+        container for container in containers if container.get("exitCode", 0) not in ENDED_FROM_OUTSIDE
+    ]
+    apps = [container for container in containers if container.get("name") == app and "exitCode" in container]
     for found in (with_reason, by_itself):
         if found:
-            return [one for one in found if one in apps] or found[:1]
+            return [item for item in found if item in apps] or found[:1]
     return apps
 
 

@@ -1,4 +1,4 @@
-"""Long waits: activities that hold no thread and no history while they wait, and go on elsewhere when their worker dies."""
+"""Long waits: activities that hold no thread and no history while they wait, and continue elsewhere when their worker dies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from temporalio.common import MetricMeter
 from activities.ecs.reading import read_service_deployment, read_service_state
 from activities.ecs.watcher import Budget, Hurry, Watcher
 from activities.runtime.waiting import Progress, T, handing_over
-from activities.telemetry.counted import WATCHER_BATCH
+from activities.telemetry.metric_names import WATCHER_BATCH
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import InputError, RunbookError
 from runbook_model.fact import Fact
@@ -64,24 +64,24 @@ class Waits:
     async def await_steady_state(self, awaited: Awaited) -> Rollout:
         """Wait until the deployment is steady, has failed, is superseded, or its time is up."""
         progress = Progress()
-        return await handing_over(self._follow(awaited, progress), lambda: progress.told)
+        return await handing_over(self._follow(awaited, progress), lambda: progress.summary)
 
     @activity.defn
     async def await_drift(self, awaited: AwaitedDrift) -> ServiceState:
         """Wait until the service is no longer as the plan saw it."""
         progress = Progress()
-        return await handing_over(self._until_drift(awaited, progress), lambda: progress.told)
+        return await handing_over(self._until_drift(awaited, progress), lambda: progress.summary)
 
     @activity.defn
     async def await_tasks(self, awaited: AwaitedTasks) -> ServiceState:
         """Wait until at least so many tasks run, or the time is up: the caller looks which."""
         progress = Progress()
-        return await handing_over(self._until_running(awaited, progress), lambda: progress.told)
+        return await handing_over(self._until_running(awaited, progress), lambda: progress.summary)
 
     async def _until_running(self, awaited: AwaitedTasks, progress: Progress) -> ServiceState:
         while True:
             service = await self._next(awaited.target, progress)
-            progress.told = f"{service.running} of {awaited.count} tasks run"
+            progress.summary = f"{service.running} of {awaited.count} tasks run"
             if service.running >= awaited.count or datetime.now(UTC) >= awaited.deadline:
                 return service
 
@@ -102,7 +102,7 @@ class Waits:
             last = seen
             if seen.service_deployment != awaited.service_deployment:
                 awaited = awaited.model_copy(update={"service_deployment": seen.service_deployment})
-            progress.told = seen.detail
+            progress.summary = seen.detail
         return last.model_copy(update={"phase": Phase.STUCK, "detail": f"not steady in time: {last.detail}"})
 
     async def _judge(self, awaited: Awaited, service: ServiceState, progress: Progress) -> Rollout:
@@ -123,7 +123,7 @@ class Waits:
             service = await self._next(awaited.target, progress, Hurry.IDLE)
             if service.fence != awaited.fence or await self._has_ended(awaited, progress):
                 return service
-            progress.told = "as it was when the plan was made"
+            progress.summary = "as it was when the plan was made"
 
     async def _has_ended(self, awaited: AwaitedDrift, progress: Progress) -> bool:
         """Whether the deployment that the plan would stop is no longer under way."""
@@ -173,8 +173,10 @@ class Waits:
         with self._clients.naming_errors("describe the service deployment"):
             answer = self._clients.ecs(account).describe_service_deployments(serviceDeploymentArns=list(arns))
         return {
-            one["serviceDeploymentArn"]: read_service_deployment(one, Release(task_definition=""))
-            for one in answer["serviceDeployments"]
+            deployment["serviceDeploymentArn"]: read_service_deployment(
+                deployment, Release(task_definition="")
+            )
+            for deployment in answer["serviceDeployments"]
         }
 
 
@@ -186,4 +188,4 @@ async def _ask(watcher: Watcher[T], name: str, progress: Progress, hurry: Hurry)
         except RunbookError as error:
             if not error.retryable:
                 raise
-            progress.told = str(error)
+            progress.summary = str(error)

@@ -65,7 +65,7 @@ class Budget:
             await asyncio.sleep(max(0.0, self._next - time.monotonic()))
             self._next = time.monotonic() + self.slowdown / self.rate
 
-    def heard(self, error: Exception | None) -> None:
+    def received(self, error: Exception | None) -> None:
         """Learn from what came of a call."""
         if isinstance(error, ThrottledError):
             self.slowdown = min(SLOWEST, self.slowdown * 2)
@@ -191,7 +191,7 @@ class Watcher(Generic[T]):
             found = await self._describe(tuple(batch))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, or they wait for ever
             failed = error
-        self._budget.heard(failed)
+        self._budget.received(failed)
         for name, wish in batch.items():
             for future in wish.waiting:
                 if future.done():

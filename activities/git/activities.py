@@ -28,8 +28,8 @@ class Tags(Fact):
     tags: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         return ", ".join(self.tags[:5]) or "no tags"
 
 

@@ -34,7 +34,7 @@ def http_errors(doing: str) -> Iterator[None]:
     """Raise the product's own error for what httpx raises inside, ``raise_for_status`` included.
 
     Args:
-        doing: what was tried, as it goes on after "could not": ``ask Prometheus``.
+        doing: what was tried, as it continues after "could not": ``ask Prometheus``.
     """
     try:
         yield

@@ -48,7 +48,7 @@ class Progress(Fact):
 
     def with_sample(self, sample: Sample, target_gap: timedelta) -> Progress:
         """Return the progress with one more sample, in words only for those before it, and bounded."""
-        samples = (*(one.brief for one in self.samples), sample)
+        samples = (*(item.brief for item in self.samples), sample)
         dropped, kept = samples[:-KEPT], samples[-KEPT:]
         return Progress(samples=kept, earlier=last_streak(dropped, target_gap, self.earlier))
 
@@ -69,7 +69,7 @@ class VerificationActivities:
 
     @activity.defn
     async def observe(self, observation: Observation) -> Observed:
-        """Sample until it is decided or the deadline has passed; goes on where an earlier attempt was.
+        """Sample until it is decided or the deadline has passed; continues where an earlier attempt was.
 
         Raises:
             ApplicationError: the worker shuts down; benign and retried, with all samples in the heartbeat.

@@ -15,7 +15,7 @@ from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
-from runbook_model.evidence import QUERY, AcrossRelease, Breakdown, Figure, Onset, Restarts, onset_of
+from runbook_model.evidence import QUERY, AcrossRelease, Breakdown, Figure, ReleaseStart, Restarts, onset_of
 from runbook_model.symptoms import (
     EndpointTime,
     ErrorsRead,
@@ -137,7 +137,7 @@ class Examination:
             restarts=restarts,
         )
 
-    async def _containers(self, target: Target, onset: Onset, series: MemorySeries) -> ResourcesRead:
+    async def _containers(self, target: Target, onset: ReleaseStart, series: MemorySeries) -> ResourcesRead:
         """Ask the engine what containers use; it remembers nothing, so only Prometheus knows how memory went."""
         use = await asyncio.to_thread(measure_engine_use, self._sources, target, self._now())
         course = Figure.of(use.asked, why=NO_RELEASES)
@@ -145,9 +145,9 @@ class Examination:
         if own := use.containers:
             restarts = restarts.answered(
                 query="inspect",
-                count=sum(one.restarts for one in own),
-                out_of_memory=sum(one.out_of_memory for one in own),
-                reasons=tuple(one.told for one in own if one.failed),
+                count=sum(item.restarts for item in own),
+                out_of_memory=sum(item.out_of_memory for item in own),
+                reasons=tuple(item.summary for item in own if item.failed),
             )
         return ResourcesRead(
             onset=onset,
@@ -175,14 +175,16 @@ class Examination:
     def _prometheus(self, target: Target) -> PrometheusEvidence:
         return PrometheusEvidence(self._http, target, self._now())
 
-    async def _onset(self, target: Target) -> tuple[Onset, Release | None]:
+    async def _onset(self, target: Target) -> tuple[ReleaseStart, Release | None]:
         """Find which release runs and since when.
 
         Raises:
             InputError: the cluster has no such service.
         """
         now = self._now()
-        asked = Onset(quality="no-data", why="it does not run on ECS", source="ecs", query=QUERY, at=now)
+        asked = ReleaseStart(
+            quality="no-data", why="it does not run on ECS", source="ecs", query=QUERY, at=now
+        )
         if target.platform != "ecs":
             return asked, None
         try:
@@ -195,7 +197,7 @@ class Examination:
 async def _ended(
     ask: PrometheusEvidence, target: Target, release: Release | None, span: timedelta, unknown: Restarts
 ) -> Restarts:
-    """Count the processes that are no more, where ECS does not tell why tasks ended."""
+    """Count the processes that are no more, where ECS does not say why tasks ended."""
     ended = await ask.figure(promql.ended_processes(target, release, span))
     if ended.value is None:
         return unknown.model_copy(update={"why": f"{unknown.why}; {ended.why}"})
@@ -241,4 +243,4 @@ def _slowest(p95: Breakdown, mean: Breakdown, highest: float | None) -> tuple[En
         )
         for name in names
     ]
-    return tuple(sorted(times, key=lambda one: (-(one.p95 or one.mean or 0), one.endpoint))[:SLOWEST])
+    return tuple(sorted(times, key=lambda time: (-(time.p95 or time.mean or 0), time.endpoint))[:SLOWEST])

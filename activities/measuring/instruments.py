@@ -109,7 +109,7 @@ class Instruments:
         return use_reading(resource, prometheus, other, limit, now)
 
     async def log_errors(self, look: Observation, now: datetime) -> Reading:
-        """Count the error lines since the observation began, a rate window back at most."""
+        """Count the error lines since the observation started, a rate window back at most."""
         since = max(look.since, now - max(look.target.verify.rate_window, SHORTEST))
         return log_reading(await measure_error_lines(self._sources, look.target, now - since, now), now)
 

@@ -89,5 +89,5 @@ def _sum_up(asked: LogsRead, lines: list[str], *, complete: bool) -> LogsRead:
 
 
 def _ends(line: str) -> str:
-    """Return where an error names its cause: a long line's beginning, or its end, as a traceback does."""
+    """Return where an error names its cause: a long line's start, or its end, as a traceback does."""
     return line if len(line) <= 2 * END else f"{line[:END]} {line[-END:]}"

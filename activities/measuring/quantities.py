@@ -100,8 +100,8 @@ def measure_engine_use(sources: Sources, target: Target, now: datetime) -> Engin
         asked = asked.unread(error)
     else:
         shares = {
-            "cpu": {one.name: one.cpu_share for one in uses},
-            "memory": {one.name: one.memory_share for one in uses},
+            "cpu": {use.name: use.cpu_share for use in uses},
+            "memory": {use.name: use.memory_share for use in uses},
         }
     return EngineUse(asked, own, _by_container(asked, shares["cpu"]), _by_container(asked, shares["memory"]))
 

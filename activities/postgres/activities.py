@@ -63,7 +63,7 @@ STANDING: tuple[tuple[type[OutsideError], Standing], ...] = (
 
 # The start is compared with the process id, as process ids are used again; all in the statement that ends it.
 TERMINATE = """
-SELECT pid, pg_terminate_backend(pid) AS told FROM pg_stat_activity
+SELECT pid, pg_terminate_backend(pid) AS ended FROM pg_stat_activity
 WHERE pid = %s AND backend_start = %s AND datname = current_database() AND pid <> pg_backend_pid()
   AND state = ANY(%s) AND clock_timestamp() - state_change >= %s
 """
@@ -95,7 +95,7 @@ class DatabaseActivities:
 
     @activity.defn
     def test_connection(self, target: Target) -> Connected:
-        """Connect anew and count connections for some seconds, the most of which are what counts; a refusal is an answer too."""
+        """Connect again and count connections for some seconds, the most of which are what counts; a refusal is an answer too."""
         return self._tested(target, self._samples)
 
     def _tested(self, target: Target, looks: int) -> Connected:
@@ -108,7 +108,7 @@ class DatabaseActivities:
                 for _ in range(looks - 1):
                     time.sleep(EVERY.total_seconds())
                     with transaction() as connection:
-                        room = max(room, read_room(connection), key=lambda one: one["used"])
+                        room = max(room, read_room(connection), key=lambda item: item["used"])
         except OutsideError as error:
             _standing(error)
             return Connected(ok=False, why=str(error), at=_now())
@@ -129,7 +129,7 @@ class DatabaseActivities:
             quality=Quality.GOOD if connected.serves else Quality.BAD,
             value=connected.share if connected.ok else None,
             limit=connected.full if connected.ok else None,
-            detail=connected.told,
+            detail=connected.summary,
             source="database",
             at=now,
         )
@@ -147,13 +147,13 @@ class DatabaseActivities:
                         with transaction() as connection:
                             ended = connection.execute(TERMINATE, (*known, *forgotten)).fetchall()
                             there = ended or connection.execute(STILL_THERE, known).fetchall()
-                        found["told" if ended else "spared" if there else "gone"].append(name)
-                    stayed = _await_gone(transaction, found["told"])
+                        found["ended" if ended else "spared" if there else "gone"].append(name)
+                    stayed = _await_gone(transaction, found["ended"])
             except OutsideError as error:
-                error.may_have_landed |= bool(found["told"])
+                error.may_have_landed |= bool(found["ended"])
                 raise
         return Terminated(
-            ended=tuple(one for one in found["told"] if one not in stayed),
+            ended=tuple(item for item in found["ended"] if item not in stayed),
             gone=tuple(found["gone"]),
             spared=tuple(found["spared"]),
             stayed=stayed,
@@ -193,7 +193,7 @@ def _dsn_env(target: Target) -> str:
 
 
 def _standing(error: OutsideError) -> Standing:
-    """Tell how the database stands by how it refused us; other errors are not its answers."""
+    """Say how the database stands by how it refused us; other errors are not its answers."""
     for kind, standing in STANDING:
         if isinstance(error, kind):
             return standing
@@ -207,9 +207,9 @@ def _await_gone(transaction: Transaction, names: Sequence[SessionName]) -> tuple
     while left:
         with transaction() as connection:
             left = [
-                one
-                for one in left
-                if connection.execute(STILL_THERE, (one.pid, one.backend_start)).fetchall()
+                item
+                for item in left
+                if connection.execute(STILL_THERE, (item.pid, item.backend_start)).fetchall()
             ]
         if time.monotonic() > give_up_at:
             break

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runbook_model.database import (
     IDLE_IN_TRANSACTION,
     DatabaseRead,
-    Held,
+    HeldConnections,
     LockWait,
     Session,
     SessionName,
@@ -117,10 +117,10 @@ def merged(
     looks: Sequence[Look], table_locks: tuple[TableLock, ...], slowest: tuple[Statement, ...], at: datetime
 ) -> DatabaseRead:
     """Merge what was seen, oldest first: counts are the median's, sessions the last's, and waits are those of all."""
-    by_use = sorted(looks, key=lambda one: one.room["used"])
+    by_use = sorted(looks, key=lambda item: item.room["used"])
     room = by_use[(len(by_use) - 1) // 2].room
     sessions = _sessions(looks[-1])
-    here = [one for one in sessions if one.database == room["name"]]
+    here = [session for session in sessions if session.database == room["name"]]
     waits, blockers = _lock_waits(looks)
     return DatabaseRead(
         standing="serves",
@@ -132,12 +132,12 @@ def merged(
         samples=len(looks),
         used=room["used"],
         used_at_most=by_use[-1].room["used"],
-        hidden=max(one.room["hidden"] for one in looks),
+        hidden=max(item.room["hidden"] for item in looks),
         held=_held(_sessions(by_use[(len(by_use) - 1) // 2])),
-        idle=tuple(one for one in here if one.state in IDLE_IN_TRANSACTION)[:MOST_SESSIONS],
-        longest=tuple(one for one in here if one.state == "active")[:MOST_SHOWN],
+        idle=tuple(item for item in here if item.state in IDLE_IN_TRANSACTION)[:MOST_SESSIONS],
+        longest=tuple(item for item in here if item.state == "active")[:MOST_SHOWN],
         lock_waits=waits,
-        samples_with_waits=sum(bool(one.waits) for one in looks),
+        samples_with_waits=sum(bool(item.waits) for item in looks),
         blockers=blockers,
         table_locks=table_locks,
         slowest=slowest,
@@ -146,7 +146,7 @@ def merged(
 
 
 def _sessions(seen: Look) -> list[Session]:
-    return sorted(map(_session, seen.sessions), key=lambda one: one.lasts, reverse=True)
+    return sorted(map(_session, seen.sessions), key=lambda item: item.lasts, reverse=True)
 
 
 def _session(row: dict[str, Any]) -> Session:
@@ -161,15 +161,17 @@ def _session(row: dict[str, Any]) -> Session:
     )
 
 
-def _held(sessions: Iterable[Session]) -> tuple[Held, ...]:
+def _held(sessions: Iterable[Session]) -> tuple[HeldConnections, ...]:
     groups: defaultdict[tuple[str, str, str], list[Session]] = defaultdict(list)
-    for one in sessions:
-        groups[one.owner, one.database, one.state].append(one)
+    for session in sessions:
+        groups[session.owner, session.database, session.state].append(session)
     held = (
-        Held(owner=owner, database=name, state=state, count=len(all_), longest=max(one.lasts for one in all_))
+        HeldConnections(
+            owner=owner, database=name, state=state, count=len(all_), longest=max(item.lasts for item in all_)
+        )
         for (owner, name, state), all_ in groups.items()
     )
-    return tuple(sorted(held, key=lambda one: one.count, reverse=True))[:MOST_HELD]
+    return tuple(sorted(held, key=lambda item: item.count, reverse=True))[:MOST_HELD]
 
 
 def _lock_waits(looks: Sequence[Look]) -> tuple[tuple[LockWait, ...], tuple[Session, ...]]:
@@ -191,9 +193,9 @@ def _lock_waits(looks: Sequence[Look]) -> tuple[tuple[LockWait, ...], tuple[Sess
                 seen=1 + (before.seen if before else 0),
             )
             found = (_session(by_pid[pid]) for pid in row["blockers"] if pid in by_pid)
-            blockers |= {one.name: one for one in found}
-    longest_first = sorted(waits.values(), key=lambda one: one.waits.lasts, reverse=True)
-    holders = sorted(blockers.values(), key=lambda one: one.lasts, reverse=True)
+            blockers |= {item.name: item for item in found}
+    longest_first = sorted(waits.values(), key=lambda wait: wait.waits.lasts, reverse=True)
+    holders = sorted(blockers.values(), key=lambda blocker: blocker.lasts, reverse=True)
     return tuple(longest_first[:MOST_WAITS]), tuple(holders[:MOST_WAITS])
 
 

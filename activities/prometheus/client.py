@@ -63,7 +63,7 @@ class _Answer(BaseModel):
     @property
     def doubt(self) -> str:
         """Why the answer may not be the whole truth; empty of one that is."""
-        real = [one for one in self.warnings or [] if not one.startswith(INFO)]
+        real = [warning for warning in self.warnings or [] if not warning.startswith(INFO)]
         return quote(real[0], 200) if real else "it is partial" if self.isPartial else ""
 
 
@@ -129,7 +129,7 @@ class Prometheus:
         series = await self._instant(query, at)
         if isinstance(series, NoData):
             return series
-        found = [(one.metric, float(one.value[1])) for one in series]
+        found = [(item.metric, float(item.value[1])) for item in series]
         return [(labels, number) for labels, number in found if math.isfinite(number)]
 
     async def history(
@@ -145,7 +145,7 @@ class Prometheus:
         if isinstance(data, NoData):
             return data
         rows = data.result if isinstance(data, _Matrix) else []
-        return [(one.metric, _finite(one.values)) for one in rows]
+        return [(row.metric, _finite(row.values)) for row in rows]
 
     async def has_series(self, selector: str, since: datetime, until: datetime) -> bool:
         """Whether a series that the selector matches existed in a time; asks the index only.
@@ -187,7 +187,9 @@ class Prometheus:
         except RejectedError:
             return []
         return [
-            one["target"] for one in found if isinstance(one, dict) and isinstance(one.get("target"), dict)
+            item["target"]
+            for item in found
+            if isinstance(item, dict) and isinstance(item.get("target"), dict)
         ]
 
     async def _instant(self, query: str, at: datetime | None) -> list[_Series] | NoData:
@@ -238,7 +240,7 @@ def _read(response: httpx.Response, shape: type[A]) -> A:
 
 
 def _complaint(response: httpx.Response) -> str:
-    """Say what Prometheus says is wrong, or begin of what came instead."""
+    """Say what Prometheus says is wrong, or start of what came instead."""
     if redirect := redirect_of(response):
         return f"it {redirect}"
     try:

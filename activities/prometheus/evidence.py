@@ -13,7 +13,7 @@ from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.failures import find_failures
 from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError
-from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Onset, Points
+from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Points, ReleaseStart
 from runbook_model.measurements import Measurement, Resource
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 UNNAMED = "the catalog names no prometheus_url"
-UNDATED = "the release's beginning is not known"
+UNDATED = "the release's start is not known"
 KEYS = ("task", "id", "name", "instance")
 """Labels that tell one task's series from another's, best first: container hosts differ."""
 MOST_SERIES = 50
@@ -38,7 +38,7 @@ class Window(NamedTuple):
 
     span: timedelta
     release: Release | None = None
-    """Whose tasks; all of the service's where it is None, or where no label tells releases apart."""
+    """Whose tasks; all of the service's where it is None, or where no label distinguishes releases."""
     end: datetime | None = None
     """None: now."""
 
@@ -148,7 +148,7 @@ class PrometheusEvidence:
         return highest_bound(found or {}), asked if found is None else None
 
     async def across_release(
-        self, measure: Callable[[Window], Awaitable[Figure]], onset: Onset, release: Release | None
+        self, measure: Callable[[Window], Awaitable[Figure]], onset: ReleaseStart, release: Release | None
     ) -> AcrossRelease:
         """Measure just before the present release, in its first windows, and now."""
         (before, first), now = await asyncio.gather(
@@ -157,7 +157,7 @@ class PrometheusEvidence:
         return AcrossRelease(before=before, first=first, now=now)
 
     async def earlier(
-        self, measure: Callable[[Window], Awaitable[Figure]], onset: Onset, release: Release | None
+        self, measure: Callable[[Window], Awaitable[Figure]], onset: ReleaseStart, release: Release | None
     ) -> tuple[Figure, Figure]:
         """Measure just before the present release, and in its first windows."""
         window = self.target.verify.rate_window
@@ -171,7 +171,7 @@ class PrometheusEvidence:
         elif onset.settled and self.now >= onset.settled + window:
             first = measure(Window(window, end=settled))
         else:
-            early = "no label tells releases apart, and the first window is not over"
+            early = "no label distinguishes releases, and the first window is not over"
             return await before, Figure.of(self.unasked(early))
         return await asyncio.gather(before, first)
 

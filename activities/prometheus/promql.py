@@ -29,7 +29,7 @@ MEMORY_LIMIT = "container_spec_memory_limit_bytes"
 USUAL_WINDOWS = 12
 """What is usual is the median over so many rate windows …"""
 USUAL_OFFSET = 2
-"""… the last of which ended so many windows ago, so that an outage that has just begun is not in it."""
+"""… the last of which ended so many windows ago, so that an outage that has just started is not in it."""
 
 
 class Failures(NamedTuple):

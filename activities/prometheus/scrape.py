@@ -1,8 +1,8 @@
 """The service's own ``/metrics``, for when Prometheus is absent or does not answer.
 
-A load balancer answers from one task now and from another then. So counters are compared only within one process, told
+A load balancer answers from one task now and from another then. So counters are compared only within one process, identified
 by ``process_start_time_seconds``; what each process counted is summed. Scrapes are remembered for a rate window, so that
-a service with little traffic can be judged too; after a restart of the worker the memory begins again.
+a service with little traffic can be judged too; after a restart of the worker the memory starts again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PAUSE = timedelta(seconds=2)
 """Between two rounds when there is nothing earlier to compare with."""
 TIMEOUT = timedelta(seconds=2)
 ROUND = timedelta(seconds=2)
-"""No further scrape begins after this long into a round."""
+"""No further scrape starts after this long into a round."""
 ANSWER = 8 * 1024 * 1024
 """Characters of an answer that are still read."""
 
@@ -51,7 +51,7 @@ class Scrape(Fact):
 
     at: datetime
     process: float | None
-    """When the process started, in seconds since 1970; None when it does not tell."""
+    """When the process started, in seconds since 1970; None when it does not say."""
     requests: float
     failed: float | None
     """By the counter of failures; None where neither a series nor the TYPE line of it is there."""
@@ -94,13 +94,13 @@ class Scraper:
         pause = self._pause if pause is None else pause
         window_began = self._now() - target.verify.rate_window
         since = max(since, window_began) if since else window_began
-        seen = [one for one in self._seen[target.metrics_url] if one.at >= since]
+        seen = [item for item in self._seen[target.metrics_url] if item.at >= since]
         seen += await self.scrapes(target)
         if _spanned(seen) < pause:
             await asyncio.sleep(pause.total_seconds())
             seen += await self.scrapes(target)
         self._seen[target.metrics_url] = seen
-        if any(one.failed is not None for one in seen):
+        if any(item.failed is not None for item in seen):
             self._counted[target.metrics_url] = self._now()
         counted = self._counted.get(target.metrics_url)
         asked = question(target, self._now())
@@ -141,7 +141,7 @@ def parse(text: str, at: datetime, ignore: tuple[str, ...] = ()) -> Scrape:
     """
     wanted = (REQUESTS, ERRORS, PROCESS, f"# TYPE {ERRORS} ", f"# TYPE {ERRORS.removesuffix('_total')} ")
     lines = [line for line in text.splitlines() if line.startswith(wanted)]
-    matchers = [parse_matcher(one) for one in ignore]
+    matchers = [parse_matcher(item) for item in ignore]
     requests: list[Sample] = []
     errors: list[Sample] = []
     process = None
@@ -150,19 +150,19 @@ def parse(text: str, at: datetime, ignore: tuple[str, ...] = ()) -> Scrape:
             for sample in family.samples:
                 if sample.name == PROCESS:
                     process = sample.value
-                elif not any(one.matches(sample.labels) for one in matchers):
+                elif not any(matcher.matches(sample.labels) for matcher in matchers):
                     (requests if sample.name == REQUESTS else errors).append(sample)
     except ValueError as error:
         raise RejectedError(f"could not read the service's /metrics: {quote(str(error), 120)}") from error
-    counted = [one for one in errors if one.name == ERRORS]
+    counted = [item for item in errors if item.name == ERRORS]
     declared = any(line.startswith(wanted[3:]) for line in lines)
-    status = status_label(one.labels for one in requests)
-    failing = [one for one in requests if status and one.labels[status].startswith("5")]
+    status = status_label(request.labels for request in requests)
+    failing = [request for request in requests if status and request.labels[status].startswith("5")]
     return Scrape(
         at=at,
         process=process,
-        requests=sum(one.value for one in requests),
-        failed=sum(one.value for one in counted) if counted or declared else None,
+        requests=sum(request.value for request in requests),
+        failed=sum(item.value for item in counted) if counted or declared else None,
         by_type=_sums(counted, "type"),
         by_status=_sums(failing, status) if status else None,
     )
@@ -170,9 +170,9 @@ def parse(text: str, at: datetime, ignore: tuple[str, ...] = ()) -> Scrape:
 
 def _sums(samples: list[Sample], label: str) -> dict[str, float]:
     sums: defaultdict[str, float] = defaultdict(float)
-    for one in samples:
-        if kind := one.labels.get(label):
-            sums[kind] += one.value
+    for sample in samples:
+        if kind := sample.labels.get(label):
+            sums[kind] += sample.value
     return dict(sums)
 
 
@@ -192,15 +192,17 @@ def count(asked: Evidence, scrapes: list[Scrape], *, counted: bool = False) -> M
         counted: whether the service had a counter of failures lately, though none is in these scrapes.
     """
     found = Measurement.of(asked, window=_spanned(scrapes))
-    if any(one.process is None for one in scrapes):
-        return found.unanswered(f"the service's /metrics has no {PROCESS}, so its tasks cannot be told apart")
+    if any(scrape.process is None for scrape in scrapes):
+        return found.unanswered(
+            f"the service's /metrics has no {PROCESS}, so its tasks cannot be distinguished"
+        )
     rows = _by_process(scrapes)
     pairs = [pair for row in rows for pair in pairwise(row)]
     requests = sum(grown(before.requests, after.requests) for before, after in pairs)
-    own = any(one.failed is not None for one in scrapes)
+    own = any(scrape.failed is not None for scrape in scrapes)
     if own:
         failed = sum(grown(before.failed or 0, after.failed or 0) for before, after in pairs)
-    elif any(one.by_status is not None for one in scrapes):
+    elif any(scrape.by_status is not None for scrape in scrapes):
         failed = sum(_grown_by_status(before, after) for before, after in pairs)
     elif requests and not counted:
         return found.unanswered(uncounted("the service's own metrics"), uncounted=True)
@@ -219,7 +221,7 @@ def _grown_by_type(rows: list[list[Scrape]], *, own: bool) -> dict[str, float]:
     """Sum what each process counted of each kind of failure between its first and its last scrape."""
     found: defaultdict[str, float] = defaultdict(float)
     for row in rows:
-        before, after = ((one.by_type if own else one.by_status or {}) for one in (row[0], row[-1]))
+        before, after = ((item.by_type if own else item.by_status or {}) for item in (row[0], row[-1]))
         for kind, total in after.items():
             found[kind] += grown(before.get(kind, 0.0), total)
     return {kind: count for kind, count in found.items() if count > 0}
@@ -232,16 +234,16 @@ def _grown_by_status(before: Scrape, after: Scrape) -> float:
 
 def _by_process(scrapes: list[Scrape]) -> list[list[Scrape]]:
     rows: defaultdict[float | None, list[Scrape]] = defaultdict(list)
-    for one in sorted(scrapes, key=lambda one: one.at):
-        rows[one.process].append(one)
+    for scrape in sorted(scrapes, key=lambda item: item.at):
+        rows[scrape.process].append(scrape)
     return list(rows.values())
 
 
 def grown(before: float, after: float) -> float:
-    """How much a counter grew; one that shrank was reset and began again at zero."""
+    """How much a counter grew; one that shrank was reset and started again at zero."""
     return after - before if after >= before else after
 
 
 def _spanned(scrapes: list[Scrape]) -> timedelta:
-    moments = [one.at for one in scrapes]
+    moments = [scrape.at for scrape in scrapes]
     return max(moments) - min(moments) if moments else timedelta(0)

@@ -29,7 +29,7 @@ LOOKS = 3
 """Looks in a row that must find it available: just after a reboot was ordered it may still seem to be."""
 
 RESTARTS = ("restarted", "rebooted", "shutdown")
-"""Words of the events that tell of a restart: "DB instance restarted", "DB instance shutdown"."""
+"""Words of the events that report about a restart: "DB instance restarted", "DB instance shutdown"."""
 
 
 class Reboot(Fact):
@@ -47,8 +47,8 @@ class Rebooted(Fact):
     """An earlier attempt had sent it."""
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         return f"{self.name} reboots{' since an earlier attempt' if self.adopted else ''}"
 
 
@@ -93,7 +93,7 @@ class RdsActivities:
                 )
             if now.status != was.status or restarted:
                 raise DriftedError(
-                    f"{now.told}, and was {was.status} when the plan was made; it is left alone"
+                    f"{now.summary}, and was {was.status} when the plan was made; it is left alone"
                 )
             rds = self._clients.rds(change.target.account)
             with sending(), self._clients.naming_errors(f"reboot {now.name}"):
@@ -105,21 +105,21 @@ class RdsActivities:
     async def await_instance(self, awaited: AwaitedInstance) -> Instance:
         """Wait until the instance is available, or the time is up: the caller looks which."""
         progress = Progress()
-        return await handing_over(self._until_available(awaited, progress), lambda: progress.told)
+        return await handing_over(self._until_available(awaited, progress), lambda: progress.summary)
 
     async def _until_available(self, awaited: AwaitedInstance, progress: Progress) -> Instance:
         alike = 0
         while True:
             try:
                 instance = await asyncio.to_thread(self._instance, awaited.target)
-                progress.told = instance.told
+                progress.summary = instance.summary
                 alike = alike + 1 if instance.status == AVAILABLE else 0
                 if alike >= LOOKS or datetime.now(UTC) >= awaited.deadline:
                     return instance
             except RunbookError as error:
                 if not error.retryable:
                     raise
-                progress.told = str(error)
+                progress.summary = str(error)
             await asyncio.sleep(self._every.total_seconds())
 
     def _instance(self, target: Target) -> Instance:
@@ -147,8 +147,8 @@ class RdsActivities:
 
 def _read(found: DBInstanceTypeDef, events: list[EventTypeDef]) -> Instance:
     restarts = [
-        one["Date"] for one in events
-        if "Date" in one and any(word in one.get("Message", "").lower() for word in RESTARTS)
+        event["Date"] for event in events
+        if "Date" in event and any(word in event.get("Message", "").lower() for word in RESTARTS)
     ]  # fmt: skip
     return Instance(
         name=found.get("DBInstanceIdentifier", ""),

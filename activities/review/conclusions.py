@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Kind = Literal["immediate", "long-term", "monitoring", "documentation"]
 
 LATE = timedelta(minutes=1)
-"""Trouble that was there for longer before anybody was told was caught late."""
+"""Trouble that was there for longer before anybody was notified was caught late."""
 KINDS: tuple[Kind, ...] = ("immediate", "long-term", "monitoring", "documentation")
 ALERTMANAGER = "alerts"
 BLIND = frozenset({"no-data", "error"})
@@ -34,7 +34,7 @@ def missed(
     found = []
     if first and noticed.at - first.at > LATE:
         late = format_duration(noticed.at - first.at)
-        found.append(f"Trouble was there for {late} before anybody was told: {first.what}.")
+        found.append(f"Trouble was there for {late} before anybody was notified: {first.what}.")
     alerts = list(alerts_of(courses))
     if not alerts and _has_incident(courses):
         found.append("No alert came in; a person noticed.")
@@ -49,25 +49,27 @@ def missed(
 
 
 def _blind_spots(readings: Sequence[ReadingLine]) -> Iterator[str]:
-    """Tell what could never be measured; what was known at some time is no blind spot."""
+    """Say what could never be measured; what was known at some time is no blind spot."""
     known = {line.what for line in readings if line.quality not in BLIND}
-    told: set[tuple[str, str]] = set()
+    wording: set[tuple[str, str]] = set()
     for line in readings:
         key = (line.what, line.detail)
-        if line.quality in BLIND and line.what not in known and key not in told:
-            told.add(key)
+        if line.quality in BLIND and line.what not in known and key not in wording:
+            wording.add(key)
             yield f"{line.what} could not be measured ({line.source}): {line.detail}"
 
 
 def root_cause(courses: Sequence[Course]) -> RootCause | None:
     """Return the cause as a person last said it, else as the first diagnosis named it."""
     from_people = [
-        RootCause(text=said(heard.given.get("root_cause")), said_by=who(heard.given), cite=heard.cite)
+        RootCause(
+            text=said(received.given.get("root_cause")), said_by=who(received.given), cite=received.cite
+        )
         for course in courses
-        for heard in course.heard
-        if heard.name in {"close", "note"}
-        and isinstance(heard.given, dict)
-        and said(heard.given.get("root_cause"))
+        for received in course.received
+        if received.name in {"close", "note"}
+        and isinstance(received.given, dict)
+        and said(received.given.get("root_cause"))
     ]
     if from_people:
         return from_people[-1]
@@ -143,9 +145,9 @@ def owner_of(courses: Sequence[Course]) -> str:
     """Name the person who knows most: who acknowledged, closed, decided, or asked for it."""
     for names in (("acknowledge",), ("close",), ("approve", "decide")):
         for course in courses:
-            for heard in course.heard:
-                if heard.name in names and who(heard.given) != NOBODY:
-                    return who(heard.given)
+            for received in course.received:
+                if received.name in names and who(received.given) != NOBODY:
+                    return who(received.given)
     first = courses[0].request
     by = said(first.get("requested_by") or first.get("opened_by"))
     return by if by and by not in {ALERTMANAGER, NOBODY} else "nobody yet: choose one"

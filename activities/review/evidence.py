@@ -12,7 +12,7 @@ from activities.review.words import lines, objects, said, who
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from activities.review.histories import Act, Course, Heard, Json, Noted
+    from activities.review.histories import Act, Course, Json, Noted, Received
 
 INTENDED = "may have been made"
 """The state of a change that is not known to have been made."""
@@ -37,16 +37,16 @@ def readings_of(courses: Sequence[Course]) -> tuple[ReadingLine, ...]:
 def _readings(act: Act, value: Json, path: str) -> Iterator[ReadingLine]:
     """Find measurements in a result, however deep: each has its quality, source and time."""
     if isinstance(value, list):
-        for one in value:
-            yield from _readings(act, one, path)
+        for item in value:
+            yield from _readings(act, item, path)
     elif isinstance(value, dict):
         at = time_of(value.get("at"))
         if at is not None and {"quality", "source"} <= value.keys():
             yield _reading(act, value, path, at)
-        for name, one in value.items():
-            if isinstance(one, dict | list):
+        for name, item in value.items():
+            if isinstance(item, dict | list):
                 yield from _readings(
-                    act, one, name if name in {"readings", "samples"} else f"{path} {name}".strip()
+                    act, item, name if name in {"readings", "samples"} else f"{path} {name}".strip()
                 )
 
 
@@ -70,7 +70,7 @@ def _figures(value: dict[str, Json]) -> str:
     values = value.get("values")
     if isinstance(values, dict):
         return ", ".join(
-            f"{name} {one:.6g}" for name, one in sorted(values.items()) if isinstance(one, int | float)
+            f"{name} {item:.6g}" for name, item in sorted(values.items()) if isinstance(item, int | float)
         )
     if isinstance(value.get("count"), int):
         return f"{value['count']} found"
@@ -81,7 +81,7 @@ def _figures(value: dict[str, Json]) -> str:
 
 
 def changes_of(courses: Sequence[Course]) -> tuple[ChangeLine, ...]:
-    """List the changes, as each run noted them before and after it made them; a child's are not told twice."""
+    """List the changes, as each run noted them before and after it made them; a child's are not listed twice."""
     found: list[ChangeLine] = []
     for course in courses:
         theirs = Counter(key for child in courses if child.parent == course.workflow for key in _final(child))
@@ -101,12 +101,12 @@ def _named(change: dict[str, Json]) -> tuple[str, str, str]:
 def _changes(course: Course, theirs: Counter[tuple[str, str, str]]) -> list[ChangeLine]:
     """Follow the list of changes through the memos in which the run kept it."""
     kept: list[ChangeLine] = []
-    for memo in (one for one in course.memos if "changes" in one.values):
+    for memo in (item for item in course.memos if "changes" in item.values):
         now = []
         skipped = theirs.copy()
         for change in objects(memo.values["changes"]):
             name = _named(change)
-            earlier = next((one for one in kept if one not in now and _name(one) == name), None)
+            earlier = next((item for item in kept if item not in now and _name(item) == name), None)
             if earlier is None and skipped[name] > 0 and change.get("certain") is not False:
                 skipped[name] -= 1
                 continue
@@ -148,31 +148,31 @@ def decisions_of(courses: Sequence[Course]) -> tuple[DecisionLine, ...]:
 
 
 def _people(course: Course) -> Iterator[DecisionLine]:
-    for heard in course.heard:
-        if heard.name in DECIDING:
+    for received in course.received:
+        if received.name in DECIDING:
             yield DecisionLine(
-                at=heard.at,
-                by=who(heard.given),
-                what=_decision(heard),
-                evidence=_evidence(heard),
-                cite=heard.cite,
+                at=received.at,
+                by=who(received.given),
+                what=_decision(received),
+                evidence=_evidence(received),
+                cite=received.cite,
             )
 
 
-def _decision(heard: Heard) -> str:
-    given = heard.given if isinstance(heard.given, dict) else {}
-    what = said(given.get("option")) or heard.name.removesuffix("_run").replace("decide", "approve")
+def _decision(received: Received) -> str:
+    given = received.given if isinstance(received.given, dict) else {}
+    what = said(given.get("option")) or received.name.removesuffix("_run").replace("decide", "approve")
     if given.get("keep") is not None:
         what += ", keeping what was changed" if given["keep"] else ", undoing what was changed"
     return what
 
 
-def _evidence(heard: Heard) -> tuple[str, ...]:
-    given = heard.given if isinstance(heard.given, dict) else {}
+def _evidence(received: Received) -> tuple[str, ...]:
+    given = received.given if isinstance(received.given, dict) else {}
     plan = said(given.get("plan_hash"))
     texts = ("comment", "reason", "impact", "root_cause", "eta", "observation")
-    told = [f"{key.replace('_', ' ')}: {said(given.get(key))}" for key in texts if said(given.get(key))]
-    return tuple([f"plan {plan}"] if plan else []) + tuple(told)
+    wording = [f"{key.replace('_', ' ')}: {said(given.get(key))}" for key in texts if said(given.get(key))]
+    return tuple([f"plan {plan}"] if plan else []) + tuple(wording)
 
 
 def _plans(course: Course) -> Iterator[DecisionLine]:
@@ -205,7 +205,7 @@ def _causes(course: Course) -> Iterator[DecisionLine]:
 
 
 def messages_of(courses: Sequence[Course]) -> tuple[MessageLine, ...]:
-    """List what people were told, and where."""
+    """List what people were sent, and where."""
     return tuple(
         sorted(
             (
@@ -223,12 +223,12 @@ def _message(act: Act) -> MessageLine:
     given = act.given if isinstance(act.given, dict) else {}
     announcement = given.get("announcement")
     about = announcement if isinstance(announcement, dict) else {}
-    told = act.result.get("detail") if isinstance(act.result, dict) else None
-    result = said(told) or ("told" if act.how == "done" else f"{act.how}: {said(act.why)}".rstrip(": "))
+    wording = act.result.get("detail") if isinstance(act.result, dict) else None
+    result = said(wording) or ("sent" if act.how == "done" else f"{act.how}: {said(act.why)}".rstrip(": "))
     number = f"#{about['number']}" if "number" in about else ""
     run = said(about.get("run"))[:8]
     return MessageLine(
-        at=act.ended or act.begun,
+        at=act.ended or act.started,
         kind=said(about.get("kind")) or "notice",
         channel=said(given.get("channel")) or "every channel of the environment",
         mark=f"{said(about.get('incident')) or said(given.get('run'))}{'@' if run else ''}{run}{number}",
@@ -238,10 +238,10 @@ def _message(act: Act) -> MessageLine:
 
 
 def troubles_of(courses: Sequence[Course]) -> tuple[TroubleLine, ...]:
-    """List what was tried more than once or failed, and where a worker stumbled."""
+    """List what was tried more than once or failed, and where a worker failed."""
     found = [
         TroubleLine(
-            at=act.ended or act.begun,
+            at=act.ended or act.started,
             what=f"{said(act.words)}: {act.how}",
             attempts=act.attempts,
             why=said(act.why),

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(seconds=10)
 JOINED = "joined"
-"""The signal by which an incident tells a procedure that it found running that it looks on."""
-TOLD = frozenset({"procedure_progress", "procedure_ended"})
-"""The signals by which a procedure tells an incident how it goes, also one that the incident did not begin."""
+"""The signal by which an incident asks a running procedure for progress reports."""
+PROGRESS_SIGNALS = frozenset({"procedure_progress", "procedure_ended"})
+"""The signals by which a procedure tells an incident how it goes, also one that the incident did not start."""
 Name = tuple[str, str]
 """Workflow and run; an empty run means the newest."""
 
@@ -52,7 +52,7 @@ async def gather(client: Client, workflow_id: str, run_id: str | None = None) ->
         if (recorded.workflow, recorded.run) not in found:
             found[recorded.workflow, recorded.run] = recorded
             ahead += [other for other in _related(recorded) if other not in found and not is_lock(other[0])]
-    ordered = sorted(found.values(), key=lambda one: (one.workflow != workflow_id, *_began(one)))
+    ordered = sorted(found.values(), key=lambda item: (item.workflow != workflow_id, *_began(item)))
     return Chronicle(
         workflow_id, tuple(ordered), tuple(f"{name} (run {run or 'newest'})" for name, run in lost)
     )
@@ -78,9 +78,9 @@ def _related(recorded: Recorded) -> Iterator[Name]:
                     yield sent.workflow_execution.workflow_id, sent.workflow_execution.run_id
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
                 came = event.workflow_execution_signaled_event_attributes
-                told = first_of(came.input) if came.signal_name in TOLD else None
-                if isinstance(told, dict) and told.get("id") and told.get("run_id"):
-                    yield str(told["id"]), str(told["run_id"])
+                text = first_of(came.input) if came.signal_name in PROGRESS_SIGNALS else None
+                if isinstance(text, dict) and text.get("id") and text.get("run_id"):
+                    yield str(text["id"]), str(text["run_id"])
 
 
 async def _read(client: Client, name: Name) -> Recorded:

@@ -1,4 +1,4 @@
-"""Recorded histories: what their payloads hold, and the acts that they tell of."""
+"""Recorded histories: what their payloads hold, and the acts that they report about."""
 
 from __future__ import annotations
 
@@ -118,12 +118,12 @@ class Act:
     """The number of its step on the page; None where it is none."""
     words: str
     given: Json
-    begun: datetime
+    started: datetime
     cite: Cite
     ended: datetime | None = None
     end: Cite | None = None
     how: str = "open"
-    """``done``, ``failed``, ``timed out``, ``cancelled``; ``open`` while it goes on."""
+    """``done``, ``failed``, ``timed out``, ``cancelled``; ``open`` while it continues."""
     result: Json = None
     attempts: int = 1
     why: str = ""
@@ -131,7 +131,7 @@ class Act:
 
 
 @dataclass
-class Heard:
+class Received:
     """A signal or an update that came in."""
 
     name: str
@@ -162,9 +162,9 @@ class Course:
     request: dict[str, Json] = field(default_factory=dict)
     parent: str | None = None
     carried: bool = False
-    """Whether it goes on with what an earlier run of the same id began."""
+    """Whether it continues with what an earlier run of the same id started."""
     acts: list[Act] = field(default_factory=list)
-    heard: list[Heard] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
     memos: list[Noted] = field(default_factory=list)
     attributes: list[Noted] = field(default_factory=list)
     fired: list[tuple[datetime, str, Cite]] = field(default_factory=list)

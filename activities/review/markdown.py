@@ -34,12 +34,14 @@ def page(review: Review) -> str:
 class _Writer:
     def __init__(self, review: Review) -> None:
         self._review = review
-        self._runs = {(one.workflow, one.run): number for number, one in enumerate(review.sources, 1)}
+        self._runs = {
+            (source.workflow, source.run): number for number, source in enumerate(review.sources, 1)
+        }
 
     def head(self) -> Iterator[str]:
         """Say what it was, and who looks after the review."""
-        one = self._review
-        yield f"# Post-incident review: {one.service} in {one.environment}, {one.detected.at:%Y-%m-%d}"
+        review = self._review
+        yield f"# Post-incident review: {review.service} in {review.environment}, {review.detected.at:%Y-%m-%d}"
         yield ""
         yield (
             "Blameless: what people did made sense with what they could see at the time. This page asks what the "
@@ -49,30 +51,30 @@ class _Writer:
         yield from table(
             ("", ""),
             [
-                ("Written about", f"`{one.subject}`, begun for {plain(one.opened_by)}"),
-                ("Procedures", ", ".join(one.procedures) or "none"),
-                ("Severity", plain(one.severity)),
-                ("Impact", plain(one.impact)),
-                ("Outcome", plain(one.outcome or "open: this is a draft")),
-                ("Summary", plain(one.summary)),
-                ("Review owner", plain(one.owner)),
-                ("Review due", f"{one.due:%Y-%m-%d}" if one.due else "five days after the end"),
-                *([("Trace", self._trace())] if one.trace_id else []),
+                ("Written about", f"`{review.subject}`, started for {plain(review.opened_by)}"),
+                ("Procedures", ", ".join(review.procedures) or "none"),
+                ("Severity", plain(review.severity)),
+                ("Impact", plain(review.impact)),
+                ("Outcome", plain(review.outcome or "open: this is a draft")),
+                ("Summary", plain(review.summary)),
+                ("Review owner", plain(review.owner)),
+                ("Review due", f"{review.due:%Y-%m-%d}" if review.due else "five days after the end"),
+                *([("Trace", self._trace())] if review.trace_id else []),
             ],
         )
 
     def events(self) -> Iterator[str]:
         """Answer the page's questions about the timeline."""
-        one = self._review
+        review = self._review
         yield from ("", "## Timeline of events")
         yield from self._answer(
-            "When did the incident start?", one.started, "No sign of it is in the history."
+            "When did the incident start?", review.started, "No sign of it is in the history."
         )
-        yield from self._answer("When was it detected?", one.detected)
-        if one.started and one.detected.at > one.started.at:
-            yield f"That is {format_duration(one.detected.at - one.started.at)} after it started."
-        elif one.started:
-            yield "Nothing shows trouble before it was noticed: it began then, or earlier."
+        yield from self._answer("When was it detected?", review.detected)
+        if review.started and review.detected.at > review.started.at:
+            yield f"That is {format_duration(review.detected.at - review.started.at)} after it started."
+        elif review.started:
+            yield "Nothing shows trouble before it was noticed: it started then, or earlier."
         yield from ("", "### What actions were taken?", "")
         yield from (
             table(
@@ -86,28 +88,30 @@ class _Writer:
                         plain(each.state),
                         self._cite(each.cite),
                     )
-                    for each in one.changes
+                    for each in review.changes
                 ],
             )
-            if one.changes
+            if review.changes
             else ["Nothing was changed."]
         )
-        yield from self._answer("When was it resolved?", one.resolved, "It was not.")
+        yield from self._answer("When was it resolved?", review.resolved, "It was not.")
         yield from self._times()
         yield from ("", "### Minute by minute", "")
         yield "⟨1·62⟩ names event 62 of the first history in the list at the end of this page."
         yield ""
-        yield from (f"- {stamp(each.at)} {plain(each.text)} {self._cite(each.cite)}" for each in one.timeline)
+        yield from (
+            f"- {stamp(each.at)} {plain(each.text)} {self._cite(each.cite)}" for each in review.timeline
+        )
 
     def _times(self) -> Iterator[str]:
-        one, whole = self._review, self._review.shares.whole
+        review, whole = self._review, self._review.shares.whole
         marks = [
-            ("Started", one.started),
-            ("Detected", one.detected),
-            ("Taken up by a procedure", one.taken_up),
-            ("Acknowledged by a person", one.acknowledged),
-            ("Mitigated", one.mitigated),
-            ("Resolved", one.resolved),
+            ("Started", review.started),
+            ("Detected", review.detected),
+            ("Taken up by a procedure", review.taken_up),
+            ("Acknowledged by a person", review.acknowledged),
+            ("Mitigated", review.mitigated),
+            ("Resolved", review.resolved),
         ]
         yield from ("", "### How long did it take?", "")
         yield from table(
@@ -116,7 +120,7 @@ class _Writer:
                 (
                     name,
                     stamp(each.at),
-                    after(each.at, one.detected.at),
+                    after(each.at, review.detected.at),
                     plain(each.what),
                     self._cite(each.cite),
                 )
@@ -127,11 +131,11 @@ class _Writer:
         )
         yield ""
         yield (
-            f"Of {format_duration(whole)} in all, people were waited for {format_duration(one.shares.people)}, "
-            f"procedures worked {format_duration(one.shares.machine)}, "
-            f"and nothing was under way {format_duration(one.shares.neither)}."
+            f"Of {format_duration(whole)} in all, people were waited for {format_duration(review.shares.people)}, "
+            f"procedures worked {format_duration(review.shares.machine)}, "
+            f"and nothing was under way {format_duration(review.shares.neither)}."
         )
-        if one.waits:
+        if review.waits:
             yield ""
             yield from table(
                 ("Waited for a person", "From", "For", "Answer", ""),
@@ -143,31 +147,31 @@ class _Writer:
                         plain(each.answer),
                         self._cite(each.cite),
                     )
-                    for each in one.waits
+                    for each in review.waits
                 ],
             )
 
     def causes(self) -> Iterator[str]:
         """Answer the page's questions about the cause."""
-        one = self._review
+        review = self._review
         yield from ("", "## Root cause analysis", "", "### What was the underlying cause?", "")
-        if one.root_cause:
-            cause = one.root_cause
+        if review.root_cause:
+            cause = review.root_cause
             yield f"{plain(cause.text)} (said by {plain(cause.said_by)}, to be confirmed) {self._cite(cause.cite)}"
         else:
             yield "Unknown. Nobody named one, and no procedure found one."
         yield from ("", "### Why did monitoring not catch it earlier?", "")
-        yield from bullets(one.missed, "The history shows nothing that monitoring missed.")
+        yield from bullets(review.missed, "The history shows nothing that monitoring missed.")
         yield from ("", "### What can be improved?", "")
         yield from bullets(self._hints(), "Ask what would have made this shorter, or needless.")
 
     def _hints(self) -> list[str]:
-        """Say where the time went: that is where to begin."""
-        one = self._review
-        hints = [f"Waiting for people took {format_duration(one.shares.people)}."] if one.waits else []
-        hints += [f"This step took long: {each.text}." for each in one.longest]
-        if one.troubles:
-            hints.append(f"{len(one.troubles)} steps did not go at the first attempt, see below.")
+        """Say where the time went: that is where to start."""
+        review = self._review
+        hints = [f"Waiting for people took {format_duration(review.shares.people)}."] if review.waits else []
+        hints += [f"This step took long: {each.text}." for each in review.longest]
+        if review.troubles:
+            hints.append(f"{len(review.troubles)} steps did not go at the first attempt, see below.")
         return hints
 
     def actions(self) -> Iterator[str]:
@@ -187,16 +191,16 @@ class _Writer:
 
     def evidence(self) -> Iterator[str]:
         """Show everything that the rest was concluded from."""
-        one = self._review
+        review = self._review
         yield from ("", "## Evidence", "", "### Decisions", "")
         yield from (
-            self._decision(each.at, each.by, each.what, each.evidence, each.cite) for each in one.decisions
+            self._decision(each.at, each.by, each.what, each.evidence, each.cite) for each in review.decisions
         )
-        yield from ([] if one.decisions else [NOTHING])
+        yield from ([] if review.decisions else [NOTHING])
         yield from ("", "### Readings", "")
         yield from table(
             ("Time", "What", "Said", "Detail", "Source", ""),
-            [self._reading(each) for each in _rows(one.readings)],
+            [self._reading(each) for each in _rows(review.readings)],
         )
         yield from ("", "### Messages", "")
         yield from (
@@ -210,33 +214,33 @@ class _Writer:
                         plain(each.result),
                         self._cite(each.cite),
                     )
-                    for each in one.messages
+                    for each in review.messages
                 ],
             )
-            if one.messages
-            else ["Nobody was told."]
+            if review.messages
+            else ["Nobody was notified."]
         )
         yield from ("", "### Retries and failures", "")
         yield from bullets(
             [
                 f"{stamp(each.at)} {each.what}, {each.attempts} {'attempt' if each.attempts == 1 else 'attempts'}{f': {each.why}' if each.why else ''}"
-                for each in one.troubles
+                for each in review.troubles
             ],
             "Everything went at the first attempt.",
-            [self._cite(each.cite) for each in one.troubles],
+            [self._cite(each.cite) for each in review.troubles],
         )
-        if one.rejected:
+        if review.rejected:
             yield from ("", "### Refused messages", "")
-            yield from bullets(one.rejected, NOTHING)
+            yield from bullets(review.rejected, NOTHING)
         yield from ("", "### Histories", "")
         yield from table(
             ("", "Workflow", "Run", "Type", "Events"),
             [
                 (str(number), f"`{each.workflow}`", f"`{each.run}`", each.kind, str(each.events))
-                for number, each in enumerate(one.sources, 1)
+                for number, each in enumerate(review.sources, 1)
             ],
         )
-        yield from (f"\nLost: {plain(each)}; its history is no longer kept." for each in one.lost)
+        yield from (f"\nLost: {plain(each)}; its history is no longer kept." for each in review.lost)
 
     def _trace(self) -> str:
         words = plain(self._review.trace_id or "")
@@ -247,8 +251,8 @@ class _Writer:
         yield f"{stamp(moment.at)}: {plain(moment.what)} {self._cite(moment.cite)}" if moment else unknown
 
     def _decision(self, at: datetime, by: str, what: str, evidence: Sequence[str], cite: Cite) -> str:
-        told = f"- {stamp(at)} {plain(by)}: {plain(what)} {self._cite(cite)}"
-        return "\n".join([told, *(f"  - {plain(each)}" for each in evidence)])
+        wording = f"- {stamp(at)} {plain(by)}: {plain(what)} {self._cite(cite)}"
+        return "\n".join([wording, *(f"  - {plain(each)}" for each in evidence)])
 
     def _reading(self, rows: tuple[ReadingLine, ReadingLine, int]) -> tuple[str, ...]:
         first, last, count = rows

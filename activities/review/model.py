@@ -229,6 +229,6 @@ class Written(Fact):
     places: tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What a person reads of it."""
         return self.detail

@@ -1,4 +1,4 @@
-"""When it began, was noticed, was taken up, got better and was over. Pure."""
+"""When it started, was noticed, was taken up, got better and was over. Pure."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ LIMITS = {
 def alerts_of(courses: Sequence[Course]) -> Iterator[tuple[dict[str, Json], Moment]]:
     """Tell the alerts as they came in."""
     for course in courses:
-        for heard in course.heard:
-            if heard.name == ALERTS and isinstance(heard.given, dict):
-                for alert in objects(heard.given.get("alerts")):
+        for received in course.received:
+            if received.name == ALERTS and isinstance(received.given, dict):
+                for alert in objects(received.given.get("alerts")):
                     what = f"alert {said(alert.get('name'))} came in"
-                    yield alert, Moment(at=heard.at, what=what, cite=heard.cite)
+                    yield alert, Moment(at=received.at, what=what, cite=received.cite)
 
 
 def started(courses: Sequence[Course], readings: Sequence[ReadingLine]) -> Moment | None:
-    """Find the first sign of trouble: a bad reading, an alert's own beginning, or errors that began with a release."""
+    """Find the first sign of trouble: a bad reading, an alert's own start, or errors that started with a release."""
     signs = [
         Moment(at=line.at, what=f"first bad reading, {line.what}: {line.detail}", cite=line.cite)
         for line in readings
@@ -47,7 +47,7 @@ def started(courses: Sequence[Course], readings: Sequence[ReadingLine]) -> Momen
         at = time_of(alert.get("starts_at"))
         if at is not None and alert.get("status") == "firing":
             signs.append(
-                Moment(at=at, what=f"alert {said(alert.get('name'))} began to fire", cite=moment.cite)
+                Moment(at=at, what=f"alert {said(alert.get('name'))} started to fire", cite=moment.cite)
             )
     signs += [sign for course in courses for act in course.acts for sign in _with_release(act)]
     return min(signs, key=_order, default=None)
@@ -57,7 +57,7 @@ def detected(courses: Sequence[Course]) -> Moment:
     """Find when somebody, or something, first noticed."""
     first = courses[0]
     by = said(first.request.get("opened_by") or first.request.get("requested_by")) or NOBODY
-    began = Moment(at=first.began, what=f"{name_of(first)} began, for {by}", cite=first.cite)
+    began = Moment(at=first.began, what=f"{name_of(first)} started, for {by}", cite=first.cite)
     alarms = [moment for alert, moment in alerts_of(courses) if alert.get("status") == "firing"]
     return min([began, *alarms], key=_order) if by != ALERTS else min(alarms or [began], key=_order)
 
@@ -65,22 +65,22 @@ def detected(courses: Sequence[Course]) -> Moment:
 def acknowledged(courses: Sequence[Course]) -> Moment | None:
     """Find when a person had it."""
     acks = [
-        Moment(at=heard.at, what=f"acknowledged by {who(heard.given)}", cite=heard.cite)
+        Moment(at=received.at, what=f"acknowledged by {who(received.given)}", cite=received.cite)
         for course in courses
-        for heard in course.heard
-        if heard.name == "acknowledge"
+        for received in course.received
+        if received.name == "acknowledge"
     ]
     return min(acks, key=_order, default=None)
 
 
 def taken_up(courses: Sequence[Course]) -> Moment | None:
     """Find when the first procedure was on it."""
-    begun = [
-        Moment(at=course.began, what=f"procedure {name_of(course)} began", cite=course.cite)
+    started = [
+        Moment(at=course.began, what=f"procedure {name_of(course)} started", cite=course.cite)
         for course in courses
         if course.kind != INCIDENT and not course.carried
     ]
-    return min(begun, key=_order, default=None)
+    return min(started, key=_order, default=None)
 
 
 def mitigated(courses: Sequence[Course]) -> Moment | None:
@@ -100,10 +100,10 @@ def resolved(courses: Sequence[Course]) -> Moment | None:
     first = courses[0]
     last = _last_of(first, courses)
     closes = [
-        Moment(at=heard.at, what=f"closed by {who(heard.given)}", cite=heard.cite)
+        Moment(at=received.at, what=f"closed by {who(received.given)}", cite=received.cite)
         for course in courses
-        for heard in course.heard
-        if heard.name == "close"
+        for received in course.received
+        if received.name == "close"
     ]
     if last.ended and last.end and last.result.get("outcome") in OVER:
         outcome = said(last.result.get("outcome"))
@@ -120,7 +120,7 @@ def ended(courses: Sequence[Course]) -> Moment | None:
 
 
 def _last_of(first: Course, courses: Sequence[Course]) -> Course:
-    """Return the last of a subject's runs: a long one goes on in further runs."""
+    """Return the last of a subject's runs: a long one continues in further runs."""
     return [course for course in courses if course.workflow == first.workflow][-1]
 
 
@@ -158,7 +158,7 @@ def _figure(result: dict[str, Json], name: str, which: str) -> float | None:
 
 
 def _good_since(result: Json) -> datetime | None:
-    """Find where the unbroken row of good samples begins that an observation ends with."""
+    """Find where the unbroken row of good samples starts that an observation ends with."""
     if not isinstance(result, dict) or not isinstance(result.get("samples"), list):
         return None
     since: datetime | None = None
@@ -167,7 +167,7 @@ def _good_since(result: Json) -> datetime | None:
         since = time_of(earlier.get("since"))
     for sample in objects(result["samples"]):
         qualities = {
-            one.get("quality") for one in objects(sample.get("readings")) if one.get("decides", True)
+            item.get("quality") for item in objects(sample.get("readings")) if item.get("decides", True)
         }
         if "bad" in qualities:
             since = None

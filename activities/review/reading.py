@@ -10,9 +10,9 @@ from temporalio.api.enums.v1 import EventType, TimeoutType
 from activities.review.histories import (
     Act,
     Course,
-    Heard,
     Json,
     Noted,
+    Received,
     first_of,
     object_of,
     value_of,
@@ -35,7 +35,7 @@ WRITE_REVIEW = "write_review"
 
 
 def read(recorded: Recorded) -> Course:
-    """Read a history, which has one event at least: that it began."""
+    """Read a history, which has one event at least: that it started."""
     reader = _Reader(recorded)
     last = _last_review(recorded)
     for event in recorded.events:
@@ -49,7 +49,7 @@ def read(recorded: Recorded) -> Course:
 def _last_review(recorded: Recorded) -> int | None:
     """Find the event that asks for the review after which the run only ended, or that is being written now.
 
-    After one that was written too early, because something came in meanwhile, the history goes on.
+    After one that was written too early, because something came in meanwhile, the history continues.
     """
     asked: int | None = None
     for event in recorded.events:
@@ -99,7 +99,7 @@ class _Reader:
             step=place.number if place else None,
             words=_summary(event) or attributes.activity_type.name,
             given=first_of(attributes.input),
-            begun=_time(event),
+            started=_time(event),
             cite=self._cite(event),
         )
         self._acts[event.event_id] = act
@@ -132,11 +132,11 @@ class _Reader:
         self._close(event, attributes, "cancelled")
 
     def signalled(self, event: HistoryEvent, attributes: Any) -> None:
-        self._hear(event, attributes.signal_name, first_of(attributes.input))
+        self._on_line(event, attributes.signal_name, first_of(attributes.input))
 
     def updated(self, event: HistoryEvent, attributes: Any) -> None:
         wanted = attributes.accepted_request.input
-        self._hear(event, wanted.name, first_of(wanted.args))
+        self._on_line(event, wanted.name, first_of(wanted.args))
 
     def memo(self, event: HistoryEvent, attributes: Any) -> None:
         values = values_of(attributes.upserted_memo.fields)
@@ -182,8 +182,8 @@ class _Reader:
         del attributes
         self._finish(event, "continued")
 
-    def _hear(self, event: HistoryEvent, name: str, given: Json) -> None:
-        self.course.heard.append(Heard(name, given, _time(event), self._cite(event)))
+    def _on_line(self, event: HistoryEvent, name: str, given: Json) -> None:
+        self.course.received.append(Received(name, given, _time(event), self._cite(event)))
 
     def _close(
         self, event: HistoryEvent, attributes: Any, how: str, *, result: Json = None, why: str = ""

@@ -43,11 +43,11 @@ class Folder:
 
     def _write(self, name: str, text: str) -> str:
         path = self._root / name
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
         except OSError as error:
             raise UnreachableError(
                 f"could not write {path}: {error.strerror}", fix="correct RUNBOOK_REVIEWS"
@@ -86,7 +86,7 @@ def shelf_at(place: str | None, clients: AwsClients) -> Shelf | None:
 
 
 def files_of(review: Review) -> dict[str, str]:
-    """Name a review's files: by target, by when it began, and by its first run, so that no two ever meet."""
+    """Name a review's files: by target, by when it started, and by its first run, so that no two ever meet."""
     first = review.sources[0]
     folder = "/".join(
         _NO_NAME.sub("-", name)[:63] or "unknown" for name in (review.environment, review.service)

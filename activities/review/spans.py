@@ -12,7 +12,7 @@ from runbook_model.ids import STATE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from activities.review.histories import Course, Heard, Json
+    from activities.review.histories import Course, Json, Received
 
 Span = tuple[datetime, datetime]
 ANSWERS = frozenset({"approve", "decide", "abort", "abort_run"})
@@ -22,8 +22,8 @@ PAUSED = "paused"
 def waits_of(courses: Sequence[Course]) -> tuple[Wait, ...]:
     """List the checkpoints and pauses, oldest first; a gate that a parent shows for its child counts once."""
     found: dict[str, Wait] = {}
-    # A child's own gate says more than its parent's picture of it, and children began later.
-    for course in sorted(courses, key=lambda one: one.began, reverse=True):
+    # A child's own gate says more than its parent's picture of it, and children started later.
+    for course in sorted(courses, key=lambda item: item.began, reverse=True):
         for key, wait in _gates(course):
             found.setdefault(key, wait)
         found.update({f"{course.workflow} {wait.opened}": wait for wait in _pauses(course)})
@@ -74,20 +74,22 @@ def _wait(
         what=f"{asked} {headline}".strip(),
         opened=opened[0],
         closed=until,
-        answer=_answer(course.heard, gate, opened[0], until),
+        answer=_answer(course.received, gate, opened[0], until),
         cite=opened[1],
         until=end[1] if end else None,
     )
 
 
-def _answer(heard: Sequence[Heard], gate: dict[str, Json], opened: datetime, closed: datetime | None) -> str:
+def _answer(
+    received: Sequence[Received], gate: dict[str, Json], opened: datetime, closed: datetime | None
+) -> str:
     approvals = gate.get("approvals")
-    names = [who(one) for one in approvals] if isinstance(approvals, list) else []
+    names = [who(approval) for approval in approvals] if isinstance(approvals, list) else []
     if not names:
         names = [
-            f"{who(one.given)} ({one.name.removesuffix('_run')})"
-            for one in heard
-            if one.name in ANSWERS and opened <= one.at and (closed is None or one.at <= closed)
+            f"{who(item.given)} ({item.name.removesuffix('_run')})"
+            for item in received
+            if item.name in ANSWERS and opened <= item.at and (closed is None or item.at <= closed)
         ]
     if names:
         return f"answered by {', '.join(dict.fromkeys(names))}"
@@ -95,20 +97,20 @@ def _answer(heard: Sequence[Heard], gate: dict[str, Json], opened: datetime, clo
 
 
 def _pauses(course: Course) -> Iterator[Wait]:
-    begun: tuple[datetime, Cite] | None = None
+    started: tuple[datetime, Cite] | None = None
     for noted in course.attributes:
         state = noted.values.get(STATE.name)
-        if state == PAUSED and begun is None:
-            begun = (noted.at, noted.cite)
-        elif state is not None and state != PAUSED and begun is not None:
-            yield _pause(begun, noted.at, noted.cite)
-            begun = None
-    if begun is not None:
-        yield _pause(begun, course.ended, course.end)
+        if state == PAUSED and started is None:
+            started = (noted.at, noted.cite)
+        elif state is not None and state != PAUSED and started is not None:
+            yield _pause(started, noted.at, noted.cite)
+            started = None
+    if started is not None:
+        yield _pause(started, course.ended, course.end)
 
 
-def _pause(begun: tuple[datetime, Cite], closed: datetime | None, until: Cite | None) -> Wait:
-    return Wait(what="Held by a pause", opened=begun[0], closed=closed, cite=begun[1], until=until)
+def _pause(started: tuple[datetime, Cite], closed: datetime | None, until: Cite | None) -> Wait:
+    return Wait(what="Paused", opened=started[0], closed=closed, cite=started[1], until=until)
 
 
 def _union(spans: Iterable[Span], whole: Span) -> list[Span]:

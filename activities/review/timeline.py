@@ -12,10 +12,10 @@ from runbook_model.durations import format_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from activities.review.histories import Act, Course, Heard, Json
+    from activities.review.histories import Act, Course, Json, Received
     from activities.review.model import ChangeLine, Wait
 
-WORTH_TELLING = timedelta(seconds=1)
+WORTH_A_LINE = timedelta(seconds=1)
 SLOWEST_STEPS = 3
 BETWEEN_RUNS = frozenset(
     {"child_changes", "child_checkpoint", "joined", "procedure_progress", "procedure_ended"}
@@ -23,7 +23,7 @@ BETWEEN_RUNS = frozenset(
 """What runs tell each other; their own lines tell the same."""
 ALERTS = "alerts"
 GIVEN_UP = frozenset({"cancelled", "open"})
-"""An incident looks out for much beside what it does, and gives it up when it need not know any more."""
+"""An incident looks out for much next to what it does, and gives it up when it need not know any more."""
 TELLING = frozenset({"announce", "notify"})
 
 
@@ -34,8 +34,10 @@ def timeline_of(
     lines = [line for course in courses for line in _course(course)]
     lines += [line for wait in waits for line in _wait(wait)]
     lines += [
-        Line(at=one.at, text=f"Change: {one.action}, {one.before} → {one.after}", cite=one.cite)
-        for one in changes
+        Line(
+            at=change.at, text=f"Change: {change.action}, {change.before} → {change.after}", cite=change.cite
+        )
+        for change in changes
     ]
     order = {(course.workflow, course.recorded.run): place for place, course in enumerate(courses)}
     return tuple(
@@ -55,13 +57,13 @@ def _course(course: Course) -> Iterator[Line]:
     for act in course.acts:
         if course.kind == "Incident" and act.how in GIVEN_UP:
             continue
-        yield Line(at=act.ended or act.begun, text=_act(act, details), cite=act.end or act.cite)
-    yield from _heard(course)
+        yield Line(at=act.ended or act.started, text=_act(act, details), cite=act.end or act.cite)
+    yield from _received(course)
     for at, words, cite in course.fired:
         if words:
             yield Line(at=at, text=f"Time ran out: {said(words)}", cite=cite)
     for at, why, cite in course.stumbles:
-        yield Line(at=at, text=f"A worker stumbled: {said(why)}", cite=cite)
+        yield Line(at=at, text=f"A worker failed: {said(why)}", cite=cite)
     if course.ended and course.end and course.how != "continued":
         yield Line(at=course.ended, text=_ending(course), cite=course.end)
 
@@ -78,7 +80,7 @@ def name_of(course: Course) -> str:
 def _beginning(course: Course) -> str:
     by = said(course.request.get("requested_by") or course.request.get("opened_by")) or NOBODY
     why = said(course.request.get("reason") or course.request.get("impact"))
-    return f"{name_of(course)} began, for {by}" + (f": {why}" if why else "")
+    return f"{name_of(course)} started, for {by}" + (f": {why}" if why else "")
 
 
 def _ending(course: Course) -> str:
@@ -88,8 +90,8 @@ def _ending(course: Course) -> str:
 
 
 def _act(act: Act, details: Sequence[str]) -> str:
-    lasted = (act.ended - act.begun) if act.ended else None
-    took = f" (took {format_duration(lasted)})" if lasted and lasted >= WORTH_TELLING else ""
+    lasted = (act.ended - act.started) if act.ended else None
+    took = f" (took {format_duration(lasted)})" if lasted and lasted >= WORTH_A_LINE else ""
     tries = f", attempt {act.attempts}" if act.attempts > 1 else ""
     how = "no longer waited for" if act.how == "cancelled" else act.how
     state = "" if act.how == "done" else f": {how}{f', {said(act.why)}' if act.why else ''}"
@@ -98,16 +100,18 @@ def _act(act: Act, details: Sequence[str]) -> str:
 
 
 def longest_of(courses: Sequence[Course]) -> tuple[Line, ...]:
-    """List the steps that took longest, the longest first; what only looks out beside them does not count."""
+    """List the steps that took longest, the longest first; what only looks out next to them does not count."""
     acts = [
-        (act.ended - act.begun, act)
+        (act.ended - act.started, act)
         for course in courses
         for act in course.acts
-        if act.ended and act.how == "done" and act.ended - act.begun >= WORTH_TELLING
+        if act.ended and act.how == "done" and act.ended - act.started >= WORTH_A_LINE
     ]
-    found = sorted(acts, key=lambda one: (-one[0], one[1].begun, one[1].cite.workflow, one[1].cite.event))
+    found = sorted(
+        acts, key=lambda item: (-item[0], item[1].started, item[1].cite.workflow, item[1].cite.event)
+    )
     return tuple(
-        Line(at=act.begun, text=f"{said(act.words)}: {format_duration(lasted)}", cite=act.end or act.cite)
+        Line(at=act.started, text=f"{said(act.words)}: {format_duration(lasted)}", cite=act.end or act.cite)
         for lasted, act in found[:SLOWEST_STEPS]
     )
 
@@ -119,18 +123,18 @@ def _found(act: Act, details: Sequence[str]) -> str:
     return details[act.step - 1] if 0 < act.step <= len(details) else ""
 
 
-def _heard(course: Course) -> Iterator[Line]:
+def _received(course: Course) -> Iterator[Line]:
     known: dict[str, tuple[str, str]] = {}
-    for heard in course.heard:
-        if heard.name == ALERTS:
-            for text in _alerts(heard.given, known):
-                yield Line(at=heard.at, text=text, cite=heard.cite)
-        elif heard.name not in BETWEEN_RUNS:
-            yield Line(at=heard.at, text=_message(heard), cite=heard.cite)
+    for received in course.received:
+        if received.name == ALERTS:
+            for text in _alerts(received.given, known):
+                yield Line(at=received.at, text=text, cite=received.cite)
+        elif received.name not in BETWEEN_RUNS:
+            yield Line(at=received.at, text=_message(received), cite=received.cite)
 
 
 def _alerts(batch: Json, known: dict[str, tuple[str, str]]) -> Iterator[str]:
-    """Tell what is new in a batch; Alertmanager repeats itself."""
+    """Say what is new in a batch; Alertmanager repeats itself."""
     for alert in objects(batch.get("alerts") if isinstance(batch, dict) else None):
         status, since = said(alert.get("status")), said(alert.get("starts_at"))
         name = said(alert.get("fingerprint"))
@@ -141,11 +145,11 @@ def _alerts(batch: Json, known: dict[str, tuple[str, str]]) -> Iterator[str]:
             yield f"Alert {said(alert.get('name'))} ({severity}) {status}{more}"
 
 
-def _message(heard: Heard) -> str:
-    given = heard.given if isinstance(heard.given, dict) else {}
+def _message(received: Received) -> str:
+    given = received.given if isinstance(received.given, dict) else {}
     texts = (f"{key} {said(value)}" for key, value in given.items() if key not in _NOT_SHOWN and said(value))
-    told = "; ".join(texts)
-    return f"{who(given)}: {heard.name.replace('_', ' ')}" + (f" ({told})" if told else "")
+    wording = "; ".join(texts)
+    return f"{who(given)}: {received.name.replace('_', ' ')}" + (f" ({wording})" if wording else "")
 
 
 _NOT_SHOWN = frozenset({"by", "decision_id"})

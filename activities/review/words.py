@@ -27,7 +27,7 @@ def said(value: Json, longest: int = TEXT) -> str:
 
 def lines(value: Json) -> tuple[str, ...]:
     """Return a list of texts."""
-    return tuple(said(one) for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+    return tuple(said(item) for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def who(message: Json) -> str:
@@ -37,7 +37,7 @@ def who(message: Json) -> str:
 
 def objects(value: Json) -> list[dict[str, Json]]:
     """Return the objects of a list."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 NOTHING = "Nothing."

@@ -51,7 +51,7 @@ def write(chronicle: Chronicle) -> Review:
         subject=chronicle.subject,
         service=said(first.request.get("service")),
         environment=said(first.request.get("environment")),
-        procedures=tuple(dict.fromkeys(name_of(one) for one in courses if one.kind != moments.INCIDENT)),
+        procedures=tuple(dict.fromkeys(name_of(item) for item in courses if item.kind != moments.INCIDENT)),
         opened_by=_opener(first),
         reason=said(first.request.get("reason")) or None,
         severity=_severity(courses),
@@ -83,8 +83,8 @@ def write(chronicle: Chronicle) -> Review:
         root_cause=cause,
         items=items_of(courses, changes, gaps, cause),
         sources=tuple(
-            Source(workflow=one.workflow, run=one.recorded.run, kind=one.kind, events=one.events)
-            for one in courses
+            Source(workflow=item.workflow, run=item.recorded.run, kind=item.kind, events=item.events)
+            for item in courses
         ),
         lost=chronicle.lost,
     )
@@ -107,8 +107,8 @@ def _severity(courses: Sequence[Course]) -> str:
     """Return the worst severity of the alerts, as they say it; the runs' own word counts more."""
     own = [said(note.values.get(SEVERITY.name)) for course in courses for note in course.attributes]
     said_so = [said(alert.get("severity")) for alert, _ in moments.alerts_of(courses)]
-    for found in ([one for one in own if one], said_so):
-        known = [one for one in SEVERITIES if one in found]
+    for found in ([item for item in own if item], said_so):
+        known = [severity for severity in SEVERITIES if severity in found]
         if known:
             return known[0]
     return NOBODY
@@ -117,10 +117,10 @@ def _severity(courses: Sequence[Course]) -> str:
 def _impact(courses: Sequence[Course]) -> str:
     """Return what people last said of it, else what the first alert says."""
     notes = [
-        said(heard.given.get("impact"))
+        said(received.given.get("impact"))
         for course in courses
-        for heard in course.heard
-        if heard.name == "note" and isinstance(heard.given, dict)
+        for received in course.received
+        if received.name == "note" and isinstance(received.given, dict)
     ]
     asked = [said(course.request.get("impact")) for course in courses[:1]]
     annotated = [_annotated(alert.get("annotations")) for alert, _ in moments.alerts_of(courses)]
@@ -133,5 +133,5 @@ def _annotated(annotations: object) -> str:
 
 def _rejected(courses: Sequence[Course]) -> Iterator[str]:
     for course in courses:
-        for one in objects(course.result.get("rejected")):
-            yield f"{said(one.get('message'))} was refused: {said(one.get('why'))}"
+        for item in objects(course.result.get("rejected")):
+            yield f"{said(item.get('message'))} was refused: {said(item.get('why'))}"

@@ -34,7 +34,7 @@ class Unreadable:
     """A payload that could not be decoded."""
 
     received: str
-    """Its beginning, as text."""
+    """Its start, as text."""
 
 
 class LenientPayloadConverter(PydanticPayloadConverter):
@@ -59,7 +59,7 @@ class LenientPayloadConverter(PydanticPayloadConverter):
 
 
 class EncryptedFailures(DefaultFailureConverterWithEncodedAttributes):
-    """Has what failures say encrypted too; but which key is missing is told to those who lack it."""
+    """Has what failures say encrypted too; but which key is missing is asked to those who lack it."""
 
     def to_failure(
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure

@@ -52,7 +52,7 @@ def load_keys(environment: Mapping[str, str]) -> dict[str, bytes]:
         key_id, _, encoded = line.strip().partition(" ")
         key = _key(encoded.strip())
         if key is None or not _ID.fullmatch(key_id):
-            raise InputError(  # tells no word of the line, as any may be the secret
+            raise InputError(  # shows no word of the line, as any may be the secret
                 f"{source}, line {number} holds no key",
                 fix=f"write `<key id> <base64 of {KEY_BYTES} bytes>`; {MAKE_ONE}",
             )
@@ -65,7 +65,7 @@ def load_keys(environment: Mapping[str, str]) -> dict[str, bytes]:
 
 
 class Codec(PayloadCodec):
-    """Encrypts by the first of its keys and decrypts by all; without keys it only tells what it cannot read."""
+    """Encrypts by the first of its keys and decrypts by all; without keys it only says what it cannot read."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {}
@@ -79,7 +79,7 @@ class Codec(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encrypt, if there are keys."""
-        return [self._seal(one) for one in payloads]
+        return [self._seal(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decrypt what is encrypted, and let through what is plain, and what its key does not open.
@@ -89,7 +89,7 @@ class Codec(PayloadCodec):
         Raises:
             MissingKeyError: something is encrypted by a key that is not here.
         """
-        return [self._open(one) for one in payloads]
+        return [self._open(payload) for payload in payloads]
 
     def _seal(self, payload: Payload) -> Payload:
         if self.encrypts_by is None:
@@ -139,7 +139,7 @@ def _lacking(key_id: str) -> Payload:
 
 
 def _bound(key_id: str) -> bytes:
-    """Tell what must be the same when it is decrypted: whose it is, in which form, and by which key.
+    """Say what must be the same when it is decrypted: whose it is, in which form, and by which key.
 
     Not the run: payloads go from run to run, by signals, memos and as children's requests.
     """

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Served:
+class EnvironmentGuard:
     """The queues that a worker asks for work, each with the environment that it belongs to."""
 
     def __init__(self, queues: Mapping[str, str]) -> None:
         self._queues = queues
 
     def check(self, environment: str) -> None:
-        """Let an activity go on whose environment is that of the queue which it came by.
+        """Let an activity continue whose environment is that of the queue which it came by.
 
         Raises:
             PolicyError: it came by the queue of another environment.
@@ -39,7 +39,7 @@ class Served:
 class GuardTargets(Interceptor):
     """Refuses every activity on a target of another environment, also those that packages bring."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: EnvironmentGuard) -> None:
         self._served = served
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
@@ -48,7 +48,7 @@ class GuardTargets(Interceptor):
 
 
 class _Guarding(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, served: Served) -> None:  # noqa: A002 - the SDK's name
+    def __init__(self, next: ActivityInboundInterceptor, served: EnvironmentGuard) -> None:  # noqa: A002 - the SDK's name
         super().__init__(next)
         self._served = served
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LANDS_WITHIN = timedelta(seconds=10)
 """A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
 
-_begun: ContextVar[datetime | None] = ContextVar("begun", default=None)
+_attempt_started: ContextVar[datetime | None] = ContextVar("begun", default=None)
 
 
 class Standing(Enum):
@@ -53,10 +53,10 @@ def fenced(lands_within: timedelta = LANDS_WITHIN) -> Iterator[None]:
 
 
 def _sent_before() -> datetime | bool:
-    """Tell when an attempt before this one sent its request; True if it may have, False if none did.
+    """Say when an attempt before this one sent its request; True if it may have, False if none did.
 
     An attempt says so in its heartbeat. Without that word it failed before it sent anything, or its worker died; then
-    its own, longer time had to run out before this one began.
+    its own, longer time had to run out before this one started.
     """
     details = activity.info().heartbeat_details
     if activity.info().attempt == 1 or (details and details[0] is None):
@@ -66,18 +66,18 @@ def _sent_before() -> datetime | bool:
 
 def attempt_begins() -> None:
     """Note that this worker has an attempt from now on, before it waits for a thread."""
-    _begun.set(datetime.now(UTC))
+    _attempt_started.set(datetime.now(UTC))
 
 
 @contextmanager
 def sending(lands_within: timedelta = LANDS_WITHIN) -> Iterator[None]:
-    """Send a change inside: leaves word for the next attempt, and takes it back when AWS refused for certain.
+    """Send a change inside: leaves a note for the next attempt, and takes it back when AWS refused for certain.
 
     Args:
         lands_within: as in ``fenced``.
 
     Raises:
-        TooLateError: it could still be under way when the next attempt begins; nothing was sent.
+        TooLateError: it could still be under way when the next attempt starts; nothing was sent.
     """
     _in_time(lands_within)
     activity.heartbeat(datetime.now(UTC).isoformat())
@@ -90,9 +90,9 @@ def sending(lands_within: timedelta = LANDS_WITHIN) -> Iterator[None]:
 
 
 def _in_time(lands_within: timedelta) -> None:
-    begun, may_take = _begun.get(), activity.info().start_to_close_timeout
-    if begun and may_take and datetime.now(UTC) > begun + may_take - lands_within:
-        taken = (datetime.now(UTC) - begun).total_seconds()
+    started, may_take = _attempt_started.get(), activity.info().start_to_close_timeout
+    if started and may_take and datetime.now(UTC) > started + may_take - lands_within:
+        taken = (datetime.now(UTC) - started).total_seconds()
         raise TooLateError(
             f"this attempt came to its change after {taken:.0f} s of {may_take.total_seconds():.0f}: "
             "nothing was sent, and it is tried again"

@@ -12,5 +12,5 @@ class GateActivities:
 
     @activity.defn
     async def show_gate(self, asked: GateRequest) -> Shown:
-        """Write down what is asked, with its hash."""
+        """Record the question, with its hash."""
         return show(asked)

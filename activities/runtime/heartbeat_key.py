@@ -21,8 +21,8 @@ from activities.runtime.encryption import WORD_LEFT, lacks_key
 from runbook_model.errors import MissingKeyError
 
 
-class KeepWord(Interceptor):
-    """Marks what heartbeats hold, so that it can be told what a missing key hides."""
+class RequireHeartbeatKey(Interceptor):
+    """Marks what heartbeats hold, so that it can be determined what a missing key hides."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
         """Wrap an activity."""
@@ -42,7 +42,7 @@ class _Reading(ActivityInboundInterceptor):
 
 class _Marking(ActivityOutboundInterceptor):
     def heartbeat(self, *details: Any) -> None:
-        super().heartbeat(*(_marked(one) for one in details))
+        super().heartbeat(*(_marked(item) for item in details))
 
 
 def _marked(word: object) -> RawValue:

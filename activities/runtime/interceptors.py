@@ -56,10 +56,10 @@ class _Translating(ActivityInboundInterceptor):
         except RunbookError as error:
             raise error.to_application_error() from error
         except BUGS as error:
-            # Attempts are counted whatever they failed with: a bug after many others is told at once.
+            # Attempts are counted whatever they failed with: a bug after many others is reported at once.
             info = activity.info()
-            told = excerpt(": ".join(filter(None, (type(error).__name__, str(error)))), QUOTED)
-            raise BugError(info.activity_type, told, info.attempt).to_application_error() from error
+            text = excerpt(": ".join(filter(None, (type(error).__name__, str(error)))), QUOTED)
+            raise BugError(info.activity_type, text, info.attempt).to_application_error() from error
 
 
 class _Beating(ActivityInboundInterceptor):

@@ -86,7 +86,7 @@ def _tie(number: signal.Signals) -> Callable[[], None]:
         if _libc is None:
             return
         _libc.prctl(_PR_SET_PDEATHSIG, int(number))
-        if os.getppid() != us:  # we died before the kernel was told to watch us
+        if os.getppid() != us:  # we died before the kernel was asked to watch us
             os._exit(1)
 
     return tie

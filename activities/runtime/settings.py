@@ -1,4 +1,4 @@
-"""What a worker is told by its environment; everything about services is in the catalog instead."""
+"""What a worker's environment variables say; everything about services is in the catalog instead."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Settings(BaseModel):
     catalog: Path = Field(alias="RUNBOOK_CATALOG", default=Path("catalog.toml"))
     """The catalog file."""
     build_id: str | None = Field(alias="RUNBOOK_BUILD_ID", default=None, min_length=1)
-    """Version of this worker, to which packages of procedures add theirs; runs stay on the version that they began on. None:
-    versions are not told apart."""
+    """Version of this worker, to which packages of procedures add theirs; runs stay on the version that they started on. None:
+    versions are not distinguished."""
     threads: int = Field(alias="RUNBOOK_THREADS", default=20, ge=1, le=500)
     """Reads and changes that may run at once, for each environment."""
     waits: int = Field(alias="RUNBOOK_WAITS", default=2000, ge=1)
@@ -40,7 +40,7 @@ class Settings(BaseModel):
     lock_seconds: float = Field(alias="RUNBOOK_TERRAFORM_LOCK_SECONDS", default=900.0, ge=0)
     """How long somebody else's lock on Terraform's state is waited for."""
     templates: Path | None = Field(alias="RUNBOOK_TEMPLATES", default=None)
-    """Folder of a team's own templates for what people are told, in front of the built-in ones."""
+    """Folder of a team's own templates for what people are sent, in front of the built-in ones."""
     slack_api: str = Field(
         alias="RUNBOOK_SLACK_API", default="https://slack.com/api/", pattern=r"^https?://[^\s@]+$"
     )

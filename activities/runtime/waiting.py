@@ -18,13 +18,13 @@ T = TypeVar("T")
 class Progress:
     """What a wait last saw, for its heartbeat."""
 
-    told = "nothing read yet"
+    summary = "nothing read yet"
 
 
 async def handing_over(
     work: Coroutine[None, None, T], seen: Callable[[], object], every: timedelta | None = None
 ) -> T:
-    """Do the work with a steady heartbeat; when this worker shuts down, end at once so that another goes on.
+    """Do the work with a steady heartbeat; when this worker shuts down, end at once so that another continues.
 
     Args:
         work: what takes long.
@@ -54,9 +54,9 @@ async def handing_over(
 
 
 def handed_over() -> ApplicationError:
-    """Return what ends an attempt whose worker shuts down, so that another goes on at once."""
+    """Return what ends an attempt whose worker shuts down, so that another continues at once."""
     return ApplicationError(
-        "this worker shuts down; another goes on",
+        "this worker shuts down; another continues",
         type="HandedOver",
         next_retry_delay=timedelta(milliseconds=10),
         category=ApplicationErrorCategory.BENIGN,

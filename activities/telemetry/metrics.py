@@ -1,4 +1,4 @@
-"""What the product counts of itself, at the worker's Prometheus address beside Temporal's own figures."""
+"""What the product counts of itself, at the worker's Prometheus address next to Temporal's own figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from temporalio.common import MetricMeter
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
-from activities.telemetry.counted import (
+from activities.telemetry.metric_names import (
     ACKNOWLEDGED_AFTER,
     AWS_CALLS,
     CHECKPOINT_WAIT,

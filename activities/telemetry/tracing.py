@@ -102,7 +102,7 @@ def _exporter() -> SpanExporter:
 
 
 COURSE = "{} (to its end)"
-"""What the course of a span is called whose beginning was sent before."""
+"""What the course of a span is called whose start was sent before."""
 
 EVERY_BIT = (1 << 64) - 1
 
@@ -121,49 +121,49 @@ class ParentsFirst(BatchSpanProcessor):
         self._under_way.starts(span)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Send it soon, or its course where its beginning is there already."""
-        begun = self._under_way.ends(span)
-        super().on_end(_course(span) if begun else span)
+        """Send it soon, or its course where its start is there already."""
+        started = self._under_way.ends(span)
+        super().on_end(_course(span) if started else span)
 
 
 class _UnderWay:
-    """The spans that have not ended, and those among them whose beginning was sent."""
+    """The spans that have not ended, and those among them whose start was sent."""
 
     def __init__(self) -> None:
-        # Weak: of a workflow that a worker forgets, or replays, spans are begun that never end.
+        # Weak: of a workflow that a worker forgets, or replays, spans are started that never end.
         self._spans: WeakValueDictionary[int, Span] = WeakValueDictionary()
-        self._begun: WeakSet[Span] = WeakSet()
+        self._attempt_started: WeakSet[Span] = WeakSet()
         self._sharing = Lock()
 
     def starts(self, span: Span) -> None:
         with self._sharing:
             self._spans[_id(span)] = span
-            # What is replayed was begun, and its beginning sent, by an earlier worker.
+            # What is replayed was started, and its start sent, by an earlier worker.
             if workflow.in_workflow() and workflow.unsafe.is_replaying_history_events():
-                self._begun.add(span)
+                self._attempt_started.add(span)
 
     def ends(self, span: ReadableSpan) -> bool:
-        """Return whether its beginning was sent."""
+        """Return whether its start was sent."""
         with self._sharing:
-            return self._spans.pop(_id(span), None) in self._begun
+            return self._spans.pop(_id(span), None) in self._attempt_started
 
     def begin_above(self, ended: Sequence[ReadableSpan]) -> list[Span]:
-        """Return what is under way above some spans and was not begun; from here on it is."""
+        """Return what is under way above some spans and was not started; from here on it is."""
         found = []
         with self._sharing:
             for span in ended:
                 above = span
                 while above.parent and (parent := self._spans.get(above.parent.span_id)):
-                    if parent in self._begun:
+                    if parent in self._attempt_started:
                         break
-                    self._begun.add(parent)
+                    self._attempt_started.add(parent)
                     found.append(parent)
                     above = parent
         return found
 
-    def not_begun(self, spans: Sequence[Span]) -> None:
+    def not_started(self, spans: Sequence[Span]) -> None:
         with self._sharing:
-            self._begun.difference_update(spans)
+            self._attempt_started.difference_update(spans)
 
 
 class _WithBeginnings(SpanExporter):
@@ -175,7 +175,7 @@ class _WithBeginnings(SpanExporter):
         above = self._under_way.begin_above(spans)
         result = self._exporter.export([*map(_beginning, above), *spans])
         if result is not SpanExportResult.SUCCESS:
-            self._under_way.not_begun(above)
+            self._under_way.not_started(above)
         return result
 
     def shutdown(self) -> None:
@@ -196,7 +196,7 @@ def _beginning(span: ReadableSpan) -> ReadableSpan:
 
 
 def _course(span: ReadableSpan) -> ReadableSpan:
-    """Return the span below its own beginning; its id follows from the other's, so that it is one however often it is made."""
+    """Return the span below its own start; its id follows from the other's, so that it is one however often it is made."""
     assert span.context
     context = SpanContext(
         span.context.trace_id,

@@ -1,4 +1,4 @@
-"""The brake of an environment: it is asked before anything is begun by itself, and again before each change."""
+"""The brake of an environment: it is asked before anything is started automatically, and again before each change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BrakeActivities:
 
     @activity.defn
     async def reserve(self, wanted: Reservation) -> BrakeAnswer:
-        """Ask whether a procedure may be begun by itself, and have it counted."""
+        """Ask whether a procedure may be started automatically, and have it counted."""
         answer = await self._reserve(wanted)
         if answer.held and answer.held.kind == "storm" and await self._forget_what_is_over(wanted):
             return await self._reserve(wanted)
@@ -72,10 +72,10 @@ class BrakeActivities:
 
     async def _forget_what_is_over(self, wanted: Reservation) -> bool:
         """Tell the brake of procedures that ended without its knowing, as a killed one does."""
-        under_way = [one for one in (await self.book(wanted.environment)).starts if one.ended is None]
-        over = [one for one in under_way if not await self._runs(wanted.environment, one.service)]
-        for one in over:
-            await self._handle(wanted.environment).signal("finished", one.key)
+        under_way = [start for start in (await self.book(wanted.environment)).starts if start.ended is None]
+        over = [item for item in under_way if not await self._runs(wanted.environment, item.service)]
+        for item in over:
+            await self._handle(wanted.environment).signal("finished", item.key)
         return bool(over)
 
     async def _runs(self, environment: str, service: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio.service import RPCError
 
-from activities.telemetry.counted import BRAKE_ENGAGED, OPEN_RUNS
+from activities.telemetry.metric_names import BRAKE_ENGAGED, OPEN_RUNS
 from runbook_model.ids import ENVIRONMENT, STATE
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ class Census:
 
     async def _look_at_brake(self, environment: str) -> None:
         book = await self._brakes.book(environment)
-        engaged = {f"{environment}/{one.service}" if one.service else environment for one in book.on}
+        engaged = {f"{environment}/{item.service}" if item.service else environment for item in book.on}
         known = self._scopes[environment] | engaged | {environment}
-        for scope in known:  # one that was let go is told once more, as zero
+        for scope in known:  # one that was taken off is reported once more, as zero
             self._engaged.set(int(scope in engaged), {"environment": environment, "scope": scope})
         self._scopes[environment] = known
 

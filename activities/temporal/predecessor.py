@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 MOST = 10
-"""How many runs are looked at: only those that began since the one that asks stand before its predecessor."""
+"""How many runs are looked at: only those that started since the one that asks stand before its predecessor."""
 PATIENCE = timedelta(seconds=5)
 CUT_OFF: dict[int, str] = {
     WorkflowExecutionStatus.TERMINATED: "terminated",
@@ -61,8 +61,8 @@ class Predecessor(Fact):
     """The calls that it made or may have made, in words."""
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         if not self.changes:
             return "none left anything behind"
         return f"run {self.run_id} was {self.how} after: {'; '.join(self.changes)}"
@@ -110,15 +110,15 @@ class RunHistory:
 
 
 def _changes(events: Iterable[HistoryEvent], calls: Mapping[str, str]) -> Iterable[str]:
-    """List the changes that a history shows as begun: each was made, or may have been."""
-    begun: dict[int, str] = {}
+    """List the changes that a history shows as started: each was made, or may have been."""
+    started: dict[int, str] = {}
     done: set[int] = set()
     for event in events:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             scheduled = event.activity_task_scheduled_event_attributes
             if call := calls.get(scheduled.activity_type.name):
-                begun[event.event_id] = f"{call} at {event.event_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+                started[event.event_id] = f"{call} at {event.event_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
             done.add(event.activity_task_completed_event_attributes.scheduled_event_id)
-    for event_id, call in begun.items():
+    for event_id, call in started.items():
         yield call if event_id in done else f"{call} (may not have been made)"

@@ -1,4 +1,4 @@
-"""What runs on a target, read from Temporal itself: for incidents, which must not depend on being told."""
+"""What runs on a target, read from Temporal itself: for incidents, which must not depend on messages."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class RemediationSeen(Fact):
     """Its report, as far as it could be read."""
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         return f"{self.workflow_type} {self.closed_as or 'runs'} ({self.run_id})"
 
 
@@ -72,7 +72,7 @@ class RemediationActivities:
             mine = await self._describe(known, known.run_id)
             if mine and not is_open(mine.status):
                 return await self._seen(mine)
-            raise NotYetError(f"{_id(known)} goes on", self._look_every)
+            raise NotYetError(f"{_id(known)} continues", self._look_every)
         newest = await self._describe(known)
         if newest and is_open(newest.status) and newest.execution.run_id != known.run_id:
             return await self._seen(newest)

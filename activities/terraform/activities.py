@@ -13,7 +13,7 @@ from activities.ecs.activities import describe_service
 from activities.ecs.changes import drifted
 from activities.runtime.waiting import handed_over
 from activities.terraform.program import Module
-from activities.terraform.run import NOT_STARTED, Run, TerraformApplied, begun_before
+from activities.terraform.run import NOT_STARTED, Run, TerraformApplied, started_before
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import (
     ApplyFailedError,
@@ -88,8 +88,8 @@ class TerraformActivities:
             ApplyFailedError: Terraform failed half-way.
         """
         wish = TerraformWish(target=change.target, variables=change.variables)
-        before = begun_before()
-        run = Run(self._module(change.target), self._store, wish, change.run_id, begun_before=before)
+        before = started_before()
+        run = Run(self._module(change.target), self._store, wish, change.run_id, started_before=before)
         beating = asyncio.create_task(_beat(run))
         try:
             if before:
@@ -100,7 +100,7 @@ class TerraformActivities:
             error.certainly_not_made = not before and not isinstance(error, ApplyFailedError)
             if isinstance(error, StateLockedError | TerraformError):
                 error.retryable = False
-            elif isinstance(error, OutsideError):  # AWS did not answer, so Terraform was not begun
+            elif isinstance(error, OutsideError):  # AWS did not answer, so Terraform was not started
                 error.retryable = error.retryable and _waited() < self._patience
                 if error.retryable and not before:
                     activity.heartbeat(NOT_STARTED, activity.info().attempt)
@@ -122,19 +122,19 @@ class TerraformActivities:
             raise drifted(change.fence, now)
 
     async def _reconcile(self, run: Run) -> TerraformApplied:
-        run.told = "an earlier attempt was cut off: looking what it left"
+        run.summary = "an earlier attempt was cut off: looking what it left"
         left = await run.plan(self._patience)
         if left.empty:
             return TerraformApplied(detail="an earlier attempt had applied it", adopted=True)
-        raise CutOffApplyError(f"an apply was cut off; Terraform has left to do: {left.told}")
+        raise CutOffApplyError(f"an apply was cut off; Terraform has left to do: {left.summary}")
 
     async def _apply(self, run: Run, approved: str) -> TerraformApplied:
         file = self._store.path(run.run_id, approved)
         if not file.exists():
-            run.told = "the plan's file is not here: planning anew"
+            run.summary = "the plan's file is not here: planning again"
             again = await run.plan(self._patience)
             if again.hash != approved:
-                raise StalePlanError(f"what was approved is not what Terraform would do now: {again.told}")
+                raise StalePlanError(f"what was approved is not what Terraform would do now: {again.summary}")
         applied = await run.apply(file, self._patience)
         file.unlink(missing_ok=True)
         return applied
@@ -155,5 +155,5 @@ def _waited() -> timedelta:
 async def _beat(run: Run) -> None:
     every = (activity.info().heartbeat_timeout or timedelta(seconds=30)).total_seconds() / 3
     while True:
-        activity.heartbeat(run.told)
+        activity.heartbeat(run.summary)
         await asyncio.sleep(every)

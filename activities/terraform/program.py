@@ -38,7 +38,7 @@ NEEDED = (
     "AWS_", "TF_", "PATH", "HOME", "USER", "TMP", "TEMP", "LANG", "LC_", "TZ", "SSL_CERT_",
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "XDG_", "SSH_AUTH_SOCK", "LD_LIBRARY_PATH",
 )  # fmt: skip
-"""What variables begin with that every program needs, whatever ``pass_env`` names."""
+"""What variables start with that every program needs, whatever ``pass_env`` names."""
 
 LOOKED_AT_EVERY = 0.1
 """Seconds between looks at what a running Terraform says."""
@@ -80,16 +80,16 @@ class Said:
     def take(self, line: str) -> None:
         """Take in one line, JSON or not."""
         try:
-            told: dict[str, Any] = json.loads(line)
-            message = str(told["@message"])
+            wording: dict[str, Any] = json.loads(line)
+            message = str(wording["@message"])
         except (ValueError, KeyError, TypeError):
-            told, message = {}, line
-        found = told.get("diagnostic", {})
+            wording, message = {}, line
+        found = wording.get("diagnostic", {})
         if found.get("severity") == "error":
             self.problems.append(_without_output(str(found.get("summary", "")), str(found.get("detail", ""))))
-        elif told.get("type") != PROVISIONER_SAYS and (words := excerpt(message, LONGEST_LINE)):
+        elif wording.get("type") != PROVISIONER_SAYS and (words := excerpt(message, LONGEST_LINE)):
             self.lines = [*self.lines, words][-LINES_KEPT:]
-            self._follow(str(told.get("type")), told.get("hook", {}), words)
+            self._follow(str(wording.get("type")), wording.get("hook", {}), words)
 
     def _follow(self, kind: str, hook: dict[str, Any], words: str) -> None:
         """Note which resources are being changed; Terraform repeats this only every ten seconds."""
@@ -122,7 +122,7 @@ class Said:
         )
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The errors in words, else the last lines."""
         words = "; ".join(f"{summary}: {detail}" if detail else summary for summary, detail in self.problems)
         return quote(words or " ".join(self.lines[-3:]) or f"exit code {self.code}", LONGEST_PROBLEM)
@@ -130,12 +130,12 @@ class Said:
     def error(self, doing: str) -> RunbookError:
         """Return the error that this is, for a run that changed nothing."""
         summaries = " ".join(summary for summary, _ in self.problems).lower()
-        told = f"Terraform could not {doing}: {self.told}"
+        wording = f"Terraform could not {doing}: {self.summary}"
         if any(words in summaries for words in STALE):
-            return StalePlanError(f"the plan that was approved is stale: {self.told}")
+            return StalePlanError(f"the plan that was approved is stale: {self.summary}")
         if any(words in summaries for words in ASKED_WRONGLY):
-            return InputError(told)
-        return TerraformError(told)
+            return InputError(wording)
+        return TerraformError(wording)
 
 
 def _without_output(summary: str, detail: str) -> tuple[str, str]:
@@ -179,7 +179,7 @@ class Module:
 
         Args:
             owner: what the catalog says of it.
-            environment: makes the program's environment, anew for each run: credentials in it do not last.
+            environment: makes the program's environment, again for each run: credentials in it do not last.
             program: Terraform, or OpenTofu; found by default.
 
         Raises:
@@ -209,7 +209,7 @@ class Module:
 
         Raises:
             CancelledError: we were cancelled, so that it was interrupted, and it ended without having succeeded.
-            InputError, OutsideError: there are no credentials for it, and it was not begun.
+            InputError, OutsideError: there are no credentials for it, and it was not started.
         """
         environment = environment_for(self._owner, await asyncio.to_thread(self._environment))
         output, complaints = workplace / f"{arguments[0]}.out", workplace / f"{arguments[0]}.err"
@@ -238,16 +238,16 @@ class _Tail:
     """Hears what is written to a file, line by line."""
 
     def __init__(self, path: Path, said: Said, hear: Callable[[str], None] | None) -> None:
-        self._path, self._said, self._hear = path, said, hear
+        self._path, self._said, self._on_line = path, said, hear
         self._read_up_to = 0
 
     def listen(self) -> None:
-        if self._hear is None:  # one document, not lines
+        if self._on_line is None:  # one document, not lines
             return
         for line in self._new_lines():
             self._said.take(line)
             if progress := self._said.progress:
-                self._hear(progress)
+                self._on_line(progress)
 
     def _new_lines(self) -> Iterator[str]:
         with self._path.open("rb") as source:
@@ -308,7 +308,7 @@ class Lock:
     created: str = ""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Who holds it, in words."""
         doing = f" for {self.operation.removeprefix('OperationType').lower()}" if self.operation else ""
         since = f" since {self.created[:19]} UTC" if self.created else ""
@@ -329,7 +329,7 @@ class Lock:
         Args:
             command: how a person runs the module's program.
         """
-        return f"look whether that run still lives; only if it is gone: {command} force-unlock {self.id}"
+        return f"check whether that run is still alive; only if it is not: {command} force-unlock {self.id}"
 
 
 def read_lock(detail: str) -> Lock:

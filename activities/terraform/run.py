@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ASKED_AGAIN_AFTER = 2.0
 """Seconds between two tries to get the lock."""
-NOT_STARTED = "nothing was begun"
+NOT_STARTED = "nothing was started"
 """The last word of an attempt that certainly applied nothing, for the next one."""
 
 
@@ -36,7 +36,7 @@ class TerraformApplied(Fact):
     """An earlier attempt had applied it."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What a person reads of it."""
         return self.detail
 
@@ -51,15 +51,15 @@ class Run:
         wish: TerraformWish,
         run_id: str,
         *,
-        begun_before: bool = False,
+        started_before: bool = False,
     ) -> None:
         self._module, self._store, self._wish = module, store, wish
         assert wish.target.terraform
         self._owner = wish.target.terraform
         self.run_id = run_id
-        self.told = "starting"
+        self.summary = "starting"
         """Where it stands, in words."""
-        self._begun_before = begun_before
+        self._started_before = started_before
 
     async def plan(self, patience: timedelta) -> TerraformPlan:
         """Plan, and keep the file."""
@@ -90,7 +90,7 @@ class Run:
         if isinstance(error, StalePlanError):
             raise error
         raise ApplyFailedError(
-            f"Terraform stopped in the middle, some of the plan may be applied: {said.told}"
+            f"Terraform stopped in the middle, some of the plan may be applied: {said.summary}"
         )
 
     async def _initialised(self, arguments: tuple[str, ...], workplace: Path) -> Said:
@@ -103,10 +103,10 @@ class Run:
         return said
 
     async def _run_once(self, arguments: tuple[str, ...], workplace: Path) -> Said:
-        return (await self._module.run(*arguments, workplace=workplace, hear=self._hear))[0]
+        return (await self._module.run(*arguments, workplace=workplace, hear=self._on_line))[0]
 
     async def _past_lock(self, run: Callable[[], Awaitable[Said]], patience: timedelta) -> Said:
-        """Run until the lock is had; while it is not, nothing was begun, and another worker may go on at once.
+        """Run until the lock is had; while it is not, nothing was started, and another worker may continue at once.
 
         Raises:
             StateLockedError: the time is up, or the lock was left behind by a run that is gone.
@@ -114,26 +114,26 @@ class Run:
         until = time.monotonic() + patience.total_seconds()
         suspected = ""
         while (lock := (said := await run()).lock) is not None:
-            self.told = lock.told
+            self.summary = lock.summary
             gone = lock.is_left_behind
             if (gone and lock.id == suspected) or time.monotonic() >= until:
                 why = "; no Terraform runs on this machine any more" if gone else ""
-                error = StateLockedError(f"{lock.told}{why}", fix=lock.fix(self._owner.command))
+                error = StateLockedError(f"{lock.summary}{why}", fix=lock.fix(self._owner.command))
                 error.retryable = not gone
                 raise error
             suspected = lock.id if gone else ""
             if await _shutdown_within(ASKED_AGAIN_AFTER):
-                if not self._begun_before:
+                if not self._started_before:
                     activity.heartbeat(NOT_STARTED, activity.info().attempt)
                 raise handed_over()
         return said
 
-    def _hear(self, line: str) -> None:
-        self.told = line
+    def _on_line(self, line: str) -> None:
+        self.summary = line
 
 
-def begun_before() -> bool:
-    """Whether an attempt before this one may have begun to apply: unless the last one said otherwise at its end.
+def started_before() -> bool:
+    """Whether an attempt before this one may have started to apply: unless the last one said otherwise at its end.
 
     The word of any earlier attempt than the last counts for nothing: one between may have died before it said its own.
     """

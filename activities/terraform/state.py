@@ -36,7 +36,7 @@ def state_of(directory: Path, environment: Mapping[str, str]) -> str:
 
 
 def _backend(data: Path) -> tuple[str, dict[str, Any]]:
-    """Read what ``init`` wrote down; a module without a backend keeps its state beside itself."""
+    """Read what ``init`` wrote down; a module without a backend keeps its state next to itself."""
     try:
         written = json.loads((data / "terraform.tfstate").read_bytes())["backend"]
         return str(written["type"]), dict(written["config"])

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 HEAD = """\
 # The catalog
 
-One TOML file says which services and environments there are, what is good, who must agree, and who is told. A key that is
+One TOML file says which services and environments there are, what is good, who must agree, and who is notified. A key that is
 not here is an error; `runbook catalog check` names every error with its fix, and `runbook catalog schema` prints a JSON
 Schema for editors. [catalog.example.toml](../../deploy/catalog.example.toml) is a whole one to start from.
 
 - A *name* matches `[a-z0-9][a-z0-9-]{0,62}`. A *duration* is written `"90s"`, `"5m"`, `"1h30m"` or `"2d"`. An *address*
   is plain `http` or `https`, without user or password, and without a slash at its end.
 - Secrets are never here: `dsn_env`, `secret_env` and `external_id_env` are the names of variables of the worker.
-- An edit counts for the next run; a run keeps what it was resolved to when it began."""
+- An edit counts for the next run; a run keeps what it was resolved to when it started."""
 
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", timedelta: "duration"}
 PATTERNS = {NAME: "name", "^https?://": "address"}

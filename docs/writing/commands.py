@@ -27,9 +27,9 @@ CODES = {
     Exit.NOT_DONE: "Not recovered, inconclusive, superseded or failed.",
     Exit.BAD_INPUT: "Bad usage or input: an unknown service, environment, release.",
     Exit.STOPPED: "Aborted or not approved (`--wait` and `watch` only: an accepted `abort` or `approve` is 0).",
-    Exit.TEMPORAL_UNREACHABLE: "Temporal is not reachable, or does not let us in.",
+    Exit.TEMPORAL_UNREACHABLE: "Temporal is not reachable, or denied access.",
     Exit.REFUSED: "Refused by policy, or something runs already.",
-    Exit.INTERRUPTED: "Interrupted by Ctrl-C; what runs in Temporal goes on.",
+    Exit.INTERRUPTED: "Interrupted by Ctrl-C; what runs in Temporal continues.",
 }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from activities.telemetry.counted import ALL, Counted, Counter, Gauge, Seconds
+from activities.telemetry.metric_names import ALL, Counter, Gauge, Metric, Seconds
 from docs.writing.source import table
 
 HEAD = """\
 # Metrics
 
-A worker serves them at `RUNBOOK_METRICS`, beside those of Temporal's SDK, which begin with `temporal_`. Figures of runs
+A worker serves them at `RUNBOOK_METRICS`, next to those of Temporal's SDK, which start with `temporal_`. Figures of runs
 also have the labels `namespace`, `task_queue` and `workflow_type`. What is counted while a workflow replays after a
 crash is not counted again.
 
@@ -31,11 +31,11 @@ def page() -> str:
     return f"{HEAD}\n{table(('name', 'kind', 'labels', 'counts'), rows)}"
 
 
-def prometheus_name(one: Counted) -> str:
+def prometheus_name(metric: Metric) -> str:
     """Return the name that Prometheus finds."""
     endings = {Counter: "_total", Seconds: "_seconds"}
-    return one.name + endings.get(type(one), "")
+    return metric.name + endings.get(type(metric), "")
 
 
-def _kind(counted: Counted) -> str:
+def _kind(counted: Metric) -> str:
     return {Counter: "counter", Gauge: "gauge"}.get(type(counted), "histogram: `_bucket`, `_sum`, `_count`")

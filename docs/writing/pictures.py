@@ -147,7 +147,7 @@ def _picture_of_timeline(browser: BrowserContext, run: str) -> None:
     page.get_by_text("Mark ai-processor-prod:2 bad").first.wait_for()
     page.wait_for_timeout(1500)  # what is drawn comes to rest
     top = page.get_by_role("heading", name="Timeline").first.bounding_box()
-    bottom = page.get_by_text("Look the target up in the catalog").last.bounding_box()
+    bottom = page.get_by_text("Look up the target in the catalog").last.bounding_box()
     assert top
     assert bottom
     height = bottom["y"] + 60 - top["y"]

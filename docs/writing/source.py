@@ -23,10 +23,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
 
 
-def words_of_class(one: type) -> dict[str, str]:
+def words_of_class(source: type) -> dict[str, str]:
     """Return the sentences below the fields of a class, by field; the nearest class has the word."""
     words: dict[str, str] = {}
-    for base in reversed(one.__mro__):
+    for base in reversed(source.__mro__):
         if base.__module__ in sys.modules and base.__module__.split(".")[0] in {
             "activities",
             "runbook_model",

@@ -11,7 +11,7 @@ from docs.writing.source import first_line, table, words_of_class, words_of_modu
 from runbook_model import ids
 from runbook_model.incident.alerts import AlertBatch
 from runbook_model.incident.messages import Closing
-from runbook_model.messages import Abort, Approval, Hold, Note
+from runbook_model.messages import Abort, Approval, Instruction, Note
 from worker import WORKFLOWS
 from workflows.brake import Switch
 from workflows.page.procedure import ProcedureWorkflow
@@ -31,7 +31,7 @@ does not arrive, a signal does. `by` is what the client says it is."""
 PAYLOADS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("approve, decide", Approval),
     ("abort, abort_run", Abort),
-    ("pause, resume, acknowledge", Hold),
+    ("pause, resume, acknowledge", Instruction),
     ("note", Note),
     ("close", Closing),
     ("switch", Switch),
@@ -65,7 +65,7 @@ def page() -> str:
             table(("name", "meaning"), _search_attributes()),
             *_messages(),
             "## Payloads",
-            "Beside these fields, `decision_id` names a decision: the same one twice counts once.",
+            "Next to these fields, `decision_id` names a decision: the same one twice counts once.",
             table(("of", "field", "", "meaning"), _payloads()),
         ]
     )

@@ -1,4 +1,4 @@
-"""The alert matrix: which alert is answered by which procedure, how severe it is, and how soon somebody must be on it."""
+"""The alert matrix: which alert is answered by which procedure, how severe it is, and how soon somebody must respond."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class EcsName(Fact):
 
 
 def ecs_name(written: str | None) -> EcsName:
-    """Read a name or an ARN; what only begins like an ARN is left as it is."""
+    """Read a name or an ARN; what only starts like an ARN is left as it is."""
     found = SHAPE.fullmatch(written or "")
     return EcsName(**found.groupdict()) if found else EcsName(name=written or "")
 
@@ -34,7 +34,7 @@ def problem_of_arn(key: str, kind: str, written: str | None, region: str, cluste
     shown = f'{key} = "{written}"'
     if found.kind is None:
         arn = (written or "").startswith("arn:")
-        return f"{shown} is no ARN of an ECS {kind}: write its name" if arn else None
+        return f"{shown} is not the ARN of an ECS {kind}: write its name" if arn else None
     if found.kind != kind:
         return f"{shown} is the ARN of a {found.kind}: write that of the {kind}, or its name"
     if found.region != region:

@@ -85,7 +85,7 @@ class Target(BaseModel):
     error_pattern: str | None = None
     links: dict[str, str] = {}
     channels: tuple[str, ...] = ()
-    """Names of the channels where its incidents are told."""
+    """Names of the channels where its incidents are announced."""
     assume_role: AssumeRole | None = None
     """The role that its environment's calls of AWS are made by."""
 
@@ -125,7 +125,9 @@ class Catalog(Policy):
         description="The alert matrix; without any the runbook's counts, and the rows of installed packages.",
     )
     contacts: tuple[Contact, ...] = Field(default=(), description="Who is called, in this order.")
-    channels: tuple[Channel, ...] = Field(default=(), description="Without any, people are told in the log.")
+    channels: tuple[Channel, ...] = Field(
+        default=(), description="Without any, messages go to the worker's log."
+    )
     incidents: Incidents = Incidents()
     links: dict[str, str] = Field(
         default_factory=dict,
@@ -187,7 +189,7 @@ class Catalog(Policy):
         return next((channel for channel in (*self.channels, log) if channel.name == name), None)
 
     def channels_of(self, environment: str) -> tuple[str, ...]:
-        """Name the channels where an environment's incidents are told: those that it has, else the log."""
+        """Name the channels where an environment's incidents are announced: those that it has, else the log."""
         names = [
             channel.name
             for channel in self.channels

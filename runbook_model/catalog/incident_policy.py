@@ -37,8 +37,8 @@ class IncidentPolicy(Fact):
     rhythm: Incidents = Incidents()
 
     @property
-    def told(self) -> str:
-        """What a person reads beside the step."""
+    def summary(self) -> str:
+        """What a person reads next to the step."""
         return (
             self.problem
             or f"{count_of(len(self.matrix), 'alert')} in the matrix, {count_of(len(self.contacts), 'contact')}"

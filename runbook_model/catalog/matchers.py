@@ -48,7 +48,7 @@ def parse_matcher(text: str) -> Matcher:
     """
     found = _SHAPE.fullmatch(text)
     if found is None:
-        raise ValueError('is no matcher of PromQL: write LABEL="VALUE", or LABEL=~"PATTERN"')
+        raise ValueError('is not a PromQL matcher: write LABEL="VALUE", or LABEL=~"PATTERN"')
     matcher = Matcher(found["label"], cast("Operator", found["operator"]), found["value"])
     try:
         matcher.matches({})

@@ -39,21 +39,23 @@ class Metrics(Policy):
 class Approvals(Policy):
     """Who must agree to a change, and what silence does."""
 
-    needed: int = Field(default=1, ge=0, description="How many different people must approve; 0 asks nobody.")
+    needed: int = Field(
+        default=1, ge=0, description="How many different people must approve; 0 needs no approval."
+    )
     people: tuple[str, ...] = Field(default=(), description="Who may approve; empty means anybody.")
     requester_may: bool = Field(
-        default=False, description="Whether who started the procedure may approve it."
+        default=False, description="Whether the person who started the procedure may approve it."
     )
     remind: Positive = Field(
-        default=timedelta(minutes=5), description="How often people are reminded while it is asked."
+        default=timedelta(minutes=5), description="How often people are reminded while the question is open."
     )
     escalate: Positive = Field(
         default=timedelta(minutes=10),
-        description="How long after the question it is said to be urgent, once.",
+        description="When the question is escalated, once.",
     )
     timeout: Positive = Field(default=timedelta(minutes=30), description="How long the question stays open.")
     on_timeout: Literal["not-approved", "abort"] = Field(
-        default="not-approved", description="What silence comes to."
+        default="not-approved", description="What happens without an answer."
     )
 
     @model_validator(mode="after")
@@ -69,10 +71,10 @@ class Brake(Policy):
     """How many automatic remediations may run before a human decides."""
 
     per_service_per_hour: int = Field(
-        default=3, ge=1, description="How many are begun by themselves on one service in an hour."
+        default=3, ge=1, description="How many procedures start automatically on one service in an hour."
     )
     targets_at_once: int = Field(
-        default=5, ge=1, description="How many targets of the environment they are under way on at once."
+        default=5, ge=1, description="On how many targets of the environment they run at the same time."
     )
 
 
@@ -92,7 +94,7 @@ class Environment(Policy):
     )
     region: str = Field(default="us-east-1", description="The AWS region.")
     assume_role: AssumeRole | None = Field(
-        default=None, description="The role that its calls of AWS are made by; without one the worker's own."
+        default=None, description="The role for its AWS calls; without one the worker's own."
     )
     cluster: str | None = Field(default=None, description="The ECS cluster, by name or ARN; ECS needs one.")
     prometheus_url: Url | None = Field(
@@ -101,7 +103,7 @@ class Environment(Policy):
     release_label: str | None = Field(
         default=None,
         pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$",
-        description="Prometheus label that holds `family:revision`; without it old errors are waited out.",
+        description="Prometheus label that holds `family:revision`; without it the run waits until old errors have left the window.",
     )
     metrics: Metrics = Metrics()
     approvals: Approvals = Approvals()
@@ -120,7 +122,7 @@ class Environment(Policy):
         if self.platform == "ecs" and self.compose:
             raise ValueError('compose is for platform "compose": remove it, or set platform = "compose"')
         if self.platform == "compose" and self.release_label:
-            raise ValueError("release_label tells releases on ECS apart: remove it")
+            raise ValueError("release_label is for ECS: remove it")
         if self.platform == "compose" and self.assume_role:
             raise ValueError("assume_role is for AWS: remove it")
         return self
@@ -134,10 +136,10 @@ class AlertRule(Policy):
         default={}, description="Labels that the alert must have too, each with exactly this value."
     )
     severity: Literal["critical", "warning", "info"] = Field(
-        description="Counts, whatever the alert's own label says."
+        description="The severity; the alert's own label is ignored."
     )
     respond_within: Annotated[Duration, Field(ge=timedelta(0))] = Field(
-        description="How soon somebody must be on it, before contacts are called."
+        description="How soon somebody must respond before contacts are called."
     )
     procedure: ProcedureName = Field(
         description=f"What is run: {', '.join(PROCEDURES)}, or one that a package brings."
@@ -145,10 +147,10 @@ class AlertRule(Policy):
 
 
 class Channel(Policy):
-    """Where people are told."""
+    """Where people are notified."""
 
-    name: Name = Field(description="What contacts call it by; `log` is always there.")
-    kind: Literal["slack-webhook", "slack", "webhook", "log"] = Field(description="How it is spoken to.")
+    name: Name = Field(description="The name that contacts use; `log` always exists.")
+    kind: Literal["slack-webhook", "slack", "webhook", "log"] = Field(description="The kind of channel.")
     secret_env: str | None = Field(
         default=None,
         pattern=r"^[A-Z_][A-Z0-9_]*$",
@@ -160,7 +162,7 @@ class Channel(Policy):
         description='For kind "slack": the channel, by "#name" or by id.',
     )
     environments: tuple[Name, ...] = Field(
-        default=(), description="Whose incidents are told there; empty means all of them."
+        default=(), description="The environments whose incidents it gets; empty means all."
     )
 
     @model_validator(mode="after")
@@ -178,23 +180,25 @@ class Contact(Policy):
     """Somebody to escalate to."""
 
     name: str = Field(description="Who is called, in the order of the file.")
-    channel: str = Field(description="Name of the channel where.")
+    channel: str = Field(description="The channel where they get messages.")
 
 
 class Incidents(Policy):
     """When people hear of an incident, when it counts as over, and how soon a procedure may be run again."""
 
     update_every: Positive = Field(
-        default=timedelta(minutes=30), description="How long people go without an update while it is open."
+        default=timedelta(minutes=30), description="The longest time without an update while it is open."
     )
     call_every: Positive = Field(
-        default=timedelta(minutes=10), description="How long one contact has before the next is called."
+        default=timedelta(minutes=10),
+        description="How long one contact has to respond before the next is called.",
     )
     quiet: Annotated[Duration, Field(ge=timedelta(0))] = Field(
-        default=timedelta(minutes=1), description="How long every alert must be resolved before it is over."
+        default=timedelta(minutes=1),
+        description="How long every alert must be resolved before the incident ends.",
     )
     cool_down: Annotated[Duration, Field(ge=timedelta(0))] = Field(
         default=timedelta(minutes=10),
-        description="How long after its end the same procedure is not begun again by itself; doubled each time.",
+        description="How long after its end the same procedure does not start again automatically; doubled each time.",
     )
-    cool_down_max: Positive = Field(default=timedelta(hours=4), description="The longest that it gets.")
+    cool_down_max: Positive = Field(default=timedelta(hours=4), description="The longest cool-down.")

@@ -1,4 +1,4 @@
-"""What is wrong with a catalog, said so that it can be mended: file, key, value and fix."""
+"""What is wrong with a catalog, said so that it can be fixed: file, key, value and fix."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _lines(detail: ErrorDetails, source: str, keys: Collection[str]) -> list[str
     )  # a secret in the wrong place must not get into history by the error
     subject = " = ".join(part for part in (key, shown) if part)
     return [
-        ": ".join(part for part in (source, subject, fix) if part) for fix in _mend(detail, keys).splitlines()
+        ": ".join(part for part in (source, subject, fix) if part) for fix in _fix(detail, keys).splitlines()
     ]
 
 
@@ -62,7 +62,7 @@ def _shown(value: Any) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)
 
 
-def _mend(detail: ErrorDetails, keys: Collection[str]) -> str:
+def _fix(detail: ErrorDetails, keys: Collection[str]) -> str:
     match detail["type"]:
         case "extra_forbidden":
             return f"unknown key{did_you_mean(str(detail['loc'][-1]), keys)}; remove it or correct its name"

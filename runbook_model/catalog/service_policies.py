@@ -32,9 +32,11 @@ class Thresholds(Policy):
     )
     cpu: Share = Field(default=0.80, description="Share of its CPU limit that a task may use.")
     memory: Share = Field(default=0.85, description="Share of its memory limit that a task may use.")
-    min_requests: int = Field(default=50, ge=1, description="Fewer requests in the window say nothing.")
+    min_requests: int = Field(
+        default=50, ge=1, description="With fewer requests in the window there is no verdict."
+    )
     surge: float = Field(
-        default=1.5, gt=1, description="So many times the usual requests, or CPU, count as more load."
+        default=1.5, gt=1, description="How many times the usual requests or CPU count as more load."
     )
 
 
@@ -43,7 +45,7 @@ class Verify(Policy):
 
     bake: Positive = Field(default=timedelta(minutes=5), description="How long it must have been good.")
     rate_window: Positive = Field(
-        default=timedelta(minutes=5), description="Over how long rates are taken: four scrapes at least."
+        default=timedelta(minutes=5), description="The window for rates: at least four scrapes."
     )
     consecutive: int = Field(default=5, ge=1, description="How many readings in a row must be good.")
 
@@ -52,14 +54,12 @@ class RollbackPolicy(Policy):
     """How a release is put back."""
 
     strategy: Literal["task-definition", "terraform", "force-new-deployment"] = Field(
-        default="task-definition", description="By what a release is put back."
+        default="task-definition", description="How a release is restored."
     )
     soak: Annotated[Duration, Field(ge=timedelta(0))] = Field(
         default=timedelta(hours=1), description="How long a release must have run to count as good."
     )
-    steady: Positive = Field(
-        default=timedelta(minutes=30), description="How long steady state is waited for."
-    )
+    steady: Positive = Field(default=timedelta(minutes=30), description="How long to wait for steady state.")
 
 
 class Terraform(Policy):
@@ -69,14 +69,14 @@ class Terraform(Policy):
     workspace: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_.~-]{1,90}$",
-        description="Its workspace; what is selected in the folder stays selected for others. By default that one.",
+        description="Its workspace; the selection in the folder does not change. By default the selected one.",
     )
     var_files: tuple[str, ...] = Field(
         default=(), description="Files of values (`-var-file`), seen from the folder, in this order."
     )
     program: Literal["terraform", "tofu"] | None = Field(
         default=None,
-        description="What the module is run by; by default what its lock file says, else the one that is there.",
+        description="The program that runs the module; by default what its lock file says, else the one that is installed.",
     )
     image_variable: Variable = Field(default="image_tag", description="Its variable for the image.")
     image_variable_holds: Literal["tag", "image"] = Field(
@@ -84,7 +84,7 @@ class Terraform(Policy):
     )
     pass_env: tuple[EnvironmentVariable, ...] | None = Field(
         default=None,
-        description="Variables of the worker that the program gets, beside what every program needs "
+        description="Variables of the worker that the program gets, in addition to what every program needs "
         "(paths, proxies, `AWS_…`, `TF_…`); by default all but the product's own secrets.",
     )
     cpu_variable: Variable = Field(default="cpu", description="Its variable for a task's CPU units.")
@@ -103,11 +103,13 @@ class Scale(Policy):
     errors: int = Field(default=5, ge=1, description="Tasks that `high-error-rate` scales out to.")
     latency: int = Field(default=4, ge=1, description="Tasks that `high-latency` scales out to.")
     resources: int = Field(default=5, ge=1, description="Tasks that `resource-issues` scales out to.")
-    max: int = Field(default=10, ge=1, description="Tasks that no procedure goes beyond.")
+    max: int = Field(default=10, ge=1, description="The maximum number of tasks for every procedure.")
     hold: Positive = Field(
-        default=timedelta(hours=1), description="How long more tasks are kept before they are taken back."
+        default=timedelta(hours=1), description="How long extra tasks are kept before they are removed."
     )
-    cpu: int = Field(default=512, ge=1, description="CPU units that a task is scaled up to; 1024 are a core.")
+    cpu: int = Field(
+        default=512, ge=1, description="CPU units that a task is scaled up to; 1024 is one core."
+    )
     memory: int = Field(default=1024, ge=1, description="MiB that a task is scaled up to.")
 
 
@@ -161,7 +163,7 @@ class Database(Policy):
     )
     full: Share = Field(
         default=0.80,
-        description="Share of the connections open to services, from which on it counts as full.",
+        description="Share of the connections open to services, at which the database counts as full.",
     )
     leaked_after: Positive = Field(
         default=timedelta(minutes=1),
@@ -200,7 +202,7 @@ class Placement(Policy):
     compose_service: ComposeName | None = Field(
         default=None, description="Its name in the compose file; by default the service's own."
     )
-    url: Url | None = Field(default=None, description="Where its health and its own metrics are asked for.")
+    url: Url | None = Field(default=None, description="The address of its health check and its own metrics.")
     health_path: HttpPath = Field(
         default="/health", description="Path at `url` that answers 2xx while the service is healthy."
     )

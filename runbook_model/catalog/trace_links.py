@@ -23,7 +23,7 @@ def problem_of(links: Mapping[str, str]) -> str | None:
     if link is None:
         return None
     if not _ADDRESS.fullmatch(link):
-        return "is no address: begin it with http:// or https://, without user, password and spaces"
+        return "is not an address: start it with http:// or https://, without user, password and spaces"
     if other := _OTHER_PLACE.search(link.replace(PLACE, "")):
         return (
             f"{other[0]} is not known: write {PLACE} where the trace's id belongs, and nothing else in braces"

@@ -32,7 +32,7 @@ def twins(environments: Mapping[str, Environment], services: Mapping[str, Servic
 
 
 def _place(where: Environment, placement: Placement) -> Place:
-    """Tell where a service is; an ARN counts as its name, and the worker's own account has no number here."""
+    """Say where a service is; an ARN counts as its name, and the worker's own account has no number here."""
     account = where.assume_role.role_arn.split(":")[4] if where.assume_role else ""
     return account, where.region, _name(where.cluster or ""), _name(placement.ecs_service or "")
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from runbook_model.brakes import Held
+from runbook_model.brakes import Block
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.incident.alert_book import AlertBook
 from runbook_model.incident.announcements import Announcement
@@ -40,13 +40,13 @@ class Remediation(Message):
     why: str
     """Who or what asked for it."""
     ours: bool
-    """Whether the incident began it; one that it found running is never stopped by it."""
+    """Whether the incident started it; one that it found running is never stopped by it."""
     reservation: str | None = None
     """Its place in the brake's book; None where nobody had to ask the brake."""
     began: datetime
     ended: datetime | None = None
     report: Report | None = None
-    """What it last told, without what only its own page needs."""
+    """What it last reported, without what only its own page needs."""
     stopping: bool = False
     """Whether the incident ordered it to stop, for something more severe."""
 
@@ -78,9 +78,9 @@ class Remediation(Message):
         return self.stopping and self.outcome is Outcome.ABORTED and not self.changes
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How it ended, in words."""
-        return self.report.summary if self.report else "It ended without saying how. A person must look now."
+        return self.report.summary if self.report else "It ended without saying how. A person must check now."
 
 
 class Call(Message):
@@ -112,13 +112,13 @@ class Closed(Message):
 
 
 class Outbox(BaseModel):
-    """What one channel has still to be told, in order."""
+    """What one channel has still to be reported, in order."""
 
     waiting: list[Announcement] = Field(default_factory=list)
     thread: str | None = None
     sent: int = 0
     lost: int = 0
-    """How many it will never be told: it refused them, or there were newer ones."""
+    """How many it will never be reported: it refused them, or there were newer ones."""
     trouble: str | None = None
 
 
@@ -131,7 +131,7 @@ class Account(BaseModel):
     opened: datetime
     opened_by: str
     wanted: str | None = None
-    """The procedure that a person asked for; None once it was begun."""
+    """The procedure that a person asked for; None once it was started."""
     trace_id: str | None = None
 
     alerts: AlertBook = Field(default_factory=AlertBook)
@@ -145,7 +145,7 @@ class Account(BaseModel):
     acknowledged: Acknowledgement | None = None
     paused_by: str | None = None
     stopped_by: str | None = None
-    """Who ordered that nothing more is begun by itself."""
+    """Who ordered that nothing more is started automatically."""
     closed: Closed | None = None
 
     remediations: tuple[Remediation, ...] = ()
@@ -153,8 +153,8 @@ class Account(BaseModel):
     forgotten: int = 0
     """How many older ones are only in history."""
     starts: int = 0
-    """How many the incident began."""
-    held: Held | None = None
+    """How many the incident started."""
+    held: Block | None = None
 
     calls: tuple[Call, ...] = ()
     number: int = 0
@@ -165,7 +165,7 @@ class Account(BaseModel):
     """What the last one was about."""
     outbox: dict[str, Outbox] = Field(default_factory=dict)
     ending: Ending | None = None
-    """How it is about to end, once people were told."""
+    """How it is about to end, once people were notified."""
     ending_since: datetime | None = None
 
     decisions: tuple[Decision, ...] = ()
@@ -206,12 +206,17 @@ class Account(BaseModel):
     @property
     def changes(self) -> tuple[Change, ...]:
         """Everything that was changed, or may have been."""
-        return tuple(change for one in self.remediations for change in one.changes)
+        return tuple(change for remediation in self.remediations for change in remediation.changes)
 
     @property
     def findings(self) -> tuple[str, ...]:
         """What the diagnoses found."""
-        return tuple(finding for one in self.remediations if one.report for finding in one.report.findings)
+        return tuple(
+            finding
+            for remediation in self.remediations
+            if remediation.report
+            for finding in remediation.report.findings
+        )
 
     @property
     def rank(self) -> int | None:
@@ -234,7 +239,7 @@ class Account(BaseModel):
         return "identified" if self.findings or self.root_cause else "investigating"
 
     def begin(self, remediation: Remediation) -> None:
-        """Note a procedure that was begun or found."""
+        """Note a procedure that was started or found."""
         every = (*self.remediations, remediation)
         self.remediations = every[-REMEDIATIONS_KEPT:]
         self.forgotten += len(every) - len(self.remediations)
@@ -243,7 +248,7 @@ class Account(BaseModel):
     def learn(self, remediation: Remediation) -> None:
         """Replace what is known of a procedure."""
         self.remediations = tuple(
-            remediation if one.run_id == remediation.run_id else one for one in self.remediations
+            remediation if item.run_id == remediation.run_id else item for item in self.remediations
         )
 
     def observe(self, text: str) -> None:
@@ -277,4 +282,4 @@ class IncidentRequest(Message):
     """What a person wants to be run; without it the alert matrix chooses, once there are alerts."""
     trace_id: str | None = None
     so_far: Account | None = None
-    """What the run before this one knew: an incident that gets long goes on as a new run."""
+    """What the run before this one knew: an incident that gets long continues as a new run."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runbook_model.incident.alerts import Alert
 
 MOST = 1000
-"""So many alerts are told apart; what they hold is bounded too, so that all of them fit into one payload."""
+"""So many alerts are distinguished; what they hold is bounded too, so that all of them fit into one payload."""
 LONGEST = 240
 LABELS_LONGEST = 400
 """Bytes, of a text and of all labels."""
@@ -38,7 +38,7 @@ class KeptAlert(Message):
     name: str
     status: Literal["firing", "resolved"]
     since: datetime
-    """When the incident heard of it; a later firing of the same is heard of anew."""
+    """When the incident heard of it; a later firing of the same is heard of again."""
     starts_at: datetime
     ends_at: datetime | None = None
     resolved: datetime | None = None
@@ -112,7 +112,7 @@ class AlertBook(BaseModel):
     @property
     def all_resolved(self) -> bool:
         """Whether there were alerts and none of them fires."""
-        return bool(self.kept) and not self.untracked and not any(one.firing for one in self.kept.values())
+        return bool(self.kept) and not self.untracked and not any(item.firing for item in self.kept.values())
 
     def _take(self, alert: Alert, received: datetime, now: datetime) -> None:
         known = self.kept.get(alert.fingerprint)
@@ -150,12 +150,12 @@ class AlertBook(BaseModel):
 
     @property
     def _gist(self) -> tuple[object, ...]:
-        firing = frozenset((one.name, one.reported_severity) for one in self.kept.values() if one.firing)
+        firing = frozenset((item.name, item.reported_severity) for item in self.kept.values() if item.firing)
         return firing, self.all_resolved, self.untracked > 0
 
 
 def _is_stale(alert: Alert, received: datetime, known: KeptAlert) -> bool:
-    """Whether it was overtaken: by newer word, or by a firing that began after the one that it ends."""
+    """Whether it was overtaken: by newer word, or by a firing that started after the one that it ends."""
     if received < known.received:
         return True
     return alert.status == "resolved" and known.firing and alert.starts_at < known.starts_at

@@ -1,4 +1,4 @@
-"""What people are told of an incident: the fields of the page's three messages, before any channel renders them."""
+"""What people are sent of an incident: the fields of the page's three messages, before any channel renders them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Announcement(Fact):
     run: str = ""
     """Id of its first run: the next incident of the same target has the same id."""
     number: int
-    """Counts the incident's messages; with the two above the mark by which a repeat is told."""
+    """Counts the incident's messages; with the two above the mark by which a repeat is recognised."""
     kind: Literal["started", "update", "resolved", "escalation"]
     title: str
     """``High Error Rate: ai-processor in prod``."""
@@ -52,7 +52,7 @@ class Announcement(Fact):
 
     @property
     def mark(self) -> str:
-        """Tells a repeat of this message from another one."""
+        """Distinguishes a repeat of this message from another one."""
         return f"{self.incident}{'@' if self.run else ''}{self.run[:8]}#{self.number}"
 
 
@@ -63,7 +63,7 @@ class Delivery(Fact):
     channel: str
     """Its name in the catalog; ``log`` is always there."""
     thread: str | None = None
-    """The incident's thread there, as an earlier ``Delivered`` named it; None begins one."""
+    """The incident's thread there, as an earlier ``Delivered`` named it; None starts one."""
 
 
 class Delivered(Fact):
@@ -75,7 +75,7 @@ class Delivered(Fact):
     """The channel's own name of the incident's thread, for the messages after it."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What a person reads of it."""
         return self.detail
 

@@ -11,7 +11,7 @@ ALERTS = "alerts"
 """Signal: an ``AlertBatch``."""
 
 ACKNOWLEDGE = "acknowledge"
-"""Signal and update: a ``Hold``; a person has it, and nobody else is called."""
+"""Signal and update: a ``Instruction``; a person has it, and nobody else is called."""
 
 NOTE = "note"
 """Signal and update: a ``Note``."""
@@ -38,7 +38,7 @@ class Closing(Message):
 
 
 class Joined(Message):
-    """Whom a procedure tells how it goes from now on."""
+    """Whom a procedure says how it goes from now on."""
 
     incident: str
     """Id of the workflow."""

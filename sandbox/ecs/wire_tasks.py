@@ -91,41 +91,43 @@ def _container_fields(names: Names, cluster: Cluster, task: Task) -> Fields:
     )
 
 
-def brief_fields(service: Service, one: ServiceDeployment) -> Fields:
+def brief_fields(service: Service, deployment: ServiceDeployment) -> Fields:
     """Return a ``ServiceDeploymentBrief``."""
     return without_none(
         {
-            "serviceDeploymentArn": one.arn,
+            "serviceDeploymentArn": deployment.arn,
             "serviceArn": service.arn,
             "clusterArn": service.cluster.arn,
-            "startedAt": one.started_at,
-            "createdAt": one.created_at,
-            "finishedAt": one.finished_at,
-            "targetServiceRevisionArn": one.target.arn,
-            "status": one.status,
-            "statusReason": one.reason,
+            "startedAt": deployment.started_at,
+            "createdAt": deployment.created_at,
+            "finishedAt": deployment.finished_at,
+            "targetServiceRevisionArn": deployment.target.arn,
+            "status": deployment.status,
+            "statusReason": deployment.reason,
         }
     )
 
 
-def service_deployment_fields(service: Service, one: ServiceDeployment) -> Fields:
+def service_deployment_fields(service: Service, deployment: ServiceDeployment) -> Fields:
     """Return a ``ServiceDeployment``."""
-    fields = brief_fields(service, one)
+    fields = brief_fields(service, deployment)
     del fields["targetServiceRevisionArn"]
-    rollback = one.rollback and {
-        "reason": one.rollback.reason,
-        "startedAt": one.rollback.started_at,
-        "serviceRevisionArn": one.rollback.revision.arn,
+    rollback = deployment.rollback and {
+        "reason": deployment.rollback.reason,
+        "startedAt": deployment.rollback.started_at,
+        "serviceRevisionArn": deployment.rollback.revision.arn,
     }
     return fields | without_none(
         {
-            "stoppedAt": one.stopped_at,
-            "updatedAt": one.updated_at,
-            "sourceServiceRevisions": [_counts(service, one, revision) for revision in one.sources],
-            "targetServiceRevision": _counts(service, one, one.target),
-            "deploymentConfiguration": one.deployment_configuration,
+            "stoppedAt": deployment.stopped_at,
+            "updatedAt": deployment.updated_at,
+            "sourceServiceRevisions": [
+                _counts(service, deployment, revision) for revision in deployment.sources
+            ],
+            "targetServiceRevision": _counts(service, deployment, deployment.target),
+            "deploymentConfiguration": deployment.deployment_configuration,
             "rollback": rollback,
-            "deploymentCircuitBreaker": _breaker_fields(one),
+            "deploymentCircuitBreaker": _breaker_fields(deployment),
             "alarms": {"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []},
         }
     )

@@ -42,7 +42,7 @@ class Answer:
     """What comes once the head is sent, and ends the connection."""
 
 
-def told(document: object, status: int = 200) -> Answer:
+def wording(document: object, status: int = 200) -> Answer:
     """Answer with a JSON document."""
     return Answer(status, json.dumps(document).encode() + b"\n")
 
@@ -62,29 +62,29 @@ class EngineApi:
                     return await endpoint(self, call, *found.groups())
             raise NotSimulatedError(f"{call.method} {call.path}")
         except EngineError as error:
-            return told({"message": str(error)}, error.status)
+            return wording({"message": str(error)}, error.status)
 
     async def _ping(self, call: Call) -> Answer:
         return Answer(200, b"OK" if call.method == "GET" else b"", "text/plain; charset=utf-8")
 
     async def _version(self, _: Call) -> Answer:
-        return told(shapes.version())
+        return wording(shapes.version())
 
     async def _list(self, call: Call) -> Answer:
-        return told([shapes.listed(item) for item in chosen(call, self._stack.containers)])
+        return wording([shapes.listed(item) for item in chosen(call, self._stack.containers)])
 
     async def _inspect(self, _: Call, name: str) -> Answer:
-        return told(shapes.inspected(self._container(name)))
+        return wording(shapes.inspected(self._container(name)))
 
     async def _statistics(self, call: Call, name: str) -> Answer:
         container = self._container(name)
         if call.flag("stream", usually=True):
-            raise NotSimulatedError("statistics that go on")
+            raise NotSimulatedError("statistics that continue")
         if call.flag("one-shot") or not container.state.pid:
-            return told(shapes.statistics(container))
+            return wording(shapes.statistics(container))
         before = shapes.statistics(container)
         await asyncio.sleep(BETWEEN_READINGS_SECONDS)
-        return told(shapes.statistics(container, before))
+        return wording(shapes.statistics(container, before))
 
     async def _logs(self, call: Call, name: str) -> Answer:
         written = logs(call, self._container(name))
@@ -99,7 +99,7 @@ class EngineApi:
         if not container.state.pid:
             raise ConflictError(f"container {container.id} is not running")
         rows = [[str(process.pid), " ".join(process.cmdline())] for process in container.processes]
-        return told({"Titles": ["PID", "CMD"], "Processes": rows})
+        return wording({"Titles": ["PID", "CMD"], "Processes": rows})
 
     async def _start(self, _: Call, name: str) -> Answer:
         return Answer(204 if await self._container(name).start() else 304)
@@ -120,7 +120,7 @@ class EngineApi:
         return Answer(204)
 
     async def _create_execution(self, call: Call, name: str) -> Answer:
-        return told({"Id": self._executions.create(self._container(name), call.document())}, 201)
+        return wording({"Id": self._executions.create(self._container(name), call.document())}, 201)
 
     async def _start_execution(self, call: Call, id_: str) -> Answer:
         execution = self._executions.find(id_)
@@ -135,7 +135,7 @@ class EngineApi:
 
     async def _inspect_execution(self, _: Call, id_: str) -> Answer:
         execution = self._executions.find(id_)
-        return told(
+        return wording(
             {
                 "ID": id_,
                 "ContainerID": execution.container.id,

@@ -135,6 +135,6 @@ def _check(argv: Sequence[str]) -> None:
             next(left, "")
         elif word in WITH_VALUE:
             if "\\" in next(left, ""):
-                raise NotSimulatedError(f"commands of {argv[0]} that begin with a backslash")
+                raise NotSimulatedError(f"commands of {argv[0]} that start with a backslash")
         elif word not in FLAGS:
             raise NotSimulatedError(f"the option {word} of {argv[0]}")

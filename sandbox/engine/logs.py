@@ -32,7 +32,7 @@ def logs(call: Call, container: Container) -> bytes:
     if not streams:
         raise BadParameterError("Bad parameters: you must choose at least one stream")
     if call.flag("follow"):
-        raise NotSimulatedError("logs that go on")
+        raise NotSimulatedError("logs that continue")
     since, until = ((call.number(name) or 0) * 1e9 for name in ("since", "until"))
     lines = [
         line

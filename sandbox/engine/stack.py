@@ -73,7 +73,7 @@ class Stack:
         specs = [self._copy(number) for number in range(1, COPIES + 1)]
         if self._targets is not None:
             for spec in specs:
-                self._targets.add(spec.address, _told(spec))
+                self._targets.add(spec.address, _task_spec(spec))
         await asyncio.gather(*(self._start(spec) for spec in specs))
 
     async def recreate(self, service: str, environment: Mapping[str, str], policy: str) -> None:
@@ -106,7 +106,7 @@ class Stack:
                 if container.state.pid:
                     process = psutil.Process(container.state.pid)
                     times, memory = process.cpu_times(), process.memory_info()
-                    yield Usage(_told(container.spec), times.user + times.system, memory.rss)
+                    yield Usage(_task_spec(container.spec), times.user + times.system, memory.rss)
 
     async def run(self) -> None:
         """Hold the containers to their memory, until cancelled."""
@@ -173,7 +173,7 @@ class Stack:
         )
 
 
-def _told(spec: ContainerSpec) -> TaskSpec:
+def _task_spec(spec: ContainerSpec) -> TaskSpec:
     """Tell Prometheus of a container as of a task; compose knows no releases but the image."""
     return TaskSpec(
         task_id=spec.name,

@@ -57,7 +57,7 @@ def converse(work: Callable[[Client], Awaitable[T]], *, at_most: timedelta | Non
 
     Raises:
         TimeoutError: it took longer.
-        CliError: Temporal is away, or does not let us in; or what it holds cannot be decrypted.
+        CliError: Temporal is away, or denied access; or what it holds cannot be decrypted.
     """
     return asyncio.run(asyncio.wait_for(_converse(work), at_most.total_seconds() if at_most else None))
 
@@ -168,7 +168,7 @@ def _check_environment() -> None:
         except UnicodeDecodeError:
             shown = ascii(os.fsdecode(name))[1:-1]
             raise bad_input(
-                f"the environment variable {shown} is not UTF-8", "set it anew, or unset it"
+                f"the environment variable {shown} is not UTF-8", "set it again, or unset it"
             ) from None
 
 

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.errors import fix_of
-from runbook_model.messages import Answer, Hold
+from runbook_model.messages import Answer, Instruction
 from starter.client.connect import RPC_TIMEOUT, converse
 from starter.client.runs import describe
 from starter.client.targets import ending, remediation_of
@@ -133,11 +133,11 @@ def hold(caller: Caller, text: str, update: str, reason: str | None) -> None:
     """
     if reason and len(reason) > 2000:
         raise bad_input("--reason is longer than 2000 characters")
-    order = Hold(by=caller.name, reason=reason)
+    order = Instruction(by=caller.name, reason=reason)
     converse(lambda client: _hold(client, caller, text, update, order))
 
 
-async def _hold(client: Client, caller: Caller, text: str, update: str, order: Hold) -> None:
+async def _hold(client: Client, caller: Caller, text: str, update: str, order: Instruction) -> None:
     run = await remediation_of(client, text, caller.run_id)
     if not run.is_open:
         raise refused(f"{ending(run)}: there is nothing to {update}")

@@ -75,7 +75,7 @@ async def drill(client: Client, environment: str) -> Drilled | str:
     try:
         done, _ = await asyncio.wait({result}, timeout=SOON.total_seconds())
         if not done and not await was_started(client, handle.id):
-            return f"no worker takes it: runbook worker --environment {environment}; it is made once one is there"
+            return f"no worker runs it: runbook worker --environment {environment}; it runs once there is one"
         return await result
     except WorkflowFailureError as error:
         return f"it was not finished: {problem_of(error).line}; look at {handle.id} in the Temporal UI"

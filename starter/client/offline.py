@@ -121,7 +121,7 @@ def _summary(run: Run, checkpoint: Checkpoint | None, steps: tuple[Step, ...], s
     if said:
         return f"No worker is responding. It last said: {said}"
     last = f" Last step: {sentence(steps[-1].step)}" if steps else ""
-    return f"No worker is responding; it goes on when one is back.{last}"
+    return f"No worker is responding; the run continues when one is back.{last}"
 
 
 async def _problem(client: Client, run: Run, last: HistoryEvent | None) -> Problem | None:

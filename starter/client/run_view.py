@@ -1,4 +1,4 @@
-"""What can be seen of a run now: its page, told by a live worker or pieced together without one."""
+"""What can be seen of a run now: its page, from a live worker or pieced together without one."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def _pieced_together(client: Client, run: Run, catalog: Path | None, *, li
     if not live:
         return known
     where = f": `{elsewhere}` shows it" if elsewhere else ""
-    return known.model_copy(update={"summary": f"It has no page of its own{where}."})
+    return known.model_copy(update={"summary": f"It has no page{where}."})
 
 
 async def _ask(client: Client, run: Run, patience: timedelta) -> tuple[bool, Report | None]:

@@ -172,6 +172,6 @@ async def make_room(client: Client, request: ProcedureRequest) -> None:
             await wait_for_end(client, run)
     except TimeoutError:
         raise refused(
-            f"{run.id} was told to stop but has not ended within {LONGEST_SECONDS} s; nothing was started",
+            f"{run.id} was asked to stop but has not ended within {LONGEST_SECONDS} s; nothing was started",
             f"`runbook watch {short_id(run.id)}` shows why",
         ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runbook_model.messages import Hold
+from runbook_model.messages import Instruction
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
@@ -24,4 +24,4 @@ def command(caller: Caller, run: str, *, reason: str | None) -> None:
     """
     if reason and len(reason) > 2000:
         raise bad_input("--reason is longer than 2000 characters")
-    send_message(caller, run, "acknowledge", Hold(by=caller.name, reason=reason), page_of)
+    send_message(caller, run, "acknowledge", Instruction(by=caller.name, reason=reason), page_of)

@@ -58,7 +58,7 @@ def _places(caller: Caller, scope: Scope | None) -> list[tuple[str, str | None]]
     if scope is None:
         if caller.catalog is None:
             raise bad_input(
-                "which environment is not said",
+                "no environment is given",
                 "name ENVIRONMENT or ENVIRONMENT/SERVICE, or a catalog for all of its environments",
             )
         return [(name, None) for name in sorted(read_catalog(caller.catalog).environments)]
@@ -106,9 +106,9 @@ async def _show(client: Client, caller: Caller) -> None:
             say(f"{where}: ON since {clock(item.at)}, by {item.by}: {item.reason}")
         if not report.book.on:
             say(f"{environment}: off")
-        for begun in report.book.starts:
-            until = f"to {clock(begun.ended)}" if begun.ended else "under way"
-            say(f"  {begun.service}: {begun.procedure} from {clock(begun.began)} {until}")
+        for started in report.book.starts:
+            until = f"to {clock(started.ended)}" if started.ended else "under way"
+            say(f"  {started.service}: {started.procedure} from {clock(started.began)} {until}")
 
 
 def _document(environment: str, report: BrakeReport | None) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def check(caller: Caller, file: Path | None) -> Exit:
     """
     path = file or caller.catalog
     if path is None:
-        raise bad_input("which catalog is not said", "name a FILE, or set RUNBOOK_CATALOG")
+        raise bad_input("no catalog is given", "name a FILE, or set RUNBOOK_CATALOG")
     try:
         catalog = load_catalog(path)
     except CatalogError as error:

@@ -25,5 +25,5 @@ def command(caller: Caller, run: str, *, root_cause: str) -> None:
     alerts or readings show it.
     """
     if not root_cause.strip() or len(root_cause) > 2000:
-        raise bad_input("--root-cause needs 1 to 2000 characters", "the review begins with it")
+        raise bad_input("--root-cause needs 1 to 2000 characters", "the review starts with it")
     send_message(caller, run, "close", Closing(by=caller.name, root_cause=root_cause), incident_of)

@@ -95,7 +95,7 @@ async def _play(client: Client, world: World, story: Story, story_log: StoryLog)
         await story.play(stage)
     except StoryBrokenError as broken:
         if story_log.ok:
-            story_log.expect("the story goes on", ok=False, found=broken)
+            story_log.expect("the story continues", ok=False, found=broken)
     if stage.run is None:
         return {"id": None, "run_id": None, "ui": None, "outcome": None, "aws_changes": []}
     outcome = (await stage.see()).report.outcome
@@ -111,7 +111,9 @@ async def _play(client: Client, world: World, story: Story, story_log: StoryLog)
 def _conclude(story: Story, story_log: StoryLog, facts: dict[str, Any], *, as_json: bool) -> None:
     failed = [expectation for expectation in story_log.expectations if not expectation.ok]
     verdict = (
-        "all of it held" if story_log.ok else f"{len(failed)} of {len(story_log.expectations)} did NOT hold"
+        "everything was as expected"
+        if story_log.ok
+        else f"{len(failed)} of {len(story_log.expectations)} were NOT as expected"
     )
     for expectation in failed:
         story_log.say(f"✗ {expectation.what}: {expectation.found}", "red")

@@ -46,9 +46,7 @@ def command(caller: Caller, *, scope: Scope, fix: bool) -> Exit:
         check_names(catalog, scope)
     requests = _requests(catalog, scope)
     if not requests and check.ok is None:
-        raise bad_input(
-            "which environment is not said", "name one, give --catalog FILE, or set RUNBOOK_CATALOG"
-        )
+        raise bad_input("no environment is given", "name one, give --catalog FILE, or set RUNBOOK_CATALOG")
     ending = None
     try:
         checks = [check, *converse(lambda client: check_all(client, requests, fix=fix))]

@@ -74,9 +74,7 @@ def command(caller: Caller, *, scope: Scope, cron: str | None) -> Exit:
 
 def _environments(caller: Caller, scope: Scope) -> list[str]:
     if scope.environment is None and caller.catalog is None:
-        raise bad_input(
-            "which environment is not said", "name one, give --catalog FILE, or set RUNBOOK_CATALOG"
-        )
+        raise bad_input("no environment is given", "name one, give --catalog FILE, or set RUNBOOK_CATALOG")
     check_scope(caller.catalog, scope)
     if scope.environment is not None:
         return [scope.environment]

@@ -14,7 +14,7 @@ from starter.client.deciding import hold
 @click.option("--reason", metavar="T", help="Why, for the record.")
 @takes_caller("--as", "--run", "--json")
 def command(caller: Caller, run: str, *, reason: str | None) -> None:
-    """Hold a run before its next step.
+    """Pause a run before its next step.
 
     ID is ENVIRONMENT/SERVICE or a workflow id. Measurements and approvals continue; no change starts until `runbook
     resume`.

@@ -33,7 +33,7 @@ def command(caller: Caller, procedure: str, target: Pair) -> Exit:
     """
     check_known_procedure(procedure, caller.catalog)
     if caller.catalog is None:
-        raise bad_input("the commands come from the catalog, and none is given", NAME_A_CATALOG)
+        raise bad_input("the commands come from the catalog, and no catalog is given", NAME_A_CATALOG)
     check_target(caller.catalog, target)
     catalog = read_catalog(caller.catalog)
     resolved = catalog.target(target.service, target.environment)

@@ -58,7 +58,7 @@ def command(caller: Caller, *, no_worker: bool, alerts: bool, encrypted: bool, f
                 _print(world, with_worker=not no_worker)
             while True:
                 for why in world.lost():
-                    note(f"{why}; the sandbox goes on without it")
+                    note(f"{why}; the sandbox continues without it")
                 time.sleep(CHECK_SECONDS)
     except KeyboardInterrupt:
         return Exit.DONE

@@ -40,7 +40,7 @@ async def play(stage: Stage) -> None:
         await approve(stage, gate)
     with story_log.part("The worker is killed while ECS rolls"):
         await _crash(stage)
-    with story_log.part("A new worker goes on"):
+    with story_log.part("A new worker continues"):
         ended = await _go_on(stage)
     with story_log.part("What was done"):
         await _sum_up(stage, ended)

@@ -23,7 +23,7 @@ async def play(stage: Stage) -> None:
     story_log = stage.story_log
     await healthy_release(stage)
     with story_log.part("A release that leaks is deployed"):
-        words = "whose tasks begin 20 transactions each and never end them"
+        words = "whose tasks start 20 transactions each and never end them"
         await deploy(stage, "1.1.0", words, FAULT_DB_CONNECTIONS="20")
         bad = await stage.error_rate("errors show", lambda rate: rate.share > 0.8, 40)
         story_log.need("but the database has no connection left, and requests fail", bad.share > 0.5, bad)

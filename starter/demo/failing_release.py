@@ -32,7 +32,7 @@ async def play(stage: Stage) -> None:
     with story_log.part("alice starts high-error-rate, and does not know why requests fail"):
         plan, gate = await ask(stage, "high-error-rate", "30 % errors")
         wanted = plan.after.name if plan.after else "no release"
-        story_log.expect("errors began with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
+        story_log.expect("errors started with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
     with story_log.part("bob approves"):
         await approve(stage, gate)
     with story_log.part("A rollback runs as its child, and it is verified"):

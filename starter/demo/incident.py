@@ -46,9 +46,9 @@ async def play(stage: Stage) -> None:
         await _answer(stage, gate)
     with story_log.part("The worker is killed while ECS rolls"):
         await _crash(stage)
-    with story_log.part("A new worker goes on; the alert is resolved"):
+    with story_log.part("A new worker continues; the alert is resolved"):
         ended = await _go_on(stage)
-    with story_log.part("What people were told, in one thread"):
+    with story_log.part("The messages to people, in one thread"):
         await _check_messages(stage)
     with story_log.part("The review"):
         _reviewed(stage)
@@ -89,7 +89,7 @@ async def _opened(stage: Stage) -> Checkpoint:
     assert gate.plan is not None
     story_log.show(plan(gate.plan, gate.plan_hash))
     wanted = gate.plan.after.name if gate.plan.after else "no release"
-    story_log.expect("errors began with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
+    story_log.expect("errors started with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
     changed = [call.action for call in await stage.calls() if call.changes]
     story_log.expect("nothing has been changed yet", not report.changes and not changed, changed or "")
     return gate
@@ -113,7 +113,7 @@ async def _crash(stage: Stage) -> None:
     rollback = await stage.until("the rollout is waited for", rolls, 60)
     stage.world.kill_worker()
     story_log.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
-    story_log.expect("it was a rollback, begun by high-error-rate", rollback.run.parent == REMEDIATION)
+    story_log.expect("it was a rollback, started by high-error-rate", rollback.run.parent == REMEDIATION)
     view = await stage.see()
     story_log.expect("the incident can still be read, without any worker", not view.live, view.report.summary)
 
@@ -141,14 +141,14 @@ async def _check_messages(stage: Stage) -> None:
     kinds = [_kind(message) for message in messages]
     rest = set(kinds[1:-1]) <= {"UPDATE"}
     story_log.expect(
-        "started, updates and resolved were told", (kinds[:1], kinds[-1:]) == (["INCIDENT"], ["RESOLVED"])
+        "started, updates and resolved were sent", (kinds[:1], kinds[-1:]) == (["INCIDENT"], ["RESOLVED"])
     )
     story_log.expect("between them only updates", rest and len(kinds) > 2, f"{len(kinds) - 2} updates")
     threads = {message.thread for message in messages}
     story_log.expect("all of it in one thread", len(threads) == 1, f"{len(messages)} messages")
     numbers = [message.number for message in messages]
     in_order = list(dict.fromkeys(numbers)) == list(range(1, len(set(numbers)) + 1))
-    story_log.expect("none is missing, and they came in their order", in_order, numbers)
+    story_log.expect("no message is missing, and they arrived in order", in_order, numbers)
     unmarked = [message.number for message in messages if not message.is_repeat]
     story_log.expect("none came twice without saying so", len(unmarked) == len(set(unmarked)), unmarked)
 

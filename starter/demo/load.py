@@ -44,7 +44,7 @@ async def play(stage: Stage) -> None:
     with story_log.part("More tasks run, and it is verified"):
         ended = await recovered(stage)
         story_log.expect("a hold keeps them for an hour", await stage.has_hold())
-        evidence(stage, ended, "Read how much is asked of it")
+        evidence(stage, ended, "Read its load")
     with story_log.part("The rush is over, and alice ends the hold"):
         await stage.load(USUAL)
         hold = await stage.end_hold("alice", "the rush is over")

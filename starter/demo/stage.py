@@ -12,7 +12,7 @@ from urllib.error import URLError
 
 from activities.runtime.processes import start_child, stop_child
 from runbook_model.ids import hold_id, incident_id, remediation_id
-from runbook_model.messages import Abort, Approval, Hold, ProcedureRequest, RollbackRequest
+from runbook_model.messages import Abort, Approval, Instruction, ProcedureRequest, RollbackRequest
 from starter.client.deciding import decide
 from starter.client.run_view import RunView, look
 from starter.client.runs import describe
@@ -56,7 +56,7 @@ class Stage:
         self.story_log = story_log
         self.run: Run | None = None
         self.asked_at = datetime.now(UTC)
-        self._told: set[int] = set()
+        self._shown_steps: set[int] = set()
 
     # --- people and machines act ----------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Stage:
     async def acknowledge(self, by: str) -> Decided:
         """Have a person say that they have the incident."""
         assert self.run is not None
-        return await decide(self.client, self.run, "acknowledge", "acknowledge", Hold(by=by))
+        return await decide(self.client, self.run, "acknowledge", "acknowledge", Instruction(by=by))
 
     async def end_hold(self, by: str, reason: str) -> RunView:
         """Have a person end the hold on temporary capacity before its time, and wait until it has ended."""
@@ -141,7 +141,7 @@ class Stage:
             StoryBrokenError: there is none in time.
         """
         self.run = await self.until(
-            f"{workflow_id} begins", lambda: describe(self.client, workflow_id), seconds
+            f"{workflow_id} starts", lambda: describe(self.client, workflow_id), seconds
         )
         return self.run
 
@@ -152,7 +152,7 @@ class Stage:
             StoryBrokenError: the run ended otherwise, or the time ran out.
         """
 
-        async def glance() -> RunView | None:
+        async def try_read() -> RunView | None:
             view = await self.see()
             self._print_steps(view)
             if wanted(view):
@@ -161,7 +161,7 @@ class Stage:
                 raise StoryBrokenError(f"{what}: but it ended: {view.report.summary}")
             return None
 
-        return await self.until(what, glance, seconds)
+        return await self.until(what, try_read, seconds)
 
     async def until(self, what: str, question: Callable[[], Awaitable[T | None]], seconds: float) -> T:
         """Ask until there is an answer.
@@ -237,8 +237,8 @@ class Stage:
 
     def _print_steps(self, view: RunView) -> None:
         for place, step in enumerate(view.report.steps):
-            if step.state != "running" and place not in self._told:
-                self._told.add(place)
+            if step.state != "running" and place not in self._shown_steps:
+                self._shown_steps.add(place)
                 self.story_log.say(f"{step.heading}: {step.step} ({step.state})", "dim")
 
 

@@ -72,7 +72,7 @@ STORIES = (
     Story(
         name="failing-release",
         procedure="high-error-rate",
-        summary="requests fail, nobody knows why; errors began with a release, and it is rolled back",
+        summary="requests fail, nobody knows why; errors started with a release, and it is rolled back",
         play=failing_release.play,
         needs=(PROMETHEUS,),
     ),

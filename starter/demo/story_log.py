@@ -76,7 +76,7 @@ class StoryLog:
         if expectation.ok:
             self.say(f"✓ {what}{more}", "green")
         else:
-            self.say(f"✗ NOT SO: {what}{more}", "bold red")
+            self.say(f"✗ NOT AS EXPECTED: {what}{more}", "bold red")
 
     def need(self, what: str, ok: object, found: object = "") -> None:
         """Say what must be so, or the story ends here.

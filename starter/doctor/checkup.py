@@ -162,6 +162,6 @@ async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Che
         fix = (fix_of(cause) if cause else None) or (
             f"look at {handle.id} in the Temporal UI, and into the worker's log"
         )
-        return no_worker(request.environment, f"it began to look, and failed: {why}", fix)
+        return no_worker(request.environment, f"it started to look, and failed: {why}", fix)
     finally:
         answer.cancel()

@@ -124,7 +124,7 @@ async def _check_search_attributes(client: Client, *, fix: bool) -> Check:
     except RPCError as error:
         if error.status not in CANNOT_ANSWER:
             raise
-        return Check(name=name, ok=None, detail=f"this Temporal does not tell: {error.message}")
+        return Check(name=name, ok=None, detail=f"this Temporal does not say: {error.message}")
     missing = sorted(WANTED - set(known))
     if missing:
         return _attributes_wrong(f"missing: {', '.join(missing)}", _creation(client, missing))

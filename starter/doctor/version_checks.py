@@ -93,7 +93,7 @@ def judge_versions(environment: str, namespace: str, asked: Sequence[Asked], bui
     without_build = any(None in found for _, found in queues)
     say = _Texts(environment, namespace, living)
     if builds.unknown:
-        return say.null(f"this Temporal does not tell: {builds.unknown}")
+        return say.null(f"this Temporal does not say: {builds.unknown}")
     for build in filter(None, (builds.current, builds.ramping)):
         if build not in living:
             missing = dict.fromkeys(queue for queue, found in queues if build not in found)
@@ -106,7 +106,7 @@ def judge_versions(environment: str, namespace: str, asked: Sequence[Asked], bui
         if count and build not in living:
             return say.nobody_for_old_runs(build, count)
     if not builds.current:
-        return say.null("workers are not told apart: they have no RUNBOOK_BUILD_ID")
+        return say.null("workers cannot be distinguished: they have no RUNBOOK_BUILD_ID")
     return say.in_place(builds)
 
 
@@ -126,7 +126,7 @@ class _Texts:
         others = {builds.current, builds.ramping, *builds.draining}
         parts = [
             f"{builds.current} is current",
-            *([f"a share of the new runs goes to {builds.ramping}"] if builds.ramping else []),
+            *([f"some of the new runs go to {builds.ramping}"] if builds.ramping else []),
             *(f"{item} still drains{_open(count)}" for item, count in builds.draining.items()),
             *(f"{item} is there, and gets no new runs" for item in self._living if item not in others),
         ]
@@ -139,21 +139,21 @@ class _Texts:
             fixes.append(self._set_current())
         elif without_build:
             fixes.append(f"{self._set} --unversioned")
-        detail = f"new runs go to {build}, and no worker of it asks {queues} for work: they stand still"
+        detail = f"new runs go to {build}, and no worker of it asks {queues} for work: they do not run"
         return self._red(detail, ", or: ".join(fixes), stand_still=True)
 
     def nothing_current(self) -> Versions:
-        detail = f"there are workers of {', '.join(self._living)}, and none is current: new runs stand still"
+        detail = f"there are workers of {', '.join(self._living)}, and none is current: new runs do not start"
         return self._red(detail, self._set_current(), stand_still=True)
 
     def mixed(self, current: str | None) -> Versions:
         end = "end the workers that have no RUNBOOK_BUILD_ID"
         takes = f"new runs go to {current}" if current else "they take all new runs"
-        detail = f"workers without a build ask for work beside {', '.join(self._living)}: {takes}"
+        detail = f"workers without a build poll next to {', '.join(self._living)}: {takes}"
         return self._red(detail, end if current else f"{self._set_current()}, then {end}")
 
     def nobody_for_old_runs(self, build: str, count: int) -> Versions:
-        detail = f"{build} still drains{_open(count)}, and no worker of it asks for work: they stand still"
+        detail = f"{build} still drains{_open(count)}, and no worker of it asks for work: they do not run"
         return self._red(detail, f"{starting(self._environment, build)}, until it is drained")
 
     def _set_current(self) -> str:

@@ -68,7 +68,7 @@ def rollback(target: Target) -> list[Part]:
     return [
         ("Compose keeps no history of releases: find the earlier image in the compose file's own history.",
          (compose(target, "images"), "git log -p -- docker-compose*.yml", "git tag -l --sort=-version:refname | head -5")),
-        ("Name it in the compose file, then make the containers anew, once.",
+        ("Name it in the compose file, then recreate the containers, once.",
          (compose(target, "up", "-d", target.compose_service),)),
         ("Verify.", (status(target), run.health(target), run.error_rate(target), error_logs(target))),
     ]  # fmt: skip
@@ -135,7 +135,7 @@ def database_issues(target: Target) -> list[Part]:
         ("What does the service say?", (f"{logs(target)} | grep -iE 'database|connection|postgres'",)),
         ("It takes no connections: restart it, once. Not while it says that it starts or recovers.",
          (restart(target, _dependency(target)),)),
-        ("A pool too small, or a leak, is the service's own: change its settings, then make it anew.",
+        ("A pool too small, or a leak, is the service's own: change its settings, then recreate it.",
          (compose(target, "up", "-d", target.compose_service),)),
         ("Verify.", (is_ready(target), psql(target, "SELECT 1"), run.health(target))),
     ]  # fmt: skip

@@ -39,7 +39,7 @@ def parse_address(text: str, named: str = "--listen") -> Address:
     """
     match = _ADDRESS.fullmatch(text)
     if not match or int(match["port"]) > 65535:
-        raise bad_input(f"{named} {text} is no address", "write HOST:PORT, such as 0.0.0.0:8080")
+        raise bad_input(f"{named} {text} is not an address", "write HOST:PORT, such as 0.0.0.0:8080")
     return Address(match["host"].strip("[]") or "0.0.0.0", int(match["port"]))  # noqa: S104 - as ":8080" is read anywhere
 
 

@@ -18,7 +18,7 @@ READY_SECONDS = 60.0
 GRACE_SECONDS = 15.0
 
 
-class Beside:
+class ManagedProcess:
     """The program while it runs, and its log, which outlives it."""
 
     def __init__(self, name: str, words: tuple[str, ...], log: Path) -> None:
@@ -79,7 +79,7 @@ class Beside:
             return None
         self._process = None
         last = " | ".join(self._log_since(0).splitlines()[-3:])
-        return f"the {self.name} ended by itself (exit code {code}): {last}"
+        return f"the {self.name} ended unexpectedly (exit code {code}): {last}"
 
     def _log_since(self, offset: int) -> str:
         with self.log.open("rb") as log:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from activities.runtime.processes import start_child, stop_child
 from starter.exits import CliError, Exit
-from starter.processes.managed_process import Beside
+from starter.processes.managed_process import ManagedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class World:
             encrypted: whether histories are to be encrypted, by a key of this world's own, and decrypted for its UI.
         """
         self._sandbox: subprocess.Popen[bytes] | None = None
-        self._beside: dict[str, Beside] = {}
+        self._processes: dict[str, ManagedProcess] = {}
         self._all: dict[str, Any] = {}
         self._kept = _keep_port() if alerts else None
         self._listen = _address(self._kept) if self._kept else None
@@ -128,7 +128,7 @@ class World:
 
     def kill_worker(self) -> None:
         """End the worker with SIGKILL, as a crash would."""
-        self._beside["worker"].kill()
+        self._processes["worker"].kill()
 
     def start_webhook(self) -> None:
         """Start the webhook that Alertmanager calls, and wait until it is ready.
@@ -136,12 +136,12 @@ class World:
         Raises:
             CliError: it ended instead, or is not ready in time.
         """
-        assert self._listen is not None, "a world without alerts has no webhook"
+        assert self._listen is not None, "a sandbox without alerts has no webhook"
         self._start("webhook", "starter", "webhook", "--listen", self._listen)
 
     def kill_webhook(self) -> None:
         """End the webhook with SIGKILL, as a crash would."""
-        self._beside["webhook"].kill()
+        self._processes["webhook"].kill()
 
     def check(self) -> None:
         """Raise when a part has ended by itself.
@@ -159,12 +159,12 @@ class World:
             CliError: the sandbox itself has ended.
         """
         if self._sandbox is not None and (code := self._sandbox.poll()) is not None:
-            raise CliError(Exit.NOT_DONE, f"the sandbox ended by itself (exit code {code})")
-        return list(filter(None, (program.lost() for program in self._beside.values())))
+            raise CliError(Exit.NOT_DONE, f"the sandbox ended unexpectedly (exit code {code})")
+        return list(filter(None, (program.lost() for program in self._processes.values())))
 
     def end(self) -> None:
         """End what runs next to the sandbox, then the sandbox, each in order."""
-        for program in reversed(self._beside.values()):
+        for program in reversed(self._processes.values()):
             program.stop()
         if self._sandbox is not None:
             assert self._sandbox.stdin is not None
@@ -176,7 +176,7 @@ class World:
                 kept.close()
 
     def _start(self, name: str, *words: str) -> None:
-        program = self._beside.setdefault(name, Beside(name, words, self._log(name)))
+        program = self._processes.setdefault(name, ManagedProcess(name, words, self._log(name)))
         program.start(self.environment)
 
     def _log(self, name: str) -> Path:

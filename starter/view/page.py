@@ -101,7 +101,7 @@ def plan(planned: Plan, plan_hash: str) -> Iterator[Text]:
     for loss in planned.not_restored:
         yield line(f"    not restored: {loss}", "yellow")
     if planned.needs_yes:
-        yield line(f"    needs a person's yes: {planned.needs_yes}", "yellow")
+        yield line(f"    needs a person's approval: {planned.needs_yes}", "yellow")
 
 
 def _head(view: RunView) -> Iterator[Text]:
@@ -134,7 +134,7 @@ def _incident_lines(report: IncidentReport) -> Iterator[Text]:
     for decision in [item for item in report.decisions if item.kind in DECISIONS_SHOWN][-ALERTS_SHOWN:]:
         yield line(f"{clock(decision.at)}  {decision.kind} by {decision.by}: {decision.detail}", "dim")
     if report.held:
-        yield line(f"nothing is begun by itself: {report.held}", "yellow")
+        yield line(f"nothing is started automatically: {report.held}", "yellow")
     if report.alerts:
         yield Text()
         yield line(f"Alerts: {report.firing} firing, {report.resolved} resolved", "bold")
@@ -145,17 +145,17 @@ def _incident_lines(report: IncidentReport) -> Iterator[Text]:
     if (more := report.firing + report.resolved - min(len(report.alerts), ALERTS_SHOWN)) > 0:
         yield line(f"  and {more} more", "dim")
     for channel, why in report.undelivered.items():
-        yield line(f"not told: {channel}: {why}", "yellow")
+        yield line(f"not delivered: {channel}: {why}", "yellow")
 
 
 def _responder(report: IncidentReport) -> Iterator[Text]:
     if report.state is State.DONE or report.outcome:
         return
     if report.acknowledged_by:
-        yield line(f"{report.acknowledged_by} has it", "green")
+        yield line(f"{report.acknowledged_by} has acknowledged it", "green")
     elif report.next_call:
         contact = report.calls_next or "everybody"
-        yield line(f"nobody has it: {contact} is called at {clock(report.next_call)}", "yellow")
+        yield line(f"nobody has acknowledged it: {contact} is called at {clock(report.next_call)}", "yellow")
     if report.called:
         yield line(f"called so far: {', '.join(report.called)}")
 
@@ -222,7 +222,7 @@ def _tasks(report: Report) -> Iterator[Text]:
             (sign, colour),
             " ",
             clean(f"{task.kind}: {task.what}"),
-            (f"  {clean(task.told)}", "dim"),
+            (f"  {clean(task.summary)}", "dim"),
         )
         if task.state == "open":
             yield from _look_at(task)

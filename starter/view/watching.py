@@ -108,7 +108,7 @@ class NewLines:
             return
         words = {
             None: NO_ANSWER,
-            False: "no worker answers; the run goes on once one is back",
+            False: "no worker answers; the run continues once one is back",
             True: "a worker answers",
         }
         if present is not True or self._said:

@@ -63,9 +63,9 @@ class Receiver:
             reason = "the caller hung up"
             answer = _refused(Refusal(400, reason))
         except Exception as error:  # noqa: BLE001 - whatever it is, the alerts are not taken and must be sent again
-            _log.exception("a fault of the webhook itself")
+            _log.exception("a bug in the webhook")
             reason = type(error).__name__
-            answer = _refused(Refusal(503, "a fault of the webhook itself", retry_after=TRY_AGAIN_SECONDS))
+            answer = _refused(Refusal(503, "a bug in the webhook", retry_after=TRY_AGAIN_SECONDS))
         facts = {
             "status": answer.status_code,
             **_accepted(deliveries),

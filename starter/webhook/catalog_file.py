@@ -35,7 +35,9 @@ class CatalogFile:
             try:
                 self._catalog = load_catalog(self._path)
             except CatalogError as error:
-                _log.warning("the catalog is wrong, its last version counts", extra={"error": str(error)})
+                _log.warning(
+                    "the catalog is invalid; its last valid version is used", extra={"error": str(error)}
+                )
             else:
                 _log.info("the catalog has changed")
         return self._catalog

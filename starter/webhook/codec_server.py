@@ -131,7 +131,7 @@ def origins_of(ui: str) -> list[str]:
     """Tell by which origins a browser knows the pages of a UI.
 
     Raises:
-        CliError: it is no address.
+        CliError: it is not an address.
     """
     try:
         parts = urlsplit(ui)
@@ -140,7 +140,7 @@ def origins_of(ui: str) -> list[str]:
         host, port = "", None
     if not host or parts.scheme not in USUAL_PORTS:
         raise bad_input(
-            f"RUNBOOK_UI = {ui} is no address",
+            f"RUNBOOK_UI = {ui} is not an address",
             "write where people open the UI, such as https://temporal.example.com",
         )
     ending = "" if port in {None, USUAL_PORTS[parts.scheme]} else f":{port}"

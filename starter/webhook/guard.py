@@ -141,7 +141,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
                     raise too_large
                 body += chunk
     except TimeoutError:
-        raise Refusal(408, f"the body did not come within {limits.body_seconds:.0f} s") from None
+        raise Refusal(408, f"the body did not arrive within {limits.body_seconds:.0f} s") from None
     return bytes(body)
 
 

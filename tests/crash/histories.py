@@ -67,13 +67,13 @@ def part_of(events):
 
 def change_is_under_way(events):
     """Whether the events end while a change that was started is not known to be done."""
-    begun = {event.event_id for event in events if activity_of(event) in CHANGING}
+    started = {event.event_id for event in events if activity_of(event) in CHANGING}
     ended = {
         getattr(event, ACTIVITY_ENDS[event.event_type]).scheduled_event_id
         for event in events
         if event.event_type in ACTIVITY_ENDS
     }
-    return bool(begun - ended)
+    return bool(started - ended)
 
 
 async def holder(handle, events, pids):

@@ -237,8 +237,8 @@ class Lane:
         return self._ecs.describe_services(cluster=self.name, services=[SERVICE])["services"][0]
 
     def _is_ours(self, call):
-        told = call["parameters"]
-        return self.name in {told.get("cluster"), told.get("family")}
+        text = call["parameters"]
+        return self.name in {text.get("cluster"), text.get("family")}
 
     def _marks(self, arn):
         tags = self._ecs.list_tags_for_resource(resourceArn=arn)["tags"] if arn else []

@@ -75,7 +75,7 @@ async def kill_at(lane, point, workers=WORKERS):
         return Round(
             point=point.name,
             written=len(written),
-            last=_told(written[-1]),
+            last=_label(written[-1]),
             part=part_of(written),
             changing=change_is_under_way(written),
             seconds=await seconds_until_taken(watched, killed_at, pid),
@@ -102,6 +102,6 @@ async def kill_at_each(lanes, points, workers=WORKERS):
     return rounds
 
 
-def _told(event):
+def _label(event):
     activity = activity_of(event)
     return f"{kind_of(event)} of {activity}" if activity else kind_of(event)

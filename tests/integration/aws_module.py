@@ -23,7 +23,7 @@ IMPLIED = ("/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins",
 """Where Terraform itself looks for mirrors."""
 REGISTRY_SECONDS = 30
 """How long the registry may take to give the provider."""
-MEND = (
+FIX = (
     f"Terraform's AWS provider is not on this machine, and no registry gave it: name a folder that "
     f"`terraform providers mirror` has made, in {PLUGINS}"
 )

@@ -50,7 +50,7 @@ resource "terraform_data" "task_definition" {{
 resource "terraform_data" "service" {{
   triggers_replace = [var.image_tag]
   provisioner "local-exec" {{
-    command = "echo begun >> ran; echo password={SECRET}; echo {PRINTED}; sleep ${{var.seconds}}; echo ended >> ran"
+    command = "echo started >> ran; echo password={SECRET}; echo {PRINTED}; sleep ${{var.seconds}}; echo ended >> ran"
   }}
 }}
 output "tag" {{ value = var.image_tag }}

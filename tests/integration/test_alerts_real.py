@@ -187,7 +187,7 @@ def sending(alertmanager, tasks):
     thread = threading.Thread(target=send, daemon=True)
     thread.start()
     try:
-        yield lambda number: state.update(begun=number)
+        yield lambda number: state.update(started=number)
     finally:
         over.set()
         thread.join()

@@ -226,7 +226,7 @@ def test_what_somebody_else_restarted_or_created_again_meanwhile_is_left_alone(p
     assert read_project(Engine(), target).own[0].started == started
     container.remove(force=True)
     project.up("app", FOREVER)
-    with pytest.raises(DriftedError, match="made its containers anew"):
+    with pytest.raises(DriftedError, match="made its containers again"):
         run_restart(change, attempt(2))
 
 
@@ -286,7 +286,7 @@ def test_a_container_without_the_servers_tools_is_not_known_to_be_down(project, 
     project.up("postgres", FOREVER, environment={"PATH": "/nowhere"})
     answer = PostgresContainer(Engine()).read_server(target)
     assert answer.accepts is None
-    assert "the container has no pg_isready" in answer.told
+    assert "the container has no pg_isready" in answer.summary
 
 
 def up_postgres(project, port: int):

@@ -112,7 +112,7 @@ async def test_a_database_that_is_down_is_a_persons_task_and_verified_once_it_is
     assert (await start(broken_world, "prod")).code == 0
     page = await shown_with_checkpoint(broken_world)
     assert page["checkpoint"]["question"].startswith("Bring the database back")
-    assert "down: it takes no connections" in page["summary"]
+    assert "down: it accepts no connections" in page["summary"]
 
     broken_world.http.post(order, json={"environment": "prod", "action": "restart"}).raise_for_status()
     answered = await run(

@@ -262,7 +262,7 @@ class TestRefusals:
         with pytest.raises(UnreachableError, match=VARIABLE):
             ask_one_that_is_stopped()
 
-    async def test_a_wrong_password_is_denied_and_never_told(self, dsn, monkeypatch):
+    async def test_a_wrong_password_is_denied_and_never_shown(self, dsn, monkeypatch):
         password = psycopg.conninfo.conninfo_to_dict(dsn)["password"]
         monkeypatch.setenv(VARIABLE, dsn.replace(password, "Tr0ub4dor"))
         found = read()

@@ -1,4 +1,4 @@
-"""``runbook doctor`` for real: all in place, then one thing broken after another, each told by a line of its own."""
+"""``runbook doctor`` for real: all in place, then one thing broken after another, each reported in its own line."""
 
 import socket
 from contextlib import contextmanager, suppress
@@ -272,7 +272,7 @@ async def clinic(world, tmp_path_factory):
             yield clinic
             clinic.kill_worker()
     stage.close_shops()
-    assert slack.messages == [], "doctor told somebody"
+    assert slack.messages == [], "doctor notified somebody"
 
 
 @pytest.fixture(scope="module")
@@ -283,24 +283,24 @@ def staffed(clinic):
 
 
 async def test_without_temporal_the_rest_is_reported_and_the_exit_code_is_4(clinic):
-    told = await clinic.doctor("--environment", "staging", TEMPORAL_ADDRESS="127.0.0.1:1")
-    assert told.code == Exit.TEMPORAL_UNREACHABLE
-    assert told.red() == ["temporal"]
-    assert told.of("temporal")["fix"] == "start it or set TEMPORAL_ADDRESS"
-    assert told.of("catalog")["ok"] is True
+    wording = await clinic.doctor("--environment", "staging", TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert wording.code == Exit.TEMPORAL_UNREACHABLE
+    assert wording.red() == ["temporal"]
+    assert wording.of("temporal")["fix"] == "start it or set TEMPORAL_ADDRESS"
+    assert wording.of("catalog")["ok"] is True
 
 
 async def test_a_namespace_that_is_not_there_is_the_only_red_line(clinic):
-    told = await clinic.doctor("--environment", "staging", TEMPORAL_NAMESPACE="nowhere")
-    assert (told.code, told.red()) == (Exit.NOT_DONE, ["namespace"])
-    assert "temporal operator namespace create --namespace nowhere" in told.of("namespace")["fix"]
+    wording = await clinic.doctor("--environment", "staging", TEMPORAL_NAMESPACE="nowhere")
+    assert (wording.code, wording.red()) == (Exit.NOT_DONE, ["namespace"])
+    assert "temporal operator namespace create --namespace nowhere" in wording.of("namespace")["fix"]
 
 
 async def test_missing_search_attributes_are_named_and_fix_registers_them(clinic):
-    told = (await clinic.doctor("--environment", "staging")).of("search-attributes")
-    assert told["ok"] is False
-    assert all(key.name in told["detail"] for key in SEARCH_ATTRIBUTES)
-    assert told["fix"].startswith("runbook doctor --fix")
+    wording = (await clinic.doctor("--environment", "staging")).of("search-attributes")
+    assert wording["ok"] is False
+    assert all(key.name in wording["detail"] for key in SEARCH_ATTRIBUTES)
+    assert wording["fix"].startswith("runbook doctor --fix")
 
     assert (await clinic.doctor("--environment", "staging", "--fix")).of("search-attributes")["ok"] is True
     again = (await clinic.doctor("--environment", "staging")).of("search-attributes")
@@ -310,25 +310,25 @@ async def test_missing_search_attributes_are_named_and_fix_registers_them(clinic
 async def look_again(look, is_so):
     """Look three times at most: a machine that others use too answers some questions later than doctor waits."""
     for _ in range(3):
-        told = await look()
-        if is_so(told):
+        wording = await look()
+        if is_so(wording):
             break
-    return told
+    return wording
 
 
 async def test_without_a_worker_what_it_would_see_is_red_with_the_command_that_starts_one(clinic):
-    told = await clinic.doctor("--environment", "staging")
-    assert told.code == Exit.NOT_DONE
-    assert told.red() == ["worker", *SEEN_BY_WORKER]
-    assert {check["fix"] for check in told.checks if check["ok"] is False} == {f"{START} staging"}
+    wording = await clinic.doctor("--environment", "staging")
+    assert wording.code == Exit.NOT_DONE
+    assert wording.red() == ["worker", *SEEN_BY_WORKER]
+    assert {check["fix"] for check in wording.checks if check["ok"] is False} == {f"{START} staging"}
 
 
 async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_asked(staffed):
     until(lambda: staffed.world.query('http_requests_total{environment="staging"}'))
-    told = await staffed.doctor("--environment", "staging")
-    assert (told.code, told.red()) == (Exit.DONE, [])
+    wording = await staffed.doctor("--environment", "staging")
+    assert (wording.code, wording.red()) == (Exit.DONE, [])
     target = load_catalog(staffed.catalog).target("ai-processor", "staging")
-    shown = [check["name"] for check in told.checks if check["environment"] == "staging"]
+    shown = [check["name"] for check in wording.checks if check["environment"] == "staging"]
     queries = [f"prometheus-{name}" for name in queries_of(target)]
     assert shown == ["worker", VERSIONS, ENCRYPTION, *SEEN_BY_WORKER, *queries]
     for name in (
@@ -341,11 +341,15 @@ async def test_where_all_is_in_place_nothing_is_red_and_every_query_has_been_ask
         "database",
         "terraform",
     ):
-        assert told.of(name, "staging")["ok"] is True, name
-    assert told.of("prometheus-error-share", "staging")["ok"] is True
+        assert wording.of(name, "staging")["ok"] is True, name
+    assert wording.of("prometheus-error-share", "staging")["ok"] is True
     read_brake_report = "channel thread: Slack knows the app as runbook, in #clinic"
-    assert told.of("chat", "staging")["detail"] == f"channel sandbox: the worker's log; {read_brake_report}"
-    assert all(set(check) >= {"environment", "name", "ok", "detail", "fix", "mend"} for check in told.checks)
+    assert (
+        wording.of("chat", "staging")["detail"] == f"channel sandbox: the worker's log; {read_brake_report}"
+    )
+    assert all(
+        set(check) >= {"environment", "name", "ok", "detail", "fix", "mend"} for check in wording.checks
+    )
 
 
 @pytest.mark.rare
@@ -353,14 +357,16 @@ async def test_each_thing_that_is_broken_is_one_red_line_with_its_fix(staffed):
     found = {}
     for name, item in staffed.broken.items():
         with staffed.ward(name) as doctor:
-            told = await look_again(doctor, lambda told, name=name, each=item: told.red(name) == [each.check])
-        found[name] = told
-        assert (told.code, told.red(name)) == (Exit.NOT_DONE, [item.check]), name
-        assert item.fix in told.of(item.check, name)["fix"], name
+            wording = await look_again(
+                doctor, lambda wording, name=name, each=item: wording.red(name) == [each.check]
+            )
+        found[name] = wording
+        assert (wording.code, wording.red(name)) == (Exit.NOT_DONE, [item.check]), name
+        assert item.fix in wording.of(item.check, name)["fix"], name
     assert "secret" not in found["wrong-dsn"].of("database", "wrong-dsn")["detail"]
-    told = found["wrong-token"].of("chat", "wrong-token")
-    assert told["detail"] == "channel unknown-app: Slack answers 200 invalid_auth"
-    assert not any("correct-horse" in str(check) for told in found.values() for check in told.checks)
+    wording = found["wrong-token"].of("chat", "wrong-token")
+    assert wording["detail"] == "channel unknown-app: Slack answers 200 invalid_auth"
+    assert not any("correct-horse" in str(check) for wording in found.values() for check in wording.checks)
 
 
 ASKED_MORE_THAN_ONCE = {"sts:GetCallerIdentity": 3, "application-autoscaling:DescribeScalableTargets": 2}
@@ -390,10 +396,10 @@ async def test_permissions_that_are_missing_are_named(staffed, denied):
             staffed.world.fault(permission.partition(":")[2], times=times, error="AccessDeniedException")
         return await staffed.doctor("--environment", "prod")
 
-    told = await look_again(without_them, lambda told: told.red() == list(denied))
-    assert told.red() == list(denied)
+    wording = await look_again(without_them, lambda wording: wording.red() == list(denied))
+    assert wording.red() == list(denied)
     for check, permission in denied.items():
-        assert told.of(check, "prod")["fix"] == f"allow {permission} to the worker's role"
+        assert wording.of(check, "prod")["fix"] == f"allow {permission} to the worker's role"
     until(staffed.is_known_to_aws)
 
 
@@ -405,9 +411,9 @@ async def test_it_says_which_release_a_rollback_would_put_back_and_when_there_is
     assert f"{shop.family}:1 (1.0.0)" in good["detail"]
 
     shop.mark(f"{shop.family}:1", "bad")
-    told = await staffed.doctor(*words)
-    assert told.red() == ["last-known-good"]
-    assert f"runbook release mark {shop.short}" in told.of("last-known-good", shop.environment)["fix"]
+    wording = await staffed.doctor(*words)
+    assert wording.red() == ["last-known-good"]
+    assert f"runbook release mark {shop.short}" in wording.of("last-known-good", shop.environment)["fix"]
 
     shop.update(desiredCount=0)
     until(lambda: shop.service()["desiredCount"] == 0)
@@ -425,8 +431,8 @@ async def test_it_changes_nothing(staffed):
 
 async def test_without_the_simulator_it_is_unknown_what_may_be_changed(staffed):
     staffed.world.fault("SimulatePrincipalPolicy", error="AccessDenied")
-    told = await staffed.doctor("--environment", "prod")
-    permissions = told.of("permissions", "prod")
+    wording = await staffed.doctor("--environment", "prod")
+    permissions = wording.of("permissions", "prod")
     assert (permissions["ok"], permissions["fix"]) == (None, None)
     assert "allow iam:SimulatePrincipalPolicy to the worker's role" in permissions["detail"]
 
@@ -442,12 +448,12 @@ async def test_a_change_that_would_be_denied_is_one_red_line_that_names_it(staff
         "iam:PassRole": "arn:aws:iam::123456789012:role/ai-processor-prod-execution",
     }.items():
         staffed.world.fault(action, error="AccessDeniedException")
-        told = await look_again(
-            lambda: staffed.doctor("--environment", "prod"), lambda told: told.red() == ["permissions"]
+        wording = await look_again(
+            lambda: staffed.doctor("--environment", "prod"), lambda wording: wording.red() == ["permissions"]
         )
-        assert told.red() == ["permissions"]
-        assert f" may not {action} on {resource}" in told.of("permissions", "prod")["detail"]
-        assert told.of("permissions", "prod")["fix"] == (
+        assert wording.red() == ["permissions"]
+        assert f" may not {action} on {resource}" in wording.of("permissions", "prod")["detail"]
+        assert wording.of("permissions", "prod")["fix"] == (
             "allow the worker's role what deploy/iam-policy.json lists"
         )
         staffed.use_up(action)
@@ -455,7 +461,7 @@ async def test_a_change_that_would_be_denied_is_one_red_line_that_names_it(staff
 
 async def test_a_worker_that_was_killed_is_reported_although_temporal_still_counts_it(staffed):
     staffed.kill_worker()
-    told = await staffed.doctor("--environment", "staging")
-    assert told.red()[0] == "worker"
-    assert told.of("worker", "staging")["fix"] == f"{START} staging"
-    assert told.of("cluster", "staging")["fix"] == f"{START} staging"
+    wording = await staffed.doctor("--environment", "staging")
+    assert wording.red()[0] == "worker"
+    assert wording.of("worker", "staging")["fix"] == f"{START} staging"
+    assert wording.of("cluster", "staging")["fix"] == f"{START} staging"

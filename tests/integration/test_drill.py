@@ -1,4 +1,4 @@
-"""``runbook drill`` for real: by a role of the environment's own, told when a release to go back to is gone, on a schedule."""
+"""``runbook drill`` for real: with the environment's own role, a message when a release to go back to is gone, on a schedule."""
 
 import asyncio
 
@@ -48,7 +48,7 @@ class Field:
         )
         self.settings = world.addresses.env | {
             "RUNBOOK_CATALOG": str(self.catalog),
-            "DRILLED_EXTERNAL_ID": "not told to all",
+            "DRILLED_EXTERNAL_ID": "not for everybody",
         }
 
     def start_worker(self):
@@ -71,7 +71,7 @@ class Field:
             if "no answer within" not in said.out:
                 return
 
-    def told(self):
+    def messages(self):
         """What people were sent: without a channel in the catalog that is the worker's log."""
         lines = self.log.read_text(encoding="utf-8").splitlines()
         return [line for line in lines if "All of it: runbook drill" in line]
@@ -123,17 +123,17 @@ async def test_a_drill_finds_a_release_that_is_gone_and_the_next_one_that_it_is_
     (drill,) = second.json["drills"]
     assert drill["since"] is not None
     assert {item["name"] for item in drill["broke"]} >= {"last-known-good"}
-    (told,) = field.told()
-    assert f"no longer in place: {shop.name}: last-known-good" in told
+    (messages,) = field.messages()
+    assert f"no longer in place: {shop.name}: last-known-good" in messages
 
     third = await field.drill()
-    assert (third.code, len(field.told())) == (Exit.NOT_DONE, 1)
+    assert (third.code, len(field.messages())) == (Exit.NOT_DONE, 1)
     assert "nothing changed" in third.err
 
     shop.mark(f"{shop.family}:1", "good")
     fourth = await field.drill("--json")
     assert (fourth.code, red(fourth)) == (Exit.DONE, {})
-    assert f"in place again: {shop.name}: last-known-good" in field.told()[-1]
+    assert f"in place again: {shop.name}: last-known-good" in field.messages()[-1]
 
     made = {call["action"] for call in field.world.calls(since=before)}
     assert made & CHANGES == set()
@@ -149,7 +149,7 @@ async def test_it_works_by_the_role_that_the_environment_names(field):
     every = field.world.calls()
     assumed = [call["parameters"] for call in every if call["action"] == "AssumeRole"]
     assert {(item["RoleArn"], item["RoleSessionName"], item["ExternalId"]) for item in assumed} == {
-        (ROLE, "runbook-drilled", "not told to all")
+        (ROLE, "runbook-drilled", "not for everybody")
     }
     assert assumed[0]["DurationSeconds"] == "900"
     assert len(assumed) == 1 < len(every) - before, "one session for all calls of these drills"
@@ -158,10 +158,10 @@ async def test_it_works_by_the_role_that_the_environment_names(field):
 async def test_drills_are_scheduled_moved_made_and_ended(field):
     made = await field.drill("--schedule", "0 6 * * *", "--json")
     assert made.code == Exit.DONE, made.err
-    (one,) = made.json["schedules"]
-    assert (one["environment"], one["was_there"]) == (ENVIRONMENT, False)
-    assert all(at.endswith("T06:00:00Z") for at in one["next"])
-    assert len(one["next"]) > 2
+    (scheduled,) = made.json["schedules"]
+    assert (scheduled["environment"], scheduled["was_there"]) == (ENVIRONMENT, False)
+    assert all(at.endswith("T06:00:00Z") for at in scheduled["next"])
+    assert len(scheduled["next"]) > 2
 
     (moved,) = (await field.drill("--schedule", "30 7 * * 1", "--json")).json["schedules"]
     assert moved["was_there"] is True

@@ -28,14 +28,14 @@ async def test_an_abort_and_its_undo_wait_for_none_of_many_open_waits(world):
     began = time.time()
     await at_their_checkpoints(world, range(WAITS))
 
-    beside_many = await abort_and_undo(world, WAITS + 1)
+    with_many_waits = await abort_and_undo(world, WAITS + 1)
 
-    for item in (alone, beside_many):
+    for item in (alone, with_many_waits):
         assert item.report.outcome is Outcome.ABORTED
         assert [change.undone for change in item.report.changes] == ["undone"]
     assert await waiting(world) == WAITS
-    assert beside_many.longest_queue < 5
-    assert beside_many.to_first_step < 5
+    assert with_many_waits.longest_queue < 5
+    assert with_many_waits.to_first_step < 5
     # A call for one service alone is a step's own, such as those of the abort and its undo; the budget is the waits'.
     shared = [call for call in await world.calls(began) if call[1] == "DescribeServices" and call[2] > 1]
     last = shared[-1][0]

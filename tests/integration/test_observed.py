@@ -60,7 +60,7 @@ async def ended(observed, prometheus):
 
 @pytest.fixture(scope="module")
 async def over(observed, ended):
-    """An incident that alerts opened and a person took, told of and closed; one of them fires to its end."""
+    """An incident that alerts opened and a person took, with its messages, and closed; one of them fires to its end."""
     target = ("observed", ended["service"])
     now = datetime.now(UTC)
     fires, stops = (
@@ -209,7 +209,7 @@ async def test_one_trace_leads_through_an_incident_and_its_procedure(observed, e
 
 
 def test_the_worker_counts_what_it_did(ended, observed):
-    told = figures(observed)
+    wording = figures(observed)
     for figure in (
         f'runbook_procedures_total{{environment="observed",namespace="default",outcome="recovered",procedure="rollback",service="{ended["service"]}"',
         'runbook_aws_calls_total{action="UpdateService",error="none",service="ecs"}',
@@ -219,7 +219,7 @@ def test_the_worker_counts_what_it_did(ended, observed):
         'runbook_phase_duration_seconds_count{environment="observed",heading="Wait for steady state"',
         'temporal_num_pollers{namespace="default",poller_type="workflow_task",task_queue="runbooks-observed"}',
     ):
-        assert figure in told, figure
+        assert figure in wording, figure
 
 
 def test_a_worker_says_that_it_lives_and_is_ready(observed):

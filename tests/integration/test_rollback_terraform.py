@@ -27,7 +27,7 @@ resource "terraform_data" "task_definition" {{
 resource "terraform_data" "service" {{
   triggers_replace = [terraform_data.task_definition.input]
   provisioner "local-exec" {{
-    command = "touch begun; while test -e hold; do sleep 0.1; done; {python} deploy.py ${{var.image_tag}}"
+    command = "touch started; while test -e hold; do sleep 0.1; done; {python} deploy.py ${{var.image_tag}}"
   }}
 }}
 """

@@ -65,7 +65,7 @@ class TestPlan:
     async def test_of_what_is_so_already_is_empty(self, infrastructure):
         plan = await infrastructure.plan("1.1.0")
         assert plan.empty
-        assert plan.told == "Terraform has nothing to change"
+        assert plan.summary == "Terraform has nothing to change"
 
     async def test_has_one_hash_however_often_it_is_made(self, infrastructure):
         first = await infrastructure.plan("1.0.0")
@@ -85,16 +85,16 @@ class TestPlan:
         assert (await infrastructure.plan("1.0.0")).hash != first.hash
 
     async def test_shows_no_secret(self, infrastructure):
-        told = (await infrastructure.plan("1.0.0")).model_dump_json()
-        assert SECRET not in told
-        assert "(sensitive)" in told
-        assert "[redacted]" in told
+        text = (await infrastructure.plan("1.0.0")).model_dump_json()
+        assert SECRET not in text
+        assert "(sensitive)" in text
+        assert "[redacted]" in text
 
     async def test_says_nothing_of_the_state_but_what_changes(self, infrastructure):
-        told = (await infrastructure.plan("1.0.0")).model_dump_json()
+        text = (await infrastructure.plan("1.0.0")).model_dump_json()
         state = json.loads((infrastructure.directory / "terraform.tfstate").read_text())
-        assert state["lineage"] not in told
-        assert "not shown" not in told
+        assert state["lineage"] not in text
+        assert "not shown" not in text
 
     async def test_lies_where_only_its_worker_reads_it(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
@@ -178,7 +178,7 @@ class TestApply:
     async def test_applies_the_plan_once_and_leaves_no_file_behind(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
         applied = await infrastructure.apply(plan)
-        assert applied.told.startswith("Apply complete!")
+        assert applied.summary.startswith("Apply complete!")
         assert not applied.adopted
         assert infrastructure.ran() == ["begun", "ended"]
         assert list(infrastructure.store.iterdir()) == []
@@ -219,10 +219,10 @@ class TestApply:
     async def test_says_how_far_it_is_but_no_secret(self, infrastructure):
         plan = await infrastructure.plan("1.0.0", seconds="3")
         await infrastructure.apply(plan)
-        told = str(infrastructure.heartbeats)
-        assert "terraform_data.service" in told
-        assert SECRET not in told
-        assert PRINTED not in told
+        text = str(infrastructure.heartbeats)
+        assert "terraform_data.service" in text
+        assert SECRET not in text
+        assert PRINTED not in text
 
 
 class TestLock:

@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import Client
 
 from activities.runtime.converter import data_converter
-from tests.integration.aws_module import MEND, OwnedShop, initialised
+from tests.integration.aws_module import FIX, OwnedShop, initialised
 from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import until
 
@@ -33,7 +33,7 @@ def provider():
     """
     with initialised() as folder, pytest.MonkeyPatch.context() as patch:
         if folder is None:
-            pytest.skip(MEND)
+            pytest.skip(FIX)
         patch.setenv("GOGC", "400")  # the provider starts in two thirds of the time
         yield folder
 

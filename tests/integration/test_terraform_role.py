@@ -97,11 +97,11 @@ async def test_it_stands_nowhere_but_in_the_environment(infrastructure):
     applied = await infrastructure.apply(plan)
     state = (infrastructure.directory / "terraform.tfstate").read_text()
     arguments = (infrastructure.recorded / "arguments").read_text()
-    told = f"{plan.model_dump_json()} {applied.model_dump_json()} {infrastructure.heartbeats}"
+    text = f"{plan.model_dump_json()} {applied.model_dump_json()} {infrastructure.heartbeats}"
     assert "apply" in arguments
-    assert "terraform_data.service" in told
+    assert "terraform_data.service" in text
     for secret in IDENTITY.values():
-        assert secret not in arguments + state + told
+        assert secret not in arguments + state + text
         assert secret.encode() not in kept
     assert list(infrastructure.store.iterdir()) == []
 
@@ -110,11 +110,11 @@ async def test_validate_has_it_too(infrastructure, monkeypatch):
     infrastructure.assumes()
     monkeypatch.setenv("PATH", f"{infrastructure.recorded.parent}{os.pathsep}{os.environ['PATH']}")
     infrastructure.terraform("init")
-    told = await validate(
+    text = await validate(
         infrastructure.target.terraform,
         lambda: infrastructure.clients.environment(infrastructure.target.account),
     )
-    assert told.endswith("is valid")
+    assert text.endswith("is valid")
     assert IDENTITY.items() <= infrastructure.environment_of("validate").items()
 
 

@@ -127,7 +127,7 @@ async def test_a_pool_that_was_raised_by_hand_is_not_lowered_by_scaling_up(owned
     ending = await owned.plan_for(BIGGER)
     assert (ending.outcome, ending.error.kind) == (Outcome.REFUSED, "policy")
     assert (
-        "make less of terraform_data.task_definition input.containers[0].environment[DB_POOL_SIZE] (20 → 10)"
+        "reduce terraform_data.task_definition input.containers[0].environment[DB_POOL_SIZE] (20 → 10)"
         in (ending.summary)
     )
 
@@ -136,4 +136,4 @@ async def test_a_module_with_nothing_to_change_is_reported(owned):
     owned.terraform(
         "apply", "-auto-approve", "-input=false", "-var=image_tag=1.2.0", "-var=cpu=512", "-var=memory=1024"
     )
-    assert "the module does not decide that" in (await owned.plan_for(BIGGER)).summary
+    assert "the module does not control that" in (await owned.plan_for(BIGGER)).summary

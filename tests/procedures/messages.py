@@ -35,8 +35,8 @@ def said(by: str, gate=None, **more: object) -> dict[str, object]:
     return {"by": by, "plan_hash": gate.plan_hash if gate else None, **more}
 
 
-async def goes_on_as_a_new_run(run, signal: str, useless: object, *, after: int) -> None:
-    """Send what is of no use, and kept as that, until the history is so long that the run goes on as another."""
+async def continues_as_a_new_run(run, signal: str, useless: object, *, after: int) -> None:
+    """Send what is of no use, and kept as that, until the history is so long that the run continues as another."""
     first = (await run.describe()).run_id
     for _ in range(after // 20):
         await asyncio.gather(*(run.signal(signal, useless) for _ in range(20)))

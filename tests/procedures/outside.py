@@ -48,7 +48,7 @@ from runbook_model.release import (
 from runbook_model.rollout import Awaited, Phase, Rollout
 
 ARN = "arn:aws:ecs:us-east-1:123456789012"
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 LOOKS = timedelta(seconds=30)
 """How often it is looked whether the service drifted while people decide."""
 
@@ -63,7 +63,7 @@ def release(revision: int, version: str | None = None, **more: object) -> Releas
 def judged(revision: int, verdict: str = "bad") -> Release:
     """A release that carries a mark in the ledger."""
     mark = Mark(
-        verdict=Judgement(verdict), digest=f"sha256:{revision:064x}", source="remediation/old", at=BEGAN
+        verdict=Judgement(verdict), digest=f"sha256:{revision:064x}", source="remediation/old", at=STARTED
     )
     return release(revision, marks=(mark,))
 
@@ -123,7 +123,7 @@ class Outside:
         """Somebody deployed this; it is what runs now."""
         number = len(self.history) + 1
         self.primary += 1
-        created = (self.history[0].created_at + lived) if self.history else BEGAN
+        created = (self.history[0].created_at + lived) if self.history else STARTED
         before = (self.history[0].revision,) if self.history else ()
         self.history.insert(
             0,

@@ -25,7 +25,7 @@ from runbook_model.containers import (
 from runbook_model.database import Connected, DatabaseRead
 from runbook_model.errors import DriftedError
 from runbook_model.readings import Observation, Observed, Quality, Reading, Sample
-from tests.procedures.outside import BEGAN, reading
+from tests.procedures.outside import STARTED, reading
 from tests.procedures.sick import Sick
 
 MIB = 1024**2
@@ -34,7 +34,7 @@ MIB = 1024**2
 def container(service: str, **more: object) -> Container:
     """A container that runs and has no health check, unless set."""
     fields = {"id": f"{service}-id", "name": f"shop-{service}-1", "image": f"{service}:1", "state": "running"}
-    return Container(service=service, **{**fields, "started": BEGAN, **more})
+    return Container(service=service, **{**fields, "started": STARTED, **more})
 
 
 @dataclass
@@ -46,7 +46,7 @@ class OutsideCompose(Sick):
         default_factory=lambda: {"shop": container("shop"), "postgres": container("postgres")}
     )
     answer: ServerAnswer = field(
-        default_factory=lambda: ServerAnswer(accepts=True, used=3, limit=97, at=BEGAN)
+        default_factory=lambda: ServerAnswer(accepts=True, used=3, limit=97, at=STARTED)
     )
     fixes: set[str] = field(default_factory=lambda: {"shop", "postgres"})
     """Services that run after a restart."""
@@ -76,7 +76,7 @@ class OutsideCompose(Sick):
     async def read_project(self, target: Target) -> ProjectRead:
         await self._called("read_project")
         return ProjectRead(
-            project=target.compose_project, service=target.compose_service, at=BEGAN,
+            project=target.compose_project, service=target.compose_service, at=STARTED,
             containers=tuple(self.containers.values()),
         )  # fmt: skip
 
@@ -84,7 +84,7 @@ class OutsideCompose(Sick):
     async def read_statistics(self, _target: Target) -> StatisticsRead:
         await self._called("read_statistics")
         use = Use(name="shop", cores=0.1, cores_limit=1, memory=20 * MIB, memory_limit=100 * MIB)
-        return StatisticsRead(uses=(use,), at=BEGAN)
+        return StatisticsRead(uses=(use,), at=STARTED)
 
     @activity.defn
     async def read_server(self, _target: Target) -> ServerAnswer:
@@ -96,13 +96,15 @@ class OutsideCompose(Sick):
         await self._called("read_database")
         standing = "serves" if self.answer.accepts else "down"
         used = self.answer.used or 0
-        return DatabaseRead(standing=standing, why="refused", limit=97, used=used, database="shop", at=BEGAN)
+        return DatabaseRead(
+            standing=standing, why="refused", limit=97, used=used, database="shop", at=STARTED
+        )
 
     @activity.defn
     async def test_connection(self, _target: Target) -> Connected:  # noqa: PT019 - an activity, not a test
         await self._called("test_connection")
         used = self.answer.used or 0
-        return Connected(ok=bool(self.answer.accepts), full=0.8, used=used, open_to_services=97, at=BEGAN)
+        return Connected(ok=bool(self.answer.accepts), full=0.8, used=used, open_to_services=97, at=STARTED)
 
     @activity.defn
     async def restart_service(self, change: RestartService) -> Restarted:
@@ -115,20 +117,20 @@ class OutsideCompose(Sick):
             error.certainly_not_made = not again
             raise error.to_application_error()
         if stands is Standing.UNCHANGED:
-            started = (now.started or BEGAN) + timedelta(minutes=1)
+            started = (now.started or STARTED) + timedelta(minutes=1)
             well = change.service in self.fixes
             after = {"state": "running" if well else "exited", "exit_code": 0 if well else 1, "health": ""}
             self.becomes(change.service, started=started, restarts=0, **after)
             self.answer = self.serves_after.get(change.service, self.answer)
             self.health = None if self.heals else self.health
             self._changed("restart_service", f"restart {change.service}")
-        return Restarted(containers=(self.containers[change.service],), at=BEGAN)
+        return Restarted(containers=(self.containers[change.service],), at=STARTED)
 
     @activity.defn
     async def await_service(self, awaited: AwaitedService) -> Settled:
         await self._called("await_service")
         now = self.containers[awaited.service]
-        return Settled(ok=now.serves, detail=now.told, at=awaited.deadline)
+        return Settled(ok=now.serves, detail=now.summary, at=awaited.deadline)
 
     @activity.defn
     async def measure(self, observation: Observation) -> Sample:

@@ -12,7 +12,7 @@ from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Database
 from runbook_model.database import Connected, DatabaseRead, Session, SessionName, Standing, Terminated
 from runbook_model.symptoms import LogsRead
-from tests.procedures.outside import BEGAN, Outside
+from tests.procedures.outside import STARTED, Outside
 
 LIMIT = 10
 
@@ -36,23 +36,23 @@ class OutsideDatabase(Outside):
 
     def session(self, pid: int) -> Session:
         return Session(
-            name=SessionName(pid=pid, backend_start=BEGAN + timedelta(seconds=pid)), database="shop", role="shop",
+            name=SessionName(pid=pid, backend_start=STARTED + timedelta(seconds=pid)), database="shop", role="shop",
             application=self.application, state="idle in transaction", lasts=timedelta(minutes=5), query="SELECT ?",
         )  # fmt: skip
 
     @activity.defn
     async def read_recent_logs(self, _target: Target) -> LogsRead:
         await self._called("read_recent_logs")
-        return LogsRead(quality="known", source="logs", query="", at=BEGAN)
+        return LogsRead(quality="known", source="logs", query="", at=STARTED)
 
     @activity.defn
     async def read_database(self, _target: Target) -> DatabaseRead:
         await self._called("read_database")
         if self.standing != "serves":
-            return DatabaseRead(standing=self.standing, why="as the test says", at=BEGAN)
+            return DatabaseRead(standing=self.standing, why="as the test says", at=STARTED)
         return DatabaseRead(
             standing="serves", limit=LIMIT, used=self.at_work + len(self.forgotten), database="shop",
-            idle=tuple(map(self.session, self.forgotten)), at=BEGAN,
+            idle=tuple(map(self.session, self.forgotten)), at=STARTED,
         )  # fmt: skip
 
     @activity.defn

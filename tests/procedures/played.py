@@ -60,7 +60,7 @@ class Played(ProcedureWorkflow):
                 case "ask":
                     target = await page.read("Look the target up", Thing.resolve_target, "x")
                     page.record.found(
-                        f"chosen {await page.choose('How to go on?', 'why', target, ('a', 'b'))}"
+                        f"chosen {await page.choose('How to continue?', 'why', target, ('a', 'b'))}"
                     )
                 case _:
                     page.end(Outcome(str(cue["outcome"])), str(cue.get("summary", "It is over.")))

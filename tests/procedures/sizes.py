@@ -42,7 +42,7 @@ class SizedOutside(Outside):
     owned: bool = False
     """Whether a module of Terraform's owns the service."""
     module: dict[str, int] = field(default_factory=dict)
-    """What the module was last applied with; where it is not told, the smallest."""
+    """What the module was last applied with; by default the smallest."""
     ignores: bool = False
     """Whether the module ignores what its tasks have."""
     also_lowers: tuple[str, int, int] | None = None

@@ -154,7 +154,7 @@ async def test_an_undo_that_hangs_is_stopped_by_a_second_abort_which_keeps_what_
     why = "could not undo: stopped before it ran again: Essential container in task exited"
     assert fates(report) == [("UpdateService", why)]
     assert report.summary.endswith(
-        "carol stopped the undo (it does not start): what is there is kept. A person must look now."
+        "carol stopped the undo (it does not start): what is there is kept. A person must check now."
     )
 
 

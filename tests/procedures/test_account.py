@@ -94,8 +94,8 @@ async def test_the_steps_are_reported_with_what_came_of_them(runbook, outside):
     report = await runbook.run()
     assert {step.state for step in report.steps} == {"done"}
     assert all(step.ended for step in report.steps)
-    told = {step.step: step.detail for step in report.steps}
-    assert told["Wait until only shop:1 (1.1.0) runs"] == "steady"
+    text = {step.step: step.detail for step in report.steps}
+    assert text["Wait until only shop:1 (1.1.0) runs"] == "steady"
 
 
 async def test_the_current_details_hold_the_plan_at_a_checkpoint_and_the_changes_at_the_end(runbook, outside):

@@ -14,7 +14,7 @@ from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.policies import Brake as BrakePolicy
 from runbook_model.reports import Outcome
 from tests.procedures.incidents import QUICK, SOON
-from tests.procedures.messages import goes_on_as_a_new_run, refused
+from tests.procedures.messages import continues_as_a_new_run, refused
 from workflows.brake import LONG, Brake
 from workflows.page.sandbox import sandbox_runner
 
@@ -38,7 +38,7 @@ async def test_a_persons_brake_holds_what_would_be_started_until_it_is_taken_off
     await brake(stage, on=True, service=service)
     await stage.fires("HighErrorRate")
     seen = await stage.until(lambda now: now.held)
-    assert "alice put the brake on" in seen.held
+    assert "alice switched the brake on" in seen.held
     assert "A person may: runbook start high-error-rate" in seen.summary
     assert seen.next_call is not None
     await brake(stage, on=False, service=service)
@@ -107,7 +107,7 @@ async def test_what_comes_back_soon_is_held_for_a_while_and_then_started(stage, 
             assert "ran once lately and did not last" in seen.held
             assert seen.procedures == ()
         await stage.running("high-error-rate")
-        # Before the procedure ends: an alert that fires on afterwards begins the next one.
+        # Before the procedure ends: an alert that fires on afterwards starts the next one.
         await stage.resolves("HighErrorRate", fingerprint=f"{again}")
         await stage.ends("recovered")
         await asyncio.wait_for(handle.result(), SOON)
@@ -151,7 +151,7 @@ async def test_its_messages_are_judged_and_no_payload_stops_it(stage):
 
 async def test_it_continues_as_a_new_run_and_still_holds(stage):
     handle = await brake(stage, on=True, service="shop")
-    await goes_on_as_a_new_run(handle, "finished", 7, after=LONG)
+    await continues_as_a_new_run(handle, "finished", 7, after=LONG)
     report = await handle.query(Brake.status)
     assert [item.service for item in report.book.on] == ["shop"]
 

@@ -65,16 +65,16 @@ async def test_silence_ends_it_after_reminders_and_one_escalation(runbook, outsi
     assert (report.outcome, outside.changes) == (Outcome.NOT_APPROVED, [])
     assert report.summary == "Not enough people agreed within 30m; nothing was changed."
     asked = next(step.started for step in report.steps if step.step.startswith("Watch that nothing"))
-    told = [
+    wording = [
         (round((decision.at - asked).total_seconds() / 60), decision.kind)
         for decision in report.decisions
         if decision.kind in {"remind", "escalate"}
     ]
-    assert told == [(5, "remind"), (10, "escalate"), (15, "remind"), (20, "remind"), (25, "remind")]
+    assert wording == [(5, "remind"), (10, "escalate"), (15, "remind"), (20, "remind"), (25, "remind")]
     assert [notice.urgent for notice in outside.notices] == [False, True, False, False, False]
     assert outside.notices[1].text.startswith("Escalate: no decision for 10m. Put the release back?")
     words = await runbook.summaries(runbook.runs[0])
-    assert {"Until silence decides", "Until somebody is reminded", "Escalate: no decision for 10m"} <= words
+    assert {"Until the timeout", "Until somebody is reminded", "Escalate: no decision for 10m"} <= words
 
 
 @pytest.mark.ending("aborted-by-silence")

@@ -98,7 +98,7 @@ async def test_what_was_learnt_about_a_leak_is_recorded(runbook):
     assert "shop:2, the release that runs, left 8 sessions" in report.findings[1]
     task = report.tasks[0]
     assert (task.kind, task.state) == ("long-term", "open")
-    assert "Mend shop:2" in task.what
+    assert "Fix shop:2" in task.what
     assert len(task.look_at) == 5
     assert "idle in transaction" in task.look_at[0]
 

@@ -13,13 +13,13 @@ from activities.rds.activities import AwaitedInstance, Reboot, Rebooted
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, Pool
-from runbook_model.database import DatabaseRead, Held, Instance
+from runbook_model.database import DatabaseRead, HeldConnections, Instance
 from runbook_model.errors import UnknownReplyError, UnreachableError
 from runbook_model.readings import Quality
 from runbook_model.reports import Outcome
 from runbook_model.sizes import Capacity
 from tests.procedures.messages import answer
-from tests.procedures.outside import BEGAN
+from tests.procedures.outside import STARTED
 from tests.procedures.outside_database import OutsideDatabase
 from tests.procedures.sizes import SizedOutside
 from tests.procedures.test_database_issues import DatabaseRunbook, headings, working
@@ -34,7 +34,7 @@ RAISED = {"cpu": 256, "memory": 512, "pool": 4}
 
 
 @dataclass
-class Served(OutsideDatabase, SizedOutside):
+class EnvironmentGuard(OutsideDatabase, SizedOutside):
     """A database of 20 connections, that two tasks with pools of 2 use; on RDS where the catalog says so."""
 
     limit: int = 20
@@ -53,12 +53,12 @@ class Served(OutsideDatabase, SizedOutside):
     async def read_database(self, _target: Target) -> DatabaseRead:
         await self._called("read_database")
         if self.standing != "serves":
-            return DatabaseRead(standing=self.standing, why="as the test says", at=BEGAN)
+            return DatabaseRead(standing=self.standing, why="as the test says", at=STARTED)
         held = (("shop:2", self.ours), ("web", self.others))
         return DatabaseRead(
-            standing="serves", limit=self.limit, used=self.ours + self.others, at=BEGAN,
+            standing="serves", limit=self.limit, used=self.ours + self.others, at=STARTED,
             held=tuple(
-                Held(owner=owner, database="shop", state="idle", count=count, longest=timedelta(0)) for owner, count in held
+                HeldConnections(owner=owner, database="shop", state="idle", count=count, longest=timedelta(0)) for owner, count in held
             ),
         )  # fmt: skip
 
@@ -108,8 +108,8 @@ class TestReboot:
     """An RDS instance that takes no connections."""
 
     @pytest.fixture
-    def outside(self) -> Served:
-        return Served(database=ON_RDS, standing="down")
+    def outside(self) -> EnvironmentGuard:
+        return EnvironmentGuard(database=ON_RDS, standing="down")
 
     @pytest.mark.ending("recovered-rebooted")
     async def test_an_instance_that_is_down_is_rebooted_once_and_it_is_verified(self, runbook, outside):
@@ -191,8 +191,8 @@ class TestPool:
     """A service whose tasks hold all the connections that their pools allow."""
 
     @pytest.fixture
-    def outside(self) -> Served:
-        return Served(database=BY_ENVIRONMENT)
+    def outside(self) -> EnvironmentGuard:
+        return EnvironmentGuard(database=BY_ENVIRONMENT)
 
     @pytest.mark.ending("recovered-pool-raised")
     async def test_a_pool_that_is_used_up_is_raised_and_it_is_verified(self, runbook, outside):

@@ -136,13 +136,13 @@ def most_at_once(history):
     return most
 
 
-def told(checks):
+def text(checks):
     return {(check.service, check.name): check.ok for check in checks}
 
 
 async def test_the_catalog_the_place_and_each_service_are_reported(surgery):
     surgery.has("shop", "till")
-    assert told(await surgery.look()) == {
+    assert text(await surgery.look()) == {
         (None, "worker-catalog"): True,
         (None, "aws-identity"): True,
         (None, "cluster"): True,
@@ -156,7 +156,7 @@ async def test_the_catalog_the_place_and_each_service_are_reported(surgery):
 
 async def test_one_service_is_looked_at_alone_when_asked(surgery):
     surgery.has("shop", "till")
-    assert {service for service, _ in told(await surgery.look(service="till"))} == {None, "till"}
+    assert {service for service, _ in text(await surgery.look(service="till"))} == {None, "till"}
 
 
 async def test_a_service_that_the_workers_catalog_does_not_have_is_red(surgery):
@@ -186,7 +186,7 @@ async def test_a_look_that_fails_hides_no_other(surgery):
     surgery.has("shop", "till")
     surgery.eyes.blind = {"place", "shop"}
     checks = await surgery.look()
-    assert told(checks) == {
+    assert text(checks) == {
         (None, "worker-catalog"): True,
         (None, "examination"): False,
         ("shop", "examination"): False,
@@ -199,7 +199,7 @@ async def test_a_look_that_fails_hides_no_other(surgery):
 
 async def test_what_cannot_pass_because_of_another_is_unknown(surgery):
     surgery.eyes.red = {"cluster", "tasks"}
-    found = told(await surgery.look())
+    found = text(await surgery.look())
     assert (found[None, "cluster"], found["shop", "tasks"]) == (False, None)
 
 

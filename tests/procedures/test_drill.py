@@ -127,14 +127,14 @@ async def ground(temporal, tmp_path, outside, request):
         await recorder.record(ending.args[0], ground.run)
 
 
-def told(drill):
+def wording(drill):
     return {(check.service, check.name): check.ok for check in drill.checks}
 
 
 def plans(drill):
     """What is said of each plan, by service and procedure."""
-    found = (one for one in drill.checks if one.name.endswith("-plan"))
-    return {(one.service, one.name.removesuffix("-plan")): one for one in found}
+    found = (check for check in drill.checks if check.name.endswith("-plan"))
+    return {(item.service, item.name.removesuffix("-plan")): item for item in found}
 
 
 async def children(run):
@@ -146,7 +146,7 @@ async def children(run):
 
 async def test_every_service_is_looked_at_and_planned_for_by_the_procedures_themselves(ground):
     drill = await ground.drill()
-    assert told(drill) == {
+    assert wording(drill) == {
         (None, "worker-catalog"): True,
         (None, "cluster"): True,
         ("shop", "controller"): True,
@@ -157,13 +157,13 @@ async def test_every_service_is_looked_at_and_planned_for_by_the_procedures_them
         ("shop", "database-issues-plan"): None,
     }
     assert drill.would_work
-    started = {one.rpartition("/drill-")[0] for one in await children(ground.run)}
-    assert started == {f"plan/{ground.environment}/shop/{one}" for one in (*PLANNED, "rollback")}
+    started = {item.rpartition("/drill-")[0] for item in await children(ground.run)}
+    assert started == {f"plan/{ground.environment}/shop/{item}" for item in (*PLANNED, "rollback")}
     assert ground.outside.changes == []
     assert ground.outside.notices == []
 
 
-@pytest.mark.history("told")
+@pytest.mark.history("notified")
 async def test_what_no_longer_works_is_reported_once_and_again_when_it_does(ground):
     await ground.drill()
     good = ground.outside.history
@@ -199,8 +199,8 @@ async def test_a_plan_that_cannot_be_made_is_red_and_keeps_no_other_from_being_m
     ground.has("shop", "till")
     ground.outside.fails["resolve_target"] = [PolicyError("not from this queue")]
     made = plans(await ground.drill())
-    assert sum(one.ok is True for one in made.values()) == 2 * len((*PLANNED, "rollback")) - 1
-    (((service, procedure), red),) = [(key, one) for key, one in made.items() if one.ok is False]
+    assert sum(item.ok is True for item in made.values()) == 2 * len((*PLANNED, "rollback")) - 1
+    (((service, procedure), red),) = [(key, item) for key, item in made.items() if item.ok is False]
     assert red.detail == "refused: not from this queue"
     assert red.fix == f"runbook start {procedure} {ground.environment}/{service} --plan shows it again"
 
@@ -213,11 +213,11 @@ class TestByCompose:
     async def test_no_rollback_is_planned_and_the_other_procedures_are(self, ground):
         ground.has("shop", head=BY_COMPOSE)
         drill = await ground.drill()
-        assert told(drill)["shop", "tasks"] is True
+        assert wording(drill)["shop", "tasks"] is True
         made = plans(drill)
         assert made.pop(("shop", "rollback")).detail == "it does not run on ECS"
         assert made.pop(("shop", "database-issues")).ok is None
-        assert {procedure: one.ok for (_, procedure), one in made.items()} == dict.fromkeys(PLANNED, True)
+        assert {procedure: item.ok for (_, procedure), item in made.items()} == dict.fromkeys(PLANNED, True)
 
     async def test_what_puts_a_database_right_is_planned_where_the_catalog_names_one(self, ground):
         ground.has("shop", head=BY_COMPOSE)

@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities.temporal.holds import HoldRequest
 from runbook_model import ids
-from runbook_model.brakes import BrakeAnswer, Held, Question
+from runbook_model.brakes import Block, BrakeAnswer, Question
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome, Report, State
 from runbook_model.sizes import Capacity
@@ -28,7 +28,7 @@ class Braked(Sick):
     @activity.defn
     async def read_brake(self, _question: Question) -> BrakeAnswer:
         await self._called("read_brake")
-        return BrakeAnswer(held=Held(kind="person", why=self.brake) if self.brake else None)
+        return BrakeAnswer(held=Block(kind="person", why=self.brake) if self.brake else None)
 
     @activity.defn
     async def await_brake(self, _question: Question) -> BrakeAnswer:
@@ -133,7 +133,7 @@ class TestHold:
     async def test_what_nobody_asked_for_is_not_taken_back_while_a_person_holds_the_brake(
         self, pages, outside, temporal
     ):
-        outside.desired, outside.brake = 5, "alice put the brake on"
+        outside.desired, outside.brake = 5, "alice switched the brake on"
         let_go = outside.holds("await_brake")
         hold, _ = await self.start(pages, automatic=True)
         async with asyncio.timeout(SOON), temporal.time_skipping_unlocked():

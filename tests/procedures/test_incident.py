@@ -13,7 +13,7 @@ from runbook_model.catalog.policies import AlertRule
 from runbook_model.errors import CatalogError
 from runbook_model.reports import Outcome
 from tests.procedures.incidents import SOON, Stage, at_work
-from tests.procedures.messages import goes_on_as_a_new_run, refused
+from tests.procedures.messages import continues_as_a_new_run, refused
 from workflows.incident import LONG, Incident
 
 STOP = {"by": "bob", "reason": "I do it myself"}
@@ -38,7 +38,7 @@ async def test_an_alert_opens_an_incident_that_runs_its_procedure_and_ends_when_
     resolved = world.said("resolved")[0]
     assert resolved.resolution == ("UpdateService: 2 → 1", "Put back.")
     assert resolved.root_cause == "bad-release: errors since 2 (to be confirmed)"
-    assert [item.number for _, item in world.told] == list(range(1, len(world.told) + 1))
+    assert [item.number for _, item in world.sent] == list(range(1, len(world.sent) + 1))
 
 
 async def test_an_alert_whose_procedure_no_worker_has_is_a_persons_with_the_reason(stage, world):
@@ -74,7 +74,7 @@ async def test_a_thousand_alerts_make_one_remediation_and_a_history_that_stays_s
     await asyncio.gather(*map(posted, pods))
     seen = await stage.until(lambda now: now.firing == 1000 and now.procedures and not now.undelivered)
     assert [procedure.procedure for procedure in seen.procedures] == ["high-error-rate"]
-    assert [item.kind for _, item in world.told] == ["started"]
+    assert [item.kind for _, item in world.sent] == ["started"]
     runs = [run async for run in stage.client.list_workflows(f"WorkflowId = '{stage.incident().id}'")]
     assert len(runs) < 5
     assert max(run.history_length for run in runs) < 2 * LONG
@@ -96,7 +96,7 @@ async def test_at_a_checkpoint_the_procedure_gives_way_to_what_is_more_severe(st
     await stage.running("high-error-rate")
     await stage.cue("ask")
     seen = await stage.until(lambda now: now.checkpoint)
-    assert (seen.state, seen.checkpoint.question) == ("awaiting-approval", "How to go on?")
+    assert (seen.state, seen.checkpoint.question) == ("awaiting-approval", "How to continue?")
     await stage.fires("ServiceDown")
     seen = await stage.running("service-down")
     assert [procedure.outcome for procedure in seen.procedures] == ["aborted", None]
@@ -114,8 +114,8 @@ async def test_a_procedure_that_runs_already_is_joined_heard_and_never_stopped(s
     await stage.cue("ask")
     seen = await stage.until(lambda now: now.checkpoint)
     answer = {"by": "bob", "plan_hash": seen.checkpoint.plan_hash, "option": "a"}
-    told = await stage.incident().execute_update(Incident.decide, answer)
-    assert told.detail == f"passed on to {run.id}"
+    sent = await stage.incident().execute_update(Incident.decide, answer)
+    assert sent.detail == f"passed on to {run.id}"
     await stage.until(lambda now: "chosen a" in now.findings and now.checkpoint is None)
     await stage.resolves("ServiceDown")
     await stage.ends("recovered")
@@ -151,7 +151,7 @@ async def test_a_killed_one_that_was_joined_is_missed_within_a_minute(stage):
     await stage.running("high-latency")
     await stage.procedure().terminate("somebody's hand")
     seen = await stage.until(lambda now: now.procedures[0].outcome == "failed")
-    assert "A person must look now" in seen.summary
+    assert "A person must check now" in seen.summary
 
 
 @pytest.mark.history("closed")
@@ -160,8 +160,8 @@ async def test_what_is_handed_over_stays_open_until_a_person_closes_it(stage, wo
     await stage.running("high-error-rate")
     why = await refused(stage.incident(), Incident.close, CLOSE)
     assert "high-error-rate is still under way" in why
-    await stage.ends("inconclusive", summary="Not clear. A person must look now.")
-    await stage.until(lambda now: "A person must look now" in now.summary)
+    await stage.ends("inconclusive", summary="Not clear. A person must check now.")
+    await stage.until(lambda now: "A person must check now" in now.summary)
     await stage.resolves("HighErrorRate")
     assert (await stage.incident().query(Incident.status)).outcome is None
     await stage.incident().execute_update(Incident.close, CLOSE)
@@ -195,7 +195,7 @@ async def test_alerts_that_are_resolved_at_once_end_it_and_nobody_claims_a_recov
 async def test_an_end_without_a_start_is_no_incident(stage, world):
     await stage.resolves("HighErrorRate")
     assert (await stage.over()).outcome is Outcome.NOT_NEEDED
-    assert world.told == []
+    assert world.sent == []
 
 
 async def test_what_a_person_opens_runs_what_they_want_and_ends_with_it(stage):
@@ -237,7 +237,7 @@ async def test_a_catalog_that_cannot_be_read_keeps_nobody_from_being_notified_an
 async def test_fires_again_while_it_is_about_to_end_and_continues(stage, world):
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
-    await stage.until(lambda now: len(world.told) == now.announced)
+    await stage.until(lambda now: len(world.sent) == now.announced)
     world.chat_is_down = True
     await stage.resolves("HighErrorRate")
     await stage.ends("recovered")
@@ -253,7 +253,7 @@ async def test_it_continues_as_a_new_run_with_everything_that_it_knew(stage, wor
     first = (await handle.describe()).run_id
     await handle.execute_update(Incident.note, {"by": "bob", "impact": "checkout fails", "eta": "noon"})
     await handle.execute_update(Incident.acknowledge, {"by": "bob", "decision_id": "d1"})
-    await goes_on_as_a_new_run(handle, "note", {"by": "carol"}, after=LONG)
+    await continues_as_a_new_run(handle, "note", {"by": "carol"}, after=LONG)
     before = world.said("update")
     await stage.fires("HighErrorRate", fingerprint="the first")
     await stage.cue("change")
@@ -271,7 +271,7 @@ async def test_it_continues_as_a_new_run_with_everything_that_it_knew(stage, wor
     assert len(world.said("started")) == 1
     numbers = [item.number for item in world.said("update")]
     assert numbers[len(before) :] == sorted(set(numbers[len(before) :]))
-    assert {item.run for _, item in world.told} == {first}
+    assert {item.run for _, item in world.sent} == {first}
 
 
 async def test_an_abort_that_comes_as_it_continues_as_a_new_run_still_reaches_the_procedure(server, world):
@@ -318,7 +318,7 @@ async def test_an_abort_that_comes_as_it_continues_as_a_new_run_still_reaches_th
     ],
 )
 async def test_no_payload_stops_it_and_what_is_of_no_use_is_shown(stage, world, signal, payload, why):
-    world.problem = "nothing is begun"
+    world.problem = "nothing is started"
     handle = await stage.fires("HighErrorRate")
     await handle.signal(signal, payload)
     await handle.signal(signal, args=[payload, "one too many"])
@@ -341,7 +341,7 @@ async def test_it_is_found_by_its_search_attributes_and_its_memo(stage):
     assert (attributes[ids.PROCEDURE], attributes[ids.SEVERITY]) == ("incident", "critical")
     assert attributes[ids.STATE] == "awaiting-approval"
     memo = await found.memo()
-    assert memo["checkpoint"]["question"] == "How to go on?"
+    assert memo["checkpoint"]["question"] == "How to continue?"
     assert "runbook approve" in memo["summary"]
 
 

@@ -57,7 +57,7 @@ async def test_a_procedure_that_works_is_an_answer_and_one_that_waits_is_none(st
     assert (seen.called, seen.next_call) == ((), None)
     await stage.cue("ask")
     await stage.until(lambda now: now.called and not now.undelivered)
-    assert "How to go on?" in world.said("escalation")[0].ask
+    assert "How to continue?" in world.said("escalation")[0].ask
 
 
 async def test_a_checkpoint_that_nobody_answers_calls_although_somebody_has_it(stage, world):
@@ -99,10 +99,10 @@ async def test_a_chat_that_is_down_delays_nothing_and_hears_everything_in_order_
     await stage.until(lambda now: now.announced == 2)
     await stage.cue("change")
     seen = await stage.until(lambda now: now.changes and now.announced == 3)
-    assert (world.told, seen.undelivered) == ([], {"chat": "3 not told yet"})
+    assert (world.sent, seen.undelivered) == ([], {"chat": "3 not sent yet"})
     world.chat_is_down = False
     await stage.until(lambda now: not now.undelivered)
-    assert [(item.number, item.kind, item.status) for _, item in world.told] == [
+    assert [(item.number, item.kind, item.status) for _, item in world.sent] == [
         (1, "started", "investigating"),
         (2, "update", "identified"),
         (3, "update", "mitigating"),
@@ -113,14 +113,18 @@ async def test_what_a_channel_refuses_is_reported_to_the_others_and_shown(stage,
     world.refuses = "pager"
     await stage.fires("ServiceDown")
     await stage.until(lambda now: "no such channel" in now.undelivered.get("pager", ""))
-    await stage.until(lambda now: len(world.told) == now.announced)
+    await stage.until(lambda now: len(world.sent) == now.announced)
 
 
 async def test_what_the_only_channel_refuses_is_said_by_a_contacts_channel_at_once_and_says_why(stage, world):
     world.refuses = "chat"
     await stage.fires("HighErrorRate")
-    seen = await stage.until(lambda now: [one for one in now.decisions if one.kind == "redirect"])
-    assert "#1 goes to pager: " in next(one.detail for one in seen.decisions if one.kind == "redirect")
+    seen = await stage.until(
+        lambda now: [decision for decision in now.decisions if decision.kind == "redirect"]
+    )
+    assert "#1 goes to pager: " in next(
+        decision.detail for decision in seen.decisions if decision.kind == "redirect"
+    )
     await stage.until(lambda _: world.said("started", "pager"))
     assert "no such channel" in world.said("started", "pager")[0].instead_of
 
@@ -131,8 +135,8 @@ async def test_a_call_that_a_contacts_channel_refuses_goes_to_the_next_contact_a
     await stage.fires("ServiceDown")
     await stage.until(lambda now: now.called == ("On-call SRE", "DevOps lead") and now.next_call is None)
     await stage.until(lambda _: len(world.said("escalation")) > 1)
-    later = [one for one in world.said("escalation") if one.contact == "DevOps lead"]
-    assert any("not everybody is told: " in one for one in later[0].observations)
+    later = [item for item in world.said("escalation") if item.contact == "DevOps lead"]
+    assert any("not everybody is notified: " in observation for observation in later[0].observations)
 
 
 async def test_messages_continue_in_the_channels_thread(stage, world):

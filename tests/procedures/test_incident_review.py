@@ -26,11 +26,11 @@ class Slow:
     """A shelf that takes its time with the first review."""
 
     def __init__(self) -> None:
-        self.begun, self.may_end = asyncio.Event(), asyncio.Event()
+        self.started, self.may_end = asyncio.Event(), asyncio.Event()
         self.kept = []
 
     async def write_review(self, request):
-        self.begun.set()
+        self.started.set()
         await self.may_end.wait()
         self.kept.append(request)
 
@@ -61,7 +61,7 @@ async def test_what_comes_in_while_it_is_written_makes_the_incident_continue(sta
     await stage.opens()
     await stage.until(lambda now: now.announced)
     await stage.incident().execute_update(Incident.close, CLOSE)
-    await asyncio.wait_for(slow.begun.wait(), 10)
+    await asyncio.wait_for(slow.started.wait(), 10)
     await stage.fires("ServiceDown")
     slow.may_end.set()
     seen = await stage.running("service-down")
@@ -70,7 +70,9 @@ async def test_what_comes_in_while_it_is_written_makes_the_incident_continue(sta
 
 async def test_what_is_written_at_the_end_is_what_is_printed_later(stage, world, tmp_path):
     world.reviewer = ReviewActivities(stage.client, Folder(tmp_path))
-    world.rhythm = QUICK.model_copy(update={"cool_down": timedelta(hours=1)})  # nothing begins anew meanwhile
+    world.rhythm = QUICK.model_copy(
+        update={"cool_down": timedelta(hours=1)}
+    )  # nothing starts again meanwhile
     await stage.fires("HighErrorRate")
     await stage.running("high-error-rate")
     await stage.cue("find", text="release shop:7 fails its requests")

@@ -12,14 +12,14 @@ from runbook_model.containers import ServerAnswer
 from runbook_model.errors import NotServingError, UnreachableError
 from runbook_model.readings import Quality
 from runbook_model.reports import Outcome
-from tests.procedures.outside import BEGAN
+from tests.procedures.outside import STARTED
 from tests.procedures.outside_compose import OutsideCompose, container
 from tests.procedures.sick import SOON
 from tests.symptoms import errors_read, latency_read, load_read, logs_read, resources_read
 
-FULL = ServerAnswer(accepts=True, used=96, limit=97, at=BEGAN)
-AWAY = ServerAnswer(accepts=False, why="no response", at=BEGAN)
-SERVES = ServerAnswer(accepts=True, used=3, limit=97, at=BEGAN)
+FULL = ServerAnswer(accepts=True, used=96, limit=97, at=STARTED)
+AWAY = ServerAnswer(accepts=False, why="no response", at=STARTED)
+SERVES = ServerAnswer(accepts=True, used=3, limit=97, at=STARTED)
 PAGES = ["service-down", "high-error-rate", "high-latency", "resource-issues", "database-issues"]
 
 
@@ -178,7 +178,7 @@ async def test_slow_answers_while_the_database_is_full_are_the_databases(pages, 
     assert "max_connections" in seen.checkpoint.question
     report = await pages.answer(run, option="skip")
     assert (report.outcome, outside.changes) == (Outcome.INCONCLUSIVE, [])
-    assert report.findings[0].startswith("database: database load: it takes connections")
+    assert report.findings[0].startswith("database: database load: it accepts connections")
 
 
 @pytest.mark.parametrize("procedure", ["high-latency", "resource-issues"])
@@ -213,16 +213,16 @@ async def test_a_database_that_still_takes_no_connections_is_not_recovered_whate
     run = await pages.start("database-issues")
     report = await pages.answer(run, option="hand-over")
     assert (report.outcome, outside.changes) == (Outcome.NOT_RECOVERED, ["restart postgres"])
-    assert "it takes no connections" in report.summary
+    assert "it accepts no connections" in report.summary
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         SERVES,
-        ServerAnswer(accepts=False, starting=True, why="rejecting connections", at=BEGAN),
-        ServerAnswer(accepts=None, why="the container has no pg_isready", at=BEGAN),
-        ServerAnswer(accepts=True, why="psql ended with 2", at=BEGAN),
+        ServerAnswer(accepts=False, starting=True, why="rejecting connections", at=STARTED),
+        ServerAnswer(accepts=None, why="the container has no pg_isready", at=STARTED),
+        ServerAnswer(accepts=True, why="psql ended with 2", at=STARTED),
     ],
 )
 async def test_a_database_that_is_well_or_starts_or_cannot_be_asked_is_handed_over(pages, outside, answer):
@@ -271,7 +271,7 @@ async def test_a_container_restarted_by_somebody_while_people_decide_makes_the_y
     outside.becomes("shop", health="unhealthy")
     run = await pages.start("service-down")
     gate = (await pages.asked(run)).checkpoint
-    outside.becomes("shop", started=BEGAN.replace(hour=5))
+    outside.becomes("shop", started=STARTED.replace(hour=5))
     await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash})
     async with asyncio.timeout(SOON):
         while (again := (await pages.asked(run)).checkpoint).plan_hash == gate.plan_hash:
@@ -287,7 +287,7 @@ async def test_a_loop_of_crashes_does_not_make_the_yes_void(pages, outside):
     outside.becomes("shop", state="restarting", restarts=4)
     run = await pages.start("service-down")
     gate = (await pages.asked(run)).checkpoint
-    outside.becomes("shop", started=BEGAN.replace(hour=5), restarts=9)
+    outside.becomes("shop", started=STARTED.replace(hour=5), restarts=9)
     await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash})
     report = await asyncio.wait_for(run.result(), SOON)
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["restart shop"])

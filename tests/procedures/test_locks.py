@@ -61,7 +61,7 @@ def names(server) -> Names:
 
 
 @pytest.fixture
-async def one(names):
+async def holder(names):
     async with names.named("one") as runbook:
         yield runbook
 
@@ -72,18 +72,18 @@ async def other(names):
         yield runbook
 
 
-async def test_a_second_name_of_an_ecs_service_is_refused_and_the_holder_is_named(one, other):
-    first = await one.start()
-    await one.at_checkpoint(first)
+async def test_a_second_name_of_an_ecs_service_is_refused_and_the_holder_is_named(holder, other):
+    first = await holder.start()
+    await holder.at_checkpoint(first)
     report = await other.run()
     assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "policy")
     assert f"ECS service prod/shop is held by {first.id} (Rollback) since " in report.error.message
     assert f"`runbook abort {first.id} --reason WHY`" in report.error.fix
 
 
-async def test_a_plan_takes_no_lock_and_is_held_up_by_none(names, one, other):
-    run = await one.start()
-    await one.at_checkpoint(run)
+async def test_a_plan_takes_no_lock_and_is_held_up_by_none(names, holder, other):
+    run = await holder.start()
+    await holder.at_checkpoint(run)
     plan = f"plan/{other.environment}/shop/rollback"
     assert (await other.run(id=f"{plan}/1", plan_only=True)).outcome is Outcome.PLANNED
     await run.terminate()
@@ -105,54 +105,56 @@ async def ended_by_yes(run) -> None:
     [ended_by_yes, ended_by_abort, lambda run: run.terminate(), lambda run: run.cancel()],
     ids=["completed", "aborted", "terminated", "cancelled"],
 )
-async def test_a_lock_ends_with_its_run_however_that_ends(names, one, other, end):
-    run = await one.start()
-    await one.at_checkpoint(run)
+async def test_a_lock_ends_with_its_run_however_that_ends(names, holder, other, end):
+    run = await holder.start()
+    await holder.at_checkpoint(run)
     assert await names.is_held()
     await end(run)
     await names.is_free()
     assert (await other.at_checkpoint(await other.start())).plan_hash
 
 
-async def test_replace_aborts_the_run_that_holds_the_service_under_another_name(one, other):
-    first = await one.start()
-    await one.at_checkpoint(first)
+async def test_replace_aborts_the_run_that_holds_the_service_under_another_name(holder, other):
+    first = await holder.start()
+    await holder.at_checkpoint(first)
     second = await other.start(replace=True, reason="a better idea")
     await other.at_checkpoint(second)
-    report = await one.end(first)
+    report = await holder.end(first)
     assert report.outcome is Outcome.ABORTED
     assert "Aborted by alice (replaced: a better idea)" in report.summary
 
 
-async def test_a_lock_that_somebody_started_by_hand_goes_when_asked_to(names, one):
+async def test_a_lock_that_somebody_started_by_hand_goes_when_asked_to(names, holder):
     by_hand = LockRequest(what="nothing", environment="one", service="shop", requested_by="mallory")
-    squatter = await one.client.start_workflow("Lock", by_hand, id=names.lock, task_queue="nowhere")
-    report = await one.run()
+    squatter = await holder.client.start_workflow("Lock", by_hand, id=names.lock, task_queue="nowhere")
+    report = await holder.run()
     assert f"held by {names.lock} (started by hand, no run's)" in report.error.message
     assert report.error.fix == "start with --replace, which ends it"
-    await one.at_checkpoint(await one.start(replace=True))
+    await holder.at_checkpoint(await holder.start(replace=True))
     was = names.client.get_workflow_handle(names.lock, run_id=squatter.result_run_id)
     assert (await was.describe()).status is Status.TERMINATED
 
 
-async def test_a_run_whose_lock_was_ended_by_hand_takes_it_again_before_its_change(names, one):
-    run = await one.start()
-    gate = await one.at_checkpoint(run)
+async def test_a_run_whose_lock_was_ended_by_hand_takes_it_again_before_its_change(names, holder):
+    run = await holder.start()
+    gate = await holder.at_checkpoint(run)
     await names.handle.terminate()
     await answer(run, "bob", gate)
-    assert (await one.end(run)).outcome is Outcome.RECOVERED
+    assert (await holder.end(run)).outcome is Outcome.RECOVERED
     events = (await run.fetch_history()).events
-    begun = [event for event in events if event.HasField("child_workflow_execution_started_event_attributes")]
-    assert len(begun) == 2
+    started = [
+        event for event in events if event.HasField("child_workflow_execution_started_event_attributes")
+    ]
+    assert len(started) == 2
 
 
-async def test_a_run_whose_lock_another_has_now_changes_nothing(names, one, other):
-    first = await one.start()
-    gate = await one.at_checkpoint(first)
+async def test_a_run_whose_lock_another_has_now_changes_nothing(names, holder, other):
+    first = await holder.start()
+    gate = await holder.at_checkpoint(first)
     await names.handle.terminate()
     await other.at_checkpoint(await other.start())
     await answer(first, "bob", gate)
-    report = await one.end(first)
+    report = await holder.end(first)
     assert (report.outcome, report.changes) == (Outcome.REFUSED, ())
     assert f"held by remediation/{other.environment}/shop" in report.error.message
 
@@ -179,31 +181,31 @@ async def test_a_state_of_terraforms_is_held_until_the_end_of_the_apply_and_no_o
     server,
 ):
     modules = Modules(server.client)
-    async with modules.named("one") as (one, outside), modules.named("other") as (other, theirs):
+    async with modules.named("one") as (holder, outside), modules.named("other") as (other, theirs):
         applying = outside.holds("apply_terraform")
-        run = await one.start()
-        await one.calls(outside, "apply_terraform")
+        run = await holder.start()
+        await holder.calls(outside, "apply_terraform")
         assert await modules.is_held()
         report = await other.run()
         assert (report.outcome, theirs.changes, theirs.marks) == (Outcome.REFUSED, [], [])
         assert f"the Terraform state of /infra/shop is held by {run.id} (Rollback)" in report.error.message
         observing = outside.holds("observe")
         applying.set()
-        await one.calls(outside, "observe")
+        await holder.calls(outside, "observe")
         assert not await modules.is_held()
         observing.set()
-        assert (await one.end(run)).outcome is Outcome.RECOVERED
+        assert (await holder.end(run)).outcome is Outcome.RECOVERED
         assert (await other.run()).outcome is Outcome.RECOVERED
 
 
 async def test_a_question_to_people_holds_no_state_of_terraforms(server):
     modules = Modules(server.client)
-    async with modules.named("one", approvals=Approvals()) as (one, _):
-        run = await one.start()
-        gate = await one.at_checkpoint(run)
+    async with modules.named("one", approvals=Approvals()) as (holder, _):
+        run = await holder.start()
+        gate = await holder.at_checkpoint(run)
         assert not await modules.is_held()
         await answer(run, "bob", gate)
-        assert (await one.end(run)).outcome is Outcome.RECOVERED
+        assert (await holder.end(run)).outcome is Outcome.RECOVERED
 
 
 def test_a_lock_is_named_by_what_ecs_says_it_is():

@@ -67,7 +67,7 @@ async def test_what_was_deployed_since_the_diagnosis_is_not_taken_back_without_a
     loading.set()
     gate = (await pages.asked(run)).checkpoint
     assert gate.question.endswith(
-        "shop:2 was found to be bad, and shop:3 (1.3.0) was deployed since: it may be the cure."
+        "shop:2 was found to be bad, and shop:3 (1.3.0) was deployed since: it may be the fix."
     )
     await run.signal("abort", {"by": "bob", "reason": "it is the cure"})
     await asyncio.wait_for(run.result(), SOON)
@@ -97,7 +97,7 @@ async def test_the_childs_question_is_shown_by_the_parent_and_answered_through_i
     )  # its history is the one to keep
 
 
-@pytest.mark.ending("recovered-told-by-child")
+@pytest.mark.ending("recovered-reported-by-child")
 async def test_what_a_child_changed_is_on_its_parents_page_before_it_ends_and_once_at_the_end(pages, outside):
     outside.errors = BAD_SINCE_RELEASE
     waiting = outside.holds("await_steady_state")
@@ -137,12 +137,12 @@ class SlowStart(Interceptor):
     """Takes its time to start a child, so that what is sent meanwhile comes before it is known to have started."""
 
     def __init__(self) -> None:
-        self.begun = begun = threading.Event()
+        self.started = started = threading.Event()
 
         class Outbound(WorkflowOutboundInterceptor):
             async def start_child_workflow(self, input):  # noqa: A002 - the SDK's name
                 if input.workflow != "Lock":
-                    begun.set()
+                    started.set()
                     time.sleep(0.5)  # noqa: ASYNC251 - of the workflow's own thread
                 return await super().start_child_workflow(input)
 
@@ -172,7 +172,7 @@ class TestPausedWhileAChildStarts:
     async def test_the_child_is_paused_too(self, pages, outside):
         outside.errors = BAD_SINCE_RELEASE
         run = await pages.start("high-error-rate")
-        assert await asyncio.to_thread(outside.between[0].begun.wait, SOON)
+        assert await asyncio.to_thread(outside.between[0].started.wait, SOON)
         await run.signal("pause", {"by": "bob", "reason": "let me look"})
         child = pages.client.get_workflow_handle(f"{run.id}/rollback", result_type=Report)
         async with asyncio.timeout(SOON):

@@ -42,7 +42,7 @@ async def test_a_wait_that_fails_for_good_is_not_tried_with_more_patience(runboo
     assert outside.calls.count("await_steady_state") == 2
 
 
-async def test_a_bug_in_a_step_ends_the_run_with_the_bug_told_instead_of_half_an_hour_of_silence(
+async def test_a_bug_in_a_step_ends_the_run_with_the_bug_shown_instead_of_half_an_hour_of_silence(
     runbook, outside
 ):
     attempts = range(1, BugError.ATTEMPTS + 1)

@@ -20,7 +20,7 @@ async def paused_before_the_change(runbook, outside):
     run = await runbook.start()
     await runbook.calls(outside, "measure")
     given = await run.execute_update(Rollback.pause, BOB)
-    assert given.detail == "paused: no new step starts; a wait that is under way goes on"
+    assert given.detail == "paused: no new step starts; a wait that is under way continues"
     measuring.set()
     await runbook.until(run, lambda now: now.state is State.PAUSED)
     return run
@@ -30,7 +30,7 @@ async def paused_before_the_change(runbook, outside):
 async def test_a_run_paused_before_the_change_makes_it_once_it_continues(runbook, outside):
     run = await paused_before_the_change(runbook, outside)
     assert outside.changes == []
-    assert (await run.execute_update(Rollback.resume, {"by": "carol"})).detail == "going on"
+    assert (await run.execute_update(Rollback.resume, {"by": "carol"})).detail == "continuing"
     report = await runbook.end(run)
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:1"])
     assert [(d.kind, d.by) for d in report.decisions] == [("pause", "bob"), ("resume", "carol")]

@@ -19,7 +19,7 @@ async def test_what_an_earlier_run_left_behind_is_asked_about_where_the_policy_a
     outside.predecessor = CUT_OFF
     run = await runbook.start()
     gate = await runbook.at_checkpoint(run)
-    assert gate.question.endswith(CUT_OFF.told)
+    assert gate.question.endswith(CUT_OFF.summary)
     assert outside.changes == []
     await answer(run, "alice", gate)
     assert (await runbook.end(run)).outcome is Outcome.RECOVERED
@@ -36,7 +36,7 @@ async def test_an_earlier_run_that_ended_properly_is_nobodys_concern(runbook, ou
     report = await runbook.run()
     assert report.outcome is Outcome.RECOVERED
     detail = {step.step: step.detail for step in report.steps}
-    assert detail["Look whether an earlier run was cut off"] == "none left anything behind"
+    assert detail["Check whether an earlier run was cut off"] == "none left anything behind"
 
 
 async def test_silence_about_it_changes_nothing(runbook, outside):

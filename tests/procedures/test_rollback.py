@@ -228,7 +228,7 @@ async def test_a_rollout_that_does_not_arrive_is_handed_over_with_its_causes(
     report = await runbook.run()
     assert report.outcome is outcome
     assert "Essential container in task exited" in report.summary
-    assert "A person must look now" in report.summary
+    assert "A person must check now" in report.summary
     assert fates(report) == [("UpdateService", "made")]
     assert outside.marks == []
 
@@ -283,7 +283,7 @@ async def test_a_permission_that_is_missing_after_the_change_leaves_it_to_a_pers
     report = await runbook.run()
     assert (report.outcome, report.error.kind) == (Outcome.INCONCLUSIVE, "AccessDeniedError")
     assert "UpdateService shop:2 (1.2.0) → shop:1 (1.1.0): made" in report.summary
-    assert "A person must look now" in report.summary
+    assert "A person must check now" in report.summary
 
 
 @pytest.mark.ending("inconclusive-unknown-reply")

@@ -126,7 +126,7 @@ async def test_a_module_that_does_not_decide_what_runs_is_refused(runbook, outsi
     outside.applied = "1.1.0"
     report = await runbook.run()
     assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "policy")
-    assert "the module does not decide what the service runs" in report.summary
+    assert "the module does not control what the service runs" in report.summary
 
 
 @pytest.mark.ending("recovered-terraform-takes-more")
@@ -136,7 +136,7 @@ async def test_a_plan_that_takes_tasks_next_to_the_release_needs_a_yes_even_wher
     outside.also_lowers = (AttributeChange(path="desired_count", before="4", after="1"),)
     run = await runbook.start()
     gate = await runbook.at_checkpoint(run)
-    assert "Terraform would also make less of aws_ecs_service.shop desired_count (4 → 1)" in gate.question
+    assert "Terraform would also reduce aws_ecs_service.shop desired_count (4 → 1)" in gate.question
     assert outside.changes == []
     await answer(run, "bob", gate)
     report = await runbook.end(run)
@@ -172,7 +172,7 @@ async def test_a_tag_that_was_moved_cannot_come_back_through_terraform(runbook, 
     outside.deployed(release(3, "1.1.0"))
     report = await runbook.run(to="1")
     assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "policy")
-    assert "stands for another image now" in report.summary
+    assert "points to another image now" in report.summary
     assert outside.changes == []
 
 

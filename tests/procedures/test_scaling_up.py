@@ -198,7 +198,7 @@ class TestByTerraform:
         outside.also_lowers = ("desired_count", 5, 2)
         report = await pages.run("resource-issues")
         assert (report.outcome, report.error.kind, outside.changes) == (Outcome.REFUSED, "policy", [])
-        assert "would also make less of aws_ecs_task_definition.shop desired_count (5 → 2)" in report.summary
+        assert "would also reduce aws_ecs_task_definition.shop desired_count (5 → 2)" in report.summary
 
     @pytest.mark.ending("recovered-scaled-up-terraform-hides")
     async def test_a_plan_that_hides_its_containers_needs_a_yes(self, pages, outside):
@@ -243,7 +243,7 @@ class TestByTerraform:
         outside.module = BIGGER
         report = await pages.run("resource-issues")
         assert (report.outcome, outside.changes) == (Outcome.REFUSED, [])
-        assert "the module does not decide that" in report.summary
+        assert "the module does not control that" in report.summary
 
     async def test_an_abort_applies_what_was_before(self, pages, outside):
         outside.quality = Quality.BAD

@@ -52,7 +52,7 @@ async def test_code_is_not_to_blame_while_the_database_cannot_be_looked_into(pag
     run = await pages.start("high-latency")
     seen = await pages.asked(run)
     assert seen.findings[0].startswith("unknown: p95 2.00s")
-    assert "it gives no answer" in seen.findings[0]
+    assert "it does not answer" in seen.findings[0]
     assert (await pages.answer(run, option="skip")).changes == ()
 
 

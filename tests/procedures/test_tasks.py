@@ -52,7 +52,7 @@ async def test_a_task_that_is_done_is_verified(pages, outside):
     outside.quality = Quality.GOOD
     report = await pages.answer(run, option="done", comment="two more instances")
     assert (report.outcome, report.verdict, report.changes) == (Outcome.RECOVERED, Verdict.RECOVERED, ())
-    assert [task.told for task in report.tasks] == ["done by bob: two more instances"]
+    assert [task.summary for task in report.tasks] == ["done by bob: two more instances"]
     step = next(step for step in report.steps if step.step.startswith("Give cluster"))
     assert (step.state, step.detail) == ("done", "done by bob: two more instances")
 
@@ -142,7 +142,7 @@ async def test_a_childs_task_is_answered_through_the_parent_and_becomes_its_own(
     report = await pages.answer(run, option="skip", comment="the DBA has it")
     assert report.outcome is Outcome.INCONCLUSIVE
     assert "Bring the database back" in report.tasks[-1].what
-    assert report.tasks[-1].told == "skipped by bob: the DBA has it"
+    assert report.tasks[-1].summary == "skipped by bob: the DBA has it"
 
 
 async def test_slow_code_is_left_for_the_review_with_the_slowest_endpoints_and_holds_up_nothing(

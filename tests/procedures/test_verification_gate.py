@@ -18,7 +18,7 @@ async def test_it_is_asked_with_the_reason_and_nothing_is_marked(runbook, outsid
     outside.quality = Quality.BAD
     run = await runbook.start()
     gate = await runbook.at_checkpoint(run)
-    assert gate.question == "It is not verified: how to go on?"
+    assert gate.question == "It is not verified: how to continue?"
     assert (gate.options, gate.plan) == (OPTIONS, None)
     assert gate.abort_means == "keeps what was changed"
     report = await runbook.until(run, lambda now: now.checkpoint)
@@ -128,7 +128,7 @@ async def test_a_person_who_takes_over_gets_the_verdict_and_no_release_is_marked
     await answer(run, "bob", gate, option="hand-over")
     report = await runbook.end(run)
     assert (report.outcome, report.verdict) == (outcome, Verdict(outcome))
-    assert "A person must look now" in report.summary
+    assert "A person must check now" in report.summary
     assert outside.marks == []
 
 

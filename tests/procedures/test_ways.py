@@ -46,14 +46,14 @@ WAYS = {
         "A person would be asked: Give cluster prod room"),
     "an old release crashes, and names a dependency": (
         "service-down", "dependency", {"tasks": tasks_read(*CRASHES, onset=OLD_RELEASE), "logs": logs_read(20, 20)},
-        "A person would be asked: Bring back what shop depends on"),
-    "errors began with the release": (
+        "A person would be asked: Restore what shop depends on"),
+    "errors started with the release": (
         "high-error-rate", "bad-release", {"errors": errors_read(0.0, 0.4, 0.4)}, "Put shop in"),
     "errors come with many requests": (
         "high-error-rate", "load", {"errors": FAILS, "load": SURGE}, "Scale shop in prod out from 2 to 5"),
     "errors name a dependency": (
         "high-error-rate", "dependency", {"errors": FAILS, "logs": logs_read(40, 40)},
-        "A person would be asked: Bring back what shop depends on"),
+        "A person would be asked: Restore what shop depends on"),
     "answers are slow under load": (
         "high-latency", "load", {"latency": SLOW, "load": SURGE}, "Scale shop in prod out from 2 to 4"),
     "answers are slow, and CPU is short": (
@@ -61,7 +61,7 @@ WAYS = {
         "Scale shop in prod out from 2 to 4"),
     "answers are slow, and errors name the database": (
         "high-latency", "database", {"latency": SLOW, "logs": NAMES_DATABASE},
-        "A person would be asked: Bring back what shop depends on"),
+        "A person would be asked: Restore what shop depends on"),
     "CPU is short": (
         "resource-issues", "cpu", {"resources": resources_read(cpu=0.95)}, "Scale shop in prod out from 2 to 5"),
     "memory is short": (

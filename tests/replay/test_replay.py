@@ -76,11 +76,11 @@ async def test_a_run_whose_package_is_gone_is_not_refused_half_way():
 
 
 def test_every_history_replays_whatever_the_sentences_are():
-    told = subprocess.run(
+    wording = subprocess.run(
         [sys.executable, "-m", "tests.replay.reworded"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert f"{len(HISTORIES)} of {len(HISTORIES)} replayed" in told.stdout
+    assert wording.returncode == 0, wording.stdout + wording.stderr
+    assert f"{len(HISTORIES)} of {len(HISTORIES)} replayed" in wording.stdout
 
 
 def test_a_sentence_is_reworded_and_a_name_is_not():

@@ -25,7 +25,7 @@ from runbook_model import ids
 from runbook_model.errors import RunbookError
 from runbook_model.incident.alerts import AlertBatch
 from runbook_model.incident.messages import Closing, Joined, ProcedureProgress
-from runbook_model.messages import Abort, Approval, Hold, Note
+from runbook_model.messages import Abort, Approval, Instruction, Note
 from runbook_model.procedures import PROCEDURES, workflow_type
 from runbook_model.steps import STEP_HEADER, StepPlace
 from worker import WORKFLOWS
@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 WIRE = Path(__file__).with_name("wire.json")
 HISTORIES = Path(__file__).with_name("histories")
 MESSAGES = (
-    Abort, AlertBatch, Approval, Changed, Closing, Hold, Joined, Note, ProcedureProgress, StepPlace, Switch,
+    Abort, AlertBatch, Approval, Changed, Closing, Instruction, Joined, Note, ProcedureProgress, StepPlace, Switch,
 )  # fmt: skip
 """What signals and headers carry; their handlers declare no type."""
 
@@ -118,22 +118,28 @@ def _reachable(roots: list[Any]) -> tuple[dict[str, list[str]], dict[str, list[s
     waiting: list[tuple[str, Any]] = [("", root) for root in roots]
     seen: set[type] = set()
     while waiting:
-        place, one = waiting.pop()
-        if isinstance(one, tuple):
-            waiting += [(place, part) for part in one]
-        elif get_origin(one) is Literal:
-            values[place] = sorted({*values.get(place, ()), *map(str, get_args(one))})
-        elif get_args(one):
-            waiting += [(place, part) for part in get_args(one)]
-        elif isinstance(one, type) and one not in seen:
-            seen.add(one)
-            if issubclass(one, BaseModel):
-                name = one.__name__ if one.__name__ not in models else f"{one.__name__} (another)"
-                fields = {field.serialization_alias or key: field for key, field in one.model_fields.items()}
+        place, annotation = waiting.pop()
+        if isinstance(annotation, tuple):
+            waiting += [(place, part) for part in annotation]
+        elif get_origin(annotation) is Literal:
+            values[place] = sorted({*values.get(place, ()), *map(str, get_args(annotation))})
+        elif get_args(annotation):
+            waiting += [(place, part) for part in get_args(annotation)]
+        elif isinstance(annotation, type) and annotation not in seen:
+            seen.add(annotation)
+            if issubclass(annotation, BaseModel):
+                name = (
+                    annotation.__name__
+                    if annotation.__name__ not in models
+                    else f"{annotation.__name__} (another)"
+                )
+                fields = {
+                    field.serialization_alias or key: field for key, field in annotation.model_fields.items()
+                }
                 models[name] = sorted(fields)
                 waiting += [(f"{name}.{key}", field.annotation) for key, field in fields.items()]
-            elif issubclass(one, Enum):
-                values[one.__name__] = sorted(str(value.value) for value in one)
+            elif issubclass(annotation, Enum):
+                values[annotation.__name__] = sorted(str(value.value) for value in annotation)
     return dict(sorted(models.items())), dict(sorted(values.items()))
 
 

@@ -16,27 +16,27 @@ REST = tuple(story.name for story in STORIES if story.name not in EVERY_DAY)
 async def ends_as_recorded(story):
     ended, found = await asyncio.to_thread(played, story)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    told = json.loads(ended.stdout)
-    assert [each for each in told["expectations"] if not each["ok"]] == [], ended.stderr
-    assert (told["story"], told["ok"], told["outcome"]) == (story, True, "recovered")
+    text = json.loads(ended.stdout)
+    assert [each for each in text["expectations"] if not each["ok"]] == [], ended.stderr
+    assert (text["story"], text["ok"], text["outcome"]) == (story, True, "recovered")
     different = differences(story, found)
     assert not different, "\n".join(
-        [*different.values(), f"Is this wanted? python -m tests.stories.record {story} records it anew."]
+        [*different.values(), f"Is this wanted? python -m tests.stories.record {story} records it again."]
     )
-    return told
+    return text
 
 
 @pytest.mark.rare
 async def test_the_bad_release_ends_as_recorded():
-    told = await ends_as_recorded("bad-release")
-    assert told["aws_changes"] == ["UpdateService"]
+    text = await ends_as_recorded("bad-release")
+    assert text["aws_changes"] == ["UpdateService"]
 
 
 @pytest.mark.rare
 async def test_the_incident_ends_as_recorded():
-    told = await ends_as_recorded("incident")
-    assert told["id"] == "incident/prod/ai-processor"
-    assert told["aws_changes"] == ["UpdateService"]
+    text = await ends_as_recorded("incident")
+    assert text["id"] == "incident/prod/ai-processor"
+    assert text["aws_changes"] == ["UpdateService"]
 
 
 @pytest.mark.rare

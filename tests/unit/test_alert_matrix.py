@@ -4,7 +4,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.catalog.activities import IncidentPolicies
-from activities.runtime.environment_guard import Served
+from activities.runtime.environment_guard import EnvironmentGuard
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX, find_rule
 from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.incident_policy import TargetNames
@@ -135,7 +135,7 @@ class TestProceduresOfOnesOwn:
         ):
             (tmp_path / "catalog.toml").write_text(text)
             asked = ActivityEnvironment()
-            guard = Served({asked.info.task_queue: "prod"})
+            guard = EnvironmentGuard({asked.info.task_queue: "prod"})
             policies = IncidentPolicies(tmp_path / "catalog.toml", guard, own)
             policy = asked.run(policies.incident_policy, TargetNames(service="shop", environment="prod"))
             assert [row.name for row in policy.matrix] == names

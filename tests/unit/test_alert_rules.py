@@ -116,7 +116,7 @@ FIRING = {
         "errors of two types are too many together": [
             requests(100), errors(6), growing("http_errors_total", 6, job="shop", type="database")
         ],
-        "errors began with a series that was not there before": [
+        "errors started with a series that was not there before": [
             requests(100), series("http_errors_total", "_x8 0+10x72", type="timeout")
         ],
         "there is just enough traffic": [requests(10.5), errors(5)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_model.brakes import Held
+from runbook_model.brakes import Block
 from runbook_model.incident.announcements import UNKNOWN
 from runbook_model.reports import Ending, Outcome
 from tests.incidents import POLICY, alert, at, fires, gate, incident, ran, resolves
@@ -69,7 +69,7 @@ def test_alerts_that_belong_nowhere_are_reported_with_the_reason():
     ("account", "words"),
     [
         (incident("NobodyKnowsThis"), "No procedure answers NobodyKnowsThis"),
-        (incident("HighErrorRate", held=Held(kind="storm", why="5 services at once")), "5 services at once"),
+        (incident("HighErrorRate", held=Block(kind="storm", why="5 services at once")), "5 services at once"),
         (ran(incident("HighErrorRate"), gate=gate(1)), "Put it back? Answer: runbook approve prod/shop"),
         (ran(incident("HighErrorRate"), outcome="inconclusive", ended=1), "runbook close prod/shop"),
         (incident("HighErrorRate", stopped_by="bob"), "bob stopped it"),
@@ -86,7 +86,7 @@ def test_what_a_person_must_do_is_said_first(account, words):
         incident("HighErrorRate"),
         ran(incident("HighErrorRate")),
         ran(incident("HighErrorRate"), outcome="recovered", ended=1),
-        incident("HighErrorRate", held=Held(kind="cooling", why="again soon", until=at(9))),
+        incident("HighErrorRate", held=Block(kind="cooling", why="again soon", until=at(9))),
     ],
 )
 def test_nobody_is_asked_where_the_runbook_continues_by_itself(account):
@@ -114,5 +114,5 @@ def test_the_end_says_how_long_what_was_done_and_why():
 
 
 def test_the_mark_tells_two_incidents_of_one_target_apart():
-    one, other = incident("HighCPU"), incident("HighCPU", first_run="run-2")
-    assert announcement(one, "started", at(0)).mark != announcement(other, "started", at(0)).mark
+    first, other = incident("HighCPU"), incident("HighCPU", first_run="run-2")
+    assert announcement(first, "started", at(0)).mark != announcement(other, "started", at(0)).mark

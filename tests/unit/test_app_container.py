@@ -15,13 +15,13 @@ TARGET = a_target(service="shop")
 DAY = 24 * HOUR
 
 
-def read(*containers, **told):
+def read(*containers, **wording):
     """Read a task definition of these containers, by name and whether they are essential."""
     described = definition(7)
     described["taskDefinition"]["containerDefinitions"] = [
         {"name": name, "image": f"{name}:1.0", "essential": essential} for name, essential in containers
     ]
-    return read_release(described, "prod/shop", **told)
+    return read_release(described, "prod/shop", **wording)
 
 
 AGENT, APP = ("datadog-agent", True), ("app", True)
@@ -43,9 +43,9 @@ class TestTheAppsContainer:
     def test_is_the_only_essential_one_where_two_are_behind_load_balancers(self):
         assert read(("admin", False), APP, balanced=("admin", "app")).container == "app"
 
-    @pytest.mark.parametrize("told", [{}, {"balanced": ("gone",)}, {"named": "gone"}])
-    def test_is_not_guessed(self, told):
-        release = read(AGENT, APP, **told)
+    @pytest.mark.parametrize("wording", [{}, {"balanced": ("gone",)}, {"named": "gone"}])
+    def test_is_not_guessed(self, wording):
+        release = read(AGENT, APP, **wording)
         assert (release.container, release.unclear) == (None, ("datadog-agent", "app"))
 
     def test_is_read_from_the_services_load_balancers(self):
@@ -57,8 +57,8 @@ class TestTheAppsContainer:
 
 
 class TestARollbackOfWhatCannotBeKnown:
-    def refused(self, target, **told):
-        current = read(AGENT, APP, **told)
+    def refused(self, target, **wording):
+        current = read(AGENT, APP, **wording)
         decided = plan_rollback(target, a_history((a_release(1), DAY), (current, HOUR)), (), None)
         assert isinstance(decided, Ending)
         assert decided.outcome is Outcome.REFUSED
@@ -83,9 +83,9 @@ class TestASidecar:
         assert (release.name, release.tag) == ("shop:7 (6.1.0)", "6.1.0")
 
     def test_of_another_digest_makes_no_other_release(self):
-        one, other = (with_a_sidecar(a_release(7), seed=seed) for seed in (98, 99))
-        assert one.same_as(other)
-        assert (one.digests, one.fingerprint) == (other.digests, digest(7))
+        first, other = (with_a_sidecar(a_release(7), seed=seed) for seed in (98, 99))
+        assert first.same_as(other)
+        assert (first.digests, first.fingerprint) == (other.digests, digest(7))
 
     def test_of_another_digest_makes_no_mark_void(self):
         marked = bad(with_a_sidecar(a_release(2), seed=98))
@@ -122,18 +122,18 @@ class TestFreshTasksOfAFloatingTag:
         plan = plan_restart(TARGET, a_history((release, DAY)), ())
         name = release.images[0].name
         assert plan.not_restored[-1] == (
-            f"Fresh tasks run what {name} stands for by then, which may be other code than {digest(2)} that runs now."
+            f"New tasks run what {name} points to at that time, which may be other code than {digest(2)} that runs now."
         )
 
     def test_are_said_so_of_any_tag_that_was_moved_before(self):
         history = a_history((a_release(2, seed=8), DAY), (a_release(2), HOUR))
         plan = plan_restart(TARGET, history, ())
-        assert plan.not_restored[-1].startswith("Fresh tasks run what shop:1.2.0 stands for by then")
+        assert plan.not_restored[-1].startswith("New tasks run what shop:1.2.0 points to at that time")
 
     @pytest.mark.parametrize("tag", ["1.2.0", f"latest@{digest(2)}"])
     def test_are_not_said_so_of_a_version_or_a_digest(self, tag):
         plan = plan_restart(TARGET, a_history((a_release(2, tag=tag), DAY)), ())
-        assert not any("stands for by then" in line for line in plan.not_restored)
+        assert not any("points to at that time" in line for line in plan.not_restored)
 
     def test_are_distinguished_from_those_before_them_by_the_apps_digest_alone(self):
         before = with_a_sidecar(a_release(2, tag="latest"), seed=98)

@@ -144,7 +144,7 @@ def test_what_is_final_says_its_fix(code, fix):
 
 def test_stale_credentials_say_that_the_step_continues_once_they_are_renewed():
     assert str(named(answered("ExpiredTokenException"))).endswith(
-        "renew the worker's AWS credentials and it goes on"
+        "renew the worker's AWS credentials and it continues"
     )
 
 

@@ -20,7 +20,7 @@ def wanted(service="shop", procedure="rollback", key="new", **fields):
     )
 
 
-def begun(*moments, service="shop", procedure="rollback", ended=True):
+def started(*moments, service="shop", procedure="rollback", ended=True):
     return tuple(
         AutomaticStart(
             key=f"{service}-{procedure}-{moment}",
@@ -33,8 +33,8 @@ def begun(*moments, service="shop", procedure="rollback", ended=True):
     )
 
 
-def held(begun_before, minutes, *, on=(), **fields):
-    answer, _ = reserve(BrakeBook(starts=begun_before, on=on), wanted(**fields), at(minutes))
+def held(started_before, minutes, *, on=(), **fields):
+    answer, _ = reserve(BrakeBook(starts=started_before, on=on), wanted(**fields), at(minutes))
     return answer.held and answer.held.kind
 
 
@@ -72,31 +72,31 @@ def test_what_has_ended_is_not_let_through_once_more():
     ],
 )
 def test_the_same_again_waits_twice_as_long_each_time(moments, minutes, kind):
-    assert held(begun(*moments), minutes) == kind
+    assert held(started(*moments), minutes) == kind
 
 
 def test_the_wait_has_an_end_and_a_day_later_all_is_forgotten():
-    often = begun(*range(0, 1000, 60))
+    often = started(*range(0, 1000, 60))
     answer, _ = reserve(BrakeBook(starts=often), wanted(), at(1000))
     assert answer.held.until == at(961) + timedelta(hours=4)
     assert held(often, 961 + 24 * 60) is None
 
 
 def test_another_procedure_or_service_does_not_wait():
-    assert held(begun(0), 2, procedure="service-down") is None
-    assert held(begun(0), 2, service="cart") is None
+    assert held(started(0), 2, procedure="service-down") is None
+    assert held(started(0), 2, service="cart") is None
 
 
 def test_beyond_so_many_an_hour_a_person_decides():
-    before = begun(0, procedure="a") + begun(10, procedure="b") + begun(20, procedure="c")
+    before = started(0, procedure="a") + started(10, procedure="b") + started(20, procedure="c")
     assert held(before, 30) == "rate"
     assert held(before, 60) is None
 
 
 def test_beyond_so_many_targets_at_once_a_person_decides():
-    storm = begun(0, service="a", ended=False) + begun(0, service="b", ended=False)
+    storm = started(0, service="a", ended=False) + started(0, service="b", ended=False)
     assert held(storm, 1) == "storm"
-    assert held(storm[:1] + begun(0, service="b"), 2) is None
+    assert held(storm[:1] + started(0, service="b"), 2) is None
     assert held(storm, 6 * 60) is None
 
 
@@ -107,7 +107,7 @@ def test_a_persons_brake_holds_its_environment_or_its_service(service, kind):
 
 
 def test_an_end_counts_once_and_only_for_what_was_started():
-    book = BrakeBook(starts=begun(0, ended=False))
+    book = BrakeBook(starts=started(0, ended=False))
     ended = finished(book, "shop-rollback-0", at(5))
     assert ended.starts[0].ended == at(5)
     assert finished(ended, "shop-rollback-0", at(9)) == ended
@@ -115,5 +115,5 @@ def test_an_end_counts_once_and_only_for_what_was_started():
 
 
 def test_what_is_older_than_a_day_is_forgotten():
-    book = forget(BrakeBook(starts=begun(0, 1000)), at(24 * 60 + 2))
+    book = forget(BrakeBook(starts=started(0, 1000)), at(24 * 60 + 2))
     assert [start.began for start in book.starts] == [at(1000)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from runbook_model.brakes import Held
+from runbook_model.brakes import Block
 from runbook_model.incident.account import Acknowledgement, Call
 from tests.incidents import POLICY, at, fires, gate, incident, ran, resolves
-from workflows.decisions.calling import ROUNDS, next_call, respond_by, whom
+from workflows.decisions.calling import ROUNDS, next_call, next_contact, respond_by
 
 
 def called(account, *minutes, rank=1):
@@ -20,7 +20,7 @@ def taken(account, minutes, rank=1):
     return account
 
 
-HELD = Held(kind="storm", why="too many")
+HELD = Block(kind="storm", why="too many")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_contacts_are_called_one_after_the_other_and_then_again():
     account, order = incident("HighErrorRate"), []
     minutes = []
     while due := next_call(account):
-        order.append(whom(account).name)
+        order.append(next_contact(account).name)
         minutes.append((due - at(0)).total_seconds() / 60)
         account.calls += (Call(contact=order[-1], at=due, rank=1),)
     assert order == ["SRE", "Lead"] * ROUNDS
@@ -110,7 +110,7 @@ def test_the_contacts_are_called_one_after_the_other_and_then_again():
 
 def test_without_contacts_everybody_is_called():
     account = incident("HighErrorRate", policy=POLICY.model_copy(update={"contacts": ()}))
-    assert (next_call(account), whom(account)) == (at(5), None)
+    assert (next_call(account), next_contact(account)) == (at(5), None)
 
 
 def test_the_most_urgent_alert_says_by_when():

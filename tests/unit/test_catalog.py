@@ -6,7 +6,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.catalog.activities import CatalogActivities
-from activities.runtime.environment_guard import Served
+from activities.runtime.environment_guard import EnvironmentGuard
 from runbook_model.catalog.catalog import Catalog, Target, load_catalog, parse_catalog
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.errors import CatalogError, PolicyError, UnknownTargetError
@@ -199,15 +199,15 @@ WRONG = [
 
 @pytest.mark.parametrize(("text", "line"), WRONG)
 def test_an_error_names_file_key_value_and_fix(text, line):
-    (told,) = problems(text)
-    assert told.startswith(line)
+    (wording,) = problems(text)
+    assert wording.startswith(line)
 
 
 @pytest.mark.parametrize("name", ["Shop", "shop.eu", "-shop", "a" * 64, "shop_eu"])
 def test_names_that_could_not_be_part_of_an_id_are_refused(name):
-    (told,) = problems(SMALLEST.replace("services.shop", f'services."{name}"'))
-    assert f"services.{name}" in told
-    assert "correct the spelling" in told
+    (wording,) = problems(SMALLEST.replace("services.shop", f'services."{name}"'))
+    assert f"services.{name}" in wording
+    assert "correct the spelling" in wording
 
 
 def test_every_problem_is_reported_at_once():
@@ -232,8 +232,8 @@ def test_every_placement_that_does_not_fit_is_reported_at_once():
     ],
 )
 def test_a_secret_in_the_wrong_place_is_refused_without_being_reported(line):
-    (told,) = problems(SMALLEST + line)
-    assert "hunter2" not in told
+    (wording,) = problems(SMALLEST + line)
+    assert "hunter2" not in wording
 
 
 @pytest.mark.parametrize("url", ["http://a", "https://service.test:8080/base", "http://127.0.0.1:9090"])
@@ -337,7 +337,7 @@ class TestTargets:
     def test_come_from_the_file_as_it_is_now(self, tmp_path):
         path = tmp_path / "catalog.toml"
         path.write_text(SMALLEST)
-        catalog = CatalogActivities(path, Served({"runbooks-prod": "prod"}))
+        catalog = CatalogActivities(path, EnvironmentGuard({"runbooks-prod": "prod"}))
         names = TargetNames(service="shop", environment="prod")
         assert by_queue("runbooks-prod").run(catalog.resolve_target, names).cluster == "shop-prod"
         path.write_text(SMALLEST.replace("shop-prod", "shop-new"))
@@ -348,7 +348,7 @@ class TestTargets:
         path = tmp_path / "catalog.toml"
         path.write_text(SMALLEST)
         both = {"runbooks-prod": "prod", "runbooks-staging": "staging", "runbooks-staging-watch": "staging"}
-        catalog = CatalogActivities(path, Served(both))
+        catalog = CatalogActivities(path, EnvironmentGuard(both))
         with pytest.raises(
             PolicyError, match=f'refuses work for the environment "prod" from the queue {queue}'
         ):
@@ -372,7 +372,7 @@ def test_an_arn_is_its_name(cluster, service):
     [
         ("shop-prod", f"{SERVICE}/shop-prod/shop", "is the ARN of a service: write that of the cluster, or its name"),
         ("shop-prod", CLUSTER.replace("us-east-1", "eu-west-1"), "is in eu-west-1, but the environment's region is us-east-1"),
-        ("shop-prod", "arn:aws:s3:::shop", "is no ARN of an ECS cluster: write its name"),
+        ("shop-prod", "arn:aws:s3:::shop", "is not the ARN of an ECS cluster: write its name"),
         ("shop", f"{SERVICE}/other/shop", "is in cluster other, but the environment's is shop-prod"),
         ("shop", CLUSTER, "is the ARN of a cluster: write that of the service, or its name"),
     ],
@@ -410,7 +410,7 @@ def test_what_a_service_ignores_itself_takes_the_place_of_its_environments():
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('metrics = { ignore = ["path"] }', 'metrics.ignore.0 = "path": is no matcher of PromQL'),
+        ('metrics = { ignore = ["path"] }', 'metrics.ignore.0 = "path": is not a PromQL matcher'),
         ('error_pattern = "("', "is not a regular expression"),
         ('health_path = "healthz"', "health_path"),
     ],

@@ -58,7 +58,7 @@ def test_without_a_project_names_still_resolve():
         ),
         (
             LOCAL.replace("[services", 'release_label = "release"\n[services'),
-            "environments.local: release_label tells releases on ECS apart: remove it",
+            "environments.local: release_label is for ECS: remove it",
         ),
         (LOCAL.replace('"shops"', '"-x y"'), "environments.local.compose.project"),
         (LOCAL.replace("user", "usr"), "unknown key (did you mean user?)"),

@@ -170,7 +170,7 @@ class TestSlacksWebApi:
         posted = list(stage.slack.messages)
         delivered = await stage.announce(**message, attempt=2)
         assert stage.slack.messages == posted
-        assert "it was there already" in delivered.told
+        assert "it was there already" in delivered.summary
         assert True
 
     async def test_a_message_that_never_arrived_is_posted_by_the_next_attempt(self, stage):
@@ -338,7 +338,7 @@ class TestNames:
     async def test_a_channel_that_the_catalog_does_not_have_is_the_log_which_says_so(self, stage, caplog):
         caplog.set_level(logging.INFO)
         delivered = await stage.announce("pager")
-        assert delivered.told == 'the worker\'s log (the catalog has no channel "pager")'
+        assert delivered.summary == 'the worker\'s log (the catalog has no channel "pager")'
         assert "INCIDENT: Service Down: shop in prod" in caplog.text
 
     async def test_a_catalog_that_is_being_edited_is_read_again_later(self, stage):
@@ -367,13 +367,13 @@ class TestNotices:
         stage.slack.fail(status=500)
         await stage.tell()
         assert len(stage.slack.messages) == 2
-        assert "not told: channel ops: Slack answers 500" in caplog.text
+        assert "not delivered: channel ops: Slack answers 500" in caplog.text
 
     async def test_where_every_channel_refuses_it_for_good_the_log_has_it(self, stage, caplog):
         caplog.set_level(logging.INFO)
         stage.slack.fail(status=410, times=3)
         await stage.tell("Remind: no decision for 5m")
-        assert "not told: channel machine: HTTP 410" in caplog.text
+        assert "not delivered: channel machine: HTTP 410" in caplog.text
         assert "Remind: no decision for 5m" in caplog.text
 
     async def test_it_is_tried_again_where_nobody_was_notified(self, stage):

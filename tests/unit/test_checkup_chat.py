@@ -124,9 +124,9 @@ def certificate(tmp_path_factory):
 
 class TestSlack:
     async def test_is_asked_who_the_app_is_and_where_it_is_and_nobody_is_notified(self, stage):
-        told = await stage("ops")
-        assert (told.ok, told.fix) == (True, None)
-        assert told.detail == "channel ops: Slack knows the app as runbook, in #ops"
+        text = await stage("ops")
+        assert (text.ok, text.fix) == (True, None)
+        assert text.detail == "channel ops: Slack knows the app as runbook, in #ops"
         assert stage.slack.calls == ["auth.test", "conversations.list"]
         assert stage.slack.messages == []
 
@@ -137,29 +137,29 @@ class TestSlack:
 
     async def test_that_does_not_know_the_token_is_red_without_the_token(self, stage, monkeypatch):
         monkeypatch.setenv("SLACK_TOKEN", "wrong-verysecret")
-        told = await stage("ops")
-        assert (told.ok, told.detail) == (False, "channel ops: Slack answers 200 invalid_auth")
-        assert told.fix == "renew what its variable holds"
+        text = await stage("ops")
+        assert (text.ok, text.detail) == (False, "channel ops: Slack answers 200 invalid_auth")
+        assert text.fix == "renew what its variable holds"
 
     @pytest.mark.parametrize("missing", ["", "  "])
     async def test_without_a_token_names_the_variable(self, stage, monkeypatch, missing):
         monkeypatch.setenv("SLACK_TOKEN", missing)
-        told = await stage("ops")
-        assert (told.ok, told.detail) == (False, "channel ops: the worker's environment has no SLACK_TOKEN")
-        assert told.fix == "set SLACK_TOKEN for it, or correct secret_env in the catalog"
+        text = await stage("ops")
+        assert (text.ok, text.detail) == (False, "channel ops: the worker's environment has no SLACK_TOKEN")
+        assert text.fix == "set SLACK_TOKEN for it, or correct secret_env in the catalog"
 
     @pytest.mark.parametrize("channel", ["#ops", "C00000001"])
     async def test_has_the_app_in_the_channel(self, stage, channel):
         stage.channel = channel
         stage.slack.uninvited = {"ops"}
-        told = await stage("ops")
-        assert (told.ok, told.detail) == (False, f"channel ops: the app is not in {channel}")
-        assert told.fix == f"invite the app to {channel}"
+        text = await stage("ops")
+        assert (text.ok, text.detail) == (False, f"channel ops: the app is not in {channel}")
+        assert text.fix == f"invite the app to {channel}"
 
     async def test_may_let_the_app_post_to_a_channel_that_it_is_not_in(self, stage):
         stage.slack.uninvited, stage.slack.scopes = {"ops"}, {*stage.slack.scopes, "chat:write.public"}
-        told = await stage("ops")
-        assert (told.ok, told.detail.endswith("it may post to #ops from outside")) == (True, True)
+        text = await stage("ops")
+        assert (text.ok, text.detail.endswith("it may post to #ops from outside")) == (True, True)
 
     @pytest.mark.parametrize(
         ("channel", "detail", "fix"),
@@ -170,27 +170,27 @@ class TestSlack:
     )
     async def test_must_have_the_channel(self, stage, channel, detail, fix):
         stage.channel = channel
-        told = await stage("ops")
-        assert (told.ok, told.detail) == (False, f"channel ops: {detail}")
-        assert told.fix.startswith(fix)
+        text = await stage("ops")
+        assert (text.ok, text.detail) == (False, f"channel ops: {detail}")
+        assert text.fix.startswith(fix)
 
     async def test_must_let_the_app_post(self, stage):
         stage.slack.scopes = {"channels:read"}
-        told = await stage("ops")
-        assert (told.ok, told.detail) == (False, "channel ops: the app has no scope chat:write")
-        assert told.fix == "give the app the scope chat:write"
+        text = await stage("ops")
+        assert (text.ok, text.detail) == (False, "channel ops: the app has no scope chat:write")
+        assert text.fix == "give the app the scope chat:write"
 
     async def test_need_not_let_the_app_read_and_then_it_is_said_what_is_not_known(self, stage):
         stage.slack.scopes = {"chat:write"}
-        told = await stage("ops")
-        assert told.ok is True
-        assert "whether it is in #ops is not told: it has no scope to read channels" in told.detail
+        text = await stage("ops")
+        assert text.ok is True
+        assert "whether it is in #ops is unknown: it has no scope to read channels" in text.detail
 
     async def test_that_is_away_is_red(self, stage, unused_tcp_port):
         stage.api = f"http://127.0.0.1:{unused_tcp_port}/api/"
-        told = await stage("ops")
-        assert (told.ok, told.detail) == (False, "channel ops: Slack does not answer (URLError)")
-        assert told.fix == "let the worker reach its host"
+        text = await stage("ops")
+        assert (text.ok, text.detail) == (False, "channel ops: Slack does not answer (URLError)")
+        assert text.fix == "let the worker reach its host"
 
 
 @pytest.mark.parametrize(("name", "variable"), [("hook", "SLACK_HOOK"), ("pager", "PAGER_HOOK")])
@@ -198,9 +198,9 @@ class TestWebhooks:
     async def test_are_connected_to_and_sent_nothing(self, stage, monkeypatch, name, variable):
         async with host() as port:
             monkeypatch.setenv(variable, f"http://127.0.0.1:{port}/correct-horse")
-            told = await stage(name)
-        assert (told.ok, told.fix) == (True, None)
-        assert told.detail == f"channel {name}: its host takes a connection, not tried"
+            text = await stage(name)
+        assert (text.ok, text.fix) == (True, None)
+        assert text.detail == f"channel {name}: its host takes a connection, not tried"
 
     async def test_must_have_a_certificate_that_is_vouched_for(
         self, stage, monkeypatch, certificate, name, variable
@@ -209,8 +209,8 @@ class TestWebhooks:
         context.load_cert_chain(certificate)
         async with host(context) as port:
             monkeypatch.setenv(variable, f"https://127.0.0.1:{port}/correct-horse")
-            told = await stage(name)
-            assert (told.ok, told.detail) == (
+            text = await stage(name)
+            assert (text.ok, text.detail) == (
                 False,
                 f"channel {name}: no TLS with its host (CERTIFICATE_VERIFY_FAILED)",
             )
@@ -235,17 +235,17 @@ class TestWebhooks:
         self, stage, monkeypatch, unused_tcp_port, name, variable, address, detail
     ):
         monkeypatch.setenv(variable, address.format(port=unused_tcp_port))
-        told = await stage(name)
-        assert (told.ok, told.detail) == (False, f"channel {name}: {detail.format(variable=variable)}")
-        assert told.fix
-        shown = told.detail + told.fix
+        text = await stage(name)
+        assert (text.ok, text.detail) == (False, f"channel {name}: {detail.format(variable=variable)}")
+        assert text.fix
+        shown = text.detail + text.fix
         assert all(secret not in shown for secret in ("correct-horse", "127.0.0.1", str(unused_tcp_port)))
 
     async def test_behind_a_proxy_are_left_to_it(self, stage, monkeypatch, name, variable):
         monkeypatch.setenv("https_proxy", "http://proxy.invalid:3128")
         monkeypatch.setenv(variable, "https://correct-horse.invalid/")
-        told = await stage(name)
-        assert (told.ok, told.detail) == (
+        text = await stage(name)
+        assert (text.ok, text.detail) == (
             True,
             f"channel {name}: goes by the proxy of the worker's environment, not tried",
         )
@@ -254,13 +254,13 @@ class TestWebhooks:
 class TestTogether:
     async def test_one_that_is_red_is_named_and_the_others_are_not(self, stage, monkeypatch):
         monkeypatch.delenv("PAGER_HOOK", raising=False)
-        told = await stage("ops", "pager", "file")
-        assert (told.ok, told.detail) == (False, "channel pager: the worker's environment has no PAGER_HOOK")
+        text = await stage("ops", "pager", "file")
+        assert (text.ok, text.detail) == (False, "channel pager: the worker's environment has no PAGER_HOOK")
 
     async def test_all_are_reported_where_all_are_in_place(self, stage):
-        told = await stage("ops", "file")
+        text = await stage("ops", "file")
         assert (
-            told.detail
+            text.detail
             == "channel ops: Slack knows the app as runbook, in #ops; channel file: the worker's log"
         )
 
@@ -269,8 +269,8 @@ class TestTogether:
         async with host() as silent, host() as port:
             stage.api = f"http://127.0.0.1:{silent}/api/"
             monkeypatch.setenv("PAGER_HOOK", f"http://127.0.0.1:{port}/")
-            told = await stage("ops", "pager")
-        assert (told.ok, told.detail) == (False, "channel ops: no answer within 0.5 s")
+            text = await stage("ops", "pager")
+        assert (text.ok, text.detail) == (False, "channel ops: no answer within 0.5 s")
 
     async def test_without_any_there_is_nothing_to_try(self, stage):
         assert (await stage()).ok is None

@@ -19,26 +19,26 @@ def a_check(name, ok, service=None):
 class TestLastKnownGood:
     def test_is_the_release_that_a_rollback_would_put_back(self):
         history = a_history((a_release(1), HOUR), (a_release(2), HOUR))
-        told = checkup.judge_last_known_good(TARGET, history, ())
-        assert (told.ok, told.fix) == (True, None)
-        assert told.detail.startswith("shop:1 (1.1.0): ")
+        text = checkup.judge_last_known_good(TARGET, history, ())
+        assert (text.ok, text.fix) == (True, None)
+        assert text.detail.startswith("shop:1 (1.1.0): ")
 
     def test_says_when_a_person_would_be_asked(self):
         history = a_history((a_release(2), HOUR))
-        told = checkup.judge_last_known_good(TARGET, history, (a_release(1),))
-        assert told.ok is True
-        assert "it would need a person's yes" in told.detail
+        text = checkup.judge_last_known_good(TARGET, history, (a_release(1),))
+        assert text.ok is True
+        assert "it would need a person's approval" in text.detail
 
     def test_is_unknown_of_a_first_release(self):
-        told = checkup.judge_last_known_good(TARGET, a_history((a_release(1), HOUR)), (a_release(1),))
-        assert (told.ok, told.fix) == (None, None)
-        assert "nothing to go back to yet" in told.detail
+        text = checkup.judge_last_known_good(TARGET, a_history((a_release(1), HOUR)), (a_release(1),))
+        assert (text.ok, text.fix) == (None, None)
+        assert "nothing to go back to yet" in text.detail
 
     def test_is_missing_where_all_others_are_bad(self):
         history = a_history((bad(a_release(1)), HOUR), (a_release(2), HOUR))
-        told = checkup.judge_last_known_good(TARGET, history, ())
-        assert told.ok is False
-        assert f"runbook release mark {TARGET.key} RELEASE good" in told.fix
+        text = checkup.judge_last_known_good(TARGET, history, ())
+        assert text.ok is False
+        assert f"runbook release mark {TARGET.key} RELEASE good" in text.fix
 
     def test_is_there_also_while_nothing_runs(self):
         history = a_history((a_release(1), HOUR), (a_release(2), HOUR), desired=0)
@@ -57,11 +57,11 @@ class TestLastKnownGood:
         assert checkup.judge_last_known_good(target, history, ()).ok is None
 
     def test_other_revisions_are_read_only_where_the_history_does_not_settle_it(self):
-        two, one = (a_release(1), HOUR), (a_release(2), HOUR)
-        assert checkup.needs_revisions(TARGET, a_history(one))
-        assert checkup.needs_revisions(TARGET, a_history(one, desired=0))
-        assert not checkup.needs_revisions(TARGET, a_history(two, one))
-        assert not checkup.needs_revisions(TARGET, a_history(one, controller="EXTERNAL"))
+        two, newer = (a_release(1), HOUR), (a_release(2), HOUR)
+        assert checkup.needs_revisions(TARGET, a_history(newer))
+        assert checkup.needs_revisions(TARGET, a_history(newer, desired=0))
+        assert not checkup.needs_revisions(TARGET, a_history(two, newer))
+        assert not checkup.needs_revisions(TARGET, a_history(newer, controller="EXTERNAL"))
 
 
 class TestController:
@@ -75,10 +75,10 @@ class TestController:
         ],
     )
     def test_that_is_not_supported_is_red(self, unlike):
-        told = checkup.judge_controller(TARGET, a_service(a_deployment(2, task_definition(2)), **unlike))
-        assert told.ok is False
-        assert f"its {next(iter(unlike))} is {next(iter(unlike.values()))}" in told.detail
-        assert told.fix == "use the tool that deploys this service"
+        text = checkup.judge_controller(TARGET, a_service(a_deployment(2, task_definition(2)), **unlike))
+        assert text.ok is False
+        assert f"its {next(iter(unlike))} is {next(iter(unlike.values()))}" in text.detail
+        assert text.fix == "use the tool that deploys this service"
 
     @pytest.mark.parametrize("how", [{}, {"desired": 0}, {"status": "DRAINING"}])
     def test_does_not_depend_on_whether_the_service_runs(self, how):
@@ -125,7 +125,7 @@ class TestSettling:
     def test_no_check_needs_itself_or_one_that_needs_it(self):
         def all_needs(name, seen=()):
             assert name not in seen, seen
-            return {one for need in row_of(name).needs for one in (need, *all_needs(need, (*seen, name)))}
+            return {item for need in row_of(name).needs for item in (need, *all_needs(need, (*seen, name)))}
 
         assert all_needs("rollback-plan") >= {"aws-identity", "cluster", "deployments", "docker-engine"}
         for name in ROWS:
@@ -134,5 +134,5 @@ class TestSettling:
 
 def test_a_services_checks_are_reported_in_one_order_and_the_queries_last():
     names = ["prometheus-usual", "database", "prometheus-cpu-share", "service"]
-    told = checkup.in_order(a_check(name, ok=True) for name in names)
-    assert [item.name for item in told] == ["service", "database", "prometheus-usual", "prometheus-cpu-share"]
+    text = checkup.in_order(a_check(name, ok=True) for name in names)
+    assert [item.name for item in text] == ["service", "database", "prometheus-usual", "prometheus-cpu-share"]

@@ -29,12 +29,12 @@ class TestOneCheck:
         async def ask():
             return "it is there"
 
-        told = await asked(ask)
-        assert (told.name, told.ok, told.detail, told.fix) == ("thing", True, "it is there", None)
+        text = await asked(ask)
+        assert (text.name, text.ok, text.detail, text.fix) == ("thing", True, "it is there", None)
 
     async def test_is_neither_when_nothing_is_configured(self):
-        told = await asked(lambda: raising(NotSetError("no url")))
-        assert (told.ok, told.detail, told.fix) == (None, "no url", None)
+        text = await asked(lambda: raising(NotSetError("no url")))
+        assert (text.ok, text.detail, text.fix) == (None, "no url", None)
 
     @pytest.mark.parametrize(
         ("error", "detail", "fix"),
@@ -51,12 +51,12 @@ class TestOneCheck:
         ],
     )
     async def test_is_red_with_a_fix_whatever_is_raised(self, error, detail, fix):
-        told = await asked(lambda: raising(error))
-        assert (told.ok, told.detail, told.fix) == (False, detail, fix)
+        text = await asked(lambda: raising(error))
+        assert (text.ok, text.detail, text.fix) == (False, detail, fix)
 
     async def test_is_red_when_its_time_is_up(self):
-        told = await asked(asyncio.Event().wait, seconds=0.01)
-        assert (told.ok, told.detail) == (False, "no answer within 0.01 s")
+        text = await asked(asyncio.Event().wait, seconds=0.01)
+        assert (text.ok, text.detail) == (False, "no answer within 0.01 s")
 
     @pytest.mark.parametrize(
         ("error", "detail"),
@@ -66,12 +66,12 @@ class TestOneCheck:
         ],
     )
     async def test_of_what_another_is_asked_about_is_unknown_when_it_does_not_say(self, error, detail):
-        told = await asked(lambda: raising(error), unknown="let the worker reach it")
-        assert (told.ok, told.detail, told.fix) == (None, detail, None)
+        text = await asked(lambda: raising(error), unknown="let the worker reach it")
+        assert (text.ok, text.detail, text.fix) == (None, detail, None)
 
     async def test_of_what_another_is_asked_about_is_red_when_he_says_that_it_is_wrong(self):
-        told = await asked(lambda: raising(WrongError("denied")), unknown="let the worker reach it")
-        assert (told.ok, told.detail, told.fix) == (False, "denied", "the usual fix")
+        text = await asked(lambda: raising(WrongError("denied")), unknown="let the worker reach it")
+        assert (text.ok, text.detail, text.fix) == (False, "denied", "the usual fix")
 
     async def test_is_asked_again_when_it_was_throttled(self, monkeypatch):
         monkeypatch.setattr(looking, "THROTTLED_PAUSES", (0, 0))
@@ -87,14 +87,14 @@ class TestOneCheck:
 
 
 async def test_one_that_takes_its_time_holds_up_no_other():
-    begun = asyncio.Event()
+    started = asyncio.Event()
 
     async def first():
-        await begun.wait()
+        await started.wait()
         return "first"
 
     async def second():
-        begun.set()
+        started.set()
         return "second"
 
     checks = await look([Question("a", first, ""), Question("b", second, "")], "prod", "shop")
@@ -123,7 +123,7 @@ class TestFixes:
             (translate(denied("ecs:ListTasks"), "list tasks"), "allow ecs:ListTasks to the worker's role"),
             (
                 translate(NoCredentialsError(), "ask"),
-                "give the worker AWS credentials and it goes on",
+                "give the worker AWS credentials and it continues",
             ),
             (answered(403, "could not ask Prometheus: HTTP 403"), "allow the worker to read it"),
         ],
@@ -137,20 +137,20 @@ class TestFixes:
         assert answered(500, "could not ask: HTTP 500; allow it").fix is None
 
 
-def glance(said, before=0.0, after=1.0):
+def clock_reading(said, before=0.0, after=1.0):
     return ClockReading(whose="AWS's", said=at(said), before=at(before), after=at(after))
 
 
 class TestClock:
     @pytest.mark.parametrize("said", [0, 0.5, 1, -5, 6])
     def test_may_be_off_by_a_few_seconds(self, said):
-        assert judge_clock(glance(said)) == "within 5 s of AWS's"
+        assert judge_clock(clock_reading(said)) == "within 5 s of AWS's"
 
     @pytest.mark.parametrize(("said", "words"), [(-60, "60 s ahead of AWS's"), (61, "60 s behind AWS's")])
     def test_that_is_off_by_more_is_wrong(self, said, words):
         with pytest.raises(WrongError, match=words) as wrong:
-            judge_clock(glance(0.5), glance(said))
+            judge_clock(clock_reading(0.5), clock_reading(said))
         assert wrong.value.fix == SET_THE_CLOCK
 
     def test_a_slow_answer_is_no_fault_of_the_clock(self):
-        assert glance(2, before=0, after=30).off == timedelta(0)
+        assert clock_reading(2, before=0, after=30).off == timedelta(0)

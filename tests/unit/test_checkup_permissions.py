@@ -60,8 +60,8 @@ class Asking:
         """Answer the next question to the simulator; ``asked`` is what it must be."""
         for number, page in enumerate(pages, 1):
             more = {"IsTruncated": True, "Marker": "on"} if number < len(pages) else {"IsTruncated": False}
-            told = {"EvaluationResults": page} | more
-            self.stubs.iam.add_response("simulate_principal_policy", told, asked)
+            text = {"EvaluationResults": page} | more
+            self.stubs.iam.add_response("simulate_principal_policy", text, asked)
 
     def _service_is_read(self):
         found = definition(2)
@@ -131,18 +131,18 @@ class TestIdentity:
         asking.worker_is(SESSION)
         asking.role_is(ROLE)
         asking.simulator_says(allowed())
-        told = await asking()
-        assert (told.ok, told.fix) == (True, None)
-        assert told.detail == f"IAM's simulator allows {ROLE} {', '.join(WANTED)}"
+        text = await asking()
+        assert (text.ok, text.fix) == (True, None)
+        assert text.detail == f"IAM's simulator allows {ROLE} {', '.join(WANTED)}"
 
     async def test_of_a_session_is_not_guessed_where_its_role_may_not_be_looked_up(self, asking):
         asking.worker_is(SESSION)
         said = "User: x is not authorized to perform: iam:GetRole on resource: role incident-runbooks-worker"
         asking.stubs.iam.add_client_error("get_role", "AccessDenied", said)
-        told = await asking()
-        assert (told.ok, told.fix) == (None, None)
-        assert told.detail.startswith("unknown: could not look up the role incident-runbooks-worker")
-        assert told.detail.endswith("; allow iam:GetRole to the worker's role")
+        text = await asking()
+        assert (text.ok, text.fix) == (None, None)
+        assert text.detail.startswith("unknown: could not look up the role incident-runbooks-worker")
+        assert text.detail.endswith("; allow iam:GetRole to the worker's role")
 
     def test_of_an_environment_is_the_role_that_the_catalog_names(self, asking):
         role = "arn:aws:iam::999999999999:role/teams/incident-runbooks-prod"
@@ -157,27 +157,27 @@ class TestIdentity:
                 "ResourceArns": [ANY],
                 "ContextEntries": ANY,
             }
-            told = {"EvaluationResults": [evaluated("ecs:UpdateService", resources=[SERVICE])]}
-            iam.add_response("simulate_principal_policy", told, asked)
+            text = {"EvaluationResults": [evaluated("ecs:UpdateService", resources=[SERVICE])]}
+            iam.add_response("simulate_principal_policy", text, asked)
             changes = [Change("ecs:UpdateService", SERVICE)]
             assert role in Simulator(asking.clients, account).try_all(changes, "us-east-1")
 
     async def test_of_a_user_is_the_user(self, user):
         user.simulator_says(allowed())
-        told = await user()
-        assert told.ok is True
-        assert USER in told.detail
+        text = await user()
+        assert text.ok is True
+        assert USER in text.detail
 
     @pytest.mark.parametrize(
         "arn",
         ["arn:aws:iam::123456789012:root", "arn:aws:sts::123456789012:federated-user/alice"],
     )
-    async def test_that_iam_cannot_simulate_is_not_told(self, asking, arn):
+    async def test_that_iam_cannot_simulate_is_unknown(self, asking, arn):
         asking.worker_is(arn)
-        told = await asking()
-        assert (told.ok, told.fix) == (None, None)
+        text = await asking()
+        assert (text.ok, text.fix) == (None, None)
         assert (
-            told.detail == f"unknown: IAM cannot simulate {arn}; give the worker a role or a user of its own"
+            text.detail == f"unknown: IAM cannot simulate {arn}; give the worker a role or a user of its own"
         )
 
 
@@ -206,23 +206,23 @@ class TestChanges:
             ],
         }
         user.simulator_says([evaluated(item, resources=on) for item, on in wanted.items()], asked=asked)
-        told = await user()
-        assert told.ok is True, told.detail
-        assert told.detail.endswith(", ".join(wanted))
+        text = await user()
+        assert text.ok is True, text.detail
+        assert text.detail.endswith(", ".join(wanted))
 
     async def test_that_are_denied_are_red_with_action_and_resource(self, user):
         denied = evaluated("ecs:UpdateService", "implicitDeny", [SERVICE])
         user.simulator_says([*allowed(but="ecs:UpdateService"), denied])
-        told = await user()
-        assert (told.ok, told.detail) == (False, f"{USER} may not ecs:UpdateService on {SERVICE}")
-        assert told.fix == POLICY
+        text = await user()
+        assert (text.ok, text.detail) == (False, f"{USER} may not ecs:UpdateService on {SERVICE}")
+        assert text.fix == POLICY
 
     async def test_that_a_policy_denies_say_so(self, user):
         denied = evaluated("ecs:TagResource", "explicitDeny", [DEFINITION])
         user.simulator_says([*allowed(but="ecs:TagResource"), denied])
-        told = await user()
-        assert told.detail.endswith(f"may not ecs:TagResource (a policy denies it) on {DEFINITION}")
-        assert told.fix == f"{POLICY}, and let no other policy deny it"
+        text = await user()
+        assert text.detail.endswith(f"may not ecs:TagResource (a policy denies it) on {DEFINITION}")
+        assert text.fix == f"{POLICY}, and let no other policy deny it"
 
     async def test_that_are_beyond_a_boundary_say_so(self, user):
         beyond = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}}
@@ -234,9 +234,9 @@ class TestChanges:
         denied = evaluated("ecs:UpdateService", "explicitDeny", [SERVICE])
         denied["OrganizationsDecisionDetail"] = {"AllowedByOrganizations": False}
         user.simulator_says([*allowed(but="ecs:UpdateService"), denied])
-        told = await user()
-        assert told.ok is False
-        assert "ecs:UpdateService (a policy of the organization denies it) on" in told.detail
+        text = await user()
+        assert text.ok is False
+        assert "ecs:UpdateService (a policy of the organization denies it) on" in text.detail
 
     async def test_count_by_their_own_resource_whatever_is_said_of_others(self, user):
         update = evaluated("ecs:UpdateService", resources=[SERVICE], at_large="implicitDeny")
@@ -256,24 +256,24 @@ class TestChanges:
             "ecs:UpdateService", "implicitDeny", [SERVICE], MissingContextValues=["aws:RequestTag/team"]
         )
         user.simulator_says([*allowed(but="ecs:UpdateService"), unsure])
-        told = await user()
-        assert (told.ok, told.fix) == (None, None)
-        assert f"ecs:UpdateService on {SERVICE}, as nobody tells it aws:RequestTag/team" in told.detail
+        text = await user()
+        assert (text.ok, text.fix) == (None, None)
+        assert f"ecs:UpdateService on {SERVICE}, because nobody gives it aws:RequestTag/team" in text.detail
 
     async def test_are_unknown_where_the_simulator_leaves_one_out(self, user):
         user.simulator_says(allowed(but="ecs:TagResource"))
-        told = await user()
-        assert told.ok is None
-        assert f"ecs:TagResource on {DEFINITION}, and does not say why" in told.detail
+        text = await user()
+        assert text.ok is None
+        assert f"ecs:TagResource on {DEFINITION}, and does not say why" in text.detail
 
     async def test_that_are_allowed_say_which_conditions_were_not_weighed(self, user):
         tagged = evaluated(
             "ecs:TagResource", resources=[DEFINITION], MissingContextValues=["aws:SecureTransport"]
         )
         user.simulator_says([*allowed(but="ecs:TagResource"), tagged])
-        told = await user()
-        assert told.ok is True
-        assert told.detail.endswith("; conditions on aws:SecureTransport are not weighed")
+        text = await user()
+        assert text.ok is True
+        assert text.detail.endswith("; conditions on aws:SecureTransport are not weighed")
 
     async def test_of_a_compose_service_are_none(self, asking):
         asking.changes |= {"platform": "compose"}
@@ -284,46 +284,46 @@ class TestSimulator:
     async def test_that_the_worker_may_not_ask_leaves_it_unknown_and_says_what_would_let_it(self, user):
         said = f"User: {USER} is not authorized to perform: iam:SimulatePrincipalPolicy on resource: {USER}"
         user.stubs.iam.add_client_error("simulate_principal_policy", "AccessDenied", said)
-        told = await user()
-        assert (told.ok, told.fix) == (None, None)
-        assert told.detail.endswith("; allow iam:SimulatePrincipalPolicy to the worker's role")
+        text = await user()
+        assert (text.ok, text.fix) == (None, None)
+        assert text.detail.endswith("; allow iam:SimulatePrincipalPolicy to the worker's role")
 
     async def test_that_does_not_answer_leaves_it_unknown(self, user):
         user.stubs.iam.add_client_error("simulate_principal_policy", "ServiceFailure", http_status_code=500)
-        told = await user()
-        assert (told.ok, told.fix) == (None, None)
-        assert told.detail.endswith("; let the worker reach IAM")
+        text = await user()
+        assert (text.ok, text.fix) == (None, None)
+        assert text.detail.endswith("; let the worker reach IAM")
 
     async def test_that_is_slow_leaves_it_unknown(self, asking):
         (question,) = PermissionQuestions(asking.clients, None, a_target()).all()
-        told = await check(replace(question, ask=asyncio.Event().wait, seconds=0.01))
-        assert (told.ok, told.detail) == (None, "unknown: no answer within 0.01 s; let the worker reach IAM")
+        text = await check(replace(question, ask=asyncio.Event().wait, seconds=0.01))
+        assert (text.ok, text.detail) == (None, "unknown: no answer within 0.01 s; let the worker reach IAM")
 
 
 class TestReviews:
     async def test_in_a_bucket_are_asked_about_as_the_worker_itself(self, user):
         target = "arn:aws:s3:::shop-incident-reviews/ours/prod/*"
         user.simulator_says([evaluated("s3:PutObject", resources=[target])])
-        told = await user.about_reviews("s3://shop-incident-reviews/ours")
-        assert (told.ok, told.detail) == (True, f"IAM's simulator allows {USER} s3:PutObject")
+        text = await user.about_reviews("s3://shop-incident-reviews/ours")
+        assert (text.ok, text.detail) == (True, f"IAM's simulator allows {USER} s3:PutObject")
 
     async def test_in_a_bucket_that_may_not_be_written_to_are_red(self, user):
         target = "arn:aws:s3:::shop-incident-reviews/prod/*"
         user.simulator_says([evaluated("s3:PutObject", "implicitDeny", [target])])
-        told = await user.about_reviews("s3://shop-incident-reviews")
-        assert (told.ok, told.fix) == (False, POLICY)
-        assert told.detail == f"{USER} may not s3:PutObject on {target}"
+        text = await user.about_reviews("s3://shop-incident-reviews")
+        assert (text.ok, text.fix) == (False, POLICY)
+        assert text.detail == f"{USER} may not s3:PutObject on {target}"
 
     async def test_in_a_folder_that_is_still_to_be_made_are_in_place(self, asking, tmp_path):
-        told = await asking.about_reviews(str(tmp_path / "reviews" / "here"))
-        assert (told.ok, told.detail) == (True, f"{tmp_path} can be written to")
+        text = await asking.about_reviews(str(tmp_path / "reviews" / "here"))
+        assert (text.ok, text.detail) == (True, f"{tmp_path} can be written to")
         assert list(tmp_path.iterdir()) == []
 
     async def test_below_what_is_no_folder_are_red(self, asking, tmp_path):
         (tmp_path / "file").write_text("")
-        told = await asking.about_reviews(str(tmp_path / "file" / "reviews"))
-        assert told.ok is False
-        assert "correct RUNBOOK_REVIEWS" in told.fix
+        text = await asking.about_reviews(str(tmp_path / "file" / "reviews"))
+        assert text.ok is False
+        assert "correct RUNBOOK_REVIEWS" in text.fix
 
     async def test_that_go_nowhere_are_not_looked_at(self, asking):
         assert (await asking.about_reviews(None)).ok is None

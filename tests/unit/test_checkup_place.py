@@ -74,20 +74,20 @@ def asking(clients):
 class TestAws:
     async def test_says_who_the_worker_is(self, asking):
         asking.caller()
-        (told,) = await asking("aws-identity")
-        assert (told.ok, told.detail) == (True, "arn:aws:sts::1:assumed-role/worker/x in us-east-1")
+        (wording,) = await asking("aws-identity")
+        assert (wording.ok, wording.detail) == (True, "arn:aws:sts::1:assumed-role/worker/x in us-east-1")
 
     @pytest.mark.parametrize(
         ("code", "fix"),
         [
-            ("ExpiredToken", "renew the worker's AWS credentials and it goes on"),
+            ("ExpiredToken", "renew the worker's AWS credentials and it continues"),
             ("SomethingElse", "give the worker AWS credentials: aws sts get-caller-identity"),
         ],
     )
     async def test_that_does_not_know_the_worker_is_red(self, asking, code, fix):
         asking.sts.add_client_error("get_caller_identity", code)
-        (told,) = await asking("aws-identity")
-        assert (told.ok, told.fix) == (False, fix)
+        (wording,) = await asking("aws-identity")
+        assert (wording.ok, wording.fix) == (False, fix)
 
     async def test_is_asked_once_for_identity_and_clock(self, asking):
         asking.caller()
@@ -97,24 +97,24 @@ class TestAws:
 
     async def test_is_not_asked_for_compose(self, asking):
         asking.where = ON_COMPOSE
-        told = await asking("aws-identity", "cluster", "prometheus", "clock")
-        assert [item.ok for item in told] == [None, None, None, True]
+        wording = await asking("aws-identity", "cluster", "prometheus", "clock")
+        assert [item.ok for item in wording] == [None, None, None, True]
 
 
 class TestClock:
     async def test_that_differs_from_awss_is_red(self, asking):
         asking.caller(datetime.now(UTC) - timedelta(minutes=2))
-        (told,) = await asking("clock")
-        assert told.ok is False
-        assert "s ahead of AWS's" in told.detail
-        assert "timedatectl" in told.fix
+        (wording,) = await asking("clock")
+        assert wording.ok is False
+        assert "s ahead of AWS's" in wording.detail
+        assert "timedatectl" in wording.fix
 
     async def test_that_differs_from_temporals_is_red_also_where_aws_does_not_answer(self, asking):
         asking.sts.add_client_error("get_caller_identity", "AccessDenied")
         asking.served += timedelta(minutes=2)
-        (told,) = await asking("clock")
-        assert told.ok is False
-        assert "s behind Temporal's" in told.detail
+        (wording,) = await asking("clock")
+        assert wording.ok is False
+        assert "s behind Temporal's" in wording.detail
 
 
 class TestCluster:
@@ -128,22 +128,22 @@ class TestCluster:
     )
     async def test_must_be_there_and_active(self, asking, clusters, ok, detail):
         asking.ecs.add_response("describe_clusters", {"clusters": clusters}, {"clusters": ["prod"]})
-        (told,) = await asking("cluster")
-        assert (told.ok, told.detail) == (ok, detail)
-        assert ok or told.fix == "correct cluster or region in [environments.prod]"
+        (wording,) = await asking("cluster")
+        assert (wording.ok, wording.detail) == (ok, detail)
+        assert ok or wording.fix == "correct cluster or region in [environments.prod]"
 
 
 class TestPrometheus:
     async def test_that_answers_is_in_place(self, asking):
-        (told,) = await asking("prometheus")
-        assert (told.ok, told.detail) == (True, "http://prometheus.test answers")
+        (wording,) = await asking("prometheus")
+        assert (wording.ok, wording.detail) == (True, "http://prometheus.test answers")
 
     async def test_something_else_at_its_address_is_red(self, asking):
         asking.prometheus = lambda _: httpx.Response(200, text="<html>")
-        (told,) = await asking("prometheus")
-        assert told.ok is False
-        assert "what answers is not a Prometheus" in told.detail
-        assert told.fix == "correct prometheus_url in the catalog"
+        (wording,) = await asking("prometheus")
+        assert wording.ok is False
+        assert "what answers is not a Prometheus" in wording.detail
+        assert wording.fix == "correct prometheus_url in the catalog"
 
 
 class TestEngine:
@@ -155,14 +155,14 @@ class TestEngine:
             monkeypatch.setenv("DOCKER_HOST", address)
             asking = Asking(AwsClients())
             asking.where = ON_COMPOSE
-            (told,) = await asking("docker-engine")
-        assert (told.ok, told.detail) == (True, "Docker engine 27.5.1 answers")
+            (wording,) = await asking("docker-engine")
+        assert (wording.ok, wording.detail) == (True, "Docker engine 27.5.1 answers")
 
     async def test_that_is_not_there_is_red_and_its_address_is_named(self, monkeypatch, tmp_path):
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
         asking = Asking(AwsClients())
         asking.where = ON_COMPOSE
-        (told,) = await asking("docker-engine")
-        assert told.ok is False
-        assert f"{tmp_path}/docker.sock" in told.detail
-        assert "DOCKER_HOST" in told.fix
+        (wording,) = await asking("docker-engine")
+        assert wording.ok is False
+        assert f"{tmp_path}/docker.sock" in wording.detail
+        assert "DOCKER_HOST" in wording.fix

@@ -89,8 +89,8 @@ async def ask(name, answer=refusing, *, ecs=None, clients=None, **changes):
 class TestAddresses:
     @pytest.mark.parametrize("name", ["health", "metrics"])
     async def test_that_answer_are_in_place(self, name):
-        told = await ask(name, answering())
-        assert (told.ok, told.fix) == (True, None)
+        wording = await ask(name, answering())
+        assert (wording.ok, wording.fix) == (True, None)
 
     @pytest.mark.parametrize("name", ["health", "metrics"])
     async def test_that_are_not_configured_are_not_asked(self, name):
@@ -98,30 +98,30 @@ class TestAddresses:
 
     @pytest.mark.parametrize("answer", [refusing, answering(404), answering(302)])
     async def test_without_health_are_red_and_lead_to_the_catalog(self, answer):
-        told = await ask("health", answer)
-        assert told.ok is False
-        assert told.fix == "correct url or health_path in [services.ai-processor.prod]"
+        wording = await ask("health", answer)
+        assert wording.ok is False
+        assert wording.fix == "correct url or health_path in [services.ai-processor.prod]"
 
     @pytest.mark.parametrize(("name", "path"), [("health", "health_path"), ("metrics", "metrics_path")])
     async def test_that_redirect_are_red_with_where_they_lead(self, name, path):
         redirect = httpx.Response(301, headers={"location": "https://service.test/x"})
-        told = await ask(name, lambda _: redirect)
-        assert told.ok is False
-        assert "answers 301, a redirect to https://service.test/x" in told.detail
-        assert told.fix == f"set url or {path} in [services.ai-processor.prod] to where it leads"
+        wording = await ask(name, lambda _: redirect)
+        assert wording.ok is False
+        assert "answers 301, a redirect to https://service.test/x" in wording.detail
+        assert wording.fix == f"set url or {path} in [services.ai-processor.prod] to where it leads"
 
     @pytest.mark.parametrize("name", ["health", "metrics"])
     async def test_are_asked_at_the_paths_that_the_catalog_names(self, name):
         def answer(request):
             return httpx.Response(200 if request.url.path == f"/own/{name}" else 404, text=METRICS)
 
-        told = await ask(name, answer, health_path="/own/health", metrics_path="/own/metrics")
-        assert told.ok is True
+        wording = await ask(name, answer, health_path="/own/health", metrics_path="/own/metrics")
+        assert wording.ok is True
 
     async def test_whose_service_is_unhealthy_lead_to_the_procedure(self):
-        told = await ask("health", answering(503))
-        assert told.ok is False
-        assert told.fix == "runbook start service-down prod/ai-processor"
+        wording = await ask("health", answering(503))
+        assert wording.ok is False
+        assert wording.fix == "runbook start service-down prod/ai-processor"
 
     @pytest.mark.parametrize(
         ("answer", "detail"),
@@ -132,9 +132,9 @@ class TestAddresses:
         ],
     )
     async def test_whose_metrics_cannot_be_used_are_red(self, answer, detail):
-        told = await ask("metrics", answer)
-        assert told.ok is False
-        assert detail in told.detail
+        wording = await ask("metrics", answer)
+        assert wording.ok is False
+        assert detail in wording.detail
 
 
 class TestQueries:
@@ -158,16 +158,18 @@ class TestQueries:
     async def test_without_data_are_red_only_where_the_service_is_not_scraped_at_all(self, name, series, ok):
         rows = [{"metric": {}, "value": [0, "1"]}] * series
         answer = {"status": "success", "data": {"resultType": "vector", "result": rows}}
-        told = await ask(f"prometheus-{name}", lambda _: httpx.Response(200, json=answer))
-        assert told.ok is ok
-        assert told.ok is not False or 'service="ai-processor", environment="prod"' in told.fix
+        wording = await ask(f"prometheus-{name}", lambda _: httpx.Response(200, json=answer))
+        assert wording.ok is ok
+        assert wording.ok is not False or 'service="ai-processor", environment="prod"' in wording.fix
 
     async def test_of_failures_that_nothing_counts_are_red_with_the_nearest_that_exists(self):
-        told = await ask("prometheus-error-share", Store({"http_request_errors_total": {}, REQUESTS: {}}))
-        assert told.ok is False
-        assert "nothing counts failures" in told.detail
-        assert told.detail.endswith("the nearest is http_request_errors_total")
-        assert told.fix.startswith("count failures in http_errors_total, or give http_requests_total a label")
+        wording = await ask("prometheus-error-share", Store({"http_request_errors_total": {}, REQUESTS: {}}))
+        assert wording.ok is False
+        assert "nothing counts failures" in wording.detail
+        assert wording.detail.endswith("the nearest is http_request_errors_total")
+        assert wording.fix.startswith(
+            "count failures in http_errors_total, or give http_requests_total a label"
+        )
 
     @pytest.mark.parametrize(
         ("metrics", "missing"),
@@ -191,15 +193,15 @@ class TestQueries:
         ],
     )
     async def test_name_the_metric_or_the_label_that_is_missing(self, metrics, missing):
-        told = await ask(f"prometheus-{NEEDED}", Store(metrics))
-        assert told.ok is False
-        assert missing in told.detail
+        wording = await ask(f"prometheus-{NEEDED}", Store(metrics))
+        assert wording.ok is False
+        assert missing in wording.detail
 
     async def test_that_prometheus_refuses_are_red_with_its_complaint(self):
         answer = {"status": "error", "errorType": "bad_data", "error": "parse error at char 7"}
-        told = await ask("prometheus-usual", lambda _: httpx.Response(400, json=answer))
-        assert told.ok is False
-        assert "parse error at char 7" in told.detail
+        wording = await ask("prometheus-usual", lambda _: httpx.Response(400, json=answer))
+        assert wording.ok is False
+        assert "parse error at char 7" in wording.detail
 
     async def test_are_none_without_a_prometheus(self):
         with own_threads() as threads:
@@ -207,7 +209,7 @@ class TestQueries:
             asked = DependencyQuestions(
                 Sources(Ecs().clients, Engine(), client(refusing)), threads, target
             ).all()
-        assert [one.name for one in asked if one.name.startswith("prometheus")] == []
+        assert [item.name for item in asked if item.name.startswith("prometheus")] == []
 
 
 class TestService:
@@ -222,15 +224,15 @@ class TestService:
     async def test_must_be_active_and_want_tasks(self, found, ok, detail):
         ecs = Ecs()
         ecs.answers("describe_services", services(found))
-        told = await ask("service", ecs=ecs)
-        assert told.ok is ok
-        assert detail in told.detail
+        wording = await ask("service", ecs=ecs)
+        assert wording.ok is ok
+        assert detail in wording.detail
 
     async def test_that_is_not_there_leads_to_the_catalog(self):
         ecs = Ecs()
         ecs.answers("describe_services", services())
-        told = await ask("service", ecs=ecs)
-        assert (told.ok, told.fix) == (False, "correct cluster or ecs_service in the catalog")
+        wording = await ask("service", ecs=ecs)
+        assert (wording.ok, wording.fix) == (False, "correct cluster or ecs_service in the catalog")
 
     @pytest.mark.parametrize(
         "name",
@@ -245,9 +247,9 @@ class TestService:
         ecs.answers("list_tasks", {"taskArns": tasks})
         if tasks:
             ecs.answers("describe_tasks", {"tasks": [{"taskArn": "arn"}]})
-        told = await ask("tasks", ecs=ecs)
-        assert told.ok is True
-        assert detail in told.detail
+        wording = await ask("tasks", ecs=ecs)
+        assert wording.ok is True
+        assert detail in wording.detail
 
 
 class TestContainers:
@@ -269,12 +271,12 @@ class TestContainers:
         with small_engine(found) as address:
             monkeypatch.setenv("DOCKER_HOST", address)
             clients = AwsClients()
-            told = await ask(
+            wording = await ask(
                 "service", clients=clients, platform="compose", compose_project="demo", compose_service="app"
             )
-        assert told.ok is ok, told.detail
-        assert detail in told.detail
-        assert fix in (told.fix or "")
+        assert wording.ok is ok, wording.detail
+        assert detail in wording.detail
+        assert fix in (wording.fix or "")
 
 
 class TestModule:
@@ -289,20 +291,20 @@ class TestModule:
     async def test_must_be_initialised_and_valid(self, tmp_path, text, ok, detail, fix):
         program()  # or say how to install it
         (tmp_path / "main.tf").write_text(text)
-        told = await ask("terraform", terraform=Terraform(directory=str(tmp_path)))
-        assert told.ok is ok, told.detail
-        assert detail in told.detail
-        assert fix in (told.fix or "")
+        wording = await ask("terraform", terraform=Terraform(directory=str(tmp_path)))
+        assert wording.ok is ok, wording.detail
+        assert detail in wording.detail
+        assert fix in (wording.fix or "")
         assert [item.name for item in tmp_path.iterdir()] == ["main.tf"]
 
     async def test_must_be_where_the_catalog_says(self, tmp_path):
-        told = await ask("terraform", terraform=Terraform(directory=str(tmp_path / "nowhere")))
-        assert (told.ok, told.fix) == (False, "correct terraform.directory")
+        wording = await ask("terraform", terraform=Terraform(directory=str(tmp_path / "nowhere")))
+        assert (wording.ok, wording.fix) == (False, "correct terraform.directory")
 
     async def test_needs_the_program(self, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
-        told = await ask("terraform", terraform=Terraform(directory=str(tmp_path)))
-        assert (told.ok, told.fix) == (False, "put terraform or tofu on its PATH")
+        wording = await ask("terraform", terraform=Terraform(directory=str(tmp_path)))
+        assert (wording.ok, wording.fix) == (False, "put terraform or tofu on its PATH")
 
     async def test_is_not_looked_for_where_there_is_none(self):
         assert (await ask("terraform")).ok is None
@@ -314,17 +316,17 @@ class TestDatabase:
 
     async def test_needs_its_dsn(self, monkeypatch):
         monkeypatch.delenv("SHOP_DSN", raising=False)
-        told = await ask("database", database=Database(dsn_env="SHOP_DSN"))
-        assert told.ok is False
-        assert "has no SHOP_DSN" in told.detail
-        assert told.fix == "set it to the DSN of the database, or correct dsn_env in the catalog"
+        wording = await ask("database", database=Database(dsn_env="SHOP_DSN"))
+        assert wording.ok is False
+        assert "has no SHOP_DSN" in wording.detail
+        assert wording.fix == "set it to the DSN of the database, or correct dsn_env in the catalog"
 
     async def test_that_is_down_is_red_without_its_password(self, monkeypatch, tmp_path):
         monkeypatch.setenv("SHOP_DSN", f"host={tmp_path} user=shop password=correct-horse")
-        told = await ask("database", database=Database(dsn_env="SHOP_DSN"))
-        assert told.ok is False
-        assert told.detail.startswith("no connection: ")
-        assert "correct-horse" not in told.detail
+        wording = await ask("database", database=Database(dsn_env="SHOP_DSN"))
+        assert wording.ok is False
+        assert wording.detail.startswith("no connection: ")
+        assert "correct-horse" not in wording.detail
 
     @pytest.mark.parametrize(
         ("status", "ok"), [("available", True), ("rebooting", False), ("storage-full", False)]
@@ -336,9 +338,11 @@ class TestDatabase:
         rds.add_response("describe_db_instances", {"DBInstances": [found]})
         rds.add_response("describe_events", {"Events": []})
         with rds:
-            told = await ask("rds-instance", ecs=ecs, database=Database(dsn_env="X", rds_instance="shop-db"))
-        assert told.ok is ok
-        assert f"shop-db is {status}" in told.detail
+            wording = await ask(
+                "rds-instance", ecs=ecs, database=Database(dsn_env="X", rds_instance="shop-db")
+            )
+        assert wording.ok is ok
+        assert f"shop-db is {status}" in wording.detail
 
     async def test_without_an_rds_instance_is_asked_nothing_of_rds(self):
         assert (await ask("rds-instance", database=Database(dsn_env="X"))).ok is None

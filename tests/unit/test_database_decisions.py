@@ -9,7 +9,7 @@ from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, RollbackPolicy, Thresholds, Verify
 from runbook_model.database import (
     DatabaseRead,
-    Held,
+    HeldConnections,
     LockWait,
     Session,
     SessionName,
@@ -152,13 +152,17 @@ def test_tasks_of_one_release_are_one_application_and_a_nameless_one_is_its_role
 
 
 def test_the_evidence_names_who_holds_what():
-    held = (Held(owner="shop:7", database="shop", state="idle", count=20, longest=timedelta(minutes=5)),)
+    held = (
+        HeldConnections(
+            owner="shop:7", database="shop", state="idle", count=20, longest=timedelta(minutes=5)
+        ),
+    )
     slow = (Statement(query="SELECT ?", calls=7, mean=timedelta(seconds=2)),)
-    told = classify(read(27, held=held, slowest=slow, standby=True), POLICY).told
-    assert "27 of 27 connections that services may have are used" in told
-    assert "held by: 20 shop:7 idle" in told
-    assert "slowest on average: 2s: SELECT ?" in told
-    assert "it is a standby" in told
+    text = classify(read(27, held=held, slowest=slow, standby=True), POLICY).summary
+    assert "27 of 27 connections that services may have are used" in text
+    assert "held by: 20 shop:7 idle" in text
+    assert "slowest on average: 2s: SELECT ?" in text
+    assert "it is a standby" in text
 
 
 def test_a_forgotten_session_that_keeps_a_table_locked_is_ended_though_nobody_waits_at_the_moment():
@@ -171,13 +175,13 @@ def test_a_forgotten_session_that_keeps_a_table_locked_is_ended_though_nobody_wa
 
 def test_the_evidence_says_how_many_samples_saw_sessions_wait_and_how_full_it_was_at_most():
     found = read(5, lock_waits=waits(), blockers=(BUSY,), samples=12, samples_with_waits=7, used_at_most=9)
-    told = classify(found, POLICY).told
-    assert "1 session waited for locks, in 7 of 12 samples" in told
-    assert "5 of 27 connections that services may have are used, at most 9" in told
+    text = classify(found, POLICY).summary
+    assert "1 session waited for locks, in 7 of 12 samples" in text
+    assert "5 of 27 connections that services may have are used, at most 9" in text
 
 
 def test_hidden_sessions_say_what_to_grant():
-    assert "pg_monitor and pg_signal_backend" in classify(read(27, hidden=3), POLICY).told
+    assert "pg_monitor and pg_signal_backend" in classify(read(27, hidden=3), POLICY).summary
 
 
 class TestPlan:
@@ -273,8 +277,8 @@ def test_a_long_statement_is_cut():
 
 def test_what_became_of_the_sessions_is_reported_in_one_line():
     name = SessionName(pid=1, backend_start=AT)
-    told = Terminated(ended=(name, name), gone=(name,), spared=(name,)).told
-    assert told == "2 ended, 1 gone already, 1 at work again and left alone"
+    text = Terminated(ended=(name, name), gone=(name,), spared=(name,)).summary
+    assert text == "2 ended, 1 gone already, 1 active again and left alone"
 
 
 @pytest.mark.parametrize(

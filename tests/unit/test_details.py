@@ -38,10 +38,10 @@ def test_a_question_shows_the_exact_command_that_answers_it():
 
 
 def test_commands_in_a_sentence_can_be_copied():
-    told = "What now? Answer: runbook approve prod/shop --option a|b, or runbook abort prod/shop --reason WHY"
+    text = "What now? Answer: runbook approve prod/shop --option a|b, or runbook abort prod/shop --reason WHY"
     assert (
         "What now? Answer: `runbook approve prod/shop --option a|b`, or `runbook abort prod/shop --reason WHY`"
-        in page(summary=told)
+        in page(summary=text)
     )
 
 

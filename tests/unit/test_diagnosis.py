@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from tests.observing import NOW, B, N, a_sample, a_target, seconds
 from tests.symptoms import (
-    BEGAN,
     MIB,
     NEW,
     OLD,
+    STARTED,
     a_service,
     a_stopped_task,
     a_task,
@@ -41,17 +41,17 @@ ERRORS = {
     "it fails since the release": (
         (errors_read(0.01, 0.4, 0.4), load_read(), logs_read()),
         Cause.BAD_RELEASE,
-        f"errors began with {NEW}: 1.0 % before it, 40.0 % in its first window (limit 10 %)",
+        f"errors started with {NEW}: 1.0 % before it, 40.0 % in its first window (limit 10 %)",
     ),
     "it fails since the release, whatever the errors are about": (
         (errors_read(0.0, 0.4, 0.4, {"database": 50}), load_read(), logs_read(40, 40)),
         Cause.BAD_RELEASE,
-        f"errors began with {NEW}: 0.0 % before it, 40.0 % in its first window (limit 10 %)",
+        f"errors started with {NEW}: 0.0 % before it, 40.0 % in its first window (limit 10 %)",
     ),
     "the release burns CPU too, which is no more load": (
         (errors_read(0.0, 0.4, 0.4), BUSY, logs_read()),
         Cause.BAD_RELEASE,
-        f"errors began with {NEW}: 0.0 % before it, 40.0 % in its first window (limit 10 %)",
+        f"errors started with {NEW}: 0.0 % before it, 40.0 % in its first window (limit 10 %)",
     ),
     "both releases answer, and only the new one fails": (
         (errors_read(None, None, 0.3, releases={OLD: 0.01, NEW: 0.6}), load_read(), logs_read()),
@@ -170,9 +170,9 @@ def test_what_could_not_be_read_is_a_doubt():
     )
 
 
-LOCKED = DatabaseSigns(told="locks: 3 sessions wait", trouble="3 sessions wait for locks")
+LOCKED = DatabaseSigns(summary="locks: 3 sessions wait", trouble="3 sessions wait for locks")
 FORGOTTEN = LOCKED.model_copy(update={"forgotten": True})
-UNSEEN = DatabaseSigns(told="the database could not be asked", known=False)
+UNSEEN = DatabaseSigns(summary="the database could not be asked", known=False)
 LATENCY = {
     "more requests": ((SURGE, resources_read(), logs_read()), Cause.LOAD, "75.0 requests/s are 3.0 times"),
     "more requests, which keep the CPU busy": (
@@ -364,8 +364,8 @@ def test_cpu_that_is_busy_since_a_release_names_it():
     assert classify_resources(TARGET, before, load_read(), utilization_read()).release is None
 
 
-YOUNG = an_onset(began=BEGAN)
-GROWN = an_onset(began=BEGAN - seconds(86_400))
+YOUNG = an_onset(began=STARTED)
+GROWN = an_onset(began=STARTED - seconds(86_400))
 UNHEALTHY = {"stop_code": "ServiceSchedulerInitiated", "reason": "Task failed container health checks"}
 NOT_PULLED = {"stop_code": "TaskFailedToStart", "reason": "CannotPullContainerError", "exit_codes": ()}
 NO_ROOM = a_service(1, 2, events=("(service s) was unable to place a task because no room was left",))
@@ -375,12 +375,12 @@ DOWN = {
     "tasks crash since the release": (
         (tasks_read(*CRASHES, onset=YOUNG), logs_read(), SICK),
         Cause.BAD_RELEASE,
-        f"tasks of {NEW} fail since 1m 40s after it began; {OLD} ran before it without that",
+        f"tasks of {NEW} fail since 1m 40s after it started; {OLD} ran before it without that",
     ),
     "tasks crash since the release, and have for half an hour": (
         (tasks_read(*CRASHES, a_stopped_task(1790), onset=an_onset(began=NOW - seconds(1800))), logs_read(), SICK),
         Cause.BAD_RELEASE,
-        f"tasks of {NEW} fail since 10s after it began",
+        f"tasks of {NEW} fail since 10s after it started",
     ),
     "tasks of the release cannot be started": (
         (tasks_read(a_stopped_task(100, **NOT_PULLED), onset=YOUNG), logs_read(), SICK),
@@ -390,7 +390,7 @@ DOWN = {
     "tasks are unhealthy since the release": (
         (tasks_read(tasks=(a_task(health="UNHEALTHY"),), onset=YOUNG), logs_read(), SICK),
         Cause.BAD_RELEASE,
-        f"tasks of {NEW} fail since 5m after it began",
+        f"tasks of {NEW} fail since 5m after it started",
     ),
     "tasks crash since the release, and those of the one before crashed as well": (
         (tasks_read(*CRASHES, a_stopped_task(400, OLD), onset=YOUNG), logs_read(), SICK),
@@ -447,7 +447,7 @@ DOWN = {
         Cause.DEPLOYMENT_STUCK,
         "the deployment is under way for 2h, 1 of 2 tasks run",
     ),
-    "the deployment began a minute ago": (
+    "the deployment started a minute ago": (
         (tasks_read(onset=GROWN, service=a_service(1, rollout="IN_PROGRESS", age=60)), logs_read(), SICK),
         Cause.UNKNOWN,
         "health 503",
@@ -509,7 +509,7 @@ def test_whatever_is_read_of_errors_there_is_a_cause_and_a_bad_release_only_wher
     load, logs = load_read(per_second, usual), logs_read(count, int(count * part))
     found = classify_errors(TARGET, errors_read(before, first, now), load, logs)
     assert found.because
-    assert found.told
+    assert found.summary
     if found.cause is Cause.BAD_RELEASE:
         assert before <= TARGET.thresholds.error_rate < min(first, now)
     if now is None:

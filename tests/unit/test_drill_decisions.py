@@ -10,7 +10,7 @@ from runbook_model.plans import Plan
 from runbook_model.reports import Outcome, Problem, Report, State
 from tests.observing import a_target
 from workflows.decisions.checkup import settle
-from workflows.decisions.drills import conclude, judge_plan, told_later, unplanned, words
+from workflows.decisions.drills import conclude, judge_plan, notify_later, unplanned, words
 
 GREEN, RED = True, False
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ def changed(drill):
     return [item.name for item in drill.broke], [item.name for item in drill.mended]
 
 
-BROKE, MENDED, NOTHING = (["health"], []), ([], ["health"]), ([], [])
+BROKE, FIXED, NOTHING = (["health"], []), ([], ["health"]), ([], [])
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ BROKE, MENDED, NOTHING = (["health"], []), ([], ["health"]), ([], [])
         ([GREEN, RED], BROKE),
         ([RED, RED], NOTHING),
         ([GREEN, RED, RED], NOTHING),
-        ([RED, GREEN], MENDED),
-        ([GREEN, RED, GREEN], MENDED),
+        ([RED, GREEN], FIXED),
+        ([GREEN, RED, GREEN], FIXED),
         ([GREEN, None], NOTHING),
         ([None, RED], NOTHING),
         ([None, GREEN], NOTHING),
         ([GREEN, None, RED], BROKE),
         ([GREEN, None, None, RED], BROKE),
         ([GREEN, None, GREEN], NOTHING),
-        ([RED, None, GREEN], MENDED),
+        ([RED, None, GREEN], FIXED),
         ([GREEN, [], RED], BROKE),
         ([[], RED], NOTHING),
     ],
@@ -92,7 +92,7 @@ def test_a_look_that_was_not_finished_is_reported_and_so_is_one_that_is_finished
 
 def test_what_nobody_could_be_notified_of_is_found_again():
     before = drills(GREEN)
-    lost = told_later(conclude("prod", NOON, ("shop",), [a_check("health", RED)], before), before, "away")
+    lost = notify_later(conclude("prod", NOON, ("shop",), [a_check("health", RED)], before), before, "away")
     assert lost.untold == "away"
     assert changed(conclude("prod", NOON, ("shop",), [a_check("health", RED)], lost)) == BROKE
 
@@ -109,9 +109,9 @@ class TestWords:
 
     def test_say_what_is_wrong_the_fix_and_where_the_rest_is(self):
         broken = a_check("last-known-good", RED, detail="none is left", fix="mark one good")
-        told = words(drills([a_check("last-known-good", GREEN)], [broken]))
-        assert "no longer in place: shop: last-known-good (none is left; mark one good)" in told
-        assert told.endswith("All of it: runbook drill prod")
+        text = words(drills([a_check("last-known-good", GREEN)], [broken]))
+        assert "no longer in place: shop: last-known-good (none is left; mark one good)" in text
+        assert text.endswith("All of it: runbook drill prod")
 
     def test_say_what_works_again(self):
         assert "in place again: shop: health." in words(drills(RED, GREEN))
@@ -120,9 +120,9 @@ class TestWords:
         names = [f"check-{number}" for number in range(40)]
         good = [a_check(name, GREEN) for name in names]
         bad = [a_check(name, RED, detail="x" * 5000) for name in names]
-        told = words(drills(good, bad))
-        assert "and 35 more" in told
-        assert len(told) < 1500
+        text = words(drills(good, bad))
+        assert "and 35 more" in text
+        assert len(text) < 1500
 
 
 class TestPlan:
@@ -136,16 +136,16 @@ class TestPlan:
 
     def test_is_what_the_rollback_would_do(self):
         plan = Plan(headline="shop: 2 → 1", calls=(), needs_yes="it never soaked")
-        told = judge_plan(TARGET, "rollback", self.report(Outcome.PLANNED, plan=plan))
-        assert (told.ok, told.name) == (GREEN, "rollback-plan")
-        assert told.detail == "shop: 2 → 1; it would need a person's yes: it never soaked"
+        text = judge_plan(TARGET, "rollback", self.report(Outcome.PLANNED, plan=plan))
+        assert (text.ok, text.name) == (GREEN, "rollback-plan")
+        assert text.detail == "shop: 2 → 1; it would need a person's approval: it never soaked"
 
     @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED, Outcome.INCONCLUSIVE])
     def test_that_was_not_made_says_why_and_how_to_see_it(self, outcome):
         error = Problem(kind="policy", message="no release is left")
-        told = judge_plan(TARGET, "rollback", self.report(outcome, error=error))
-        assert (told.ok, told.detail) == (RED, f"{outcome}: no release is left")
-        assert told.fix == f"runbook start rollback {TARGET.key} --plan shows it again"
+        text = judge_plan(TARGET, "rollback", self.report(outcome, error=error))
+        assert (text.ok, text.detail) == (RED, f"{outcome}: no release is left")
+        assert text.fix == f"runbook start rollback {TARGET.key} --plan shows it again"
 
     @pytest.mark.parametrize(
         ("outcome", "ok"),
@@ -157,8 +157,8 @@ class TestPlan:
         ],
     )
     def test_of_a_procedure_that_diagnoses_may_find_that_there_is_nothing_to_do(self, outcome, ok):
-        told = judge_plan(TARGET, "high-latency", self.report(outcome))
-        assert (told.ok, told.name, told.detail) == (ok, "high-latency-plan", f"{outcome}: why")
+        text = judge_plan(TARGET, "high-latency", self.report(outcome))
+        assert (text.ok, text.name, text.detail) == (ok, "high-latency-plan", f"{outcome}: why")
 
     def test_of_a_database_is_asked_for_where_the_catalog_names_one(self):
         assert unplanned(TARGET, "database-issues", []).ok is None

@@ -184,7 +184,7 @@ class TestTheHistory:
         ecs.answers("describe_service_revisions", {"serviceRevisions": [revision(1, 1, 5)]})
         ecs.answers("describe_task_definition", definition(1))
         ecs.answers("describe_task_definition", definition(2))
-        assert [one.arn for one in self.read(ecs).deployments] == [deployment_arn(1)]
+        assert [deployment.arn for deployment in self.read(ecs).deployments] == [deployment_arn(1)]
 
     def test_is_read_although_an_old_task_definition_was_deleted(self, ecs):
         ecs.answers("describe_services", services(service(2, 2)))

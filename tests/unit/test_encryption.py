@@ -128,10 +128,10 @@ async def test_what_a_failure_says_is_encrypted_with_its_details_and_its_causes(
     await converter.encode_failure(error, failure := Failure())
     assert b"pears" not in failure.SerializeToString()
     assert (failure.message, failure.application_failure_info.type) == ("Encoded failure", "RejectedError")
-    told = await converter.decode_failure(failure)
-    assert isinstance(told, ApplicationError)
-    assert (told.message, told.details) == ("the password is pears", ("details of pears",))
-    assert "because of pears" in str(told.__cause__)
+    wording = await converter.decode_failure(failure)
+    assert isinstance(wording, ApplicationError)
+    assert (wording.message, wording.details) == ("the password is pears", ("details of pears",))
+    assert "because of pears" in str(wording.__cause__)
 
 
 async def test_words_of_a_failure_that_cannot_be_read_never_say_that_a_change_was_not_made():
@@ -223,10 +223,10 @@ class TestKeys:
         assert len(load_keys({"RUNBOOK_CODEC_KEYS": made.stdout})) == 1
 
 
-def test_what_terraform_runs_is_not_told_the_keys():
+def test_what_terraform_runs_does_not_get_the_keys():
     ours = {"RUNBOOK_CODEC_KEYS": key("a"), "RUNBOOK_CODEC_KEYS_FILE": "/keys", "AWS_REGION": "x"}
-    told = environment_for(Terraform(directory="."), ours)
-    assert {name for name in told if not name.startswith(("TF_", "CHECKPOINT"))} == {"AWS_REGION"}
+    wording = environment_for(Terraform(directory="."), ours)
+    assert {name for name in wording if not name.startswith(("TF_", "CHECKPOINT"))} == {"AWS_REGION"}
 
 
 @pytest.mark.parametrize(("keys", "imported"), [("", []), (key("a"), ["cryptography"])])
@@ -236,5 +236,5 @@ def test_the_cipher_is_only_loaded_where_there_are_keys(keys, imported):
         "import worker; from starter.client.connect import codec_of; codec_of(os.environ);"
         "sys.exit(repr(sorted({'cryptography'} & set(sys.modules))))"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert told.stderr.strip() == repr(imported)
+    wording = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert wording.stderr.strip() == repr(imported)

@@ -102,7 +102,7 @@ def test_a_failure_with_a_change_that_may_have_been_made_is_inconclusive_and_rep
     ending = failed_ending(raised(error), (MADE,))
     assert ending.outcome is Outcome.INCONCLUSIVE
     assert (
-        "Changes: UpdateService shop:2 → shop:1: may have been made. A person must look now."
+        "Changes: UpdateService shop:2 → shop:1: may have been made. A person must check now."
         in ending.summary
     )
 

@@ -212,8 +212,8 @@ def test_what_could_not_be_measured_is_never_good():
 
 
 def test_one_request_may_be_enough():
-    one = measured(quality="known", value=0.0, requests=1, failed=0).if_enough(1)
-    reading = error_reading(one, None, a_target(), NOW)
+    traffic = measured(quality="known", value=0.0, requests=1, failed=0).if_enough(1)
+    reading = error_reading(traffic, None, a_target(), NOW)
     assert (reading.quality, reading.detail) == (G, "0.0 % of 1 request failed (limit 10 %)")
 
 

@@ -73,14 +73,14 @@ async def examined(read, aws=None, answer=away, target=None):
 @pytest.mark.parametrize("read", EVERY_READ)
 async def test_sources_that_are_away_are_in_the_answer_and_in_words(read):
     found = await examined(read)
-    assert "not known" in found.told
-    assert "no route to host" in found.told or "not allowed" in found.told or read == "load"
+    assert "not known" in found.summary
+    assert "no route to host" in found.summary or "not allowed" in found.summary or read == "load"
 
 
 @pytest.mark.parametrize("read", EVERY_READ)
 async def test_a_target_that_names_no_sources_is_answered_too(read):
     target = a_target(prometheus_url=None, log_group=None, platform="compose", release_label=None)
-    assert "not known" in (await examined(read, target=target)).told
+    assert "not known" in (await examined(read, target=target)).summary
 
 
 @pytest.mark.parametrize("read", ["errors", "latency", "resources", "tasks"])
@@ -128,7 +128,7 @@ async def test_load_is_held_against_the_usual():
     }
     load = await examined("load", answer=prometheus(numbers))
     assert (load.growth, load.cpu_growth) == (2.5, pytest.approx(4.5))
-    assert load.told == "50.0 requests/s (usual 20.0), CPU 90 % of its limit (usual 20 %)"
+    assert load.summary == "50.0 requests/s (usual 20.0), CPU 90 % of its limit (usual 20 %)"
     assert load.rate.query.startswith("sum(rate(http_requests_total{")
     assert load.rate.at == NOW
 
@@ -160,7 +160,7 @@ async def test_each_task_is_held_against_its_own_limit():
     assert resources.memory.most == 0.9
     assert resources.releases == {"a": "r:1", "b": "r:1"}
     assert resources.series.tasks["a"] == ((1, 0.9), (2, 0.9))
-    assert resources.told == "CPU 55 %, memory 90 % of the limit, 0 restarts"
+    assert resources.summary == "CPU 55 %, memory 90 % of the limit, 0 restarts"
 
 
 async def test_processes_that_are_no_more_stand_in_where_ecs_does_not_report_tasks():
@@ -241,7 +241,7 @@ async def test_without_a_label_the_first_window_has_to_be_over(settled):
     found = await examined("errors", two_releases(at(-20), settled), prometheus(SHARES), target)
     assert (found.share.first.quality, found.share.first.why) == (
         "no-data",
-        "no label tells releases apart, and the first window is not over",
+        "no label distinguishes releases, and the first window is not over",
     )
     assert found.by_release.why == "the catalog names no release_label"
 
@@ -251,7 +251,7 @@ async def test_too_few_requests_say_nothing():
         "errors", two_releases(at(-600), at(-500)), prometheus(SHARES | {"increase(http_requests": 12})
     )
     assert found.share.before.value is None
-    assert found.told == "errors are not known: 12 requests in 15s, 50 are needed"
+    assert found.summary == "errors are not known: 12 requests in 15s, 50 are needed"
 
 
 def metrics_of(requests, failed):
@@ -287,7 +287,7 @@ async def test_verification_and_diagnosis_show_the_same_measurement():
         look = an_observation(looks=("error-rate", "latency", "cpu"))
         sample = await Instruments(sources(aws, http)).sample(look, NOW)
     shown = (errors.share.now, latency.p95.now, load.cpu)
-    assert [one.value for one in sample.readings] == [one.value for one in shown] == [0.4, 2.0, 0.7]
+    assert [reading.value for reading in sample.readings] == [item.value for item in shown] == [0.4, 2.0, 0.7]
     assert (latency.p95.now.at_least, "at least 2.00s" in sample.readings[1].detail) == (True, True)
 
 
@@ -453,7 +453,9 @@ async def test_tasks_that_run_and_tasks_that_stopped_are_read_apart_newest_first
     found = await examined("tasks", aws)
     assert [task.task for task in found.tasks] == ["r1"]
     assert [item.task for item in found.stopped] == ["new", "old"]
-    assert found.told == "1 of 2 tasks run, 1 pending, 0 unhealthy, 2 stopped lately; the last to stop: gone"
+    assert (
+        found.summary == "1 of 2 tasks run, 1 pending, 0 unhealthy, 2 stopped lately; the last to stop: gone"
+    )
     assert found.onset.quality == "error", "the history could not be read; the tasks could"
 
 
@@ -543,7 +545,7 @@ async def test_error_lines_are_counted_by_the_dependencies_that_they_name_and_re
     assert (found.count, found.about_dependencies) == (3, 2)
     assert found.dependencies == {"database": 1, "connection": 1, "timeout": 1}
     assert "secret" not in str(found)
-    assert found.told == "3 error lines in 1m; they name connection 1, database 1, timeout 1"
+    assert found.summary == "3 error lines in 1m; they name connection 1, database 1, timeout 1"
 
 
 async def test_ten_thousand_error_lines_are_bounded():
@@ -552,7 +554,7 @@ async def test_ten_thousand_error_lines_are_bounded():
         sources(Aws(filter_log_events={"events": events, "nextToken": "more"})), a_target(), seconds(60), NOW
     )
     assert (found.count, found.complete, len(found.newest)) == (5000, False, 10)
-    assert found.told.startswith("at least 5000 error lines")
+    assert found.summary.startswith("at least 5000 error lines")
     assert len(found.model_dump_json()) < 10_000
 
 
@@ -562,7 +564,7 @@ async def test_cloudwatch_is_asked_as_the_page_does_and_gives_shares():
     verify = a_target().verify.model_copy(update={"rate_window": timedelta(minutes=5)})
     found = await read_utilization(aws, a_target(verify=verify), NOW)
     assert found.cpu.points == ((at(0).timestamp(), 0.5), (at(60).timestamp(), 0.9))
-    assert found.told == "CloudWatch: CPU 90 %, memory 90 %"
+    assert found.summary == "CloudWatch: CPU 90 %, memory 90 %"
     (_, asked), _ = aws.calls
     assert (asked["Namespace"], asked["Period"], asked["Statistics"]) == ("AWS/ECS", 300, ["Average"])
     assert asked["EndTime"] - asked["StartTime"] == timedelta(hours=1)

@@ -268,8 +268,8 @@ class TestForcing:
 
 
 def made(status: str) -> dict[str, object]:
-    one = {"serviceDeploymentArn": deployment_arn(2), "status": status, "createdAt": NOW}
-    return {"serviceDeployments": [one]}
+    brief = {"serviceDeploymentArn": deployment_arn(2), "status": status, "createdAt": NOW}
+    return {"serviceDeployments": [brief]}
 
 
 class TestStopping:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from runbook_model.brakes import Held
+from runbook_model.brakes import Block
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.catalog.policies import Incidents
 from runbook_model.incident.account import Closed
@@ -15,7 +15,7 @@ from tests.incidents import POLICY, at, fires, gate, incident, ran, resolves
 from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, ending_of, next_move
 
 
-def begun(*names, **fields):
+def started(*names, **fields):
     move = next_move(incident(*names, **fields), at(0))
     return move.procedure if isinstance(move, Begin) else None
 
@@ -34,8 +34,8 @@ def begun(*names, **fields):
     ids=lambda value: "+".join(value) if isinstance(value, list) else str(value),
 )
 def test_the_most_severe_alert_chooses_then_the_shortest_response_then_the_matrix(alerts, procedure):
-    assert begun(*alerts) == procedure
-    assert begun(*reversed(alerts)) == procedure
+    assert started(*alerts) == procedure
+    assert started(*reversed(alerts)) == procedure
 
 
 def test_the_catalog_is_asked_first_and_again_where_it_could_not_be_read():
@@ -154,9 +154,9 @@ def test_an_alert_that_fires_again_after_recovery_does_not_wait():
 @pytest.mark.parametrize(
     ("held", "waits_until"),
     [
-        (Held(kind="person", why="alice"), None),
-        (Held(kind="storm", why="too many"), None),
-        (Held(kind="cooling", why="again", until=at(10)), at(10)),
+        (Block(kind="person", why="alice"), None),
+        (Block(kind="storm", why="too many"), None),
+        (Block(kind="cooling", why="again", until=at(10)), at(10)),
     ],
     ids=lambda value: getattr(value, "kind", None),
 )
@@ -189,7 +189,7 @@ class TestEnd:
         assert ending_of(account, at(600)) is None
 
     def test_alerts_that_are_resolved_by_themselves_end_it_without_a_claim(self):
-        account = incident("HighErrorRate", held=Held(kind="person", why="alice"))
+        account = incident("HighErrorRate", held=Block(kind="person", why="alice"))
         resolves(account, "HighErrorRate", minutes=6)
         ending = ending_of(account, at(8))
         assert ending.outcome is Outcome.NOT_NEEDED
@@ -251,7 +251,7 @@ class TestEnd:
 @pytest.mark.parametrize("outcome", [None, "recovered", "not-recovered", "aborted"])
 @pytest.mark.parametrize("resolved", [True, False])
 @pytest.mark.parametrize(
-    "state", [{}, {"stopped_by": "bob"}, {"held": Held(kind="cooling", why="", until=at(9))}]
+    "state", [{}, {"stopped_by": "bob"}, {"held": Block(kind="cooling", why="", until=at(9))}]
 )
 @pytest.mark.parametrize("problem", [None, "no service shop"])
 def test_nothing_is_waited_for_that_is_past(outcome, resolved, state, problem):

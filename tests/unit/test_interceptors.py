@@ -23,7 +23,7 @@ class Raising(ActivityInboundInterceptor):
         raise self.error
 
 
-async def told(error: Exception, attempt: int = 1) -> Exception:
+async def text(error: Exception, attempt: int = 1) -> Exception:
     """What Temporal gets to hear."""
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(environment.info, attempt=attempt, activity_type="read_service")
@@ -45,8 +45,8 @@ async def told(error: Exception, attempt: int = 1) -> Exception:
         ZeroDivisionError(),
     ],
 )
-async def test_a_bug_is_tried_a_few_times_and_then_told(error):
-    first, last = await told(error), await told(error, BugError.ATTEMPTS)
+async def test_a_bug_is_tried_a_few_times_and_then_reported(error):
+    first, last = await text(error), await text(error, BugError.ATTEMPTS)
     assert isinstance(first, ApplicationError)
     assert isinstance(last, ApplicationError)
     assert (first.type, first.non_retryable, last.non_retryable) == ("BugError", False, True)
@@ -55,12 +55,12 @@ async def test_a_bug_is_tried_a_few_times_and_then_told(error):
 
 
 async def test_the_attempts_at_a_bug_are_over_within_half_a_minute():
-    waits = [(await told(KeyError("x"), attempt)).next_retry_delay for attempt in range(1, BugError.ATTEMPTS)]
+    waits = [(await text(KeyError("x"), attempt)).next_retry_delay for attempt in range(1, BugError.ATTEMPTS)]
     assert sum(waits, timedelta(0)) == timedelta(seconds=15)
 
 
 async def test_a_secret_in_a_bugs_words_is_hidden():
-    assert "hunter2" not in str(await told(ValueError("bad DSN postgresql://shop:hunter2@db/shop")))
+    assert "hunter2" not in str(await text(ValueError("bad DSN postgresql://shop:hunter2@db/shop")))
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ async def test_a_secret_in_a_bugs_words_is_hidden():
     ],
 )
 async def test_what_may_come_from_outside_is_left_to_the_retry_policy(error):
-    assert await told(error, attempt=99) is error
+    assert await text(error, attempt=99) is error
 
 
 async def test_our_own_errors_say_for_themselves_whether_they_are_tried_again():
-    away, denied = await told(UnreachableError("away"), attempt=99), await told(AccessDeniedError("ecs:X"))
+    away, denied = await text(UnreachableError("away"), attempt=99), await text(AccessDeniedError("ecs:X"))
     assert (away.type, away.non_retryable) == ("UnreachableError", False)
     assert (denied.type, denied.non_retryable) == ("AccessDeniedError", True)

@@ -211,7 +211,7 @@ def test_what_was_restarted_has_come_up_will_not_or_may_still(now, after, ok):
     awaited = AwaitedService(
         target=a_local_target(), service="app", containers=(FENCE,), deadline=NOW + timedelta(seconds=60)
     )
-    judged = judge_settled(awaited, now, "told", NOW + seconds(after))
+    judged = judge_settled(awaited, now, "text", NOW + seconds(after))
     assert (judged.ok if judged else None) is ok
 
 

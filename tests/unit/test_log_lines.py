@@ -30,9 +30,9 @@ def in_an_activity(formatter, **kwargs):
 def test_a_line_is_one_json_object_with_its_fields():
     line = logged(JsonLines(), message="two\nlines", extra={"alerts": 3})
     assert "\n" not in line
-    told = json.loads(line)
-    assert told["time"].endswith("+00:00")
-    assert told | {"time": ""} == {
+    wording = json.loads(line)
+    assert wording["time"].endswith("+00:00")
+    assert wording | {"time": ""} == {
         "time": "",
         "level": "warning",
         "logger": "runbook.test",
@@ -42,10 +42,10 @@ def test_a_line_is_one_json_object_with_its_fields():
 
 
 def test_a_line_of_a_step_names_run_and_step():
-    told = json.loads(in_an_activity(JsonLines()))
+    wording = json.loads(in_an_activity(JsonLines()))
     info = ActivityEnvironment().info
-    assert (told["workflow_id"], told["run_id"]) == (info.workflow_id, info.workflow_run_id)
-    assert (told["step"], told["activity"], told["attempt"]) == (
+    assert (wording["workflow_id"], wording["run_id"]) == (info.workflow_id, info.workflow_run_id)
+    assert (wording["step"], wording["activity"], wording["attempt"]) == (
         info.activity_id,
         info.activity_type,
         str(info.attempt),
@@ -53,8 +53,8 @@ def test_a_line_of_a_step_names_run_and_step():
 
 
 def test_what_the_sdk_adds_is_not_said_twice():
-    told = json.loads(in_an_activity(JsonLines(), extra={"temporal_activity": {"attempt": 1}}))
-    assert "temporal_activity" not in told
+    wording = json.loads(in_an_activity(JsonLines(), extra={"temporal_activity": {"attempt": 1}}))
+    assert "temporal_activity" not in wording
 
 
 def test_an_error_is_reported_in_the_same_line():

@@ -13,9 +13,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import Known, RemediationActivities
 from activities.temporal.runs import is_open
-from runbook_model.brakes import AutomaticStart, BrakeAnswer, BrakeBook, BrakeReport, Held, Reservation
+from runbook_model.brakes import AutomaticStart, Block, BrakeAnswer, BrakeBook, BrakeReport, Reservation
 from runbook_model.errors import NotYetError
-from tests.procedures.outside import BEGAN
+from tests.procedures.outside import STARTED
 
 PAUSED = 8
 """Temporal's status of a workflow that is paused on the server."""
@@ -29,7 +29,7 @@ class Server:
 
     def __init__(self, status: int) -> None:
         self.status = status
-        self.told: list[tuple[str, object]] = []
+        self.summary: list[tuple[str, object]] = []
 
     @property
     def workflow_service(self):
@@ -39,7 +39,7 @@ class Server:
             info.status = self.status
             info.type.name = "Rollback"
             info.execution.CopyFrom(WorkflowExecution(workflow_id=request.execution.workflow_id, run_id=RUN))
-            info.start_time.FromDatetime(BEGAN)
+            info.start_time.FromDatetime(STARTED)
             return answer
 
         return SimpleNamespace(describe_workflow_execution=describe_workflow_execution)
@@ -48,14 +48,14 @@ class Server:
         async def query(name, **_):
             if id_.startswith("remediation/"):
                 raise RPCError("no worker", RPCStatusCode.DEADLINE_EXCEEDED, b"")
-            starts = (AutomaticStart(key="a", service="shop", procedure="rollback", began=BEGAN),)
+            starts = (AutomaticStart(key="a", service="shop", procedure="rollback", began=STARTED),)
             return BrakeReport(environment="prod", book=BrakeBook(starts=starts))
 
         async def execute_update(name, wanted, **_):
-            return BrakeAnswer(held=Held(kind="storm", why="too much at once"))
+            return BrakeAnswer(held=Block(kind="storm", why="too much at once"))
 
         async def signal(name, key):
-            self.told.append((name, key))
+            self.summary.append((name, key))
 
         return SimpleNamespace(query=query, execute_update=execute_update, signal=signal)
 
@@ -76,15 +76,15 @@ async def test_an_incident_finds_a_remediation_that_is_paused_on_the_server():
     assert (seen.run_id, seen.workflow_type, seen.ended, seen.closed_as) == (RUN, "Rollback", None, None)
 
 
-async def test_a_remediation_that_is_paused_on_the_server_goes_on():
+async def test_a_remediation_that_is_paused_on_the_server_continues():
     known = Known(environment="prod", service="shop", run_id=RUN, ended=False)
-    with pytest.raises(NotYetError, match="remediation/prod/shop goes on"):
+    with pytest.raises(NotYetError, match="remediation/prod/shop continues"):
         await RemediationActivities(Server(PAUSED)).await_remediation(known)
 
 
-@pytest.mark.parametrize(("status", "told"), [(PAUSED, []), (Status.TERMINATED, [("finished", "a")])])
-async def test_a_brake_forgets_a_killed_remediation_and_not_one_that_is_paused_on_the_server(status, told):
+@pytest.mark.parametrize(("status", "text"), [(PAUSED, []), (Status.TERMINATED, [("finished", "a")])])
+async def test_a_brake_forgets_a_killed_remediation_and_not_one_that_is_paused_on_the_server(status, text):
     server = Server(status)
     wanted = Reservation(key="b", environment="prod", service="cart", procedure="rollback")
     await BrakeActivities(server).reserve(wanted)
-    assert server.told == told
+    assert server.summary == text

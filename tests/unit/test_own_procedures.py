@@ -14,8 +14,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.doctor.looking import NotSetError, WrongError
 from activities.doctor.procedures import ProcedureQuestions
-from activities.registry import OfPackages, Parts
-from activities.runtime.environment_guard import GuardTargets, Served
+from activities.registry import ActivityRegistry, OfPackages
+from activities.runtime.environment_guard import EnvironmentGuard, GuardTargets
 from activities.runtime.settings import Settings
 from activities.temporal.predecessor import CHANGES
 from runbook_model.catalog.catalog import Target, load_catalog
@@ -124,7 +124,7 @@ class TestLoading:
             ("raise SystemError('odd')", "cannot be imported: SystemError: odd"),
         ],
     )
-    def test_one_that_cannot_be_used_is_known_with_the_reason_and_the_others_go_on(
+    def test_one_that_cannot_be_used_is_known_with_the_reason_and_the_others_continue(
         self, package, module, why
     ):
         package(module=module)
@@ -165,8 +165,13 @@ class TestServing:
     @pytest.fixture
     def parts(self, tmp_path):
         settings = Settings(RUNBOOK_CATALOG=tmp_path / "catalog.toml")
-        return Parts(
-            None, settings, None, MetricMeter.noop, Served({}), OfPackages(KnownProcedures(), {}, ())
+        return ActivityRegistry(
+            None,
+            settings,
+            None,
+            MetricMeter.noop,
+            EnvironmentGuard({}),
+            OfPackages(KnownProcedures(), {}, ()),
         )
 
     def test_its_activities_are_served_with_the_products_and_waits_only_where_nothing_changes(
@@ -202,13 +207,13 @@ class TestGuard:
         async def execute_activity(self, input):  # noqa: A002, ARG002 - the SDK's signature
             return "purged"
 
-    @pytest.mark.parametrize("given", [lambda one: one, lambda one: Purge(target=one)])
+    @pytest.mark.parametrize("given", [lambda item: item, lambda item: Purge(target=item)])
     async def test_an_activity_is_refused_a_target_of_another_environment(self, tmp_path, given):
         target = load_catalog(a_catalog(tmp_path)).target("shop", "prod")
         call = ExecuteActivityInput(fn=print, args=(given(target),), executor=None, headers={})
         for whose, refused in (("prod", False), ("staging", True)):
             asked = ActivityEnvironment()
-            guard = GuardTargets(Served({asked.info.task_queue: whose}))
+            guard = GuardTargets(EnvironmentGuard({asked.info.task_queue: whose}))
             guarded = guard.intercept_activity(self.Purging()).execute_activity
             if refused:
                 with pytest.raises(PolicyError, match='refuses work for the environment "prod"'):
@@ -247,7 +252,7 @@ class TestPages:
     def procedure(self, package):
         return importlib.import_module(package()).PROCEDURE
 
-    @pytest.mark.parametrize("procedure", BUILT_IN, ids=lambda one: one.name)
+    @pytest.mark.parametrize("procedure", BUILT_IN, ids=lambda item: item.name)
     def test_every_page_of_the_product_is_sound(self, procedure):
         assert check_page(procedure) == []
 

@@ -54,4 +54,4 @@ def test_a_server_that_takes_no_connections_in_the_end_does_not():
 def test_an_answer_that_is_lost_on_the_way_leaves_the_number_unknown():
     answer = ask(pg_isready=b"", psql=b"")
     assert (answer.accepts, answer.used, answer.full) == (True, None, False)
-    assert "how many are used is not known" in answer.told
+    assert "how many are used is not known" in answer.summary

@@ -36,9 +36,9 @@ def test_a_child_dies_with_us():
         "child = start_child([sys.executable, '-c', 'import time; time.sleep(60)']);"
         "print(child.pid, flush=True); import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     )
-    told = subprocess.run([sys.executable, "-c", grandparent], capture_output=True, text=True, check=False)
+    wording = subprocess.run([sys.executable, "-c", grandparent], capture_output=True, text=True, check=False)
     deadline = time.monotonic() + 5
-    while _runs(int(told.stdout)):
+    while _runs(int(wording.stdout)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

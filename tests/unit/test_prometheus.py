@@ -17,12 +17,12 @@ def reader(answer) -> Prometheus:
     return Prometheus(client(answer), PROMETHEUS)
 
 
-def one(value: str, **labels: str):
+def sample(value: str, **labels: str):
     return {"metric": labels, "value": [1772334000.123, value]}
 
 
 async def test_one_series_is_its_number():
-    assert await answering(series=[one("0.021")]).value("q") == 0.021
+    assert await answering(series=[sample("0.021")]).value("q") == 0.021
 
 
 async def test_the_query_is_sent_as_it_is():
@@ -31,7 +31,7 @@ async def test_the_query_is_sent_as_it_is():
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append((request.url.path, request.url.params["query"]))
         return httpx.Response(
-            200, json={"status": "success", "data": {"resultType": "vector", "result": [one("1")]}}
+            200, json={"status": "success", "data": {"resultType": "vector", "result": [sample("1")]}}
         )
 
     await reader(answer).value('a{b="c+d"}')
@@ -42,9 +42,9 @@ async def test_the_query_is_sent_as_it_is():
     ("series", "why"),
     [
         ([], "no such series"),
-        ([one("NaN")], "NaN: there was nothing to divide by"),
-        ([one("+Inf")], r"\+Inf: there was nothing to divide by"),
-        ([one("1", a="x"), one("2", a="y")], "2 series where one was expected"),
+        ([sample("NaN")], "NaN: there was nothing to divide by"),
+        ([sample("+Inf")], r"\+Inf: there was nothing to divide by"),
+        ([sample("1", a="x"), sample("2", a="y")], "2 series where one was expected"),
     ],
 )
 async def test_an_answer_that_says_nothing_is_no_data_and_says_why(series, why):
@@ -54,27 +54,27 @@ async def test_an_answer_that_says_nothing_is_no_data_and_says_why(series, why):
 
 
 async def test_an_answer_with_warnings_is_not_trusted():
-    value = await answering(series=[one("0")], warnings=["store gateway away"]).value("q")
+    value = await answering(series=[sample("0")], warnings=["store gateway away"]).value("q")
     assert value == NoData(why="Prometheus warns that the answer may be incomplete: store gateway away")
 
 
 async def test_prometheus_3_infos_are_no_warnings():
-    assert await answering(series=[one("0")], infos=["metric might not be a counter"]).value("q") == 0
+    assert await answering(series=[sample("0")], infos=["metric might not be a counter"]).value("q") == 0
 
 
 async def test_infos_among_the_warnings_are_passed_over():
     infos = ["PromQL info: input to histogram_quantile needed to be fixed for monotonicity"]
-    assert await answering(series=[one("0")], warnings=infos).value("q") == 0
-    assert await answering(series=[one("0")], warnings=None).value("q") == 0
+    assert await answering(series=[sample("0")], warnings=infos).value("q") == 0
+    assert await answering(series=[sample("0")], warnings=None).value("q") == 0
 
 
 async def test_one_real_warning_among_infos_is_no_data():
-    value = await answering(series=[one("0")], warnings=["PromQL info: x", "store away"]).value("q")
+    value = await answering(series=[sample("0")], warnings=["PromQL info: x", "store away"]).value("q")
     assert value == NoData(why="Prometheus warns that the answer may be incomplete: store away")
 
 
 async def test_a_partial_answer_is_no_data():
-    value = await answering(series=[one("0")], isPartial=True).value("q")
+    value = await answering(series=[sample("0")], isPartial=True).value("q")
     assert value == NoData(why="Prometheus warns that the answer may be incomplete: it is partial")
 
 
@@ -139,5 +139,5 @@ async def test_no_answer_is_unreachable_and_says_whether_the_request_was_sent(ra
 
 
 async def test_several_series_are_read_by_a_label():
-    series = [one("3", type="timeout"), one("1", type="processing"), one("NaN", type="odd")]
+    series = [sample("3", type="timeout"), sample("1", type="processing"), sample("NaN", type="odd")]
     assert await answering(series=series).values("q", "type") == {"timeout": 3.0, "processing": 1.0}

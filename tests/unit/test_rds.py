@@ -25,7 +25,7 @@ THEN = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 
 @pytest.fixture
 def outside(monkeypatch):
-    """RDS that gives the answers told, in order."""
+    """RDS that gives the answers of the test, in order."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     clients = AwsClients()
@@ -40,10 +40,10 @@ class Outside:
 
     def is_seen(self, status="available", *events: tuple[str, datetime]) -> None:
         instance = {"DBInstanceIdentifier": "shop-db", "DBInstanceStatus": status, "Engine": "postgres"}
-        told = [{"Message": message, "Date": at} for message, at in events]
+        text = [{"Message": message, "Date": at} for message, at in events]
         self.stub.add_response("describe_db_instances", {"DBInstances": [instance]})
         asked = {"SourceIdentifier": "shop-db", "SourceType": "db-instance", "Duration": 60}
-        self.stub.add_response("describe_events", {"Events": told}, asked)
+        self.stub.add_response("describe_events", {"Events": text}, asked)
 
     def reboots(self) -> None:
         self.stub.add_response("reboot_db_instance", {}, {"DBInstanceIdentifier": "shop-db"})
@@ -67,7 +67,7 @@ def test_after_a_lost_reply_a_reboot_that_is_seen_is_taken_for_ours(outside, sta
     outside.is_seen(status, *events)
     rebooted = Attempt(2, long_ago())(outside.rds.reboot_instance, REBOOT)
     assert rebooted.adopted
-    assert rebooted.told == "shop-db reboots since an earlier attempt"
+    assert rebooted.summary == "shop-db reboots since an earlier attempt"
 
 
 @pytest.mark.parametrize("events", [(), (("Backing up DB instance", THEN),)])

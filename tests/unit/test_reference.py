@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.telemetry import counted
+from activities.telemetry import metric_names
 from docs.writing.figures import prometheus_name
 from docs.writing.pages import FOLDER, pages
 from docs.writing.source import table
@@ -44,7 +44,7 @@ def sources():
         file
         for folder in PRODUCT
         for file in sorted((ROOT / folder).rglob("*.py"))
-        if file.name != "counted.py"
+        if file.name != "metric_names.py"
     ]
 
 
@@ -96,21 +96,21 @@ class TestReference:
 
 class TestFigures:
     def test_no_figure_is_made_next_to_the_list(self):
-        beside = [
+        unlisted = [
             str(file.relative_to(ROOT))
             for file in sources()
             if re.search(r"\.create_(counter|gauge|histogram)", file.read_text())
         ]
-        assert beside == []
+        assert unlisted == []
 
     def test_every_figure_of_the_list_is_counted_somewhere(self):
-        names = {name for name, var in vars(counted).items() if isinstance(var, counted.Counted)}
+        names = {name for name, var in vars(metric_names).items() if isinstance(var, metric_names.Metric)}
         text = "\n".join(file.read_text() for file in sources())
         assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", text)] == []
-        assert len(names) == len(counted.ALL)
+        assert len(names) == len(metric_names.ALL)
 
     def test_dashboards_and_alerts_ask_for_figures_that_there_are(self):
-        known = {prometheus_name(item) for item in counted.ALL}
+        known = {prometheus_name(item) for item in metric_names.ALL}
         asked = set()
         for board in (ROOT / "deploy/grafana/dashboards").glob("*.json"):
             for panel in json.loads(board.read_text())["panels"]:

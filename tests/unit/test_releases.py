@@ -112,7 +112,7 @@ class TestLastKnownGood:
         assert made.after.revision == "shop:4"
         assert "still has a deployment" in (made.needs_yes or "")
 
-    def test_without_any_the_run_is_refused_and_told_how_to_name_one(self):
+    def test_without_any_the_run_is_refused_with_how_to_name_one(self):
         first_ever = ending(a_history((a_release(1), HOUR)))
         assert first_ever.outcome is Outcome.REFUSED
         assert first_ever.error is not None
@@ -198,7 +198,7 @@ class TestADeploymentUnderWay:
         made = plan(a_history(*lives, latest=status))
         assert (made.way, made.after.revision) == ("deploy", "shop:1")
 
-    def test_is_not_stopped_when_where_it_lands_is_not_told(self, status):
+    def test_is_not_stopped_when_where_it_lands_is_unknown(self, status):
         history = a_history((a_release(1), DAY), (a_release(2), MINUTE), latest=status)
         unsure = history.deployments[0].model_copy(update={"sources": ("one", "another")})
         made = plan(history.model_copy(update={"deployments": (unsure, *history.deployments[1:])}))

@@ -195,7 +195,7 @@ class TestRunbookPages:
         assert sorted(set(found)) == sorted(found)
 
     def test_every_page_is_that_of_a_procedure_which_is_checked(self):
-        assert sorted(one.page for one in BUILT_IN) == self.PAGES
+        assert sorted(item.page for item in BUILT_IN) == self.PAGES
 
     @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
     def test_a_remedy_goes_through_its_parts_in_the_order_of_the_page(self, page):

@@ -142,7 +142,7 @@ class TestTakingBack:
         aws.has(desired, bounds)
         with aws.asked_for_exactly_this():
             taken = back(aws, was, was.raised_to(5))
-        assert (taken.done, taken.told[:10]) == (False, "left alone")
+        assert (taken.done, taken.summary[:10]) == (False, "left alone")
 
 
 def test_a_service_that_somebody_stopped_is_not_scaled_out():

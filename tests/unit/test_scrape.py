@@ -115,7 +115,7 @@ async def test_tasks_that_do_not_say_when_they_started_are_no_data():
     assert (silence.quality, silence.value) == ("no-data", None)
     assert (
         silence.why
-        == "the service's /metrics has no process_start_time_seconds, so its tasks cannot be told apart"
+        == "the service's /metrics has no process_start_time_seconds, so its tasks cannot be distinguished"
     )
 
 

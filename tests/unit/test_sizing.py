@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from runbook_model.catalog.service_policies import Database, Pool, Scale, Terraform
-from runbook_model.database import DatabaseRead, Held, Instance
+from runbook_model.database import DatabaseRead, HeldConnections, Instance
 from runbook_model.gates import plan_hash
 from runbook_model.release import Image, ReleaseHistory
 from runbook_model.reports import Ending, Outcome
@@ -107,7 +107,7 @@ def test_limits_of_containers_that_would_hold_a_bigger_task_back_are_reported():
     [
         (POOL, size(setting="20"), Outcome.INCONCLUSIVE, "has 20 connections already"),
         (POOL, size(setting="50"), Outcome.INCONCLUSIVE, "has 50 connections already"),
-        (POOL, size(setting="many"), Outcome.REFUSED, "which is no number"),
+        (POOL, size(setting="many"), Outcome.REFUSED, "which is not a number"),
         (POOL, size(is_secret=True), Outcome.REFUSED, "comes from a secret"),
         (
             POOL,
@@ -187,8 +187,8 @@ class TestTerraform:
     @pytest.mark.parametrize(
         ("changes", "said"),
         [
-            ((("cpu", "1024", "512"),), "make less of a.b cpu (1024 → 512)"),
-            ((("cpu", '"1024"', '"512"'),), "make less of a.b cpu (1024 → 512)"),
+            ((("cpu", "1024", "512"),), "reduce a.b cpu (1024 → 512)"),
+            ((("cpu", '"1024"', '"512"'),), "reduce a.b cpu (1024 → 512)"),
             ((("cpu", "256", "512"), ("desired_count", "5", "2")), "a.b desired_count (5 → 2)"),
             ((("c[0].environment.DB_POOL_SIZE", '"20"', '"10"'),), "DB_POOL_SIZE (20 → 10)"),
             (
@@ -282,8 +282,10 @@ class TestPool:
     POLICY = Database(dsn_env="DSN", full=0.8, pool=POOL)
 
     def read(self, ours: int, others: int = 0, limit: int = 100, reserved: int = 3) -> DatabaseRead:
-        def held(owner: str, count: int) -> Held:
-            return Held(owner=owner, database="shop", state="idle", count=count, longest=timedelta(0))
+        def held(owner: str, count: int) -> HeldConnections:
+            return HeldConnections(
+                owner=owner, database="shop", state="idle", count=count, longest=timedelta(0)
+            )
 
         return DatabaseRead(standing="serves", limit=limit, reserved=reserved, used=ours + others, at=NOW,
                             held=(held("shop:2", ours), held("web", others)))  # fmt: skip

@@ -79,10 +79,10 @@ def test_only_the_variable_that_is_asked_for_is_read(ecs, sizes):
     assert (size.cpu, size.memory, size.fargate) == (256, 512, True)
     assert [container.setting for container in size.containers] == ["10", None]
     assert "hush" not in size.model_dump_json()
-    assert size.told == "a task has 256 CPU units and 512 MB, pool size 10"
+    assert size.summary == "a task has 256 CPU units and 512 MB, pool size 10"
 
 
-def test_a_variable_that_is_no_size_but_a_secret_is_not_told(ecs, sizes):
+def test_a_variable_that_is_no_size_but_a_secret_is_not_shown(ecs, sizes):
     address = {"name": "DATABASE_URL", "value": "postgres://shop:hush@db/shop"}
     ecs.answers("describe_task_definition", described(2, APP | {"environment": [address]}))
     with ecs.asked_for_exactly_this():

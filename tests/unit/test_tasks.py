@@ -33,7 +33,7 @@ READINGS = (
 @pytest.mark.parametrize("ask", [find_the_cause, bring_dependency_back, make_room_in_the_cluster])
 def test_what_the_remedy_waits_for_is_immediate_and_shows_what_was_measured(ask):
     task = ask(TARGET, SLOW.citing("p95 2.10s"), READINGS)
-    assert (task.kind, task.state, task.why) == ("immediate", "open", SLOW.told)
+    assert (task.kind, task.state, task.why) == ("immediate", "open", SLOW.summary)
     assert task.look_at == ("p95 2.10s", "health: 503 on /health (http)")
     assert task.links["grafana"] == "https://grafana.test"
 
@@ -48,7 +48,7 @@ def test_what_takes_days_is_for_the_review_and_names_what_was_found(leave):
 @pytest.mark.parametrize("leave", [make_faster, find_the_leak])
 def test_what_started_with_a_release_says_how_to_go_back(leave):
     command = "`runbook start rollback prod/ai-processor`"
-    assert leave(TARGET, SLOW).look_at == (f"it began with shop:7: {command} puts an earlier release back",)
+    assert leave(TARGET, SLOW).look_at == (f"it started with shop:7: {command} puts an earlier release back",)
     assert leave(TARGET, SLOW.model_copy(update={"release": None})).look_at == ()
 
 
@@ -111,7 +111,7 @@ def test_the_database_has_a_console_where_the_catalog_names_its_instance():
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "wording"),
     [
         ({}, "open"),
         ({"state": "done", "by": "bob"}, "done by bob"),
@@ -119,8 +119,8 @@ def test_the_database_has_a_console_where_the_catalog_names_its_instance():
         ({"state": "done", "chosen": "restart", "by": "bob"}, "restart by bob"),
     ],
 )
-def test_what_became_of_a_task_is_reported_in_a_few_words(answer, told):
-    assert Task(what="Look", kind="immediate", **answer).told == told
+def test_what_became_of_a_task_is_reported_in_a_few_words(answer, wording):
+    assert Task(what="Look", kind="immediate", **answer).summary == wording
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_what_changes_nothing_is_no_change(actions):
 def test_a_change_of_outputs_alone_is_a_change():
     plan = read(outputs={"tag": {"actions": ["update"], "before": "1", "after": "2"}})
     assert not plan.empty
-    assert plan.told == "outputs only"
+    assert plan.summary == "outputs only"
 
 
 def test_a_huge_plan_is_cut_but_all_of_it_counts_for_its_hash():
@@ -150,7 +150,7 @@ def test_the_order_of_resources_is_nothing_to_the_hash():
 class TestWhatItTakesBeyondTheRelease:
     def test_is_said_with_numbers(self):
         assert takes_more(read(task_definition(), service(4, ignored=False))) == (
-            'for image_tag="1.1.0" Terraform would also make less of aws_ecs_service.shop desired_count (4 → 1)'
+            'for image_tag="1.1.0" Terraform would also reduce aws_ecs_service.shop desired_count (4 → 1)'
         )
 
     def test_is_nothing_where_the_module_ignores_the_count(self):
@@ -178,7 +178,7 @@ def test_what_terraform_hides_is_named():
     plan = read(secret)
     assert "hunter" not in plan.model_dump_json()
     assert hidden(plan).startswith(
-        "Terraform hides aws_ecs_task_definition.shop container_definitions: whether"
+        "Terraform hides aws_ecs_task_definition.shop container_definitions: it is not visible"
     )
     assert hidden(read(task_definition())) is None
 
@@ -211,8 +211,8 @@ class TestTheTag:
         assert terraform_tag(history, a_release(1)) == "1.1.0"
 
     def test_is_the_apps_whatever_stands_before_it_in_the_task_definition(self):
-        one, two = with_a_sidecar(a_release(1), seed=98), with_a_sidecar(a_release(2))
-        assert terraform_tag(a_history((one, DAY), (two, DAY)), one) == "1.1.0"
+        older, two = with_a_sidecar(a_release(1), seed=98), with_a_sidecar(a_release(2))
+        assert terraform_tag(a_history((older, DAY), (two, DAY)), older) == "1.1.0"
 
     def test_that_an_undo_applies_is_the_apps_too(self):
         assert plain_tag(with_a_sidecar(a_release(1))) == "1.1.0"
@@ -224,4 +224,4 @@ class TestTheTag:
         history = a_history((a_release(1), DAY), (a_release(2), DAY))
         refused = terraform_tag(history, pinned.model_copy(update={"images": (image,)}))
         assert isinstance(refused, Ending)
-        assert "cannot be told" in refused.summary
+        assert "is unknown" in refused.summary

@@ -13,7 +13,7 @@ from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
 from tests.unit.test_terraform_plans import DAY, PLANS, containers
 from workflows.decisions.terraform_scope import (
-    goes_astray,
+    outside_scope,
     runs_value,
     started_past_terraform,
     value_of_image,
@@ -62,14 +62,14 @@ def plan(*changes, value="1.1.0", owner=OWNER):
 
 
 def refusal(*changes, wanted=WANTED, **more) -> str:
-    ending = goes_astray(PROD, HISTORY, wanted, plan(*changes, **more))
+    ending = outside_scope(PROD, HISTORY, wanted, plan(*changes, **more))
     assert isinstance(ending, Ending)
     assert ending.error.kind == "policy"
     return ending.summary
 
 
 def test_a_plan_of_this_service_from_what_runs_to_the_wanted_image_is_taken():
-    assert goes_astray(PROD, HISTORY, WANTED, plan(definition(), service())) is None
+    assert outside_scope(PROD, HISTORY, WANTED, plan(definition(), service())) is None
     assert started_past_terraform(HISTORY, plan(definition(), service())) is None
 
 
@@ -114,12 +114,12 @@ def data(before, after):
 def test_a_plan_that_starts_from_something_else_than_what_runs_is_refused_and_says_what_it_would_have_changed():
     said = refusal(data("shop:5.2.0", "shop:1.1.0"))
     assert "change shop:5.2.0 → shop:1.1.0, but it starts from shop:5.2.0, while shop:2 (1.2.0) runs" in said
-    assert goes_astray(PROD, HISTORY, WANTED, plan(data("shop:1.2.0", "shop:1.1.0"))) is None
+    assert outside_scope(PROD, HISTORY, WANTED, plan(data("shop:1.2.0", "shop:1.1.0"))) is None
 
 
 def test_what_was_deployed_past_the_module_of_this_very_service_is_said_and_not_refused():
     past = plan(definition("1.2.9"), service())
-    assert goes_astray(PROD, HISTORY, WANTED, past) is None
+    assert outside_scope(PROD, HISTORY, WANTED, past) is None
     assert "Terraform's state has shop:1.2.9, but shop:2 (1.2.0) runs" in started_past_terraform(
         HISTORY, past
     )

@@ -51,11 +51,11 @@ def test_an_address_with_a_place_for_the_id_is_taken(address):
         ),
         (
             "https://bob:secret@tempo.example/{trace_id}",
-            "is no address: begin it with http:// or https://, without user, password and spaces",
+            "is not an address: start it with http:// or https://, without user, password and spaces",
         ),
         (
             "javascript:alert({trace_id})",
-            "is no address: begin it with http:// or https://, without user, password and spaces",
+            "is not an address: start it with http:// or https://, without user, password and spaces",
         ),
     ],
 )

@@ -16,9 +16,9 @@ for number in range(int(sys.argv[1])):
     with root_span(f"span {number}", {}) as trace_id:
         pass
 time.sleep(float(sys.argv[2]))
-began = time.monotonic()
+started = time.monotonic()
 flush_traces()
-print(trace_id, time.monotonic() - began)
+print(trace_id, time.monotonic() - started)
 """
 
 

@@ -190,7 +190,7 @@ async def test_a_worker_that_shuts_down_hands_over_at_once_with_the_samples_in_t
     await gauge.looked.wait()
     asked = now()
     environment.worker_shutdown()
-    with pytest.raises(ApplicationError, match="another goes on") as caught:
+    with pytest.raises(ApplicationError, match="another continues") as caught:
         await running
     assert now() - asked < seconds(0.5)
     assert caught.value.category is ApplicationErrorCategory.BENIGN

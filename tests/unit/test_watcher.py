@@ -227,14 +227,14 @@ class TestWaitingActivities:
         return Ecs()
 
     @pytest.fixture
-    def told(self):
+    def reported(self):
         return []
 
     @pytest.fixture
-    def environment(self, told):
+    def environment(self, reported):
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(environment.info, heartbeat_timeout=timedelta(seconds=0.3))
-        environment.on_heartbeat = told.append
+        environment.on_heartbeat = reported.append
         return environment
 
     @staticmethod
@@ -249,14 +249,14 @@ class TestWaitingActivities:
 
     @pytest.mark.parametrize("left", [timedelta(hours=1), timedelta(hours=-1)])
     async def test_steady_takes_two_readings_even_when_no_worker_was_there_until_the_deadline(
-        self, ecs, environment, told, left
+        self, ecs, environment, reported, left
     ):
         ecs.answers("describe_services", services(service(3, 1)))
         ecs.answers("describe_services", services(service(3, 1)))
         with ecs.asked_for_exactly_this():
             rollout = await environment.run(Waits(ecs.clients).await_steady_state, self.awaiting(left))
         assert rollout.phase is Phase.STEADY
-        assert {"nothing read yet", "2 of 2 tasks run"} >= set(told) > set()
+        assert {"nothing read yet", "2 of 2 tasks run"} >= set(reported) > set()
 
     async def test_one_steady_reading_is_a_moments_picture(self, ecs, environment):
         busy = service(3, 1)
@@ -279,7 +279,7 @@ class TestWaitingActivities:
             )
         assert (rollout.phase, rollout.detail) == (Phase.STUCK, "not steady in time: 1 of 2 tasks run")
 
-    async def test_bad_answers_are_said_in_the_heartbeat_and_waited_out(self, ecs, environment, told):
+    async def test_bad_answers_are_said_in_the_heartbeat_and_waited_out(self, ecs, environment, reported):
         ecs.refuses("describe_services", "ThrottlingException", message="Rate exceeded")
         ecs.answers("describe_services", services(service(3, 1)))
         ecs.answers("describe_services", services(service(3, 1)))
@@ -288,7 +288,7 @@ class TestWaitingActivities:
                 Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(hours=1))
             )
         assert rollout.phase is Phase.STEADY
-        assert "could not describe the services of prod: ThrottlingException: Rate exceeded" in told
+        assert "could not describe the services of prod: ThrottlingException: Rate exceeded" in reported
 
     async def test_a_service_that_is_gone_ends_the_wait(self, ecs, environment):
         ecs.answers("describe_services", services())

@@ -1,4 +1,4 @@
-"""What people are told of an incident: every field of the page's messages, or that nobody knows it. Pure."""
+"""What people are sent of an incident: every field of the page's messages, or that nobody knows it. Pure."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def spoken(name: str) -> str:
 
 
 def started(account: Account) -> datetime:
-    """When it began, as far as is known: alerts say since when they fire."""
-    return min((account.opened, *(min(one.starts_at, one.since) for one in account.alerts.kept.values())))
+    """When it started, as far as is known: alerts say since when they fire."""
+    return min((account.opened, *(min(item.starts_at, item.since) for item in account.alerts.kept.values())))
 
 
 def impact(account: Account) -> str | None:
@@ -102,7 +102,7 @@ def root_cause(account: Account) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a person, as facts and as a sentence; whether it is news is told by the facts."""
+    """What is asked of a person, as facts and as a sentence; whether it is news is identified by the facts."""
 
     kind: str
     about: tuple[object, ...]
@@ -124,16 +124,16 @@ def asked_of(account: Account) -> Asked | None:
     if account.under_way:
         return _asked_at_gate(account.under_way.gate, short) if account.under_way.gate else None
     if by := account.stopped_by:
-        return Asked("stopped", (by,), f"{by} stopped it: nothing more is done by itself; {close}")
+        return Asked("stopped", (by,), f"{by} stopped it: nothing more is done automatically; {close}")
     if by := account.paused_by:
-        return Asked("paused", (by,), f"{by} paused it; go on: runbook resume incident/{short}")
+        return Asked("paused", (by,), f"{by} paused it; continue: runbook resume incident/{short}")
     if account.policy and account.policy.problem:
         unrouted = (account.service, account.environment) == ids.UNROUTED
         problem = NO_TARGET if unrouted else account.policy.problem
         sentence = f"{problem}. Look, and in the end: runbook close incident/{short} --root-cause WHY"
         return Asked("no-target", (account.policy.problem,), sentence)
     if account.handed_over and account.last:
-        return Asked("handed-over", (account.last.run_id,), f"{account.last.told} In{close[2:]}")
+        return Asked("handed-over", (account.last.run_id,), f"{account.last.summary} In{close[2:]}")
     return _asked_between(account, close)
 
 
@@ -155,7 +155,7 @@ def _asked_between(account: Account, close: str) -> Asked | None:
         )
     if (held := account.held) and held.kind != "cooling":
         start = f"runbook start {leading.procedure} {account.environment}/{account.service}"
-        words = f"Nothing is begun by itself: {sentence(held.why)} A person may: {start}"
+        words = f"Nothing is started automatically: {sentence(held.why)} A person may: {start}"
         return Asked("held", (leading.procedure, held.kind, held.why), words)
     return None
 
@@ -163,31 +163,31 @@ def _asked_between(account: Account, close: str) -> Asked | None:
 def observations(account: Account) -> Iterator[str]:
     """List what was seen: alerts, what people noted, what diagnoses found."""
     firing = account.alerts.firing
-    told: dict[str, str] = {}
+    text: dict[str, str] = {}
     for alert in firing:
-        told.setdefault(alert.name, alert.words)
-    for name, words in list(told.items())[:MOST]:
+        text.setdefault(alert.name, alert.words)
+    for name, words in list(text.items())[:MOST]:
         times = sum(alert.name == name for alert in firing)
         yield f"{name}{f' ({times} times)' if times > 1 else ''}{': ' if words else ''}{words}"
     if account.alerts.untracked:
-        yield f"more than {len(account.alerts.kept)} alerts: the newest are not told apart any more"
+        yield f"more than {len(account.alerts.kept)} alerts: the newest are no longer distinguished"
     if since := quiet_since(account):
         yield f"nothing fires since {since:%H:%M:%S} UTC"
-    yield from (f"not everybody is told: {why}" for why in deaf_channels(account).values())
+    yield from (f"not everybody is notified: {why}" for why in deaf_channels(account).values())
     yield from account.observations
     yield from account.findings[-MOST:]
 
 
 def done(account: Account) -> Iterator[str]:
     """List what was done: procedures that ended, and changes."""
-    for one in account.remediations[-MOST:]:
-        yield from (_change(change) for change in one.changes)
-        if one.ended:
-            yield f"{one.procedure} ended, {one.outcome}: {one.told}"
+    for remediation in account.remediations[-MOST:]:
+        yield from (_change(change) for change in remediation.changes)
+        if remediation.ended:
+            yield f"{remediation.procedure} ended, {remediation.outcome}: {remediation.summary}"
 
 
 def current_action(account: Account) -> str:
-    """Say what goes on now."""
+    """Say what continues now."""
     if account.ending:
         return "none: it is over"
     if running := account.under_way:
@@ -195,7 +195,7 @@ def current_action(account: Account) -> str:
     if account.held and account.held.until:
         return f"waits: {account.held.why}"
     if ask(account):
-        return "none by itself: a person is needed"
+        return "nothing automatic: a person is needed"
     if since := quiet_since(account):
         return f"looks whether it stays quiet, since {since:%H:%M:%S} UTC"
     if account.last and account.last.ended_well:
@@ -216,7 +216,7 @@ def next_steps(account: Account) -> Iterator[str]:
     if leading and leading.procedure and not account.remediations and not account.held:
         yield f"Diagnose by the procedure {leading.procedure}; it asks before it changes what the policy guards"
     if not is_taken(account):
-        yield f"Say that you have it: runbook ack {short}"
+        yield f"Acknowledge it: runbook ack {short}"
 
 
 def resolution(account: Account) -> Iterator[str]:
@@ -230,7 +230,7 @@ def resolution(account: Account) -> Iterator[str]:
 
 
 def _open_tasks(account: Account) -> list[Task]:
-    reports = (one.report for one in account.remediations if one.report)
+    reports = (remediation.report for remediation in account.remediations if remediation.report)
     return [task for report in reports for task in report.tasks if task.state == "open"][:MOST]
 
 

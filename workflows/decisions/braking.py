@@ -1,27 +1,27 @@
-"""Whether something may be begun by itself: people's brakes, the back-off of a target, its rate, and how many at once. Pure."""
+"""Whether something may be started automatically: people's brakes, the back-off of a target, its rate, and how many at once. Pure."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from runbook_model.brakes import AutomaticStart, BrakeAnswer, BrakeBook, Held, Reservation
+from runbook_model.brakes import AutomaticStart, Block, BrakeAnswer, BrakeBook, Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
 MEMORY = timedelta(hours=24)
-"""What was begun longer ago counts no more."""
+"""What was started longer ago counts no more."""
 LONGEST_RUN = timedelta(hours=6)
-"""What was begun longer ago and never ended is taken for over."""
+"""What was started longer ago and never ended is taken for over."""
 HOUR = timedelta(hours=1)
 DOUBLINGS = 16
 
 
 def reserve(book: BrakeBook, wanted: Reservation, now: datetime) -> tuple[BrakeAnswer, BrakeBook]:
-    """Answer whether a procedure may be begun by itself; where it may, it is in the book that is returned."""
-    if any(one.key == wanted.key and one.ended is None for one in book.starts):
+    """Answer whether a procedure may be started automatically; where it may, it is in the book that is returned."""
+    if any(start.key == wanted.key and start.ended is None for start in book.starts):
         return BrakeAnswer(), book
     held = (
         book.holds(wanted.service)
@@ -31,65 +31,69 @@ def reserve(book: BrakeBook, wanted: Reservation, now: datetime) -> tuple[BrakeA
     )
     if held:
         return BrakeAnswer(held=held), book
-    begun = AutomaticStart(key=wanted.key, service=wanted.service, procedure=wanted.procedure, began=now)
-    return BrakeAnswer(), book.model_copy(update={"starts": (*forget(book, now).starts, begun)})
+    started = AutomaticStart(key=wanted.key, service=wanted.service, procedure=wanted.procedure, began=now)
+    return BrakeAnswer(), book.model_copy(update={"starts": (*forget(book, now).starts, started)})
 
 
 def finished(book: BrakeBook, key: str, now: datetime) -> BrakeBook:
-    """Note that what was begun has ended."""
-    begun = tuple(
-        one.model_copy(update={"ended": now}) if one.key == key and one.ended is None else one
-        for one in book.starts
+    """Note that what was started has ended."""
+    started = tuple(
+        start.model_copy(update={"ended": now}) if start.key == key and start.ended is None else start
+        for start in book.starts
     )
-    return book.model_copy(update={"starts": begun})
+    return book.model_copy(update={"starts": started})
 
 
 def not_started(book: BrakeBook, key: str) -> BrakeBook:
-    """Note that what was let through was not begun: it neither counts nor is let through once more for that."""
-    return book.model_copy(update={"starts": tuple(one for one in book.starts if one.key != key)})
+    """Note that what was let through was not started: it neither counts nor is let through once more for that."""
+    return book.model_copy(update={"starts": tuple(start for start in book.starts if start.key != key)})
 
 
 def forget(book: BrakeBook, now: datetime) -> BrakeBook:
     """Leave out what counts no more."""
     return book.model_copy(
-        update={"starts": tuple(one for one in book.starts if now - (one.ended or one.began) < MEMORY)}
+        update={
+            "starts": tuple(start for start in book.starts if now - (start.ended or start.began) < MEMORY)
+        }
     )
 
 
-def _cooling(begun: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Held | None:
-    """Hold the same procedure back for a while after its end, twice as long each time: what did not last may not help."""
+def _cooling(started: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Block | None:
+    """Block the same procedure for some time after its end, twice as long each time: what did not last may not help."""
     before = [
-        one
-        for one in begun
-        if (one.service, one.procedure) == (wanted.service, wanted.procedure)
-        and now - (one.ended or one.began) < MEMORY
+        item
+        for item in started
+        if (item.service, item.procedure) == (wanted.service, wanted.procedure)
+        and now - (item.ended or item.began) < MEMORY
     ]
     if not before:
         return None
     times = min(len(before) - 1, DOUBLINGS)
     wait = min(wanted.cool_down * 2**times, max(wanted.cool_down_max, wanted.cool_down))
-    until = max(one.ended or one.began for one in before) + wait
+    until = max(item.ended or item.began for item in before) + wait
     if now >= until:
         return None
     often = "once" if len(before) == 1 else f"{len(before)} times"
-    why = f"{wanted.procedure} ran {often} lately and did not last; it may be begun again at {until:%H:%M:%S} UTC"
-    return Held(kind="cooling", why=why, until=until)
+    why = (
+        f"{wanted.procedure} ran {often} lately and did not last; it may start again at {until:%H:%M:%S} UTC"
+    )
+    return Block(kind="cooling", why=why, until=until)
 
 
-def _too_often(begun: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Held | None:
-    lately = [one for one in begun if one.service == wanted.service and now - one.began < HOUR]
+def _too_often(started: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Block | None:
+    lately = [item for item in started if item.service == wanted.service and now - item.began < HOUR]
     if len(lately) < wanted.limits.per_service_per_hour:
         return None
-    why = f"{len(lately)} procedures were begun by themselves on {wanted.service} within an hour: a person decides now"
-    return Held(kind="rate", why=why)
+    why = f"{len(lately)} procedures started automatically on {wanted.service} within an hour: a person decides now"
+    return Block(kind="rate", why=why)
 
 
-def _too_many(begun: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Held | None:
-    targets = {one.service for one in begun if one.ended is None and now - one.began < LONGEST_RUN}
+def _too_many(started: Sequence[AutomaticStart], wanted: Reservation, now: datetime) -> Block | None:
+    targets = {item.service for item in started if item.ended is None and now - item.began < LONGEST_RUN}
     if len(targets - {wanted.service}) < wanted.limits.targets_at_once:
         return None
     why = (
         f"{len(targets)} services of {wanted.environment} are being worked on at once, which looks like one cause: "
         "a person decides now"
     )
-    return Held(kind="storm", why=why)
+    return Block(kind="storm", why=why)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runbook_model.incident.announcements import Announcement
 
 ROUNDS = 3
-"""So often every contact is called; after that the updates go on asking."""
+"""So often every contact is called; after that the updates continue asking."""
 RESPOND_WITHIN = timedelta(minutes=5)
 """Where no alert says it: a person opened the incident."""
 
@@ -37,7 +37,7 @@ def next_call(account: Account) -> datetime | None:
     return max(since, account.calls[-1].at + account.policy.rhythm.call_every)
 
 
-def whom(account: Account) -> Contact | None:
+def next_contact(account: Account) -> Contact | None:
     """Return who is called next: along the contacts, then from the first again."""
     contacts = account.policy.contacts if account.policy else ()
     return contacts[len(account.calls) % len(contacts)] if contacts else None
@@ -100,10 +100,13 @@ def next_channel(account: Account, said: Announcement) -> str | None:
     """
     assert account.policy is not None
     deaf, contacts = deaf_channels(account), account.policy.contacts
-    sent_to = (*account.policy.channels, *(one.channel for one in contacts if one.name == said.contact))
+    sent_to = (
+        *account.policy.channels,
+        *(contact.channel for contact in contacts if contact.name == said.contact),
+    )
     if any(name not in deaf for name in sent_to):
         return None
-    able = (name for name in (*(one.channel for one in contacts), LOG) if name not in deaf)
+    able = (name for name in (*(contact.channel for contact in contacts), LOG) if name not in deaf)
     return next(able, None)
 
 
@@ -111,8 +114,8 @@ def note_refusal(account: Account, said: Announcement, channel: str) -> None:
     """Have the next contact called at once, where it was a contact's channel that refused the call and another may take it."""
     contacts = account.policy.contacts if account.policy else ()
     called = account.calls[-1] if account.calls else None
-    its = any(one.channel == channel and one.name == said.contact for one in contacts)
-    others = any(one.channel not in deaf_channels(account) for one in contacts)
+    its = any(contact.channel == channel and contact.name == said.contact for contact in contacts)
+    others = any(contact.channel not in deaf_channels(account) for contact in contacts)
     if said.kind == "escalation" and its and others and called and called.contact == said.contact:
         account.calls = (*account.calls[:-1], called.model_copy(update={"reached": False}))
 

@@ -47,7 +47,7 @@ def judge_last_known_good(
         return _unknown(target, name, "controller")
     plan = plan_rollback(target, _running(history), others, to=None)
     if isinstance(plan, RollbackPlan):
-        asks = f"; it would need a person's yes: {plan.needs_yes}" if plan.needs_yes else ""
+        asks = f"; it would need a person's approval: {plan.needs_yes}" if plan.needs_yes else ""
         return _check(target, name, ok=True, detail=f"{plan.after.name}: {' '.join(plan.because)}{asks}")
     if _is_the_first(history, others):
         current = history.current.name
@@ -66,28 +66,28 @@ def unread_revisions(target: Target, problem: Problem) -> Check:
 def in_order(checks: Iterable[Check]) -> tuple[Check, ...]:
     """Put checks as people read them, which is the table's order; what is not in it comes last, as it was."""
     place = {name: number for number, name in enumerate(ROWS)}
-    return tuple(sorted(checks, key=lambda one: place.get(one.name, len(place))))
+    return tuple(sorted(checks, key=lambda check: place.get(check.name, len(place))))
 
 
 def settle(checks: Iterable[Check]) -> tuple[Check, ...]:
     """Leave red only what is wrong by itself: what cannot pass because of another check is unknown."""
     found = tuple(checks)
     return tuple(
-        Check.unknown(one.environment, one.service, one.name, cause)
-        if one.ok is False and (cause := _cause(one, found))
-        else one
-        for one in found
+        Check.unknown(item.environment, item.service, item.name, cause)
+        if item.ok is False and (cause := _cause(item, found))
+        else item
+        for item in found
     )
 
 
 def _cause(check: Check, checks: tuple[Check, ...]) -> str | None:
     """Name the first red check that this one depends on."""
-    red = {one.name for one in checks if one.ok is False and one.service in {None, check.service}}
+    red = {item.name for item in checks if item.ok is False and item.service in {None, check.service}}
     return next((name for name in row_of(check.name).needs if name in red), None)
 
 
 def _as_if_it_ran(service: ServiceState) -> ServiceState:
-    """Return the service as it would be if it ran: that it does not is told by a check of its own."""
+    """Return the service as it would be if it ran: that it does not is reported by a check of its own."""
     return service.model_copy(update={"status": "ACTIVE", "desired": max(1, service.desired)})
 
 
@@ -97,7 +97,7 @@ def _running(history: ReleaseHistory) -> ReleaseHistory:
 
 def _is_the_first(history: ReleaseHistory, others: tuple[Release, ...]) -> bool:
     known = (*history.releases.values(), *others)
-    return all(one.task_definition == history.current.task_definition for one in known)
+    return all(item.task_definition == history.current.task_definition for item in known)
 
 
 def _unknown(target: Target, name: str, cause: str) -> Check:

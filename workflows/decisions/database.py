@@ -57,7 +57,7 @@ class Diagnosis(Message):
     """The forgotten sessions whose end would help."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         return f"{self.cause}: {'; '.join(self.because)}"
 
@@ -65,7 +65,7 @@ class Diagnosis(Message):
 class DatabaseSigns(Message):
     """What a look into the database says to another procedure."""
 
-    told: str
+    summary: str
     trouble: str | None = None
     """What is wrong with it; None where nothing is, or where that is not known."""
     forgotten: bool = False
@@ -102,7 +102,7 @@ def classify(read: DatabaseRead, policy: Database) -> Diagnosis:
 def signs_of(read: DatabaseRead | None, policy: Database) -> DatabaseSigns:
     """Say what a look into the database shows; None where it could not be asked at all."""
     if read is None:
-        return DatabaseSigns(told="the database could not be asked", known=False)
+        return DatabaseSigns(summary="the database could not be asked", known=False)
     return signs_from(classify(read, policy))
 
 
@@ -110,7 +110,7 @@ def signs_from(found: Diagnosis) -> DatabaseSigns:
     """Say what a cause means to another procedure."""
     trouble = f"database {found.cause}: {found.because[0]}" if found.cause not in NO_TROUBLE else None
     return DatabaseSigns(
-        told=f"database {found.told}",
+        summary=f"database {found.summary}",
         trouble=trouble,
         forgotten=bool(found.sessions),
         known=found.cause is not Cause.UNKNOWN,
@@ -138,18 +138,20 @@ def plan_terminate(
     Sessions that were planned before and are still forgotten stay the plan: others that were forgotten meanwhile do not
     make a given yes void, they are just not ended by it.
     """
-    found = {one.name: one for one in diagnosis.sessions}
+    found = {session.name: session for session in diagnosis.sessions}
     still = planned and all(name in found for name in planned)
     sessions = tuple(found[name] for name in planned) if still else diagnosis.sessions
     if not sessions:
         return None
-    names = tuple(sorted((one.name for one in sessions), key=lambda name: (name.backend_start, name.pid)))
+    names = tuple(
+        sorted((session.name for session in sessions), key=lambda name: (name.backend_start, name.pid))
+    )
     of = diagnosis.application
     count = f"{len(names)} forgotten session{'s' if len(names) > 1 else ''}"
     return TerminatePlan(
         headline=f"End {count} of {of} in the database of {target.service} in {target.environment}",
         calls=(PlannedCall(service="postgresql", action="pg_terminate_backend", parameters=_named(names)),),
-        because=(*diagnosis.because, *(one.told for one in sessions[:SHOWN])),
+        because=(*diagnosis.because, *(session.summary for session in sessions[:SHOWN])),
         not_restored=(
             "What these sessions did in their transactions is rolled back.",
             f"What makes {of} forget them stays as it is.",
@@ -165,35 +167,37 @@ def leak_report(diagnosis: Diagnosis, running: str | None) -> tuple[str, str]:
     """Say what was learnt about forgotten sessions, and what people must do about it."""
     of, longest = diagnosis.application, diagnosis.sessions[0]
     release = f"{of}, the release that runs," if of == running else of
-    last = next((one.query for one in diagnosis.sessions if one.query), "not known")
+    last = next((session.query for session in diagnosis.sessions if session.query), "not known")
     found = (
         f"{release} left {count_of(len(diagnosis.sessions), 'session')} idle in a transaction, for up to "
         f"{format_duration(longest.lasts)}; the last statement was: {last}"
     )
-    remedy = f"Mend {of}: after this statement it neither commits, rolls back nor gives its connection back."
+    remedy = f"Fix {of}: after this statement it neither commits, rolls back nor gives its connection back."
     again = " Until then it may happen again; `runbook start rollback` puts an earlier release back."
     return found, remedy + (again if of == running else "")
 
 
 def _not_serving(read: DatabaseRead) -> Diagnosis:
     if read.standing == "full":
-        why = "no connection is left, not even one of those that are held back for us"
+        why = "no connection is left, not even a reserved one"
         return Diagnosis(cause=Cause.DOWN, because=(why, read.why))
     if read.standing == "pooler-full":
         why = "the pooler takes no more clients; the database was not reached"
         return Diagnosis(cause=Cause.POOL, because=(why, read.why))
     if read.standing == "down":
-        return Diagnosis(cause=Cause.DOWN, because=("it takes no connections", read.why))
-    what = "it refuses us, so nothing is known of it" if read.standing == "denied" else "it gives no answer"
+        return Diagnosis(cause=Cause.DOWN, because=("it accepts no connections", read.why))
+    what = (
+        "it refuses our role, so its state is unknown" if read.standing == "denied" else "it does not answer"
+    )
     return Diagnosis(cause=Cause.UNKNOWN, because=(what, read.why))
 
 
 def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagnosis | None:
     """Find the one application whose forgotten sessions take the room."""
     forgotten = _forgotten(read, policy)
-    owners = [one.owner for one in forgotten]
+    owners = [item.owner for item in forgotten]
     of = max(sorted(set(owners)), key=owners.count, default="")
-    sessions = tuple(one for one in forgotten if one.owner == of)
+    sessions = tuple(item for item in forgotten if item.owner == of)
     if not sessions or is_full(read.used - len(sessions), read.open_to_services, policy):
         return None
     why = f"{of} holds {count_of(len(sessions), 'connection')} idle in a transaction for {_at_least(policy)}"
@@ -202,7 +206,7 @@ def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagno
 
 def _forgotten(read: DatabaseRead, policy: Database) -> list[Session]:
     """Return the sessions that do nothing in a transaction for too long; a backup means to, and is never ended."""
-    return [one for one in read.idle if one.lasts >= policy.leaked_after and not one.backs_up]
+    return [item for item in read.idle if item.lasts >= policy.leaked_after and not item.backs_up]
 
 
 def _locks(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagnosis | None:
@@ -210,10 +214,10 @@ def _locks(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagn
 
     Who waits with a time limit, and tries again, never waits for long, and at times nobody waits at all.
     """
-    forgotten = {one.name: one for one in _forgotten(read, policy)}
+    forgotten = {item.name: item for item in _forgotten(read, policy)}
     pids = {name.pid for name in forgotten}
-    long = [one for one in read.lock_waits if one.waits.lasts >= policy.leaked_after]
-    waits = long or [one for one in read.lock_waits if pids.intersection(one.blockers)]
+    long = [wait for wait in read.lock_waits if wait.waits.lasts >= policy.leaked_after]
+    waits = long or [wait for wait in read.lock_waits if pids.intersection(wait.blockers)]
     if waits:
         holders, why = _held_up(read, waits, f" for {_at_least(policy)}" if long else "")
     else:
@@ -221,7 +225,7 @@ def _locks(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagn
     if not why:
         return None
     of = holders[0].owner if holders else ""
-    sessions = tuple(one for one in holders if one.name in forgotten and one.owner == of)
+    sessions = tuple(holder for holder in holders if holder.name in forgotten and holder.owner == of)
     return Diagnosis(cause=Cause.LOCKS, because=(why, *seen), application=of, sessions=sessions)
 
 
@@ -229,18 +233,20 @@ def _held_up(
     read: DatabaseRead, waits: Sequence[LockWait], for_how_long: str
 ) -> tuple[Sequence[Session], str]:
     """Name the sessions that others wait for, and do not wait themselves."""
-    waiting = {one.waits.name.pid for one in waits}
-    holders = [one for one in read.blockers if one.name.pid not in waiting]
-    held_by = ", ".join(one.told for one in holders[:SHOWN]) or "nobody who can be named"
+    waiting = {wait.waits.name.pid for wait in waits}
+    holders = [blocker for blocker in read.blockers if blocker.name.pid not in waiting]
+    held_by = ", ".join(holder.summary for holder in holders[:SHOWN]) or "an unknown session"
     return holders, f"{count_of(len(waits), 'session')} waited for locks{for_how_long}, held by {held_by}"
 
 
 def _left_locked(read: DatabaseRead, forgotten: Iterable[Session]) -> tuple[Sequence[Session], str]:
     """Name the forgotten sessions that keep others out of a table, whoever wants it at the moment."""
-    tables = {one.pid: f"{one.table} ({one.mode})" for one in reversed(read.table_locks)}
-    holders = [one for one in forgotten if one.name.pid in tables]
-    told = ", ".join(f"{one.told}, keeps {tables[one.name.pid]} locked" for one in holders[:SHOWN])
-    return holders, told
+    tables = {lock.pid: f"{lock.table} ({lock.mode})" for lock in reversed(read.table_locks)}
+    holders = [item for item in forgotten if item.name.pid in tables]
+    wording = ", ".join(
+        f"{holder.summary}, keeps {tables[holder.name.pid]} locked" for holder in holders[:SHOWN]
+    )
+    return holders, wording
 
 
 def _at_least(policy: Database) -> str:
@@ -251,7 +257,7 @@ def _evidence(read: DatabaseRead) -> Iterator[str]:
     most = f", at most {read.used_at_most}" if read.used_at_most > read.used else ""
     yield f"{read.used} of {read.open_to_services} connections that services may have are used{most}"
     if read.held:
-        holders = (f"{one.count} {one.owner} {one.state or 'hidden'}" for one in read.held[:SHOWN])
+        holders = (f"{item.count} {item.owner} {item.state or 'hidden'}" for item in read.held[:SHOWN])
         yield f"held by: {', '.join(holders)}"
     if read.standby:
         yield "it is a standby: nothing can be written to it"
@@ -259,7 +265,7 @@ def _evidence(read: DatabaseRead) -> Iterator[str]:
         waited = f"{count_of(len(read.lock_waits), 'session')} waited for locks"
         yield f"{waited}, in {read.samples_with_waits} of {count_of(read.samples, 'sample')}"
     if read.longest:
-        yield f"longest at work: {read.longest[0].told}: {read.longest[0].query}"
+        yield f"longest at work: {read.longest[0].summary}: {read.longest[0].query}"
     if read.slowest and read.slowest[0].mean >= SLOW:
         slowest = read.slowest[0]
         yield f"slowest on average: {format_duration(slowest.mean)}: {slowest.query}"

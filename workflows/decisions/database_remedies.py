@@ -41,7 +41,7 @@ class Room(Message):
         return self.tasks * self.size + self.others
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The sum, for people."""
         return f"{self.tasks} tasks with {self.size} each and {self.others} of others are {self.wanted} of {self.open} connections"
 
@@ -50,13 +50,13 @@ class Room(Message):
         """Why the pool cannot be raised: the database has no room for it."""
         if self.wanted <= self.open:
             return None
-        return f"a pool of {self.size} does not fit: {self.told}"
+        return f"a pool of {self.size} does not fit: {self.summary}"
 
     @property
     def needs_yes(self) -> str | None:
         """Why a person must agree even where the policy asks nobody."""
         if self.counts_as_full:
-            return f"Pools that are used up would fill the database: {self.told}."
+            return f"Pools that are used up would fill the database: {self.summary}."
         if self.meanwhile > self.open:
             return f"While old and new tasks run side by side they may want {self.meanwhile} of {self.open} connections."
         return None
@@ -85,8 +85,8 @@ def used_up(
     target: Target, diagnosis: Diagnosis, read: DatabaseRead, size: TaskSize, capacity: Capacity
 ) -> Diagnosis:
     """Name the pool as the cause where the database is well, and the service's tasks hold all that theirs allow."""
-    settings = [one.setting for one in size.containers if one.setting]
-    each = max((int(one) for one in settings if one.isdigit()), default=0)
+    settings = [container.setting for container in size.containers if container.setting]
+    each = max((int(setting) for setting in settings if setting.isdigit()), default=0)
     allowed, ours = each * capacity.running, held_by(target, read)
     if diagnosis.cause is not Cause.HEALTHY or not allowed or ours < allowed:
         return diagnosis
@@ -100,7 +100,7 @@ def used_up(
 def restart_database(target: Target, diagnosis: Diagnosis, instance: str = "") -> Task:
     """Ask for a database that takes no connections, and that is not rebooted: it has no instance, or one in no state for it."""
     task = _now("Bring the database back: restart it", target, diagnosis)
-    return task.model_copy(update={"why": f"{instance}. {diagnosis.told}"}) if instance else task
+    return task.model_copy(update={"why": f"{instance}. {diagnosis.summary}"}) if instance else task
 
 
 def release_lock(target: Target, diagnosis: Diagnosis) -> Task:
@@ -119,13 +119,13 @@ def fit_pool(target: Target, diagnosis: Diagnosis) -> Task:
 def raise_max_connections(target: Target, diagnosis: Diagnosis, why: str) -> Task:
     """Ask for more connections of the database, where the service's pool cannot be raised within those that there are."""
     task = _now("Raise the database's max_connections, or take connections from others", target, diagnosis)
-    return task.model_copy(update={"why": f"{sentence(why)} {diagnosis.told}"})
+    return task.model_copy(update={"why": f"{sentence(why)} {diagnosis.summary}"})
 
 
-def mend_leak(target: Target, diagnosis: Diagnosis, running: str | None) -> Task:
+def fix_leak(target: Target, diagnosis: Diagnosis, running: str | None) -> Task:
     """Leave a connection leak to those who wrote the code."""
     learnt, fix = leak_report(diagnosis, running)
-    sessions = tuple(f"{one.told}: {one.query}" for one in diagnosis.sessions[:SHOWN])
+    sessions = tuple(f"{session.summary}: {session.query}" for session in diagnosis.sessions[:SHOWN])
     return Task(what=fix, kind="long-term", why=learnt, look_at=sessions, links=links_of(target))
 
 
@@ -133,7 +133,7 @@ def _now(what: str, target: Target, diagnosis: Diagnosis) -> Task:
     return Task(
         what=what,
         kind="immediate",
-        why=diagnosis.told,
+        why=diagnosis.summary,
         look_at=diagnosis.because,
         links=database_console(target) | links_of(target),
     )
@@ -177,9 +177,9 @@ def plan_reboot(target: Target, instance: Instance, because: tuple[str, ...]) ->
                 service="rds", action="RebootDBInstance", parameters={"DBInstanceIdentifier": instance.name}
             ),
         ),
-        because=(*because, instance.told),
+        because=(*because, instance.summary),
         not_restored=(
-            "Every connection to it ends, also those of other services; what they had begun is rolled back.",
+            "Every connection to it ends, also those of other services; what they had started is rolled back.",
             "It takes no connections until it is up again, usually for a minute or two.",
             *(text.strip() for text in failover),
         ),

@@ -32,7 +32,7 @@ def judge_plan(target: Target, procedure: str, report: Report) -> Check:
     """
     plan = report.plan
     if report.outcome is Outcome.PLANNED and plan:
-        asks = f"; it would need a person's yes: {plan.needs_yes}" if plan.needs_yes else ""
+        asks = f"; it would need a person's approval: {plan.needs_yes}" if plan.needs_yes else ""
         return _check(target, procedure, ok=True, detail=f"{plan.headline}{asks}")
     problem = report.error or Problem(kind="error", message=report.summary)
     detail = f"{report.outcome}: {problem.message}"
@@ -57,7 +57,8 @@ def unplanned(target: Target, procedure: str, checks: Iterable[Check]) -> Check 
     if target.platform != "ecs":
         return _check(target, procedure, ok=None, detail="it does not run on ECS")
     good = next(
-        (one for one in checks if one.service == target.service and one.name == "last-known-good"), None
+        (check for check in checks if check.service == target.service and check.name == "last-known-good"),
+        None,
     )
     return _check(target, procedure, ok=None, detail=good.detail) if good and good.ok is None else None
 
@@ -71,10 +72,10 @@ def conclude(
 ) -> Drilled:
     """Compare a drill with the one before.
 
-    Counted is what was last known for sure: something that could not be told in between neither broke nor was mended.
+    Counted is what was last known for sure: something that could not be determined in between neither broke nor was fixed.
     """
     found, names = tuple(checks), tuple(services)
-    was = {(one.service, one.name): one.ok for one in before.known} if before else {}
+    was = {(item.service, item.name): item.ok for item in before.known} if before else {}
     now = _known(found, names)
     # A catalog that cannot be read names no service: nothing is forgotten by that.
     kept = {key: ok for key, ok in was.items() if not names or key[0] is None or key[0] in names}
@@ -83,27 +84,27 @@ def conclude(
         at=at,
         services=names,
         checks=found,
-        broke=tuple(one for one in found if one.ok is False and was.get(_key(one)) is True),
+        broke=tuple(item for item in found if item.ok is False and was.get(_key(item)) is True),
         mended=tuple(
-            one
-            for one in (*found, *_looked_again(environment, now, was))
-            if one.ok and was.get(_key(one)) is False
+            item
+            for item in (*found, *_looked_again(environment, now, was))
+            if item.ok and was.get(_key(item)) is False
         ),
         since=before.at if before else None,
         known=tuple(Known(service=service, name=name, ok=ok) for (service, name), ok in (kept | now).items()),
     )
 
 
-def told_later(drill: Drilled, before: Drilled | None, why: str) -> Drilled:
-    """Forget what changed where nobody could be told, so that the next drill finds it again."""
-    was = {(one.service, one.name): one for one in before.known} if before else {}
-    changed = {_key(one) for one in (*drill.broke, *drill.mended)}
-    known = (was[key] if (key := (one.service, one.name)) in changed else one for one in drill.known)
+def notify_later(drill: Drilled, before: Drilled | None, why: str) -> Drilled:
+    """Forget what changed where nobody could be given, so that the next drill finds it again."""
+    was = {(item.service, item.name): item for item in before.known} if before else {}
+    changed = {_key(item) for item in (*drill.broke, *drill.mended)}
+    known = (was[key] if (key := (item.service, item.name)) in changed else item for item in drill.known)
     return drill.model_copy(update={"known": tuple(known), "untold": why})
 
 
 def words(drill: Drilled) -> str | None:
-    """Say in one line what changed since the last drill; None where there is nothing to tell."""
+    """Say in one line what changed since the last drill; None where there is nothing to report."""
     if not (drill.broke or drill.mended):
         return None
     groups = (("a drill finds that no longer in place", drill.broke), ("in place again", drill.mended))
@@ -112,12 +113,12 @@ def words(drill: Drilled) -> str | None:
 
 
 def _listed(checks: tuple[Check, ...]) -> str:
-    told = [_told(one) for one in checks[:CHANGES]]
+    text = [_text(check) for check in checks[:CHANGES]]
     more = [f"and {len(checks) - CHANGES} more"] if len(checks) > CHANGES else []
-    return "; ".join((*told, *more))
+    return "; ".join((*text, *more))
 
 
-def _told(check: Check) -> str:
+def _text(check: Check) -> str:
     what = f"{check.service or 'all services'}: {check.name}"
     if check.ok:
         return what
@@ -126,7 +127,7 @@ def _told(check: Check) -> str:
 
 
 def _known(checks: tuple[Check, ...], services: tuple[str, ...]) -> dict[Key, bool]:
-    known = {_key(one): one.ok for one in checks if one.ok is not None}
+    known = {_key(check): check.ok for check in checks if check.ok is not None}
     for service in (None, *services) if services else ():
         known.setdefault((service, LOOKED), True)
     return known

@@ -51,7 +51,7 @@ def failed_ending(error: FailureError, changes: Sequence[Change]) -> Ending:
         refusal = problem.model_copy(update={"kind": "policy" if kind == NOT_ALLOWED else "input"})
         return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {said}", error=refusal)
     if changes:
-        summary = f"What became of it is not known: {said} {_made(changes)} A person must look now."
+        summary = f"The result is unknown: {said} {_made(changes)} A person must check now."
         return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary, error=problem)
     return Ending(
         outcome=Outcome.FAILED, summary=f"Failed before anything was changed: {said}", error=problem
@@ -62,7 +62,7 @@ def bug_ending(error: Exception, changes: Sequence[Change]) -> Ending:
     """End a procedure that failed in its own code."""
     problem = Problem(kind="bug", message=f"{type(error).__name__}: {quote(str(error))}")
     summary = (
-        f"The procedure itself failed: {sentence(problem.message)} {_made(changes)} A person must look now."
+        f"The procedure itself failed: {sentence(problem.message)} {_made(changes)} A person must check now."
     )
     return Ending(outcome=Outcome.INCONCLUSIVE if changes else Outcome.FAILED, summary=summary, error=problem)
 
@@ -77,12 +77,12 @@ def aborted_ending(order: Abort, changes: Sequence[Change], *, undo_stop: Abort 
     """
     summary = f"Aborted by {order.by} ({order.reason}). {_made(changes)}"
     if undo_stop:
-        summary += f" {undo_stop.by} stopped the undo ({undo_stop.reason}): what is there is kept. A person must look now."
+        summary += f" {undo_stop.by} stopped the undo ({undo_stop.reason}): what is there is kept. A person must check now."
     return Ending(outcome=Outcome.ABORTED, summary=summary)
 
 
 def _made(changes: Sequence[Change]) -> str:
     if not changes:
         return "Nothing was changed."
-    told = (f"{change.action} {change.before} → {change.after}: {change.fate}" for change in changes)
-    return sentence(f"Changes: {'; '.join(told)}")
+    text = (f"{change.action} {change.before} → {change.after}: {change.fate}" for change in changes)
+    return sentence(f"Changes: {'; '.join(text)}")

@@ -26,7 +26,7 @@ class LookUp:
 
 @dataclass(frozen=True)
 class Begin:
-    """Begin a procedure."""
+    """Start a procedure."""
 
     procedure: str
     asked_by: str
@@ -54,7 +54,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Reopen:
-    """Take a person's word back that it is over: something fires anew."""
+    """Take a person's word back that it is over: something fires again."""
 
     why: str
 
@@ -67,9 +67,11 @@ def next_move(account: Account, now: datetime) -> Move:
     if (due := catalog_due(account)) is None or now >= due:
         return LookUp()
     if account.under_way:
-        return _beside(account, account.under_way)
-    if account.closed and (again := [one for one in account.alerts.firing if one.since > account.closed.at]):
-        return Reopen(f"{again[0].name} fires anew")
+        return _while_under_way(account, account.under_way)
+    if account.closed and (
+        again := [item for item in account.alerts.firing if item.since > account.closed.at]
+    ):
+        return Reopen(f"{again[0].name} fires again")
     return ending_of(account, now) or _between(account, now)
 
 
@@ -95,10 +97,10 @@ def quiet_since(account: Account) -> datetime | None:
     return max(alert.resolved or alert.since for alert in account.alerts.kept.values())
 
 
-def _beside(account: Account, under_way: Remediation) -> Move:
+def _while_under_way(account: Account, under_way: Remediation) -> Move:
     """Let the procedure alone that runs; at a checkpoint it may have to give way.
 
-    What it changed has to be seen through, and what a person holds is not stopped for something that may not be begun.
+    What it changed has to be seen through, and what a person holds is not stopped for something that may not be started.
     """
     leading = leading_alert(account)
     if under_way.changes or account.paused_by or account.stopped_by or account.closed:
@@ -117,7 +119,7 @@ def _is_worse(leading: KeptAlert, account: Account, than_before: datetime) -> bo
 
 
 def _between(account: Account, now: datetime) -> Move:
-    """Where none runs: begin one, or wait for the moment, or for the person, that may."""
+    """Where none runs: start one, or wait for the moment, or for the person, that may."""
     policy = account.policy
     assert policy is not None
     if account.stopped_by or account.closed or account.paused_by:
@@ -135,11 +137,11 @@ def _between(account: Account, now: datetime) -> Move:
 
 
 def _after(last: Remediation, leading: KeptAlert, account: Account, now: datetime) -> Wait | None:
-    """Say what is waited for after a procedure, before another is begun by itself; None for nothing.
+    """Say what is waited for after a procedure, before another is started automatically; None for nothing.
 
-    What a person stopped a person has, whatever else fires. Otherwise what is worse than everything that it was begun for,
+    What a person stopped a person has, whatever else fires. Otherwise what is worse than everything that it was started for,
     and needs another procedure, never waits. After one that ended well its alerts have time to be resolved; one that fires
-    anew need not wait. What was handed over a person has.
+    again need not wait. What was handed over a person has.
     """
     assert account.policy is not None
     ended = last.ended or now
@@ -175,12 +177,14 @@ def ending_of(account: Account, now: datetime) -> Ending | None:
     if has_alerts and (quiet_since(account) is None or _when_quiet(account, now)):
         return None
     if account.last is None:
-        summary = "The alerts were resolved by themselves; nothing was changed."
+        summary = "The alerts were resolved on their own; nothing was changed."
         return Ending(outcome=Outcome.NOT_NEEDED, summary=summary)
-    counts = next((one for one in reversed(account.remediations) if not one.gave_way), None)
+    counts = next(
+        (remediation for remediation in reversed(account.remediations) if not remediation.gave_way), None
+    )
     if counts is None:
         return Ending(outcome=Outcome.NOT_NEEDED, summary="The alerts were resolved; nothing was changed.")
-    return Ending(outcome=counts.outcome or Outcome.INCONCLUSIVE, summary=counts.told)
+    return Ending(outcome=counts.outcome or Outcome.INCONCLUSIVE, summary=counts.summary)
 
 
 def is_empty(account: Account) -> bool:

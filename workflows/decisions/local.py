@@ -38,17 +38,17 @@ def classify_local_outage(target: Target, project: ProjectRead, logs: LogsRead, 
         sample: health and error rate as users see them.
     """
     doubts = unread(logs=logs)
-    users = tuple(one.detail for one in sample.readings if one.decides)
+    users = tuple(reading.detail for reading in sample.readings if reading.decides)
     down = down_dependencies(target, project)
     cause, sign = _own_trouble(project, sample)
     ill = cause is not Cause.FINE or sample.quality is Quality.BAD
     if down and not (len(down) == 1 and ill):
         return unknown(*down.values(), sign, *users, doubts=doubts)
     if down:
-        (name, told) = next(iter(down.items()))
+        (name, text) = next(iter(down.items()))
         return Diagnosis(
             cause=Cause.DEPENDENCY,
-            because=(told, sign, *users),
+            because=(text, sign, *users),
             doubts=doubts,
             restart=(name, project.service),
         )
@@ -56,7 +56,7 @@ def classify_local_outage(target: Target, project: ProjectRead, logs: LogsRead, 
         return Diagnosis(cause=cause, because=(sign, *users), doubts=doubts, restart=(project.service,))
     if cause is Cause.FINE and sample.quality is Quality.GOOD:
         return Diagnosis(cause=Cause.FINE, because=(*users, sign), doubts=doubts)
-    return unknown(sign, *users, logs.told, doubts=doubts)
+    return unknown(sign, *users, logs.summary, doubts=doubts)
 
 
 def with_dependencies(target: Target, project: ProjectRead, diagnosis: Diagnosis) -> Diagnosis:
@@ -66,11 +66,11 @@ def with_dependencies(target: Target, project: ProjectRead, diagnosis: Diagnosis
         return diagnosis
     if len(down) > 1 or diagnosis.cause is Cause.FINE:
         return unknown(*down.values(), *diagnosis.because, doubts=diagnosis.doubts)
-    name, told = next(iter(down.items()))
+    name, text = next(iter(down.items()))
     return diagnosis.model_copy(
         update={
             "cause": Cause.DEPENDENCY,
-            "because": (told, *diagnosis.because),
+            "because": (text, *diagnosis.because),
             "restart": (name, project.service),
         }
     )
@@ -79,34 +79,36 @@ def with_dependencies(target: Target, project: ProjectRead, diagnosis: Diagnosis
 def classify_server(answer: ServerAnswer, policy: Database) -> database.Diagnosis:
     """Name the cause from what the database server in a container says of itself."""
     if answer.starting:
-        why = "it is starting or recovering: a restart would only begin that again"
-        return database.Diagnosis(cause=database.Cause.UNKNOWN, because=(why, answer.told))
+        why = "it is starting or recovering: a restart would only start that again"
+        return database.Diagnosis(cause=database.Cause.UNKNOWN, because=(why, answer.summary))
     if answer.accepts is None:
-        return database.Diagnosis(cause=database.Cause.UNKNOWN, because=(answer.told,))
+        return database.Diagnosis(cause=database.Cause.UNKNOWN, because=(answer.summary,))
     if not answer.accepts:
-        return database.Diagnosis(cause=database.Cause.DOWN, because=(answer.told,))
+        return database.Diagnosis(cause=database.Cause.DOWN, because=(answer.summary,))
     if answer.full or (answer.share or 0) >= policy.full:
-        return database.Diagnosis(cause=database.Cause.LOAD, because=(answer.told,))
+        return database.Diagnosis(cause=database.Cause.LOAD, because=(answer.summary,))
     known = answer.share is not None
     cause = database.Cause.HEALTHY if known else database.Cause.UNKNOWN
-    return database.Diagnosis(cause=cause, because=(answer.told,))
+    return database.Diagnosis(cause=cause, because=(answer.summary,))
 
 
 def _own_trouble(project: ProjectRead, sample: Sample) -> tuple[Cause, str]:
     """Say what the service's own containers suffer from; ``fine`` when they run and answer."""
-    told = "; ".join(one.told for one in project.own)
-    if any(one.state == "restarting" or one.ended for one in project.own):
-        return Cause.CRASH_LOOP, told
-    if any(one.health == "unhealthy" for one in project.own):
-        return Cause.UNHEALTHY_TARGETS, told
-    if not all(one.serves for one in project.own):
-        return Cause.UNKNOWN, told
-    health = next((one for one in sample.readings if one.kind == "health" and one.decides), None)
+    text = "; ".join(item.summary for item in project.own)
+    if any(item.state == "restarting" or item.ended for item in project.own):
+        return Cause.CRASH_LOOP, text
+    if any(item.health == "unhealthy" for item in project.own):
+        return Cause.UNHEALTHY_TARGETS, text
+    if not all(item.serves for item in project.own):
+        return Cause.UNKNOWN, text
+    health = next(
+        (reading for reading in sample.readings if reading.kind == "health" and reading.decides), None
+    )
     if health is None or health.quality is not Quality.BAD:
-        return Cause.FINE, told
-    if any(one.restarts >= LOOP for one in project.own):
-        return Cause.CRASH_LOOP, told
-    return Cause.UNHEALTHY_TARGETS, f"it runs but does not answer: {told}"
+        return Cause.FINE, text
+    if any(item.restarts >= LOOP for item in project.own):
+        return Cause.CRASH_LOOP, text
+    return Cause.UNHEALTHY_TARGETS, f"it runs but does not answer: {text}"
 
 
 NO_ROLLBACK = "Rolling back is not offered for compose, which keeps no history of releases."
@@ -118,7 +120,7 @@ class ServiceRestart(Message):
 
     service: str
     fences: tuple[ContainerFence, ...]
-    told: str
+    summary: str
     """How they were, in words."""
 
 
@@ -129,12 +131,13 @@ class RestartContainersPlan(Plan):
 
 
 def release_of(project: ProjectRead) -> Release:
-    """Return what the service runs, as far as compose tells releases apart: by the image."""
-    images = {(one.image, one.digest): one for one in project.own}
+    """Return what the service runs, as far as compose distinguishes releases: by the image."""
+    images = {(item.image, item.digest): item for item in project.own}
     return Release(
         task_definition=f"{project.project}/{project.service}",
         images=tuple(
-            Image(container=one.name, name=one.image, digest=one.digest or None) for one in images.values()
+            Image(container=image.name, name=image.image, digest=image.digest or None)
+            for image in images.values()
         ),
     )
 
@@ -147,15 +150,15 @@ def down_dependencies(target: Target, project: ProjectRead) -> dict[str, str]:
     database = target.database.compose_service if target.database else None
     found = {
         name: [
-            one
-            for one in project.of(name)
-            if not one.serves
-            and one.health != "starting"
-            and (name == database or not (one.ended and one.exit_code == 0))
+            item
+            for item in project.of(name)
+            if not item.serves
+            and item.health != "starting"
+            and (name == database or not (item.ended and item.exit_code == 0))
         ]
         for name in project.dependencies
     }
-    return {name: "; ".join(one.told for one in sick) for name, sick in found.items() if sick}
+    return {name: "; ".join(item.summary for item in sick) for name, sick in found.items() if sick}
 
 
 def plan_restart_of(
@@ -163,21 +166,21 @@ def plan_restart_of(
 ) -> RestartContainersPlan | None:
     """Plan to restart services, what others depend on first; None when one of them has no container any more."""
     restarts = tuple(_restart(name, project.of(name)) for name in services)
-    if not all(one.fences for one in restarts):
+    if not all(restart.fences for restart in restarts):
         return None
     first, *others = services
     then = f", then {', '.join(others)} if that does not run by then" if others else ""
-    stopped = [one.told for name in services for one in project.of(name) if one.was_stopped]
+    stopped = [item.summary for name in services for item in project.of(name) if item.was_stopped]
     return RestartContainersPlan(
         headline=f"Restart {first} of compose project {project.project} in {target.environment}{then}",
         calls=tuple(_call(project.project, name, project.of(name)) for name in services),
         because=because,
         not_restored=(
-            "What made it fail stays as it is; it may fail again.",
+            "The cause is not fixed; it may fail again.",
             "Requests and transactions under way are cut off.",
         ),
         needs_yes=f"Somebody seems to have stopped it ({'; '.join(stopped)})." if stopped else None,
-        essence=_hash([one for name in services for one in project.of(name)]),
+        essence=_hash([item for name in services for item in project.of(name)]),
         restarts=restarts,
     )
 
@@ -185,18 +188,20 @@ def plan_restart_of(
 def _restart(service: str, containers: Sequence[Container]) -> ServiceRestart:
     return ServiceRestart(
         service=service,
-        fences=tuple(one.fence for one in containers),
-        told="; ".join(one.told for one in containers),
+        fences=tuple(container.fence for container in containers),
+        summary="; ".join(container.summary for container in containers),
     )
 
 
 def _call(project: str, service: str, containers: Sequence[Container]) -> PlannedCall:
-    names = [one.name for one in containers]
+    names = [container.name for container in containers]
     parameters = {"project": project, "service": service, "containers": names}
     return PlannedCall(service="docker", action="ContainerRestart", parameters=parameters)
 
 
 def _hash(containers: Sequence[Container]) -> str:
     """Name the state that the yes is for; what the engine starts again and again by itself is one state."""
-    lines = [f"{one.id} {'again' if one.restarts else one.started}" for one in containers]
+    lines = [
+        f"{container.id} {'again' if container.restarts else container.started}" for container in containers
+    ]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]

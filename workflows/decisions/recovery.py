@@ -57,9 +57,9 @@ def judge_recovery(observed: Observed, baseline: Sample | None, target: Target) 
 
 def _judge_short(observed: Observed, streak: Streak, target: Target) -> Judged:
     """Judge an end that is good, but not for long enough."""
-    lately = [one for one in observed.samples if one.at > observed.until - target.verify.bake]
-    known = [one for one in lately if one.quality in KNOWN]
-    bad = [one for one in known if one.quality is Quality.BAD]
+    lately = [sample for sample in observed.samples if sample.at > observed.until - target.verify.bake]
+    known = [item for item in lately if item.quality in KNOWN]
+    bad = [item for item in known if item.quality is Quality.BAD]
     if bad:
         why = (
             f"it flaps: {len(bad)} of the last {len(known)} samples were bad, "
@@ -81,8 +81,8 @@ def _good(observed: Observed, streak: Streak, baseline: Sample | None) -> str:
     before = baseline.error_rate if baseline else None
     if before:
         return f"{words}; before the change {100 * before:.1f} % failed"
-    kinds = {one.kind for one in _said(newest, {Quality.GOOD})} if newest else set()
-    bad = [one.detail for one in _said(baseline, {Quality.BAD}) if one.kind in kinds] if baseline else []
+    kinds = {item.kind for item in _said(newest, {Quality.GOOD})} if newest else set()
+    bad = [item.detail for item in _said(baseline, {Quality.BAD}) if item.kind in kinds] if baseline else []
     return f"{words}; before the change {', '.join(bad)}" if bad else words
 
 
@@ -91,16 +91,16 @@ def _bad(observed: Observed, streak: Streak, baseline: Sample | None) -> str:
     if newest is None:
         return _counted(streak)
     fell = _fell(observed.samples, newest, baseline)
-    others = [one for one in _said(newest, {Quality.BAD}) if not (fell and one.kind == "error-rate")]
+    others = [item for item in _said(newest, {Quality.BAD}) if not (fell and item.kind == "error-rate")]
     return "; ".join(
-        part for part in (fell, ", ".join(one.detail for one in others), _counted(streak)) if part
+        part for part in (fell, ", ".join(other.detail for other in others), _counted(streak)) if part
     )
 
 
 def _fell(samples: tuple[Sample, ...], newest: Sample, baseline: Sample | None) -> str:
     """Say how far errors fell, where they fell and are still too many."""
-    now = next((one for one in _said(newest, {Quality.BAD}) if one.kind == "error-rate"), None)
-    before = [rate for one in (baseline, *samples) if one and (rate := one.error_rate) is not None]
+    now = next((item for item in _said(newest, {Quality.BAD}) if item.kind == "error-rate"), None)
+    before = [rate for item in (baseline, *samples) if item and (rate := item.error_rate) is not None]
     if now is None or now.value is None or now.limit is None or before[0] <= now.value:
         return ""
     return f"errors fell from {100 * before[0]:.1f} % to {100 * now.value:.1f} % but are above {100 * now.limit:g} %"
@@ -112,7 +112,7 @@ def _nothing_known(observed: Observed) -> str:
 
 def _unknown(samples: tuple[Sample, ...]) -> str:
     """Say what the newest unknown sample lacked."""
-    newest = next((one for one in reversed(samples) if one.quality not in KNOWN), None)
+    newest = next((sample for sample in reversed(samples) if sample.quality not in KNOWN), None)
     if newest is None:
         return ""
     kind = "no data" if newest.quality is Quality.NO_DATA else "not measured"
@@ -125,12 +125,12 @@ def _counted(streak: Streak) -> str:
 
 
 def _newest(samples: tuple[Sample, ...], quality: Quality) -> Sample | None:
-    return next((one for one in reversed(samples) if one.quality is quality), None)
+    return next((sample for sample in reversed(samples) if sample.quality is quality), None)
 
 
 def _said(sample: Sample, qualities: set[Quality]) -> list[Reading]:
-    return [one for one in sample.readings if one.decides and one.quality in qualities]
+    return [reading for reading in sample.readings if reading.decides and reading.quality in qualities]
 
 
 def _words(sample: Sample, qualities: set[Quality]) -> str:
-    return ", ".join(one.detail for one in _said(sample, qualities))
+    return ", ".join(item.detail for item in _said(sample, qualities))

@@ -69,7 +69,7 @@ def _choose(
 def needs_more(target: Target, history: ReleaseHistory, to: str | None, tried: tuple[str, ...] = ()) -> bool:
     """Whether the service's own history does not settle what to put back, so that other revisions must be read."""
     if to is not None:
-        # A number may be a revision that the service no longer tells of, and an image tag too.
+        # A number may be a revision that the service no longer reports about, and an image tag too.
         return may_be_a_revision(to) or find_release(_known(history), to) is None
     plan = plan_rollback(target, history, (), None, tried)
     return isinstance(plan, Ending) and plan.outcome is Outcome.REFUSED
@@ -111,25 +111,25 @@ def find_release(releases: Iterable[Release], name: str) -> Release | Problem | 
     Of several with one revision, that is one whose tag was moved, the first is found.
 
     Returns:
-        the release; why it cannot be told which one is meant; None where there is none.
+        the release; why it cannot be determined which one is meant; None where there is none.
     """
     known = tuple(releases)
     by_image = [release for release in known if release.has_image(name)]
-    meant = {one.revision: one for one in reversed(known) if _has_revision(one, name)}
-    if by_image and not any(one in by_image for one in meant.values()):
+    meant = {item.revision: item for item in reversed(known) if _has_revision(item, name)}
+    if by_image and not any(item in by_image for item in meant.values()):
         newest = max(by_image, key=_number)
         meant.setdefault(newest.revision, newest)
     if len(meant) > 1:
         return Problem(
             kind="input",
-            message=f'"{name}" can mean {" or ".join(one.name for one in meant.values())}',
+            message=f'"{name}" can mean {" or ".join(item.name for item in meant.values())}',
             fix=f"say {' or '.join(meant)}",
         )
     return next(iter(meant.values()), None)
 
 
 def may_be_a_revision(name: str) -> bool:
-    """Whether a name is a number that a revision may have; a digest's beginning is longer."""
+    """Whether a name is a number that a revision may have; a digest's start is longer."""
     return name.isdigit() and len(name) < DIGEST_FROM
 
 
@@ -270,7 +270,7 @@ def _known(history: ReleaseHistory) -> tuple[Release, ...]:
 
 def _never_ran(release: Release, history: ReleaseHistory) -> str | None:
     landed = (history.releases.get(deployment.landed or "") for deployment in history.deployments)
-    if release.task_definition in {one.task_definition for one in landed if one}:
+    if release.task_definition in {item.task_definition for item in landed if item}:
         return None
     return f"{release.name} never completed a deployment of this service"
 
@@ -314,21 +314,21 @@ def plan_from_tags(
         tried: tags and ARNs that this run found wanting.
     """
     current = history.current
-    image = next((one for one in current.own if _place(one, tags) is not None), None)
+    image = next((item for item in current.own if _place(item, tags) is not None), None)
     if image is None or current.unclear:
         return None
     older = tags[(_place(image, tags) or 0) + 1 :]
-    marked = {one.tag for release in history.releases.values() if release.is_bad for one in release.own}
+    marked = {item.tag for release in history.releases.values() if release.is_bad for item in release.own}
     wanted = next((tag for tag in older if _as_image(tag, image) not in {*marked, *tried}), None)
     if wanted is None:
         return None
     name = f"{image.repository}:{_as_image(wanted, image)}"
     images = tuple(
-        one.model_copy(update={"name": name, "digest": None}) if one.container == image.container else one
-        for one in current.images
+        item.model_copy(update={"name": name, "digest": None}) if item.container == image.container else item
+        for item in current.images
     )
     release = current.model_copy(update={"images": images, "marks": ()})
-    why = f"{wanted} is the git tag before {image.tag}; nothing else tells of an earlier release"
+    why = f"{wanted} is the git tag before {image.tag}; nothing else shows an earlier release"
     return plan_by(
         "register", target, history, release, why, f"{why}, and whether it ever ran well is unknown"
     )
@@ -337,7 +337,7 @@ def plan_from_tags(
 def _place(image: Image, tags: tuple[str, ...]) -> int | None:
     """Find the image's own tag among the repository's, with or without a leading v."""
     tag = (image.tag or "").removeprefix("v")
-    return next((place for place, one in enumerate(tags) if tag and one.removeprefix("v") == tag), None)
+    return next((place for place, item in enumerate(tags) if tag and item.removeprefix("v") == tag), None)
 
 
 def _as_image(tag: str, like: Image) -> str:

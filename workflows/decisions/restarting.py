@@ -39,7 +39,7 @@ def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ..
         after=history.current,
         because=because,
         not_restored=(
-            "What made it fail stays as it is; fresh tasks may fail again.",
+            "The cause is not fixed; fresh tasks may fail again.",
             *may_bring_another_image(history),
         ),
         fence=history.service.fence,

@@ -49,10 +49,10 @@ def rolling_plan(
 
 def asking_after(suspect: str | None, history: ReleaseHistory, plan: RollbackPlan) -> RollbackPlan:
     """Need a yes where not what a diagnosis found to be bad would be taken back, but what was deployed over it since."""
-    ran = suspect in {one.release.revision for one in history.deployments}
+    ran = suspect in {deployment.release.revision for deployment in history.deployments}
     if not ran or suspect == plan.before.revision:
         return plan
-    why = f"{suspect} was found to be bad, and {plan.before.name} was deployed since: it may be the cure."
+    why = f"{suspect} was found to be bad, and {plan.before.name} was deployed since: it may be the fix."
     return plan.model_copy(update={"needs_yes": " ".join(filter(None, (why, plan.needs_yes)))})
 
 
@@ -82,7 +82,7 @@ def plan_by(
 
 
 def _must_be_pinned(release: Release, history: ReleaseHistory) -> bool:
-    # ECS asks anew what a tag stands for: where the same name brought other images, only a digest brings these back.
+    # ECS asks again what a tag stands for: where the same name brought other images, only a digest brings these back.
     return not release.active or tag_was_moved(release, history)
 
 
@@ -100,12 +100,12 @@ def _moved(release: Release, other: Release) -> bool:
 
 
 def may_bring_another_image(history: ReleaseHistory) -> Iterator[str]:
-    """Say that fresh tasks of what runs may run other code, because ECS asks anew what a tag stands for."""
+    """Say that fresh tasks of what runs may run other code, because ECS asks again what a tag stands for."""
     current = history.current
     names = [image.name for image in current.own if not image.pinned]
     if any(image.floats for image in current.own) or (names and tag_was_moved(current, history)):
         now = f", which may be other code than {current.fingerprint} that runs now" if current.digests else ""
-        yield f"Fresh tasks run what {', '.join(names)} stands for by then{now}."
+        yield f"New tasks run what {', '.join(names)} points to at that time{now}."
 
 
 def moved_tag(before: Release, now: Release) -> str | None:

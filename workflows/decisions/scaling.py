@@ -42,7 +42,7 @@ def plan_scale_out(
         summary = (
             f"{target.key} has {capacity.desired} tasks already: scaling out to {to} would change nothing."
         )
-        return Ending(outcome=Outcome.INCONCLUSIVE, summary=f"{summary} A person must look.")
+        return Ending(outcome=Outcome.INCONCLUSIVE, summary=f"{summary} A person must check.")
     hold = format_duration(target.scale.hold)
     was = f"{capacity.minimum}-{capacity.maximum}" if capacity.managed else str(capacity.desired)
     return ScalePlan(

@@ -26,7 +26,7 @@ FARGATE = {
     16384: tuple(range(32768, 122881, 8192)),
 }
 """Memory in MB that Fargate gives with so many CPU units."""
-CAUSE_STAYS = "What makes it need more stays as it is."
+CAUSE_STAYS = "The cause of the higher need is not fixed."
 
 
 class SizePlan(Plan):
@@ -41,16 +41,16 @@ class SizePlan(Plan):
     @property
     def was(self) -> str:
         """What is there before, in words."""
-        return f"{self.before.name}: {self.size.told}"
+        return f"{self.before.name}: {self.size.summary}"
 
     @property
     def shall_be(self) -> str:
         """What is wanted, in words."""
-        return self.change.told
+        return self.change.summary
 
 
 class Reasons(Plan):
-    """What a plan says beside its calls."""
+    """What a plan says next to its calls."""
 
     headline: str = ""
     calls: tuple[PlannedCall, ...] = ()
@@ -66,9 +66,7 @@ def bigger(target: Target, size: TaskSize) -> TaskChange | Ending:
         return refused("policy", why)
     cpu, memory = max(size.cpu, wanted.cpu), max(size.memory, wanted.memory)
     if (cpu, memory) == (size.cpu, size.memory):
-        said = (
-            f"{size.told} already; the catalog's scale.cpu = {wanted.cpu} and scale.memory = {wanted.memory}"
-        )
+        said = f"{size.summary} already; the catalog's scale.cpu = {wanted.cpu} and scale.memory = {wanted.memory}"
         return _nothing_to_gain(f"{said} are no more than that")
     if size.fargate and memory not in FARGATE.get(cpu, ()):
         return refused("policy", f"Fargate has no task of {cpu} CPU units and {memory} MB: {_choices(cpu)}")
@@ -77,20 +75,22 @@ def bigger(target: Target, size: TaskSize) -> TaskChange | Ending:
 
 def bigger_pool(pool: Pool, size: TaskSize) -> TaskChange | Ending:
     """Decide which containers get the catalog's pool size, where they have less."""
-    if any(one.is_secret for one in size.containers):
+    if any(container.is_secret for container in size.containers):
         return refused("policy", f"{pool.env} of {size.revision} comes from a secret", "change it there")
-    has = tuple(one for one in size.containers if one.setting is not None)
-    sizes = [one.setting or "" for one in has]
-    if not all(one.isdigit() for one in sizes):
-        return refused("policy", f"{pool.env} of {size.revision} is {', '.join(sizes)}, which is no number")
+    has = tuple(container for container in size.containers if container.setting is not None)
+    sizes = [item.setting or "" for item in has]
+    if not all(item.isdigit() for item in sizes):
+        return refused(
+            "policy", f"{pool.env} of {size.revision} is {', '.join(sizes)}, which is not a number"
+        )
     if sizes and max(map(int, sizes)) >= pool.size:
         said = f"the pool of each task has {max(map(int, sizes))} connections already"
         return _nothing_to_gain(f"{said}; the catalog's pool.size = {pool.size} is no more than that")
     if pool.terraform_variable is None and not has and len(size.containers) != 1:
         return refused(
-            "policy", f"no container of {size.revision} has {pool.env}, and which one shall is not known"
+            "policy", f"no container of {size.revision} has {pool.env}, and it is unknown which one should"
         )
-    given = tuple(one.name for one in (has or size.containers))
+    given = tuple(item.name for item in (has or size.containers))
     return TaskChange(variable=pool.env, value=str(pool.size), containers=given)
 
 
@@ -119,10 +119,10 @@ def headline(target: Target, size: TaskSize, change: TaskChange) -> str:
     """Say in one sentence what tasks get."""
     shop = f"{target.service} in {target.environment}"
     if change.value is not None:
-        had = {one.setting for one in size.containers if one.setting is not None}
+        had = {container.setting for container in size.containers if container.setting is not None}
         was = f" from {', '.join(sorted(had))}" if had else ""
         return f"Raise the connection pool of {shop}{was} to {change.value} connections a task"
-    return f"Scale {shop} up: {size.told}, and gets {change.cpu} CPU units and {change.memory} MB"
+    return f"Scale {shop} up: {size.summary}, and gets {change.cpu} CPU units and {change.memory} MB"
 
 
 def fell_short(size: TaskSize, change: TaskChange) -> str | None:
@@ -133,9 +133,10 @@ def fell_short(size: TaskSize, change: TaskChange) -> str | None:
         if wanted is not None and (has or 0) < wanted
     ]
     if change.variable is not None:
-        settings = {one.setting for one in size.containers if one.name in change.containers}
+        settings = {container.setting for container in size.containers if container.name in change.containers}
         lacks += [
-            f"pool size {one or 'unset'} instead of {change.value}" for one in settings - {change.value}
+            f"pool size {setting or 'unset'} instead of {change.value}"
+            for setting in settings - {change.value}
         ]
     return ", ".join(lacks) or None
 
@@ -169,11 +170,11 @@ def _held_back(size: TaskSize, change: TaskChange) -> str | None:
     """Say which limits of containers would keep a bigger task from helping."""
     if change.memory is None or size.memory is None or change.memory == size.memory:
         return None
-    limits = {one.name: one.memory for one in size.containers}
+    limits = {container.name: container.memory for container in size.containers}
     if any(limit is None or limit >= size.memory for limit in limits.values()):
         return None
-    told = ", ".join(f"{name} {limit} MB" for name, limit in limits.items())
-    return f"every container of {size.revision} has a limit of its own ({told}): a bigger task gives them nothing; raise those"
+    text = ", ".join(f"{name} {limit} MB" for name, limit in limits.items())
+    return f"every container of {size.revision} has a limit of its own ({text}): a bigger task gives them nothing; raise those"
 
 
 def _choices(cpu: int) -> str:
@@ -184,5 +185,5 @@ def _choices(cpu: int) -> str:
 
 
 def _nothing_to_gain(why: str) -> Ending:
-    summary = f"{why[:1].upper()}{why[1:]}: nothing was changed. A person must look."
+    summary = f"{why[:1].upper()}{why[1:]}: nothing was changed. A person must check."
     return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def find_the_cause(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
     """Ask which way to go where the evidence does not settle it."""
-    what = "Find the cause, and choose what shall be done or put it right yourself"
+    what = "Find the cause, and choose what to do or fix it yourself"
     return _now(what, target, diagnosis, readings)
 
 
 def bring_dependency_back(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
     """Ask for a dependency that is no database of the catalog's."""
-    return _now(f"Bring back what {target.service} depends on", target, diagnosis, readings)
+    return _now(f"Restore what {target.service} depends on", target, diagnosis, readings)
 
 
 def make_room_in_the_cluster(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
@@ -58,7 +58,7 @@ def see_more(target: Target, diagnosis: Diagnosis) -> Task | None:
     if not diagnosis.doubts:
         return None
     return Task(
-        what="Make readable what this diagnosis had to do without",
+        what="Make the data available that this diagnosis could not read",
         kind="monitoring",
         why="; ".join(diagnosis.doubts),
         links=links_of(target),
@@ -66,11 +66,11 @@ def see_more(target: Target, diagnosis: Diagnosis) -> Task | None:
 
 
 def _now(what: str, target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
-    measured = tuple(f"{one.kind}: {one.detail} ({one.source})" for one in readings)
+    measured = tuple(f"{reading.kind}: {reading.detail} ({reading.source})" for reading in readings)
     return Task(
         what=what,
         kind="immediate",
-        why=diagnosis.told,
+        why=diagnosis.summary,
         look_at=(*diagnosis.look_at, *measured),
         links=links_of(target, diagnosis.queries),
     )
@@ -80,7 +80,7 @@ def _later(what: str, target: Target, diagnosis: Diagnosis, *also: str) -> Task:
     return Task(
         what=what,
         kind="long-term",
-        why=diagnosis.told,
+        why=diagnosis.summary,
         look_at=(*diagnosis.look_at, *filter(None, also)),
         links=links_of(target, diagnosis.queries),
     )
@@ -90,11 +90,11 @@ def _earlier_release(target: Target, diagnosis: Diagnosis) -> str:
     if not diagnosis.release:
         return ""
     command = f"runbook start rollback {target.key}"
-    return f"it began with {diagnosis.release}: `{command}` puts an earlier release back"
+    return f"it started with {diagnosis.release}: `{command}` puts an earlier release back"
 
 
 CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
-"""The console's host by the beginning of the region's name."""
+"""The console's host by the start of the region's name."""
 
 
 def links_of(target: Target, queries: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -57,13 +57,13 @@ def terraform_tag(history: ReleaseHistory, release: Release) -> str | Ending:
     if tag_was_moved(release, history):
         return refused(
             "policy",
-            f"the tag of {release.name} stands for another image now, and Terraform knows it by its tag alone",
+            f"the tag of {release.name} points to another image now, and Terraform knows it by its tag alone",
             'build the old image under a new tag, or use rollback.strategy = "task-definition"',
         )
     tag = plain_tag(release)
     if tag is None:
         images = ", ".join(image.name for image in release.own)
-        why = f"which image tag brings {release.name} back cannot be told: {images} has none, several or a digest"
+        why = f"which image tag brings {release.name} back is unknown: {images} has none, several or a digest"
         return refused("policy", why, BY_DEFINITION)
     return tag
 
@@ -86,7 +86,7 @@ def rollback_by_terraform(
             return refused(
                 "policy",
                 f"Terraform has nothing to change for {variables}, yet {history.current.name} runs: the module "
-                "does not decide what the service runs (ignore_changes?), or it was deployed past it",
+                "does not decide what the service runs (ignore_changes?), or it was deployed without it",
                 BY_DEFINITION,
             )
         why = f"Terraform has nothing to change for {variables}"
@@ -131,7 +131,7 @@ def takes_more(terraform: TerraformPlan) -> str | None:
     """Say what a rollback would take that no release brings: fewer tasks than autoscaling runs, what was scaled up."""
     tags = frozenset(terraform.variables.values())
     if lost := ", ".join(losses(terraform, but=tags)):
-        return f"for {in_words(terraform.variables)} Terraform would also make less of {lost}"
+        return f"for {in_words(terraform.variables)} Terraform would also reduce {lost}"
     return unseen(terraform)
 
 
@@ -145,11 +145,11 @@ def losses(terraform: TerraformPlan, but: frozenset[str] = frozenset()) -> Itera
     for resource in terraform.resources:
         if resource.action == "delete":
             yield f"{resource.address} (deleted)"
-        for one in resource.attributes:
-            before, after = _number(one.before), _number(one.after)
-            wanted = scalar(one.after) in but
+        for attribute in resource.attributes:
+            before, after = _number(attribute.before), _number(attribute.after)
+            wanted = scalar(attribute.after) in but
             if before is not None and after is not None and after < before and not wanted:
-                yield f"{resource.address} {one.path} ({before:g} → {after:g})"
+                yield f"{resource.address} {attribute.path} ({before:g} → {after:g})"
 
 
 def unseen(terraform: TerraformPlan) -> str | None:
@@ -176,7 +176,7 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-def goes_beyond(back: TerraformPlan, done: TerraformPlan) -> tuple[str, ...]:
+def changes_more_than(back: TerraformPlan, done: TerraformPlan) -> tuple[str, ...]:
     """Name what a way back would change that the way there did not."""
     return tuple(address for address in back.addresses if address not in done.addresses)
 
@@ -189,10 +189,12 @@ def by_hand(terraform: TerraformPlan) -> str:
 
 def _changes(terraform: TerraformPlan) -> Iterator[tuple[str, object]]:
     for resource in terraform.resources:
-        attributes = {one.path: _arrow(one.before, one.after) for one in resource.attributes}
+        attributes = {
+            attribute.path: _arrow(attribute.before, attribute.after) for attribute in resource.attributes
+        }
         yield resource.address, {"action": resource.action, **attributes}
     if terraform.outputs:
-        yield "outputs", {one.path: _arrow(one.before, one.after) for one in terraform.outputs}
+        yield "outputs", {output.path: _arrow(output.before, output.after) for output in terraform.outputs}
     if terraform.left_out:
         yield "not shown", f"{terraform.left_out} more: terraform plan shows them"
 

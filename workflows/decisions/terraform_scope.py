@@ -21,15 +21,13 @@ HOLDS_TAG = 'set terraform.image_variable_holds = "tag"'
 
 
 def value_of_image(target: Target, release: Release, tag: str) -> str | Ending:
-    """Tell what the module's image variable gets for a release: its tag, or the whole image."""
+    """Say what the module's image variable gets for a release: its tag, or the whole image."""
     if target.terraform is None or target.terraform.image_variable_holds == "tag":
         return tag
     images = {image.name for image in release.own if image.tag == tag}
     if len(images) == 1:
         return images.pop()
-    why = (
-        f"which whole image brings {release.name} back cannot be told: {len(images)} of it have the tag {tag}"
-    )
+    why = f"which whole image brings {release.name} back is unknown: {len(images)} of it have the tag {tag}"
     return refused("policy", why, BY_DEFINITION)
 
 
@@ -38,11 +36,11 @@ def runs_value(release: Release, value: str | None) -> bool:
     return any(value in {image.tag, image.name} for image in release.own)
 
 
-def goes_astray(
+def outside_scope(
     target: Target, history: ReleaseHistory, wanted: Release, terraform: TerraformPlan
 ) -> Ending | None:
     """Refuse a plan that is about something else than was chosen; says what it would have changed."""
-    if found := next(_astray(target, history, wanted, terraform), None):
+    if found := next(_out_of_scope(target, history, wanted, terraform), None):
         what, fix = found
         return refused("policy", f"for {in_words(terraform.variables)} Terraform would {what}", fix)
     return None
@@ -51,35 +49,37 @@ def goes_astray(
 def started_past_terraform(history: ReleaseHistory, terraform: TerraformPlan) -> str | None:
     """Say that the module's state has another image than runs, where the service itself is known to be this one."""
     if others := _other_starts(history, terraform):
-        return f"Terraform's state has {', '.join(others)}, but {history.current.name} runs: it was deployed past Terraform."
+        return f"Terraform's state has {', '.join(others)}, but {history.current.name} runs: it was deployed without Terraform."
     return None
 
 
-def _astray(
+def _out_of_scope(
     target: Target, history: ReleaseHistory, wanted: Release, terraform: TerraformPlan
 ) -> Iterator[tuple[str, str]]:
     """List what makes a plan one of something else, each with its fix."""
     if terraform.from_nothing:
         where = f"workspace {terraform.workspace}" if terraform.workspace else "the state that is selected"
         made = ", ".join(terraform.addresses[:3])
-        yield f"make everything anew ({made}): {where} holds nothing of the module", ELSEWHERE
+        yield f"recreate everything ({made}): {where} holds nothing of the module", ELSEWHERE
     for service in terraform.services:
         if service.action != "no-op" and not _is(service, target, history):
-            yield f"{service.told}, not {target.key}", ELSEWHERE
+            yield f"{service.summary}, not {target.key}", ELSEWHERE
         elif service.action == "create":
-            yield f"{service.told}, which runs already: its state is elsewhere", ELSEWHERE
-    if terraform.services and not any(_is(one, target, history) for one in terraform.services):
-        names = ", ".join(f"{one.name} in cluster {one.cluster}" for one in terraform.services[:3])
+            yield f"{service.summary}, which runs already: its state is elsewhere", ELSEWHERE
+    if terraform.services and not any(_is(item, target, history) for item in terraform.services):
+        names = ", ".join(f"{item.name} in cluster {item.cluster}" for item in terraform.services[:3])
         yield f"change a module whose service is {names}, not {target.key}", ELSEWHERE
     ours = _family(history.current.task_definition)
     for definition in terraform.definitions:
         family = _family(definition.arn) if definition.arn else definition.name
         if family not in {ours, ours.rpartition("/")[2]}:
-            yield f"{definition.told}, while {history.current.revision} runs for {target.key}", ELSEWHERE
+            yield f"{definition.summary}, while {history.current.revision} runs for {target.key}", ELSEWHERE
     yield from _other_ends(wanted, terraform)
-    known = any(_is(one, target, history) for one in terraform.services)
+    known = any(_is(item, target, history) for item in terraform.services)
     if not known and (others := _other_starts(history, terraform)):
-        arrows = ", ".join(f"{scalar(one.before)} → {scalar(one.after)}" for one in terraform.images[:3])
+        arrows = ", ".join(
+            f"{scalar(image.before)} → {scalar(image.after)}" for image in terraform.images[:3]
+        )
         why = f"it starts from {', '.join(others)}, while {history.current.name} runs"
         yield f"change {arrows}, but {why}", ELSEWHERE
 
@@ -87,8 +87,8 @@ def _astray(
 def _other_ends(wanted: Release, terraform: TerraformPlan) -> Iterator[tuple[str, str]]:
     """List images that the plan brings and nobody chose."""
     names, tags = {image.name for image in wanted.images}, {image.tag for image in wanted.images}
-    for one in terraform.images:
-        image = scalar(one.after)
+    for item in terraform.images:
+        image = scalar(item.after)
         if image is None or image in names:
             continue
         doubled = any(image.endswith(f":{name}") for name in names)
@@ -101,7 +101,7 @@ def _other_starts(history: ReleaseHistory, terraform: TerraformPlan) -> tuple[st
     runs = {image.name for image in history.current.images}
     if not runs:
         return ()
-    found = (scalar(one.before) for one in terraform.images)
+    found = (scalar(item.before) for item in terraform.images)
     return tuple(dict.fromkeys(image for image in found if image is not None and image not in runs))
 
 

@@ -10,7 +10,7 @@ from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback_plan import tag_was_moved
 from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
 from workflows.decisions.terraform import in_words, losses, plain_tag, plan_of, scalar, unseen
-from workflows.decisions.terraform_scope import goes_astray, value_of_image
+from workflows.decisions.terraform_scope import outside_scope, value_of_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def values_for(target: Target, history: ReleaseHistory, change: TaskChange) -> d
     tag = plain_tag(current)
     if tag is None or tag_was_moved(current, history):
         why = (
-            f"which image tag keeps {current.name} running cannot be told: it has several, none, one that was moved, "
+            f"which image tag keeps {current.name} running is unknown: it has several, none, one that was moved, "
             "or is pinned by digest"
         )
         return refused("policy", why, "apply the module by hand")
@@ -71,13 +71,11 @@ def size_by_terraform(
     if problem := cannot_deploy(history):
         return refuse(problem)
     if terraform.empty:
-        why = (
-            f"Terraform has nothing to change for {values}, yet {size.told}: the module does not decide that"
-        )
-        return refused("policy", f"{why} (ignore_changes?), or it was deployed past it")
+        why = f"Terraform has nothing to change for {values}, yet {size.summary}: the module does not control that"
+        return refused("policy", f"{why} (ignore_changes?), or it was deployed without it")
     if lost := ", ".join(losses(terraform)):
         return refused(
-            "policy", f"for {values} Terraform would also make less of {lost}", "set that in the module first"
+            "policy", f"for {values} Terraform would also reduce {lost}", "set that in the module first"
         )
     if other := ", ".join(_other_images(terraform, history)):
         return refused(
@@ -85,8 +83,8 @@ def size_by_terraform(
             f"for {values} Terraform would also bring {other}, which does not run",
             "look at the module",
         )
-    if astray := goes_astray(target, history, history.current, terraform):
-        return astray
+    if refusal := outside_scope(target, history, history.current, terraform):
+        return refusal
     shown = plan_of(terraform, headline(target, size, change))
     return TerraformSizePlan(
         headline=shown.headline,
@@ -106,20 +104,20 @@ def size_by_terraform(
 def hidden(terraform: TerraformPlan) -> str | None:
     """Name what changes and is sensitive as a whole: an image or a number in it cannot be looked at."""
     what = ", ".join(
-        f"{resource.address} {one.path}"
+        f"{resource.address} {attribute.path}"
         for resource in terraform.resources
-        for one in resource.attributes
-        if SENSITIVE in {one.before, one.after}
+        for attribute in resource.attributes
+        if SENSITIVE in {attribute.before, attribute.after}
     )
     if not what:
         return None
-    return f"Terraform hides {what}: whether it makes less of something or brings another image is not seen."
+    return f"Terraform hides {what}: it is not visible whether it reduces something or brings another image."
 
 
 def way_back(plan: TerraformSizePlan, target: Target) -> dict[str, str] | str:
     """Tell the values that were there before, or why they are not known."""
     owner, pool = target.terraform, target.database.pool if target.database else None
-    had = {one.setting for one in plan.size.containers if one.setting is not None}
+    had = {container.setting for container in plan.size.containers if container.setting is not None}
     known: dict[str, object] = {}
     if owner:
         known = {owner.cpu_variable: plan.size.cpu, owner.memory_variable: plan.size.memory}
@@ -134,11 +132,11 @@ def way_back(plan: TerraformSizePlan, target: Target) -> dict[str, str] | str:
 
 def _before(plan: TerraformSizePlan) -> str | None:
     """Read from the plan itself what the pool's size replaces, where that is one thing."""
-    attributes = (one for resource in plan.terraform.resources for one in resource.attributes)
+    attributes = (attribute for resource in plan.terraform.resources for attribute in resource.attributes)
     found = {
-        scalar(one.before)
-        for one in (*attributes, *plan.terraform.outputs)
-        if scalar(one.after) == plan.change.value
+        scalar(attribute.before)
+        for attribute in (*attributes, *plan.terraform.outputs)
+        if scalar(attribute.after) == plan.change.value
     }
     return found.pop() if len(found) == 1 else None
 
@@ -146,13 +144,13 @@ def _before(plan: TerraformSizePlan) -> str | None:
 def _other_images(terraform: TerraformPlan, history: ReleaseHistory) -> Iterator[str]:
     runs = {image.name for image in history.current.images}
     for resource in terraform.resources:
-        for one in resource.attributes:
-            if _is_image(one) and (image := scalar(one.after)) and image not in runs:
+        for attribute in resource.attributes:
+            if _is_image(attribute) and (image := scalar(attribute.after)) and image not in runs:
                 yield image
 
 
-def _is_image(one: AttributeChange) -> bool:
-    return one.path.rpartition(".")[2] == "image"
+def _is_image(attribute_change: AttributeChange) -> bool:
+    return attribute_change.path.rpartition(".")[2] == "image"
 
 
 def _until_written(terraform: TerraformPlan) -> Iterator[str]:

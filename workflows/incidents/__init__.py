@@ -1,1 +1,1 @@
-"""What an incident is made of: its messages, its alerts, its account, and how people are told."""
+"""What an incident is made of: its messages, its alerts, its account, and how people are notified."""

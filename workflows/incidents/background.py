@@ -25,7 +25,7 @@ class Background:
         return bool(self._sending)
 
     def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begin something, and keep it until it is done."""
+        """Start something, and keep it until it is done."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

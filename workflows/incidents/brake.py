@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 
 from activities.temporal.brakes import BrakeActivities
 from runbook_model import ids
-from runbook_model.brakes import Held, Question, Reservation
+from runbook_model.brakes import Block, Question, Reservation
 from workflows.page.options import BEST_EFFORT, LOOK
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ASK_AGAIN = timedelta(minutes=1)
 
 
 class IncidentBrake:
-    """Asks the brake of an incident's environment, and tells it what became of a start."""
+    """Asks the brake of an incident's environment, and reports it what became of a start."""
 
     def __init__(self, account: Account, background: Background, stir: Callable[[], None]) -> None:
         self._account = account
@@ -34,8 +34,8 @@ class IncidentBrake:
         self._stir = stir
         self._waiting: asyncio.Task[None] | None = None
 
-    async def reserve(self, move: Begin, key: str) -> Held | None:
-        """Ask whether a procedure may be begun without a person; a brake that does not answer holds."""
+    async def reserve(self, move: Begin, key: str) -> Block | None:
+        """Ask whether a procedure may be started without a person; a brake that does not answer holds."""
         assert self._account.policy is not None
         rhythm = self._account.policy.rhythm
         wanted = Reservation(
@@ -47,7 +47,7 @@ class IncidentBrake:
             cool_down=rhythm.cool_down,
             cool_down_max=rhythm.cool_down_max,
         )
-        words = f"Ask the brake whether {move.procedure} may be begun"
+        words = f"Ask the brake whether {move.procedure} may start"
         try:
             answer = await workflow.execute_activity_method(
                 BrakeActivities.reserve, wanted, summary=words, **BEST_EFFORT
@@ -63,7 +63,7 @@ class IncidentBrake:
         self._send("finished", key)
 
     def not_started(self, key: str) -> None:
-        """Tell the brake that what it let through was not begun."""
+        """Tell the brake that what it let through was not started."""
         self._send("not_started", key)
 
     def keep_watch(self) -> None:
@@ -79,7 +79,7 @@ class IncidentBrake:
 
     async def _await_off(self) -> None:
         question = Question(environment=self._account.environment, service=self._account.service)
-        words = "Wait until the brake is let go"
+        words = "Wait until the brake is off"
         with suppress(FailureError):
             await workflow.execute_activity_method(
                 BrakeActivities.await_brake, question, summary=words, **LOOK
@@ -93,6 +93,6 @@ class IncidentBrake:
         self._background.send(brake.signal(signal, key))
 
 
-def unreachable(why: str) -> Held:
+def unreachable(why: str) -> Block:
     """Hold for a minute, for what could not be reached."""
-    return Held(kind="unreachable", why=why, until=workflow.now() + ASK_AGAIN)
+    return Block(kind="unreachable", why=why, until=workflow.now() + ASK_AGAIN)

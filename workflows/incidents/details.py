@@ -30,7 +30,7 @@ def _lines(report: IncidentReport) -> Iterator[str]:
     if report.acknowledged_by:
         yield f"- {report.acknowledged_by} has it"
     elif report.next_call:
-        yield f"- nobody has it: {report.calls_next or 'everybody'} is called at {report.next_call:%H:%M:%S} UTC"
+        yield f"- nobody has acknowledged it: {report.calls_next or 'everybody'} is called at {report.next_call:%H:%M:%S} UTC"
     if report.held:
         yield f"- held: {report.held}"
-    yield from (f"- {channel} is not told: {why}" for channel, why in report.undelivered.items())
+    yield from (f"- {channel} gets no messages: {why}" for channel, why in report.undelivered.items())

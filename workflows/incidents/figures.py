@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-from activities.telemetry import counted
+from activities.telemetry import metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ def take_and_count(account: Account, alerts: Sequence[Alert], received: datetime
     repeats, untracked = book.repeats, book.untracked
     stirs = book.take(alerts, received, workflow.now())
     known, no_room = book.repeats - repeats, book.untracked - untracked
-    counter = counted.ALERTS.on(workflow.metric_meter())
+    counter = metric_names.ALERTS.on(workflow.metric_meter())
     for result, count in (("news", len(alerts) - known - no_room), ("known", known), ("no-room", no_room)):
         counter.add(count, _target(account) | {"result": result})
     return stirs
@@ -31,14 +31,14 @@ def take_and_count(account: Account, alerts: Sequence[Alert], received: datetime
 def count_end(account: Account) -> None:
     """Count how long it took until somebody had it, or a procedure worked at it, and until it was over."""
     meter = workflow.metric_meter()
-    began = [one.began for one in account.remediations[:1]]
+    began = [remediation.began for remediation in account.remediations[:1]]
     taken = [account.acknowledged.at] if account.acknowledged else []
     if first := min([*began, *taken], default=None):
         took = (first - account.opened).total_seconds()
-        counted.ACKNOWLEDGED_AFTER.on(meter).record(took, _target(account))
+        metric_names.ACKNOWLEDGED_AFTER.on(meter).record(took, _target(account))
     if account.ending and account.ending_since:
         took = (account.ending_since - account.opened).total_seconds()
-        counted.RESOLVED_AFTER.on(meter).record(
+        metric_names.RESOLVED_AFTER.on(meter).record(
             took, _target(account) | {"outcome": account.ending.outcome.value}
         )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runbook_model.incident.account import Account
-    from runbook_model.messages import Abort, Approval, Hold, Note
+    from runbook_model.messages import Abort, Approval, Instruction, Note
     from workflows.page.inbox import Inbox
 
 NO_ALERT = 99
@@ -27,7 +27,7 @@ NO_ALERT = 99
 class IncidentOrders(Orders):
     """What people ordered of an incident."""
 
-    PAUSED = "paused: nothing is begun by itself"
+    PAUSED = "paused: nothing is started automatically"
 
     def __init__(self, inbox: Inbox, account: Account, pass_on: Callable[[str, object], None]) -> None:
         super().__init__(inbox, account, pass_on)
@@ -40,14 +40,14 @@ class IncidentOrders(Orders):
         return Answer(detail=f"passed on to {self._under_way}")
 
     def stop(self, order: Abort) -> Answer:
-        """Begin nothing more by itself, and pass the order on to the procedure under way."""
+        """Start nothing more automatically, and pass the order on to the procedure under way."""
         self._account.stopped_by = order.by
         self.decided("abort", order.by, order.reason)
         self._pass_on("abort", order)
-        stops = "nothing more is begun by itself"
+        stops = "nothing more is started automatically"
         return Answer(detail=f"passed on to {self._under_way}; {stops}" if self._under_way else stops)
 
-    def acknowledge(self, hold: Hold) -> Answer:
+    def acknowledge(self, hold: Instruction) -> Answer:
         """Note that a person has it: nobody else is called."""
         had_it, rank = self._account.acknowledged, self._account.rank
         self._account.acknowledged = Acknowledgement(

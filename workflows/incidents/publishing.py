@@ -24,7 +24,7 @@ class Publishing:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._checkpoint: Checkpoint | None = None
-        self._told: dict[str, object] = {}
+        self._published: dict[str, object] = {}
 
     def publish(self, *, over: bool = False) -> None:
         """Show how the incident stands."""
@@ -48,7 +48,7 @@ class Publishing:
         workflow.set_current_details(render(page))
 
     def refresh(self) -> None:
-        """Show what costs no event: that people were told."""
+        """Show what costs no event: that people were notified."""
         workflow.set_current_details(render(report(self._account, workflow.now())))
 
     def _memorize(self, checkpoint: Checkpoint | None, summary: str) -> None:
@@ -56,10 +56,10 @@ class Publishing:
             self._checkpoint = checkpoint
             gate = checkpoint.model_dump(mode="json") if checkpoint else None
             workflow.upsert_memo({"checkpoint": gate})
-        told: dict[str, object] = {"summary": summary, "times": self._times()}
-        if told != self._told:
-            self._told = told
-            workflow.upsert_memo(told)
+        text: dict[str, object] = {"summary": summary, "times": self._times()}
+        if text != self._published:
+            self._published = text
+            workflow.upsert_memo(text)
 
     def _times(self) -> dict[str, str | None]:
         """Return when it was what for the first time: lists of incidents have no more than this to reckon with."""

@@ -1,4 +1,4 @@
-"""What every incident takes from alerts, procedures and people, and tells them: signals, updates and a query."""
+"""What every incident takes from alerts, procedures and people, and shows them: signals, updates and a query."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Reception(TakesOrders):
         self._inbox = Inbox(self.account, self._stir)
         IncidentOrders(self._inbox, self.account, remediating.pass_on)
         progress = reading(ProcedureProgress)
-        self._inbox.on(messages.PROCEDURE_PROGRESS, progress, remediating.heard)
-        self._inbox.on(messages.PROCEDURE_ENDED, progress, remediating.heard_end)
+        self._inbox.on(messages.PROCEDURE_PROGRESS, progress, remediating.on_progress)
+        self._inbox.on(messages.PROCEDURE_ENDED, progress, remediating.on_end)
         self._inbox.on(messages.ALERTS, reading(AlertBatch), self._take_batch, quiet=True)
 
     @property
@@ -48,9 +48,11 @@ class Reception(TakesOrders):
     close_by_signal = takes_signal(messages.CLOSE, "It is over: {by, root_cause}")
     close = takes_update(messages.CLOSE, "As the signal close, with an answer")
 
-    @workflow.query(description="The incident as it stands: alerts, procedures, what people know, who has it")
+    @workflow.query(
+        description="The incident as it is now: alerts, procedures, what people know, who acknowledged it"
+    )
     def status(self) -> IncidentReport:
-        """Tell how things stand."""
+        """Report the current state."""
         return report(self.account, workflow.now())
 
     def _take_batch(self, batch: AlertBatch) -> None:

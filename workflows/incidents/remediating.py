@@ -1,4 +1,4 @@
-"""The procedure of an incident: begun, joined where one runs already, and followed to its end."""
+"""The procedure of an incident: started, joined where one runs already, and followed to its end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Remediating:
-    """Begins procedures and learns how they go: from the child itself, from what they tell, and by looking."""
+    """Starts procedures and learns how they go: from the child itself, from what they tell, and by looking."""
 
     def __init__(self, account: Account, stir: Callable[[], None]) -> None:
         self._account = account
@@ -46,12 +46,12 @@ class Remediating:
         self._watch: asyncio.Task[None] | None = None
         self._beginning = False
         self._waiting: list[tuple[str, object]] = []
-        """What people sent while none was under way: the one that is just being begun gets it."""
+        """What people sent while none was under way: the one that is just being started gets it."""
         self._early: dict[str, Report] = {}
-        """What a procedure told before its start was known here."""
+        """What a procedure reported before its start was known here."""
 
     async def begin(self, move: Begin) -> None:
-        """Begin a procedure, if the brake lets it and nothing else came up meanwhile; join the one that runs already."""
+        """Start a procedure, if the brake lets it and nothing else came up meanwhile; join the one that runs already."""
         key = f"{self._account.first_run}/{self._account.starts + 1}" if move.automatic else None
         if key:
             self._account.held = await self._brake.reserve(move, key)
@@ -70,7 +70,7 @@ class Remediating:
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
-            self._account.held = unreachable(f"it could not be begun: {error}")
+            self._account.held = unreachable(f"it could not be started: {error}")
         else:
             self._began(move, child, key)
             return
@@ -88,7 +88,7 @@ class Remediating:
         self.pass_on("abort", order)
 
     def pass_on(self, signal: str, message: object) -> None:
-        """Send something to the procedure under way; one that is just being begun gets it once it is there."""
+        """Send something to the procedure under way; one that is just being started gets it once it is there."""
         if running := self._account.under_way:
             handle = workflow.get_external_workflow_handle(running.id, run_id=running.run_id)
             self._background.send(handle.signal(signal, message))
@@ -100,25 +100,25 @@ class Remediating:
         """Whether something is on its way to somebody: Temporal drops what a run sent that is over before it arrived."""
         return self._background.is_sending
 
-    def heard(self, told: ProcedureProgress) -> None:
-        """Learn how a procedure goes that tells it by itself; one that nobody knew of is joined."""
-        known = self._known(told.run_id)
+    def on_progress(self, text: ProcedureProgress) -> None:
+        """Take the progress report of a procedure; an unknown one is joined."""
+        known = self._known(text.run_id)
         if known is None and self._beginning:
-            self._early[told.run_id] = slim(told.report)
-        elif known is None and self._account.under_way is None and told.id == self._id:
-            known = self._found(told.id, told.run_id, told.report.procedure, told.report.requested_by)
+            self._early[text.run_id] = slim(text.report)
+        elif known is None and self._account.under_way is None and text.id == self._id:
+            known = self._found(text.id, text.run_id, text.report.procedure, text.report.requested_by)
         if known and known.ended is None:
-            self._account.learn(known.model_copy(update={"report": slim(told.report)}))
+            self._account.learn(known.model_copy(update={"report": slim(text.report)}))
 
-    def heard_end(self, told: ProcedureProgress) -> None:
+    def on_end(self, text: ProcedureProgress) -> None:
         """Learn that a procedure ended."""
-        self.heard(told)
-        self._ended(told.run_id, told.report)
+        self.on_progress(text)
+        self._ended(text.run_id, text.report)
 
     def keep_watch(self) -> None:
-        """Look for what nobody tells: that the procedure under way was killed, or that a person began one.
+        """Look for what nobody tells: that the procedure under way was killed, or that a person started one.
 
-        A look that was begun on what is known no more sees the change by itself, and the next one knows of it.
+        A look that was started on what is known no more sees the change by itself, and the next one knows of it.
         """
         if self._watch is None or self._watch.done():
             last = self._account.last
@@ -188,9 +188,9 @@ class Remediating:
         self._stir()
 
     async def _join(self) -> None:
-        """Join what runs already; it is never stopped by the incident, and tells it from now on how it goes."""
+        """Join what runs already; it is never stopped by the incident, and gets its progress reports from now on."""
         known = Known(environment=self._account.environment, service=self._account.service)
-        words = "Look which procedure runs already"
+        words = "Check which procedure already runs"
         try:
             seen = await workflow.execute_activity_method(
                 RemediationActivities.find_remediation, known, summary=words, **BEST_EFFORT
@@ -208,7 +208,9 @@ class Remediating:
         known = Known(
             environment=self._account.environment, service=self._account.service, run_id=run_id, ended=ended
         )
-        words = "Look whether something runs on the target" if ended else "Look whether the procedure goes on"
+        words = (
+            "Check whether something runs on the target" if ended else "Check whether the procedure continues"
+        )
         try:
             seen = await workflow.execute_activity_method(
                 RemediationActivities.await_remediation, known, summary=words, **LOOK
@@ -225,7 +227,7 @@ class Remediating:
         if known is None and self._account.under_way is None and not self._beginning:
             procedure = procedure_of(seen.workflow_type)
             self._found(seen.id, seen.run_id, procedure, report.requested_by if report else "unknown")
-            self._tell_it_of_us(seen)
+            self._ask_for_progress(seen)
         elif known is None:
             return
         if seen.ended:
@@ -238,23 +240,25 @@ class Remediating:
             id=workflow_id, run_id=run_id, procedure=procedure, why=by, ours=False, began=workflow.now()
         )
         self._account.begin(found)
-        self._account.decided("join", "the runbook", workflow.now(), f"{procedure}, begun by {by}")
+        self._account.decided("join", "the runbook", workflow.now(), f"{procedure}, started by {by}")
         return found
 
-    def _tell_it_of_us(self, seen: RemediationSeen) -> None:
+    def _ask_for_progress(self, seen: RemediationSeen) -> None:
         handle = workflow.get_external_workflow_handle(seen.id, run_id=seen.run_id)
         self._background.send(handle.signal(JOINED, Joined(incident=self._incident)))
 
     def _ended(self, run_id: str, report: Report | None) -> None:
-        """Note an end, once: whoever tells it first."""
+        """Note an end, once: whoever reports it first."""
         known = self._known(run_id)
         if known is None or known.ended:
             return
-        last_told = slim(report) if report else known.report
-        if report is None and last_told:
-            summary = f"It was cut off. {last_told.summary} A person must look now."
-            last_told = last_told.model_copy(update={"summary": summary, "checkpoint": None, "outcome": None})
-        self._account.learn(known.model_copy(update={"report": last_told, "ended": workflow.now()}))
+        last_report = slim(report) if report else known.report
+        if report is None and last_report:
+            summary = f"It was cut off. {last_report.summary} A person must check now."
+            last_report = last_report.model_copy(
+                update={"summary": summary, "checkpoint": None, "outcome": None}
+            )
+        self._account.learn(known.model_copy(update={"report": last_report, "ended": workflow.now()}))
         if known.reservation:
             self._brake.finished(known.reservation)
 
@@ -264,7 +268,9 @@ class Remediating:
             self.pass_on(signal, message)
 
     def _known(self, run_id: str) -> Remediation | None:
-        return next((one for one in self._account.remediations if one.run_id == run_id), None)
+        return next(
+            (remediation for remediation in self._account.remediations if remediation.run_id == run_id), None
+        )
 
     @property
     def _id(self) -> str:

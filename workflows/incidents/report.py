@@ -11,7 +11,7 @@ from runbook_model.catalog.trace_links import trace_link
 from runbook_model.messages import Message
 from runbook_model.reports import Report, State, Step
 from workflows.decisions.announcing import ask, current_action, impact, title
-from workflows.decisions.calling import is_taken, next_call, respond_by, whom
+from workflows.decisions.calling import is_taken, next_call, next_contact, respond_by
 
 if TYPE_CHECKING:
     from runbook_model.incident.account import Account, Remediation
@@ -69,18 +69,18 @@ class IncidentReport(Report):
     calls_next: str | None = None
     called: tuple[str, ...] = ()
     held: str | None = None
-    """Why nothing is begun by itself."""
+    """Why nothing is started automatically."""
     announced: int = 0
     undelivered: dict[str, str] = Field(default_factory=dict)
-    """Channels that have not been told everything, and why."""
+    """Channels that did not get every message, and why."""
 
 
 def report(account: Account, now: datetime) -> IncidentReport:
-    """Tell how an incident stands."""
+    """Say how an incident stands."""
     del now
     gate = account.under_way.gate if account.under_way else None
     waiting = next_call(account)
-    contact = whom(account)
+    contact = next_contact(account)
     last = account.last
     kept = account.alerts.newest_first
     return IncidentReport(
@@ -100,7 +100,12 @@ def report(account: Account, now: datetime) -> IncidentReport:
         plan_hash=gate.plan_hash if gate else None,
         steps=tuple(_steps(account)),
         findings=account.findings,
-        tasks=tuple(task for one in account.remediations if one.report for task in one.report.tasks),
+        tasks=tuple(
+            task
+            for remediation in account.remediations
+            if remediation.report
+            for task in remediation.report.tasks
+        ),
         changes=account.changes,
         decisions=account.decisions,
         rejected=account.rejected,
@@ -113,7 +118,7 @@ def report(account: Account, now: datetime) -> IncidentReport:
         alerts=tuple(_alert(alert) for alert in kept[:ALERTS_SHOWN]),
         firing=len(account.alerts.firing),
         resolved=len(kept) - len(account.alerts.firing),
-        procedures=tuple(_procedure(one) for one in account.remediations),
+        procedures=tuple(_procedure(remediation) for remediation in account.remediations),
         acknowledged_by=account.acknowledged.by if account.acknowledged and is_taken(account) else None,
         respond_by=respond_by(account) if account.alerts.firing else None,
         next_call=waiting,
@@ -122,7 +127,7 @@ def report(account: Account, now: datetime) -> IncidentReport:
         held=account.held.why if account.held else None,
         announced=account.number,
         undelivered={
-            name: outbox.trouble or f"{len(outbox.waiting)} not told yet"
+            name: outbox.trouble or f"{len(outbox.waiting)} not sent yet"
             for name, outbox in account.outbox.items()
             if outbox.waiting or outbox.lost
         },
@@ -155,24 +160,26 @@ def _steps(account: Account) -> list[Step]:
     return [
         Step(
             heading="Procedures",
-            step=f"{one.procedure} ({one.why})",
-            state=_step_state(one),
-            started=one.began,
-            ended=one.ended,
-            detail=f"{one.outcome}: {one.told}" if one.ended else _now(one),
+            step=f"{remediation.procedure} ({remediation.why})",
+            state=_step_state(remediation),
+            started=remediation.began,
+            ended=remediation.ended,
+            detail=f"{remediation.outcome}: {remediation.summary}"
+            if remediation.ended
+            else _now(remediation),
         )
-        for one in account.remediations
+        for remediation in account.remediations
     ]
 
 
-def _step_state(one: Remediation) -> Literal["running", "done", "failed"]:
-    if one.ended is None:
+def _step_state(remediation: Remediation) -> Literal["running", "done", "failed"]:
+    if remediation.ended is None:
         return "running"
-    return "done" if one.ended_well else "failed"
+    return "done" if remediation.ended_well else "failed"
 
 
-def _now(one: Remediation) -> str | None:
-    return one.report.summary if one.report else None
+def _now(remediation: Remediation) -> str | None:
+    return remediation.report.summary if remediation.report else None
 
 
 def _alert(alert: KeptAlert) -> AlertSeen:
@@ -187,17 +194,17 @@ def _alert(alert: KeptAlert) -> AlertSeen:
     )
 
 
-def _procedure(one: Remediation) -> ProcedureSeen:
-    report = one.report
+def _procedure(remediation: Remediation) -> ProcedureSeen:
+    report = remediation.report
     return ProcedureSeen(
-        id=one.id,
-        run_id=one.run_id,
-        procedure=one.procedure,
-        why=one.why,
-        began=one.began,
-        ended=one.ended,
-        state=State.DONE if one.ended else report.state if report else State.RUNNING,
-        outcome=one.outcome,
-        summary=one.told if one.ended else report.summary if report else "It was begun.",
+        id=remediation.id,
+        run_id=remediation.run_id,
+        procedure=remediation.procedure,
+        why=remediation.why,
+        began=remediation.began,
+        ended=remediation.ended,
+        state=State.DONE if remediation.ended else report.state if report else State.RUNNING,
+        outcome=remediation.outcome,
+        summary=remediation.summary if remediation.ended else report.summary if report else "It was started.",
         heading=report.heading if report else "",
     )

@@ -1,6 +1,6 @@
 """Trims what people send to what handlers take: one argument too many would block a run for ever.
 
-What a signal brought beside its one argument is shown as not used, by a workflow that has a place for that.
+What a signal brought next to its one argument is shown as not used, by a workflow that has a place for that.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Asking:
             await workflow.wait_condition(
                 lambda: gate.decided or (void is not None and _came_true(void)),
                 timeout=gate.view.closes - workflow.now(),
-                timeout_summary="Until silence decides",
+                timeout_summary="Until the timeout",
             )
         except TimeoutError:
             return None
@@ -117,7 +117,7 @@ class Asking:
         self._orders.gate = gate
         self._record.enter(State.AWAITING_APPROVAL)
         self._record.checkpoint(gate.view)
-        self._child_relay.tell_parent(gate.view)
+        self._child_relay.report_to_parent(gate.view)
         self._record.summary(_waiting(question, gate.view.approvals_needed))
         return gate
 
@@ -126,7 +126,7 @@ class Asking:
         self._orders.last_gate = f"the checkpoint is closed (answered by {names})"
         self._orders.gate = None
         self._record.checkpoint(None)
-        self._child_relay.tell_parent(None)
+        self._child_relay.report_to_parent(None)
         self._record.enter(State.RUNNING)
 
     async def _remind(self, gate: Gate, question: Question) -> None:
@@ -142,17 +142,17 @@ class Asking:
                 waited = format_duration(workflow.now() - gate.view.opened)
                 urgent = not escalated and due == escalation
                 words = f"{'Escalate' if urgent else 'Remind'}: no decision for {waited}"
-                telling.append(asyncio.ensure_future(self._tell(words, question, urgent=urgent)))
+                telling.append(asyncio.ensure_future(self._notify(words, question, urgent=urgent)))
                 escalated = escalated or urgent
                 if due == next_reminder:
                     next_reminder += policy.remind
-            for one in telling:
-                await one
+            for item in telling:
+                await item
         finally:
-            for one in telling:
-                one.cancel()
+            for item in telling:
+                item.cancel()
 
-    async def _tell(self, words: str, question: Question, *, urgent: bool) -> object:
+    async def _notify(self, words: str, question: Question, *, urgent: bool) -> object:
         report = self._record.report
         notice = Notice(
             target=f"{report.environment}/{report.service}",

@@ -24,7 +24,7 @@ async def wait_for_brake(record: Record, step: Step) -> None:
     if held is None:
         return
     record.decided("hold", "the brake", held.why)
-    record.summary(f"Nothing is changed by itself: {sentence(held.why)}")
+    record.summary(f"No automatic change is made: {sentence(held.why)}")
     before = record.enter(State.PAUSED)
-    await step("Wait until the brake is let go", BrakeActivities.await_brake, question, LOOK)
+    await step("Wait until the brake is off", BrakeActivities.await_brake, question, LOOK)
     record.enter(before)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-from runbook_model.messages import Hold
+from runbook_model.messages import Instruction
 from runbook_model.procedures import workflow_type
 from runbook_model.reports import Report
 from workflows.page.options import TASK_TIMEOUT
@@ -36,12 +36,12 @@ async def run_child(
         result_type=Report,
         static_summary=words,
         task_timeout=TASK_TIMEOUT,
-        # A parent that is terminated must not leave a remediation running beside the next one.
+        # A parent that is terminated must not leave a remediation running next to the next one.
         parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
     )
     relay.adopt(child)
     if orders.paused_by:  # before it was known to have started
-        relay.pass_on("parent_paused", Hold(by=orders.paused_by))
+        relay.pass_on("parent_paused", Instruction(by=orders.paused_by))
     try:
         report: Report = await asyncio.shield(child)
     except asyncio.CancelledError:

@@ -34,8 +34,8 @@ class ChildRelay:
         self._record = record
         self._child: workflow.ChildWorkflowHandle[Any, Any] | None = None
         self._sending: set[asyncio.Task[None]] = set()
-        self._told: tuple[Change, ...] = ()
-        record.listeners.append(self._tell_what_changed)
+        self._reported: tuple[Change, ...] = ()
+        record.listeners.append(self._report_changes)
 
     @property
     def child_id(self) -> str | None:
@@ -55,13 +55,13 @@ class ChildRelay:
         if self._child is not None:
             self._send(self._child.signal(signal, received))
 
-    def tell_parent(self, checkpoint: Checkpoint | None) -> None:
+    def report_to_parent(self, checkpoint: Checkpoint | None) -> None:
         """Show the parent the gate that is open here, or that it closed."""
         if parent := _parent():
             self._send(parent.signal("child_checkpoint", checkpoint))
 
     def listen(self, inbox: Inbox) -> None:
-        """Take what a child tells of itself."""
+        """Take what a child reports itself."""
         inbox.on("child_checkpoint", _read_checkpoint, self._take_checkpoint)
         inbox.on("child_changes", reading(Changed), self._take_changes)
 
@@ -74,16 +74,16 @@ class ChildRelay:
 
     def _take_changes(self, changed: Changed) -> None:
         """Show what the child has changed as this run's own: it is under this run's lock."""
-        # Of one that ended its report has told.
+        # The report of an ended child has them.
         if self._child is not None and self._child.first_execution_run_id == changed.run_id:
             self._record.child_changed(changed.changes)
 
-    def _tell_what_changed(self, report: Report) -> None:
+    def _report_changes(self, report: Report) -> None:
         """Tell the parent as soon as something was changed: people hear of it from there."""
         made = tuple(change for change in report.changes if change.certain)
-        if made == self._told or report.outcome is not None:
+        if made == self._reported or report.outcome is not None:
             return
-        self._told = made
+        self._reported = made
         if parent := _parent():
             self._send(parent.signal("child_changes", Changed(run_id=workflow.info().run_id, changes=made)))
 
@@ -92,14 +92,14 @@ class ChildRelay:
         self._record.checkpoint(checkpoint)
 
     def _send(self, message: Any) -> None:
-        # Kept until it is sent: a run that ended meanwhile cannot be told, and need not be.
+        # Kept until it is sent: a run that ended meanwhile cannot be notified, and need not be.
         task = asyncio.ensure_future(_sent(message))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
 
 def procedure_above() -> workflow.ParentInfo | None:
-    """Tell which procedure waits for this one, if one does; an incident is none, and hears of more by other ways."""
+    """Say which procedure waits for this one, if one does; an incident is none, and hears of more by other ways."""
     parent = workflow.info().parent
     return None if parent is None or is_incident(parent.workflow_id) else parent
 

@@ -48,7 +48,7 @@ def _lines(report: Report, run: str) -> Iterator[str]:
     if report.tasks:
         yield "\n### Tasks for people\n"
     for task in report.tasks:
-        yield f"- {MARK_OF_TASK[task.state]} {task.kind}: {task.what} ({task.told})"
+        yield f"- {MARK_OF_TASK[task.state]} {task.kind}: {task.what} ({task.summary})"
         if task.state == "open":
             yield from (f"  {line}" for line in _look_at(task))
     if report.trace_id:
@@ -110,7 +110,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     ):
         yield from (f"- {label}: {line}" for line in lines)
     if plan.needs_yes:
-        yield f"- needs a person's yes: {plan.needs_yes}"
+        yield f"- needs a person's approval: {plan.needs_yes}"
 
 
 def _step(step: Step) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-from activities.telemetry import counted
+from activities.telemetry import metric_names
 from runbook_model.reports import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -47,39 +47,39 @@ class Figures:
     def answered(self, opened: datetime, how: str) -> None:
         """Note that a checkpoint closed: ``answered``, ``silence``, ``void`` or ``stopped``."""
         waited = workflow.now() - opened
-        self._took(counted.CHECKPOINT_WAIT, waited, end=how)
+        self._took(metric_names.CHECKPOINT_WAIT, waited, end=how)
 
     def read(self, readings: Iterable[Reading]) -> None:
         """Count readings, and how much they say."""
         for reading in readings:
-            self._count(counted.READINGS, kind=reading.kind, quality=reading.quality)
+            self._count(metric_names.READINGS, kind=reading.kind, quality=reading.quality)
 
     def end(self, ending: Ending) -> None:
         """Count how the run ended."""
         self._close_phase()
-        self._count(counted.PROCEDURES, outcome=ending.outcome)
+        self._count(metric_names.PROCEDURES, outcome=ending.outcome)
         if ending.verdict:
-            self._count(counted.VERDICTS, verdict=ending.verdict)
+            self._count(metric_names.VERDICTS, verdict=ending.verdict)
         if self._began is not None:
             took = workflow.now() - self._began
-            self._took(counted.PROCEDURE_DURATION, took, outcome=str(ending.outcome))
+            self._took(metric_names.PROCEDURE_DURATION, took, outcome=str(ending.outcome))
 
     def _close_phase(self) -> None:
         if self._since is not None:
             took = workflow.now() - self._since
-            self._took(counted.PHASE_DURATION, took, heading=self._heading)
+            self._took(metric_names.PHASE_DURATION, took, heading=self._heading)
 
     def _show_what_may_come(self) -> None:
-        """Begin the counters at zero while the run goes on: Prometheus sees no growth in one that is born at one."""
+        """Start the counters at zero while the run continues: Prometheus sees no growth in one that is born at one."""
         for outcome in Outcome:
-            self._count(counted.PROCEDURES, 0, outcome=outcome)
+            self._count(metric_names.PROCEDURES, 0, outcome=outcome)
         for verdict in Verdict:
-            self._count(counted.VERDICTS, 0, verdict=verdict)
+            self._count(metric_names.VERDICTS, 0, verdict=verdict)
 
-    def _count(self, figure: counted.Counter, by: int = 1, /, **labels: str) -> None:
+    def _count(self, figure: metric_names.Counter, by: int = 1, /, **labels: str) -> None:
         figure.on(workflow.metric_meter()).add(by, self._labels | _plain(labels))
 
-    def _took(self, figure: counted.Seconds, took: timedelta, /, **labels: str) -> None:
+    def _took(self, figure: metric_names.Seconds, took: timedelta, /, **labels: str) -> None:
         figure.on(workflow.metric_meter()).record(took.total_seconds(), self._labels | _plain(labels))
 
 

@@ -78,7 +78,7 @@ class Gate:
 
 
 class Answers:
-    """The newest answers that were taken: who did not hear of it and gives the same again is told, also after the end."""
+    """The newest answers that were taken: who did not hear of it and gives the same again is reported, also after the end."""
 
     def __init__(self) -> None:
         self._given: deque[Approval] = deque(maxlen=ANSWERS_KEPT)
@@ -89,17 +89,18 @@ class Answers:
 
     def forget(self, plan_hash: str) -> None:
         """Forget the answers to a plan that is void: who repeats one has to hear that."""
-        kept = (one for one in self._given if one.plan_hash not in {plan_hash, None})
+        kept = (item for item in self._given if item.plan_hash not in {plan_hash, None})
         self._given = deque(kept, ANSWERS_KEPT)
 
     def has(self, approval: Approval) -> bool:
         """Whether the same person gave the same answer to the same plan before."""
         said = (approval.plan_hash, approval.option)
         return any(
-            (one.plan_hash, one.option) == said and same_person(one.by, approval.by) for one in self._given
+            (item.plan_hash, item.option) == said and same_person(item.by, approval.by)
+            for item in self._given
         )
 
 
-def same_person(one: str, other: str) -> bool:
+def same_person(name: str, other: str) -> bool:
     """Whether two names are one person's: neither case nor spaces make another of them."""
-    return one.strip().casefold() == other.strip().casefold()
+    return name.strip().casefold() == other.strip().casefold()

@@ -73,16 +73,12 @@ def _as_method(function: Callable[P, R]) -> Callable[P, R]:
 class TakesOrders(HasInbox):
     """What procedures and incidents take from people alike: each order as a signal, and as an update with an answer."""
 
-    approve = takes_signal(
-        "approve", "Say yes to the plan that is shown: {by, plan_hash?, option?, comment?}"
-    )
-    abort = takes_signal("abort", "Stop safely, whatever is under way: {by, reason, keep?}")
-    pause_by_signal = takes_signal("pause", "Hold before the next step: {by, reason?}")
-    resume_by_signal = takes_signal("resume", "Go on after a pause: {by, reason?}")
-    acknowledge_by_signal = takes_signal("acknowledge", "Say that you have it: {by, reason?}")
-    note_by_signal = takes_signal(
-        "note", "Tell what you know: {by, impact?, root_cause?, eta?, observation?}"
-    )
+    approve = takes_signal("approve", "Approve the plan that is shown: {by, plan_hash?, option?, comment?}")
+    abort = takes_signal("abort", "Stop safely, at any time: {by, reason, keep?}")
+    pause_by_signal = takes_signal("pause", "Pause before the next step: {by, reason?}")
+    resume_by_signal = takes_signal("resume", "Continue after a pause: {by, reason?}")
+    acknowledge_by_signal = takes_signal("acknowledge", "Acknowledge; stop paging: {by, reason?}")
+    note_by_signal = takes_signal("note", "Add what you know: {by, impact?, root_cause?, eta?, observation?}")
 
     decide = takes_update("decide", "As the signal approve, with an answer", order="approve")
     abort_run = takes_update("abort_run", "As the signal abort, with an answer", order="abort")

@@ -29,45 +29,45 @@ class IncidentLink:
     def __init__(self, record: Record) -> None:
         self._record = record
         self._incident: str | None = None
-        self._told: object = None
+        self._reported: object = None
         self._telling: asyncio.Task[None] | None = None
-        record.listeners.append(self._tell_what_is_new)
+        record.listeners.append(self._report_news)
 
     def begin(self, request: ProcedureRequest) -> None:
         """Belong to the incident that the request names."""
         self._incident = request.incident
-        self._told = _gist(self._record.report)
+        self._reported = _gist(self._record.report)
         parent = workflow.info().parent
         if self._incident and (parent is None or parent.workflow_id != self._incident):
-            self._told = None  # a person began it: the incident does not know of it yet
-            self._tell()
+            self._reported = None  # a person started it: the incident does not know of it yet
+            self._report()
 
     def join(self, joined: Joined) -> None:
         """Belong to the incident that found this run."""
         self._incident = joined.incident
-        self._told = None
-        self._tell()
+        self._reported = None
+        self._report()
 
     async def report_end(self) -> None:
-        """Tell the incident how it ended; one that is over itself need not be told."""
+        """Tell the incident how it ended; an incident that has ended needs no report."""
         if self._incident:
             await _sent(self._incident, PROCEDURE_ENDED, self._record.report)
 
-    def _tell_what_is_new(self, report: Report) -> None:
-        if self._incident and report.outcome is None and _gist(report) != self._told:
-            self._tell()
+    def _report_news(self, report: Report) -> None:
+        if self._incident and report.outcome is None and _gist(report) != self._reported:
+            self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self._telling is None or self._telling.done():
             self._telling = asyncio.ensure_future(self._keep_telling())
 
     async def _keep_telling(self) -> None:
-        """Tell what is new until nothing is; one at a time, or an older page could overtake a newer one."""
+        """Say what is new until nothing is; one at a time, or an older page could overtake a newer one."""
         while self._incident and self._record.report.outcome is None:
             gist = _gist(self._record.report)
-            if gist == self._told:
+            if gist == self._reported:
                 return
-            self._told = gist
+            self._reported = gist
             await _sent(self._incident, PROCEDURE_PROGRESS, self._record.report)
 
 
@@ -80,6 +80,6 @@ def _gist(report: Report) -> object:
 
 async def _sent(incident: str, signal: str, report: Report) -> None:
     info = workflow.info()
-    told = ProcedureProgress(id=info.workflow_id, run_id=info.run_id, report=slim(report))
+    text = ProcedureProgress(id=info.workflow_id, run_id=info.run_id, report=slim(report))
     with suppress(FailureError):
-        await workflow.get_external_workflow_handle(incident).signal(signal, told)
+        await workflow.get_external_workflow_handle(incident).signal(signal, text)

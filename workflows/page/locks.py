@@ -1,4 +1,4 @@
-"""What a run holds beside its id, which is the lock of its target: children of its own, which end when it ends."""
+"""What a run holds next to its id, which is the lock of its target: children of its own, which end when it ends."""
 
 from __future__ import annotations
 
@@ -155,4 +155,4 @@ def _taken(what: str, holder: Holder) -> Ending:
         if holder.alone
         else f"see it with `runbook show {at}`, stop it with `runbook abort {at} --reason WHY`, or start with --replace"
     )
-    return refused("policy", f"{what} is {holder.told}", fix)
+    return refused("policy", f"{what} is {holder.summary}", fix)

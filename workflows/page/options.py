@@ -36,7 +36,7 @@ class LocalOptions(TypedDict, total=False):
 
 
 DEAD_AFTER = timedelta(seconds=2)
-"""A worker that is silent for so long is taken for dead, and the step goes on elsewhere."""
+"""A worker that is silent for so long is taken for dead, and the step continues elsewhere."""
 
 TASK_TIMEOUT = timedelta(seconds=2)
 """How long a worker may take for one task of a workflow; after a death in the middle of one this long is lost.
@@ -116,7 +116,7 @@ PATIENCE = (timedelta(seconds=10), timedelta(seconds=60))
 """How long a wait's worker may be silent once it was taken for dead too often."""
 DEATHS_BELIEVED = 4
 """Workers die seldom, and busy ones miss heartbeats: after so many attempts it is the patience that was too short."""
-# Beside a checkpoint nothing hurries: the yes is followed by a fresh reading anyhow, and a thousand of these cost little.
+# Next to a checkpoint nothing hurries: the yes is followed by a fresh reading anyhow, and a thousand of these cost little.
 IDLE_WATCH = ActivityOptions(
     start_to_close_timeout=timedelta(days=7),
     heartbeat_timeout=timedelta(seconds=30),
@@ -129,7 +129,7 @@ def watches(queue: str, *, remembers: bool) -> list[ActivityOptions]:
 
     Args:
         queue: the queue of waits.
-        remembers: it goes on where the attempt before it was; then it stays one activity, which alone knows where.
+        remembers: it continues where the attempt before it was; then it stays one activity, which alone knows where.
     """
     quick = ActivityOptions(**{**WATCH, "task_queue": queue})
     if remembers:
@@ -153,7 +153,7 @@ async def execute(
     place: StepPlace,
     summary: str,
 ) -> Any:
-    """Run an activity; when its attempts have run out, go on as the next of ``in_turn`` says."""
+    """Run an activity; when its attempts have run out, continue as the next of ``in_turn`` says."""
     *some, last = in_turn
     activity = cast("Callable[[Any], Awaitable[Any]]", do)
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from runbook_model.errors import InvalidMessage, Rejected
-from runbook_model.messages import Abort, Answer, Approval, Hold, Note
+from runbook_model.messages import Abort, Answer, Approval, Instruction, Note
 from workflows.page.gate import Answers
 from workflows.page.inbox import reading
 
@@ -36,9 +36,9 @@ class Orders(ABC):
         self._pass_on = pass_on
         inbox.on("approve", reading(Approval), self.approve, judge=self.judge_approval, known=self.knows)
         inbox.on("abort", reading(Abort), self.stop, judge=self.judge_abort)
-        inbox.on("pause", reading(Hold), self.pause, judge=self.judge_hold)
-        inbox.on("resume", reading(Hold), self.resume, judge=self.judge_hold)
-        inbox.on("acknowledge", reading(Hold), self.acknowledge, judge=self.judge_hold)
+        inbox.on("pause", reading(Instruction), self.pause, judge=self.judge_hold)
+        inbox.on("resume", reading(Instruction), self.resume, judge=self.judge_hold)
+        inbox.on("acknowledge", reading(Instruction), self.acknowledge, judge=self.judge_hold)
         inbox.on("note", reading(Note), self.note, judge=judge_note)
 
     @property
@@ -46,8 +46,8 @@ class Orders(ABC):
         """Who holds the run."""
         return self._held.paused_by
 
-    def pause(self, hold: Hold) -> Answer:
-        """Hold before the next step."""
+    def pause(self, hold: Instruction) -> Answer:
+        """Pause before the next step."""
         if self.paused_by:
             return Answer(detail=f"already paused by {self.paused_by}", already=True)
         self._held.paused_by = hold.by
@@ -55,14 +55,14 @@ class Orders(ABC):
         self.decided("pause", hold.by, hold.reason or "")
         return Answer(detail=self.PAUSED)
 
-    def resume(self, hold: Hold) -> Answer:
-        """Go on."""
+    def resume(self, hold: Instruction) -> Answer:
+        """Continue."""
         if self.paused_by is None:
             return Answer(detail="not paused", already=True)
         self._held.paused_by = None
         self._pass_on("parent_resumed", hold)
         self.decided("resume", hold.by, hold.reason or "")
-        return Answer(detail="going on")
+        return Answer(detail="continuing")
 
     def note(self, note: Note) -> Answer:
         """Keep what a person knows."""
@@ -78,7 +78,7 @@ class Orders(ABC):
         """Take the order to stop safely."""
 
     @abstractmethod
-    def acknowledge(self, hold: Hold) -> Answer:
+    def acknowledge(self, hold: Instruction) -> Answer:
         """Note that a person has it."""
 
     @abstractmethod
@@ -93,7 +93,7 @@ class Orders(ABC):
         """Return the order as it is taken."""
         return order
 
-    def judge_hold(self, hold: Hold) -> Hold:
+    def judge_hold(self, hold: Instruction) -> Instruction:
         """Return the pause, resume or acknowledgement if it can be used now."""
         return hold
 
@@ -105,7 +105,7 @@ class Orders(ABC):
 class ProcedureOrders(Orders):
     """What people ordered of a procedure, and the gate that is open."""
 
-    PAUSED = "paused: no new step starts; a wait that is under way goes on"
+    PAUSED = "paused: no new step starts; a wait that is under way continues"
 
     def __init__(self, inbox: Inbox, record: Record, child_relay: ChildRelay) -> None:
         super().__init__(inbox, record, child_relay.pass_on)
@@ -122,8 +122,8 @@ class ProcedureOrders(Orders):
         self.closed = False
         self.undo_lands_on_bad: Callable[[], str | None] = lambda: None
         """Says which bad release an undo would bring back, if any."""
-        inbox.on("parent_paused", reading(Hold), self.pause, judge=self.judge_hold)
-        inbox.on("parent_resumed", reading(Hold), self.resume, judge=self.judge_hold)
+        inbox.on("parent_paused", reading(Instruction), self.pause, judge=self.judge_hold)
+        inbox.on("parent_resumed", reading(Instruction), self.resume, judge=self.judge_hold)
 
     def approve(self, approval: Approval) -> Answer:
         """Count a person's approval at the open gate."""
@@ -155,7 +155,7 @@ class ProcedureOrders(Orders):
         self._pass_on("abort", order.model_copy(update={"keep": True, "from_parent": True}))
         return Answer(detail="stopping safely: nothing more is undone, what is there is kept")
 
-    def acknowledge(self, hold: Hold) -> Answer:
+    def acknowledge(self, hold: Instruction) -> Answer:
         """Note that a person has it."""
         self.decided("acknowledge", hold.by, hold.reason or "")
         return Answer(detail=f"acknowledged by {hold.by}")
@@ -190,7 +190,7 @@ class ProcedureOrders(Orders):
         why = f"undoing would bring back {bad}, which is marked bad"
         raise Rejected(why, fix="confirm with --yes, or use --keep")
 
-    def judge_hold(self, hold: Hold) -> Hold:
+    def judge_hold(self, hold: Instruction) -> Instruction:
         """Return the pause, resume or acknowledgement unless the run is over."""
         self._refuse_if_over()
         return hold

@@ -85,7 +85,7 @@ class Page:
     # --- the verbs ----------------------------------------------------------------------------------------------
 
     def heading(self, text: str) -> None:
-        """Begin a part of the page; the text is a ``##`` heading of the page in ``docs/runbooks``."""
+        """Start a part of the page; the text is a ``##`` heading of the page in ``docs/runbooks``."""
         self.record.heading(text)
 
     @overload
@@ -116,7 +116,7 @@ class Page:
             plan: what people agree to, by its hash.
             target: the service, whose policy says who has to agree and how long is waited.
             question: one sentence.
-            plan_again: makes the plan anew when the service changes meanwhile, and once more after the yes.
+            plan_again: makes the plan again when the service changes meanwhile, and once more after the yes.
 
         Returns:
             the plan as it was made last.
@@ -124,7 +124,7 @@ class Page:
         return self.unless_ending(await self._people.checkpoint(plan, target, question, plan_again))
 
     async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
-        """Let a person choose how to go on; None when nobody does in time."""
+        """Let a person choose how to continue; None when nobody does in time."""
         return await self._people.choose(question, why, target, options)
 
     async def task(self, task: Task, target: Target, ways: Sequence[str] = ()) -> str:
@@ -207,11 +207,11 @@ class Page:
         return result
 
     async def ready(self) -> None:
-        """Hold while a person paused the run; every change says this by itself."""
+        """Wait while a person paused the run; every change says this by itself."""
         await self._run_loop.ready()
 
     async def wait_for_brake(self) -> None:
-        """Hold while a person's brake does, where no person asked for the run; every change says this by itself."""
+        """Wait while a person's brake is on, where no person asked for the run; every change says this by itself."""
         if self.automatic:
             await wait_for_brake(self.record, self._step)
             await self._run_loop.ready()

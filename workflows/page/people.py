@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SomePlan = TypeVar("SomePlan", bound=Plan)
 
 DONE, SKIP = "done", "skip"
-"""How a task is answered, beside the ways that it offers."""
+"""How a task is answered, next to the ways that it offers."""
 
 
 class People:
@@ -104,7 +104,7 @@ class People:
             plan = again
 
     async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
-        """Let a person choose how to go on; None when nobody does in time."""
+        """Let a person choose how to continue; None when nobody does in time."""
         shown = await self._show(question, options=options, why=why)
         asked = Question(shown, policy=target.approvals, abort_means=self._run_loop.abort_means)
         gate = await self._asking.ask(asked)
@@ -137,7 +137,7 @@ class People:
             return self._silence(target, f"nobody answered the task ({task.what})", "nothing was verified")
         answered = _answered(task, gate)
         self._record.answered(place, answered)
-        self._record.end_step(step, "cancelled" if gate.option == SKIP else "done", answered.told)
+        self._record.end_step(step, "cancelled" if gate.option == SKIP else "done", answered.summary)
         return self._skipped(answered) if gate.option == SKIP else gate.option
 
     def add_follow_up(self, task: Task) -> None:
@@ -175,7 +175,7 @@ class People:
             options=options,
         )
         return await workflow.execute_local_activity_method(
-            GateActivities.show_gate, asked, summary="Write down what is asked", **SHOW
+            GateActivities.show_gate, asked, summary="Record the question", **SHOW
         )
 
     def _void(self, was: Shown, now: Shown) -> None:
@@ -189,14 +189,14 @@ class People:
             info, above = workflow.info(), procedure_above()
             under = RunName(workflow_id=above.workflow_id, run_id=above.run_id) if above else None
             run = RunName(workflow_id=info.workflow_id, run_id=info.run_id, under=under)
-            words = "Look whether an earlier run was cut off"
+            words = "Check whether an earlier run was cut off"
             try:
                 self._predecessor = await self._step(words, RunHistory.read_predecessor, run, BEST_EFFORT)
             except ActivityError as error:
                 if self._run_loop.stopping or is_cancelled_exception(error):
                     raise
                 return "whether an earlier run was cut off in the middle of a change is not known"
-        return self._predecessor.told if self._predecessor.changes else None
+        return self._predecessor.summary if self._predecessor.changes else None
 
     def _silence(self, target: Target, said: str, *also: str) -> Ending:
         """End because nobody, or too few, answered in time; the policy may call that an abort."""
@@ -210,7 +210,7 @@ class People:
         )
 
     def _skipped(self, task: Task) -> Ending:
-        summary = f"Left to a person, {self._stands}: {task.told} ({task.what}). {task.why}".rstrip(". ")
+        summary = f"Left to a person, {self._stands}: {task.summary} ({task.what}). {task.why}".rstrip(". ")
         return Ending(outcome=Outcome.INCONCLUSIVE, summary=f"{summary}.")
 
     @property

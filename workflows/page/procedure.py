@@ -1,4 +1,4 @@
-"""What every procedure takes from people and other runs, and tells them: the same signals, updates and query on each."""
+"""What every procedure takes from people and other runs, and reports them: the same signals, updates and query on each."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ProcedureWorkflow(TakesOrders):
         return self.page.inbox
 
     parent_paused = takes_signal("parent_paused", "Sent by a parent that was paused")
-    parent_resumed = takes_signal("parent_resumed", "Sent by a parent that goes on")
+    parent_resumed = takes_signal("parent_resumed", "Sent by a parent that continues")
     child_checkpoint = takes_signal("child_checkpoint", "Sent by a child whose checkpoint opened or closed")
     child_changes = takes_signal("child_changes", "Sent by a child that changed something")
     joined = takes_signal(
-        "joined", "Sent by an incident that found this run: it hears from now on how it goes"
+        "joined", "Sent by an incident that found this run: it gets progress reports from now on"
     )
 
-    @workflow.query(description="The page as it stands: steps, plan, checkpoint, readings, outcome")
+    @workflow.query(description="The page as it is now: steps, plan, checkpoint, readings, outcome")
     def status(self) -> Report:
-        """Tell how things stand."""
+        """Report the current state."""
         return self.page.report

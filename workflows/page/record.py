@@ -81,7 +81,7 @@ class Record:
         return self._report
 
     def heading(self, text: str) -> None:
-        """Go on to the next part of the page."""
+        """Continue to the next part of the page."""
         self.figures.heading(text)
         self._note(heading=text, summary=text)
 
@@ -179,7 +179,7 @@ class Record:
         self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
 
     def child_begins(self) -> None:
-        """Keep what an earlier child changed: it is not the one that will tell of its changes."""
+        """Keep what an earlier child changed: it is not the one that will report about its changes."""
         self._of_child = 0
 
     def child_changed(self, changes: tuple[Change, ...]) -> None:

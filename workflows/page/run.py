@@ -56,7 +56,7 @@ class Run:
         return self.target.platform == "compose"
 
     def begin(self, part: Part) -> None:
-        """Go on to a part of the page; a part without a heading goes on under the one before."""
+        """Continue to a part of the page; a part without a heading continues under the one before."""
         if heading := self.headings.get(part):
             self.page.heading(heading)
 
@@ -68,7 +68,7 @@ class Run:
 
     def diagnosed(self, diagnosis: D_co) -> DiagnosedRun[D_co]:  # type: ignore[misc] # a covariant parameter of a frozen class
         """Return the run with what was found."""
-        known = {one.name: getattr(self, one.name) for one in fields(Run)}
+        known = {item.name: getattr(self, item.name) for item in fields(Run)}
         return DiagnosedRun(**known, diagnosis=diagnosis)
 
 
@@ -90,14 +90,14 @@ async def open_run(
     """Look the target up in the worker's catalog, and take the lock of its ECS service: the first steps of every page.
 
     Args:
-        page: the page that begins.
+        page: the page that starts.
         request: whose names are looked up.
         headings: the page's headings of the parts that remedies go through.
         looks: what is measured.
         by_compose: whether the page can also work on what runs by compose; otherwise the page ends here.
     """
     names = TargetNames(service=request.service, environment=request.environment)
-    found = await page.read("Look the target up in the catalog", CatalogActivities.resolve_target, names)
+    found = await page.read("Look up the target in the catalog", CatalogActivities.resolve_target, names)
     target = found.model_copy(update={"links": with_trace(found.links, request.trace_id)})
     page.record.traced(target.links.get(TRACES))
     run = Run(page=page, target=target, request=request, headings=headings or {}, looks=looks)

@@ -68,7 +68,7 @@ class RunLoop:
         self._undos.pop(place, None)
 
     async def ready(self) -> None:
-        """Hold while paused; an abort ends the hold and the body."""
+        """Wait while paused; an abort ends the hold and the body."""
         if self._orders.paused_by and not self.stopping:
             before = self._record.enter(State.PAUSED)
             await workflow.wait_condition(lambda: self._orders.paused_by is None or self.stopping)
@@ -108,7 +108,7 @@ class RunLoop:
             if self.stopping:
                 return await self._after_abort()
             return failed_ending(error, self._record.report.changes)
-        except Exception as error:  # noqa: BLE001 - a bug must end the run with its changes told, not block it for ever
+        except Exception as error:  # noqa: BLE001 - a bug must end the run with its changes shown, not block it for ever
             workflow.logger.exception("the procedure failed in its own code")
             return bug_ending(error, self._record.report.changes)
 
@@ -162,6 +162,6 @@ class RunLoop:
             if self._orders.undo_stop and is_cancelled_exception(error):
                 return self._stopped()
             return not_undone(problem_of(error).line)
-        except Exception as error:  # noqa: BLE001 - as with the body: other changes must still be undone, and this one told
+        except Exception as error:  # noqa: BLE001 - as with the body: other changes must still be undone, and this one shown
             workflow.logger.exception("an undo failed in its own code")
             return not_undone(f"it failed in its own code ({type(error).__name__}: {error})")

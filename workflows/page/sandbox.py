@@ -14,7 +14,7 @@ PASSED_THROUGH = (
     "workflows.incidents",
     "pydantic",
 )
-"""What all runs share: it is imported once, outside the sandbox. A page itself is loaded anew for each run."""
+"""What all runs share: it is imported once, outside the sandbox. A page itself is loaded again for each run."""
 
 
 def sandbox_runner() -> SandboxedWorkflowRunner:

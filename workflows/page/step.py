@@ -26,7 +26,7 @@ async def run_step(
     given: object,
     in_turn: Sequence[ActivityOptions],
 ) -> Any:
-    """Run an activity as a step of the page; when its attempts have run out, go on with the next options."""
+    """Run an activity as a step of the page; when its attempts have run out, continue with the next options."""
     place = record.begin_step(words)
     try:
         at = StepPlace(heading=record.report.heading, number=place + 1)
@@ -38,5 +38,5 @@ async def run_step(
     except asyncio.CancelledError:
         record.end_step(place, "cancelled")
         raise
-    record.end_step(place, "done", getattr(result, "told", None), citations(result))
+    record.end_step(place, "done", getattr(result, "summary", None), citations(result))
     return result

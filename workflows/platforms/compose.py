@@ -79,14 +79,14 @@ class Compose(Platform):
 
         def name_cause(logs: LogsRead, sample: Sample) -> Diagnosis:
             found = classify_local_outage(self.target, project, logs, sample)
-            return found.citing(project.told, uses.told, logs.told, *logs.newest[-3:])
+            return found.citing(project.summary, uses.summary, logs.summary, *logs.newest[-3:])
 
         return Outage(release_of(project), name_cause)
 
     async def look_around(self) -> Surroundings:
         """Look at the containers of the project."""
         project = await self.look()
-        return Surroundings((project.told,), partial(with_dependencies, self.target, project))
+        return Surroundings((project.summary,), partial(with_dependencies, self.target, project))
 
     async def read_utilization(self) -> UtilizationRead:
         """Return nothing: the engine keeps no statistics of the past."""
@@ -115,12 +115,12 @@ class Compose(Platform):
         return classify_server(answer, policy)
 
     async def connect_to_database(self) -> tuple[bool, str]:
-        """Connect anew, over its DSN or in its container."""
+        """Connect again, over its DSN or in its container."""
         policy = self.target.database
         if policy is None or policy.dsn_env:
             return await super().connect_to_database()
         answer = await self.page.read("Connect to the database", PostgresContainer.read_server, self.target)
-        return answer.share is not None and answer.share < policy.full, answer.told
+        return answer.share is not None and answer.share < policy.full, answer.summary
 
     async def plan_restart(
         self, services: Sequence[str], because: tuple[str, ...]
@@ -131,7 +131,7 @@ class Compose(Platform):
         return plan or refused("input", gone, "docker compose up -d creates them again")
 
     async def release_of(self, plan: RestartContainersPlan) -> Release:  # noqa: ARG002
-        """Return what runs, as far as compose tells releases apart."""
+        """Return what runs, as far as compose distinguishes releases."""
         return release_of(await self.look())
 
     async def restart(self, plan: RestartContainersPlan) -> Restarted:
@@ -150,7 +150,7 @@ class Compose(Platform):
                 settled = await self._await_up(service, await self._restart_service(service))
         if settled.ok:
             return settled.at
-        summary = f"Not recovered: {settled.detail.rstrip('.')}. A person must look now."
+        summary = f"Not recovered: {settled.detail.rstrip('.')}. A person must check now."
         return Ending(outcome=Outcome.NOT_RECOVERED, summary=summary)
 
     async def _restart_service(self, service: ServiceRestart) -> Restarted:
@@ -160,7 +160,7 @@ class Compose(Platform):
             ComposeChanges.restart_service,
             RestartService(target=self.target, service=service.service, fence=service.fences),
             action="docker restart",
-            before=service.told,
+            before=service.summary,
             after=f"{service.service} restarted",
             undo=_nothing_to_put_back,
             options=RESTART,

@@ -48,20 +48,20 @@ async def await_own_rollback(run: Run, words: str, service_deployment: str | Non
 
 
 async def hand_over(run: Run, rollout: Rollout) -> Ending:
-    """End without recovery, with everything that a person needs to go on."""
+    """End without recovery, with everything that a person needs to continue."""
     why = await run.page.read("Read why tasks stopped", EcsActivities.explain_rollout, run.target)
-    said = [one.rstrip(".") for one in (*why.stopped[:3], *why.events[:2])]
+    said = [item.rstrip(".") for item in (*why.stopped[:3], *why.events[:2])]
     causes = "; ".join(said) or "ECS names no cause"
     outcome = Outcome.SUPERSEDED if rollout.phase is Phase.SUPERSEDED else Outcome.NOT_RECOVERED
-    summary = f"Not recovered: {rollout.detail.rstrip('.')}. {causes}. A person must look now."
+    summary = f"Not recovered: {rollout.detail.rstrip('.')}. {causes}. A person must check now."
     return Ending(outcome=outcome, summary=summary)
 
 
 async def undo_stop(run: Run, stopped: str, before: Release, landing: Release) -> Undone:
     """Deploy again what was stopped, once ECS has put back what ran before it."""
-    words = "Read what became of the deployment"
+    words = "Read the result of the deployment"
     history = await run.page.read(words, EcsActivities.read_history, run.target)
-    found = next((one for one in history.deployments if one.arn == stopped), None)
+    found = next((deployment for deployment in history.deployments if deployment.arn == stopped), None)
     if found and found.under_way:
         return NOT_MADE
     if found and found.status in ROLLING_BACK:
@@ -103,7 +103,7 @@ async def _in_the_way(run: Run) -> str:
 
 
 async def unless_replaced(run: Run, release: Release, ending: Ending) -> Ending:
-    """Look once more that what recovered is what runs, for readings do not tell releases apart everywhere.
+    """Look once more that what recovered is what runs, for readings do not distinguish releases everywhere.
 
     Returns:
         the ending, which says so where the release's tag was moved; another one where somebody deployed over the release
@@ -111,7 +111,7 @@ async def unless_replaced(run: Run, release: Release, ending: Ending) -> Ending:
     """
     if ending.verdict is None:
         return ending
-    history = await run.page.read("Look that it still runs", EcsActivities.read_history, run.target)
+    history = await run.page.read("Check that it still runs", EcsActivities.read_history, run.target)
     now = history.current
     if ending.outcome is Outcome.RECOVERED and now.task_definition != release.task_definition:
         summary = f"{release.revision} was steady, but {now.revision} was deployed over it meanwhile. It is left alone."

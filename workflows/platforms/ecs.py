@@ -46,7 +46,7 @@ class Ecs(Platform):
 
         def name_cause(logs: LogsRead, sample: Sample) -> Diagnosis:
             found = classify_service_down(self.target, tasks, logs, sample)
-            return found.citing(tasks.told, logs.told, *logs.newest[-3:])
+            return found.citing(tasks.summary, logs.summary, *logs.newest[-3:])
 
         return Outage(running.release, name_cause)
 

@@ -87,11 +87,11 @@ class Platform(ABC):
         """Look whether the service's database is in trouble."""
 
     async def connect_to_database(self) -> tuple[bool, str]:
-        """Connect anew as the service does; returns whether the database serves, and what came of it."""
+        """Connect again as the service does; returns whether the database serves, and what came of it."""
         connected = await self.page.read(
             "Connect to the database", DatabaseActivities.test_connection, self.target
         )
-        return connected.serves, connected.told
+        return connected.serves, connected.summary
 
     @abstractmethod
     async def plan_restart(self, services: Sequence[str], because: tuple[str, ...]) -> Plan | Ending:

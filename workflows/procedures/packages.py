@@ -41,7 +41,7 @@ class OwnProcedures:
         return tuple(row for procedure in self.loaded.values() for row in procedure.alerts)
 
     def reject(self, name: str, why: str) -> None:
-        """Serve a procedure no more: the others go on."""
+        """Serve a procedure no more: the others continue."""
         self.loaded.pop(name, None)
         self.known.broken[name] = f"{self.known.own.pop(name, name)}: {why}"
 
@@ -51,7 +51,7 @@ class OwnProcedures:
 
 
 def load_own() -> OwnProcedures:
-    """Load what packages bring; one that cannot be used is known as broken, and the others go on.
+    """Load what packages bring; one that cannot be used is known as broken, and the others continue.
 
     Raises:
         InputError: two packages bring a procedure of the same name.

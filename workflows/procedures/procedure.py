@@ -26,7 +26,7 @@ class Procedure:
     """
 
     name: str
-    """What people type, such as ``stuck-deployment``: words of a-z and 0-9 with - between them, each beginning with a
+    """What people type, such as ``stuck-deployment``: words of a-z and 0-9 with - between them, each starting with a
     letter. It is also the entry point's name."""
     workflow: type[ProcedureWorkflow]
     """The workflow. Its type is made of the name: ``StuckDeployment``."""

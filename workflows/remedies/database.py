@@ -113,7 +113,7 @@ async def plan_remedy(run: Run, found: Found) -> Remedy | Ending:
         case Cause.LOAD | Cause.POOL:
             return fit_pool(target, diagnosis)
         case _:
-            summary = f"Left to a person, nothing was changed: {diagnosis.told}."
+            summary = f"Left to a person, nothing was changed: {diagnosis.summary}."
             return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)
 
 
@@ -124,7 +124,7 @@ async def look_again(run: Run, found: Found) -> Remedy | Ending:
 
 def no_longer(remedy: str) -> Ending:
     """End without a change, as a fresh look asks for something else than was planned."""
-    summary = f"{remedy} is no longer what helps; nothing was changed. A person must look."
+    summary = f"{remedy} is no longer what helps; nothing was changed. A person must check."
     return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)
 
 
@@ -133,8 +133,8 @@ async def plan_sessions_again(run: Run, found: Found, plan: TerminatePlan) -> Te
     diagnosis = classify(await read_database(run), found.policy)
     again = plan_terminate(run.target, diagnosis, plan.sessions)
     if again is None:
-        summary = f"The forgotten sessions are gone; nothing was changed: {diagnosis.told}."
-        run.page.end(Outcome.INCONCLUSIVE, f"{summary} A person must look.")
+        summary = f"The forgotten sessions are gone; nothing was changed: {diagnosis.summary}."
+        run.page.end(Outcome.INCONCLUSIVE, f"{summary} A person must check.")
     run.page.record.planned(again)
     return again
 
@@ -143,7 +143,7 @@ def only_planned(run: Run, found: Found, remedy: Remedy | Ending) -> Ending:
     """End a run that was asked only for a plan."""
     if isinstance(remedy, Ending) and remedy.outcome is Outcome.REFUSED:
         return remedy
-    words = f"No change by this procedure. {found.diagnosis.told}"
+    words = f"No change by this procedure. {found.diagnosis.summary}"
     if isinstance(remedy, Plan):
         run.page.record.planned(remedy)
         words = remedy.headline
@@ -169,7 +169,9 @@ async def _plan_pool(run: Run, found: Found, pooled: Pooled) -> SizePlan | Task 
         return change
     if pooled.room.lacks:
         return raise_max_connections(run.target, found.diagnosis, pooled.room.lacks)
-    reasons = Reasons(because=(*found.diagnosis.because, pooled.room.told), needs_yes=pooled.room.needs_yes)
+    reasons = Reasons(
+        because=(*found.diagnosis.because, pooled.room.summary), needs_yes=pooled.room.needs_yes
+    )
     return await plan_size(run, found.history, pooled.size, change, reasons)
 
 
@@ -194,7 +196,7 @@ async def reboot(run: Run, plan: RebootPlan) -> None:
         RdsActivities.reboot_instance,
         Reboot(target=run.target, was=instance),
         action="RebootDBInstance",
-        before=instance.told,
+        before=instance.summary,
         after=f"{instance.name} rebooted",
         undo=_cannot_be_taken_back,
     )
@@ -206,7 +208,7 @@ async def await_available(run: Run, found: Found) -> None:
     words = f"Wait until {found.policy.rds_instance or ''} is available"
     instance = await run.page.watch(words, RdsActivities.await_instance, awaited)
     if instance.status != AVAILABLE:
-        summary = f"{instance.told}, not available in time. A person must look now."
+        summary = f"{instance.summary}, not available in time. A person must check now."
         run.page.end(Outcome.NOT_RECOVERED, summary)
 
 

@@ -31,7 +31,7 @@ RESTART = "restart-database"
 async def put_right_in_container(run: Run, running: Running, diagnosis: Diagnosis) -> Ending:
     """Give a service its database back: restart what is down, ask people for the rest."""
     page, target = run.page, run.target
-    page.record.found(diagnosis.told)
+    page.record.found(diagnosis.summary)
     await page.read("Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target)
     before = Before(running, await measure(run, running.release))
     service = target.database.compose_service if target.database else None
@@ -39,7 +39,7 @@ async def put_right_in_container(run: Run, running: Running, diagnosis: Diagnosi
         return await _restart(run, diagnosis, service)
     if diagnosis.cause in {Cause.HEALTHY, Cause.UNKNOWN} or run.request.plan_only:
         outcome = Outcome.PLANNED if run.request.plan_only else Outcome.INCONCLUSIVE
-        page.end(outcome, f"Left to a person, nothing was changed: {diagnosis.told}.")
+        page.end(outcome, f"Left to a person, nothing was changed: {diagnosis.summary}.")
 
     asking = {Cause.DOWN: restart_database, Cause.LOCKS: release_lock}.get(diagnosis.cause, fit_pool)
     task = asking(target, diagnosis)

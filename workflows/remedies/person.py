@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from workflows.page.run import DiagnosedRun
 
     Way = Callable[[], Awaitable[Ending]]
-    """How the page goes on where a person chooses it."""
+    """How the page continues where a person chooses it."""
 
 
 def note_cause(run: DiagnosedRun[Diagnosis]) -> None:
     """Note what was found, and leave it to people to make readable what was not."""
-    run.page.record.found(run.diagnosis.told)
+    run.page.record.found(run.diagnosis.summary)
     if task := see_more(run.target, run.diagnosis):
         run.page.add_follow_up(task)
 
 
 def handed_over(run: DiagnosedRun[Diagnosis]) -> Ending:
-    """End without having changed anything: a person goes on, with what was found."""
-    summary = f"Left to a person, nothing was changed: {run.diagnosis.told}."
+    """End without having changed anything: a person continues, with what was found."""
+    summary = f"Left to a person, nothing was changed: {run.diagnosis.summary}."
     return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)
 
 
@@ -59,7 +59,7 @@ async def ask_person_to_act(
     before = await as_it_is(run)
     task = asking(target, diagnosis, before.sample.readings)
     if run.request.plan_only:
-        page.end(Outcome.PLANNED, f"A person would be asked: {task.what}. {diagnosis.told}.")
+        page.end(Outcome.PLANNED, f"A person would be asked: {task.what}. {diagnosis.summary}.")
     restarts = {f"restart-{name}": partial(restart, run, name) for name in before.running.restartable}
     ways = restarts or ways
     answer = await page.task(task, target, tuple(ways))

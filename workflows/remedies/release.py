@@ -147,7 +147,7 @@ async def _read_others(run: Run, history: ReleaseHistory, attempt: Attempt) -> t
 
 
 async def _plan_by_git_tags(run: Run, history: ReleaseHistory, attempt: Attempt) -> RollbackPlan | None:
-    """Plan by the repository's tags, where nothing else tells of an earlier release."""
+    """Plan by the repository's tags, where nothing else shows an earlier release."""
     target = run.target
     if not target.repository or not only_tags_are_left(target, history, attempt.to):
         return None
@@ -235,7 +235,7 @@ async def end_if_other_runs(run: Run, placed: Placed, rollout: Rollout) -> Relea
         what runs; fresh tasks of the same release may have got another image.
     """
     page, plan, planned = run.page, placed.plan, placed.plan.after
-    history = await page.read("Look that it still runs", EcsActivities.read_history, run.target)
+    history = await page.read("Check that it still runs", EcsActivities.read_history, run.target)
     runs = history.current
     if history.service.fence != rollout.service.fence:
         summary = (
@@ -245,7 +245,7 @@ async def end_if_other_runs(run: Run, placed: Placed, rollout: Rollout) -> Relea
     if plan.way != "force" and runs.digests and planned.digests and runs.digests != planned.digests:
         summary = (
             f"{runs.name} runs other images than the {planned.name} that was good: its tag was moved "
-            f"({planned.fingerprint} is now {runs.fingerprint}). A person must look now."
+            f"({planned.fingerprint} is now {runs.fingerprint}). A person must check now."
         )
         page.end(Outcome.NOT_RECOVERED, summary, verdict=Verdict.NOT_RECOVERED)
     return runs if plan.way == "force" else placed.release

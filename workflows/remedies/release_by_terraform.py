@@ -17,7 +17,7 @@ from workflows.decisions.terraform import (
     terraform_tag,
 )
 from workflows.decisions.terraform_scope import (
-    goes_astray,
+    outside_scope,
     runs_value,
     started_past_terraform,
     value_of_image,
@@ -48,7 +48,7 @@ async def through_terraform(run: Run, history: ReleaseHistory, chosen: RollbackP
     tag = page.unless_ending(terraform_tag(history, chosen.after))
     value = page.unless_ending(value_of_image(target, chosen.after, tag))
     terraform = await plan_with_terraform(run, {target.terraform.image_variable: value})
-    page.unless_ending(goes_astray(target, history, chosen.after, terraform))
+    page.unless_ending(outside_scope(target, history, chosen.after, terraform))
     needs_yes = chosen.needs_yes or started_past_terraform(history, terraform) or takes_more(terraform)
     agreed_to = chosen.model_copy(update={"needs_yes": needs_yes})
     return page.unless_ending(rollback_by_terraform(target, history, agreed_to, terraform))
@@ -67,13 +67,13 @@ async def put_back_by_terraform(run: Run, plan: TerraformRollback) -> Placed | N
 async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
     """Find what Terraform deployed; where it made no new deployment of the right image, force one."""
     page, target = run.page, run.target
-    history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
+    history = await page.read("Find the deployment that Terraform made", EcsActivities.read_history, target)
     runs, primary = history.current, history.service.primary
     if not runs_value(runs, plan.tag):
         applied = f"Terraform applied {plan.tag}, but "
         if runs.task_definition == plan.fence.task_definition:
-            why = f"the service runs {runs.name} as before: the module does not decide what runs (ignore_changes?)"
-            page.end(Outcome.NOT_RECOVERED, f"{applied}{sentence(why)} A person must look now.")
+            why = f"the service runs {runs.name} as before: the module does not control what runs (ignore_changes?)"
+            page.end(Outcome.NOT_RECOVERED, f"{applied}{sentence(why)} A person must check now.")
         page.end(Outcome.SUPERSEDED, f"{applied}{runs.name} was deployed meanwhile; it is left alone.")
     # What was known of the release's images holds for the new revision too, until it is seen to run others.
     placed = plan.model_copy(update={"after": runs.model_copy(update={"images": _images(plan.after, runs)})})
@@ -93,7 +93,7 @@ async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
 async def _undo(run: Run, plan: TerraformRollback) -> Undone:
     tag = plain_tag(plan.before)
     if tag is None:
-        return not_undone(f"{plan.before.name} has no image tag that Terraform could be told")
+        return not_undone(f"{plan.before.name} has no image tag that Terraform could be given")
     value = value_of_image(run.target, plan.before, tag)
     if isinstance(value, Ending):
         return not_undone(value.summary)

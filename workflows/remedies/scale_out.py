@@ -1,4 +1,4 @@
-"""Scale out: run more tasks for a while, leave a hold behind that takes them back, and go on where that is not enough."""
+"""Scale out: run more tasks for a while, leave a hold behind that takes them back, and continue where that is not enough."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def scale_out(run: DiagnosedRun[Diagnosis], count: int, then: Then | None 
     service = await _await_tasks(run, plan)
     if service.running < plan.to:
         causes = "; ".join(service.events[:2]) or "ECS names no cause"
-        summary = f"Only {service.running} of {plan.to} tasks run: {causes}. A person must look now."
+        summary = f"Only {service.running} of {plan.to} tasks run: {causes}. A person must check now."
         page.end(Outcome.NOT_RECOVERED, summary)
 
     run.begin(Part.VERIFY)
@@ -87,7 +87,7 @@ async def _raise_capacity(run: Run, plan: ScalePlan) -> None:
         ScalingActivities.scale_out,
         ScaleOut(target=target, was=plan.was, to=plan.to),
         action=plan.calls[0].action,
-        before=plan.was.told,
+        before=plan.was.summary,
         after=f"{plan.to} tasks for a while",
         # From the plan alone: the change's own answer may be lost.
         undo=lambda: _take_back(run, plan.was, plan.was.raised_to(plan.to)),
@@ -102,8 +102,10 @@ async def _raise_capacity(run: Run, plan: ScalePlan) -> None:
         hold=target.scale.hold,
         automatic=page.automatic,
     )
-    if not await page.note("Leave a hold that takes it back", HoldActivities.start_hold, hold):
-        page.record.decided("left", "the runbook", "no hold could be started: take the capacity back by hand")
+    if not await page.note("Start a hold that removes it later", HoldActivities.start_hold, hold):
+        page.record.decided(
+            "left", "the runbook", "no hold could be started: remove the extra capacity by hand"
+        )
 
 
 async def _await_tasks(run: Run, plan: ScalePlan) -> ServiceState:
@@ -115,5 +117,5 @@ async def _await_tasks(run: Run, plan: ScalePlan) -> ServiceState:
 
 async def _take_back(run: Run, was: Capacity, ours: Capacity) -> Undone:
     change = RestoreCapacity(target=run.target, was=was, ours=ours)
-    taken = await run.page.restore("Take the capacity back", ScalingActivities.restore_capacity, change)
+    taken = await run.page.restore("Remove the extra capacity", ScalingActivities.restore_capacity, change)
     return Undone() if taken.done else not_undone(taken.detail)

@@ -90,7 +90,7 @@ async def put_in_place(run: Run, plan: SizePlan) -> Resized | None:
     if isinstance(plan, TerraformSizePlan):
         return await _by_terraform(run, plan)
     release = await page.change(
-        f"Register {plan.before.revision} once more: {plan.change.told}",
+        f"Register {plan.before.revision} once more: {plan.change.summary}",
         TaskSizes.register_sized,
         RegisterSized(target=target, release=plan.before, change=plan.change, run_id=workflow.info().run_id),
         action="RegisterTaskDefinition",
@@ -126,7 +126,7 @@ async def await_size(run: Run, resized: Resized) -> datetime | Ending:
     stands = await hand_over(run, rollout)
     if stands.outcome is Outcome.SUPERSEDED:
         return stands
-    question = "It did not become steady: how to go on?"
+    question = "It did not become steady: how to continue?"
     chosen = await run.page.choose(question, stands.summary, run.target, (PUT_BACK, "hand-over"))
     return await put_back(run, resized, stands.summary) if chosen == PUT_BACK else stands
 
@@ -144,7 +144,7 @@ async def put_back(run: Run, resized: Resized, why: str) -> Ending:
     """Put back what ran before, at a person's word."""
     came = await resized.take_back()
     run.page.undone(resized.change, came)
-    summary = f"{why.rstrip('.')}. Put back: {came.detail}. A person must look now."
+    summary = f"{why.rstrip('.')}. Put back: {came.detail}. A person must check now."
     return Ending(outcome=Outcome.NOT_RECOVERED, summary=summary)
 
 
@@ -161,9 +161,9 @@ async def _by_terraform(run: Run, plan: TerraformSizePlan) -> Resized | None:
     if not await apply_all(run, plan, take_back):
         return None
     place = len(page.report.changes) - 1
-    history = await page.read("Look which deployment Terraform made", EcsActivities.read_history, target)
+    history = await page.read("Find the deployment that Terraform made", EcsActivities.read_history, target)
     if lacks := await _lacks(run, plan, history):
-        page.end(Outcome.NOT_RECOVERED, f"Terraform applied it, but {lacks}. A person must look now.")
+        page.end(Outcome.NOT_RECOVERED, f"Terraform applied it, but {lacks}. A person must check now.")
     return Resized(deployed_by_terraform(plan, history), history.current, take_back, place)
 
 
@@ -176,7 +176,7 @@ async def _lacks(run: Run, plan: TerraformSizePlan, history: ReleaseHistory) -> 
         return f"the service runs {runs.name} now: somebody deployed meanwhile"
     size = await read_size(run, history)
     short = fell_short(size, plan.change)
-    return f"a task of {size.revision} has {short}: the module does not decide that" if short else None
+    return f"a task of {size.revision} has {short}: the module does not control that" if short else None
 
 
 async def _stays_registered() -> Undone:

@@ -16,7 +16,7 @@ from activities.terraform.activities import TerraformActivities, TerraformApply
 from runbook_model.reports import Outcome, Undone, not_undone
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 from workflows.decisions.endings import cause_of
-from workflows.decisions.terraform import by_hand, goes_beyond
+from workflows.decisions.terraform import by_hand, changes_more_than
 from workflows.decisions.terraform_scope import runs_value
 from workflows.page.options import APPLY, PLAN, ActivityOptions
 from workflows.platforms.deployment import await_undone
@@ -81,7 +81,7 @@ async def plan_with_terraform(run: Run, variables: dict[str, str]) -> TerraformP
 
 async def end_if_deployed_meanwhile(run: Run, plan: ByTerraform) -> None:
     """Look once more, just before the apply, that the service is as the plan saw it; end the page where it is not."""
-    service = await run.page.read("Look that nothing changed", EcsActivities.read_service, run.target)
+    service = await run.page.read("Check that nothing changed", EcsActivities.read_service, run.target)
     if service.fence != plan.fence:
         running = service.task_definition.rpartition("/")[2]
         run.page.end(Outcome.SUPERSEDED, f"{running} was deployed meanwhile; it is left alone.")
@@ -111,10 +111,10 @@ async def _apply_all(run: Run, plan: SomeChange, undo: Undo) -> bool:
 
 
 async def _apply(run: Run, plan: ByTerraform, undo: Undo) -> str | None:
-    """Apply a plan; returns the error's name where people must agree anew."""
+    """Apply a plan; returns the error's name where people must agree again."""
     try:
         await run.page.change(
-            f"Apply exactly this plan: {plan.terraform.told}",
+            f"Apply exactly this plan: {plan.terraform.summary}",
             _APPLY,
             _order(run, plan.terraform, plan.fence),
             action="terraform apply",
@@ -176,7 +176,7 @@ async def _apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> Un
     way_back = await plan_with_terraform(run, back)
     if way_back.empty:
         return Undone(detail="nothing to undo: Terraform has nothing to change back")
-    if more := goes_beyond(way_back, done):
+    if more := changes_more_than(way_back, done):
         return not_undone(f"Terraform would also change {', '.join(more[:5])}; by hand: {by_hand(way_back)}")
     service = await page.read("Read what runs now", EcsActivities.read_service, target)
     if theirs := await _deployed_meanwhile(run, done, back):
@@ -184,7 +184,7 @@ async def _apply_back(run: Run, done: TerraformPlan, back: dict[str, str]) -> Un
     await page.restore(
         "Apply the way back", _APPLY, _order(run, way_back, service.fence), options=_options(run)
     )
-    now = await page.read("Look which deployment came of it", EcsActivities.read_service, target)
+    now = await page.read("Find the resulting deployment", EcsActivities.read_service, target)
     if now.primary is None or now.fence == service.fence:
         return Undone()
     deployed = Deployed(
@@ -199,7 +199,7 @@ async def _deployed_meanwhile(run: Run, done: TerraformPlan, back: dict[str, str
     target = run.target
     if target.terraform is None:
         return None
-    history = await run.page.read("Look whose release runs", EcsActivities.read_history, target)
+    history = await run.page.read("Check whose release runs", EcsActivities.read_history, target)
     variable = target.terraform.image_variable
     ours = (done.variables.get(variable), back.get(variable))
     return None if any(runs_value(history.current, value) for value in ours) else history.current.name

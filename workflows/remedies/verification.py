@@ -79,12 +79,12 @@ async def verified_or_handed_over(
         if judged.verdict is Verdict.RECOVERED:
             summary = f"{headline}: {judged.why}"
             return Ending(outcome=Outcome.RECOVERED, summary=summary, verdict=judged.verdict)
-        question, options = "It is not verified: how to go on?", ("verify-again", *ways, "hand-over")
+        question, options = "It is not verified: how to continue?", ("verify-again", *ways, "hand-over")
         chosen = await run.page.choose(question, judged.why, run.target, options)
         if chosen and chosen in ways:
             return await ways[chosen]()
         if chosen != "verify-again":
-            summary = f"{headline}: {sentence(judged.why)} A person must look now."
+            summary = f"{headline}: {sentence(judged.why)} A person must check now."
             return Ending(outcome=Outcome(judged.verdict), summary=summary, verdict=judged.verdict)
 
 

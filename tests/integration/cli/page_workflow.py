@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from runbook_model import ids
     from runbook_model.gates import plan_hash
-    from runbook_model.messages import Abort, Answer, Approval, Hold, RollbackRequest
+    from runbook_model.messages import Abort, Answer, Approval, Instruction, RollbackRequest
     from runbook_model.plans import Plan, PlannedCall
     from runbook_model.release import Fence, Release
     from runbook_model.reports import Change, Checkpoint, Outcome, Problem, Report, State, Step
@@ -155,15 +155,15 @@ class AskingRollback:
         return Answer(detail="stopping safely")
 
     @workflow.signal(name="pause")
-    def pause_by_signal(self, _hold: Hold) -> None:
+    def pause_by_signal(self, _hold: Instruction) -> None:
         self.note(state=State.PAUSED)
 
     @workflow.update
-    def pause(self, hold: Hold) -> Answer:
+    def pause(self, hold: Instruction) -> Answer:
         self.note(state=State.PAUSED)
         return Answer(detail=f"paused by {hold.by}")
 
     @workflow.update
-    def resume(self, hold: Hold) -> Answer:
+    def resume(self, hold: Instruction) -> Answer:
         self.note(state=State.AWAITING_APPROVAL)
-        return Answer(detail=f"going on, says {hold.by}")
+        return Answer(detail=f"continuing, says {hold.by}")

@@ -110,7 +110,7 @@ async def test_what_people_say_is_recorded_while_no_worker_lives(runbook, workin
         (("note", "prod/shop"), 2, "nothing to add; give --impact"),
         (("close", "prod/nothing-there", "--root-cause", "x"), 2, "there has been no incident"),
         (("brake", "on", "prod"), 2, "--reason"),
-        (("brake", "on", "--reason", "x"), 2, "which environment is not said"),
+        (("brake", "on", "--reason", "x"), 2, "no environment is given"),
         (("open", "--service", "S", "--environment", "prod"), 2, "cannot be the name of a service"),
     ],
 )
@@ -124,4 +124,4 @@ async def test_a_brake_has_no_page_but_says_so_truly(runbook, working):
         await runbook("brake", "on", runbook.environment, "--reason", "x")
         shown = await runbook("show", f"brake/{runbook.environment}", "--json")
     assert (shown.code, shown.json["live"]) == (0, True)
-    assert shown.json["summary"] == "It has no page of its own: `runbook brake` shows it."
+    assert shown.json["summary"] == "It has no page: `runbook brake` shows it."

@@ -161,13 +161,13 @@ async def test_plan_prints_the_plan_and_takes_no_lock(runbook):
     async with runbook.worker():
         await runbook.start_and_ask()
         planned = await runbook.start("--plan", "--json")
-        told = await runbook.start("--plan")
+        wording = await runbook.start("--plan")
     assert planned.code == 0
     document = planned.json
     assert document["plan_hash"] == plan_hash(PLAN)
     assert document["release"] == {"from": "ai-processor-prod:2", "to": "ai-processor-prod:1"}
     assert document["calls"][0]["action"] == "UpdateService"
-    assert PLAN.headline in told.out
+    assert PLAN.headline in wording.out
 
 
 async def test_a_refused_plan_distinguishes_input_from_policy(runbook):
@@ -180,9 +180,9 @@ async def test_a_refused_plan_distinguishes_input_from_policy(runbook):
 
 async def test_waiting_for_a_run_that_is_refused_says_why_in_one_line_on_stderr(runbook):
     async with runbook.worker():
-        told = await runbook.start("--wait", "--to", "forbidden")
+        wording = await runbook.start("--wait", "--to", "forbidden")
         read = await runbook.start("--wait", "--json", "--to", "forbidden")
-    for refused in (told, read):
+    for refused in (wording, read):
         assert refused.code == 5
         assert refused.err.splitlines()[-1] == "runbook: the release is marked bad; name another"
     assert read.json["error"] == {
@@ -198,7 +198,7 @@ async def test_pause_and_resume_answer(runbook):
         paused = await runbook("pause", runbook.short)
         resumed = await runbook("resume", runbook.short, "--json")
     assert "paused by alice" in paused.out
-    assert resumed.json["detail"] == "going on, says alice"
+    assert resumed.json["detail"] == "continuing, says alice"
 
 
 async def test_list_finds_by_what_waits_and_where(runbook):

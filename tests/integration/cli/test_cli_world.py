@@ -67,12 +67,12 @@ async def test_up_prints_its_addresses(up):
 async def test_on_a_fresh_world_doctor_finds_nothing_that_is_not_in_place(up):
     doctor = CommandLine(up.world["temporal"], "local")
     for _ in range(3):  # a machine that others use too answers some questions later than doctor waits
-        told = await doctor("doctor", "--json", **up.world["env"])
-        if told.code == 0:
+        text = await doctor("doctor", "--json", **up.world["env"])
+        if text.code == 0:
             break
-    checks = told.json["checks"]
+    checks = text.json["checks"]
     assert [check for check in checks if check["ok"] is False] == []
-    assert told.code == 0
+    assert text.code == 0
     local = {check["name"]: check for check in checks if check["environment"] == "local"}
     assert all(local[name]["ok"] for name in ("docker-engine", "service", "health", "database"))
 
@@ -80,8 +80,8 @@ async def test_on_a_fresh_world_doctor_finds_nothing_that_is_not_in_place(up):
 @one_life
 async def test_a_worker_that_is_killed_leaves_the_world_standing(up):
     os.kill(_child(up.pid, "worker"), signal.SIGKILL)
-    told = (await asyncio.wait_for(up.stderr.readline(), 120)).decode()
-    assert "the worker ended by itself (exit code -9)" in told
+    text = (await asyncio.wait_for(up.stderr.readline(), 120)).decode()
+    assert "the worker ended unexpectedly (exit code -9)" in text
     await Client.connect(up.world["temporal"])
     assert up.returncode is None
 

@@ -92,7 +92,7 @@ async def test_without_a_worker_a_run_is_reported_and_answered_all_the_same(stag
         shown = (await shop.cli("show", shop.short, "--json")).json
         assert (shown["live"], shown["reason"]) == (False, REASON)
         assert shown["checkpoint"]["plan_hash"] == gate.plan_hash
-        assert shown["steps"][0]["step"] == "Look the target up in the catalog"
+        assert shown["steps"][0]["step"] == "Look up the target in the catalog"
         approved = await shop.cli("approve", shop.short, "--json", user="bob")
         assert (approved.code, approved.json["confirmed"]) == (0, False)
     finally:
@@ -172,10 +172,10 @@ async def test_who_lacks_the_key_learns_it_and_sends_nothing(stage):
     stage.switch("another")
     try:
         for verb in (["show"], ["approve"], ["abort", "--reason", "x"], ["watch"], ["review"]):
-            told = await shop.cli(verb[0], shop.short, *verb[1:], user="bob")
-            assert (told.code, told.out) == (2, "")
-            assert said in told.err
-            assert len(told.err.splitlines()) == 1
+            text = await shop.cli(verb[0], shop.short, *verb[1:], user="bob")
+            assert (text.code, text.out) == (2, "")
+            assert said in text.err
+            assert len(text.err.splitlines()) == 1
         listed = await shop.cli("list", "--open", "--json")
         assert shop.id in [item["id"] for item in listed.json]
         assert (await shop.cli("metrics")).code == 0
@@ -228,9 +228,9 @@ async def test_doctor_and_drills_also_scheduled_ones_work(stage):
     async with asyncio.timeout(120):
         while not (actions := (await schedule.describe()).info.recent_actions):
             await asyncio.sleep(0.1)
-    begun = actions[-1].action
+    started = actions[-1].action
     run = stage.client.get_workflow_handle(
-        begun.workflow_id, run_id=begun.first_execution_run_id, result_type=Drilled
+        started.workflow_id, run_id=started.first_execution_run_id, result_type=Drilled
     )
     assert (await run.result()).services == (shop.name,)
 

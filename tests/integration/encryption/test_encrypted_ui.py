@@ -34,7 +34,7 @@ async def test_the_ui_reads_a_run_by_the_codec_server_and_not_without_it(stage, 
     await page.screenshot(path=tmp_path / "decrypted.png", full_page=True)
 
     page = await open_page(browser, stage, handle, "history")
-    await shows(page, "Look the target up in the catalog")
+    await shows(page, "Look up the target in the catalog")
     await page.screenshot(path=tmp_path / "history.png", full_page=True)
 
     shown = await by_temporals_own_command_line(stage, handle.id)

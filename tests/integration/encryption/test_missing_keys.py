@@ -15,7 +15,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.worker import Worker
 
 from activities.runtime.converter import Unreadable, with_codec
-from activities.runtime.heartbeat_key import KeepWord
+from activities.runtime.heartbeat_key import RequireHeartbeatKey
 from activities.runtime.interceptors import Beat, TranslateErrors
 from runbook_model.messages import Approval
 from tests.sealing import codec
@@ -84,7 +84,7 @@ class Place:
             workflows=workflows,
             workflow_runner=sandbox_runner(),
             activities=activities,
-            interceptors=[TrimArguments(), TranslateErrors(), KeepWord(), Beat()],
+            interceptors=[TrimArguments(), TranslateErrors(), RequireHeartbeatKey(), Beat()],
             workflow_failure_exception_types=[ValidationError],
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
             graceful_shutdown_timeout=timedelta(0),

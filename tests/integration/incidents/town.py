@@ -139,8 +139,8 @@ class Outage:
         """What people were sent of it."""
         run = (await self.runs(self.incident))[-1]
         mark = f"{self.incident}@{run.run_id[:8]}#"
-        told = slack_messages(self.town.world.addresses["slack"])
-        return [item for item in told if item.mark.startswith(mark)]
+        wording = slack_messages(self.town.world.addresses["slack"])
+        return [item for item in wording if item.mark.startswith(mark)]
 
     async def review(self):
         """The page of its review."""

@@ -45,14 +45,14 @@ class Project:
         self.engine.networks.create(self.composition.network, driver="bridge")
         for volume in self.composition.volumes:
             self.engine.volumes.create(volume)
-        begun = time.monotonic()
+        started = time.monotonic()
         waiting = dict(self.composition.services)
         while waiting or not all(self.settled(name) for name in self.composition.services):
             ready = [item for item in waiting.values() if all(self.holds(wait) for wait in item.waits)]
             for service in ready:
                 self._start(service)
                 del waiting[service.name]
-            if time.monotonic() - begun > LONGEST.total_seconds():
+            if time.monotonic() - started > LONGEST.total_seconds():
                 pytest.fail(f"after {LONGEST.seconds} s: {self.states()}\n{self.last_words()}")
             time.sleep(0.1)
 

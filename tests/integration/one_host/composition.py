@@ -82,7 +82,7 @@ class Composition:
         if found["dollar"]:
             return "$"
         if not found["name"]:
-            raise ValueError(f"no variable begins like this: {found.string}")
+            raise ValueError(f"no variable starts like this: {found.string}")
         value = self._variables.get(found["name"], "")
         if found["operator"] == "+":
             return found["word"] if value else ""

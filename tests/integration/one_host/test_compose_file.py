@@ -164,8 +164,8 @@ def test_an_alert_opens_its_incident_by_alertmanager_and_webhook(project):
     [worker, _] = project.containers("worker")
     code, status, error = run(worker, "python", "-c", POST, alertmanager, json.dumps([{"labels": ALERT}]))
     assert (code, status) == (0, "200\n"), error
-    begun = {"incident/staging/ai-processor", "remediation/staging/ai-processor"}
-    until(lambda: begun <= {load["id"] for load in json.loads(runbook(project, "list", "--json")[1])})
+    started = {"incident/staging/ai-processor", "remediation/staging/ai-processor"}
+    until(lambda: started <= {load["id"] for load in json.loads(runbook(project, "list", "--json")[1])})
 
 
 def test_traces_of_the_product_reach_the_collector(project):

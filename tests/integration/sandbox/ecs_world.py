@@ -160,10 +160,10 @@ class World:
         if http_response.status_code >= 300 or protocol not in {"json", "query"}:
             return
         if protocol == "query":
-            told = read_query_answer(model, http_response.content)
+            text = read_query_answer(model, http_response.content)
         else:
-            told = json.loads(http_response.content or b"{}")
-        problems = mismatches(model.output_shape, told)
+            text = json.loads(http_response.content or b"{}")
+        problems = mismatches(model.output_shape, text)
         assert not problems, f"{model.name}: {problems}"
         self.checked_answers += 1
 

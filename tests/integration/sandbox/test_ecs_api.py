@@ -177,8 +177,8 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
 
 
 def code_and_message(error: ClientError) -> tuple[str, str, int]:
-    told = error.response
-    return told["Error"]["Code"], told["Error"]["Message"], told["ResponseMetadata"]["HTTPStatusCode"]
+    text = error.response
+    return text["Error"]["Code"], text["Error"]["Message"], text["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def test_what_aws_refuses_is_refused_with_its_code(world: World) -> None:
@@ -244,8 +244,8 @@ def test_names_and_arns_mean_the_same(world: World) -> None:
     by_arn = world.ecs.describe_services(cluster=service["clusterArn"], services=[service["serviceArn"]])
     assert by_arn["services"][0]["serviceName"] == SERVICE
     for name in ("web", "web:1", arn):
-        told = world.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
-        assert told["taskDefinitionArn"] == arn
+        text = world.ecs.describe_task_definition(taskDefinition=name)["taskDefinition"]
+        assert text["taskDefinitionArn"] == arn
 
 
 def test_an_empty_capacity_provider_strategy_means_the_launch_type(world: World) -> None:

@@ -19,8 +19,8 @@ TARGET: dict[str, Any] = {
 
 
 def bounds(world: World) -> list[tuple[int, int]]:
-    told = world.autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
-    return [(item["MinCapacity"], item["MaxCapacity"]) for item in told]
+    text = world.autoscaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+    return [(item["MinCapacity"], item["MaxCapacity"]) for item in text]
 
 
 def test_registering_brings_the_current_count_into_the_bounds_at_once(world: World) -> None:
@@ -49,10 +49,10 @@ def test_what_an_update_omits_stays(world: World) -> None:
     assert arn == again
     assert bounds(world) == [(3, 6)]
     world.autoscaling.register_scalable_target(**TARGET, SuspendedState={"DynamicScalingInSuspended": True})
-    told = world.autoscaling.describe_scalable_targets(
+    text = world.autoscaling.describe_scalable_targets(
         ServiceNamespace="ecs", ResourceIds=[TARGET["ResourceId"]]
     )
-    assert told["ScalableTargets"][0]["SuspendedState"] == {
+    assert text["ScalableTargets"][0]["SuspendedState"] == {
         "DynamicScalingInSuspended": True,
         "DynamicScalingOutSuspended": False,
         "ScheduledScalingSuspended": False,

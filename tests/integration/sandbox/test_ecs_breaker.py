@@ -19,7 +19,7 @@ FINISHED = {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
 
 
 def finished(world: World, arn: str | None = None) -> dict[str, Any]:
-    return world.until(lambda: (told := world.deployment(arn))["status"] in FINISHED and told)
+    return world.until(lambda: (text := world.deployment(arn))["status"] in FINISHED and text)
 
 
 def seen_statuses(world: World, arn: str) -> list[str]:
@@ -53,18 +53,18 @@ def test_the_breaker_rolls_back_to_the_last_completed_revision(world: World) -> 
     assert (failed["status"], failed["taskDefinition"], failed["rolloutState"]) == ("ACTIVE", bad, "FAILED")
     assert failed["rolloutStateReason"] == "ECS deployment circuit breaker: tasks failed to start."
 
-    told = finished(world, attempt)
-    assert told["status"] == "ROLLBACK_SUCCESSFUL"
-    assert told["statusReason"] == told["rollback"]["reason"]
-    assert "circuit breaker threshold was exceeded" in told["statusReason"]
-    assert told["rollback"]["serviceRevisionArn"] == before["currentServiceRevisions"][0]["arn"]
-    breaker = told["deploymentCircuitBreaker"]
+    text = finished(world, attempt)
+    assert text["status"] == "ROLLBACK_SUCCESSFUL"
+    assert text["statusReason"] == text["rollback"]["reason"]
+    assert "circuit breaker threshold was exceeded" in text["statusReason"]
+    assert text["rollback"]["serviceRevisionArn"] == before["currentServiceRevisions"][0]["arn"]
+    breaker = text["deploymentCircuitBreaker"]
     assert (breaker["status"], breaker["threshold"]) == ("TRIGGERED", 3)
     assert breaker["failureCount"] >= 3
     after = world.service()
     assert [deployment["id"] for deployment in after["deployments"]] == [new["id"]]
     assert [revision["arn"] for revision in after["currentServiceRevisions"]] == [
-        told["rollback"]["serviceRevisionArn"]
+        text["rollback"]["serviceRevisionArn"]
     ]
     assert after["currentServiceDeployment"] == attempt
 
@@ -88,10 +88,10 @@ def test_good_tasks_serve_all_through_a_rollback(world: World) -> None:
 def test_the_breaker_without_rollback_fails_the_deployment_and_leaves_the_old_tasks(world: World) -> None:
     good = world.start_service(deploymentConfiguration=NO_ROLLBACK)
     world.update(taskDefinition=world.release("1.1.0", BAD))
-    told = finished(world)
+    text = finished(world)
     service = world.service()
-    assert told["status"] == "STOPPED"
-    assert told["deploymentCircuitBreaker"]["status"] == "TRIGGERED"
+    assert text["status"] == "STOPPED"
+    assert text["deploymentCircuitBreaker"]["status"] == "TRIGGERED"
     assert primary(service)["rolloutState"] == "FAILED"
     assert [deployment["taskDefinition"] for deployment in service["deployments"][1:]] == [good]
     assert service["deployments"][1]["runningCount"] == 2
@@ -161,9 +161,9 @@ def test_stopping_a_deployment_rolls_it_back_even_without_a_breaker(world: World
     assert seen[-1] == "ROLLBACK_SUCCESSFUL"
     assert set(seen) <= {"ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"}
     assert world.service()["taskDefinition"] == good
-    told = world.deployment(attempt)
-    assert told["rollback"]["serviceRevisionArn"] == world.service()["currentServiceRevisions"][0]["arn"]
-    assert told["deploymentCircuitBreaker"]["status"] == "DISABLED"
+    text = world.deployment(attempt)
+    assert text["rollback"]["serviceRevisionArn"] == world.service()["currentServiceRevisions"][0]["arn"]
+    assert text["deploymentCircuitBreaker"]["status"] == "DISABLED"
 
 
 def test_a_deployment_that_is_halfway_goes_back_within_its_percents(world: World) -> None:
@@ -181,9 +181,9 @@ def test_aborting_a_deployment_leaves_everything_where_it_is(world: World) -> No
     world.start_service()
     attempt = world.update(taskDefinition=world.release("1.1.0", BAD))["currentServiceDeployment"]
     world.ecs.stop_service_deployment(serviceDeploymentArn=attempt, stopType="ABORT")
-    told = finished(world, attempt)
-    assert told["status"] == "STOPPED"
-    assert "rollback" not in told
+    text = finished(world, attempt)
+    assert text["status"] == "STOPPED"
+    assert "rollback" not in text
     assert primary(world.service())["rolloutState"] == "FAILED"
 
 

@@ -82,9 +82,9 @@ def test_an_error_fault_answers_its_code_and_changes_nothing(
     for _ in range(2):
         with pytest.raises(ClientError) as refused:
             world.ecs.create_cluster(clusterName=CLUSTER)
-        told = refused.value.response
-        assert (told["Error"]["Code"], told["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
-        assert words in told["Error"]["Message"]
+        text = refused.value.response
+        assert (text["Error"]["Code"], text["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+        assert words in text["Error"]["Message"]
     assert world.ecs.list_clusters()["clusterArns"] == []
     world.ecs.create_cluster(clusterName=CLUSTER)
     assert [call["error"] for call in world.calls()] == [code, code, None, None]

@@ -62,8 +62,8 @@ def test_service_deployments_are_listed_newest_first_by_status_and_time(world: W
 
 def created(world: World, **when: float) -> list[str]:
     body = {"cluster": CLUSTER, "service": SERVICE, "createdAt": when}
-    told = world.post("ListServiceDeployments", body).json()
-    return [deployment["serviceDeploymentArn"] for deployment in told["serviceDeployments"]]
+    text = world.post("ListServiceDeployments", body).json()
+    return [deployment["serviceDeploymentArn"] for deployment in text["serviceDeployments"]]
 
 
 def test_tags_of_a_deregistered_task_definition_can_still_be_read_and_written(world: World) -> None:
@@ -72,9 +72,9 @@ def test_tags_of_a_deregistered_task_definition_can_still_be_read_and_written(wo
     )
     assert answer["tags"] == [{"key": "team", "value": "ml"}]
     arn = answer["taskDefinition"]["taskDefinitionArn"]
-    told = world.ecs.deregister_task_definition(taskDefinition=arn)["taskDefinition"]
-    assert told["status"] == "INACTIVE"
-    assert told["deregisteredAt"] >= told["registeredAt"]
+    text = world.ecs.deregister_task_definition(taskDefinition=arn)["taskDefinition"]
+    assert text["status"] == "INACTIVE"
+    assert text["deregisteredAt"] >= text["registeredAt"]
 
     key = "runbook:verified:prod/ai-processor"
     world.ecs.tag_resource(
@@ -95,8 +95,8 @@ def test_services_clusters_and_tasks_have_tags(world: World) -> None:
     for arn in (service["serviceArn"], task):
         assert world.ecs.list_tags_for_resource(resourceArn=arn)["tags"] == [{"key": "team", "value": "ml"}]
     assert "tags" not in service
-    told = world.ecs.describe_services(cluster=CLUSTER, services=[SERVICE], include=["TAGS"])["services"][0]
-    assert told["tags"] == [{"key": "team", "value": "ml"}]
+    text = world.ecs.describe_services(cluster=CLUSTER, services=[SERVICE], include=["TAGS"])["services"][0]
+    assert text["tags"] == [{"key": "team", "value": "ml"}]
     world.ecs.tag_resource(resourceArn=service["clusterArn"], tags=[{"key": "a", "value": "b"}])
     cluster = world.ecs.describe_clusters(clusters=[CLUSTER], include=["TAGS"])["clusters"][0]
     assert cluster["tags"] == [{"key": "a", "value": "b"}]
@@ -119,8 +119,8 @@ def test_revision_numbers_are_never_given_twice(world: World) -> None:
 
 def test_a_deleted_service_drains_and_then_can_be_made_again(world: World) -> None:
     world.start_service()
-    told = world.ecs.delete_service(cluster=CLUSTER, service=SERVICE, force=True)["service"]
-    assert (told["status"], told["desiredCount"]) == ("DRAINING", 0)
+    text = world.ecs.delete_service(cluster=CLUSTER, service=SERVICE, force=True)["service"]
+    assert (text["status"], text["desiredCount"]) == ("DRAINING", 0)
     with pytest.raises(world.ecs.exceptions.ServiceNotActiveException):
         world.update(desiredCount=1)
     assert world.ecs.list_services(cluster=CLUSTER)["serviceArns"] == []
@@ -188,8 +188,8 @@ def test_a_service_that_wants_no_tasks_completes_its_deployments(world: World) -
 def test_a_stopped_task_is_replaced_and_says_who_stopped_it(world: World) -> None:
     world.start_service(1)
     task = world.ecs.list_tasks(cluster=CLUSTER)["taskArns"][0]
-    told = world.ecs.stop_task(cluster=CLUSTER, task=task, reason="too old")["task"]
-    assert (told["desiredStatus"], told["stopCode"], told["stoppedReason"]) == (
+    text = world.ecs.stop_task(cluster=CLUSTER, task=task, reason="too old")["task"]
+    assert (text["desiredStatus"], text["stopCode"], text["stoppedReason"]) == (
         "STOPPED",
         "UserInitiated",
         "too old",

@@ -82,13 +82,13 @@ def test_a_service_deployment_reports_its_source_target_and_times(world: World) 
     world.update(taskDefinition=world.release("1.1.0"))
     assert world.deployment()["status"] in {"PENDING", "IN_PROGRESS"}
     world.until(lambda: done(world))
-    told = world.deployment()
+    text = world.deployment()
 
-    assert [revision["arn"] for revision in told["sourceServiceRevisions"]] == [old]
-    assert told["targetServiceRevision"]["runningTaskCount"] == 2
-    assert told["createdAt"] <= told["startedAt"] <= told["finishedAt"] == told["updatedAt"]
-    assert told["deploymentCircuitBreaker"] == {"status": "DISABLED", "failureCount": 0, "threshold": 3}
-    assert "rollback" not in told
+    assert [revision["arn"] for revision in text["sourceServiceRevisions"]] == [old]
+    assert text["targetServiceRevision"]["runningTaskCount"] == 2
+    assert text["createdAt"] <= text["startedAt"] <= text["finishedAt"] == text["updatedAt"]
+    assert text["deploymentCircuitBreaker"] == {"status": "DISABLED", "failureCount": 0, "threshold": 3}
+    assert "rollback" not in text
 
 
 def test_an_update_to_what_already_runs_returns_the_old_completed_deployment(world: World) -> None:
@@ -146,9 +146,9 @@ def test_a_newer_update_stops_the_deployment_under_way(world: World) -> None:
     world.until(lambda: world.deployment(overtaken)["status"] == "IN_PROGRESS")
     world.update(taskDefinition=world.release("1.2.0"))
 
-    told = world.deployment(overtaken)
-    assert told["status"] == "STOPPED"
-    assert "stoppedAt" in told
+    text = world.deployment(overtaken)
+    assert text["status"] == "STOPPED"
+    assert "stoppedAt" in text
     world.until(lambda: done(world))
     assert {task.spec.image for task in world.runner.tasks} == {"ai-processor:1.2.0"}
     assert len(world.service()["deployments"]) == 1

@@ -59,8 +59,8 @@ def test_the_aws_cli_updates_a_service_and_waits_until_it_is_stable(world: World
     assert updated["service"]["taskDefinition"] == second
     world.until(lambda: len(world.service()["deployments"]) == 1)  # the CLI itself looks every 15 s only
     aws(world, tmp_path, "wait", "services-stable", "--cluster", CLUSTER, "--services", SERVICE)
-    told = aws(world, tmp_path, "describe-services", "--cluster", CLUSTER, "--services", SERVICE)
-    assert told["services"][0]["deployments"][0]["rolloutState"] == "COMPLETED"
+    wording = aws(world, tmp_path, "describe-services", "--cluster", CLUSTER, "--services", SERVICE)
+    assert wording["services"][0]["deployments"][0]["rolloutState"] == "COMPLETED"
 
 
 def test_the_aws_cli_shows_and_stops_service_deployments(world: World, tmp_path: Path) -> None:

@@ -107,26 +107,26 @@ def test_what_was_killed_or_stopped_by_hand_stays_so(app):
 
 def test_without_a_policy_a_crash_leaves_its_exit_code(world, engine, app):
     world.compose(environment={"FAULT_CRASH_AFTER_SECONDS": "0.1"}, restart="no")
-    anew = named(engine, "ai-processor-1")
-    assert anew.id != app.id
-    until(lambda: state_of(anew)["Status"] == "exited")
-    assert (anew.attrs["State"]["ExitCode"], anew.attrs["RestartCount"]) == (1, 0)
+    recreated = named(engine, "ai-processor-1")
+    assert recreated.id != app.id
+    until(lambda: state_of(recreated)["Status"] == "exited")
+    assert (recreated.attrs["State"]["ExitCode"], recreated.attrs["RestartCount"]) == (1, 0)
     with pytest.raises(NotFound, match="No such container"):
         app.reload()
 
 
 def test_a_policy_with_a_number_gives_up_after_it(world, engine, app):
     world.compose(environment={"FAULT_CRASH_AFTER_SECONDS": "0.1"}, restart="on-failure:2")
-    anew = named(engine, "ai-processor-1")
-    until(lambda: state_of(anew)["Status"] == "exited" and anew.attrs["RestartCount"] == 2)
-    assert anew.attrs["HostConfig"]["RestartPolicy"]["MaximumRetryCount"] == 2
+    recreated = named(engine, "ai-processor-1")
+    until(lambda: state_of(recreated)["Status"] == "exited" and recreated.attrs["RestartCount"] == 2)
+    assert recreated.attrs["HostConfig"]["RestartPolicy"]["MaximumRetryCount"] == 2
 
 
 def test_what_outgrows_its_memory_is_killed_and_that_is_reported(world, engine, app):
     world.compose(environment={"FAULT_LEAK_MB_PER_SECOND": "400"}, restart="no")
-    anew = named(engine, "ai-processor-1")
-    until(lambda: state_of(anew)["Status"] == "exited")
-    assert (anew.attrs["State"]["OOMKilled"], anew.attrs["State"]["ExitCode"]) == (True, 137)
+    recreated = named(engine, "ai-processor-1")
+    until(lambda: state_of(recreated)["Status"] == "exited")
+    assert (recreated.attrs["State"]["OOMKilled"], recreated.attrs["State"]["ExitCode"]) == (True, 137)
 
 
 def test_logs_keep_both_streams_and_the_time_of_each_line(app, postgres):
@@ -144,13 +144,13 @@ def test_logs_keep_both_streams_and_the_time_of_each_line(app, postgres):
 
 def test_statistics_are_those_of_the_process(world, engine, app):
     world.compose(environment={"FAULT_CPU": "0.5"})
-    anew = until(lambda: well(engine, "ai-processor-1"))
-    read = anew.stats(stream=False)
+    recreated = until(lambda: well(engine, "ai-processor-1"))
+    read = recreated.stats(stream=False)
     burnt = read["cpu_stats"]["cpu_usage"]["total_usage"] - read["precpu_stats"]["cpu_usage"]["total_usage"]
     assert burnt > 20_000_000
-    held = psutil.Process(anew.attrs["State"]["Pid"]).memory_info().rss
+    held = psutil.Process(recreated.attrs["State"]["Pid"]).memory_info().rss
     assert read["memory_stats"]["usage"] == pytest.approx(held, rel=0.2)
-    assert read["memory_stats"]["limit"] == anew.attrs["HostConfig"]["Memory"] == 512 * 1024**2
+    assert read["memory_stats"]["limit"] == recreated.attrs["HostConfig"]["Memory"] == 512 * 1024**2
 
 
 def test_the_databases_own_tools_ask_the_server(postgres):
@@ -179,7 +179,7 @@ def test_a_database_that_was_killed_fails_requests_until_it_is_started(world, po
     ("argv", "words"),
     [
         (["sh", "-c", "id"], "sh: only pg_isready and psql"),
-        (["psql", "-c", "\\! id"], "begin with a backslash"),
+        (["psql", "-c", "\\! id"], "start with a backslash"),
         (["psql", "-f", "/etc/passwd"], "the option -f"),
     ],
 )

@@ -103,7 +103,7 @@ async def eventually(ask, holds):
     return answer
 
 
-def told(cause):
+def text(cause):
     return lambda diagnosis: diagnosis.cause is cause
 
 
@@ -165,9 +165,9 @@ async def test_a_bad_release_slow_code_and_a_leak_are_distinguished(world, reads
     failing = world.deploy("staging", "7.0.0", wait=True, FAULT_ERROR_RATE=0.4, FAULT_LATENCY_SECONDS=1.5)
     leaking = world.deploy("prod", "7.1.0", wait=True, memory=160, FAULT_LEAK_MB_PER_SECOND=2)
     errors, slow, leak = await asyncio.gather(
-        eventually(lambda: why_errors(reads, staging), told(Cause.BAD_RELEASE)),
-        eventually(lambda: why_slow(reads, staging), told(Cause.CODE_PATH)),
-        eventually(lambda: why_busy(reads, prod), told(Cause.LEAK)),
+        eventually(lambda: why_errors(reads, staging), text(Cause.BAD_RELEASE)),
+        eventually(lambda: why_slow(reads, staging), text(Cause.CODE_PATH)),
+        eventually(lambda: why_busy(reads, prod), text(Cause.LEAK)),
     )
     assert (errors.release, slow.release) == (release_of(failing), release_of(failing))
     assert leak.release == release_of(leaking)
@@ -186,7 +186,7 @@ async def test_a_burning_release_and_more_requests_than_usual_are_distinguished(
     world.load("prod", 100)
     cpu, load = await asyncio.gather(
         eventually(lambda: why_busy(reads, staging), lambda item: item.cause is Cause.CPU and item.release),
-        eventually(lambda: why_busy(reads, prod), told(Cause.LOAD)),
+        eventually(lambda: why_busy(reads, prod), text(Cause.LOAD)),
     )
     assert cpu.release == release_of(burning)
     assert "times the usual" in load.because[0]
@@ -201,7 +201,7 @@ async def test_a_burning_release_and_more_requests_than_usual_are_distinguished(
 )
 async def test_a_release_whose_tasks_fail_is_a_bad_release(world, reads, staging, fault, words):
     world.deploy("staging", f"8.{next(_minor)}.0", **fault)
-    found = await eventually(lambda: why_down(reads, staging), told(Cause.BAD_RELEASE))
+    found = await eventually(lambda: why_down(reads, staging), text(Cause.BAD_RELEASE))
     assert words in " ".join(found.because).lower()
 
 

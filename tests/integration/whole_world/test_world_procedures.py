@@ -117,7 +117,7 @@ async def fails(world, desk):
     await soon(lambda: share_of_errors(world, "prod") > 0.35 and requests_a_second(world, "prod") > 60)
     await desk.start("high-error-rate")
     page = await desk.asked()
-    assert page.findings[0].startswith("unknown: errors began with ai-processor-prod:2"), page.findings
+    assert page.findings[0].startswith("unknown: errors started with ai-processor-prod:2"), page.findings
     assert "times the usual" in page.findings[0]
     world.load("prod", 25)
     page = await desk.answer(option="skip")

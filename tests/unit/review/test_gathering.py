@@ -53,8 +53,8 @@ def _not_found() -> RPCError:
 
 
 def child_of(hand: Hand, child: Hand) -> None:
-    begun = hand.add("CHILD_WORKFLOW_EXECUTION_STARTED").child_workflow_execution_started_event_attributes
-    begun.workflow_execution.workflow_id, begun.workflow_execution.run_id = child.workflow, child.run
+    started = hand.add("CHILD_WORKFLOW_EXECUTION_STARTED").child_workflow_execution_started_event_attributes
+    started.workflow_execution.workflow_id, started.workflow_execution.run_id = child.workflow, child.run
 
 
 def story() -> list[Hand]:
@@ -97,7 +97,7 @@ async def test_a_procedure_that_reported_belongs_to_it_whoever_started_it():
 
 def test_messages_and_activities_have_the_names_that_workflows_give_them():
     assert gathering.JOINED == messages.JOINED
-    assert {messages.PROCEDURE_PROGRESS, messages.PROCEDURE_ENDED} == gathering.TOLD
+    assert {messages.PROCEDURE_PROGRESS, messages.PROCEDURE_ENDED} == gathering.PROGRESS_SIGNALS
     assert messages.ALERTS == timeline.ALERTS
     definition = activity._Definition.must_from_callable(ReviewActivities.write_review)
     assert definition.name == reading.WRITE_REVIEW

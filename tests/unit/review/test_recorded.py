@@ -41,9 +41,9 @@ def recorded(kept: dict) -> Recorded:
 
 @pytest.mark.parametrize("file", [*HISTORIES, INCIDENT], ids=lambda file: file.stem)
 def test_every_line_cites_an_event_of_its_time(file):
-    told = chronicle(file)
-    events = {(run.workflow, event.event_id): event for run in told.runs for event in run.events}
-    review = write(told)
+    wording = chronicle(file)
+    events = {(run.workflow, event.event_id): event for run in wording.runs for event in run.events}
+    review = write(wording)
     for line in review.timeline:
         assert events[line.cite.workflow, line.cite.event].event_time.ToDatetime(UTC) == line.at, line
     assert review.outcome
@@ -85,17 +85,17 @@ def test_the_review_is_the_one_that_is_kept(name):
 
 @pytest.mark.parametrize("name", KEPT)
 def test_a_change_of_any_event_that_it_tells_changes_it(name):
-    told = chronicle(KEPT[name])
-    review = write(told)
+    wording = chronicle(KEPT[name])
+    review = write(wording)
     before = page(review)
-    runs = {(run.workflow, run.run): run for run in told.runs}
+    runs = {(run.workflow, run.run): run for run in wording.runs}
     for line in review.timeline:
         event = runs[line.cite.workflow, line.cite.run].events[line.cite.event - 1]
         was = event.event_time.ToDatetime()
         event.event_time.FromDatetime(was + timedelta(hours=1))
-        assert page(write(told)) != before, line
+        assert page(write(wording)) != before, line
         event.event_time.FromDatetime(was)
-    assert page(write(told)) == before
+    assert page(write(wording)) == before
 
 
 def test_an_incident_says_what_happened_in_its_order():

@@ -33,7 +33,7 @@ def batch(*alerts) -> dict:
     return {"alerts": list(alerts), "received": AT.isoformat()}
 
 
-def told(review) -> list[str]:
+def wording(review) -> list[str]:
     return [line.text for line in review.timeline]
 
 
@@ -68,7 +68,7 @@ class TestTimes:
     def test_an_alert_started_before_it_came_in(self):
         review = review_of(incident(at=minutes(5)).signal("alerts", batch(alert(since=minutes(2)))))
         assert review.started.at == minutes(2)
-        assert review.started.what == "alert HighErrorRate began to fire"
+        assert review.started.what == "alert HighErrorRate started to fire"
 
     def test_errors_that_came_with_a_release_started_with_it(self):
         result = {
@@ -216,11 +216,11 @@ class TestChanges:
         assert review_of(run).changes == ()
 
     def test_the_same_change_made_twice_is_two(self):
-        one, again = {**CHANGE, "certain": True}, {**CHANGE, "certain": False}
-        review = review_of(rollback().memo(changes=[one]).later(minutes=1).memo(changes=[one, again]))
+        first, again = {**CHANGE, "certain": True}, {**CHANGE, "certain": False}
+        review = review_of(rollback().memo(changes=[first]).later(minutes=1).memo(changes=[first, again]))
         assert [change.state for change in review.changes] == ["made", "may have been made"]
 
-    def test_a_childs_change_is_not_told_again_by_its_parent(self):
+    def test_a_childs_change_is_not_reported_again_by_its_parent(self):
         parent = Hand("remediation/prod/shop", "HighErrorRate", ROLLBACK, run="parent").later(minutes=2)
         child = Hand("remediation/prod/shop/rollback", "Rollback", ROLLBACK, parent="remediation/prod/shop")
         child.memo(changes=[{**CHANGE, "certain": False}]).memo(changes=[{**CHANGE, "certain": True}])
@@ -314,7 +314,7 @@ class TestTimeline:
     def test_alerts_are_reported_when_they_change_and_not_when_they_repeat_themselves(self):
         own = incident().signal("alerts", batch(alert())).signal("alerts", batch(alert()))
         review = review_of(own.signal("alerts", batch(alert(status="resolved"))))
-        alerts = [line for line in told(review) if line.startswith("Alert")]
+        alerts = [line for line in wording(review) if line.startswith("Alert")]
         assert [line.split(",")[0] for line in alerts] == [
             "Alert HighErrorRate (warning) firing",
             "Alert HighErrorRate (warning) resolved",
@@ -323,7 +323,7 @@ class TestTimeline:
     def test_what_a_step_found_is_reported_with_it(self):
         run = rollback().act("read_errors", "Read the errors", step=2)
         done = {**DONE, "steps": [{"detail": "no"}, {"detail": "12 % of requests fail"}]}
-        assert "Read the errors: 12 % of requests fail" in told(review_of(run.end(**done)))
+        assert "Read the errors: 12 % of requests fail" in wording(review_of(run.end(**done)))
 
     def test_lines_are_in_order_across_histories(self):
         own = incident().later(minutes=2).signal("note", {"by": "bob", "observation": "checkout fails"})
@@ -338,8 +338,8 @@ class TestTimeline:
             .end(outcome="recovered", summary="Over.")
         )
         review = review_of(first, second)
-        assert [line for line in told(review) if "began" in line or "ended" in line] == [
-            "The incident began, for alerts",
+        assert [line for line in wording(review) if "began" in line or "ended" in line] == [
+            "The incident started, for alerts",
             "The incident ended: recovered. Over.",
         ]
         assert review.resolved.at == minutes(2)
@@ -350,7 +350,7 @@ class TestConclusions:
     def test_monitoring_that_was_late_is_reported(self):
         review = review_of(incident(at=minutes(7)).signal("alerts", batch(alert(since=AT))))
         assert (
-            "Trouble was there for 7m before anybody was told: alert HighErrorRate began to fire."
+            "Trouble was there for 7m before anybody was notified: alert HighErrorRate started to fire."
             in review.missed
         )
         assert any("7m before anybody" in item.what for item in review.items if item.kind == "monitoring")
@@ -498,5 +498,5 @@ class TestTheReviewThatIsWrittenAtTheEnd:
         own = self.ordered(incident()).signal("alerts", batch(alert("HighCPU")))
         review = review_of(own)
         assert review.outcome is None
-        assert any("HighCPU" in line for line in told(review))
+        assert any("HighCPU" in line for line in wording(review))
         assert review_of(self.ordered(own)).outcome == "recovered"

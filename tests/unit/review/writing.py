@@ -89,10 +89,10 @@ class Hand:
         if how == "open":
             return self
         self.later(seconds=seconds)
-        begun = self.add("ACTIVITY_TASK_STARTED").activity_task_started_event_attributes
-        begun.scheduled_event_id, begun.attempt = event.event_id, attempts
+        started = self.add("ACTIVITY_TASK_STARTED").activity_task_started_event_attributes
+        started.scheduled_event_id, started.attempt = event.event_id, attempts
         if why and how == "done":
-            begun.last_failure.CopyFrom(Failure(message=why))
+            started.last_failure.CopyFrom(Failure(message=why))
         if how == "done":
             closed = self.add("ACTIVITY_TASK_COMPLETED").activity_task_completed_event_attributes
             closed.result.CopyFrom(payloads(result))

@@ -10,7 +10,7 @@ from sandbox.haste import ROUTES, RULES, hastened_routes, hastened_rules
 DURATION = re.compile(r"\b\d+[smh]\b")
 
 
-def words_beside_durations(text):
+def words_apart_from_durations(text):
     return DURATION.sub("…", text)
 
 
@@ -23,7 +23,7 @@ def checked(tool, command, text, file):
 
 
 def test_only_the_durations_of_the_rules_are_changed():
-    assert words_beside_durations(hastened_rules()) == words_beside_durations(RULES.read_text())
+    assert words_apart_from_durations(hastened_rules()) == words_apart_from_durations(RULES.read_text())
 
 
 def test_prometheus_takes_the_hastened_rules(tmp_path):

@@ -96,13 +96,13 @@ async def test_requests_are_spread_evenly_over_healthy_targets(balancer, client)
 
 
 async def test_a_target_gets_no_request_before_two_good_health_checks(balancer, client):
-    async with backends(1) as [one]:
-        target = balancer.add(one.address)
+    async with backends(1) as [backend]:
+        target = balancer.add(backend.address)
         assert target.healthy is None
         assert (await client.exchange(PROCESS, 5)).status == 503
         await until(lambda: target.healthy)
-        assert one.checks == 2
-        assert one.requests == 0
+        assert backend.checks == 2
+        assert backend.requests == 0
 
 
 async def test_an_unhealthy_target_gets_no_requests_until_it_recovers(balancer, client):
@@ -131,26 +131,26 @@ async def test_a_target_that_is_never_healthy_is_distinguished_from_one_that_nev
 
 
 async def test_removal_waits_for_requests_under_way_and_sends_no_new_ones(balancer, client):
-    async with backends(1) as [one]:
-        target = balancer.add(one.address)
+    async with backends(1) as [backend]:
+        target = balancer.add(backend.address)
         await until(lambda: target.healthy)
-        one.go_on.clear()
+        backend.go_on.clear()
         under_way = asyncio.create_task(client.exchange(PROCESS, 5))
-        await until(lambda: one.requests == 1)
+        await until(lambda: backend.requests == 1)
         removal = asyncio.create_task(balancer.remove(target))
         assert (await client.exchange(PROCESS, 5)).status == 503
         assert not removal.done()
-        one.go_on.set()
+        backend.go_on.set()
         assert (await under_way).status == 200
         await removal
-        assert one.requests == 1
+        assert backend.requests == 1
 
 
 async def test_a_target_that_dies_under_a_request_answers_502(balancer, client):
-    async with backends(1) as [one]:
-        target = balancer.add(one.address)
+    async with backends(1) as [backend]:
+        target = balancer.add(backend.address)
         await until(lambda: target.healthy)
-        one.hangs_up = True
+        backend.hangs_up = True
         assert (await client.exchange(PROCESS, 5)).status == 502
 
 

@@ -35,9 +35,9 @@ def test_the_list_says_which_stories_cannot_be_played(say, bare):
     code, out, err = say("demo", "--list")
     assert code == 0
     assert all(story.name in out for story in STORIES)
-    told = {line.split()[0] for line in err.splitlines()}
-    assert told >= {"bad-release-terraform", "load", "leak", "slow-database", "failing-release"}
-    assert not told & {"bad-release", "crash-loop"}
+    text = {line.split()[0] for line in err.splitlines()}
+    assert text >= {"bad-release-terraform", "load", "leak", "slow-database", "failing-release"}
+    assert not text & {"bad-release", "crash-loop"}
 
 
 def test_there_is_a_story_for_every_procedure():

@@ -43,7 +43,7 @@ def say(capsys, tmp_path):
     return call
 
 
-def test_without_temporal_the_catalog_is_still_told_and_nothing_else_is_called_wrong(say):
+def test_without_temporal_the_catalog_is_still_reported_and_nothing_else_is_called_wrong(say):
     code, out, _ = say("--json")
     checks = json.loads(out)["checks"]
     assert code == Exit.TEMPORAL_UNREACHABLE
@@ -89,7 +89,7 @@ def test_names_that_the_catalog_does_not_have_are_bad_input(say, words, said):
 def test_without_a_catalog_it_asks_for_an_environment(say):
     code, _, err = say(catalog=None)
     assert code == Exit.BAD_INPUT
-    assert "which environment is not said; name one" in err
+    assert "no environment is given; name one" in err
     code, out, _ = say("--environment", "prod", "--json", catalog=None)
     assert code == Exit.TEMPORAL_UNREACHABLE
     assert json.loads(out)["checks"][0]["ok"] is None

@@ -35,7 +35,7 @@ def test_without_temporal_it_says_so(capsys, words):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ((), "which environment is not said"),
+        ((), "no environment is given"),
         (("--environment", "moon", "--catalog", "CATALOG"), 'no environment "moon" in the catalog'),
         (("prd", "--catalog", "CATALOG"), "did you mean prod?"),
         (("..prod",), "cannot be the name of an environment"),

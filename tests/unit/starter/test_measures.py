@@ -54,9 +54,9 @@ def test_services_and_procedures_are_distinguished():
         incident(15, procedure="rollback", outcome=Outcome.NOT_APPROVED),
         incident(None, procedure="high-latency"),
     ]
-    told = figures(*runs)
-    assert [(row["service"], row["ended"]) for row in told["services"]] == [("cart", 1), ("shop", 1)]
-    latency, rollback = told["procedures"]
+    text = figures(*runs)
+    assert [(row["service"], row["ended"]) for row in text["services"]] == [("cart", 1), ("shop", 1)]
+    latency, rollback = text["procedures"]
     assert (latency["procedure"], latency["open"], latency["duration_seconds"]) == ("high-latency", 1, None)
     assert rollback["outcomes"] == {"not-approved": 1, "recovered": 1}
     assert rollback["duration_seconds"] == 600.0
@@ -64,8 +64,8 @@ def test_services_and_procedures_are_distinguished():
 
 def test_a_week_starts_on_monday_and_holds_what_ended_in_it():
     sunday = datetime(2026, 3, 8, 23, 55, tzinfo=UTC)
-    told = figures(incident(4, at=sunday), incident(6, at=sunday), incident(6, procedure="rollback"))
-    assert [(week["from"], week["ended"], week["procedures"]) for week in told["weeks"]] == [
+    text = figures(incident(4, at=sunday), incident(6, at=sunday), incident(6, procedure="rollback"))
+    assert [(week["from"], week["ended"], week["procedures"]) for week in text["weeks"]] == [
         ("2026-03-02", 1, {"recovered": 1}),
         ("2026-03-09", 1, {}),
     ]

@@ -91,9 +91,9 @@ def test_help_shows_only_options_that_mean_something(say, words, shown):
         (["frobnicate"], "No such command"),
         (
             ["start", "rollback", "--environment", "prod"],
-            "which target is not said; write ENVIRONMENT/SERVICE",
+            "no target is given; write ENVIRONMENT/SERVICE",
         ),
-        (["start", "rollback"], "which target is not said; write ENVIRONMENT/SERVICE"),
+        (["start", "rollback"], "no target is given; write ENVIRONMENT/SERVICE"),
         (["start", "rollback", "prod/a", "--service", "a"], "the target is given twice"),
         (["start", "rollback", "ai-processor"], "'ai-processor' is not a target; write ENVIRONMENT/SERVICE"),
         (["open", "prod"], "'prod' is not a target; write ENVIRONMENT/SERVICE"),
@@ -127,7 +127,7 @@ def test_help_shows_only_options_that_mean_something(say, words, shown):
         (["abort", "prod/a", "--reason", "x", "--keep", "--undo"], "exclude each other"),
         (["abort", "prod/a"], "Missing option '--reason'"),
         (["abort", "prod/a", "--reason", " "], "say why"),
-        (["approve", "prod/a", "--as", "a\nb"], "names nobody"),
+        (["approve", "prod/a", "--as", "a\nb"], "is not a name"),
         (["show", "prod/a", "--run", "no-uuid"], "not the id of a run"),
         (["list", "--service", 'x" OR 1=1'], "cannot be the name of a service"),
         (["release", "list", "ai-processor"], "'ai-processor' is not a target"),
@@ -140,7 +140,7 @@ def test_help_shows_only_options_that_mean_something(say, words, shown):
             "is longer than",
         ),
         (["show", "prod/a", "--as", "\udcff"], r"'\udcff' is not UTF-8"),
-        (["catalog", "check"], "which catalog is not said"),
+        (["catalog", "check"], "no catalog is given"),
         (["catalog", "check", "/nowhere.toml"], "cannot read the catalog"),
         (["worker"], "a worker needs a catalog"),
         (["demo", "nothing"], "there is no story 'nothing'; there are: bad-release"),
@@ -181,16 +181,16 @@ def test_neither_worker_nor_webhook_starts_with_keys_that_are_none(tmp_path, pro
         "RUNBOOK_WEBHOOK_TOKEN": "x",
         "TEMPORAL_ADDRESS": "127.0.0.1:1",
     }
-    told = subprocess.run(
+    wording = subprocess.run(
         [sys.executable, "-m", *program],
         env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.returncode == 2
-    assert "nowhere: cannot read it: No such file or directory" in told.stderr
-    assert len(told.stderr.splitlines()) == 1
+    assert wording.returncode == 2
+    assert "nowhere: cannot read it: No such file or directory" in wording.stderr
+    assert len(wording.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_fault_of_ours_is_one_line(say, monkeypatch):
     assert (code, out) == (1, "")
     assert (
         err
-        == "runbook: ZeroDivisionError: division by zero (a fault of runbook itself; RUNBOOK_DEBUG=1 shows where)\n"
+        == "runbook: ZeroDivisionError: division by zero (a bug in runbook; RUNBOOK_DEBUG=1 shows where)\n"
     )
 
 
@@ -283,13 +283,13 @@ def test_ctrl_c_is_one_line(say, monkeypatch):
 
 
 def in_shell(line, **environment):
-    told = subprocess.run(
+    wording = subprocess.run(
         ["bash", "-c", line, "bash", sys.executable, "-m", "starter"],
         capture_output=True,
         check=False,
         env=os.environ | environment,
     )
-    return told.returncode, told.stderr.decode()
+    return wording.returncode, wording.stderr.decode()
 
 
 @pytest.mark.parametrize("line", ['"$@" catalog schema >&-', '"$@" catalog schema >&- 2>&-'])
@@ -341,8 +341,8 @@ def test_help_imports_neither_temporal_nor_pydantic():
         "import sys; from starter.__main__ import run; run(['--help']);"
         "sys.exit(sorted({'temporalio', 'pydantic', 'rich', 'opentelemetry', 'cryptography'} & set(sys.modules)).__repr__())"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert told.stderr.strip() == "[]"
+    wording = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert wording.stderr.strip() == "[]"
 
 
 def test_no_verb_imports_an_outside_client_or_tracing():
@@ -351,8 +351,8 @@ def test_no_verb_imports_an_outside_client_or_tracing():
         "[runbook.get_command(None, verb) for verb in VERBS];"
         "sys.exit(sorted({'boto3', 'botocore', 'httpx', 'psycopg', 'worker', 'opentelemetry', 'cryptography'} & set(sys.modules)).__repr__())"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert told.stderr.strip() == "[]"
+    wording = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert wording.stderr.strip() == "[]"
 
 
 class TestProceduresOfOnesOwn:

@@ -46,7 +46,7 @@ async def test_a_fault_of_our_own_loses_no_alert():
     webhook = Webhook(catalog=None)
     answer = await webhook.post(a_payload(an_alert()))
     assert answer.status_code == 503
-    assert answer.json() == {"error": "a fault of the webhook itself"}
+    assert answer.json() == {"error": "a bug in the webhook"}
 
 
 async def test_alerts_that_belong_nowhere_are_taken_all_the_same(webhook):

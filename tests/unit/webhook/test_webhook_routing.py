@@ -48,8 +48,8 @@ class TestRecordedPayloads:
     def test_a_group_is_one_delivery_with_all_of_its_alerts(self):
         found = routed(recorded("grouped"))
         assert list(found) == [PROD]
-        told = {(alert.name, alert.severity, alert.status, alert.problem) for alert in found[PROD]}
-        assert told == {
+        wording = {(alert.name, alert.severity, alert.status, alert.problem) for alert in found[PROD]}
+        assert wording == {
             ("HighErrorRate", "warning", "firing", None),
             ("HighLatencyP95", "warning", "firing", None),
             ("ServiceDown", "critical", "firing", None),
@@ -111,7 +111,7 @@ class TestNames:
             ({"service": "unknown-one"}, 'no service "unknown-one" in the catalog; there are: ai-processor, shop'),
             ({"environment": "moon"}, 'service "ai-processor" has no environment "moon"'),
             ({"service": "shop", "environment": "staging"}, 'service "shop" has no environment "staging"'),
-            ({"service": "AI-Processor"}, 'its label service is no name: "AI-Processor"'),
+            ({"service": "AI-Processor"}, 'its label service is not a name: "AI-Processor"'),
             ({"service": 'x"} or vector(1) or up{a="'}, "its label service is no name"),
             ({"service": "../../incident/prod/shop"}, "its label service is no name"),
             ({"service": "ai-processor\n"}, "its label service is no name"),
@@ -119,7 +119,7 @@ class TestNames:
             ({"environment": "prod/ai-processor"}, "its label environment is no name"),
             ({"service": "a" * 64}, "its label service is no name"),
             ({"service": "\uff41i-processor"}, "its label service is no name"),
-            ({"severity": "critical'; DROP TABLE"}, "its label severity is no name"),
+            ({"severity": "critical'; DROP TABLE"}, "its label severity is not a name"),
             ({"name": "NobodyKnows"}, 'no row of the alert matrix is about "NobodyKnows"'),
             ({"name": ""}, "no row of the alert matrix"),
             ({"name": 'HighErrorRate"} or up{a="'}, "no row of the alert matrix"),
@@ -133,7 +133,7 @@ class TestNames:
         assert len(alert.problem) < 300
 
     @pytest.mark.parametrize("severity", [None, "", "Critical", "P1", "page"])
-    def test_a_severity_of_somebody_elses_does_not_lead_an_alert_astray(self, severity):
+    def test_a_severity_that_somebody_else_defined_changes_nothing(self, severity):
         incident, alert = only(a_payload(an_alert(severity=severity)))
         assert incident == PROD
         assert alert.severity == (severity.lower() if severity else "unknown")

@@ -1,4 +1,4 @@
-"""Causes, and how a diagnosis is told."""
+"""Causes, and how a diagnosis is shown."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ class Diagnosis(Message):
     doubts: tuple[str, ...] = ()
     """What speaks against it, or could not be read."""
     release: str | None = None
-    """``family:revision`` that it began with, where it did."""
+    """``family:revision`` that it started with, where it did."""
     restart: tuple[str, ...] = ()
     """Services that a restart would help, in their order, where the platform can restart single ones."""
     look_at: tuple[str, ...] = ()
-    """What was read, a line each, for the person who goes on."""
+    """What was read, a line each, for the person who continues."""
     queries: dict[str, str] = Field(default_factory=dict)
     """The PromQL that it was read with, by what it asks for."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """One line for people."""
         doubts = f" (but {'; '.join(self.doubts)})" if self.doubts else ""
         return f"{self.cause}: {'; '.join(self.because)}{doubts}"
@@ -62,7 +62,7 @@ class Diagnosis(Message):
     def citing(self, *lines: str, **asked: Evidence) -> Diagnosis:
         """Return it with what a person looks at: what was read, and how Prometheus was asked."""
         queries = {
-            name.replace("_", " "): one.query for name, one in asked.items() if one.source == "prometheus"
+            name.replace("_", " "): item.query for name, item in asked.items() if item.source == "prometheus"
         }
         return self.model_copy(update={"look_at": lines, "queries": queries})
 

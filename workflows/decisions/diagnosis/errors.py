@@ -28,15 +28,15 @@ OF_DEPENDENCIES = re.compile(
 def classify_errors(target: Target, errors: ErrorsRead, load: LoadRead, logs: LogsRead) -> Diagnosis:
     """Decide: bad-release, dependency, load, fine, or unknown.
 
-    Errors that began with a release are the release's doing, whatever they are about: it is what changed. Only more
+    Errors that started with a release are the release's doing, whatever they are about: it is what changed. Only more
     requests at the same time, or another release that fails too, leave that open.
     """
     limit = target.thresholds.error_rate
     doubts = unread(usual_requests=load.usual_rate, logs=logs)
     if errors.share.now.value is None:
-        return unknown(errors.told, doubts=doubts)
+        return unknown(errors.summary, doubts=doubts)
     if errors.share.now.within(limit):
-        return Diagnosis(cause=Cause.FINE, because=(errors.told,))
+        return Diagnosis(cause=Cause.FINE, because=(errors.summary,))
     release = _began_with_release(errors, limit)
     dependency = _of_dependencies(errors) or names_dependencies(logs)
     surge = more_requests(target, load)
@@ -49,16 +49,16 @@ def classify_errors(target: Target, errors: ErrorsRead, load: LoadRead, logs: Lo
         )
     busy = surge or more_cpu(target, load)
     if dependency and busy:
-        return unknown(errors.told, dependency, busy, doubts=doubts)
+        return unknown(errors.summary, dependency, busy, doubts=doubts)
     if dependency:
-        return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, errors.told), doubts=doubts)
+        return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, errors.summary), doubts=doubts)
     if busy:
-        return Diagnosis(cause=Cause.LOAD, because=(busy, errors.told), doubts=doubts)
-    return unknown(errors.told, load.told, logs.told, doubts=doubts)
+        return Diagnosis(cause=Cause.LOAD, because=(busy, errors.summary), doubts=doubts)
+    return unknown(errors.summary, load.summary, logs.summary, doubts=doubts)
 
 
 def _began_with_release(errors: ErrorsRead, limit: float) -> str | None:
-    """Say how errors began with the release: by time, or side by side with the one before; both must not disagree."""
+    """Say how errors started with the release: by time, or side by side with the one before; both must not disagree."""
     onset, share = errors.onset, errors.share
     others = {name: value for name, value in errors.by_release.values.items() if name != onset.release}
     if onset.before is None or any(value > limit for value in others.values()):
@@ -66,14 +66,14 @@ def _began_with_release(errors: ErrorsRead, limit: float) -> str | None:
     if share.began_with_release(limit):
         before, first = share.before.value or 0, share.first.value or 0
         return (
-            f"errors began with {onset.release}: {100 * before:.1f} % before it, {100 * first:.1f} % in its "
+            f"errors started with {onset.release}: {100 * before:.1f} % before it, {100 * first:.1f} % in its "
             f"first window (limit {100 * limit:g} %)"
         )
     ours = errors.by_release.values.get(onset.release, 0)
-    beside = others.get(onset.before)
-    # What failed before the release began did not begin with it, whatever the two do now.
-    if ours > limit and beside is not None and not share.before.above(limit):
-        return f"{100 * ours:.1f} % fail on {onset.release}, {100 * beside:.1f} % on {onset.before} at the same time"
+    other_share = others.get(onset.before)
+    # What failed before the release started did not start with it, whatever the two do now.
+    if ours > limit and other_share is not None and not share.before.above(limit):
+        return f"{100 * ours:.1f} % fail on {onset.release}, {100 * other_share:.1f} % on {onset.before} at the same time"
     return None
 
 

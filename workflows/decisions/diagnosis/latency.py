@@ -37,11 +37,11 @@ def classify_latency(
     limit = target.thresholds.p95_seconds
     doubts = unread(usual_requests=load.usual_rate, cpu=resources.cpu, memory=resources.memory, logs=logs)
     if latency.p95.now.value is None:
-        return unknown(latency.told, doubts=doubts)
+        return unknown(latency.summary, doubts=doubts)
     if latency.p95.now.within(limit):
-        return Diagnosis(cause=Cause.FINE, because=(latency.told,))
+        return Diagnosis(cause=Cause.FINE, because=(latency.summary,))
     if not latency.p95.now.above(limit):
-        return unknown(latency.told, doubts=doubts)
+        return unknown(latency.summary, doubts=doubts)
     surge, busy = more_requests(target, load), out_of_resources(target, resources)
     signs = {
         Cause.LOAD: surge,
@@ -52,13 +52,13 @@ def classify_latency(
     if database and database.trouble and database.forgotten:
         found = {Cause.DATABASE: "; ".join((database.trouble, *filter(None, (surge, busy))))}
     if len(found) > 1:
-        return unknown(latency.told, *found.values(), doubts=doubts)
+        return unknown(latency.summary, *found.values(), doubts=doubts)
     release = latency.onset.release if latency.p95.began_with_release(limit) else None
     for cause, sign in found.items():
         also = (busy,) if surge and busy else ()
-        return Diagnosis(cause=cause, because=(sign, *also, latency.told), doubts=doubts, release=release)
+        return Diagnosis(cause=cause, because=(sign, *also, latency.summary), doubts=doubts, release=release)
     if database and not database.known:
-        return unknown(latency.told, database.told, doubts=doubts)
+        return unknown(latency.summary, database.summary, doubts=doubts)
     return _in_the_code(latency, load, resources, logs, limit, release)
 
 
@@ -88,19 +88,21 @@ def _in_the_code(
     ruled_out = load.growth is not None and resources.cpu.known and resources.memory.known and logs.known
     elsewhere = names_dependencies(logs)
     if not ruled_out or elsewhere or not (release or path):
-        return unknown(latency.told, load.told, resources.told, elsewhere or logs.told, doubts=doubts)
+        return unknown(
+            latency.summary, load.summary, resources.summary, elsewhere or logs.summary, doubts=doubts
+        )
     began = f"answers are slow since {release}" if release else ""
     usual = "load, CPU and memory are as usual"
-    because = tuple(part for part in (began, path, usual, latency.told) if part)
+    because = tuple(part for part in (began, path, usual, latency.summary) if part)
     return Diagnosis(cause=Cause.CODE_PATH, because=because, release=release)
 
 
 def _slow_path(latency: LatencyRead, limit: float) -> str | None:
     """Name the endpoints that are slow while others are not."""
-    slow = [one.endpoint for one in latency.slowest if one.p95 is not None and one.p95 > limit]
+    slow = [item.endpoint for item in latency.slowest if item.p95 is not None and item.p95 > limit]
     quick = [
-        one.endpoint
-        for one in latency.slowest
-        if one.p95 is not None and one.p95 <= limit and not one.at_least
+        item.endpoint
+        for item in latency.slowest
+        if item.p95 is not None and item.p95 <= limit and not item.at_least
     ]
     return f"only {', '.join(slow)} is slow, {', '.join(quick)} is not" if slow and quick else None

@@ -55,10 +55,10 @@ def judge_leak(series: Points, limit: float | None = None) -> Leak:
     if len(readings) < FEWEST:
         return _inconclusive(f"{len(readings)} readings, {FEWEST} are needed")
     stretches = split_at_falls(readings)
-    killed = sum(_was_full(one, limit) for one in stretches[:-1])
+    killed = sum(_was_full(stretch, limit) for stretch in stretches[:-1])
     if killed < len(stretches) - 1:
         return _judge_given_back(stretches, limit)
-    return _judge_growth([one for one in stretches if len(one) > 2], limit, killed)
+    return _judge_growth([stretch for stretch in stretches if len(stretch) > 2], limit, killed)
 
 
 def split_at_falls(series: Points) -> list[Points]:
@@ -78,22 +78,22 @@ def slope_of(stretches: list[Points]) -> tuple[float, float]:
     ]
     if not slopes:
         return 0.0, 0.0
-    rising, falling = sum(one > 0 for one in slopes), sum(one < 0 for one in slopes)
+    rising, falling = sum(slope > 0 for slope in slopes), sum(slope < 0 for slope in slopes)
     return median(slopes), (rising - falling) / len(slopes)
 
 
 def _judge_growth(stretches: list[Points], limit: float | None, killed: int) -> Leak:
-    if sum(len(one) for one in stretches) < FEWEST:
+    if sum(len(stretch) for stretch in stretches) < FEWEST:
         return _inconclusive("it was restarted too often to be measured in between")
     slope, agreement = slope_of(stretches)
-    span = sum(one[-1][0] - one[0][0] for one in stretches)
+    span = sum(stretch[-1][0] - stretch[0][0] for stretch in stretches)
     newest = stretches[-1][-1][1]
     enough = GROWTH * (limit or max(newest, 1.0))
     if slope <= 0 or agreement <= DISAGREE or slope * span < enough:
         return Leak(verdict="steady", why=f"memory does not grow ({_rate(slope)})", bytes_per_second=slope)
     if agreement < AGREE:
         return _inconclusive(f"memory grows ({_rate(slope)}), but not all the time")
-    later, _ = slope_of([one[len(one) // 2 :] for one in stretches])
+    later, _ = slope_of([stretch[len(stretch) // 2 :] for stretch in stretches])
     if later < LEVELS_OFF * slope:
         return Leak(verdict="steady", why=f"growth levels off ({_rate(later)})", bytes_per_second=later)
     left = _until_full(limit, newest, slope)
@@ -105,7 +105,7 @@ def _judge_growth(stretches: list[Points], limit: float | None, killed: int) -> 
 
 def _judge_given_back(stretches: list[Points], limit: float | None) -> Leak:
     """Judge memory that falls without having been full: by what it falls to, as garbage collectors leave it."""
-    floors = tuple(min(one, key=lambda point: point[1]) for one in stretches)
+    floors = tuple(min(stretch, key=lambda point: point[1]) for stretch in stretches)
     if len(floors) < 4:
         return _inconclusive("it fell without being full: a restart by somebody, or memory given back")
     slope, agreement = slope_of([floors])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RECENT = timedelta(minutes=10)
 """What failed longer ago is not why the service is down now."""
 EARLY = timedelta(minutes=10)
-"""A release whose tasks fail so soon after it began has not proved itself."""
+"""A release whose tasks fail so soon after it started has not proved itself."""
 LOOP = 2
 """So many crashes are a loop; one may be chance."""
 EVENTS = 3
@@ -43,7 +43,7 @@ def classify_service_down(target: Target, tasks: TasksRead, logs: LogsRead, samp
     doubts = unread(tasks=tasks, release=tasks.onset, logs=logs)
     service = tasks.service
     if service is None:
-        return unknown(tasks.told, doubts=doubts)
+        return unknown(tasks.summary, doubts=doubts)
     if service.desired == 0:
         return unknown("the desired count is 0: nothing is meant to run", doubts=doubts)
     failed = _failed_lately(tasks, service)
@@ -62,11 +62,11 @@ def classify_service_down(target: Target, tasks: TasksRead, logs: LogsRead, samp
     if failed:
         found.pop(Cause.DEPLOYMENT_STUCK, None)  # it is stuck because tasks fail
     if len(found) > 1:
-        return unknown(*found.values(), tasks.told, doubts=doubts)
+        return unknown(*found.values(), tasks.summary, doubts=doubts)
     for cause, sign in found.items():
         if dependency and cause in {Cause.CRASH_LOOP, Cause.UNHEALTHY_TARGETS}:
-            return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, sign, tasks.told), doubts=doubts)
-        return Diagnosis(cause=cause, because=(sign, tasks.told), doubts=doubts)
+            return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, sign, tasks.summary), doubts=doubts)
+        return Diagnosis(cause=cause, because=(sign, tasks.summary), doubts=doubts)
     return _tasks_are_well(tasks, service, sample, dependency, doubts)
 
 
@@ -74,48 +74,48 @@ def _failed_lately(tasks: TasksRead, service: ServiceState) -> list[TaskSeen]:
     """Return the tasks of the present release that failed lately, oldest first, and those that are unhealthy now."""
     revision = service.task_definition.rpartition("/")[2]
     stopped = [
-        one
-        for one in reversed(tasks.stopped)
-        if one.release == revision and one.failed and one.stopped and tasks.at - one.stopped <= RECENT
+        item
+        for item in reversed(tasks.stopped)
+        if item.release == revision and item.failed and item.stopped and tasks.at - item.stopped <= RECENT
     ]
-    return stopped + [one for one in tasks.tasks if one.release == revision and one.sick]
+    return stopped + [task for task in tasks.tasks if task.release == revision and task.sick]
 
 
 def _fails_since_release(tasks: TasksRead, failed: list[TaskSeen]) -> tuple[str, ...]:
-    """Say that tasks fail since the release began, where the one before it did not."""
+    """Say that tasks fail since the release started, where the one before it did not."""
     onset = tasks.onset
     if onset.began is None or onset.before is None or not failed:
         return ()
-    ends = [(one.release, one.stopped) for one in tasks.stopped if one.failed and one.stopped]
+    ends = [(item.release, item.stopped) for item in tasks.stopped if item.failed and item.stopped]
     earlier = [at for release, at in ends if release == onset.before and at >= onset.began - RECENT]
-    # Not only the recent ones: a loop that goes on for long began when its first task failed.
+    # Not only the recent ones: a loop that continues for long started when its first task failed.
     ours = [at for release, at in ends if release == failed[0].release and at >= onset.began]
     first = min(ours, default=tasks.at)
     if earlier or first - onset.began > EARLY:
         return ()
     after = format_duration(max(timedelta(0), first - onset.began))
     return (
-        f"tasks of {onset.release} fail since {after} after it began; {onset.before} ran before it without that",
+        f"tasks of {onset.release} fail since {after} after it started; {onset.before} ran before it without that",
         failed[-1].reason or "a task is unhealthy",
     )
 
 
 def _no_room(service: ServiceState) -> str | None:
-    told = next((event for event in service.events[:EVENTS] if NO_ROOM in event), None)
-    return told if service.running < service.desired else None
+    text = next((event for event in service.events[:EVENTS] if NO_ROOM in event), None)
+    return text if service.running < service.desired else None
 
 
 def _crashes(failed: list[TaskSeen]) -> str | None:
-    crashed = [one for one in failed if one.stop_code == "EssentialContainerExited"]
+    crashed = [item for item in failed if item.stop_code == "EssentialContainerExited"]
     if len(crashed) < LOOP:
         return None
-    codes = sorted({code for one in crashed for code in one.exit_codes})
+    codes = sorted({code for item in crashed for code in item.exit_codes})
     exits = f" with exit code {', '.join(map(str, codes))}" if codes else ""
     return f"{count_of(len(crashed), 'task')} ended by themselves{exits}"
 
 
 def _sick(failed: list[TaskSeen]) -> str | None:
-    sick = [one for one in failed if one.sick]
+    sick = [item for item in failed if item.sick]
     return f"{len(sick)} {'task fails' if len(sick) == 1 else 'tasks fail'} health checks" if sick else None
 
 
@@ -135,10 +135,10 @@ def _tasks_are_well(
     tasks: TasksRead, service: ServiceState, sample: Sample, dependency: str | None, doubts: tuple[str, ...]
 ) -> Diagnosis:
     """Decide where no task is seen to fail: what users see and the logs are what is left."""
-    users = tuple(one.detail for one in sample.readings if one.decides)
+    users = tuple(reading.detail for reading in sample.readings if reading.decides)
     complete = service.running >= service.desired
     if complete and sample.quality is Quality.GOOD:
-        return Diagnosis(cause=Cause.FINE, because=(*users, tasks.told), doubts=doubts)
+        return Diagnosis(cause=Cause.FINE, because=(*users, tasks.summary), doubts=doubts)
     if complete and dependency and sample.quality is Quality.BAD:
-        return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, *users, tasks.told), doubts=doubts)
-    return unknown(*users, tasks.told, dependency or "no error lines name a dependency", doubts=doubts)
+        return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, *users, tasks.summary), doubts=doubts)
+    return unknown(*users, tasks.summary, dependency or "no error lines name a dependency", doubts=doubts)

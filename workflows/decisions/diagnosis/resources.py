@@ -38,7 +38,7 @@ def classify_resources(
     if leak and (memory or not cpu):
         return Diagnosis(cause=Cause.LEAK, because=seen, doubts=doubts, release=leaking)
     if load.growth is None or (cpu and (memory or leak)):
-        return unknown(*seen, load.told, doubts=doubts)
+        return unknown(*seen, load.summary, doubts=doubts)
     usual = f"requests are as usual ({load.rate.value:.1f}/s)"
     if cpu:
         began = resources.cpu_course.began_with_release(target.thresholds.cpu)
@@ -79,5 +79,5 @@ def _nothing(resources: ResourcesRead, utilization: UtilizationRead, doubts: tup
     cpu_known = resources.cpu.known or utilization.cpu.known
     memory_known = resources.memory.known or utilization.memory.known
     if not cpu_known or not memory_known:
-        return unknown(resources.told, utilization.told, doubts=doubts)
-    return Diagnosis(cause=Cause.FINE, because=(resources.told, utilization.told), doubts=doubts)
+        return unknown(resources.summary, utilization.summary, doubts=doubts)
+    return Diagnosis(cause=Cause.FINE, because=(resources.summary, utilization.summary), doubts=doubts)

@@ -54,5 +54,5 @@ def names_database(logs: LogsRead) -> str | None:
 
 def unread(**evidence: Evidence) -> tuple[str, ...]:
     """Name what could not be read, or said nothing."""
-    silent = ((name.replace("_", " "), one.why) for name, one in evidence.items() if not one.known)
+    silent = ((name.replace("_", " "), item.why) for name, item in evidence.items() if not item.known)
     return tuple(f"{name} not known: {why}" for name, why in silent)

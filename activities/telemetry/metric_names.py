@@ -1,7 +1,7 @@
 """Every figure that the product counts of itself: name, unit, labels and words, in one place.
 
 Prometheus adds its own endings: ``_total`` to a counter, the unit, and ``_bucket``, ``_sum`` and ``_count`` to a
-histogram. Temporal's own figures stand beside them.
+histogram. Temporal's own figures stand next to them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Counted:
+class Metric:
     """A figure."""
 
     name: str
@@ -28,7 +28,7 @@ class Counted:
     labels: tuple[str, ...]
 
 
-class Counter(Counted):
+class Counter(Metric):
     """How often something happened."""
 
     def on(self, meter: MetricMeter) -> MetricCounter:
@@ -36,7 +36,7 @@ class Counter(Counted):
         return meter.create_counter(self.name, self.words)
 
 
-class Sizes(Counted):
+class Sizes(Metric):
     """How large something was, each time."""
 
     def on(self, meter: MetricMeter) -> MetricHistogram:
@@ -44,7 +44,7 @@ class Sizes(Counted):
         return meter.create_histogram(self.name, self.words)
 
 
-class Seconds(Counted):
+class Seconds(Metric):
     """How long something took, each time."""
 
     def on(self, meter: MetricMeter) -> MetricHistogramFloat:
@@ -52,7 +52,7 @@ class Seconds(Counted):
         return meter.create_histogram_float(self.name, self.words, "seconds")
 
 
-class Gauge(Counted):
+class Gauge(Metric):
     """How much there is now."""
 
     def on(self, meter: MetricMeter) -> MetricGauge:
@@ -89,7 +89,7 @@ AWS_CALLS = Counter(
 WATCHER_BATCH = Sizes("runbook_watcher_batch", "Services read in one call", ())
 MESSAGES = Counter("runbook_messages", "Messages to people, by attempt", ("channel", "result"))
 
-ALL: tuple[Counted, ...] = (
+ALL: tuple[Metric, ...] = (
     PROCEDURES,
     PROCEDURE_DURATION,
     PHASE_DURATION,

@@ -15,7 +15,7 @@ from runbook_model import ids
 from runbook_model.incident.account import Call, Outbox
 from runbook_model.incident.announcements import Announcement, Delivery
 from workflows.decisions.announcing import announcement, gist
-from workflows.decisions.calling import next_call, next_channel, note_refusal, whom
+from workflows.decisions.calling import next_call, next_channel, next_contact, note_refusal
 from workflows.decisions.incidents import is_empty
 from workflows.page.options import ActivityOptions
 
@@ -39,26 +39,26 @@ DELIVER = ActivityOptions(
 )
 
 
-class Telling:
+class Notifier:
     """Says what is new, calls whom nobody answered for, and sends it all in order, in the background."""
 
-    def __init__(self, account: Account, when_told: Callable[[], None]) -> None:
-        """Tell of an account.
+    def __init__(self, account: Account, on_sent: Callable[[], None]) -> None:
+        """Send an account's messages.
 
         Args:
-            account: what is told.
-            when_told: called whenever a letter arrived, or never will.
+            account: what is reported.
+            on_sent: called whenever a message arrived, or never will.
         """
         self._account = account
-        self._when_told = when_told
+        self._on_sent = on_sent
         self._sending: dict[str, asyncio.Task[None]] = {}
 
-    def say_that_it_began(self) -> None:
+    def report_start(self) -> None:
         """Announce the incident, however soon it ends; one in which nothing ever fired is none."""
         if self._account.number == 0 and self._account.policy and not is_empty(self._account):
             self._announce("started")
 
-    def say_what_is_new(self) -> None:
+    def report_news(self) -> None:
         """Announce what people should know now, and call who is to be called now."""
         account, now = self._account, workflow.now()
         if account.policy is None:
@@ -92,7 +92,7 @@ class Telling:
 
     def _call(self, now: datetime) -> None:
         account = self._account
-        contact, rank = whom(account), account.rank
+        contact, rank = next_contact(account), account.rank
         name = contact.name if contact else None
         account.calls = (*account.calls, Call(contact=name, at=now, rank=NO_ALERT if rank is None else rank))
         account.decided(
@@ -138,8 +138,8 @@ class Telling:
                 outbox.sent += 1
                 outbox.trouble = None
                 outbox.thread = delivered.thread or outbox.thread
-            outbox.waiting = [one for one in outbox.waiting if one.number != said.number]
-            self._when_told()
+            outbox.waiting = [item for item in outbox.waiting if item.number != said.number]
+            self._on_sent()
 
     def _refused(self, said: Announcement, channel: str, why: str) -> None:
         """Say by another channel what this one refuses for good, and call the next contact where it was a call."""
@@ -157,8 +157,8 @@ class Telling:
 def _leave_one_out(outbox: Outbox) -> None:
     """Leave out the oldest update that is not being sent right now; without one, the oldest of all."""
 
-    def place(one: Announcement) -> tuple[bool, int]:
-        return one.kind != "update", one.number
+    def place(message: Announcement) -> tuple[bool, int]:
+        return message.kind != "update", message.number
 
     outbox.waiting.remove(min(outbox.waiting[1:], key=place))
     outbox.lost += 1
