@@ -42,4 +42,6 @@ async def continues_as_a_new_run(run, signal: str, useless: object, *, after: in
         await asyncio.gather(*(run.signal(signal, useless) for _ in range(20)))
         if (await run.describe()).run_id != first:
             return
-    pytest.fail(f"{after} signals, and it is the same run")
+    async with asyncio.timeout(60):  # its worker may be behind
+        while (await run.describe()).run_id == first:
+            await asyncio.sleep(0.05)

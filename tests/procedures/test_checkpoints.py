@@ -49,10 +49,14 @@ async def test_a_yes_lets_the_change_continue(runbook, outside):
     assert ("approve", "bob", "approved, 1 of 1 go") in [(d.kind, d.by, d.detail) for d in report.decisions]
 
 
-async def test_a_yes_without_a_hash_counts_for_the_plan_that_is_shown(runbook, outside):
+async def test_a_yes_that_names_no_plan_is_not_used(runbook, outside):
     run = await runbook.start()
-    await runbook.at_checkpoint(run)
+    gate = await runbook.at_checkpoint(run)
     await run.signal(Rollback.approve, {"by": "bob"})
+    shown = await runbook.until(run, lambda now: now.rejected)
+    assert "an approval that names no plan is not used" in shown.rejected[0].why
+    assert (shown.checkpoint, outside.changes) == (gate, [])
+    await answer(run, "bob", gate)
     assert (await runbook.end(run)).outcome is Outcome.RECOVERED
 
 

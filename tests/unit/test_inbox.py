@@ -14,7 +14,7 @@ from workflows.page.record import Record
 
 MESSAGES = ["approve", "abort", "pause", "resume", "acknowledge", "note"]
 GIVEN = {
-    "approve": {"by": "bob"},
+    "approve": {"by": "bob", "plan_hash": "abc"},
     "abort": {"by": "bob", "reason": "wrong service"},
     "note": {"by": "bob", "impact": "checkout"},
 }
@@ -90,14 +90,15 @@ def test_an_approval_is_refused_while_nothing_asks_for_one(inbox, orders):
 
 def test_an_approval_is_refused_by_the_gates_own_rules(inbox, orders):
     orders.gate = a_gate()
-    assert "alice asked for this" in refusal(inbox, "approve", {"by": "alice"}).message
+    assert "alice asked for this" in refusal(inbox, "approve", {"by": "alice", "plan_hash": "abc"}).message
 
 
 def test_an_approval_given_before_is_not_refused_as_late(inbox, orders):
     orders.gate = a_gate()
-    orders.gate.count(Approval(by="bob"))
-    inbox.check("approve", {"by": "bob"})
-    assert "decided already" in refusal(inbox, "approve", {"by": "carol"}).message
+    given = {"by": "bob", "plan_hash": "abc"}
+    orders.gate.count(Approval(**given))
+    inbox.check("approve", given)
+    assert "decided already" in refusal(inbox, "approve", given | {"by": "carol"}).message
 
 
 def test_an_answer_to_a_gate_that_closed_is_not_refused_and_another_is(inbox, orders):
@@ -111,11 +112,10 @@ def test_an_answer_to_a_gate_that_closed_is_not_refused_and_another_is(inbox, or
     assert refused(inbox, "approve", given)[1] == "look at it again"
 
 
-def test_an_answer_that_names_no_plan_is_meant_for_the_gate_that_is_open(inbox, orders):
-    orders.answers.remember(Approval(by="alice"))
-    inbox.check("approve", {"by": "alice"})
-    orders.gate = a_gate()
-    assert "alice asked for this" in refusal(inbox, "approve", {"by": "alice"}).message
+def test_an_answer_that_names_no_plan_is_not_used_though_the_same_person_agreed_before(inbox, orders):
+    orders.gate = a_gate(needed=2)
+    orders.gate.count(Approval(by="bob", plan_hash="abc"))
+    assert "names no plan" in refusal(inbox, "approve", {"by": "bob"}).message
 
 
 @pytest.mark.parametrize("name", ["approve", "abort", "pause", "resume", "acknowledge"])

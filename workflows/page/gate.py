@@ -37,7 +37,10 @@ class Gate:
         """Return why an approval does not count here; None when it does."""
         if self.decided:
             return Rejected("the checkpoint is decided already")
-        if approval.plan_hash not in {None, self.view.plan_hash}:
+        if approval.plan_hash is None:
+            why = "an approval that names no plan is not used"
+            return Rejected(why, fix="look at the plan, and send its plan_hash with the approval")
+        if approval.plan_hash != self.view.plan_hash:
             now = self.view.plan_hash
             why = f"the plan is not the one that was approved: it is {now} now, not {approval.plan_hash}"
             return Rejected(why, fix="look at it again")
@@ -56,10 +59,13 @@ class Gate:
 
     def has(self, approval: Approval) -> bool:
         """Whether the same person gave the same answer before."""
-        return any(
-            same_person(given.by, approval.by) and self._option(given) == self._option(approval)
-            for given in self.view.approvals
-        ) and approval.plan_hash in {None, self.view.plan_hash}
+        return (
+            any(
+                same_person(given.by, approval.by) and self._option(given) == self._option(approval)
+                for given in self.view.approvals
+            )
+            and approval.plan_hash == self.view.plan_hash
+        )
 
     def count(self, approval: Approval) -> str:
         """Count an approval; a person who changes their mind counts once. Returns where that leaves the gate."""
@@ -89,7 +95,7 @@ class Answers:
 
     def forget(self, plan_hash: str) -> None:
         """Forget the answers to a plan that is void: who repeats one has to hear that."""
-        kept = (item for item in self._given if item.plan_hash not in {plan_hash, None})
+        kept = (item for item in self._given if item.plan_hash != plan_hash)
         self._given = deque(kept, ANSWERS_KEPT)
 
     def has(self, approval: Approval) -> bool:

@@ -73,7 +73,7 @@ def _as_method(function: Callable[P, R]) -> Callable[P, R]:
 class TakesOrders(HasInbox):
     """What procedures and incidents take from people alike: each order as a signal, and as an update with an answer."""
 
-    approve = takes_signal("approve", "Approve the plan that is shown: {by, plan_hash?, option?, comment?}")
+    approve = takes_signal("approve", "Approve the plan that is shown: {by, plan_hash, option?, comment?}")
     abort = takes_signal("abort", "Stop safely, at any time: {by, reason, keep?}")
     pause_by_signal = takes_signal("pause", "Pause before the next step: {by, reason?}")
     resume_by_signal = takes_signal("resume", "Continue after a pause: {by, reason?}")

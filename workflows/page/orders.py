@@ -173,10 +173,8 @@ class ProcedureOrders(Orders):
         """Whether the same answer was recorded before: at the open gate, or at one that has closed."""
         if self.gate and self.gate.has(approval):
             return True
-        # A child judges by itself; and what names no plan may as well be meant for the gate that is open.
-        if self._child_relay.child_id or (self.gate and approval.plan_hash is None):
-            return False
-        return self.answers.has(approval)
+        # A child judges by itself.
+        return not self._child_relay.child_id and self.answers.has(approval)
 
     def judge_abort(self, order: Abort) -> Abort:
         """Return the order as it is taken: an undo onto a bad release has to be confirmed."""
