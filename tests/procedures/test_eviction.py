@@ -13,6 +13,7 @@ from runbook_model.readings import Quality
 from runbook_model.reports import Outcome
 from tests.procedures.conftest import Runbook, working
 from tests.procedures.messages import answer
+from tests.procedures.outside import ARN
 
 
 @pytest.fixture
@@ -28,8 +29,11 @@ async def forgetful(temporal, outside):
 async def test_runs_at_checkpoints_are_forgotten_silently_and_continue(forgetful, outside, caplog):
     caplog.set_level(logging.WARNING)
     outside.approvals = Approvals()
-    runs = [await forgetful.start(id=f"remediation/{forgetful.environment}/{n}") for n in range(3)]
-    gates = [await forgetful.at_checkpoint(run) for run in runs]
+    runs, gates = [], []
+    for name in ("shop", "cart", "search"):
+        outside.more = {"arn": f"{ARN}:service/prod/{name}"}  # each run holds another service
+        runs.append(await forgetful.start(id=f"remediation/{forgetful.environment}/{name}"))
+        gates.append(await forgetful.at_checkpoint(runs[-1]))
     gc.collect()
     await answer(runs[0], "bob", gates[0])
     for run in runs[1:]:
