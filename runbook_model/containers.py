@@ -224,7 +224,7 @@ class ServerAnswer(Fact):
     """What the database server in a container says of itself."""
 
     accepts: bool | None
-    """Whether it takes connections; None when that is not known."""
+    """Whether it accepts connections; None when that is not known."""
     used: int | None = None
     """Connections in use, ours not counted."""
     limit: int | None = None

@@ -169,7 +169,7 @@ class Connected(Fact):
 
     @property
     def serves(self) -> bool:
-        """Whether it takes connections and has room for those of services."""
+        """Whether it accepts connections and has room for those of services."""
         return self.ok and self.share < self.full
 
     @property

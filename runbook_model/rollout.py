@@ -126,7 +126,7 @@ def _judge_replaced(service: ServiceState, own: ServiceDeployment) -> tuple[Phas
     if service.service_deployment not in {None, own.arn}:
         primary = service.primary
         newer = primary.task_definition.rpartition("/")[2] if primary else "another release"
-        return Phase.SUPERSEDED, f"a newer deployment brings {newer}; it is left alone"
+        return Phase.SUPERSEDED, f"a newer deployment brings {newer}; this run does not touch it"
     if own.status == "STOPPED":
         return Phase.FAILED, f"the deployment was stopped: {why}"
     return Phase.UNKNOWN, "another deployment is PRIMARY, and ECS does not say why yet"
@@ -136,7 +136,7 @@ def _judge_rollback(service: ServiceState, own: ServiceDeployment | None) -> tup
     if own is None:
         return Phase.UNKNOWN, "the service deployment was not read yet"
     if service.service_deployment not in {None, own.arn}:
-        return Phase.SUPERSEDED, "a newer deployment started; it is left alone"
+        return Phase.SUPERSEDED, "a newer deployment started; this run does not touch it"
     if own.status in {"ROLLBACK_FAILED", "STOPPED", "SUCCESSFUL"}:
         return Phase.FAILED, f"ECS did not roll back: the service deployment is {own.status}"
     if own.status != "ROLLBACK_SUCCESSFUL":

@@ -87,7 +87,7 @@ class Postgres:
         self.ready.set()
 
     async def restart(self, environment: str) -> None:
-        """Start a server, after ending it when it runs, and wait until it takes connections."""
+        """Start a server, after ending it when it runs, and wait until it accepts connections."""
         await self._servers[environment].end()
         await self._servers[environment].start()
         await self._await_ready(environment)

@@ -77,7 +77,7 @@ class ScalingActivities:
                 return now
             if now.setting != change.was.setting:
                 raise DriftedError(
-                    f"somebody else changed the capacity after the plan was made: {now.summary}; theirs is left alone"
+                    f"somebody else changed the capacity after the plan was made: {now.summary}; theirs stays"
                 )
             if wanted.minimum is None or wanted.maximum is None:
                 return self._set_desired(change.target, now, wanted.desired)
@@ -85,7 +85,7 @@ class ScalingActivities:
 
     @activity.defn
     def restore_capacity(self, change: RestoreCapacity) -> CapacityRestored:
-        """Put the capacity back, unless somebody changed it since; theirs is left alone."""
+        """Put the capacity back, unless somebody changed it since; theirs stays."""
         with fenced():
             was, now = change.was, self._capacity(change.target)
             if now.managed and was.minimum is not None and was.maximum is not None:
@@ -93,7 +93,7 @@ class ScalingActivities:
                     return CapacityRestored(done=True, detail="autoscaling's bounds are as they were")
                 if (now.minimum, now.maximum) != (change.ours.minimum, change.ours.maximum):
                     return CapacityRestored(
-                        done=False, detail=f"left alone: autoscaling is {now.minimum}-{now.maximum} now"
+                        done=False, detail=f"not changed: autoscaling is {now.minimum}-{now.maximum} now"
                     )
                 self._set_bounds(change.target, now, was.minimum, was.maximum)
                 return CapacityRestored(
@@ -101,12 +101,12 @@ class ScalingActivities:
                 )
             if now.managed or was.managed:
                 return CapacityRestored(
-                    done=False, detail="left alone: autoscaling was set up or taken away meanwhile"
+                    done=False, detail="not changed: autoscaling was set up or taken away meanwhile"
                 )
             if now.desired == was.desired:
                 return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted, as before")
             if now.desired != change.ours.desired:
-                return CapacityRestored(done=False, detail=f"left alone: {now.desired} tasks are wanted now")
+                return CapacityRestored(done=False, detail=f"not changed: {now.desired} tasks are wanted now")
             self._set_desired(change.target, now, was.desired)
             return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted again")
 

@@ -58,7 +58,7 @@ class PostgresContainer:
 
     @activity.defn
     def read_server(self, target: Target) -> ServerAnswer:
-        """Ask for some seconds whether it takes connections and how many are used; that it does not is an answer too.
+        """Ask for some seconds whether it accepts connections and how many are used; that it does not is an answer too.
 
         Returns:
             how it stands at the end, with the most connections that were used meanwhile.

@@ -207,7 +207,7 @@ def drifted(fence: Fence, now: ServiceState) -> DriftedError:
     what = f"{primary.id} brings {primary.task_definition.rpartition('/')[2]}" if primary else "there is none"
     return DriftedError(
         f"somebody else changed the service: its deployment was {fence.primary} when the plan was made, now {what}; "
-        "theirs is left alone"
+        "theirs stays"
     )
 
 

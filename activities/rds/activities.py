@@ -93,7 +93,7 @@ class RdsActivities:
                 )
             if now.status != was.status or restarted:
                 raise DriftedError(
-                    f"{now.summary}, and was {was.status} when the plan was made; it is left alone"
+                    f"{now.summary}, and was {was.status} when the plan was made; this run does not touch it"
                 )
             rds = self._clients.rds(change.target.account)
             with sending(), self._clients.naming_errors(f"reboot {now.name}"):

@@ -131,7 +131,7 @@ class TerraformActivities:
     async def _apply(self, run: Run, approved: str) -> TerraformApplied:
         file = self._store.path(run.run_id, approved)
         if not file.exists():
-            run.summary = "the plan's file is not here: planning again"
+            run.summary = "the plan's file is not on this worker: making the plan again"
             again = await run.plan(self._patience)
             if again.hash != approved:
                 raise StalePlanError(f"what was approved is not what Terraform would do now: {again.summary}")

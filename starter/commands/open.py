@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--procedure",
     metavar="P",
-    help="Start this procedure. Default: none, until an alert or a person does.",
+    help="Start this procedure. Without it none starts until an alert or a person starts one.",
     shell_complete=completion.procedures,
 )
 @takes_caller("--as", "--catalog", "--json")

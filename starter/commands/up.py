@@ -86,7 +86,7 @@ def _print(world: World, *, with_worker: bool) -> None:
     for name, value in addresses["env"].items():
         say(f"  export {name}={shlex.quote(value)}")
     alerts = "webhook" in addresses
-    what = "after half a minute, when enough is measured" if alerts else "then roll back"
+    what = "after half a minute, once enough requests are measured" if alerts else "then roll back"
     say(f"\nbreak prod, {what}:\n")
     say("  python -m sandbox deploy --environment prod --version 1.1.0 --set FAULT_ERROR_RATE=0.3 --wait")
     for command in ADDRESS_IN_USE if alerts else STARTED:

@@ -55,7 +55,7 @@ def psql(target: Target, sql: str) -> str:
 
 
 def is_ready(target: Target) -> str:
-    """Ask the database whether it takes connections."""
+    """Ask the database whether it accepts connections."""
     database = target.database
     if database and database.compose_service:
         who = ("-U", database.user, "-d", database.name)

@@ -274,7 +274,7 @@ class TestPages:
     def test_a_mark_on_what_is_no_activity_is_found(self, procedure):
         marks = {**procedure.changes, "purge_all": "Purge"}
         assert check_page(dataclasses.replace(procedure, changes=marks)) == [
-            "changes names what is no activity of purge-cache: purge_all"
+            "`changes` names purge_all, which is not an activity of purge-cache"
         ]
 
     def test_a_type_that_is_not_made_of_the_name_is_found(self, procedure):

@@ -155,7 +155,7 @@ class TestSuperseded:
         rollout = judge_rollout(awaiting(), self.NEWER, own(status))
         assert (rollout.phase, rollout.detail) == (
             Phase.SUPERSEDED,
-            "a newer deployment brings shop:5; it is left alone",
+            "a newer deployment brings shop:5; this run does not touch it",
         )
 
     def test_is_unknown_without_the_service_deployment(self):

@@ -58,7 +58,7 @@ class Applying:
 async def test_a_deployment_past_terraform_is_left_alone_before_anything_is_run(ecs, tmp_path):
     ecs.answers("describe_services", services(service(3, 5)))
     applying = Applying(ecs, tmp_path)
-    with ecs.asked_for_exactly_this(), pytest.raises(DriftedError, match="theirs is left alone") as raised:
+    with ecs.asked_for_exactly_this(), pytest.raises(DriftedError, match="theirs stays") as raised:
         await applying.run()
     assert raised.value.certainly_not_made
     assert not applying.ran.exists()

@@ -62,7 +62,7 @@ FIELDS_OF_THE_PAGE = {
         "🟢 RESOLVED: High Error Rate: shop in prod", "Time: 2026-03-01 03:04:05 UTC", "Duration: 7m",
         "Status: Mitigating", "- rolled back to shop:6", "- shop:7", "- verify recovery",
     ),
-    "escalation": ("🔴 ESCALATION: High Error Rate: shop in prod", "To: On-call SRE", "since 2026-03-01 02:57:05 UTC"),
+    "escalation": ("🔴 ESCALATION: High Error Rate: shop in prod", "To: On-call SRE", "began at 2026-03-01 02:57:05 UTC"),
 }  # fmt: skip
 
 

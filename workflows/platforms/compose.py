@@ -104,7 +104,7 @@ class Compose(Platform):
         return signs_from(await self.diagnose_database(policy))
 
     async def diagnose_database(self, policy: Database) -> database.Diagnosis:
-        """Ask whether it takes connections and who holds them: over its DSN, else in its container by its own tools."""
+        """Ask whether it accepts connections and who holds them: over its DSN, else in its container by its own tools."""
         if policy.dsn_env:
             words = "Read who holds its connections and who waits"
             return classify(

@@ -114,7 +114,7 @@ async def unless_replaced(run: Run, release: Release, ending: Ending) -> Ending:
     history = await run.page.read("Check that it still runs", EcsActivities.read_history, run.target)
     now = history.current
     if ending.outcome is Outcome.RECOVERED and now.task_definition != release.task_definition:
-        summary = f"{release.revision} was steady, but {now.revision} was deployed over it meanwhile. It is left alone."
+        summary = f"{release.revision} was steady, but {now.revision} was deployed over it meanwhile. This run does not touch it."
         return Ending(outcome=Outcome.SUPERSEDED, summary=summary)
     moved = moved_tag(release, now)
     return ending.model_copy(update={"summary": f"{sentence(ending.summary)} {moved}"}) if moved else ending

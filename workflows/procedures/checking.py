@@ -45,7 +45,7 @@ def problems(procedure: Procedure) -> Iterator[str]:
     elif problem := problem_in_sandbox(workflow):
         yield f"{workflow.__module__} cannot be loaded in the sandbox of workflows: {problem}"
     if strange := sorted(procedure.changes.keys() - procedure.activity_names()):
-        yield f"changes names what is no activity of {name}: {', '.join(strange)}"
+        yield f"`changes` names {', '.join(strange)}, which is not an activity of {name}"
 
 
 def problem_in_sandbox(workflow: type[ProcedureWorkflow]) -> str | None:

@@ -238,9 +238,7 @@ async def end_if_other_runs(run: Run, placed: Placed, rollout: Rollout) -> Relea
     history = await page.read("Check that it still runs", EcsActivities.read_history, run.target)
     runs = history.current
     if history.service.fence != rollout.service.fence:
-        summary = (
-            f"{planned.name} was steady, but {runs.name} was deployed over it meanwhile. It is left alone."
-        )
+        summary = f"{planned.name} was steady, but {runs.name} was deployed over it meanwhile. This run does not touch it."
         page.end(Outcome.SUPERSEDED, summary)
     if plan.way != "force" and runs.digests and planned.digests and runs.digests != planned.digests:
         summary = (

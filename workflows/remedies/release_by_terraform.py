@@ -74,7 +74,9 @@ async def _find_deployment(run: Run, plan: TerraformRollback) -> Placed:
         if runs.task_definition == plan.fence.task_definition:
             why = f"the service runs {runs.name} as before: the module does not control what runs (ignore_changes?)"
             page.end(Outcome.NOT_RECOVERED, f"{applied}{sentence(why)} A person must check now.")
-        page.end(Outcome.SUPERSEDED, f"{applied}{runs.name} was deployed meanwhile; it is left alone.")
+        page.end(
+            Outcome.SUPERSEDED, f"{applied}{runs.name} was deployed meanwhile; this run does not touch it."
+        )
     # What was known of the release's images holds for the new revision too, until it is seen to run others.
     placed = plan.model_copy(update={"after": runs.model_copy(update={"images": _images(plan.after, runs)})})
     if primary and primary.id != plan.fence.primary:

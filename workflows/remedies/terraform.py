@@ -84,7 +84,7 @@ async def end_if_deployed_meanwhile(run: Run, plan: ByTerraform) -> None:
     service = await run.page.read("Check that nothing changed", EcsActivities.read_service, run.target)
     if service.fence != plan.fence:
         running = service.task_definition.rpartition("/")[2]
-        run.page.end(Outcome.SUPERSEDED, f"{running} was deployed meanwhile; it is left alone.")
+        run.page.end(Outcome.SUPERSEDED, f"{running} was deployed meanwhile; this run does not touch it.")
 
 
 async def apply_all(run: Run, plan: SomeChange, undo: Undo) -> bool:
