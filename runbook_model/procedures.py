@@ -52,7 +52,7 @@ def procedure_of(workflow_type: str) -> str:
 def problem_of_name(name: str) -> str | None:
     """Say why a procedure cannot be called so; None where it can."""
     if not re.fullmatch(PATTERN, name) or len(name) > LONGEST:
-        return f"write words of a-z and 0-9 with - between them, each starting with a letter, {LONGEST} characters at most"
+        return f"write words of a-z and 0-9 joined by -, such as high-load; each word starts with a letter; {LONGEST} characters at most in all"
     return "the product uses this name itself" if name in RESERVED else None
 
 

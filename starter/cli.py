@@ -11,7 +11,7 @@ from starter import VERSION
 
 VERBS = {
     "up": "Start a local sandbox.",
-    "demo": "Play one outage from start to recovery, in a sandbox of its own.",
+    "demo": "Simulate one outage, from start to recovery, in a new sandbox.",
     "start": "Start a procedure on a service.",
     "list": "List open and ended runs, newest first.",
     "show": "Show a run as it is now.",

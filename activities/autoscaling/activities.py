@@ -77,7 +77,7 @@ class ScalingActivities:
                 return now
             if now.setting != change.was.setting:
                 raise DriftedError(
-                    f"somebody else changed the capacity after the plan was made: {now.summary}; theirs stays"
+                    f"somebody else changed the capacity after the plan was made: {now.summary}; this run leaves it as it is"
                 )
             if wanted.minimum is None or wanted.maximum is None:
                 return self._set_desired(change.target, now, wanted.desired)

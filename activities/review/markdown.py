@@ -159,7 +159,7 @@ class _Writer:
             cause = review.root_cause
             yield f"{plain(cause.text)} (said by {plain(cause.said_by)}, to be confirmed) {self._cite(cause.cite)}"
         else:
-            yield "Unknown. Nobody named one, and no procedure found one."
+            yield "Unknown. Nobody gave a cause, and no procedure found one."
         yield from ("", "### Why did monitoring not catch it earlier?", "")
         yield from bullets(review.missed, "The history shows nothing that monitoring missed.")
         yield from ("", "### What can be improved?", "")

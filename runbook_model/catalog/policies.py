@@ -136,7 +136,7 @@ class AlertRule(Policy):
         default={}, description="Labels that the alert must have too, each with exactly this value."
     )
     severity: Literal["critical", "warning", "info"] = Field(
-        description="The severity; the alert's own label is ignored."
+        description="Severity of the incident; it is used instead of the alert's label `severity`."
     )
     respond_within: Annotated[Duration, Field(ge=timedelta(0))] = Field(
         description="How soon somebody must respond before contacts are called."

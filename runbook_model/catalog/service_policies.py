@@ -141,7 +141,7 @@ class Database(Policy):
     dsn_env: str | None = Field(
         default=None,
         pattern=r"^[A-Z_][A-Z0-9_]*$",
-        description="Name of the variable that holds the DSN; optional where compose_service says where it runs.",
+        description="Name of the environment variable that holds the database's DSN; optional if `compose_service` is set.",
     )
     compose_service: ComposeName | None = Field(
         default=None, description="The compose service that it runs in; its own tools are run there."

@@ -32,7 +32,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
 @click.option("--list", "list_stories", is_flag=True, help="List the stories.")
 @takes_caller("--json")
 def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
-    """Play one outage from start to recovery, in a sandbox of its own. Nothing outside of it is touched.
+    """Simulate one outage, from start to recovery, in a new sandbox. Nothing outside of it is touched.
 
     SCENARIO is one of `runbook demo --list`; the default is bad-release. The exit code is 0 only if the story ended as
     expected.

@@ -91,7 +91,7 @@ async def _sum_up(stage: Stage, ended: RunView) -> None:
     whole = run.ended - run.started if run.ended else timedelta(0)
     story_log.say(f"from the request to the end: {span(whole)}")
     story_log.say(
-        f"its history, as long as this sandbox lives: {ui_address(stage.client, run.id, run.run_id)}"
+        f"the run's history (until this sandbox is stopped): {ui_address(stage.client, run.id, run.run_id)}"
     )
 
 

@@ -38,7 +38,9 @@ async def play(stage: Stage) -> None:
     with story_log.part("alice starts high-error-rate"):
         plan, gate = await ask(stage, "high-error-rate", "a third of the requests is refused")
         out = "out from 2 to 5 tasks"
-        story_log.expect("it is load, not the release: it scales out", out in plan.headline, plan.headline)
+        story_log.expect(
+            "the cause is load, not the release: the plan adds tasks", out in plan.headline, plan.headline
+        )
     with story_log.part("bob approves"):
         await approve(stage, gate)
     with story_log.part("More tasks run, and it is verified"):

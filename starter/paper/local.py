@@ -116,7 +116,7 @@ def high_latency(target: Target) -> list[Part]:
 def resource_issues(target: Target) -> list[Part]:
     """Give a service room whose CPU or memory runs out."""
     return [
-        ("What runs out? A leak shows over many readings, not in two.",
+        ("Which resource runs out? A leak is visible only over many readings; two are not enough.",
          (f'watch -n 10 "{statistics(target).replace("$", chr(92) + "$")}"', psql(target, _ACTIVITY))),
         ("At once: restart, which only buys time.", (restart(target),)),
         ("Soon: more CPU and memory in the compose file.", (compose(target, "up", "-d", target.compose_service),)),

@@ -87,7 +87,7 @@ def resource_issues(target: Target) -> list[Part]:
     """Give a service room whose CPU or memory runs out."""
     window = target.verify.rate_window
     return [
-        ("What runs out? A leak shows over many readings, not in two.",
+        ("Which resource runs out? A leak is visible only over many readings; two are not enough.",
          (run.query(target, promql.cpu_share(target, window)), run.query(target, promql.memory_share(target)),
           run.stopped_tasks(target))),
         (f"At once: scale out to {target.scale.resources} tasks, and remove them later.",

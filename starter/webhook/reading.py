@@ -84,7 +84,7 @@ def find_problem(sent: Mapping[str, str], catalog: Catalog) -> str | None:
         if not NAME.fullmatch(sent[label]):
             return f'its label {label} is not a name: "{excerpt_of(sent[label])}"; a name is 1 to 63 of a-z, 0-9 and -'
     if _severity(sent) is None:
-        return f'its label severity is not a name: "{excerpt_of(sent["severity"])}"'
+        return f'its label severity is not a name of a-z, 0-9 and -: "{excerpt_of(sent["severity"])}"'
     try:
         catalog.target(sent["service"], sent["environment"])
     except UnknownTargetError as error:

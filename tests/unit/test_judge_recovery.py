@@ -70,12 +70,12 @@ STORIES = {
     "good, but the deadline came too early": (
         seen(*row([G] * 3)),
         OPEN,
-        "not good for long enough: 3 good samples over 5s; 5 over 10s are needed",
+        "not good for long enough: 3 good samples over 5s so far; 5 over 10s are needed",
     ),
     "good, and then traffic ran out": (
         seen(*row([G] * 3, step=1), *[a_sample(3 + i, N, detail=FEW) for i in range(9)]),
         OPEN,
-        f"not good for long enough: 3 good samples over 2s; 5 over 10s are needed; no data: {FEW}",
+        f"not good for long enough: 3 good samples over 2s so far; 5 over 10s are needed; no data: {FEW}",
     ),
     "bad, and then silence for longer than two samples may lie apart": (
         seen(*row([B] * 3), *[a_sample(5 + 5 * i, N, detail=FEW) for i in range(1, 8)]),

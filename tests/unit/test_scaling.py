@@ -94,7 +94,7 @@ class TestScalingOut:
         aws.has(theirs)
         with (
             aws.asked_for_exactly_this(),
-            pytest.raises(DriftedError, match="theirs stays") as raised,
+            pytest.raises(DriftedError, match="leaves it as it is") as raised,
         ):
             out(aws, TWO, 5)
         assert raised.value.certainly_not_made
@@ -102,13 +102,13 @@ class TestScalingOut:
     @pytest.mark.parametrize("theirs", [(3, 4), (5, 5), (6, 12), (0, 0)])
     def test_bounds_that_somebody_else_set_meanwhile_are_left_alone(self, aws, theirs):
         aws.has(2, theirs)
-        with aws.asked_for_exactly_this(), pytest.raises(DriftedError, match="theirs stays"):
+        with aws.asked_for_exactly_this(), pytest.raises(DriftedError, match="leaves it as it is"):
             out(aws, BOUNDED, 5)
 
     @pytest.mark.parametrize(("was", "bounds"), [(TWO, (2, 4)), (BOUNDED, None)])
     def test_autoscaling_that_came_or_went_meanwhile_is_left_alone(self, aws, was, bounds):
         aws.has(2, bounds)
-        with aws.asked_for_exactly_this(), pytest.raises(DriftedError, match="theirs stays"):
+        with aws.asked_for_exactly_this(), pytest.raises(DriftedError, match="leaves it as it is"):
             out(aws, was, 5)
 
     @pytest.mark.parametrize(("was", "bounds"), [(TWO, None), (BOUNDED, (5, 5))])

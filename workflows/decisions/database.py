@@ -153,7 +153,7 @@ def plan_terminate(
         calls=(PlannedCall(service="postgresql", action="pg_terminate_backend", parameters=_named(names)),),
         because=(*diagnosis.because, *(session.summary for session in sessions[:SHOWN])),
         not_restored=(
-            "What these sessions did in their transactions is rolled back.",
+            "PostgreSQL rolls back the open transactions of these sessions: their uncommitted changes are lost.",
             f"What makes {of} forget them stays as it is.",
         ),
         needs_yes=None if belongs_to(of, target) else f"{of} is not {target.service}: its sessions end",
@@ -200,7 +200,7 @@ def _leak(read: DatabaseRead, policy: Database, seen: tuple[str, ...]) -> Diagno
     sessions = tuple(item for item in forgotten if item.owner == of)
     if not sessions or is_full(read.used - len(sessions), read.open_to_services, policy):
         return None
-    why = f"{of} holds {count_of(len(sessions), 'connection')} idle in a transaction for {_at_least(policy)}"
+    why = f"{of} holds {count_of(len(sessions), 'connection')}, each idle in a transaction for {_at_least(policy)}"
     return Diagnosis(cause=Cause.LEAK, because=(why, *seen), application=of, sessions=sessions)
 
 

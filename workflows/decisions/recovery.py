@@ -68,7 +68,7 @@ def _judge_short(observed: Observed, streak: Streak, target: Target) -> Judged:
         )
         return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
     why = (
-        f"not good for long enough: {_counted(streak)}; "
+        f"not good for long enough: {_counted(streak)} so far; "
         f"{target.verify.consecutive} over {format_duration(target.verify.bake)} are needed"
     )
     unknown = _unknown(observed.samples)

@@ -338,7 +338,7 @@ class TestTimeline:
             .end(outcome="recovered", summary="Over.")
         )
         review = review_of(first, second)
-        assert [line for line in wording(review) if "began" in line or "ended" in line] == [
+        assert [line for line in wording(review) if "started" in line or "ended" in line] == [
             "The incident started, for alerts",
             "The incident ended: recovered. Over.",
         ]
