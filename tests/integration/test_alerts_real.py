@@ -158,7 +158,7 @@ async def test_a_webhook_that_is_asked_to_end_answers_first_and_ends_well(alerte
 @contextmanager
 def sending(alertmanager, tasks):
     """Send alerts again and again while they last, as a Prometheus does; yields what lets so many of them start."""
-    state = {"begun": 0}
+    state = {"started": 0}
     over = threading.Event()
     began = datetime.now(UTC)
 
@@ -168,7 +168,7 @@ def sending(alertmanager, tasks):
                 try:
                     client.post(
                         f"{alertmanager}/api/v2/alerts",
-                        json=[alert(task) for task in tasks[: state["begun"]]],
+                        json=[alert(task) for task in tasks[: state["started"]]],
                     )
                 except httpx.TransportError:
                     continue

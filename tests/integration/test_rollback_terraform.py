@@ -69,7 +69,7 @@ class Owned:
         subprocess.run(
             arguments, cwd=self.directory, env=self.stage.environment, check=True, capture_output=True
         )
-        (self.directory / "begun").unlink()
+        (self.directory / "started").unlink()
 
     def is_locked(self) -> bool:
         """Whether somebody still holds the state."""
@@ -119,7 +119,7 @@ async def test_the_module_puts_the_release_back_and_its_deployment_is_verified(o
 async def test_a_worker_that_is_killed_while_it_applies_leaves_the_rest_to_a_persons_yes(owned):
     (owned.directory / "hold").touch()
     handle = await owned.shop.start()
-    until((owned.directory / "begun").exists)
+    until((owned.directory / "started").exists)
     owned.stage.kill_worker()
     owned.stage.start_worker()
 
@@ -139,7 +139,7 @@ async def test_a_worker_that_is_killed_while_it_applies_leaves_the_rest_to_a_per
 async def test_an_abort_interrupts_the_apply_and_says_that_it_may_be_half_made(owned):
     (owned.directory / "hold").touch()
     handle = await owned.shop.start()
-    until((owned.directory / "begun").exists)
+    until((owned.directory / "started").exists)
 
     aborted = await owned.shop.cli("abort", owned.shop.short, "--reason", "no", "--as", "bob")
 

@@ -180,7 +180,7 @@ class TestApply:
         applied = await infrastructure.apply(plan)
         assert applied.summary.startswith("Apply complete!")
         assert not applied.adopted
-        assert infrastructure.ran() == ["begun", "ended"]
+        assert infrastructure.ran() == ["started", "ended"]
         assert list(infrastructure.store.iterdir()) == []
         assert (await infrastructure.plan("1.0.0")).empty
 
@@ -188,7 +188,7 @@ class TestApply:
         plan = await infrastructure.plan("1.0.0")
         next(infrastructure.store.iterdir()).unlink()
         await infrastructure.apply(plan)
-        assert infrastructure.ran() == ["begun", "ended"]
+        assert infrastructure.ran() == ["started", "ended"]
 
     async def test_does_not_apply_a_lost_plan_that_would_be_another_now(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
@@ -197,7 +197,7 @@ class TestApply:
         with pytest.raises(StalePlanError) as stale:
             await infrastructure.apply(plan)
         assert stale.value.certainly_not_made
-        assert infrastructure.ran() == ["begun", "ended"]  # somebody's
+        assert infrastructure.ran() == ["started", "ended"]  # somebody's
 
     async def test_does_not_apply_a_stale_plan(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
@@ -229,7 +229,7 @@ class TestLock:
     async def test_somebodys_is_waited_for_and_they_are_named(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
         somebody = infrastructure.somebody_applies("1.1.0-rc", seconds=3)
-        until(lambda: infrastructure.ran() == ["begun"])
+        until(lambda: infrastructure.ran() == ["started"])
         with pytest.raises(StalePlanError):  # they changed the state meanwhile
             await infrastructure.apply(plan)
         assert somebody.wait() == 0
@@ -239,7 +239,7 @@ class TestLock:
     async def test_of_somebody_who_keeps_it_ends_the_wait(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
         somebody = infrastructure.somebody_applies("1.1.0-rc", seconds=8)
-        until(lambda: infrastructure.ran() == ["begun"])
+        until(lambda: infrastructure.ran() == ["started"])
         with pytest.raises(StateLockedError, match=r"is locked by .* for apply since") as locked:
             await infrastructure.apply(plan, patience=1)
         assert locked.value.certainly_not_made
@@ -247,7 +247,7 @@ class TestLock:
 
     async def test_file_that_a_killed_terraform_left_holds_nobody_up(self, infrastructure):
         somebody = infrastructure.somebody_applies("1.0.5", seconds=30)
-        until(lambda: infrastructure.ran() == ["begun"])
+        until(lambda: infrastructure.ran() == ["started"])
         somebody.kill()
         somebody.wait()
         assert (infrastructure.directory / ".terraform.tfstate.lock.info").exists()
@@ -258,7 +258,7 @@ class TestLock:
         plan = await infrastructure.plan("1.0.0")
         unlocked = backend.unlocked
         somebody = infrastructure.somebody_applies("1.0.5", seconds=30)
-        until(lambda: infrastructure.ran() == ["begun"])
+        until(lambda: infrastructure.ran() == ["started"])
         somebody.kill()
         somebody.wait()
         fix = f"terraform -chdir={infrastructure.directory} force-unlock {backend.lock_id}"
@@ -281,7 +281,7 @@ class TestLock:
     async def test_is_handed_over_when_the_worker_shuts_down(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
         somebody = infrastructure.somebody_applies("1.1.0-rc", seconds=4)
-        until(lambda: infrastructure.ran() == ["begun"])
+        until(lambda: infrastructure.ran() == ["started"])
         applying = asyncio.create_task(infrastructure.apply(plan))
         while "locked" not in str(infrastructure.heartbeats):
             await asyncio.sleep(0.05)
@@ -297,7 +297,7 @@ class TestAfterADeath:
     async def test_of_the_worker_terraform_ends_in_order_and_nothing_is_applied_again(self, infrastructure):
         plan = await infrastructure.plan("1.0.0", seconds="20")
         worker = infrastructure.worker_that_applies(plan)
-        until(lambda: infrastructure.ran() == ["begun"])
+        until(lambda: infrastructure.ran() == ["started"])
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         until(lambda: not infrastructure.locked())
@@ -305,13 +305,13 @@ class TestAfterADeath:
             await infrastructure.apply(plan, attempt=2)
         assert not cut_off.value.certainly_not_made
         assert not cut_off.value.retryable
-        assert infrastructure.ran() == ["begun"]
+        assert infrastructure.ran() == ["started"]
         assert not [path for path in infrastructure.directory.iterdir() if "lock.info" in path.name]
 
     async def test_of_the_worker_what_remains_can_be_applied_as_a_plan_of_its_own(self, infrastructure):
         plan = await infrastructure.plan("1.0.0", seconds="20")
         worker = infrastructure.worker_that_applies(plan)
-        until(lambda: infrastructure.ran() == ["begun"])
+        until(lambda: infrastructure.ran() == ["started"])
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         until(lambda: not infrastructure.locked())
@@ -325,7 +325,7 @@ class TestAfterADeath:
         await infrastructure.apply(plan)
         again = await infrastructure.apply(plan, attempt=2)
         assert again.adopted
-        assert infrastructure.ran() == ["begun", "ended"]
+        assert infrastructure.ran() == ["started", "ended"]
 
     async def test_an_attempt_that_may_have_started_is_not_repeated_even_if_nothing_is_to_be_seen_of_it(
         self, infrastructure
@@ -338,7 +338,7 @@ class TestAfterADeath:
     async def test_an_attempt_that_said_it_had_not_started_is_repeated(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
         await infrastructure.apply(plan, attempt=2, heartbeat_details=[NOT_STARTED, 1])
-        assert infrastructure.ran() == ["begun", "ended"]
+        assert infrastructure.ran() == ["started", "ended"]
 
     async def test_what_an_attempt_before_the_last_said_counts_for_nothing(self, infrastructure):
         plan = await infrastructure.plan("1.0.0")
@@ -351,19 +351,19 @@ class TestAbort:
     async def test_interrupts_terraform_gently_and_waits_until_the_lock_is_free(self, infrastructure):
         plan = await infrastructure.plan("1.0.0", seconds="20")
         applying = asyncio.create_task(infrastructure.apply(plan))
-        while infrastructure.ran() != ["begun"]:
+        while infrastructure.ran() != ["started"]:
             await asyncio.sleep(0.05)
         infrastructure.environment.cancel()
         with pytest.raises(asyncio.CancelledError):
             await applying
         assert not infrastructure.locked()
-        assert infrastructure.ran() == ["begun"]
+        assert infrastructure.ran() == ["started"]
         assert (await infrastructure.plan("1.0.0")).addresses == ("terraform_data.service",)
 
     async def test_leaves_no_process_behind(self, infrastructure):
         plan = await infrastructure.plan("1.0.0", seconds="20")
         applying = asyncio.create_task(infrastructure.apply(plan))
-        while infrastructure.ran() != ["begun"]:
+        while infrastructure.ran() != ["started"]:
             await asyncio.sleep(0.05)
         infrastructure.environment.cancel()
         with pytest.raises(asyncio.CancelledError):
