@@ -29,6 +29,7 @@ VERSIONS: Final = "worker-versions"
 VERSIONED = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
 PINNED = (
     "TemporalWorkerDeploymentVersion = \"{}:{}\" AND TemporalWorkflowVersioningBehavior = 'Pinned' "
+    "AND WorkflowType != 'Lock' "  # it ends with the run that holds it
     "AND ExecutionStatus = 'Running'"
 )
 DRAINING = WorkerDeploymentVersionStatus.WORKER_DEPLOYMENT_VERSION_STATUS_DRAINING

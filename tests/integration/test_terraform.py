@@ -262,7 +262,7 @@ class TestLock:
         somebody.kill()
         somebody.wait()
         fix = f"terraform -chdir={infrastructure.directory} force-unlock {backend.lock_id}"
-        with pytest.raises(StateLockedError, match="only if it is gone") as locked:
+        with pytest.raises(StateLockedError, match="only if it is not") as locked:
             await infrastructure.apply(plan, patience=1)
         assert fix in str(locked.value)
         assert backend.lock

@@ -11,7 +11,7 @@ from runbook_model.catalog.policies import Approvals
 from runbook_model.messages import Approval, RollbackRequest
 from runbook_model.reports import Outcome, State
 from tests.integration.builds import build, make_current, temporal_server
-from tests.procedures.outside import Outside
+from tests.procedures.outside import ARN, Outside
 from workflows.brake import Brake
 from workflows.rollback import Rollback
 
@@ -40,22 +40,25 @@ async def builds_of(handle):
 
 
 async def until_awaiting(handle):
+    """The checkpoint that is open, once it is."""
     async with asyncio.timeout(120):
-        while (await handle.query(Rollback.status)).state is not State.AWAITING_APPROVAL:
+        while (report := await handle.query(Rollback.status)).state is not State.AWAITING_APPROVAL:
             await asyncio.sleep(0.05)
+        return report.checkpoint
 
 
 async def test_a_run_ends_on_the_build_it_started_on_and_the_next_takes_the_new_one(temporal):
-    asking, not_asking = Outside(approvals=Approvals(needed=1)), Outside()
+    asking = Outside(approvals=Approvals(needed=1))
+    not_asking = Outside(more={"arn": f"{ARN}:service/prod/another"})
     async with build(temporal, ENVIRONMENT, "one", asking.activities):
         await make_current(temporal, ENVIRONMENT, "one")
         waiting = await start(temporal, "remediation/versioned/first")
-        await until_awaiting(waiting)
+        gate = await until_awaiting(waiting)
         async with build(temporal, ENVIRONMENT, "two", not_asking.activities):
             await make_current(temporal, ENVIRONMENT, "two")
             fresh = await start(temporal, "remediation/versioned/second")
             assert (await fresh.result()).outcome is Outcome.RECOVERED
-            await waiting.execute_update(Rollback.decide, Approval(by="bob"))
+            await waiting.execute_update(Rollback.decide, Approval(by="bob", plan_hash=gate.plan_hash))
             assert (await waiting.result()).outcome is Outcome.RECOVERED
     assert await builds_of(waiting) == {"one"}
     assert await builds_of(fresh) == {"two"}

@@ -139,13 +139,14 @@ async def test_a_build_that_runs_are_open_on_is_named_while_it_drains(site):
         await make_current(site.client, site.environment, "one")
         run = await site.start()
         async with asyncio.timeout(120):
-            while not (await run.describe()).raw_description.workflow_execution_info.versioning_info.version:
+            while (await run.query(Rollback.status)).checkpoint is None:
                 await asyncio.sleep(0.1)
         await stack.enter_async_context(site.build("two"))
         await make_current(site.client, site.environment, "two")
         text = await site.until("drains", ok=True)
         assert text.detail == "two is current; one still drains (1 open run)"
-        await run.execute_update(Rollback.decide, Approval(by="bob"))
+        gate = (await run.query(Rollback.status)).checkpoint
+        await run.execute_update(Rollback.decide, Approval(by="bob", plan_hash=gate.plan_hash))
         await run.result()
 
 

@@ -78,8 +78,9 @@ async def test_an_update_that_is_no_message_is_refused_with_the_reason(runbook, 
 
 async def test_what_comes_next_to_a_good_message_is_shown_as_not_used(runbook, outside):
     run = await runbook.start()
-    await runbook.at_checkpoint(run)
-    await run.signal("approve", args=[{"by": "bob", "mood": "good"}, "and more", 3])
+    gate = await runbook.at_checkpoint(run)
+    good = {"by": "bob", "plan_hash": gate.plan_hash, "mood": "good"}
+    await run.signal("approve", args=[good, "and more", 3])
     report = await runbook.end(run)
     assert report.outcome is Outcome.RECOVERED
     assert [(item.message, item.why, item.received) for item in report.rejected] == [

@@ -126,7 +126,7 @@ async def test_a_module_that_does_not_decide_what_runs_is_refused(runbook, outsi
     outside.applied = "1.1.0"
     report = await runbook.run()
     assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "policy")
-    assert "the module does not control what the service runs" in report.summary
+    assert "the module does not decide what the service runs" in report.summary
 
 
 @pytest.mark.ending("recovered-terraform-takes-more")

@@ -62,7 +62,7 @@ async def test_an_incident_that_a_person_found_from_its_opening_to_its_end(runbo
         assert "nobody else is called" in (await runbook("ack", runbook.short, user="bob")).out
         page = (await runbook("show", runbook.short, "--json")).json
         assert (page["impact"], page["eta"], page["acknowledged_by"]) == ("checkout fails", "noon", "bob")
-        assert "bob has it" in (await runbook("show", runbook.short)).out
+        assert "bob has acknowledged it" in (await runbook("show", runbook.short)).out
         closed = await runbook("close", runbook.short, "--root-cause", "a full disk", user="bob")
         assert (closed.code, closed.out) == (0, "closed\n")
         ended = await runbook("watch", runbook.short, "--json")
