@@ -1,7 +1,11 @@
 """In which order the tests run, and which of them run in one process."""
 
+import re
+
 import pytest
 
+GROUP = re.compile(r"(?<=\])@[^\]]*\]$|(?<=\w)@[\w./-]+$")
+"""What xdist puts after the name of a test that is in a group."""
 LONGEST_FIRST = (
     "crash-child",
     "crash",
@@ -45,6 +49,15 @@ def pytest_collection_modifyitems(items):
             number = 1 if "/test_rollback_" in where else 2
             item.add_marker(pytest.mark.xdist_group(f"shared-world-{number}"))
     items.sort(key=_place)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Keep what failed under its own name: with its group after it, ``--last-failed`` would not find it."""
+    cache = getattr(session.config, "cache", None)
+    if cache and not hasattr(session.config, "workerinput"):
+        failed = cache.get("cache/lastfailed", {})
+        cache.set("cache/lastfailed", {GROUP.sub("", name): True for name in failed})
 
 
 @pytest.hookimpl(wrapper=True)
