@@ -10,6 +10,7 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, UpdateWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus
 
 from runbook_model.gates import plan_hash
 from tests.integration.cli.command_line import CommandLine
@@ -236,3 +237,14 @@ async def test_a_run_that_was_paused_in_the_temporal_ui_is_still_shown_and_liste
     assert (shown.code, shown.json["state"]) == (0, "paused")
     assert "Temporal UI" in shown.json["summary"]
     assert [row["state"] for row in listed.json] == ["paused"]
+
+
+async def test_replace_ends_a_run_that_somebody_started_on_a_queue_that_no_worker_serves(runbook):
+    squatter = await runbook.client.start_workflow("Rollback", {}, id=runbook.id, task_queue="nowhere")
+    refused = await runbook.start("--json")
+    assert (refused.code, "runs already" in refused.err) == (5, True)
+    replaced = await runbook.start("--replace", "--json")
+    assert replaced.code == 0, replaced.err
+    assert "it waits on the queue nowhere" in replaced.err
+    ended = runbook.client.get_workflow_handle(runbook.id, run_id=squatter.result_run_id)
+    assert (await ended.describe()).status is WorkflowExecutionStatus.TERMINATED
