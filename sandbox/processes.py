@@ -249,7 +249,7 @@ class Daemon:
         if self._process is not None and self._process.returncode is not None:
             last = self.output.read_text(errors="replace").splitlines()[-5:]
             raise DaemonDiedError(
-                f"{self.name} ended with exit code {self._process.returncode}: {' | '.join(last)}"
+                f"{self.name} ended with exit code {self._process.returncode}: {' | '.join(last) or 'it said nothing'}"
             )
 
 

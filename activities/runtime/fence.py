@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LANDS_WITHIN = timedelta(seconds=10)
 """A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
 
-_attempt_started: ContextVar[datetime | None] = ContextVar("begun", default=None)
+_attempt_started: ContextVar[datetime | None] = ContextVar("attempt_started", default=None)
 
 
 class Standing(Enum):
