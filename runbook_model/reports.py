@@ -234,3 +234,5 @@ class Report(Message):
     trace_id: str | None = None
     trace: str | None = None
     """Where the trace is seen, as the worker's catalog says."""
+    admitted: bool = False
+    """Whether the run may work on its target: the catalog has it, and the lock of its ECS service is taken where one is needed."""

@@ -17,6 +17,7 @@ from runbook_model.locks import Holder, LockQuestion
 
 if TYPE_CHECKING:
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+    from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
     from temporalio.client import Client, WorkflowHandle
 
 PATIENCE = timedelta(seconds=5)
@@ -28,9 +29,12 @@ POLL = timedelta(seconds=70)
 class LockActivities:
     """Looks who holds locks, and frees those that nobody does."""
 
-    def __init__(self, client: Client, look_every: timedelta = LOOK_EVERY) -> None:
+    def __init__(
+        self, client: Client, look_every: timedelta = LOOK_EVERY, polls_within: timedelta = POLL
+    ) -> None:
         self._client = client
         self._look_every = look_every
+        self._polls_within = polls_within
 
     @activity.defn
     async def find_holder(self, question: LockQuestion) -> Holder:
@@ -40,13 +44,14 @@ class LockActivities:
             return Holder()
         if not lock.parent_execution.workflow_id:
             return _holder(lock, lock, alone=True)
-        run = await self._open(lock.parent_execution.workflow_id, lock.parent_execution.run_id)
-        if run is None:
-            await self._terminate(question.lock, lock.execution.run_id, "the run that held it has ended")
-            return Holder()
-        if run.execution.run_id == question.run_id:
+        if lock.parent_execution.run_id == question.run_id:
             raise NotYetError(f"{question.lock} is being released", self._look_every)
-        return _holder(run, lock)
+        run = await self._open_or_reset(lock.parent_execution)
+        if run and run.execution.run_id != question.run_id:
+            return _holder(run, lock)
+        why = "the run that held it was reset" if run else "the run that held it has ended"
+        await self._terminate(question.lock, lock.execution.run_id, why)
+        return Holder()
 
     @activity.defn
     async def make_room(self, question: LockQuestion) -> Holder:
@@ -83,7 +88,7 @@ class LockActivities:
             ),
             timeout=PATIENCE,
         )
-        oldest = datetime.now(UTC) - POLL
+        oldest = datetime.now(UTC) - self._polls_within
         return any(poller.last_access_time.ToDatetime(UTC) > oldest for poller in queue.pollers)
 
     async def _open(self, workflow_id: str, run_id: str = "") -> WorkflowExecutionInfo | None:
@@ -91,18 +96,26 @@ class LockActivities:
 
         Read from the raw message: the SDK's own class fails on a run that somebody paused in the Temporal UI.
         """
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self._client.namespace,
-            execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
-        )
+        found = await self._describe(WorkflowExecution(workflow_id=workflow_id, run_id=run_id))
+        return _if_open(found) if found else None
+
+    async def _open_or_reset(self, run: WorkflowExecution) -> WorkflowExecutionInfo | None:
+        """Describe a run that is open, or the open one that it was reset to, whose parent a lock stays by Temporal's account."""
+        while found := await self._describe(run):
+            following = found.workflow_extended_info.reset_run_id
+            if not following:
+                return _if_open(found)
+            run = WorkflowExecution(workflow_id=run.workflow_id, run_id=following)
+        return None
+
+    async def _describe(self, run: WorkflowExecution) -> DescribeWorkflowExecutionResponse | None:
+        request = DescribeWorkflowExecutionRequest(namespace=self._client.namespace, execution=run)
         try:
-            found = await self._client.workflow_service.describe_workflow_execution(request, timeout=PATIENCE)
+            return await self._client.workflow_service.describe_workflow_execution(request, timeout=PATIENCE)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
-        info = found.workflow_execution_info
-        return None if info.HasField("close_time") else info
 
     async def _terminate(self, workflow_id: str, run_id: str, why: str) -> None:
         try:
@@ -113,6 +126,11 @@ class LockActivities:
 
     def _handle(self, workflow_id: str, run_id: str) -> WorkflowHandle[Any, Any]:
         return self._client.get_workflow_handle(workflow_id, run_id=run_id)
+
+
+def _if_open(found: DescribeWorkflowExecutionResponse) -> WorkflowExecutionInfo | None:
+    info = found.workflow_execution_info
+    return None if info.HasField("close_time") else info
 
 
 def _holder(run: WorkflowExecutionInfo, lock: WorkflowExecutionInfo, *, alone: bool = False) -> Holder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from temporalio.service import RPCError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from starter.client.runs import Run
 
 EVERY_SECONDS = 0.5
+FIRST_ANSWER_SECONDS = 3
+FIRST_ANSWER_EVERY_SECONDS = 0.1
 
 
 async def follow(client: Client, run: Run, catalog: Path | None = None) -> AsyncIterator[RunView | None]:
@@ -43,6 +46,18 @@ async def wait_for_end(client: Client, run: Run, catalog: Path | None = None) ->
             if not is_unreachable(error):
                 raise
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def first_answer(client: Client, run: Run, catalog: Path | None = None) -> RunView | None:
+    """Wait briefly until a run may work on its target, or has ended without; None where neither is known in time."""
+    with suppress(TimeoutError, RPCError):
+        async with asyncio.timeout(FIRST_ANSWER_SECONDS):
+            while True:
+                view = await _try_read(client, run, catalog)
+                if view and (view.report.admitted or not view.run.is_open):
+                    return view
+                await asyncio.sleep(FIRST_ANSWER_EVERY_SECONDS)
+    return None
 
 
 async def _newest(client: Client, run: Run) -> Run | None:

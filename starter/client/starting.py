@@ -77,17 +77,18 @@ async def begin(
     return handle.first_execution_run_id
 
 
-async def warn_without_worker(client: Client, environment: str) -> None:
-    """Say on stderr that nobody works on this environment's queue, when it can be determined quickly."""
+async def warn_without_worker(client: Client, environment: str) -> bool:
+    """Say on stderr that nobody works on this environment's queue, when it can be determined quickly; returns whether anybody may."""
     try:
         there = await has_worker(client, environment)
     except RPCError:
-        return  # only a courtesy: the run is started either way
+        return True  # only a courtesy: the run is started either way
     if not there:
         note(
             f"no worker serves {environment} now; the run waits until one does"
             f" (`runbook worker --environment {environment}`)"
         )
+    return there
 
 
 async def has_worker(client: Client, environment: str) -> bool:

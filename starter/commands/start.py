@@ -15,7 +15,7 @@ from runbook_model.reports import Outcome
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
-from starter.client.following import wait_for_end
+from starter.client.following import first_answer, wait_for_end
 from starter.client.incidents import of_incident
 from starter.client.known_procedures import check_known_procedure
 from starter.client.known_targets import check_target
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client
 
+    from starter.client.runs import Run
     from starter.names import Pair
 
 
@@ -136,7 +137,11 @@ async def _report(
     """Say what was started, and with ``--wait`` how it ended."""
     names = {"procedure": procedure, "service": request.service, "environment": request.environment}
     started = start_document(client, remediation_id(request.environment, request.service), run_id, names)
-    await warn_without_worker(client, request.environment)
+    run = await describe(client, started["id"], run_id)
+    assert run is not None
+    served = await warn_without_worker(client, request.environment)
+    if served and not options.wait:
+        await _check_admitted(client, run, caller.catalog)
     write = note if caller.as_json else say
     if not (caller.as_json and not options.wait):
         short = f"{request.environment}/{request.service}"
@@ -149,8 +154,6 @@ async def _report(
         if caller.as_json:
             answer(started)
         return Exit.DONE
-    run = await describe(client, started["id"], run_id)
-    assert run is not None
     try:
         view = await wait_for_end(client, run, caller.catalog)
     except asyncio.CancelledError:  # Ctrl-C
@@ -163,3 +166,14 @@ async def _report(
     if view.report.outcome is Outcome.REFUSED:
         raise refusal(view)
     return view.exit_code
+
+
+async def _check_admitted(client: Client, run: Run, catalog: Path | None) -> None:
+    """Wait briefly for what the run itself finds out: that another run holds its ECS service, or the catalog lacks its target.
+
+    Raises:
+        CliError: it was refused.
+    """
+    view = await first_answer(client, run, catalog)
+    if view and view.report.outcome is Outcome.REFUSED:
+        raise refusal(view)

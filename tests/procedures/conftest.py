@@ -151,14 +151,15 @@ class Runbook:
 
 
 @asynccontextmanager
-async def working(client, environment: str, outside: Outside, *, cached: int = 100):
-    """Workers of an environment."""
+async def working(client, environment: str, outside: Outside, *, cached: int = 100, **patience: timedelta):
+    """Workers of an environment; patience is how long the activities of locks wait for what."""
+    locks = LockActivities(client, timedelta(seconds=0.1), **patience)
     short = Worker(
         client,
         task_queue=ids.task_queue(environment),
         workflows=[Rollback, Lock],
         workflow_runner=sandbox_runner(),
-        activities=[*outside.activities, *activities_of(LockActivities(client, timedelta(seconds=0.1)))],
+        activities=[*outside.activities, *activities_of(locks)],
         interceptors=[TrimArguments(), TranslateErrors()],
         workflow_failure_exception_types=[ValidationError],
         max_cached_workflows=cached,

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus as Status
 from temporalio.service import RPCError
 
@@ -31,11 +35,16 @@ class Names:
         self.lock = f"lock/ecs/123456789012/us-east-1/prod/{self.service}"
 
     @asynccontextmanager
-    async def named(self, name: str):
+    async def served(self, name: str, **patience: timedelta):
         arn = f"{ARN}:service/prod/{self.service}"
         outside = Outside(approvals=Approvals(), more={"arn": arn})
         runbook = Runbook(self.client, f"{name}-{self.service}")
-        async with working(self.client, runbook.environment, outside):
+        async with working(self.client, runbook.environment, outside, **patience):
+            yield runbook, outside
+
+    @asynccontextmanager
+    async def named(self, name: str, **patience: timedelta):
+        async with self.served(name, **patience) as (runbook, outside):
             yield runbook
             await runbook.leave_nothing_behind(outside)
 
@@ -79,6 +88,8 @@ async def test_a_second_name_of_an_ecs_service_is_refused_and_the_holder_is_name
     assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "policy")
     assert f"ECS service prod/shop is held by {first.id} (Rollback) since " in report.error.message
     assert f"`runbook abort {first.id} --reason WHY`" in report.error.fix
+    assert (await holder.until(first, bool)).admitted
+    assert not report.admitted
 
 
 async def test_a_plan_takes_no_lock_and_is_held_up_by_none(names, holder, other):
@@ -124,6 +135,17 @@ async def test_replace_aborts_the_run_that_holds_the_service_under_another_name(
     assert "Aborted by alice (replaced: a better idea)" in report.summary
 
 
+async def test_a_holder_whose_worker_is_gone_is_ended_where_it_is_to_be_replaced_and_else_named(names):
+    async with names.served("one") as (holder, _):
+        first = await holder.start()
+        await holder.at_checkpoint(first)
+    async with names.named("other", polls_within=timedelta(seconds=1)) as other:
+        assert f"held by {first.id} (Rollback)" in (await other.run()).error.message
+        await other.at_checkpoint(await other.start(replace=True))
+    ended = (await first.fetch_history()).events[-1].workflow_execution_terminated_event_attributes
+    assert ended.reason == "replaced by alice: no worker serves it"
+
+
 async def test_a_lock_that_somebody_started_by_hand_goes_when_asked_to(names, holder):
     by_hand = LockRequest(what="nothing", environment="one", service="shop", requested_by="mallory")
     squatter = await holder.client.start_workflow("Lock", by_hand, id=names.lock, task_queue="nowhere")
@@ -155,6 +177,58 @@ async def test_a_run_whose_lock_another_has_now_changes_nothing(names, holder, o
     await other.at_checkpoint(await other.start())
     await answer(first, "bob", gate)
     report = await holder.end(first)
+    assert (report.outcome, report.changes) == (Outcome.REFUSED, ())
+    assert f"held by remediation/{other.environment}/shop" in report.error.message
+
+
+async def reset(runbook, run):
+    """Reset a run to the newest task of its that a worker finished, as the Temporal UI does."""
+    events = (await run.fetch_history()).events
+    done = [
+        event.event_id for event in events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    ]
+    came = await runbook.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace="default",
+            workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.result_run_id),
+            reason="tried",
+            workflow_task_finish_event_id=done[-1],
+            request_id=uuid.uuid4().hex,
+        )
+    )
+    again = runbook.client.get_workflow_handle_for(Rollback.run, run.id, run_id=came.run_id)
+    runbook.runs[runbook.runs.index(run)] = again
+    return again
+
+
+async def test_a_run_that_was_reset_takes_its_lock_anew_before_its_change(names, holder):
+    first = await holder.start()
+    await holder.at_checkpoint(first)
+    run = await reset(holder, first)
+    gate = await holder.at_checkpoint(run)
+    assert (await names.handle.describe()).parent_run_id == first.result_run_id
+    await answer(run, "bob", gate)
+    assert (await holder.end(run)).outcome is Outcome.RECOVERED
+    assert (await names.handle.describe()).parent_run_id == run.run_id
+
+
+async def test_a_run_that_was_reset_still_holds_what_it_locked(names, holder, other):
+    first = await holder.start()
+    await holder.at_checkpoint(first)
+    await holder.at_checkpoint(await reset(holder, first))
+    report = await other.run()
+    assert f"ECS service prod/shop is held by {first.id} (Rollback)" in report.error.message
+
+
+async def test_a_run_that_was_reset_and_whose_lock_another_has_now_changes_nothing(names, holder, other):
+    first = await holder.start()
+    await holder.at_checkpoint(first)
+    run = await reset(holder, first)
+    gate = await holder.at_checkpoint(run)
+    await names.handle.terminate()
+    await other.at_checkpoint(await other.start())
+    await answer(run, "bob", gate)
+    report = await holder.end(run)
     assert (report.outcome, report.changes) == (Outcome.REFUSED, ())
     assert f"held by remediation/{other.environment}/shop" in report.error.message
 

@@ -37,6 +37,13 @@ class _Held:
     what: str
     child: workflow.ChildWorkflowHandle[Any, Any]
     replaces: bool
+    seed: int
+    """The run's random seed when it took the lock: Temporal's Reset gives a run another, and its locks end with the run before."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether nothing is known that took the lock away."""
+        return not self.child.done() and self.seed == workflow.random_seed()
 
 
 class Locks:
@@ -64,15 +71,16 @@ class Locks:
                 cannot end by itself has to go.
         """
         held = self._held.get(lock)
-        if held and not held.child.done():
+        if held and held.is_certain:
             return None
-        if held:
+        if held and held.child.done():
             with suppress(FailureError, asyncio.CancelledError):
                 held.child.exception()
         asked = False
         while True:
             try:
-                self._held[lock] = _Held(what, await self._start(lock, what), replaces)
+                child = await self._start(lock, what)
+                self._held[lock] = _Held(what, child, replaces, workflow.random_seed())
             except WorkflowAlreadyStartedError:
                 holder = await self._holder(lock, replaces=replaces, again=asked)
                 asked = True
@@ -82,9 +90,9 @@ class Locks:
                 return None
 
     async def renew(self) -> Ending | None:
-        """Take again what somebody ended by hand; a change is made under every lock that was taken for it."""
+        """Take again what somebody ended by hand, or a Reset of the run; a change is made under every lock taken for it."""
         for lock, held in [*self._held.items()]:
-            if held.child.done() and (ending := await self.hold(lock, held.what, replaces=held.replaces)):
+            if ending := await self.hold(lock, held.what, replaces=held.replaces):
                 return ending
         return None
 

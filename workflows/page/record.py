@@ -85,6 +85,10 @@ class Record:
         self.figures.heading(text)
         self._note(heading=text, summary=text)
 
+    def admitted(self) -> None:
+        """Note that the run may work on its target."""
+        self._note(admitted=True)
+
     def traced(self, link: str | None) -> None:
         """Note where the run's trace is seen."""
         self._note(trace=link)

@@ -103,14 +103,17 @@ async def open_run(
     run = Run(page=page, target=target, request=request, headings=headings or {}, looks=looks)
     if target.platform == "ecs":
         await _lock_service(run)
-        return run
-    if by_compose:
-        return run
-    why = (
-        f"{target.key} runs by compose, which keeps no history of releases: {page.report.procedure} needs ECS"
-    )
+    elif not by_compose:
+        _refuse_compose(run)
+    page.record.admitted()
+    return run
+
+
+def _refuse_compose(run: Run) -> None:
+    procedure, target = run.page.report.procedure, run.target
+    why = f"{target.key} runs by compose, which keeps no history of releases: {procedure} needs ECS"
     fix = f"name the earlier image in the compose file and run docker compose up -d {target.compose_service}"
-    return page.unless_ending(refused("policy", why, fix))
+    run.page.unless_ending(refused("policy", why, fix))
 
 
 async def _lock_service(run: Run) -> None:

@@ -74,6 +74,7 @@ class AskingRollback:
                 Outcome.REFUSED,
                 error=Problem(kind="policy", message="the release is marked bad", fix="name another"),
             )
+        self.note(admitted=True)
         await self.read()
         if request.plan_only:
             return self.end(Outcome.PLANNED)

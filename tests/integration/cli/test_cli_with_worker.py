@@ -178,6 +178,17 @@ async def test_a_refused_plan_distinguishes_input_from_policy(runbook):
             assert (planned.code, waited.code) == (code, code)
 
 
+async def test_a_start_that_its_run_refuses_at_once_is_an_error_and_nothing_is_said_to_be_started(runbook):
+    async with runbook.worker():
+        wording = await runbook.start("--to", "forbidden")
+        read = await runbook.start("--json", "--to", "forbidden")
+        wrong = await runbook.start("--to", "no-such-release")
+    for refused in (wording, read):
+        assert (refused.code, refused.out) == (5, "")
+        assert refused.err == "runbook: the release is marked bad; name another\n"
+    assert wrong.code == 2
+
+
 async def test_waiting_for_a_run_that_is_refused_says_why_in_one_line_on_stderr(runbook):
     async with runbook.worker():
         wording = await runbook.start("--wait", "--to", "forbidden")
