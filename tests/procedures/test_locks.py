@@ -201,7 +201,7 @@ async def reset(runbook, run):
     return again
 
 
-async def test_a_run_that_was_reset_takes_its_lock_anew_before_its_change(names, holder):
+async def test_a_run_that_was_reset_takes_its_lock_again_before_its_change(names, holder):
     first = await holder.start()
     await holder.at_checkpoint(first)
     run = await reset(holder, first)

@@ -100,11 +100,13 @@ def _moved(release: Release, other: Release) -> bool:
 
 
 def may_bring_another_image(history: ReleaseHistory) -> Iterator[str]:
-    """Say that fresh tasks of what runs may run other code, because ECS asks again what a tag stands for."""
+    """Say that fresh tasks of what runs may run other code, because ECS asks again what a tag stands for: any tag can be moved."""
     current = history.current
     names = [image.name for image in current.own if not image.pinned]
-    if any(image.floats for image in current.own) or (names and tag_was_moved(current, history)):
-        now = f", which may be other code than {current.fingerprint} that runs now" if current.digests else ""
+    moves = any(image.floats for image in current.own) or tag_was_moved(current, history)
+    if names:
+        other = f", which may be other code than {current.fingerprint} that runs now"
+        now = other if moves and current.digests else ""
         yield f"New tasks run what {', '.join(names)} points to at that time{now}."
 
 
