@@ -11,6 +11,7 @@ import httpx
 
 from activities.chat.outlet import address_of, patience, reach
 from activities.chat.slack import SlackThread, SlackWebhook
+from activities.http.client import wait_for_end
 from activities.telemetry.telemetry import untraced
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.errors import (
@@ -94,9 +95,10 @@ class Webhook:
         body = {**words.content, "mark": words.mark, "text": words.text, "repeat": again}
         try:
             with untraced():
-                answer = await self._http.post(
-                    address_of(self._channel), json=body, headers={"idempotency-key": words.mark}
-                )
+                key = {"idempotency-key": words.mark}
+                post = self._http.stream("POST", address_of(self._channel), json=body, headers=key)
+                async with post as answer:
+                    await wait_for_end(answer)  # one that breaks off may not have taken the message
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # httpx quotes the address, which is a secret: its words stay here.
             raise UnreachableError(f"channel {self._channel.name}: {type(error).__name__}") from None

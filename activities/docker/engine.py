@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-import docker
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import ConnectionError as NotConnectedError
 from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException
 
+from activities.docker.bounded import BoundedDocker, TooMuchError
 from runbook_model.containers import ENGINE_TIMEOUT
 from runbook_model.errors import (
     AccessDeniedError,
@@ -26,6 +26,8 @@ from runbook_model.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import docker
 
 NOT_THERE = (FileNotFoundError, ConnectionRefusedError)
 """Nothing listens at the engine's address, so nothing was asked."""
@@ -61,7 +63,7 @@ def engine_address() -> str:
 
 
 def _client() -> docker.DockerClient:
-    return docker.from_env(timeout=round(ENGINE_TIMEOUT.total_seconds()), max_pool_size=20)
+    return BoundedDocker.from_env(timeout=round(ENGINE_TIMEOUT.total_seconds()), max_pool_size=20)
 
 
 @contextmanager
@@ -83,6 +85,10 @@ def translate(error: Exception, doing: str, address: str) -> OutsideError:
     if isinstance(error, APIError) and error.response is not None:
         return _answered(error, doing)
     beneath = list(_beneath(error))
+    if too_much := next((item for item in beneath if isinstance(item, TooMuchError)), None):
+        return RejectedError(
+            f"could not {doing}: the Docker engine at {address}: {too_much}", fix="look at what answers there"
+        )
     if any(isinstance(item, NOT_THERE) for item in beneath):
         return NotServingError(f"no Docker engine answers at {address}", fix=FIX)
     if any(isinstance(item, PermissionError) for item in beneath):

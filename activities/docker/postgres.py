@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from runbook_model.redaction import excerpt
 from runbook_model.sentences import QUOTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from activities.docker.engine import Engine
     from runbook_model.catalog.service_policies import Database
@@ -30,6 +31,9 @@ EVERY = timedelta(seconds=0.5)
 
 READY, REJECTS, SILENT = 0, 1, 2
 """How ``pg_isready`` ends."""
+
+OUTPUT = 64 * 1024
+"""Bytes of what a program writes that are read."""
 
 NOT_FOUND = {126, 127}
 """How the engine says that a container has no such program."""
@@ -116,9 +120,21 @@ class PostgresContainer:
 
     def _run(self, container: str, argv: list[str]) -> tuple[int, str]:
         with self._engine.client(f"run {argv[0]} in the database's container") as docker:
-            ended = docker.containers.get(container).exec_run(argv, environment=LIMITS)
-        text = ended.output.decode(errors="replace").strip() if isinstance(ended.output, bytes) else ""
-        return -1 if ended.exit_code is None else ended.exit_code, excerpt(text, QUOTED)
+            program = docker.api.exec_create(container, argv, environment=LIMITS)["Id"]
+            with closing(docker.api.exec_start(program, stream=True)) as output:
+                text = _start_of(output)
+            code = docker.api.exec_inspect(program)["ExitCode"]
+        return -1 if code is None else code, excerpt(text, QUOTED)
+
+
+def _start_of(output: Iterable[bytes]) -> str:
+    """Return what a program wrote first; more than that is of no use, and is not read."""
+    found = bytearray()
+    for piece in output:
+        found += piece
+        if len(found) > OUTPUT:
+            break
+    return found[:OUTPUT].decode(errors="replace").strip()
 
 
 def worst_of(looks: Sequence[ServerAnswer]) -> ServerAnswer:

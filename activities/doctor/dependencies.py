@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from runbook_model.database import AVAILABLE
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     import httpx
 
@@ -64,7 +64,8 @@ class DependencyQuestions:
         """Ask the service's address for its health."""
         self._check_url()
         address = self._target.health_url
-        status = (await self._get(address, "ask for the health", "health_path")).status_code
+        async with self._get(address, "ask for the health", "health_path") as response:
+            status = response.status_code
         if status >= 500:
             raise WrongError(
                 f"{address} answers {status}: the service itself is unhealthy",
@@ -78,22 +79,28 @@ class DependencyQuestions:
         """Scrape the service itself, as is done when Prometheus is away."""
         self._check_url()
         address, doing = self._target.metrics_url, "scrape it"
-        response = await self._get(address, doing, "metrics_path")
-        with _naming(address), http_errors(doing):
-            response.raise_for_status()
+        async with self._get(address, doing, "metrics_path") as response:
+            with _naming(address), http_errors(doing):
+                response.raise_for_status()
+                await response.aread()
         found = parse(response.text, datetime.now(UTC))
         if found.process is None:
             raise WrongError(f"{address} has no process_start_time_seconds, so tasks cannot be distinguished")
         return f"{address} answers"
 
-    async def _get(self, address: str, doing: str, path: str) -> httpx.Response:
-        """Ask an address of the service; one that leads elsewhere is not the service's."""
+    @asynccontextmanager
+    async def _get(self, address: str, doing: str, path: str) -> AsyncIterator[httpx.Response]:
+        """Ask an address of the service, without reading the body; one that leads elsewhere is not the service's."""
+        request = self._http.build_request("GET", address)
         with _naming(address), http_errors(doing):
-            response = await self._http.get(address)
-        if redirect := redirect_of(response):
-            fix = f"set url or {path} in {self._table} to where it leads"
-            raise WrongError(f"{address} {redirect}", fix)
-        return response
+            response = await self._http.send(request, stream=True)
+        try:
+            if redirect := redirect_of(response):
+                fix = f"set url or {path} in {self._table} to where it leads"
+                raise WrongError(f"{address} {redirect}", fix)
+            yield response
+        finally:
+            await response.aclose()
 
     async def validate_module(self) -> str:
         """Validate the Terraform module."""

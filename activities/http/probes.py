@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.http.client import http_errors, redirect_of, was_refused
+from activities.http.client import http_errors, redirect_of, wait_for_end, was_refused
 from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError, UnreachableError
 from runbook_model.measurements import Probes
@@ -65,12 +65,15 @@ def _sent(statuses: Sequence[int | None], slowest: float = 0.0) -> Probes:
 async def _status(http: httpx.AsyncClient, url: str, probe: Probe) -> int | None:
     try:
         with http_errors("send a probe"):
-            response = await http.post(
+            request = http.stream(
+                "POST",
                 f"{url}{probe.path}",
                 content=probe.body,
                 headers={"content-type": "application/json"},
                 timeout=TIMEOUT.total_seconds(),
             )
+            async with request as response:
+                await wait_for_end(response)
     except OutsideError:
         return None  # that it failed is what was to be found out
     return response.status_code
@@ -92,7 +95,9 @@ async def read_health(http: httpx.AsyncClient, target: Target, now: datetime) ->
         return _reading(Quality.NO_DATA, "the catalog gives no url for health", now, decides=False)
     try:
         with http_errors(f"reach {target.health_url}"):
-            response = await http.get(target.health_url, timeout=HEALTH_TIMEOUT.total_seconds())
+            request = http.stream("GET", target.health_url, timeout=HEALTH_TIMEOUT.total_seconds())
+            async with request as response:
+                pass  # its body says nothing that is used, and is not read
     except UnreachableError as error:
         if was_refused(error):
             return _reading(Quality.BAD, "health: nothing listens there", now)

@@ -24,6 +24,9 @@ A = TypeVar("A", bound=BaseModel)
 TIMEOUT = timedelta(seconds=4)
 """For one query; those of one reading run at the same time."""
 
+ANSWER = 2 * 1024 * 1024
+"""Bytes of an answer that are read: JSON takes sixty times as much memory once it is parsed."""
+
 INFO = "PromQL info: "
 """Stores that pass Prometheus's answers on put its infos among the warnings; they say nothing of the answer's truth."""
 
@@ -212,7 +215,10 @@ class Prometheus:
     async def _get(self, endpoint: str, asked: dict[str, str]) -> httpx.Response:
         with http_errors("ask Prometheus"):
             response = await self._http.get(
-                f"{self._url}/api/v1/{endpoint}", params=asked, timeout=TIMEOUT.total_seconds()
+                f"{self._url}/api/v1/{endpoint}",
+                params=asked,
+                timeout=TIMEOUT.total_seconds(),
+                extensions={"bound": ANSWER},
             )
         if not response.is_success:
             raise answered(response.status_code, f"could not ask Prometheus: {_complaint(response)}")

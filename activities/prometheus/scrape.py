@@ -42,8 +42,8 @@ PAUSE = timedelta(seconds=2)
 TIMEOUT = timedelta(seconds=2)
 ROUND = timedelta(seconds=2)
 """No further scrape starts after this long into a round."""
-ANSWER = 8 * 1024 * 1024
-"""Characters of an answer that are still read."""
+MOST_LINES = 20_000
+"""Series of the counters that matter; more would hold up everything else that the worker does."""
 
 
 class Scrape(Fact):
@@ -130,7 +130,7 @@ class Scraper:
         with http_errors("scrape the service's /metrics"):
             response = await self._http.get(url, timeout=TIMEOUT.total_seconds())
             response.raise_for_status()
-        return response.text[:ANSWER]
+        return response.text
 
 
 def parse(text: str, at: datetime, ignore: tuple[str, ...] = ()) -> Scrape:
@@ -141,6 +141,11 @@ def parse(text: str, at: datetime, ignore: tuple[str, ...] = ()) -> Scrape:
     """
     wanted = (REQUESTS, ERRORS, PROCESS, f"# TYPE {ERRORS} ", f"# TYPE {ERRORS.removesuffix('_total')} ")
     lines = [line for line in text.splitlines() if line.startswith(wanted)]
+    if len(lines) > MOST_LINES:
+        raise RejectedError(
+            f"the service's /metrics has {len(lines):,} lines of {REQUESTS} and {ERRORS}; {MOST_LINES:,} are read",
+            fix="give these counters fewer labels",
+        )
     matchers = [parse_matcher(item) for item in ignore]
     requests: list[Sample] = []
     errors: list[Sample] = []

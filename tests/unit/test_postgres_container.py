@@ -19,11 +19,18 @@ class EngineThatSays:
 
     @contextmanager
     def client(self, _):
-        container = SimpleNamespace(exec_run=self._run)
-        yield SimpleNamespace(containers=SimpleNamespace(get=lambda _: container))
+        yield SimpleNamespace(api=self)
 
-    def _run(self, argv, **_):
-        return SimpleNamespace(exit_code=0, output=self._words[argv[0]])
+    def exec_create(self, _, argv, environment):
+        assert "PGCONNECT_TIMEOUT" in environment
+        return {"Id": argv[0]}
+
+    def exec_start(self, program, *, stream):
+        assert stream
+        return (bytes([byte]) for byte in self._words[program])
+
+    def exec_inspect(self, _):
+        return {"ExitCode": 0}
 
 
 def ask(**words):
