@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import time
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -62,8 +61,8 @@ class Budget:
     async def turn(self) -> None:
         """Wait until a call may be made."""
         async with self._turns:
-            await asyncio.sleep(max(0.0, self._next - time.monotonic()))
-            self._next = time.monotonic() + self.slowdown / self.rate
+            await asyncio.sleep(max(0.0, self._next - _now()))
+            self._next = _now() + self.slowdown / self.rate
 
     def received(self, error: Exception | None) -> None:
         """Learn from what came of a call."""
@@ -132,7 +131,7 @@ class Watcher(Generic[T]):
     def _due(self, name: str, hurry: Hurry) -> float:
         last = self._read_at.get(name)
         if last is None:
-            return time.monotonic()
+            return _now()
         usual = self._interval * self._budget.slowdown
         if hurry is Hurry.CONFIRM:
             return last + usual / 2
@@ -143,7 +142,7 @@ class Watcher(Generic[T]):
 
     async def _read_while_wanted(self) -> None:
         while self._forget_who_left():
-            left = min(wish.due for wish in self._wishes.values()) - time.monotonic()
+            left = min(wish.due for wish in self._wishes.values()) - _now()
             if left > 0:
                 self._sooner.clear()
                 with suppress(TimeoutError):
@@ -168,7 +167,7 @@ class Watcher(Generic[T]):
     def _most_urgent(self) -> dict[str, _Wish[T]]:
         """Take the wishes of one call: those that are due, and with them what was not read just now, as it costs no more."""
         self._forget_who_left()
-        now = time.monotonic()
+        now = _now()
         fresh = now - self._interval / 2
         may = [
             name
@@ -200,3 +199,7 @@ class Watcher(Generic[T]):
                     future.set_exception(failed)
                 else:
                     future.set_result(found.get(name))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

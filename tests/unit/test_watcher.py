@@ -1,22 +1,14 @@
 import asyncio
-import dataclasses
-import time
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
-from activities.ecs.waits import AwaitedDrift, Waits
 from activities.ecs.watcher import BATCH, Budget, Hurry, Watcher
-from runbook_model.errors import AccessDeniedError, InputError, ThrottledError
-from runbook_model.rollout import Awaited, Phase
-from tests.aws_answers import Ecs, service, services
-from tests.ecs_facts import NOW, a_deployment, a_service, deployment_arn, task_definition
-from tests.observing import a_target
+from runbook_model.errors import AccessDeniedError, ThrottledError
+from tests.ecs_facts import a_deployment, a_service, task_definition
+from tests.virtual_time import in_virtual_time
 
 STATE = a_service(a_deployment(2, task_definition(2)))
-TARGET = a_target(service="shop", cluster="prod", ecs_service="shop")
 
 
 class Cluster:
@@ -30,7 +22,7 @@ class Cluster:
 
     async def describe(self, names):
         self.calls.append(names)
-        self.times.append(time.monotonic())
+        self.times.append(asyncio.get_running_loop().time())
         if self.failures:
             raise self.failures.pop(0)
         return {name: STATE for name in names if name != self.missing}
@@ -40,6 +32,7 @@ async def many(watcher: Watcher, services: int, waiters: int):
     return await asyncio.gather(*(watcher.next_state(f"s{n % services:02}") for n in range(waiters)))
 
 
+@in_virtual_time
 async def test_twenty_five_waiters_over_twelve_services_take_two_calls_a_pass():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(1000), interval=0.01)
@@ -49,6 +42,7 @@ async def test_twenty_five_waiters_over_twelve_services_take_two_calls_a_pass():
     assert sorted({name for names in cluster.calls for name in names}) == [f"s{n:02}" for n in range(12)]
 
 
+@in_virtual_time
 async def test_calls_never_come_faster_than_the_rate():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(50), interval=0.001)
@@ -56,25 +50,28 @@ async def test_calls_never_come_faster_than_the_rate():
         await many(watcher, services=35, waiters=35)
     gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
     assert len(gaps) == 7
-    assert min(gaps) >= 0.019
+    assert gaps == pytest.approx([0.02] * 7)
 
 
+@in_virtual_time
 async def test_a_service_is_read_no_more_often_than_the_interval():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(1000), interval=0.1)
     for _ in range(3):
         await watcher.next_state("shop")
-    assert cluster.times[2] - cluster.times[0] >= 0.19
+    assert cluster.times[2] - cluster.times[0] == pytest.approx(0.2)
 
 
+@in_virtual_time
 async def test_a_reading_that_is_to_be_confirmed_comes_sooner():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(1000), interval=1.0)
     await watcher.next_state("shop")
     await watcher.next_state("shop", Hurry.CONFIRM)
-    assert 0.49 <= cluster.times[1] - cluster.times[0] < 1.0
+    assert cluster.times[1] - cluster.times[0] == pytest.approx(0.5)
 
 
+@in_virtual_time
 async def test_a_reading_is_made_in_the_name_of_somebody_who_waits_for_it():
     asking, named = ContextVar("asking"), []
 
@@ -92,6 +89,7 @@ async def test_a_reading_is_made_in_the_name_of_somebody_who_waits_for_it():
     assert sorted(named) == [("first", ("first",))] * 2 + [("second", ("second",))] * 4
 
 
+@in_virtual_time
 async def test_clusters_of_a_region_share_one_budget():
     budget, clusters = Budget(50), [Cluster(), Cluster()]
     await asyncio.gather(
@@ -102,9 +100,10 @@ async def test_clusters_of_a_region_share_one_budget():
     )
     times = sorted(clusters[0].times + clusters[1].times)
     assert len(times) == 6
-    assert times[-1] - times[0] >= 5 * 0.019
+    assert times[-1] - times[0] == pytest.approx(5 * 0.02)
 
 
+@in_virtual_time
 async def test_a_reading_that_is_to_be_confirmed_goes_before_all_others():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(50), interval=0.01)
@@ -117,6 +116,7 @@ async def test_a_reading_that_is_to_be_confirmed_goes_before_all_others():
     assert place <= 1, "at most the call that was under way came first"
 
 
+@in_virtual_time
 async def test_what_nothing_hurries_for_takes_half_of_the_budget():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(100), interval=0.01)
@@ -125,12 +125,15 @@ async def test_what_nothing_hurries_for_takes_half_of_the_budget():
         for _ in range(3):
             await watcher.next_state(name, Hurry.IDLE)
 
-    began = time.monotonic()
+    began = asyncio.get_running_loop().time()
     await asyncio.gather(*(idle(f"s{n:03}") for n in range(200)))
     assert len(cluster.calls) == 3 * 20
-    assert time.monotonic() - began >= 2 * 0.35, "two more passes of twenty calls, at fifty a second"
+    assert asyncio.get_running_loop().time() - began >= 2 * 0.35, (
+        "two more passes of twenty calls, at fifty a second"
+    )
 
 
+@in_virtual_time
 async def test_a_call_that_aws_is_slow_to_answer_holds_up_no_other():
     answered = asyncio.Event()
 
@@ -148,22 +151,23 @@ async def test_a_call_that_aws_is_slow_to_answer_holds_up_no_other():
     assert await slow == STATE
 
 
+@in_virtual_time
 async def test_throttling_spaces_the_calls_of_many_services_too():
     cluster = Cluster(*(ThrottledError("slow down") for _ in range(3)))
     watcher = Watcher(cluster.describe, Budget(100), interval=0.001)
     waiting = [asyncio.ensure_future(watcher.next_state(f"s{n:02}")) for n in range(40)]
     await asyncio.gather(*waiting, return_exceptions=True)
     gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
-    # 10, 20 and 40 ms; a call may start a little late, which shortens the gap after it and lengthens the one before.
-    assert gaps[-1] >= 0.03
-    assert sum(gaps) >= 0.069
+    assert gaps == pytest.approx([0.01, 0.02, 0.04])
 
 
+@in_virtual_time
 async def test_a_service_that_is_missing_is_reported_and_the_others_are_answered():
     watcher = Watcher(Cluster(missing="gone").describe, Budget(1000))
     assert await asyncio.gather(watcher.next_state("gone"), watcher.next_state("shop")) == [None, STATE]
 
 
+@in_virtual_time
 async def test_throttling_slows_the_readings_down_and_good_answers_speed_them_up_again():
     throttled = [ThrottledError("slow down") for _ in range(3)]
     cluster = Cluster(*throttled)
@@ -174,13 +178,10 @@ async def test_throttling_slows_the_readings_down_and_good_answers_speed_them_up
     for _ in range(5):
         assert await watcher.next_state("shop") == STATE
     gaps = [later - sooner for sooner, later in zip(cluster.times, cluster.times[1:], strict=False)]
-    # The first of two calls may start a little late, which makes the gap after it that much shorter.
-    assert gaps[0] >= 0.08
-    assert gaps[1] >= 0.16
-    assert gaps[2] >= 0.32
-    assert gaps[-1] < gaps[2] / 2
+    assert gaps == pytest.approx([0.1, 0.2, 0.4, 0.2, 0.1, 0.05, 0.05])
 
 
+@in_virtual_time
 async def test_an_error_reaches_whoever_waited_for_that_batch_and_nobody_else():
     watcher = Watcher(Cluster(AccessDeniedError("no")).describe, Budget(1000))
     waiting = [asyncio.ensure_future(watcher.next_state(f"s{n:02}")) for n in range(12)]
@@ -189,6 +190,7 @@ async def test_an_error_reaches_whoever_waited_for_that_batch_and_nobody_else():
     assert results[10:] == [STATE, STATE]
 
 
+@in_virtual_time
 async def test_an_error_that_nobody_thought_of_reaches_the_waiters_too_and_the_readings_continue():
     watcher = Watcher(Cluster(KeyError("taskDefinition")).describe, Budget(1000), interval=0.01)
     with pytest.raises(KeyError, match="taskDefinition"):
@@ -196,6 +198,7 @@ async def test_an_error_that_nobody_thought_of_reaches_the_waiters_too_and_the_r
     assert await watcher.next_state("shop") == STATE
 
 
+@in_virtual_time
 async def test_readings_end_with_the_last_waiter_and_start_again_with_the_next():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(1000), interval=0.01)
@@ -207,6 +210,7 @@ async def test_readings_end_with_the_last_waiter_and_start_again_with_the_next()
     assert len(cluster.calls) == 2
 
 
+@in_virtual_time
 async def test_who_no_longer_waits_costs_no_call():
     cluster = Cluster()
     watcher = Watcher(cluster.describe, Budget(1000), interval=0.01)
@@ -219,134 +223,3 @@ async def test_who_no_longer_waits_costs_no_call():
     assert watcher._loop is not None
     await watcher._loop
     assert len(cluster.calls) == 1
-
-
-class TestWaitingActivities:
-    @pytest.fixture
-    def ecs(self):
-        return Ecs()
-
-    @pytest.fixture
-    def reported(self):
-        return []
-
-    @pytest.fixture
-    def environment(self, reported):
-        environment = ActivityEnvironment()
-        environment.info = dataclasses.replace(environment.info, heartbeat_timeout=timedelta(seconds=0.3))
-        environment.on_heartbeat = reported.append
-        return environment
-
-    @staticmethod
-    def awaiting(left: timedelta) -> Awaited:
-        return Awaited(
-            target=TARGET,
-            deployment="ecs-svc/3",
-            task_definition=task_definition(1),
-            service_deployment=deployment_arn(3),
-            deadline=datetime.now(UTC) + left,
-        )
-
-    @pytest.mark.parametrize("left", [timedelta(hours=1), timedelta(hours=-1)])
-    async def test_steady_takes_two_readings_even_when_no_worker_was_there_until_the_deadline(
-        self, ecs, environment, reported, left
-    ):
-        ecs.answers("describe_services", services(service(3, 1)))
-        ecs.answers("describe_services", services(service(3, 1)))
-        with ecs.asked_for_exactly_this():
-            rollout = await environment.run(Waits(ecs.clients).await_steady_state, self.awaiting(left))
-        assert rollout.phase is Phase.STEADY
-        assert {"nothing read yet", "2 of 2 tasks run"} >= set(reported) > set()
-
-    async def test_one_steady_reading_is_a_moments_picture(self, ecs, environment):
-        busy = service(3, 1)
-        busy["deployments"][0]["runningCount"] = 1
-        for answer in (service(3, 1), busy, service(3, 1), service(3, 1)):
-            ecs.answers("describe_services", services(answer))
-        with ecs.asked_for_exactly_this():
-            rollout = await environment.run(
-                Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(hours=1))
-            )
-        assert rollout.phase is Phase.STEADY
-
-    async def test_what_is_not_steady_by_the_deadline_is_stuck(self, ecs, environment):
-        busy = service(3, 1)
-        busy["deployments"][0]["runningCount"] = 1
-        ecs.answers("describe_services", services(busy))
-        with ecs.asked_for_exactly_this():
-            rollout = await environment.run(
-                Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(0))
-            )
-        assert (rollout.phase, rollout.detail) == (Phase.STUCK, "not steady in time: 1 of 2 tasks run")
-
-    async def test_bad_answers_are_said_in_the_heartbeat_and_waited_out(self, ecs, environment, reported):
-        ecs.refuses("describe_services", "ThrottlingException", message="Rate exceeded")
-        ecs.answers("describe_services", services(service(3, 1)))
-        ecs.answers("describe_services", services(service(3, 1)))
-        with ecs.asked_for_exactly_this():
-            rollout = await environment.run(
-                Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(hours=1))
-            )
-        assert rollout.phase is Phase.STEADY
-        assert "could not describe the services of prod: ThrottlingException: Rate exceeded" in reported
-
-    async def test_a_service_that_is_gone_ends_the_wait(self, ecs, environment):
-        ecs.answers("describe_services", services())
-        with (
-            ecs.asked_for_exactly_this(),
-            pytest.raises(InputError, match="the service shop is gone from cluster prod"),
-        ):
-            await environment.run(Waits(ecs.clients).await_steady_state, self.awaiting(timedelta(hours=1)))
-
-    async def test_drift_is_a_changed_primary_and_not_a_changed_count(self, ecs, environment):
-        ecs.answers("describe_services", services(service(2, 2, runningCount=1, desiredCount=5)))
-        ecs.answers("describe_services", services(service(3, 5)))
-        awaited = AwaitedDrift(target=TARGET, fence=STATE.fence)
-        with ecs.asked_for_exactly_this():
-            state = await environment.run(Waits(ecs.clients).await_drift, awaited)
-        assert state.task_definition == task_definition(5)
-
-    async def test_a_plan_to_stop_a_deployment_is_void_once_that_has_ended(self, ecs, environment):
-        for status in ("IN_PROGRESS", "SUCCESSFUL"):
-            ecs.answers("describe_services", services(service(2, 2)))
-            ended = {"serviceDeploymentArn": deployment_arn(2), "status": status, "createdAt": NOW}
-            ecs.answers(
-                "describe_service_deployments",
-                {"serviceDeployments": [ended]},
-                {"serviceDeploymentArns": [deployment_arn(2)]},
-            )
-        awaited = AwaitedDrift(target=TARGET, fence=STATE.fence, under_way=deployment_arn(2))
-        with ecs.asked_for_exactly_this():
-            state = await environment.run(Waits(ecs.clients).await_drift, awaited)
-        assert state.fence == STATE.fence
-
-    async def test_many_waits_ask_for_their_service_deployments_in_one_call(self, ecs, environment):
-        ours = [deployment_arn(1), deployment_arn(2)]
-        stopped = [{"serviceDeploymentArn": arn, "status": "STOPPED", "createdAt": NOW} for arn in ours]
-        for _ in range(2):
-            ecs.answers(
-                "describe_services",
-                services(service(3, 1), service(3, 1, serviceName="cart")),
-                {"cluster": "prod", "services": ["cart", "shop"]},
-            )
-            ecs.answers(
-                "describe_service_deployments",
-                {"serviceDeployments": stopped},
-                {"serviceDeploymentArns": ours},
-            )
-        waits = Waits(ecs.clients)
-        both = [
-            self.awaiting(timedelta(hours=1)).model_copy(
-                update={
-                    "target": TARGET.model_copy(update={"ecs_service": name}),
-                    "deployment": "ecs-svc/1",
-                    "service_deployment": arn,
-                }
-            )
-            for name, arn in zip(("shop", "cart"), ours, strict=True)
-        ]
-        with ecs.asked_for_exactly_this():
-            rollouts = await asyncio.gather(
-                *(environment.run(waits.await_steady_state, item) for item in both)
-            )
-        assert [rollout.phase for rollout in rollouts] == [Phase.SUPERSEDED] * 2
