@@ -76,7 +76,7 @@ def _usage(error: click.UsageError) -> str:
 
 def _unwritten(error: OSError) -> Exit:
     _broken_pipe()
-    return _fail(Exit.NOT_DONE, with_fix(f"the answer cannot be written: {error.strerror}", "make room"))
+    return _fail(Exit.NOT_DONE, with_fix(f"the output cannot be written: {error.strerror}", "make room"))
 
 
 def _check_arguments(argv: Sequence[str]) -> None:

@@ -112,7 +112,9 @@ class Rollback(ProcedureWorkflow):
                 return judged, runs
             summary = f"{plan.headline}: {sentence(judged.why)} A person must check now."
             stands = Ending(outcome=Outcome(judged.verdict), summary=summary, verdict=judged.verdict)
-            match await page.choose("It is not verified: how to continue?", judged.why, run.target, GO_ON):
+            match await page.choose(
+                "Recovery is not verified: how to continue?", judged.why, run.target, GO_ON
+            ):
                 case "verify-again":
                     continue
                 case "roll-back-further":

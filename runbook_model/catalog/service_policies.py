@@ -30,8 +30,14 @@ class Thresholds(Policy):
     p95_seconds: float = Field(
         default=1.0, gt=0, description="Seconds in which 95 % of the requests must be answered."
     )
-    cpu: Share = Field(default=0.80, description="Share of its CPU limit that a task may use.")
-    memory: Share = Field(default=0.85, description="Share of its memory limit that a task may use.")
+    cpu: Share = Field(
+        default=0.80,
+        description="Most CPU that is still healthy, as a share of a task's limit: measured, not enforced.",
+    )
+    memory: Share = Field(
+        default=0.85,
+        description="Most memory that is still healthy, as a share of a task's limit: measured, not enforced.",
+    )
     min_requests: int = Field(
         default=50, ge=1, description="With fewer requests in the window there is no verdict."
     )
@@ -230,7 +236,8 @@ class Service(Policy):
     """A service, with a table for each environment that it runs in."""
 
     repository: str | None = Field(
-        default=None, description="Its git repository: a rollback's last resort is its tags."
+        default=None,
+        description="Its git repository: where nothing else names an earlier release, a rollback looks for one in its tags.",
     )
     environments: dict[Name, Placement] = Field(default_factory=dict)
 

@@ -103,7 +103,8 @@ async def schedule(client: Client, environment: str, cron: str) -> Planned:
     except RPCError as error:
         if error.status is RPCStatusCode.INVALID_ARGUMENT:
             raise bad_input(
-                f'--schedule "{cron}": {quote(error.message)}', 'write it as "0 6 * * *"'
+                f'--schedule "{cron}": {quote(error.message)}',
+                'write five cron fields in quotes, such as "0 6 * * *": every day at 06:00 UTC',
             ) from error
         raise
     return Planned(environment, tuple(found.info.next_action_times), was_there=there)

@@ -56,7 +56,7 @@ class Health:
             serving = await self._client.service_client.check_health(timeout=TIMEOUT)
         except RPCError as error:
             return f"Temporal does not answer: {error.message}"
-        return None if serving else "Temporal says that it does not serve"
+        return None if serving else "Temporal's health check says that it is not ready"
 
 
 @asynccontextmanager

@@ -186,7 +186,7 @@ async def test_that_scaling_out_is_not_offered_is_said(pages, outside, procedure
     outside.latency, outside.resources = latency_read(2.0, 2.0, 2.0), resources_read(cpu=0.97)
     run = await pages.start(procedure)
     seen = await pages.asked(run)
-    assert any("Scaling out is not offered for compose" in found for found in seen.findings)
+    assert any("No tasks are added to a compose project" in found for found in seen.findings)
     assert "scale-out" not in seen.checkpoint.options
     await pages.answer(run, option="skip")
 

@@ -18,7 +18,7 @@ async def test_it_is_asked_with_the_reason_and_nothing_is_marked(runbook, outsid
     outside.quality = Quality.BAD
     run = await runbook.start()
     gate = await runbook.at_checkpoint(run)
-    assert gate.question == "It is not verified: how to continue?"
+    assert gate.question == "Recovery is not verified: how to continue?"
     assert (gate.options, gate.plan) == (OPTIONS, None)
     assert gate.abort_means == "keeps what was changed"
     report = await runbook.until(run, lambda now: now.checkpoint)

@@ -278,7 +278,7 @@ class TestPages:
         ]
 
     def test_a_type_that_is_not_made_of_the_name_is_found(self, procedure):
-        assert "the workflow of drain has the type PurgeCache: call the class Drain" in check_page(
+        assert "the workflow of drain has the type PurgeCache: rename its class to Drain" in check_page(
             dataclasses.replace(procedure, name="drain")
         )
 

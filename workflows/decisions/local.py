@@ -112,7 +112,7 @@ def _own_trouble(project: ProjectRead, sample: Sample) -> tuple[Cause, str]:
 
 
 NO_ROLLBACK = "Rolling back is not offered for compose, which keeps no history of releases."
-NO_SCALING = "Scaling out is not offered for compose: a restart, or more CPU and memory in the compose file, is a person's choice."
+NO_SCALING = "No tasks are added to a compose project: restart the service by hand, or give it more CPU or memory in the compose file."
 
 
 class ServiceRestart(Message):

@@ -65,7 +65,7 @@ async def undo_stop(run: Run, stopped: str, before: Release, landing: Release) -
     if found and found.under_way:
         return NOT_MADE
     if found and found.status in ROLLING_BACK:
-        await await_own_rollback(run, "Let ECS finish what was asked of it", stopped)
+        await await_own_rollback(run, "Wait until ECS has finished the deployment's rollback", stopped)
     return await undo_release(run, None, before, landing)
 
 

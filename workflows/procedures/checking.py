@@ -41,7 +41,7 @@ def problems(procedure: Procedure) -> Iterator[str]:
     if definition is None:
         yield f"{workflow.__name__} is no workflow: put @workflow.defn before the class"
     elif definition.name != (wanted := workflow_type(name)):
-        yield f"the workflow of {name} has the type {definition.name}: call the class {wanted}"
+        yield f"the workflow of {name} has the type {definition.name}: rename its class to {wanted}"
     elif problem := problem_in_sandbox(workflow):
         yield f"{workflow.__module__} cannot be loaded in the sandbox of workflows: {problem}"
     if strange := sorted(procedure.changes.keys() - procedure.activity_names()):

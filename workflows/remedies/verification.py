@@ -79,7 +79,7 @@ async def verified_or_handed_over(
         if judged.verdict is Verdict.RECOVERED:
             summary = f"{headline}: {judged.why}"
             return Ending(outcome=Outcome.RECOVERED, summary=summary, verdict=judged.verdict)
-        question, options = "It is not verified: how to continue?", ("verify-again", *ways, "hand-over")
+        question, options = "Recovery is not verified: how to continue?", ("verify-again", *ways, "hand-over")
         chosen = await run.page.choose(question, judged.why, run.target, options)
         if chosen and chosen in ways:
             return await ways[chosen]()

@@ -305,7 +305,7 @@ def test_an_answer_that_cannot_be_written_is_reported():
     code, err = in_shell('"$@" catalog schema >/dev/full')
     assert (code, err) == (
         1,
-        "runbook: the answer cannot be written: No space left on device; make room\n",
+        "runbook: the output cannot be written: No space left on device; make room\n",
     )
 
 

@@ -55,7 +55,7 @@ class StuckDeployment(ProcedureWorkflow):
         page.undo_brings_back(plan.before)
         await self._stop(run, plan)
 
-        page.heading("Wait until what ran before runs again")
+        page.heading("Wait until the earlier release runs again")
         landing = plan.after
         rollout = await await_own_rollback(run, f"Wait until only {landing.name} runs", plan.stops)
         if rollout.phase is not Phase.STEADY:
