@@ -18,7 +18,7 @@ from sandbox.processes import free_port
 from tests.integration.webhook_process import WebhookProcess
 from tests.sandbox_under_test import running_sandbox, until
 
-pytestmark = [pytest.mark.xdist_group("alerts"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("alerts"), pytest.mark.timeout(600)]
 TOKEN = "a-token-of-this-test"
 
 
@@ -96,7 +96,6 @@ async def test_a_release_that_fails_fires_and_a_good_one_resolves(alerted):
     }
 
 
-@pytest.mark.rare
 async def test_a_release_that_leaks_connections_fires_for_its_database(alerted):
     alerted.sandbox.deploy("prod", "1.2.0", FAULT_DB_CONNECTIONS=12, wait=True)
     await alerted.await_state("prod", "DatabaseConnectionsHigh", "firing")

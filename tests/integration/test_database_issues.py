@@ -11,7 +11,7 @@ from tests.integration.cli.command_line import CommandLine
 from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 
-pytestmark = pytest.mark.xdist_group("database-issues")
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("database-issues")]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,6 @@ async def test_one_environments_leak_is_not_the_others(broken_world):
     assert not fails(broken_world, "prod")
 
 
-@pytest.mark.rare
 async def test_a_database_that_is_down_is_a_persons_task_and_verified_once_it_is_back(broken_world):
     order = f"{broken_world.addresses.aws}/_sandbox/postgres"
     broken_world.http.post(order, json={"environment": "prod", "action": "kill"}).raise_for_status()
@@ -125,7 +124,6 @@ async def test_a_database_that_is_down_is_a_persons_task_and_verified_once_it_is
     assert (page["outcome"], page["changes"]) == ("recovered", [])
 
 
-@pytest.mark.rare
 async def test_an_instance_of_rds_that_is_down_is_rebooted_once(broken_world):
     broken_world.aws("rds").create_db_instance(
         DBInstanceIdentifier="ai-processor-prod", Engine="postgres", DBInstanceClass="db.t3.micro",

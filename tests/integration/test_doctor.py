@@ -282,6 +282,7 @@ def staffed(clinic):
     return clinic
 
 
+@pytest.mark.rare
 async def test_without_temporal_the_rest_is_reported_and_the_exit_code_is_4(clinic):
     wording = await clinic.doctor("--environment", "staging", TEMPORAL_ADDRESS="127.0.0.1:1")
     assert wording.code == Exit.TEMPORAL_UNREACHABLE
@@ -437,6 +438,7 @@ async def test_without_the_simulator_it_is_unknown_what_may_be_changed(staffed):
     assert "allow iam:SimulatePrincipalPolicy to the worker's role" in permissions["detail"]
 
 
+@pytest.mark.rare
 async def test_a_change_that_would_be_denied_is_one_red_line_that_names_it(staffed):
     here = "arn:aws:ecs:us-east-1:123456789012"
     service = f"{here}:service/ai-processor-prod/ai-processor-service-prod"

@@ -106,6 +106,7 @@ def check(said, name):
     return found
 
 
+@pytest.mark.rare
 async def test_a_drill_finds_a_release_that_is_gone_and_the_next_one_that_it_is_back(field):
     shop, before = field.shop, len(field.world.calls())
 

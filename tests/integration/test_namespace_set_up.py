@@ -37,6 +37,7 @@ async def temporal(tmp_path):
     await server.end()
 
 
+@pytest.mark.rare
 async def test_it_creates_a_namespace_that_the_product_can_use_and_may_run_again(temporal):
     for _ in range(2):
         done = set_up(temporal.address)

@@ -73,6 +73,7 @@ async def stage(world, tmp_path, collector):
     stage.end()
 
 
+@pytest.mark.rare
 async def test_one_trace_leads_from_the_alert_to_the_call_of_aws_while_it_grows_and_past_a_killed_worker(
     stage, collector
 ):

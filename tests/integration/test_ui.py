@@ -42,6 +42,7 @@ async def shows(page, words):
     await expect(page.get_by_text(words).first).to_be_visible(timeout=PATIENCE_MILLISECONDS)
 
 
+@pytest.mark.rare
 async def test_the_timeline_of_a_finished_rollback_reads_as_the_runbook(stage, browser, tmp_path):
     shop = stage.a_shop("gated")
     handle = await shop.start()

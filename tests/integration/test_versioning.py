@@ -47,6 +47,7 @@ async def until_awaiting(handle):
         return report.checkpoint
 
 
+@pytest.mark.rare
 async def test_a_run_ends_on_the_build_it_started_on_and_the_next_takes_the_new_one(temporal):
     asking = Outside(approvals=Approvals(needed=1))
     not_asking = Outside(more={"arn": f"{ARN}:service/prod/another"})

@@ -247,6 +247,7 @@ async def test_fires_again_while_it_is_about_to_end_and_continues(stage, world):
     assert seen.outcome is None
 
 
+@pytest.mark.rare
 async def test_it_continues_as_a_new_run_with_everything_that_it_knew(stage, world):
     handle = await stage.fires("HighErrorRate", fingerprint="the first")
     await stage.running("high-error-rate")

@@ -117,6 +117,7 @@ async def test_up_leaves_no_process_behind_when_it_is_killed(up):
         await _refuses(address)
 
 
+@pytest.mark.rare
 async def test_up_ends_all_of_it_on_ctrl_c():
     async with running() as up:
         assert set(up.world) == KEYS

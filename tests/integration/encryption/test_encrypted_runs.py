@@ -18,7 +18,7 @@ from worker import WORKFLOWS
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
-pytestmark = pytest.mark.xdist_group("sealed")
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("sealed")]
 REASON = "the pear cache is broken"
 
 
@@ -123,7 +123,6 @@ async def test_why_a_run_failed_is_reported_without_a_worker(stage):
     assert failed.workflow_execution_failed_event_attributes.failure.message == "Encoded failure"
 
 
-@pytest.mark.rare
 async def test_a_plain_run_continues_when_encryption_is_switched_on_and_when_the_key_is_replaced(stage):
     shop = stage.a_shop("gated")
     try:

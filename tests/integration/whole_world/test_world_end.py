@@ -24,7 +24,9 @@ def all_gone(processes):
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.rare)], ids=["SIGINT", "SIGTERM"]
+)
 def test_a_signal_ends_every_process_with_exit_0(number):
     with running_sandbox() as sandbox:
         children = family_of(sandbox)
