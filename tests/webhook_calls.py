@@ -7,11 +7,13 @@ import httpx
 
 from runbook_model.catalog.catalog import parse_catalog
 from starter.webhook.application import Receiver, application
-from starter.webhook.guard import Tokens
+from starter.webhook.guard import Token, Tokens
 from starter.webhook.incidents import NotAcceptedError
 
 PAYLOADS = Path(__file__).parent / "unit/webhook/payloads"
 TOKEN = "open-sesame-5f3a"
+STAGING = "open-staging-77c1"
+"""Carries alerts of staging only."""
 CATALOG = parse_catalog(
     """
 [environments.prod]
@@ -54,9 +56,15 @@ class Webhook:
 
     def __init__(self, limits=None, catalog=CATALOG) -> None:
         self.temporal = TakesAlerts()
-        receiver = Receiver(self.temporal, lambda: catalog, Tokens([TOKEN, "the-next-token"]), limits)
+        receiver = Receiver(
+            self.temporal,
+            lambda: catalog,
+            Tokens([Token(TOKEN), Token("the-next-token"), Token(STAGING, "staging")]),
+            limits,
+        )
+        self.application = application(receiver)
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(application(receiver)), base_url="http://webhook"
+            transport=httpx.ASGITransport(self.application), base_url="http://webhook"
         )
 
     async def post(self, content, token=TOKEN, **headers):

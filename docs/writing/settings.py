@@ -10,7 +10,8 @@ from activities.runtime.encryption import KEYS, KEYS_FILE
 from activities.runtime.settings import Settings
 from docs.writing.source import table, words_of_class
 from starter.client.connect import UI_DEFAULT
-from starter.webhook.secrets import TOKEN, TOKEN_FILE
+from starter.processes.connections import TRUSTED_PROXIES
+from starter.webhook.secrets import CODEC_TOKEN, TOKEN, TOKEN_FILE
 
 HEAD = """\
 # Settings
@@ -59,8 +60,29 @@ WEBHOOK = (
     (
         f"`{TOKEN_FILE}`",
         "",
-        "A file of such tokens, a line each: all of them count. Goes before the variable.",
+        "A file of such tokens, a line each: all of them count. Goes before the variable. `prod TOKEN` binds one to `prod`.",
     ),
+    (
+        f"`{TOKEN}_<ENVIRONMENT>`",
+        "",
+        (
+            "A token that carries alerts of that environment only; the name in capitals, with `_` for `-`: "
+            f"`{TOKEN}_PROD_EU` for `prod-eu`."
+        ),
+    ),
+    (
+        f"`{TRUSTED_PROXIES}`",
+        "",
+        "Addresses or networks, with commas, of proxies that speak for many: they may have any number of connections.",
+    ),
+)
+CODEC = (
+    (
+        f"`{CODEC_TOKEN}`, `{CODEC_TOKEN}_FILE`",
+        "",
+        "The bearer token that callers must bring, or a file of such tokens; without one it listens on loopback only.",
+    ),
+    (f"`{TRUSTED_PROXIES}`", "", "As the webhook's."),
 )
 OUTSIDE = (
     (
@@ -90,6 +112,8 @@ def page() -> str:
             table(head, [*_of_worker(), *OUTSIDE]),
             "## The webhook",
             table(head, WEBHOOK),
+            "## The codec server",
+            table(head, CODEC),
             "## The command line",
             table(head, COMMAND_LINE),
         ]

@@ -14,8 +14,8 @@ from starter.exits import Exit, bad_input
 from starter.printing import answer, note
 
 if TYPE_CHECKING:
-    from activities.runtime.encryption import Codec
     from starter.processes.listening import Address
+    from starter.webhook.codec_server import CodecServer
 
 LISTEN = "127.0.0.1:8234"
 
@@ -32,13 +32,14 @@ LISTEN = "127.0.0.1:8234"
 def command(caller: Caller, *, listen: str) -> Exit:
     """Decrypt histories for the Temporal UI with the keys of RUNBOOK_CODEC_KEYS, and encrypt what people send from there.
 
-    Give its address to the UI as the codec server (TEMPORAL_CODEC_ENDPOINT, or the glasses in the UI's bar). It has no
-    authentication and decrypts for everyone who can reach it: let it listen on loopback, or put an authenticating proxy
-    in front of it. Browsers may call it only from pages of RUNBOOK_UI.
+    Give its address to the UI as the codec server (TEMPORAL_CODEC_ENDPOINT, or the glasses in the UI's bar). Callers need
+    the bearer token of RUNBOOK_CODEC_TOKEN; browsers get a cookie for it at /sign-in, and may call it only from pages of
+    RUNBOOK_UI. Without a token it decrypts for everyone who can reach it, and listens on loopback only.
     """
     from starter.client.connect import UI_DEFAULT, codec_of  # noqa: PLC0415
     from starter.processes.listening import parse_address  # noqa: PLC0415
-    from starter.webhook.codec_server import origins_of  # noqa: PLC0415 - `--help` needs none of it
+    from starter.webhook.codec_server import CodecServer, origins_of  # noqa: PLC0415 - `--help` needs none
+    from starter.webhook.secrets import load_codec_tokens  # noqa: PLC0415
 
     address = parse_address(listen)
     codec = codec_of(os.environ)
@@ -48,17 +49,26 @@ def command(caller: Caller, *, listen: str) -> Exit:
             "without keys nothing is encrypted, and there is nothing to decrypt",
         )
     origins = origins_of(os.environ.get("RUNBOOK_UI") or UI_DEFAULT)
-    asyncio.run(_serve(address, codec, origins, as_json=caller.as_json))
+    tokens = load_codec_tokens(os.environ)
+    if not tokens and not address.is_loopback:
+        raise bad_input(
+            f"--listen {listen} is open to others, and RUNBOOK_CODEC_TOKEN is not set",
+            "make a token with `openssl rand -hex 24`, or listen on 127.0.0.1",
+        )
+    server = CodecServer(codec, origins, tokens)
+    asyncio.run(_serve(address, server, origins, as_json=caller.as_json))
     return Exit.DONE
 
 
-async def _serve(address: Address, codec: Codec, origins: list[str], *, as_json: bool) -> None:
+async def _serve(address: Address, server: CodecServer, origins: list[str], *, as_json: bool) -> None:
     from activities.telemetry.log_lines import log_to_stderr  # noqa: PLC0415
+    from starter.processes.connections import Connections, trusted_proxies  # noqa: PLC0415
     from starter.processes.listening import bind  # noqa: PLC0415
-    from starter.webhook.codec_server import CodecServer, application  # noqa: PLC0415
+    from starter.webhook.codec_server import application  # noqa: PLC0415
     from starter.webhook.serving import serve  # noqa: PLC0415
 
     log_to_stderr("starter")
+    connections = Connections(trusted=trusted_proxies(os.environ))
     with bind(address) as listener:
         url = replace(address, port=listener.getsockname()[1]).url
 
@@ -67,4 +77,4 @@ async def _serve(address: Address, codec: Codec, origins: list[str], *, as_json:
             if as_json:
                 answer({"codec": url, "health": f"{url}/healthz"})
 
-        await serve(application(CodecServer(codec, origins), origins), listener, ready)
+        await serve(application(server, origins), listener, connections, ready)

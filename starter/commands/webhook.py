@@ -17,6 +17,7 @@ from starter.printing import answer, note
 if TYPE_CHECKING:
     from starter.processes.listening import Address
     from starter.webhook.catalog_file import CatalogFile
+    from starter.webhook.guard import Token
 
 LISTEN = "127.0.0.1:8080"
 
@@ -33,9 +34,9 @@ LISTEN = "127.0.0.1:8080"
 def command(caller: Caller, *, listen: str) -> Exit:
     """Receive alerts from Alertmanager at POST /alerts and pass them to their incidents.
 
-    Callers need the bearer token of RUNBOOK_WEBHOOK_TOKEN, or of the file RUNBOOK_WEBHOOK_TOKEN_FILE. The answer 200
-    means that Temporal has every alert. The webhook can be restarted at any time: Alertmanager repeats alerts that were
-    not accepted.
+    Callers need the bearer token of RUNBOOK_WEBHOOK_TOKEN, or of the file RUNBOOK_WEBHOOK_TOKEN_FILE; a token in
+    RUNBOOK_WEBHOOK_TOKEN_PROD carries alerts of prod only. The answer 200 means that Temporal has every alert. The webhook
+    can be restarted at any time: Alertmanager repeats alerts that were not accepted.
     """
     from starter.processes.listening import parse_address  # noqa: PLC0415
     from starter.webhook.catalog_file import CatalogFile  # noqa: PLC0415 - `--help` needs none of it
@@ -48,14 +49,16 @@ def command(caller: Caller, *, listen: str) -> Exit:
         catalog = CatalogFile(caller.catalog)
     except CatalogError as error:
         raise of_error(error) from None
-    asyncio.run(_receive(address, catalog, load_tokens(os.environ), as_json=caller.as_json))
+    tokens = load_tokens(os.environ, catalog.current().environments)
+    asyncio.run(_receive(address, catalog, tokens, as_json=caller.as_json))
     return Exit.DONE
 
 
-async def _receive(address: Address, catalog: CatalogFile, tokens: list[str], *, as_json: bool) -> None:
+async def _receive(address: Address, catalog: CatalogFile, tokens: list[Token], *, as_json: bool) -> None:
     from activities.telemetry.log_lines import log_to_stderr  # noqa: PLC0415
     from activities.telemetry.telemetry import flush_traces  # noqa: PLC0415
     from starter.client.connect import connect_lazily  # noqa: PLC0415
+    from starter.processes.connections import Connections, trusted_proxies  # noqa: PLC0415
     from starter.processes.listening import bind  # noqa: PLC0415
     from starter.webhook.application import Receiver, application  # noqa: PLC0415
     from starter.webhook.guard import Tokens  # noqa: PLC0415
@@ -63,6 +66,7 @@ async def _receive(address: Address, catalog: CatalogFile, tokens: list[str], *,
     from starter.webhook.serving import serve  # noqa: PLC0415
 
     log_to_stderr("starter")
+    connections = Connections(trusted=trusted_proxies(os.environ))
     incidents = Incidents(await connect_lazily("runbook-webhook"))
     receiver = Receiver(incidents, catalog.current, Tokens(tokens))
     with bind(address) as listener:
@@ -73,5 +77,5 @@ async def _receive(address: Address, catalog: CatalogFile, tokens: list[str], *,
             if as_json:
                 answer({"alerts": f"{url}/alerts", "health": f"{url}/healthz"})
 
-        await serve(application(receiver), listener, ready)
+        await serve(application(receiver), listener, connections, ready)
     flush_traces()

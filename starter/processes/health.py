@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from temporalio.service import RPCError
 
+from starter.processes.connections import Connections, guarded
 from starter.processes.listening import Server, bind, parse_address
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ async def served_health(application: Starlette, address: str) -> AsyncIterator[N
         CliError: nothing can listen there.
     """
     listener = bind(parse_address(address, "RUNBOOK_HEALTH"), "RUNBOOK_HEALTH")
-    config = uvicorn.Config(application, log_config=None, access_log=False, server_header=False)
+    protocol = guarded(Connections())
+    config = uvicorn.Config(
+        application, http=protocol, log_config=None, access_log=False, server_header=False
+    )
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

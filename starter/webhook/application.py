@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,12 @@ class Receiver:
         self._catalog = catalog
         self._tokens = tokens
         self._limits = limits or Limits()
-        self._rate = Rate(self._limits.calls_per_second, self._limits.burst)
-        self._turns = Turns(self._limits.at_once, self._limits.wait_seconds)
+        self._shares: defaultdict[str | None, tuple[Rate, Turns]] = defaultdict(self._share)
+        """Of each environment that has a token of its own, so that none silences another."""
+
+    def _share(self) -> tuple[Rate, Turns]:
+        limits = self._limits
+        return Rate(limits.calls_per_second, limits.burst), Turns(limits.at_once, limits.wait_seconds)
 
     async def alerts(self, request: Request) -> JSONResponse:
         """Answer one call of Alertmanager, and log it in one line."""
@@ -83,14 +88,15 @@ class Receiver:
         return JSONResponse(status, 200 if reachable else 503)
 
     async def _take(self, request: Request) -> list[Delivery]:
-        self._tokens.check(request.headers.get("authorization", "").encode("latin-1"))
-        self._rate.take()
-        async with self._turns.turn():
+        bound_to = self._tokens.check(request.headers.get("authorization", "").encode("latin-1"))
+        rate, turns = self._shares[bound_to]
+        rate.take()
+        async with turns.turn():
             check_content(request)
             body = await read_body(request, self._limits)
             try:
                 notification = parse_notification(body)
-                deliveries = route(notification, self._catalog(), datetime.now(UTC))
+                deliveries = route(notification, self._catalog(), datetime.now(UTC), bound_to)
                 await self._incidents.report(deliveries, self._limits.delivery_seconds)
             except PayloadError as error:
                 raise Refusal(error.status, str(error)) from None

@@ -1,14 +1,15 @@
 """Decrypts for the Temporal UI: ``POST /decode`` and ``POST /encode`` as Temporal's remote codecs have them.
 
-Whoever reaches it has everything decrypted that they have the ciphertext of. It knows nobody; what it does is to keep pages
-of other origins from asking through a person's browser.
+Whoever may ask it has everything decrypted that they have the ciphertext of. Those who may have its token: programs send it,
+and a browser gets a cookie for it at ``/sign-in``. Pages of other origins cannot ask through a person's browser.
 """
 
 from __future__ import annotations
 
+import hmac
 import logging
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from google.protobuf.json_format import MessageToDict, Parse, ParseError
 from starlette.applications import Starlette
@@ -16,24 +17,31 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payloads
 
 from runbook_model.errors import MissingKeyError
 from starter.exits import bad_input
-from starter.webhook.guard import Limits, Refusal, check_content, read_body
+from starter.webhook.guard import Limits, Refusal, Tokens, check_content, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from starlette.requests import Request
+    from starlette.responses import Response
     from temporalio.api.common.v1 import Payload
 
     from activities.runtime.encryption import Codec
+    from starter.webhook.guard import Token
 
 LIMITS = Limits(body_bytes=8 * 1024 * 1024)
 """What Temporal sends in one answer, four MiB, is a third longer in base64."""
+FORM = Limits(body_bytes=4096)
+COOKIE = "runbook-codec"
+SESSION_SECONDS = 12 * 3600
+SIGN_IN = """<!doctype html><title>runbook codec</title>
+<form method="post"><label>Token <input name="token" type="password" autofocus></label> <button>Sign in</button></form>"""
 THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 """Names by which people open the same UI."""
 USUAL_PORTS = {"http": 80, "https": 443}
@@ -43,9 +51,12 @@ _log = logging.getLogger(__name__)
 class CodecServer:
     """Answers the UI of some origins, and programs, which have none."""
 
-    def __init__(self, codec: Codec, origins: Sequence[str]) -> None:
+    def __init__(self, codec: Codec, origins: Sequence[str], tokens: Sequence[Token] = ()) -> None:
+        """Without tokens, everybody who reaches it may ask."""
         self._codec = codec
         self._origins = origins
+        self._tokens = Tokens(tokens, named="the codec server's RUNBOOK_CODEC_TOKEN") if tokens else None
+        self._sessions = [_session(token.text) for token in tokens]
 
     async def encode(self, request: Request) -> JSONResponse:
         """Encrypt what a person sends by the UI."""
@@ -58,6 +69,35 @@ class CodecServer:
     async def health(self, _: Request) -> JSONResponse:
         """Say that it lives."""
         return JSONResponse({"status": "ok"})
+
+    async def sign_in(self, request: Request) -> Response:
+        """Give a browser the cookie by which it may ask, for the token that a person types."""
+        if request.method == "GET":
+            return HTMLResponse(SIGN_IN)
+        try:
+            given = parse_qs((await read_body(request, FORM)).decode(errors="replace")).get("token", [""])[0]
+        except Refusal as refusal:
+            return JSONResponse({"error": str(refusal)}, refusal.status, {"Connection": "close"})
+        session = _session(given.strip())
+        if not self._knows(session):
+            return HTMLResponse(SIGN_IN, 401)
+        answer = HTMLResponse("Signed in. The Temporal UI may now decrypt in this browser.")
+        secure = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, session, SESSION_SECONDS, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+    def _knows(self, session: str) -> bool:
+        matches = [hmac.compare_digest(session.encode(), known.encode()) for known in self._sessions]
+        return any(matches)
+
+    def _check(self, request: Request) -> None:
+        """Refuse who brings neither the token nor the cookie.
+
+        Raises:
+            Refusal: 401.
+        """
+        if self._tokens and not self._knows(request.cookies.get(COOKIE, "")):
+            self._tokens.check(request.headers.get("authorization", "").encode("latin-1"))
 
     async def _answer(
         self, request: Request, do: Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
@@ -86,6 +126,7 @@ class CodecServer:
         origin = request.headers.get("origin")
         if origin is not None and origin not in self._origins:
             raise Refusal(403, f"a page of {origin} may not ask: RUNBOOK_UI names {self._origins[0]}")
+        self._check(request)
         check_content(request)
         body = await read_body(request, LIMITS)
         try:
@@ -107,6 +148,11 @@ class CodecServer:
         return decoded
 
 
+def _session(token: str) -> str:
+    """Return the cookie that stands for a token, and does not tell it."""
+    return hmac.new(token.encode(), COOKIE.encode(), "sha256").hexdigest()
+
+
 def application(server: CodecServer, origins: Iterable[str]) -> Starlette:
     """Put the server at its addresses; only pages of the UI may read its answers."""
     cors = Middleware(
@@ -114,12 +160,13 @@ def application(server: CodecServer, origins: Iterable[str]) -> Starlette:
         allow_origins=list(origins),
         allow_methods=["POST"],
         allow_headers=["*"],
-        allow_credentials=True,  # those of a proxy before it, where there is one
+        allow_credentials=True,  # our cookie, and those of a proxy before it, where there is one
     )
     return Starlette(
         routes=[
             Route("/encode", server.encode, methods=["POST"]),
             Route("/decode", server.decode, methods=["POST"]),
+            Route("/sign-in", server.sign_in, methods=["GET", "POST"]),
             Route("/healthz", server.health, methods=["GET"]),
         ],
         middleware=[cors],
@@ -151,7 +198,7 @@ def origins_of(ui: str) -> list[str]:
 def _no_such_place(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return JSONResponse(
-        {"error": f"{error.detail}: there are POST /encode, POST /decode and GET /healthz"},
+        {"error": f"{error.detail}: there are POST /encode, POST /decode, GET /sign-in and GET /healthz"},
         error.status_code,
         error.headers,
     )

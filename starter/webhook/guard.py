@@ -8,7 +8,7 @@ import hmac
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -43,25 +43,35 @@ class Refusal(Exception):  # noqa: N818 - an answer, which is no error of ours
         super().__init__(message)
 
 
+class Token(NamedTuple):
+    """A bearer token, and the environment whose alerts it carries; None: it carries those of all."""
+
+    text: str
+    environment: str | None = None
+
+
 class Tokens:
-    """The bearer tokens of those who may send alerts, as digests."""
+    """The bearer tokens of those who may call, as digests."""
 
-    def __init__(self, tokens: Iterable[str]) -> None:
-        self._digests = [_digest(token.encode()) for token in tokens]
+    def __init__(self, tokens: Iterable[Token], named: str = "the webhook's RUNBOOK_WEBHOOK_TOKEN") -> None:
+        self._digests = [(_digest(token.text.encode()), token.environment) for token in tokens]
+        self._named = named
 
-    def check(self, authorization: bytes) -> None:
+    def check(self, authorization: bytes) -> str | None:
         """Compare what a call brings with every token, in a time that says nothing of them.
+
+        Returns:
+            the only environment that it speaks for; None for all of them.
 
         Raises:
             Refusal: 401.
         """
         scheme, _, offered = authorization.partition(b" ")
         digest = _digest(offered.strip())
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
-        if scheme.lower() != b"bearer" or not any(matches):
-            raise Refusal(
-                401, "wrong or missing bearer token: it must be the webhook's RUNBOOK_WEBHOOK_TOKEN"
-            )
+        found = [item for known, item in self._digests if hmac.compare_digest(digest, known)]
+        if scheme.lower() != b"bearer" or not found:
+            raise Refusal(401, f"wrong or missing bearer token: it must be {self._named}")
+        return None if None in found else found[0]
 
 
 class Rate:

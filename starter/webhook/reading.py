@@ -36,10 +36,10 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Go's zero time, year 1, says "none"; no alert is older than Alertmanager."""
 
 
-def read_alert(sent: SentAlert, catalog: Catalog, received: datetime) -> Alert:
+def read_alert(sent: SentAlert, catalog: Catalog, received: datetime, bound_to: str | None = None) -> Alert:
     """Return the alert with its target, or with the problem for which it has none."""
     labels = bounded(sent.labels, LABELS, LABEL_LENGTH, _in_rules(catalog))
-    problem = find_problem(sent.labels, catalog)
+    problem = find_problem(sent.labels, catalog) or _find_intrusion(sent.labels, bound_to)
     service, environment = UNROUTED if problem else (sent.labels["service"], sent.labels["environment"])
     name = sent.labels.get("alertname", "")
     return Alert(
@@ -92,6 +92,16 @@ def find_problem(sent: Mapping[str, str], catalog: Catalog) -> str | None:
     if find_rule(catalog.alerts, sent.get("alertname", ""), sent) is None:
         return f'no row of the alert matrix is about "{excerpt_of(sent.get("alertname", ""))}": add [[alerts]] to the catalog'
     return None
+
+
+def _find_intrusion(sent: Mapping[str, str], bound_to: str | None) -> str | None:
+    """Say that the sender does not speak for the alert's environment; None where it does."""
+    if bound_to is None or sent["environment"] == bound_to:
+        return None
+    return (
+        f"it is of {sent['environment']}, and came with a token that carries alerts of {bound_to} only:"
+        " give the sender a token for it"
+    )
 
 
 def _in_rules(catalog: Catalog) -> frozenset[tuple[str, str]]:

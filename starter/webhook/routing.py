@@ -42,10 +42,19 @@ class Delivery:
         return sum(len(batch.alerts) for batch in self.batches)
 
 
-def route(notification: Notification, catalog: Catalog, received: datetime) -> list[Delivery]:
-    """Sort a payload's alerts by target; what has none, or was left out by the sender, goes to a human."""
+def route(
+    notification: Notification, catalog: Catalog, received: datetime, bound_to: str | None = None
+) -> list[Delivery]:
+    """Sort a payload's alerts by target; what has none, or was left out by the sender, goes to a human.
+
+    Args:
+        notification: what was sent.
+        catalog: which targets there are.
+        received: when it came.
+        bound_to: the only environment that the sender speaks for; None: all of them.
+    """
     targets: dict[tuple[str, str], list[Alert]] = {}
-    for alert in _alerts(notification, catalog, received):
+    for alert in _alerts(notification, catalog, received, bound_to):
         targets.setdefault((alert.environment, alert.service), []).append(alert)
     return [
         Delivery(
@@ -57,10 +66,12 @@ def route(notification: Notification, catalog: Catalog, received: datetime) -> l
     ]
 
 
-def _alerts(notification: Notification, catalog: Catalog, received: datetime) -> Iterator[Alert]:
+def _alerts(
+    notification: Notification, catalog: Catalog, received: datetime, bound_to: str | None
+) -> Iterator[Alert]:
     for sent in notification.alerts:
         if isinstance(sent, SentAlert):
-            yield read_alert(sent, catalog, received)
+            yield read_alert(sent, catalog, received, bound_to)
         else:
             yield unusable_alert(sent, received)
     if notification.truncated:

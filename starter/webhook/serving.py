@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from starter.processes.connections import guarded
 from starter.processes.listening import Server
 
 if TYPE_CHECKING:
@@ -16,14 +17,16 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
+    from starter.processes.connections import Connections
+
 GRACE_SECONDS = 12
 """Longer than Temporal may take; what is cut off is sent again."""
-CONNECTIONS = 500
-"""Open at once, whatever they send; more get 503."""
 IDLE_SECONDS = 75
 
 
-async def serve(application: Starlette, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def serve(
+    application: Starlette, listener: socket.socket, connections: Connections, ready: Callable[[], None]
+) -> None:
     """Serve until SIGINT or SIGTERM; ``ready`` is called once calls are answered."""
     config = uvicorn.Config(
         application,
@@ -31,7 +34,7 @@ async def serve(application: Starlette, listener: socket.socket, ready: Callable
         access_log=False,
         server_header=False,
         proxy_headers=False,  # the log says who called, not who they say
-        limit_concurrency=CONNECTIONS,
+        http=guarded(connections),
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -12,6 +12,7 @@ from temporalio.api.common.v1 import Payload
 from starter.__main__ import run
 from starter.exits import CliError
 from starter.webhook.codec_server import LIMITS, CodecServer, application, origins_of
+from starter.webhook.guard import Token
 from tests.sealing import codec, key
 
 UI = "http://127.0.0.1:8233"
@@ -24,9 +25,9 @@ PLAIN = {
 class Ui:
     """A page that asks."""
 
-    def __init__(self, *key_ids) -> None:
+    def __init__(self, *key_ids, tokens=()) -> None:
         origins = origins_of(UI)
-        served = application(CodecServer(codec(*key_ids), origins), origins)
+        served = application(CodecServer(codec(*key_ids), origins, [Token(text) for text in tokens]), origins)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://codec")
 
     async def post(self, path, content, origin=UI, **headers):
@@ -105,6 +106,46 @@ async def test_a_program_has_no_origin_and_is_answered(ui):
     assert (await ui.post("/decode", {"payloads": [PLAIN]}, origin=None)).status_code == 200
 
 
+class TestToken:
+    @pytest.fixture
+    def ui(self):
+        return Ui("a", tokens=["open-sesame", "the-next-one"])
+
+    @pytest.mark.parametrize(
+        "sent", [{}, {"Authorization": "Bearer wrong"}, {"Cookie": "runbook-codec=open-sesame"}]
+    )
+    async def test_without_it_nothing_is_decrypted(self, ui, sent):
+        answer = await ui.post("/decode", {"payloads": [PLAIN]}, **sent)
+        assert answer.status_code == 401
+        assert "RUNBOOK_CODEC_TOKEN" in answer.json()["error"]
+
+    @pytest.mark.parametrize("token", ["open-sesame", "the-next-one"])
+    async def test_a_program_brings_it(self, ui, token):
+        sent = {"Authorization": f"Bearer {token}"}
+        assert (await ui.post("/decode", {"payloads": [PLAIN]}, origin=None, **sent)).status_code == 200
+
+    async def test_a_browser_gets_a_cookie_for_it_that_does_not_tell_it(self, ui):
+        assert "password" in (await ui.client.get("/sign-in")).text
+        answer = await ui.client.post("/sign-in", data={"token": "open-sesame"})
+        cookie = answer.headers["Set-Cookie"]
+        assert answer.status_code == 200
+        assert "open-sesame" not in cookie
+        assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
+        assert (await ui.post("/decode", {"payloads": [PLAIN]})).status_code == 200
+
+    @pytest.mark.parametrize("form", [{"token": "wrong"}, {}, {"token": "x" * 9000}])
+    async def test_a_wrong_one_gets_none(self, ui, form):
+        answer = await ui.client.post("/sign-in", data=form)
+        assert answer.status_code in {401, 413}
+        assert "Set-Cookie" not in answer.headers
+
+    async def test_that_it_lives_is_said_to_everybody(self, ui):
+        assert (await ui.client.get("/healthz")).status_code == 200
+
+    async def test_where_there_is_none_no_cookie_is_given(self):
+        assert (await Ui("a").client.post("/sign-in", data={"token": ""})).status_code == 401
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"\xff", b"7", b"[" * 100_000, b'{"payloads": 7}', b'{"payloads": [{"data": 7}]}'],
@@ -152,7 +193,7 @@ def test_an_address_that_is_none_is_reported(address):
 class TestCommand:
     @pytest.fixture
     def say(self, capsys, monkeypatch):
-        for name in ("RUNBOOK_CODEC_KEYS", "RUNBOOK_CODEC_KEYS_FILE", "RUNBOOK_UI"):
+        for name in ("RUNBOOK_CODEC_KEYS", "RUNBOOK_CODEC_KEYS_FILE", "RUNBOOK_CODEC_TOKEN", "RUNBOOK_UI"):
             monkeypatch.delenv(name, raising=False)
 
         def call(*words, **environment):
@@ -172,6 +213,10 @@ class TestCommand:
     def test_it_does_not_start_for_a_ui_that_is_nowhere(self, say):
         code, err = say(RUNBOOK_CODEC_KEYS=key("a"), RUNBOOK_UI="nowhere")
         assert (code, "RUNBOOK_UI = nowhere" in err) == (2, True)
+
+    def test_it_is_not_open_to_others_without_a_token(self, say):
+        code, err = say("--listen", "0.0.0.0:0", RUNBOOK_CODEC_KEYS=key("a"))
+        assert (code, "open to others, and RUNBOOK_CODEC_TOKEN is not set" in err) == (2, True)
 
     def test_an_address_that_is_taken_is_reported(self, say):
         with socket.create_server(("127.0.0.1", 0)) as other:

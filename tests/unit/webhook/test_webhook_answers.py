@@ -12,9 +12,9 @@ from activities.telemetry.log_lines import JsonLines
 from starter.exits import CliError
 from starter.processes.listening import parse_address
 from starter.webhook.catalog_file import CatalogFile
-from starter.webhook.guard import Limits, Rate, Refusal, Turns
+from starter.webhook.guard import Limits, Rate, Refusal, Token, Turns
 from starter.webhook.secrets import load_tokens
-from tests.webhook_calls import TOKEN, Webhook, a_payload, an_alert, recorded
+from tests.webhook_calls import STAGING, TOKEN, Webhook, a_payload, an_alert, recorded
 
 MEGABYTE = 1024 * 1024
 
@@ -84,12 +84,13 @@ class TestToken:
     def test_there_is_none_to_start_with(self):
         for nothing in ({}, {"RUNBOOK_WEBHOOK_TOKEN": "  "}):
             with pytest.raises(CliError, match="RUNBOOK_WEBHOOK_TOKEN is not set"):
-                load_tokens(nothing)
+                load_tokens(nothing, {"prod"})
 
     def test_a_file_may_hold_two_so_that_one_can_be_replaced(self, tmp_path):
         file = tmp_path / "token"
         file.write_text("old\n\n  new  \n")
-        assert load_tokens({"RUNBOOK_WEBHOOK_TOKEN_FILE": str(file)}) == ["old", "new"]
+        found = load_tokens({"RUNBOOK_WEBHOOK_TOKEN_FILE": str(file)}, {"prod"})
+        assert found == [Token("old"), Token("new")]
 
     @pytest.mark.parametrize(
         ("content", "said"), [(b" \n", "is empty"), (b"\xff", "not UTF-8"), (None, "No such file")]
@@ -99,7 +100,49 @@ class TestToken:
         if content is not None:
             file.write_bytes(content)
         with pytest.raises(CliError, match=said):
-            load_tokens({"RUNBOOK_WEBHOOK_TOKEN_FILE": str(file)})
+            load_tokens({"RUNBOOK_WEBHOOK_TOKEN_FILE": str(file)}, {"prod"})
+
+
+class TestTokenOfAnEnvironment:
+    async def test_it_carries_alerts_of_that_one(self, webhook):
+        answer = await webhook.post(a_payload(an_alert(environment="staging")), STAGING)
+        assert answer.json()["incidents"] == {"incident/staging/ai-processor": 1}
+
+    async def test_another_environments_alert_goes_to_a_person_with_the_reason(self, webhook):
+        mixed = a_payload(an_alert(environment="staging"), an_alert(environment="prod"))
+        answer = await webhook.post(mixed, STAGING)
+        assert answer.json()["incidents"] == {
+            "incident/staging/ai-processor": 1,
+            "incident/unknown/unrouted": 1,
+        }
+        assert [alert.problem for alert in webhook.temporal.alerts if alert.problem] == [
+            (
+                "it is of prod, and came with a token that carries alerts of staging only:"
+                " give the sender a token for it"
+            )
+        ]
+
+    async def test_whoever_has_it_cannot_use_up_the_calls_of_others(self):
+        webhook = Webhook(Limits(burst=1, calls_per_second=0.01))
+        answers = [await webhook.post(a_payload(), STAGING) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 503, 503]
+        assert (await webhook.post(a_payload())).status_code == 200
+
+    def test_a_variable_binds_it(self):
+        variables = {"RUNBOOK_WEBHOOK_TOKEN": "a", "RUNBOOK_WEBHOOK_TOKEN_PROD_EU": "b"}
+        found = load_tokens(variables, {"prod-eu", "staging"})
+        assert found == [Token("a"), Token("b", "prod-eu")]
+        assert load_tokens({"RUNBOOK_WEBHOOK_TOKEN_STAGING": "c"}, {"staging"}) == [Token("c", "staging")]
+
+    def test_a_line_of_the_file_binds_it_too(self, tmp_path):
+        file = tmp_path / "token"
+        file.write_text("prod-eu one\ntwo\n")
+        found = load_tokens({"RUNBOOK_WEBHOOK_TOKEN_FILE": str(file)}, {"prod-eu"})
+        assert found == [Token("one", "prod-eu"), Token("two")]
+
+    def test_an_environment_that_the_catalog_lacks_is_reported(self):
+        with pytest.raises(CliError, match='bound to "pord", which the catalog does not have'):
+            load_tokens({"RUNBOOK_WEBHOOK_TOKEN_PORD": "c"}, {"prod", "staging"})
 
 
 class TestBody:
