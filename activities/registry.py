@@ -38,13 +38,15 @@ from activities.postgres.connections import Databases
 from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities
 from activities.review.shelves import shelf_at
+from activities.runtime.change_guard import GuardChanges
 from activities.runtime.environment_guard import GuardTargets
 from activities.runtime.gates import GateActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.holds import HoldActivities
 from activities.temporal.locks import LockActivities
-from activities.temporal.predecessor import RunHistory
+from activities.temporal.predecessor import CHANGES, RunHistory
 from activities.temporal.remediations import RemediationActivities
+from activities.temporal.scale_outs import ScaleOutHistory
 from activities.terraform.activities import TerraformActivities
 from activities.terraform.plan_store import PlanStore
 
@@ -98,8 +100,17 @@ class ActivityRegistry:
         packages: OfPackages,
     ) -> None:
         clients, engine = AwsClients(meter), Engine()
-        self.guard = GuardTargets(served)
-        """Stands before every activity, those of packages too."""
+        scale_outs = ScaleOutHistory(client)
+        self.guards = (
+            GuardTargets(served),
+            GuardChanges(
+                served,
+                settings.catalog,
+                {*CHANGES, *packages.changes},
+                {"restore_capacity": scale_outs.fill_in},
+            ),
+        )
+        """Stand before every activity, those of packages too."""
         self._clients = Clients(client, settings, http, meter, clients, engine)
         sources = Sources(clients, engine, http)
         database = DatabaseActivities(Databases())
@@ -124,6 +135,7 @@ class ActivityRegistry:
             TaskSizes(clients),
             rds,
             HoldActivities(client),
+            scale_outs,
             GitActivities(),
             GateActivities(),
             RunHistory(client, packages.changes),

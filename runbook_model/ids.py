@@ -32,6 +32,18 @@ def remediation_id(environment: str, service: str) -> str:
     return f"remediation/{environment}/{service}"
 
 
+def is_under_lock(workflow_id: str, environment: str, service: str) -> bool:
+    """Whether a run holds the lock of a target, or works under it as a child, by its id."""
+    lock = remediation_id(environment, service)
+    return workflow_id == lock or workflow_id.startswith(f"{lock}/")
+
+
+def target_of(workflow_id: str) -> tuple[str, str] | None:
+    """Return environment and service of the lock that a run holds or works under, by its id."""
+    kind, *rest = workflow_id.split("/")
+    return (rest[0], rest[1]) if kind == "remediation" and len(rest) > 1 else None
+
+
 def answered_at(workflow_id: str) -> str:
     """Return the id at which people answer what a run asks: its own, or the parent's whose lock it works under."""
     parts = workflow_id.split("/")
@@ -91,6 +103,11 @@ def plan_id(environment: str, service: str, procedure: str, unique: str) -> str:
 def ledger_id(environment: str, service: str, unique: str) -> str:
     """Return the id of one look into, or correction of, a target's ledger of releases."""
     return f"ledger/{environment}/{service}/{unique}"
+
+
+def is_ledger_of(workflow_id: str, environment: str, service: str) -> bool:
+    """Whether a run is a look into a target's ledger of releases, by its id."""
+    return workflow_id.startswith(f"ledger/{environment}/{service}/")
 
 
 def doctor_id(environment: str, unique: str) -> str:

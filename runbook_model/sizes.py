@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class SizeQuery(Fact):
@@ -103,3 +108,46 @@ class Capacity(Fact):
         """What a person reads next to the step."""
         bounds = f", autoscaling between {self.minimum} and {self.maximum}" if self.managed else ""
         return f"{self.running} of {self.desired} tasks run{bounds}"
+
+
+class ScaleOut(Fact):
+    """Raise a service to this many tasks."""
+
+    target: Target
+    was: Capacity
+    """As it was when the plan was made."""
+    to: int
+
+
+class ScaleOutRun(Fact):
+    """A run that scaled a target out."""
+
+    workflow_id: str
+    run_id: str
+
+
+class ScaledOut(Fact):
+    """What ran before a scale-out, and what it set, as the histories of its runs have it."""
+
+    was: Capacity
+    ours: Capacity
+
+    @classmethod
+    def by(cls, changes: Iterable[ScaleOut]) -> ScaledOut | None:
+        """Add up scale-outs in their order: what was before the first one stays, unless somebody else set it since."""
+        found: ScaledOut | None = None
+        for change in changes:
+            on_ours = found is not None and change.was.setting == found.ours.setting
+            was = found.was if found and on_ours else change.was
+            found = cls(was=was, ours=change.was.raised_to(change.to))
+        return found
+
+
+class RestoreCapacity(Fact):
+    """Put the capacity back as it was, where it still is as we made it."""
+
+    target: Target
+    runs: tuple[ScaleOutRun, ...]
+    """The runs that scaled out, in their order."""
+    found: ScaledOut | None = None
+    """What their histories say; the worker fills it in, whatever is sent."""

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from activities.autoscaling.activities import RestoreCapacity, ScalingActivities
+from activities.autoscaling.activities import ScalingActivities
 from activities.catalog.activities import CatalogActivities
 from activities.temporal.holds import HoldRequest
+from activities.temporal.scale_outs import ScaleOutHistory, ScaleOutRuns
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.durations import format_duration
+from runbook_model.errors import Rejected
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Ending, Outcome, Report, Undone
+from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOutRun
+from workflows.decisions.releases import refused
 from workflows.page.handlers import takes_signal
 from workflows.page.inbox import reading
 from workflows.page.options import RETRY_FOREVER
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 
+MOST_RUNS = 50
+"""So many runs may extend one hold."""
+
 
 @workflow.defn
 class Hold(ProcedureWorkflow):
-    """Keep temporary capacity for a while, then take it back; an abort takes it back at once."""
+    """Keep temporary capacity for a while, then take it back; an abort takes it back at once.
+
+    What was before is read from the histories of the runs that scaled out: a hold is told only who they are.
+    """
 
     @workflow.init
     def __init__(self, request: HoldRequest) -> None:
         self.page = Page("hold")
         self._request = request
+        self._runs: tuple[ScaleOutRun, ...] = (request.run,)
         self._until = workflow.now() + request.hold
         self.inbox.on("extend", reading(HoldRequest), self._extend)
 
@@ -43,27 +54,41 @@ class Hold(ProcedureWorkflow):
         return await self.page.run(asked, self._procedure)
 
     def _extend(self, again: HoldRequest) -> None:
-        """Take a later request: what was before the first one stays what it goes back to, unless somebody else set it since."""
-        if again.run_id != self._request.run_id:
-            on_ours = again.was.setting == self._request.ours.setting
-            self._request = again.model_copy(update={"was": self._request.was}) if on_ours else again
-            self._until = workflow.now() + again.hold
+        """Keep it longer, for another run that scaled out."""
+        if again.run in self._runs:
+            return
+        if len(self._runs) >= MOST_RUNS:
+            raise Rejected(f"{MOST_RUNS} runs have extended this hold already")
+        self._runs = (*self._runs, again.run)
+        self._until = workflow.now() + again.hold
 
     async def _procedure(self) -> Ending:
         page = self.page
         page.heading("Keep the capacity")
-        place = page.record.intend("Hold", _bounds(self._request.was), _bounds(self._request.ours))
+        place = page.record.intend("Hold", "before the scale-out", "more tasks for a while")
         page.record.changed(place, certain=True)
         page.can_undo(place, self._take_back)
+        scaled = await self._read_scaled_out()
+        if scaled is None:
+            page.undone(place, Undone(detail="nothing is held: no history shows a scale-out"))
+            why = f"{self._runs[0].workflow_id} ({self._runs[0].run_id}) did not scale this target out"
+            return page.unless_ending(refused("input", why, "start a procedure that scales out"))
+        page.record.changed(place, before=scaled.was.summary, after=scaled.ours.summary)
         while True:
             await self._time_is_up()
             page.heading("Take it back")
-            taken_back = self._request
+            taken_back = self._runs
             came = await self._take_back()
-            if self._request is taken_back:
+            if self._runs == taken_back:
                 page.undone(place, came)
                 return Ending(outcome=Outcome.RECOVERED, summary=f"The time is up: {came.detail}.")
             page.heading("Keep the capacity")  # another procedure raised it while it was taken back
+
+    async def _read_scaled_out(self) -> ScaledOut | None:
+        report = self.page.report
+        runs = ScaleOutRuns(service=report.service, environment=report.environment, runs=self._runs)
+        words = "Read what was scaled out"
+        return await self.page.read(words, ScaleOutHistory.read_scaled_out, runs, options=RETRY_FOREVER)
 
     async def _time_is_up(self) -> None:
         page = self.page
@@ -81,13 +106,9 @@ class Hold(ProcedureWorkflow):
             names,
             options=RETRY_FOREVER,
         )
-        change = RestoreCapacity(target=target, was=self._request.was, ours=self._request.ours)
+        change = RestoreCapacity(target=target, runs=self._runs)
         words = "Remove the extra capacity"
         taken = await self.page.restore(
             words, ScalingActivities.restore_capacity, change, options=RETRY_FOREVER
         )
         return Undone(detail=taken.detail)
-
-
-def _bounds(capacity: object) -> str:
-    return str(getattr(capacity, "summary", capacity))

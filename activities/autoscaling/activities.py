@@ -13,9 +13,9 @@ from temporalio import activity
 from activities.ecs.activities import describe_service
 from activities.runtime.fence import fenced, sending
 from runbook_model.catalog.catalog import Target
-from runbook_model.errors import DriftedError
+from runbook_model.errors import DriftedError, PolicyError
 from runbook_model.fact import Fact
-from runbook_model.sizes import Capacity
+from runbook_model.sizes import Capacity, RestoreCapacity, ScaleOut
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling.type_defs import ScalableTargetTypeDef
@@ -23,23 +23,6 @@ if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
 
 DIMENSION: Final = "ecs:service:DesiredCount"
-
-
-class ScaleOut(Fact):
-    """Raise a service to this many tasks."""
-
-    target: Target
-    was: Capacity
-    """As it was when the plan was made."""
-    to: int
-
-
-class RestoreCapacity(Fact):
-    """Put the capacity back as it was, where it still is as we made it."""
-
-    target: Target
-    was: Capacity
-    ours: Capacity
 
 
 class CapacityRestored(Fact):
@@ -79,36 +62,47 @@ class ScalingActivities:
                 raise DriftedError(
                     f"somebody else changed the capacity after the plan was made: {now.summary}; this run leaves it as it is"
                 )
+            _allow(change)
             if wanted.minimum is None or wanted.maximum is None:
                 return self._set_desired(change.target, now, wanted.desired)
             return self._set_bounds(change.target, now, wanted.minimum, wanted.maximum)
 
     @activity.defn
     def restore_capacity(self, change: RestoreCapacity) -> CapacityRestored:
-        """Put the capacity back, unless somebody changed it since; theirs stays."""
+        """Put the capacity back, unless somebody changed it since; theirs stays.
+
+        What was before is what the scale-out's own history says, and never less than the catalog's minimum.
+        """
+        if change.found is None:
+            return _left("no history says any more what was before; set it by hand")
         with fenced():
-            was, now = change.was, self._capacity(change.target)
+            floor, was, ours = change.target.scale.min, change.found.was, change.found.ours
+            now = self._capacity(change.target)
             if now.managed and was.minimum is not None and was.maximum is not None:
-                if (now.minimum, now.maximum) == (was.minimum, was.maximum):
-                    return CapacityRestored(done=True, detail="autoscaling's bounds are as they were")
-                if (now.minimum, now.maximum) != (change.ours.minimum, change.ours.maximum):
-                    return CapacityRestored(
-                        done=False, detail=f"not changed: autoscaling is {now.minimum}-{now.maximum} now"
-                    )
-                self._set_bounds(change.target, now, was.minimum, was.maximum)
-                return CapacityRestored(
-                    done=True, detail=f"autoscaling is between {was.minimum} and {was.maximum} again"
+                bounds = (
+                    _at_least(floor, was.minimum, ours.minimum),
+                    _at_least(floor, was.maximum, ours.maximum),
                 )
+                return self._restore_bounds(change.target, now, bounds, ours)
             if now.managed or was.managed:
-                return CapacityRestored(
-                    done=False, detail="not changed: autoscaling was set up or taken away meanwhile"
-                )
-            if now.desired == was.desired:
-                return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted, as before")
-            if now.desired != change.ours.desired:
-                return CapacityRestored(done=False, detail=f"not changed: {now.desired} tasks are wanted now")
-            self._set_desired(change.target, now, was.desired)
-            return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted again")
+                return _left("autoscaling was set up or taken away meanwhile")
+            count = _at_least(floor, was.desired, ours.desired)
+            if now.desired == count:
+                return CapacityRestored(done=True, detail=f"{count} tasks are wanted, as before")
+            if now.desired != ours.desired:
+                return _left(f"{now.desired} tasks are wanted now")
+            self._set_desired(change.target, now, count)
+            return CapacityRestored(done=True, detail=f"{count} tasks are wanted again")
+
+    def _restore_bounds(
+        self, target: Target, now: Capacity, bounds: tuple[int, int], ours: Capacity
+    ) -> CapacityRestored:
+        if (now.minimum, now.maximum) == bounds:
+            return CapacityRestored(done=True, detail="autoscaling's bounds are as they were")
+        if (now.minimum, now.maximum) != (ours.minimum, ours.maximum):
+            return _left(f"autoscaling is {now.minimum}-{now.maximum} now")
+        self._set_bounds(target, now, *bounds)
+        return CapacityRestored(done=True, detail=f"autoscaling is between {bounds[0]} and {bounds[1]} again")
 
     def _capacity(self, target: Target) -> Capacity:
         service = describe_service(self._clients, target)
@@ -138,6 +132,30 @@ class ScalingActivities:
             )
         desired = min(max(now.desired, minimum), maximum)
         return now.model_copy(update={"desired": desired, "minimum": minimum, "maximum": maximum})
+
+
+def _allow(change: ScaleOut) -> None:
+    """Refuse what no plan of the product asks for, whoever asks.
+
+    Raises:
+        PolicyError: it is not more than there is, or more than the catalog allows.
+    """
+    most, has = change.target.scale.max, change.was.setting[0] or 0
+    if not has < change.to <= most:
+        error = PolicyError(
+            f"{change.target.key} is not scaled from {has} to {change.to} tasks: only to more, and to {most} at most",
+            fix="correct scale.max in the catalog, or start the procedure again",
+        )
+        error.certainly_not_made = True
+        raise error
+
+
+def _at_least(floor: int, was: int, ours: int | None) -> int:
+    return max(was, min(floor, ours or was))
+
+
+def _left(why: str) -> CapacityRestored:
+    return CapacityRestored(done=False, detail=f"not changed: {why}")
 
 
 def describe_scaling(clients: AwsClients, target: Target) -> list[ScalableTargetTypeDef]:

@@ -22,6 +22,7 @@ from runbook_model.errors import (
     DriftedError,
     EngineFailedError,
     OutsideError,
+    PolicyError,
     RejectedError,
     UnknownReplyError,
 )
@@ -51,6 +52,7 @@ class ComposeChanges:
             }
             if Standing.DRIFTED in stands.values():
                 raise DriftedError(_drift(change, tuple(now.values())))
+            self._check_belongs(change)
             left = [now[id_] for id_, how in stands.items() if how is Standing.UNCHANGED]
             if left and sent_before:
                 raise UnknownReplyError(
@@ -68,6 +70,23 @@ class ComposeChanges:
 
     def _read(self, change: RestartService) -> tuple[Container, ...]:
         return read_project(self._engine, change.target, service=change.service).own
+
+    def _check_belongs(self, change: RestartService) -> None:
+        """Let a service pass that is the target's own, its database, or what it depends on.
+
+        Raises:
+            PolicyError: it is another service of the project.
+        """
+        target = change.target
+        if change.service == target.compose_service:
+            return
+        project = read_project(self._engine, target)
+        database = target.database.compose_service if target.database else None
+        if change.service not in {database, *project.dependencies}:
+            raise PolicyError(
+                f"{change.service} is neither {target.compose_service} nor what that depends on",
+                fix="correct compose_service in the catalog",
+            )
 
     def _restart(self, containers: Sequence[Container]) -> None:
         """Restart all of them at the same time, as compose does, so that it takes no longer than one."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.ecs.activities import describe_service
+from activities.ecs.belonging import check_belongs
 from activities.ecs.reading import read_release, read_service_state, standing, write_mark
 from activities.ecs.registering import copy_of, images_of, registered_by
 from activities.runtime.fence import Standing, fenced, sending
@@ -88,6 +89,7 @@ class EcsChanges:
             wanted = change.release.task_definition
             stands = standing(change.fence, now, wanted, may_be_ours=activity.info().attempt > 1)
             if stands is Standing.UNCHANGED:
+                check_belongs(self._clients, change.target, wanted, now)
                 return self._update(change.target, change.fence, task_definition=wanted)
             if stands is Standing.OURS:
                 return _deployed(now, change.fence, adopted=True)
@@ -145,6 +147,7 @@ class EcsChanges:
         """Register a deregistered release again with its images pinned by digest."""
         with fenced():
             ecs = self._clients.ecs(change.target.account)
+            check_belongs(self._clients, change.target, change.release.task_definition)
             with self._clients.naming_errors(f"describe the task definition {change.release.revision}"):
                 old = ecs.describe_task_definition(
                     taskDefinition=change.release.task_definition, include=["TAGS"]
@@ -163,6 +166,7 @@ class EcsChanges:
     @activity.defn
     def mark_release(self, change: MarkRelease) -> None:
         """Tag the release's task definition with what was found out about it; the same tag again is harmless."""
+        check_belongs(self._clients, change.target, change.release.task_definition)
         key, value = write_mark(change.mark, change.target.key)
         with self._clients.naming_errors(f"tag {change.release.revision}"):
             self._clients.ecs(change.target.account).tag_resource(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from activities.ecs.belonging import not_allowed
+from runbook_model.release import Image
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
         TaskDefinitionTypeDef,
     )
 
-    from runbook_model.release import Image, Release
+    from runbook_model.release import Release
 
 CHANGE_TAG = "runbook:change"
 """Tag that says which run registered a task definition."""
@@ -71,6 +74,11 @@ def images_of(definition: TaskDefinitionTypeDef | RegisterTaskDefinitionRequestT
 def _pinned(defined: str, wanted: Image) -> str:
     """Name the wanted image by digest where that is known, else as the release names it, which may be a git tag."""
     if wanted.digest is None:
+        had = Image(container=wanted.container, name=defined).repository
+        if wanted.repository != had:
+            raise not_allowed(
+                f"{wanted.name} is of another repository than {had}, which {wanted.container} runs"
+            )
         return wanted.name
     if "@" in defined:
         return defined

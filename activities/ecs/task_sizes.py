@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 
+from activities.ecs.belonging import check_belongs, check_size
 from activities.ecs.reading import read_release
 from activities.ecs.registering import copy_of, images_of, registered_by
 from activities.runtime.fence import fenced, sending
@@ -62,8 +63,11 @@ class TaskSizes:
         """Register the copy, once: a repeat finds the revision that it registered."""
         release, ecs = change.release, self._clients.ecs(change.target.account)
         with fenced():
+            check_belongs(self._clients, change.target, release.task_definition)
             with self._clients.naming_errors(f"describe the task definition {release.revision}"):
                 old = ecs.describe_task_definition(taskDefinition=release.task_definition, include=["TAGS"])
+            had = old["taskDefinition"]
+            check_size(change.target, change.change, _number(had.get("cpu")), _number(had.get("memory")))
             request: dict[str, Any] = {**copy_of(old, release, change.run_id)}
             _resize(request, old["taskDefinition"], change.change)
             wanted = _shape(request)

@@ -9,7 +9,7 @@ from temporalio import activity
 from runbook_model.durations import Duration
 from runbook_model.fact import Fact
 from runbook_model.ids import hold_id
-from runbook_model.sizes import Capacity
+from runbook_model.sizes import ScaleOutRun
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -21,10 +21,8 @@ class HoldRequest(Fact):
     service: str
     environment: str
     requested_by: str
-    run_id: str
-    """The run that scaled out; the same again is the same request."""
-    was: Capacity
-    ours: Capacity
+    run: ScaleOutRun
+    """The run that scaled out; the same again is the same request. Its history says what was before."""
     hold: Duration
     automatic: bool = False
     """Whether no person asked for it: then the brake is asked before it is taken back."""

@@ -20,6 +20,7 @@ from runbook_model.errors import (
     CutOffApplyError,
     InputError,
     OutsideError,
+    PolicyError,
     RunbookError,
     StalePlanError,
     StateLockedError,
@@ -87,6 +88,7 @@ class TerraformActivities:
             StateLockedError: somebody else held the state for too long.
             ApplyFailedError: Terraform failed half-way.
         """
+        _check_variables(change)
         wish = TerraformWish(target=change.target, variables=change.variables)
         before = started_before()
         run = Run(self._module(change.target), self._store, wish, change.run_id, started_before=before)
@@ -146,6 +148,29 @@ class TerraformActivities:
             )
         environment = partial(self._clients.environment, target.account)
         return Module(target.terraform, environment, self._program)
+
+
+def _check_variables(change: TerraformApply) -> None:
+    """Let values pass of the variables that the catalog names, and numbers where it asks for numbers.
+
+    Raises:
+        PolicyError: another variable is set, or a size is no number.
+    """
+    terraform, database = change.target.terraform, change.target.database
+    pool = database.pool.terraform_variable if database and database.pool else None
+    sizes = {terraform.cpu_variable, terraform.memory_variable, pool} if terraform else set()
+    names = sizes | {terraform.image_variable if terraform else None}
+    wrong = [
+        name for name, value in change.variables.items()
+        if name not in names or (name in sizes and not value.isdigit())
+    ]  # fmt: skip
+    if wrong:
+        error = PolicyError(
+            f"{', '.join(wrong)} is not set so by any plan for {change.target.key}: the catalog names its variables",
+            fix="start a procedure with runbook start",
+        )
+        error.certainly_not_made = True
+        raise error
 
 
 def _waited() -> timedelta:

@@ -73,7 +73,11 @@ def page() -> str:
 
 def _ids() -> Iterator[tuple[str, str]]:
     for name, function in inspect.getmembers(ids, inspect.isfunction):
-        if function.__module__ != ids.__name__ or name == "answered_at" or name.startswith("is_"):
+        if (
+            function.__module__ != ids.__name__
+            or name in {"answered_at", "target_of"}
+            or name.startswith("is_")
+        ):
             continue
         given = {word: EXAMPLES[word] for word in inspect.signature(function).parameters}
         yield f"`{function(**given)}`", first_line(function).removeprefix("Return ")

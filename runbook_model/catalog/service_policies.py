@@ -110,6 +110,9 @@ class Scale(Policy):
     latency: int = Field(default=4, ge=1, description="Tasks that `high-latency` scales out to.")
     resources: int = Field(default=5, ge=1, description="Tasks that `resource-issues` scales out to.")
     max: int = Field(default=10, ge=1, description="The maximum number of tasks for every procedure.")
+    min: int = Field(
+        default=1, ge=1, description="The number of tasks below which extra tasks are never removed."
+    )
     hold: Positive = Field(
         default=timedelta(hours=1), description="How long extra tasks are kept before they are removed."
     )

@@ -10,15 +10,17 @@ import pytest
 from temporalio import activity
 from temporalio.worker import Interceptor, Worker
 
-from activities.autoscaling.activities import Capacity, CapacityRestored, RestoreCapacity, ScaleOut
+from activities.autoscaling.activities import CapacityRestored
 from activities.ecs.waits import AwaitedTasks
 from activities.temporal.holds import HoldRequest
+from activities.temporal.scale_outs import ScaleOutRuns
 from runbook_model import ids
 from runbook_model.catalog.catalog import Target
 from runbook_model.messages import ProcedureRequest
 from runbook_model.procedures import workflow_type
 from runbook_model.release import ServiceState
 from runbook_model.reports import Report, State
+from runbook_model.sizes import Capacity, RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from runbook_model.symptoms import (
     ErrorsRead,
     LatencyRead,
@@ -58,6 +60,8 @@ class Sick(Outside):
     logs: LogsRead = field(default_factory=logs_read)
     bounds: tuple[int, int] | None = None
     holds_started: list[HoldRequest] = field(default_factory=list)
+    scaled_out: dict[str, ScaleOut] = field(default_factory=dict)
+    """What each run scaled out, by its run id."""
     taken_back: list[Capacity] = field(default_factory=list)
     between: list[Interceptor] = field(default_factory=list)
     """What else is between the workers and Temporal."""
@@ -104,6 +108,8 @@ class Sick(Outside):
     @activity.defn
     async def scale_out(self, change: ScaleOut) -> Capacity:
         await self._called("scale_out")
+        info = activity.info()
+        self.scaled_out[info.workflow_run_id] = change
         self.desired = change.to
         if self.bounds:
             self.bounds = change.to, max(change.to, self.bounds[1])
@@ -112,9 +118,18 @@ class Sick(Outside):
     @activity.defn
     async def restore_capacity(self, change: RestoreCapacity) -> CapacityRestored:
         await self._called("restore_capacity")
-        self.taken_back.append(change.was)
-        self.desired = change.was.desired
-        return CapacityRestored(done=True, detail=f"{change.was.desired} tasks are wanted again")
+        was = self._scaled_out(change.runs).was
+        self.taken_back.append(was)
+        self.desired = was.desired
+        return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted again")
+
+    @activity.defn
+    async def read_scaled_out(self, of: ScaleOutRuns) -> ScaledOut | None:
+        await self._called("read_scaled_out")
+        return self._scaled_out(of.runs)
+
+    def _scaled_out(self, runs: tuple[ScaleOutRun, ...]) -> ScaledOut | None:
+        return ScaledOut.by(self.scaled_out[run.run_id] for run in runs if run.run_id in self.scaled_out)
 
     @activity.defn
     async def start_hold(self, request: HoldRequest) -> None:

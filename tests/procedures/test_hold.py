@@ -14,7 +14,8 @@ from runbook_model import ids
 from runbook_model.brakes import Block, BrakeAnswer, Question
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome, Report, State
-from runbook_model.sizes import Capacity
+from runbook_model.sizes import Capacity, ScaleOut, ScaleOutRun
+from tests.procedures.outside import Outside
 from tests.procedures.sick import SOON, Sick
 from workflows.hold import Hold
 
@@ -40,25 +41,44 @@ class Braked(Sick):
         return [*super().activities, self.read_brake, self.await_brake]
 
 
+BOB_ABORTS = {"by": "bob", "reason": "the peak is over"}
+
+
+def run_named(run_id: str) -> ScaleOutRun:
+    return ScaleOutRun(workflow_id="remediation/prod/shop", run_id=run_id)
+
+
+def from_to(was: int, to: int) -> ScaleOut:
+    return ScaleOut(target=Outside().target, was=Capacity(desired=was, running=was), to=to)
+
+
 @pytest.fixture
 def outside() -> Braked:
-    return Braked()
+    return Braked(scaled_out={"r1": from_to(2, 5)})
 
 
 class TestHold:
-    async def start(self, pages, **fields):
-        was, ours = Capacity(desired=2, running=2), Capacity(desired=5, running=5)
+    async def start(self, pages, start_signal=None, start_signal_args=(), **fields):
         request = HoldRequest(
-            service="shop", environment=pages.environment, requested_by="alice", run_id="r1",
-            was=was, ours=ours, hold="1h",
-        )  # fmt: skip
+            service="shop",
+            environment=pages.environment,
+            requested_by="alice",
+            run=run_named("r1"),
+            hold="1h",
+        )
         hold = await pages.client.start_workflow(
             Hold.run,
             request.model_copy(update=fields),
             id=f"hold/{pages.environment}/shop",
             task_queue=ids.task_queue(pages.environment),
+            start_signal=start_signal,
+            start_signal_args=start_signal_args,
         )
         pages.runs.append(hold)
+        if start_signal is None:
+            async with asyncio.timeout(SOON):  # the test server fails on an abort while a read ends
+                while "Kept until" not in (await hold.query("status", result_type=Report)).summary:
+                    await asyncio.sleep(0.01)
         return hold, request
 
     async def test_takes_the_capacity_back_when_the_time_is_up(self, pages, outside):
@@ -79,28 +99,31 @@ class TestHold:
     async def test_an_abort_takes_it_back_at_once(self, pages, outside):
         outside.desired = 5
         hold, _ = await self.start(pages)
-        await hold.signal("abort", {"by": "bob", "reason": "the peak is over"})
+        await hold.signal("abort", BOB_ABORTS)
         report = await asyncio.wait_for(hold.result(), SOON)
         assert report.outcome is Outcome.ABORTED
         assert outside.taken_back
         assert outside.desired == 2
 
+    async def test_an_abort_that_comes_with_its_start_takes_it_back_too(self, pages, outside):
+        outside.desired = 5
+        hold, _ = await self.start(pages, start_signal="abort", start_signal_args=[BOB_ABORTS])
+        report = await asyncio.wait_for(hold.result(), SOON)
+        assert (report.outcome, outside.desired) == (Outcome.ABORTED, 2)
+
     async def test_a_second_scale_out_prolongs_it_and_still_goes_back_to_the_first_state(
         self, pages, outside
     ):
         hold, request = await self.start(pages)
-        more = request.model_copy(
-            update={"run_id": "r2", "was": request.ours, "ours": Capacity(desired=8, running=8)}
-        )
-        await hold.signal("extend", more)
+        outside.scaled_out["r2"] = from_to(5, 8)
+        await hold.signal("extend", request.model_copy(update={"run": run_named("r2")}))
         await asyncio.wait_for(hold.result(), SOON)
         assert [was.desired for was in outside.taken_back] == [2]
 
     async def test_what_a_person_set_between_two_scale_outs_is_what_it_goes_back_to(self, pages, outside):
         hold, request = await self.start(pages)
-        theirs = Capacity(desired=8, running=8)
-        more = request.model_copy(update={"run_id": "r2", "was": theirs, "ours": theirs.raised_to(10)})
-        await hold.signal("extend", more)
+        outside.scaled_out["r2"] = from_to(8, 10)
+        await hold.signal("extend", request.model_copy(update={"run": run_named("r2")}))
         await asyncio.wait_for(hold.result(), SOON)
         assert [was.desired for was in outside.taken_back] == [8]
 
@@ -111,8 +134,8 @@ class TestHold:
             while "restore_capacity" not in outside.calls:
                 await asyncio.sleep(0.01)
         began = await temporal.get_current_time()
-        more = {"run_id": "r2", "was": request.ours, "ours": request.ours.raised_to(8)}
-        await hold.signal("extend", request.model_copy(update=more))
+        outside.scaled_out["r2"] = from_to(5, 8)
+        await hold.signal("extend", request.model_copy(update={"run": run_named("r2")}))
         taking_back.set()
         await asyncio.wait_for(hold.result(), SOON)
         assert await temporal.get_current_time() - began >= timedelta(minutes=59)
@@ -149,3 +172,10 @@ class TestHold:
         await hold.signal("extend", "forever")
         report = await asyncio.wait_for(hold.result(), SOON)
         assert [item.message for item in report.rejected] == ["extend"]
+
+    async def test_a_hold_of_a_run_that_scaled_nothing_out_is_refused(self, pages, outside):
+        hold, _ = await self.start(pages, run=run_named("invented"), start_signal="note")
+        report = await asyncio.wait_for(hold.result(), SOON)
+        assert (report.outcome, report.error.kind) == (Outcome.REFUSED, "input")
+        assert "remediation/prod/shop (invented) did not scale this target out" in report.summary
+        assert outside.taken_back == []

@@ -223,7 +223,8 @@ async def test_load_is_answered_by_more_tasks_and_a_hold_that_takes_them_back(pa
     report = await pages.run("high-error-rate")
     assert report.outcome is Outcome.RECOVERED
     assert outside.desired == 5
-    assert [(hold.was.desired, hold.ours.desired) for hold in outside.holds_started] == [(2, 5)]
+    assert [hold.run.run_id for hold in outside.holds_started] == list(outside.scaled_out)
+    assert [(change.was.desired, change.to) for change in outside.scaled_out.values()] == [(2, 5)]
 
 
 async def test_where_autoscaling_rules_its_bounds_are_raised(pages, outside):

@@ -21,15 +21,17 @@ from activities.runtime.fence import CALL_TIMEOUT, LANDS_WITHIN, Standing, attem
 from runbook_model.errors import (
     AccessDeniedError,
     DriftedError,
+    PolicyError,
     RejectedError,
     ThrottledError,
     TooLateError,
     UnknownReplyError,
     UnreachableError,
 )
-from runbook_model.release import Fence, Judgement
+from runbook_model.release import Fence, Image, Judgement
 from tests.aws_answers import HERE, Ecs, definition, service, services
 from tests.ecs_facts import (
+    ARN,
     NOW,
     a_deployment,
     a_mark,
@@ -317,6 +319,7 @@ class TestRegisteringAgain:
     NEW = definition(9, f"shop@{digest(1)}", tags=TAGS)
 
     def test_pins_the_images_and_says_whose_it_is(self, ecs, changes):
+        ecs.answers("describe_services", services(AS_PLANNED))
         ecs.answers("describe_task_definition", self.OLD)
         asked = {
             "family": "shop",
@@ -338,6 +341,7 @@ class TestRegisteringAgain:
         ],
     )
     def test_pins_any_name_of_an_image(self, ecs, changes, image, pinned):
+        ecs.answers("describe_services", services(AS_PLANNED))
         ecs.answers("describe_task_definition", definition(1, image, status="INACTIVE"))
         wanted = {"name": "app", "image": f"{pinned}{digest(1)}"}
         asked = {
@@ -354,6 +358,7 @@ class TestRegisteringAgain:
         old = definition(
             1, "shop:1.1.0", status="INACTIVE", tags={"team": "shops", "runbook:bad:prod/shop": "x"}
         )
+        ecs.answers("describe_services", services(AS_PLANNED))
         ecs.answers("describe_task_definition", old)
         asked = {
             "family": "shop",
@@ -366,6 +371,7 @@ class TestRegisteringAgain:
             Attempt()(changes.register_release, self.REGISTER)
 
     def test_finds_its_own_after_a_lost_reply(self, ecs, changes):
+        ecs.answers("describe_services", services(AS_PLANNED))
         ecs.answers("describe_task_definition", self.OLD)
         ecs.answers(
             "list_task_definitions",
@@ -378,6 +384,7 @@ class TestRegisteringAgain:
             assert Attempt(2, long_ago())(changes.register_release, self.REGISTER).revision == "shop:9"
 
     def test_does_not_take_what_this_run_registered_for_another_release(self, ecs, changes):
+        ecs.answers("describe_services", services(AS_PLANNED))
         ecs.answers("describe_task_definition", self.OLD)
         ecs.answers("list_task_definitions", {"taskDefinitionArns": [task_definition(8)]}, SEARCHED)
         ecs.answers("describe_task_definition", definition(8, f"shop@{digest(4)}", tags=TAGS))
@@ -392,12 +399,51 @@ class TestRegisteringAgain:
         assert described - NOT_REGISTERED == taken - {"tags"}
 
 
+class TestBelonging:
+    """Whoever reaches Temporal may send any release: only what is the service's own is put on it."""
+
+    EVIL = a_release(1).model_copy(update={"task_definition": f"{ARN}:task-definition/evil:1"})
+
+    @pytest.fixture(autouse=True)
+    def ran_only_its_own_releases(self, ecs):
+        ecs.answers("describe_services", services(AS_PLANNED))
+
+    def never_ran_anything_else(self, ecs):
+        ecs.answers("describe_services", services(AS_PLANNED))
+        ecs.answers("list_service_deployments", {"serviceDeployments": []})
+        ecs.answers("describe_service_revisions", {"serviceRevisions": []})
+        ecs.answers("describe_task_definition", definition(2))
+
+    @pytest.mark.parametrize("name", ["deploy_release", "register_release", "mark_release"])
+    def test_a_release_of_another_family_that_never_ran_there_is_refused(self, ecs, changes, name):
+        self.never_ran_anything_else(ecs)
+        given = {
+            "deploy_release": DEPLOY.model_copy(update={"release": self.EVIL}),
+            "register_release": RegisterRelease(target=TARGET, release=self.EVIL, run_id="run-1"),
+            "mark_release": MarkRelease(target=TARGET, release=self.EVIL, mark=a_mark(Judgement.BAD, 1)),
+        }[name]
+        with (
+            ecs.asked_for_exactly_this(),
+            pytest.raises(PolicyError, match="evil:1 is no release of prod/shop"),
+        ):
+            Attempt()(getattr(changes, name), given)
+
+    def test_an_image_of_another_repository_is_not_registered(self, ecs, changes):
+        ecs.answers("describe_task_definition", definition(1, "shop:1.1.0", status="INACTIVE"))
+        image = Image(container="app", name="evil/shop:1.1.0")
+        release = a_release(1, active=False).model_copy(update={"images": (image,)})
+        change = RegisterRelease(target=TARGET, release=release, run_id="run-1")
+        with ecs.asked_for_exactly_this(), pytest.raises(PolicyError, match="another repository than shop"):
+            Attempt()(changes.register_release, change)
+
+
 class TestMarking:
     def test_tags_the_task_definition_that_was_judged(self, ecs, changes):
         tag = {
             "key": "runbook:bad:prod/shop",
             "value": f"{digest(1)} 2026-03-01T03:00:00+00:00 incident/prod/shop",
         }
+        ecs.answers("describe_services", services(AS_PLANNED))
         ecs.answers("tag_resource", {}, {"resourceArn": task_definition(1), "tags": [tag]})
         change = MarkRelease(target=TARGET, release=a_release(1), mark=a_mark(Judgement.BAD, 1))
         with ecs.asked_for_exactly_this():

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.stub import Stubber
 from temporalio.testing import ActivityEnvironment
 
-from activities.autoscaling.activities import RestoreCapacity, ScaleOut, ScalingActivities
-from runbook_model.errors import DriftedError
+from activities.autoscaling.activities import ScalingActivities
+from runbook_model.catalog.service_policies import Scale
+from runbook_model.errors import DriftedError, PolicyError
 from runbook_model.reports import Outcome
-from runbook_model.sizes import Capacity
+from runbook_model.sizes import Capacity, RestoreCapacity, ScaledOut, ScaleOut
 from tests.aws_answers import HERE, Ecs, service, services
 from tests.observing import a_target
 from workflows.decisions.scaling import plan_scale_out
 
+if TYPE_CHECKING:
+    from runbook_model.catalog.catalog import Target
+
 TARGET = a_target(service="shop", cluster="prod", ecs_service="shop")
+AT_LEAST_TWO = TARGET.model_copy(update={"scale": Scale(min=2)})
 TWO = Capacity(desired=2, running=2)
 BOUNDED = Capacity(desired=2, running=2, minimum=2, maximum=4)
 SET = {"cluster": "prod", "service": "shop"}
@@ -70,8 +76,8 @@ def out(aws: Aws, was: Capacity, to: int, *, attempt: int = 1) -> Capacity:
     return environment.run(ScalingActivities(aws.clients).scale_out, change)
 
 
-def back(aws: Aws, was: Capacity, ours: Capacity):
-    change = RestoreCapacity(target=TARGET, was=was, ours=ours)
+def back(aws: Aws, was: Capacity, ours: Capacity, target: Target = TARGET):
+    change = RestoreCapacity(target=target, runs=(), found=ScaledOut(was=was, ours=ours))
     return ActivityEnvironment().run(ScalingActivities(aws.clients).restore_capacity, change)
 
 
@@ -123,6 +129,13 @@ class TestScalingOut:
         with aws.asked_for_exactly_this():
             assert out(aws, TWO, 5, attempt=2).desired == 5
 
+    @pytest.mark.parametrize("to", [0, 1, 2, 11, 1000])
+    def test_no_count_is_set_that_is_not_more_than_there_is_and_within_the_catalogs_maximum(self, aws, to):
+        aws.has(2)
+        with aws.asked_for_exactly_this(), pytest.raises(PolicyError, match="10 at most") as raised:
+            out(aws, TWO, to)
+        assert raised.value.certainly_not_made
+
 
 class TestTakingBack:
     def test_puts_the_count_back_that_was_before(self, aws):
@@ -143,6 +156,20 @@ class TestTakingBack:
         with aws.asked_for_exactly_this():
             taken = back(aws, was, was.raised_to(5))
         assert (taken.done, taken.summary[:11]) == (False, "not changed")
+
+    @pytest.mark.parametrize(("was", "becomes"), [(0, 2), (1, 2), (2, 2), (3, 3)])
+    def test_never_goes_below_the_catalogs_minimum_and_never_to_zero(self, aws, was, becomes):
+        before = Capacity(desired=was, running=was)
+        aws.has(5)
+        aws.gets_count(becomes)
+        with aws.asked_for_exactly_this():
+            assert back(aws, before, before.raised_to(5), AT_LEAST_TWO).done
+
+    def test_changes_nothing_where_no_history_says_what_was_before(self, aws):
+        change = RestoreCapacity(target=TARGET, runs=())
+        with aws.asked_for_exactly_this():
+            taken = ActivityEnvironment().run(ScalingActivities(aws.clients).restore_capacity, change)
+        assert (taken.done, "set it by hand" in taken.summary) == (False, True)
 
 
 def test_a_service_that_somebody_stopped_is_not_scaled_out():

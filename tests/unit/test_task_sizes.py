@@ -5,16 +5,20 @@ import pytest
 from activities.ecs.registering import CHANGE_TAG
 from activities.ecs.task_sizes import RegisterSized, TaskSizes
 from activities.runtime.fence import LANDS_WITHIN
-from runbook_model.errors import UnreachableError
+from runbook_model.catalog.service_policies import Database, Pool
+from runbook_model.errors import PolicyError, UnreachableError
 from runbook_model.release import Image
 from runbook_model.sizes import SizeQuery, TaskChange
-from tests.aws_answers import Ecs, definition
+from tests.aws_answers import Ecs, definition, service, services
 from tests.ecs_facts import a_release as a_bare_release
 from tests.ecs_facts import digest, task_definition
 from tests.observing import a_target
 from tests.unit.test_fence import SEARCHED, Attempt, long_ago
 
-TARGET = a_target(service="shop", cluster="prod", ecs_service="shop")
+TARGET = a_target(
+    service="shop", cluster="prod", ecs_service="shop",
+    database=Database(dsn_env="SHOP_DSN", pool=Pool(size=20, env="DB_POOL_SIZE")),
+)  # fmt: skip
 APP = {
     "name": "app",
     "image": "shop:1.0",
@@ -103,6 +107,7 @@ def test_a_variable_from_a_secret_is_reported_as_such(ecs, sizes):
 
 
 def test_a_bigger_copy_has_the_same_images_and_grows_what_had_all_of_its_task(ecs, sizes):
+    ecs.answers("describe_services", services(service(2, 2)))
     ecs.answers("describe_task_definition", described())
     ecs.answers("list_task_definitions", {"taskDefinitionArns": []}, SEARCHED)
     app = APP | {"image": PINNED, "cpu": 512, "memory": 1024}
@@ -113,6 +118,7 @@ def test_a_bigger_copy_has_the_same_images_and_grows_what_had_all_of_its_task(ec
 
 
 def test_a_pool_is_raised_in_its_container_and_nothing_else_is_touched(ecs, sizes):
+    ecs.answers("describe_services", services(service(2, 2)))
     ecs.answers("describe_task_definition", described())
     ecs.answers("list_task_definitions", {"taskDefinitionArns": []}, SEARCHED)
     environment = [{"name": "TOKEN", "value": "hush"}, {"name": "DB_POOL_SIZE", "value": "20"}]
@@ -126,6 +132,7 @@ def test_a_pool_is_raised_in_its_container_and_nothing_else_is_touched(ecs, size
 def test_after_a_lost_reply_the_copy_is_found_and_not_registered_again(ecs, sizes):
     made = described(3, APP | {"image": PINNED, "cpu": 512, "memory": 1024}, SIDECAR, cpu="512", memory="1024",
                      tags={CHANGE_TAG: "run-1"})  # fmt: skip
+    ecs.answers("describe_services", services(service(2, 2)))
     ecs.answers("describe_task_definition", described())
     ecs.answers("list_task_definitions", {"taskDefinitionArns": [task_definition(3)]}, SEARCHED)
     ecs.answers("describe_task_definition", made)
@@ -135,6 +142,7 @@ def test_after_a_lost_reply_the_copy_is_found_and_not_registered_again(ecs, size
 
 def test_another_copy_of_the_same_run_is_not_taken_for_it(ecs, sizes):
     other = described(3, APP | {"image": PINNED}, SIDECAR, tags={CHANGE_TAG: "run-1"})
+    ecs.answers("describe_services", services(service(2, 2)))
     ecs.answers("describe_task_definition", described())
     ecs.answers("list_task_definitions", {"taskDefinitionArns": [task_definition(3)]}, SEARCHED)
     ecs.answers("describe_task_definition", other)
@@ -144,6 +152,7 @@ def test_another_copy_of_the_same_run_is_not_taken_for_it(ecs, sizes):
 
 
 def test_a_lost_reply_may_have_registered_it(ecs, sizes):
+    ecs.answers("describe_services", services(service(2, 2)))
     ecs.answers("describe_task_definition", described())
     ecs.answers("list_task_definitions", {"taskDefinitionArns": []}, SEARCHED)
     ecs.loses("register_task_definition")
@@ -156,3 +165,20 @@ def test_a_lost_reply_may_have_registered_it(ecs, sizes):
     assert not raised.value.certainly_not_made
     assert len(attempt.said) == 1
     assert LANDS_WITHIN.total_seconds() > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        TaskChange(cpu=4096, memory=1024),
+        TaskChange(cpu=512, memory=128),
+        TaskChange(variable="LD_PRELOAD", value="/tmp/evil.so", containers=("app",)),
+        TaskChange(variable="DB_POOL_SIZE", value="2000", containers=("app",)),
+    ],
+)
+def test_what_no_plan_asks_for_is_not_registered_whoever_asks(ecs, sizes, change):
+    ecs.answers("describe_services", services(service(2, 2)))
+    ecs.answers("describe_task_definition", described())
+    with ecs.asked_for_exactly_this(), pytest.raises(PolicyError) as raised:
+        Attempt()(sizes.register_sized, order(change))
+    assert raised.value.certainly_not_made

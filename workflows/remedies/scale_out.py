@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-from activities.autoscaling.activities import RestoreCapacity, ScaleOut, ScalingActivities
+from activities.autoscaling.activities import ScalingActivities
 from activities.ecs.activities import EcsActivities
 from activities.ecs.waits import AwaitedTasks, Waits
 from activities.temporal.holds import HoldActivities, HoldRequest
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
+from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
 from workflows.decisions.scaling import ScalePlan, plan_scale_out
 from workflows.page.run import Part
 from workflows.platforms.choice import platform_of
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from runbook_model.release import ServiceState
-    from runbook_model.sizes import Capacity
     from workflows.decisions.diagnosis import Diagnosis
     from workflows.page.run import DiagnosedRun, Run
 
@@ -82,23 +82,20 @@ async def scale_out(run: DiagnosedRun[Diagnosis], count: int, then: Then | None 
 async def _raise_capacity(run: Run, plan: ScalePlan) -> None:
     """Raise the capacity and start the hold that takes it back."""
     page, target = run.page, run.target
-    ours: Capacity = await page.change(
+    await page.change(
         f"Scale out to {plan.to} tasks",
         ScalingActivities.scale_out,
         ScaleOut(target=target, was=plan.was, to=plan.to),
         action=plan.calls[0].action,
         before=plan.was.summary,
         after=f"{plan.to} tasks for a while",
-        # From the plan alone: the change's own answer may be lost.
-        undo=lambda: _take_back(run, plan.was, plan.was.raised_to(plan.to)),
+        undo=lambda: _take_back(run),
     )
     hold = HoldRequest(
         service=target.service,
         environment=target.environment,
         requested_by=page.report.requested_by,
-        run_id=workflow.info().run_id,
-        was=plan.was,
-        ours=ours,
+        run=_this_run(),
         hold=target.scale.hold,
         automatic=page.automatic,
     )
@@ -115,7 +112,12 @@ async def _await_tasks(run: Run, plan: ScalePlan) -> ServiceState:
     return await run.page.watch(f"Wait until {plan.to} tasks run", Waits.await_tasks, awaited)
 
 
-async def _take_back(run: Run, was: Capacity, ours: Capacity) -> Undone:
-    change = RestoreCapacity(target=run.target, was=was, ours=ours)
+async def _take_back(run: Run) -> Undone:
+    change = RestoreCapacity(target=run.target, runs=(_this_run(),))
     taken = await run.page.restore("Remove the extra capacity", ScalingActivities.restore_capacity, change)
     return Undone() if taken.done else not_undone(taken.detail)
+
+
+def _this_run() -> ScaleOutRun:
+    info = workflow.info()
+    return ScaleOutRun(workflow_id=info.workflow_id, run_id=info.run_id)

@@ -1,0 +1,165 @@
+"""Changes trust nothing but names: the worker's own catalog says what a target is, and only its own runs may change it.
+
+That catches mistakes and is no security boundary: who reaches Temporal chooses the type, the id and the queue of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from temporalio import activity
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from runbook_model.catalog.catalog import Target, load_catalog
+from runbook_model.errors import CatalogError, PolicyError, RunbookError
+from runbook_model.ids import hold_id, is_ledger_of, is_under_lock, target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from pathlib import Path
+
+    from activities.runtime.environment_guard import EnvironmentGuard
+
+    FillIn = Callable[[Any], Awaitable[Any]]
+
+TAKES_BACK, MARKS = "restore_capacity", "mark_release"
+"""The changes that a hold, and a look into the ledger of releases, may make too."""
+AIM = (
+    "platform",
+    "region",
+    "assume_role",
+    "cluster",
+    "ecs_service",
+    "compose_project",
+    "compose_service",
+    "terraform",
+    "database",
+)
+"""What of a target says where a change lands."""
+
+
+class GuardChanges(Interceptor):
+    """Stands before every activity that changes something, those of packages too."""
+
+    def __init__(
+        self,
+        served: EnvironmentGuard,
+        catalog: Path,
+        changes: Collection[str],
+        fill_in: Mapping[str, FillIn] | None = None,
+    ) -> None:
+        """Guard changes.
+
+        Args:
+            served: the queues of the worker.
+            catalog: its catalog, read again for each change.
+            changes: names of the activities that change something.
+            fill_in: activity -> what writes into its input what the worker itself finds out.
+        """
+        self.served = served
+        self.catalog = catalog
+        self.changes = {*changes, TAKES_BACK, MARKS}
+        self.fill_in = fill_in or {}
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
+        """Wrap an activity."""
+        return _Guarding(next, self)
+
+
+class _Guarding(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, guard: GuardChanges) -> None:  # noqa: A002 - the SDK's name
+        super().__init__(next)
+        self._guard = guard
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        if activity.info().activity_type in self._guard.changes:
+            try:
+                input.args = [await self._checked(given) for given in input.args]
+            except RunbookError as error:
+                error.certainly_not_made = activity.info().attempt == 1
+                raise
+        return await super().execute_activity(input)
+
+    async def _checked(self, given: object) -> object:
+        """Return what a change is given, with the target as this worker's catalog has it."""
+        sent = _target(given)
+        environment, service = (sent.environment, sent.service) if sent else _names()
+        self._guard.served.check(environment)
+        _check_caller(environment, service)
+        target = await asyncio.to_thread(self._resolve, environment, service)
+        if sent is None:
+            return given
+        _check_aim(sent, target)
+        own = target.model_copy(update={"links": sent.links})
+        given = own if isinstance(given, Target) else _with_target(given, own)
+        fill_in = self._guard.fill_in.get(activity.info().activity_type)
+        return await fill_in(given) if fill_in else given
+
+    def _resolve(self, environment: str, service: str) -> Target:
+        try:
+            return load_catalog(self._guard.catalog).target(service, environment)
+        except CatalogError as error:
+            error.retryable = (
+                True  # somebody edits it at this moment: a change waits, and an undo is not lost
+            )
+            raise
+
+
+def _target(given: object) -> Target | None:
+    found = given if isinstance(given, Target) else getattr(given, "target", None)
+    return found if isinstance(found, Target) else None
+
+
+def _with_target(given: Any, target: Target) -> object:
+    if isinstance(given, BaseModel):
+        return given.model_copy(update={"target": target})
+    return dataclasses.replace(given, target=target)
+
+
+def _names() -> tuple[str, str]:
+    """Name the target of a change that is given none: the one whose lock the run holds."""
+    found = target_of(activity.info().workflow_id or "")
+    if found is None:
+        raise _no_caller("anything")
+    return found
+
+
+def _check_caller(environment: str, service: str) -> None:
+    """Let a change continue that the target's own run makes, or a child of it.
+
+    Raises:
+        PolicyError: another run asks for it, or none.
+    """
+    info = activity.info()
+    run = info.workflow_id or ""
+    may = is_under_lock(run, environment, service)
+    may = may or (info.activity_type == TAKES_BACK and run == hold_id(environment, service))
+    may = may or (info.activity_type == MARKS and is_ledger_of(run, environment, service))
+    if not may:
+        raise _no_caller(f"{environment}/{service}")
+
+
+def _no_caller(target: str) -> PolicyError:
+    info = activity.info()
+    who = f"the run {info.workflow_id}" if info.workflow_id else "an activity without a run"
+    return PolicyError(
+        f"{who} may not change {target}: {info.activity_type} is for the run that holds the target's lock",
+        fix="start a procedure with runbook start",
+    )
+
+
+def _check_aim(sent: Target, own: Target) -> None:
+    """Let a change continue that was planned for what the catalog names now.
+
+    Raises:
+        PolicyError: the catalog names something else.
+    """
+    changed = [name for name in AIM if getattr(sent, name) != getattr(own, name)]
+    if changed:
+        raise PolicyError(
+            f"this was planned for another {', '.join(changed)} of {own.key} than this worker's catalog names now",
+            fix="start the procedure again",
+        )
