@@ -29,7 +29,7 @@ MOST_RUNS = 50
 class Hold(ProcedureWorkflow):
     """Keep temporary capacity for a while, then take it back; an abort takes it back at once.
 
-    What was before is read from the histories of the runs that scaled out: a hold is told only who they are.
+    What was before is read from the histories of the runs that scaled out: a hold knows only who they are.
     """
 
     @workflow.init
