@@ -7,6 +7,7 @@ RunbookError
     * CatalogError          the catalog file is wrong
     * UnknownTargetError    no such service or environment in the worker's catalog
   * PolicyError             what was asked is not allowed here; the message says who may
+  * SignersError            who may sign cannot be read; tried again, until a person has put it right
   * OutsideError            an outside system answered badly
     * AccessDeniedError     a permission is missing; the fix names it
     * CredentialsError      credentials are missing or have expired; a person renews them and the step continues
@@ -118,6 +119,13 @@ class UnknownTargetError(InputError):
 
 class PolicyError(RunbookError):
     """What was asked is not allowed here."""
+
+
+class SignersError(RunbookError):
+    """Who may sign decisions cannot be read; tried again, until a person has put it right."""
+
+    retryable = True
+    retry_in = timedelta(seconds=15)
 
 
 class OutsideError(RunbookError):

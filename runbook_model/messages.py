@@ -15,6 +15,16 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Signable(Message):
+    """What a person decides, which may be signed."""
+
+    decision_id: str | None = Field(default=None, max_length=200)
+    statement: str | None = Field(default=None, max_length=8192)
+    """The exact text that was signed, where the environment asks for signed decisions."""
+    signature: str | None = Field(default=None, max_length=8192)
+    """SSHSIG of the statement, as ``ssh-keygen -Y sign`` writes it."""
+
+
 class ProcedureRequest(Message):
     """Run a procedure on a target."""
 
@@ -41,17 +51,16 @@ class RollbackRequest(ProcedureRequest):
     """``family:revision`` that a diagnosis found to be bad: taking back another, deployed since, needs a person's yes."""
 
 
-class Approval(Message):
+class Approval(Signable):
     """A person's yes to the plan that a checkpoint shows, or the choice of one of its options."""
 
     by: Person
     plan_hash: str | None = Field(default=None, max_length=200)
     option: str | None = Field(default=None, max_length=100)
     comment: str | None = Field(default=None, max_length=2000)
-    decision_id: str | None = Field(default=None, max_length=200)
 
 
-class Abort(Message):
+class Abort(Signable):
     """A person's order to stop safely."""
 
     by: Person
@@ -62,15 +71,13 @@ class Abort(Message):
     """Undo even onto a release that is marked bad."""
     from_parent: bool = False
     """By the procedure above, which has taken it: it stops its child whatever becomes of the undo."""
-    decision_id: str | None = Field(default=None, max_length=200)
 
 
-class Instruction(Message):
+class Instruction(Signable):
     """A person's pause, resume or acknowledgement."""
 
     by: Person
     reason: str | None = Field(default=None, max_length=2000)
-    decision_id: str | None = Field(default=None, max_length=200)
 
 
 class Note(Message):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 
 from runbook_model.messages import Message
 from runbook_model.release import Fence, Release
@@ -15,6 +16,21 @@ class PlannedCall(Message):
     """The boto3 client's name."""
     action: str
     parameters: dict[str, Any]
+
+
+FollowKind = Literal["undo", "put-back", "take-back", "mark", "registration"]
+"""An abort's undo; what a hold puts back; capacity that is taken back; a release's mark; a release registered again."""
+
+
+class Follow(Message):
+    """What may follow from a plan without another yes."""
+
+    kind: FollowKind
+    what: str
+    """One sentence."""
+    calls: tuple[PlannedCall, ...] = ()
+    within: timedelta
+    """How long after the gate opened."""
 
 
 class Plan(Message):
@@ -32,6 +48,8 @@ class Plan(Message):
     """What the change does not bring back."""
     afterwards: tuple[str, ...] = ()
     """What is written down once it is verified."""
+    follows: tuple[Follow, ...] = ()
+    """What the same yes is for besides: undo, put back, take back, marks, registration."""
     needs_yes: str | None = None
     """Why a person must agree even where the policy asks nobody."""
     fence: Fence | None = None

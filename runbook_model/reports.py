@@ -166,6 +166,18 @@ class Task(Message):
         return f"{said}: {self.comment}" if self.comment else said
 
 
+class Asker(Message):
+    """The run that asks a question, and which of its questions it is."""
+
+    workflow_id: str
+    run_id: str
+    procedure: str
+    requester: str
+    gate: int
+    signed: bool = False
+    """Whether an answer counts only with a signature."""
+
+
 class Checkpoint(Message):
     """A gate that waits for a person."""
 
@@ -174,6 +186,12 @@ class Checkpoint(Message):
     task: Task | None = None
     """What a person is asked to do, where it is not a yes to a plan that is asked for."""
     plan_hash: str
+    document: str | None = None
+    """All that the gate shows, as canonical JSON (``Shown``), which signatures are over."""
+    subject: str | None = None
+    """The SHA-256 of the document."""
+    asked_by: Asker | None = None
+    """The run that asks, which may be a child of the one that people name."""
     options: tuple[str, ...] = ("approve",)
     approvals_needed: int = 1
     approvals: tuple[Approval, ...] = ()

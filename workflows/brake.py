@@ -11,7 +11,7 @@ from temporalio.common import VersioningBehavior
 from runbook_model import ids
 from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
 from runbook_model.errors import InvalidMessage
-from runbook_model.messages import Answer, Message, Person
+from runbook_model.messages import Answer, Person, Signable
 from runbook_model.reports import REJECTED_KEPT, Rejection
 from workflows.decisions.braking import finished, forget, not_started, reserve
 from workflows.page.handlers import HasInbox, takes_signal, takes_update
@@ -22,7 +22,7 @@ LONG = 1000
 IDLE = timedelta(hours=24)
 
 
-class Switch(Message):
+class Switch(Signable):
     """A person puts the brake on, or lets it go."""
 
     by: Person
@@ -30,7 +30,6 @@ class Switch(Message):
     service: str | None = Field(default=None, max_length=63)
     """None for the whole environment."""
     reason: str = Field(min_length=1, max_length=2000)
-    decision_id: str | None = Field(default=None, max_length=200)
 
 
 @workflow.defn

@@ -39,6 +39,8 @@ class Settings(BaseModel):
     """Folder of this worker's own for Terraform's plan files, which hold the state; a plan that is lost is made again."""
     lock_seconds: float = Field(alias="RUNBOOK_TERRAFORM_LOCK_SECONDS", default=900.0, ge=0)
     """How long somebody else's lock on Terraform's state is waited for."""
+    signers: Path | None = Field(alias="RUNBOOK_SIGNERS", default=None)
+    """OpenSSH allowed_signers file: whose signed decisions count. It is read again each time."""
     templates: Path | None = Field(alias="RUNBOOK_TEMPLATES", default=None)
     """Folder of a team's own templates for what people are sent, in front of the built-in ones."""
     slack_api: str = Field(

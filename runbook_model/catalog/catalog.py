@@ -23,6 +23,7 @@ from runbook_model.catalog.policies import (
     Environment,
     Incidents,
     Metrics,
+    PersonOfCatalog,
 )
 from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays
 from runbook_model.catalog.service_policies import (
@@ -129,6 +130,9 @@ class Catalog(Policy):
         default=(), description="Without any, messages go to the worker's log."
     )
     incidents: Incidents = Incidents()
+    people: dict[str, PersonOfCatalog] = Field(
+        default_factory=dict, description="What is known of the people whom approvals name, by their names."
+    )
     links: dict[str, str] = Field(
         default_factory=dict,
         description="Addresses by name, shown in messages, pages and reviews; "
@@ -142,6 +146,11 @@ class Catalog(Policy):
             for name, service in self.services.items()
             for environment, placement in service.environments.items()
             for problem in self._problems(environment, placement)
+        ]
+        problems += [
+            f"environments.{name}.approvals: {problem}"
+            for name, environment in self.environments.items()
+            for problem in environment.approvals.problems()
         ]
         problems += twins(self.environments, self.services)
         problems += self._channel_problems()

@@ -6,7 +6,7 @@ Every number that procedures rely on has its default here, which is the runbook'
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,18 @@ from runbook_model.catalog.fields import (
 from runbook_model.durations import Duration
 from runbook_model.procedures import PROCEDURES
 from runbook_model.sentences import count_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def problem_of_person(name: str) -> str | None:
+    """Say why somebody of this name can never sign or approve."""
+    if name != name.strip() or not name.strip():
+        return "has spaces around it: remove them"
+    if name.casefold().startswith("agent:"):
+        return "is an agent, and agents never approve: name people"
+    return None
 
 
 class Metrics(Policy):
@@ -58,6 +70,19 @@ class Approvals(Policy):
         default="not-approved", description="What happens without an answer."
     )
 
+    signed: bool = Field(
+        default=False, description="Whether decisions are signed, and changes verify the signatures."
+    )
+    signed_by: tuple[Literal["ssh"], ...] = Field(
+        default=("ssh",), min_length=1, description="By what: ssh keys of the worker's `RUNBOOK_SIGNERS`."
+    )
+    hardware: bool = Field(
+        default=False, description="Whether only keys in hardware count (`sk-`), which ask for a touch."
+    )
+    longest: Positive = Field(
+        default=timedelta(minutes=15), description="How long a signature may be valid, at most."
+    )
+
     @model_validator(mode="after")
     def _enough_people(self) -> Approvals:
         if self.people and len(set(self.people)) < self.needed:
@@ -65,6 +90,31 @@ class Approvals(Policy):
                 f"needs {self.needed} approvals but names {count_of(len(set(self.people)), 'person', 'people')}: add people"
             )
         return self
+
+    def problems(self) -> Iterator[str]:
+        """Say why it can never be met, or protects nothing; a run that carries an older policy still reads it."""
+        people = len({person.strip().casefold() for person in self.people})
+        named = f"names {count_of(people, 'person', 'people')}"
+        if self.signed and not self.people:
+            yield 'signed decisions need people: add people = ["…"]'
+        elif self.needed >= 2 and not self.people:
+            yield f'needs {self.needed} approvals and names nobody: add people = ["…"]'
+        elif self.people and people < self.needed:
+            yield f"needs {self.needed} approvals, and {named} in different spellings: add people"
+        elif self.signed and not self.requester_may and people < self.needed + 1:
+            asked = count_of(self.needed, "approval")
+            yield f"needs {asked} by others than the requester, and {named}: add people, or requester_may = true"
+        if self.hardware and not self.signed:
+            yield "hardware is for signed decisions: add signed = true"
+        for person in self.people:
+            if problem := problem_of_person(person):
+                yield f'people: "{person}" {problem}'
+
+
+class PersonOfCatalog(Policy):
+    """Somebody whom approvals name."""
+
+    slack: str | None = Field(default=None, pattern=r"^[UW][A-Z0-9]{4,}$", description="Slack's member id.")
 
 
 class Brake(Policy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from runbook_model.messages import Message, Person
+from runbook_model.messages import Message, Person, Signable
 from runbook_model.reports import Report
 
 ALERTS = "alerts"
@@ -29,12 +29,11 @@ JOINED = "joined"
 """Signal that an incident sends to a procedure that it found running: ``Joined``."""
 
 
-class Closing(Message):
+class Closing(Signable):
     """A person's word that the incident is over, and why it was."""
 
     by: Person
     root_cause: str = Field(min_length=1, max_length=2000)
-    decision_id: str | None = Field(default=None, max_length=200)
 
 
 class Joined(Message):

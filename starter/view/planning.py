@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from runbook_model.gates import plan_hash
+from runbook_model.authority.shown import plan_hash
 from runbook_model.ids import plan_id
 from runbook_model.reports import Outcome, Problem
 from starter.client.following import wait_for_end

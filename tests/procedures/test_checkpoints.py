@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import AccessDeniedError
-from runbook_model.gates import plan_hash
 from runbook_model.reports import Outcome, State
 from tests.procedures.messages import answer, rejected, said
 from tests.procedures.outside import LOOKS, judged, release

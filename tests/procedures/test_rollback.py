@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from runbook_model.authority.shown import plan_hash
 from runbook_model.errors import (
     AccessDeniedError,
     RejectedError,
@@ -14,7 +15,6 @@ from runbook_model.errors import (
     UnknownTargetError,
     UnreachableError,
 )
-from runbook_model.gates import plan_hash
 from runbook_model.readings import Quality
 from runbook_model.reports import Outcome, State, Verdict
 from runbook_model.rollout import Phase

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, RollbackPolicy, Thresholds, Verify
@@ -18,7 +19,6 @@ from runbook_model.database import (
     Terminated,
     without_literals,
 )
-from runbook_model.gates import plan_hash
 from workflows.decisions.database import Cause, belongs_to, classify, leak_report, plan_terminate, signs_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from activities.docker.changes import standing
 from activities.docker.reading import judge_settled, read_container, use_of
 from activities.runtime.fence import Standing
+from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.service_policies import Database
 from runbook_model.containers import AwaitedService, Container, ContainerFence, ProjectRead, ServerAnswer
-from runbook_model.gates import plan_hash
 from runbook_model.readings import Quality, Reading, Sample
 from tests.observing import NOW, a_target, seconds
 from tests.symptoms import errors_read, load_read, logs_read

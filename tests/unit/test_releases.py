@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.service_policies import RollbackPolicy, Terraform
-from runbook_model.gates import plan_hash
 from runbook_model.release import Judgement
 from runbook_model.reports import Ending, Outcome
 from tests.ecs_facts import (

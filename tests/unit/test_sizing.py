@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.service_policies import Database, Pool, Scale, Terraform
 from runbook_model.database import DatabaseRead, HeldConnections, Instance
-from runbook_model.gates import plan_hash
 from runbook_model.release import Image, ReleaseHistory
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import Capacity, ContainerSize, TaskChange, TaskSize

@@ -13,7 +13,7 @@ from activities.chat.activities import ChatActivities
 from runbook_model.durations import format_duration
 from runbook_model.incident.announcements import Notice
 from runbook_model.plans import Plan
-from runbook_model.reports import Checkpoint, State, Task
+from runbook_model.reports import Asker, Checkpoint, State, Task
 from workflows.page.gate import Gate
 from workflows.page.options import BEST_EFFORT
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from runbook_model.authority.shown import Opened
     from runbook_model.catalog.policies import Approvals
-    from runbook_model.gates import Shown
     from runbook_model.messages import Approval
+    from runbook_model.reports import Report
     from workflows.page.child_relay import ChildRelay
     from workflows.page.options import ActivityOptions
     from workflows.page.orders import ProcedureOrders
@@ -36,24 +37,35 @@ class Question:
     """What is asked, before anybody answered."""
 
     def __init__(
-        self, shown: Shown, *, policy: Approvals, about: Plan | Task | None = None, abort_means: str
+        self, shows: Opened, *, policy: Approvals, about: Plan | Task | None = None, abort_means: str
     ) -> None:
         asks_nobody = policy.needed == 0
         self.policy = (
             policy.model_copy(update={"needed": 1, "requester_may": True}) if asks_nobody else policy
         )
-        self.shown = shown
+        self.shows, self.shown = shows, shows.shown
         self.plan = about if isinstance(about, Plan) else None
         self.task = about if isinstance(about, Task) else None
         self.abort_means = abort_means
 
-    def opened(self, now: datetime) -> Checkpoint:
-        """Return the checkpoint as people see it."""
+    def opened(self, now: datetime, by: Report) -> Checkpoint:
+        """Return the checkpoint as people see it, where a run opens it."""
+        info = workflow.info()
         return Checkpoint(
             question=self.shown.question,
             plan=self.plan,
             task=self.task,
             plan_hash=self.shown.plan_hash,
+            document=self.shows.document,
+            subject=self.shows.subject,
+            asked_by=Asker(
+                workflow_id=info.workflow_id,
+                run_id=info.run_id,
+                procedure=by.procedure,
+                requester=by.requested_by,
+                gate=self.shows.gate,
+                signed=self.policy.signed,
+            ),
             options=self.shown.options,
             approvals_needed=self.policy.needed,
             abort_means=self.abort_means,
@@ -112,7 +124,7 @@ class Asking:
         self._close(gate)
 
     def _open(self, question: Question, given: tuple[Approval, ...]) -> Gate:
-        view = question.opened(workflow.now()).model_copy(update={"approvals": given})
+        view = question.opened(workflow.now(), self._record.report).model_copy(update={"approvals": given})
         gate = Gate(view, question.policy, self._record.report.requested_by)
         self._orders.gate = gate
         self._record.enter(State.AWAITING_APPROVAL)

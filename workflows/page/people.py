@@ -12,8 +12,8 @@ from activities.ecs.waits import AwaitedDrift, Waits
 from activities.runtime.gates import GateActivities
 from activities.temporal.predecessor import Predecessor, RunHistory, RunName
 from runbook_model import ids
+from runbook_model.authority.shown import APPROVE, GateRequest, Opened
 from runbook_model.durations import format_duration
-from runbook_model.gates import APPROVE, GateRequest, Shown
 from runbook_model.messages import Abort
 from runbook_model.plans import Plan
 from runbook_model.reports import Ending, Outcome, Task
@@ -75,14 +75,14 @@ class People:
         plan is made and the gate opens again. After the yes the plan is made once more, from a fresh reading.
         """
         left_behind = await self._left_behind()
-        shown = await self._show_plan(plan, question, left_behind)
+        opened = await self._show_plan(plan, target, question, left_behind)
         given: tuple[Approval, ...] = ()
         while True:
-            self._record.planned(plan, shown.plan_hash)
+            self._record.planned(plan, opened.plan_hash)
             if not target.approvals.needed and not (plan.needs_yes or left_behind):
                 return plan
             asked = Question(
-                shown, policy=target.approvals, about=plan, abort_means=self._run_loop.abort_means
+                opened, policy=target.approvals, about=plan, abort_means=self._run_loop.abort_means
             )
             drift = self._drift(plan.fence, target, plan.under_way) if plan.fence else None
             await self._locks.release_state()  # while people think, others may apply
@@ -92,21 +92,21 @@ class People:
             again = await plan_again()
             if isinstance(again, Ending):
                 return again
-            was, shown = shown, await self._show_plan(again, question, left_behind)
-            same = was.plan_hash == shown.plan_hash
+            was, opened = opened, await self._show_plan(again, target, question, left_behind)
+            same = was.plan_hash == opened.plan_hash
             if same and gate.decided:
-                self._record.planned(again, shown.plan_hash)
+                self._record.planned(again, opened.plan_hash)
                 return again
             # The service only seemed to change, as an answer of AWS may be an old one: who agreed need not say so again.
             given = gate.view.approvals if same else ()
             if not same:
-                self._void(was, shown)
+                self._void(was, opened)
             plan = again
 
     async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
         """Let a person choose how to continue; None when nobody does in time."""
-        shown = await self._show(question, options=options, why=why)
-        asked = Question(shown, policy=target.approvals, abort_means=self._run_loop.abort_means)
+        opened = await self._show(question, target, options=options, why=why)
+        asked = Question(opened, policy=target.approvals, abort_means=self._run_loop.abort_means)
         gate = await self._asking.ask(asked)
         return gate.option if gate else None
 
@@ -126,8 +126,9 @@ class People:
         step, place = self._record.begin_step(task.what), self._record.task(task)
         policy = target.approvals.model_copy(update={"needed": 1, "people": (), "requester_may": True})
         try:
-            shown = await self._show(task.what, options=(*ways, DONE, SKIP), why=task.why, about=task)
-            asked = Question(shown, policy=policy, about=task, abort_means=self._run_loop.abort_means)
+            options = (*ways, DONE, SKIP)
+            opened = await self._show(task.what, target, options=options, why=task.why, about=task)
+            asked = Question(opened, policy=policy, about=task, abort_means=self._run_loop.abort_means)
             gate = await self._asking.ask(asked)
         except asyncio.CancelledError:
             self._record.end_step(step, "cancelled")
@@ -146,21 +147,22 @@ class People:
 
     async def name_plan(self, plan: Plan) -> None:
         """Note the hash of a plan that nobody is asked about yet."""
-        shown = await self._show(plan.headline, about=plan)
-        self._record.planned(plan, shown.plan_hash)
+        opened = await self._show(plan.headline, about=plan)
+        self._record.planned(plan, opened.plan_hash)
 
-    async def _show_plan(self, plan: Plan, question: str, left_behind: str | None) -> Shown:
+    async def _show_plan(self, plan: Plan, target: Target, question: str, left_behind: str | None) -> Opened:
         why_yes = plan.needs_yes or left_behind
-        return await self._show(f"{question} {why_yes}" if why_yes else question, about=plan)
+        return await self._show(f"{question} {why_yes}" if why_yes else question, target, about=plan)
 
     async def _show(
         self,
         question: str,
+        target: Target | None = None,
         *,
         options: tuple[str, ...] = APPROVE,
         why: str | None = None,
         about: Plan | Task | None = None,
-    ) -> Shown:
+    ) -> Opened:
         """Have written down what people are shown; workflow code computes nothing from its sentences."""
         self._asked += 1
         report = self._record.report
@@ -168,6 +170,7 @@ class People:
             run_id=workflow.info().run_id,
             number=self._asked,
             target=f"{report.environment}/{report.service}",
+            resolved=target,
             question=question,
             why=why,
             plan=about if isinstance(about, Plan) else None,
@@ -178,7 +181,7 @@ class People:
             GateActivities.show_gate, asked, summary="Record the question", **SHOW
         )
 
-    def _void(self, was: Shown, now: Shown) -> None:
+    def _void(self, was: Opened, now: Opened) -> None:
         self._orders.answers.forget(was.plan_hash)
         words = f"it changed: plan {was.plan_hash} is replaced by {now.plan_hash}"
         self._record.decided("void", "the service", words)

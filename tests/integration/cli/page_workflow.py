@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from runbook_model import ids
-    from runbook_model.gates import plan_hash
+    from runbook_model.authority.shown import plan_hash
     from runbook_model.messages import Abort, Answer, Approval, Instruction, RollbackRequest
     from runbook_model.plans import Plan, PlannedCall
     from runbook_model.release import Fence, Release

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from runbook_model.gates import plan_hash
+from runbook_model.authority.shown import plan_hash
 from tests.integration.cli.page_workflow import PLAN
 
 

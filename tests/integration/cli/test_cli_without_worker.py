@@ -12,7 +12,7 @@ from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, UpdateWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
 
-from runbook_model.gates import plan_hash
+from runbook_model.authority.shown import plan_hash
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.page_workflow import PLAN
 from tests.integration.otlp_collector import BlackHole

@@ -1,0 +1,1 @@
+"""Verifies what people signed."""

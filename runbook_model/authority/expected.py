@@ -1,0 +1,81 @@
+"""What a statement must be about, and what verifying it found. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Final
+
+from pydantic import AwareDatetime, Field
+
+from runbook_model.authority.statement import Kind
+from runbook_model.messages import Message
+
+SKEW: Final = timedelta(minutes=5)
+"""How far clocks may differ."""
+AGENT: Final = re.compile(r"agent:.*? for (?P<person>.+)", re.DOTALL | re.IGNORECASE)
+
+
+class Expected(Message):
+    """What a statement must say; what does not belong to its kind is not compared."""
+
+    kinds: tuple[Kind, ...]
+    """Those that are taken; several where the option decides."""
+    namespace: str
+    workflow_id: str | None = None
+    run_id: str | None = None
+    sequence: int | None = None
+    environment: str
+    service: str | None = None
+    procedure: str | None = None
+    gate: int | None = None
+    subject: str | None = None
+    options: tuple[str, ...] = ()
+    """Those that may be chosen; ``approve`` is what a statement of kind ``approve`` chooses."""
+    requester: str | None = None
+    """Who asked for the run."""
+
+
+class SignedBy(Message):
+    """A statement that is valid: whose, by which key, and what it says."""
+
+    person: str
+    key: str
+    """Fingerprint, as ``ssh-keygen -l`` prints it."""
+    in_hardware: bool = False
+    kind: Kind
+    option: str = "approve"
+    """What was chosen, at a gate."""
+    decision_id: str
+    issued_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class Verified(Message):
+    """Everybody who agreed by a warrant, each person and each key counted once."""
+
+    people: tuple[SignedBy, ...] = Field(min_length=0)
+    option: str = "approve"
+
+
+def person_behind(name: str) -> str:
+    """Return the person who asked: ``agent:x for bob`` is bob."""
+    found = AGENT.fullmatch(name.strip())
+    return found["person"].strip() if found else name.strip()
+
+
+def is_agent(name: str) -> bool:
+    """Whether a name is an agent's, which never approves."""
+    return name.strip().casefold().startswith("agent:")
+
+
+def same_person(name: str, other: str) -> bool:
+    """Whether two names are one person's: neither case, nor spaces, nor an agent of theirs make another of them."""
+    return person_behind(name).casefold() == person_behind(other).casefold()
+
+
+def kind_of_answer(option: str | None, *, task: bool = False) -> Kind:
+    """Return the kind of statement that answers a gate with an option."""
+    if option is None or (option == "approve" and not task):
+        return "approve"
+    return "task-done" if task and option == "done" else "choose"

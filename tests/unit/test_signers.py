@@ -1,0 +1,110 @@
+"""The file of signers: OpenSSH's allowed_signers, without what cannot be read off it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from activities.authority.signers import parse_signers, read_signers
+from activities.authority.sshsig import PublicKey
+from runbook_model.errors import Rejected, SignersError
+from tests.unit.signing import NOW, SoftKey, signers
+
+KEY = SoftKey("ssh-ed25519")
+PUBLIC = PublicKey(KEY.blob)
+
+
+def test_lines_name_people_and_keys():
+    file = signers("# ours\n", "\n", KEY.signer("bob,carol").replace("\n", " bob@laptop\n"))
+    assert file.of("bob", PUBLIC, NOW).line == 3
+    assert file.of("carol", PUBLIC, NOW).people == ("bob", "carol")
+    with pytest.raises(Rejected, match="is not dave's; sign with your own key"):
+        file.of("dave", PUBLIC, NOW)
+
+
+def test_options_bound_when_and_what_for():
+    options = (
+        'valid-after="20260101Z",valid-before="202602010000Z",namespaces="git,decision@incident-runbooks"'
+    )
+    file = signers(KEY.signer("bob", options))
+    assert file.of("bob", PUBLIC, NOW)
+    with pytest.raises(Rejected, match="is not valid before 2026-01-01 00:00 UTC"):
+        file.of("bob", PUBLIC, datetime(2025, 12, 31, tzinfo=UTC))
+    with pytest.raises(Rejected, match="is not valid after 2026-02-01"):
+        file.of("bob", PUBLIC, datetime(2026, 2, 2, tzinfo=UTC))
+    with pytest.raises(Rejected, match="is not for decision@incident-runbooks"):
+        signers(KEY.signer("bob", 'namespaces="git"')).of("bob", PUBLIC, NOW)
+
+
+def test_a_later_line_may_replace_one_that_has_expired():
+    file = signers(KEY.signer("bob", 'valid-before="20250101"'), KEY.signer("bob", 'valid-after="20260101"'))
+    assert file.of("bob", PUBLIC, NOW).line == 2
+
+
+def test_a_time_without_zone_is_the_machines(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        [signer] = signers(KEY.signer("bob", 'valid-after="202601010900"')).all
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert signer.valid_after == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("bob", "is not NAMES [OPTIONS] TYPE KEY"),
+        (KEY.signer("*"), '"*" is a pattern; name each person'),
+        (KEY.signer("!bob"), "is a pattern"),
+        (KEY.signer("bob,"), '"" is no name'),
+        (KEY.signer("bob", "cert-authority"), "certificate authorities are not taken"),
+        (KEY.signer("bob", 'namespaces="*"'), "is a pattern; name each namespace"),
+        (KEY.signer("bob", 'namespaces=""'), "namespaces is empty"),
+        (KEY.signer("bob", "no-touch-required"), 'there is no option "no-touch-required"'),
+        (KEY.signer("bob", 'valid-after="20260101",valid-after="20260102"'), "valid-after is there twice"),
+        (KEY.signer("bob", 'valid-before="tomorrow"'), '"tomorrow" is not a time'),
+        (KEY.signer("bob", 'valid-before="20261301"'), '"20261301" is not a time'),
+        ("bob ssh-ed25519 !!!!", "the key is not base64"),
+        ("bob ssh-ed25519 AAAA", "the key is cut off"),
+        ("bob " + KEY.line.replace("ssh-ed25519", "ssh-rsa", 1), "the line says ssh-rsa"),
+        ("bob ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQ==", "keys of type ssh-rsa are not taken"),
+    ],
+)
+def test_a_line_that_is_wrong_is_named_by_file_and_line(line, why):
+    with pytest.raises(SignersError) as refused:
+        signers("# first\n", line)
+    assert str(refused.value).startswith("signers:2: ")
+    assert why in str(refused.value)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_file_or_refused(data):
+    try:
+        parse_signers(data, "signers")
+    except SignersError as error:
+        assert error.message.startswith("signers:")  # noqa: PT017 - most are refused, not all
+
+
+def test_the_file_is_read_anew_each_time(tmp_path):
+    path = tmp_path / "signers"
+    path.write_text(KEY.signer("bob"))
+    assert read_signers(path).of("bob", PUBLIC, NOW)
+    path.write_text("# revoked\n")
+    with pytest.raises(Rejected, match="is not in"):
+        read_signers(path).of("bob", PUBLIC, NOW)
+
+
+def test_a_file_that_is_not_there_is_an_error_with_its_fix(tmp_path):
+    with pytest.raises(SignersError, match="cannot read the signers: No such file"):
+        read_signers(tmp_path / "none")
+    with pytest.raises(SignersError, match="RUNBOOK_SIGNERS names no file"):
+        read_signers(None)
+    (tmp_path / "large").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(SignersError, match="larger than"):
+        read_signers(tmp_path / "large")
