@@ -91,7 +91,7 @@ def test_any_bytes_are_a_file_or_refused(data):
         assert error.message.startswith("signers:")  # noqa: PT017 - most are refused, not all
 
 
-def test_the_file_is_read_anew_each_time(tmp_path):
+def test_the_file_is_read_again_each_time(tmp_path):
     path = tmp_path / "signers"
     path.write_text(KEY.signer("bob"))
     assert read_signers(path).of("bob", PUBLIC, NOW)
