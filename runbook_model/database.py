@@ -15,9 +15,16 @@ QUERY = 200
 
 IDLE_IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
 
-_LITERALS = re.compile(
-    r"\$(\w*)\$.*?\$\1\$|(?:\b[eE])?'(?:[^']|'')*(?:'|$)|(?<![\w$.])-?\d[\d.]*(?!\w)", re.DOTALL
+_NAME = r"\"(?:[^\"]|\"\")*+\""
+_COMMENT = r"--[^\n]*+|/\*(?:[^*/]|\*(?!/)|/(?!\*)|/\*.*?(?:\*/|$))*+(?:\*/|$)"
+_LITERAL = (
+    r"\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|$)"
+    r"|\b[eE]'(?:[^'\\]|\\.|'')*+(?:'|\\?$)"
+    r"|(?:\b(?:[bBxXnN]|[uU]&))?'(?:[^']|'')*+(?:'|$)"
+    r"|(?<![\w$.])-?\d[\w.]*+"
 )
+"""The last string may be cut off: PostgreSQL keeps the first kilobyte of a statement."""
+_TOKENS = re.compile(rf"(?P<name>{_NAME})|(?P<comment>{_COMMENT})|{_LITERAL}", re.DOTALL)
 
 _BACKUP = re.compile(r"backup|pg_?dump|backrest|barman|\bwal-[eg]\b", re.IGNORECASE)
 
@@ -204,8 +211,12 @@ class Terminated(Fact):
 
 
 def without_literals(statement: str) -> str:
-    """Return a statement with ``?`` for its strings and numbers, redacted, on one line and cut."""
-    return excerpt(_LITERALS.sub("?", statement), QUERY)
+    """Return a statement with ``?`` for its strings and numbers, without comments, redacted, on one line and cut."""
+    return excerpt(_TOKENS.sub(_without_literal, statement), QUERY)
+
+
+def _without_literal(token: re.Match[str]) -> str:
+    return token["name"] or (" " if token["comment"] else "?")
 
 
 AVAILABLE, REBOOTING = "available", "rebooting"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field
 
 from runbook_model.fact import Fact
+from runbook_model.plain_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ class Evidence(Fact):
 
     def unread(self, error: Exception) -> Self:
         """Return the question that could not be asked."""
-        return self.model_copy(update={"quality": "error", "why": str(error)[:WHY]})
+        return self.model_copy(update={"quality": "error", "why": one_line(str(error))[:WHY]})
 
     def cited(self, what: str) -> Cited:
         """Cite it as the answer to one of several questions."""

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+from runbook_model.plain_text import one_line
+
+
+def _harmless(value: object) -> object:
+    return one_line(value) if isinstance(value, str) else value
+
+
+def _bounded(value: object) -> object:
+    return one_line(value[:LONGEST]) if isinstance(value, str) else value
+
+
+LONGEST = 2000
+Said = Annotated[str, BeforeValidator(_harmless)]
+"""What a person says, on one line."""
+Person = Annotated[str, BeforeValidator(_harmless), StringConstraints(min_length=1, max_length=200)]
+Given = Annotated[str, BeforeValidator(_bounded)]
+"""What a start brings, cut rather than refused: a start that cannot be read would block its run."""
 
 
 class Message(BaseModel):
@@ -30,8 +46,8 @@ class ProcedureRequest(Message):
 
     service: str
     environment: str
-    requested_by: str = "unknown"
-    reason: str | None = None
+    requested_by: Given = "unknown"
+    reason: Given | None = None
     plan_only: bool = False
     trace_id: str | None = None
     incident: str | None = None
@@ -57,14 +73,14 @@ class Approval(Signable):
     by: Person
     plan_hash: str | None = Field(default=None, max_length=200)
     option: str | None = Field(default=None, max_length=100)
-    comment: str | None = Field(default=None, max_length=2000)
+    comment: Said | None = Field(default=None, max_length=2000)
 
 
 class Abort(Signable):
     """A person's order to stop safely."""
 
     by: Person
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: Said = Field(min_length=1, max_length=2000)
     keep: bool | None = None
     """Keep what was changed, or undo it; None for the procedure's default."""
     confirmed: bool = False
@@ -77,17 +93,17 @@ class Instruction(Signable):
     """A person's pause, resume or acknowledgement."""
 
     by: Person
-    reason: str | None = Field(default=None, max_length=2000)
+    reason: Said | None = Field(default=None, max_length=2000)
 
 
 class Note(Message):
     """What a person knows of the outage."""
 
     by: Person
-    impact: str | None = Field(default=None, max_length=2000)
-    root_cause: str | None = Field(default=None, max_length=2000)
-    eta: str | None = Field(default=None, max_length=200)
-    observation: str | None = Field(default=None, max_length=2000)
+    impact: Said | None = Field(default=None, max_length=2000)
+    root_cause: Said | None = Field(default=None, max_length=2000)
+    eta: Said | None = Field(default=None, max_length=200)
+    observation: Said | None = Field(default=None, max_length=2000)
     decision_id: str | None = Field(default=None, max_length=200)
 
     @property

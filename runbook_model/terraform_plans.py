@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
+from runbook_model.plain_text import one_line
 from runbook_model.redaction import HIDDEN, redact
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ def _decoded(text: str) -> Any:
 
 
 def _shown(path: str, value: Any) -> str:
-    words = json.dumps(value, ensure_ascii=False)
+    words = one_line(json.dumps(value, ensure_ascii=False))
     name = path.rpartition(".")[2].rpartition("[")[2].rstrip("]")
     if HIDDEN in redact(f"{name}={words}"):
         return HIDDEN

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_model.nearest import did_you_mean
+from runbook_model.plain_text import one_line
 from runbook_model.sentences import with_fix
 from starter.cli import runbook
 from starter.exits import CliError, Exit, bad_input
@@ -98,7 +99,7 @@ def _fault(error: Exception) -> Exit:
 def _fail(code: Exit, message: str) -> Exit:
     with contextlib.suppress(OSError):  # nobody reads stderr: the exit code still speaks
         sys.stdout.flush()
-        click.echo(f"runbook: {message}", err=True)
+        click.echo(f"runbook: {one_line(message)}", err=True)
     return code
 
 

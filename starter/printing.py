@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 from rich.text import Text
 
 from runbook_model.durations import format_duration
+from runbook_model.plain_text import UNSAFE, harmless, unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,28 +24,22 @@ if TYPE_CHECKING:
 ROOM = 60
 """Columns; with fewer, plain lines are easier to read."""
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Characters that could move the cursor, change colours or turn the reading direction."""
-
 
 def answer(document: object) -> None:
     """Write the one JSON document that a program reads."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    click.echo(
+        UNSAFE.sub(lambda sign: json.dumps(sign[0])[1:-1], json.dumps(document, ensure_ascii=False, indent=2))
+    )
 
 
 def say(text: str = "") -> None:
     """Write a line of the answer for a person."""
-    click.echo(clean(text))
+    click.echo(harmless(text))
 
 
 def note(text: str) -> None:
     """Write a line that is not part of the answer."""
-    click.echo(clean(text), err=True)
-
-
-def clean(text: str) -> str:
-    """Make what others wrote harmless to a terminal."""
-    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    click.echo(harmless(text), err=True)
 
 
 def on_terminal() -> bool:
@@ -79,13 +73,13 @@ def table(columns: Iterable[str], rows: Iterable[tuple[Iterable[str], str]]) -> 
     for column in columns:
         laid_out.add_column(column, overflow="fold")
     for cells, colour in rows:
-        laid_out.add_row(*(clean(cell) for cell in cells), style=colour)
+        laid_out.add_row(*(unbroken(cell) for cell in cells), style=colour)
     return laid_out
 
 
 def line(text: str, style: str = "") -> Text:
-    """Make one line; what others wrote cannot move the cursor or colour the page."""
-    return Text(clean(text), style=style)
+    """Make one line; what others wrote cannot start another, move the cursor or colour the page."""
+    return Text(unbroken(text), style=style)
 
 
 def clock(moment: datetime) -> str:

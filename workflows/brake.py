@@ -11,7 +11,7 @@ from temporalio.common import VersioningBehavior
 from runbook_model import ids
 from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
 from runbook_model.errors import InvalidMessage
-from runbook_model.messages import Answer, Person, Signable
+from runbook_model.messages import Answer, Person, Said, Signable
 from runbook_model.reports import REJECTED_KEPT, Rejection
 from workflows.decisions.braking import finished, forget, not_started, reserve
 from workflows.page.handlers import HasInbox, takes_signal, takes_update
@@ -29,7 +29,7 @@ class Switch(Signable):
     on: bool
     service: str | None = Field(default=None, max_length=63)
     """None for the whole environment."""
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: Said = Field(min_length=1, max_length=2000)
 
 
 @workflow.defn

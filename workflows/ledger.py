@@ -14,7 +14,7 @@ from activities.ecs.activities import EcsActivities, ReleaseQuery
 from activities.ecs.changes import EcsChanges, MarkRelease
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.errors import InputError
-from runbook_model.messages import Message
+from runbook_model.messages import Given, Message
 from runbook_model.release import Judgement, Mark, Release
 from workflows.decisions.releases import (
     find_release,
@@ -47,8 +47,8 @@ class LedgerRequest(Message):
     release: str | None = None
     """Revision, ``family:revision``, ARN, image tag or digest; None only shows."""
     judgement: Literal["good", "bad"] | None = None
-    by: str = "unknown"
-    reason: str | None = None
+    by: Given = "unknown"
+    reason: Given | None = None
 
 
 class LedgerEntry(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 from runbook_model.locks import LockRequest
+from runbook_model.plain_text import markdown
 
 
 @workflow.defn
@@ -23,5 +24,7 @@ class Lock:
     @workflow.run
     async def run(self, request: LockRequest) -> None:
         """Be held, until the holder releases it or ends."""
-        workflow.set_current_details(f"{request.what}, held for {request.environment}/{request.service}")
+        workflow.set_current_details(
+            markdown(f"{request.what}, held for {request.environment}/{request.service}")
+        )
         await workflow.wait_condition(lambda: self._released)

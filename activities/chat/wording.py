@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from runbook_model.durations import format_duration
 from runbook_model.incident.announcements import UNKNOWN, Announcement
+from runbook_model.plain_text import one_line
 from runbook_model.redaction import excerpt
 
 if TYPE_CHECKING:
@@ -144,12 +145,14 @@ def _cleaned(name: str, value: Any) -> Any:
             return kept + ([f"… and {len(value) - MOST_ITEMS} more"] if len(value) > MOST_ITEMS else [])
         case dict():
             links = {_harmless(excerpt(label, 60)): url for label, url in value.items()}
-            return {label: url for label, url in links.items() if _LINK.fullmatch(url)}
+            return {
+                label: url for label, url in links.items() if _LINK.fullmatch(url) and one_line(url) == url
+            }
     return value
 
 
 def _one_line(name: str) -> str:
-    return _harmless(" ".join(name.split()))[:LONGEST_FIELD]
+    return _harmless(one_line(name))[:LONGEST_FIELD]
 
 
 def _harmless(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from temporalio import activity
 
 from activities.ecs.reading import (
+    EVENT,
     balanced_containers,
     read_release,
     read_service_deployment,
@@ -19,6 +20,7 @@ from runbook_model.catalog.catalog import Target
 from runbook_model.durations import format_duration
 from runbook_model.errors import InputError, NotFoundError, RejectedError, UnreachableError
 from runbook_model.fact import Fact
+from runbook_model.redaction import excerpt
 from runbook_model.release import UNDER_WAY, Release, ReleaseHistory, ServiceDeployment, ServiceState
 
 if TYPE_CHECKING:
@@ -191,7 +193,10 @@ class EcsActivities:
             for task in newest
             if not task.get("stoppedReason", "").startswith(SCALED)  # every deployment stops tasks so
         ]
-        return Explanation(stopped=tuple(dict.fromkeys(reasons))[:10], events=service.events)
+        return Explanation(
+            stopped=tuple(dict.fromkeys(excerpt(reason, EVENT) for reason in reasons))[:10],
+            events=service.events,
+        )
 
     def _current(
         self,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from activities.runtime.fence import Standing
+from runbook_model.redaction import excerpt
 from runbook_model.release import (
     Deployment,
     Image,
@@ -38,6 +39,8 @@ NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]", re.ASCII)
 """Characters that AWS does not take in a tag's value."""
 
 EVENTS_KEPT = 10
+EVENT = 500
+"""Characters of what ECS says in an event, or as a reason."""
 
 LEDGER = {"runbook:verified:": Judgement.GOOD, "runbook:bad:": Judgement.BAD}
 """Tag prefix -> what it says; ``<environment>/<service>`` follows the prefix."""
@@ -60,9 +63,13 @@ def read_service_state(service: ServiceTypeDef) -> ServiceState:
         service_deployment=service.get("currentServiceDeployment"),
         service_revisions=tuple(revision["arn"] for revision in service.get("currentServiceRevisions", [])),
         balanced=balanced_containers(service.get("loadBalancers", [])),
-        events=tuple(event["message"] for event in service.get("events", [])[:EVENTS_KEPT]),
+        events=tuple(excerpt(event["message"], EVENT) for event in service.get("events", [])[:EVENTS_KEPT]),
         read_at=datetime.now(UTC),
     )
+
+
+def _reason(said: str | None) -> str | None:
+    return None if said is None else excerpt(said, EVENT)
 
 
 def read_deployment(deployment: DeploymentTypeDef) -> Deployment:
@@ -76,7 +83,7 @@ def read_deployment(deployment: DeploymentTypeDef) -> Deployment:
         pending=deployment.get("pendingCount", 0),
         failed_tasks=deployment.get("failedTasks", 0),
         rollout_state=deployment.get("rolloutState"),
-        rollout_reason=deployment.get("rolloutStateReason"),
+        rollout_reason=_reason(deployment.get("rolloutStateReason")),
         created_at=deployment["createdAt"],
     )
 
@@ -87,13 +94,15 @@ def read_service_deployment(found: ServiceDeploymentTypeDef, release: Release) -
     return ServiceDeployment(
         arn=found["serviceDeploymentArn"],
         status=found["status"],
-        reason=found.get("statusReason"),
+        reason=_reason(found.get("statusReason")),
         created_at=found["createdAt"],
         finished_at=found.get("finishedAt"),
         sources=tuple(source["arn"] for source in found.get("sourceServiceRevisions", [])),
         revision=found.get("targetServiceRevision", {}).get("arn", ""),
         release=release,
-        rollback=OwnRollback(reason=rollback.get("reason", ""), revision=rollback.get("serviceRevisionArn"))
+        rollback=OwnRollback(
+            reason=excerpt(rollback.get("reason", ""), EVENT), revision=rollback.get("serviceRevisionArn")
+        )
         if rollback
         else None,
         alarms=tuple(found.get("alarms", {}).get("triggeredAlarmNames", [])),

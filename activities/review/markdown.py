@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from activities.review.words import NOBODY, NOTHING, after, bullets, plain, stamp, table
+from activities.review.words import NOBODY, NOTHING, after, bullets, stamp, table
 from runbook_model.durations import format_duration
+from runbook_model.plain_text import code, link, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +42,7 @@ class _Writer:
     def head(self) -> Iterator[str]:
         """Say what it was, and who looks after the review."""
         review = self._review
-        yield f"# Post-incident review: {review.service} in {review.environment}, {review.detected.at:%Y-%m-%d}"
+        yield f"# Post-incident review: {markdown(review.service)} in {markdown(review.environment)}, {review.detected.at:%Y-%m-%d}"
         yield ""
         yield (
             "Blameless: what people did made sense with what they could see at the time. This page asks what the "
@@ -51,13 +52,13 @@ class _Writer:
         yield from table(
             ("", ""),
             [
-                ("Written about", f"`{review.subject}`, started for {plain(review.opened_by)}"),
-                ("Procedures", ", ".join(review.procedures) or "none"),
-                ("Severity", plain(review.severity)),
-                ("Impact", plain(review.impact)),
-                ("Outcome", plain(review.outcome or "open: this is a draft")),
-                ("Summary", plain(review.summary)),
-                ("Review owner", plain(review.owner)),
+                ("Written about", f"{code(review.subject)}, started for {markdown(review.opened_by)}"),
+                ("Procedures", markdown(", ".join(review.procedures)) or "none"),
+                ("Severity", markdown(review.severity)),
+                ("Impact", markdown(review.impact)),
+                ("Outcome", markdown(review.outcome or "open: this is a draft")),
+                ("Summary", markdown(review.summary)),
+                ("Review owner", markdown(review.owner)),
                 ("Review due", f"{review.due:%Y-%m-%d}" if review.due else "five days after the end"),
                 *([("Trace", self._trace())] if review.trace_id else []),
             ],
@@ -82,10 +83,10 @@ class _Writer:
                 [
                     (
                         stamp(each.at),
-                        plain(each.action),
-                        plain(each.before),
-                        plain(each.after),
-                        plain(each.state),
+                        markdown(each.action),
+                        markdown(each.before),
+                        markdown(each.after),
+                        markdown(each.state),
                         self._cite(each.cite),
                     )
                     for each in review.changes
@@ -100,7 +101,7 @@ class _Writer:
         yield "⟨1·62⟩ names event 62 of the first history in the list at the end of this page."
         yield ""
         yield from (
-            f"- {stamp(each.at)} {plain(each.text)} {self._cite(each.cite)}" for each in review.timeline
+            f"- {stamp(each.at)} {markdown(each.text)} {self._cite(each.cite)}" for each in review.timeline
         )
 
     def _times(self) -> Iterator[str]:
@@ -121,7 +122,7 @@ class _Writer:
                     name,
                     stamp(each.at),
                     after(each.at, review.detected.at),
-                    plain(each.what),
+                    markdown(each.what),
                     self._cite(each.cite),
                 )
                 if each
@@ -141,10 +142,10 @@ class _Writer:
                 ("Waited for a person", "From", "For", "Answer", ""),
                 [
                     (
-                        plain(each.what),
+                        markdown(each.what),
                         stamp(each.opened),
                         format_duration(each.lasted) if each.lasted is not None else "still",
-                        plain(each.answer),
+                        markdown(each.answer),
                         self._cite(each.cite),
                     )
                     for each in review.waits
@@ -157,7 +158,7 @@ class _Writer:
         yield from ("", "## Root cause analysis", "", "### What was the underlying cause?", "")
         if review.root_cause:
             cause = review.root_cause
-            yield f"{plain(cause.text)} (said by {plain(cause.said_by)}, to be confirmed) {self._cite(cause.cite)}"
+            yield f"{markdown(cause.text)} (said by {markdown(cause.said_by)}, to be confirmed) {self._cite(cause.cite)}"
         else:
             yield "Unknown. Nobody gave a cause, and no procedure found one."
         yield from ("", "### Why did monitoring not catch it earlier?", "")
@@ -181,9 +182,9 @@ class _Writer:
             yield from ("", f"### {title}", "")
             items = [item for item in self._review.items if item.kind == kind]
             yield from (
-                f"- [{'x' if item.state.startswith(('done', 'skipped')) else ' '}] {plain(item.what)}"
-                f"{f' ({plain(item.state)})' if item.state != 'open' else ''}"
-                f"{f': {plain(item.why)}' if item.why else ''} {self._cite(item.cite)}"
+                f"- [{'x' if item.state.startswith(('done', 'skipped')) else ' '}] {markdown(item.what)}"
+                f"{f' ({markdown(item.state)})' if item.state != 'open' else ''}"
+                f"{f': {markdown(item.why)}' if item.why else ''} {self._cite(item.cite)}"
                 for item in items
             )
             if not items:
@@ -209,9 +210,9 @@ class _Writer:
                 [
                     (
                         stamp(each.at),
-                        f"{each.kind} {plain(each.mark)}",
-                        plain(each.channel),
-                        plain(each.result),
+                        f"{each.kind} {markdown(each.mark)}",
+                        markdown(each.channel),
+                        markdown(each.result),
                         self._cite(each.cite),
                     )
                     for each in review.messages
@@ -236,23 +237,22 @@ class _Writer:
         yield from table(
             ("", "Workflow", "Run", "Type", "Events"),
             [
-                (str(number), f"`{each.workflow}`", f"`{each.run}`", each.kind, str(each.events))
+                (str(number), code(each.workflow), code(each.run), markdown(each.kind), str(each.events))
                 for number, each in enumerate(review.sources, 1)
             ],
         )
-        yield from (f"\nLost: {plain(each)}; its history is no longer kept." for each in review.lost)
+        yield from (f"\nLost: {markdown(each)}; its history is no longer kept." for each in review.lost)
 
     def _trace(self) -> str:
-        words = plain(self._review.trace_id or "")
-        return f"[{words}]({self._review.trace})" if self._review.trace else words
+        return link(self._review.trace_id or "", self._review.trace)
 
     def _answer(self, question: str, moment: Moment | None, unknown: str = "") -> Iterator[str]:
         yield from ("", f"### {question}", "")
-        yield f"{stamp(moment.at)}: {plain(moment.what)} {self._cite(moment.cite)}" if moment else unknown
+        yield f"{stamp(moment.at)}: {markdown(moment.what)} {self._cite(moment.cite)}" if moment else unknown
 
     def _decision(self, at: datetime, by: str, what: str, evidence: Sequence[str], cite: Cite) -> str:
-        wording = f"- {stamp(at)} {plain(by)}: {plain(what)} {self._cite(cite)}"
-        return "\n".join([wording, *(f"  - {plain(each)}" for each in evidence)])
+        wording = f"- {stamp(at)} {markdown(by)}: {markdown(what)} {self._cite(cite)}"
+        return "\n".join([wording, *(f"  - {markdown(each)}" for each in evidence)])
 
     def _reading(self, rows: tuple[ReadingLine, ReadingLine, int]) -> tuple[str, ...]:
         first, last, count = rows
@@ -261,10 +261,10 @@ class _Writer:
         asked = f"{last.source}: {last.query}" if last.query else last.source
         return (
             when,
-            plain(last.what),
-            plain(last.quality),
-            plain(detail),
-            plain(asked),
+            markdown(last.what),
+            markdown(last.quality),
+            markdown(detail),
+            markdown(asked),
             self._cite(last.cite),
         )
 

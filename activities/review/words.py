@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from runbook_model.durations import format_duration
+from runbook_model.plain_text import markdown
 from runbook_model.redaction import excerpt
 
 if TYPE_CHECKING:
@@ -42,13 +42,6 @@ def objects(value: Json) -> list[dict[str, Json]]:
 
 NOTHING = "Nothing."
 
-_MARKUP = re.compile(r"([\\`*\[\]|])")
-
-
-def plain(text: str) -> str:
-    """Escape what Markdown would take for markup; text of people stays text."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split())).replace("<", "&lt;")
-
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Write a table; a word where it would be empty."""
@@ -63,7 +56,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
 def bullets(texts: Sequence[str], otherwise: str, cites: Sequence[str] = ()) -> Iterator[str]:
     """Write a list, each line with its source behind it; ``otherwise`` where it would be empty."""
     ends = [f" {cite}" for cite in cites] or [""] * len(texts)
-    yield from (f"- {plain(text)}{end}" for text, end in zip(texts, ends, strict=True))
+    yield from (f"- {markdown(text)}{end}" for text, end in zip(texts, ends, strict=True))
     if not texts:
         yield otherwise
 

@@ -6,9 +6,13 @@ import json
 import logging
 import os
 import sys
+import textwrap
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio import activity, workflow
+
+from runbook_model.plain_text import harmless, unbroken
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _TEMPORALS_OWN = frozenset({"temporal_activity", "temporal_workflow"})
@@ -38,6 +42,15 @@ class TerminalLines(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line; what it quotes from outside cannot start another."""
+        record.message = unbroken(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the traceback, indented: no line of it passes for one of the log."""
+        return textwrap.indent(harmless(super().formatException(ei)), "  ")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with the run and the activity at its end."""

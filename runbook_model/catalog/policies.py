@@ -6,6 +6,7 @@ Every number that procedures rely on has its default here, which is the runbook'
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -22,6 +23,8 @@ from runbook_model.catalog.fields import (
     Url,
 )
 from runbook_model.durations import Duration
+from runbook_model.people import looks_like, problem_with_name
+from runbook_model.plain_text import one_line
 from runbook_model.procedures import PROCEDURES
 from runbook_model.sentences import count_of
 
@@ -35,7 +38,8 @@ def problem_of_person(name: str) -> str | None:
         return "has spaces around it: remove them"
     if name.casefold().startswith("agent:"):
         return "is an agent, and agents never approve: name people"
-    return None
+    problem = problem_with_name(name)
+    return f"{problem}: correct it" if problem else None
 
 
 class Metrics(Policy):
@@ -108,7 +112,10 @@ class Approvals(Policy):
             yield "hardware is for signed decisions: add signed = true"
         for person in self.people:
             if problem := problem_of_person(person):
-                yield f'people: "{person}" {problem}'
+                yield f'people: "{one_line(person)}" {problem}'
+        for person, other in combinations(self.people, 2):
+            if looks_like(person, other):
+                yield f'people: "{person}" and "{other}" cannot be distinguished: rename one'
 
 
 class PersonOfCatalog(Policy):

@@ -11,7 +11,7 @@ from runbook_model.brakes import Block
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.incident.alert_book import AlertBook
 from runbook_model.incident.announcements import Announcement
-from runbook_model.messages import Message
+from runbook_model.messages import Given, Message
 from runbook_model.reports import (
     DECISIONS_KEPT,
     REJECTED_KEPT,
@@ -274,9 +274,9 @@ class IncidentRequest(Message):
 
     service: str
     environment: str
-    opened_by: str = ALERTMANAGER
+    opened_by: Given = ALERTMANAGER
     """Who found it: a person, or the alerts."""
-    impact: str | None = Field(default=None, max_length=2000)
+    impact: Given | None = None
     """What users notice, as a person said it."""
     procedure: str | None = None
     """What a person wants to be run; without it the alert matrix chooses, once there are alerts."""

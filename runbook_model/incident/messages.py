@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from runbook_model.messages import Message, Person, Signable
+from runbook_model.messages import Message, Person, Said, Signable
 from runbook_model.reports import Report
 
 ALERTS = "alerts"
@@ -33,7 +33,7 @@ class Closing(Signable):
     """A person's word that the incident is over, and why it was."""
 
     by: Person
-    root_cause: str = Field(min_length=1, max_length=2000)
+    root_cause: Said = Field(min_length=1, max_length=2000)
 
 
 class Joined(Message):

@@ -21,6 +21,7 @@ from temporalio.service import RPCError
 from runbook_model import ids
 from runbook_model.ids import remediation_id
 from runbook_model.messages import Abort, ProcedureRequest
+from runbook_model.plain_text import markdown
 from runbook_model.procedures import workflow_type
 from runbook_model.reports import State
 from starter.client.connect import RPC_TIMEOUT
@@ -118,10 +119,10 @@ def _search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearch
 
 def _details(procedure: str, request: ProcedureRequest) -> str:
     lines = [
-        f"**{procedure}** of **{request.service}** in **{request.environment}**",
+        f"**{procedure}** of **{markdown(request.service)}** in **{markdown(request.environment)}**",
         "",
-        f"- asked by {request.requested_by}",
-        f"- reason: {request.reason or 'none given'}",
+        f"- asked by {markdown(request.requested_by)}",
+        f"- reason: {markdown(request.reason or 'none given')}",
     ]
     if request.plan_only:
         lines.append("- plans only: nothing is changed")

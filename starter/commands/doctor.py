@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_model.checks import Check, DoctorRequest
+from runbook_model.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_names
 from starter.doctor.checkup import check_all, check_catalog, without_temporal
 from starter.exits import CliError, Exit, bad_input
-from starter.printing import answer, clean, has_room, note, say, show
+from starter.printing import answer, has_room, note, say, show
 from starter.target_options import takes_scope
 
 if TYPE_CHECKING:
@@ -125,12 +126,12 @@ def _place(place: str, checks: Sequence[Check], width: int) -> Table:
     table.add_column(overflow="fold")
     for group in grouped(checks):
         first = group[0]
-        table.add_row(Text(f" {SIGNS[first.ok]}", COLOURS[first.ok]), first.name, clean(first.detail))
+        table.add_row(Text(f" {SIGNS[first.ok]}", COLOURS[first.ok]), first.name, unbroken(first.detail))
         if len(group) > 1:
             others = ", ".join(item.name.removeprefix("prometheus-") for item in group[1:])
             table.add_row("", "", Text(f"also: {others}", "dim"))
         if first.fix:
-            table.add_row("", "", Text(f"→ {clean(first.fix)}", "bold"))
+            table.add_row("", "", Text(f"→ {unbroken(first.fix)}", "bold"))
     return table
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_model.checks import PLAN, Drilled
+from runbook_model.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import drill, schedule, unschedule
 from starter.client.known_targets import check_scope, read_catalog
 from starter.commands.doctor import COLOURS, SIGNS, document
 from starter.exits import Exit, bad_input
-from starter.printing import answer, clean, clock, has_room, note, say, show
+from starter.printing import answer, clock, has_room, note, say, show
 from starter.target_options import takes_scope
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _table(drilled: Drilled) -> Table:
     for name in (None, *drilled.services):
         for item in _worth_a_line(_of(drilled, name)):
             sign = Text(f" {SIGNS[item.ok]}", COLOURS[item.ok])
-            table.add_row(sign, name or "all services", item.name, clean(item.detail))
+            table.add_row(sign, name or "all services", item.name, unbroken(item.detail))
             if item.fix:
-                table.add_row("", "", "", Text(f"→ {clean(item.fix)}", "bold"))
+                table.add_row("", "", "", Text(f"→ {unbroken(item.fix)}", "bold"))
     return table

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starter.printing import clean, console, line
+from runbook_model.plain_text import unbroken
+from starter.printing import console, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,7 +71,7 @@ class StoryLog:
 
     def expect(self, what: str, ok: object, found: object = "") -> None:
         """Say what must be so, and whether it is."""
-        expectation = Expectation(what, bool(ok), clean(str(found)))
+        expectation = Expectation(what, bool(ok), unbroken(str(found)))
         self.expectations.append(expectation)
         more = f": {expectation.found}" if expectation.found else ""
         if expectation.ok:

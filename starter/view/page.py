@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
+from runbook_model.plain_text import unbroken
 from runbook_model.reports import Outcome, State
 from starter.names import short_id
-from starter.printing import ago, clean, clock, line, span
+from starter.printing import ago, clock, line, span
 from workflows.incidents.report import IncidentReport
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _head(view: RunView) -> Iterator[Text]:
     report, run = view.report, view.run
     state = report.outcome.value if report.outcome else report.state.value
     title = Text.assemble(
-        (clean(f"{report.procedure} of {report.service} in {report.environment}"), "bold"),
+        (unbroken(f"{report.procedure} of {report.service} in {report.environment}"), "bold"),
         "  ",
         (state, _colour(report)),
     )
@@ -180,7 +181,7 @@ def _steps(steps: tuple[Step, ...]) -> Iterator[Text]:
             else f"since {clock(step.started)}, {ago(step.started)}"
         )
         detail = f": {step.detail}" if step.detail else ""
-        yield Text.assemble("  ", (sign, colour), " ", clean(f"{step.step}{detail}"), (f"  {took}", "dim"))
+        yield Text.assemble("  ", (sign, colour), " ", unbroken(f"{step.step}{detail}"), (f"  {took}", "dim"))
 
 
 def _call(call: PlannedCall) -> str:
@@ -221,8 +222,8 @@ def _tasks(report: Report) -> Iterator[Text]:
             "  ",
             (sign, colour),
             " ",
-            clean(f"{task.kind}: {task.what}"),
-            (f"  {clean(task.summary)}", "dim"),
+            unbroken(f"{task.kind}: {task.what}"),
+            (f"  {unbroken(task.summary)}", "dim"),
         )
         if task.state == "open":
             yield from _look_at(task)
@@ -247,7 +248,7 @@ def _readings(report: Report) -> Iterator[Text]:
         yield Text.assemble(
             "  ",
             (reading.quality.value, colour),
-            clean(f" {reading.kind}: {reading.detail}"),
+            unbroken(f" {reading.kind}: {reading.detail}"),
             (f"  {clock(reading.at)}", "dim"),
         )
 

@@ -12,9 +12,9 @@ from runbook_model.catalog.alert_matrix import find_rule
 from runbook_model.errors import UnknownTargetError
 from runbook_model.ids import UNROUTED
 from runbook_model.incident.alerts import Alert
-from runbook_model.redaction import HIDDEN, LOOKED_AT, excerpt, redact
+from runbook_model.plain_text import one_line
+from runbook_model.redaction import HIDDEN, LOOKED_AT, excerpt, is_secret_name, redact
 from starter.names import NAME
-from starter.printing import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,9 +118,9 @@ def bounded(
     """
     names = sorted(words, key=lambda name: ((name, words[name]) not in as_sent, name not in FIRST, name))
     return {
-        clean(excerpt(name, NAME_LENGTH)): words[name]
+        excerpt(name, NAME_LENGTH): words[name]
         if (name, words[name]) in as_sent
-        else clean(_said(name, words[name][:LOOKED_AT], longest))
+        else _said(name, words[name][:LOOKED_AT], longest)
         for name in names[:most]
     }
 
@@ -128,12 +128,12 @@ def bounded(
 @functools.lru_cache(maxsize=1024)  # the alerts of a storm say the same over and over
 def _said(name: str, word: str, longest: int) -> str:
     """Return a word without what looks like a secret, by itself or by its name."""
-    return HIDDEN if HIDDEN in redact(f"{name}=…") else excerpt(word, longest)
+    return HIDDEN if is_secret_name(name) else excerpt(word, longest)
 
 
 def excerpt_of(name: str) -> str:
     """Return as much of what should be a name as a person needs to find where it comes from."""
-    return clean(excerpt(name, 80))
+    return excerpt(name, 80)
 
 
 def _severity(labels: Mapping[str, str]) -> str | None:
@@ -162,4 +162,4 @@ def _address(url: str) -> str | None:
     except ValueError:
         return None
     shown = len(url) <= URL_LENGTH and parts.scheme in {"http", "https"} and "@" not in parts.netloc
-    return url if shown and clean(url) == redact(url) == url else None
+    return url if shown and one_line(url) == redact(url) == url else None

@@ -265,6 +265,15 @@ def test_the_report_of_a_leak_names_the_release_and_its_last_statement():
         ("SELECT 'cut off", "SELECT ?"),
         ("ALTER ROLE a PASSWORD 'x'", "ALTER ROLE a PASSWORD ?"),
         ("SELECT\n  1", "SELECT ?"),
+        (r"SELECT E'it\'s secret', 'b'", "SELECT ?, ?"),
+        (r"SELECT E'cut off\'", "SELECT ?"),
+        ("SELECT E'cut off\\", "SELECT ?"),
+        ("SELECT $x$ cut off", "SELECT ?"),
+        ("SELECT U&'d\\0061t', x'1f', 1e9, 0xff", "SELECT ?, ?, ?, ?"),
+        ("SELECT 1 -- for ann, key 'x\nFROM t", "SELECT ? FROM t"),
+        ("SELECT /* key 'x /* y */ z */ a FROM t", "SELECT a FROM t"),
+        ("SELECT a /* cut off", "SELECT a"),
+        ("""SELECT "it's", 'secret'""", """SELECT "it's", ?"""),
     ],
 )  # fmt: skip
 def test_statements_lose_their_literals(statement, shown):

@@ -5,7 +5,7 @@ import pytest
 from runbook_model.catalog.policies import Approvals
 from runbook_model.messages import Approval
 from runbook_model.reports import Checkpoint
-from workflows.page.gate import ANSWERS_KEPT, Answers, Gate, same_person
+from workflows.page.gate import ANSWERS_KEPT, Answers, Gate
 
 OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 CHOICES = ("verify-again", "hand-over")
@@ -127,8 +127,19 @@ def test_of_very_many_answers_the_newest_are_known():
     assert not answers.has(yes("bob", plan_hash="0"))
 
 
-@pytest.mark.parametrize(
-    ("first", "other", "same"), [("Bob", " bob", True), ("straße", "STRASSE", True), ("bob", "rob", False)]
-)
-def test_neither_case_nor_spaces_make_another_person(first, other, same):
-    assert same_person(first, other) is same
+@pytest.mark.parametrize("name", ["a1ice", "\u0430lice", "\u0430\u04cf\u0456\u0441\u0435", "al\u0456ce"])
+def test_who_only_looks_like_somebody_else_does_not_approve_for_the_requester_either(name):
+    assert a_gate().refuses(yes(name)).message.startswith(f"the name {name} ")
+
+
+def test_two_names_that_look_alike_are_not_two_people():
+    gate = a_gate(needed=2)
+    gate.count(yes("bob"))
+    assert gate.refuses(yes("b0b")).message == "the name b0b looks like bob, and is not"
+    assert gate.refuses(yes("rob")) is None
+
+
+def test_where_people_are_named_nobody_else_approves_whatever_they_look_like():
+    gate = a_gate(people=("bob", "carol"))
+    assert gate.refuses(yes("b\u043eb")).message.endswith("may not approve here")
+    assert gate.refuses(yes("Bob")) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model import ids
+from runbook_model.plain_text import markdown
 from workflows.page import details
 
 if TYPE_CHECKING:
@@ -21,16 +22,19 @@ def render(report: IncidentReport) -> str:
 
 
 def _lines(report: IncidentReport) -> Iterator[str]:
-    yield f"**{report.title}** — {report.severity}, {report.outcome or report.status}\n"
-    yield f"- impact: {report.impact or 'unknown'}"
+    yield f"**{markdown(report.title)}** — {markdown(report.severity)}, {report.outcome or report.status}\n"
+    yield f"- impact: {markdown(report.impact or 'unknown')}"
     yield f"- alerts: {report.firing} firing, {report.resolved} resolved"
     yield from (
-        f"  - {alert.name} ({alert.severity}, {alert.status}) {alert.words}" for alert in report.alerts[:10]
+        f"  - {markdown(f'{alert.name} ({alert.severity}, {alert.status}) {alert.words}')}"
+        for alert in report.alerts[:10]
     )
     if report.acknowledged_by:
-        yield f"- {report.acknowledged_by} has it"
+        yield f"- {markdown(report.acknowledged_by)} has it"
     elif report.next_call:
-        yield f"- nobody has acknowledged it: {report.calls_next or 'everybody'} is called at {report.next_call:%H:%M:%S} UTC"
+        yield f"- nobody has acknowledged it: {markdown(report.calls_next or 'everybody')} is called at {report.next_call:%H:%M:%S} UTC"
     if report.held:
-        yield f"- held: {report.held}"
-    yield from (f"- {channel} gets no messages: {why}" for channel, why in report.undelivered.items())
+        yield f"- held: {markdown(report.held)}"
+    yield from (
+        f"- {markdown(f'{channel} gets no messages: {why}')}" for channel, why in report.undelivered.items()
+    )

@@ -7,6 +7,8 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from runbook_model.plain_text import code, link, markdown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,14 +35,14 @@ def render(report: Report, run: str) -> str:
 
 
 def _lines(report: Report, run: str) -> Iterator[str]:
-    title = f"{report.procedure} · {report.service} in {report.environment}"
+    title = markdown(f"{report.procedure} · {report.service} in {report.environment}")
     yield f"**{title}** — {report.outcome or report.state}\n"
-    yield COMMAND.sub(r"`\g<0>`", report.summary) + "\n"
+    yield markdown(report.summary, COMMAND) + "\n"
     if report.checkpoint:
         yield from _checkpoint(report.checkpoint, run)
-    yield from (f"- found: {finding}" for finding in report.findings)
+    yield from (f"- found: {markdown(finding)}" for finding in report.findings)
     for heading, steps in groupby(report.steps, key=lambda step: step.heading):
-        yield f"\n### {heading}\n"
+        yield f"\n### {markdown(heading)}\n"
         yield from (_step(step) for step in steps)
     if report.changes:
         yield "\n### Changes\n"
@@ -48,25 +50,25 @@ def _lines(report: Report, run: str) -> Iterator[str]:
     if report.tasks:
         yield "\n### Tasks for people\n"
     for task in report.tasks:
-        yield f"- {MARK_OF_TASK[task.state]} {task.kind}: {task.what} ({task.summary})"
+        yield f"- {MARK_OF_TASK[task.state]} {task.kind}: {markdown(f'{task.what} ({task.summary})')}"
         if task.state == "open":
             yield from (f"  {line}" for line in _look_at(task))
     if report.trace_id:
-        yield f"\ntrace: {f'[{report.trace_id}]({report.trace})' if report.trace else report.trace_id}\n"
+        yield f"\ntrace: {link(report.trace_id, report.trace)}\n"
     for rejection in report.rejected:
-        yield f"- not used: `{rejection.message}`: {rejection.why}"
+        yield f"- not used: {code(rejection.message)}: {markdown(rejection.why)}"
 
 
 def _checkpoint(checkpoint: Checkpoint, run: str) -> Iterator[str]:
-    yield f"### Waiting for a person: {checkpoint.question}\n"
+    yield f"### Waiting for a person: {markdown(checkpoint.question)}\n"
     if checkpoint.task:
         yield from _look_at(checkpoint.task)
     given = ", ".join(approval.by for approval in checkpoint.approvals) or "nobody yet"
-    yield f"- approvals: {len(checkpoint.approvals)} of {checkpoint.approvals_needed} ({given})"
+    yield f"- approvals: {len(checkpoint.approvals)} of {checkpoint.approvals_needed} ({markdown(given)})"
     yield f"- closes {checkpoint.closes:%Y-%m-%d %H:%M:%S} UTC"
-    yield f"- abort: {checkpoint.abort_means}"
-    yield from (f"- answer: `{command}`" for command in commands(checkpoint, run))
-    yield f"- or the signal `approve` with `{json.dumps(_answer(checkpoint))}`"
+    yield f"- abort: {markdown(checkpoint.abort_means)}"
+    yield from (f"- answer: {code(command)}" for command in commands(checkpoint, run))
+    yield f"- or the signal `approve` with {code(json.dumps(_answer(checkpoint)))}"
     if checkpoint.plan:
         yield from plan_lines(checkpoint.plan)
 
@@ -89,34 +91,34 @@ def _answer(checkpoint: Checkpoint) -> dict[str, str]:
 def _look_at(task: Task) -> Iterator[str]:
     """Write why a task is there, what was found, and where more is to be seen."""
     if task.why:
-        yield f"- because {task.why}"
-    yield from (f"- look at: {found}" for found in task.look_at)
-    yield from (f"- see [{name}]({address})" for name, address in task.links.items())
+        yield f"- because {markdown(task.why)}"
+    yield from (f"- look at: {markdown(found)}" for found in task.look_at)
+    yield from (f"- see {link(name, address)}" for name, address in task.links.items())
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Write a plan: what it does, call by call, why, and what it does not bring back."""
-    yield f"\n**{plan.headline}**\n"
+    yield f"\n**{markdown(plan.headline)}**\n"
     if plan.before and plan.after:
-        yield f"- before: {plan.before.name}"
-        yield f"- after: {plan.after.name}"
+        yield f"- before: {markdown(plan.before.name)}"
+        yield f"- after: {markdown(plan.after.name)}"
     for call in plan.calls:
         parameters = ", ".join(f"{name}={json.dumps(value)}" for name, value in call.parameters.items())
-        yield f"- call: `{call.service} {call.action} {parameters}`"
+        yield f"- call: {code(f'{call.service} {call.action} {parameters}')}"
     for label, lines in (
         ("because", plan.because),
         ("not restored", plan.not_restored),
         ("then", plan.afterwards),
     ):
-        yield from (f"- {label}: {line}" for line in lines)
+        yield from (f"- {label}: {markdown(line)}" for line in lines)
     if plan.needs_yes:
-        yield f"- needs a person's approval: {plan.needs_yes}"
+        yield f"- needs a person's approval: {markdown(plan.needs_yes)}"
 
 
 def _step(step: Step) -> str:
     detail = f": {step.detail}" if step.detail else ""
-    return f"- {MARK[step.state]} {step.step}{detail}"
+    return f"- {MARK[step.state]} {markdown(f'{step.step}{detail}')}"
 
 
 def _change(change: Change) -> str:
-    return f"- {change.action}: {change.before} → {change.after} ({change.fate})"
+    return f"- {markdown(f'{change.action}: {change.before} → {change.after} ({change.fate})')}"

@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from runbook_model.errors import Rejected
+from runbook_model.people import looks_like, problem_with_name, same_person
 
 if TYPE_CHECKING:
     from runbook_model.catalog.policies import Approvals
@@ -55,7 +56,17 @@ class Gate:
         people = self._policy.people
         if people and not any(same_person(approval.by, person) for person in people):
             return Rejected(f"{approval.by} may not approve here", fix=f"{', '.join(people)} may")
-        return None
+        return self._confuses(approval.by)
+
+    def _confuses(self, name: str) -> Rejected | None:
+        """Return why a name cannot be told from others by who reads it."""
+        if problem := problem_with_name(name):
+            return Rejected(f"the name {name} {problem}", fix="approve by another name")
+        others = [*(given.by for given in self.view.approvals), *self._policy.people, self._requester]
+        taken = next((other for other in others if looks_like(name, other)), None)
+        if taken is None:
+            return None
+        return Rejected(f"the name {name} looks like {taken}, and is not", fix="approve by another name")
 
     def has(self, approval: Approval) -> bool:
         """Whether the same person gave the same answer before."""
@@ -105,8 +116,3 @@ class Answers:
             (item.plan_hash, item.option) == said and same_person(item.by, approval.by)
             for item in self._given
         )
-
-
-def same_person(name: str, other: str) -> bool:
-    """Whether two names are one person's: neither case nor spaces make another of them."""
-    return name.strip().casefold() == other.strip().casefold()
