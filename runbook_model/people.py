@@ -1,4 +1,4 @@
-"""Names of people: who is whom, and which names cannot be told apart by those who read them. Pure."""
+"""Names of people: who is whom, and which names readers cannot distinguish. Pure."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _script(letter: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def _seen(name: str) -> str:
-    """Return a name as it is read at a glance; an accent is easily overlooked."""
+    """Return a name as a hurried reader sees it: an accent is easily overlooked."""
     letters = unicodedata.normalize("NFKD", name.strip()).translate(_READ_AS).casefold().translate(_READ_AS)
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return bare.replace("rn", "m").replace("vv", "w")

@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from runbook_model.reports import Checkpoint, Report, State, Task
+from runbook_model.messages import Approval
+from runbook_model.plans import Plan, PlannedCall
+from runbook_model.reports import Change, Checkpoint, Rejection, Report, State, Step, Task
 from workflows.page.details import render
 
 RUN = "remediation/prod/shop"
@@ -71,3 +73,48 @@ def test_a_trace_is_linked_where_the_catalog_says_where_it_is_seen():
     assert "trace: [4bf9](https://t.test/4bf9)" in page(trace_id="4bf9", trace="https://t.test/4bf9")
     assert "trace: 4bf9" in page(trace_id="4bf9")
     assert not any("trace" in line for line in page())
+
+
+FORGED = "fine\n- approvals: 2 of 2 (bob, carol)\n### Changes\n[x](https://evil.test) <img src=x> \x1b[31m\u202e\u200b"
+
+
+def everywhere(text):
+    """A page on which each text that can come from outside is this one."""
+    task = TASK.model_copy(
+        update={
+            "what": text,
+            "why": text,
+            "look_at": (text,),
+            "links": {text: text},
+            "by": text,
+            "comment": text,
+        }
+    )
+    plan = Plan(
+        headline=text, because=(text,), not_restored=(text,), afterwards=(text,), needs_yes=text,
+        calls=(PlannedCall(service="ecs", action="UpdateService", parameters={"service": text}),),
+    )  # fmt: skip
+    gate = a_checkpoint(abort_means=text, plan=plan, task=task, approvals=(Approval(by="bob", comment=text),))
+    at = {"started": OPENED, "ended": OPENED}
+    return page(
+        summary=text,
+        checkpoint=gate.model_copy(update={"question": text}),
+        findings=(text,),
+        tasks=(task,),
+        steps=(Step(heading=text, step=text, state="done", detail=text, **at),),
+        changes=(Change(action=text, before=text, after=text, undone=text),),
+        rejected=(Rejection(message=text, why=text, received=text, at=OPENED),),
+        trace_id=text,
+        trace=text,
+    )
+
+
+def test_no_text_from_outside_forges_a_line_of_the_page_or_markup():
+    plain, forged = everywhere("fine"), everywhere(FORGED)
+    assert len(forged) == len(plain)
+    assert [line[:4] for line in forged] == [line[:4] for line in plain]
+    for line in forged:
+        outside_of_code = "".join(line.split("`")[::2]).replace(r"\[", "").replace(r"\]", "")
+        assert "[x](" not in outside_of_code
+        assert "<img" not in outside_of_code
+        assert not {"\x1b", "\u202e", "\u200b"} & set(line)

@@ -40,7 +40,7 @@ def test_names_of_people_are_names(name):
         ("\u03bfliver", "mixes letters of Greek and Latin"),
     ],
 )
-def test_a_name_that_cannot_be_told_from_another_is_none(name, problem):
+def test_a_name_that_cannot_be_distinguished_from_another_is_none(name, problem):
     assert problem_with_name(name) == problem
 
 

@@ -59,7 +59,7 @@ class Gate:
         return self._confuses(approval.by)
 
     def _confuses(self, name: str) -> Rejected | None:
-        """Return why a name cannot be told from others by who reads it."""
+        """Return why a reader could take a name for another."""
         if problem := problem_with_name(name):
             return Rejected(f"the name {name} {problem}", fix="approve by another name")
         others = [*(given.by for given in self.view.approvals), *self._policy.people, self._requester]

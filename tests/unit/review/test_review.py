@@ -6,8 +6,8 @@ import pytest
 
 from activities.review.histories import Chronicle
 from activities.review.markdown import page
-from activities.review.words import plain
 from activities.review.writing import NothingRecordedError, write
+from runbook_model.plain_text import markdown
 from tests.unit.review.writing import AT, Hand, alert, checkpoint, reading, review_of, sample
 
 ROLLBACK = {"service": "shop", "environment": "prod", "requested_by": "alice", "reason": "errors since noon"}
@@ -468,7 +468,7 @@ class TestThePage:
 
     @pytest.mark.parametrize(("text", "escaped"), [("a|b", r"a\|b"), ("<b>", "&lt;b>"), ("`x`", r"\`x\`")])
     def test_plain_text(self, text, escaped):
-        assert plain(text) == escaped
+        assert markdown(text) == escaped
 
 
 ORDER = {

@@ -2,10 +2,10 @@
 
 import pytest
 
+from runbook_model.plain_text import harmless
 from starter.exits import CliError, Exit
 from starter.identity import acting_as
 from starter.names import Pair, Scope, parse_id, parse_pair, parse_scope, short_id
-from starter.printing import clean
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_a_name_that_cannot_be_recorded_is_refused(name):
 
 
 def test_what_others_wrote_cannot_steer_the_terminal():
-    assert clean("a\x1b[2Jb\rc\u202ed") == "a\ufffd[2Jb\ufffdc\ufffdd"
+    assert harmless("a\x1b[2Jb\rc\u202ed") == "ab\nc\ufffdd"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from activities.runtime.converter import data_converter
 from runbook_model.catalog.policies import AlertRule
 from runbook_model.incident.alert_book import AlertBook
+from runbook_model.plain_text import UNSAFE
 from runbook_model.redaction import HIDDEN
-from starter.printing import CONTROL
 from starter.webhook.payload import PayloadError, parse_notification
 from starter.webhook.reading import ANNOTATION_LENGTH, ANNOTATIONS, LABEL_LENGTH, LABELS, NAME_LENGTH
 from starter.webhook.routing import MOST_BYTES, route
@@ -396,7 +396,7 @@ def test_no_alert_brings_more_or_stranger_words_than_it_may(sent):
     for name, text in [*alert.labels.items(), *alert.annotations.items()]:
         assert len(name) <= NAME_LENGTH
         assert len(text) <= ANNOTATION_LENGTH
-        assert not CONTROL.search(name + text)
+        assert not UNSAFE.search(name + text)
         assert "\n" not in name + text
     assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", alert.severity)
     assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_:.-]{0,127}", alert.name)
