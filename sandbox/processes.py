@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from sandbox.wire import Connections, PeerGoneError, request
@@ -28,20 +29,22 @@ _PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
-_given: set[int] = set()
+_kept: deque[socket.socket] = deque(maxlen=256)
+"""The newest ports, each kept for the server that gets it: other sandboxes that choose one meanwhile find it taken."""
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on and that was not given before."""
+    """Return a loopback port that nobody has; only a server that sets ``SO_REUSEADDR``, as servers do, may listen there."""
     for port in random.sample(_PORTS, len(_PORTS)):
-        if port in _given:
+        kept = socket.socket()
+        try:
+            kept.bind(("127.0.0.1", port))
+        except OSError:
+            kept.close()
             continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _given.add(port)
+        # Set only now: nobody else's port is shared, and ours only with who asks to share it.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _kept.append(kept)
         return port
     raise RuntimeError("no free port between 20000 and 32000; end what listens there")
 

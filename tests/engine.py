@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -124,13 +123,6 @@ def _await_answer(service: subprocess.Popen, address: str, folder: Path) -> None
         else:
             return
     pytest.fail(f"podman does not answer: {(folder / 'log').read_text()[-500:]}")
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on; containers here share the machine's network."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def postgres_command(port: int) -> tuple[list[str], str]:

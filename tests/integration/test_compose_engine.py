@@ -44,7 +44,8 @@ from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.containers import AwaitedService, RestartService
 from runbook_model.errors import DriftedError, InputError, NotServingError, UnknownReplyError
 from runbook_model.messages import ProcedureRequest
-from tests.engine import Project, an_engine, free_port, postgres_command
+from sandbox.processes import free_port
+from tests.engine import Project, an_engine, postgres_command
 from tests.sandbox_under_test import until
 from worker import served_queues
 from workflows.high_error_rate import HighErrorRate

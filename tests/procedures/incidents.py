@@ -85,7 +85,8 @@ class World(Thing):
     chat_is_down: bool = False
     refuses: str | None = None
     """The channel that takes nothing."""
-    threads: list[str | None] = field(default_factory=list)
+    threads: list[tuple[str, str | None]] = field(default_factory=list)
+    """Of each message the channel, and the thread that it continues."""
     reviews: list[ReviewRequest] = field(default_factory=list)
     reviewer: ReviewActivities | None = None
     """Writes them for real, where there is one."""
@@ -114,7 +115,7 @@ class World(Thing):
             raise RuntimeError("chat is down")
         if delivery.channel == self.refuses:
             raise RejectedError("no such channel")
-        self.threads.append(delivery.thread)
+        self.threads.append((delivery.channel, delivery.thread))
         self.sent.append((delivery.channel, delivery.announcement))
         return Delivered(detail="said", thread=f"thread of {delivery.channel}")
 

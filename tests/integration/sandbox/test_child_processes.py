@@ -17,11 +17,13 @@ def gone(pid):
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_free_port_is_given_once_and_nobody_listens_on_it():
+def test_a_free_port_is_kept_for_the_server_that_gets_it():
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == 50
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", ports[0]))
+    with socket.socket() as chooser, pytest.raises(OSError, match="in use"):
+        chooser.bind(("127.0.0.1", ports[0]))
+    with socket.create_server(("127.0.0.1", ports[0])) as server:
+        assert server.getsockname()[1] == ports[0]
 
 
 async def test_a_daemon_that_ends_by_itself_is_reported_with_its_last_words(tmp_path):
