@@ -202,13 +202,13 @@ class Drilled(Fact):
     checks: tuple[Check, ...] = ()
     broke: tuple[Check, ...] = ()
     """What worked when it was last known, and no longer does."""
-    mended: tuple[Check, ...] = ()
+    restored: tuple[Check, ...] = ()
     """What did not work when it was last known, and does again."""
     since: datetime | None = None
     """When the drill was that it is compared with; None for the first."""
     known: tuple[Known, ...] = ()
     """What is remembered for the next drill: also of what could not be determined this time."""
-    untold: str | None = None
+    not_notified: str | None = None
     """Why people could not be notified what changed; the next drill reports them."""
 
     @property

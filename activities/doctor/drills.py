@@ -31,7 +31,7 @@ class DrillActivities:
             handle = self._client.get_workflow_handle(run.id, run_id=run.run_id, result_type=Drilled)
             try:
                 drill = await handle.result(follow_runs=False)
-                return LastDrill(drill=drill.model_copy(update={"checks": (), "broke": (), "mended": ()}))
+                return LastDrill(drill=drill.model_copy(update={"checks": (), "broke": (), "restored": ()}))
             except (ValidationError, WorkflowFailureError) as error:
                 activity.logger.warning("%s cannot be read: %s", run.id, error)
         return LastDrill()

@@ -19,7 +19,7 @@ from workflows.brake import Switch
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from runbook_model.brakes import BrakeReport
+    from runbook_model.brakes import AutomaticStart, BrakeReport
     from starter.names import Scope
 
 
@@ -114,18 +114,17 @@ async def _show(client: Client, caller: Caller) -> None:
 def _document(environment: str, report: BrakeReport | None) -> dict[str, Any]:
     """Return the JSON of one brake."""
     if report is None:
-        return {"environment": environment, "live": False, "on": [], "begun": []}
+        return {"environment": environment, "live": False, "on": [], "starts": [], "begun": []}
+    starts = [_start(start) for start in report.book.starts]
     return {
         "environment": environment,
         "live": True,
         "on": [item.model_dump(mode="json") for item in report.book.on],
-        "begun": [
-            {
-                "service": start.service,
-                "procedure": start.procedure,
-                "began": stamp(start.began),
-                "ended": stamp(start.ended),
-            }
-            for start in report.book.starts
-        ],
+        "starts": starts,
+        "begun": starts,  # the old name, until 1.0
     }
+
+
+def _start(start: AutomaticStart) -> dict[str, Any]:
+    times = {"started": stamp(start.began), "ended": stamp(start.ended)}
+    return {"service": start.service, "procedure": start.procedure, **times, "began": times["started"]}

@@ -101,7 +101,7 @@ def _only(found: Drilled | str, service: str | None) -> Drilled | str:
         return found
     ours = {
         field: tuple(item for item in getattr(found, field) if item.service in {None, service})
-        for field in ("checks", "broke", "mended")
+        for field in ("checks", "broke", "restored")
     }
     return found.model_copy(update={**ours, "services": (service,)})
 
@@ -137,7 +137,8 @@ def _document(environment: str, found: Drilled | str) -> dict[str, Any]:
         }
         for name, checks in groups
     ]
-    return {**drilled, "would_work": found.would_work, "error": None, "services": services}
+    old_names = {"mended": drilled["restored"], "untold": drilled["not_notified"]}  # until 1.0
+    return {**drilled, **old_names, "would_work": found.would_work, "error": None, "services": services}
 
 
 def _of(drilled: Drilled, service: str | None) -> list[Check]:
@@ -160,7 +161,7 @@ def _print(environment: str, found: Drilled | str) -> None:
             for item in _worth_a_line(_of(found, name)):
                 fields = (environment, name or "-", item.name, SIGNS[item.ok], item.detail, item.fix or "-")
                 say("\t".join(fields))
-    changes = (("broke", found.broke), ("works again", found.mended))
+    changes = (("broke", found.broke), ("works again", found.restored))
     listed = [
         f"{what}: {item.service or 'all services'} {item.name}" for what, some in changes for item in some
     ]
@@ -170,8 +171,8 @@ def _print(environment: str, found: Drilled | str) -> None:
         note(
             f"{environment}, since the drill of {clock(found.since)}: {'; '.join(listed) or 'nothing changed'}"
         )
-    if found.untold:
-        note(f"people could not be notified of the changes; the next drill tries again: {found.untold}")
+    if found.not_notified:
+        note(f"people could not be notified of the changes; the next drill tries again: {found.not_notified}")
 
 
 def _worth_a_line(checks: Sequence[Check]) -> list[Check]:

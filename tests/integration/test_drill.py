@@ -114,7 +114,8 @@ async def test_a_drill_finds_a_release_that_is_gone_and_the_next_one_that_it_is_
     assert (first.code, red(first)) == (Exit.DONE, {}), first.err
     assert f"{shop.family}:1" in check(first, "rollback-plan")["detail"]
     (drill,) = first.json["drills"]
-    assert (drill["since"], drill["broke"], drill["mended"]) == (None, [], [])
+    assert (drill["since"], drill["broke"], drill["restored"]) == (None, [], [])
+    assert (drill["mended"], drill["untold"]) == (drill["restored"], drill["not_notified"]), "old names"
 
     shop.mark(f"{shop.family}:1", "bad")
     second = await field.drill("--json")

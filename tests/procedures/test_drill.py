@@ -179,7 +179,7 @@ async def test_what_no_longer_works_is_reported_once_and_again_when_it_does(grou
     assert len(ground.outside.notices) == 1
 
     ground.outside.history = good
-    assert [item.name for item in (await ground.drill()).mended] == ["last-known-good"]
+    assert [item.name for item in (await ground.drill()).restored] == ["last-known-good"]
     assert "in place again: shop: last-known-good" in ground.outside.notices[-1].text
     assert ground.outside.notices[-1].urgent is False
 
@@ -189,7 +189,7 @@ async def test_what_nobody_could_be_notified_of_is_reported_by_the_next_drill(gr
     ground.loses_its_last_known_good()
     ground.outside.fails["notify"] = [RejectedError("no such channel")]
     drill = await ground.drill()
-    assert drill.untold == "no such channel"
+    assert drill.not_notified == "no such channel"
     assert ground.outside.notices == []
     await ground.drill()
     assert len(ground.outside.notices) == 1
@@ -236,7 +236,7 @@ async def test_a_catalog_that_cannot_be_read_is_reported_and_forgets_nothing(gro
     ground.loses_its_last_known_good()
     drill = await ground.drill()
     assert [item.name for item in drill.broke] == ["last-known-good"]
-    assert [item.name for item in drill.mended] == ["worker-catalog"]
+    assert [item.name for item in drill.restored] == ["worker-catalog"]
 
 
 async def test_few_services_are_looked_at_together(ground):

@@ -31,7 +31,7 @@ def drills(*found, services=("shop",)):
 
 
 def changed(drill):
-    return [item.name for item in drill.broke], [item.name for item in drill.mended]
+    return [item.name for item in drill.broke], [item.name for item in drill.restored]
 
 
 BROKE, FIXED, NOTHING = (["health"], []), ([], ["health"]), ([], [])
@@ -93,7 +93,7 @@ def test_a_look_that_was_not_finished_is_reported_and_so_is_one_that_is_finished
 def test_what_nobody_could_be_notified_of_is_found_again():
     before = drills(GREEN)
     lost = notify_later(conclude("prod", NOON, ("shop",), [a_check("health", RED)], before), before, "away")
-    assert lost.untold == "away"
+    assert lost.not_notified == "away"
     assert changed(conclude("prod", NOON, ("shop",), [a_check("health", RED)], lost)) == BROKE
 
 

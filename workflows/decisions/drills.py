@@ -85,7 +85,7 @@ def conclude(
         services=names,
         checks=found,
         broke=tuple(item for item in found if item.ok is False and was.get(_key(item)) is True),
-        mended=tuple(
+        restored=tuple(
             item
             for item in (*found, *_looked_again(environment, now, was))
             if item.ok and was.get(_key(item)) is False
@@ -98,16 +98,16 @@ def conclude(
 def notify_later(drill: Drilled, before: Drilled | None, why: str) -> Drilled:
     """Forget what changed where nobody could be given, so that the next drill finds it again."""
     was = {(item.service, item.name): item for item in before.known} if before else {}
-    changed = {_key(item) for item in (*drill.broke, *drill.mended)}
+    changed = {_key(item) for item in (*drill.broke, *drill.restored)}
     known = (was[key] if (key := (item.service, item.name)) in changed else item for item in drill.known)
-    return drill.model_copy(update={"known": tuple(known), "untold": why})
+    return drill.model_copy(update={"known": tuple(known), "not_notified": why})
 
 
 def words(drill: Drilled) -> str | None:
     """Say in one line what changed since the last drill; None where there is nothing to report."""
-    if not (drill.broke or drill.mended):
+    if not (drill.broke or drill.restored):
         return None
-    groups = (("a drill finds that no longer in place", drill.broke), ("in place again", drill.mended))
+    groups = (("a drill finds that no longer in place", drill.broke), ("in place again", drill.restored))
     lines = (f"{what}: {_listed(checks)}" for what, checks in groups if checks)
     return f"{'. '.join(lines)}. All of it: runbook drill {drill.environment}"
 

@@ -98,6 +98,7 @@ async def test_what_people_say_is_recorded_while_no_worker_lives(runbook, workin
         shown = (await runbook("brake", "--json")).json
         (mine,) = [item for item in shown if item["environment"] == runbook.environment]
         assert [item["reason"] for item in mine["on"]] == ["migration"]
+        assert mine["starts"] == mine["begun"], "the old name stays until 1.0"
         assert (await runbook("brake", "off", runbook.short, "--reason", "x")).code == 0
         off = await runbook("brake", "off", runbook.environment, "--reason", "done")
         assert "is off" in off.out

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -196,15 +195,9 @@ def no_collector(request):
     assert hole.taken, "nobody tried"
 
 
-async def test_a_collector_that_takes_nothing_neither_slows_nor_fails_a_start(runbook, no_collector):
-    took = []
-    for environment in ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": no_collector}):
-        if took:
-            await runbook.client.get_workflow_handle(runbook.id).terminate()
-        began = time.monotonic()
-        assert (await runbook.start("--json", **environment)).code == 0
-        took.append(time.monotonic() - began)
-    assert took[1] < 2 * took[0] + 2, took
+async def test_a_collector_that_takes_nothing_fails_no_start(runbook, no_collector):
+    started = await runbook.start("--json", OTEL_EXPORTER_OTLP_ENDPOINT=no_collector)
+    assert started.code == 0, started
     page = (await runbook("show", runbook.short, "--json")).json
     assert len(page["trace_id"]) == 32
 
