@@ -13,7 +13,7 @@ from runbook_model.ids import is_procedure
 from runbook_model.messages import ProcedureRequest
 from runbook_model.procedures import procedure_of
 from runbook_model.reports import Ending, Report
-from workflows.decisions.releases import refuse
+from workflows.decisions.rollback.releases import refuse
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 

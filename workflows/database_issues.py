@@ -13,7 +13,7 @@ from runbook_model.readings import STANDARD_LOOKS
 from runbook_model.reports import Ending, Report, Task
 from workflows.decisions.database import TerminatePlan
 from workflows.decisions.database_remedies import NoReboot, RebootPlan, fix_leak
-from workflows.decisions.releases import refused
+from workflows.decisions.rollback.releases import refused
 from workflows.decisions.sizing import SizePlan
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow

@@ -14,7 +14,7 @@ from runbook_model.errors import Rejected
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Ending, Outcome, Report, Undone
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOutRun
-from workflows.decisions.releases import refused
+from workflows.decisions.rollback.releases import refused
 from workflows.page.handlers import takes_signal
 from workflows.page.inbox import reading
 from workflows.page.options import RETRY_FOREVER

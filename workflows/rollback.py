@@ -11,7 +11,7 @@ from runbook_model.release import Judgement
 from runbook_model.reports import Ending, Outcome, Report, Verdict
 from runbook_model.rollout import Phase
 from runbook_model.sentences import sentence
-from workflows.decisions.rollback_plan import moved_tag
+from workflows.decisions.rollback.plan import moved_tag
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import open_run

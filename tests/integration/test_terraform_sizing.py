@@ -14,7 +14,7 @@ from runbook_model.sizes import ContainerSize, TaskChange, TaskSize
 from tests.ecs_facts import a_deployment, a_release, a_service, task_definition
 from tests.integration.terraform_stage import Infrastructure
 from workflows.decisions.sizing import Reasons
-from workflows.decisions.terraform_sizing import TerraformSizePlan, size_by_terraform, values_for, way_back
+from workflows.decisions.terraform.sizing import TerraformSizePlan, size_by_terraform, values_for, way_back
 
 pytestmark = pytest.mark.xdist_group("terraform-sizing")
 

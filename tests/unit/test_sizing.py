@@ -20,7 +20,7 @@ from workflows.decisions.diagnosis import Cause as Behind
 from workflows.decisions.diagnosis import Diagnosis as Why
 from workflows.decisions.scaling import grows_first, saturated
 from workflows.decisions.sizing import FARGATE, Reasons, SizePlan, bigger, bigger_pool, fell_short, size_plan
-from workflows.decisions.terraform_sizing import TerraformSizePlan, size_by_terraform, values_for, way_back
+from workflows.decisions.terraform.sizing import TerraformSizePlan, size_by_terraform, values_for, way_back
 
 POOL = Pool(env="DB_POOL_SIZE", size=20)
 MODULE = Terraform(directory="/infra")

@@ -12,8 +12,8 @@ from runbook_model.terraform_plans import BUDGET, TerraformWish, read_plan
 from tests.ecs_facts import a_history, a_release, with_a_sidecar
 from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
-from workflows.decisions.terraform import plain_tag, takes_more, terraform_tag
-from workflows.decisions.terraform_sizing import hidden
+from workflows.decisions.terraform.rollback import plain_tag, takes_more, terraform_tag
+from workflows.decisions.terraform.sizing import hidden
 
 PLANS = Path(__file__).parent / "plans"
 DAY = timedelta(days=1)

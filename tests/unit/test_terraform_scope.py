@@ -12,7 +12,7 @@ from tests.ecs_facts import a_history, a_release
 from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
 from tests.unit.test_terraform_plans import DAY, PLANS, containers
-from workflows.decisions.terraform_scope import (
+from workflows.decisions.terraform.scope import (
     outside_scope,
     runs_value,
     started_past_terraform,

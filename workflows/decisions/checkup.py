@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.checks import POLICY, ROWS, Check, row_of
-from workflows.decisions.releases import cannot_roll, needs_more, plan_rollback
-from workflows.decisions.rollback_plan import RollbackPlan
+from workflows.decisions.rollback.plan import RollbackPlan
+from workflows.decisions.rollback.releases import cannot_roll, needs_more, plan_rollback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

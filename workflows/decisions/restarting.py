@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Problem
-from workflows.decisions.releases import cannot_roll, refuse
-from workflows.decisions.rollback_plan import may_bring_another_image
+from workflows.decisions.rollback.plan import may_bring_another_image
+from workflows.decisions.rollback.releases import cannot_roll, refuse
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

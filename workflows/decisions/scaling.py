@@ -10,7 +10,7 @@ from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import Capacity
 from workflows.decisions.diagnosis.cause import Cause
 from workflows.decisions.diagnosis.latency import out_of_resources
-from workflows.decisions.releases import refused
+from workflows.decisions.rollback.releases import refused
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

@@ -8,8 +8,8 @@ from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import TaskChange, TaskSize
-from workflows.decisions.releases import refuse, refused
 from workflows.decisions.restarting import cannot_deploy
+from workflows.decisions.rollback.releases import refuse, refused
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

@@ -19,7 +19,7 @@ from temporalio.exceptions import (
 from activities.temporal.locks import LockActivities
 from runbook_model.ids import answered_at, terraform_lock_id
 from runbook_model.locks import Holder, LockQuestion, LockRequest
-from workflows.decisions.releases import refused
+from workflows.decisions.rollback.releases import refused
 from workflows.page.options import READ, TASK_TIMEOUT, ActivityOptions
 
 if TYPE_CHECKING:

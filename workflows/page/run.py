@@ -14,7 +14,7 @@ from runbook_model.locks import ecs_lock
 from runbook_model.readings import STANDARD_LOOKS
 from runbook_model.reports import Outcome
 from workflows.decisions.diagnosis import Diagnosis
-from workflows.decisions.releases import refused
+from workflows.decisions.rollback.releases import refused
 from workflows.page.child_relay import procedure_above
 
 if TYPE_CHECKING:

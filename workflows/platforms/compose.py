@@ -28,7 +28,7 @@ from workflows.decisions.local import (
     release_of,
     with_dependencies,
 )
-from workflows.decisions.releases import refused
+from workflows.decisions.rollback.releases import refused
 from workflows.page.options import CHANGE, READ, ActivityOptions
 from workflows.platforms.platform import Outage, Platform, Running, Surroundings
 

@@ -15,7 +15,7 @@ from runbook_model.release import ROLLING_BACK, Judgement, Mark
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.rollout import Awaited, Phase, Rollout
 from runbook_model.sentences import sentence
-from workflows.decisions.rollback_plan import moved_tag
+from workflows.decisions.rollback.plan import moved_tag
 
 if TYPE_CHECKING:
     from runbook_model.release import Fence, Release

@@ -9,14 +9,14 @@ from activities.ecs.changes import EcsChanges, ForceDeployment
 from runbook_model.release import Judgement
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.sentences import sentence
-from workflows.decisions.terraform import (
+from workflows.decisions.terraform.rollback import (
     TerraformRollback,
     plain_tag,
     rollback_by_terraform,
     takes_more,
     terraform_tag,
 )
-from workflows.decisions.terraform_scope import (
+from workflows.decisions.terraform.scope import (
     outside_scope,
     runs_value,
     started_past_terraform,
@@ -34,7 +34,7 @@ from workflows.remedies.terraform import (
 if TYPE_CHECKING:
     from activities.ecs.changes import Deployed
     from runbook_model.release import Image, Release, ReleaseHistory
-    from workflows.decisions.rollback_plan import RollbackPlan
+    from workflows.decisions.rollback.plan import RollbackPlan
     from workflows.page.run import Run
 
     Placed = tuple[TerraformRollback, Deployed]

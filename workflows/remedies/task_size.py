@@ -14,8 +14,8 @@ from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.rollout import Phase
 from runbook_model.sizes import SizeQuery
 from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
-from workflows.decisions.terraform_scope import started_past_terraform
-from workflows.decisions.terraform_sizing import (
+from workflows.decisions.terraform.scope import started_past_terraform
+from workflows.decisions.terraform.sizing import (
     TerraformSizePlan,
     hidden,
     size_by_terraform,

@@ -16,8 +16,8 @@ from activities.terraform.activities import TerraformActivities, TerraformApply
 from runbook_model.reports import Outcome, Undone, not_undone
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 from workflows.decisions.endings import cause_of
-from workflows.decisions.terraform import by_hand, changes_more_than
-from workflows.decisions.terraform_scope import runs_value
+from workflows.decisions.terraform.rollback import by_hand, changes_more_than
+from workflows.decisions.terraform.scope import runs_value
 from workflows.page.options import APPLY, PLAN, ActivityOptions
 from workflows.platforms.deployment import await_undone
 

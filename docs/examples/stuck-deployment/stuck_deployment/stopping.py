@@ -8,7 +8,7 @@ from runbook_model.durations import format_duration
 from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Outcome, Task
-from workflows.decisions.releases import cannot_roll, refuse, refused
+from workflows.decisions.rollback.releases import cannot_roll, refuse, refused
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

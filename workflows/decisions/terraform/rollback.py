@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from runbook_model.plans import Plan, PlannedCall
 from runbook_model.terraform_plans import TerraformPlan
-from workflows.decisions.releases import refused
-from workflows.decisions.rollback_plan import STAYS, RollbackPlan, plan_by, tag_was_moved
+from workflows.decisions.rollback.plan import STAYS, RollbackPlan, plan_by, tag_was_moved
+from workflows.decisions.rollback.releases import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

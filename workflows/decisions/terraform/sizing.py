@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.terraform_plans import SENSITIVE, TerraformPlan
-from workflows.decisions.releases import refuse, refused, which_container
 from workflows.decisions.restarting import cannot_deploy
-from workflows.decisions.rollback_plan import tag_was_moved
+from workflows.decisions.rollback.plan import tag_was_moved
+from workflows.decisions.rollback.releases import refuse, refused, which_container
 from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
-from workflows.decisions.terraform import in_words, losses, plain_tag, plan_of, scalar, unseen
-from workflows.decisions.terraform_scope import outside_scope, value_of_image
+from workflows.decisions.terraform.rollback import in_words, losses, plain_tag, plan_of, scalar, unseen
+from workflows.decisions.terraform.scope import outside_scope, value_of_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

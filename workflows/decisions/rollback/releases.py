@@ -9,7 +9,7 @@ from runbook_model.nearest import did_you_mean
 from runbook_model.release import DIGEST_FROM
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.sentences import sentence
-from workflows.decisions.rollback_plan import RollbackPlan, plan_by, rolling_plan
+from workflows.decisions.rollback.plan import RollbackPlan, plan_by, rolling_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

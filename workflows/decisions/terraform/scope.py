@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workflows.decisions.releases import refused
-from workflows.decisions.terraform import BY_DEFINITION, in_words, scalar
+from workflows.decisions.rollback.releases import refused
+from workflows.decisions.terraform.rollback import BY_DEFINITION, in_words, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""What is decided about plans of Terraform's. Pure."""
