@@ -16,7 +16,7 @@ from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.errors import InputError
 from runbook_model.messages import Given, Message
 from runbook_model.release import Judgement, Mark, Release
-from workflows.decisions.rollback.releases import (
+from workflows.decisions.rollback.names import (
     find_release,
     listed,
     may_be_a_revision,

@@ -20,14 +20,9 @@ from activities.git.activities import GitActivities, Repository
 from runbook_model.release import ROLLING_BACK, Release
 from runbook_model.reports import Ending, Outcome, Verdict
 from runbook_model.rollout import Phase
-from workflows.decisions.rollback.plan import asking_after
-from workflows.decisions.rollback.releases import (
-    RollbackPlan,
-    needs_more,
-    only_tags_are_left,
-    plan_from_tags,
-    plan_rollback,
-)
+from workflows.decisions.rollback.plan import RollbackPlan, asking_after
+from workflows.decisions.rollback.releases import needs_more, plan_rollback
+from workflows.decisions.rollback.tags import only_tags_are_left, plan_from_tags
 from workflows.decisions.terraform.rollback import TerraformRollback
 from workflows.platforms.deployment import (
     await_own_rollback,

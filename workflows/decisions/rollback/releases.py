@@ -1,28 +1,32 @@
-"""Which release to go back to, from the deployment history or from git tags. Pure: history in, a plan or an ending out."""
+"""Which release to go back to, from the deployment history. Pure: history in, a plan or an ending out."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from runbook_model.nearest import did_you_mean
-from runbook_model.release import DIGEST_FROM
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.sentences import sentence
+from workflows.decisions.rollback.names import (
+    find_release,
+    listed,
+    may_be_a_revision,
+    nearest_release,
+    revision_number,
+    which_container,
+)
 from workflows.decisions.rollback.plan import RollbackPlan, plan_by, rolling_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from runbook_model.catalog.catalog import Target
-    from runbook_model.release import Image, Release, ReleaseHistory, ServiceState
+    from runbook_model.release import Release, ReleaseHistory, ServiceState
 
 JUST_NOW = timedelta(hours=1)
 
 OURS_TO_ROLL = {"controller": "ECS", "strategy": "ROLLING", "scheduling": "REPLICA"}
-
-__all__ = ["RollbackPlan", "cannot_roll", "find_release", "needs_more", "plan_rollback", "refuse", "refused"]
 
 
 def plan_rollback(
@@ -105,69 +109,6 @@ def refuse(problem: Problem) -> Ending:
     return Ending(outcome=Outcome.REFUSED, summary=f"Refused: {sentence(problem.line)}", error=problem)
 
 
-def find_release(releases: Iterable[Release], name: str) -> Release | Problem | None:
-    """Find the release that a person means: by revision or ARN, or the newest one by image tag or digest.
-
-    Of several with one revision, that is one whose tag was moved, the first is found.
-
-    Returns:
-        the release; why it cannot be determined which one is meant; None where there is none.
-    """
-    known = tuple(releases)
-    by_image = [release for release in known if release.has_image(name)]
-    meant = {item.revision: item for item in reversed(known) if _has_revision(item, name)}
-    if by_image and not any(item in by_image for item in meant.values()):
-        newest = max(by_image, key=_number)
-        meant.setdefault(newest.revision, newest)
-    if len(meant) > 1:
-        return Problem(
-            kind="input",
-            message=f'"{name}" can mean {" or ".join(item.name for item in meant.values())}',
-            fix=f"say {' or '.join(meant)}",
-        )
-    return next(iter(meant.values()), None)
-
-
-def may_be_a_revision(name: str) -> bool:
-    """Whether a name is a number that a revision may have; a digest's start is longer."""
-    return name.isdigit() and len(name) < DIGEST_FROM
-
-
-def nearest_release(releases: Iterable[Release], name: str) -> str:
-    """Return the words that name the release which a mistyped name most resembles, or nothing."""
-    known = tuple(releases)
-    tags = [image.tag for release in known for image in release.own if image.tag]
-    return did_you_mean(name, [*tags, *(release.revision for release in known)])
-
-
-def listed(releases: Iterable[Release]) -> str:
-    """Return the words that list releases, newest revision first."""
-    newest_first = sorted(releases, key=_number, reverse=True)
-    return f"there are: {', '.join(dict.fromkeys(release.name for release in newest_first)) or 'none'}"
-
-
-def which_container(target: Target, release: Release) -> Problem | None:
-    """Say that it cannot be known which container's image is the release, and what to write into the catalog."""
-    if not release.unclear:
-        return None
-    names, where = ", ".join(release.unclear), f"[services.{target.service}.{target.environment}]"
-    if target.container:
-        missing = f'{release.revision} has no container "{target.container}", but {names}'
-        return Problem(kind="input", message=missing, fix=f"correct container in {where}")
-    several = (
-        f"{release.revision} has several containers, and which one is the app's cannot be known: {names}"
-    )
-    return Problem(kind="input", message=several, fix=f'add container = "…" to {where}')
-
-
-def _number(release: Release) -> int:
-    return int(release.revision.rpartition(":")[2])
-
-
-def _has_revision(release: Release, name: str) -> bool:
-    return name in {release.task_definition, release.revision, release.revision.rpartition(":")[2]}
-
-
 def _plan_stop(target: Target, history: ReleaseHistory) -> RollbackPlan | Ending | None:
     """Undo a deployment that is under way, if what ECS would put back is not marked bad."""
     latest = history.latest
@@ -232,7 +173,7 @@ def _unproven(history: ReleaseHistory, others: tuple[Release, ...]) -> Iterator[
         if deployment.status != "PRIMARY" and deployment.task_definition in by_arn:
             yield by_arn[deployment.task_definition], "it still has a deployment in the service"
     for release in others:
-        if _number(release) < _number(history.current):
+        if revision_number(release) < revision_number(history.current):
             yield (
                 release,
                 f"{release.name} is an earlier revision of the family; whether it ever ran well is unknown",
@@ -293,54 +234,3 @@ def _going_further(current: Release) -> str | None:
             f"what runs, {current.name}, was itself verified good at {current.judged.at:%Y-%m-%d %H:%M} UTC"
         )
     return None
-
-
-def only_tags_are_left(target: Target, history: ReleaseHistory, to: str | None) -> bool:
-    """Whether a rollback that found no release may still look at git tags."""
-    by_definition = target.rollback.strategy == "task-definition"
-    rolled_back = history.latest is not None and history.latest.status == "ROLLBACK_SUCCESSFUL"
-    return to is None and by_definition and not rolled_back and cannot_roll(history.service) is None
-
-
-def plan_from_tags(
-    target: Target, history: ReleaseHistory, tags: tuple[str, ...], tried: tuple[str, ...]
-) -> RollbackPlan | None:
-    """Plan to run the image of the tag before the current one, in a copy of the current task definition.
-
-    Args:
-        target: the service in its environment.
-        history: what runs now.
-        tags: the repository's tags, newest version first.
-        tried: tags and ARNs that this run found wanting.
-    """
-    current = history.current
-    image = next((item for item in current.own if _place(item, tags) is not None), None)
-    if image is None or current.unclear:
-        return None
-    older = tags[(_place(image, tags) or 0) + 1 :]
-    marked = {item.tag for release in history.releases.values() if release.is_bad for item in release.own}
-    wanted = next((tag for tag in older if _as_image(tag, image) not in {*marked, *tried}), None)
-    if wanted is None:
-        return None
-    name = f"{image.repository}:{_as_image(wanted, image)}"
-    images = tuple(
-        item.model_copy(update={"name": name, "digest": None}) if item.container == image.container else item
-        for item in current.images
-    )
-    release = current.model_copy(update={"images": images, "marks": ()})
-    why = f"{wanted} is the git tag before {image.tag}; nothing else shows an earlier release"
-    return plan_by(
-        "register", target, history, release, why, f"{why}, and whether it ever ran well is unknown"
-    )
-
-
-def _place(image: Image, tags: tuple[str, ...]) -> int | None:
-    """Find the image's own tag among the repository's, with or without a leading v."""
-    tag = (image.tag or "").removeprefix("v")
-    return next((place for place, item in enumerate(tags) if tag and item.removeprefix("v") == tag), None)
-
-
-def _as_image(tag: str, like: Image) -> str:
-    """Write a git tag as the images are tagged: with a leading v or without."""
-    bare = tag.removeprefix("v")
-    return f"v{bare}" if (like.tag or "").startswith("v") else bare

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from runbook_model.terraform_plans import SENSITIVE, TerraformPlan
 from workflows.decisions.restarting import cannot_deploy
+from workflows.decisions.rollback.names import which_container
 from workflows.decisions.rollback.plan import tag_was_moved
-from workflows.decisions.rollback.releases import refuse, refused, which_container
+from workflows.decisions.rollback.releases import refuse, refused
 from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
 from workflows.decisions.terraform.rollback import in_words, losses, plain_tag, plan_of, scalar, unseen
 from workflows.decisions.terraform.scope import outside_scope, value_of_image
