@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio import activity
 
-from activities.ecs.activities import describe_service
+from activities.ecs.describing import describe_service
 from activities.runtime.fence import fenced, sending
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError, PolicyError

@@ -10,7 +10,7 @@ from activities.autoscaling.activities import describe_scaling
 from activities.doctor.looking import NotSetError, Question, WrongError, questions
 from activities.doctor.service import NOT_ON_ECS
 from activities.doctor.simulator import Change, Simulator
-from activities.ecs.activities import describe_service
+from activities.ecs.describing import describe_service
 from activities.review.shelves import S3
 from runbook_model.catalog.accounts import Account
 

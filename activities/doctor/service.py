@@ -9,7 +9,8 @@ from activities.autoscaling.activities import ScalingActivities
 from activities.cloudwatch.utilization import read_points
 from activities.docker.reading import read_project
 from activities.doctor.looking import NotSetError, Question, WrongError, questions
-from activities.ecs.activities import EcsActivities, describe_service
+from activities.ecs.activities import EcsActivities
+from activities.ecs.describing import describe_service
 from runbook_model.sentences import count_of
 
 if TYPE_CHECKING:

@@ -5,48 +5,46 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from temporalio import activity
 
+from activities.ecs.describing import AT_ONCE, batched, describe_service, describe_tasks, pages
 from activities.ecs.reading import (
     EVENT,
     balanced_containers,
     read_release,
     read_service_deployment,
-    read_service_state,
 )
 from runbook_model.catalog.catalog import Target
-from runbook_model.durations import format_duration
-from runbook_model.errors import InputError, NotFoundError, RejectedError, UnreachableError
+from runbook_model.errors import NotFoundError, RejectedError
 from runbook_model.fact import Fact
 from runbook_model.redaction import excerpt
 from runbook_model.release import UNDER_WAY, Release, ReleaseHistory, ServiceDeployment, ServiceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
     from mypy_boto3_ecs.type_defs import (
         DescribeTaskDefinitionResponseTypeDef,
         ServiceDeploymentBriefTypeDef,
         ServiceDeploymentTypeDef,
         ServiceRevisionTypeDef,
-        TaskTypeDef,
     )
 
     from activities.aws.clients import AwsClients
 
 DEPLOYMENTS_READ = 20
 """How far back releases are looked for; one DescribeServiceDeployments call takes this many."""
+
 GOOD_ONES_READ = 5
 """Successful deployments that are read besides, where so many newer ones failed."""
+
 REVISIONS_READ = 10
-AT_ONCE = 100
-"""The most that ListTasks and its like list, and DescribeTasks describes, by one call."""
-READ_WITHIN = timedelta(seconds=20)
-"""How long one list may take, however many pages it has."""
+
 SEARCHED_FOR = timedelta(seconds=10)
 """How long a release is looked for among the family's revisions."""
+
 SCALED = "Scaling activity initiated"
 """How the reason of a task starts that ECS stopped because a deployment, or a smaller count, had no more use for it."""
 
@@ -163,7 +161,7 @@ class EcsActivities:
         """Name the service's newest deployments, and the newest successful ones where those are older."""
         ecs = self._clients.ecs(target.account)
         briefs: list[ServiceDeploymentBriefTypeDef] = []
-        for more in _pages(f"{target.ecs_service} has more deployments than"):
+        for more in pages(f"{target.ecs_service} has more deployments than"):
             page = ecs.list_service_deployments(
                 cluster=target.cluster, service=target.ecs_service, maxResults=AT_ONCE, **more
             )
@@ -265,69 +263,6 @@ def _release(
         named=target.container,
         balanced=balanced_containers(ran.get("loadBalancers", []) if ran else []) or service.balanced,
     )
-
-
-def describe_service(clients: AwsClients, target: Target) -> ServiceState:
-    """Read one service.
-
-    Raises:
-        InputError: the cluster has no such service.
-    """
-    with clients.naming_errors(f"describe the service {target.ecs_service}"):
-        answer = clients.ecs(target.account).describe_services(
-            cluster=target.cluster, services=[target.ecs_service]
-        )
-    if not answer["services"]:
-        raise InputError(
-            f"cluster {target.cluster} has no service {target.ecs_service}",
-            fix="correct cluster or ecs_service in the catalog",
-        )
-    return read_service_state(answer["services"][0])
-
-
-def describe_tasks(
-    clients: AwsClients, target: Target, status: Literal["RUNNING", "STOPPED"]
-) -> list[TaskTypeDef]:
-    """Read all of the service's tasks that shall run or were stopped; ECS lists them in no order that it promises.
-
-    Raises:
-        OutsideError: ECS cannot be read, or lists more than can be read in time.
-    """
-    ecs = clients.ecs(target.account)
-    tasks: list[TaskTypeDef] = []
-    with clients.naming_errors(f"read the tasks of {target.ecs_service}"):
-        for more in _pages(f"{target.ecs_service} has more {status.lower()} tasks than"):
-            page = ecs.list_tasks(
-                cluster=target.cluster,
-                serviceName=target.ecs_service,
-                desiredStatus=status,
-                maxResults=AT_ONCE,
-                **more,
-            )
-            if arns := page["taskArns"]:
-                tasks += ecs.describe_tasks(cluster=target.cluster, tasks=arns)["tasks"]
-            more["nextToken"] = page.get("nextToken", "")
-    return tasks
-
-
-def _pages(too_many: str) -> Iterator[dict[str, Any]]:
-    """Hand out what asks for each page of a list; whoever reads one puts its ``nextToken`` in.
-
-    Raises:
-        UnreachableError: there are more than can be read in time.
-    """
-    until = time.monotonic() + READ_WITHIN.total_seconds()
-    more: dict[str, Any] = {}
-    yield more
-    while more.get("nextToken"):
-        if time.monotonic() > until:
-            raise UnreachableError(f"{too_many} could be read in {format_duration(READ_WITHIN)}")
-        yield more
-
-
-def batched(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Cut names into batches that one call takes."""
-    return (names[start : start + size] for start in range(0, len(names), size))
 
 
 def _newest_first(deployments: Iterable[ServiceDeployment]) -> tuple[ServiceDeployment, ...]:

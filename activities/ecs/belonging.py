@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from activities.ecs.activities import EcsActivities, describe_service
+from activities.ecs.activities import EcsActivities
+from activities.ecs.describing import describe_service
 from runbook_model.errors import PolicyError
 
 if TYPE_CHECKING:

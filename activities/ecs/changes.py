@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.ecs.activities import describe_service
 from activities.ecs.belonging import check_belongs
+from activities.ecs.describing import describe_service
 from activities.ecs.reading import read_release, read_service_state, standing, write_mark
 from activities.ecs.registering import copy_of, images_of, registered_by
 from activities.runtime.fence import Standing, fenced, sending

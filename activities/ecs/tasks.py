@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from activities.ecs.activities import describe_service, describe_tasks
+from activities.ecs.describing import describe_service, describe_tasks
 from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import Restarts, TaskSeen

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.ecs.activities import describe_service
 from activities.ecs.changes import drifted
+from activities.ecs.describing import describe_service
 from activities.runtime.waiting import handed_over
 from activities.terraform.program import Module
 from activities.terraform.run import NOT_STARTED, Run, TerraformApplied, started_before

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from temporalio import activity
 
 from activities.runtime.waiting import handed_over
+from activities.terraform.reading import read_plan
 from runbook_model.errors import ApplyFailedError, StalePlanError, StateLockedError
 from runbook_model.fact import Fact
-from runbook_model.terraform_plans import TerraformPlan, TerraformWish, read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from activities.terraform.plan_store import PlanStore
     from activities.terraform.program import Module, Said
+    from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 
 ASKED_AGAIN_AFTER = 2.0
 """Seconds between two tries to get the lock."""
