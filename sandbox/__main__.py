@@ -53,6 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--ui-codec", metavar="URL", help="have Temporal's UI decrypt payloads there")
     up.add_argument("--until-stdin-closes", action="store_true", help="also end when stdin closes")
     up.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
+    up.add_argument(
+        "--announce",
+        action="store_true",
+        help="print the addresses once Temporal answers, so that a worker starts meanwhile, and `ready` in the end",
+    )
     up.set_defaults(command=_up)
     deploy = commands.add_parser("deploy", help="release a version (against AWS_ENDPOINT_URL); prints JSON")
     deploy.add_argument("--environment", required=True, choices=sorted(ECS_ENVIRONMENTS))
@@ -116,7 +121,7 @@ async def _live(options: argparse.Namespace, folder: Path) -> int:
         sys.stderr.write(f"sandbox: {error}\n")
         return 1
     ending = asyncio.create_task(end_of_life.wait())
-    living = asyncio.create_task(_show_and_run(world, as_json=options.json))
+    living = asyncio.create_task(_show_and_run(world, as_json=options.json, announce=options.announce))
     try:
         await asyncio.wait([ending, living], return_when=asyncio.FIRST_COMPLETED)
         if not living.done():
@@ -130,12 +135,22 @@ async def _live(options: argparse.Namespace, folder: Path) -> int:
         await world.end()
 
 
-async def _show_and_run(world: World, *, as_json: bool) -> None:
-    await world.start()
-    addresses = world.addresses()
-    sys.stdout.write((json.dumps(addresses) if as_json else _readable(addresses)) + "\n")
-    sys.stdout.flush()
+async def _show_and_run(world: World, *, as_json: bool, announce: bool) -> None:
+    def show() -> None:
+        addresses = world.addresses()
+        _print(json.dumps(addresses) if as_json else _readable(addresses))
+
+    await world.start(show if announce else None)
+    if announce:
+        _print("ready")
+    else:
+        show()
     await world.run()
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _readable(addresses: dict[str, object]) -> str:

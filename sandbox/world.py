@@ -32,7 +32,7 @@ from sandbox.scrape_targets import ScrapeTargets
 from sandbox.temporal import TemporalServer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from starlette.routing import Route
@@ -88,14 +88,24 @@ class World:
         self._background: set[asyncio.Task[None]] = set()
         self._open = AsyncExitStack()
 
-    async def start(self) -> None:
+    async def start(self, announce: Callable[[], None] | None = None) -> None:
         """Start all parts; when this returns, the first release runs in every environment.
+
+        Args:
+            announce: called once Temporal answers and all addresses are known.
 
         Raises:
             DaemonDiedError, TimeoutError: a part did not get ready.
         """
         self._loads[LOCAL.name] = await self._engine.open(self._runner, self._rate)
-        starting = [self._temporal.start(), self._start_moto(), self._start_ecs(), self._start_local()]
+        await self._open_load_balancers()
+        self._write_catalog()
+        starting = [
+            self._start_temporal(announce),
+            self._start_moto(),
+            self._start_ecs(),
+            self._start_local(),
+        ]
         if self._prometheus is not None:
             starting.append(self._start_prometheus(self._prometheus))
         if self._postgres is not None:
@@ -104,12 +114,6 @@ class World:
             _log.warning("no database: PostgreSQL is not installed (Debian package `postgresql`)")
         await asyncio.gather(*starting)
         await self._look_on()
-        prometheus = self._prometheus.url if self._prometheus is not None else None
-        databases, alerts = self._postgres is not None, self._alerting is not None
-        local = self._engine.stack.url
-        self._catalog.write_text(
-            catalog_text(self._urls, prometheus, local_url=local, databases=databases, alerts=alerts)
-        )
         if self._alerting is not None:
             await self._alerting.start()
 
@@ -170,6 +174,22 @@ class World:
         alertmanager = self._alerting.alertmanager.address
         return Watched(targets.file, exporters, {**jobs, **self._alerting.jobs}, alertmanager)
 
+    def _write_catalog(self) -> None:
+        prometheus = self._prometheus.url if self._prometheus is not None else None
+        databases, alerts = self._postgres is not None, self._alerting is not None
+        local = self._engine.stack.url
+        self._catalog.write_text(
+            catalog_text(self._urls, prometheus, local_url=local, databases=databases, alerts=alerts)
+        )
+
+    async def _start_temporal(self, announce: Callable[[], None] | None) -> None:
+        await self._temporal.start()
+        if announce is None:
+            return
+        if self._postgres is not None:
+            await self._postgres.files_made.wait()  # a DSN holds the password that is in them
+        announce()
+
     async def _start_prometheus(self, prometheus: Prometheus) -> None:
         await prometheus.start()
         self._keep(prometheus.watch())
@@ -192,12 +212,14 @@ class World:
         self._keep(self._loads[LOCAL.name].run())
         self._keep(self._engine.stack.run())
 
-    async def _start_ecs(self) -> None:
+    async def _open_load_balancers(self) -> None:
         for environment in ECS_ENVIRONMENTS.values():
             balancer = await self._runner.open_load_balancer(environment.cluster, environment.ecs_service)
             self._urls[environment.name] = balancer.url
             load = self._loads[environment.name] = Load(balancer.address, self._rate)
             self._keep(self._send(load))
+
+    async def _start_ecs(self) -> None:
         application = aws_endpoint(self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url)
         application.router.routes.insert(0, container_route(self._usages))
         application.router.routes[:0] = self._engine.routes

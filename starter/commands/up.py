@@ -47,9 +47,7 @@ def command(caller: Caller, *, no_worker: bool, alerts: bool, encrypted: bool, f
         with ends_in_order(world):
             if not caller.as_json:
                 note("starting; this takes some seconds …")
-            world.start(*(("--folder", folder) if folder else ()))
-            if not no_worker:
-                world.start_worker()
+            world.start(*(("--folder", folder) if folder else ()), worker=not no_worker)
             if alerts:
                 world.start_webhook()
             if caller.as_json:

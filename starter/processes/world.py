@@ -89,13 +89,17 @@ class World:
         """Where the webhook writes."""
         return self._log("webhook")
 
-    def start(self, *options: str) -> None:
+    def start(self, *options: str, worker: bool = False) -> None:
         """Start the sandbox and wait until it is ready.
+
+        Args:
+            options: more options of it.
+            worker: whether to start a worker too, as soon as Temporal answers.
 
         Raises:
             CliError: it ended instead; it said why on stderr.
         """
-        wishes = [*options]
+        wishes = ["--announce", *options]
         if self.webhook:
             wishes += ["--alertmanager-webhook", f"{self.webhook}/alerts"]
         if self.codec:
@@ -107,16 +111,14 @@ class World:
             stdout=subprocess.PIPE,
             dies_with_us_by=signal.SIGTERM,  # it has children of its own to end
         )
-        assert self._sandbox.stdout is not None
-        line = self._sandbox.stdout.readline()
-        if not line:
-            code = self._sandbox.wait()
-            raise CliError(Exit.NOT_DONE, f"the sandbox ended before it was ready (exit code {code})")
-        self._all = json.loads(line)
+        self._all = json.loads(self._next_line(self._sandbox))
         self._all["env"].setdefault("RUNBOOK_UI", self._all["ui"])
         if self.codec:
             self._all["env"][KEYS_OF_HISTORIES] = f"sandbox {b64encode(secrets.token_bytes(32)).decode()}"
             self._start("codec", "starter", "codec", "--listen", self.codec.removeprefix("http://"))
+        if worker:
+            self.start_worker()
+        self._next_line(self._sandbox)
 
     def start_worker(self) -> None:
         """Start a worker and wait until it is ready.
@@ -174,6 +176,14 @@ class World:
         for kept in (self._kept, self._kept_for_codec):
             if kept is not None:
                 kept.close()
+
+    def _next_line(self, sandbox: subprocess.Popen[bytes]) -> bytes:
+        assert sandbox.stdout is not None
+        line: bytes = sandbox.stdout.readline()
+        if not line:
+            code = sandbox.wait()
+            raise CliError(Exit.NOT_DONE, f"the sandbox ended before it was ready (exit code {code})")
+        return line
 
     def _start(self, name: str, *words: str) -> None:
         program = self._processes.setdefault(name, ManagedProcess(name, words, self._log(name)))

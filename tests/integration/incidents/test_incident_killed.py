@@ -17,8 +17,7 @@ MOMENTS = (OPENED, "Put the release back", "Wait for steady state", "Verify heal
 async def town():
     world = World(alerts=True)
     try:
-        world.start()
-        world.start_worker()
+        world.start(worker=True)
         world.start_webhook()
         client = await Client.connect(world.addresses["temporal"], data_converter=data_converter)
         town = Town(world, client)
