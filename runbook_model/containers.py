@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from runbook_model import calls
+from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.catalog import Target
 from runbook_model.durations import format_duration
 from runbook_model.fact import Fact
+
+if TYPE_CHECKING:
+    from runbook_model.plans import PlannedCall
 
 STOPPED_BY_SIGNAL = frozenset({0, 130, 137, 143})
 """Exit codes of a container that was asked to stop, or that was done."""
@@ -174,12 +180,18 @@ class StatisticsRead(Fact):
         return "; ".join(use.summary for use in self.uses) or f"statistics are not known: {self.why}"
 
 
-class RestartService(Fact):
+class RestartService(ChangeOrder):
     """Restart the containers of one service, each once."""
 
-    target: Target
     service: str
     fence: tuple[ContainerFence, ...]
+    names: tuple[str, ...] = ()
+    """Names of the containers, as the plan shows them."""
+
+    @property
+    def call(self) -> PlannedCall:
+        """The restart."""
+        return calls.restart(self.target.compose_project, self.service, self.names)
 
 
 class Restarted(Fact):

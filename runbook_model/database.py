@@ -234,6 +234,11 @@ class Instance(Fact):
     """When its newest event of a restart was, of those of the last hour."""
 
     @property
+    def essence(self) -> str:
+        """What a reboot is planned on."""
+        return f"{self.status} {self.restarted.isoformat() if self.restarted else 'never'}"
+
+    @property
     def summary(self) -> str:
         """What a person reads next to the step."""
         when = f", last restarted {self.restarted:%H:%M:%S} UTC" if self.restarted else ""

@@ -22,6 +22,10 @@ FollowKind = Literal["undo", "put-back", "take-back", "mark", "registration"]
 """An abort's undo; what a hold puts back; capacity that is taken back; a release's mark; a release registered again."""
 
 
+DAY = timedelta(days=1)
+"""How long what follows from a yes may take where nothing else says so."""
+
+
 class Follow(Message):
     """What may follow from a plan without another yes."""
 

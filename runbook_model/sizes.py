@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model import calls
+from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from runbook_model.plans import PlannedCall
 
 
 class SizeQuery(Fact):
@@ -103,6 +107,19 @@ class Capacity(Fact):
             return self.model_copy(update={"desired": count})
         return self.model_copy(update={"minimum": count, "maximum": max(count, self.maximum)})
 
+    def taken_back(self, ours: Capacity, floor: int) -> Capacity:
+        """Say what it is once extra tasks are removed: as before, and not below a minimum."""
+        if self.minimum is None or self.maximum is None:
+            return self.model_copy(update={"desired": max(self.desired, min(floor, ours.desired))})
+        low = max(self.minimum, min(floor, ours.minimum or floor))
+        high = max(self.maximum, min(floor, ours.maximum or floor))
+        return self.model_copy(update={"minimum": low, "maximum": high})
+
+    @property
+    def bounds(self) -> str:
+        """Autoscaling's bounds, as plans are bound to them."""
+        return f"bounds {self.minimum}-{self.maximum}"
+
     @property
     def summary(self) -> str:
         """What a person reads next to the step."""
@@ -110,13 +127,22 @@ class Capacity(Fact):
         return f"{self.running} of {self.desired} tasks run{bounds}"
 
 
-class ScaleOut(Fact):
+class ScaleOut(ChangeOrder):
     """Raise a service to this many tasks."""
 
-    target: Target
     was: Capacity
     """As it was when the plan was made."""
     to: int
+
+    @property
+    def call(self) -> PlannedCall:
+        """The count, or the bounds."""
+        return calls.scale(self.target, self.was.raised_to(self.to))
+
+    @property
+    def planned_essence(self) -> str:
+        """The bounds of autoscaling."""
+        return self.was.bounds
 
 
 class ScaleOutRun(Fact):
@@ -143,11 +169,16 @@ class ScaledOut(Fact):
         return found
 
 
-class RestoreCapacity(Fact):
+class RestoreCapacity(ChangeOrder):
     """Put the capacity back as it was, where it still is as we made it."""
 
-    target: Target
     runs: tuple[ScaleOutRun, ...]
     """The runs that scaled out, in their order."""
     found: ScaledOut | None = None
     """What their histories say; the worker fills it in, whatever is sent."""
+
+    @property
+    def call(self) -> PlannedCall:
+        """The count or the bounds that were before."""
+        back = self.found.was.taken_back(self.found.ours, self.target.scale.min) if self.found else None
+        return calls.scale(self.target, back) if back else calls.update_service(self.target)

@@ -92,7 +92,7 @@ class Rollback(ProcedureWorkflow):
         judged, runs = verified
 
         page.heading("Record what was learnt")
-        await mark(run, runs, Judgement.GOOD)
+        await mark(run, runs, Judgement.GOOD, registered=placed.plan.way in {"register", "terraform"})
         for release in (*attempt.taken_back, *placed.taken_back):
             await mark(run, release, Judgement.BAD)
         summary = f"{placed.plan.headline}: {judged.why}"

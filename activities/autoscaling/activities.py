@@ -76,23 +76,18 @@ class ScalingActivities:
         if change.found is None:
             return _left("no history says any more what was before; set it by hand")
         with fenced():
-            floor, was, ours = change.target.scale.min, change.found.was, change.found.ours
-            now = self._capacity(change.target)
+            ours, now = change.found.ours, self._capacity(change.target)
+            was = change.found.was.taken_back(ours, change.target.scale.min)
             if now.managed and was.minimum is not None and was.maximum is not None:
-                bounds = (
-                    _at_least(floor, was.minimum, ours.minimum),
-                    _at_least(floor, was.maximum, ours.maximum),
-                )
-                return self._restore_bounds(change.target, now, bounds, ours)
+                return self._restore_bounds(change.target, now, (was.minimum, was.maximum), ours)
             if now.managed or was.managed:
                 return _left("autoscaling was set up or taken away meanwhile")
-            count = _at_least(floor, was.desired, ours.desired)
-            if now.desired == count:
-                return CapacityRestored(done=True, detail=f"{count} tasks are wanted, as before")
+            if now.desired == was.desired:
+                return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted, as before")
             if now.desired != ours.desired:
                 return _left(f"{now.desired} tasks are wanted now")
-            self._set_desired(change.target, now, count)
-            return CapacityRestored(done=True, detail=f"{count} tasks are wanted again")
+            self._set_desired(change.target, now, was.desired)
+            return CapacityRestored(done=True, detail=f"{was.desired} tasks are wanted again")
 
     def _restore_bounds(
         self, target: Target, now: Capacity, bounds: tuple[int, int], ours: Capacity
@@ -148,10 +143,6 @@ def _allow(change: ScaleOut) -> None:
         )
         error.certainly_not_made = True
         raise error
-
-
-def _at_least(floor: int, was: int, ours: int | None) -> int:
-    return max(was, min(floor, ours or was))
 
 
 def _left(why: str) -> CapacityRestored:

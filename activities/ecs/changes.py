@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.ecs.belonging import check_belongs
+from activities.ecs.belonging import check_belongs, not_allowed
 from activities.ecs.describing import describe_service
 from activities.ecs.reading import read_release, read_service_state, standing, write_mark
-from activities.ecs.registering import copy_of, images_of, registered_by
+from activities.ecs.registering import CHANGE_TAG, copy_of, images_of, registered_by
 from activities.runtime.fence import Standing, fenced, sending
-from runbook_model.catalog.catalog import Target
+from runbook_model import calls
+from runbook_model.authority.order import ChangeOrder
 from runbook_model.errors import DriftedError, RejectedError, UnknownReplyError
 from runbook_model.fact import Fact
 from runbook_model.release import ROLLING_BACK, UNDER_WAY, Fence, Mark, Release, ServiceState
@@ -21,46 +22,72 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
 
     from activities.aws.clients import AwsClients
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.plans import PlannedCall
 
 
-class DeployRelease(Fact):
+class DeployRelease(ChangeOrder):
     """Make a service run a release that is registered."""
 
-    target: Target
     release: Release
     fence: Fence
+    registered: bool = False
+    """Whether this very run registered it."""
+
+    @property
+    def call(self) -> PlannedCall:
+        """The update."""
+        return calls.deploy(self.target, self.release, registered=self.registered)
 
 
-class ForceDeployment(Fact):
+class ForceDeployment(ChangeOrder):
     """Start fresh tasks of the task definition that runs."""
 
-    target: Target
     fence: Fence
 
+    @property
+    def call(self) -> PlannedCall:
+        """The forced update."""
+        return calls.force(self.target)
 
-class StopDeployment(Fact):
+
+class StopDeployment(ChangeOrder):
     """Stop a service deployment that is under way; ECS puts back what ran before."""
 
-    target: Target
     service_deployment: str
     fence: Fence
 
+    @property
+    def call(self) -> PlannedCall:
+        """The stop."""
+        return calls.stop(self.service_deployment)
 
-class RegisterRelease(Fact):
+
+class RegisterRelease(ChangeOrder):
     """Register a release again, pinned by digest."""
 
-    target: Target
     release: Release
     run_id: str
     """Marks the new revision, so that a repeat finds it."""
 
+    @property
+    def call(self) -> PlannedCall:
+        """The registration."""
+        return calls.register(self.release)
 
-class MarkRelease(Fact):
+
+class MarkRelease(ChangeOrder):
     """Write an entry of the ledger."""
 
-    target: Target
     release: Release
     mark: Mark
+    registered: bool = False
+    """Whether this very run put a revision there that nobody could name before."""
+
+    @property
+    def call(self) -> PlannedCall:
+        """The tag."""
+        return calls.mark(self.release, self.mark.verdict, registered=self.registered)
 
 
 class Deployed(Fact):
@@ -90,6 +117,8 @@ class EcsChanges:
             stands = standing(change.fence, now, wanted, may_be_ours=activity.info().attempt > 1)
             if stands is Standing.UNCHANGED:
                 check_belongs(self._clients, change.target, wanted, now)
+                if change.registered:
+                    self._check_registered_here(change)
                 return self._update(change.target, change.fence, task_definition=wanted)
             if stands is Standing.OURS:
                 return _deployed(now, change.fence, adopted=True)
@@ -166,12 +195,28 @@ class EcsChanges:
     @activity.defn
     def mark_release(self, change: MarkRelease) -> None:
         """Tag the release's task definition with what was found out about it; the same tag again is harmless."""
-        check_belongs(self._clients, change.target, change.release.task_definition)
+        now = describe_service(self._clients, change.target)
+        if change.registered and now.task_definition != change.release.task_definition:
+            raise not_allowed(f"{change.release.revision} does not run, so this run did not put it there")
+        check_belongs(self._clients, change.target, change.release.task_definition, now)
         key, value = write_mark(change.mark, change.target.key)
         with self._clients.naming_errors(f"tag {change.release.revision}"):
             self._clients.ecs(change.target.account).tag_resource(
                 resourceArn=change.release.task_definition, tags=[{"key": key, "value": value}]
             )
+
+    def _check_registered_here(self, change: DeployRelease) -> None:
+        """Let a revision pass that the run registered which asks.
+
+        Raises:
+            PolicyError: another run did, or nobody says who.
+        """
+        with self._clients.naming_errors(f"describe the task definition {change.release.revision}"):
+            found = self._clients.ecs(change.target.account).describe_task_definition(
+                taskDefinition=change.release.task_definition, include=["TAGS"]
+            )
+        if {"key": CHANGE_TAG, "value": activity.info().workflow_run_id} not in found.get("tags", []):
+            raise not_allowed(f"{change.release.revision} was not registered by this run")
 
     def _update(
         self, target: Target, fence: Fence, *, task_definition: str | None = None, force: bool = False

@@ -10,8 +10,8 @@ from activities.ecs.belonging import check_belongs, check_size
 from activities.ecs.reading import read_release
 from activities.ecs.registering import copy_of, images_of, registered_by
 from activities.runtime.fence import fenced, sending
-from runbook_model.catalog.catalog import Target
-from runbook_model.fact import Fact
+from runbook_model import calls
+from runbook_model.authority.order import ChangeOrder
 from runbook_model.redaction import excerpt
 from runbook_model.release import Release
 from runbook_model.sizes import ContainerSize, SizeQuery, TaskChange, TaskSize
@@ -20,19 +20,24 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, TaskDefinitionTypeDef
 
     from activities.aws.clients import AwsClients
+    from runbook_model.plans import PlannedCall
 
 VALUE = 40
 """Characters of a setting that are kept; a pool's size needs fewer."""
 
 
-class RegisterSized(Fact):
+class RegisterSized(ChangeOrder):
     """Register a copy of what runs, of the same images, that gives its tasks something else."""
 
-    target: Target
     release: Release
     change: TaskChange
     run_id: str
     """Marks the new revision, so that a repeat finds it."""
+
+    @property
+    def call(self) -> PlannedCall:
+        """The registration."""
+        return calls.register(self.release, self.change)
 
 
 class TaskSizes:

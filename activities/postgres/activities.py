@@ -12,6 +12,8 @@ from temporalio import activity
 
 from activities.postgres.reading import look, merged, read_room, read_slowest, read_table_locks
 from activities.runtime.fence import fenced, sending
+from runbook_model import calls
+from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.catalog import Target
 from runbook_model.database import (
     IDLE_IN_TRANSACTION,
@@ -31,7 +33,6 @@ from runbook_model.errors import (
     PoolerFullError,
     UnreachableError,
 )
-from runbook_model.fact import Fact
 from runbook_model.readings import Quality, Reading
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from activities.postgres.connections import Databases
     from runbook_model.catalog.service_policies import Database
+    from runbook_model.plans import PlannedCall
     from runbook_model.readings import Observation
 
     Rows = Connection[dict[str, Any]]
@@ -70,11 +72,15 @@ WHERE pid = %s AND backend_start = %s AND datname = current_database() AND pid <
 STILL_THERE = "SELECT 1 AS there FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
 
 
-class TerminateSessions(Fact):
+class TerminateSessions(ChangeOrder):
     """End exactly these sessions, where they are still forgotten in a transaction."""
 
-    target: Target
     sessions: tuple[SessionName, ...]
+
+    @property
+    def call(self) -> PlannedCall:
+        """The end of all of them."""
+        return calls.terminate(self.sessions)
 
 
 class DatabaseActivities:

@@ -10,6 +10,8 @@ from temporalio import activity
 
 from activities.runtime.fence import fenced, sending
 from activities.runtime.waiting import Progress, handing_over
+from runbook_model import calls
+from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.catalog import Target
 from runbook_model.database import AVAILABLE, REBOOTING, Instance
 from runbook_model.errors import DriftedError, InputError, RunbookError, UnknownReplyError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_rds.type_defs import DBInstanceTypeDef, EventTypeDef
 
     from activities.aws.clients import AwsClients
+    from runbook_model.plans import PlannedCall
 
 EVENTS_OF = timedelta(hours=1)
 """How far back events are read."""
@@ -32,11 +35,20 @@ RESTARTS = ("restarted", "rebooted", "shutdown")
 """Words of the events that report about a restart: "DB instance restarted", "DB instance shutdown"."""
 
 
-class Reboot(Fact):
+class Reboot(ChangeOrder):
     """Reboot an instance that still is as it was seen."""
 
-    target: Target
     was: Instance
+
+    @property
+    def call(self) -> PlannedCall:
+        """The reboot of the instance that the catalog names."""
+        return calls.reboot(self.target.database.rds_instance if self.target.database else None)
+
+    @property
+    def planned_essence(self) -> str:
+        """How it was seen."""
+        return self.was.essence
 
 
 class Rebooted(Fact):

@@ -14,7 +14,8 @@ from activities.ecs.describing import describe_service
 from activities.runtime.waiting import handed_over
 from activities.terraform.program import Module
 from activities.terraform.run import NOT_STARTED, Run, TerraformApplied, started_before
-from runbook_model.catalog.catalog import Target
+from runbook_model import calls
+from runbook_model.authority.order import ChangeOrder
 from runbook_model.errors import (
     ApplyFailedError,
     CutOffApplyError,
@@ -26,13 +27,14 @@ from runbook_model.errors import (
     StateLockedError,
     TerraformError,
 )
-from runbook_model.fact import Fact
 from runbook_model.release import Fence
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
     from activities.terraform.plan_store import PlanStore
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.plans import PlannedCall
 
 PLAN_WAITS = timedelta(seconds=20)
 """How long one attempt to plan waits for a lock, before its error is shown and the next attempt is made."""
@@ -40,15 +42,24 @@ TRIES = 5
 """Attempts to plan where Terraform itself fails."""
 
 
-class TerraformApply(Fact):
+class TerraformApply(ChangeOrder):
     """The plan to apply."""
 
-    target: Target
     variables: dict[str, str]
     hash: str
     run_id: str
     fence: Fence | None = None
     """The service as the plan saw it; None in orders that were given before it was looked at."""
+
+    @property
+    def call(self) -> PlannedCall:
+        """The apply."""
+        return calls.terraform(self.target.terraform, self.variables)
+
+    @property
+    def planned_essence(self) -> str:
+        """The hash of Terraform's plan."""
+        return self.hash
 
 
 class TerraformActivities:

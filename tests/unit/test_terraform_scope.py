@@ -13,11 +13,11 @@ from tests.ecs_facts import a_history, a_release
 from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
 from tests.unit.test_terraform_plans import DAY, PLANS, containers
+from workflows.decisions.terraform.rollback import value_of_image
 from workflows.decisions.terraform.scope import (
     outside_scope,
     runs_value,
     started_past_terraform,
-    value_of_image,
 )
 
 OWNER = Terraform(directory="/infra")

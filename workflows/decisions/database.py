@@ -7,10 +7,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from runbook_model import calls
 from runbook_model.database import DatabaseRead, LockWait, Session, SessionName
 from runbook_model.durations import format_duration
 from runbook_model.messages import Message
-from runbook_model.plans import Plan, PlannedCall
+from runbook_model.plans import Plan
 from runbook_model.sentences import count_of
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def plan_terminate(
     count = f"{len(names)} forgotten session{'s' if len(names) > 1 else ''}"
     return TerminatePlan(
         headline=f"End {count} of {of} in the database of {target.service} in {target.environment}",
-        calls=(PlannedCall(service="postgresql", action="pg_terminate_backend", parameters=_named(names)),),
+        calls=(calls.terminate(names),),
         because=(*diagnosis.because, *(session.summary for session in sessions[:SHOWN])),
         not_restored=(
             "PostgreSQL rolls back the open transactions of these sessions: their uncommitted changes are lost.",
@@ -269,10 +270,6 @@ def _evidence(read: DatabaseRead) -> Iterator[str]:
     if read.slowest and read.slowest[0].mean >= SLOW:
         slowest = read.slowest[0]
         yield f"slowest on average: {format_duration(slowest.mean)}: {slowest.query}"
-
-
-def _named(names: tuple[SessionName, ...]) -> dict[str, object]:
-    return {"sessions": [f"{name.pid} since {name.backend_start.isoformat()}" for name in names]}
 
 
 def _hash(names: tuple[SessionName, ...]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model import calls
 from runbook_model.database import AVAILABLE, Instance
 from runbook_model.messages import Message
-from runbook_model.plans import Plan, PlannedCall
+from runbook_model.plans import Plan
 from runbook_model.reports import Task
 from runbook_model.sentences import sentence
 from workflows.decisions.database import SHOWN, Cause, Diagnosis, belongs_to, is_full, leak_report
@@ -169,20 +170,15 @@ def plan_reboot(target: Target, instance: Instance, because: tuple[str, ...]) ->
     if instance.status != AVAILABLE:
         return NoReboot(why=f"{instance.name} is {instance.status}, which a reboot does not fix")
     failover = (" It has a standby, to which this reboot does not fail over.",) if instance.multi_az else ()
-    restarted = f"{instance.restarted.isoformat()}" if instance.restarted else "never"
     return RebootPlan(
         headline=f"Reboot {instance.name}, the database of {target.service} in {target.environment}",
-        calls=(
-            PlannedCall(
-                service="rds", action="RebootDBInstance", parameters={"DBInstanceIdentifier": instance.name}
-            ),
-        ),
+        calls=(calls.reboot(instance.name),),
         because=(*because, instance.summary),
         not_restored=(
             "Every connection to it ends, also those of other services; what they had started is rolled back.",
             "It takes no connections until it is up again, usually for a minute or two.",
             *(text.strip() for text in failover),
         ),
-        essence=f"{instance.status} {restarted}",
+        essence=instance.essence,
         instance=instance,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from runbook_model import calls
 from runbook_model.containers import Container, ContainerFence
 from runbook_model.messages import Message
 from runbook_model.plans import Plan, PlannedCall
@@ -120,6 +121,7 @@ class ServiceRestart(Message):
 
     service: str
     fences: tuple[ContainerFence, ...]
+    names: tuple[str, ...] = ()
     summary: str
     """How they were, in words."""
 
@@ -189,14 +191,13 @@ def _restart(service: str, containers: Sequence[Container]) -> ServiceRestart:
     return ServiceRestart(
         service=service,
         fences=tuple(container.fence for container in containers),
+        names=tuple(container.name for container in containers),
         summary="; ".join(container.summary for container in containers),
     )
 
 
 def _call(project: str, service: str, containers: Sequence[Container]) -> PlannedCall:
-    names = [container.name for container in containers]
-    parameters = {"project": project, "service": service, "containers": names}
-    return PlannedCall(service="docker", action="ContainerRestart", parameters=parameters)
+    return calls.restart(project, service, [container.name for container in containers])
 
 
 def _hash(containers: Sequence[Container]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runbook_model.plans import Plan, PlannedCall
+from runbook_model import calls
+from runbook_model.plans import Plan
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Problem
 from workflows.decisions.rollback.plan import may_bring_another_image
@@ -27,14 +28,9 @@ def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ..
     """Plan to force a new deployment of what runs; a deployment under way is never fought."""
     if problem := cannot_deploy(history):
         return refuse(problem)
-    call = PlannedCall(
-        service="ecs",
-        action="UpdateService",
-        parameters={"cluster": target.cluster, "service": target.ecs_service, "forceNewDeployment": True},
-    )
     return RestartPlan(
         headline=f"Restart {target.service} in {target.environment} on {history.current.name}",
-        calls=(call,),
+        calls=(calls.force(target),),
         before=history.current,
         after=history.current,
         because=because,

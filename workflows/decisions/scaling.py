@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model import calls
 from runbook_model.durations import format_duration
-from runbook_model.plans import Plan, PlannedCall
+from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import Capacity
 from workflows.decisions.diagnosis.cause import Cause
@@ -47,12 +48,13 @@ def plan_scale_out(
     was = f"{capacity.minimum}-{capacity.maximum}" if capacity.managed else str(capacity.desired)
     return ScalePlan(
         headline=f"Scale {target.service} in {target.environment} out from {was} to {to} tasks for {hold}",
-        calls=(_call(target, capacity, to),),
+        calls=(calls.scale(target, capacity.raised_to(to)),),
+        follows=(_take_back(target, capacity, to, hold),),
         because=because,
         not_restored=("The cause of the load stays; this buys time.",),
         afterwards=(f"After {hold} it is taken back, where it still is as we set it.",),
         # The counts themselves are left out: autoscaling moves them, and that is not another plan.
-        essence=f"bounds {capacity.minimum}-{capacity.maximum}",
+        essence=capacity.bounds,
         was=capacity,
         to=to,
     )
@@ -75,14 +77,8 @@ def out_of_memory(resources: ResourcesRead) -> str | None:
     return f"{killed} tasks were killed at their memory limit" if killed > 1 else None
 
 
-def _call(target: Target, capacity: Capacity, to: int) -> PlannedCall:
-    if capacity.maximum is None:
-        parameters = {"cluster": target.cluster, "service": target.ecs_service, "desiredCount": to}
-        return PlannedCall(service="ecs", action="UpdateService", parameters=parameters)
-    resource = f"service/{target.cluster}/{target.ecs_service}"
-    bounds = {"MinCapacity": to, "MaxCapacity": max(to, capacity.maximum)}
-    return PlannedCall(
-        service="application-autoscaling",
-        action="RegisterScalableTarget",
-        parameters={"ResourceId": resource, **bounds},
-    )
+def _take_back(target: Target, capacity: Capacity, to: int, hold: str) -> Follow:
+    back = capacity.taken_back(capacity.raised_to(to), target.scale.min)
+    what = f"Remove the extra tasks after {hold}, or where somebody aborts"
+    within = target.scale.hold + DAY
+    return Follow(kind="take-back", what=what, calls=(calls.scale(target, back),), within=within)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runbook_model.plans import Plan, PlannedCall
+from runbook_model import calls
+from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import TaskChange, TaskSize
@@ -109,6 +110,7 @@ def size_plan(
         fence=history.service.fence,
         because=reasons.because,
         not_restored=(CAUSE_STAYS, *reasons.not_restored),
+        follows=(put_back(calls.deploy(target, history.current), history.current),),
         needs_yes=reasons.needs_yes,
         size=size,
         change=change,
@@ -142,28 +144,13 @@ def fell_short(size: TaskSize, change: TaskChange) -> str | None:
 
 
 def _calls(target: Target, current: Release, change: TaskChange) -> tuple[PlannedCall, ...]:
-    family = current.revision.partition(":")[0]
-    sizes = {"cpu": change.cpu, "memory": change.memory}
-    given: dict[str, object] = {name: str(value) for name, value in sizes.items() if value is not None}
-    if change.value is not None:
-        given["environment"] = {name: {change.variable: change.value} for name in change.containers}
-    images = {image.container: image.digest or image.name for image in current.images}
-    return (
-        PlannedCall(
-            service="ecs",
-            action="RegisterTaskDefinition",
-            parameters={"family": family, "copyOf": current.revision, "images": images, **given},
-        ),
-        PlannedCall(
-            service="ecs",
-            action="UpdateService",
-            parameters={
-                "cluster": target.cluster,
-                "service": target.ecs_service,
-                "taskDefinition": f"{family}:<as registered>",
-            },
-        ),
-    )
+    return calls.register(current, change), calls.deploy(target, current, registered=True)
+
+
+def put_back(call: PlannedCall, before: Release) -> Follow:
+    """Say that what ran before is put back, where somebody aborts or chooses so."""
+    what = f"Put {before.name} back where somebody aborts or chooses so"
+    return Follow(kind="put-back", what=what, calls=(call,), within=DAY)
 
 
 def _held_back(size: TaskSize, change: TaskChange) -> str | None:

@@ -158,7 +158,9 @@ class Compose(Platform):
         return await self.page.change(
             f"Restart {service.service}",
             ComposeChanges.restart_service,
-            RestartService(target=self.target, service=service.service, fence=service.fences),
+            RestartService(
+                target=self.target, service=service.service, fence=service.fences, names=service.names
+            ),
             action="docker restart",
             before=service.summary,
             after=f"{service.service} restarted",

@@ -120,7 +120,7 @@ async def unless_replaced(run: Run, release: Release, ending: Ending) -> Ending:
     return ending.model_copy(update={"summary": f"{sentence(ending.summary)} {moved}"}) if moved else ending
 
 
-async def mark(run: Run, release: Release, judgement: Judgement) -> None:
+async def mark(run: Run, release: Release, judgement: Judgement, *, registered: bool = False) -> None:
     """Write into the ledger what was found out about a release."""
     entry = Mark(
         verdict=judgement,
@@ -128,5 +128,5 @@ async def mark(run: Run, release: Release, judgement: Judgement) -> None:
         source=workflow.info().workflow_id,
         at=workflow.now(),
     )
-    change = MarkRelease(target=run.target, release=release, mark=entry)
+    change = MarkRelease(target=run.target, release=release, mark=entry, registered=registered)
     await run.page.note(f"Mark {release.revision} {judgement}", EcsChanges.mark_release, change)

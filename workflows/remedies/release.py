@@ -162,7 +162,7 @@ async def put_back(run: Run, plan: RollbackPlan) -> Placed | None:
         case "force":
             return Placed(plan, await _force(run, plan))
         case "register":
-            return Placed(plan, await _deploy(run, plan, await _register(run, plan)))
+            return Placed(plan, await _deploy(run, plan, await _register(run, plan), registered=True))
         case _:
             return Placed(plan, await _deploy(run, plan, plan.after))
 
@@ -203,11 +203,11 @@ async def _register(run: Run, plan: RollbackPlan) -> Release:
     )
 
 
-async def _deploy(run: Run, plan: RollbackPlan, release: Release) -> Deployed:
+async def _deploy(run: Run, plan: RollbackPlan, release: Release, *, registered: bool = False) -> Deployed:
     return await run.page.change(
         f"Update the service to {release.name}",
         EcsChanges.deploy_release,
-        DeployRelease(target=run.target, release=release, fence=plan.fence),
+        DeployRelease(target=run.target, release=release, fence=plan.fence, registered=registered),
         action="UpdateService",
         before=plan.before.name,
         after=release.name,

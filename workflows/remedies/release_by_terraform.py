@@ -15,12 +15,12 @@ from workflows.decisions.terraform.rollback import (
     rollback_by_terraform,
     takes_more,
     terraform_tag,
+    value_of_image,
 )
 from workflows.decisions.terraform.scope import (
     outside_scope,
     runs_value,
     started_past_terraform,
-    value_of_image,
 )
 from workflows.platforms.deployment import mark
 from workflows.remedies.terraform import (

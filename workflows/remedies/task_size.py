@@ -105,7 +105,7 @@ async def put_in_place(run: Run, plan: SizePlan) -> Resized | None:
     deployed = await page.change(
         f"Update the service to {release.revision}",
         EcsChanges.deploy_release,
-        DeployRelease(target=target, release=release, fence=plan.fence),
+        DeployRelease(target=target, release=release, fence=plan.fence, registered=True),
         action="UpdateService",
         before=plan.was,
         after=plan.shall_be,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from runbook_model.plans import Plan, PlannedCall
-from runbook_model.release import Fence, Release
+from runbook_model import calls
+from runbook_model.plans import DAY, Follow, Plan, PlannedCall
+from runbook_model.release import Fence, Judgement, Release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +75,7 @@ def plan_by(
         because=(because,),
         not_restored=(*_not_restored(target), *(may_bring_another_image(history) if way == "force" else ())),
         afterwards=_afterwards(history.current, release, way),
+        follows=tuple(_follows(target, history.current, release, way)),
         needs_yes=needs_yes or _unpinned(release, way),
         fence=history.service.fence,
         way=way,
@@ -144,22 +146,28 @@ def _headline(target: Target, current: Release, release: Release, way: Way) -> s
 
 
 def _calls(target: Target, release: Release, way: Way, stops: str | None) -> tuple[PlannedCall, ...]:
-    service = {"cluster": target.cluster, "service": target.ecs_service}
-    if way == "stop":
-        return (_call("StopServiceDeployment", serviceDeploymentArn=stops, stopType="ROLLBACK"),)
+    match way:
+        case "stop":
+            return (calls.stop(stops),)
+        case "force":
+            return (calls.force(target),)
+        case "terraform":
+            return ()  # Terraform itself says what it does
+        case "deploy":
+            return (calls.deploy(target, release),)
+        case "register":
+            return calls.register(release), calls.deploy(target, release, registered=True)
+
+
+def _follows(target: Target, current: Release, release: Release, way: Way) -> Iterator[Follow]:
+    """Say what the same yes is for besides: the undo of an abort, and what is written into the ledger."""
     if way == "force":
-        return (_call("UpdateService", **service, forceNewDeployment=True),)
-    if way == "terraform":
-        return ()  # Terraform itself says what it does
-    if way == "deploy":
-        return (_call("UpdateService", **service, taskDefinition=release.revision),)
-    family = release.revision.partition(":")[0]
-    pinned = {image.container: image.digest or image.name for image in release.images}
-    return (
-        _call("RegisterTaskDefinition", family=family, copyOf=release.revision, images=pinned),
-        _call("UpdateService", **service, taskDefinition=f"{family}:<as registered>"),
-    )
-
-
-def _call(action: str, **parameters: object) -> PlannedCall:
-    return PlannedCall(service="ecs", action=action, parameters=parameters)
+        return
+    if way != "terraform":
+        back = (calls.deploy(target, current),)
+        yield Follow(
+            kind="undo", what=f"Put {current.name} back where somebody aborts", calls=back, within=DAY
+        )
+    new = way in {"register", "terraform"}
+    marks = (calls.mark(release, Judgement.GOOD, registered=new), calls.mark(current, Judgement.BAD))
+    yield Follow(kind="mark", what="Tag what was found out about both releases", calls=marks, within=DAY)

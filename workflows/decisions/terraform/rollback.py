@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from runbook_model.plans import Plan, PlannedCall
+from runbook_model import calls
+from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.terraform_plans import TerraformPlan
 from workflows.decisions.rollback.plan import STAYS, RollbackPlan, plan_by, tag_was_moved
 from workflows.decisions.rollback.releases import refused
@@ -73,6 +74,17 @@ def plain_tag(release: Release) -> str | None:
     return None if any(image.pinned for image in release.own) else release.tag
 
 
+def value_of_image(target: Target, release: Release, tag: str) -> str | Ending:
+    """Say what the module's image variable gets for a release: its tag, or the whole image."""
+    if target.terraform is None or target.terraform.image_variable_holds == "tag":
+        return tag
+    images = {image.name for image in release.own if image.tag == tag}
+    if len(images) == 1:
+        return images.pop()
+    why = f"which whole image brings {release.name} back is unknown: {len(images)} of it have the tag {tag}"
+    return refused("policy", why, BY_DEFINITION)
+
+
 def rollback_by_terraform(
     target: Target, history: ReleaseHistory, chosen: RollbackPlan, terraform: TerraformPlan
 ) -> RollbackPlan | Ending:
@@ -93,17 +105,32 @@ def rollback_by_terraform(
         return plan_by("force", target, history, history.current, why, f"{why}, so only fresh tasks are left")
     shown = plan_by("terraform", target, history, chosen.after, chosen.because[0], chosen.needs_yes)
     ours = plan_of(terraform, shown.headline)
+    follows = (*_follows(target, history.current, terraform), *shown.follows)
     return TerraformRollback(
         **{name: getattr(shown, name) for name in RollbackPlan.model_fields if name not in _FROM_TERRAFORM},
         calls=ours.calls,
         not_restored=ours.not_restored,
         afterwards=tuple(_afterwards(chosen, terraform)),
+        follows=follows,
         essence=ours.essence,
         terraform=terraform,
     )
 
 
-_FROM_TERRAFORM = frozenset({"calls", "not_restored", "afterwards", "essence"})
+_FROM_TERRAFORM = frozenset({"calls", "not_restored", "afterwards", "follows", "essence"})
+
+
+def _follows(target: Target, current: Release, terraform: TerraformPlan) -> Iterator[Follow]:
+    """Say what the same yes is for besides: fresh tasks where the module makes none, and the way back."""
+    fresh = (calls.force(target),)
+    yield Follow(
+        kind="put-back", what="Start fresh tasks where Terraform deploys none", calls=fresh, within=DAY
+    )
+    tag = plain_tag(current)
+    value = value_of_image(target, current, tag) if tag else None
+    if isinstance(value, str):
+        back = (calls.terraform(target.terraform, dict.fromkeys(terraform.variables, value)),)
+        yield Follow(kind="undo", what="Apply the way back where somebody aborts", calls=back, within=DAY)
 
 
 def plan_of(terraform: TerraformPlan, headline: str) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workflows.decisions.rollback.releases import refused
-from workflows.decisions.terraform.rollback import BY_DEFINITION, in_words, scalar
+from workflows.decisions.terraform.rollback import in_words, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 ELSEWHERE = "check terraform.workspace, var_files and directory in the catalog"
 HOLDS_IMAGE = 'set terraform.image_variable_holds = "image"'
 HOLDS_TAG = 'set terraform.image_variable_holds = "tag"'
-
-
-def value_of_image(target: Target, release: Release, tag: str) -> str | Ending:
-    """Say what the module's image variable gets for a release: its tag, or the whole image."""
-    if target.terraform is None or target.terraform.image_variable_holds == "tag":
-        return tag
-    images = {image.name for image in release.own if image.tag == tag}
-    if len(images) == 1:
-        return images.pop()
-    why = f"which whole image brings {release.name} back is unknown: {len(images)} of it have the tag {tag}"
-    return refused("policy", why, BY_DEFINITION)
 
 
 def runs_value(release: Release, value: str | None) -> bool:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model import calls
 from runbook_model.terraform_plans import SENSITIVE, TerraformPlan
 from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback.names import which_container
 from workflows.decisions.rollback.plan import tag_was_moved
 from workflows.decisions.rollback.releases import refuse, refused
-from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline
-from workflows.decisions.terraform.rollback import in_words, losses, plain_tag, plan_of, scalar, unseen
-from workflows.decisions.terraform.scope import outside_scope, value_of_image
+from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline, put_back
+from workflows.decisions.terraform.rollback import (
+    in_words,
+    losses,
+    plain_tag,
+    plan_of,
+    scalar,
+    unseen,
+    value_of_image,
+)
+from workflows.decisions.terraform.scope import outside_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +96,7 @@ def size_by_terraform(
     if refusal := outside_scope(target, history, history.current, terraform):
         return refusal
     shown = plan_of(terraform, headline(target, size, change))
-    return TerraformSizePlan(
+    plan = TerraformSizePlan(
         headline=shown.headline,
         calls=shown.calls,
         before=history.current,
@@ -100,6 +109,11 @@ def size_by_terraform(
         change=change,
         terraform=terraform,
     )
+    back = way_back(plan, target)
+    if isinstance(back, str):
+        return plan
+    follows = (put_back(calls.terraform(target.terraform, back), history.current),)
+    return plan.model_copy(update={"follows": follows})
 
 
 def hidden(terraform: TerraformPlan) -> str | None:
