@@ -7,6 +7,7 @@ from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
+from activities.authority.warrants import Warrants
 from activities.autoscaling.activities import ScalingActivities
 from activities.aws.clients import AwsClients
 from activities.catalog.activities import CatalogActivities, IncidentPolicies
@@ -38,10 +39,11 @@ from activities.postgres.connections import Databases
 from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities
 from activities.review.shelves import shelf_at
-from activities.runtime.change_guard import GuardChanges
+from activities.runtime.change_guard import TAKES_BACK, GuardChanges
 from activities.runtime.environment_guard import GuardTargets
 from activities.runtime.gates import GateActivities
 from activities.temporal.brakes import BrakeActivities
+from activities.temporal.change_history import ChangeHistory
 from activities.temporal.holds import HoldActivities
 from activities.temporal.locks import LockActivities
 from activities.temporal.predecessor import CHANGES, RunHistory
@@ -61,6 +63,10 @@ if TYPE_CHECKING:
     from activities.runtime.settings import Settings
     from runbook_model.catalog.policies import AlertRule
     from runbook_model.procedures import KnownProcedures
+
+
+FENCED = frozenset({*CHANGES, TAKES_BACK})
+"""The product's changes that ask before they send."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +106,17 @@ class ActivityRegistry:
         packages: OfPackages,
     ) -> None:
         clients, engine = AwsClients(meter), Engine()
-        scale_outs = ScaleOutHistory(client)
+        scale_outs, changes = ScaleOutHistory(client), {*CHANGES, *packages.changes}
+        warrants = Warrants(settings.signers, ChangeHistory(client, changes).first_made)
         self.guards = (
             GuardTargets(served),
             GuardChanges(
                 served,
                 settings.catalog,
-                {*CHANGES, *packages.changes},
+                changes,
+                FENCED,
                 {"restore_capacity": scale_outs.fill_in},
+                warrants.authorize,
             ),
         )
         """Stand before every activity, those of packages too."""

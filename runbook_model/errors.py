@@ -28,6 +28,7 @@ RunbookError
     * UnknownReplyError     a change may have been applied and cannot be distinguished; a person looks
     * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
     * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
+    * NotWarrantedError     no valid yes for this very call; nothing was sent, and people are asked again
   * SealedError             what a history holds cannot be decrypted; tried again, until it can
     * MissingKeyError       this process lacks the key; the message names it
     * TamperedError         its key does not open it
@@ -230,6 +231,10 @@ class StalePlanError(FenceError):
 
 class CutOffApplyError(FenceError):
     """An apply was cut off and something is left to do; it is not applied again without a person's yes."""
+
+
+class NotWarrantedError(FenceError):
+    """Decisions are signed here, and no valid yes is for this very call; people are asked again."""
 
 
 class SealedError(RunbookError):

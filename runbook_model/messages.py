@@ -41,6 +41,23 @@ class Signable(Message):
     """SSHSIG of the statement, as ``ssh-keygen -Y sign`` writes it."""
 
 
+class StartSignature(Signable):
+    """The signature of whoever asked for a run, over the run id that its start returned."""
+
+    by: Person
+
+
+class SignedStart(Message):
+    """The start of a run, signed by whoever asked for it."""
+
+    workflow_id: str
+    run_id: str
+    """Of the run that was started, which may be above the one that asks."""
+    procedure: str
+    statement: str
+    signature: str
+
+
 class ProcedureRequest(Message):
     """Run a procedure on a target."""
 
@@ -56,6 +73,8 @@ class ProcedureRequest(Message):
     """Whether no person asked for it: then the brake is asked before each change."""
     replace: bool = False
     """Whether a run that holds the same ECS service under another name is aborted first, and keeps its changes."""
+    start: SignedStart | None = None
+    """Of the run above, where whoever asked for it signed that."""
 
 
 class RollbackRequest(ProcedureRequest):

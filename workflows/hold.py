@@ -37,6 +37,7 @@ class Hold(ProcedureWorkflow):
         self.page = Page("hold")
         self._request = request
         self._runs: tuple[ScaleOutRun, ...] = (request.run,)
+        self.page.carry_on(request.authorities)
         self._until = workflow.now() + request.hold
         self.inbox.on("extend", reading(HoldRequest), self._extend)
 
@@ -60,6 +61,7 @@ class Hold(ProcedureWorkflow):
         if len(self._runs) >= MOST_RUNS:
             raise Rejected(f"{MOST_RUNS} runs have extended this hold already")
         self._runs = (*self._runs, again.run)
+        self.page.carry_on(again.authorities)
         self._until = workflow.now() + again.hold
 
     async def _procedure(self) -> Ending:

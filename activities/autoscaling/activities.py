@@ -6,14 +6,15 @@ bounds that somebody else set are, and so is a count that nothing but people mov
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from temporalio import activity
 
 from activities.ecs.describing import describe_service
-from activities.runtime.fence import fenced, sending
+from activities.runtime.fence import decisions_acted_on, fenced, may_send, sending
 from runbook_model.catalog.catalog import Target
-from runbook_model.errors import DriftedError, PolicyError
+from runbook_model.errors import DriftedError, NotWarrantedError, PolicyError
 from runbook_model.fact import Fact
 from runbook_model.sizes import Capacity, RestoreCapacity, ScaleOut
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
 
 DIMENSION: Final = "ecs:service:DesiredCount"
+SPENT_TAG: Final = "runbook:decisions"
+"""Tag of a service that holds the newest decisions by which it was scaled out."""
+SPENT_KEPT: Final = 9
+"""More do not fit into a tag; older ones have expired."""
 
 
 class CapacityRestored(Fact):
@@ -63,6 +68,7 @@ class ScalingActivities:
                     f"somebody else changed the capacity after the plan was made: {now.summary}; this run leaves it as it is"
                 )
             _allow(change)
+            self._spend(change.target)
             if wanted.minimum is None or wanted.maximum is None:
                 return self._set_desired(change.target, now, wanted.desired)
             return self._set_bounds(change.target, now, wanted.minimum, wanted.maximum)
@@ -98,6 +104,32 @@ class ScalingActivities:
             return _left(f"autoscaling is {now.minimum}-{now.maximum} now")
         self._set_bounds(target, now, *bounds)
         return CapacityRestored(done=True, detail=f"autoscaling is between {bounds[0]} and {bounds[1]} again")
+
+    def _spend(self, target: Target) -> None:
+        """Leave the ids of the signed decisions as a tag of the service: a count may come again, a yes counts once.
+
+        Raises:
+            NotWarrantedError: one of them was used for a scale-out before.
+        """
+        decisions = decisions_acted_on()
+        if not decisions:
+            return
+        may_send()
+        ecs, arn = self._clients.ecs(target.account), describe_service(self._clients, target).arn
+        with self._clients.naming_errors(f"read the tags of {target.ecs_service}"):
+            tags = ecs.list_tags_for_resource(resourceArn=arn)["tags"]
+        spent = next((tag["value"].split() for tag in tags if tag["key"] == SPENT_TAG), [])
+        ours = [_spent(decision) for decision in decisions]
+        if activity.info().attempt > 1 and set(ours) <= set(spent):
+            return  # an earlier attempt left them, and sent nothing that arrived
+        used = {entry.partition(".")[0] for entry in spent}
+        if any(entry.partition(".")[0] in used for entry in ours):
+            raise NotWarrantedError(
+                "this yes was used for a scale-out before", fix="answer the question again"
+            )
+        value = " ".join([*ours, *spent][:SPENT_KEPT])
+        with self._clients.naming_errors(f"tag {target.ecs_service}"):
+            ecs.tag_resource(resourceArn=arn, tags=[{"key": SPENT_TAG, "value": value}])
 
     def _capacity(self, target: Target) -> Capacity:
         service = describe_service(self._clients, target)
@@ -143,6 +175,12 @@ def _allow(change: ScaleOut) -> None:
         )
         error.certainly_not_made = True
         raise error
+
+
+def _spent(decision: str) -> str:
+    """Name a decision and the change that it was spent on, in characters that AWS takes."""
+    when = round(activity.info().scheduled_time.timestamp())
+    return f"{hashlib.sha256(decision.encode()).hexdigest()[:16]}.{when}"
 
 
 def _left(why: str) -> CapacityRestored:

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from activities.runtime.fence import refuse_to_send, warranted_by
 from runbook_model.catalog.catalog import Target, load_catalog
-from runbook_model.errors import CatalogError, PolicyError, RunbookError
+from runbook_model.errors import CatalogError, NotWarrantedError, PolicyError, RunbookError
 from runbook_model.ids import hold_id, is_ledger_of, is_under_lock, target_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from activities.runtime.environment_guard import EnvironmentGuard
 
     FillIn = Callable[[Any], Awaitable[Any]]
+    Authorize = Callable[[object, Target], Awaitable[tuple[str, ...]]]
 
 TAKES_BACK, MARKS = "restore_capacity", "mark_release"
 """The changes that a hold, and a look into the ledger of releases, may make too."""
@@ -49,7 +51,9 @@ class GuardChanges(Interceptor):
         served: EnvironmentGuard,
         catalog: Path,
         changes: Collection[str],
+        fenced: Collection[str] = (),
         fill_in: Mapping[str, FillIn] | None = None,
+        authorize: Authorize | None = None,
     ) -> None:
         """Guard changes.
 
@@ -57,12 +61,16 @@ class GuardChanges(Interceptor):
             served: the queues of the worker.
             catalog: its catalog, read again for each change.
             changes: names of the activities that change something.
+            fenced: those that ask before they send, and so can adopt what an earlier attempt made.
             fill_in: activity -> what writes into its input what the worker itself finds out.
+            authorize: verifies the signed decisions that a change brings along, where its environment asks for them.
         """
         self.served = served
         self.catalog = catalog
         self.changes = {*changes, TAKES_BACK, MARKS}
+        self.fenced = fenced
         self.fill_in = fill_in or {}
+        self.authorize = authorize
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
         """Wrap an activity."""
@@ -91,12 +99,33 @@ class _Guarding(ActivityInboundInterceptor):
         _check_caller(environment, service)
         target = await asyncio.to_thread(self._resolve, environment, service)
         if sent is None:
+            await self._authorize(given, target)
             return given
         _check_aim(sent, target)
         own = target.model_copy(update={"links": sent.links})
         given = own if isinstance(given, Target) else _with_target(given, own)
         fill_in = self._guard.fill_in.get(activity.info().activity_type)
-        return await fill_in(given) if fill_in else given
+        filled = await fill_in(given) if fill_in else given
+        await self._authorize(filled, target)
+        return filled
+
+    async def _authorize(self, given: object, target: Target) -> None:
+        """Have the decisions verified that the change brings along.
+
+        An attempt after the first one may find that its change is made already, and adopts it: it is only kept from sending.
+
+        Raises:
+            NotWarrantedError: nobody's valid yes is for this very call.
+        """
+        if self._guard.authorize is None or not target.approvals.signed:
+            return
+        try:
+            warranted_by(await self._guard.authorize(given, target))
+        except NotWarrantedError as error:
+            info = activity.info()
+            if info.attempt == 1 or info.activity_type not in self._guard.fenced:
+                raise
+            refuse_to_send(error)
 
     def _resolve(self, environment: str, service: str) -> Target:
         try:

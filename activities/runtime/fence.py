@@ -21,6 +21,8 @@ LANDS_WITHIN = timedelta(seconds=10)
 """A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
 
 _attempt_started: ContextVar[datetime | None] = ContextVar("attempt_started", default=None)
+_refused: ContextVar[RunbookError | None] = ContextVar("refused", default=None)
+_decisions: ContextVar[tuple[str, ...]] = ContextVar("decisions", default=())
 
 
 class Standing(Enum):
@@ -67,6 +69,33 @@ def _sent_before() -> datetime | bool:
 def attempt_begins() -> None:
     """Note that this worker has an attempt from now on, before it waits for a thread."""
     _attempt_started.set(datetime.now(UTC))
+    _refused.set(None)
+    _decisions.set(())
+
+
+def refuse_to_send(error: RunbookError) -> None:
+    """Have this attempt send nothing: it may only find that an earlier one has made the change."""
+    _refused.set(error)
+
+
+def warranted_by(decisions: tuple[str, ...]) -> None:
+    """Note the ids of the signed decisions that this attempt acts on."""
+    _decisions.set(decisions)
+
+
+def decisions_acted_on() -> tuple[str, ...]:
+    """Return the ids of the signed decisions that this attempt acts on; none where decisions are not signed."""
+    return _decisions.get()
+
+
+def may_send() -> None:
+    """Let an attempt send its change.
+
+    Raises:
+        RunbookError: it was refused, and may only adopt what an earlier attempt made.
+    """
+    if error := _refused.get():
+        raise error
 
 
 @contextmanager
@@ -79,6 +108,7 @@ def sending(lands_within: timedelta = LANDS_WITHIN) -> Iterator[None]:
     Raises:
         TooLateError: it could still be under way when the next attempt starts; nothing was sent.
     """
+    may_send()
     _in_time(lands_within)
     activity.heartbeat(datetime.now(UTC).isoformat())
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
+from runbook_model.authority.order import Authority
 from runbook_model.durations import Duration
 from runbook_model.fact import Fact
 from runbook_model.ids import hold_id
@@ -24,6 +25,8 @@ class HoldRequest(Fact):
     run: ScaleOutRun
     """The run that scaled out; the same again is the same request. Its history says what was before."""
     hold: Duration
+    authorities: tuple[Authority, ...] = ()
+    """What was signed for the scale-out, and for its end."""
     automatic: bool = False
     """Whether no person asked for it: then the brake is asked before it is taken back."""
 

@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.ecs.changes import drifted
 from activities.ecs.describing import describe_service
+from activities.runtime.fence import may_send
 from activities.runtime.waiting import handed_over
 from activities.terraform.program import Module
 from activities.terraform.run import NOT_STARTED, Run, TerraformApplied, started_before
@@ -142,6 +143,7 @@ class TerraformActivities:
         raise CutOffApplyError(f"an apply was cut off; Terraform has left to do: {left.summary}")
 
     async def _apply(self, run: Run, approved: str) -> TerraformApplied:
+        may_send()
         file = self._store.path(run.run_id, approved)
         if not file.exists():
             run.summary = "the plan's file is not on this worker: making the plan again"

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runbook_model.authority.statement import SignedStatement, Warrant
+from runbook_model.authority.statement import Warrant
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
-from runbook_model.messages import Message
+from runbook_model.messages import Message, SignedStart
 from runbook_model.release import Fence
 
 if TYPE_CHECKING:
     from runbook_model.plans import PlannedCall
-
-
-class SignedStart(Message):
-    """The start of a run, signed by whoever asked for it."""
-
-    workflow_id: str
-    run_id: str
-    """Of the run that was started, which may be above the one that asks."""
-    procedure: str
-    signed: SignedStatement
 
 
 class Authority(Message):

@@ -146,8 +146,8 @@ def read_shown(document: str, subject: str) -> Shown:
 
 
 def hash_of_target(target: Target) -> str:
-    """Return the hash of a target as the catalog has it, its policies included."""
-    return subject_of(target.model_dump(mode="json"))
+    """Return the hash of a target as the catalog has it, its policies included; a run adds its trace to the links."""
+    return subject_of(target.model_dump(mode="json", exclude={"links"}))
 
 
 def plan_hash(plan: Plan, options: tuple[str, ...] = APPROVE) -> str:

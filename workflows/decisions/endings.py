@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ASKED_WRONGLY = frozenset({"InputError", "CatalogError", "UnknownTargetError"})
 NOT_ALLOWED = "PolicyError"
+NOT_WARRANTED = "NotWarrantedError"
 
 
 def cause_of(error: BaseException) -> ApplicationError | None:
@@ -31,6 +32,12 @@ def certainly_not_made(error: FailureError) -> bool:
     """Whether a change that failed so was not made by any of its attempts; the activity says so itself."""
     cause = cause_of(error)
     return cause is not None and True in cause.details  # what cannot be read is no yes
+
+
+def not_warranted(error: FailureError) -> Problem | None:
+    """Return why a change was not sent for want of a valid signed yes; None where it failed otherwise."""
+    problem = problem_of(error)
+    return problem if problem.kind == NOT_WARRANTED else None
 
 
 def problem_of(error: BaseException) -> Problem:

@@ -13,9 +13,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from runbook_model import ids
+from runbook_model.authority.order import ChangeOrder
 from runbook_model.incident.messages import JOINED, Joined
+from runbook_model.messages import StartSignature
 from runbook_model.reports import Ending, Outcome, Report
-from workflows.decisions.endings import certainly_not_made
+from workflows.decisions.endings import certainly_not_made, not_warranted
 from workflows.page.brake import wait_for_brake
 from workflows.page.child import run_child
 from workflows.page.child_relay import ChildRelay
@@ -32,6 +34,7 @@ from workflows.page.step import run_step
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from runbook_model.authority.order import Authority
     from runbook_model.catalog.catalog import Target
     from runbook_model.messages import ProcedureRequest
     from runbook_model.plans import Plan
@@ -69,6 +72,7 @@ class Page:
         self._people = People(
             self.record, self.orders, self.child_relay, self._run_loop, self._step, self.locks
         )
+        self.inbox.on("sign_start", reading(StartSignature), self._people.carried.take_start)
         self._undo_ends_on: Release | None = None
         self.orders.undo_lands_on_bad = self._bad_release_after_undo
 
@@ -76,6 +80,15 @@ class Page:
     def report(self) -> Report:
         """The page as it stands."""
         return self.record.report
+
+    @property
+    def authorities(self) -> tuple[Authority, ...]:
+        """What was signed for the run's changes."""
+        return self._people.carried.authorities
+
+    def carry_on(self, authorities: tuple[Authority, ...]) -> None:
+        """Bring along what was signed for another run, whose change this one ends."""
+        self._people.carried.add(authorities)
 
     @property
     def watch_queue(self) -> str:
@@ -198,10 +211,17 @@ class Page:
         try:
             result: R = await self._step(words, do, given, options)
         except ActivityError as error:
-            if certainly_not_made(error):
+            why = not_warranted(error)
+            if why or certainly_not_made(error):
                 self._run_loop.forget(place)
                 self.record.not_made(place)
-            raise
+            if why is None:
+                raise
+            # Nothing was sent: people are asked again, and it is tried again with what they sign now.
+            self.unless_ending(await self._people.ask_again(why))
+            return await self.change(
+                words, do, given, action=action, before=before, after=after, undo=undo, options=options
+            )
         self.record.changed(place, certain=True)
         self._run_loop.heed_abort()
         return result
@@ -256,7 +276,7 @@ class Page:
         An abort reaches the child first, with the same order to keep or to undo, and is waited for.
         """
         await self._run_loop.ready()
-        wanted = request.model_copy(update={"automatic": self.automatic})
+        wanted = request.model_copy(update={"automatic": self.automatic, "start": self._people.carried.start})
         return await run_child(words, procedure, wanted, self.record, self.child_relay, self.orders)
 
     def end(self, outcome: Outcome, summary: str, **rest: Any) -> NoReturn:
@@ -278,6 +298,7 @@ class Page:
         self.record.begin(request)
         self.incident_link.begin(request)
         self.automatic = request.automatic
+        self._people.carried.begin(request)
         self.locks.begin(request)
         self._watch_queue = ids.watch_queue(request.environment)
         ending = await self._run_loop.run(lambda: self._named(body))
@@ -299,7 +320,13 @@ class Page:
     async def _step(
         self, words: str, do: Callable[[Any, P], Any], given: P, *in_turn: ActivityOptions
     ) -> Any:
-        return await run_step(self.record, words, do, given, in_turn)
+        return await run_step(self.record, words, do, self._with_authorities(given), in_turn)
+
+    def _with_authorities(self, given: Any) -> Any:
+        """Have every change bring along what was signed for it."""
+        if not isinstance(given, ChangeOrder) or not self._people.carried.authorities:
+            return given
+        return given.model_copy(update={"authorities": self._people.carried.authorities})
 
     async def _try(self, words: str, do: Callable[[Any, P], R], given: P) -> tuple[bool, R | None]:
         await self._run_loop.ready()

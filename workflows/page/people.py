@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
+from activities.catalog.activities import CatalogActivities
 from activities.ecs.waits import AwaitedDrift, Waits
 from activities.runtime.gates import GateActivities
 from activities.temporal.predecessor import Predecessor, RunHistory, RunName
 from runbook_model import ids
 from runbook_model.authority.shown import APPROVE, GateRequest, Opened
+from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.durations import format_duration
 from runbook_model.messages import Abort
 from runbook_model.plans import Plan
 from runbook_model.reports import Ending, Outcome, Task
+from runbook_model.sentences import sentence
+from workflows.decisions.releases import refused
 from workflows.page.asking import Asking, Question
+from workflows.page.carried import Carried
 from workflows.page.child_relay import procedure_above
-from workflows.page.options import BEST_EFFORT, IDLE_WATCH, SHOW, ActivityOptions
+from workflows.page.options import BEST_EFFORT, IDLE_WATCH, READ, SHOW, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.messages import Approval
     from runbook_model.release import Fence
+    from runbook_model.reports import Problem
     from workflows.page.asking import Step
     from workflows.page.child_relay import ChildRelay
     from workflows.page.gate import Gate
@@ -39,6 +46,16 @@ SomePlan = TypeVar("SomePlan", bound=Plan)
 
 DONE, SKIP = "done", "skip"
 """How a task is answered, next to the ways that it offers."""
+
+
+@dataclass(frozen=True)
+class AsksAgain:
+    """What was decided last, should it have to be asked again."""
+
+    plan_hash: str
+    target: Target
+    question: str
+    plan_again: Callable[[], Awaitable[Any]]
 
 
 class People:
@@ -61,6 +78,8 @@ class People:
         self._asking = Asking(record, orders, child_relay, step)
         self._predecessor: Predecessor | None = None
         self._asked = 0
+        self._asks_again: AsksAgain | None = None
+        self.carried = Carried(record)
 
     async def checkpoint(
         self,
@@ -68,22 +87,25 @@ class People:
         target: Target,
         question: str,
         plan_again: Callable[[], Awaitable[SomePlan | Ending]],
+        because: str | None = None,
     ) -> SomePlan | Ending:
         """Ask people for their yes to a plan, where the policy, the plan itself or an earlier run makes it needed.
 
         While it is asked, the service is watched: when it is no longer as the plan saw it, approvals are void, a new
         plan is made and the gate opens again. After the yes the plan is made once more, from a fresh reading.
         """
+        self._asks_again = None
         left_behind = await self._left_behind()
-        opened = await self._show_plan(plan, target, question, left_behind)
+        reasons = (question, left_behind, because)
+        opened = await self._show_plan(plan, target, reasons)
+        signed = target.approvals.signed
         given: tuple[Approval, ...] = ()
         while True:
             self._record.planned(plan, opened.plan_hash)
-            if not target.approvals.needed and not (plan.needs_yes or left_behind):
+            if not (target.approvals.needed or signed or plan.needs_yes or left_behind):
                 return plan
-            asked = Question(
-                opened, policy=target.approvals, about=plan, abort_means=self._run_loop.abort_means
-            )
+            policy = self.carried.policy(target)
+            asked = Question(opened, policy=policy, about=plan, abort_means=self._run_loop.abort_means)
             drift = self._drift(plan.fence, target, plan.under_way) if plan.fence else None
             await self._locks.release_state()  # while people think, others may apply
             gate = await self._asking.ask(asked, drift, given)
@@ -92,16 +114,46 @@ class People:
             again = await plan_again()
             if isinstance(again, Ending):
                 return again
-            was, opened = opened, await self._show_plan(again, target, question, left_behind)
+            was, opened = opened, await self._show_plan(again, target, reasons)
             same = was.plan_hash == opened.plan_hash
+            if same and signed:
+                opened = was  # what people sign is this very document
             if same and gate.decided:
                 self._record.planned(again, opened.plan_hash)
+                self.carried.carry(gate, opened)
+                self._asks_again = AsksAgain(opened.plan_hash, target, question, plan_again)
                 return again
             # The service only seemed to change, as an answer of AWS may be an old one: who agreed need not say so again.
             given = gate.view.approvals if same else ()
             if not same:
                 self._void(was, opened)
             plan = again
+
+    async def ask_again(self, why: Problem) -> Ending | None:
+        """Ask for a yes once more, as what was signed does not count for the change; None when it was given."""
+        last = self._asks_again
+        if last is None:
+            return refused("policy", why.message, why.fix)
+        self._record.decided("void", "the worker", why.line)
+        report = self._record.report
+        names = TargetNames(service=report.service, environment=report.environment)
+        words = "Look up the target in the catalog again"
+        target = await self._step(words, CatalogActivities.resolve_target, names, READ)
+        again = await last.plan_again()
+        if not isinstance(again, Ending):
+            again = await self.checkpoint(
+                again, target, last.question, last.plan_again, sentence(why.message)
+            )
+        if isinstance(again, Ending):
+            return again
+        if report_hash := self._changed_since(last.plan_hash):
+            summary = f"It changed while people were asked again: plan {last.plan_hash} is {report_hash} now."
+            return Ending(outcome=Outcome.SUPERSEDED, summary=f"{summary} A person must check now.")
+        return None
+
+    def _changed_since(self, plan_hash: str) -> str | None:
+        now = self._record.report.plan_hash
+        return now if now != plan_hash else None
 
     async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
         """Let a person choose how to continue; None when nobody does in time."""
@@ -150,9 +202,12 @@ class People:
         opened = await self._show(plan.headline, about=plan)
         self._record.planned(plan, opened.plan_hash)
 
-    async def _show_plan(self, plan: Plan, target: Target, question: str, left_behind: str | None) -> Opened:
-        why_yes = plan.needs_yes or left_behind
-        return await self._show(f"{question} {why_yes}" if why_yes else question, target, about=plan)
+    async def _show_plan(
+        self, plan: Plan, target: Target, reasons: tuple[str, str | None, str | None]
+    ) -> Opened:
+        question, left_behind, because = reasons
+        text = " ".join(filter(None, (question, plan.needs_yes or left_behind, because)))
+        return await self._show(text, target, about=plan)
 
     async def _show(
         self,

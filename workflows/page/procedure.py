@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 from runbook_model.reports import Report
-from workflows.page.handlers import TakesOrders, takes_signal
+from workflows.page.handlers import TakesOrders, takes_signal, takes_update
 
 if TYPE_CHECKING:
     from workflows.page.inbox import Inbox
@@ -24,6 +24,10 @@ class ProcedureWorkflow(TakesOrders):
         """What judges and takes each message."""
         return self.page.inbox
 
+    sign_start_by_signal = takes_signal(
+        "sign_start", "Sign the start: {by, statement, signature, decision_id?}"
+    )
+    sign_start = takes_update("sign_start", "As the signal sign_start, with an answer")
     parent_paused = takes_signal("parent_paused", "Sent by a parent that was paused")
     parent_resumed = takes_signal("parent_resumed", "Sent by a parent that continues")
     child_checkpoint = takes_signal("child_checkpoint", "Sent by a child whose checkpoint opened or closed")

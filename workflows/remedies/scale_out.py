@@ -97,6 +97,7 @@ async def _raise_capacity(run: Run, plan: ScalePlan) -> None:
         requested_by=page.report.requested_by,
         run=_this_run(),
         hold=target.scale.hold,
+        authorities=page.authorities,
         automatic=page.automatic,
     )
     if not await page.note("Start a hold that removes it later", HoldActivities.start_hold, hold):

@@ -1,0 +1,152 @@
+"""Verifies what a change brings along: a yes to the very call that is about to be sent, by people who may give it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from temporalio import activity
+
+from activities.authority.signers import read_signers
+from activities.authority.verify import verify_statement, verify_warrant
+from runbook_model.authority.canonical import hash_of
+from runbook_model.authority.expected import SKEW, Expected
+from runbook_model.authority.order import ChangeOrder
+from runbook_model.authority.shown import APPROVE, hash_of_target, read_shown
+from runbook_model.authority.statement import SignedStatement, parse_statement, subject_of_order
+from runbook_model.calls import same_call
+from runbook_model.errors import NotWarrantedError, Rejected
+from runbook_model.ids import answered_at, is_under_lock
+from runbook_model.procedures import procedure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from activities.authority.signers import Signers
+    from runbook_model.authority.order import Authority
+    from runbook_model.authority.shown import Shown
+    from runbook_model.catalog.catalog import Target
+
+    FirstMade = Callable[[str, str, str], Awaitable[datetime | None]]
+    """Run and document -> when the first change of that yes was made, as the run's history says."""
+
+FIX = "answer the question again, and sign it"
+
+
+class Warrants:
+    """Verifies warrants by the worker's own file of signers, which is read again each time."""
+
+    def __init__(self, signers: Path | None, first_made: FirstMade) -> None:
+        self._signers = signers
+        self._first_made = first_made
+
+    async def authorize(self, given: object, target: Target) -> tuple[str, ...]:
+        """Return the ids of the decisions by which a change may be sent now.
+
+        Raises:
+            NotWarrantedError: none of what it brings along is a valid yes to this very call.
+            SignersError: who may sign cannot be read.
+        """
+        if not isinstance(given, ChangeOrder):
+            raise NotWarrantedError(
+                f"decisions are signed here, and what {activity.info().activity_type} is given carries none",
+                fix="its package has to derive its input from ChangeOrder, and say its call",
+            )
+        signers = await asyncio.to_thread(read_signers, self._signers)
+        why = Rejected("decisions are signed here, and this change brings no signed decision along", fix=FIX)
+        for authority in reversed(given.authorities):
+            try:
+                return await self._verify(authority, given, target, signers)
+            except Rejected as error:
+                why = error
+        raise NotWarrantedError(why.message, fix=why.fix or FIX)
+
+    async def _verify(
+        self, authority: Authority, given: ChangeOrder, target: Target, signers: Signers
+    ) -> tuple[str, ...]:
+        now = datetime.now(UTC)
+        document = authority.warrant.document
+        shown = read_shown(document, hash_of(document))
+        _check_run(authority, given, target)
+        if shown.target_hash != hash_of_target(target):
+            raise Rejected(f"the catalog's {target.key} changed after the yes", fix=FIX)
+        at = now
+        if not _is_shown(given, shown):
+            _check_follows(given, shown, now)
+            made = await self._first_made(authority.workflow_id, authority.run_id, document)
+            at = made or now
+        expected = Expected(
+            kinds=("approve",),
+            namespace=activity.info().namespace,
+            workflow_id=authority.workflow_id,
+            run_id=authority.run_id,
+            environment=target.environment,
+            service=target.service,
+            procedure=authority.procedure,
+            gate=authority.gate,
+            options=APPROVE,
+            requester=authority.requester,
+        )
+        needed = target.approvals.needed + (0 if started_by_known(authority, target, signers) else 1)
+        found = verify_warrant(authority.warrant, expected, target.approvals, signers, at, needed=needed)
+        return tuple(sorted(item.decision_id for item in found.people))
+
+
+def started_by_known(authority: Authority, target: Target, signers: Signers) -> bool:
+    """Whether it is known who asked for the run, or nobody has to be: else one approval more is needed."""
+    if authority.automatic or target.approvals.requester_may:
+        return True
+    start = authority.start
+    if start is None or answered_at(authority.workflow_id) != answered_at(start.workflow_id):
+        return False
+    expected = Expected(
+        kinds=("start",),
+        namespace=activity.info().namespace,
+        workflow_id=start.workflow_id,
+        run_id=start.run_id,
+        environment=target.environment,
+        service=target.service,
+        procedure=start.procedure,
+        subject=subject_of_order("start", {"requested_by": authority.requester}),
+        requester=authority.requester,
+    )
+    try:
+        asked_at = parse_statement(start.statement).issued_at
+        signed = SignedStatement(statement=start.statement, signature=start.signature)
+        verify_statement(signed, expected, target.approvals, signers, asked_at)
+    except Rejected:
+        return False
+    return start.workflow_id != authority.workflow_id or start.run_id == authority.run_id
+
+
+def _check_run(authority: Authority, given: ChangeOrder, target: Target) -> None:
+    """Let a yes pass that was given to the run that asks, or to one whose scale-out it takes back."""
+    info = activity.info()
+    run = (authority.workflow_id, authority.run_id)
+    if is_under_lock(info.workflow_id or "", target.environment, target.service):
+        procedure = procedure_of(info.workflow_type or "")
+        if run != (info.workflow_id, info.workflow_run_id) or authority.procedure != procedure:
+            raise Rejected("the yes was given to another run", fix=FIX)
+    elif run not in {(item.workflow_id, item.run_id) for item in getattr(given, "runs", ())}:
+        raise Rejected("the yes was given to a run that did not scale out", fix="set the count by hand")
+
+
+def _is_shown(given: ChangeOrder, shown: Shown) -> bool:
+    """Whether the call is one of those that people were shown, on the same state."""
+    return (
+        any(same_call(given.call, call) for call in shown.calls)
+        and (shown.fence is None or given.planned_fence in {None, shown.fence})
+        and given.planned_essence in {None, shown.essence}
+    )
+
+
+def _check_follows(given: ChangeOrder, shown: Shown, now: datetime) -> None:
+    """Let a call pass that may follow from the yes, in its time."""
+    listed = [item for item in shown.follows if any(same_call(given.call, call) for call in item.calls)]
+    if not listed:
+        raise Rejected(f"{given.call.action} on this state is not what people said yes to", fix=FIX)
+    until = max(item.until for item in listed)
+    if now > until + SKEW:
+        raise Rejected(f"it was agreed until {until:%Y-%m-%d %H:%M} UTC", fix=FIX)
