@@ -7,6 +7,7 @@ from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
+from activities.authority.standing import Standing
 from activities.authority.warrants import Warrants
 from activities.autoscaling.activities import ScalingActivities
 from activities.aws.clients import AwsClients
@@ -42,6 +43,7 @@ from activities.review.shelves import shelf_at
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges
 from activities.runtime.environment_guard import GuardTargets
 from activities.runtime.gates import GateActivities
+from activities.runtime.standing import StandingActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.change_history import ChangeHistory
 from activities.temporal.holds import HoldActivities
@@ -107,7 +109,8 @@ class ActivityRegistry:
     ) -> None:
         clients, engine = AwsClients(meter), Engine()
         scale_outs, changes = ScaleOutHistory(client), {*CHANGES, *packages.changes}
-        warrants = Warrants(settings.signers, ChangeHistory(client, changes).first_made)
+        standing = Standing(settings.standing)
+        warrants = Warrants(settings.signers, standing, ChangeHistory(client, changes).first_made)
         self.guards = (
             GuardTargets(served),
             GuardChanges(
@@ -147,6 +150,7 @@ class ActivityRegistry:
             scale_outs,
             GitActivities(),
             GateActivities(),
+            StandingActivities(settings.catalog, settings.signers, settings.standing),
             RunHistory(client, packages.changes),
             LockActivities(client),
             RemediationActivities(client),

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from activities.authority.signers import Signers
+    from activities.authority.standing import Standing
     from runbook_model.authority.order import Authority
     from runbook_model.authority.shown import Shown
+    from runbook_model.authority.standing import StandingAnswer
     from runbook_model.catalog.catalog import Target
 
     FirstMade = Callable[[str, str, str], Awaitable[datetime | None]]
@@ -38,8 +40,9 @@ FIX = "answer the question again, and sign it"
 class Warrants:
     """Verifies warrants by the worker's own file of signers, which is read again each time."""
 
-    def __init__(self, signers: Path | None, first_made: FirstMade) -> None:
+    def __init__(self, signers: Path | None, standing: Standing, first_made: FirstMade) -> None:
         self._signers = signers
+        self._standing = standing
         self._first_made = first_made
 
     async def authorize(self, given: object, target: Target) -> tuple[str, ...]:
@@ -55,13 +58,25 @@ class Warrants:
                 fix="its package has to derive its input from ChangeOrder, and say its call",
             )
         signers = await asyncio.to_thread(read_signers, self._signers)
-        why = Rejected("decisions are signed here, and this change brings no signed decision along", fix=FIX)
+        answer = self._stands(given, target, signers)
+        if answer.name:
+            return ()
+        why = Rejected(f"decisions are signed here, and nobody signed this change; {answer.why}", fix=FIX)
         for authority in reversed(given.authorities):
             try:
                 return await self._verify(authority, given, target, signers)
             except Rejected as error:
                 why = error
         raise NotWarrantedError(why.message, fix=why.fix or FIX)
+
+    def _stands(self, given: ChangeOrder, target: Target, signers: Signers) -> StandingAnswer:
+        """Look whether people agreed to the change beforehand."""
+        info = activity.info()
+        own = is_under_lock(info.workflow_id or "", target.environment, target.service)
+        procedure = procedure_of(info.workflow_type or "") if own else None
+        return self._standing.covers(
+            target, procedure, [given.call], namespace=info.namespace, signers=signers, now=datetime.now(UTC)
+        )
 
     async def _verify(
         self, authority: Authority, given: ChangeOrder, target: Target, signers: Signers

@@ -41,6 +41,8 @@ class Settings(BaseModel):
     """How long somebody else's lock on Terraform's state is waited for."""
     signers: Path | None = Field(alias="RUNBOOK_SIGNERS", default=None)
     """OpenSSH allowed_signers file: whose signed decisions count. It is read again each time."""
+    standing: Path | None = Field(alias="RUNBOOK_STANDING", default=None)
+    """Folder of standing statements: what people agreed to beforehand, for automatic changes where decisions are signed."""
     templates: Path | None = Field(alias="RUNBOOK_TEMPLATES", default=None)
     """Folder of a team's own templates for what people are sent, in front of the built-in ones."""
     slack_api: str = Field(

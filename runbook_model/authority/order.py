@@ -26,8 +26,6 @@ class Authority(Message):
     requester: str
     automatic: bool = False
     start: SignedStart | None = None
-    standing: bool = False
-    """Whether the statements are standing ones, which nobody gave at a gate."""
     warrant: Warrant
 
 

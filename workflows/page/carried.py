@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
+from activities.runtime.standing import StandingActivities
 from runbook_model.authority.order import Authority
+from runbook_model.authority.standing import StandingQuestion
 from runbook_model.authority.statement import SignedStatement, Warrant
 from runbook_model.errors import Rejected
 from runbook_model.messages import Answer, SignedStart
+from workflows.page.options import SHOW
 
 if TYPE_CHECKING:
     from runbook_model.authority.shown import Opened
     from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Approvals
     from runbook_model.messages import ProcedureRequest, StartSignature
+    from runbook_model.plans import Plan
     from workflows.page.gate import Gate
     from workflows.page.record import Record
 
@@ -53,6 +57,24 @@ class Carried:
         )
         self._record.decided("sign-start", signature.by, "signed the start")
         return Answer(detail="the start is signed")
+
+    async def stands(self, plan: Plan) -> bool:
+        """Whether people agreed beforehand to a plan that no person asked for."""
+        if not self._automatic:
+            return False
+        report = self._record.report
+        asked = StandingQuestion(
+            environment=report.environment,
+            service=report.service,
+            procedure=report.procedure,
+            calls=plan.calls,
+        )
+        answer = await workflow.execute_local_activity_method(
+            StandingActivities.find_standing, asked, summary="Look for a standing statement", **SHOW
+        )
+        if answer.name:
+            self._record.decided("approve", f"standing {answer.name}", plan.headline)
+        return answer.name is not None
 
     def policy(self, target: Target) -> Approvals:
         """Return the policy of a plan's gate: a person's start that is not signed counts as nobody's."""

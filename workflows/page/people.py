@@ -104,6 +104,9 @@ class People:
             self._record.planned(plan, opened.plan_hash)
             if not (target.approvals.needed or signed or plan.needs_yes or left_behind):
                 return plan
+            asks = plan.needs_yes or left_behind or because
+            if signed and not asks and await self.carried.stands(plan):
+                return plan
             policy = self.carried.policy(target)
             asked = Question(opened, policy=policy, about=plan, abort_means=self._run_loop.abort_means)
             drift = self._drift(plan.fence, target, plan.under_way) if plan.fence else None

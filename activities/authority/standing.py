@@ -1,0 +1,70 @@
+"""Standing statements: files of the worker's own, each an order and its signatures; read again each time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from activities.authority.verify import verify_all
+from runbook_model.authority.expected import SKEW, Expected
+from runbook_model.authority.standing import StandingAnswer, parse_standing
+from runbook_model.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from pathlib import Path
+
+    from activities.authority.signers import Signers
+    from runbook_model.authority.standing import StandingFile
+    from runbook_model.catalog.catalog import Target
+    from runbook_model.plans import PlannedCall
+
+LARGEST: Final = 200_000
+"""Bytes of a file."""
+
+
+class Standing:
+    """The orders of a folder."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def covers(
+        self,
+        target: Target,
+        procedure: str | None,
+        calls: Iterable[PlannedCall],
+        *,
+        namespace: str,
+        signers: Signers,
+        now: datetime,
+    ) -> StandingAnswer:
+        """Name the order that covers every one of some calls, or say why none does."""
+        why = "no standing statement is for automatic changes here"
+        for path in sorted(self._folder.glob("*.json")) if self._folder else ():
+            try:
+                with path.open("rb") as file:
+                    found = parse_standing(file.read(LARGEST + 1).decode(errors="replace"))
+                self._check(found, target, namespace, signers, now)
+            except (Rejected, OSError) as error:
+                why = f"{path.name}: {error}"
+                continue
+            refused = [found.order.refuses(target.key, procedure, call) for call in calls]
+            problem = next(filter(None, refused), None)
+            if problem is None:
+                return StandingAnswer(name=path.stem)
+            why = f"{path.name}: {problem}"
+        return StandingAnswer(why=why)
+
+    def _check(
+        self, found: StandingFile, target: Target, namespace: str, signers: Signers, now: datetime
+    ) -> None:
+        if now > found.order.until + SKEW:
+            raise Rejected(f"it ended at {found.order.until:%Y-%m-%d %H:%M} UTC")
+        expected = Expected(
+            kinds=("standing",),
+            namespace=namespace,
+            environment=target.environment,
+            subject=found.order.subject,
+        )
+        verify_all(found.statements, expected, target.approvals, signers, now)
