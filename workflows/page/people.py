@@ -21,7 +21,7 @@ from runbook_model.messages import Abort
 from runbook_model.plans import Plan
 from runbook_model.reports import Ending, Outcome, Task
 from runbook_model.sentences import sentence
-from workflows.decisions.releases import refused
+from workflows.decisions.rollback.releases import refused
 from workflows.page.asking import Asking, Question
 from workflows.page.carried import Carried
 from workflows.page.child_relay import procedure_above
