@@ -117,9 +117,9 @@ class ActivityRegistry:
                 served,
                 settings.catalog,
                 changes,
-                FENCED,
-                {"restore_capacity": scale_outs.fill_in},
-                warrants.authorize,
+                fenced=FENCED,
+                fill_in={TAKES_BACK: scale_outs.fill_in},
+                authorize=warrants.authorize,
             ),
         )
         """Stand before every activity, those of packages too."""

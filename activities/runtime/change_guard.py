@@ -51,6 +51,7 @@ class GuardChanges(Interceptor):
         served: EnvironmentGuard,
         catalog: Path,
         changes: Collection[str],
+        *,
         fenced: Collection[str] = (),
         fill_in: Mapping[str, FillIn] | None = None,
         authorize: Authorize | None = None,

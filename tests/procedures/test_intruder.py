@@ -50,7 +50,7 @@ class Guarded(Sick):
         self.histories = ScaleOutHistory(client)
         served = served_queues([environment])
         fill_in = {"restore_capacity": self.histories.fill_in}
-        self.between = [TranslateErrors(), GuardChanges(served, self.catalog, CHANGES, fill_in)]
+        self.between = [TranslateErrors(), GuardChanges(served, self.catalog, CHANGES, fill_in=fill_in)]
 
     @property
     def own_target(self) -> Target:
@@ -189,7 +189,7 @@ async def test_a_hold_puts_back_what_the_scale_outs_history_says_whatever_its_re
     )
     assert (came, outside.desired) == ("done", 5)
     report = await intruder.holds(ScaleOutRun(workflow_id=run.id, run_id=run.result_run_id), **ZERO)
-    assert (report.outcome, outside.desired) == (Outcome.RECOVERED, 2)
+    assert (report.outcome, outside.desired) == (Outcome.RECOVERED, 2), report.summary
 
 
 @pytest.mark.parametrize(
