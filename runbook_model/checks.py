@@ -19,7 +19,9 @@ from runbook_model.release import ReleaseHistory, ServiceState
 
 SECONDS: Final = 5.0
 """For one check."""
-POLICY: Final = "allow the worker's role what deploy/iam-policy.json lists"
+POLICY: Final = (
+    "allow it what deploy/iam-policy-environment.json lists, and for reviews deploy/iam-policy-worker.json"
+)
 SET_THE_CLOCK: Final = "let NTP set the clock of the worker's host: timedatectl set-ntp true"
 REACH_IAM: Final = "let the worker reach IAM"
 LABELS: Final = 'service="{service}", environment="{environment}"'

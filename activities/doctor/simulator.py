@@ -122,7 +122,13 @@ class Simulator:
 
 def _context(region: str, cluster: str) -> list[ContextEntryTypeDef]:
     """Tell IAM what AWS would know of a call: policies are often narrowed by it."""
-    known = {"aws:RequestedRegion": region, "iam:PassedToService": TASKS, "ecs:cluster": cluster}
+    known = {
+        "aws:RequestedRegion": region,
+        "iam:PassedToService": TASKS,
+        "ecs:cluster": cluster,
+        "application-autoscaling:service-namespace": "ecs",
+        "application-autoscaling:scalable-dimension": "ecs:service:DesiredCount",
+    }
     return [
         {"ContextKeyName": name, "ContextKeyType": "string", "ContextKeyValues": [value]}
         for name, value in known.items()

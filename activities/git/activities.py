@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 from temporalio import activity
 
+from activities.runtime.program_environment import program_environment
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact
 from runbook_model.sentences import quote
@@ -20,6 +23,8 @@ class Repository(Fact):
     """Where a service's source is."""
 
     url: str
+    ssh_key_file: str | None = None
+    """The only key that it is asked with over SSH; by default what SSH finds."""
 
 
 class Tags(Fact):
@@ -42,14 +47,15 @@ class GitActivities:
         # "--" ends the options: a repository cannot smuggle one in. Nobody is there to type a password.
         argv = ["git", "ls-remote", "--tags", "--refs", "--sort=-version:refname", "--", repository.url]
         try:
-            done = subprocess.run(
-                argv,
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-                env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"},
-            )
+            with tempfile.TemporaryDirectory(prefix="runbook-git-") as home:
+                done = subprocess.run(
+                    argv,
+                    capture_output=True,
+                    text=True,
+                    timeout=PATIENCE,
+                    check=False,
+                    env=program_environment(os.environ, Path(home), ssh_key_file=repository.ssh_key_file),
+                )
         except FileNotFoundError:
             raise RejectedError("git is not installed where the worker runs", fix="install git") from None
         except subprocess.TimeoutExpired:

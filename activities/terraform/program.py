@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from activities.runtime.processes import start_child
+from activities.runtime.program_environment import our_aws_files, program_environment
 from activities.terraform.state import state_of
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
 from runbook_model.redaction import excerpt
@@ -32,13 +33,10 @@ PROGRAMS = ("terraform", "tofu")
 TOFU_REGISTRY = "registry.opentofu.org/"
 
 KEPT_BACK = ("TF_LOG", "RUNBOOK_", "TEMPORAL_")
-"""Variables that no module gets: the product's own, its keys and tokens among them."""
+"""Variables that no module gets, whatever ``pass_env`` names: the product's own, its keys and tokens among them."""
 
-NEEDED = (
-    "AWS_", "TF_", "PATH", "HOME", "USER", "TMP", "TEMP", "LANG", "LC_", "TZ", "SSL_CERT_",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "XDG_", "SSH_AUTH_SOCK", "LD_LIBRARY_PATH",
-)  # fmt: skip
-"""What variables start with that every program needs, whatever ``pass_env`` names."""
+ITS_OWN = ("AWS_", "TF_")
+"""What variables start with that are for Terraform and its provider."""
 
 LOOKED_AT_EVERY = 0.1
 """Seconds between looks at what a running Terraform says."""
@@ -196,7 +194,9 @@ class Module:
 
     async def state(self) -> str:
         """Name the state that it works on, once it is initialised."""
-        environment = environment_for(self._owner, os.environ)  # no credentials: nobody is asked
+        environment = environment_for(
+            self._owner, os.environ, self._directory
+        )  # nobody is asked, nothing is run
         return await asyncio.to_thread(state_of, self._directory, environment)
 
     async def run(
@@ -211,7 +211,7 @@ class Module:
             CancelledError: we were cancelled, so that it was interrupted, and it ended without having succeeded.
             InputError, OutsideError: there are no credentials for it, and it was not started.
         """
-        environment = environment_for(self._owner, await asyncio.to_thread(self._environment))
+        environment = environment_for(self._owner, await asyncio.to_thread(self._environment), workplace)
         output, complaints = workplace / f"{arguments[0]}.out", workplace / f"{arguments[0]}.err"
         with output.open("wb") as sink, complaints.open("wb") as errors:
             # Our own thread is the event loop's: it lives as long as we do, which is what the kernel watches.
@@ -273,19 +273,25 @@ async def _until_ended(child: subprocess.Popen[bytes], tail: _Tail) -> bool:
     return cancelled
 
 
-def environment_for(owner: Terraform, ours: Mapping[str, str]) -> dict[str, str]:
-    """Make the program's environment: what the catalog passes on, and the workspace, which holds for this run alone."""
-    passed = {
-        name: value
-        for name, value in ours.items()
-        if not name.startswith(KEPT_BACK) and _is_passed(owner, name)
-    }
-    selected = {"TF_WORKSPACE": owner.workspace} if owner.workspace else {}
-    return passed | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"} | selected
+def environment_for(owner: Terraform, ours: Mapping[str, str], home: Path) -> dict[str, str]:
+    """Make the program's environment: AWS's and Terraform's own variables, what the catalog adds, and no other.
 
+    Args:
+        owner: what the catalog says of the module.
+        ours: the worker's, with the credentials of the environment's role.
+        home: its home folder, for this run alone.
+    """
 
-def _is_passed(owner: Terraform, name: str) -> bool:
-    return owner.pass_env is None or name in owner.pass_env or name.upper().startswith(NEEDED)
+    def passed(name: str) -> bool:
+        return not name.startswith(KEPT_BACK) and (name in (owner.pass_env or ()) or name.startswith(ITS_OWN))
+
+    environment = program_environment(ours, home, passed=passed, ssh_key_file=owner.ssh_key_file)
+    environment |= our_aws_files(ours) | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    if owner.cli_config:
+        environment["TF_CLI_CONFIG_FILE"] = str(Path(owner.cli_config).expanduser())
+    if owner.workspace:
+        environment["TF_WORKSPACE"] = owner.workspace
+    return environment
 
 
 FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s+(\S.*?)\s*$", re.MULTILINE)

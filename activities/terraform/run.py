@@ -97,7 +97,9 @@ class Run:
     async def _initialised(self, arguments: tuple[str, ...], workplace: Path) -> Said:
         said = await self._run_once(arguments, workplace)
         if said.wants_init:
-            said = await self._run_once(("init", "-input=false", "-no-color"), workplace)
+            said = await self._run_once(
+                ("init", "-input=false", "-no-color", "-lockfile=readonly"), workplace
+            )
             if said.code:
                 raise said.error("initialise the module")
             said = await self._run_once(arguments, workplace)

@@ -25,7 +25,7 @@ from runbook_model.catalog.policies import (
     Metrics,
     PersonOfCatalog,
 )
-from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays
+from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays, users_in_addresses
 from runbook_model.catalog.service_policies import (
     Database,
     Placement,
@@ -79,6 +79,8 @@ class Target(BaseModel):
     scale: Scale = Scale()
     database: Database | None = None
     repository: str | None = None
+    ssh_key_file: str | None = None
+    """For its repository."""
     approvals: Approvals
     health_path: str = "/health"
     metrics_path: str = "/metrics"
@@ -239,6 +241,7 @@ class Catalog(Policy):
             release_label=where.release_label,
             approvals=where.approvals,
             repository=known.repository,
+            ssh_key_file=known.ssh_key_file,
             links=self.links,
             channels=self.channels_of(environment),
             assume_role=where.assume_role,
@@ -295,13 +298,19 @@ def parse_catalog(text: str, source: str) -> Catalog:
         raise CatalogError(
             f"{source}: is nested too deeply for a catalog; remove brackets or braces"
         ) from None
+    with_users = list(users_in_addresses(found, source))
     try:
-        return Catalog.model_validate(found, extra="forbid")
+        catalog = Catalog.model_validate(found, extra="forbid")
     except ValidationError as error:
-        problems = describe(error, source, _keys())
+        keys = tuple(line.partition(" = ")[0] + " = " for line in with_users)
+        others = (line for line in describe(error, source, _keys()) if not (keys and line.startswith(keys)))
+        problems = [*with_users, *others]
         # While a part is wrong, the parts are not compared with each other.
         problems += [line for line in strays(found, source) if line not in problems]
         raise CatalogError(*problems) from None
+    if with_users:
+        raise CatalogError(*with_users)
+    return catalog
 
 
 def load_catalog(path: Path) -> Catalog:

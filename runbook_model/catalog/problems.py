@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from runbook_model.nearest import did_you_mean
-from runbook_model.redaction import redact
+from runbook_model.redaction import HIDDEN, redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
+USER_IN_ADDRESS = (
+    "holds a user or password, which would go into history; take it out, and use ssh_key_file or a variable"
+)
+_USER = re.compile(r"(?i)\b(?P<scheme>[a-z][a-z0-9+.-]{1,30})://(?P<user>[^\s/?#\"'<>]*)@")
+_WITHOUT_USER = rf"\g<scheme>://{HIDDEN}@"
 NO_ENVIRONMENT = "no [environments.{}]: add it, or correct the name"
 
 
@@ -38,6 +44,27 @@ def strays(found: dict[str, Any], source: str) -> Iterator[str]:
         for environment, placement in tables.items() if isinstance(tables, dict) else ():
             if isinstance(placement, dict) and environment not in (environments or ()):
                 yield f"{source}: services.{name}.{environment}: {NO_ENVIRONMENT.format(environment)}"
+
+
+def users_in_addresses(found: Any, source: str, key: str = "") -> Iterator[str]:
+    """Name every address that holds a user or password, in a catalog that may be wrong in any way.
+
+    Over SSH a user alone is a name that everybody has: ``ssh://git@host``.
+    """
+    if isinstance(found, dict):
+        for name, value in found.items():
+            yield from users_in_addresses(value, source, f"{key}.{name}" if key else str(name))
+    elif isinstance(found, list):
+        for number, value in enumerate(found):
+            yield from users_in_addresses(value, source, f"{key}.{number}")
+    elif isinstance(found, str):
+        users = [
+            match["user"]
+            for match in _USER.finditer(found)
+            if ":" in match["user"] or not match["scheme"].endswith("ssh")
+        ]
+        if users:
+            yield f"{source}: {key} = {_shown(_USER.sub(_WITHOUT_USER, found))}: {USER_IN_ADDRESS}"
 
 
 def _lines(detail: ErrorDetails, source: str, keys: Collection[str]) -> list[str]:

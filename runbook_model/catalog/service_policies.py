@@ -90,8 +90,16 @@ class Terraform(Policy):
     )
     pass_env: tuple[EnvironmentVariable, ...] | None = Field(
         default=None,
-        description="Variables of the worker that the program gets, in addition to what every program needs "
-        "(paths, proxies, `AWS_…`, `TF_…`); by default all but the product's own secrets.",
+        description="Variables of the worker that the program gets in addition to `AWS_…`, `TF_…`, proxies and "
+        "paths; it gets no others, and a home folder of its own.",
+    )
+    cli_config: str | None = Field(
+        default=None,
+        description="Its own configuration file (`TF_CLI_CONFIG_FILE`), with mirrors and tokens of registries; "
+        "`~/.terraformrc` is not read.",
+    )
+    ssh_key_file: str | None = Field(
+        default=None, description="The only SSH key for modules that come by git; by default what SSH finds."
     )
     cpu_variable: Variable = Field(default="cpu", description="Its variable for a task's CPU units.")
     memory_variable: Variable = Field(default="memory", description="Its variable for a task's MiB.")
@@ -241,6 +249,9 @@ class Service(Policy):
     repository: str | None = Field(
         default=None,
         description="Its git repository: where nothing else names an earlier release, a rollback looks for one in its tags.",
+    )
+    ssh_key_file: str | None = Field(
+        default=None, description="The only SSH key for the repository; by default what SSH finds."
     )
     environments: dict[Name, Placement] = Field(default_factory=dict)
 

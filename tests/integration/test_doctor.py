@@ -456,7 +456,7 @@ async def test_a_change_that_would_be_denied_is_one_red_line_that_names_it(staff
         assert wording.red() == ["permissions"]
         assert f" may not {action} on {resource}" in wording.of("permissions", "prod")["detail"]
         assert wording.of("permissions", "prod")["fix"] == (
-            "allow the worker's role what deploy/iam-policy.json lists"
+            "allow it what deploy/iam-policy-environment.json lists, and for reviews deploy/iam-policy-worker.json"
         )
         staffed.use_up(action)
 

@@ -418,3 +418,33 @@ def test_what_a_service_ignores_itself_takes_the_place_of_its_environments():
 def test_what_cannot_be_used_of_the_ways_to_measure_is_refused(line, said):
     with pytest.raises(CatalogError, match=re.escape(said)):
         parse_catalog(SMALLEST + line, "c.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("https://git.test/ai-processor", "https://TOKEN1@git.test/x", "services.ai-processor.repository"),
+        ("https://git.test/ai-processor", "ssh://git:TOKEN1@git.test/x", "services.ai-processor.repository"),
+        ("http://service.test:8080", "http://ann:TOKEN1@service.test", "services.ai-processor.prod.url"),
+        ("http://127.0.0.1:9090", "http://ann:TOKEN1@prometheus:9090", "environments.prod.prometheus_url"),
+        ("https://grafana.test", "https://ann:TOKEN1@grafana.test/d/x", "links.grafana"),
+        ("#incidents", "https://TOKEN1@chat.test/hook", "contacts.0.channel"),
+        ("infra", "git::https://TOKEN1@git.test/infra.git", "services.ai-processor.prod.terraform.directory"),
+    ],
+)
+def test_an_address_with_a_user_or_password_is_refused_wherever_it_stands(old, new, key):
+    with pytest.raises(CatalogError) as refused:
+        parse_catalog(FULL.replace(f'"{old}"', f'"{new}"'), "catalog.toml")
+    (problem,) = [line for line in refused.value.problems if line.startswith(f"catalog.toml: {key} = ")]
+    assert problem.endswith("take it out, and use ssh_key_file or a variable")
+    assert "TOKEN1" not in " ".join(refused.value.problems)
+
+
+def test_the_name_that_everybody_has_over_ssh_is_no_secret():
+    text = FULL.replace("https://git.test/ai-processor", "ssh://git@git.test/ai-processor")
+    assert parse_catalog(text, "catalog.toml").target("ai-processor", "prod").repository.startswith("ssh://")
+
+
+def test_a_mail_address_in_a_path_is_no_user():
+    text = FULL.replace("https://grafana.test", "https://grafana.test/u/ann@example.com?from=bob@example.com")
+    assert "ann@" in parse_catalog(text, "catalog.toml").links["grafana"]

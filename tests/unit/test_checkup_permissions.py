@@ -194,6 +194,8 @@ class TestChanges:
             "aws:RequestedRegion": "us-east-1",
             "iam:PassedToService": "ecs-tasks.amazonaws.com",
             "ecs:cluster": f"{ARN}:cluster/prod",
+            "application-autoscaling:service-namespace": "ecs",
+            "application-autoscaling:scalable-dimension": "ecs:service:DesiredCount",
         }
 
         asked = {

@@ -73,14 +73,62 @@ def dashboard_panels():
             yield path.stem, panel
 
 
-def policy_statements():
-    return json.loads((DEPLOY / "iam-policy.json").read_text())["Statement"]
+POLICIES = ("worker", "environment")
 
 
-def allowed_actions():
-    for statement in policy_statements():
-        actions = statement["Action"]
-        yield from [actions] if isinstance(actions, str) else actions
+def policy_statements(*names):
+    return [
+        statement
+        for name in names or POLICIES
+        for statement in json.loads((DEPLOY / f"iam-policy-{name}.json").read_text())["Statement"]
+    ]
+
+
+def several(value):
+    return [value] if isinstance(value, str) else value
+
+
+def allowed_actions(*names):
+    for statement in policy_statements(*names):
+        yield from several(statement["Action"])
+
+
+def filled_in(resource):
+    """The policy's resource with the sandbox's names, as a pattern."""
+    names = {
+        "account": "123456789012", "region": "us-east-1", "cluster": "ai-processor-prod", "family": "ai-processor-prod",
+        "service": "ai-processor-service-prod", "execution role": "ai-processor-prod-execution",
+        "task role": "ai-processor-prod-task", "log group": "/ecs/ai-processor-prod", "database": "ai-processor-prod",
+        "bucket": "reviews", "environment": "prod",
+    }  # fmt: skip
+    return re.sub("<([a-z ]+)>", lambda match: names[match[1]], resource)
+
+
+def is_allowed(action, resource):
+    """Whether the environment's policy, filled in, allows an action on a resource."""
+    return any(
+        action in several(statement["Action"])
+        and any(fnmatch(resource, filled_in(pattern)) for pattern in several(statement["Resource"]))
+        for statement in policy_statements("environment")
+    )
+
+
+def changed_in_stories(environment):
+    """(action, ARN) of every change of ECS that the recorded stories made in an environment."""
+    account = "us-east-1:123456789012"
+    for path in sorted((ROOT / "tests/stories/recorded").glob("*.json")):
+        for call in json.loads(path.read_text())["structure"]["calls"]["changes"]:
+            service, action = call["call"].split()
+            arns = {
+                "UpdateService": f"arn:aws:ecs:{account}:service/{call.get('cluster')}/{call.get('service')}",
+                "RegisterTaskDefinition": f"arn:aws:ecs:{account}:task-definition/{call.get('family')}:1",
+                "TagResource": call.get("resourceArn"),
+            }
+            if service == "ecs" and action in arns and f"-{environment}" in arns[action]:
+                yield f"ecs:{action}", arns[action]
+            for role in ("executionRoleArn", "taskRoleArn"):
+                if f"-{environment}" in call.get(role, ""):
+                    yield "iam:PassRole", call[role]
 
 
 class TestCompose:
@@ -413,7 +461,7 @@ class TestExampleCatalog:
         assert catalog.target("ai-processor", "prod").approvals.needed == 1
 
 
-class TestIamPolicy:
+class TestIamPolicies:
     def test_every_action_is_one_that_aws_has(self):
         for action in allowed_actions():
             service, _, operation = action.partition(":")
@@ -421,37 +469,83 @@ class TestIamPolicy:
             if action != "iam:PassRole":  # a permission without a call of its own
                 assert operation in client.meta.service_model.operation_names
 
-    def test_no_action_is_allowed_twice_or_by_wildcard(self):
-        actions = list(allowed_actions())
+    @pytest.mark.parametrize("name", POLICIES)
+    def test_no_action_is_allowed_twice_or_by_wildcard(self, name):
+        actions = list(allowed_actions(name))
         assert sorted(set(actions)) == sorted(actions)
         assert [action for action in actions if "*" in action] == []
 
-    def test_it_only_allows(self):
+    def test_they_only_allow(self):
         assert {statement["Effect"] for statement in policy_statements()} == {"Allow"}
 
     def test_what_changes_something_is_narrowed_to_a_kind_of_resource(self):
         verbs = re.compile(r":(?!Describe|List|Filter|Get)")
         for statement in policy_statements():
-            actions = statement["Action"]
-            if any(verbs.search(action) for action in ([actions] if isinstance(actions, str) else actions)):
+            if any(verbs.search(action) for action in several(statement["Action"])):
                 assert statement["Resource"] != "*", statement["Sid"]
 
-    def test_roles_are_passed_to_tasks_only(self):
-        (statement,) = [each for each in policy_statements() if each["Action"] == "iam:PassRole"]
-        condition = statement["Condition"]["StringEquals"]
-        assert condition == {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    def test_accounts_regions_and_names_are_to_be_filled_in_and_are_never_a_wildcard(self):
+        for statement in policy_statements():
+            for arn in several(statement["Resource"]):
+                if arn == "*":
+                    continue
+                _, partition, service, region, account, name = arn.split(":", 5)
+                assert partition == "aws"
+                assert region in ({""} if service in {"iam", "s3"} else {"<region>"})
+                assert account == ("" if service == "s3" else "<account>")
+                # Ids that AWS makes: of deployments, revisions, tasks, scalable targets, subscriptions; S3's keys.
+                assert "*" not in re.sub(r"(?<=[/:])\*$", "", name)
 
-    def test_iam_is_asked_about_the_products_own_roles_only(self):
-        (statement,) = [
-            each for each in policy_statements() if "iam:SimulatePrincipalPolicy" in each["Action"]
+    def test_what_aws_does_not_narrow_by_resource_is_narrowed_by_region_or_cluster(self):
+        wide = [statement for statement in policy_statements() if statement["Resource"] == "*"]
+        keys = {
+            tuple(several(statement["Action"])): [
+                key for condition in statement.get("Condition", {}).values() for key in condition
+            ]
+            for statement in wide
+        }
+        assert keys.pop(("sts:GetCallerIdentity",)) == []  # allowed to everybody anyway
+        assert all(found in (["ecs:cluster"], ["aws:RequestedRegion"]) for found in keys.values())
+
+    def test_roles_are_passed_by_name_and_to_tasks_only(self):
+        (statement,) = [each for each in policy_statements() if each["Action"] == "iam:PassRole"]
+        assert statement["Condition"]["StringEquals"] == {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        assert [arn.rpartition("/")[2] for arn in statement["Resource"]] == [
+            "<execution role>",
+            "<task role>",
         ]
-        assert [item.rpartition("/")[2] for item in statement["Resource"]] == ["incident-runbooks-*"] * 2
+
+    def test_each_identity_asks_iam_about_itself_only(self):
+        for name, itself in {
+            "worker": "incident-runbooks-worker",
+            "environment": "incident-runbooks-<environment>",
+        }.items():
+            (statement,) = [
+                each for each in policy_statements(name) if "iam:SimulatePrincipalPolicy" in each["Action"]
+            ]
+            assert {arn.rpartition("/")[2] for arn in several(statement["Resource"])} == {itself}
+
+    def test_the_worker_itself_changes_nothing_but_reviews(self):
+        asking = {"sts:GetCallerIdentity", "iam:GetRole", "iam:SimulatePrincipalPolicy"}
+        assert set(allowed_actions("worker")) - asking == {"sts:AssumeRole", "s3:PutObject"}
+        assert not {"sts:AssumeRole", "s3:PutObject"} & set(allowed_actions("environment"))
 
     def test_every_change_that_doctor_asks_iam_about_is_allowed(self):
         code = (ROOT / "activities/doctor/permissions.py").read_text()
         asked = set(re.findall(r'Change\(\s*"([\w-]+:\w+)"', code))
         assert len(asked) == 8
         assert sorted(asked - set(allowed_actions())) == []
+
+    def test_the_simulator_is_given_every_key_that_the_policies_have_conditions_on(self):
+        keys = {
+            key
+            for statement in policy_statements()
+            for condition in statement.get("Condition", {}).values()
+            for key in condition
+        }
+        assert keys
+        given = (ROOT / "activities/doctor/simulator.py").read_text()
+        assert [key for key in sorted(keys) if f'"{key}"' not in given] == []
 
     def test_every_aws_call_in_the_code_is_allowed(self):
         allowed = set(allowed_actions())
@@ -464,6 +558,17 @@ class TestIamPolicy:
             "ecs:ListTagsForResource",  # DescribeTaskDefinition with its tags
         }
         assert sorted(set(allowed_actions()) - calls_in_the_code() - implied) == []
+
+    def test_filled_in_it_allows_every_change_of_the_stories_and_none_in_another_environment(self):
+        made = set(changed_in_stories("prod"))
+        assert {action for action, _ in made} >= {
+            "ecs:UpdateService",
+            "ecs:RegisterTaskDefinition",
+            "iam:PassRole",
+        }
+        assert [change for change in sorted(made) if not is_allowed(*change)] == []
+        elsewhere = [(action, arn.replace("prod", "staging")) for action, arn in sorted(made)]
+        assert [change for change in elsewhere if is_allowed(*change)] == []
 
 
 @cache

@@ -1,5 +1,6 @@
 """Git tags as the last resort: which tag, which image, and that a person always has to agree."""
 
+import os
 import subprocess
 
 import pytest
@@ -94,3 +95,20 @@ class TestARealRepository:
         with pytest.raises(RejectedError):
             ActivityEnvironment().run(GitActivities().list_tags, trap)
         assert not (tmp_path / "caught").exists()
+
+    def test_git_gets_none_of_the_workers_secrets_and_a_home_of_its_own(
+        self, repository, tmp_path, monkeypatch
+    ):
+        heard = tmp_path / "heard"
+        git = tmp_path / "git"
+        git.write_text(f"#!/bin/sh\nenv > {heard}\ntest -d $HOME && echo there >> {heard}\n")
+        git.chmod(0o755)
+        for name, value in {"PATH": f"{tmp_path}:/bin:/usr/bin", "SLACK_TOKEN": "s", "SHOP_DSN": "d"}.items():
+            monkeypatch.setenv(name, value)
+        asked = repository.model_copy(update={"ssh_key_file": "/keys/tags"})
+        ActivityEnvironment().run(GitActivities().list_tags, asked)
+        got = dict(line.split("=", 1) for line in heard.read_text().splitlines() if "=" in line)
+        assert not {"SLACK_TOKEN", "SHOP_DSN", "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID"} & set(got)
+        assert got["GIT_SSH_COMMAND"].endswith("-i /keys/tags")
+        assert got["HOME"] != os.environ["HOME"]
+        assert "there" in heard.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,21 +13,24 @@ from runbook_model.errors import InputError
 
 OURS = {
     "PATH": "/bin",
+    "LC_ALL": "C.UTF-8",
+    "SSH_AUTH_SOCK": "/agent",
+    "AI_PROCESSOR_DSN": "postgres://app@db/shop",
     "HOME": "/home/worker",
     "AWS_PROFILE": "prod",
     "https_proxy": "http://proxy",
     "TF_VAR_region": "x",
     "GITHUB_TOKEN": "t",
-    "SLACK_TOKEN": "s",
-    "RUNBOOK_CODEC_KEYS": "k",
-    "TEMPORAL_API_KEY": "a",
+    "SLACK_TOKEN": "slack-token",
+    "RUNBOOK_CODEC_KEYS": "codec-key",
+    "TEMPORAL_API_KEY": "api-key",
     "TF_LOG": "TRACE",
     "TF_WORKSPACE": "staging",
 }
 
 
-def given(**keys) -> dict[str, str]:
-    return environment_for(Terraform(directory="/infra", **keys), OURS)
+def given(home=Path("/own"), ours=OURS, **keys) -> dict[str, str]:
+    return environment_for(Terraform(directory="/infra", **keys), ours, home)
 
 
 @pytest.fixture
@@ -64,15 +68,43 @@ class TestTheProgram:
 
 
 class TestTheEnvironment:
-    def test_has_all_of_the_workers_but_the_products_own(self):
-        assert given().items() >= {"GITHUB_TOKEN": "t", "SLACK_TOKEN": "s", "TF_VAR_region": "x"}.items()
-        assert not {"RUNBOOK_CODEC_KEYS", "TEMPORAL_API_KEY", "TF_LOG"} & set(given())
+    def test_has_what_is_for_aws_and_terraform_and_what_every_program_needs_and_nothing_else(self):
+        got = given()
+        for name in ("PATH", "AWS_PROFILE", "https_proxy", "TF_VAR_region", "LC_ALL"):
+            assert got.pop(name) == OURS[name]
+        assert got == {
+            "HOME": "/own", "TF_WORKSPACE": "staging", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
+            "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+        }  # fmt: skip
 
-    def test_has_only_what_every_program_needs_and_what_is_passed_where_the_catalog_says_what(self):
-        got = given(pass_env=("GITHUB_TOKEN",))
-        assert "SLACK_TOKEN" not in got
-        kept = ("PATH", "HOME", "AWS_PROFILE", "https_proxy", "TF_VAR_region", "GITHUB_TOKEN")
-        assert {name: got[name] for name in kept} == {name: OURS[name] for name in kept}
+    @pytest.mark.parametrize(
+        "secret", ["AI_PROCESSOR_DSN", "SLACK_TOKEN", "TEMPORAL_API_KEY", "RUNBOOK_CODEC_KEYS"]
+    )
+    def test_has_none_of_the_workers_secrets(self, secret):
+        assert secret in OURS
+        assert OURS[secret] not in given().values()
+
+    def test_has_what_the_catalog_passes_on_but_never_what_is_the_products_own(self):
+        got = given(pass_env=("GITHUB_TOKEN", "TEMPORAL_API_KEY", "RUNBOOK_CODEC_KEYS", "HOME"))
+        assert (got["GITHUB_TOKEN"], got["HOME"]) == ("t", "/home/worker")
+        assert not {"TEMPORAL_API_KEY", "RUNBOOK_CODEC_KEYS", "SLACK_TOKEN"} & set(got)
+
+    def test_names_the_configuration_and_the_key_that_the_catalog_names(self):
+        got = given(cli_config="/etc/tofu.rc", ssh_key_file="/keys/modules of ours")
+        assert got["TF_CLI_CONFIG_FILE"] == "/etc/tofu.rc"
+        assert got["GIT_SSH_COMMAND"] == (
+            "ssh -oBatchMode=yes -oIdentitiesOnly=yes -oIdentityAgent=none -i '/keys/modules of ours'"
+        )
+
+    def test_finds_who_we_are_to_aws_although_its_home_is_another(self, tmp_path):
+        (tmp_path / ".aws").mkdir()
+        (tmp_path / ".aws/credentials").touch()
+        (tmp_path / ".aws/config").touch()
+        ours = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": "/etc/aws"}
+        got = given(ours=ours)
+        assert got["AWS_SHARED_CREDENTIALS_FILE"] == str(tmp_path / ".aws/credentials")
+        assert got["AWS_CONFIG_FILE"] == "/etc/aws"
 
     def test_names_the_catalogs_workspace_whatever_the_workers_own_says(self):
         assert given(workspace="prod")["TF_WORKSPACE"] == "prod"

@@ -146,7 +146,7 @@ async def _plan_by_git_tags(run: Run, history: ReleaseHistory, attempt: Attempt)
     target = run.target
     if not target.repository or not only_tags_are_left(target, history, attempt.to):
         return None
-    repository = Repository(url=target.repository)
+    repository = Repository(url=target.repository, ssh_key_file=target.ssh_key_file)
     found = await run.page.try_read("Look at the repository's tags", GitActivities.list_tags, repository)
     return plan_from_tags(target, history, found.tags, attempt.tried) if found else None
 
