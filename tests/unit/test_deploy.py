@@ -225,6 +225,31 @@ class TestCompose:
             assert service["cap_drop"] == ["ALL"]
             assert service["security_opt"] == ["no-new-privileges:true"]
 
+    def test_everything_runs_without_capabilities_and_nothing_gains_any(self):
+        for name, service in services():
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert not {"cap_add", "privileged"} & set(service), name
+
+    def test_roots_are_read_only_but_for_the_uis_which_writes_its_configuration(self):
+        assert {name for name, service in services() if not service.get("read_only")} == {"ui"}
+
+    @pytest.mark.parametrize("watching", ["prometheus", "alertmanager", "grafana", "otel-collector"])
+    def test_who_watches_shares_no_network_with_what_decides_or_decrypts(self, watching):
+        own = set(compose()["services"][watching]["networks"])
+        for name in ("temporal", "postgres", "ui", "codec", "schema", "namespace"):
+            assert not own & set(compose()["services"][name]["networks"]), name
+
+    def test_the_network_of_temporal_leads_nowhere_else(self):
+        assert compose()["networks"]["core"] == {"internal": True}
+        assert set(compose()["networks"]) == {"core", "monitoring", "edge"}
+        for name in ("temporal", "postgres"):
+            assert compose()["services"][name]["networks"] == ["core"]
+
+    def test_the_ui_only_shows_unless_somebody_lets_it_write(self):
+        written = compose()["services"]["ui"]["environment"]["TEMPORAL_DISABLE_WRITE_ACTIONS"]
+        assert with_defaults(written) == "true"
+
     def test_the_collectors_pipeline_has_only_parts_that_are_configured(self):
         collector = yaml.safe_load((DEPLOY / "otel-collector.yaml").read_text())
         for pipeline in collector["service"]["pipelines"].values():

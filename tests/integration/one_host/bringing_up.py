@@ -42,7 +42,8 @@ class Project:
 
     def up(self) -> None:
         """Start each service once what it waits for is so, and wait until all that says how it is says healthy."""
-        self.engine.networks.create(self.composition.network, driver="bridge")
+        for name, internal in self.composition.networks.items():
+            self.engine.networks.create(self.composition.network(name), driver="bridge", internal=internal)
         for volume in self.composition.volumes:
             self.engine.volumes.create(volume)
         started = time.monotonic()
@@ -119,6 +120,8 @@ class Project:
                 "HostConfig": {**host, "Binds": [*host["Binds"], *seen]},
             }
             made = self.engine.api.create_container_from_config(configuration, name)
+            for network in service.more_networks:
+                self.engine.networks.get(network).connect(made["Id"], aliases=[service.name])
             self.engine.api.start(made["Id"])
 
     def down(self) -> dict[str, int]:
@@ -141,7 +144,8 @@ class Project:
                 container.remove(v=True)
             for name in last:
                 del left[name]
-        self.engine.networks.get(self.composition.network).remove()
+        for name in self.composition.networks:
+            self.engine.networks.get(self.composition.network(name)).remove()
         for volume in self.composition.volumes:
             self.engine.volumes.get(volume).remove()
         return ended

@@ -42,6 +42,8 @@ class Service:
     image: str
     replicas: int
     waits: tuple[Wait, ...]
+    more_networks: tuple[str, ...]
+    """Those that it is on next to the first."""
     configuration: dict[str, Any]
 
     @property
@@ -59,16 +61,20 @@ class Composition:
         written = self._filled(yaml.safe_load(file.read_text()))
         self.name = _take(written, "name")
         self.volumes = [f"{self.name}_{volume}" for volume in _take(written, "volumes")]
+        self.networks = {
+            name: _is_internal(name, network) for name, network in _take(written, "networks").items()
+        }
+        """Each network, and whether it leads nowhere else."""
         self._secrets = _take(written, "secrets")
         # No profile is asked for.
         services = {name: item for name, item in _take(written, "services").items() if "profiles" not in item}
         _nothing_left({key: value for key, value in written.items() if not key.startswith("x-")}, "the file")
         self.services = {name: self._service(name, dict(service)) for name, service in services.items()}
 
-    @property
-    def network(self) -> str:
-        """The network that all of its services are on."""
-        return f"{self.name}_default"
+    def network(self, name: str) -> str:
+        """What the engine calls a network of the file."""
+        assert name in self.networks
+        return f"{self.name}_{name}"
 
     def _filled(self, node: Any) -> Any:
         """Fill in variables, as they are written in values."""
@@ -90,13 +96,14 @@ class Composition:
 
     def _service(self, name: str, written: dict[str, Any]) -> Service:
         deploy = dict(written.pop("deploy"))
+        networks = tuple(self.network(network) for network in _take(written, "networks"))
         host = {
             **_limits(deploy.pop("resources")),
             **self._mounts(written),
             **_privileges(written),
             **_restart(_take(written, "restart")),
             "PortBindings": _ports(written.pop("ports", ())),
-            "NetworkMode": self.network,
+            "NetworkMode": networks[0],
         }
         replicas = deploy.pop("replicas", 1)
         _nothing_left(deploy, f"{name}.deploy")
@@ -107,7 +114,8 @@ class Composition:
             "Labels": {"com.docker.compose.project": self.name, "com.docker.compose.service": name},
             "ExposedPorts": {port: {} for port in host["PortBindings"]},
             "HostConfig": host,
-            "NetworkingConfig": {"EndpointsConfig": {self.network: {"Aliases": [name]}}},
+            "NetworkingConfig": {"EndpointsConfig": {networks[0]: {"Aliases": [name]}}},
+            **({"User": written.pop("user")} if "user" in written else {}),
             **_commands(written),
         }
         if check := written.pop("healthcheck", None):
@@ -116,7 +124,7 @@ class Composition:
             configuration["StopTimeout"] = _duration(grace) // SECOND
         _nothing_left({key: value for key, value in written.items() if key not in BUILT}, name)
         needs = tuple(Wait(other, wait["condition"]) for other, wait in waits.items())
-        return Service(name, image, replicas, needs, configuration)
+        return Service(name, image, replicas, needs, networks[1:], configuration)
 
     def _environment(self, written: dict[str, Any]) -> list[str]:
         """Take what files say, and over it what the service says; what has no value is handed on where it has one."""
@@ -147,6 +155,13 @@ def read_variables(file: Path) -> dict[str, str]:
     """Read the lines of an .env file that set something."""
     lines = file.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if re.match(r"\w+=", line))
+
+
+def _is_internal(name: str, network: dict[str, Any] | None) -> bool:
+    said = dict(network or {})
+    internal = said.pop("internal", False)
+    _nothing_left(said, f"networks.{name}")
+    return internal
 
 
 def _take(written: dict[str, Any], key: str) -> Any:
