@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
+from activities.runtime.sealing import PUBLIC, SealingKey, private_of, seal, unseal
 from runbook_model.errors import InputError, MissingKeyError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ KEYS_FILE = "RUNBOOK_CODEC_KEYS_FILE"
 ENCODING = b"binary/encrypted"
 KEY_ID = "encryption-key-id"
 """Where a payload's metadata names its key; both words are those of Temporal's own examples."""
+SEALED = "sealed"
+"""Marks in a payload's metadata that it was encrypted by somebody who has only the public key."""
 WORD_LEFT = "word-left"
 """Marks in a payload's metadata what one attempt of an activity left for the next."""
 LACKING = "encrypted with a key that is not here"
@@ -65,7 +68,7 @@ def load_keys(environment: Mapping[str, str]) -> dict[str, bytes]:
 
 
 class Codec(PayloadCodec):
-    """Encrypts by the first of its keys and decrypts by all; without keys it only says what it cannot read."""
+    """Encrypts by the first of its keys and decrypts by all that are not public; without any it says what it cannot read."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {}
@@ -73,7 +76,10 @@ class Codec(PayloadCodec):
             # 20 ms, which are only spent where there is something to encrypt.
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
-            self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+            self._ciphers = {
+                key_id: AESGCM(key) for key_id, key in keys.items() if not isinstance(key, SealingKey)
+            }
+        self._keys = keys
         self.encrypts_by = next(iter(keys), None)
         """The id of the key that encrypts; None: nothing is encrypted."""
 
@@ -94,13 +100,18 @@ class Codec(PayloadCodec):
     def _seal(self, payload: Payload) -> Payload:
         if self.encrypts_by is None:
             return payload
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = self._ciphers[self.encrypts_by].encrypt(
-            nonce, payload.SerializeToString(), _bound(self.encrypts_by)
+        plain, bound, key = (
+            payload.SerializeToString(),
+            _bound(self.encrypts_by),
+            self._keys[self.encrypts_by],
         )
         metadata = {"encoding": ENCODING, KEY_ID: self.encrypts_by.encode()}
         if WORD_LEFT in payload.metadata:
             metadata[WORD_LEFT] = b"true"
+        if isinstance(key, SealingKey):
+            return Payload(metadata={**metadata, SEALED: b"true"}, data=seal(key, plain, bound))
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._ciphers[self.encrypts_by].encrypt(nonce, plain, bound)
         return Payload(metadata=metadata, data=nonce + sealed)
 
     def _open(self, payload: Payload) -> Payload:
@@ -114,8 +125,12 @@ class Codec(PayloadCodec):
             raise MissingKeyError(key_id)
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - there already, as the cipher is
 
-        nonce, sealed = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
         try:
+            if SEALED in payload.metadata:
+                return Payload.FromString(
+                    unseal(private_of(self._keys[key_id]), payload.data, _bound(key_id))
+                )
+            nonce, sealed = payload.data[:NONCE_BYTES], payload.data[NONCE_BYTES:]
             return Payload.FromString(cipher.decrypt(nonce, sealed, _bound(key_id)))
         except (InvalidTag, ValueError):  # the second where even the nonce is cut
             return payload
@@ -147,11 +162,12 @@ def _bound(key_id: str) -> bytes:
 
 
 def _key(encoded: str) -> bytes | None:
+    kind = SealingKey if encoded.startswith(PUBLIC) else bytes
     try:
-        key = base64.b64decode(encoded, validate=True)
+        key = base64.b64decode(encoded.removeprefix(PUBLIC), validate=True)
     except ValueError:
         return None
-    return key if len(key) == KEY_BYTES else None
+    return kind(key) if len(key) == KEY_BYTES else None
 
 
 def _read(file: str) -> str:

@@ -16,6 +16,7 @@ from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from activities.runtime.converter import with_codec
 from activities.runtime.encryption import Codec, load_keys
+from activities.runtime.sealing import SealingKey, public_line
 from activities.telemetry.telemetry import flush_traces, tracing_plugins
 from runbook_model.errors import InputError, SealedError
 from starter.exits import CliError, Exit, bad_input, of_error
@@ -188,6 +189,19 @@ def codec_of(environment: Mapping[str, str]) -> Codec:
         return Codec(load_keys(environment))
     except InputError as error:
         raise of_error(error) from None
+
+
+def public_keys(environment: Mapping[str, str]) -> list[str]:
+    """Write the lines of the keys that only encrypt, of those that the environment names.
+
+    Raises:
+        CliError: they cannot be used.
+    """
+    try:
+        keys = load_keys(environment)
+    except InputError as error:
+        raise of_error(error) from None
+    return [public_line(key_id, key) for key_id, key in keys.items() if not isinstance(key, SealingKey)]
 
 
 def _as_error(error: RPCError, address: str, namespace: str) -> CliError:

@@ -11,7 +11,7 @@ import click
 
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
-from starter.printing import answer, note
+from starter.printing import answer, note, say
 
 if TYPE_CHECKING:
     from starter.processes.listening import Address
@@ -28,8 +28,13 @@ LISTEN = "127.0.0.1:8234"
     show_default=True,
     help="Where to listen; port 0 is any free port.",
 )
+@click.option(
+    "--public",
+    is_flag=True,
+    help="Print the keys that only encrypt, a line each, for a webhook that cannot decrypt; serves nothing.",
+)
 @takes_caller("--json")
-def command(caller: Caller, *, listen: str) -> Exit:
+def command(caller: Caller, *, listen: str, public: bool) -> Exit:
     """Decrypt histories for the Temporal UI with the keys of RUNBOOK_CODEC_KEYS, and encrypt what people send from there.
 
     Give its address to the UI as the codec server (TEMPORAL_CODEC_ENDPOINT, or the glasses in the UI's bar). Callers need
@@ -48,6 +53,8 @@ def command(caller: Caller, *, listen: str) -> Exit:
             "RUNBOOK_CODEC_KEYS is not set",
             "without keys nothing is encrypted, and there is nothing to decrypt",
         )
+    if public:
+        return _print_public(as_json=caller.as_json)
     origins = origins_of(os.environ.get("RUNBOOK_UI") or UI_DEFAULT)
     tokens = load_codec_tokens(os.environ)
     if not tokens and not address.is_loopback:
@@ -57,6 +64,17 @@ def command(caller: Caller, *, listen: str) -> Exit:
         )
     server = CodecServer(codec, origins, tokens)
     asyncio.run(_serve(address, server, origins, as_json=caller.as_json))
+    return Exit.DONE
+
+
+def _print_public(*, as_json: bool) -> Exit:
+    from starter.client.connect import public_keys  # noqa: PLC0415
+
+    lines = public_keys(os.environ)
+    if as_json:
+        answer({"keys": lines})
+    else:
+        say("\n".join(lines))
     return Exit.DONE
 
 

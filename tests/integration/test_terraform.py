@@ -208,7 +208,7 @@ class TestApply:
         assert (await infrastructure.plan("1.0.5")).empty
 
     async def test_says_that_some_of_it_may_be_done_when_terraform_fails(self, infrastructure):
-        plan = await infrastructure.plan("1.0.0", seconds="0; exit 3")
+        plan = await infrastructure.plan("1.0.0", then="exit 3")
         with pytest.raises(ApplyFailedError, match="exit status 3") as failed:
             await infrastructure.apply(plan)
         assert not failed.value.certainly_not_made
@@ -217,7 +217,7 @@ class TestApply:
         assert PRINTED not in str(failed.value)
 
     async def test_says_how_far_it_is_but_no_secret(self, infrastructure):
-        plan = await infrastructure.plan("1.0.0", seconds="3")
+        plan = await infrastructure.plan("1.0.0", then="sleep 3")
         await infrastructure.apply(plan)
         text = str(infrastructure.heartbeats)
         assert "terraform_data.service" in text
@@ -295,7 +295,7 @@ class TestLock:
 
 class TestAfterADeath:
     async def test_of_the_worker_terraform_ends_in_order_and_nothing_is_applied_again(self, infrastructure):
-        plan = await infrastructure.plan("1.0.0", seconds="20")
+        plan = await infrastructure.plan("1.0.0", then="sleep 20")
         worker = infrastructure.worker_that_applies(plan)
         until(lambda: infrastructure.ran() == ["started"])
         worker.send_signal(signal.SIGKILL)
@@ -309,7 +309,7 @@ class TestAfterADeath:
         assert not [path for path in infrastructure.directory.iterdir() if "lock.info" in path.name]
 
     async def test_of_the_worker_what_remains_can_be_applied_as_a_plan_of_its_own(self, infrastructure):
-        plan = await infrastructure.plan("1.0.0", seconds="20")
+        plan = await infrastructure.plan("1.0.0", then="sleep 20")
         worker = infrastructure.worker_that_applies(plan)
         until(lambda: infrastructure.ran() == ["started"])
         worker.send_signal(signal.SIGKILL)
@@ -349,7 +349,7 @@ class TestAfterADeath:
 
 class TestAbort:
     async def test_interrupts_terraform_gently_and_waits_until_the_lock_is_free(self, infrastructure):
-        plan = await infrastructure.plan("1.0.0", seconds="20")
+        plan = await infrastructure.plan("1.0.0", then="sleep 20")
         applying = asyncio.create_task(infrastructure.apply(plan))
         while infrastructure.ran() != ["started"]:
             await asyncio.sleep(0.05)
@@ -361,7 +361,7 @@ class TestAbort:
         assert (await infrastructure.plan("1.0.0")).addresses == ("terraform_data.service",)
 
     async def test_leaves_no_process_behind(self, infrastructure):
-        plan = await infrastructure.plan("1.0.0", seconds="20")
+        plan = await infrastructure.plan("1.0.0", then="sleep 20")
         applying = asyncio.create_task(infrastructure.apply(plan))
         while infrastructure.ran() != ["started"]:
             await asyncio.sleep(0.05)

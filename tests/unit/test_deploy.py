@@ -316,10 +316,15 @@ class TestCompose:
         assert documented == used
 
     def test_whoever_speaks_with_temporal_for_the_product_has_the_keys_of_histories(self):
-        for name in ("worker", "webhook", "codec"):
+        for name in ("worker", "codec"):
             service = compose()["services"][name]
             assert service["environment"]["RUNBOOK_CODEC_KEYS_FILE"] == "/run/secrets/codec-keys"
             assert "codec-keys" in service["secrets"]
+
+    def test_the_webhook_which_reads_no_history_has_a_key_that_only_encrypts(self):
+        webhook = compose()["services"]["webhook"]
+        assert webhook["environment"]["RUNBOOK_CODEC_KEYS_FILE"] == "/run/secrets/webhook-codec-keys"
+        assert webhook["secrets"] == ["webhook-token", "webhook-codec-keys"]
 
     def test_only_the_codec_server_is_not_there_unless_it_is_asked_for(self):
         assert {name for name, service in services() if "profiles" in service} == {"codec"}
