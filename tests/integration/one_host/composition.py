@@ -148,13 +148,18 @@ class Composition:
         for secret in written.pop("secrets", ()):
             file = (self.folder / self._secrets[secret]["file"]).resolve(strict=True)
             binds.append(f"{file}:/run/secrets/{secret}:ro")
-        return {"Binds": binds, "Tmpfs": dict.fromkeys(written.pop("tmpfs", ()), "")}
+        return {"Binds": binds, "Tmpfs": dict(_mounted(item) for item in written.pop("tmpfs", ()))}
 
 
 def read_variables(file: Path) -> dict[str, str]:
     """Read the lines of an .env file that set something."""
     lines = file.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if re.match(r"\w+=", line))
+
+
+def _mounted(tmpfs: str) -> tuple[str, str]:
+    path, _, options = tmpfs.partition(":")
+    return path, options
 
 
 def _is_internal(name: str, network: dict[str, Any] | None) -> bool:
