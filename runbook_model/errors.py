@@ -45,6 +45,7 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from runbook_model.plain_text import one_line
 from runbook_model.sentences import with_fix
 
 FIX = "fix"
@@ -83,9 +84,9 @@ class RunbookError(Exception):
         The first detail says whether a change was certainly not made, the second holds the fix by its name.
         """
         return ApplicationError(
-            self.message,
+            one_line(self.message),  # it may quote what others said
             self.certainly_not_made,
-            *([{FIX: self.fix}] if self.fix else []),
+            *([{FIX: one_line(self.fix)}] if self.fix else []),
             type=type(self).__name__,
             non_retryable=not self.retryable,
             next_retry_delay=self.retry_in,

@@ -26,6 +26,8 @@ ROUNDING = 1e-9
 """A share this much over its limit is the limit, as division left it."""
 SHORTEST = timedelta(seconds=10)
 """Less time than this is not made into a rate a minute."""
+LABEL = 200
+"""Characters of a value that a service gives a label: a path that somebody asked for, the name of an error."""
 EXCERPT = 3
 """Log lines that a reading shows."""
 Resource = Literal["cpu", "memory"]

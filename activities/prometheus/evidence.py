@@ -14,7 +14,8 @@ from activities.prometheus.failures import find_failures
 from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError
 from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Points, ReleaseStart
-from runbook_model.measurements import Measurement, Resource
+from runbook_model.measurements import LABEL, Measurement, Resource
+from runbook_model.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -118,7 +119,8 @@ class PrometheusEvidence:
     async def breakdown(self, query: str, label: str) -> Breakdown:
         """Ask for a number for each value of a label."""
         found, asked = await self._ask(query, lambda prometheus: prometheus.values(query, label))
-        return Breakdown.of(asked, values=_bounded(found or {}))
+        values = {excerpt(value, LABEL): number for value, number in (found or {}).items()}
+        return Breakdown.of(asked, values=_bounded(values))
 
     async def by_task(self, query: str) -> tuple[Breakdown, dict[str, dict[str, str]]]:
         """Ask for a number for each task; also returns all labels of each."""

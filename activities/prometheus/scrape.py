@@ -24,7 +24,8 @@ from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.errors import OutsideError, RejectedError
 from runbook_model.evidence import Evidence
 from runbook_model.fact import Fact
-from runbook_model.measurements import Measurement
+from runbook_model.measurements import LABEL, Measurement
+from runbook_model.redaction import excerpt
 from runbook_model.sentences import count_of, quote
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _sums(samples: list[Sample], label: str) -> dict[str, float]:
     sums: defaultdict[str, float] = defaultdict(float)
     for sample in samples:
         if kind := sample.labels.get(label):
-            sums[kind] += sample.value
+            sums[excerpt(kind, LABEL)] += sample.value
     return dict(sums)
 
 
