@@ -163,11 +163,11 @@ def test_who_watches_reaches_neither_temporal_nor_its_ui_nor_its_database(projec
     for name, port in {"temporal": 7233, "ui": 8080, "postgres": 5432}.items():
         [container] = project.containers(name)
         for address in (name, address_of(container, "core")):
-            code, _, error = run(prometheus, "wget", "-q", "-T", "3", "-O", "-", f"http://{address}:{port}/")
-            assert code != 0
-            assert re.search("bad address|timed out|unreachable|can't connect", error), error
-    # What it may reach answers in the same way, so that the silence above says something.
-    assert run(prometheus, "wget", "-q", "-T", "3", "-O", "-", "http://alertmanager:9093/-/ready")[0] == 0
+            assert run(prometheus, "nc", "-z", address, str(port))[0] != 0, address
+    # What they may reach is reached in the same way, so that the silence above says something.
+    assert run(prometheus, "nc", "-z", "alertmanager", "9093")[0] == 0
+    [ui] = project.containers("ui")
+    assert run(ui, "nc", "-z", "temporal", "7233")[0] == 0
 
 
 def test_nobody_has_a_capability_or_may_gain_one_and_roots_are_read_only_where_the_image_allows_it(project):
