@@ -14,17 +14,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
 from runbook_model.authority.statement import NAMESPACE
 from runbook_model.errors import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MAGIC: Final = b"SSHSIG"
 BEGIN: Final = "-----BEGIN SSH SIGNATURE-----"
@@ -162,16 +159,19 @@ def _armored(data: bytes) -> Iterator[str]:
     yield END
 
 
-def _verifier(blob: bytes) -> tuple[str, Ed25519PublicKey | ec.EllipticCurvePublicKey, bytes | None]:
+def _verifier(blob: bytes) -> tuple[str, Ed25519PublicKey | EllipticCurvePublicKey, bytes | None]:
     """Read a key: its type, what verifies by it, and the application that an authenticator's belongs to."""
+    # Workers load the library only where something is signed or encrypted.
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519  # noqa: PLC0415
+
     reader = _Reader(blob, "key")
     kind = reader.text()
     if kind not in KEY_TYPES:
         raise Rejected(f"keys of type {kind[:60]} are not taken", fix=f"use one of {', '.join(KEY_TYPES)}")
-    verifier: Ed25519PublicKey | ec.EllipticCurvePublicKey
+    verifier: Ed25519PublicKey | EllipticCurvePublicKey
     try:
         if kind in {ED25519, SK_ED25519}:
-            verifier = Ed25519PublicKey.from_public_bytes(reader.string())
+            verifier = ed25519.Ed25519PublicKey.from_public_bytes(reader.string())
         else:
             if reader.text() != CURVE:
                 raise Rejected(f"the key is not on the curve {CURVE}")
@@ -187,6 +187,10 @@ def _verifier(blob: bytes) -> tuple[str, Ed25519PublicKey | ec.EllipticCurvePubl
 
 
 def _check(blob: bytes, signature: bytes, signed: bytes) -> None:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see _verifier
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils  # noqa: PLC0415
+
     kind, verifier, application = _verifier(blob)
     reader = _Reader(signature, "signature")
     if (made_by := reader.text()) != kind:
@@ -203,11 +207,11 @@ def _check(blob: bytes, signature: bytes, signed: bytes) -> None:
         signed = _sha256(application) + flags + counter + _sha256(signed)
     reader.end()
     try:
-        if isinstance(verifier, Ed25519PublicKey):
+        if isinstance(verifier, ed25519.Ed25519PublicKey):
             verifier.verify(own, signed)
         else:
             pair = _Reader(own, "signature")
-            der = encode_dss_signature(pair.positive(), pair.positive())
+            der = utils.encode_dss_signature(pair.positive(), pair.positive())
             pair.end()
             verifier.verify(der, signed, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
