@@ -9,7 +9,7 @@ from sandbox.names import SERVICE
 from sandbox.tasks import ImageNotFoundError
 
 _TAGGED = re.compile(rf"{SERVICE}:(?P<version>v?\d+(\.\d+)*([.+-][0-9A-Za-z]+)*)")
-_PINNED = re.compile(rf"{SERVICE}@(?P<digest>sha256:[0-9a-f]{{64}})")
+_PINNED = re.compile(rf"{SERVICE}(:[\w.+-]+)?@(?P<digest>sha256:[0-9a-f]{{64}})")
 
 
 def digest_of(version: str) -> str:
@@ -18,7 +18,7 @@ def digest_of(version: str) -> str:
 
 
 class ImageRegistry:
-    """Every tag that is a version number exists; a digest exists once its version was pulled by tag."""
+    """Every tag that is a version number exists; a digest, with or without a tag, exists once its version was pulled by tag."""
 
     def __init__(self) -> None:
         self._version_of: dict[str, str] = {}

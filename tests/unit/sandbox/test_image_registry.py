@@ -22,6 +22,7 @@ def test_an_image_can_be_pulled_by_its_digest_once_its_version_is_known():
         registry.pull(pinned)
     registry.pull("ai-processor:1.0.0")
     assert registry.pull(pinned) == "1.0.0"
+    assert registry.pull(f"ai-processor:1.1.0@{digest_of('1.0.0')}") == "1.0.0"
 
 
 @pytest.mark.parametrize(
