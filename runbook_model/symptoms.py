@@ -42,7 +42,9 @@ class ErrorsRead(Fact):
         now = self.share.now
         if now.value is None:
             return f"errors are not known: {now.why}"
-        types = ", ".join(f"{name} {round(count)}" for name, count in _largest(self.by_type.values))
+        types = ", ".join(
+            f"{name or 'no type'} {round(count)}" for name, count in _largest(self.by_type.values)
+        )
         began = f"{_share(self.share.before)} before {self.onset.release}, {_share(self.share.first)} in its first window"
         said = (
             f"{100 * now.value:.1f} % of requests fail ({began})"
@@ -158,16 +160,16 @@ class ResourcesRead(Fact):
             else f"CPU not known: {self.cpu.why}"
         )
         memory = (
-            f"memory {100 * self.memory.most:.0f} %"
+            f"memory {100 * self.memory.most:.0f} % of the limit"
             if self.memory.most is not None
             else f"memory not known: {self.memory.why}"
         )
         restarts = (
-            f"{self.restarts.count} restarts"
+            count_of(self.restarts.count, "restart")
             if self.restarts.known
             else f"restarts not known: {self.restarts.why}"
         )
-        return f"{cpu}, {memory} of the limit, {restarts}"
+        return f"{cpu}, {memory}, {restarts}"
 
 
 class UtilizationRead(Fact):
@@ -240,7 +242,7 @@ class LogsRead(Evidence):
     def summary(self) -> str:
         """One line for people."""
         if not self.known:
-            return f"logs are not known: {self.why}"
+            return f"logs not known: {self.why}"
         words = ", ".join(f"{word} {count}" for word, count in _largest(self.dependencies))
         return f"{self.lines}; they name {words}" if words else self.lines
 

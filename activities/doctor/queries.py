@@ -28,6 +28,8 @@ OF_FAILURES = ("error-share", "errors-by-type", "error-share-by-release")
 
 ALIKE = 0.4
 """How alike two names must be, 0 to 1, for one to be called near the other."""
+OF_SCRAPES = "scrape_"
+"""So begin the series that Prometheus itself writes of every target."""
 LATELY = timedelta(hours=1)
 METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\{")
 
@@ -96,5 +98,6 @@ async def _missing(prometheus: Prometheus, target: Target, query: str, since: da
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    found = get_close_matches(name, sorted(names), n=1, cutoff=ALIKE)
+    theirs = sorted(other for other in names if not other.startswith(OF_SCRAPES))
+    found = get_close_matches(name, theirs, n=1, cutoff=ALIKE)
     return f"; the nearest is {found[0]}" if found else ""

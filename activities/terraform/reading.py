@@ -130,6 +130,7 @@ def _moved(change: dict[str, Any]) -> dict[str, Any]:
 def _resource(item: dict[str, Any], budget: _Budget) -> ResourceChange:
     action = _action(item["change"]["actions"])
     differing = [] if action == "delete" else sorted(_differing("", item["change"]), key=_telling)
+    differing = [change for change in differing if (change.path, change.after) != ("id", KNOWN_LATER)]
     shown = tuple(budget.cut(iter(differing)))
     return ResourceChange(address=item["address"], action=action, attributes=shown)
 

@@ -55,6 +55,8 @@ def check(caller: Caller, file: Path | None) -> Exit:
         answer({"ok": True, "problems": [], **counts})
     else:
         say(f"{path}: ok: {', '.join(count_of(number, name[:-1]) for name, number in counts.items())}")
+        if catalog.contacts and not catalog.channels:
+            note(f"{path}: no [[channels]]: messages to contacts are written to the worker's log")
     return Exit.DONE
 
 

@@ -180,6 +180,10 @@ class TestQueries:
                 {"http_request_total": {}},
                 "there is no http_requests_total; the nearest is http_request_total",
             ),
+            (
+                {"scrape_requests_total": OURS, "http_request_total": OURS},
+                "the nearest is http_request_total",
+            ),
             ({REQUESTS: {"app": "x"}}, "http_requests_total has no label service"),
             ({REQUESTS: {"services": "x"}}, "no label service; the nearest is services"),
             (

@@ -38,6 +38,17 @@ def test_what_the_remedy_waits_for_is_immediate_and_shows_what_was_measured(ask)
     assert task.links["grafana"] == "https://grafana.test"
 
 
+def test_where_all_readings_are_good_people_are_not_asked_for_a_cause():
+    fine = Diagnosis(cause=Cause.FINE, because=("0.0 % fail",))
+    assert find_the_cause(TARGET, fine, READINGS).what.startswith("All readings are good")
+
+
+def test_what_could_not_be_read_is_said_once():
+    blind = "logs not known: the catalog names no log group"
+    found = Diagnosis(cause=Cause.UNKNOWN, because=("30.0 % fail", blind), doubts=(blind,))
+    assert found.summary == f"unknown: 30.0 % fail; {blind}"
+
+
 @pytest.mark.parametrize("leave", [make_faster, use_less, find_the_leak])
 def test_what_takes_days_is_for_the_review_and_names_what_was_found(leave):
     task = leave(TARGET, SLOW.citing("/slow: p95 2.50s, mean 1.50s"))

@@ -59,6 +59,13 @@ def test_a_containers_image_is_shown_though_the_provider_has_it_as_text():
     assert "family" not in shown
 
 
+def test_the_id_of_what_is_replaced_tells_nothing_and_is_not_shown():
+    replaced = {"actions": ["delete", "create"], "before": {"id": "5f2c", "input": "a"}}
+    change = replaced | {"after": {"input": "b"}, "after_unknown": {"id": True}}
+    (resource,) = read({"address": "terraform_data.x", "change": change}).resources
+    assert [attribute.path for attribute in resource.attributes] == ["input"]
+
+
 def test_a_variable_with_a_secrets_name_is_shown_to_change_but_not_what_it_is():
     (resource,) = read(task_definition()).resources
     changed = next(attribute for attribute in resource.attributes if "DB_PASSWORD" in attribute.path)

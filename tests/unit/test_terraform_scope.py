@@ -118,6 +118,12 @@ def test_a_plan_that_starts_from_something_else_than_what_runs_is_refused_and_sa
     assert outside_scope(PROD, HISTORY, WANTED, plan(data("shop:1.2.0", "shop:1.1.0"))) is None
 
 
+def test_an_image_that_several_resources_name_is_said_once():
+    again = data("shop:5.2.0", "shop:1.1.0") | {"address": "terraform_data.service"}
+    said = refusal(data("shop:5.2.0", "shop:1.1.0"), again)
+    assert said.count("shop:5.2.0 → shop:1.1.0") == 1
+
+
 def test_what_was_deployed_past_the_module_of_this_very_service_is_said_and_not_refused():
     past = plan(definition("1.2.9"), service())
     assert outside_scope(PROD, HISTORY, WANTED, past) is None

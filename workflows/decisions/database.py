@@ -62,6 +62,14 @@ class Diagnosis(Message):
         """One line for people."""
         return f"{self.cause}: {'; '.join(self.because)}"
 
+    @property
+    def left_to_person(self) -> str:
+        """How a run ends that changes nothing; good readings alone do not end what a person asked for."""
+        if self.cause is Cause.HEALTHY:
+            because = "; ".join(self.because)
+            return f"Nothing that was read of the database is wrong, and nothing was changed: {because}. A person decides."
+        return f"Left to a person, nothing was changed: {self.summary}."
+
 
 class DatabaseSigns(Message):
     """What a look into the database says to another procedure."""

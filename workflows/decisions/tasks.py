@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from runbook_model.reports import Task
+from workflows.decisions.diagnosis import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 def find_the_cause(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:
     """Ask which way to go where the evidence does not settle it."""
     what = "Find the cause, and choose what to do or fix it yourself"
+    if diagnosis.cause is Cause.FINE:
+        what = "All readings are good: look what is still wrong, and choose what to do, or skip"
     return _now(what, target, diagnosis, readings)
 
 

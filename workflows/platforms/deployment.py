@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from runbook_model.release import Fence, Release
     from workflows.page.run import Run
 
+OF_TROUBLE = ("unable", "unhealthy", "fail")
+"""An event of ECS that says one of these says what is wrong; the others say what it did."""
 NOT_MADE = Undone(detail="nothing to undo: the change was not made")
 
 
@@ -98,7 +100,8 @@ async def await_undone(run: Run, deployed: Deployed) -> Undone:
 
 async def _in_the_way(run: Run) -> str:
     why = await run.page.last_look("Read why it does not run", EcsActivities.explain_rollout, run.target)
-    causes = "; ".join(said.rstrip(".") for said in (*why.stopped[:2], *why.events[:1])) if why else ""
+    troubles = [event for event in why.events if any(word in event for word in OF_TROUBLE)] if why else []
+    causes = "; ".join(said.rstrip(".") for said in (*why.stopped[:2], *troubles[:1])) if why else ""
     return f": {causes}" if causes else ""
 
 

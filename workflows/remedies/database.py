@@ -113,8 +113,7 @@ async def plan_remedy(run: Run, found: Found) -> Remedy | Ending:
         case Cause.LOAD | Cause.POOL:
             return fit_pool(target, diagnosis)
         case _:
-            summary = f"Left to a person, nothing was changed: {diagnosis.summary}."
-            return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)
+            return Ending(outcome=Outcome.INCONCLUSIVE, summary=diagnosis.left_to_person)
 
 
 async def look_again(run: Run, found: Found) -> Remedy | Ending:
@@ -143,11 +142,11 @@ def only_planned(run: Run, found: Found, remedy: Remedy | Ending) -> Ending:
     """End a run that was asked only for a plan."""
     if isinstance(remedy, Ending) and remedy.outcome is Outcome.REFUSED:
         return remedy
-    words = f"No change by this procedure. {found.diagnosis.summary}"
+    summary = f"This procedure would change nothing: {found.diagnosis.summary}."
     if isinstance(remedy, Plan):
         run.page.record.planned(remedy)
-        words = remedy.headline
-    return Ending(outcome=Outcome.PLANNED, summary=f"{words}: planned, nothing was changed.")
+        summary = f"{remedy.headline}: planned, nothing was changed."
+    return Ending(outcome=Outcome.PLANNED, summary=summary)
 
 
 async def _plan_reboot(run: Run, diagnosis: Diagnosis) -> RebootPlan | NoReboot | Task:

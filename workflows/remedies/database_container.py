@@ -39,7 +39,7 @@ async def put_right_in_container(run: Run, running: Running, diagnosis: Diagnosi
         return await _restart(run, diagnosis, service)
     if diagnosis.cause in {Cause.HEALTHY, Cause.UNKNOWN} or run.request.plan_only:
         outcome = Outcome.PLANNED if run.request.plan_only else Outcome.INCONCLUSIVE
-        page.end(outcome, f"Left to a person, nothing was changed: {diagnosis.summary}.")
+        page.end(outcome, diagnosis.left_to_person)
 
     asking = {Cause.DOWN: restart_database, Cause.LOCKS: release_lock}.get(diagnosis.cause, fit_pool)
     task = asking(target, diagnosis)

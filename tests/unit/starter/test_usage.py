@@ -241,6 +241,14 @@ def test_all_faults_of_a_catalog_are_reported(say, tmp_path):
     assert "region" in err
 
 
+def test_a_catalog_whose_contacts_have_no_channels_is_good_and_says_where_their_messages_go(say, tmp_path):
+    file = tmp_path / "catalog.toml"
+    file.write_text(CATALOG + '[[contacts]]\nname = "SRE"\nchannel = "phone"\n')
+    code, _, err = say("catalog", "check", str(file))
+    assert code == 0
+    assert err.endswith("no [[channels]]: messages to contacts are written to the worker's log\n")
+
+
 def test_a_good_catalog_is_counted(say, tmp_path):
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG)

@@ -56,8 +56,9 @@ class Diagnosis(Message):
     @property
     def summary(self) -> str:
         """One line for people."""
-        doubts = f" (but {'; '.join(self.doubts)})" if self.doubts else ""
-        return f"{self.cause}: {'; '.join(self.because)}{doubts}"
+        because = "; ".join(self.because)
+        doubts = "; ".join(doubt for doubt in self.doubts if doubt not in because)
+        return f"{self.cause}: {because} (but {doubts})" if doubts else f"{self.cause}: {because}"
 
     def citing(self, *lines: str, **asked: Evidence) -> Diagnosis:
         """Return it with what a person looks at: what was read, and how Prometheus was asked."""

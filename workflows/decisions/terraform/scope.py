@@ -66,9 +66,8 @@ def _out_of_scope(
     yield from _other_ends(wanted, terraform)
     known = any(_is(item, target, history) for item in terraform.services)
     if not known and (others := _other_starts(history, terraform)):
-        arrows = ", ".join(
-            f"{scalar(image.before)} → {scalar(image.after)}" for image in terraform.images[:3]
-        )
+        moves = dict.fromkeys(f"{scalar(image.before)} → {scalar(image.after)}" for image in terraform.images)
+        arrows = ", ".join([*moves][:3])
         why = f"it starts from {', '.join(others)}, while {history.current.name} runs"
         yield f"change {arrows}, but {why}", ELSEWHERE
 
