@@ -24,7 +24,7 @@ def find_the_cause(target: Target, diagnosis: Diagnosis, readings: Sequence[Read
     """Ask which way to go where the evidence does not settle it."""
     what = "Find the cause, and choose what to do or fix it yourself"
     if diagnosis.cause is Cause.FINE:
-        what = "All readings are good: look what is still wrong, and choose what to do, or skip"
+        what = "All readings are good: check what is still wrong, and choose what to do, or skip"
     return _now(what, target, diagnosis, readings)
 
 
