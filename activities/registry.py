@@ -41,6 +41,7 @@ from activities.rds.activities import RdsActivities
 from activities.review.activities import ReviewActivities
 from activities.review.shelves import shelf_at
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges
+from activities.runtime.decisions import DecisionActivities
 from activities.runtime.environment_guard import GuardTargets
 from activities.runtime.gates import GateActivities
 from activities.runtime.standing import StandingActivities
@@ -151,6 +152,7 @@ class ActivityRegistry:
             GitActivities(),
             GateActivities(),
             StandingActivities(settings.catalog, settings.signers, settings.standing),
+            DecisionActivities(settings.catalog, settings.signers),
             RunHistory(client, packages.changes),
             LockActivities(client),
             RemediationActivities(client),

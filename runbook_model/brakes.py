@@ -52,6 +52,8 @@ class BrakeBook(Fact):
 
     on: tuple[Switched, ...] = ()
     starts: tuple[AutomaticStart, ...] = ()
+    switched_off: int = 0
+    """How often somebody switched it off: the ``sequence`` of the next signed order to."""
 
     def holds(self, service: str) -> Block | None:
         """Say which person's brake holds a service's changes, if one does."""

@@ -93,6 +93,8 @@ class Approval(Signable):
     plan_hash: str | None = Field(default=None, max_length=200)
     option: str | None = Field(default=None, max_length=100)
     comment: Said | None = Field(default=None, max_length=2000)
+    key: str | None = Field(default=None, max_length=200)
+    """Fingerprint of the key that signed it, once that was verified; what a message says of it is not believed."""
 
 
 class Abort(Signable):

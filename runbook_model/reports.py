@@ -248,6 +248,8 @@ class Report(Message):
     verdict: Verdict | None = None
     decisions: tuple[Decision, ...] = ()
     rejected: tuple[Rejection, ...] = ()
+    resumed: int = 0
+    """How often it was resumed: the ``sequence`` of the next signed resume."""
     error: Problem | None = None
     trace_id: str | None = None
     trace: str | None = None

@@ -16,6 +16,7 @@ from runbook_model.reports import REJECTED_KEPT, Rejection
 from workflows.decisions.braking import finished, forget, not_started, reserve
 from workflows.page.handlers import HasInbox, takes_signal, takes_update
 from workflows.page.inbox import Inbox, reading
+from workflows.page.signing import Signing
 
 LONG = 1000
 """Events; then it continues as a new run."""
@@ -43,7 +44,8 @@ class Brake(HasInbox):
         self._inbox.on("reserve", reading(Reservation), self._reserve)
         self._inbox.on("finished", _key, self._finished)
         self._inbox.on("not_started", _key, self._not_started)
-        self._inbox.on("switch", reading(Switch), self._switch)
+        self._signing = Signing(goes_on_as_new=True)
+        self._inbox.on("switch", reading(Switch), self._switch, verify=self._verify)
 
     @workflow.run
     async def run(self, request: BrakeRequest) -> BrakeReport:
@@ -60,6 +62,7 @@ class Brake(HasInbox):
                 if not (self._report.book.on or self._report.book.starts):
                     return self._report
             if self._is_long():
+                await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(request.model_copy(update={"book": self._report.book}))
 
     reserve = takes_update(
@@ -104,6 +107,19 @@ class Brake(HasInbox):
     def _not_started(self, key: str) -> None:
         self._note(book=not_started(self._report.book, key))
 
+    async def _verify(self, order: Switch) -> Switch:
+        """Return the order; one to switch off is signed where decisions are."""
+        if not order.on:
+            await self._signing.of_order(
+                "brake-off",
+                order,
+                {"reason": order.reason},
+                environment=self._report.environment,
+                service=order.service,
+                sequence=self._report.book.switched_off,
+            )
+        return order
+
     def _switch(self, order: Switch) -> Answer:
         book, where = self._report.book, order.service or self._report.environment
         rest = tuple(brake for brake in book.on if brake.service != order.service)
@@ -111,7 +127,8 @@ class Brake(HasInbox):
             state = "on" if order.on else "off"
             return Answer(detail=f"the brake of {where} is {state} already", already=True)
         put = Switched(service=order.service, by=order.by, reason=order.reason, at=workflow.now())
-        self._note(book=book.model_copy(update={"on": (*rest, put) if order.on else rest}))
+        on, off = ((*rest, put), 0) if order.on else (rest, 1)
+        self._note(book=book.model_copy(update={"on": on, "switched_off": book.switched_off + off}))
         if order.on:
             return Answer(
                 detail=f"the brake of {where} is on: nothing is started or changed automatically there"

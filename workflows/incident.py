@@ -165,7 +165,7 @@ class Incident(Reception):
     def _go_on_as_new_when_long(self) -> None:
         info = workflow.info()
         is_long = info.get_current_history_length() > LONG or info.is_continue_as_new_suggested()
-        if is_long and not self.remediating.is_sending:
+        if is_long and not self.remediating.is_sending and workflow.all_handlers_finished():
             workflow.continue_as_new(self._request.model_copy(update={"so_far": self.account}))
 
     async def _cancelled(self) -> None:

@@ -60,6 +60,7 @@ class IncidentPolicies:
             channels=catalog.channels_of(names.environment),
             links=catalog.links,
             checkpoint_escalate=(where.approvals if where else Approvals()).escalate,
+            signed=where.approvals.signed if where else False,
             brake=where.brake if where else Brake(),
             rhythm=catalog.incidents,
         )

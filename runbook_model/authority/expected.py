@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field
 
-from runbook_model.authority.statement import Kind
+from runbook_model.authority.statement import Kind, SignedStatement
 from runbook_model.messages import Message
 
 SKEW: Final = timedelta(minutes=5)
@@ -25,6 +25,7 @@ class Expected(Message):
     workflow_id: str | None = None
     run_id: str | None = None
     sequence: int | None = None
+    """None where it is not compared: a child does not know what its parent had taken before."""
     environment: str
     service: str | None = None
     procedure: str | None = None
@@ -49,6 +50,27 @@ class SignedBy(Message):
     decision_id: str
     issued_at: AwareDatetime
     expires_at: AwareDatetime
+
+
+class Presented(Message):
+    """A decision as it came in, for a worker to verify."""
+
+    expected: Expected
+    order: dict[str, str | bool | None] | None = None
+    """What the statement is about, where it answers no gate: the order's fields."""
+    by: str
+    """Who decides, as the message says."""
+    decision_id: str | None = None
+    signed: SignedStatement | None = None
+    anybody: bool = False
+    """Whether everybody may answer whom the worker knows: a task that people do changes nothing by itself."""
+
+
+class Judged(Message):
+    """What a worker found."""
+
+    signed_by: SignedBy | None = None
+    """None where the environment does not ask for signed decisions."""
 
 
 class Verified(Message):

@@ -33,6 +33,8 @@ class IncidentPolicy(Fact):
     links: dict[str, str] = Field(default_factory=dict)
     checkpoint_escalate: timedelta = Approvals().escalate
     """How long a checkpoint may stand before somebody is called, also where a person has the incident."""
+    signed: bool = False
+    """Whether decisions are signed."""
     brake: Brake = Brake()
     rhythm: Incidents = Incidents()
 

@@ -101,6 +101,8 @@ class Approvals(Policy):
         named = f"names {count_of(people, 'person', 'people')}"
         if self.signed and not self.people:
             yield 'signed decisions need people: add people = ["…"]'
+        elif self.signed and not self.needed:
+            yield "signed decisions need approvals: set needed = 1 or more"
         elif self.needed >= 2 and not self.people:
             yield f'needs {self.needed} approvals and names nobody: add people = ["…"]'
         elif self.people and people < self.needed:

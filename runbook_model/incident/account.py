@@ -168,6 +168,10 @@ class Account(BaseModel):
     """How it is about to end, once people were notified."""
     ending_since: datetime | None = None
 
+    resumed: int = 0
+    """How often it was resumed."""
+    closings: int = 0
+    """How often it was closed: alerts may open it again."""
     decisions: tuple[Decision, ...] = ()
     rejected: tuple[Rejection, ...] = ()
     seen: tuple[str, ...] = ()

@@ -34,6 +34,7 @@ from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
 from runbook_model import ids
+from runbook_model.authority.expected import Judged, Presented
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.catalog.policies import AlertRule, Contact, Incidents
@@ -128,9 +129,14 @@ class World(Thing):
         self.reviews.append(request)
         return await self.reviewer.write_review(request) if self.reviewer else Written(detail="written")
 
+    @activity.defn
+    async def verify_decision(self, _presented: Presented) -> Judged:
+        return Judged()
+
     @property
     def activities(self) -> list[object]:
         names = ("incident_policy", "announce", "change", "resolve_target", "notify", "write_review")
+        names += ("verify_decision",)
         return [getattr(self, name) for name in names]
 
     def said(self, kind: str, channel: str = "chat") -> list[Announcement]:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.authority.judging import judge
+from activities.authority.signers import Signers
 from activities.ecs.activities import Explanation, ReleaseQuery, Releases
 from activities.ecs.changes import (
     Deployed,
@@ -25,11 +27,12 @@ from activities.ecs.changes import (
 from activities.ecs.waits import AwaitedDrift
 from activities.runtime.gates import GateActivities
 from activities.temporal.predecessor import Predecessor, RunName
+from runbook_model.authority.expected import Judged, Presented
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import RollbackPolicy, Thresholds, Verify
-from runbook_model.errors import DriftedError, RunbookError, UnreachableError
+from runbook_model.errors import DriftedError, Rejected, RunbookError, UnreachableError
 from runbook_model.incident.announcements import Notice
 from runbook_model.readings import Observation, Observed, Quality, Reading, Sample
 from runbook_model.release import (
@@ -81,6 +84,7 @@ class Outside:
     """One service; the test turns its knobs before or while a procedure runs."""
 
     approvals: Approvals = field(default_factory=lambda: Approvals(needed=0))
+    signers: Signers = field(default_factory=lambda: Signers("signers", ()))
     strategy: str = "task-definition"
     history: list[ServiceDeployment] = field(default_factory=list)
     quality: Quality = Quality.GOOD
@@ -353,6 +357,15 @@ class Outside:
                 "as it was", next_retry_delay=LOOKS, category=ApplicationErrorCategory.BENIGN
             )
         return self.service
+
+    @activity.defn
+    async def verify_decision(self, presented: Presented) -> Judged:
+        if not self.approvals.signed:
+            return Judged()
+        try:
+            return Judged(signed_by=judge(presented, self.approvals, self.signers, datetime.now(UTC)))
+        except Rejected as error:
+            raise error.to_application_error() from None
 
     def _deployed(self, *, adopted: bool = False) -> Deployed:
         now = self.service

@@ -13,7 +13,7 @@ from runbook_model import ids
 from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.policies import Brake as BrakePolicy
 from runbook_model.reports import Outcome
-from tests.procedures.incidents import QUICK, SOON
+from tests.procedures.incidents import QUICK, SOON, World
 from tests.procedures.messages import continues_as_a_new_run, refused
 from workflows.brake import LONG, Brake
 from workflows.page.sandbox import sandbox_runner
@@ -158,7 +158,11 @@ async def test_it_continues_as_a_new_run_and_still_holds(stage):
 
 async def test_it_ends_once_nobody_holds_it_and_nothing_is_remembered(temporal):
     async with Worker(
-        temporal.client, task_queue="brakes", workflows=[Brake], workflow_runner=sandbox_runner()
+        temporal.client,
+        task_queue="brakes",
+        workflows=[Brake],
+        workflow_runner=sandbox_runner(),
+        activities=[World().verify_decision],
     ):
         handle = await temporal.client.start_workflow(
             Brake.run, BrakeRequest(environment="prod"), id="brake/prod", task_queue="brakes"

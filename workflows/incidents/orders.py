@@ -12,6 +12,7 @@ from runbook_model.incident.messages import CLOSE, Closing
 from runbook_model.messages import Answer
 from workflows.page.inbox import reading
 from workflows.page.orders import Orders
+from workflows.page.signing import Signing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,8 @@ class IncidentOrders(Orders):
     def __init__(self, inbox: Inbox, account: Account, pass_on: Callable[[str, object], None]) -> None:
         super().__init__(inbox, account, pass_on)
         self._account = account
-        inbox.on(CLOSE, reading(Closing), self.close, judge=self.judge_close)
+        self.signing = Signing(goes_on_as_new=True)
+        inbox.on(CLOSE, reading(Closing), self.close, judge=self.judge_close, verify=self.verify_close)
 
     def approve(self, approval: Approval) -> Answer:
         """Pass a person's answer on to the procedure that waits for one."""
@@ -72,6 +74,7 @@ class IncidentOrders(Orders):
             return Answer(detail=f"already closed by {self._account.closed.by}", already=True)
         self._account.closed = Closed(by=closing.by, root_cause=closing.root_cause, at=workflow.now())
         self._account.root_cause = closing.root_cause
+        self._account.closings += 1
         self.decided("close", closing.by, closing.root_cause)
         if names := ", ".join(dict.fromkeys(alert.name for alert in self._account.alerts.firing)):
             again = "silence it in Alertmanager, or its next notification opens a new incident"
@@ -84,6 +87,30 @@ class IncidentOrders(Orders):
             raise Rejected("no procedure is under way: nothing waits for an approval")
         return approval
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Environment and service of the incident."""
+        return self._account.environment, self._account.service
+
+    async def verify_resume(self, hold: Instruction) -> Instruction:
+        """Return the order to continue, once its signature is verified where it needs one."""
+        self._look_up_policy()
+        return await super().verify_resume(hold)
+
+    async def verify_close(self, closing: Closing) -> Closing:
+        """Return the word that it is over, once its signature is verified where it needs one."""
+        self._look_up_policy()
+        environment, service = self.place
+        await self.signing.of_order(
+            "close",
+            closing,
+            {"root_cause": closing.root_cause},
+            environment=environment,
+            service=service,
+            sequence=self._account.closings,
+        )
+        return closing
+
     def judge_close(self, closing: Closing) -> Closing:
         """Return the word that it is over unless a procedure is under way."""
         if running := self._account.under_way:
@@ -95,6 +122,10 @@ class IncidentOrders(Orders):
     def decided(self, kind: str, by: str, detail: str) -> None:
         """Write down what a person decided."""
         self._account.decided(kind, by, workflow.now(), detail)
+
+    def _look_up_policy(self) -> None:
+        policy = self._account.policy
+        self.signing.asked_for = policy.signed if policy and not policy.unreadable else None
 
     @property
     def _under_way(self) -> str | None:

@@ -68,6 +68,8 @@ class IncidentReport(Report):
     """When the next contact is called, unless somebody acknowledges."""
     calls_next: str | None = None
     called: tuple[str, ...] = ()
+    closings: int = 0
+    """How often it was closed: the ``sequence`` of the next signed close."""
     held: str | None = None
     """Why nothing is started automatically."""
     announced: int = 0
@@ -124,6 +126,8 @@ def report(account: Account, now: datetime) -> IncidentReport:
         next_call=waiting,
         calls_next=contact.name if waiting and contact else None,
         called=tuple(call.contact or "everybody" for call in account.calls),
+        resumed=account.resumed,
+        closings=account.closings,
         held=account.held.why if account.held else None,
         announced=account.number,
         undelivered={

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from runbook_model.authority.expected import is_agent, same_person
 from runbook_model.errors import Rejected
-from runbook_model.people import looks_like, problem_with_name, same_person
+from runbook_model.people import looks_like, problem_with_name
 
 if TYPE_CHECKING:
     from runbook_model.catalog.policies import Approvals
@@ -26,7 +27,7 @@ class Gate:
 
     @property
     def decided(self) -> bool:
-        """Whether enough people agreed."""
+        """Whether enough people agreed; where they sign, each with a key of their own."""
         return len(self._agreeing()) >= self.view.approvals_needed
 
     @property
@@ -50,12 +51,21 @@ class Gate:
             return Rejected(f'there is no option "{approval.option}"', fix=f"choose one of {options}")
         if approval.option is None and len(self.view.options) > 1:
             return Rejected("several options are open", fix=f"say which option: {options}")
+        return self._refuses_person(approval)
+
+    def _refuses_person(self, approval: Approval) -> Rejected | None:
+        if is_agent(approval.by):
+            return Rejected(f"{approval.by} is an agent, and never approves", fix="a person must")
         if same_person(approval.by, self._requester) and not self._policy.requester_may:
             why = f"{approval.by} asked for this and may not approve it"
             return Rejected(why, fix="somebody else must")
         people = self._policy.people
         if people and not any(same_person(approval.by, person) for person in people):
             return Rejected(f"{approval.by} may not approve here", fix=f"{', '.join(people)} may")
+        for given in self.view.approvals:
+            if approval.key and given.key == approval.key and not same_person(given.by, approval.by):
+                why = f"the key that signed this signed for {given.by}"
+                return Rejected(why, fix="sign with a key of your own")
         return self._confuses(approval.by)
 
     def _confuses(self, name: str) -> Rejected | None:

@@ -30,11 +30,11 @@ class HasInbox:
         """What judges and takes each message."""
 
 
-def takes_signal(name: str, description: str) -> Callable[..., None]:
+def takes_signal(name: str, description: str) -> Callable[..., Any]:
     """Return the handler of a signal."""
 
-    def take(self: HasInbox, request: object = None) -> None:
-        self.inbox.signal(name, request)
+    async def take(self: HasInbox, request: object = None) -> None:
+        await self.inbox.signal(name, request)
 
     return workflow.signal(name=name, description=description)(_as_method(take))
 
@@ -52,8 +52,8 @@ def takes_update(
     """
     known_as = order or name
 
-    def take(self: HasInbox, request: object = None) -> Any:
-        return self.inbox.update(known_as, request)
+    async def take(self: HasInbox, request: object = None) -> Any:
+        return await self.inbox.update(known_as, request)
 
     def check(self: HasInbox, request: object = None) -> None:
         self.inbox.check(known_as, request)
@@ -73,10 +73,17 @@ def _as_method(function: Callable[P, R]) -> Callable[P, R]:
 class TakesOrders(HasInbox):
     """What procedures and incidents take from people alike: each order as a signal, and as an update with an answer."""
 
-    approve = takes_signal("approve", "Approve the plan that is shown: {by, plan_hash, option?, comment?}")
-    abort = takes_signal("abort", "Stop safely, at any time: {by, reason, keep?}")
+    approve = takes_signal(
+        "approve",
+        "Approve the plan that is shown: {by, plan_hash, option?, comment?, decision_id?, statement?, signature?}",
+    )
+    abort = takes_signal(
+        "abort", "Stop safely, at any time: {by, reason, keep?, decision_id?, statement?, signature?}"
+    )
     pause_by_signal = takes_signal("pause", "Pause before the next step: {by, reason?}")
-    resume_by_signal = takes_signal("resume", "Continue after a pause: {by, reason?}")
+    resume_by_signal = takes_signal(
+        "resume", "Continue after a pause: {by, reason?, decision_id?, statement?, signature?}"
+    )
     acknowledge_by_signal = takes_signal("acknowledge", "Acknowledge; stop paging: {by, reason?}")
     note_by_signal = takes_signal("note", "Add what you know: {by, impact?, root_cause?, eta?, observation?}")
 

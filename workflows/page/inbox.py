@@ -19,7 +19,7 @@ from runbook_model.plain_text import one_line
 from runbook_model.reports import Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 M = TypeVar("M")
 Model = TypeVar("Model", bound=BaseModel)
@@ -48,6 +48,8 @@ class Rule(Generic[M]):
     """Does what it says, and returns the answer."""
     judge: Callable[[M], M] | None = None
     """Returns the message as it is to be taken, or raises why it cannot be used now; changes nothing."""
+    verify: Callable[[M], Awaitable[M]] | None = None
+    """Returns the message once its signature is verified, or raises why it does not count; then it is judged again."""
     known: Callable[[M], bool] | None = None
     """Whether it was taken before, where its decision id does not show it."""
     quiet: bool = False
@@ -75,22 +77,23 @@ class Inbox:
         take: Callable[[M], Any],
         *,
         judge: Callable[[M], M] | None = None,
+        verify: Callable[[M], Awaitable[M]] | None = None,
         known: Callable[[M], bool] | None = None,
         quiet: bool = False,
     ) -> None:
         """Say what is done with the messages of a name."""
-        self._rules[name] = Rule(read, take, judge, known, quiet)
+        self._rules[name] = Rule(read, take, judge, verify, known, quiet)
 
-    def signal(self, name: str, received: object) -> None:
+    async def signal(self, name: str, received: object) -> None:
         """Take what a signal brought, or keep it among the rejected."""
         try:
-            self._take(name, received)
+            await self._take(name, received)
         except Rejected as error:
             self.reject(name, str(error), received)
         if not self._rules[name].quiet:
             self._note_that_something_came()
 
-    def update(self, name: str, received: object) -> Any:
+    async def update(self, name: str, received: object) -> Any:
         """Take what an update brought; its validator let it in, but the last word is said here.
 
         Raises:
@@ -98,7 +101,7 @@ class Inbox:
         """
         self._note_that_something_came()
         try:
-            return self._take(name, received)
+            return await self._take(name, received)
         except Rejected as error:
             raise error.to_application_error() from None
 
@@ -125,11 +128,15 @@ class Inbox:
         """Whether a decision was taken before."""
         return decision_id is not None and decision_id in self._book.seen
 
-    def _take(self, name: str, received: object) -> Any:
+    async def _take(self, name: str, received: object) -> Any:
+        rule = self._rules[name]
         message, known = self._judge(name, received)
+        if rule.verify and not known:
+            verified = await rule.verify(message)
+            message, known = self._judge_again(rule, verified)
         if known:
             return ALREADY
-        answer = self._rules[name].take(message)
+        answer = rule.take(message)
         if decision_id := getattr(message, "decision_id", None):
             self._book.seen = (*self._book.seen, decision_id)[-SEEN_KEPT:]
         return answer
@@ -137,7 +144,9 @@ class Inbox:
     def _judge(self, name: str, received: object) -> tuple[Any, bool]:
         """Return the message as it is to be taken, and whether it was before."""
         rule = self._rules[name]
-        message = rule.read(received)
+        return self._judge_again(rule, rule.read(received))
+
+    def _judge_again(self, rule: Rule[Any], message: Any) -> tuple[Any, bool]:
         if self.has_seen(getattr(message, "decision_id", None)) or (rule.known and rule.known(message)):
             return message, True
         return rule.judge(message) if rule.judge else message, False

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from runbook_model.errors import InvalidMessage, Rejected
 from runbook_model.messages import Abort, Answer, Approval, Instruction, Note
+from workflows.page.child_relay import procedure_above
 from workflows.page.gate import Answers
-from workflows.page.inbox import reading
+from workflows.page.inbox import parse, reading
+from workflows.page.signing import Signing, verify_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,8 @@ class Pausable(Protocol):
     """What a person may hold."""
 
     paused_by: str | None
+    resumed: int
+    """How often it was resumed."""
 
 
 class Orders(ABC):
@@ -34,10 +38,20 @@ class Orders(ABC):
     def __init__(self, inbox: Inbox, held: Pausable, pass_on: Callable[[str, object], None]) -> None:
         self._held = held
         self._pass_on = pass_on
-        inbox.on("approve", reading(Approval), self.approve, judge=self.judge_approval, known=self.knows)
-        inbox.on("abort", reading(Abort), self.stop, judge=self.judge_abort)
+        self.signing = Signing()
+        inbox.on(
+            "approve",
+            read_approval,
+            self.approve,
+            judge=self.judge_approval,
+            verify=self.verify_approval,
+            known=self.knows,
+        )
+        inbox.on("abort", reading(Abort), self.stop, judge=self.judge_abort, verify=self.verify_abort)
         inbox.on("pause", reading(Instruction), self.pause, judge=self.judge_hold)
-        inbox.on("resume", reading(Instruction), self.resume, judge=self.judge_hold)
+        inbox.on(
+            "resume", reading(Instruction), self.resume, judge=self.judge_hold, verify=self.verify_resume
+        )
         inbox.on("acknowledge", reading(Instruction), self.acknowledge, judge=self.judge_hold)
         inbox.on("note", reading(Note), self.note, judge=judge_note)
 
@@ -60,6 +74,7 @@ class Orders(ABC):
         if self.paused_by is None:
             return Answer(detail="not paused", already=True)
         self._held.paused_by = None
+        self._held.resumed += 1
         self._pass_on("parent_resumed", hold)
         self.decided("resume", hold.by, hold.reason or "")
         return Answer(detail="continuing")
@@ -89,12 +104,38 @@ class Orders(ABC):
     def decided(self, kind: str, by: str, detail: str) -> None:
         """Write down what a person decided."""
 
+    @property
+    @abstractmethod
+    def place(self) -> tuple[str, str]:
+        """Environment and service of the run."""
+
     def judge_abort(self, order: Abort) -> Abort:
         """Return the order as it is taken."""
         return order
 
     def judge_hold(self, hold: Instruction) -> Instruction:
         """Return the pause, resume or acknowledgement if it can be used now."""
+        return hold
+
+    async def verify_approval(self, approval: Approval) -> Approval:
+        """Return the approval once its signature is verified; the run that asks does so."""
+        return approval
+
+    async def verify_abort(self, order: Abort) -> Abort:
+        """Return the order once its signature is verified; the run that would undo does so."""
+        return order
+
+    async def verify_resume(self, hold: Instruction) -> Instruction:
+        """Return the order to continue, once its signature is verified where it needs one."""
+        environment, service = self.place
+        await self.signing.of_order(
+            "resume",
+            hold,
+            {"reason": hold.reason},
+            environment=environment,
+            service=service,
+            sequence=self._held.resumed,
+        )
         return hold
 
     def knows(self, approval: Approval) -> bool:  # noqa: ARG002 - a procedure knows more
@@ -123,7 +164,13 @@ class ProcedureOrders(Orders):
         self.undo_lands_on_bad: Callable[[], str | None] = lambda: None
         """Says which bad release an undo would bring back, if any."""
         inbox.on("parent_paused", reading(Instruction), self.pause, judge=self.judge_hold)
-        inbox.on("parent_resumed", reading(Instruction), self.resume, judge=self.judge_hold)
+        inbox.on(
+            "parent_resumed",
+            reading(Instruction),
+            self.resume,
+            judge=self.judge_hold,
+            verify=self.verify_parents_resume,
+        )
 
     def approve(self, approval: Approval) -> Answer:
         """Count a person's approval at the open gate."""
@@ -142,7 +189,8 @@ class ProcedureOrders(Orders):
             return self._stop_undo(order, self.abort)
         self.abort = order
         self.decided("abort", order.by, order.reason)
-        return Answer(detail="stopping safely")
+        stays = "; what was changed stays" if order.keep and self.signing.asked_for else ""
+        return Answer(detail=f"stopping safely{stays}")
 
     def _stop_undo(self, order: Abort, first: Abort) -> Answer:
         """Take a second abort: unless it asks for the undo, it stops the one under way, here or in the child."""
@@ -188,6 +236,50 @@ class ProcedureOrders(Orders):
         why = f"undoing would bring back {bad}, which is marked bad"
         raise Rejected(why, fix="confirm with --yes, or use --keep")
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Environment and service of the run."""
+        return self._record.report.environment, self._record.report.service
+
+    async def verify_approval(self, approval: Approval) -> Approval:
+        """Return the approval with the key that signed it, once that is verified; a child judges by itself."""
+        gate = self.gate
+        if gate is None:
+            return approval
+        signed_by = await verify_answer(approval, gate.view, *self.place)
+        if self.gate is not gate:
+            raise Rejected("the question changed while the signature was verified", fix="look at it again")
+        return approval.model_copy(update={"key": signed_by.key}) if signed_by else approval
+
+    async def verify_abort(self, order: Abort) -> Abort:
+        """Return the order: to undo, it is signed where decisions are; unsigned it stops at once, and keeps what was changed."""
+        if order.keep:
+            return order
+        environment, service = self.place
+        try:
+            signed_by = await self.signing.of_order(
+                "end-hold" if self._record.report.procedure == "hold" else "undo",
+                order,
+                {"reason": order.reason, "confirmed": order.confirmed},
+                environment=environment,
+                service=service,
+                run=_parent() if order.from_parent else None,
+            )
+        except Rejected:
+            if order.statement is not None:
+                raise
+            return order.model_copy(update={"keep": True})
+        return order.model_copy(update={"keep": False}) if signed_by else order
+
+    async def verify_parents_resume(self, hold: Instruction) -> Instruction:
+        """Return the order that the procedure above passed on, once its signature is verified where it needs one."""
+        environment, service = self.place
+        order = {"reason": hold.reason}
+        await self.signing.of_order(
+            "resume", hold, order, environment=environment, service=service, run=_parent()
+        )
+        return hold
+
     def judge_hold(self, hold: Instruction) -> Instruction:
         """Return the pause, resume or acknowledgement unless the run is over."""
         self._refuse_if_over()
@@ -200,6 +292,16 @@ class ProcedureOrders(Orders):
     def _refuse_if_over(self) -> None:
         if self.closed:
             raise Rejected("the run is over")
+
+
+def read_approval(received: object) -> Approval:
+    """Read an approval; by which key it was signed is found out and not believed."""
+    return parse(Approval, received).model_copy(update={"key": None})
+
+
+def _parent() -> tuple[str, str] | None:
+    above = procedure_above()
+    return (above.workflow_id, above.run_id) if above else None
 
 
 def judge_note(note: Note) -> Note:

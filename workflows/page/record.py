@@ -76,6 +76,15 @@ class Record:
             )
 
     @property
+    def resumed(self) -> int:
+        """How often it was resumed."""
+        return self._report.resumed
+
+    @resumed.setter
+    def resumed(self, resumed: int) -> None:
+        self._note(resumed=resumed)
+
+    @property
     def report(self) -> Report:
         """The page as it stands."""
         return self._report

@@ -57,6 +57,8 @@ class RunLoop:
         """What an abort that does not say whether to keep would do now."""
         if not self._undos:
             return "ends the run; nothing was changed"
+        if self._orders.signing.asked_for:
+            return "keeps what was changed; signed, and with keep = false, it undoes it"
         return "keeps what was changed" if self._abort_keeps else "undoes what was changed"
 
     def can_undo(self, place: int, undo: Undo) -> None:
@@ -114,7 +116,8 @@ class RunLoop:
 
     async def _after_abort(self) -> Ending:
         order = self._orders.abort or Abort(by="Temporal", reason="the workflow was cancelled")
-        keep = self._abort_keeps if order.keep is None else order.keep
+        keeps = self._abort_keeps or bool(self._orders.signing.asked_for)
+        keep = keeps if order.keep is None else order.keep
         if keep or self._orders.undo_stop:
             for place in reversed(self._undos):
                 self._record.changed(place, kept=True, undone=self._kept(place))

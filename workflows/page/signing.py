@@ -1,0 +1,143 @@
+"""Has the worker verify what people sign, before a run takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from activities.runtime.decisions import DecisionActivities
+from runbook_model.authority.expected import Expected, Presented, kind_of_answer
+from runbook_model.authority.statement import SignedStatement
+from runbook_model.errors import Rejected, fix_of
+from workflows.page.options import SHOW
+
+if TYPE_CHECKING:
+    from runbook_model.authority.expected import SignedBy
+    from runbook_model.authority.statement import Kind
+    from runbook_model.messages import Approval
+    from runbook_model.reports import Checkpoint
+
+
+class SignedOrder(Protocol):
+    """What came, with whatever was signed."""
+
+    @property
+    def by(self) -> str:
+        """Who decides."""
+
+    @property
+    def decision_id(self) -> str | None:
+        """Names the decision."""
+
+    @property
+    def statement(self) -> str | None:
+        """The exact text that was signed."""
+
+    @property
+    def signature(self) -> str | None:
+        """Of the statement."""
+
+
+class Signing:
+    """What one run knows of signatures: whether they are asked for here."""
+
+    def __init__(self, *, goes_on_as_new: bool = False) -> None:
+        """Know nothing yet.
+
+        Args:
+            goes_on_as_new: whether the run continues as new ones, so that statements name the first of them.
+        """
+        self.asked_for: bool | None = None
+        """None while it is not known: then the worker is asked, which reads its catalog."""
+        self._goes_on_as_new = goes_on_as_new
+
+    async def of_order(
+        self,
+        kind: Kind,
+        message: SignedOrder,
+        order: dict[str, Any],
+        *,
+        environment: str,
+        service: str | None,
+        sequence: int | None = None,
+        run: tuple[str, str] | None = None,
+    ) -> SignedBy | None:
+        """Return who signed an order; None where nobody has to.
+
+        Args:
+            kind: of the statement that it needs.
+            message: what came.
+            order: the fields that the statement is about.
+            environment: of the run.
+            service: of the run, or of the order.
+            sequence: how many such orders were taken before.
+            run: id and run id that the statement names, where they are not this run's.
+
+        Raises:
+            Rejected: it is not signed, or the signature does not count.
+        """
+        if self.asked_for is False:
+            return None
+        info = workflow.info()
+        own = info.first_execution_run_id if self._goes_on_as_new else info.run_id
+        workflow_id, run_id = run or (info.workflow_id, own)
+        expected = Expected(
+            kinds=(kind,),
+            namespace=info.namespace,
+            workflow_id=workflow_id,
+            run_id=run_id,
+            sequence=sequence,
+            environment=environment,
+            service=service,
+        )
+        return await _verify(Presented(expected=expected, order=order, **_said(message)))
+
+
+async def verify_answer(
+    approval: Approval, gate: Checkpoint, environment: str, service: str
+) -> SignedBy | None:
+    """Return who signed the answer to a gate; None where nobody has to.
+
+    Raises:
+        Rejected: it is not signed, or the signature does not count.
+    """
+    asker = gate.asked_by
+    if asker is None or not asker.signed:
+        return None
+    expected = Expected(
+        kinds=(kind_of_answer(approval.option or gate.options[0], task=gate.task is not None),),
+        namespace=workflow.info().namespace,
+        workflow_id=asker.workflow_id,
+        run_id=asker.run_id,
+        environment=environment,
+        service=service,
+        procedure=asker.procedure,
+        gate=asker.gate,
+        subject=gate.subject,
+        options=(approval.option or gate.options[0],),
+        requester=asker.requester,
+    )
+    anybody = gate.task is not None
+    return await _verify(Presented(expected=expected, anybody=anybody, **_said(approval)))
+
+
+def _said(message: SignedOrder) -> dict[str, Any]:
+    signed = None
+    if message.statement is not None:
+        signed = SignedStatement(statement=message.statement, signature=message.signature or "")
+    return {"by": message.by, "decision_id": message.decision_id, "signed": signed}
+
+
+async def _verify(presented: Presented) -> SignedBy | None:
+    try:
+        judged = await workflow.execute_local_activity_method(
+            DecisionActivities.verify_decision, presented, summary="Verify the signature", **SHOW
+        )
+    except ActivityError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type == Rejected.__name__:
+            raise Rejected(cause.message, fix=fix_of(cause)) from None
+        raise
+    return judged.signed_by
