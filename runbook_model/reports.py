@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -176,6 +176,8 @@ class Asker(Message):
     gate: int
     signed: bool = False
     """Whether an answer counts only with a signature."""
+    longest: timedelta = timedelta(minutes=15)
+    """How long a signature may be valid."""
 
 
 class Checkpoint(Message):

@@ -11,20 +11,19 @@ from temporalio.service import RPCError, RPCStatusCode
 from runbook_model import ids
 from runbook_model.brakes import BrakeReport, BrakeRequest
 from starter.client.connect import RPC_TIMEOUT
-from starter.client.deciding import Decided, decide
 from starter.client.run_view import ANSWER_TIMEOUT
 from starter.client.runs import describe, find
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from workflows.brake import Switch
+    from starter.client.runs import Run
 
 LIMIT = 1000
 
 
-async def switch(client: Client, environment: str, order: Switch) -> Decided:
-    """Put an environment's brake on, or let it go; recorded also while no worker lives."""
+async def open_brake(client: Client, environment: str) -> Run:
+    """Return the run of an environment's brake, which is started where there is none."""
     workflow_id = ids.brake_id(environment)
     await client.start_workflow(
         "Brake",
@@ -37,7 +36,7 @@ async def switch(client: Client, environment: str, order: Switch) -> Decided:
     )
     run = await describe(client, workflow_id)
     assert run is not None
-    return await decide(client, run, "switch", "switch", order)
+    return run
 
 
 async def brakes(client: Client) -> dict[str, BrakeReport | None]:

@@ -15,17 +15,25 @@ from temporalio.service import RPCError, RPCStatusCode
 from runbook_model.errors import fix_of
 from runbook_model.messages import Answer, Instruction
 from starter.client.connect import RPC_TIMEOUT, converse
+from starter.client.run_view import look
 from starter.client.runs import describe
+from starter.client.signing import sign_order
 from starter.client.targets import ending, remediation_of
 from starter.exits import CliError, Exit, bad_input, refused
 from starter.printing import answer, say
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from temporalio.client import Client, WorkflowHandle
 
     from runbook_model.messages import Message
     from starter.caller import Caller
     from starter.client.runs import Run
+    from starter.signing import SigningOptions
+
+    Which = Callable[[Client, str, str | None], Awaitable[Run]]
+    Sign = Callable[[Client, Run], Awaitable[Message | None]]
 
 WORKER_TIMEOUT = timedelta(seconds=3)
 """How long a worker has to answer before the decision is only recorded."""
@@ -59,7 +67,8 @@ async def decide(client: Client, run: Run, update: str, signal: str, decision: M
     Raises:
         CliError: the run has ended, or refuses.
     """
-    decision_id = str(uuid4())
+    # What is signed has its id already.
+    decision_id = getattr(decision, "decision_id", None) or str(uuid4())
     marked = decision.model_copy(update={"decision_id": decision_id})
     answer = await ask(client, run, update, marked, decision_id)
     if answer is not None:
@@ -125,7 +134,9 @@ async def _as_error(client: Client, run: Run, error: RPCError) -> Exception:
     return refused(f"{ending(now)}: there is nothing left to decide")
 
 
-def hold(caller: Caller, text: str, update: str, reason: str | None) -> None:
+def hold(
+    caller: Caller, text: str, update: str, reason: str | None, signing: SigningOptions | None = None
+) -> None:
     """Send ``pause`` or ``resume`` and say what came of it.
 
     Raises:
@@ -134,13 +145,38 @@ def hold(caller: Caller, text: str, update: str, reason: str | None) -> None:
     if reason and len(reason) > 2000:
         raise bad_input("--reason is longer than 2000 characters")
     order = Instruction(by=caller.name, reason=reason)
-    converse(lambda client: _hold(client, caller, text, update, order))
+    converse(lambda client: _hold(client, caller, text, update, order, signing))
 
 
-async def _hold(client: Client, caller: Caller, text: str, update: str, order: Instruction) -> None:
+async def _hold(
+    client: Client,
+    caller: Caller,
+    text: str,
+    update: str,
+    order: Instruction,
+    signing: SigningOptions | None,
+) -> None:
     run = await remediation_of(client, text, caller.run_id)
     if not run.is_open:
         raise refused(f"{ending(run)}: there is nothing to {update}")
+    if signing and signing.active:
+        report = (await look(client, run, caller.catalog)).report
+        signed = await sign_order(
+            client,
+            caller,
+            signing,
+            order,
+            kind="resume",
+            order={"reason": order.reason},
+            run=run,
+            first=run.procedure == "incident",
+            environment=run.environment,
+            service=run.service,
+            sequence=report.resumed,
+        )
+        if signed is None:
+            return
+        order = signed
     decided = await decide(client, run, update, update, order)
     if caller.as_json:
         answer(decided.document() | {"id": run.id})
@@ -148,31 +184,42 @@ async def _hold(client: Client, caller: Caller, text: str, update: str, order: I
         say(decided.detail)
 
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from temporalio.client import Client
-
-    from runbook_model.messages import Message
-    from starter.caller import Caller
-    from starter.client.runs import Run
-
-    Which = Callable[[Client, str, str | None], Awaitable[Run]]
-
-
-def send_message(caller: Caller, text: str, what: str, message: Message, which: Which) -> None:
+def send_message(
+    caller: Caller, text: str, what: str, message: Message, which: Which, sign: Sign | None = None
+) -> None:
     """Send it and say what came of it; to an incident also while no worker lives.
+
+    Args:
+        caller: who sends it.
+        text: the ID as it was given.
+        what: the update's name.
+        message: what is sent.
+        which: finds the run.
+        sign: returns the message with its signature, or None where it was only printed.
 
     Raises:
         CliError: there is no such run, it has ended, or refuses.
     """
-    converse(lambda client: _send(client, caller, text, what, message, which))
+    converse(lambda client: _send(client, caller, text, what, message, which, sign))
 
 
-async def _send(client: Client, caller: Caller, text: str, what: str, message: Message, which: Which) -> None:
+async def _send(
+    client: Client,
+    caller: Caller,
+    text: str,
+    what: str,
+    message: Message,
+    which: Which,
+    sign: Sign | None,
+) -> None:
     run = await which(client, text, caller.run_id)
     if not run.is_open:
         raise refused(f"{ending(run)}: there is nothing to {what}")
+    if sign:
+        signed = await sign(client, run)
+        if signed is None:
+            return
+        message = signed
     decided = await _decided(client, run, what, message)
     if caller.as_json:
         answer(decided.document() | {"id": run.id})

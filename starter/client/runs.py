@@ -56,6 +56,8 @@ class Run:
     ended: datetime | None
     memo: dict[str, Payload]
     waiting_children: tuple[str, ...] = ()
+    first_run_id: str = ""
+    """Of the runs that it continues, where it got too long for one."""
     queue: str = ""
     """Whose workers it waits for."""
 
@@ -147,6 +149,7 @@ def _read(info: WorkflowExecutionInfo, children: tuple[str, ...] = ()) -> Run:
         ended=info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None,
         memo=dict(info.memo.fields),
         waiting_children=children,
+        first_run_id=info.first_run_id,
         queue=info.task_queue,
     )
 

@@ -11,12 +11,16 @@ from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.deciding import decide
+from starter.client.signing import sign_order
 from starter.client.targets import ending, remediation_of
 from starter.exits import bad_input, refused
 from starter.printing import answer, say
+from starter.signing import SigningOptions, takes_signing
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+
+    from runbook_model.authority.statement import Kind
 
 
 @click.command("abort", epilog=example("runbook abort prod/ai-processor --reason 'wrong service' --as alice"))
@@ -25,12 +29,22 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Keep the changes.")
 @click.option("--undo", is_flag=True, help="Undo the changes.")
 @click.option("--yes", is_flag=True, help="Undo even if that restores a release marked bad.")
+@takes_signing()
 @takes_caller("--as", "--run", "--json")
-def command(caller: Caller, run: str, *, reason: str, keep: bool, undo: bool, yes: bool) -> None:
+def command(
+    caller: Caller,
+    run: str,
+    *,
+    reason: str,
+    keep: bool,
+    undo: bool,
+    yes: bool,
+    signing: SigningOptions,
+) -> None:
     """Stop a run safely, and keep or undo its changes.
 
     ID is ENVIRONMENT/SERVICE or a workflow id. By default a rollback keeps its changes, and every other procedure undoes
-    them.
+    them. Where decisions are signed, only a signed --undo undoes them.
     """
     if keep and undo:
         raise bad_input("--keep and --undo exclude each other", "choose one")
@@ -39,13 +53,30 @@ def command(caller: Caller, run: str, *, reason: str, keep: bool, undo: bool, ye
     order = Abort(
         by=caller.name, reason=reason, keep=True if keep else False if undo else None, confirmed=yes
     )
-    converse(lambda client: _abort(client, caller, run, order))
+    converse(lambda client: _abort(client, caller, run, order, signing))
 
 
-async def _abort(client: Client, caller: Caller, text: str, order: Abort) -> None:
+async def _abort(client: Client, caller: Caller, text: str, order: Abort, signing: SigningOptions) -> None:
     run = await remediation_of(client, text, caller.run_id)
     if not run.is_open:
         raise refused(f"{ending(run)}: there is nothing left to abort")
+    if order.keep is False:
+        said = {"reason": order.reason, "confirmed": order.confirmed}
+        kind: Kind = "end-hold" if run.procedure == "hold" else "undo"
+        signed = await sign_order(
+            client,
+            caller,
+            signing,
+            order,
+            kind=kind,
+            order=said,
+            run=run,
+            environment=run.environment,
+            service=run.service,
+        )
+        if signed is None:
+            return
+        order = signed
     decided = await decide(client, run, "abort_run", "abort", order)
     if caller.as_json:
         answer(decided.document() | {"id": run.id})

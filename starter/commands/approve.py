@@ -12,11 +12,14 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.deciding import decide
 from starter.client.run_view import RunView, look
+from starter.client.signing import shown_at, sign_answer
 from starter.client.targets import ending, waiting_at
 from starter.exits import Exit, bad_input, refused
 from starter.names import short_id
-from starter.printing import answer, console, on_terminal, say
+from starter.printing import answer, console, note, on_terminal, say
+from starter.signing import SigningOptions, takes_signing
 from starter.view.page import checkpoint
+from starter.view.shown import shown
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     epilog=example(
         "runbook approve prod/ai-processor --as bob --comment 'seen the graphs'",
         "runbook approve prod/ai-processor --option done --comment 'ended pid 4711'",
+        "runbook approve prod/ai-processor --as bob --sign ~/.ssh/id_ed25519_sk",
+        "runbook approve prod/ai-processor --as bob --print-statement > decision.json",
     ),
 )
 @click.argument("run", metavar="ID", shell_complete=completion.runs)
@@ -36,14 +41,23 @@ if TYPE_CHECKING:
     "--plan-hash", metavar="H", help="Approve only the plan with this hash. Default: the current one."
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation on a terminal.")
+@takes_signing()
 @takes_caller("--as", "--run", "--json")
 def command(
-    caller: Caller, run: str, *, option: str | None, comment: str | None, plan_hash: str | None, yes: bool
+    caller: Caller,
+    run: str,
+    *,
+    option: str | None,
+    comment: str | None,
+    plan_hash: str | None,
+    yes: bool,
+    signing: SigningOptions,
 ) -> Exit:
     """Approve the plan that a run waits with, choose one of its options, or answer a task.
 
     ID is ENVIRONMENT/SERVICE (the run that waits there) or a workflow id. On a terminal the plan is shown first. The
-    approval is for exactly that plan; if the plan changes before it is carried out, the run asks again.
+    approval is for exactly that plan; if the plan changes before it is carried out, the run asks again. Where decisions are
+    signed, all that is signed is shown first.
     """
     for what, text, longest in (
         ("--comment", comment, 2000),
@@ -53,19 +67,34 @@ def command(
         if text and len(text) > longest:
             raise bad_input(f"{what} is longer than {longest} characters")
     approval = Approval(by=caller.name, plan_hash=plan_hash, option=option, comment=comment)
-    return converse(lambda client: _approve(client, caller, run, approval, yes=yes))
+    return converse(lambda client: _approve(client, caller, run, approval, signing, yes=yes))
 
 
-async def _approve(client: Client, caller: Caller, text: str, approval: Approval, *, yes: bool) -> Exit:
+async def _approve(
+    client: Client, caller: Caller, text: str, approval: Approval, signing: SigningOptions, *, yes: bool
+) -> Exit:
     run = await waiting_at(client, text, caller.run_id)
     if not run.is_open:
         raise refused(f"{ending(run)}: nothing waits for an answer")
     view = await look(client, run)
     if approval.plan_hash is None:
         approval = approval.model_copy(update={"plan_hash": _open_plan_hash(view)})
-    if on_terminal() and not yes and not caller.as_json and not _agreed(view, approval):
-        say("not confirmed; nothing was sent")
-        return Exit.NOT_DONE
+    elif view.report.checkpoint and approval.plan_hash != view.report.checkpoint.plan_hash and signing.key:
+        raise refused(
+            f"the plan is {view.report.checkpoint.plan_hash} now, not {approval.plan_hash}",
+            "look at it again",
+        )
+    if on_terminal() and not yes and not caller.as_json and not signing.print_statement:
+        if not _agreed(view, approval, signing):
+            say("not confirmed; nothing was sent")
+            return Exit.NOT_DONE
+    elif signing.print_statement:
+        _print_shown(view)
+    gate = view.report.checkpoint
+    signed = await sign_answer(client, caller, signing, gate, approval.option, approval)
+    if signed is None:
+        return Exit.DONE
+    approval = signed
     decided = await decide(client, run, "decide", "approve", approval)
     if caller.as_json:
         answer(decided.document() | {"id": run.id, "plan_hash": approval.plan_hash})
@@ -86,9 +115,19 @@ def _open_plan_hash(view: RunView) -> str:
     return found
 
 
-def _agreed(view: RunView, approval: Approval) -> bool:
+def _print_shown(view: RunView) -> None:
+    """Show on stderr what is signed: stdout holds the statement."""
     gate = view.report.checkpoint
-    if gate:
+    if gate and gate.subject:
+        for row in shown(shown_at(gate), gate.subject):
+            note(row.plain)
+
+
+def _agreed(view: RunView, approval: Approval, signing: SigningOptions) -> bool:
+    gate = view.report.checkpoint
+    if gate and gate.subject and (signing.asked or (gate.asked_by and gate.asked_by.signed)):
+        console().print(*shown(shown_at(gate), gate.subject), sep="\n")
+    elif gate:
         console().print(*checkpoint(gate, view.run.id), sep="\n")
     what = f'Answer "{approval.option}"' if approval.option else f"Approve plan {approval.plan_hash}"
     return click.confirm(f"{what} as {approval.by}?", default=False)

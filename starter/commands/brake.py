@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.client.brakes import brakes, switch
+from starter.client.brakes import brakes, open_brake, read_brake_report
 from starter.client.connect import converse
+from starter.client.deciding import decide
 from starter.client.known_targets import check_scope, read_catalog
 from starter.client.run_view import stamp
+from starter.client.signing import sign_order
 from starter.exits import bad_input
 from starter.printing import answer, clock, note, say
+from starter.signing import SigningOptions, takes_signing
 from starter.target_options import scope_argument
 from workflows.brake import Switch
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from runbook_model.brakes import AutomaticStart, BrakeReport
+    from starter.client.runs import Run
     from starter.names import Scope
 
 
@@ -34,9 +38,15 @@ if TYPE_CHECKING:
 @click.argument("turn", metavar="[on|off]", required=False, type=click.Choice(["on", "off"]))
 @scope_argument
 @click.option("--reason", metavar="T", help="Why, for the record; needed with on and off.")
+@takes_signing()
 @takes_caller("--as", "--catalog", "--json")
 def command(
-    caller: Caller, turn: Literal["on", "off"] | None, scope: Scope | None, *, reason: str | None
+    caller: Caller,
+    turn: Literal["on", "off"] | None,
+    scope: Scope | None,
+    *,
+    reason: str | None,
+    signing: SigningOptions,
 ) -> None:
     """Stop or allow automatic changes. Without arguments, show the brakes.
 
@@ -50,7 +60,7 @@ def command(
         raise bad_input("--reason needs 1 to 2000 characters", "say why, for the record")
     places = _places(caller, scope)
     order = Switch(by=caller.name, on=turn == "on", reason=reason)
-    converse(lambda client: _switch(client, caller, places, order))
+    converse(lambda client: _switch(client, caller, places, order, signing))
 
 
 def _places(caller: Caller, scope: Scope | None) -> list[tuple[str, str | None]]:
@@ -68,16 +78,24 @@ def _places(caller: Caller, scope: Scope | None) -> list[tuple[str, str | None]]
 
 
 async def _switch(
-    client: Client, caller: Caller, places: list[tuple[str, str | None]], order: Switch
+    client: Client,
+    caller: Caller,
+    places: list[tuple[str, str | None]],
+    order: Switch,
+    signing: SigningOptions,
 ) -> None:
-    moved = [
-        (
-            environment,
-            service,
-            await switch(client, environment, order.model_copy(update={"service": service})),
-        )
-        for environment, service in places
-    ]
+    if len(places) > 1 and (signing.elsewhere or signing.print_statement):
+        raise bad_input("a statement is for one brake", "name ENVIRONMENT or ENVIRONMENT/SERVICE")
+    moved = []
+    for environment, service in places:
+        run = await open_brake(client, environment)
+        signed: Switch | None = order.model_copy(update={"service": service})
+        if signed and not order.on and signing.active:
+            signed = await _signed(client, caller, signing, signed, run)
+        if signed:
+            moved.append((environment, service, await decide(client, run, "switch", "switch", signed)))
+    if signing.print_statement:
+        return
     if caller.as_json:
         documents = [
             {"environment": environment, "service": service, **decided.document()}
@@ -88,6 +106,25 @@ async def _switch(
     for environment, service, decided in moved:
         where = f"{environment}/{service}" if service else environment
         say(decided.detail if decided.confirmed else f"{where}: {decided.detail}")
+
+
+async def _signed(
+    client: Client, caller: Caller, signing: SigningOptions, order: Switch, run: Run
+) -> Switch | None:
+    report = await read_brake_report(client, run.id)
+    return await sign_order(
+        client,
+        caller,
+        signing,
+        order,
+        kind="brake-off",
+        order={"reason": order.reason},
+        run=run,
+        first=True,
+        environment=run.environment,
+        service=order.service,
+        sequence=report.book.switched_off if report else 0,
+    )
 
 
 async def _show(client: Client, caller: Caller) -> None:

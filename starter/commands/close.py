@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from runbook_model.incident.messages import Closing
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
+from starter.client.run_view import look
+from starter.client.signing import sign_order
 from starter.client.targets import incident_of
 from starter.exits import bad_input
+from starter.signing import SigningOptions, takes_signing
+from workflows.incidents.report import IncidentReport
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from starter.client.runs import Run
 
 
 @click.command(
@@ -17,8 +28,9 @@ from starter.exits import bad_input
 )
 @click.argument("run", metavar="ID", shell_complete=completion.runs)
 @click.option("--root-cause", metavar="T", required=True, help="The root cause, for the review.")
+@takes_signing()
 @takes_caller("--as", "--run", "--json")
-def command(caller: Caller, run: str, *, root_cause: str) -> None:
+def command(caller: Caller, run: str, *, root_cause: str, signing: SigningOptions) -> None:
     """Close an incident that a person took over, or that a person opened.
 
     ID is ENVIRONMENT/SERVICE or a workflow id. Refused while a procedure is running. The outcome is `recovered` only if
@@ -26,4 +38,22 @@ def command(caller: Caller, run: str, *, root_cause: str) -> None:
     """
     if not root_cause.strip() or len(root_cause) > 2000:
         raise bad_input("--root-cause needs 1 to 2000 characters", "the review starts with it")
-    send_message(caller, run, "close", Closing(by=caller.name, root_cause=root_cause), incident_of)
+    closing = Closing(by=caller.name, root_cause=root_cause)
+
+    async def sign(client: Client, run: Run) -> Closing | None:
+        report = (await look(client, run, caller.catalog)).report
+        return await sign_order(
+            client,
+            caller,
+            signing,
+            closing,
+            kind="close",
+            order={"root_cause": root_cause},
+            run=run,
+            first=True,
+            environment=run.environment,
+            service=run.service,
+            sequence=report.closings if isinstance(report, IncidentReport) else 0,
+        )
+
+    send_message(caller, run, "close", closing, incident_of, sign if signing.active else None)

@@ -7,15 +7,17 @@ import click
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import hold
+from starter.signing import SigningOptions, takes_signing
 
 
 @click.command("resume", epilog=example("runbook resume prod/ai-processor --as alice"))
 @click.argument("run", metavar="ID", shell_complete=completion.runs)
 @click.option("--reason", metavar="T", help="Why, for the record.")
+@takes_signing()
 @takes_caller("--as", "--run", "--json")
-def command(caller: Caller, run: str, *, reason: str | None) -> None:
+def command(caller: Caller, run: str, *, reason: str | None, signing: SigningOptions) -> None:
     """Continue a paused run.
 
     ID is ENVIRONMENT/SERVICE or a workflow id. The plan is checked again before anything is changed.
     """
-    hold(caller, run, "resume", reason)
+    hold(caller, run, "resume", reason, signing)

@@ -65,6 +65,7 @@ class Question:
                 requester=by.requested_by,
                 gate=self.shows.gate,
                 signed=self.policy.signed,
+                longest=self.policy.longest,
             ),
             options=self.shown.options,
             approvals_needed=self.policy.needed,
