@@ -49,6 +49,11 @@ EVERYWHERE = (
 COMMAND_LINE = (
     ("`RUNBOOK_USER`", "the OS user", "Who acts; `--as` goes before it."),
     (
+        "`RUNBOOK_SIGNING_KEY`",
+        "",
+        "The key that decisions are signed with, where they are signed; `--sign` goes before it.",
+    ),
+    (
         "`RUNBOOK_UI`",
         f"`{UI_DEFAULT}`",
         "Where people open the Temporal UI; links are made from it, and only its pages may ask `runbook codec`.",
