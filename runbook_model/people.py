@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
 from runbook_model.plain_text import one_line
 
+AGENT = re.compile(r"agent:.*? for (?P<person>.+)", re.DOTALL | re.IGNORECASE)
+"""The name of an agent, with the person for whom it acts."""
 LONGEST = 100
 """Characters of an approver's name."""
 _SCRIPTS = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU", "DESERET", "LATIN")
@@ -56,9 +59,20 @@ def problem_with_name(name: str) -> str | None:
     return None
 
 
+def person_behind(name: str) -> str:
+    """Return the person who asked: ``agent:x for bob`` is bob."""
+    found = AGENT.fullmatch(name.strip())
+    return found["person"].strip() if found else name.strip()
+
+
+def is_agent(name: str) -> bool:
+    """Whether a name is an agent's, which never approves."""
+    return name.strip().casefold().startswith("agent:")
+
+
 def same_person(name: str, other: str) -> bool:
-    """Whether two names are one person's: neither case nor spaces make another of them."""
-    return name.strip().casefold() == other.strip().casefold()
+    """Whether two names are one person's: neither case, nor spaces, nor an agent of theirs make another of them."""
+    return person_behind(name).casefold() == person_behind(other).casefold()
 
 
 def looks_like(name: str, other: str) -> bool:

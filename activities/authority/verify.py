@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from activities.authority.sshsig import verify_signature
 from runbook_model.authority.canonical import hash_of
-from runbook_model.authority.expected import SKEW, SignedBy, Verified, is_agent, same_person
+from runbook_model.authority.expected import SKEW, SignedBy, Verified
 from runbook_model.authority.statement import AT_GATES, FIELDS, parse_statement
 from runbook_model.durations import format_duration
 from runbook_model.errors import Rejected
+from runbook_model.people import is_agent, same_person
 from runbook_model.sentences import count_of
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Final
 
@@ -13,7 +12,6 @@ from runbook_model.messages import Message
 
 SKEW: Final = timedelta(minutes=5)
 """How far clocks may differ."""
-AGENT: Final = re.compile(r"agent:.*? for (?P<person>.+)", re.DOTALL | re.IGNORECASE)
 
 
 class Expected(Message):
@@ -78,22 +76,6 @@ class Verified(Message):
 
     people: tuple[SignedBy, ...] = Field(min_length=0)
     option: str = "approve"
-
-
-def person_behind(name: str) -> str:
-    """Return the person who asked: ``agent:x for bob`` is bob."""
-    found = AGENT.fullmatch(name.strip())
-    return found["person"].strip() if found else name.strip()
-
-
-def is_agent(name: str) -> bool:
-    """Whether a name is an agent's, which never approves."""
-    return name.strip().casefold().startswith("agent:")
-
-
-def same_person(name: str, other: str) -> bool:
-    """Whether two names are one person's: neither case, nor spaces, nor an agent of theirs make another of them."""
-    return person_behind(name).casefold() == person_behind(other).casefold()
 
 
 def kind_of_answer(option: str | None, *, task: bool = False) -> Kind:

@@ -23,7 +23,7 @@ from runbook_model.catalog.fields import (
     Url,
 )
 from runbook_model.durations import Duration
-from runbook_model.people import looks_like, problem_with_name
+from runbook_model.people import is_agent, looks_like, problem_with_name
 from runbook_model.plain_text import one_line
 from runbook_model.procedures import PROCEDURES
 from runbook_model.sentences import count_of
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
 def problem_of_person(name: str) -> str | None:
     """Say why somebody of this name can never sign or approve."""
-    if name != name.strip() or not name.strip():
-        return "has spaces around it: remove them"
-    if name.casefold().startswith("agent:"):
+    if is_agent(name):
         return "is an agent, and agents never approve: name people"
     problem = problem_with_name(name)
     return f"{problem}: correct it" if problem else None
@@ -97,6 +95,17 @@ class Approvals(Policy):
 
     def problems(self) -> Iterator[str]:
         """Say why it can never be met, or protects nothing; a run that carries an older policy still reads it."""
+        yield from self._too_few()
+        if self.hardware and not self.signed:
+            yield "hardware is for signed decisions: add signed = true"
+        for person in self.people:
+            if problem := problem_of_person(person):
+                yield f'people: "{one_line(person)}" {problem}'
+        for person, other in combinations(self.people, 2):
+            if looks_like(person, other):
+                yield f'people: "{person}" and "{other}" cannot be distinguished: rename one'
+
+    def _too_few(self) -> Iterator[str]:
         people = len({person.strip().casefold() for person in self.people})
         named = f"names {count_of(people, 'person', 'people')}"
         if self.signed and not self.people:
@@ -110,14 +119,6 @@ class Approvals(Policy):
         elif self.signed and not self.requester_may and people < self.needed + 1:
             asked = count_of(self.needed, "approval")
             yield f"needs {asked} by others than the requester, and {named}: add people, or requester_may = true"
-        if self.hardware and not self.signed:
-            yield "hardware is for signed decisions: add signed = true"
-        for person in self.people:
-            if problem := problem_of_person(person):
-                yield f'people: "{one_line(person)}" {problem}'
-        for person, other in combinations(self.people, 2):
-            if looks_like(person, other):
-                yield f'people: "{person}" and "{other}" cannot be distinguished: rename one'
 
 
 class PersonOfCatalog(Policy):

@@ -5,44 +5,40 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
-from starter.printing import clean
+from starter.printing import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.text import Text
 
     from runbook_model.authority.shown import Shown
 
 
 def shown(document: Shown, subject: str) -> Iterator[Text]:
     """Lay out all that is signed."""
-    yield _line(document.question, "bold yellow")
-    yield _line(f"  {document.headline}", "bold")
+    yield line(document.question, "bold yellow")
+    yield line(f"  {document.headline}", "bold")
     for reason in document.reasons:
-        yield _line(f"    because {reason}")
-    yield _line(f"    target {document.target}, in the catalog as {document.target_hash or 'not said'}")
+        yield line(f"    because {reason}")
+    yield line(f"    target {document.target}, in the catalog as {document.target_hash or 'not said'}")
     for call in document.calls:
-        yield _line(f"    call {call.service} {call.action} {_json(call.parameters)}")
+        yield line(f"    call {call.service} {call.action} {_json(call.parameters)}")
     if document.fence:
-        yield _line(f"    while {_json(document.fence.model_dump(mode='json'))}")
+        yield line(f"    while {_json(document.fence.model_dump(mode='json'))}")
     if document.essence:
-        yield _line(f"    bound to {document.essence}")
+        yield line(f"    bound to {document.essence}")
     for loss in document.not_restored:
-        yield _line(f"    not restored: {loss}", "yellow")
+        yield line(f"    not restored: {loss}", "yellow")
     for following in document.follows:
         until = f"{following.until:%Y-%m-%d %H:%M} UTC"
-        yield _line(f"    may follow until {until}: {following.kind}: {following.what}")
+        yield line(f"    may follow until {until}: {following.kind}: {following.what}")
         for call in following.calls:
-            yield _line(f"      call {call.service} {call.action} {_json(call.parameters)}")
-    yield _line(f"    options {', '.join(document.options)}")
-    yield _line(f"    plan {document.plan_hash}")
-    yield _line(f"    SHA-256 {subject}", "dim")
+            yield line(f"      call {call.service} {call.action} {_json(call.parameters)}")
+    yield line(f"    options {', '.join(document.options)}")
+    yield line(f"    plan {document.plan_hash}")
+    yield line(f"    SHA-256 {subject}", "dim")
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _line(text: str, style: str = "") -> Text:
-    return Text(clean(text).replace("\n", "\\n"), style=style)

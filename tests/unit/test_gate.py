@@ -2,7 +2,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runbook_model.authority.expected import same_person
 from runbook_model.catalog.policies import Approvals
 from runbook_model.messages import Approval
 from runbook_model.reports import Checkpoint

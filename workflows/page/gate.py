@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from runbook_model.authority.expected import is_agent, same_person
 from runbook_model.errors import Rejected
-from runbook_model.people import looks_like, problem_with_name
+from runbook_model.people import is_agent, looks_like, problem_with_name, same_person
 
 if TYPE_CHECKING:
     from runbook_model.catalog.policies import Approvals
