@@ -43,7 +43,7 @@ def test_a_yes_to_what_is_shown_counts_with_person_and_key():
         ({"gate": 2}, "gate is 2, and this is 1"),
         ({"subject": "0" * 64}, "about something else than what is shown"),
         ({"requester": "mallory"}, "requester is"),
-        ({"kind": "resume", "sequence": 0}, "a statement of kind resume has no gate, requester"),
+        ({"kind": "resume", "sequence": 0}, "a statement of kind resume has no gate, procedure, requester"),
         ({"signer": "alice"}, "alice asked for this and may not approve it"),
         ({"signer": "mallory"}, "mallory may not decide here; bob, carol, dave may"),
         ({"signer": "carol"}, "is not carol's"),
