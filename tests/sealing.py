@@ -12,6 +12,7 @@ from temporalio.client import WorkflowHistory
 
 from activities.runtime.converter import data_converter
 from activities.runtime.encryption import Codec, load_keys
+from activities.runtime.sealing import public_line
 
 LEFT_ALONE = (SearchAttributes, Header, MarkerRecordedEventAttributes)
 """What the SDK encrypts nothing of: markers of patches are made below its converter."""
@@ -25,6 +26,12 @@ def key(key_id: str) -> str:
 def codec(*key_ids: str) -> Codec:
     """A codec with the keys of these ids; the first encrypts."""
     return Codec(load_keys({"RUNBOOK_CODEC_KEYS": "\n".join(map(key, key_ids))}))
+
+
+def sealing(key_id: str) -> Codec:
+    """The codec of somebody who has only the public key that is derived from the one of this id."""
+    (secret,) = load_keys({"RUNBOOK_CODEC_KEYS": key(key_id)}).values()
+    return Codec(load_keys({"RUNBOOK_CODEC_KEYS": public_line(key_id, secret)}))
 
 
 def parts(message: Message) -> Iterator[Message]:

@@ -11,13 +11,12 @@ from temporalio.exceptions import ApplicationError
 
 from activities.runtime.converter import Unreadable, data_converter, with_codec
 from activities.runtime.encryption import ENCODING, KEY_ID, WORD_LEFT, Codec, lacks_key, load_keys
-from activities.runtime.sealing import public_line
 from activities.terraform.program import environment_for
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import InputError, MissingKeyError, TamperedError
 from runbook_model.messages import RollbackRequest
 from starter.client.connect import public_keys
-from tests.sealing import codec, key
+from tests.sealing import codec, key, sealing
 from workflows.decisions.endings import certainly_not_made
 
 REQUEST = RollbackRequest(
@@ -243,38 +242,25 @@ def test_the_cipher_is_only_loaded_where_there_are_keys(keys, imported):
     assert wording.stderr.strip() == repr(imported)
 
 
-def sealing(key_id="a"):
-    """The codec of somebody who has the public key alone."""
-    return Codec(
-        load_keys(
-            {
-                "RUNBOOK_CODEC_KEYS": public_line(
-                    key_id, load_keys({"RUNBOOK_CODEC_KEYS": key(key_id)})[key_id]
-                )
-            }
-        )
-    )
-
-
 class TestAKeyThatOnlyEncrypts:
     async def test_is_enough_to_write_what_workers_read(self):
-        payload = await sealed(sealing())
+        payload = await sealed(sealing("a"))
         assert payload.metadata[KEY_ID] == b"a"
         assert b"pears" not in payload.SerializeToString()
         assert await with_codec(codec("b", "a")).decode([payload], [RollbackRequest]) == [REQUEST]
 
     async def test_reads_neither_what_others_encrypted_nor_what_it_did_itself(self):
-        for payload in (await sealed(codec("a")), await sealed(sealing())):
+        for payload in (await sealed(codec("a")), await sealed(sealing("a"))):
             with pytest.raises(MissingKeyError, match='encrypted with key "a"'):
-                await sealing().decode([payload])
+                await sealing("a").decode([payload])
 
     async def test_makes_another_payload_each_time(self):
-        first, second = await sealing().encode([PLAIN, PLAIN])
+        first, second = await sealing("a").encode([PLAIN, PLAIN])
         assert first.data != second.data
         assert await codec("a").decode([first, second]) == [PLAIN, PLAIN]
 
     async def test_whose_payload_was_changed_or_cut_gives_back_what_came(self):
-        payload = await sealed(sealing())
+        payload = await sealed(sealing("a"))
         for data in (payload.data[:-1] + b"x", payload.data[:20], b""):
             spoilt = Payload(metadata=payload.metadata, data=data)
             assert await codec("a").decode([spoilt]) == [spoilt]

@@ -17,8 +17,9 @@ from temporalio.worker import Worker
 from activities.runtime.converter import Unreadable, with_codec
 from activities.runtime.heartbeat_key import RequireHeartbeatKey
 from activities.runtime.interceptors import Beat, TranslateErrors
+from runbook_model.errors import MissingKeyError
 from runbook_model.messages import Approval
-from tests.sealing import codec
+from tests.sealing import codec, sealing
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
@@ -73,8 +74,11 @@ class Place:
         self.queue = f"keys-{uuid4().hex}"
 
     def client(self, *key_ids: str) -> Client:
+        return self.client_by(codec(*key_ids))
+
+    def client_by(self, codec) -> Client:
         config = self.server.config()
-        config["data_converter"] = with_codec(codec(*key_ids))
+        config["data_converter"] = with_codec(codec)
         return Client(**config)
 
     def worker(self, *key_ids: str, workflows=(Waits,), activities=(leave_word,)) -> Worker:
@@ -147,6 +151,24 @@ async def test_a_signal_by_a_key_that_is_not_there_yet_waits_for_it(place):
     async with place.worker("new", "old"):
         said, _ = await place.client("new", "old").get_workflow_handle(run.id).result()
     assert said["comment"] == "the pears are ripe"
+
+
+async def test_who_has_the_public_key_alone_starts_and_signals_runs_and_reads_nothing_of_them(place):
+    webhook = place.client_by(sealing("old"))
+    run = await webhook.start_workflow(
+        Waits.run,
+        BOB,
+        id=f"keys/{uuid4().hex}",
+        task_queue=place.queue,
+        start_signal="say",
+        start_signal_args=[BOB],
+    )
+    async with place.worker("old"):
+        said, done = await place.client("old").get_workflow_handle(run.id).result()
+    assert (said["by"], done["by"]) == ("bob", "bob")
+    assert b"pears" not in (await run.fetch_history()).to_json().encode()
+    with pytest.raises(MissingKeyError, match='encrypted with key "old"'):
+        await run.result()
 
 
 @pytest.mark.parametrize(
