@@ -65,10 +65,11 @@ def open_ids() -> list[str]:
 
 
 async def _open_ids(client: Client) -> list[str]:
+    from activities.temporal.runs import OPEN  # noqa: PLC0415 - likewise
     from starter.client.runs import find, of_scope  # noqa: PLC0415 - likewise
     from starter.names import Scope  # noqa: PLC0415 - likewise
 
-    found, _ = await find(client, " AND ".join([*of_scope(Scope()), "CloseTime IS NULL"]), LIMIT)
+    found, _ = await find(client, " AND ".join([*of_scope(Scope()), OPEN]), LIMIT)
     return [run.id for run in found]
 
 

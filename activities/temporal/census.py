@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from temporalio.service import RPCError
 
 from activities.telemetry.metric_names import BRAKE_ENGAGED, OPEN_RUNS
+from activities.temporal.runs import OPEN
 from runbook_model.ids import ENVIRONMENT, STATE
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Census:
         for environment in self._environments:
             await self._look_at_brake(environment)
             for state in STATES:
-                asked = f'{ENVIRONMENT.name} = "{environment}" AND {STATE.name} = "{state}" AND ExecutionStatus = "Running"'
+                asked = f'{ENVIRONMENT.name} = "{environment}" AND {STATE.name} = "{state}" AND {OPEN}'
                 counted = await self._client.count_workflows(asked)
                 self._open.set(counted.count, {"environment": environment, "state": state})
 

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal.runs import POLL, describe, is_open, read_pollers
 from runbook_model.errors import NotYetError
 from runbook_model.locks import Holder, LockQuestion
 
 if TYPE_CHECKING:
+    from temporalio.api.common.v1 import WorkflowExecution
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
     from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
     from temporalio.client import Client, WorkflowHandle
 
 PATIENCE = timedelta(seconds=5)
 LOOK_EVERY = timedelta(seconds=1)
-POLL = timedelta(seconds=70)
-"""A worker that lives asks its queue for work at least this often."""
 
 
 class LockActivities:
@@ -80,42 +76,21 @@ class LockActivities:
         run = await self._open(holder.id, holder.run_id)
         if run is None:
             return True
-        queue = await self._client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=self._client.namespace,
-                task_queue=TaskQueue(name=run.task_queue),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            ),
-            timeout=PATIENCE,
-        )
-        oldest = datetime.now(UTC) - self._polls_within
-        return any(poller.last_access_time.ToDatetime(UTC) > oldest for poller in queue.pollers)
+        return bool(await read_pollers(self._client, run.task_queue, PATIENCE, lately=self._polls_within))
 
     async def _open(self, workflow_id: str, run_id: str = "") -> WorkflowExecutionInfo | None:
-        """Describe a run that is open; None where there is none.
-
-        Read from the raw message: the SDK's own class fails on a run that somebody paused in the Temporal UI.
-        """
-        found = await self._describe(WorkflowExecution(workflow_id=workflow_id, run_id=run_id))
+        """Describe a run that is open; None where there is none."""
+        found = await describe(self._client, workflow_id, run_id, PATIENCE)
         return _if_open(found) if found else None
 
     async def _open_or_reset(self, run: WorkflowExecution) -> WorkflowExecutionInfo | None:
-        """Describe a run that is open, or the open one that it was reset to, whose parent a lock stays by Temporal's account."""
-        while found := await self._describe(run):
-            following = found.workflow_extended_info.reset_run_id
-            if not following:
+        """Describe a run that is open, or the open one that it was reset to: Temporal leaves the lock with the first."""
+        run_id = run.run_id
+        while found := await describe(self._client, run.workflow_id, run_id, PATIENCE):
+            run_id = found.workflow_extended_info.reset_run_id
+            if not run_id:
                 return _if_open(found)
-            run = WorkflowExecution(workflow_id=run.workflow_id, run_id=following)
         return None
-
-    async def _describe(self, run: WorkflowExecution) -> DescribeWorkflowExecutionResponse | None:
-        request = DescribeWorkflowExecutionRequest(namespace=self._client.namespace, execution=run)
-        try:
-            return await self._client.workflow_service.describe_workflow_execution(request, timeout=PATIENCE)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
 
     async def _terminate(self, workflow_id: str, run_id: str, why: str) -> None:
         try:
@@ -130,7 +105,7 @@ class LockActivities:
 
 def _if_open(found: DescribeWorkflowExecutionResponse) -> WorkflowExecutionInfo | None:
     info = found.workflow_execution_info
-    return None if info.HasField("close_time") else info
+    return info if is_open(info.status) else None
 
 
 def _holder(run: WorkflowExecutionInfo, lock: WorkflowExecutionInfo, *, alone: bool = False) -> Holder:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
     DescribeWorkflowExecutionRequest,
     ListWorkflowExecutionsRequest,
 )
@@ -13,8 +17,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
+    from temporalio.api.taskqueue.v1 import PollerInfo
     from temporalio.api.workflow.v1 import WorkflowExecutionInfo
     from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
     from temporalio.client import Client
@@ -22,6 +25,11 @@ if TYPE_CHECKING:
 MOST_OF_A_PAGE = 500
 CLOSED = frozenset(int(status) for status in WorkflowExecutionStatus) - {int(WorkflowExecutionStatus.RUNNING)}
 """Every other status is open, also one that the SDK does not know yet, such as that of a run paused on the server."""
+
+POLL = timedelta(seconds=70)
+"""A worker that lives asks its queue for work at least this often."""
+OPEN = "CloseTime IS NULL"
+"""The condition of a visibility query for open runs; a run that is paused on the server is one, and is not "Running"."""
 
 
 def is_open(status: int) -> bool:
@@ -43,6 +51,25 @@ async def describe(
         if error.status is RPCStatusCode.NOT_FOUND and "amespace" not in error.message:
             return None
         raise
+
+
+async def read_pollers(
+    client: Client,
+    queue: str,
+    within: timedelta,
+    *,
+    kind: TaskQueueType.ValueType = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    lately: timedelta = POLL,
+) -> list[PollerInfo]:
+    """Read which workers asked a queue for work lately; one that died a moment ago is still among them."""
+    found = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        ),
+        timeout=within,
+    )
+    oldest = datetime.now(UTC) - lately
+    return [poller for poller in found.pollers if poller.last_access_time.ToDatetime(UTC) > oldest]
 
 
 async def find(

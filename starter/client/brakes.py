@@ -8,6 +8,7 @@ from temporalio.client import WorkflowQueryFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal.runs import OPEN
 from runbook_model import ids
 from runbook_model.brakes import BrakeReport, BrakeRequest
 from starter.client.connect import RPC_TIMEOUT
@@ -41,7 +42,7 @@ async def open_brake(client: Client, environment: str) -> Run:
 
 async def brakes(client: Client) -> dict[str, BrakeReport | None]:
     """Read every environment's brake; None for one that no worker tells."""
-    found, _ = await find(client, 'WorkflowType = "Brake" AND ExecutionStatus = "Running"', LIMIT)
+    found, _ = await find(client, f'WorkflowType = "Brake" AND {OPEN}', LIMIT)
     return {
         run.environment: await read_brake_report(client, run.id)
         for run in sorted(found, key=lambda run: run.id)

@@ -10,10 +10,10 @@ from uuid import uuid4
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal.runs import read_pollers
 from runbook_model.errors import fix_of
 from runbook_model.ids import ledger_id, task_queue
 from starter.client.connect import RPC_TIMEOUT
-from starter.client.starting import has_worker
 from starter.exits import CliError, Exit, bad_input
 from workflows.decisions.endings import ASKED_WRONGLY, cause_of
 from workflows.ledger import LedgerPage, LedgerRequest, ReleaseLedger
@@ -53,7 +53,7 @@ async def read_ledger(client: Client, request: LedgerRequest) -> LedgerPage:
 
 async def _check_worker(client: Client, environment: str) -> None:
     try:
-        there = await has_worker(client, environment)
+        there = await read_pollers(client, task_queue(environment), timedelta(seconds=1))
     except RPCError as error:
         if error.status is RPCStatusCode.UNAVAILABLE:
             raise

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -18,6 +15,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from activities.temporal.runs import read_pollers
 from runbook_model import ids
 from runbook_model.ids import remediation_id
 from runbook_model.messages import Abort, ProcedureRequest
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
     from starter.exits import CliError
-
-POLL = timedelta(seconds=70)
-"""A worker that lives asks its queue for work at least this often."""
 
 
 async def begin(
@@ -81,7 +76,7 @@ async def begin(
 async def warn_without_worker(client: Client, environment: str) -> bool:
     """Say on stderr that nobody works on this environment's queue, when it can be determined quickly; returns whether anybody may."""
     try:
-        there = await has_worker(client, environment)
+        there = bool(await read_pollers(client, ids.task_queue(environment), timedelta(seconds=1)))
     except RPCError:
         return True  # only a courtesy: the run is started either way
     if not there:
@@ -90,20 +85,6 @@ async def warn_without_worker(client: Client, environment: str) -> bool:
             f" (`runbook worker --environment {environment}`)"
         )
     return there
-
-
-async def has_worker(client: Client, environment: str) -> bool:
-    """Whether a worker asked for work of an environment lately."""
-    queue = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=ids.task_queue(environment)),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        ),
-        timeout=timedelta(seconds=1),
-    )
-    oldest = datetime.now(UTC) - POLL
-    return any(poller.last_access_time.ToDatetime(UTC) > oldest for poller in queue.pollers)
 
 
 def _search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearchAttributes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from activities.temporal.runs import OPEN
 from runbook_model import ids
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
@@ -51,7 +52,7 @@ def command(caller: Caller, *, scope: Scope, only_open: bool, awaiting: bool, li
 def _query(scope: Scope, *, only_open: bool, awaiting: bool) -> str:
     conditions = [*of_scope(scope), 'ExecutionStatus != "ContinuedAsNew"']
     if only_open or awaiting:
-        conditions.append("CloseTime IS NULL")
+        conditions.append(OPEN)
     if awaiting:
         conditions.append(f'{ids.STATE.name} = "awaiting-approval"')
     return " AND ".join(conditions)

@@ -9,6 +9,7 @@ import click
 from pydantic import BaseModel
 from temporalio.client import WorkflowExecutionStatus
 
+from activities.temporal.runs import OPEN
 from runbook_model import ids
 from runbook_model.durations import format_duration
 from runbook_model.errors import SealedError
@@ -71,7 +72,7 @@ def command(caller: Caller, *, scope: Scope, days: int) -> None:
 
 def _query(since: datetime, scope: Scope) -> str:
     conditions = [
-        f'(CloseTime IS NULL OR CloseTime >= "{since:%Y-%m-%dT%H:%M:%SZ}")',
+        f'({OPEN} OR CloseTime >= "{since:%Y-%m-%dT%H:%M:%SZ}")',
         *of_scope(scope),
     ]
     return " AND ".join(conditions)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
-    DescribeTaskQueueRequest,
     GetSystemInfoRequest,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal.runs import read_pollers
 from runbook_model import ids
 from runbook_model.checks import Check
 from runbook_model.durations import format_duration
 from starter.client.connect import RPC_TIMEOUT, is_unreachable
-from starter.client.starting import POLL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,15 +164,8 @@ async def _add_attribute(client: Client, name: str) -> None:
 async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) -> list[PollerInfo]:
     """Read who asked for work lately; one that died a moment ago is still among them."""
     try:
-        found = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-            ),
-            timeout=RPC_TIMEOUT,
-        )
+        return await read_pollers(client, queue, RPC_TIMEOUT, kind=kind)
     except RPCError as error:
         if is_unreachable(error):
             raise
         return []
-    oldest = datetime.now(UTC) - POLL
-    return [poller for poller in found.pollers if poller.last_access_time.ToDatetime(UTC) > oldest]

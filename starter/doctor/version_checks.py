@@ -11,6 +11,7 @@ from temporalio.api.enums.v1 import WorkerDeploymentVersionStatus, WorkerVersion
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.temporal.runs import OPEN
 from runbook_model import ids
 from runbook_model.checks import Check
 from starter.client.connect import RPC_TIMEOUT
@@ -30,7 +31,7 @@ VERSIONED = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
 PINNED = (
     "TemporalWorkerDeploymentVersion = \"{}:{}\" AND TemporalWorkflowVersioningBehavior = 'Pinned' "
     "AND WorkflowType != 'Lock' "  # it ends with the run that holds it
-    "AND ExecutionStatus = 'Running'"
+    f"AND {OPEN}"
 )
 DRAINING = WorkerDeploymentVersionStatus.WORKER_DEPLOYMENT_VERSION_STATUS_DRAINING
 

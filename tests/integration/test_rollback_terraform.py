@@ -45,21 +45,27 @@ ecs.update_service(cluster="infra", service="{name}", taskDefinition=new)
 """
 
 
+WHOLE_IMAGE = MODULE.replace('image = "ai-processor:${{var.image_tag}}"', "image = var.image_tag").replace(
+    "deploy.py ${{var.image_tag}}", 'deploy.py ${{reverse(split(":", var.image_tag))[0]}}'
+)
+"""Its variable is the whole image; the script still takes a tag."""
+
+
 class Owned:
     """A service that a module owns: 1.0.0 ran, and the module was applied with 1.1.0."""
 
-    def __init__(self, stage: Stage, folder) -> None:
+    def __init__(self, stage: Stage, folder, module: str = MODULE, keys: str = "", image: str = "") -> None:
         self.stage = stage
         self.shop = stage.open_shop("infra", "1.0.0")
         self.directory = folder
-        (folder / "main.tf").write_text(MODULE.format(python=sys.executable))
+        (folder / "main.tf").write_text(module.format(python=sys.executable))
         (folder / "deploy.py").write_text(SCRIPT.format(name=self.shop.name))
         text = stage.catalog.read_text()
         head, section = text[: text.rindex("[services.")], text[text.rindex("[services.") :]
         strategy = 'rollback = { strategy = "terraform", '
-        owner = f'terraform = {{ directory = "{folder}" }}\n'
+        owner = f'terraform = {{ directory = "{folder}"{keys} }}\n'
         stage.catalog.write_text(head + section.replace("rollback = {", strategy) + owner)
-        self.apply("1.1.0")
+        self.apply(f"{image}1.1.0")
         assert self.shop.until_ended() == "SUCCESSFUL"
         self._changes_before = len(self.shop.changes())
 
@@ -113,6 +119,23 @@ async def test_the_module_puts_the_release_back_and_its_deployment_is_verified(o
     assert call.parameters["changes"]["terraform_data.task_definition"]["input[0].image"] == (
         '"ai-processor:1.1.0" → "ai-processor:1.0.0"'
     )
+
+
+@pytest.mark.rare
+async def test_a_module_whose_variable_is_the_whole_image_gets_it_and_a_tag_is_refused_at_the_plan(
+    stage, tmp_path
+):
+    for keys in ("", ', image_variable_holds = "image"'):
+        folder = tmp_path / f"module{len(keys)}"
+        folder.mkdir()
+        owned = Owned(stage, folder, WHOLE_IMAGE, keys, "ai-processor:")
+        report = await owned.shop.roll_back()
+        if not keys:
+            assert (report.outcome, owned.changes) == ("refused", [])
+            assert "bring the image 1.0.0, not ai-processor:1.0.0" in report.error.message
+    assert (report.outcome, owned.shop.images()) == ("recovered", ["ai-processor:1.0.0"]), report.summary
+    assert report.plan.calls[0].parameters["variables"] == {"image_tag": "ai-processor:1.0.0"}
+    stage.close_shops()
 
 
 @pytest.mark.rare

@@ -218,13 +218,29 @@ async def test_without_a_worker_the_trace_is_linked_by_the_local_catalog(runbook
     assert (unknown.code, unknown.json["trace"]) == (0, None)
 
 
-async def test_a_run_that_was_paused_in_the_temporal_ui_is_still_shown_and_listed(runbook):
-    await runbook.start()
+async def pause_in_the_ui(runbook, workflow_id):
     await runbook.client.workflow_service.pause_workflow_execution(
         PauseWorkflowExecutionRequest(
-            namespace="default", workflow_id=runbook.id, reason="a click", identity="somebody", request_id="1"
+            namespace="default",
+            workflow_id=workflow_id,
+            reason="a click",
+            identity="somebody",
+            request_id="1",
         )
     )
+
+
+async def test_a_brake_that_was_paused_in_the_temporal_ui_is_not_said_to_be_none(runbook):
+    await runbook("brake", "on", runbook.environment, "--reason", "migration")
+    await pause_in_the_ui(runbook, f"brake/{runbook.environment}")
+    shown = await runbook("brake")
+    assert runbook.environment in shown.out
+    assert "no brake is on" not in shown.out
+
+
+async def test_a_run_that_was_paused_in_the_temporal_ui_is_still_shown_and_listed(runbook):
+    await runbook.start()
+    await pause_in_the_ui(runbook, runbook.id)
     shown = await runbook("show", runbook.short, "--json")
     listed = await runbook("list", "--environment", runbook.environment, "--open", "--json")
     assert (shown.code, shown.json["state"]) == (0, "paused")
