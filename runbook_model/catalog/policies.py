@@ -56,7 +56,10 @@ class Approvals(Policy):
     needed: int = Field(
         default=1, ge=0, description="How many different people must approve; 0 needs no approval."
     )
-    people: tuple[str, ...] = Field(default=(), description="Who may approve; empty means anybody.")
+    people: tuple[str, ...] = Field(
+        default=(),
+        description="Who may approve; empty means anybody. Names that look alike, or mix alphabets, are refused.",
+    )
     requester_may: bool = Field(
         default=False, description="Whether the person who started the procedure may approve it."
     )
