@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from runbook_model.plain_text import UNSAFE
 from starter.printing import line
 
 if TYPE_CHECKING:
@@ -38,7 +39,26 @@ def shown(document: Shown, subject: str) -> Iterator[Text]:
     yield line(f"    options {', '.join(document.options)}")
     yield line(f"    plan {document.plan_hash}")
     yield line(f"    SHA-256 {subject}", "dim")
+    if any(UNSAFE.search(text) for text in _texts(document.model_dump(mode="json"))):
+        yield line(
+            "    it holds characters that are not shown here: look at them with --json before you sign",
+            "bold red",
+        )
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """List every text of a document, names of parameters too."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, part in value.items():
+                yield from _texts(name)
+                yield from _texts(part)
+        case list() | tuple():
+            for part in value:
+                yield from _texts(part)
