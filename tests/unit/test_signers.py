@@ -75,6 +75,7 @@ def test_a_time_without_zone_is_the_machines(monkeypatch):
         ("bob " + KEY.line.replace("ssh-ed25519", "ssh-rsa", 1), "the line says ssh-rsa"),
         ("bob ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQ==", "keys of type ssh-rsa are not taken"),
     ],
+    ids=lambda text: text.partition(" ssh-")[0],  # the key is another each time
 )
 def test_a_line_that_is_wrong_is_named_by_file_and_line(line, why):
     with pytest.raises(SignersError) as refused:
