@@ -42,9 +42,8 @@ class ErrorsRead(Fact):
         now = self.share.now
         if now.value is None:
             return f"errors are not known: {now.why}"
-        types = ", ".join(
-            f"{name or 'no type'} {round(count)}" for name, count in _largest(self.by_type.values)
-        )
+        counted = ((name, round(count)) for name, count in _largest(self.by_type.values))
+        types = ", ".join(f"{name or 'no type'} {count}" for name, count in counted if count)
         began = f"{_share(self.share.before)} before {self.onset.release}, {_share(self.share.first)} in its first window"
         said = (
             f"{100 * now.value:.1f} % of requests fail ({began})"

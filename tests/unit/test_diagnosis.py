@@ -530,3 +530,13 @@ def test_whatever_is_read_of_resources_there_is_a_cause_and_fine_only_where_both
     if found.cause is Cause.FINE:
         assert (cloud_cpu if cpu is None else cpu) <= TARGET.thresholds.cpu
         assert (cloud_memory if memory is None else memory) <= TARGET.thresholds.memory
+
+
+def test_logs_that_could_not_be_read_are_not_said_to_name_no_dependency():
+    found = classify_service_down(TARGET, tasks_read(onset=GROWN), logs_read(away=True), SICK)
+    assert "no error lines" not in found.summary
+    assert found.summary.count("logs not known") == 1
+
+
+def test_failures_without_a_type_are_called_so_and_types_without_failures_are_not_named():
+    assert errors_read(now=0.3, types={"": 20.0, "overload": 0.2}).summary.endswith("by type: no type 20")

@@ -67,7 +67,8 @@ def classify_service_down(target: Target, tasks: TasksRead, logs: LogsRead, samp
         if dependency and cause in {Cause.CRASH_LOOP, Cause.UNHEALTHY_TARGETS}:
             return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, sign, tasks.summary), doubts=doubts)
         return Diagnosis(cause=cause, because=(sign, tasks.summary), doubts=doubts)
-    return _tasks_are_well(tasks, service, sample, dependency, doubts)
+    elsewhere = dependency or ("no error lines name a dependency" if logs.known else None)
+    return _tasks_are_well(tasks, sample, dependency, elsewhere, doubts)
 
 
 def _failed_lately(tasks: TasksRead, service: ServiceState) -> list[TaskSeen]:
@@ -132,13 +133,13 @@ def _stuck(target: Target, service: ServiceState, now: datetime) -> str | None:
 
 
 def _tasks_are_well(
-    tasks: TasksRead, service: ServiceState, sample: Sample, dependency: str | None, doubts: tuple[str, ...]
+    tasks: TasksRead, sample: Sample, dependency: str | None, elsewhere: str | None, doubts: tuple[str, ...]
 ) -> Diagnosis:
     """Decide where no task is seen to fail: what users see and the logs are what is left."""
     users = tuple(reading.detail for reading in sample.readings if reading.decides)
-    complete = service.running >= service.desired
+    complete = tasks.service.running >= tasks.service.desired
     if complete and sample.quality is Quality.GOOD:
         return Diagnosis(cause=Cause.FINE, because=(*users, tasks.summary), doubts=doubts)
     if complete and dependency and sample.quality is Quality.BAD:
         return Diagnosis(cause=Cause.DEPENDENCY, because=(dependency, *users, tasks.summary), doubts=doubts)
-    return unknown(*users, tasks.summary, dependency or "no error lines name a dependency", doubts=doubts)
+    return unknown(*users, tasks.summary, *filter(None, (elsewhere,)), doubts=doubts)
