@@ -137,7 +137,7 @@ def _tasks_are_well(
 ) -> Diagnosis:
     """Decide where no task is seen to fail: what users see and the logs are what is left."""
     users = tuple(reading.detail for reading in sample.readings if reading.decides)
-    complete = tasks.service.running >= tasks.service.desired
+    complete = tasks.service is not None and tasks.service.running >= tasks.service.desired
     if complete and sample.quality is Quality.GOOD:
         return Diagnosis(cause=Cause.FINE, because=(*users, tasks.summary), doubts=doubts)
     if complete and dependency and sample.quality is Quality.BAD:
