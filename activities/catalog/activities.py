@@ -9,6 +9,7 @@ from temporalio import activity
 from runbook_model.catalog.catalog import LOG, Catalog, Target, load_catalog
 from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
 from runbook_model.catalog.policies import Approvals, Brake, Contact
+from runbook_model.catalog.procedures import matrix_of
 from runbook_model.errors import PolicyError, UnknownTargetError
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ class IncidentPolicies:
         where = catalog.environments.get(names.environment)
         return IncidentPolicy(
             problem=self._problem(catalog, names),
-            matrix=catalog.alerts
-            if "alerts" in catalog.model_fields_set
-            else (*catalog.alerts, *self._own_rows),
+            matrix=matrix_of(catalog, self._own_rows),
             contacts=tuple(_reachable(catalog, contact) for contact in catalog.contacts),
             channels=catalog.channels_of(names.environment),
             links=catalog.links,

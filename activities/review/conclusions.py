@@ -10,6 +10,7 @@ from activities.review.moments import INCIDENT, alerts_of
 from activities.review.timeline import name_of
 from activities.review.words import NOBODY, objects, said, who
 from runbook_model.durations import format_duration
+from runbook_model.procedures import PROCEDURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,7 +100,8 @@ def items_of(
             _item("immediate", "Confirm the root cause, or name another one", cause.cite if cause else last)
         )
     for name in sorted({name_of(course) for course in courses if course.kind != INCIDENT}):
-        page = f"Compare what was done with docs/runbooks/{name}.md, and fix the page where it did not help"
+        where = f"docs/runbooks/{name}.md" if name in PROCEDURES else f"the page of {name}, in its package"
+        page = f"Compare what was done with {where}, and fix the page where it did not help"
         found.append(_item("documentation", page, last))
     unique: dict[tuple[str, str], ActionItem] = {}
     for item in found:

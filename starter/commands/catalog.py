@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.catalog.procedures import without_a_row
 from runbook_model.errors import CatalogError
 from runbook_model.sentences import count_of
 from starter.caller import Caller, example, takes_caller
@@ -51,9 +52,12 @@ def check(caller: Caller, file: Path | None) -> Exit:
         "alerts": len(catalog.alerts),
         "contacts": len(catalog.contacts),
     }
+    left_out = without_a_row(catalog)
     if caller.as_json:
-        answer({"ok": True, "problems": [], **counts})
+        answer({"ok": True, "problems": [], "alerts_without_a_row": left_out, **counts})
     else:
+        if left_out:
+            note(f"alerts without a row go to a person, and start nothing: {', '.join(left_out)}")
         say(f"{path}: ok: {', '.join(count_of(number, name[:-1]) for name, number in counts.items())}")
         if catalog.contacts and not catalog.channels:
             note(f"{path}: no [[channels]]: messages to contacts are written to the worker's log")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runbook_model.errors import CatalogError
+from runbook_model.errors import CatalogError, InputError
 from starter.caller import Caller, example, takes_caller
 from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
 from starter.printing import answer, note
@@ -41,13 +41,14 @@ def command(caller: Caller, *, listen: str) -> Exit:
     from starter.processes.listening import parse_address  # noqa: PLC0415
     from starter.webhook.catalog_file import CatalogFile  # noqa: PLC0415 - `--help` needs none of it
     from starter.webhook.secrets import load_tokens  # noqa: PLC0415
+    from workflows.procedures.packages import load_own  # noqa: PLC0415
 
     address = parse_address(listen)
     if caller.catalog is None:
         raise bad_input("the webhook needs a catalog", NAME_A_CATALOG)
     try:
-        catalog = CatalogFile(caller.catalog)
-    except CatalogError as error:
+        catalog = CatalogFile(caller.catalog, load_own().alerts)
+    except (CatalogError, InputError) as error:
         raise of_error(error) from None
     tokens = load_tokens(os.environ, catalog.current().environments)
     asyncio.run(_receive(address, catalog, tokens, as_json=caller.as_json))

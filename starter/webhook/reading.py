@@ -90,7 +90,8 @@ def find_problem(sent: Mapping[str, str], catalog: Catalog) -> str | None:
     except UnknownTargetError as error:
         return str(error)
     if find_rule(catalog.alerts, sent.get("alertname", ""), sent) is None:
-        return f'no row of the alert matrix is about "{excerpt_of(sent.get("alertname", ""))}": add [[alerts]] to the catalog'
+        name = excerpt_of(sent.get("alertname", ""))
+        return f'no row of the alert matrix is about "{name}": add one to the catalog; `runbook catalog check` names the alerts without a row'
     return None
 
 

@@ -160,6 +160,11 @@ class TestPlan:
         text = judge_plan(TARGET, "high-latency", self.report(outcome))
         assert (text.ok, text.name, text.detail) == (ok, "high-latency-plan", f"{outcome}: why")
 
+    def test_that_another_procedure_refuses_by_policy_is_neither_good_nor_bad(self):
+        error = Problem(kind="policy", message="prod/shop runs by compose: purge-cache needs ECS")
+        text = judge_plan(TARGET, "purge-cache", self.report(Outcome.REFUSED, error=error))
+        assert (text.ok, text.detail) == (None, f"refused: {error.message}")
+
     def test_of_a_database_is_asked_for_where_the_catalog_names_one(self):
         assert unplanned(TARGET, "database-issues", []).ok is None
         with_database = a_target(database=Database(dsn_env="SHOP_DSN"))

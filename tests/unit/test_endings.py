@@ -152,3 +152,14 @@ def test_an_abort_says_who_why_and_what_became_of_each_change():
         "could not undo: shop:5 was deployed meanwhile."
     )
     assert aborted_ending(order, ()).summary == "Aborted by bob (wrong service). Nothing was changed."
+
+
+def test_an_abort_that_undoes_says_that_what_has_no_undo_stays():
+    order = Abort(by="bob", reason="wrong service")
+    stays = "What has no undo stays as it is."
+    assert aborted_ending(order, (MADE,), keeps=False).summary.endswith(f"made. {stays}")
+    assert stays not in aborted_ending(order, (MADE,), keeps=True).summary
+    assert (
+        stays
+        not in aborted_ending(order, (MADE.model_copy(update={"undone": "undone"}),), keeps=False).summary
+    )

@@ -57,31 +57,47 @@ def test_a_time_without_zone_is_the_machines(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("people", "options", "why"),
+    [
+        ("*", "", '"*" is a pattern; name each person'),
+        ("!bob", "", "is a pattern"),
+        ("bob,", "", '"" is no name'),
+        ("bob", "cert-authority", "certificate authorities are not taken"),
+        ("bob", 'namespaces="*"', "is a pattern; name each namespace"),
+        ("bob", 'namespaces=""', "namespaces is empty"),
+        ("bob", "no-touch-required", 'there is no option "no-touch-required"'),
+        ("bob", 'valid-after="20260101",valid-after="20260102"', "valid-after is there twice"),
+        ("bob", 'valid-before="tomorrow"', '"tomorrow" is not a time'),
+        ("bob", 'valid-before="20261301"', '"20261301" is not a time'),
+    ],
+)
+def test_names_and_options_that_are_wrong_are_named_by_file_and_line(people, options, why):
+    assert why in refusal_of(KEY.signer(people, options))
+
+
+@pytest.mark.parametrize(
     ("line", "why"),
     [
         ("bob", "is not NAMES [OPTIONS] TYPE KEY"),
-        (KEY.signer("*"), '"*" is a pattern; name each person'),
-        (KEY.signer("!bob"), "is a pattern"),
-        (KEY.signer("bob,"), '"" is no name'),
-        (KEY.signer("bob", "cert-authority"), "certificate authorities are not taken"),
-        (KEY.signer("bob", 'namespaces="*"'), "is a pattern; name each namespace"),
-        (KEY.signer("bob", 'namespaces=""'), "namespaces is empty"),
-        (KEY.signer("bob", "no-touch-required"), 'there is no option "no-touch-required"'),
-        (KEY.signer("bob", 'valid-after="20260101",valid-after="20260102"'), "valid-after is there twice"),
-        (KEY.signer("bob", 'valid-before="tomorrow"'), '"tomorrow" is not a time'),
-        (KEY.signer("bob", 'valid-before="20261301"'), '"20261301" is not a time'),
         ("bob ssh-ed25519 !!!!", "the key is not base64"),
         ("bob ssh-ed25519 AAAA", "the key is cut off"),
-        ("bob " + KEY.line.replace("ssh-ed25519", "ssh-rsa", 1), "the line says ssh-rsa"),
         ("bob ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQ==", "keys of type ssh-rsa are not taken"),
     ],
     ids=lambda text: text.partition(" ssh-")[0],  # the key is another each time
 )
 def test_a_line_that_is_wrong_is_named_by_file_and_line(line, why):
+    assert why in refusal_of(line)
+
+
+def test_a_key_of_another_type_than_its_line_says_is_wrong():
+    assert "the line says ssh-rsa" in refusal_of("bob " + KEY.line.replace("ssh-ed25519", "ssh-rsa", 1))
+
+
+def refusal_of(line):
     with pytest.raises(SignersError) as refused:
         signers("# first\n", line)
     assert str(refused.value).startswith("signers:2: ")
-    assert why in str(refused.value)
+    return str(refused.value)
 
 
 @given(st.binary(max_size=200))

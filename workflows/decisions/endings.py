@@ -74,15 +74,20 @@ def bug_ending(error: Exception, changes: Sequence[Change]) -> Ending:
     return Ending(outcome=Outcome.INCONCLUSIVE if changes else Outcome.FAILED, summary=summary, error=problem)
 
 
-def aborted_ending(order: Abort, changes: Sequence[Change], *, undo_stop: Abort | None = None) -> Ending:
+def aborted_ending(
+    order: Abort, changes: Sequence[Change], *, keeps: bool = True, undo_stop: Abort | None = None
+) -> Ending:
     """End a procedure that a person stopped.
 
     Args:
         order: to stop it.
         changes: with what became of each.
+        keeps: whether nothing was to be undone.
         undo_stop: a second order, which stopped the undo.
     """
     summary = f"Aborted by {order.by} ({order.reason}). {_made(changes)}"
+    if not keeps and any(change.undone is None for change in changes):
+        summary += " What has no undo stays as it is."
     if undo_stop:
         summary += f" {undo_stop.by} stopped the undo ({undo_stop.reason}): what is there is kept. A person must check now."
     return Ending(outcome=Outcome.ABORTED, summary=summary)

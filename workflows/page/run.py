@@ -112,8 +112,10 @@ async def open_run(
 
 def _refuse_compose(run: Run) -> None:
     procedure, target = run.page.report.procedure, run.target
-    why = f"{target.key} runs by compose, which keeps no history of releases: {procedure} needs ECS"
-    fix = f"name the earlier image in the compose file and run docker compose up -d {target.compose_service}"
+    why, fix = f"{target.key} runs by compose: {procedure} needs ECS", None
+    if procedure == "rollback":
+        why = f"{target.key} runs by compose, which keeps no history of releases: rollback needs ECS"
+        fix = f"name the earlier image in the compose file and run docker compose up -d {target.compose_service}"
     run.page.unless_ending(refused("policy", why, fix))
 
 

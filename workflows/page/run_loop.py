@@ -124,7 +124,7 @@ class RunLoop:
         else:
             await self._undo_all()
         stop = None if keep else self._orders.undo_stop
-        return aborted_ending(order, self._record.report.changes, undo_stop=stop)
+        return aborted_ending(order, self._record.report.changes, keeps=keep, undo_stop=stop)
 
     async def _undo_all(self) -> None:
         if not self._undos:

@@ -257,6 +257,16 @@ def test_a_good_catalog_is_counted(say, tmp_path):
     assert json.loads(out).items() >= {"ok": True, "environments": 1, "services": 1, "targets": 1}.items()
 
 
+def test_alerts_that_a_matrix_of_ones_own_leaves_out_are_named(say, tmp_path):
+    file = tmp_path / "catalog.toml"
+    row = '[[alerts]]\nname = "HighCPU"\nseverity = "info"\nrespond_within = "1h"\nprocedure = "resource-issues"\n'
+    file.write_text(CATALOG + row)
+    code, out, err = say("catalog", "check", str(file))
+    assert (code, "1 alert" in out) == (0, True)
+    assert "alerts without a row go to a person, and start nothing: ServiceDown, DatabaseDown," in err
+    assert "HighCPU" not in err
+
+
 def test_the_schema_is_the_catalogs(say):
     code, out, _ = say("catalog", "schema")
     assert code == 0

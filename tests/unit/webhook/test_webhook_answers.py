@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.telemetry.log_lines import JsonLines
+from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.policies import AlertRule
 from starter.exits import CliError
 from starter.processes.listening import parse_address
 from starter.webhook.catalog_file import CatalogFile
@@ -305,6 +307,17 @@ ecs_service = "shop"
         assert set(catalog.current().services) == {"shop", "till"}
         file.write_text(self.TEXT)
         assert set(catalog.current().services) == {"shop"}
+
+    def test_rows_of_packages_count_where_the_catalog_has_none(self, tmp_path):
+        file = tmp_path / "catalog.toml"
+        file.write_text(self.TEXT)
+        row = AlertRule(name="CacheFull", severity="info", respond_within="1h", procedure="purge-cache")
+        catalog = CatalogFile(file, (row,))
+        assert catalog.current().alerts == (*RUNBOOK_MATRIX, row)
+        file.write_text(
+            f'{self.TEXT}[[alerts]]\nname = "Mine"\nseverity = "info"\nrespond_within = "1h"\nprocedure = "rollback"\n'
+        )
+        assert [rule.name for rule in catalog.current().alerts] == ["Mine"]
 
 
 @pytest.mark.parametrize(
