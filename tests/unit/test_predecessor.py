@@ -126,6 +126,7 @@ def made_by_pages() -> set[str]:
     calls = (
         node
         for file in WORKFLOWS.rglob("*.py")
+        if file.parent.name != "page"  # there a change is sent again once people have signed it
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "change"
     )

@@ -38,7 +38,8 @@ def judge_plan(target: Target, procedure: str, report: Report) -> Check:
     detail = f"{report.outcome}: {problem.message}"
     if _name(procedure) != ROLLBACK_PLAN.name and report.outcome not in {Outcome.REFUSED, Outcome.FAILED}:
         return _check(target, procedure, ok=True, detail=detail)
-    if _name(procedure) != ROLLBACK_PLAN.name and problem.kind == "policy":
+    failed = any(step.state == "failed" for step in report.steps)
+    if _name(procedure) != ROLLBACK_PLAN.name and problem.kind == "policy" and not failed:
         return _check(target, procedure, ok=None, detail=detail)  # it is not for what is there now
     return no_plan(target, procedure, detail, problem.fix)
 
