@@ -25,6 +25,7 @@ from activities.ecs.changes import (
     StopDeployment,
 )
 from activities.ecs.waits import AwaitedDrift
+from activities.runtime.fence import may_send
 from activities.runtime.gates import GateActivities
 from activities.temporal.predecessor import Predecessor, RunName
 from runbook_model.authority.expected import Judged, Presented
@@ -226,6 +227,7 @@ class Outside:
             raise self.fails[name].pop(0).to_application_error()
 
     def _fenced(self, fence: Fence) -> None:
+        may_send()
         if fence != self.service.fence:
             error = DriftedError("somebody else changed the service")
             error.certainly_not_made = activity.info().attempt == 1

@@ -94,7 +94,7 @@ class Inbox:
             self._note_that_something_came()
 
     async def update(self, name: str, received: object) -> Any:
-        """Take what an update brought; its validator let it in, but the last word is said here.
+        """Take what an update brought; its validator let it in, but the last word is said here, and kept where it is no.
 
         Raises:
             ApplicationError: as ``check`` does.
@@ -103,6 +103,7 @@ class Inbox:
         try:
             return await self._take(name, received)
         except Rejected as error:
+            self.reject(name, str(error), received)
             raise error.to_application_error() from None
 
     def check(self, name: str, received: object) -> None:

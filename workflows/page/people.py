@@ -137,6 +137,7 @@ class People:
         last = self._asks_again
         if last is None:
             return refused("policy", why.message, why.fix)
+        self._orders.answers.forget(last.plan_hash)
         self._record.decided("void", "the worker", why.line)
         report = self._record.report
         names = TargetNames(service=report.service, environment=report.environment)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.runtime.decisions import DecisionActivities
 from runbook_model.authority.expected import Expected, Presented, kind_of_answer
 from runbook_model.authority.statement import SignedStatement
 from runbook_model.errors import Rejected, fix_of
+from workflows.decisions.endings import cause_of, problem_of
 from workflows.page.options import SHOW
 
 if TYPE_CHECKING:
@@ -135,9 +136,14 @@ async def _verify(presented: Presented) -> SignedBy | None:
         judged = await workflow.execute_local_activity_method(
             DecisionActivities.verify_decision, presented, summary="Verify the signature", **SHOW
         )
-    except ActivityError as error:
-        cause = error.cause
-        if isinstance(cause, ApplicationError) and cause.type == Rejected.__name__:
+    except FailureError as error:
+        # It may be the activity's own error; one that left a signal's handler would end the run.
+        if is_cancelled_exception(error):
+            raise
+        cause = cause_of(error)
+        if cause and cause.type == Rejected.__name__:
             raise Rejected(cause.message, fix=fix_of(cause)) from None
-        raise
+        raise Rejected(
+            f"the signature cannot be verified now: {problem_of(error).line}", fix="send it again"
+        ) from None
     return judged.signed_by
