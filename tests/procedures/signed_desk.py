@@ -26,7 +26,7 @@ class Desk:
         self.know("alice", "bob", "carol", "dave")
 
     def know(self, *people: str, **options: str) -> None:
-        """Write the file of signers anew."""
+        """Write the file of signers again."""
         lines = (self.keys[name].signer(name, options.get(name, "")) for name in people)
         self.file.write_text("".join(lines))
 
