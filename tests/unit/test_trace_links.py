@@ -51,7 +51,7 @@ def test_an_address_with_a_place_for_the_id_is_taken(address):
         ),
         (
             "https://bob:secret@tempo.example/{trace_id}",
-            "is not an address: start it with http:// or https://, without user, password and spaces",
+            "holds a user or password, which would go into history; take it out, and use ssh_key_file or a variable",
         ),
         (
             "javascript:alert({trace_id})",
