@@ -57,6 +57,8 @@ class PermissionQuestions:
         # AWS asks for it on both.
         yield Change("ecs:StopServiceDeployment", service.arn)
         yield Change("ecs:StopServiceDeployment", service.service_deployment or deployment)
+        if target.approvals.signed:  # a scale-out leaves there whose yes it used up
+            yield Change("ecs:TagResource", service.arn)
         if service.task_definition:
             yield Change("ecs:RegisterTaskDefinition", service.task_definition)
             yield Change("ecs:TagResource", service.task_definition)

@@ -14,7 +14,7 @@ from activities.doctor.looking import check, own_threads
 from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
 from activities.doctor.simulator import Change, Simulator
 from runbook_model.catalog.accounts import AssumeRole, account_of
-from runbook_model.catalog.policies import Environment
+from runbook_model.catalog.policies import Approvals, Environment
 from runbook_model.catalog.service_policies import Database
 from runbook_model.checks import POLICY, Place
 from tests.aws_answers import HERE, Ecs, definition, service, services
@@ -211,6 +211,14 @@ class TestChanges:
         text = await user()
         assert text.ok is True, text.detail
         assert text.detail.endswith(", ".join(wanted))
+
+    async def test_of_a_service_whose_decisions_are_signed_include_the_tag_that_a_scale_out_leaves(
+        self, user
+    ):
+        user.changes |= {"approvals": Approvals(needed=1, people=("bob", "carol"), signed=True)}
+        denied = evaluated("ecs:TagResource", "implicitDeny", [SERVICE])
+        user.simulator_says([*allowed(), denied])
+        assert (await user()).detail == f"{USER} may not ecs:TagResource on {SERVICE}"
 
     async def test_that_are_denied_are_red_with_action_and_resource(self, user):
         denied = evaluated("ecs:UpdateService", "implicitDeny", [SERVICE])

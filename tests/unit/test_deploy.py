@@ -597,6 +597,9 @@ class TestIamPolicies:
             "iam:PassRole",
         }
         assert [change for change in sorted(made) if not is_allowed(*change)] == []
+        # Signed scale-outs leave there whose yes they used up.
+        service = "arn:aws:ecs:us-east-1:123456789012:service/ai-processor-prod/ai-processor-service-prod"
+        assert is_allowed("ecs:TagResource", service)
         elsewhere = [(action, arn.replace("prod", "staging")) for action, arn in sorted(made)]
         assert [change for change in elsewhere if is_allowed(*change)] == []
 
