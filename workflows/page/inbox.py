@@ -16,6 +16,7 @@ from activities.runtime.converter import Unreadable
 from runbook_model.errors import InvalidMessage, Rejected
 from runbook_model.messages import Answer
 from runbook_model.plain_text import one_line
+from runbook_model.redaction import excerpt
 from runbook_model.reports import Rejection
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Inbox:
     def reject(self, name: str, why: str, received: object) -> None:
         """Keep what could not be used."""
         rejection = Rejection(
-            message=name, why=one_line(why)[:500], received=repr(received)[:200], at=workflow.now()
+            message=name, why=one_line(why)[:500], received=excerpt(repr(received), 200), at=workflow.now()
         )
         self._book.keep_rejected(rejection)
         self._note_that_something_came()
