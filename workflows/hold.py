@@ -11,12 +11,14 @@ from activities.temporal.scale_outs import ScaleOutHistory, ScaleOutRuns
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.durations import format_duration
 from runbook_model.errors import Rejected
+from runbook_model.incident.messages import PROCEDURE_ENDED
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Ending, Outcome, Report, Undone
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOutRun
 from workflows.decisions.rollback.releases import refused
 from workflows.page.handlers import takes_signal
 from workflows.page.inbox import reading
+from workflows.page.incident_link import send_report
 from workflows.page.options import RETRY_FOREVER
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
@@ -38,6 +40,7 @@ class Hold(ProcedureWorkflow):
         self._request = request
         self._runs: tuple[ScaleOutRun, ...] = (request.run,)
         self.page.carry_on(request.authorities)
+        self._incident = request.incident
         self._until = workflow.now() + request.hold
         self.inbox.on("extend", reading(HoldRequest), self._extend)
 
@@ -52,7 +55,10 @@ class Hold(ProcedureWorkflow):
             requested_by=request.requested_by,
             automatic=request.automatic,
         )
-        return await self.page.run(asked, self._procedure)
+        report = await self.page.run(asked, self._procedure)
+        if self._incident:
+            await send_report(self._incident, PROCEDURE_ENDED, report)
+        return report
 
     def _extend(self, again: HoldRequest) -> None:
         """Keep it longer, for another run that scaled out."""
@@ -62,6 +68,7 @@ class Hold(ProcedureWorkflow):
             raise Rejected(f"{MOST_RUNS} runs have extended this hold already")
         self._runs = (*self._runs, again.run)
         self.page.carry_on(again.authorities)
+        self._incident = again.incident or self._incident
         self._until = workflow.now() + again.hold
 
     async def _procedure(self) -> Ending:

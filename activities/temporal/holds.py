@@ -27,6 +27,8 @@ class HoldRequest(Fact):
     hold: Duration
     authorities: tuple[Authority, ...] = ()
     """What was signed for the scale-out, and for its end."""
+    incident: str | None = None
+    """The incident that the scale-out belongs to: it hears what the hold came to."""
     automatic: bool = False
     """Whether no person asked for it: then the brake is asked before it is taken back."""
 

@@ -22,6 +22,7 @@ from runbook_model.reports import (
     Outcome,
     Rejection,
     Report,
+    Task,
 )
 
 REMEDIATIONS_KEPT = 20
@@ -142,6 +143,8 @@ class Account(BaseModel):
     root_cause: str | None = None
     eta: str | None = None
     observations: tuple[str, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    """What is left to people next to the tasks of procedures."""
     acknowledged: Acknowledgement | None = None
     paused_by: str | None = None
     stopped_by: str | None = None
@@ -258,6 +261,10 @@ class Account(BaseModel):
     def observe(self, text: str) -> None:
         """Keep what a person saw; the newest are kept."""
         self.observations = (*self.observations, text)[-OBSERVATIONS_KEPT:]
+
+    def leave(self, task: Task) -> None:
+        """Leave something to people; the newest are kept."""
+        self.tasks = (*self.tasks, task)[-OBSERVATIONS_KEPT:]
 
     def decided(self, kind: str, by: str, at: datetime, detail: str) -> None:
         """Note what somebody decided; the newest are kept."""

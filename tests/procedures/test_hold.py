@@ -88,6 +88,20 @@ class TestHold:
         assert outside.desired == 2
         assert "2 tasks are wanted again" in report.summary
 
+    async def test_the_incident_of_the_scale_out_hears_what_it_came_to(self, pages, outside):
+        outside.desired = 5
+        incident = f"incident/{pages.environment}/shop"
+        hold, _ = await self.start(pages, incident=incident)
+        assert (await asyncio.wait_for(hold.result(), SOON)).outcome is Outcome.RECOVERED
+        sent = [
+            event.signal_external_workflow_execution_initiated_event_attributes
+            for event in (await hold.fetch_history()).events
+            if event.HasField("signal_external_workflow_execution_initiated_event_attributes")
+        ]
+        assert [(item.signal_name, item.workflow_execution.workflow_id) for item in sent] == [
+            ("procedure_ended", incident)
+        ]
+
     async def test_it_is_taken_back_however_long_aws_does_not_answer(self, pages, outside):
         outside.desired = 5
         away = [UnreachableError("could not set the desired count: AWS did not answer") for _ in range(130)]

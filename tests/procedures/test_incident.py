@@ -11,7 +11,8 @@ from temporalio.service import RPCError
 from runbook_model import ids
 from runbook_model.catalog.policies import AlertRule
 from runbook_model.errors import CatalogError
-from runbook_model.reports import Outcome
+from runbook_model.incident.messages import PROCEDURE_ENDED, ProcedureProgress
+from runbook_model.reports import Outcome, Report
 from tests.procedures.incidents import SOON, Stage, at_work
 from tests.procedures.messages import continues_as_a_new_run, refused
 from workflows.incident import LONG, Incident
@@ -168,6 +169,27 @@ async def test_what_is_handed_over_stays_open_until_a_person_closes_it(stage, wo
     report = await stage.over()
     assert (report.outcome, report.summary) == (Outcome.RECOVERED, "Closed by bob: a full disk")
     assert world.said("resolved")[0].root_cause == "a full disk"
+
+
+@pytest.mark.parametrize(("outcome", "left"), [("inconclusive", 1), ("recovered", 0)])
+async def test_what_a_hold_came_to_is_on_the_incident_said_to_people_and_a_task_where_it_failed(
+    stage, world, outcome, left
+):
+    await stage.fires("HighErrorRate")
+    await stage.running("high-error-rate")
+    seen = await stage.incident().query(Incident.status)
+    summary = "It could not be taken back. A person must check now."
+    came = seen.model_dump() | {"procedure": "hold", "outcome": outcome, "summary": summary, "tasks": ()}
+    report = Report.model_validate({name: came[name] for name in Report.model_fields})
+    ended = ProcedureProgress(id=f"hold/{stage.environment}/shop", run_id="r", report=report)
+    await stage.incident().signal(PROCEDURE_ENDED, ended)
+    seen = await stage.until(lambda now: any(said.kind == "hold" for said in now.decisions))
+    assert [task.why for task in seen.tasks] == [summary] * left
+    assert [item.procedure for item in seen.procedures] == ["high-error-rate"]
+    await stage.ends("recovered")
+    await stage.resolves("HighErrorRate")
+    await stage.over()
+    assert any(f"temporary capacity: {summary}" in item.observations for _, item in world.sent)
 
 
 async def test_a_persons_abort_ends_the_procedure_and_nothing_more_is_started(stage):

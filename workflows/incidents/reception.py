@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
+from runbook_model import ids
 from runbook_model.incident import messages
 from runbook_model.incident.alerts import AlertBatch
 from runbook_model.incident.messages import ProcedureProgress
+from runbook_model.reports import Outcome, Task
 from workflows.incidents.figures import take_and_count
 from workflows.incidents.orders import IncidentOrders
 from workflows.incidents.report import IncidentReport, report
@@ -17,6 +20,7 @@ from workflows.page.inbox import Inbox, reading
 
 if TYPE_CHECKING:
     from runbook_model.incident.account import Account
+    from runbook_model.reports import Report
     from workflows.incidents.remediating import Remediating
 
 
@@ -34,7 +38,7 @@ class Reception(TakesOrders):
         IncidentOrders(self._inbox, self.account, remediating.pass_on)
         progress = reading(ProcedureProgress)
         self._inbox.on(messages.PROCEDURE_PROGRESS, progress, remediating.on_progress)
-        self._inbox.on(messages.PROCEDURE_ENDED, progress, remediating.on_end)
+        self._inbox.on(messages.PROCEDURE_ENDED, progress, partial(self._take_end, remediating))
         self._inbox.on(messages.ALERTS, reading(AlertBatch), self._take_batch, quiet=True)
 
     @property
@@ -54,6 +58,23 @@ class Reception(TakesOrders):
     def status(self) -> IncidentReport:
         """Report the current state."""
         return report(self.account, workflow.now())
+
+    def _take_end(self, remediating: Remediating, text: ProcedureProgress) -> None:
+        """Learn that a procedure ended, or what became of the temporary capacity that one left."""
+        if text.id == ids.hold_id(self.account.environment, self.account.service):
+            self._note_hold(text.report)
+        else:
+            remediating.on_end(text)
+
+    def _note_hold(self, report: Report) -> None:
+        """Note what a hold came to; people put right what it could not."""
+        said = f"temporary capacity: {report.summary}"
+        self.account.observe(said)
+        self.account.decided("hold", "the runbook", workflow.now(), said)
+        went = report.outcome in {Outcome.RECOVERED, Outcome.ABORTED}
+        if not went or any(change.undo_failed for change in report.changes):
+            what = "Check the temporary capacity, and take it back by hand"
+            self.account.leave(Task(what=what, kind="immediate", why=report.summary))
 
     def _take_batch(self, batch: AlertBatch) -> None:
         if take_and_count(self.account, batch.alerts, batch.received):

@@ -102,11 +102,14 @@ def report(account: Account, now: datetime) -> IncidentReport:
         plan_hash=gate.plan_hash if gate else None,
         steps=tuple(_steps(account)),
         findings=account.findings,
-        tasks=tuple(
-            task
-            for remediation in account.remediations
-            if remediation.report
-            for task in remediation.report.tasks
+        tasks=(
+            *(
+                task
+                for remediation in account.remediations
+                if remediation.report
+                for task in remediation.report.tasks
+            ),
+            *account.tasks,
         ),
         changes=account.changes,
         decisions=account.decisions,

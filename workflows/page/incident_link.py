@@ -42,6 +42,11 @@ class IncidentLink:
             self._reported = None  # a person started it: the incident does not know of it yet
             self._report()
 
+    @property
+    def incident(self) -> str | None:
+        """The incident that the run belongs to."""
+        return self._incident
+
     def join(self, joined: Joined) -> None:
         """Belong to the incident that found this run."""
         self._incident = joined.incident
@@ -51,7 +56,7 @@ class IncidentLink:
     async def report_end(self) -> None:
         """Tell the incident how it ended; an incident that has ended needs no report."""
         if self._incident:
-            await _sent(self._incident, PROCEDURE_ENDED, self._record.report)
+            await send_report(self._incident, PROCEDURE_ENDED, self._record.report)
 
     def _report_news(self, report: Report) -> None:
         if self._incident and report.outcome is None and _gist(report) != self._reported:
@@ -68,7 +73,7 @@ class IncidentLink:
             if gist == self._reported:
                 return
             self._reported = gist
-            await _sent(self._incident, PROCEDURE_PROGRESS, self._record.report)
+            await send_report(self._incident, PROCEDURE_PROGRESS, self._record.report)
 
 
 def _gist(report: Report) -> object:
@@ -78,7 +83,8 @@ def _gist(report: Report) -> object:
     return report.heading, report.state, asked, report.findings, made, report.tasks
 
 
-async def _sent(incident: str, signal: str, report: Report) -> None:
+async def send_report(incident: str, signal: str, report: Report) -> None:
+    """Tell an incident how a run stands; one that has ended needs no report."""
     info = workflow.info()
     text = ProcedureProgress(id=info.workflow_id, run_id=info.run_id, report=slim(report))
     with suppress(FailureError):

@@ -98,6 +98,7 @@ async def _raise_capacity(run: Run, plan: ScalePlan) -> None:
         run=_this_run(),
         hold=target.scale.hold,
         authorities=page.authorities,
+        incident=page.incident_link.incident,
         automatic=page.automatic,
     )
     if not await page.note("Start a hold that removes it later", HoldActivities.start_hold, hold):
