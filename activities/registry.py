@@ -138,7 +138,7 @@ class ActivityRegistry:
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
         procedures = ProcedureQuestions(settings.catalog, packages.known)
-        checkup = Checkup(sources, channels, settings.reviews, procedures)
+        checkup = Checkup(sources, channels, settings.reviews, procedures, settings.signers)
         doctor = DoctorActivities(settings.catalog, checkup, served, packages.known)
         self.short = activities_of(
             CatalogActivities(settings.catalog, served),

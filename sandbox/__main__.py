@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"start Alertmanager with the product's rules, hastened, and have it call this with the token in {TOKEN}",
     )
     up.add_argument("--ui-codec", metavar="URL", help="have Temporal's UI decrypt payloads there")
+    up.add_argument(
+        "--signed",
+        metavar="NAMES",
+        help="the catalog asks for signed decisions in prod, by these people, with commas between them",
+    )
     up.add_argument("--until-stdin-closes", action="store_true", help="also end when stdin closes")
     up.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
     up.add_argument(
@@ -114,6 +119,7 @@ async def _live(options: argparse.Namespace, folder: Path) -> int:
         prometheus=not options.no_prometheus,
         webhook=Webhook(url, token) if url and token else None,
         codec=options.ui_codec,
+        signers=tuple(options.signed.split(",")) if options.signed else (),
     )
     try:
         world = World(folder, wishes)

@@ -106,6 +106,7 @@ def catalog_text(
     local_url: str | None = None,
     databases: bool = False,
     alerts: bool = False,
+    signers: tuple[str, ...] = (),
 ) -> str:
     """Return the catalog as TOML.
 
@@ -115,10 +116,11 @@ def catalog_text(
         local_url: the load balancer of the compose project; None when nothing runs there.
         databases: whether there are databases.
         alerts: whether alerts come in, and people are notified in a Slack.
+        signers: who signs decisions in prod; nobody where none are signed.
     """
     environments = ECS_ENVIRONMENTS.values()
     parts = [_HEAD]
-    parts += [_environment(environment, prometheus_url) for environment in environments]
+    parts += [_environment(environment, prometheus_url, signers) for environment in environments]
     parts += [_local(prometheus_url), f"\n[services.{SERVICE}]\n"]
     for environment in environments:
         parts.append(_placement(environment, service_urls[environment.name]))
@@ -138,7 +140,7 @@ def dsn_variable(environment: str) -> str:
     return f"AI_PROCESSOR_DSN_{environment.upper()}"
 
 
-def _environment(environment: EcsEnvironment, prometheus_url: str | None) -> str:
+def _environment(environment: EcsEnvironment, prometheus_url: str | None, signers: tuple[str, ...]) -> str:
     prometheus = (
         f'prometheus_url = {_quoted(prometheus_url)}\nrelease_label = "release"\n' if prometheus_url else ""
     )
@@ -147,8 +149,15 @@ def _environment(environment: EcsEnvironment, prometheus_url: str | None) -> str
         region=_quoted(REGION),
         cluster=_quoted(environment.cluster),
         prometheus=prometheus,
-        approvals=_APPROVALS[environment.name],
+        approvals=_approvals(environment.name, signers),
     )
+
+
+def _approvals(environment: str, signers: tuple[str, ...]) -> str:
+    found = _APPROVALS[environment]
+    if environment != "prod" or not signers:
+        return found
+    return f"{found.removesuffix(' }')}, signed = true, people = {json.dumps(signers)} }}"
 
 
 def _placement(environment: EcsEnvironment, url: str) -> str:

@@ -56,6 +56,8 @@ class Wishes:
     """Who gets the alerts of an Alertmanager; without one nobody is warned."""
     codec: str | None = None
     """Where Temporal's UI has payloads decrypted."""
+    signers: tuple[str, ...] = ()
+    """Who signs decisions in prod; nobody where none are signed."""
 
 
 class World:
@@ -63,6 +65,7 @@ class World:
 
     def __init__(self, folder: Path, wishes: Wishes) -> None:
         self._folder = folder
+        self._wishes = wishes
         self._temporal = TemporalServer(folder, wishes.codec)
         self._moto = MotoServer(folder)
         program = find_prometheus() if wishes.prometheus else None
@@ -179,7 +182,14 @@ class World:
         databases, alerts = self._postgres is not None, self._alerting is not None
         local = self._engine.stack.url
         self._catalog.write_text(
-            catalog_text(self._urls, prometheus, local_url=local, databases=databases, alerts=alerts)
+            catalog_text(
+                self._urls,
+                prometheus,
+                local_url=local,
+                databases=databases,
+                alerts=alerts,
+                signers=self._wishes.signers,
+            )
         )
 
     async def _start_temporal(self, announce: Callable[[], None] | None) -> None:

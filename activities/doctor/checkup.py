@@ -10,10 +10,12 @@ from activities.doctor.looking import look, own_threads
 from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
 from activities.doctor.place import PlaceQuestions
 from activities.doctor.service import ServiceQuestions
+from activities.doctor.signers import SignerQuestions
 from runbook_model.checks import TargetChecks
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from activities.chat.channels import Channels
     from activities.doctor.procedures import ProcedureQuestions
@@ -26,12 +28,18 @@ class Checkup:
     """Asks every question at once, on threads that no procedure needs."""
 
     def __init__(
-        self, sources: Sources, channels: Channels, reviews: str | None, procedures: ProcedureQuestions
+        self,
+        sources: Sources,
+        channels: Channels,
+        reviews: str | None,
+        procedures: ProcedureQuestions,
+        signers: Path | None = None,
     ) -> None:
         self._sources = sources
         self._channels = channels
         self._procedures = procedures
         self._reviews = reviews
+        self._signers = signers
 
     async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
         """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
@@ -40,7 +48,8 @@ class Checkup:
             chat = ChatQuestions(self._channels, place.channels)
             reviews = ReviewQuestions(self._sources.aws, threads, place, self._reviews)
             procedures = self._procedures.all(threads)
-            questions = [*shared.all(), *chat.all(), *reviews.all(), *procedures]
+            signers = SignerQuestions(threads, place, self._signers)
+            questions = [*shared.all(), *chat.all(), *reviews.all(), *signers.all(), *procedures]
             return await look(questions, place.environment)
 
     async def at_target(self, target: Target) -> TargetChecks:

@@ -10,20 +10,23 @@ import click
 
 from activities.telemetry.telemetry import root_span
 from runbook_model.ids import remediation_id
-from runbook_model.messages import ProcedureRequest, RollbackRequest
+from runbook_model.messages import ProcedureRequest, RollbackRequest, StartSignature
 from runbook_model.reports import Outcome
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
+from starter.client.deciding import decide
 from starter.client.following import first_answer, wait_for_end
 from starter.client.incidents import of_incident
 from starter.client.known_procedures import check_known_procedure
 from starter.client.known_targets import check_target
 from starter.client.run_view import start_document
 from starter.client.runs import describe
+from starter.client.signing import sign_order
 from starter.client.starting import begin, make_room, warn_without_worker
 from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say, show
+from starter.signing import SigningOptions, takes_signing
 from starter.target_options import takes_target
 from starter.view.page import render
 from starter.view.planning import plan_only, refusal
@@ -44,6 +47,7 @@ class StartOptions:
     plan: bool
     wait: bool
     replace: bool
+    signing: SigningOptions
 
 
 @click.command(
@@ -64,6 +68,7 @@ class StartOptions:
     is_flag=True,
     help="First abort the run on this target or its ECS service; keeps its changes.",
 )
+@takes_signing(elsewhere=False)
 @takes_caller("--as", "--catalog", "--json")
 def command(  # noqa: PLR0913 - one argument for each option of the contract
     caller: Caller,
@@ -75,11 +80,13 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
     plan: bool,
     wait: bool,
     replace: bool,
+    signing: SigningOptions,
 ) -> Exit:
     """Start a procedure on a service.
 
     PROCEDURE is rollback, service-down, high-error-rate, high-latency, resource-issues, database-issues or one of your
     own. E/S is ENVIRONMENT/SERVICE. One procedure runs on a target at a time; a second is refused.
+    Where decisions are signed, and whoever asks may not approve, a start that is not signed needs one approval more.
     """
     check_procedure(procedure, to, caller.catalog)
     check_target(caller.catalog, target)
@@ -94,7 +101,7 @@ def command(  # noqa: PLR0913 - one argument for each option of the contract
         "replace": replace,
     }
     request = RollbackRequest(**fields, to=to) if procedure == "rollback" else ProcedureRequest(**fields)
-    options = StartOptions(plan=plan, wait=wait, replace=replace)
+    options = StartOptions(plan=plan, wait=wait, replace=replace, signing=signing)
     return converse(lambda client: _start(client, caller, procedure, request, options))
 
 
@@ -123,7 +130,38 @@ async def _start(
             await make_room(client, request)
         request = await of_incident(client, request)
         run_id = await begin(client, procedure, request)
+        await _sign(client, caller, procedure, request, options.signing, run_id)
     return await _report(client, caller, procedure, request, options, run_id)
+
+
+async def _sign(
+    client: Client,
+    caller: Caller,
+    procedure: str,
+    request: ProcedureRequest,
+    signing: SigningOptions,
+    run_id: str,
+) -> None:
+    """Sign the start over the run id that it returned, so that it counts as this person's."""
+    if not signing.active:
+        return
+    run = await describe(client, remediation_id(request.environment, request.service), run_id)
+    assert run is not None
+    signed = await sign_order(
+        client,
+        caller,
+        signing,
+        StartSignature(by=caller.name),
+        kind="start",
+        order={"requested_by": request.requested_by},
+        run=run,
+        environment=request.environment,
+        service=request.service,
+        procedure=procedure,
+        requester=request.requested_by,
+    )
+    if signed and signed.statement:
+        await decide(client, run, "sign_start", "sign_start", signed)
 
 
 async def _report(

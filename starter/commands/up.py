@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from starter.exits import Exit
 from starter.printing import note, say
 from starter.processes.extras import check_extra
 from starter.processes.world import World, ends_in_order
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHECK_SECONDS = 0.5
 STARTED = (
@@ -33,16 +37,19 @@ ADDRESS_IN_USE = (
 @click.option("--no-worker", is_flag=True, help="Do not start a worker.")
 @click.option("--alerts", is_flag=True, help="Also fire alert rules: Alertmanager calls the webhook.")
 @click.option("--encrypted", is_flag=True, help="Encrypt histories; the UI on this machine decrypts them.")
+@click.option("--signed", is_flag=True, help="Ask for signed decisions in prod, by keys made on the spot.")
 @click.option("--folder", metavar="DIR", help="Keep the sandbox's files here. Default: a temporary folder.")
 @takes_caller("--json")
-def command(caller: Caller, *, no_worker: bool, alerts: bool, encrypted: bool, folder: str | None) -> Exit:
+def command(
+    caller: Caller, *, no_worker: bool, alerts: bool, encrypted: bool, signed: bool, folder: str | None
+) -> Exit:
     """Start a local sandbox in the foreground: Temporal, a simulated ECS with real processes, Prometheus and a worker.
 
     The addresses are printed when the first releases run. Ctrl-C ends all of it. With --alerts, alerts open incidents,
-    after seconds instead of minutes.
+    after seconds instead of minutes. With --signed, decisions in prod are signed by ssh keys, and changes verify that.
     """
     check_extra("sandbox", "the sandbox")
-    world = World(alerts=alerts, encrypted=encrypted)
+    world = World(alerts=alerts, encrypted=encrypted, signed=signed)
     try:
         with ends_in_order(world):
             if not caller.as_json:
@@ -88,5 +95,13 @@ def _print(world: World, *, with_worker: bool) -> None:
     say(f"\nbreak prod, {what}:\n")
     say("  python -m sandbox deploy --environment prod --version 1.1.0 --set FAULT_ERROR_RATE=0.3 --wait")
     for command in ADDRESS_IN_USE if alerts else STARTED:
-        say(f"  {command}")
+        say(f"  {_signing(command, world.keys)}")
     say("\nCtrl-C ends all of it")
+
+
+def _signing(command: str, keys: Path | None) -> str:
+    """Say with which key a person signs what they decide."""
+    _, named, person = command.partition(" --as ")
+    if keys is None or not named or "ack" in command.split():
+        return command
+    return f"{command} --sign {shlex.quote(str(keys / person))}"

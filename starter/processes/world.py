@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from activities.runtime.processes import start_child, stop_child
 from starter.exits import CliError, Exit
+from starter.processes.keys import make_keys
 from starter.processes.managed_process import ManagedProcess
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ ALERTS = ("alertmanager", "slack")
 SANDBOX_GRACE_SECONDS = 15.0
 KEYS_OF_HISTORIES = "RUNBOOK_CODEC_KEYS"
 WEBHOOK_TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
+SIGNERS = ("alice", "bob", "carol")
+"""Who signs decisions in prod, where they are signed."""
 PORTS = range(20_000, 32_000)
 """Below the range from which Linux takes the ports of outgoing connections."""
 
@@ -36,13 +39,15 @@ PORTS = range(20_000, 32_000)
 class World:
     """A sandbox of our own. Call from the main thread, whose end the children do not survive."""
 
-    def __init__(self, *, alerts: bool = False, encrypted: bool = False) -> None:
+    def __init__(self, *, alerts: bool = False, encrypted: bool = False, signed: bool = False) -> None:
         """Prepare it.
 
         Args:
             alerts: whether its Prometheus is to fire the product's rules, and its Alertmanager to call our webhook.
             encrypted: whether histories are to be encrypted, by a key of this world's own, and decrypted for its UI.
+            signed: whether decisions in prod are to be signed, by keys of this world's own.
         """
+        self._signed = signed
         self._sandbox: subprocess.Popen[bytes] | None = None
         self._processes: dict[str, ManagedProcess] = {}
         self._all: dict[str, Any] = {}
@@ -75,6 +80,11 @@ class World:
         return f"http://{self._listen}" if self._listen else None
 
     @property
+    def keys(self) -> Path | None:
+        """The folder of the keys that people sign with, each by the name of its person; None where nobody signs."""
+        return Path(self._all["folder"]) / "keys" if self._signed else None
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment of everything that talks to this world."""
         return {**_inherited(), **self._all["env"], **self._secrets}
@@ -104,6 +114,8 @@ class World:
             wishes += ["--alertmanager-webhook", f"{self.webhook}/alerts"]
         if self.codec:
             wishes += ["--ui-codec", self.codec]
+        if self._signed:
+            wishes += ["--signed", ",".join(SIGNERS)]
         self._sandbox = start_child(
             [sys.executable, "-P", "-m", "sandbox", "up", "--json", "--until-stdin-closes", *wishes],
             environment=os.environ | self._secrets,
@@ -116,6 +128,8 @@ class World:
         if self.codec:
             self._all["env"][KEYS_OF_HISTORIES] = f"sandbox {b64encode(secrets.token_bytes(32)).decode()}"
             self._start("codec", "starter", "codec", "--listen", self.codec.removeprefix("http://"))
+        if self.keys:
+            self._all["env"]["RUNBOOK_SIGNERS"] = str(make_keys(self.keys, SIGNERS))
         if worker:
             self.start_worker()
         self._next_line(self._sandbox)
