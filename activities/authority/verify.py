@@ -54,7 +54,11 @@ def verify_statement(
     Raises:
         Rejected: why it does not count.
     """
-    key = verify_signature(signed.statement.encode(), signed.signature)
+    try:
+        message = signed.statement.encode()
+    except UnicodeEncodeError:
+        raise Rejected("the statement is not text that can be written as UTF-8") from None
+    key = verify_signature(message, signed.signature)
     statement = parse_statement(signed.statement)
     _check_subject(statement, expected)
     _check_time(statement, policy, at)

@@ -180,6 +180,34 @@ WRONG = [
         "catalog.toml: environments.prod.approvals: needs 2 approvals but names 1 person: add people",
     ),
     (
+        with_prod("approvals = { needed = 2 }"),
+        'catalog.toml: environments.prod.approvals: needs 2 approvals and names nobody: add people = ["…"]',
+    ),
+    (
+        with_prod("approvals = { needed = 2, people = ['bob', 'BOB'] }"),
+        "catalog.toml: environments.prod.approvals: needs 2 approvals, and names 1 person in different spellings: ",
+    ),
+    (
+        with_prod("approvals = { signed = true }"),
+        'catalog.toml: environments.prod.approvals: signed decisions need people: add people = ["…"]',
+    ),
+    (
+        with_prod("approvals = { signed = true, needed = 0, people = ['bob', 'carol'] }"),
+        "catalog.toml: environments.prod.approvals: signed decisions need approvals: set needed = 1 or more",
+    ),
+    (
+        with_prod("approvals = { signed = true, people = ['bob'] }"),
+        "catalog.toml: environments.prod.approvals: needs 1 approval by others than the requester, and names 1 person: ",
+    ),
+    (
+        with_prod("approvals = { hardware = true }"),
+        "catalog.toml: environments.prod.approvals: hardware is for signed decisions: add signed = true",
+    ),
+    (
+        with_prod("approvals = { people = ['agent:x for bob'] }"),
+        'catalog.toml: environments.prod.approvals: people: "agent:x for bob" is an agent, and agents never approve: ',
+    ),
+    (
         with_prod("prometheus_url = 'prometheus:9090'"),
         'catalog.toml: environments.prod.prometheus_url = "prometheus:9090": does not match ',
     ),

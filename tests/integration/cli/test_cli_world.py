@@ -44,7 +44,7 @@ async def running(*options):
 @pytest.fixture(scope="module")
 async def up():
     """The world of ``runbook up``, on which the tests of its group are played in their order, to its end."""
-    async with running("--encrypted") as up:
+    async with running("--encrypted", "--signed") as up:
         yield up
 
 
@@ -75,6 +75,23 @@ async def test_on_a_fresh_world_doctor_finds_nothing_that_is_not_in_place(up):
     assert text.code == 0
     local = {check["name"]: check for check in checks if check["environment"] == "local"}
     assert all(local[name]["ok"] for name in ("docker-engine", "service", "health", "database"))
+
+
+@one_life
+async def test_where_decisions_are_signed_the_brake_is_let_go_only_by_a_signature(up):
+    runbook, env = CommandLine(up.world["temporal"], "prod"), up.world["env"]
+    key = str(Path(env["RUNBOOK_SIGNERS"]).with_name("bob"))
+    off = ("brake", "off", "prod", "--reason", "done", "--as", "bob")
+    assert (await runbook("brake", "on", "prod", "--reason", "migration", "--as", "alice", **env)).code == 0
+    unsigned = await runbook(*off, **env)
+    assert (unsigned.code, "decisions are signed here, and this one is not; sign it" in unsigned.err) == (
+        5,
+        True,
+    )
+    foreign = await runbook(*off, "--sign", key.replace("bob", "carol"), **env)
+    assert (foreign.code, "is not bob's; sign with your own key" in foreign.err) == (5, True)
+    signed = await runbook(*off, "--json", **env, RUNBOOK_SIGNING_KEY=key)
+    assert (signed.code, signed.json[0]["confirmed"]) == (0, True)
 
 
 @one_life

@@ -76,3 +76,10 @@ def test_with_alerts_people_are_notified_in_a_slack_and_calls_reach_them_there()
 
 def test_without_alerts_nobody_is_notified_but_the_log(catalog):
     assert catalog.channels == ()
+
+
+def test_decisions_in_prod_are_signed_where_somebody_is_named_for_it():
+    catalog = parse_catalog(catalog_text(URLS, None, signers=("alice", "bob", "carol")), "catalog.toml")
+    prod, staging = (catalog.environments[name].approvals for name in ("prod", "staging"))
+    assert (prod.signed, prod.people, prod.requester_may) == (True, ("alice", "bob", "carol"), False)
+    assert not staging.signed
