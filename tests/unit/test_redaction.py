@@ -199,6 +199,16 @@ def check(line, place):
     assert redact(shown) == shown
 
 
+@pytest.mark.parametrize("place", sorted(PLACES))
+def test_every_form_hides_its_secret_in_every_quoting_at_this_place(place):
+    for form in BARE:
+        check(form.format(f"{MARK}!$*.{MARK}"), place)
+    for form in QUOTED:
+        for quoting in QUOTINGS.values():
+            prefix = "ann:" if "-u" in form else ""
+            check(form.format(quoting(f"{prefix}{MARK} \"'\\,{MARK}")), place)
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from(BARE), places, secrets("aZ09!$*+.^_~-"))
 def test_a_secret_without_quotes_is_hidden_in_every_form_at_every_place(form, place, secret):
