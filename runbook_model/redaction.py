@@ -42,7 +42,17 @@ _STEMS = (
     "otp",
 )
 """One of them is in each of these words."""
-_SIGNS = ("-u", "--user", "--proxy-user", "identified", "sshpass", "redis-cli", "mysql")
+_SIGNS = (
+    "-u",
+    "--user",
+    "--proxy-user",
+    "identified",
+    "login",
+    "requirepass",
+    "sshpass",
+    "redis-cli",
+    "mysql",
+)
 # A run of name characters with such a word in it; taken whole and never given back, or hostile text would cost minutes.
 _NAMED = rf"(?<![\w.-])(?=[\w.-]*(?:{_WORDS}))[\w.-]++"
 _IS_SECRET = re.compile(rf"(?i){_NAMED}")
@@ -62,7 +72,7 @@ _OPEN, _CLOSE = r"(?:<|&lt;|\\u003c)", r"(?:>|&gt;|\\u003e)"
 _KEY = rf"(?<![\w.-])[\w.-]{{0,40}}(?:name|key){QUOTE}?\s*+[:=]\s*+{QUOTE}?"
 _VALUE = rf"(?<![\w.-])[\w.-]{{0,40}}(?:value|default){QUOTE}?\s*+[:=]\s*+"
 _PAIR = re.compile(
-    rf"(?i){_KEY}{_NAMED}{QUOTE}?(?:[^{{}}<>]{{0,200}}?(?P<value>{_VALUE})|[^<>{{}}]{{0,100}}?{_CLOSE}(?=[^\s<]))"
+    rf"(?i){_KEY}{_NAMED}{QUOTE}?(?:(?:(?!\bname\b)[^{{}}<>]){{0,200}}?(?P<value>{_VALUE})|[^<>{{}}]{{0,100}}?{_CLOSE}(?=[^\s<]))"
 )
 _TURNED = re.compile(rf"(?i){_VALUE}")
 _AFTER = re.compile(rf"(?i){QUOTE}?[\s,;]*+{QUOTE}?{_KEY}{_NAMED}")
@@ -77,7 +87,7 @@ _SCHEME = re.compile(
 _MORE = re.compile(r"(?:,\s*+[\w-]++=(?:\\*\"[^\"\\]*+\\*\"|[^\s,\"'\\]*+))*+")
 _USER = re.compile(r"(?<!\S)(?:-u|-U|--(?:proxy-)?user)(?:[ =]\s*+)?(?=[\"']?[^\s:\"'-][^\s:]*+:)")
 _GIVEN_TO = re.compile(
-    r"(?i)\b(?:sshpass\s+-p\s*+|redis-cli(?:\s[^\n|;]{0,80}?)?\s-a\s++|mysql\w*+\s(?:[^\n|;]{0,80}?\s)?-p(?=[^\s\d]))"
+    r"(?i)\b(?:sshpass\s+-p\s*+|(?:docker|podman)\s+login\s(?:[^\n|;]{0,80}?\s)?-p\s*+|requirepass\s++|login\s++\S++\s++password\s++|redis-cli(?:\s[^\n|;]{0,80}?)?\s-a\s++|mysql\w*+\s(?:[^\n|;]{0,80}?\s)?-p(?=[^\s\d]))"
 )
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer)\s++[\w.~+/=-]{8,}"), rf"\1 {HIDDEN}"),

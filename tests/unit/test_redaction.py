@@ -36,6 +36,9 @@ SECRETS = [
     ("sendgrid SG." + "abcdefghijk.lmnopqrstuv", "lmnopqrstuv"),
     ("mysql -u root -phunter2 shop", "hunter2"),
     ("sshpass -p hunter2 ssh host", "hunter2"),
+    ("docker login -u ann -p hunter2 registry", "hunter2"),
+    ("machine host login ann password hunter2", "hunter2"),
+    ("CONFIG SET requirepass hunter2", "hunter2"),
     ("redis-cli -h cache -a hunter2 ping", "hunter2"),
     ("password: |\n  hunter2\n  hunter2\nnext: line", "hunter2"),
     ("CREATE ROLE a PASSWORD $x$hunter2 and$x$ LOGIN", "hunter2"),
@@ -66,6 +69,7 @@ def test_secrets_do_not_get_through(line, secret):
         "git@github.com:org/shop.git and https://github.com/org/shop",
         "sudo -u postgres psql -p 5432 shop",
         '{"name": "LOG_LEVEL", "value": "debug"}',
+        "- name: DB_PASSWORD\n  valueFrom: arn:aws:ssm:x:1:parameter/a\n- name: LOG_LEVEL\n  value: debug",
         "trace 0123456789abcdef0123456789abcdef",
     ],
 )
