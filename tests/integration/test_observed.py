@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 import yaml
 from temporalio.client import Client
@@ -93,15 +92,6 @@ async def roll_back(shop, *words):
     return await shop.cli("start", "rollback", *target, "--json", *words, **shop.stage.variables)
 
 
-def temporals_figures(world):
-    """Where the server of the sandbox serves its figures."""
-    for child in psutil.Process(world.process.pid).children(recursive=True):
-        words = child.cmdline()
-        if "start-dev" in words:
-            return f"127.0.0.1:{words[words.index('--metrics-port') + 1]}"
-    raise AssertionError("no Temporal server below the sandbox")
-
-
 def as_deployed(addresses, folder):
     """The configuration that compose mounts; only the addresses are of this machine, and it looks each second."""
     configuration = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
@@ -122,13 +112,12 @@ def as_deployed(addresses, folder):
 
 
 @pytest.fixture(scope="module")
-def prometheus(world, observed, tmp_path_factory):
+def prometheus(observed, tmp_path_factory):
     """The product's own Prometheus, as it is deployed."""
     folder = tmp_path_factory.mktemp("prometheus")
     address = free_address()
     addresses = {
         "prometheus": address,
-        "temporal": temporals_figures(world),
         "runbook-worker": observed.variables["RUNBOOK_METRICS"],
     }
     program = shutil.which("prometheus")
@@ -235,7 +224,7 @@ def test_prometheus_finds_every_process_where_it_is_deployed_to_look(prometheus,
         targets = found["activeTargets"] if found else []
         return {target["labels"]["job"]: target["health"] for target in targets if target["health"] == "up"}
 
-    until(lambda: set(health()) == {"prometheus", "temporal", "runbook-worker"})
+    until(lambda: set(health()) == {"prometheus", "runbook-worker"})
     rules = {rule["name"] for group in ask(prometheus, "rules")["groups"] for rule in group["rules"]}
     assert {"ServiceDown", "RunbookNoWorker"} <= rules
 
