@@ -11,10 +11,8 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runbook_model.reports import Report
-
 T = TypeVar("T")
-SomeReport = TypeVar("SomeReport", bound="Report")
+SomeReport = TypeVar("SomeReport", bound=BaseModel)
 
 REPORT_BYTES = 1024 * 1024
 """Of a report as a run's result, and as its answer to ``status``."""
@@ -56,8 +54,10 @@ def _cut(value: Any, texts: int, items: int) -> Any:
         return _shortened(value, texts, items)
     if isinstance(value, str) and not isinstance(value, Enum):
         return cut_text(value, texts)
-    if isinstance(value, tuple | list):
-        return type(value)(_cut(item, texts, items) for item in value[-items:])
+    if isinstance(value, tuple):
+        return tuple(_cut(item, texts, items) for item in value[-items:])
+    if isinstance(value, list):
+        return [_cut(item, texts, items) for item in value[-items:]]
     if isinstance(value, dict):
         return {name: _cut(item, texts, items) for name, item in list(value.items())[-items:]}
     return value

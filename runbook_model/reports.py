@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
+from runbook_model.bounds import keep_newest
 from runbook_model.evidence import Cited
 from runbook_model.messages import Approval, Message
 from runbook_model.plans import Plan
@@ -17,7 +18,8 @@ from runbook_model.sentences import with_fix
 REJECTED_KEPT = 50
 
 DECISIONS_KEPT = 100
-"""Of the longest notes, so many still fit into the payload of a report."""
+DECISION_LONGEST = 4000
+"""Bytes of what a decision says that are kept: all of them fit into the payload of a report."""
 
 
 class Outcome(StrEnum):
@@ -222,6 +224,16 @@ class Decision(Message):
     by: str
     at: datetime
     detail: str
+
+
+def keep_decision(kept: tuple[Decision, ...], new: Decision) -> tuple[Decision, ...]:
+    """Add a decision; of very many the newest are kept, and nobody pushes out those of others."""
+    return keep_newest((*kept, new), DECISIONS_KEPT, lambda decision: decision.by)
+
+
+def keep_rejection(kept: tuple[Rejection, ...], new: Rejection) -> tuple[Rejection, ...]:
+    """Add what could not be used; of very much the newest is kept, and no kind of message pushes out the others."""
+    return keep_newest((*kept, new), REJECTED_KEPT, lambda rejection: rejection.message)
 
 
 class Report(Message):

@@ -10,9 +10,9 @@ from temporalio.common import VersioningBehavior
 
 from runbook_model import ids
 from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
-from runbook_model.errors import InvalidMessage
+from runbook_model.errors import InvalidMessage, Rejected
 from runbook_model.messages import Answer, Person, Said, Signable
-from runbook_model.reports import REJECTED_KEPT, Rejection
+from runbook_model.reports import Rejection, keep_rejection
 from workflows.decisions.braking import finished, forget, not_started, reserve
 from workflows.page.handlers import HasInbox, takes_signal, takes_update
 from workflows.page.inbox import Inbox, reading
@@ -20,7 +20,10 @@ from workflows.page.signing import Signing
 
 LONG = 1000
 """Events; then it continues as a new run."""
+LARGE = 8 * 1024 * 1024
+"""Bytes of its history; likewise."""
 IDLE = timedelta(hours=24)
+MOST_SWITCHED = 200
 
 
 class Switch(Signable):
@@ -41,11 +44,13 @@ class Brake(HasInbox):
     def __init__(self, request: BrakeRequest) -> None:
         self._report = BrakeReport(environment=request.environment, book=request.book)
         self._inbox = Inbox(self)
-        self._inbox.on("reserve", reading(Reservation), self._reserve)
-        self._inbox.on("finished", _key, self._finished)
-        self._inbox.on("not_started", _key, self._not_started)
+        self._inbox.on("reserve", reading(Reservation), self._reserve, endless=True)
+        self._inbox.on("finished", _key, self._finished, endless=True)
+        self._inbox.on("not_started", _key, self._not_started, endless=True)
         self._signing = Signing(goes_on_as_new=True)
-        self._inbox.on("switch", reading(Switch), self._switch, verify=self._verify)
+        self._inbox.on(
+            "switch", reading(Switch), self._switch, judge=self._judge_switch, verify=self._verify
+        )
 
     @workflow.run
     async def run(self, request: BrakeRequest) -> BrakeReport:
@@ -85,7 +90,7 @@ class Brake(HasInbox):
 
     def keep_rejected(self, rejection: Rejection) -> None:
         """Keep what could not be used; the newest are kept."""
-        self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
+        self._note(rejected=keep_rejection(self._report.rejected, rejection))
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -106,6 +111,14 @@ class Brake(HasInbox):
 
     def _not_started(self, key: str) -> None:
         self._note(book=not_started(self._report.book, key))
+
+    def _judge_switch(self, order: Switch) -> Switch:
+        """Return the order unless so many services are held that the book would get too large."""
+        if order.on and order.service and len(self._report.book.on) >= MOST_SWITCHED:
+            raise Rejected(
+                f"the brake is on for {MOST_SWITCHED} services", fix="switch it on for the whole environment"
+            )
+        return order
 
     async def _verify(self, order: Switch) -> Switch:
         """Return the order; one to switch off is signed where decisions are."""
@@ -136,7 +149,8 @@ class Brake(HasInbox):
         return Answer(detail=f"the brake of {where} is off")
 
     def _is_long(self) -> bool:
-        return workflow.info().get_current_history_length() > LONG
+        info = workflow.info()
+        return info.get_current_history_length() > LONG or info.get_current_history_size() > LARGE
 
     def _note(self, **update: object) -> None:
         self._report = self._report.model_copy(update=update)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
@@ -13,8 +13,10 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 from activities.catalog.activities import IncidentPolicies
 from activities.review.activities import ReviewActivities
 from activities.review.model import ReviewRequest
+from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
 from runbook_model.incident.account import Account, IncidentRequest
+from runbook_model.incident.fitting import fit
 from runbook_model.reports import Ending, Outcome, State
 from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
 from workflows.incidents.figures import count_end
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 LONG = 2000
 """Events; then it continues as a new run, with its account."""
+LARGE = 8 * 1024 * 1024
+"""Bytes of its history; likewise."""
 AT_LEAST = timedelta(seconds=1)
 """What is waited whatever is due: a moment that has passed must not make the run turn in circles."""
 LAST_WORDS = timedelta(minutes=10)
@@ -50,6 +54,9 @@ class Incident(Reception):
         self._request = request
         self.account = request.so_far or Account.open(request, info.run_id, info.start_time)
         self.stirred = False
+        self._busy = True
+        """Whether something is under way that may take its time; a wait sees by itself that the history is long."""
+        self._interrupted = False
         self.remediating = Remediating(self.account, self._stir)
         self.open_inbox(self.remediating)
         self._publishing = Publishing(self.account)
@@ -59,6 +66,7 @@ class Incident(Reception):
     async def run(self, request: IncidentRequest) -> IncidentReport:
         """Do what comes next, again and again, until it is over and people were notified."""
         del request  # it is in the account
+        guard = asyncio.create_task(self._interrupt_when_long(asyncio.current_task()))
         try:
             while not await self._ends_for_good():
                 self.stirred = False
@@ -68,11 +76,17 @@ class Incident(Reception):
                 self._publishing.publish()
                 if isinstance(move, Wait | Ending):
                     self.remediating.keep_watch()
+                    self._busy = False
                     await self._something_happens(move.until if isinstance(move, Wait) else None)
-                self._go_on_as_new_when_long()
+                    self._busy = True
+                if self._goes_on_as_new:
+                    self._go_on_as_new()
         except (asyncio.CancelledError, FailureError) as error:
             if not is_cancelled_exception(error):
                 raise
+            if self._interrupted:
+                self._go_on_as_new()
+            guard.cancel()
             await self._cancelled()
         return self._end()
 
@@ -124,7 +138,7 @@ class Incident(Reception):
         due = min(filter(None, (until, self._telling.next_due(), last_words)), default=None)
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self.stirred or self._is_over,
+                lambda: self.stirred or self._is_over or self._goes_on_as_new,
                 timeout=max(due - workflow.now(), AT_LEAST) if due else None,
                 timeout_summary="Until something is due",
             )
@@ -162,11 +176,26 @@ class Incident(Reception):
         waited = workflow.now() >= self.account.ending_since + LAST_WORDS
         return waited or self._telling.everything_is_said
 
-    def _go_on_as_new_when_long(self) -> None:
+    async def _interrupt_when_long(self, main: asyncio.Task[Any] | None) -> None:
+        """Interrupt what takes its time where the history gets long meanwhile: the next run does it."""
+        await workflow.wait_condition(lambda: self._busy and self._goes_on_as_new)
+        self._interrupted = True
+        if main:
+            main.cancel()
+
+    @property
+    def _goes_on_as_new(self) -> bool:
+        """Whether the history is long, whatever came: repeats too, which change nothing else."""
         info = workflow.info()
-        is_long = info.get_current_history_length() > LONG or info.is_continue_as_new_suggested()
-        if is_long and not self.remediating.is_sending and workflow.all_handlers_finished():
-            workflow.continue_as_new(self._request.model_copy(update={"so_far": self.account}))
+        is_long = (
+            info.is_continue_as_new_suggested()
+            or info.get_current_history_length() > LONG
+            or info.get_current_history_size() > LARGE
+        )
+        return is_long and not self.remediating.is_sending and workflow.all_handlers_finished()
+
+    def _go_on_as_new(self) -> NoReturn:
+        workflow.continue_as_new(self._request.model_copy(update={"so_far": fit(self.account)}))
 
     async def _cancelled(self) -> None:
         """End because somebody cancelled it in Temporal; a procedure under way continues by itself."""
@@ -181,4 +210,5 @@ class Incident(Reception):
         """Close the account."""
         self._publishing.publish(over=True)
         count_end(self.account)
-        return report(self.account, workflow.now()).model_copy(update={"state": State.DONE})
+        last = report(self.account, workflow.now()).model_copy(update={"state": State.DONE})
+        return within(last, REPORT_BYTES)

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from runbook_model.bounds import cut_text
 from runbook_model.brakes import Block
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.incident.alert_book import AlertBook
 from runbook_model.incident.announcements import Announcement
 from runbook_model.messages import Given, Message
 from runbook_model.reports import (
-    DECISIONS_KEPT,
-    REJECTED_KEPT,
+    DECISION_LONGEST,
     Change,
     Checkpoint,
     Decision,
@@ -23,6 +23,8 @@ from runbook_model.reports import (
     Rejection,
     Report,
     Task,
+    keep_decision,
+    keep_rejection,
 )
 
 REMEDIATIONS_KEPT = 20
@@ -268,12 +270,12 @@ class Account(BaseModel):
 
     def decided(self, kind: str, by: str, at: datetime, detail: str) -> None:
         """Note what somebody decided; the newest are kept."""
-        decision = Decision(kind=kind, by=by, at=at, detail=detail)
-        self.decisions = (*self.decisions, decision)[-DECISIONS_KEPT:]
+        decision = Decision(kind=kind, by=by, at=at, detail=cut_text(detail, DECISION_LONGEST))
+        self.decisions = keep_decision(self.decisions, decision)
 
     def keep_rejected(self, rejection: Rejection) -> None:
         """Keep what could not be used; the newest are kept."""
-        self.rejected = (*self.rejected, rejection)[-REJECTED_KEPT:]
+        self.rejected = keep_rejection(self.rejected, rejection)
 
 
 ALERTMANAGER = "alerts"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
@@ -117,7 +118,7 @@ class AlertBook(BaseModel):
     def _take(self, alert: Alert, received: datetime, now: datetime) -> None:
         known = self.kept.get(alert.fingerprint)
         if known is None:
-            if alert.status == "firing" and self._has_room():
+            if alert.status == "firing" and self._has_room(alert.name):
                 self.kept[alert.fingerprint] = _kept(alert, received, now)
             elif alert.status == "firing":
                 self.untracked += 1
@@ -139,14 +140,21 @@ class AlertBook(BaseModel):
             else fresh
         )
 
-    def _has_room(self) -> bool:
-        """Make room by forgetting the alert that was resolved longest ago."""
+    def _has_room(self, name: str) -> bool:
+        """Make room by forgetting the alert that was resolved longest ago, else one of the most for a name that has none."""
         if len(self.kept) < MOST:
             return True
         resolved = [alert for alert in self.kept.values() if not alert.firing]
         if resolved:
             del self.kept[min(resolved, key=lambda alert: alert.received).fingerprint]
-        return bool(resolved)
+            return True
+        names = Counter(alert.name for alert in self.kept.values())
+        ((most, count),) = names.most_common(1)
+        if name in names or count == 1:
+            return False
+        del self.kept[next(key for key, alert in reversed(self.kept.items()) if alert.name == most)]
+        self.untracked += 1
+        return True
 
     @property
     def _gist(self) -> tuple[object, ...]:

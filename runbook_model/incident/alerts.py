@@ -12,13 +12,13 @@ from runbook_model.fact import Fact
 class Alert(Fact):
     """One alert, firing or resolved; what is long or strange in it was cut or refused before it came here."""
 
-    fingerprint: str
+    fingerprint: str = Field(max_length=200)
     """Alertmanager's name of this alert: the same labels, the same fingerprint."""
-    name: str
+    name: str = Field(max_length=200)
     status: Literal["firing", "resolved"]
     service: str
     environment: str
-    severity: str = "unknown"
+    severity: str = Field(default="unknown", max_length=200)
     """As the alert says it; the alert matrix has the last word."""
     starts_at: AwareDatetime
     ends_at: AwareDatetime | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from runbook_model.bounds import PROGRESS_BYTES, within
 from runbook_model.messages import Message, Person, Said, Signable
 from runbook_model.reports import Report
 
@@ -51,8 +52,7 @@ class ProcedureProgress(Message):
     report: Report
 
 
-def slim(report: Report) -> Report:
+def slim(report: Report, most: int = PROGRESS_BYTES) -> Report:
     """Leave out of a procedure's page what its incident does not need: the page itself has it."""
-    return report.model_copy(
-        update={"steps": (), "readings": (), "plan": None, "rejected": (), "decisions": ()}
-    )
+    left_out = {"steps": (), "readings": (), "plan": None, "rejected": (), "decisions": ()}
+    return within(report.model_copy(update=left_out), most)

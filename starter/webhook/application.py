@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from starter.webhook.routing import Delivery
 
 TRY_AGAIN_SECONDS = 5.0
+INCIDENTS_COUNTED = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -46,12 +47,35 @@ class Receiver:
         self._catalog = catalog
         self._tokens = tokens
         self._limits = limits or Limits()
+        self._incident_rates: dict[str, tuple[Rate, Rate]] = {}
         self._shares: defaultdict[str | None, tuple[Rate, Turns]] = defaultdict(self._share)
         """Of each environment that has a token of its own, so that none silences another."""
 
     def _share(self) -> tuple[Rate, Turns]:
         limits = self._limits
         return Rate(limits.calls_per_second, limits.burst), Turns(limits.at_once, limits.wait_seconds)
+
+    def _count(self, deliveries: list[Delivery]) -> None:
+        """Count what each incident gets.
+
+        Raises:
+            Refusal: 503, where one gets so much that its history would not bear it.
+        """
+        for delivery in deliveries:
+            known = self._incident_rates.pop(delivery.incident, None)
+            calls, size = known or self._incident_rate()
+            self._incident_rates[delivery.incident] = calls, size  # the last is the newest
+            if len(self._incident_rates) > INCIDENTS_COUNTED:
+                del self._incident_rates[next(iter(self._incident_rates))]
+            calls.take(1, f"calls for {delivery.incident}")
+            size.take(delivery.size, f"alerts for {delivery.incident}")
+
+    def _incident_rate(self) -> tuple[Rate, Rate]:
+        limits = self._limits
+        return (
+            Rate(limits.incident_calls_per_second, limits.incident_calls_burst),
+            Rate(limits.incident_bytes_per_second, limits.incident_bytes_burst),
+        )
 
     async def alerts(self, request: Request) -> JSONResponse:
         """Answer one call of Alertmanager, and log it in one line."""
@@ -97,6 +121,7 @@ class Receiver:
             try:
                 notification = parse_notification(body)
                 deliveries = route(notification, self._catalog(), datetime.now(UTC), bound_to)
+                self._count(deliveries)
                 await self._incidents.report(deliveries, self._limits.delivery_seconds)
             except PayloadError as error:
                 raise Refusal(error.status, str(error)) from None

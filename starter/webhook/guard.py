@@ -30,6 +30,12 @@ class Limits:
     """Calls that are worked on at the same time …"""
     wait_seconds: float = 2.0
     """… and how long another one waits for its turn."""
+    incident_calls_per_second: float = 10.0
+    incident_calls_burst: int = 1000
+    """Calls that one incident gets at once: between two of them it must find the time to continue as a new run."""
+    incident_bytes_per_second: float = 64 * 1024
+    incident_bytes_burst: int = 8 * 1024 * 1024
+    """Of alerts that one incident gets at once after a quiet time: its history is bounded, and Temporal ends it beyond."""
     delivery_seconds: float = 8.0
     """How long Temporal may take for all alerts of a call: Alertmanager gives up after ten seconds at the earliest."""
 
@@ -84,18 +90,19 @@ class Rate:
         self._left = float(burst)
         self._at = clock()
 
-    def take(self) -> None:
-        """Count a call.
+    def take(self, amount: int = 1, what: str = "calls") -> None:
+        """Count a call, or what it brings; more than ever fits is taken when the bucket is full.
 
         Raises:
-            Refusal: 503, with the time after which the next one is taken.
+            Refusal: 503, with the time after which it is taken.
         """
         now = self._clock()
         self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
         self._at = now
-        if self._left < 1:
-            raise Refusal(503, "too many calls", retry_after=(1 - self._left) / self._per_second)
-        self._left -= 1
+        missing = min(amount, self._burst) - self._left
+        if missing > 0:
+            raise Refusal(503, f"too many {what}", retry_after=missing / self._per_second)
+        self._left -= amount
 
 
 class Turns:

@@ -37,6 +37,11 @@ class Delivery:
         return incident_id(self.environment, self.service)
 
     @property
+    def size(self) -> int:
+        """How many bytes it adds to the incident's history."""
+        return sum(len(batch.model_dump_json().encode()) for batch in self.batches)
+
+    @property
     def alerts(self) -> int:
         """How many alerts it brings."""
         return sum(len(batch.alerts) for batch in self.batches)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
 from runbook_model import ids
+from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.incident import messages
 from runbook_model.incident.alerts import AlertBatch
 from runbook_model.incident.messages import ProcedureProgress
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from workflows.incidents.remediating import Remediating
 
 
+BATCH_BYTES = 512 * 1024
+"""Of one signal with alerts: twice what the receiver sends."""
+
+
 class Reception(TakesOrders):
     """Whatever reaches an incident goes through here; its handlers only pass on."""
 
@@ -36,10 +42,12 @@ class Reception(TakesOrders):
         """Say what is done with each message."""
         self._inbox = Inbox(self.account, self._stir)
         IncidentOrders(self._inbox, self.account, remediating.pass_on)
-        progress = reading(ProcedureProgress)
-        self._inbox.on(messages.PROCEDURE_PROGRESS, progress, remediating.on_progress)
-        self._inbox.on(messages.PROCEDURE_ENDED, progress, partial(self._take_end, remediating))
-        self._inbox.on(messages.ALERTS, reading(AlertBatch), self._take_batch, quiet=True)
+        # However large: that a procedure has ended must not be lost, and what is kept of it is bounded.
+        progress = reading(ProcedureProgress, largest=sys.maxsize)
+        self._inbox.on(messages.PROCEDURE_PROGRESS, progress, remediating.on_progress, endless=True)
+        self._inbox.on(messages.PROCEDURE_ENDED, progress, partial(self._take_end, remediating), endless=True)
+        batch = reading(AlertBatch, largest=BATCH_BYTES)
+        self._inbox.on(messages.ALERTS, batch, self._take_batch, quiet=True, endless=True)
 
     @property
     def inbox(self) -> Inbox:
@@ -57,7 +65,7 @@ class Reception(TakesOrders):
     )
     def status(self) -> IncidentReport:
         """Report the current state."""
-        return report(self.account, workflow.now())
+        return within(report(self.account, workflow.now()), REPORT_BYTES)
 
     def _take_end(self, remediating: Remediating, text: ProcedureProgress) -> None:
         """Learn that a procedure ended, or what became of the temporary capacity that one left."""

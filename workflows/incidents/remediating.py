@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from temporalio.exceptions import (
 
 from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
 from runbook_model import ids
+from runbook_model.bounds import ENDED_BYTES
 from runbook_model.incident.account import Remediation
 from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
 from runbook_model.messages import Abort, ProcedureRequest, RollbackRequest
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from workflows.decisions.incidents import Begin, Stop
 
 
+MOST_WAITING = 50
+
+
 class Remediating:
     """Starts procedures and learns how they go: from the child itself, from what they tell, and by looking."""
 
@@ -45,7 +50,7 @@ class Remediating:
         self._brake = IncidentBrake(account, self._background, stir)
         self._watch: asyncio.Task[None] | None = None
         self._beginning = False
-        self._waiting: list[tuple[str, object]] = []
+        self._waiting: deque[tuple[str, object]] = deque(maxlen=MOST_WAITING)
         """What people sent while none was under way: the one that is just being started gets it."""
         self._early: dict[str, Report] = {}
         """What a procedure reported before its start was known here."""
@@ -98,7 +103,7 @@ class Remediating:
     @property
     def is_sending(self) -> bool:
         """Whether something is on its way to somebody: Temporal drops what a run sent that is over before it arrived."""
-        return self._background.is_sending
+        return self._beginning or self._background.is_sending
 
     def on_progress(self, text: ProcedureProgress) -> None:
         """Take the progress report of a procedure; an unknown one is joined."""
@@ -252,7 +257,8 @@ class Remediating:
         known = self._known(run_id)
         if known is None or known.ended:
             return
-        last_report = slim(report) if report else known.report
+        last = report or known.report
+        last_report = slim(last, ENDED_BYTES) if last else None
         if report is None and last_report:
             summary = f"It was cut off. {last_report.summary} A person must check now."
             last_report = last_report.model_copy(
@@ -263,7 +269,8 @@ class Remediating:
             self._brake.finished(known.reservation)
 
     def _pass_on_what_waited(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting = list(self._waiting)
+        self._waiting.clear()
         for signal, message in waiting:
             self.pass_on(signal, message)
 

@@ -6,6 +6,7 @@ The sender of an update gets the answer. Nobody waits for the answer to a signal
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 
 from activities.runtime.converter import Unreadable
+from runbook_model.bounds import size_of
 from runbook_model.errors import InvalidMessage, Rejected
 from runbook_model.messages import Answer
 from runbook_model.plain_text import one_line
@@ -26,6 +28,12 @@ M = TypeVar("M")
 Model = TypeVar("Model", bound=BaseModel)
 
 SEEN_KEPT = 200
+MOST = 1000
+"""Messages of one name that a run takes: each may cost events, and a procedure's history cannot be continued."""
+MOST_OF_ONE = 200
+"""Of these, messages of one person."""
+LARGEST = 256 * 1024
+"""Bytes of one message, where its model does not bound it anyway."""
 ALREADY = Answer(detail="already recorded", already=True)
 
 
@@ -55,6 +63,8 @@ class Rule(Generic[M]):
     """Whether it was taken before, where its decision id does not show it."""
     quiet: bool = False
     """Whether ``take`` itself says that something new came: most of what comes is not."""
+    endless: bool = False
+    """Whether any number is taken: it costs no event, or the run continues as a new one in time."""
 
 
 class Inbox:
@@ -70,6 +80,7 @@ class Inbox:
         self._book = book
         self._heard = heard
         self._rules: dict[str, Rule[Any]] = {}
+        self._counted: Counter[tuple[str, ...]] = Counter()
 
     def on(
         self,
@@ -81,9 +92,10 @@ class Inbox:
         verify: Callable[[M], Awaitable[M]] | None = None,
         known: Callable[[M], bool] | None = None,
         quiet: bool = False,
+        endless: bool = False,
     ) -> None:
         """Say what is done with the messages of a name."""
-        self._rules[name] = Rule(read, take, judge, verify, known, quiet)
+        self._rules[name] = Rule(read, take, judge, verify, known, quiet, endless)
 
     async def signal(self, name: str, received: object) -> None:
         """Take what a signal brought, or keep it among the rejected."""
@@ -133,6 +145,8 @@ class Inbox:
     async def _take(self, name: str, received: object) -> Any:
         rule = self._rules[name]
         message, known = self._judge(name, received)
+        if not known:
+            self._counted.update(key for key, _ in self._shares(name, message))
         if rule.verify and not known:
             verified = await rule.verify(message)
             message, known = self._judge_again(rule, verified)
@@ -146,28 +160,49 @@ class Inbox:
     def _judge(self, name: str, received: object) -> tuple[Any, bool]:
         """Return the message as it is to be taken, and whether it was before."""
         rule = self._rules[name]
-        return self._judge_again(rule, rule.read(received))
+        message, known = self._judge_again(rule, rule.read(received))
+        if not known:
+            self._refuse_flood(name, message)
+        return message, known
 
     def _judge_again(self, rule: Rule[Any], message: Any) -> tuple[Any, bool]:
         if self.has_seen(getattr(message, "decision_id", None)) or (rule.known and rule.known(message)):
             return message, True
         return rule.judge(message) if rule.judge else message, False
 
+    def _refuse_flood(self, name: str, message: object) -> None:
+        """Refuse what comes too often, whoever sends it.
+
+        Raises:
+            Rejected: so much of it was taken already.
+        """
+        for key, most in self._shares(name, message):
+            if self._counted[key] >= most:
+                raise Rejected(f"{most} of {key[-1]} were taken already: this one is not used")
+
+    def _shares(self, name: str, message: object) -> list[tuple[tuple[str, ...], int]]:
+        """Return what a message counts for; an abort has a share of its own, which nothing else uses up."""
+        if self._rules[name].endless:
+            return []
+        by = getattr(message, "by", None)
+        kind = "aborts" if name == "abort" else "messages"
+        return [(("name", name), MOST), *([(("sender", f"{by}'s {kind}"), MOST_OF_ONE)] if by else [])]
+
     def _note_that_something_came(self) -> None:
         if self._heard:
             self._heard()
 
 
-def reading(model: type[Model]) -> Callable[[object], Model]:
-    """Return what reads payloads as one kind of message."""
-    return lambda received: parse(model, received)
+def reading(model: type[Model], largest: int = LARGEST) -> Callable[[object], Model]:
+    """Return what reads payloads as one kind of message, of no more than so many bytes."""
+    return lambda received: parse(model, received, largest)
 
 
-def parse(model: type[Model], received: object) -> Model:
+def parse(model: type[Model], received: object, largest: int = LARGEST) -> Model:
     """Read a payload as a message.
 
     Raises:
-        InvalidMessage: it is not one; the reason names the field.
+        InvalidMessage: it is not one, and the reason names the field; or it is too large.
     """
     if received is None:
         wanted = ", ".join(name for name, field in model.model_fields.items() if field.is_required())
@@ -175,8 +210,11 @@ def parse(model: type[Model], received: object) -> Model:
     if isinstance(received, Unreadable):
         raise InvalidMessage("the payload cannot be decoded", fix="send JSON")
     try:
-        return model.model_validate(received)
+        message = model.model_validate(received)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InvalidMessage(": ".join(filter(None, (where, first["msg"])))) from None
+    if size_of(message) > largest:
+        raise InvalidMessage(f"is larger than {largest // 1024} KiB")
+    return message

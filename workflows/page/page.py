@@ -14,6 +14,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from runbook_model import ids
 from runbook_model.authority.order import ChangeOrder
+from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.incident.messages import JOINED, Joined
 from runbook_model.messages import StartSignature
 from runbook_model.reports import Ending, Outcome, Report
@@ -306,7 +307,7 @@ class Page:
         self.record.end(ending)
         await self.incident_link.report_end()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return self.report
+        return within(self.report, REPORT_BYTES)
 
     async def _named(self, body: Body) -> Ending:
         """Run the body; a plan that it ends with, and that nobody was asked about, gets its hash."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
+from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.reports import Report
 from workflows.page.handlers import TakesOrders, takes_signal, takes_update
 
@@ -39,4 +40,4 @@ class ProcedureWorkflow(TakesOrders):
     @workflow.query(description="The page as it is now: steps, plan, checkpoint, readings, outcome")
     def status(self) -> Report:
         """Report the current state."""
-        return self.page.report
+        return within(self.page.report, REPORT_BYTES)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from temporalio import workflow
 
 from runbook_model import ids
+from runbook_model.bounds import cut_text
 from runbook_model.reports import (
-    DECISIONS_KEPT,
-    REJECTED_KEPT,
+    DECISION_LONGEST,
     Change,
     Checkpoint,
     Decision,
@@ -19,6 +19,8 @@ from runbook_model.reports import (
     State,
     Step,
     Task,
+    keep_decision,
+    keep_rejection,
 )
 from workflows.page.details import render
 from workflows.page.figures import Figures
@@ -184,12 +186,12 @@ class Record:
 
     def decided(self, kind: str, by: str, detail: str) -> None:
         """Note a person's decision; the newest are kept."""
-        decision = Decision(kind=kind, by=by, at=workflow.now(), detail=detail)
-        self._note(decisions=(*self._report.decisions, decision)[-DECISIONS_KEPT:])
+        decision = Decision(kind=kind, by=by, at=workflow.now(), detail=cut_text(detail, DECISION_LONGEST))
+        self._note(decisions=keep_decision(self._report.decisions, decision))
 
     def keep_rejected(self, rejection: Rejection) -> None:
         """Keep what could not be used; the newest are kept."""
-        self._note(rejected=(*self._report.rejected, rejection)[-REJECTED_KEPT:])
+        self._note(rejected=keep_rejection(self._report.rejected, rejection))
 
     def child_begins(self) -> None:
         """Keep what an earlier child changed: it is not the one that will report about its changes."""

@@ -222,6 +222,21 @@ class TestLimits:
         assert [answer.status_code for answer in answers] == [200, 200, 503]
         assert int(answers[2].headers["Retry-After"]) > 60
 
+    async def test_one_incident_gets_no_more_than_its_history_bears_and_others_get_theirs(self):
+        webhook = Webhook(Limits(incident_bytes_burst=1000, incident_bytes_per_second=1))
+        answers = [await webhook.post(a_payload(an_alert())) for _ in range(9)]
+        assert (answers[0].status_code, answers[-1].status_code) == (200, 503)
+        assert answers[-1].json()["error"] == "too many alerts for incident/prod/ai-processor"
+        assert int(answers[-1].headers["Retry-After"]) > 1
+        other = await webhook.post(a_payload(an_alert(environment="staging")))
+        assert other.status_code == 200
+
+    async def test_nor_does_it_get_more_calls_than_leave_it_time(self):
+        webhook = Webhook(Limits(incident_calls_burst=2, incident_calls_per_second=0.01))
+        answers = [await webhook.post(a_payload(an_alert())) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 503]
+        assert answers[2].json()["error"] == "too many calls for incident/prod/ai-processor"
+
     async def test_calls_without_the_token_use_up_nothing(self):
         webhook = Webhook(Limits(burst=1, calls_per_second=0.01))
         for _ in range(5):
