@@ -27,11 +27,11 @@ async def flood(times, send, at_once=10):
     """
     few = asyncio.Semaphore(at_once)
 
-    async def one(number):
+    async def send_number(number):
         async with few:
             await send(number)
 
-    await asyncio.gather(*map(one, range(times)))
+    await asyncio.gather(*map(send_number, range(times)))
 
 
 async def flood_until_it_continues(handle, send, at_once=10):
