@@ -43,14 +43,12 @@ class Brake(HasInbox):
     @workflow.init
     def __init__(self, request: BrakeRequest) -> None:
         self._report = BrakeReport(environment=request.environment, book=request.book)
-        self._inbox = Inbox(self)
-        self._inbox.on("reserve", reading(Reservation), self._reserve, endless=True)
-        self._inbox.on("finished", _key, self._finished, endless=True)
-        self._inbox.on("not_started", _key, self._not_started, endless=True)
+        self._inbox = Inbox(self, endless=("reserve", "finished", "not_started"))
+        self._inbox.on("reserve", reading(Reservation), self._reserve)
+        self._inbox.on("finished", _key, self._finished)
+        self._inbox.on("not_started", _key, self._not_started)
         self._signing = Signing(goes_on_as_new=True)
-        self._inbox.on(
-            "switch", reading(Switch), self._switch, judge=self._judge_switch, verify=self._verify
-        )
+        self._inbox.on("switch", reading(Switch), self._switch, judge=self._judge_switch, verify=self._verify)
 
     @workflow.run
     async def run(self, request: BrakeRequest) -> BrakeReport:

@@ -40,14 +40,15 @@ class Reception(TakesOrders):
 
     def open_inbox(self, remediating: Remediating) -> None:
         """Say what is done with each message."""
-        self._inbox = Inbox(self.account, self._stir)
+        endless = (messages.PROCEDURE_PROGRESS, messages.PROCEDURE_ENDED, messages.ALERTS)
+        self._inbox = Inbox(self.account, self._stir, endless)
         IncidentOrders(self._inbox, self.account, remediating.pass_on)
         # However large: that a procedure has ended must not be lost, and what is kept of it is bounded.
         progress = reading(ProcedureProgress, largest=sys.maxsize)
-        self._inbox.on(messages.PROCEDURE_PROGRESS, progress, remediating.on_progress, endless=True)
-        self._inbox.on(messages.PROCEDURE_ENDED, progress, partial(self._take_end, remediating), endless=True)
+        self._inbox.on(messages.PROCEDURE_PROGRESS, progress, remediating.on_progress)
+        self._inbox.on(messages.PROCEDURE_ENDED, progress, partial(self._take_end, remediating))
         batch = reading(AlertBatch, largest=BATCH_BYTES)
-        self._inbox.on(messages.ALERTS, batch, self._take_batch, quiet=True, endless=True)
+        self._inbox.on(messages.ALERTS, batch, self._take_batch, quiet=True)
 
     @property
     def inbox(self) -> Inbox:

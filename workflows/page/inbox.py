@@ -22,7 +22,7 @@ from runbook_model.redaction import excerpt
 from runbook_model.reports import Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
 M = TypeVar("M")
 Model = TypeVar("Model", bound=BaseModel)
@@ -63,20 +63,22 @@ class Rule(Generic[M]):
     """Whether it was taken before, where its decision id does not show it."""
     quiet: bool = False
     """Whether ``take`` itself says that something new came: most of what comes is not."""
-    endless: bool = False
-    """Whether any number is taken: it costs no event, or the run continues as a new one in time."""
 
 
 class Inbox:
     """Takes messages by name."""
 
-    def __init__(self, book: Book, heard: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, book: Book, heard: Callable[[], None] | None = None, endless: Collection[str] = ()
+    ) -> None:
         """Open an inbox.
 
         Args:
             book: where it writes down what it has to remember.
             heard: called whenever something came.
+            endless: messages of which any number is taken: they cost no event, or the run continues as a new one in time.
         """
+        self._endless = frozenset(endless)
         self._book = book
         self._heard = heard
         self._rules: dict[str, Rule[Any]] = {}
@@ -92,10 +94,9 @@ class Inbox:
         verify: Callable[[M], Awaitable[M]] | None = None,
         known: Callable[[M], bool] | None = None,
         quiet: bool = False,
-        endless: bool = False,
     ) -> None:
         """Say what is done with the messages of a name."""
-        self._rules[name] = Rule(read, take, judge, verify, known, quiet, endless)
+        self._rules[name] = Rule(read, take, judge, verify, known, quiet)
 
     async def signal(self, name: str, received: object) -> None:
         """Take what a signal brought, or keep it among the rejected."""
@@ -182,7 +183,7 @@ class Inbox:
 
     def _shares(self, name: str, message: object) -> list[tuple[tuple[str, ...], int]]:
         """Return what a message counts for; an abort has a share of its own, which nothing else uses up."""
-        if self._rules[name].endless:
+        if name in self._endless:
             return []
         by = getattr(message, "by", None)
         kind = "aborts" if name == "abort" else "messages"
