@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
 
@@ -61,70 +62,6 @@ class TaskSize(Fact):
         settings = {container.setting for container in self.containers if container.setting is not None}
         setting = f", pool size {', '.join(sorted(settings))}" if settings else ""
         return f"a task has {cpu} and {memory}{setting}"
-
-
-class TaskChange(Fact):
-    """What tasks get instead; None stays as it is."""
-
-    cpu: int | None = None
-    memory: int | None = None
-    variable: str | None = None
-    value: str | None = None
-    containers: tuple[str, ...] = ()
-    """The containers whose variable it is."""
-
-    @property
-    def summary(self) -> str:
-        """What tasks get, in words."""
-        sizes = ((self.cpu, "CPU units"), (self.memory, "MB"))
-        parts = [f"{size} {unit}" for size, unit in sizes if size is not None]
-        if self.value is not None:
-            parts.append(f"pool size {self.value}")
-        return f"a task has {' and '.join(parts)}"
-
-
-class Capacity(Fact):
-    """How many tasks are wanted and run, and the bounds of autoscaling where it manages the service."""
-
-    desired: int
-    running: int
-    minimum: int | None = None
-    maximum: int | None = None
-
-    @property
-    def managed(self) -> bool:
-        """Whether Application Auto Scaling manages the service."""
-        return self.minimum is not None
-
-    @property
-    def setting(self) -> tuple[int | None, ...]:
-        """What somebody set it to: autoscaling's bounds, else the count."""
-        return (self.minimum, self.maximum) if self.managed else (self.desired,)
-
-    def raised_to(self, count: int) -> Capacity:
-        """Say what it is once at least so many tasks are wanted."""
-        if self.maximum is None:
-            return self.model_copy(update={"desired": count})
-        return self.model_copy(update={"minimum": count, "maximum": max(count, self.maximum)})
-
-    def taken_back(self, ours: Capacity, floor: int) -> Capacity:
-        """Say what it is once extra tasks are removed: as before, and not below a minimum."""
-        if self.minimum is None or self.maximum is None:
-            return self.model_copy(update={"desired": max(self.desired, min(floor, ours.desired))})
-        low = max(self.minimum, min(floor, ours.minimum or floor))
-        high = max(self.maximum, min(floor, ours.maximum or floor))
-        return self.model_copy(update={"minimum": low, "maximum": high})
-
-    @property
-    def bounds(self) -> str:
-        """Autoscaling's bounds, as plans are bound to them."""
-        return f"bounds {self.minimum}-{self.maximum}"
-
-    @property
-    def summary(self) -> str:
-        """What a person reads next to the step."""
-        bounds = f", autoscaling between {self.minimum} and {self.maximum}" if self.managed else ""
-        return f"{self.running} of {self.desired} tasks run{bounds}"
 
 
 class ScaleOut(ChangeOrder):

@@ -13,10 +13,11 @@ from temporalio import activity
 
 from activities.ecs.describing import describe_service
 from activities.runtime.fence import decisions_acted_on, fenced, may_send, sending
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError, NotWarrantedError, PolicyError
 from runbook_model.fact import Fact
-from runbook_model.sizes import Capacity, RestoreCapacity, ScaleOut
+from runbook_model.sizes import RestoreCapacity, ScaleOut
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling.type_defs import ScalableTargetTypeDef

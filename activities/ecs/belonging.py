@@ -10,9 +10,9 @@ from runbook_model.errors import PolicyError
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
+    from runbook_model.capacity import TaskChange
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ServiceState
-    from runbook_model.sizes import TaskChange
 
 
 def check_belongs(

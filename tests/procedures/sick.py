@@ -15,12 +15,13 @@ from activities.ecs.waits import AwaitedTasks
 from activities.temporal.holds import HoldRequest
 from activities.temporal.scale_outs import ScaleOutRuns
 from runbook_model import ids
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.messages import ProcedureRequest
 from runbook_model.procedures import workflow_type
 from runbook_model.release import ServiceState
 from runbook_model.reports import Report, State
-from runbook_model.sizes import Capacity, RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
+from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from runbook_model.symptoms import (
     ErrorsRead,
     LatencyRead,

@@ -10,6 +10,7 @@ import pytest
 from temporalio import activity
 
 from activities.rds.activities import AwaitedInstance, Reboot, Rebooted
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, Pool
@@ -17,7 +18,6 @@ from runbook_model.database import DatabaseRead, HeldConnections, Instance
 from runbook_model.errors import UnknownReplyError, UnreachableError
 from runbook_model.readings import Quality
 from runbook_model.reports import Outcome
-from runbook_model.sizes import Capacity
 from tests.procedures.messages import answer
 from tests.procedures.outside import STARTED
 from tests.procedures.outside_database import OutsideDatabase

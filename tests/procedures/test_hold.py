@@ -12,9 +12,10 @@ from temporalio import activity
 from activities.temporal.holds import HoldRequest
 from runbook_model import ids
 from runbook_model.brakes import Block, BrakeAnswer, Question
+from runbook_model.capacity import Capacity
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome, Report, State
-from runbook_model.sizes import Capacity, ScaleOut, ScaleOutRun
+from runbook_model.sizes import ScaleOut, ScaleOutRun
 from tests.procedures.outside import Outside
 from tests.procedures.sick import SOON, Sick
 from workflows.hold import Hold

@@ -24,10 +24,11 @@ from activities.temporal.holds import HoldRequest
 from activities.temporal.predecessor import CHANGES
 from activities.temporal.scale_outs import ScaleOutHistory, ScaleOutRuns
 from runbook_model import ids
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target, load_catalog
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.reports import Outcome, Report
-from runbook_model.sizes import Capacity, RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
+from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from tests.procedures.sick import Sick
 from worker import served_queues
 from workflows.hold import Hold

@@ -11,10 +11,11 @@ from botocore.stub import Stubber
 from temporalio.testing import ActivityEnvironment
 
 from activities.autoscaling.activities import ScalingActivities
+from runbook_model.capacity import Capacity
 from runbook_model.catalog.service_policies import Scale
 from runbook_model.errors import DriftedError, PolicyError
 from runbook_model.reports import Outcome
-from runbook_model.sizes import Capacity, RestoreCapacity, ScaledOut, ScaleOut
+from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut
 from tests.aws_answers import HERE, Ecs, service, services
 from tests.observing import a_target
 from workflows.decisions.scaling import plan_scale_out

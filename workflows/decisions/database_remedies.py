@@ -14,10 +14,11 @@ from workflows.decisions.database import SHOWN, Cause, Diagnosis, belongs_to, is
 from workflows.decisions.tasks import database_console, links_of
 
 if TYPE_CHECKING:
+    from runbook_model.capacity import Capacity
     from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.service_policies import Database, Pool
     from runbook_model.database import DatabaseRead
-    from runbook_model.sizes import Capacity, TaskSize
+    from runbook_model.sizes import TaskSize
 
 
 class Room(Message):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model import calls
+from runbook_model.capacity import Capacity
 from runbook_model.durations import format_duration
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.reports import Ending, Outcome
-from runbook_model.sizes import Capacity
 from workflows.decisions.diagnosis.cause import Cause
 from workflows.decisions.diagnosis.latency import out_of_resources
 from workflows.decisions.rollback.releases import refused

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from runbook_model.capacity import TaskChange
     from runbook_model.release import Release, ReleaseHistory
-    from runbook_model.sizes import TaskChange, TaskSize
+    from runbook_model.sizes import TaskSize
     from workflows.decisions.recovery import Judged
     from workflows.page.run import Run
 

@@ -25,10 +25,11 @@ from workflows.decisions.terraform.scope import outside_scope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runbook_model.capacity import TaskChange
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import ReleaseHistory
     from runbook_model.reports import Ending
-    from runbook_model.sizes import TaskChange, TaskSize
+    from runbook_model.sizes import TaskSize
     from runbook_model.terraform_plans import AttributeChange
     from workflows.decisions.sizing import Reasons
 
