@@ -41,6 +41,7 @@ class Hold(ProcedureWorkflow):
         self._runs: tuple[ScaleOutRun, ...] = (request.run,)
         self.page.carry_on(request.authorities)
         self._incident = request.incident
+        self.page.orders.signing.lapses_after = request.lapses_after
         self._until = workflow.now() + request.hold
         self.inbox.on("extend", reading(HoldRequest), self._extend)
 

@@ -29,6 +29,8 @@ class HoldRequest(Fact):
     """What was signed for the scale-out, and for its end."""
     incident: str | None = None
     """The incident that the scale-out belongs to: it hears what the hold came to."""
+    lapses_after: Duration | None = None
+    """After this long a pause lapses, where decisions are signed."""
     automatic: bool = False
     """Whether no person asked for it: then the brake is asked before it is taken back."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
@@ -223,6 +224,37 @@ class TestWayBack:
         report = await signed.end(run)
         assert report.outcome is Outcome.ABORTED
         assert service.changes == [*MADE, "deploy shop:2"], report.summary
+
+
+class TestSilencing:
+    """What stops is free; what nobody signed does not stop for long."""
+
+    async def test_a_pause_that_nobody_signed_lapses_and_is_announced(self, signed, service, temporal):
+        held = service.holds("read_history")
+        run = await signed.start()
+        await run.execute_update("pause", {"by": "mallory"})
+        held.set()
+        await temporal.sleep(timedelta(minutes=11))
+        await signed.gate(run)
+        report = await signed.report(run)
+        assert [(item.kind, item.by) for item in report.decisions][:2] == [
+            ("pause", "mallory"),
+            ("resume", "the runbook"),
+        ]
+        assert any("the pause by mallory lapses" in notice.text for notice in service.notices)
+
+    async def test_a_signed_order_continues_at_once_and_an_unsigned_one_does_not(self, signed, service):
+        held = service.holds("read_history")
+        run = await signed.start()
+        await run.execute_update("pause", {"by": "carol"})
+        held.set()
+        assert "this one is not" in await refused(run.execute_update("resume", {"by": "mallory"}))
+        resume = signed.desk.order(
+            "resume", (run.id, run.result_run_id), "carol", {"reason": None}, sequence=0
+        )
+        await run.execute_update("resume", resume)
+        await signed.approve(run)
+        assert (await signed.end(run)).outcome is Outcome.RECOVERED
 
 
 class TestStart:

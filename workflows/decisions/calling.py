@@ -67,8 +67,22 @@ def unattended_since(account: Account) -> datetime | None:
         assert account.policy is not None
         since_taken = max(gate.opened, account.acknowledged.at if account.acknowledged else gate.opened)
         return since_taken + account.policy.checkpoint_escalate
-    if is_taken(account):
+    since = _left_alone_since(account)
+    if since is None or not is_taken(account):
+        return since
+    lapses = _lapses(account)
+    return max(since, lapses) if lapses else None
+
+
+def _lapses(account: Account) -> datetime | None:
+    """Say when an acknowledgement lapses: where decisions are signed, anybody may have sent it; elsewhere never."""
+    if account.policy is None or not account.policy.signed or account.acknowledged is None:
         return None
+    return account.acknowledged.at + account.policy.checkpoint_escalate
+
+
+def _left_alone_since(account: Account) -> datetime | None:
+    """Since when nothing works on it by itself and it is not over."""
     if account.handed_over and account.last and account.last.ended:
         return account.last.ended
     if account.last and account.last.ended_well and not account.held and not account.stopped_by:

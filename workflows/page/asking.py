@@ -83,6 +83,7 @@ class Asking:
         self._orders = orders
         self._child_relay = child_relay
         self._step = step
+        self._telling: set[asyncio.Task[object]] = set()
 
     async def ask(
         self,
@@ -165,15 +166,25 @@ class Asking:
             for item in telling:
                 item.cancel()
 
+    def announce(self, text: str) -> None:
+        """Tell people something that is no question; nothing waits for it."""
+        task = asyncio.ensure_future(self._tell(text, urgent=True, words="Announce that a pause lapses"))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
     async def _notify(self, words: str, question: Question, *, urgent: bool) -> object:
+        self._record.decided("escalate" if urgent else "remind", "the runbook", words)
+        text = f"{words}. {question.shown.question} {question.shown.headline}"
+        return await self._tell(text, urgent=urgent, words=words)
+
+    async def _tell(self, text: str, *, urgent: bool, words: str) -> object:
         report = self._record.report
         notice = Notice(
             target=f"{report.environment}/{report.service}",
-            text=f"{words}. {question.shown.question} {question.shown.headline}",
+            text=text,
             run=workflow.info().workflow_id,
             urgent=urgent,
         )
-        self._record.decided("escalate" if urgent else "remind", "the runbook", words)
         with suppress(FailureError):
             return await self._step(words, ChatActivities.notify, notice, BEST_EFFORT)
         return None

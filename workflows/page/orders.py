@@ -69,6 +69,13 @@ class Orders(ABC):
         self.decided("pause", hold.by, hold.reason or "")
         return Answer(detail=self.PAUSED)
 
+    def lapse(self) -> str:
+        """End a pause that nobody signed; returns what is said about it."""
+        by, self._held.paused_by = self._held.paused_by, None
+        said = f"the pause by {by} lapses: it is not signed, and stops nothing for longer"
+        self.decided("resume", "the runbook", said)
+        return said
+
     def resume(self, hold: Instruction) -> Answer:
         """Continue."""
         if self.paused_by is None:

@@ -73,6 +73,7 @@ class Page:
         self._people = People(
             self.record, self.orders, self.child_relay, self._run_loop, self._step, self.locks
         )
+        self._run_loop.announce = self._people.announce
         self.inbox.on("sign_start", reading(StartSignature), self._people.carried.take_start)
         self._undo_ends_on: Release | None = None
         self.orders.undo_lands_on_bad = self._bad_release_after_undo

@@ -132,6 +132,10 @@ class People:
                 self._void(was, opened)
             plan = again
 
+    def announce(self, text: str) -> None:
+        """Tell people something; nothing waits for it."""
+        self._asking.announce(text)
+
     async def ask_again(self, why: Problem) -> Ending | None:
         """Ask for a yes once more, as what was signed does not count for the change; None when it was given."""
         last = self._asks_again

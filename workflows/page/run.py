@@ -99,7 +99,7 @@ async def open_run(
     names = TargetNames(service=request.service, environment=request.environment)
     found = await page.read("Look up the target in the catalog", CatalogActivities.resolve_target, names)
     target = found.model_copy(update={"links": with_trace(found.links, request.trace_id)})
-    page.orders.signing.asked_for = target.approvals.signed
+    page.orders.signing.follow(target.approvals)
     page.record.traced(target.links.get(TRACES))
     run = Run(page=page, target=target, request=request, headings=headings or {}, looks=looks)
     if target.platform == "ecs":

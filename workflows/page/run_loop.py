@@ -46,6 +46,8 @@ class RunLoop:
         self._orders = orders
         self._abort_keeps = abort_keeps
         self._undos: dict[int, Undo] = {}
+        self.announce: Callable[[str], object] = lambda _: None
+        """Tells people something, and holds nothing up."""
 
     @property
     def stopping(self) -> bool:
@@ -73,7 +75,14 @@ class RunLoop:
         """Wait while paused; an abort ends the hold and the body."""
         if self._orders.paused_by and not self.stopping:
             before = self._record.enter(State.PAUSED)
-            await workflow.wait_condition(lambda: self._orders.paused_by is None or self.stopping)
+            try:
+                await workflow.wait_condition(
+                    lambda: self._orders.paused_by is None or self.stopping,
+                    timeout=self._orders.signing.lapses_after,
+                    timeout_summary="Until a pause that nobody signed lapses",
+                )
+            except TimeoutError:
+                self.announce(self._orders.lapse())
             self._record.enter(before)
         self.heed_abort()
 

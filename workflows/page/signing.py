@@ -15,8 +15,11 @@ from workflows.decisions.endings import cause_of, problem_of
 from workflows.page.options import SHOW
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from runbook_model.authority.expected import SignedBy
     from runbook_model.authority.statement import Kind
+    from runbook_model.catalog.policies import Approvals
     from runbook_model.messages import Approval
     from runbook_model.reports import Checkpoint
 
@@ -52,7 +55,14 @@ class Signing:
         """
         self.asked_for: bool | None = None
         """None while it is not known: then the worker is asked, which reads its catalog."""
+        self.lapses_after: timedelta | None = None
+        """After this long a pause lapses, which nobody signs; None where decisions are not signed."""
         self._goes_on_as_new = goes_on_as_new
+
+    def follow(self, policy: Approvals) -> None:
+        """Note what the catalog says."""
+        self.asked_for = policy.signed
+        self.lapses_after = policy.escalate if policy.signed else None
 
     async def of_order(
         self,

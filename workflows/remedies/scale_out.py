@@ -99,6 +99,7 @@ async def _raise_capacity(run: Run, plan: ScalePlan) -> None:
         hold=target.scale.hold,
         authorities=page.authorities,
         incident=page.incident_link.incident,
+        lapses_after=page.orders.signing.lapses_after,
         automatic=page.automatic,
     )
     if not await page.note("Start a hold that removes it later", HoldActivities.start_hold, hold):

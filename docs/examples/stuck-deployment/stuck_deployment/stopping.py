@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runbook_model import calls
 from runbook_model.durations import format_duration
-from runbook_model.plans import Plan, PlannedCall
+from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.release import Fence, Release
 from runbook_model.reports import Ending, Outcome, Task
 from workflows.decisions.rollback.releases import cannot_roll, refuse, refused
@@ -54,6 +55,14 @@ def plan_stop(target: Target, history: ReleaseHistory) -> StopPlan | Ending:
         ),
         before=stuck.release,
         after=landing,
+        follows=(
+            Follow(
+                kind="undo",
+                what=f"Deploy {stuck.release.name} again where somebody aborts and undoes",
+                calls=(calls.deploy(target, stuck.release),),
+                within=DAY,
+            ),
+        ),
         because=(f"it has been under way for {format_duration(since)}",),
         fence=history.service.fence,
         stops=stuck.arn,
