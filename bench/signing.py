@@ -37,10 +37,10 @@ async def _measured(client: object, name: str) -> dict[str, object]:
     took, sizes, events = [], [], []
     for _ in range(RUNS):
         with tempfile.TemporaryDirectory() as folder:
-            one = await _one(client, name, Path(folder))
-        took.append(one[0] * 1000)
-        sizes.append(one[1] / 1024)
-        events.append(one[2])
+            seconds, size, count = await _measure_once(client, name, Path(folder))
+        took.append(seconds * 1000)
+        sizes.append(size / 1024)
+        events.append(count)
     return {
         "decisions": name,
         "runs": RUNS,
@@ -51,7 +51,7 @@ async def _measured(client: object, name: str) -> dict[str, object]:
     }
 
 
-async def _one(client: object, name: str, folder: Path) -> tuple[float, int, int]:
+async def _measure_once(client: object, name: str, folder: Path) -> tuple[float, int, int]:
     service = Service()
     stage = Stage(client, folder, service)  # type: ignore[arg-type] # the client of a test server
     if approvals := WAYS[name]:
