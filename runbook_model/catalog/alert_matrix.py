@@ -21,7 +21,7 @@ _MATRIX: tuple[tuple[str, Literal["critical", "warning"], int, ProcedureName], .
     ("HighCPU", "warning", 15, "resource-issues"),
     ("HighMemory", "warning", 15, "resource-issues"),
 )
-RUNBOOK_MATRIX = tuple(
+RUNBOOK_MATRIX: tuple[AlertRule, ...] = tuple(
     AlertRule(name=name, severity=severity, respond_within=timedelta(minutes=minutes), procedure=procedure)
     for name, severity, minutes, procedure in _MATRIX
 )

@@ -11,12 +11,6 @@ from runbook_model.reports import Report
 ALERTS = "alerts"
 """Signal: an ``AlertBatch``."""
 
-ACKNOWLEDGE = "acknowledge"
-"""Signal and update: a ``Instruction``; a person has it, and nobody else is called."""
-
-NOTE = "note"
-"""Signal and update: a ``Note``."""
-
 CLOSE = "close"
 """Signal and update: a ``Closing``."""
 

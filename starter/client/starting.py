@@ -7,8 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -62,7 +60,9 @@ async def begin(
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             memo={"request": request},
-            search_attributes=_search_attributes(procedure, request),
+            search_attributes=ids.search_attributes(
+                procedure, request.environment, request.service, State.RUNNING
+            ),
             static_summary=f"{procedure} of {request.service} in {request.environment}",
             static_details=_details(procedure, request),
             rpc_timeout=RPC_TIMEOUT,
@@ -85,17 +85,6 @@ async def warn_without_worker(client: Client, environment: str) -> bool:
             f" (`runbook worker --environment {environment}`)"
         )
     return there
-
-
-def _search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearchAttributes:
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(ids.SERVICE, request.service),
-            SearchAttributePair(ids.ENVIRONMENT, request.environment),
-            SearchAttributePair(ids.PROCEDURE, procedure),
-            SearchAttributePair(ids.STATE, State.RUNNING.value),
-        ]
-    )
 
 
 def _details(procedure: str, request: ProcedureRequest) -> str:

@@ -94,11 +94,6 @@ class World:
         """Where the worker writes."""
         return self._log("worker")
 
-    @property
-    def webhook_log(self) -> Path:
-        """Where the webhook writes."""
-        return self._log("webhook")
-
     def start(self, *options: str, worker: bool = False) -> None:
         """Start the sandbox and wait until it is ready.
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import (
     ActivityError,
     FailureError,
@@ -148,7 +147,9 @@ class Remediating:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             task_timeout=TASK_TIMEOUT,
             memo={"request": request},
-            search_attributes=_search_attributes(move.procedure, request),
+            search_attributes=ids.search_attributes(
+                move.procedure, request.environment, request.service, State.RUNNING
+            ),
             static_summary=f"{move.procedure} of {request.service} in {request.environment}",
         )
 
@@ -295,14 +296,3 @@ def _report(seen: RemediationSeen) -> Report | None:
         return Report.model_validate(seen.page)
     except ValidationError:
         return None
-
-
-def _search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearchAttributes:
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(ids.SERVICE, request.service),
-            SearchAttributePair(ids.ENVIRONMENT, request.environment),
-            SearchAttributePair(ids.PROCEDURE, procedure),
-            SearchAttributePair(ids.STATE, State.RUNNING.value),
-        ]
-    )

@@ -16,7 +16,6 @@ from workflows.decisions.calling import is_taken, next_call, next_contact, respo
 if TYPE_CHECKING:
     from runbook_model.incident.account import Account, Remediation
     from runbook_model.incident.alert_book import KeptAlert
-    from runbook_model.reports import Checkpoint
 
 ALERTS_SHOWN = 50
 
@@ -148,11 +147,6 @@ def state_of(account: Account) -> State:
     if account.paused_by:
         return State.PAUSED
     return State.RUNNING
-
-
-def checkpoint_of(account: Account) -> Checkpoint | None:
-    """Return the checkpoint that the procedure under way stands at."""
-    return account.under_way.gate if account.under_way else None
 
 
 def summary(account: Account) -> str:

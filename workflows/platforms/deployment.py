@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, MarkRelease
+from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, ForceDeployment, MarkRelease
 from activities.ecs.waits import Waits
 from runbook_model.release import ROLLING_BACK, Judgement, Mark
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 OF_TROUBLE = ("unable", "unhealthy", "fail")
 """An event of ECS that says one of these says what is wrong; the others say what it did."""
 NOT_MADE = Undone(detail="nothing to undo: the change was not made")
+
+
+async def force_deployment(run: Run, release: Release, fence: Fence) -> Deployed:
+    """Start fresh tasks of the release that runs."""
+    return await run.page.change(
+        f"Force a new deployment of {release.name}",
+        EcsChanges.force_deployment,
+        ForceDeployment(target=run.target, fence=fence),
+        action="UpdateService",
+        before=release.name,
+        after=f"{release.name}, fresh tasks",
+        undo=_fresh_tasks_stay,
+    )
+
+
+async def _fresh_tasks_stay() -> Undone:
+    return Undone(detail="nothing to undo: fresh tasks of the same release run")
 
 
 async def await_steady(run: Run, words: str, deployed: Deployed) -> Rollout:

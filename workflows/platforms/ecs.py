@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import Deployed, EcsChanges, ForceDeployment
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.postgres.activities import DatabaseActivities
-from runbook_model.reports import Undone
 from runbook_model.rollout import Phase
 from workflows.decisions.database import signs_of
 from workflows.decisions.diagnosis import classify_service_down
 from workflows.decisions.restarting import RestartPlan, plan_restart
-from workflows.platforms.deployment import await_steady, hand_over, unless_replaced
+from workflows.platforms.deployment import await_steady, force_deployment, hand_over, unless_replaced
 from workflows.platforms.platform import Outage, Platform, Running, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from activities.ecs.changes import Deployed
     from runbook_model.catalog.service_policies import Database
     from runbook_model.readings import Sample
     from runbook_model.release import Release
@@ -81,16 +80,7 @@ class Ecs(Platform):
 
     async def restart(self, plan: RestartPlan) -> Deployed:
         """Force a new deployment."""
-        name = plan.before.name
-        return await self.page.change(
-            f"Force a new deployment of {name}",
-            EcsChanges.force_deployment,
-            ForceDeployment(target=self.target, fence=plan.fence),
-            action="UpdateService",
-            before=name,
-            after=f"{name}, fresh tasks",
-            undo=_nothing_to_put_back,
-        )
+        return await force_deployment(self.run, plan.before, plan.fence)
 
     async def await_restarted(self, plan: RestartPlan, made: Deployed) -> datetime | Ending:  # noqa: ARG002
         """Wait until only fresh tasks run."""
@@ -100,7 +90,3 @@ class Ecs(Platform):
     async def unless_replaced(self, plan: RestartPlan, ending: Ending) -> Ending:
         """Look once more that what was verified still runs."""
         return await unless_replaced(self.run, plan.before, ending)
-
-
-async def _nothing_to_put_back() -> Undone:
-    return Undone(detail="nothing to undo: fresh tasks of the same release run")

@@ -12,7 +12,6 @@ from activities.ecs.changes import (
     Deployed,
     DeployRelease,
     EcsChanges,
-    ForceDeployment,
     RegisterRelease,
     StopDeployment,
 )
@@ -27,6 +26,7 @@ from workflows.decisions.terraform.rollback import TerraformRollback
 from workflows.platforms.deployment import (
     await_own_rollback,
     await_steady,
+    force_deployment,
     hand_over,
     undo_release,
     undo_stop,
@@ -160,7 +160,7 @@ async def put_back(run: Run, plan: RollbackPlan) -> Placed | None:
         case "stop":
             return Placed(plan, await _stop(run, plan))
         case "force":
-            return Placed(plan, await _force(run, plan))
+            return Placed(plan, await force_deployment(run, plan.before, plan.fence))
         case "register":
             return Placed(plan, await _deploy(run, plan, await _register(run, plan), registered=True))
         case _:
@@ -177,18 +177,6 @@ async def _stop(run: Run, plan: RollbackPlan) -> Deployed:
         before=before.name,
         after=after.name,
         undo=lambda: undo_stop(run, stops, before=before, landing=after),
-    )
-
-
-async def _force(run: Run, plan: RollbackPlan) -> Deployed:
-    before = plan.before.name
-    return await run.page.change(
-        f"Force a new deployment of {before}",
-        EcsChanges.force_deployment,
-        ForceDeployment(target=run.target, fence=plan.fence),
-        action="UpdateService",
-        before=before,
-        after=f"{before}, fresh tasks",
     )
 
 
