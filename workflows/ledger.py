@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -12,9 +13,11 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities.catalog.activities import CatalogActivities
 from activities.ecs.activities import EcsActivities, ReleaseQuery
 from activities.ecs.changes import EcsChanges, MarkRelease
+from runbook_model.authority.order import Authority
+from runbook_model.authority.statement import SignedStatement, Warrant
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.errors import InputError
-from runbook_model.messages import Given, Message
+from runbook_model.errors import InputError, PolicyError
+from runbook_model.messages import Given, Message, StartSignature
 from runbook_model.release import Judgement, Mark, Release
 from workflows.decisions.rollback.names import (
     find_release,
@@ -23,18 +26,24 @@ from workflows.decisions.rollback.names import (
     nearest_release,
     which_container,
 )
+from workflows.page.handlers import HasInbox, takes_signal
+from workflows.page.inbox import Inbox, reading
 from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from runbook_model.catalog.catalog import Target
+    from runbook_model.reports import Rejection
 
 
 NOT_IN_A_SOURCE = re.compile(r"[^\w.:/=+@-]+")
 """What AWS takes in no tag, and spaces, which part a mark's fields."""
 # A person waits for the answer: an error that does not pass soon is reported instead of repeated for half an hour.
 PATIENCE = timedelta(seconds=18)
+SIGNED_WITHIN = timedelta(seconds=90)
+"""How long a person may take to touch a key."""
+SIGN = "sign it: --sign KEYFILE, or RUNBOOK_SIGNING_KEY"
 LOOK = ActivityOptions(**{**READ, "schedule_to_close_timeout": PATIENCE})
 WRITE = ActivityOptions(**{**BEST_EFFORT, "schedule_to_close_timeout": PATIENCE})
 
@@ -49,6 +58,8 @@ class LedgerRequest(Message):
     judgement: Literal["good", "bad"] | None = None
     by: Given = "unknown"
     reason: Given | None = None
+    signs: bool = False
+    """Whether a signature follows, over the id of the run."""
 
 
 class LedgerEntry(Message):
@@ -67,8 +78,27 @@ class LedgerPage(Message):
 
 
 @workflow.defn
-class ReleaseLedger:
+class ReleaseLedger(HasInbox):
     """Shows the ledger of releases of a target, after a person's correction if there is one."""
+
+    def __init__(self) -> None:
+        self.seen: tuple[str, ...] = ()
+        self._inbox = Inbox(self)
+        self._inbox.on("sign", reading(StartSignature), self._take)
+        self._signature: StartSignature | None = None
+
+    sign = takes_signal("sign", "The signature of the correction: {by, decision_id, statement, signature}")
+
+    @property
+    def inbox(self) -> Inbox:
+        """What judges and takes each message."""
+        return self._inbox
+
+    def keep_rejected(self, rejection: Rejection) -> None:
+        """Keep nothing: the change itself says why a signature does not count."""
+
+    def _take(self, signature: StartSignature) -> None:
+        self._signature = signature
 
     @workflow.run
     async def run(self, request: LedgerRequest) -> LedgerPage:
@@ -91,7 +121,9 @@ class ReleaseLedger:
             release.task_definition: release for release in (*history.releases.values(), history.current)
         }
         if request.release and request.judgement:
-            marked = await _mark(target, await _find(target, known.values(), request.release), request)
+            release = await _find(target, known.values(), request.release)
+            authorities = await self._signed(target, request)
+            marked = await _mark(target, release, request, authorities)
             known[marked.task_definition] = marked
         running = history.service.task_definition
         newest_first = sorted(known.values(), key=lambda item: -int(item.revision.rpartition(":")[2]))
@@ -105,6 +137,34 @@ class ReleaseLedger:
                 )
                 for item in newest_first
             )
+        )
+
+    async def _signed(self, target: Target, request: LedgerRequest) -> tuple[Authority, ...]:
+        """Return what a person signed, where decisions are signed; the change verifies it.
+
+        Raises:
+            ApplicationError: nobody signs it.
+        """
+        if not target.approvals.signed:
+            return ()
+        with suppress(TimeoutError):
+            if request.signs:
+                await workflow.wait_condition(lambda: self._signature is not None, timeout=SIGNED_WITHIN)
+        given = self._signature
+        if given is None or not (given.statement and given.signature):
+            why = "decisions are signed here, and this one is not"
+            raise PolicyError(why, fix=SIGN).to_application_error()
+        info = workflow.info()
+        statement = SignedStatement(statement=given.statement, signature=given.signature)
+        return (
+            Authority(
+                workflow_id=info.workflow_id,
+                run_id=info.run_id,
+                procedure="ledger",
+                gate=0,
+                requester=request.by,
+                warrant=Warrant(document="", statements=(statement,)),
+            ),
         )
 
 
@@ -131,13 +191,15 @@ def _sure(target: Target, release: Release) -> Release:
     return release
 
 
-async def _mark(target: Target, release: Release, request: LedgerRequest) -> Release:
+async def _mark(
+    target: Target, release: Release, request: LedgerRequest, authorities: tuple[Authority, ...]
+) -> Release:
     judgement = Judgement(request.judgement or "bad")
     source = NOT_IN_A_SOURCE.sub("-", request.by)
     mark = Mark(verdict=judgement, digest=release.fingerprint, source=source, at=workflow.now())
     await workflow.execute_activity_method(
         EcsChanges.mark_release,
-        MarkRelease(target=target, release=release, mark=mark),
+        MarkRelease(target=target, release=release, mark=mark, authorities=authorities),
         summary=f"Mark {release.revision} {judgement}: {request.reason or 'no reason given'}",
         **WRITE,
     )

@@ -50,7 +50,7 @@ FIELDS: Final[dict[Kind, frozenset[str]]] = {
     "resume": _RUN | {"service", "sequence"},
     "brake-off": _RUN | {"sequence"},
     "close": _RUN | {"service", "sequence"},
-    "release-mark": _RUN | {"service", "option"},
+    "release-mark": _RUN | {"service"},
     "end-hold": _RUN | {"service"},
     "continue-hook": _GATE | {"option"},
     "standing": _ALL | {"subject"},

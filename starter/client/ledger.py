@@ -14,19 +14,32 @@ from activities.temporal.runs import read_pollers
 from runbook_model.errors import fix_of
 from runbook_model.ids import ledger_id, task_queue
 from starter.client.connect import RPC_TIMEOUT
-from starter.exits import CliError, Exit, bad_input
-from workflows.decisions.endings import ASKED_WRONGLY, cause_of
-from workflows.ledger import LedgerPage, LedgerRequest, ReleaseLedger
+from starter.client.runs import describe
+from starter.exits import CliError, Exit, bad_input, refused
+from workflows.decisions.endings import ASKED_WRONGLY, NOT_ALLOWED, NOT_WARRANTED, cause_of
+from workflows.ledger import SIGNED_WITHIN, LedgerPage, LedgerRequest, ReleaseLedger
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from temporalio.client import Client
+
+    from runbook_model.messages import StartSignature
+    from starter.client.runs import Run
+
+    Sign = Callable[[Run], Awaitable[StartSignature]]
 
 AT_MOST = timedelta(seconds=60)
 """Temporal ends the look after this time, so that no correction is started long after whoever asked has left."""
 
 
-async def read_ledger(client: Client, request: LedgerRequest) -> LedgerPage:
+async def read_ledger(client: Client, request: LedgerRequest, sign: Sign | None = None) -> LedgerPage:
     """Have a worker read the ledger of a target, after a correction if the request holds one.
+
+    Args:
+        client: of the server.
+        request: what is asked.
+        sign: signs the correction for the run that was started; None where nobody signs.
 
     Raises:
         CliError: no worker, no such target or release, or AWS refuses.
@@ -35,13 +48,17 @@ async def read_ledger(client: Client, request: LedgerRequest) -> LedgerPage:
     verb = f"marks a release {request.judgement}" if request.judgement else "shows the releases"
     handle = await client.start_workflow(
         ReleaseLedger.run,
-        request,
+        request.model_copy(update={"signs": sign is not None}),
         id=ledger_id(request.environment, request.service, uuid4().hex[:8]),
         task_queue=task_queue(request.environment),
-        execution_timeout=AT_MOST,
+        execution_timeout=AT_MOST + SIGNED_WITHIN if sign else AT_MOST,
         static_summary=f"{request.by} {verb} of {request.service} in {request.environment}",
         rpc_timeout=RPC_TIMEOUT,
     )
+    if sign:
+        run = await describe(client, handle.id)
+        assert run is not None
+        await handle.signal("sign", await sign(run), rpc_timeout=RPC_TIMEOUT)
     try:
         async with asyncio.timeout((AT_MOST + 2 * RPC_TIMEOUT).total_seconds()):
             return await handle.result()
@@ -72,6 +89,8 @@ def _as_error(error: WorkflowFailureError, request: LedgerRequest, workflow_id: 
         return _no_answer(request, workflow_id)
     if cause.type in ASKED_WRONGLY:
         return bad_input(cause.message, fix_of(cause))
+    if cause.type in {NOT_ALLOWED, NOT_WARRANTED}:
+        return refused(cause.message, fix_of(cause))
     return CliError(Exit.NOT_DONE, f"{cause.message} ({workflow_id})", fix_of(cause))
 
 

@@ -6,19 +6,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from runbook_model.messages import StartSignature
+from runbook_model.release import Release
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_target
 from starter.client.ledger import read_ledger
 from starter.client.run_view import stamp
+from starter.client.signing import sign_order, signs_in
 from starter.exits import bad_input
 from starter.printing import answer, clock, on_terminal, say, show, table
+from starter.signing import SigningOptions, takes_signing
 from starter.target_options import target_argument
+from workflows.decisions.rollback.names import find_release
 from workflows.ledger import LedgerEntry, LedgerPage, LedgerRequest
 
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from starter.client.ledger import Sign
+    from starter.client.runs import Run
     from starter.names import Pair
 
 COLUMNS = ("revision", "images", "state")
@@ -58,9 +65,16 @@ def list_releases(caller: Caller, target: Pair) -> None:
 @click.argument("release", metavar="RELEASE")
 @click.argument("judgement", metavar="good|bad", type=click.Choice(["good", "bad"]))
 @click.option("--reason", metavar="T", required=True, help="Why, for the record.")
+@takes_signing(elsewhere=False)
 @takes_caller("--as", "--catalog", "--json")
 def mark_release(
-    caller: Caller, target: Pair, release: str, judgement: Literal["good", "bad"], *, reason: str
+    caller: Caller,
+    target: Pair,
+    release: str,
+    judgement: Literal["good", "bad"],
+    *,
+    reason: str,
+    signing: SigningOptions,
 ) -> None:
     """Mark a release good or bad. The newest mark counts.
 
@@ -74,7 +88,10 @@ def mark_release(
     request = _request(caller, target).model_copy(
         update={"release": release, "judgement": judgement, "reason": reason}
     )
-    converse(lambda client: _show(client, caller, request))
+    if signs_in(caller, signing, target.environment):
+        converse(lambda client: _mark_signed(client, caller, request, signing))
+    else:
+        converse(lambda client: _show(client, caller, request))
 
 
 def _request(caller: Caller, target: Pair) -> LedgerRequest:
@@ -82,8 +99,39 @@ def _request(caller: Caller, target: Pair) -> LedgerRequest:
     return LedgerRequest(service=target.service, environment=target.environment, by=caller.name)
 
 
-async def _show(client: Client, caller: Caller, request: LedgerRequest) -> None:
-    page = await read_ledger(client, request)
+async def _mark_signed(
+    client: Client, caller: Caller, request: LedgerRequest, signing: SigningOptions
+) -> None:
+    """Find the revision first: what is signed names it."""
+    listed = await read_ledger(
+        client, request.model_copy(update={"release": None, "judgement": None, "reason": None})
+    )
+    name = request.release or ""
+    found = find_release([entry.release for entry in listed.entries], name)
+    if not isinstance(found, Release):
+        raise bad_input(f"no release {name} is in the list", "`runbook release list` shows their revisions")
+    order = {"revision": found.revision, "judgement": request.judgement}
+
+    async def sign(run: Run) -> StartSignature:
+        signed = await sign_order(
+            client,
+            caller,
+            signing,
+            StartSignature(by=caller.name),
+            kind="release-mark",
+            order=order,
+            run=run,
+            environment=request.environment,
+            service=request.service,
+        )
+        assert signed is not None
+        return signed
+
+    await _show(client, caller, request.model_copy(update={"release": found.revision}), sign)
+
+
+async def _show(client: Client, caller: Caller, request: LedgerRequest, sign: Sign | None = None) -> None:
+    page = await read_ledger(client, request, sign)
     if caller.as_json:
         answer(document(page))
     elif on_terminal():
