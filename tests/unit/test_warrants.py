@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.authority.standing import Standing
 from activities.authority.warrants import Warrants
-from activities.ecs.changes import DeployRelease, ForceDeployment
+from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease
 from runbook_model import calls
 from runbook_model.authority.order import Authority
 from runbook_model.authority.shown import GateRequest, show
@@ -23,7 +23,7 @@ from runbook_model.errors import NotWarrantedError, SignersError
 from runbook_model.fact import Fact
 from runbook_model.messages import SignedStart
 from runbook_model.plans import DAY, Follow, Plan
-from runbook_model.release import Fence
+from runbook_model.release import Fence, Judgement, Mark
 from runbook_model.sizes import ScaleOut
 from tests.ecs_facts import a_release, deployment_arn, task_definition
 from tests.observing import a_target
@@ -329,3 +329,38 @@ class TestStanding:
         file = desk.standing / "peaks.json"
         file.write_text(file.read_text().replace('"most_tasks":5', '"most_tasks":500'))
         await refused(desk, ScaleOut(**self.OUT, to=50), "about something else", workflow_type="HighLatency")
+
+
+class TestMark:
+    LEDGER = "ledger/prod/shop/1a2b3c4d"
+
+    def mark(self, desk, *, key=None, order=None, **other):
+        """Bob's word on a release, as a look into the ledger is about to write it down."""
+        given = MarkRelease(
+            target=TARGET,
+            release=OLD,
+            mark=Mark(verdict=Judgement.BAD, digest="sha256:1", source="bob", at=NOW),
+        )
+        said = {
+            "kind": "release-mark", "namespace": "default", "workflow_id": self.LEDGER, "run_id": RUN,
+            "environment": "prod", "service": "shop", "signer": "bob", "issued_at": NOW, "expires_at": NOW + SOON,
+            "subject": subject_of_order("release-mark", order or given.call.parameters), "decision_id": "d-9",
+        }  # fmt: skip
+        text = Statement(**(said | other)).text()
+        signed = SignedStatement(statement=text, signature=(key or desk.bob).sign(text))
+        warrant = Warrant(document="", statements=(signed,))
+        authority = Authority(
+            workflow_id=self.LEDGER, run_id=RUN, procedure="ledger", gate=0, requester="bob", warrant=warrant
+        )
+        return given.model_copy(update={"authorities": (authority,)})
+
+    async def test_is_made_as_a_person_signed_it_for_this_very_run(self, desk):
+        assert await desk.sends(self.mark(desk), workflow_id=self.LEDGER) == ("d-9",)
+
+    async def test_of_another_release_run_or_person_is_not_made(self, desk):
+        other = {"revision": OLD.revision, "judgement": "good"}
+        await refused(desk, self.mark(desk, order=other), "something else", workflow_id=self.LEDGER)
+        await refused(desk, self.mark(desk, run_id="r2"), "run_id is", workflow_id=self.LEDGER)
+        await refused(desk, self.mark(desk, key=desk.carol), "is not bob's", workflow_id=self.LEDGER)
+        unsigned = self.mark(desk).model_copy(update={"authorities": ()})
+        await refused(desk, unsigned, "nobody signed this change", workflow_id=self.LEDGER)
