@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SANDBOX_USER_AGENT = "sandbox-internal"
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
+_CALLER = re.compile(r"run/(?P<run>\S+) activity/(?P<activity>\S+) attempt/(?P<attempt>\d+)")
 _RPC_PATH = re.compile(r"/service/[^/]+/operation/([A-Za-z0-9]+)")
 _CLIENT_OF = {
     "monitoring": "cloudwatch",
@@ -73,6 +74,8 @@ class Call:
     parameters: Fields
     internal: bool
     """Whether the sandbox itself made it."""
+    caller: dict[str, str] | None = None
+    """The run, activity and attempt that made it, where its user agent says so."""
 
 
 def read_call(request: Request) -> Call:
@@ -88,7 +91,12 @@ def read_call(request: Request) -> Call:
     elif not action:
         action = _rest_action(service, request)
     internal = SANDBOX_USER_AGENT in request.headers.get("user-agent", "")
-    return Call(service, action, _parameters(request, form), internal)
+    return Call(service, action, _parameters(request, form), internal, _caller(request))
+
+
+def _caller(request: Request) -> dict[str, str] | None:
+    said = _CALLER.search(request.headers.get("user-agent", ""))
+    return said.groupdict() if said else None
 
 
 def _service(request: Request, prefix: str) -> str:
@@ -181,5 +189,7 @@ class CallLog:
                 "action": call.action,
                 "parameters": call.parameters,
                 "error": error,
+                "sequence": len(self.entries) + 1,
+                "caller": call.caller,
             }
         )

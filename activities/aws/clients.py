@@ -14,6 +14,7 @@ from temporalio.common import MetricMeter
 
 from activities.aws.assuming import RoleSession, environment_of, session_of
 from activities.aws.errors import aws_errors
+from activities.runtime.attribution import attribution
 from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
 from activities.telemetry.metrics import AwsCalls
 from runbook_model.catalog.accounts import Account
@@ -21,6 +22,7 @@ from runbook_model.catalog.accounts import Account
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from botocore.awsrequest import AWSRequest
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecs import ECSClient
@@ -39,6 +41,16 @@ ONE_ATTEMPT = Config(
     max_pool_connections=50,
     user_agent_extra="incident-runbooks",
 )
+
+
+def _say_who_asks(request: AWSRequest, **_: object) -> None:
+    """Add to the user agent which attempt of which activity asks: AWS's own log, CloudTrail, has it then.
+
+    Last of all, since botocore writes the header again for each request; it is not part of what is signed.
+    """
+    if who := attribution():
+        agent = request.headers["User-Agent"]
+        request.headers.replace_header("User-Agent", f"{agent} {who}")
 
 
 class AwsClients:
@@ -69,6 +81,7 @@ class AwsClients:
             service, region_name=region, config=ONE_ATTEMPT
         )
         self._calls.watch(client)
+        client.meta.events.register_last("request-created", _say_who_asks)
         return client
 
     def _take_on(self, account: Account) -> tuple[RoleSession, botocore.session.Session]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from activities.runtime.attribution import attribution
 from activities.runtime.processes import start_child
 from activities.runtime.program_environment import our_aws_files, program_environment
 from activities.terraform.state import state_of
@@ -287,6 +288,8 @@ def environment_for(owner: Terraform, ours: Mapping[str, str], home: Path) -> di
 
     environment = program_environment(ours, home, passed=passed, ssh_key_file=owner.ssh_key_file)
     environment |= our_aws_files(ours) | {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    if who := attribution():
+        environment["TF_APPEND_USER_AGENT"] = who
     if owner.cli_config:
         environment["TF_CLI_CONFIG_FILE"] = str(Path(owner.cli_config).expanduser())
     if owner.workspace:

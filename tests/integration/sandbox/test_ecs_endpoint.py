@@ -44,13 +44,15 @@ def test_every_call_is_logged_with_its_parameters_and_error(world: World) -> Non
         world.update(desiredCount=1)
     created, updated = world.calls()
 
-    assert created.keys() == {"time", "service", "action", "parameters", "error"}
+    assert created.keys() == {*("time", "service", "action", "parameters", "error", "sequence", "caller")}
     assert created | {"time": None} == {
         "time": None,
         "service": "ecs",
         "action": "CreateCluster",
         "parameters": {"clusterName": CLUSTER},
         "error": None,
+        "sequence": 1,
+        "caller": None,
     }
     assert (updated["action"], updated["error"]) == ("UpdateService", "ServiceNotFoundException")
     assert created["time"] < updated["time"]
