@@ -79,13 +79,14 @@ def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
     if gate.abort_means:
         yield line(f"  abort would: {gate.abort_means}")
     several, short = len(gate.options) > 1, short_id(workflow_id)
+    sign = " --sign KEYFILE" if gate.asked_by and gate.asked_by.signed else ""
     for option in gate.options:
         said = (
             f"{option}: runbook approve {short} --option {option}"
             if several
             else f"yes: runbook approve {short}"
         )
-        yield line(f"  {said} --as YOU", "green")
+        yield line(f"  {said} --as YOU{sign}", "green")
     yield line(f"  {'abort' if several else 'no'}: runbook abort {short} --reason WHY --as YOU", "red")
 
 
