@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from activities.runtime.attribution import application_name
 from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
 from runbook_model.errors import (
     AccessDeniedError,
@@ -90,7 +91,7 @@ class Databases:
                 dsn,
                 autocommit=True,
                 connect_timeout=round(CONNECT_TIMEOUT.total_seconds()),
-                application_name="incident-runbooks",
+                application_name=application_name(),
                 prepare_threshold=None,  # a pooler may not keep what was prepared
                 row_factory=dict_row,
             )

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from temporalio import activity
 
+APPLICATION = "incident-runbooks"
+NAME_LONGEST = 63
+"""Bytes that PostgreSQL keeps of the name of an application."""
+
 
 def attribution() -> str:
     """Return ``run/… activity/… attempt/…`` as products of a user agent; empty outside of activities of a run."""
-    if not activity.in_activity():
-        return ""
-    info = activity.info()
-    if not info.workflow_run_id:
-        return ""
-    return f"run/{info.workflow_run_id} activity/{info.activity_id} attempt/{info.attempt}"
+    info = _info()
+    return f"run/{info.workflow_run_id} activity/{info.activity_id} attempt/{info.attempt}" if info else ""
+
+
+def application_name() -> str:
+    """Return ``incident-runbooks/<run>/<activity>/<attempt>``, as a database shows its sessions."""
+    info = _info()
+    who = f"/{info.workflow_run_id}/{info.activity_id}/{info.attempt}" if info else ""
+    return f"{APPLICATION}{who}"[:NAME_LONGEST]
+
+
+def _info() -> activity.Info | None:
+    info = activity.info() if activity.in_activity() else None
+    return info if info and info.workflow_run_id else None

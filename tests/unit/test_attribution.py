@@ -1,10 +1,13 @@
-"""Each call of AWS says which attempt of which activity makes it."""
+"""Each call of AWS, and each session of a database, says which attempt of which activity makes it."""
+
+from dataclasses import replace
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from temporalio.testing import ActivityEnvironment
 
 from activities.aws.clients import AwsClients
+from activities.runtime.attribution import application_name
 from activities.terraform.program import environment_for
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.service_policies import Terraform
@@ -57,6 +60,15 @@ def test_terraform_says_it_too(tmp_path):
     given = ActivityEnvironment().run(environment_for, owner, {}, tmp_path)
     assert given["TF_APPEND_USER_AGENT"].endswith("attempt/1")
     assert "TF_APPEND_USER_AGENT" not in environment_for(owner, {}, tmp_path)
+
+
+def test_a_session_of_a_database_is_named_after_it_and_the_name_fits():
+    activity = ActivityEnvironment()
+    run = "0" * 36
+    activity.info = replace(activity.info, workflow_run_id=run, activity_id="12", attempt=3)
+    assert activity.run(application_name) == f"incident-runbooks/{run}/12/3"
+    assert len(activity.run(application_name)) <= 63
+    assert application_name() == "incident-runbooks"
 
 
 def test_the_sandbox_logs_who_called_in_which_order():
