@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributeKey
 
 SERVICE: Final = SearchAttributeKey.for_keyword("RunbookService")
 """The service, as the catalog names it."""
@@ -128,9 +128,3 @@ def task_queue(environment: str) -> str:
 def watch_queue(environment: str) -> str:
     """Return the queue of an environment's long waits, which have slots of their own."""
     return f"runbooks-{environment}-watch"
-
-
-def search_attributes(procedure: str, environment: str, service: str, state: str) -> TypedSearchAttributes:
-    """Return what lists find a run by from its first moment on."""
-    named = ((SERVICE, service), (ENVIRONMENT, environment), (PROCEDURE, procedure), (STATE, str(state)))
-    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in named])

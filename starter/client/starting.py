@@ -19,7 +19,6 @@ from runbook_model.ids import remediation_id
 from runbook_model.messages import Abort, ProcedureRequest
 from runbook_model.plain_text import markdown
 from runbook_model.procedures import workflow_type
-from runbook_model.reports import State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.deciding import decide
 from starter.client.following import wait_for_end
@@ -27,7 +26,7 @@ from starter.client.runs import describe
 from starter.exits import refused
 from starter.names import short_id
 from starter.printing import ago, clock, note
-from workflows.page.options import TASK_TIMEOUT
+from workflows.page.options import TASK_TIMEOUT, search_attributes
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -60,9 +59,7 @@ async def begin(
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             memo={"request": request},
-            search_attributes=ids.search_attributes(
-                procedure, request.environment, request.service, State.RUNNING
-            ),
+            search_attributes=search_attributes(procedure, request),
             static_summary=f"{procedure} of {request.service} in {request.environment}",
             static_details=_details(procedure, request),
             rpc_timeout=RPC_TIMEOUT,

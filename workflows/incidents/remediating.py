@@ -23,11 +23,11 @@ from runbook_model.incident.account import Remediation
 from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
 from runbook_model.messages import Abort, ProcedureRequest, RollbackRequest
 from runbook_model.procedures import procedure_of, workflow_type
-from runbook_model.reports import Report, State
+from runbook_model.reports import Report
 from workflows.decisions.incidents import next_move
 from workflows.incidents.background import Background
 from workflows.incidents.brake import IncidentBrake, unreachable
-from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT
+from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT, search_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,9 +147,7 @@ class Remediating:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             task_timeout=TASK_TIMEOUT,
             memo={"request": request},
-            search_attributes=ids.search_attributes(
-                move.procedure, request.environment, request.service, State.RUNNING
-            ),
+            search_attributes=search_attributes(move.procedure, request),
             static_summary=f"{move.procedure} of {request.service} in {request.environment}",
         )
 

@@ -1,4 +1,4 @@
-"""How a page's words are run: time limits, retries, queues and cancellation of each kind of step."""
+"""How a page's words are run: time limits, retries, queues and cancellation of each kind of step; what a run is found by."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, RetryState
 from temporalio.workflow import ActivityCancellationType
 
+from runbook_model import ids
+from runbook_model.reports import State
 from workflows.page.step_header import at_step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from runbook_model.messages import ProcedureRequest
     from runbook_model.steps import StepPlace
 
 
@@ -168,3 +171,15 @@ async def execute(
             if error.retry_state is not RetryState.MAXIMUM_ATTEMPTS_REACHED:
                 raise
     return await start(last)
+
+
+def search_attributes(procedure: str, request: ProcedureRequest) -> TypedSearchAttributes:
+    """Return what lists find a run by from its first moment on."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(ids.SERVICE, request.service),
+            SearchAttributePair(ids.ENVIRONMENT, request.environment),
+            SearchAttributePair(ids.PROCEDURE, procedure),
+            SearchAttributePair(ids.STATE, State.RUNNING.value),
+        ]
+    )
