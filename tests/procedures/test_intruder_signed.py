@@ -273,6 +273,8 @@ class TestStart:
         signed.says(f"{SIGNED}, requester_may = false")
         held = service.holds("read_history")
         run = await signed.start()
+        stolen = signed.desk.start((run.id, str(uuid.uuid4())), "rollback", "alice")
+        assert "the statement's run_id is" in await refused(run.execute_update("sign_start", stolen))
         await run.execute_update(
             "sign_start", signed.desk.start((run.id, run.result_run_id), "rollback", "alice")
         )

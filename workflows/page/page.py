@@ -74,7 +74,12 @@ class Page:
             self.record, self.orders, self.child_relay, self._run_loop, self._step, self.locks
         )
         self._run_loop.announce = self._people.announce
-        self.inbox.on("sign_start", reading(StartSignature), self._people.carried.take_start)
+        self.inbox.on(
+            "sign_start",
+            reading(StartSignature),
+            self._people.carried.take_start,
+            verify=self._people.verify_start,
+        )
         self._undo_ends_on: Release | None = None
         self.orders.undo_lands_on_bad = self._bad_release_after_undo
 

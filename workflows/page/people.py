@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from runbook_model.catalog.catalog import Target
-    from runbook_model.messages import Approval
+    from runbook_model.messages import Approval, StartSignature
     from runbook_model.release import Fence
     from runbook_model.reports import Problem
     from workflows.page.asking import Step
@@ -131,6 +131,20 @@ class People:
             if not same:
                 self._void(was, opened)
             plan = again
+
+    async def verify_start(self, signature: StartSignature) -> StartSignature:
+        """Return the signature of a start once it is verified: what somebody else sends takes nothing away from it."""
+        report = self._record.report
+        await self._orders.signing.of_order(
+            "start",
+            signature,
+            {"requested_by": report.requested_by},
+            environment=report.environment,
+            service=report.service,
+            procedure=report.procedure,
+            requester=report.requested_by,
+        )
+        return signature
 
     def announce(self, text: str) -> None:
         """Tell people something; nothing waits for it."""

@@ -64,7 +64,7 @@ class Signing:
         self.asked_for = policy.signed
         self.lapses_after = policy.escalate if policy.signed else None
 
-    async def of_order(
+    async def of_order(  # noqa: PLR0913 - what a statement of each kind names
         self,
         kind: Kind,
         message: SignedOrder,
@@ -74,6 +74,8 @@ class Signing:
         service: str | None,
         sequence: int | None = None,
         run: tuple[str, str] | None = None,
+        procedure: str | None = None,
+        requester: str | None = None,
     ) -> SignedBy | None:
         """Return who signed an order; None where nobody has to.
 
@@ -85,6 +87,8 @@ class Signing:
             service: of the run, or of the order.
             sequence: how many such orders were taken before.
             run: id and run id that the statement names, where they are not this run's.
+            procedure: that the run is of, where the statement names it.
+            requester: who asked for the run, likewise.
 
         Raises:
             Rejected: it is not signed, or the signature does not count.
@@ -102,6 +106,8 @@ class Signing:
             sequence=sequence,
             environment=environment,
             service=service,
+            procedure=procedure,
+            requester=requester,
         )
         return await _verify(Presented(expected=expected, order=order, **_said(message)))
 
