@@ -14,6 +14,7 @@ from sandbox.delivery import FINAL_STATUSES
 from starter.client.deciding import decide
 from starter.client.runs import describe
 from starter.client.starting import begin
+from tests.checker import made_by_nobody, made_twice
 from tests.crash.outages import CRASHES, ERRORS, End
 from tests.crash.workers import Workers
 
@@ -221,6 +222,9 @@ class Lane:
 
     def _end(self, report):
         made = [call for call in self.sandbox.calls(since=self._calls_before) if self._is_ours(call)]
+        changes = [call for call in made if call["action"] in CHANGES]
+        assert made_twice(changes) == {}
+        assert made_by_nobody(changes) == []
         good = report.plan.after.task_definition if report.plan else ""
         return End(
             outcome=str(report.outcome),
@@ -228,7 +232,7 @@ class Lane:
                 self._service()["taskDefinition"], "?"
             ),
             marks={"good": self._marks(good), "bad": self._marks(self._bad)},
-            changes=[call["action"] for call in made if call["action"] in CHANGES and not call["error"]],
+            changes=[call["action"] for call in changes if not call["error"]],
             deployments=len(self._deployments() - self._deployments_before),
             steps=[(step.heading, self._nameless(step.step), step.state) for step in report.steps],
         )
