@@ -1,20 +1,18 @@
 """Workers of several builds on a real Temporal server, and which of them is current."""
 
 import asyncio
-import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentRequest,
     SetWorkerDeploymentCurrentVersionRequest,
 )
 from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.runtime.converter import data_converter
 from runbook_model import ids
+from tests.temporal_server import temporal_server as server_of_its_own
 from worker import deployment_version, workflows_of
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
@@ -23,13 +21,7 @@ from workflows.page.sandbox import sandbox_runner
 @asynccontextmanager
 async def temporal_server():
     """A real Temporal server of a test's own: the time-skipping one knows no worker versions."""
-    binary = Path(sys.executable).parent / "temporal"
-    assert binary.exists(), "temporal is not installed: run make set-up"
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(binary),
-        data_converter=data_converter,
-        search_attributes=list(ids.SEARCH_ATTRIBUTES),
-    ) as environment:
+    async with server_of_its_own(data_converter=data_converter) as environment:
         yield environment.client
 
 

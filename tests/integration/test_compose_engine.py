@@ -15,7 +15,7 @@ import docker
 import httpx
 import psycopg
 import pytest
-from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
+from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
 from activities.aws.clients import AwsClients
@@ -47,6 +47,7 @@ from runbook_model.messages import ProcedureRequest
 from sandbox.processes import free_port
 from tests.engine import Project, an_engine, postgres_command
 from tests.sandbox_under_test import until
+from tests.temporal_server import temporal_server
 from worker import served_queues
 from workflows.high_error_rate import HighErrorRate
 from workflows.page.arguments import TrimArguments
@@ -327,12 +328,7 @@ async def test_a_database_that_was_killed_is_found_and_restarted_and_the_service
 
 async def run_high_error_rate(catalog: Path) -> Report:
     """Run a page with the product's own activities, on a Temporal of its own."""
-    temporal = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
-        data_converter=data_converter,
-        search_attributes=ids.SEARCH_ATTRIBUTES,
-    )
-    async with temporal, http_client() as http:
+    async with temporal_server(data_converter=data_converter) as temporal, http_client() as http:
         doing = real_activities(temporal.client, http, catalog)
         short = Worker(
             temporal.client, task_queue=ids.task_queue("local"), workflows=[HighErrorRate], workflow_runner=sandbox_runner(),

