@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from runbook_model.catalog.policies import Brake
-from runbook_model.durations import Duration
 from runbook_model.fact import Fact
 from runbook_model.reports import Rejection
+from runbook_model.text.durations import Duration
 
 
 class Block(Fact):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.catalog import Target
-from runbook_model.durations import format_duration
 from runbook_model.fact import Fact
+from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
     from runbook_model.plans import PlannedCall

@@ -6,9 +6,9 @@ import re
 from datetime import datetime, timedelta
 from typing import Literal
 
-from runbook_model.durations import format_duration
 from runbook_model.fact import Fact
-from runbook_model.redaction import excerpt
+from runbook_model.text.durations import format_duration
+from runbook_model.text.redaction import excerpt
 
 QUERY = 200
 """Characters of a statement that are kept."""

@@ -45,8 +45,8 @@ from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from runbook_model.plain_text import one_line
-from runbook_model.sentences import with_fix
+from runbook_model.text.plain_text import one_line
+from runbook_model.text.sentences import with_fix
 
 FIX = "fix"
 """The key of the fix among the details of an error of Temporal."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from runbook_model.plain_text import one_line
+from runbook_model.text.plain_text import one_line
 
 
 def _harmless(value: object) -> object:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from runbook_model.plain_text import one_line
+from runbook_model.text.plain_text import one_line
 
 AGENT = re.compile(r"agent:.*? for (?P<person>.+)", re.DOTALL | re.IGNORECASE)
 """The name of an agent, with the person for whom it acts."""

@@ -9,11 +9,11 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from runbook_model.bounds import keep_newest
-from runbook_model.evidence import Cited
+from runbook_model.measured.evidence import Cited
+from runbook_model.measured.readings import Reading
 from runbook_model.messages import Approval, Message
 from runbook_model.plans import Plan
-from runbook_model.readings import Reading
-from runbook_model.sentences import with_fix
+from runbook_model.text.sentences import with_fix
 
 REJECTED_KEPT = 50
 

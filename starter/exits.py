@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from runbook_model.sentences import with_fix
+from runbook_model.text.sentences import with_fix
 
 if TYPE_CHECKING:
     from runbook_model.errors import RunbookError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from runbook_model.durations import format_duration
-from runbook_model.plain_text import UNSAFE, harmless, unbroken
+from runbook_model.text.durations import format_duration
+from runbook_model.text.plain_text import UNSAFE, harmless, unbroken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ import httpx
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Probe, RollbackPolicy, Thresholds, Verify
-from runbook_model.readings import Observation, Quality, Reading, Sample
+from runbook_model.measured.readings import Observation, Quality, Reading, Sample
 from runbook_model.release import Release
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)

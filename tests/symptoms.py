@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runbook_model.evidence import (
+from runbook_model.measured.evidence import (
     AcrossRelease,
     Breakdown,
     Figure,
@@ -13,8 +13,7 @@ from runbook_model.evidence import (
     Statistics,
     TaskSeen,
 )
-from runbook_model.release import Deployment, ServiceState
-from runbook_model.symptoms import (
+from runbook_model.measured.symptoms import (
     EndpointTime,
     ErrorsRead,
     LatencyRead,
@@ -25,6 +24,7 @@ from runbook_model.symptoms import (
     TasksRead,
     UtilizationRead,
 )
+from runbook_model.release import Deployment, ServiceState
 from tests.observing import NOW, seconds
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.measured.readings import STANDARD_LOOKS
 from runbook_model.messages import ProcedureRequest
-from runbook_model.readings import STANDARD_LOOKS
 from runbook_model.reports import Ending, Report, Task
 from workflows.decisions.database import TerminatePlan
 from workflows.decisions.database_remedies import NoReboot, RebootPlan, fix_leak
@@ -40,7 +40,7 @@ from workflows.remedies.verification import measure, verified_or_handed_over
 
 if TYPE_CHECKING:
     from runbook_model.catalog.service_policies import Database
-    from runbook_model.readings import Sample
+    from runbook_model.measured.readings import Sample
     from workflows.page.run import Run
     from workflows.remedies.database import Remedy
 

@@ -9,12 +9,12 @@ from activities.catalog.activities import CatalogActivities
 from activities.temporal.holds import HoldRequest
 from activities.temporal.scale_outs import ScaleOutHistory, ScaleOutRuns
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.durations import format_duration
 from runbook_model.errors import Rejected
 from runbook_model.incident.messages import PROCEDURE_ENDED
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Ending, Outcome, Report, Undone
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOutRun
+from runbook_model.text.durations import format_duration
 from workflows.decisions.rollback.releases import refused
 from workflows.page.handlers import takes_signal
 from workflows.page.inbox import reading

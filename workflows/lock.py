@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import workflow
 
 from runbook_model.locks import LockRequest
-from runbook_model.plain_text import markdown
+from runbook_model.text.plain_text import markdown
 
 
 @workflow.defn

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.measured.readings import STANDARD_LOOKS
 from runbook_model.messages import ProcedureRequest
-from runbook_model.readings import STANDARD_LOOKS
 from runbook_model.reports import Ending, Report
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
 from workflows.decisions.tasks import find_the_leak, use_less
@@ -21,7 +21,7 @@ from workflows.remedies.person import ask_person_to_choose, note_cause
 from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
 
 if TYPE_CHECKING:
-    from runbook_model.symptoms import ResourcesRead
+    from runbook_model.measured.symptoms import ResourcesRead
     from workflows.page.run import Run
 
 LOOKS = (*STANDARD_LOOKS, "cpu", "memory")

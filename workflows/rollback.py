@@ -10,7 +10,7 @@ from runbook_model.messages import RollbackRequest
 from runbook_model.release import Judgement
 from runbook_model.reports import Ending, Outcome, Report, Verdict
 from runbook_model.rollout import Phase
-from runbook_model.sentences import sentence
+from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.plan import moved_tag
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
@@ -27,7 +27,7 @@ from workflows.remedies.release import (
 from workflows.remedies.verification import measure, verify
 
 if TYPE_CHECKING:
-    from runbook_model.readings import Sample
+    from runbook_model.measured.readings import Sample
     from runbook_model.release import Release
     from runbook_model.rollout import Rollout
     from workflows.decisions.recovery import Judged

@@ -36,7 +36,7 @@ from runbook_model.errors import (
     ThrottledError,
     UnreachableError,
 )
-from runbook_model.sentences import quote
+from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from runbook_model.errors import (
     ThrottledError,
     UnreachableError,
 )
-from runbook_model.redaction import excerpt
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

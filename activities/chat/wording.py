@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runbook_model.durations import format_duration
 from runbook_model.incident.announcements import UNKNOWN, Announcement
-from runbook_model.plain_text import one_line
-from runbook_model.redaction import excerpt
+from runbook_model.text.durations import format_duration
+from runbook_model.text.plain_text import one_line
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

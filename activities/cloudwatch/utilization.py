@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
-from runbook_model.evidence import Statistics
-from runbook_model.symptoms import UtilizationRead
+from runbook_model.measured.evidence import Statistics
+from runbook_model.measured.symptoms import UtilizationRead
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from activities.aws.clients import AwsClients
     from runbook_model.catalog.catalog import Target
-    from runbook_model.evidence import Points
+    from runbook_model.measured.evidence import Points
 
 Metric = Literal["CPUUtilization", "MemoryUtilization"]
 NAMESPACE = "AWS/ECS"

@@ -14,16 +14,16 @@ from activities.docker.reading import read_project
 from runbook_model.catalog.catalog import Target
 from runbook_model.containers import ServerAnswer
 from runbook_model.errors import InputError, OutsideError
-from runbook_model.readings import Quality, Reading
-from runbook_model.redaction import excerpt
-from runbook_model.sentences import QUOTED
+from runbook_model.measured.readings import Quality, Reading
+from runbook_model.text.redaction import excerpt
+from runbook_model.text.sentences import QUOTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from activities.docker.engine import Engine
     from runbook_model.catalog.service_policies import Database
-    from runbook_model.readings import Observation
+    from runbook_model.measured.readings import Observation
 
 SAMPLES = 5
 EVERY = timedelta(seconds=0.5)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from runbook_model.checks import SECONDS, Check, row_of
 from runbook_model.errors import RunbookError, ThrottledError
-from runbook_model.sentences import quote, with_fix
+from runbook_model.text.sentences import quote, with_fix
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping

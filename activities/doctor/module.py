@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from activities.doctor.looking import WrongError
 from activities.terraform.program import Module
-from runbook_model.sentences import quote
+from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

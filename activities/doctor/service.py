@@ -11,7 +11,7 @@ from activities.docker.reading import read_project
 from activities.doctor.looking import NotSetError, Question, WrongError, questions
 from activities.ecs.activities import EcsActivities
 from activities.ecs.describing import describe_service
-from runbook_model.sentences import count_of
+from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

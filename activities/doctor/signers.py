@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from activities.authority.signers import read_signers
 from activities.doctor.looking import NotSetError, Question, WrongError, questions
 from runbook_model.errors import SignersError
-from runbook_model.sentences import count_of
+from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
     from pathlib import Path

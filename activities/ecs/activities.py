@@ -19,8 +19,8 @@ from activities.ecs.reading import (
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import NotFoundError, RejectedError
 from runbook_model.fact import Fact
-from runbook_model.redaction import excerpt
 from runbook_model.release import UNDER_WAY, Release, ReleaseHistory, ServiceDeployment, ServiceState
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

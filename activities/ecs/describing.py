@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from activities.ecs.reading import (
     read_service_state,
 )
-from runbook_model.durations import format_duration
 from runbook_model.errors import InputError, UnreachableError
+from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

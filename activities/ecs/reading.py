@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from activities.runtime.fence import Standing
-from runbook_model.redaction import excerpt
 from runbook_model.release import (
     Deployment,
     Image,
@@ -18,6 +17,7 @@ from runbook_model.release import (
     ServiceDeployment,
     ServiceState,
 )
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

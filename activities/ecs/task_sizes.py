@@ -13,9 +13,9 @@ from activities.runtime.fence import fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.capacity import TaskChange
-from runbook_model.redaction import excerpt
 from runbook_model.release import Release
 from runbook_model.sizes import ContainerSize, SizeQuery, TaskSize
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, TaskDefinitionTypeDef

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from activities.ecs.describing import describe_service, describe_tasks
 from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
-from runbook_model.evidence import Restarts, TaskSeen
-from runbook_model.redaction import excerpt
-from runbook_model.symptoms import TasksRead
+from runbook_model.measured.evidence import Restarts, TaskSeen
+from runbook_model.measured.symptoms import TasksRead
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from activities.aws.clients import AwsClients
     from runbook_model.catalog.catalog import Target
-    from runbook_model.evidence import ReleaseStart
+    from runbook_model.measured.evidence import ReleaseStart
 
 QUERY = "DescribeServices, ListTasks, DescribeTasks"
 REASON = 300

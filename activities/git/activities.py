@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.runtime.program_environment import program_environment
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact
-from runbook_model.sentences import quote
+from runbook_model.text.sentences import quote
 
 PATIENCE = 20
 """Seconds that the remote may take to list its tags."""

@@ -21,8 +21,8 @@ from runbook_model.errors import (
     ThrottledError,
     UnreachableError,
 )
-from runbook_model.redaction import excerpt
-from runbook_model.sentences import quote
+from runbook_model.text.redaction import excerpt
+from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

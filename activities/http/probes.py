@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from activities.http.client import http_errors, redirect_of, wait_for_end, was_refused
-from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError, UnreachableError
-from runbook_model.measurements import Probes
-from runbook_model.readings import Quality, Reading
+from runbook_model.measured.measurements import Probes
+from runbook_model.measured.readings import Quality, Reading
+from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

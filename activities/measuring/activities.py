@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities.runtime.waiting import handing_over
 from runbook_model.fact import Fact
-from runbook_model.readings import (
+from runbook_model.measured.readings import (
     Observation,
     Observed,
     Sample,

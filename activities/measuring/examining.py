@@ -15,8 +15,16 @@ from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
-from runbook_model.evidence import QUERY, AcrossRelease, Breakdown, Figure, ReleaseStart, Restarts, onset_of
-from runbook_model.symptoms import (
+from runbook_model.measured.evidence import (
+    QUERY,
+    AcrossRelease,
+    Breakdown,
+    Figure,
+    ReleaseStart,
+    Restarts,
+    onset_of,
+)
+from runbook_model.measured.symptoms import (
     EndpointTime,
     ErrorsRead,
     LatencyRead,
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
 
     from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
-    from runbook_model.measurements import Measurement
+    from runbook_model.measured.measurements import Measurement
     from runbook_model.release import Release
 
 LOOKBACK_WINDOWS = 12

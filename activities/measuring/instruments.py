@@ -12,9 +12,8 @@ from activities.http.probes import read_health, send_probes, time_probes
 from activities.measuring.logs import measure_error_lines
 from activities.measuring.quantities import measure_errors, measure_platform_use
 from activities.prometheus.evidence import PrometheusEvidence, Window
-from runbook_model.durations import format_duration
 from runbook_model.errors import RunbookError
-from runbook_model.measurements import (
+from runbook_model.measured.measurements import (
     SHORTEST,
     error_reading,
     latency_reading,
@@ -22,14 +21,15 @@ from runbook_model.measurements import (
     missing,
     use_reading,
 )
-from runbook_model.readings import Quality, Reading, Sample
+from runbook_model.measured.readings import Quality, Reading, Sample
+from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from activities.measuring.sources import Sources
-    from runbook_model.measurements import Resource
-    from runbook_model.readings import Kind, Observation
+    from runbook_model.measured.measurements import Resource
+    from runbook_model.measured.readings import Kind, Observation
 
 SOURCES: dict[Kind, str] = {"health": "http", "log-errors": "logs", "connections": "database"}
 """Where a kind is measured, unless it is Prometheus."""

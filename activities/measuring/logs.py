@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from activities.cloudwatch.logs import PATTERN, filter_error_events
 from activities.docker.reading import read_lines, read_project
 from activities.runtime.passing import unread
-from runbook_model.durations import format_duration
 from runbook_model.errors import InputError, OutsideError
-from runbook_model.log_levels import is_error
-from runbook_model.redaction import excerpt
-from runbook_model.symptoms import LogsRead
+from runbook_model.measured.log_levels import is_error
+from runbook_model.measured.symptoms import LogsRead
+from runbook_model.text.durations import format_duration
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

@@ -12,8 +12,8 @@ from activities.docker.reading import read_project
 from activities.docker.reading import read_statistics as read_engine_statistics
 from activities.prometheus.scrape import question
 from runbook_model.errors import InputError, OutsideError
-from runbook_model.evidence import Breakdown, Evidence, Figure
-from runbook_model.measurements import Measurement
+from runbook_model.measured.evidence import Breakdown, Evidence, Figure
+from runbook_model.measured.measurements import Measurement
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from activities.prometheus.evidence import PrometheusEvidence, Window
     from runbook_model.catalog.catalog import Target
     from runbook_model.containers import Container
-    from runbook_model.measurements import Resource
+    from runbook_model.measured.measurements import Resource
 
 METRICS: dict[Resource, Literal["CPUUtilization", "MemoryUtilization"]] = {
     "cpu": "CPUUtilization",

@@ -33,7 +33,7 @@ from runbook_model.errors import (
     PoolerFullError,
     UnreachableError,
 )
-from runbook_model.readings import Quality, Reading
+from runbook_model.measured.readings import Quality, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from activities.postgres.connections import Databases
     from runbook_model.catalog.service_policies import Database
+    from runbook_model.measured.readings import Observation
     from runbook_model.plans import PlannedCall
-    from runbook_model.readings import Observation
 
     Rows = Connection[dict[str, Any]]
     Transaction = Callable[[], AbstractContextManager[Rows]]

@@ -27,8 +27,8 @@ from runbook_model.errors import (
     RejectedError,
     UnreachableError,
 )
-from runbook_model.redaction import HIDDEN
-from runbook_model.sentences import quote
+from runbook_model.text.redaction import HIDDEN
+from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ValidationError
 from activities.http.client import answered, http_errors, redirect_of
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact
-from runbook_model.sentences import quote
+from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import httpx
 
-    from runbook_model.evidence import Points
+    from runbook_model.measured.evidence import Points
 
 A = TypeVar("A", bound=BaseModel)
 TIMEOUT = timedelta(seconds=4)

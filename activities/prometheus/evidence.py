@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from activities.prometheus import promql
 from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.failures import find_failures
-from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError
-from runbook_model.evidence import AcrossRelease, Breakdown, Evidence, Figure, Points, ReleaseStart
-from runbook_model.measurements import LABEL, Measurement, Resource
-from runbook_model.redaction import excerpt
+from runbook_model.measured.evidence import AcrossRelease, Breakdown, Evidence, Figure, Points, ReleaseStart
+from runbook_model.measured.measurements import LABEL, Measurement, Resource
+from runbook_model.text.durations import format_duration
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -22,11 +22,11 @@ from activities.prometheus.failures import REMEMBERED, status_label, uncounted
 from activities.prometheus.promql import ERRORS, PROCESS, REQUESTS
 from runbook_model.catalog.matchers import parse_matcher
 from runbook_model.errors import OutsideError, RejectedError
-from runbook_model.evidence import Evidence
 from runbook_model.fact import Fact
-from runbook_model.measurements import LABEL, Measurement
-from runbook_model.redaction import excerpt
-from runbook_model.sentences import count_of, quote
+from runbook_model.measured.evidence import Evidence
+from runbook_model.measured.measurements import LABEL, Measurement
+from runbook_model.text.redaction import excerpt
+from runbook_model.text.sentences import count_of, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable

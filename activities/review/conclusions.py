@@ -9,8 +9,8 @@ from activities.review.model import ActionItem, RootCause
 from activities.review.moments import INCIDENT, alerts_of
 from activities.review.timeline import name_of
 from activities.review.words import NOBODY, objects, said, who
-from runbook_model.durations import format_duration
 from runbook_model.procedures import PROCEDURES
+from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

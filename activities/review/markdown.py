@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from activities.review.words import NOBODY, NOTHING, after, bullets, stamp, table
-from runbook_model.durations import format_duration
-from runbook_model.plain_text import code, link, markdown
+from runbook_model.text.durations import format_duration
+from runbook_model.text.plain_text import code, link, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from activities.review.model import Line
 from activities.review.words import NOBODY, objects, said, who
-from runbook_model.durations import format_duration
+from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

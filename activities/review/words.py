@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from runbook_model.durations import format_duration
-from runbook_model.plain_text import markdown
-from runbook_model.redaction import excerpt
+from runbook_model.text.durations import format_duration
+from runbook_model.text.plain_text import markdown
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

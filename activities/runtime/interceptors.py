@@ -15,8 +15,8 @@ from temporalio.worker import (
 
 from activities.runtime.fence import attempt_begins
 from runbook_model.errors import BugError, RunbookError
-from runbook_model.redaction import excerpt
-from runbook_model.sentences import QUOTED
+from runbook_model.text.redaction import excerpt
+from runbook_model.text.sentences import QUOTED
 
 BUGS = (
     ArithmeticError,

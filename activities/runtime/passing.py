@@ -8,7 +8,7 @@ from temporalio import activity
 
 if TYPE_CHECKING:
     from runbook_model.errors import RunbookError
-    from runbook_model.evidence import Evidence
+    from runbook_model.measured.evidence import Evidence
 
     E = TypeVar("E", bound=Evidence)
 

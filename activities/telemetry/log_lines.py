@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio import activity, workflow
 
-from runbook_model.plain_text import harmless, unbroken
+from runbook_model.text.plain_text import harmless, unbroken
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _TEMPORALS_OWN = frozenset({"temporal_activity", "temporal_workflow"})

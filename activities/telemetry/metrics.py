@@ -17,7 +17,7 @@ from activities.telemetry.metric_names import (
     WATCHER_BATCH,
 )
 from runbook_model.errors import InputError
-from runbook_model.sentences import quote
+from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

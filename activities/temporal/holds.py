@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from runbook_model.authority.order import Authority
-from runbook_model.durations import Duration
 from runbook_model.fact import Fact
 from runbook_model.ids import hold_id
 from runbook_model.sizes import ScaleOutRun
+from runbook_model.text.durations import Duration
 
 if TYPE_CHECKING:
     from temporalio.client import Client

@@ -20,8 +20,8 @@ from activities.runtime.processes import start_child
 from activities.runtime.program_environment import our_aws_files, program_environment
 from activities.terraform.state import state_of
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
-from runbook_model.redaction import excerpt
-from runbook_model.sentences import quote
+from runbook_model.text.redaction import excerpt
+from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     import subprocess

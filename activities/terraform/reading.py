@@ -6,8 +6,6 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from runbook_model.plain_text import one_line
-from runbook_model.redaction import HIDDEN, redact
 from runbook_model.terraform_plans import (
     KNOWN_LATER,
     MOST,
@@ -20,6 +18,8 @@ from runbook_model.terraform_plans import (
     TerraformPlan,
     TerraformWish,
 )
+from runbook_model.text.plain_text import one_line
+from runbook_model.text.redaction import HIDDEN, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.fields import NAME
 from runbook_model.catalog.policies import Environment
 from runbook_model.catalog.service_policies import Placement, Service
-from runbook_model.durations import format_duration
+from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

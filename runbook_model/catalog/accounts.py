@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runbook_model.durations import Duration
+from runbook_model.text.durations import Duration
 
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(hours=12)
 """What STS allows."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from runbook_model.catalog.catalog import LOG
 from runbook_model.catalog.policies import AlertRule, Approvals, Brake, Contact, Incidents
 from runbook_model.fact import Fact
-from runbook_model.sentences import count_of
+from runbook_model.text.sentences import count_of
 
 
 class TargetNames(Fact):

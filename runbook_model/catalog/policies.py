@@ -22,11 +22,11 @@ from runbook_model.catalog.fields import (
     ProcedureName,
     Url,
 )
-from runbook_model.durations import Duration
 from runbook_model.people import is_agent, looks_like, problem_with_name
-from runbook_model.plain_text import one_line
 from runbook_model.procedures import PROCEDURES
-from runbook_model.sentences import count_of
+from runbook_model.text.durations import Duration
+from runbook_model.text.plain_text import one_line
+from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from runbook_model.catalog.fields import (
     Variable,
 )
 from runbook_model.catalog.policies import Metrics
-from runbook_model.durations import Duration
+from runbook_model.text.durations import Duration
 
 
 class Thresholds(Policy):

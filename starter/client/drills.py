@@ -23,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model import ids
 from runbook_model.checks import Drilled, DrillRequest
-from runbook_model.sentences import quote
+from runbook_model.text.sentences import quote
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import SOON, was_started
 from starter.exits import bad_input

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.catalog.procedures import missing
-from runbook_model.nearest import did_you_mean
 from runbook_model.procedures import PROCEDURES, installed
+from runbook_model.text.nearest import did_you_mean
 from starter.client.known_targets import read_catalog
 from starter.exits import bad_input
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError, UnknownTargetError
-from runbook_model.nearest import did_you_mean
+from runbook_model.text.nearest import did_you_mean
 from starter.client.runs import find, of_scope
 from starter.exits import bad_input, of_error
 from starter.names import Scope

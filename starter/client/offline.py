@@ -13,8 +13,8 @@ from runbook_model.catalog.trace_links import trace_link
 from runbook_model.errors import fix_of
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Change, Checkpoint, Outcome, Problem, Report, State, Step, Task
-from runbook_model.sentences import quote, sentence
 from runbook_model.steps import place_of
+from runbook_model.text.sentences import quote, sentence
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.known_targets import known_links
 

@@ -17,8 +17,8 @@ from activities.temporal.runs import read_pollers
 from runbook_model import ids
 from runbook_model.ids import remediation_id
 from runbook_model.messages import Abort, ProcedureRequest
-from runbook_model.plain_text import markdown
 from runbook_model.procedures import workflow_type
+from runbook_model.text.plain_text import markdown
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.deciding import decide
 from starter.client.following import wait_for_end

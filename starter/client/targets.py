@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from runbook_model.ids import incident_id, is_lock, remediation_id
-from runbook_model.nearest import did_you_mean
 from runbook_model.reports import State
+from runbook_model.text.nearest import did_you_mean
 from starter.client.known_targets import recorded_runs
 from starter.client.runs import Run, describe
 from starter.exits import bad_input, refused

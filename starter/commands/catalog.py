@@ -10,7 +10,7 @@ import click
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.catalog.procedures import without_a_row
 from runbook_model.errors import CatalogError
-from runbook_model.sentences import count_of
+from runbook_model.text.sentences import count_of
 from starter.caller import Caller, example, takes_caller
 from starter.client.known_procedures import unknown_rows
 from starter.exits import Exit, bad_input

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_model.checks import Check, DoctorRequest
-from runbook_model.plain_text import unbroken
+from runbook_model.text.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_names

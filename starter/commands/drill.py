@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runbook_model.checks import PLAN, Drilled
-from runbook_model.plain_text import unbroken
+from runbook_model.text.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import drill, schedule, unschedule

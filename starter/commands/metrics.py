@@ -11,9 +11,9 @@ from temporalio.client import WorkflowExecutionStatus
 
 from activities.temporal.runs import OPEN
 from runbook_model import ids
-from runbook_model.durations import format_duration
 from runbook_model.errors import SealedError
-from runbook_model.sentences import count_of
+from runbook_model.text.durations import format_duration
+from runbook_model.text.sentences import count_of
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_known

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runbook_model.plain_text import unbroken
+from runbook_model.text.plain_text import unbroken
 from starter.printing import console, line
 
 if TYPE_CHECKING:

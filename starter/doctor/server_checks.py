@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.temporal.runs import read_pollers
 from runbook_model import ids
 from runbook_model.checks import Check
-from runbook_model.durations import format_duration
+from runbook_model.text.durations import format_duration
 from starter.client.connect import RPC_TIMEOUT, is_unreachable
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from runbook_model.plain_text import unbroken
 from runbook_model.reports import Outcome, State
+from runbook_model.text.plain_text import unbroken
 from starter.names import short_id
 from starter.printing import ago, clock, line, span
 from workflows.incidents.report import IncidentReport

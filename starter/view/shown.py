@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from runbook_model.plain_text import UNSAFE
+from runbook_model.text.plain_text import UNSAFE
 from starter.printing import line
 
 if TYPE_CHECKING:

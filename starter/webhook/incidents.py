@@ -11,7 +11,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError
 
 from activities.telemetry.telemetry import root_span
-from runbook_model.sentences import count_of
+from runbook_model.text.sentences import count_of
 from starter.client.incidents import report_alerts
 
 if TYPE_CHECKING:

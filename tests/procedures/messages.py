@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from runbook_model.errors import fix_of
-from runbook_model.sentences import with_fix
+from runbook_model.text.sentences import with_fix
 from workflows.rollback import Rollback
 
 

@@ -35,7 +35,7 @@ from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import RollbackPolicy, Thresholds, Verify
 from runbook_model.errors import DriftedError, Rejected, RunbookError, UnreachableError
 from runbook_model.incident.announcements import Notice
-from runbook_model.readings import Observation, Observed, Quality, Reading, Sample
+from runbook_model.measured.readings import Observation, Observed, Quality, Reading, Sample
 from runbook_model.release import (
     UNDER_WAY,
     Deployment,

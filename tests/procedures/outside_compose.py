@@ -24,7 +24,7 @@ from runbook_model.containers import (
 )
 from runbook_model.database import Connected, DatabaseRead
 from runbook_model.errors import DriftedError
-from runbook_model.readings import Observation, Observed, Quality, Reading, Sample
+from runbook_model.measured.readings import Observation, Observed, Quality, Reading, Sample
 from tests.procedures.outside import STARTED, reading
 from tests.procedures.sick import Sick
 

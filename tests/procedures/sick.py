@@ -17,12 +17,7 @@ from activities.temporal.scale_outs import ScaleOutRuns
 from runbook_model import ids
 from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
-from runbook_model.messages import ProcedureRequest
-from runbook_model.procedures import workflow_type
-from runbook_model.release import ServiceState
-from runbook_model.reports import Report, State
-from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
-from runbook_model.symptoms import (
+from runbook_model.measured.symptoms import (
     ErrorsRead,
     LatencyRead,
     LoadRead,
@@ -31,6 +26,11 @@ from runbook_model.symptoms import (
     TasksRead,
     UtilizationRead,
 )
+from runbook_model.messages import ProcedureRequest
+from runbook_model.procedures import workflow_type
+from runbook_model.release import ServiceState
+from runbook_model.reports import Report, State
+from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from tests.procedures.outside import Outside
 from tests.symptoms import (
     errors_read,

@@ -9,7 +9,7 @@ import uuid
 import pytest
 
 from runbook_model.catalog.policies import Approvals
-from runbook_model.readings import Quality
+from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome
 from tests.procedures.conftest import Runbook, working
 from tests.procedures.messages import answer

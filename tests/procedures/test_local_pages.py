@@ -10,7 +10,7 @@ from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database
 from runbook_model.containers import ServerAnswer
 from runbook_model.errors import NotServingError, UnreachableError
-from runbook_model.readings import Quality
+from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome
 from tests.procedures.outside import STARTED
 from tests.procedures.outside_compose import OutsideCompose, container

@@ -12,7 +12,7 @@ from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowO
 
 from activities.temporal.predecessor import RunName
 from runbook_model.catalog.policies import Approvals
-from runbook_model.readings import Quality
+from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Report, State
 from tests.procedures.outside import judged, release
 from tests.procedures.sick import SOON, Sick

@@ -15,7 +15,7 @@ from runbook_model.errors import (
     UnknownTargetError,
     UnreachableError,
 )
-from runbook_model.readings import Quality
+from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, State, Verdict
 from runbook_model.rollout import Phase
 from tests.procedures.outside import Outside, judged, release

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from runbook_model.catalog.policies import Approvals
-from runbook_model.readings import Quality
+from runbook_model.measured.readings import Quality
 from runbook_model.release import ServiceDeployment
 from runbook_model.reports import Outcome
 from runbook_model.rollout import Phase

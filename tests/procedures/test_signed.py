@@ -11,7 +11,7 @@ from runbook_model.authority.shown import read_shown
 from runbook_model.authority.statement import Statement, subject_of_order
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import fix_of
-from runbook_model.readings import Quality
+from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome
 from tests.unit.signing import SoftKey, signers
 from workflows.rollback import Rollback

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from runbook_model.readings import STANDARD_LOOKS
+from runbook_model.measured.readings import STANDARD_LOOKS
 from runbook_model.reports import Outcome
 from tests.procedures.outside_database import OutsideDatabase
 from tests.procedures.sick import Sick

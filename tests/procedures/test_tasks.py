@@ -9,7 +9,7 @@ import pytest
 
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database
-from runbook_model.readings import Quality
+from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Report, Task, Verdict
 from tests.procedures.outside_database import OutsideDatabase
 from tests.procedures.sick import SOON, Sick

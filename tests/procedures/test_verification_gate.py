@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runbook_model.catalog.policies import Approvals
-from runbook_model.readings import Quality
+from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Verdict
 from tests.procedures.messages import answer, rejected
 from tests.procedures.outside import release

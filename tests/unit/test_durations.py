@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from runbook_model.durations import Duration, format_duration, parse_duration
+from runbook_model.text.durations import Duration, format_duration, parse_duration
 
 WRITTEN = [
     ("0s", timedelta(0)),

@@ -6,7 +6,7 @@ import pytest
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from activities.prometheus.scrape import Scraper
-from runbook_model.measurements import Measurement, error_reading
+from runbook_model.measured.measurements import Measurement, error_reading
 from tests.observing import NOW, PROBE, PROMETHEUS, B, E, G, N, a_target, an_observation, at, client, seconds
 
 LABELS = '{service="ai-processor", environment="prod", release="ai-processor-prod:3"}'

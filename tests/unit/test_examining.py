@@ -19,7 +19,7 @@ from activities.measuring.logs import measure_error_lines
 from activities.measuring.sources import Sources
 from activities.runtime.passing import TRIES
 from runbook_model.errors import InputError, NotServingError, ThrottledError
-from runbook_model.evidence import onset_of
+from runbook_model.measured.evidence import onset_of
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment, ServiceState
 from tests.observing import NOW, PROMETHEUS, a_target, an_observation, at, client, seconds
 

@@ -21,10 +21,10 @@ from activities.prometheus.client import Prometheus
 from activities.prometheus.scrape import MOST_LINES, Scraper, parse
 from runbook_model.catalog.policies import Channel
 from runbook_model.catalog.service_policies import Probe
-from runbook_model.durations import format_duration
 from runbook_model.errors import OutsideError, RejectedError, UnreachableError
-from runbook_model.readings import Quality
-from runbook_model.sentences import QUOTED
+from runbook_model.measured.readings import Quality
+from runbook_model.text.durations import format_duration
+from runbook_model.text.sentences import QUOTED
 from tests.hostile_service import (
     BOMB_MIB,
     bomb,

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_model.readings import Observed, Sample, Streak
+from runbook_model.measured.readings import Observed, Sample, Streak
 from runbook_model.reports import Verdict
 from tests.observing import NOW, B, E, G, N, a_sample, a_target, at, seconds
 from workflows.decisions.recovery import judge_recovery

@@ -12,7 +12,7 @@ from activities.runtime.fence import Standing
 from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.service_policies import Database
 from runbook_model.containers import AwaitedService, Container, ContainerFence, ProjectRead, ServerAnswer
-from runbook_model.readings import Quality, Reading, Sample
+from runbook_model.measured.readings import Quality, Reading, Sample
 from tests.observing import NOW, a_target, seconds
 from tests.symptoms import errors_read, load_read, logs_read
 from workflows.decisions import database

@@ -11,7 +11,7 @@ from activities.measuring.instruments import Instruments
 from activities.measuring.logs import LINE, measure_error_lines
 from activities.measuring.sources import Sources
 from runbook_model.errors import AccessDeniedError, CredentialsError, NotFoundError
-from runbook_model.measurements import EXCERPT
+from runbook_model.measured.measurements import EXCERPT
 from tests.observing import NOW, B, G, N, a_target, an_observation, at, seconds
 from tests.unit.test_log_levels import ERRORS
 

@@ -9,9 +9,9 @@ from activities.http.probes import time_probes
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from runbook_model.catalog.service_policies import Thresholds
-from runbook_model.evidence import Figure
-from runbook_model.measurements import Measurement, Probes, latency_reading, use_reading
-from runbook_model.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
+from runbook_model.measured.evidence import Figure
+from runbook_model.measured.measurements import Measurement, Probes, latency_reading, use_reading
+from runbook_model.measured.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
 from runbook_model.reports import Verdict
 from tests.observing import NOW, PROBE, PROMETHEUS, URL, B, E, G, N, a_target, an_observation, at, client
 from tests.unit.test_examining import Aws

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runbook_model.plain_text import code, harmless, link, markdown, one_line, unbroken
+from runbook_model.text.plain_text import code, harmless, link, markdown, one_line, unbroken
 
 FORGERIES = {
     "a line break": "fine\n- approvals: 2 of 2 (bob, carol)",

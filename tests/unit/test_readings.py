@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runbook_model.catalog.service_policies import Verify
-from runbook_model.readings import (
+from runbook_model.measured.readings import (
     KNOWN,
     Quality,
     Sample,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from runbook_model.redaction import HIDDEN, LOOKED_AT, excerpt, is_secret_name, redact
+from runbook_model.text.redaction import HIDDEN, LOOKED_AT, excerpt, is_secret_name, redact
 
 AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY"
 SECRETS = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runbook_model.sentences import count_of, quote, sentence, with_fix
+from runbook_model.text.sentences import count_of, quote, sentence, with_fix
 
 TRACEBACK = """Error running command: exit status 1. Output: Traceback (most recent call last):
   File "/srv/provision.py", line 3, in <module>

@@ -16,8 +16,8 @@ from runbook_model.errors import RejectedError
 from runbook_model.incident.announcements import Notice
 from runbook_model.incident.messages import Closing
 from runbook_model.messages import Abort, Approval, Instruction, Note, ProcedureRequest
-from runbook_model.redaction import excerpt
-from runbook_model.sentences import quote
+from runbook_model.text.redaction import excerpt
+from runbook_model.text.sentences import quote
 from starter.printing import line
 from starter.webhook.reading import bounded
 from tests.aws_answers import service

@@ -7,7 +7,7 @@ import pytest
 from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.trace_links import trace_link, with_trace
 from runbook_model.errors import CatalogError
-from runbook_model.redaction import redact
+from runbook_model.text.redaction import redact
 from tests.incidents import POLICY, T0, at, incident
 from workflows.decisions.announcing import announcement
 from workflows.incidents.report import report

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.measuring.activities import KEPT, Progress, VerificationActivities
 from runbook_model.catalog.service_policies import Verify
-from runbook_model.readings import Quality, Sample, last_streak, longest_gap
+from runbook_model.measured.readings import Quality, Sample, last_streak, longest_gap
 from tests.observing import B, G, N, a_sample, a_target, an_observation, seconds
 
 QUICK = Verify(bake=seconds(0.4), rate_window=seconds(0.2), consecutive=3)

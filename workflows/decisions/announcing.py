@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from runbook_model import ids
 from runbook_model.catalog.trace_links import with_trace
 from runbook_model.incident.announcements import UNKNOWN, Announcement
-from runbook_model.sentences import sentence
+from runbook_model.text.sentences import sentence
 from workflows.decisions.calling import deaf_channels, is_taken
 from workflows.decisions.incidents import leading_alert, quiet_since
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from runbook_model import calls
 from runbook_model.database import DatabaseRead, LockWait, Session, SessionName
-from runbook_model.durations import format_duration
 from runbook_model.messages import Message
 from runbook_model.plans import Plan
-from runbook_model.sentences import count_of
+from runbook_model.text.durations import format_duration
+from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,7 +9,7 @@ from runbook_model.database import AVAILABLE, Instance
 from runbook_model.messages import Message
 from runbook_model.plans import Plan
 from runbook_model.reports import Task
-from runbook_model.sentences import sentence
+from runbook_model.text.sentences import sentence
 from workflows.decisions.database import SHOWN, Cause, Diagnosis, belongs_to, is_full, leak_report
 from workflows.decisions.tasks import database_console, links_of
 

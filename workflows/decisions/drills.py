@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from runbook_model.checks import PLAN, ROLLBACK_PLAN, Check, Drilled, Known
 from runbook_model.reports import Outcome, Problem
-from runbook_model.sentences import with_fix
+from runbook_model.text.sentences import with_fix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from runbook_model.errors import fix_of
 from runbook_model.reports import Change, Ending, Outcome, Problem
-from runbook_model.sentences import quote, sentence
+from runbook_model.text.sentences import quote, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

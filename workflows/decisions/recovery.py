@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runbook_model.durations import format_duration
-from runbook_model.messages import Message
-from runbook_model.readings import (
+from runbook_model.measured.readings import (
     KNOWN,
     Observed,
     Quality,
@@ -16,7 +14,9 @@ from runbook_model.readings import (
     last_streak,
     longest_gap,
 )
+from runbook_model.messages import Message
 from runbook_model.reports import Verdict
+from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target

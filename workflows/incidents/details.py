@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model import ids
-from runbook_model.plain_text import markdown
+from runbook_model.text.plain_text import markdown
 from workflows.page import details
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.chat.activities import ChatActivities
-from runbook_model.durations import format_duration
 from runbook_model.incident.announcements import Notice
 from runbook_model.plans import Plan
 from runbook_model.reports import Asker, Checkpoint, State, Task
+from runbook_model.text.durations import format_duration
 from workflows.page.gate import Gate
 from workflows.page.options import BEST_EFFORT
 

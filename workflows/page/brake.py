@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from activities.temporal.brakes import BrakeActivities
 from runbook_model.brakes import Question
 from runbook_model.reports import State
-from runbook_model.sentences import sentence
+from runbook_model.text.sentences import sentence
 from workflows.page.options import LOOK, READ
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from runbook_model.plain_text import code, link, markdown
+from runbook_model.text.plain_text import code, link, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

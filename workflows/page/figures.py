@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime, timedelta
 
-    from runbook_model.readings import Reading
+    from runbook_model.measured.readings import Reading
     from runbook_model.reports import Ending, Report
 
 

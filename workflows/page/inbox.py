@@ -17,9 +17,9 @@ from activities.runtime.converter import Unreadable
 from runbook_model.bounds import size_of
 from runbook_model.errors import InvalidMessage, Rejected
 from runbook_model.messages import Answer
-from runbook_model.plain_text import one_line
-from runbook_model.redaction import excerpt
 from runbook_model.reports import Rejection
+from runbook_model.text.plain_text import one_line
+from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection

@@ -16,11 +16,11 @@ from activities.temporal.predecessor import Predecessor, RunHistory, RunName
 from runbook_model import ids
 from runbook_model.authority.shown import APPROVE, GateRequest, Opened
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.durations import format_duration
 from runbook_model.messages import Abort
 from runbook_model.plans import Plan
 from runbook_model.reports import Ending, Outcome, Task
-from runbook_model.sentences import sentence
+from runbook_model.text.durations import format_duration
+from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.releases import refused
 from workflows.page.asking import Asking, Question
 from workflows.page.carried import Carried

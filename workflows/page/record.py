@@ -28,10 +28,10 @@ from workflows.page.figures import Figures
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from runbook_model.evidence import Cited
+    from runbook_model.measured.evidence import Cited
+    from runbook_model.measured.readings import Reading
     from runbook_model.messages import ProcedureRequest
     from runbook_model.plans import Plan
-    from runbook_model.readings import Reading
     from runbook_model.reports import Undone
 
 READINGS_KEPT = 200

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from runbook_model.evidence import citations
+from runbook_model.measured.evidence import citations
 from runbook_model.steps import StepPlace
 from workflows.decisions.endings import problem_of
 from workflows.page.options import execute

@@ -13,9 +13,9 @@ from activities.docker.changes import ComposeChanges
 from activities.docker.postgres import PostgresContainer
 from activities.postgres.activities import DatabaseActivities
 from runbook_model.containers import AwaitedService, Restarted, RestartService, Settled
-from runbook_model.evidence import Statistics
+from runbook_model.measured.evidence import Statistics
+from runbook_model.measured.symptoms import UtilizationRead
 from runbook_model.reports import Ending, Outcome, Undone
-from runbook_model.symptoms import UtilizationRead
 from workflows.decisions.database import classify, signs_from
 from workflows.decisions.local import (
     NO_ROLLBACK,
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.service_policies import Database
     from runbook_model.containers import ProjectRead
-    from runbook_model.readings import Sample
+    from runbook_model.measured.readings import Sample
+    from runbook_model.measured.symptoms import LogsRead
     from runbook_model.release import Release
-    from runbook_model.symptoms import LogsRead
     from workflows.decisions import database
     from workflows.decisions.database import DatabaseSigns
     from workflows.decisions.diagnosis import Diagnosis

@@ -14,7 +14,7 @@ from activities.ecs.waits import Waits
 from runbook_model.release import ROLLING_BACK, Judgement, Mark
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.rollout import Awaited, Phase, Rollout
-from runbook_model.sentences import sentence
+from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.plan import moved_tag
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runbook_model.catalog.service_policies import Database
+    from runbook_model.measured.readings import Sample
+    from runbook_model.measured.symptoms import LogsRead, UtilizationRead
     from runbook_model.plans import Plan
-    from runbook_model.readings import Sample
     from runbook_model.release import Release
     from runbook_model.reports import Ending
-    from runbook_model.symptoms import LogsRead, UtilizationRead
     from workflows.decisions.database import DatabaseSigns
     from workflows.decisions.diagnosis import Diagnosis
     from workflows.page.run import Run

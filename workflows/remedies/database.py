@@ -14,7 +14,7 @@ from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
 from runbook_model.database import AVAILABLE
 from runbook_model.plans import Plan
 from runbook_model.reports import Ending, Outcome, Undone, Verdict
-from runbook_model.sentences import count_of
+from runbook_model.text.sentences import count_of
 from workflows.decisions.database import Cause, classify, plan_terminate
 from workflows.decisions.database_remedies import (
     NoReboot,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from runbook_model.catalog.service_policies import Database
     from runbook_model.database import DatabaseRead
-    from runbook_model.readings import Sample
+    from runbook_model.measured.readings import Sample
     from runbook_model.release import ReleaseHistory
     from runbook_model.reports import Task
     from runbook_model.sizes import TaskSize

@@ -20,8 +20,8 @@ from workflows.remedies.verification import Before, measure, verified_or_handed_
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from runbook_model.measured.readings import Sample
     from runbook_model.plans import Plan
-    from runbook_model.readings import Sample
     from workflows.page.run import Run
     from workflows.platforms.platform import Running
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from runbook_model.measured.readings import STANDARD_LOOKS
 from runbook_model.messages import ProcedureRequest, RollbackRequest
-from runbook_model.readings import STANDARD_LOOKS
 from runbook_model.reports import Ending, Outcome, Report
 from workflows.decisions.tasks import bring_dependency_back
 from workflows.page.run import Part

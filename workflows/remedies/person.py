@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from runbook_model.catalog.catalog import Target
-    from runbook_model.readings import Reading
+    from runbook_model.measured.readings import Reading
     from runbook_model.reports import Task
     from workflows.decisions.diagnosis import Diagnosis
     from workflows.page.run import DiagnosedRun

@@ -8,7 +8,7 @@ from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges, ForceDeployment
 from runbook_model.release import Judgement
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
-from runbook_model.sentences import sentence
+from runbook_model.text.sentences import sentence
 from workflows.decisions.terraform.rollback import (
     TerraformRollback,
     plain_tag,

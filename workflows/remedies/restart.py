@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from runbook_model.measured.readings import Sample
     from runbook_model.plans import Plan
-    from runbook_model.readings import Sample
     from runbook_model.reports import Ending
     from workflows.decisions.diagnosis import Diagnosis
     from workflows.decisions.recovery import Judged

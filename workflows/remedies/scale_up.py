@@ -22,8 +22,8 @@ from workflows.remedies.task_size import (
 from workflows.remedies.verification import measure, verify
 
 if TYPE_CHECKING:
+    from runbook_model.measured.symptoms import ResourcesRead
     from runbook_model.reports import Ending
-    from runbook_model.symptoms import ResourcesRead
     from workflows.decisions.diagnosis import Diagnosis
     from workflows.page.run import DiagnosedRun
     from workflows.remedies.person import Way

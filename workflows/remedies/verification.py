@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from temporalio import workflow
 
 from activities.measuring.activities import VerificationActivities
-from runbook_model.durations import format_duration
-from runbook_model.readings import Observation, Sample, latest_end
+from runbook_model.measured.readings import Observation, Sample, latest_end
 from runbook_model.reports import Ending, Outcome, State, Verdict
-from runbook_model.sentences import sentence
+from runbook_model.text.durations import format_duration
+from runbook_model.text.sentences import sentence
 from workflows.decisions.recovery import Judged, judge_recovery
 from workflows.platforms.choice import platform_of
 

@@ -16,7 +16,7 @@ from activities.measuring.examining import Examination
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from runbook_model.catalog.catalog import load_catalog
-from runbook_model.readings import Observation, Quality
+from runbook_model.measured.readings import Observation, Quality
 from runbook_model.release import Release
 from tests.observing import NOW
 from tests.sandbox_under_test import running_sandbox

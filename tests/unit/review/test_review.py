@@ -7,7 +7,7 @@ import pytest
 from activities.review.histories import Chronicle
 from activities.review.markdown import page
 from activities.review.writing import NothingRecordedError, write
-from runbook_model.plain_text import markdown
+from runbook_model.text.plain_text import markdown
 from tests.unit.review.writing import AT, Hand, alert, checkpoint, reading, review_of, sample
 
 ROLLBACK = {"service": "shop", "environment": "prod", "requested_by": "alice", "reason": "errors since noon"}

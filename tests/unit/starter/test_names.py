@@ -2,7 +2,7 @@
 
 import pytest
 
-from runbook_model.plain_text import harmless
+from runbook_model.text.plain_text import harmless
 from starter.exits import CliError, Exit
 from starter.identity import acting_as
 from starter.names import Pair, Scope, parse_id, parse_pair, parse_scope, short_id

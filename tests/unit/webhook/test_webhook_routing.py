@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from activities.runtime.converter import data_converter
 from runbook_model.catalog.policies import AlertRule
 from runbook_model.incident.alert_book import AlertBook
-from runbook_model.plain_text import UNSAFE
-from runbook_model.redaction import HIDDEN
+from runbook_model.text.plain_text import UNSAFE
+from runbook_model.text.redaction import HIDDEN
 from starter.webhook.payload import PayloadError, parse_notification
 from starter.webhook.reading import ANNOTATION_LENGTH, ANNOTATIONS, LABEL_LENGTH, LABELS, NAME_LENGTH
 from starter.webhook.routing import MOST_BYTES, route

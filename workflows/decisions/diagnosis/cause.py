@@ -10,7 +10,7 @@ from pydantic import Field
 from runbook_model.messages import Message
 
 if TYPE_CHECKING:
-    from runbook_model.evidence import Evidence
+    from runbook_model.measured.evidence import Evidence
 
 
 class Cause(StrEnum):

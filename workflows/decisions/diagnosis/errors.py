@@ -17,7 +17,7 @@ from workflows.decisions.diagnosis.signs import (
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
-    from runbook_model.symptoms import ErrorsRead, LoadRead, LogsRead
+    from runbook_model.measured.symptoms import ErrorsRead, LoadRead, LogsRead
 
 OF_DEPENDENCIES = re.compile(
     r"database|db|sql|connection|timeout|dependency|upstream|pool|redis|queue", re.IGNORECASE

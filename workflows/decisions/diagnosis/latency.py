@@ -9,7 +9,7 @@ from workflows.decisions.diagnosis.signs import more_requests, names_database, n
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
-    from runbook_model.symptoms import LatencyRead, LoadRead, LogsRead, ResourcesRead
+    from runbook_model.measured.symptoms import LatencyRead, LoadRead, LogsRead, ResourcesRead
     from workflows.decisions.database import DatabaseSigns
 
 

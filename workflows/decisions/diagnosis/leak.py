@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from runbook_model.messages import Message
 
 if TYPE_CHECKING:
-    from runbook_model.evidence import Points
+    from runbook_model.measured.evidence import Points
 
 FEWEST = 10
 """Readings; fewer say nothing."""

@@ -10,7 +10,7 @@ from workflows.decisions.diagnosis.signs import more_requests, unread
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
-    from runbook_model.symptoms import LoadRead, ResourcesRead, UtilizationRead
+    from runbook_model.measured.symptoms import LoadRead, ResourcesRead, UtilizationRead
 
 
 def classify_resources(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
-    from runbook_model.evidence import Evidence
-    from runbook_model.symptoms import LoadRead, LogsRead
+    from runbook_model.measured.evidence import Evidence
+    from runbook_model.measured.symptoms import LoadRead, LogsRead
 
 FEWEST_LINES = 3
 """Fewer error lines about dependencies than this are chance."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runbook_model.nearest import did_you_mean
 from runbook_model.release import DIGEST_FROM
 from runbook_model.reports import Problem
+from runbook_model.text.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from runbook_model.reports import Ending, Outcome, Problem
-from runbook_model.sentences import sentence
+from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.names import (
     find_release,
     listed,

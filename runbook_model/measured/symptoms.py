@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from runbook_model.durations import format_duration
-from runbook_model.evidence import (
+from runbook_model.fact import Fact
+from runbook_model.measured.evidence import (
     AcrossRelease,
     Breakdown,
     Evidence,
@@ -18,9 +18,9 @@ from runbook_model.evidence import (
     Statistics,
     TaskSeen,
 )
-from runbook_model.fact import Fact
 from runbook_model.release import ServiceState
-from runbook_model.sentences import count_of
+from runbook_model.text.durations import format_duration
+from runbook_model.text.sentences import count_of
 
 
 class ErrorsRead(Fact):

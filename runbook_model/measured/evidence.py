@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field
 
 from runbook_model.fact import Fact
-from runbook_model.plain_text import one_line
+from runbook_model.text.plain_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

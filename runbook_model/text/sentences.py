@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook_model.redaction import excerpt
+from runbook_model.text.redaction import excerpt
 
 QUOTED = 300
 """Characters of foreign text that a sentence of ours quotes."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from runbook_model.plain_text import harmless
-from runbook_model.secret_values import OPENING, QUOTE, value_span
+from runbook_model.text.plain_text import harmless
+from runbook_model.text.secret_values import OPENING, QUOTE, value_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

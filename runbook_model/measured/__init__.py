@@ -1,0 +1,1 @@
+"""What was measured and found, and what counts as good. Pure."""
