@@ -157,10 +157,21 @@ async def test_a_lock_that_somebody_started_by_hand_goes_when_asked_to(names, ho
     assert (await was.describe()).status is Status.TERMINATED
 
 
+async def heard_of_its_locks_end(run):
+    """Wait until Temporal has told a run that a child of its was terminated."""
+    async with asyncio.timeout(SOON):
+        while not any(
+            event.HasField("child_workflow_execution_terminated_event_attributes")
+            for event in (await run.fetch_history()).events
+        ):
+            await asyncio.sleep(0.01)
+
+
 async def test_a_run_whose_lock_was_ended_by_hand_takes_it_again_before_its_change(names, holder):
     run = await holder.start()
     gate = await holder.at_checkpoint(run)
     await names.handle.terminate()
+    await heard_of_its_locks_end(run)
     await answer(run, "bob", gate)
     assert (await holder.end(run)).outcome is Outcome.RECOVERED
     events = (await run.fetch_history()).events

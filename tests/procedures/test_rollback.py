@@ -333,7 +333,7 @@ async def test_somebody_who_is_faster_than_a_repeat_is_left_alone_and_the_change
 
 
 async def test_a_read_that_never_answers_fails_the_run_after_half_an_hour(runbook, outside):
-    outside.fails["read_history"] = [UnreachableError("no answer in time")] * 500
+    outside.fails["read_history"] = [UnreachableError("no answer in time")] * 5000
     report = await runbook.run()
     assert report.outcome is Outcome.FAILED
     read = report.steps[-1]
