@@ -10,6 +10,7 @@ from tests.crash.outages import CRASHES
 
 
 @pytest.mark.xdist_group("crash")
+@pytest.mark.rare
 async def test_a_throttled_read_is_tried_again_and_changes_no_diagnosis(world, lanes):
     expected, _ = await lanes.undisturbed(outage=CRASHES)
     (lane,) = await lanes.open(outage=CRASHES)

@@ -14,6 +14,8 @@ from tests.integration.rollback_stage import CHANGES, Stage
 from tests.programs import Program
 from tests.sandbox_under_test import until
 
+pytestmark = pytest.mark.rare  # tests/procedures/test_drill.py has the facts; these are on the sandbox
+
 ENVIRONMENT = "drilled"
 ROLE = "arn:aws:iam::123456789012:role/incident-runbooks-drilled"
 CATALOG = """
@@ -106,7 +108,6 @@ def check(said, name):
     return found
 
 
-@pytest.mark.rare
 async def test_a_drill_finds_a_release_that_is_gone_and_the_next_one_that_it_is_back(field):
     shop, before = field.shop, len(field.world.calls())
 

@@ -44,6 +44,7 @@ async def flood_until_it_continues(handle, send, at_once=10):
 
 
 class TestIncident:
+    @pytest.mark.rare
     async def test_repeats_that_change_nothing_make_it_continue_as_a_new_run_too(self, stage):
         handle = await stage.fires("HighErrorRate", fingerprint="the first")
         await stage.running("high-error-rate")
@@ -93,6 +94,7 @@ class TestProcedure:
         assert report.outcome is Outcome.RECOVERED
         assert "bob" in {decision.by for decision in report.decisions}
 
+    @pytest.mark.rare
     async def test_thousands_of_pauses_of_as_many_names_leave_room_in_its_history_and_it_is_aborted(
         self, runbook, run
     ):

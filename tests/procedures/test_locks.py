@@ -158,7 +158,7 @@ async def test_a_lock_that_somebody_started_by_hand_goes_when_asked_to(names, ho
 
 
 async def heard_of_its_locks_end(run):
-    """Wait until Temporal has told a run that a child of its was terminated."""
+    """Wait until the history of a run says that a child of its was terminated."""
     async with asyncio.timeout(SOON):
         while not any(
             event.HasField("child_workflow_execution_terminated_event_attributes")

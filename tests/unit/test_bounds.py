@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +89,7 @@ def an_alert(number, name="HighErrorRate", size=1000):
     )
 
 
+@pytest.mark.rare
 def test_the_largest_account_fits_into_one_payload_for_the_next_run():
     account = Account(service="shop", environment="prod", first_run="1", opened=NOW, opened_by=LONG[:200])
     account.alerts.take((an_alert(number, "X" * 200) for number in range(MOST)), NOW, NOW)
