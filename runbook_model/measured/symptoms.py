@@ -79,7 +79,9 @@ class LoadRead(Fact):
         """One line for people."""
         rate = f"{self.rate.value:.1f} requests/s" if self.rate.value is not None else "requests not known"
         usual = f" (usual {self.usual_rate.value:.1f})" if self.usual_rate.value is not None else ""
-        return f"{rate}{usual}, CPU {_share(self.cpu)} of its limit (usual {_share(self.usual_cpu)})"
+        cpu = f"CPU {_share(self.cpu)} of its limit" if self.cpu.value is not None else "CPU not known"
+        usual_cpu = f" (usual {_share(self.usual_cpu)})" if self.usual_cpu.value is not None else ""
+        return f"{rate}{usual}, {cpu}{usual_cpu}"
 
 
 class EndpointTime(Fact):

@@ -119,6 +119,11 @@ def prometheus(numbers, moments=None):
     return answer
 
 
+async def test_load_that_nothing_measures_is_not_known():
+    load = await examined("load", answer=prometheus({}))
+    assert load.summary == "requests not known, CPU not known"
+
+
 async def test_load_is_held_against_the_usual():
     numbers = {
         "quantile_over_time(0.5, (sum": 20,
