@@ -223,7 +223,6 @@ class Lane:
     def _end(self, report):
         made = [call for call in self.sandbox.calls(since=self._calls_before) if self._is_ours(call)]
         changes = [call for call in made if call["action"] in CHANGES]
-        assert made_twice(changes) == {}
         assert made_by_nobody(changes) == []
         good = report.plan.after.task_definition if report.plan else ""
         return End(
@@ -233,6 +232,7 @@ class Lane:
             ),
             marks={"good": self._marks(good), "bad": self._marks(self._bad)},
             changes=[call["action"] for call in changes if not call["error"]],
+            twice=len(made_twice(changes)),
             deployments=len(self._deployments() - self._deployments_before),
             steps=[(step.heading, self._nameless(step.step), step.state) for step in report.steps],
         )

@@ -32,6 +32,8 @@ class End:
     marks: dict[str, list[str]]
     changes: list[str]
     """Calls by the product that changed the service and that AWS applied."""
+    twice: int
+    """Changes that one activity of a run sent more than once."""
     deployments: int
     """How many deployments came of them."""
     steps: list[tuple[str, str, str]]
