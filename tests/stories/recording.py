@@ -43,6 +43,8 @@ MASKS = tuple(
         (r"running, (un)?healthy", "running, <health>"),
         # A service that hangs answers its health check late or not at all: which of them, the machine's load decides.
         (r"\bhealth (\d{3}\b|gave no answer within \S+ or broke off)", "health <answer>"),
+        # Who holds how many connections comes and goes.
+        (r"\bheld by: [^;]+", "held by: <sessions>"),
         (r"(127\.0\.0\.1|localhost):\d+", r"\1:<port>"),
         (r"/tmp/[\w./-]+", "<path>"),
     )
