@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from activities.runtime.environment_guard import EnvironmentGuard
+    from runbook_model.catalog.catalog import Catalog
 
 
 class Look(Protocol):
@@ -61,9 +62,14 @@ class DoctorActivities:
     # These two are on the queue of waits: they hold none of the threads that changes need.
     @activity.defn
     async def examine_place(self, place: Place) -> Checks:
-        """Look at what the services of an environment share: AWS, the cluster, Prometheus, the clock."""
+        """Look at what the services of an environment share: AWS, the cluster, Prometheus, the clock.
+
+        Only the environment's name is taken from what is sent: channels and addresses come with the worker's secrets.
+        """
         served = activity.info().started_time
-        return Checks(checks=await self._look.at_place(place, served.astimezone(UTC)))
+        self._served.check(place.environment)
+        own = await asyncio.to_thread(lambda: self._place(load_catalog(self._catalog), place.environment))
+        return Checks(checks=await self._look.at_place(own, served.astimezone(UTC)))
 
     @activity.defn
     async def examine_target(self, target: Target) -> TargetChecks:
@@ -72,21 +78,22 @@ class DoctorActivities:
 
     def _find(self, request: DoctorRequest) -> Found:
         catalog, name = load_catalog(self._catalog), request.environment
-        where = catalog.environments.get(name)
-        if where is None:
-            known = ", ".join(sorted(catalog.environments)) or "none"
-            raise UnknownTargetError(f'no environment "{name}" in the catalog', fix=f"there are: {known}")
+        place = self._place(catalog, name)
         here = sorted(item for item, service in catalog.services.items() if name in service.environments)
         wanted = [request.service] if request.service else here
         return Found(
             catalog=str(self._catalog),
-            place=Place(
-                environment=name,
-                where=where,
-                channels=tuple(
-                    channel for channel in catalog.channels if channel.name in catalog.channels_of(name)
-                ),
-            ),
+            place=place,
             procedures=(*PROCEDURES, *self._known.own),
             targets=tuple(catalog.target(item, name) for item in wanted),
         )
+
+    @staticmethod
+    def _place(catalog: Catalog, name: str) -> Place:
+        where = catalog.environments.get(name)
+        if where is None:
+            known = ", ".join(sorted(catalog.environments)) or "none"
+            raise UnknownTargetError(f'no environment "{name}" in the catalog', fix=f"there are: {known}")
+        names = catalog.channels_of(name)
+        channels = tuple(channel for channel in catalog.channels if channel.name in names)
+        return Place(environment=name, where=where, channels=channels)

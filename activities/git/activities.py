@@ -10,6 +10,7 @@ from pathlib import Path
 from temporalio import activity
 
 from activities.runtime.program_environment import program_environment
+from runbook_model.catalog.catalog import Target
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact
 from runbook_model.text.sentences import quote
@@ -17,14 +18,6 @@ from runbook_model.text.sentences import quote
 PATIENCE = 20
 """Seconds that the remote may take to list its tags."""
 TAGS_KEPT = 50
-
-
-class Repository(Fact):
-    """Where a service's source is."""
-
-    url: str
-    ssh_key_file: str | None = None
-    """The only key that it is asked with over SSH; by default what SSH finds."""
 
 
 class Tags(Fact):
@@ -42,10 +35,11 @@ class GitActivities:
     """Reads of a remote repository; nothing is cloned."""
 
     @activity.defn
-    def list_tags(self, repository: Repository) -> Tags:
-        """List the repository's tags by version, newest first."""
+    def list_tags(self, target: Target) -> Tags:
+        """List the tags of a service's repository by version, newest first."""
+        url = target.repository or ""
         # "--" ends the options: a repository cannot smuggle one in. Nobody is there to type a password.
-        argv = ["git", "ls-remote", "--tags", "--refs", "--sort=-version:refname", "--", repository.url]
+        argv = ["git", "ls-remote", "--tags", "--refs", "--sort=-version:refname", "--", url]
         try:
             with tempfile.TemporaryDirectory(prefix="runbook-git-") as home:
                 done = subprocess.run(
@@ -54,16 +48,14 @@ class GitActivities:
                     text=True,
                     timeout=PATIENCE,
                     check=False,
-                    env=program_environment(os.environ, Path(home), ssh_key_file=repository.ssh_key_file),
+                    env=program_environment(os.environ, Path(home), ssh_key_file=target.ssh_key_file),
                 )
         except FileNotFoundError:
             raise RejectedError("git is not installed where the worker runs", fix="install git") from None
         except subprocess.TimeoutExpired:
-            raise UnreachableError(
-                f"the repository {repository.url} did not answer in {PATIENCE} s"
-            ) from None
+            raise UnreachableError(f"the repository {url} did not answer in {PATIENCE} s") from None
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["git gives no reason"])[-1]
-            raise RejectedError(f"could not list the tags of {repository.url}: {quote(reason)}")
+            raise RejectedError(f"could not list the tags of {url}: {quote(reason)}")
         names = (line.partition("refs/tags/")[2] for line in done.stdout.splitlines())
         return Tags(tags=tuple(filter(None, names))[:TAGS_KEPT])

@@ -1,4 +1,4 @@
-"""Changes trust nothing but names: the worker's own catalog says what a target is, and only its own runs may change it.
+"""Activities trust nothing but names: the worker's own catalog says what a target is, and only its own runs may change it.
 
 That catches mistakes and is no security boundary: who reaches Temporal chooses the type, the id and the queue of a run.
 """
@@ -41,10 +41,12 @@ AIM = (
     "database",
 )
 """What of a target says where a change lands."""
+AGREED = ("thresholds", "verify", "rollback", "scale", "links")
+"""What a run keeps of a target as it resolved it first; where to look, and with which secrets, is the catalog's of now."""
 
 
 class GuardChanges(Interceptor):
-    """Stands before every activity that changes something, those of packages too."""
+    """Stands before every activity, those of packages too: what one reads of a target is the catalog's, what changes it is judged."""
 
     def __init__(
         self,
@@ -90,7 +92,18 @@ class _Guarding(ActivityInboundInterceptor):
             except RunbookError as error:
                 error.certainly_not_made = activity.info().attempt == 1
                 raise
+        else:
+            input.args = [await self._looks(given) for given in input.args]
         return await super().execute_activity(input)
+
+    async def _looks(self, given: object) -> object:
+        """Return what a look is given: nobody sends a worker with its secrets elsewhere than its own catalog does."""
+        sent = _target(given)
+        if sent is None:
+            return given
+        target = await asyncio.to_thread(self._resolve, sent.environment, sent.service)
+        own = target.model_copy(update={name: getattr(sent, name) for name in AGREED})
+        return own if isinstance(given, Target) else _with_target(given, own)
 
     async def _checked(self, given: object) -> object:
         """Return what a change is given, with the target as this worker's catalog has it."""

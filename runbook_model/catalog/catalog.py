@@ -7,6 +7,7 @@ as it was resolved, so that a run shows what it relied on.
 from __future__ import annotations
 
 import tomllib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -327,7 +328,13 @@ def load_catalog(path: Path) -> Catalog:
         raise CatalogError(
             f"{path}: not TOML: byte {error.start} is not UTF-8; save the file as UTF-8"
         ) from None
-    return parse_catalog(text, str(path))
+    return _parsed(text, str(path))
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, source: str) -> Catalog:
+    """Read a text once: workers ask for the catalog before each activity."""
+    return parse_catalog(text, source)
 
 
 def _keys() -> set[str]:

@@ -8,9 +8,13 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from activities.doctor.activities import DoctorActivities
 from activities.runtime.change_guard import GuardChanges
 from activities.runtime.environment_guard import EnvironmentGuard
 from runbook_model.catalog.catalog import Target, load_catalog
+from runbook_model.catalog.policies import Channel
+from runbook_model.catalog.service_policies import Probe
+from runbook_model.checks import Place
 from runbook_model.errors import CatalogError, PolicyError, UnknownTargetError
 from runbook_model.fact import Fact
 from runbook_model.ids import task_queue
@@ -49,8 +53,8 @@ class Worker:
     def __init__(self, folder):
         self.catalog = folder / "catalog.toml"
         self.catalog.write_text(CATALOG)
-        queues = EnvironmentGuard({task_queue(name): name for name in ("prod", "staging")})
-        self.guard = GuardChanges(queues, self.catalog, {"deploy", "purge_cache"})
+        self.queues = EnvironmentGuard({task_queue(name): name for name in ("prod", "staging")})
+        self.guard = GuardChanges(self.queues, self.catalog, {"deploy", "purge_cache"})
 
     def target(self, environment="prod", **changes):
         return load_catalog(self.catalog).target("shop", environment).model_copy(update=changes)
@@ -126,6 +130,34 @@ async def test_policies_and_thresholds_come_from_the_workers_catalog_whatever_is
 async def test_what_was_planned_for_another_place_is_refused(worker, field):
     with pytest.raises(PolicyError, match=f"planned for another {field} of prod/shop"):
         await worker.asked(Deploy(target=worker.target(**{field: "elsewhere"})))
+
+
+async def test_a_look_goes_where_the_workers_catalog_says_whatever_is_sent(worker):
+    own = worker.target()
+    strict = own.thresholds.model_copy(update={"error_rate": 0.01})
+    probe = Probe(path="/admin/wipe", body="{}")
+    sent = worker.target(url="http://169.254.169.254", cluster="theirs", probe=probe, thresholds=strict)
+    looks = own.model_copy(update={"thresholds": strict})
+    assert await worker.asked(sent, by="mallory", of="read_service") == looks
+    assert (await worker.asked(Deploy(target=sent), by="mallory", of="measure")).target == looks
+
+
+async def test_doctor_looks_at_the_place_of_its_own_catalog_whatever_is_sent(worker):
+    seen = []
+
+    class Look:
+        async def at_place(self, place, _):
+            seen.append(place)
+            return ()
+
+    own = load_catalog(worker.catalog).environments["prod"]
+    theirs = Channel(name="theirs", kind="slack", channel="#a", secret_env="TEMPORAL_API_KEY")
+    place = Place(environment="prod", where=own.model_copy(update={"cluster": "theirs"}), channels=(theirs,))
+    doctor = DoctorActivities(worker.catalog, Look(), worker.queues)
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, task_queue=task_queue("prod"))
+    await environment.run(doctor.examine_place, place)
+    assert seen == [Place(environment="prod", where=own)]
 
 
 async def test_a_target_that_left_the_catalog_is_refused(worker):

@@ -6,9 +6,10 @@ import subprocess
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.git.activities import GitActivities, Repository
+from activities.git.activities import GitActivities
 from runbook_model.errors import RejectedError
 from runbook_model.release import Image
+from tests.observing import a_target
 from tests.procedures.outside import Outside, release
 from workflows.decisions.rollback.tags import only_tags_are_left, plan_from_tags
 
@@ -80,7 +81,7 @@ class TestARealRepository:
         git("commit", "--allow-empty", "--message=first")
         for tag in ("v1.2.0", "v1.10.0", "v1.9.0"):
             git("tag", tag)
-        return Repository(url=str(tmp_path))
+        return a_target(repository=str(tmp_path))
 
     def test_tags_come_by_version_newest_first(self, repository):
         found = ActivityEnvironment().run(GitActivities().list_tags, repository)
@@ -88,10 +89,10 @@ class TestARealRepository:
 
     def test_no_repository_is_one_clear_line(self, tmp_path):
         with pytest.raises(RejectedError, match="could not list the tags of"):
-            ActivityEnvironment().run(GitActivities().list_tags, Repository(url=str(tmp_path / "none")))
+            ActivityEnvironment().run(GitActivities().list_tags, a_target(repository=str(tmp_path / "none")))
 
     def test_a_repository_cannot_smuggle_an_option_in(self, tmp_path):
-        trap = Repository(url=f"--upload-pack=touch {tmp_path}/caught")
+        trap = a_target(repository=f"--upload-pack=touch {tmp_path}/caught")
         with pytest.raises(RejectedError):
             ActivityEnvironment().run(GitActivities().list_tags, trap)
         assert not (tmp_path / "caught").exists()

@@ -15,7 +15,7 @@ from activities.ecs.changes import (
     RegisterRelease,
     StopDeployment,
 )
-from activities.git.activities import GitActivities, Repository
+from activities.git.activities import GitActivities
 from runbook_model.release import ROLLING_BACK, Release
 from runbook_model.reports import Ending, Outcome, Verdict
 from runbook_model.rollout import Phase
@@ -146,8 +146,7 @@ async def _plan_by_git_tags(run: Run, history: ReleaseHistory, attempt: Attempt)
     target = run.target
     if not target.repository or not only_tags_are_left(target, history, attempt.to):
         return None
-    repository = Repository(url=target.repository, ssh_key_file=target.ssh_key_file)
-    found = await run.page.try_read("Look at the repository's tags", GitActivities.list_tags, repository)
+    found = await run.page.try_read("Look at the repository's tags", GitActivities.list_tags, target)
     return plan_from_tags(target, history, found.tags, attempt.tried) if found else None
 
 
