@@ -10,12 +10,13 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
@@ -49,14 +50,7 @@ from workflows.ledger import ReleaseLedger
 from workflows.lock import Lock
 from workflows.page.arguments import TrimArguments
 from workflows.page.sandbox import sandbox_runner
-from workflows.procedures.packages import load_own
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from temporalio.client import Client
-
-    from workflows.procedures.packages import OwnProcedures
+from workflows.procedures.packages import OwnProcedures, load_own
 
 WORKFLOWS: list[type] = [
     *(procedure.workflow for procedure in BUILT_IN),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
+
+from temporalio.client import Client
+from temporalio.common import MetricMeter
 
 from activities.authority.standing import Standing
 from activities.authority.warrants import Warrants
@@ -42,7 +46,7 @@ from activities.review.activities import ReviewActivities
 from activities.review.shelves import shelf_at
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges
 from activities.runtime.decisions import DecisionActivities
-from activities.runtime.environment_guard import GuardTargets
+from activities.runtime.environment_guard import EnvironmentGuard, GuardTargets
 from activities.runtime.gates import GateActivities
 from activities.runtime.standing import StandingActivities
 from activities.temporal.brakes import BrakeActivities
@@ -54,18 +58,13 @@ from activities.temporal.remediations import RemediationActivities
 from activities.temporal.scale_outs import ScaleOutHistory
 from activities.terraform.activities import TerraformActivities
 from activities.terraform.plan_store import PlanStore
+from runbook_model.catalog.policies import AlertRule
+from runbook_model.procedures import KnownProcedures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-
     import httpx
-    from temporalio.client import Client
-    from temporalio.common import MetricMeter
 
-    from activities.runtime.environment_guard import EnvironmentGuard
     from activities.runtime.settings import Settings
-    from runbook_model.catalog.policies import AlertRule
-    from runbook_model.procedures import KnownProcedures
 
 
 FENCED = frozenset({*CHANGES, TAKES_BACK})

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
+from runbook_model.capacity import Capacity, TaskChange
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.service_policies import Terraform
+from runbook_model.database import SessionName
 from runbook_model.plans import PlannedCall
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from runbook_model.capacity import Capacity, TaskChange
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.service_policies import Terraform
-    from runbook_model.database import SessionName
-    from runbook_model.release import Judgement, Release
+from runbook_model.release import Judgement, Release
 
 AS_REGISTERED = "<as registered>"
 """Stands for the number of a revision that the same run registers first."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
+from runbook_model.plans import PlannedCall
 from runbook_model.text.durations import format_duration
-
-if TYPE_CHECKING:
-    from runbook_model.plans import PlannedCall
 
 STOPPED_BY_SIGNAL = frozenset({0, 130, 137, 143})
 """Exit codes of a container that was asked to stop, or that was done."""

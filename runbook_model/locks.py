@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from runbook_model.catalog.arns import ecs_name
+from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
 from runbook_model.ids import ecs_lock_id
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
 
 
 class LockRequest(Fact):

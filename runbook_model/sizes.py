@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from runbook_model.plans import PlannedCall
+from runbook_model.plans import PlannedCall
 
 
 class SizeQuery(Fact):

@@ -6,6 +6,7 @@ Ids of activities are plain counters, for replay compares them; it compares no h
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -13,8 +14,6 @@ from pydantic import ValidationError
 from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from temporalio.api.common.v1 import Payload
 
 STEP_HEADER = "runbook-step"

@@ -14,17 +14,12 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox.engine.breaking import add_options
 from sandbox.names import ECS_ENVIRONMENTS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sandbox.world import World
-
+from sandbox.world import World
 
 TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from sandbox import database_metrics, probe_metrics
@@ -15,9 +17,6 @@ from sandbox.processes import free_port
 from sandbox.slack import Slack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
-
     from starlette.routing import Route
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sandbox.haste import hastened_routes
 from sandbox.processes import Daemon, free_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30.0
 _PROGRAMS = ("prometheus-alertmanager", "alertmanager")

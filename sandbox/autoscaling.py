@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from sandbox.ecs import SimulatedEcs
 from sandbox.ecs.errors import ApiError
+from sandbox.ecs.names import Fields
 from sandbox.ecs.paging import page
 from sandbox.ecs.protocol import MalformedRequestError, checked, operation
-from sandbox.scalable_target import ScalableTarget, key_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.ecs import SimulatedEcs
-    from sandbox.ecs.names import Fields
-    from sandbox.scalable_target import Key
+from sandbox.scalable_target import Key, ScalableTarget, key_of
 
 SERVICE = "application-autoscaling"
 

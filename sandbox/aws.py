@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +13,20 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.aws_calls import CallLog, Request, read_call
+from sandbox.autoscaling import SimulatedAutoscaling
+from sandbox.aws_calls import Call, CallLog, Request, read_call
 from sandbox.aws_faults import BadFaultError, Faults, read_fault
 from sandbox.aws_replies import answer, query_answer, refusal
+from sandbox.ecs import SimulatedEcs
 from sandbox.ecs.errors import ApiError
+from sandbox.ecs.names import Fields
 from sandbox.iam import SimulatedIam
 from sandbox.moto_proxy import MotoProxy, error_code
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.requests import Request as HttpRequest
     from starlette.types import Receive, Scope, Send
 
-    from sandbox.autoscaling import SimulatedAutoscaling
-    from sandbox.aws_calls import Call
-    from sandbox.ecs import SimulatedEcs
-    from sandbox.ecs.names import Fields
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 _ECS = "AmazonEC2ContainerServiceV20141113"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,12 @@ from urllib.parse import parse_qs, parse_qsl
 import botocore.session
 from botocore.parsers import RpcV2CBORParser
 
+from sandbox.ecs.names import Fields
 from sandbox.ecs.protocol import service_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from botocore.model import OperationModel
 
-    from sandbox.ecs.names import Fields
 
 SANDBOX_USER_AGENT = "sandbox-internal"
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")

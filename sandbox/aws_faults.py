@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from sandbox.aws_calls import Call
 from sandbox.ecs.errors import ApiError
-from sandbox.ecs.names import last_part
-
-if TYPE_CHECKING:
-    from sandbox.aws_calls import Call
-    from sandbox.ecs.names import Fields, Names
+from sandbox.ecs.names import Fields, Names, last_part
 
 _KINDS = ("error", "delay_seconds", "lose_reply")
 _LONGEST_DELAY = 3600

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
+from sandbox.aws_calls import Call, Request
+from sandbox.ecs.errors import ApiError
+from sandbox.ecs.names import Fields
 from sandbox.ecs.protocol import service_model
-
-if TYPE_CHECKING:
-    from sandbox.aws_calls import Call, Request
-    from sandbox.ecs.errors import ApiError
-    from sandbox.ecs.names import Fields
 
 _JSON = "application/x-amz-json-1.1"
 

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-from sandbox.names import DATABASE_SERVICE, ECS_ENVIRONMENTS, LOCAL, REGION, SERVICE
+from sandbox.names import DATABASE_SERVICE, ECS_ENVIRONMENTS, LOCAL, REGION, SERVICE, EcsEnvironment
 from sandbox.postgres_files import DATABASE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.names import EcsEnvironment
 
 _HEAD = """\
 # The sandbox's world. Written at every start; copy it to change it.

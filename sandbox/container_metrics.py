@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,14 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.scrape_targets import labels_of
+from sandbox.utilization import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from prometheus_client.metrics_core import Metric
     from starlette.requests import Request
 
-    from sandbox.utilization import Usage
 
 PATH = "/_sandbox/containers"
 CPU_PERIOD_MICROSECONDS = 100_000

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from sandbox.alertmanager import Alertmanager
+from sandbox.load import Load
+from sandbox.load_balancer import LoadBalancer
+from sandbox.postgres import Postgres
+from sandbox.temporal import TemporalServer
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.requests import Request
-
-    from sandbox.alertmanager import Alertmanager
-    from sandbox.load import Load
-    from sandbox.load_balancer import LoadBalancer
-    from sandbox.postgres import Postgres
-    from sandbox.temporal import TemporalServer
 
 
 def control_routes(

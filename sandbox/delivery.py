@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.aws_clients import ecs_client
-from sandbox.names import CONTAINER, FIRST_VERSION, REGION, SERVICE
+from sandbox.names import CONTAINER, FIRST_VERSION, REGION, SERVICE, EcsEnvironment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
 
-    from sandbox.names import EcsEnvironment
 
 FINAL_STATUSES = {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
 WAIT_SECONDS = 120.0

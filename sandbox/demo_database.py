@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
 from sandbox.postgres_wire import Connection, DatabaseError, LockedError
-
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 TIMEOUT_SECONDS = 3.0
 LIFETIME_SECONDS = 2.0

@@ -14,8 +14,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, TypeVar
+from types import FrameType
+from typing import NoReturn, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -29,11 +31,6 @@ from prometheus_client import (
 from sandbox.demo_database import Database
 from sandbox.faults import FaultError, Faults, faults_from
 from sandbox.postgres_wire import DatabaseError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-    from typing import NoReturn
 
 PROCESS_PATH = "/api/v1/process"
 MAX_BODY_BYTES = 1024 * 1024

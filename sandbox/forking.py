@@ -19,13 +19,11 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from sandbox.processes import tied_to_parent
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 _FDS = 4
 _DEAD = -signal.SIGKILL

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from sandbox.aws_calls import Call, Request
 from sandbox.ecs.errors import ApiError
-from sandbox.ecs.names import last_part
+from sandbox.ecs.names import Fields, Names, last_part
 from sandbox.ecs.protocol import MalformedRequestError, checked
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.aws_calls import Call, Request
-    from sandbox.ecs.names import Fields, Names
 
 _SESSION = "x-amz-security-token"
 """Who signs with a session took on a role, which moto remembers."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sandbox.processes import Daemon, free_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30.0
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
 
 import httpx
 from starlette.responses import Response
 
-if TYPE_CHECKING:
-    from sandbox.aws_calls import Request
+from sandbox.aws_calls import Request
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "content-length"})
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")

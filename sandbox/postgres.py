@@ -6,7 +6,8 @@ import asyncio
 import shutil
 import signal
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
 from sandbox.postgres_files import (
     DATABASE,
@@ -21,10 +22,6 @@ from sandbox.postgres_files import (
 from sandbox.postgres_wire import Connection, DatabaseError
 from sandbox.processes import Daemon, free_port
 from sandbox.program import Program
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30.0
 NOT_THERE = ("cannot connect", "the connection", "the database system is")

@@ -15,12 +15,9 @@ import signal
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO
 
 from sandbox.processes import signal_child, start_child
-
-if TYPE_CHECKING:
-    from typing import IO
 
 DATABASE = "ai_processor"
 """The service's database, and the role that the service connects as."""

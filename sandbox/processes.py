@@ -12,15 +12,11 @@ import socket
 import sys
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Protocol
 
 from sandbox.wire import Connections, PeerGoneError, request
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-    from typing import IO
-
 
 _PORTS = range(20_000, 32_000)
 """Below the range from which Linux takes the ports of outgoing connections."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 
 from sandbox.haste import hastened_rules
 from sandbox.processes import Daemon, free_port
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30.0
 SEEN_TIMEOUT_SECONDS = 10.0

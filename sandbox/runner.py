@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-from sandbox.forking import ForkedProcess
+from sandbox.forking import ForkedProcess, ForkServer
 from sandbox.images import ImageRegistry
-from sandbox.load_balancer import LoadBalancer
+from sandbox.load_balancer import LoadBalancer, Target
 from sandbox.processes import end_child, free_port, signal_child
+from sandbox.scrape_targets import ScrapeTargets
 from sandbox.task_logs import TaskLogs
+from sandbox.tasks import TaskSpec
 from sandbox.utilization import Utilization
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.forking import ForkServer
-    from sandbox.load_balancer import Target
-    from sandbox.scrape_targets import ScrapeTargets
-    from sandbox.tasks import TaskSpec
 
 STOP_GRACE_SECONDS = 3.0
 """From SIGTERM to SIGKILL; ECS gives 30 s, which the demo service never needs."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sandbox.ecs.names import Fields, Names
+from sandbox.ecs.names import Fields, Names
 
 Key = tuple[str, str, str]
 """Service namespace, resource id and scalable dimension."""

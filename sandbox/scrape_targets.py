@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from sandbox.names import ECS_ENVIRONMENTS, LOCAL, SERVICE
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sandbox.tasks import TaskSpec
+from sandbox.tasks import TaskSpec
 
 _ENVIRONMENT_OF = {
     (environment.cluster, environment.ecs_service): name for name, environment in ECS_ENVIRONMENTS.items()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape, unescape
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Any
 
 _PAGE = """\
 <!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="2"><title>Slack of the sandbox</title>

@@ -19,12 +19,12 @@ import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.aws_clients import cloudwatch_client
+from sandbox.tasks import TaskSpec
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
-    from sandbox.tasks import TaskSpec
 
 NAMESPACE = "AWS/ECS"
 SAMPLE_INTERVAL_SECONDS = 1.0

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.alerting import Alerting
+from sandbox.alertmanager import Webhook
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
 from sandbox.aws_clients import aws_environment
@@ -30,16 +34,11 @@ from sandbox.prometheus import Prometheus, Watched, find_prometheus
 from sandbox.runner import ProcessRunner
 from sandbox.scrape_targets import ScrapeTargets
 from sandbox.temporal import TemporalServer
+from sandbox.utilization import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from pathlib import Path
-
     from starlette.routing import Route
 
-    from sandbox.alerting import Alerting
-    from sandbox.alertmanager import Webhook
-    from sandbox.utilization import Usage
 
 CANCEL_AGAIN_SECONDS = 2.0
 """A cancellation is lost when what was waited for comes at the same moment (``wait_for`` before Python 3.12)."""

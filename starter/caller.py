@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
 import click
 
 from starter.exits import bad_input
 from starter.identity import acting_as
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import click
 
@@ -15,9 +15,6 @@ from runbook_model.text.plain_text import one_line
 from runbook_model.text.sentences import with_fix
 from starter.cli import runbook
 from starter.exits import CliError, Exit, bad_input
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 NOT_WRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What the operating system says when what stdout goes to takes no more."""

@@ -7,11 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from temporalio.client import Client
+
+from runbook_model.catalog.catalog import Catalog
+
 if TYPE_CHECKING:
     import click
-    from temporalio.client import Client
 
-    from runbook_model.catalog.catalog import Catalog
 
 TIMEOUT = timedelta(seconds=1)
 """How long Temporal may take: a person waits for the answer in the middle of a line."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from runbook_model.catalog.catalog import Target
 from runbook_model.procedures import FIX_PACKAGE
 from starter.exits import bad_input
 from starter.procedures import BUILT_IN
 from workflows.procedures.packages import load_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.catalog.catalog import Target
     from workflows.procedures import Procedure
     from workflows.procedures.procedure import Part
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -14,9 +15,6 @@ from runbook_model.text.durations import format_duration
 from runbook_model.text.plain_text import UNSAFE, harmless, unbroken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import timedelta
-
     from rich.console import Console, RenderableType
     from rich.table import Table
 

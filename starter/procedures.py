@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
+from runbook_model.catalog.catalog import Target
 from runbook_model.procedures import procedure_of
 from starter.paper import local, pages
 from workflows.database_issues import DatabaseIssues
@@ -17,9 +19,6 @@ from workflows.rollback import Rollback
 from workflows.service_down import ServiceDown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runbook_model.catalog.catalog import Target
     from workflows.page.procedure import ProcedureWorkflow
     from workflows.procedures.procedure import Part
 

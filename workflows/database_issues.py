@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
-from runbook_model.measured.readings import STANDARD_LOOKS
+from runbook_model.catalog.service_policies import Database
+from runbook_model.measured.readings import STANDARD_LOOKS, Sample
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Ending, Report, Task
 from workflows.decisions.database import TerminatePlan
@@ -17,11 +17,12 @@ from workflows.decisions.rollback.releases import refused
 from workflows.decisions.sizing import SizePlan
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.run import Part, open_run
+from workflows.page.run import Part, Run, open_run
 from workflows.platforms.compose import Compose
 from workflows.remedies.database import (
     Done,
     Found,
+    Remedy,
     await_available,
     connect_and_measure,
     end_sessions,
@@ -37,12 +38,6 @@ from workflows.remedies.database import (
 from workflows.remedies.database_container import put_right_in_container
 from workflows.remedies.task_size import await_size, put_in_place, verified_or_put_back
 from workflows.remedies.verification import measure, verified_or_handed_over
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.service_policies import Database
-    from runbook_model.measured.readings import Sample
-    from workflows.page.run import Run
-    from workflows.remedies.database import Remedy
 
 LOOKS = (*STANDARD_LOOKS, "connections")
 HEADINGS_BY_COMPOSE = {

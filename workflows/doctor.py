@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import Release, ReleaseHistory
-
 from activities.doctor.activities import DoctorActivities
 from activities.ecs.activities import EcsActivities
+from runbook_model.catalog.catalog import Target
 from runbook_model.checks import WORKER_CATALOG, Check, Checks, DoctorRequest, Found, Place
 from runbook_model.ids import watch_queue
+from runbook_model.release import Release, ReleaseHistory
 from workflows.decisions import checkup
 from workflows.decisions.endings import cause_of, problem_of
 from workflows.page.options import ActivityOptions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
@@ -12,6 +11,7 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 from activities.chat.activities import ChatActivities
 from activities.doctor.drills import DrillActivities
 from runbook_model import ids
+from runbook_model.catalog.catalog import Target
 from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
 from runbook_model.incident.announcements import Notice
 from runbook_model.messages import ProcedureRequest
@@ -21,9 +21,6 @@ from workflows.decisions import checkup, drills
 from workflows.decisions.endings import problem_of
 from workflows.doctor import examine, find_targets
 from workflows.page.options import BEST_EFFORT, PLANNED_WITHIN, TASK_TIMEOUT
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
 
 AT_ONCE = 2
 """Services that are read together, and plans made: a remediation must find AWS's rates as if there were no drill."""

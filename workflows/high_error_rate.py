@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
@@ -13,14 +12,11 @@ from runbook_model.reports import Ending, Report
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.run import Part, open_run
+from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import repair_dependency, roll_back
 from workflows.remedies.person import ask_person_to_choose, note_cause
 from workflows.remedies.scale_out import scale_out
-
-if TYPE_CHECKING:
-    from workflows.page.run import Run
 
 HEADINGS = {
     Part.ASK: "Ask before changing anything",

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
 from runbook_model.measured.readings import STANDARD_LOOKS
+from runbook_model.measured.symptoms import ResourcesRead
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Ending, Report
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_latency
 from workflows.decisions.tasks import make_faster
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.run import Part, open_run
+from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import repair_dependency
 from workflows.remedies.person import ask_person_to_choose, handed_over, note_cause
 from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
-
-if TYPE_CHECKING:
-    from runbook_model.measured.symptoms import ResourcesRead
-    from workflows.page.run import Run
 
 LOOKS = (*STANDARD_LOOKS, "latency")
 

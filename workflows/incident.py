@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
@@ -18,7 +18,7 @@ from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
 from runbook_model.incident.account import Account, IncidentRequest
 from runbook_model.incident.fitting import fit
 from runbook_model.reports import Ending, Outcome, State
-from workflows.decisions.incidents import Begin, LookUp, Reopen, Stop, Wait, next_move
+from workflows.decisions.incidents import Begin, LookUp, Move, Reopen, Stop, Wait, next_move
 from workflows.incidents.figures import count_end
 from workflows.incidents.notifier import Notifier
 from workflows.incidents.publishing import Publishing
@@ -26,11 +26,6 @@ from workflows.incidents.reception import Reception
 from workflows.incidents.remediating import Remediating
 from workflows.incidents.report import IncidentReport, report
 from workflows.page.options import BEST_EFFORT, ActivityOptions
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from workflows.decisions.incidents import Move
 
 LONG = 2000
 """Events; then it continues as a new run, with its account."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -15,10 +16,12 @@ from activities.ecs.activities import EcsActivities, ReleaseQuery
 from activities.ecs.changes import EcsChanges, MarkRelease
 from runbook_model.authority.order import Authority
 from runbook_model.authority.statement import SignedStatement, Warrant
+from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.errors import InputError, PolicyError
 from runbook_model.messages import Given, Message, StartSignature
 from runbook_model.release import Judgement, Mark, Release
+from runbook_model.reports import Rejection
 from workflows.decisions.rollback.names import (
     find_release,
     listed,
@@ -29,13 +32,6 @@ from workflows.decisions.rollback.names import (
 from workflows.page.handlers import HasInbox, takes_signal
 from workflows.page.inbox import Inbox, reading
 from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.reports import Rejection
-
 
 NOT_IN_A_SOURCE = re.compile(r"[^\w.:/=+@-]+")
 """What AWS takes in no tag, and spaces, which part a mark's fields."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio import workflow
 
+from runbook_model.measured.readings import Sample
 from runbook_model.messages import RollbackRequest
-from runbook_model.release import Judgement
+from runbook_model.release import Judgement, Release
 from runbook_model.reports import Ending, Outcome, Report, Verdict
-from runbook_model.rollout import Phase
+from runbook_model.rollout import Phase, Rollout
 from runbook_model.text.sentences import sentence
+from workflows.decisions.recovery import Judged
 from workflows.decisions.rollback.plan import moved_tag
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.run import open_run
+from workflows.page.run import Run, open_run
 from workflows.platforms.deployment import hand_over, mark
 from workflows.remedies.release import (
     Attempt,
@@ -25,13 +25,6 @@ from workflows.remedies.release import (
     put_back,
 )
 from workflows.remedies.verification import measure, verify
-
-if TYPE_CHECKING:
-    from runbook_model.measured.readings import Sample
-    from runbook_model.release import Release
-    from runbook_model.rollout import Rollout
-    from workflows.decisions.recovery import Judged
-    from workflows.page.run import Run
 
 GO_ON = ("verify-again", "roll-back-further", "hand-over")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
@@ -14,15 +13,12 @@ from workflows.decisions.diagnosis import Cause, Diagnosis
 from workflows.decisions.tasks import make_room_in_the_cluster
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.run import Part, open_run
+from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import repair_dependency, roll_back
 from workflows.remedies.person import ask_person_to_act, ask_person_to_choose, note_cause
 from workflows.remedies.restart import restart
 from workflows.remedies.verification import measure
-
-if TYPE_CHECKING:
-    from workflows.page.run import Run
 
 HEADINGS = {
     Part.ASK: "Ask before changing anything",

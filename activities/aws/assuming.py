@@ -6,6 +6,7 @@ A call that waited for STS half-way would land later than the fence around chang
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Lock
@@ -21,14 +22,12 @@ from botocore.credentials import (
 )
 
 from activities.aws.errors import aws_errors
+from runbook_model.catalog.accounts import Account, AssumeRole
 from runbook_model.errors import InputError, OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     from mypy_boto3_sts import STSClient
 
-    from runbook_model.catalog.accounts import Account, AssumeRole
 
 RENEW_BEFORE = timedelta(minutes=5)
 """From then on it is renewed; while STS does not answer, calls continue with what there is."""

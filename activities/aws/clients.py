@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,6 @@ from activities.telemetry.metrics import AwsCalls
 from runbook_model.catalog.accounts import Account
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from botocore.awsrequest import AWSRequest
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient

@@ -7,9 +7,9 @@ yet (a few times), credentials that a person renews, and every failure of AWS it
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -37,9 +37,6 @@ from runbook_model.errors import (
     UnreachableError,
 )
 from runbook_model.text.sentences import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 STALE_CREDENTIALS = frozenset(

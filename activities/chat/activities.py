@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,6 @@ from runbook_model.errors import CredentialsError, RunbookError
 from runbook_model.incident.announcements import Delivered, Delivery, Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from activities.chat.channels import Channels
     from activities.chat.wording import Templates
 

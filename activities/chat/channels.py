@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
-from activities.chat.outlet import address_of, patience, reach
-from activities.chat.slack import SlackThread, SlackWebhook
+from activities.chat.outlet import Outlet, address_of, patience, reach
+from activities.chat.slack import SlackClients, SlackThread, SlackWebhook
 from activities.http.client import wait_for_end
 from activities.telemetry.telemetry import untraced
-from runbook_model.catalog.catalog import load_catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.catalog.policies import Channel
 from runbook_model.errors import (
     AccessDeniedError,
     CatalogError,
+    OutsideError,
     RejectedError,
     ThrottledError,
     UnreachableError,
@@ -24,14 +27,7 @@ from runbook_model.errors import (
 from runbook_model.incident.announcements import Delivered
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from activities.chat.outlet import Outlet
-    from activities.chat.slack import SlackClients
     from activities.chat.wording import Flavour, Words
-    from runbook_model.catalog.catalog import Catalog
-    from runbook_model.catalog.policies import Channel
-    from runbook_model.errors import OutsideError
 
 # Threads of their own: a Slack that does not answer takes none from a change.
 THREADS = 8

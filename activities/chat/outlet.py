@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from socket import gaierror
@@ -12,14 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from runbook_model.catalog.policies import Channel
 from runbook_model.errors import CredentialsError, UnreachableError
+from runbook_model.incident.announcements import Delivered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from activities.chat.wording import Flavour, Words
-    from runbook_model.catalog.policies import Channel
-    from runbook_model.incident.announcements import Delivered
 
 SOON, LATE = timedelta(seconds=1), timedelta(minutes=2)
 

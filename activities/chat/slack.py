@@ -6,28 +6,25 @@ import asyncio
 import logging
 import ssl
 import uuid
+from collections.abc import Iterable
+from concurrent.futures import Executor
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web import WebClient
+from slack_sdk.web import SlackResponse, WebClient
 from slack_sdk.webhook import WebhookClient
 
 from activities.chat.outlet import address_of, reach, secret_of
 from activities.chat.slack_messages import answered, blocks, mark_of, metadata, notification, slack_errors
 from activities.runtime.fence import READ_TIMEOUT
+from runbook_model.catalog.policies import Channel
 from runbook_model.errors import AccessDeniedError, NotFoundError, RejectedError
 from runbook_model.incident.announcements import Delivered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from concurrent.futures import Executor
-
-    from slack_sdk.web import SlackResponse
-
     from activities.chat.wording import Flavour, Words
-    from runbook_model.catalog.policies import Channel
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 

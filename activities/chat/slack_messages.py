@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,6 @@ from runbook_model.errors import (
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from activities.chat.wording import Words
 
 LONGEST_BLOCK = 3000

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runbook_model.incident.announcements import UNKNOWN, Announcement
+from runbook_model.incident.announcements import UNKNOWN, Announcement, Notice
 from runbook_model.text.durations import format_duration
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import excerpt
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from jinja2 import Environment
-
-    from runbook_model.incident.announcements import Notice
 
 log = logging.getLogger("runbook.chat")
 

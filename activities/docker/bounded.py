@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ from requests.adapters import BaseAdapter
 from requests.exceptions import ReadTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from requests import PreparedRequest, Response
 
 BOUND = 8 * 1024 * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -28,8 +29,6 @@ from runbook_model.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from activities.docker.engine import Engine
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -25,8 +26,6 @@ from runbook_model.errors import (
 from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import docker
 
 NOT_THERE = (FileNotFoundError, ConnectionRefusedError)

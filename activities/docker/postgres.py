@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,18 +13,15 @@ from temporalio import activity
 
 from activities.docker.reading import read_project
 from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.service_policies import Database
 from runbook_model.containers import ServerAnswer
 from runbook_model.errors import InputError, OutsideError
-from runbook_model.measured.readings import Quality, Reading
+from runbook_model.measured.readings import Observation, Quality, Reading
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import QUOTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from activities.docker.engine import Engine
-    from runbook_model.catalog.service_policies import Database
-    from runbook_model.measured.readings import Observation
 
 SAMPLES = 5
 EVERY = timedelta(seconds=0.5)

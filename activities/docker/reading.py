@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from runbook_model.containers import Container, ProjectRead, Settled, Use
+from runbook_model.catalog.catalog import Target
+from runbook_model.containers import AwaitedService, Container, ContainerFence, ProjectRead, Settled, Use
 from runbook_model.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from docker import DockerClient
 
     from activities.docker.engine import Engine
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.containers import AwaitedService, ContainerFence
 
 PROJECT = "com.docker.compose.project"
 

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from temporalio import activity
 
-from runbook_model.catalog.catalog import Target, load_catalog
+from runbook_model.catalog.catalog import Catalog, Target, load_catalog
 from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place, TargetChecks
 from runbook_model.errors import UnknownTargetError
 from runbook_model.procedures import PROCEDURES, KnownProcedures
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from activities.runtime.environment_guard import EnvironmentGuard
-    from runbook_model.catalog.catalog import Catalog
 
 
 class Look(Protocol):

@@ -6,12 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from activities.doctor.looking import NotSetError, Question, WrongError, check, questions
-from runbook_model.checks import SECONDS
+from runbook_model.catalog.policies import Channel
+from runbook_model.checks import SECONDS, Check
 
 if TYPE_CHECKING:
     from activities.chat.channels import Channels
-    from runbook_model.catalog.policies import Channel
-    from runbook_model.checks import Check
 
 
 class ChatQuestions:

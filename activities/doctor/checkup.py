@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activities.doctor.chat import ChatQuestions
@@ -11,17 +13,13 @@ from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
 from activities.doctor.place import PlaceQuestions
 from activities.doctor.service import ServiceQuestions
 from activities.doctor.signers import SignerQuestions
-from runbook_model.checks import TargetChecks
+from runbook_model.catalog.catalog import Target
+from runbook_model.checks import Check, Place, TargetChecks
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from pathlib import Path
-
     from activities.chat.channels import Channels
     from activities.doctor.procedures import ProcedureQuestions
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.checks import Check, Place
 
 
 class Checkup:

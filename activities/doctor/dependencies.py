@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from activities.docker.postgres import PostgresContainer
-from activities.doctor.looking import NotSetError, Question, WrongError, questions
+from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from activities.doctor.module import validate
 from activities.doctor.queries import NEEDED, OF_FAILURES, name_missing, queries_of
 from activities.http.client import http_errors, redirect_of
@@ -19,17 +20,14 @@ from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.failures import find_failures
 from activities.prometheus.scrape import parse
 from activities.rds.activities import RdsActivities
+from runbook_model.catalog.catalog import Target
 from runbook_model.database import AVAILABLE
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-
     import httpx
 
-    from activities.doctor.looking import Threads
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.catalog import Target
 
 COUNT_THEM = (
     f"count failures in {promql.ERRORS}, or give {promql.REQUESTS} a label status with the HTTP status"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import ValidationError
 from temporalio import activity
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 
 from runbook_model.checks import Drilled, DrillRequest, LastDrill
 from runbook_model.ids import ENVIRONMENT
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
 
 LAST_DRILL = f"WorkflowType = 'Drill' AND {ENVIRONMENT.name} = '{{}}' AND ExecutionStatus = 'Completed'"
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from activities.doctor.looking import WrongError
 from activities.terraform.program import Module
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.text.sentences import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from runbook_model.catalog.service_policies import Terraform
 
 
 class _Diagnostic(BaseModel):

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activities.autoscaling.activities import describe_scaling
-from activities.doctor.looking import NotSetError, Question, WrongError, questions
+from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from activities.doctor.service import NOT_ON_ECS
 from activities.doctor.simulator import Change, Simulator
 from activities.ecs.describing import describe_service
 from activities.review.shelves import S3
 from runbook_model.catalog.accounts import Account
+from runbook_model.catalog.catalog import Target
+from runbook_model.checks import Place
+from runbook_model.release import ServiceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from activities.aws.clients import AwsClients
-    from activities.doctor.looking import Threads
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.checks import Place
-    from runbook_model.release import ServiceState
 
 
 class PermissionQuestions:

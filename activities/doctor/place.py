@@ -10,18 +10,16 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from activities.docker.activities import ping
-from activities.doctor.looking import NotSetError, Question, WrongError, questions
+from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from activities.prometheus.client import Prometheus
 from runbook_model.catalog.accounts import account_of
 from runbook_model.catalog.arns import ecs_name
-from runbook_model.checks import SET_THE_CLOCK
+from runbook_model.checks import SET_THE_CLOCK, Place
 from runbook_model.errors import OutsideError
 from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
-    from activities.doctor.looking import Threads
     from activities.measuring.sources import Sources
-    from runbook_model.checks import Place
 
 BY_COMPOSE = "it runs by compose"
 ONE_SECOND = timedelta(seconds=1)

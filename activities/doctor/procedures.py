@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from activities.doctor.looking import NotSetError, Question, WrongError, questions
+from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from runbook_model.catalog.catalog import load_catalog
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from activities.doctor.looking import Threads
-    from runbook_model.procedures import KnownProcedures
+from runbook_model.procedures import KnownProcedures
 
 
 class ProcedureQuestions:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
+from runbook_model.catalog.catalog import Target
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from activities.prometheus.client import Prometheus
     from activities.prometheus.promql import Failures
-    from runbook_model.catalog.catalog import Target
 
 NEEDED = "sample-age"
 """Empty means that Prometheus does not scrape the service under its labels; of the others it says little."""

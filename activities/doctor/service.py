@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from activities.autoscaling.activities import ScalingActivities
 from activities.cloudwatch.utilization import read_points
 from activities.docker.reading import read_project
-from activities.doctor.looking import NotSetError, Question, WrongError, questions
+from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from activities.ecs.activities import EcsActivities
 from activities.ecs.describing import describe_service
+from runbook_model.catalog.catalog import Target
+from runbook_model.release import ReleaseHistory, ServiceState
 from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from activities.doctor.looking import Threads
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import ReleaseHistory, ServiceState
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from activities.authority.signers import read_signers
-from activities.doctor.looking import NotSetError, Question, WrongError, questions
+from activities.authority.signers import Signer, Signers, read_signers
+from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
+from runbook_model.catalog.policies import Approvals
+from runbook_model.checks import Place
 from runbook_model.errors import SignersError
 from runbook_model.text.sentences import count_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from activities.authority.signers import Signer, Signers
-    from activities.doctor.looking import Threads
-    from runbook_model.catalog.policies import Approvals
-    from runbook_model.checks import Place
 
 SOON = timedelta(days=30)
 

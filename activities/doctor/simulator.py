@@ -6,14 +6,14 @@ conditions on what IAM does not get here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from activities.doctor.looking import NotSetError, WrongError
+from runbook_model.catalog.accounts import Account
 from runbook_model.checks import POLICY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mypy_boto3_iam.type_defs import (
         ContextEntryTypeDef,
         EvaluationResultTypeDef,
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     )
 
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.accounts import Account
 
 TASKS = "ecs-tasks.amazonaws.com"
 ALLOWED, EXPLICIT = "allowed", "explicitDeny"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -23,8 +24,6 @@ from runbook_model.release import UNDER_WAY, Release, ReleaseHistory, ServiceDep
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mypy_boto3_ecs.type_defs import (
         DescribeTaskDefinitionResponseTypeDef,
         ServiceDeploymentBriefTypeDef,

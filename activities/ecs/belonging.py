@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from activities.ecs.activities import EcsActivities
 from activities.ecs.describing import describe_service
+from runbook_model.capacity import TaskChange
+from runbook_model.catalog.catalog import Target
 from runbook_model.errors import PolicyError
+from runbook_model.release import ServiceState
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
-    from runbook_model.capacity import TaskChange
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import ServiceState
 
 
 def check_belongs(

@@ -14,16 +14,16 @@ from activities.ecs.registering import CHANGE_TAG, copy_of, images_of, registere
 from activities.runtime.fence import Standing, fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
+from runbook_model.catalog.catalog import Target
 from runbook_model.errors import DriftedError, RejectedError, UnknownReplyError
 from runbook_model.fact import Fact
+from runbook_model.plans import PlannedCall
 from runbook_model.release import ROLLING_BACK, UNDER_WAY, Fence, Mark, Release, ServiceState
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
 
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.plans import PlannedCall
 
 
 class DeployRelease(ChangeOrder):

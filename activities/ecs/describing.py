@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from activities.ecs.reading import (
     read_service_state,
 )
+from runbook_model.catalog.catalog import Target
 from runbook_model.errors import InputError, UnreachableError
+from runbook_model.release import ServiceState
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from mypy_boto3_ecs.type_defs import (
         TaskTypeDef,
     )
 
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import ServiceState
 
 AT_ONCE = 100
 """The most that ListTasks and its like list, and DescribeTasks describes, by one call."""

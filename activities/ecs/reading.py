@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from activities.runtime.fence import Standing
 from runbook_model.release import (
     Deployment,
+    Fence,
     Image,
     Judgement,
     Mark,
@@ -20,8 +22,6 @@ from runbook_model.release import (
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mypy_boto3_ecs.type_defs import (
         ContainerImageTypeDef,
         DeploymentTypeDef,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         TaskDefinitionTypeDef,
     )
 
-    from runbook_model.release import Fence
 
 NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]", re.ASCII)
 """Characters that AWS does not take in a tag's value."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from activities.ecs.belonging import not_allowed
-from runbook_model.release import Image
+from runbook_model.release import Image, Release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import (
         DescribeTaskDefinitionResponseTypeDef,
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
         TaskDefinitionTypeDef,
     )
 
-    from runbook_model.release import Release
 
 CHANGE_TAG = "runbook:change"
 """Tag that says which run registered a task definition."""

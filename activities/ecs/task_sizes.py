@@ -13,6 +13,7 @@ from activities.runtime.fence import fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.capacity import TaskChange
+from runbook_model.plans import PlannedCall
 from runbook_model.release import Release
 from runbook_model.sizes import ContainerSize, SizeQuery, TaskSize
 from runbook_model.text.redaction import excerpt
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, TaskDefinitionTypeDef
 
     from activities.aws.clients import AwsClients
-    from runbook_model.plans import PlannedCall
 
 VALUE = 40
 """Characters of a setting that are kept; a pool's size needs fewer."""

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from activities.ecs.describing import describe_service, describe_tasks
 from activities.runtime.passing import unread
+from runbook_model.catalog.catalog import Target
 from runbook_model.errors import OutsideError
-from runbook_model.measured.evidence import Restarts, TaskSeen
+from runbook_model.measured.evidence import ReleaseStart, Restarts, TaskSeen
 from runbook_model.measured.symptoms import TasksRead
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mypy_boto3_ecs.type_defs import ContainerTypeDef, TaskTypeDef
 
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.evidence import ReleaseStart
 
 QUERY = "DescribeServices, ListTasks, DescribeTasks"
 REASON = 300

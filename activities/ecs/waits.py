@@ -14,6 +14,7 @@ from activities.ecs.reading import read_service_deployment, read_service_state
 from activities.ecs.watcher import Budget, Hurry, Watcher
 from activities.runtime.waiting import Progress, T, handing_over
 from activities.telemetry.metric_names import WATCHER_BATCH
+from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import InputError, RunbookError
 from runbook_model.fact import Fact
@@ -22,7 +23,6 @@ from runbook_model.rollout import Awaited, Phase, Rollout, judge_rollout
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.accounts import Account
 
 STEADY_READINGS = 2
 """Readings in a row that must be steady, and failed or superseded ones likewise: one alone may be a moment's picture."""

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from runbook_model.errors import ThrottledError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 RATE = 10.0
 """Calls a second: half of the 20 a second that AWS sustains for each of the actions that waits use."""

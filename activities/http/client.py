@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -23,9 +24,6 @@ from runbook_model.errors import (
 )
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import quote
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
 
 LOCATION = 200
 """Characters of the address that a redirect leads to."""

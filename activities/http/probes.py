@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from activities.http.client import http_errors, redirect_of, wait_for_end, was_refused
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.service_policies import Probe
 from runbook_model.errors import OutsideError, UnreachableError
 from runbook_model.measured.measurements import Probes
 from runbook_model.measured.readings import Quality, Reading
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     import httpx
 
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.service_policies import Probe
 
 MOST = 20
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from temporalio import activity
 
@@ -15,6 +17,7 @@ from activities.runtime.fence import fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.service_policies import Database
 from runbook_model.database import (
     IDLE_IN_TRANSACTION,
     Connected,
@@ -33,20 +36,12 @@ from runbook_model.errors import (
     PoolerFullError,
     UnreachableError,
 )
-from runbook_model.measured.readings import Quality, Reading
+from runbook_model.measured.readings import Observation, Quality, Reading
+from runbook_model.plans import PlannedCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from activities.postgres.connections import Databases, Rows
 
-    from psycopg import Connection
-
-    from activities.postgres.connections import Databases
-    from runbook_model.catalog.service_policies import Database
-    from runbook_model.measured.readings import Observation
-    from runbook_model.plans import PlannedCall
-
-    Rows = Connection[dict[str, Any]]
     Transaction = Callable[[], AbstractContextManager[Rows]]
 
 SAMPLES = 12

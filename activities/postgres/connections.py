@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -30,12 +31,7 @@ from runbook_model.errors import (
 from runbook_model.text.redaction import HIDDEN
 from runbook_model.text.sentences import quote
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from typing import Any
-
-    Rows = psycopg.Connection[dict[str, Any]]
+Rows = psycopg.Connection[dict[str, Any]]
 
 STATEMENT_TIMEOUT = timedelta(seconds=5)
 """The database itself gives up on a statement after this long."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runbook_model.database import (
@@ -20,12 +21,7 @@ from runbook_model.database import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
-    from psycopg import Connection
-
-    Rows = Connection[dict[str, Any]]
+    from activities.postgres.connections import Rows
 
 MOST_SESSIONS = 200
 """Sessions that are kept one by one; the rest are in the counts."""

@@ -16,12 +16,12 @@ from runbook_model.catalog.catalog import Target
 from runbook_model.database import AVAILABLE, REBOOTING, Instance
 from runbook_model.errors import DriftedError, InputError, RunbookError, UnknownReplyError
 from runbook_model.fact import Fact
+from runbook_model.plans import PlannedCall
 
 if TYPE_CHECKING:
     from mypy_boto3_rds.type_defs import DBInstanceTypeDef, EventTypeDef
 
     from activities.aws.clients import AwsClients
-    from runbook_model.plans import PlannedCall
 
 EVENTS_OF = timedelta(hours=1)
 """How far back events are read."""

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from temporalio import activity
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.review.gathering import gather
 from activities.review.model import ReviewRequest, Written
-from activities.review.shelves import files_of
+from activities.review.shelves import Shelf, files_of
 from activities.review.writing import write
 from runbook_model.errors import UnreachableError
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from activities.review.shelves import Shelf
 
 NOWHERE = "not written: RUNBOOK_REVIEWS names no place; `runbook review` prints it"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from activities.review.model import ActionItem, RootCause
+from activities.review.model import ActionItem, ChangeLine, Cite, Moment, ReadingLine, RootCause
 from activities.review.moments import INCIDENT, alerts_of
 from activities.review.timeline import name_of
 from activities.review.words import NOBODY, objects, said, who
@@ -13,13 +14,10 @@ from runbook_model.procedures import PROCEDURES
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Literal
-
     from activities.review.histories import Course
-    from activities.review.model import ChangeLine, Cite, Moment, ReadingLine
 
-    Kind = Literal["immediate", "long-term", "monitoring", "documentation"]
+
+Kind = Literal["immediate", "long-term", "monitoring", "documentation"]
 
 LATE = timedelta(minutes=1)
 """Trouble that was there for longer before anybody was notified was caught late."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,6 @@ from activities.review.model import ChangeLine, DecisionLine, MessageLine, Readi
 from activities.review.words import lines, objects, said, who
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from activities.review.histories import Act, Course, Json, Noted, Received
 
 INTENDED = "may have been made"

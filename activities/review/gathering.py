@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.review.histories import Chronicle, Recorded, decode, first_of
 from runbook_model.ids import is_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from temporalio.api.history.v1 import HistoryEvent
-    from temporalio.client import Client
 
 PATIENCE = timedelta(seconds=10)
 JOINED = "joined"

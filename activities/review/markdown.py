@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -10,9 +12,6 @@ from runbook_model.text.durations import format_duration
 from runbook_model.text.plain_text import code, link, markdown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
-
     from activities.review.model import Cite, Moment, ReadingLine, Review
 
 CLASSES = {

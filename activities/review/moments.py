@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from activities.review.evidence import time_of
-from activities.review.model import Moment
+from activities.review.model import Moment, ReadingLine
 from activities.review.timeline import ALERTS, name_of
 from activities.review.words import NOBODY, objects, said, who
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
     from activities.review.histories import Act, Course, Json
-    from activities.review.model import ReadingLine
 
 INCIDENT = "Incident"
 OVER = frozenset({"recovered", "not-needed"})

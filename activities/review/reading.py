@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType, TimeoutType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
 
 from activities.review.histories import (
     Act,
@@ -13,6 +16,7 @@ from activities.review.histories import (
     Json,
     Noted,
     Received,
+    Recorded,
     first_of,
     object_of,
     value_of,
@@ -20,15 +24,6 @@ from activities.review.histories import (
 )
 from activities.review.model import Cite
 from runbook_model.steps import place_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from temporalio.api.failure.v1 import Failure
-    from temporalio.api.history.v1 import HistoryEvent
-
-    from activities.review.histories import Recorded
 
 WRITE_REVIEW = "write_review"
 """The activity after which an incident only ends: what follows it is not in the review that it writes."""

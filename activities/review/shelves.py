@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,8 +12,6 @@ from activities.review.markdown import page
 from runbook_model.errors import UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from activities.aws.clients import AwsClients
     from activities.review.model import Review
 

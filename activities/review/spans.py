@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,6 @@ from activities.review.words import said, who
 from runbook_model.ids import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from activities.review.histories import Course, Json, Received
 
 Span = tuple[datetime, datetime]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from activities.review.model import Line
+from activities.review.model import ChangeLine, Line, Wait
 from activities.review.words import NOBODY, objects, said, who
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from activities.review.histories import Act, Course, Json, Received
-    from activities.review.model import ChangeLine, Wait
 
 WORTH_A_LINE = timedelta(seconds=1)
 SLOWEST_STEPS = 3

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runbook_model.text.durations import format_duration
@@ -10,9 +11,6 @@ from runbook_model.text.plain_text import markdown
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
     from activities.review.histories import Json
 
 TEXT = 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from runbook_model.catalog.trace_links import trace_link
 from runbook_model.ids import SEVERITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from activities.review.histories import Chronicle, Course
 
 DUE_AFTER = timedelta(days=5)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -19,13 +21,11 @@ from runbook_model.errors import CatalogError, NotWarrantedError, PolicyError, R
 from runbook_model.ids import hold_id, is_ledger_of, is_under_lock, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
-    from pathlib import Path
-
     from activities.runtime.environment_guard import EnvironmentGuard
 
-    FillIn = Callable[[Any], Awaitable[Any]]
-    Authorize = Callable[[object, Target], Awaitable[tuple[str, ...]]]
+
+FillIn = Callable[[Any], Awaitable[Any]]
+Authorize = Callable[[object, Target], Awaitable[tuple[str, ...]]]
 
 TAKES_BACK, MARKS = "restore_capacity", "mark_release"
 """The changes that a hold, and a look into the ledger of releases, may make too."""

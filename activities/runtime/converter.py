@@ -9,24 +9,20 @@ Encrypting is a codec's affair, which works outside of workflows, between them a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverter,
     DefaultFailureConverterWithEncodedAttributes,
+    PayloadConverter,
 )
 
-from activities.runtime.encryption import key_of
+from activities.runtime.encryption import Codec, key_of
 from runbook_model.errors import SealedError, TamperedError
-
-if TYPE_CHECKING:
-    from temporalio.api.common.v1 import Payload
-    from temporalio.api.failure.v1 import Failure
-    from temporalio.converter import PayloadConverter
-
-    from activities.runtime.encryption import Codec
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from temporalio import activity
 
 from runbook_model.authority.expected import Judged, Presented
-from runbook_model.catalog.catalog import load_catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError, InputError, Rejected, SignersError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from runbook_model.catalog.catalog import Catalog
 
 
 class DecisionActivities:

@@ -10,17 +10,14 @@ import base64
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 from activities.runtime.sealing import PUBLIC, SealingKey, private_of, seal, unseal
 from runbook_model.errors import InputError, MissingKeyError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 KEYS = "RUNBOOK_CODEC_KEYS"
 KEYS_FILE = "RUNBOOK_CODEC_KEYS_FILE"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import PolicyError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class EnvironmentGuard:

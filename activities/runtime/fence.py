@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from temporalio import activity
 
 from runbook_model.errors import OutsideError, RunbookError, TooLateError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 LANDS_WITHIN = timedelta(seconds=10)
 """A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from temporalio import activity
 
-if TYPE_CHECKING:
-    from runbook_model.errors import RunbookError
-    from runbook_model.measured.evidence import Evidence
+from runbook_model.errors import RunbookError
+from runbook_model.measured.evidence import Evidence
 
-    E = TypeVar("E", bound=Evidence)
+E = TypeVar("E", bound=Evidence)
 
 TRIES = 6
 """With the pauses between attempts that is some six seconds."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from temporalio import activity
 
 from runbook_model.authority.standing import StandingAnswer, StandingQuestion
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.errors import InputError, SignersError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class StandingActivities:

@@ -7,16 +7,14 @@ histogram. Temporal's own figures stand next to them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from temporalio.common import (
-        MetricCounter,
-        MetricGauge,
-        MetricHistogram,
-        MetricHistogramFloat,
-        MetricMeter,
-    )
+from temporalio.common import (
+    MetricCounter,
+    MetricGauge,
+    MetricHistogram,
+    MetricHistogramFloat,
+    MetricMeter,
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from temporalio.common import MetricMeter
@@ -20,8 +21,6 @@ from runbook_model.errors import InputError
 from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from botocore.client import BaseClient
 
 HUMAN = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 86400)

@@ -6,14 +6,10 @@ Tracing never slows or fails what it watches: a collector that is gone costs a b
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from contextlib import AbstractContextManager
-
-    from temporalio.plugin import SimplePlugin
+from temporalio.plugin import SimplePlugin
 
 
 def is_tracing() -> bool:

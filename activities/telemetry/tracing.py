@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
@@ -29,8 +30,6 @@ from temporalio.contrib.opentelemetry import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from opentelemetry.context import Context
 
 FLUSH_SECONDS = 1.0

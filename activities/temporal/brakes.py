@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import describe, is_open
 from runbook_model.brakes import BrakeAnswer, BrakeBook, BrakeReport, BrakeRequest, Question, Reservation
 from runbook_model.errors import NotYetError
 from runbook_model.ids import brake_id, remediation_id
-
-if TYPE_CHECKING:
-    from temporalio.client import Client, WorkflowHandle
 
 PATIENCE = timedelta(seconds=5)
 

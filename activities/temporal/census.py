@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from temporalio.client import Client
+from temporalio.common import MetricMeter
 from temporalio.service import RPCError
 
 from activities.telemetry.metric_names import BRAKE_ENGAGED, OPEN_RUNS
@@ -14,11 +17,6 @@ from activities.temporal.runs import OPEN
 from runbook_model.ids import ENVIRONMENT, STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from temporalio.client import Client
-    from temporalio.common import MetricMeter
-
     from activities.temporal.brakes import BrakeActivities
 
 log = logging.getLogger("runbook.census")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.errors import NotWarrantedError, PolicyError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from temporalio.api.history.v1 import HistoryEvent
-    from temporalio.client import Client
 
 PATIENCE = timedelta(seconds=5)
 NOTHING_SENT = frozenset({NotWarrantedError.__name__, PolicyError.__name__})

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio import activity
+from temporalio.client import Client
 
 from runbook_model.authority.order import Authority
 from runbook_model.fact import Fact
 from runbook_model.ids import hold_id
 from runbook_model.sizes import ScaleOutRun
 from runbook_model.text.durations import Duration
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
 
 
 class HoldRequest(Fact):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import activity
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import POLL, describe, is_open, read_pollers
 from runbook_model.errors import NotYetError
 from runbook_model.locks import Holder, LockQuestion
-
-if TYPE_CHECKING:
-    from temporalio.api.common.v1 import WorkflowExecution
-    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
-    from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
-    from temporalio.client import Client, WorkflowHandle
 
 PATIENCE = timedelta(seconds=5)
 LOOK_EVERY = timedelta(seconds=1)

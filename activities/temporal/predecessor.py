@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from activities.temporal.runs import find, is_open
 from runbook_model.fact import Fact
 from runbook_model.ids import is_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from temporalio.api.history.v1 import HistoryEvent
-    from temporalio.client import Client
 
 MOST = 10
 """How many runs are looked at: only those that started since the one that asks stand before its predecessor."""

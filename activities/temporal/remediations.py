@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import activity
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowQueryFailedError
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError
 
 from activities.temporal.brakes import PATIENCE
@@ -14,10 +21,6 @@ from activities.temporal.runs import describe, is_open
 from runbook_model.errors import NotYetError
 from runbook_model.fact import Fact
 from runbook_model.ids import remediation_id
-
-if TYPE_CHECKING:
-    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
-    from temporalio.client import Client, WorkflowHandle
 
 LOOK_EVERY = timedelta(minutes=1)
 ITS_OWN = ("steps", "readings", "plan", "rejected", "decisions")

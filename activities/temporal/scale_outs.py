@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.fact import Fact
 from runbook_model.ids import is_under_lock, task_queue
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
-
-if TYPE_CHECKING:
-    from temporalio.api.history.v1 import HistoryEvent
-    from temporalio.client import Client
 
 PATIENCE = timedelta(seconds=5)
 SCALE_OUT = "scale_out"

@@ -17,6 +17,7 @@ from activities.terraform.program import Module
 from activities.terraform.run import NOT_STARTED, Run, TerraformApplied, started_before
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
+from runbook_model.catalog.catalog import Target
 from runbook_model.errors import (
     ApplyFailedError,
     CutOffApplyError,
@@ -28,14 +29,13 @@ from runbook_model.errors import (
     StateLockedError,
     TerraformError,
 )
+from runbook_model.plans import PlannedCall
 from runbook_model.release import Fence
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
     from activities.terraform.plan_store import PlanStore
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.plans import PlannedCall
 
 PLAN_WAITS = timedelta(seconds=20)
 """How long one attempt to plan waits for a lock, before its error is shown and the next attempt is made."""

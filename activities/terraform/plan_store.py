@@ -7,16 +7,13 @@ import re
 import shutil
 import stat
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from runbook_model.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 KEPT = timedelta(days=1)
 """A plan that nobody applied is removed after this; it can be made again."""

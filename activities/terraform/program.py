@@ -10,24 +10,21 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from activities.runtime.attribution import attribution
 from activities.runtime.processes import start_child
 from activities.runtime.program_environment import our_aws_files, program_environment
 from activities.terraform.state import state_of
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import quote
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator, Mapping
-
-    from runbook_model.catalog.service_policies import Terraform
 
 PROGRAMS = ("terraform", "tofu")
 

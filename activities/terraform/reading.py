@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
+from runbook_model.catalog.service_policies import Terraform
 from runbook_model.terraform_plans import (
     KNOWN_LATER,
     MOST,
@@ -20,11 +22,6 @@ from runbook_model.terraform_plans import (
 )
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import HIDDEN, redact
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.catalog.service_policies import Terraform
 
 LONGEST_VALUE = 200
 """Characters of a value that are shown."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
@@ -13,15 +16,11 @@ from activities.runtime.waiting import handed_over
 from activities.terraform.reading import read_plan
 from runbook_model.errors import ApplyFailedError, StalePlanError, StateLockedError
 from runbook_model.fact import Fact
+from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import timedelta
-    from pathlib import Path
-
     from activities.terraform.plan_store import PlanStore
     from activities.terraform.program import Module, Said
-    from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 
 ASKED_AGAIN_AFTER = 2.0
 """Seconds between two tries to get the lock."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 IDENTITY = (
     "bucket", "key", "prefix", "workspace_key_prefix", "path", "address", "hostname", "organization", "workspaces",

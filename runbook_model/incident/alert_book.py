@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from runbook_model.catalog.alert_matrix import find_rule
+from runbook_model.catalog.policies import AlertRule
+from runbook_model.incident.alerts import Alert
 from runbook_model.messages import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from runbook_model.catalog.policies import AlertRule
-    from runbook_model.incident.alerts import Alert
 
 MOST = 1000
 """So many alerts are distinguished; what they hold is bounded too, so that all of them fit into one payload."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from runbook_model.bounds import cut_text, size_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from runbook_model.incident.account import Account, Outbox
+from runbook_model.incident.account import Account, Outbox
 
 ACCOUNT_BYTES = 7 * 256 * 1024
 """Below the 2 MiB of a payload, with room for what encryption adds."""

@@ -5,18 +5,15 @@ What could not be read is an answer too, with its reason: a source that is away 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from runbook_model.fact import Fact
+from runbook_model.release import Release, ReleaseHistory, ServiceDeployment
 from runbook_model.text.plain_text import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.release import Release, ReleaseHistory, ServiceDeployment
 
 Source = Literal["prometheus", "cloudwatch", "ecs", "logs", "engine", "scrape"]
 

@@ -7,20 +7,17 @@ measurement as evidence.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
 from runbook_model.measured.evidence import Figure
-from runbook_model.measured.readings import Quality, Reading
+from runbook_model.measured.readings import Kind, Quality, Reading
+from runbook_model.measured.symptoms import LogsRead
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.readings import Kind
-    from runbook_model.measured.symptoms import LogsRead
 
 ROUNDING = 1e-9
 """A share this much over its limit is the limit, as division left it."""

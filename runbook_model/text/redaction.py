@@ -7,13 +7,10 @@ more than any other.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from runbook_model.text.plain_text import harmless
 from runbook_model.text.secret_values import OPENING, QUOTE, value_span
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 LOOKED_AT = 4000
 """Characters of one line that are looked at; the rest is cut off before."""

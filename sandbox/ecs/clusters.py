@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from sandbox.ecs.errors import ApiError, invalid
 from sandbox.ecs.model import Cluster
-from sandbox.ecs.names import last_part
+from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.paging import page
+from sandbox.ecs.store import Store
 from sandbox.ecs.tagging import read_tags
 from sandbox.ecs.wire import cluster_fields
-
-if TYPE_CHECKING:
-    from sandbox.ecs.names import Fields
-    from sandbox.ecs.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _SETTINGS = (

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
 
-from sandbox.ecs.limits import wait_after
-from sandbox.ecs.model import Task
-from sandbox.ecs.names import new_task_id
-from sandbox.tasks import ImageNotFoundError, TaskSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from sandbox.ecs.limits import Pace
-    from sandbox.ecs.model import Deployment, Service
-    from sandbox.ecs.names import Names
-    from sandbox.tasks import RunningTask, TaskRunner
+from sandbox.ecs.limits import Pace, wait_after
+from sandbox.ecs.model import Deployment, Service, Task
+from sandbox.ecs.names import Names, new_task_id
+from sandbox.tasks import ImageNotFoundError, RunningTask, TaskRunner, TaskSpec
 
 REPLACED = "ServiceSchedulerInitiated"
 NO_ANSWER_SECONDS = 30.0

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sandbox.ecs.names import Fields
+from sandbox.ecs.names import Fields
 
 DAEMON_COUNT = 1
 """Tasks of a DAEMON service: the sandbox is one container instance."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import asyncio
-
-    from sandbox.ecs.names import Fields
-    from sandbox.tasks import RunningTask
+from sandbox.ecs.names import Fields
+from sandbox.tasks import RunningTask
 
 FINISHED = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
 """States that a service deployment never leaves."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from sandbox.ecs.errors import invalid
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sandbox.ecs.names import Fields
+from sandbox.ecs.names import Fields
 
 T = TypeVar("T")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import botocore.session
 from botocore.model import (
@@ -17,10 +18,7 @@ from botocore.model import (
 )
 from botocore.validate import ParamValidator
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from sandbox.ecs.names import Fields
+from sandbox.ecs.names import Fields
 
 
 class MalformedRequestError(Exception):

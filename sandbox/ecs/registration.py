@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from sandbox.ecs.errors import client_error
-
-if TYPE_CHECKING:
-    from sandbox.ecs.names import Fields, Names
+from sandbox.ecs.names import Fields, Names
 
 _CONTAINER_DEFAULTS: tuple[tuple[str, object], ...] = (("cpu", 0), ("essential", True))
 _CONTAINER_LISTS = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")

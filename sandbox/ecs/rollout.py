@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sandbox.ecs.limits import failures_allowed
-from sandbox.ecs.model import Deployment, Revision, Rollback, ServiceDeployment
-from sandbox.ecs.names import new_number, new_service_deployment_id
+from sandbox.ecs.model import Deployment, Revision, Rollback, Service, ServiceDeployment, TaskDefinition
+from sandbox.ecs.names import Fields, Names, new_number, new_service_deployment_id
 from sandbox.ecs.wire import ROLLED, desired_count, revision_counts, without
-
-if TYPE_CHECKING:
-    from sandbox.ecs.model import Service, TaskDefinition
-    from sandbox.ecs.names import Fields, Names
 
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 STOPPED_REASON = "Service deployment rolled back because it was stopped by a StopServiceDeployment request."

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sandbox.ecs.life import REPLACED
+from sandbox.ecs.life import REPLACED, TaskLives
 from sandbox.ecs.limits import fewest_healthy, most_tasks
+from sandbox.ecs.model import Deployment, Service, Task
 from sandbox.ecs.wire import desired_count
-
-if TYPE_CHECKING:
-    from sandbox.ecs.life import TaskLives
-    from sandbox.ecs.model import Deployment, Service, Task
 
 REPEAT_SECONDS = 5.0
 """An event that says why nothing moves comes no more often than this."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sandbox.ecs.errors import invalid
+from sandbox.ecs.model import Service, TaskDefinition
+from sandbox.ecs.names import Fields, Names
 from sandbox.ecs.wire import ROLLED
-
-if TYPE_CHECKING:
-    from sandbox.ecs.model import Service, TaskDefinition
-    from sandbox.ecs.names import Fields, Names
 
 _NOT_SETTINGS = frozenset(
     {

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sandbox.ecs.errors import ApiError, invalid
+from sandbox.ecs.model import Service, ServiceDeployment
+from sandbox.ecs.names import Fields
 from sandbox.ecs.paging import page
+from sandbox.ecs.store import Store
 from sandbox.ecs.wire import revision_fields
 from sandbox.ecs.wire_tasks import brief_fields, service_deployment_fields
-
-if TYPE_CHECKING:
-    from sandbox.ecs.model import Service, ServiceDeployment
-    from sandbox.ecs.names import Fields
-    from sandbox.ecs.store import Store
 
 MOST_DESCRIBED = 20
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
 
 from sandbox.ecs import rollout
 from sandbox.ecs.errors import invalid, service_not_active
 from sandbox.ecs.model import Service
-from sandbox.ecs.names import last_part
+from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.paging import page
 from sandbox.ecs.service_config import changed_config, check_config, initial_config, revision_config
+from sandbox.ecs.store import Store
 from sandbox.ecs.tagging import read_tags
 from sandbox.ecs.wire import service_fields
-
-if TYPE_CHECKING:
-    from sandbox.ecs.names import Fields
-    from sandbox.ecs.store import Store
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 MOST_DESCRIBED = 10

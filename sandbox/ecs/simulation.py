@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from sandbox.ecs import rollout, scheduler
 from sandbox.ecs.clusters import ClusterActions
 from sandbox.ecs.errors import ApiError, invalid
 from sandbox.ecs.life import REPLACED, TaskLives
 from sandbox.ecs.limits import Pace
-from sandbox.ecs.names import Names
+from sandbox.ecs.model import Cluster, Service
+from sandbox.ecs.names import Fields, Names
 from sandbox.ecs.protocol import MalformedRequestError, checked, operation
 from sandbox.ecs.service_deployments import ServiceDeploymentActions
 from sandbox.ecs.services import ServiceActions
@@ -22,13 +23,7 @@ from sandbox.ecs.tagging import TagActions
 from sandbox.ecs.task_actions import TaskActions
 from sandbox.ecs.task_definitions import TaskDefinitionActions
 from sandbox.ecs.throttling import Throttle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.ecs.model import Cluster, Service
-    from sandbox.ecs.names import Fields
-    from sandbox.tasks import TaskRunner
+from sandbox.tasks import TaskRunner
 
 TICK_SECONDS = 0.1
 KEPT_SECONDS = 3600.0

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sandbox.ecs.errors import client_error, cluster_not_found, service_not_found
-from sandbox.ecs.names import last_part
-
-if TYPE_CHECKING:
-    from sandbox.ecs.model import Cluster, Service, TaskDefinition
-    from sandbox.ecs.names import Names
+from sandbox.ecs.model import Cluster, Service, TaskDefinition
+from sandbox.ecs.names import Names, last_part
 
 
 @dataclass

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from sandbox.ecs.errors import ApiError, invalid
-from sandbox.ecs.names import last_part
+from sandbox.ecs.names import Fields, last_part
+from sandbox.ecs.store import Store
 from sandbox.ecs.wire import tag_list
-
-if TYPE_CHECKING:
-    from sandbox.ecs.names import Fields
-    from sandbox.ecs.store import Store
 
 MOST_TAGS = 50
 _ALLOWED = re.compile(r"[\w\s_.:/=+\-@]*")

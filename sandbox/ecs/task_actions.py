@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sandbox.ecs.errors import invalid
-from sandbox.ecs.names import last_part
+from sandbox.ecs.life import TaskLives
+from sandbox.ecs.model import Task
+from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.paging import page
+from sandbox.ecs.store import Store
 from sandbox.ecs.wire_tasks import task_fields
-
-if TYPE_CHECKING:
-    from sandbox.ecs.life import TaskLives
-    from sandbox.ecs.model import Task
-    from sandbox.ecs.names import Fields
-    from sandbox.ecs.store import Store
 
 MOST_DESCRIBED = 100
 

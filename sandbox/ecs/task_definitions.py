@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
 
 from sandbox.ecs.errors import client_error, invalid
 from sandbox.ecs.model import TaskDefinition
-from sandbox.ecs.names import last_part
+from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.paging import page
 from sandbox.ecs.registration import registered_fields
+from sandbox.ecs.store import Store
 from sandbox.ecs.tagging import read_tags
 from sandbox.ecs.wire import tag_list, task_definition_fields
-
-if TYPE_CHECKING:
-    from sandbox.ecs.names import Fields
-    from sandbox.ecs.store import Store
 
 _FAMILY = re.compile(r"[A-Za-z0-9_-]{1,255}")
 

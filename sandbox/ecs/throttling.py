@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sandbox.ecs.errors import ApiError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 RATES: dict[str, tuple[int, int]] = {
     "UpdateService": (50, 5),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from sandbox.ecs.images import digest_of
 from sandbox.ecs.limits import DAEMON_COUNT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from sandbox.ecs.model import Cluster, Deployment, Revision, Service, Task, TaskDefinition
-    from sandbox.ecs.names import Fields
+from sandbox.ecs.model import Cluster, Deployment, Revision, Service, Task, TaskDefinition
+from sandbox.ecs.names import Fields
 
 ROLLED = (
     "capacityProviderStrategy",

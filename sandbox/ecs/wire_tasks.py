@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sandbox.ecs.images import digest_of
+from sandbox.ecs.model import Cluster, Revision, Service, ServiceDeployment, Task
+from sandbox.ecs.names import Fields, Names
 from sandbox.ecs.wire import revision_counts, tag_list, without_none
-
-if TYPE_CHECKING:
-    from sandbox.ecs.model import Cluster, Revision, Service, ServiceDeployment, Task
-    from sandbox.ecs.names import Fields, Names
 
 _HEALTH = {True: "HEALTHY", False: "UNHEALTHY", None: "UNKNOWN"}
 

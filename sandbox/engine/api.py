@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from sandbox.engine import shapes
+from sandbox.engine.container import Container
 from sandbox.engine.errors import (
     BadParameterError,
     ConflictError,
@@ -18,14 +20,8 @@ from sandbox.engine.errors import (
 )
 from sandbox.engine.executing import Executions
 from sandbox.engine.logs import logs
-from sandbox.engine.reading import chosen
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from sandbox.engine.container import Container
-    from sandbox.engine.reading import Call
-    from sandbox.engine.stack import Stack
+from sandbox.engine.reading import Call, chosen
+from sandbox.engine.stack import Stack
 
 STOP_GRACE_SECONDS = 10.0
 BETWEEN_READINGS_SECONDS = 1.0

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from sandbox.engine.model import USUALLY
 from sandbox.names import DATABASE_SERVICE, SERVICE
-
-if TYPE_CHECKING:
-    import argparse
 
 PATH = "/_sandbox/compose"
 TIMEOUT_SECONDS = 60.0

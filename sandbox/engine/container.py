@@ -7,23 +7,18 @@ import secrets
 import signal
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import psutil
 
-from sandbox.engine.model import Line, State, starts_again
+from sandbox.engine.health import HealthCheck
+from sandbox.engine.model import ContainerSpec, Line, State, Stream, starts_again
 from sandbox.forking import ForkedProcess
 from sandbox.processes import end_child, signal_child, start_child
+from sandbox.program import Program
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.engine.health import HealthCheck
-    from sandbox.engine.model import ContainerSpec, Stream
-    from sandbox.program import Program
-
-    Started = asyncio.subprocess.Process | ForkedProcess
+Started = asyncio.subprocess.Process | ForkedProcess
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
@@ -10,15 +11,13 @@ from starlette.routing import Route
 
 from sandbox.control import object_in, refusal
 from sandbox.engine.breaking import PATH
+from sandbox.engine.container import Container
 from sandbox.engine.model import POLICIES, USUALLY, known_policy
+from sandbox.engine.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.requests import Request
 
-    from sandbox.engine.container import Container
-    from sandbox.engine.stack import Stack
 
 ACTIONS: dict[str, Callable[[Container], bool]] = {
     "kill": lambda container: container.crash(signal.SIGKILL),

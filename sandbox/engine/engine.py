@@ -9,17 +9,16 @@ from sandbox.engine.api import EngineApi
 from sandbox.engine.control import compose_routes
 from sandbox.engine.server import serving
 from sandbox.engine.stack import Stack
+from sandbox.forking import ForkServer
 from sandbox.load import Load
 from sandbox.names import LOCAL, SERVICE
+from sandbox.postgres import Postgres
 from sandbox.processes import free_port
+from sandbox.runner import ProcessRunner
+from sandbox.scrape_targets import ScrapeTargets
 
 if TYPE_CHECKING:
     from starlette.routing import Route
-
-    from sandbox.forking import ForkServer
-    from sandbox.postgres import Postgres
-    from sandbox.runner import ProcessRunner
-    from sandbox.scrape_targets import ScrapeTargets
 
 
 class Engine:

@@ -6,20 +6,16 @@ import asyncio
 import os
 import secrets
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from sandbox.engine.container import Container
 from sandbox.engine.errors import BadParameterError, ConflictError, NoSuchError, NotSimulatedError
 from sandbox.engine.logs import framed
 from sandbox.names import DATABASE_SERVICE
+from sandbox.postgres import Postgres
 from sandbox.processes import signal_child, start_child
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sandbox.engine.container import Container
-    from sandbox.postgres import Postgres
-    from sandbox.program import Program
+from sandbox.program import Program
 
 TOOLS = ("pg_isready", "psql")
 FLAGS = {"-X", "-A", "-t", "-w", "-q"}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.load_balancer import LoadBalancer, Target
+from sandbox.load_balancer import LoadBalancer, Target
 
 FIRST_INTERVAL_SECONDS = 0.05
 INTERVAL_SECONDS = 5.0

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
+from sandbox.engine.container import Container
 from sandbox.engine.errors import BadParameterError, NotSimulatedError
-from sandbox.engine.model import moment
-
-if TYPE_CHECKING:
-    from sandbox.engine.container import Container
-    from sandbox.engine.model import Stream
-    from sandbox.engine.reading import Call
+from sandbox.engine.model import Stream, moment
+from sandbox.engine.reading import Call
 
 _NUMBER: dict[Stream, int] = {"stdout": 1, "stderr": 2}
 

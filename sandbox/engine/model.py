@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeGuard
+from typing import Literal, TypeGuard
 
 from sandbox.names import LOCAL
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.program import Program
+from sandbox.program import Program
 
 Stream = Literal["stdout", "stderr"]
 

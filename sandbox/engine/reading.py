@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from sandbox.engine.container import Container
 from sandbox.engine.errors import BadParameterError, NotSimulatedError
-
-if TYPE_CHECKING:
-    from sandbox.engine.container import Container
-    from sandbox.wire import Message
+from sandbox.wire import Message
 
 _VERSIONED = re.compile(r"/v\d+\.\d+(?=/)")
 _TRUE = {"1", "true", "True"}

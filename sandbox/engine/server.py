@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
+from sandbox.engine.api import Answer, EngineApi
 from sandbox.engine.reading import read_call
 from sandbox.engine.shapes import API_VERSION
 from sandbox.wire import WireError, read_request
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from sandbox.engine.api import Answer, EngineApi
 
 HEAD_FIRST_SECONDS = 0.1
 """Docker's Python client loses what comes in one piece with the head; a real engine is seldom so quick."""

@@ -6,18 +6,15 @@ import hashlib
 import os
 import platform
 import time
-from typing import TYPE_CHECKING
 
 import psutil
 
+from sandbox.engine.container import Container
 from sandbox.engine.model import NEVER, moment
 from sandbox.images import digest_of
 from sandbox.names import SERVICE
 
-if TYPE_CHECKING:
-    from sandbox.engine.container import Container
-
-    Document = dict[str, object]
+Document = dict[str, object]
 
 API_VERSION = "1.47"
 _MIB = 1024 * 1024

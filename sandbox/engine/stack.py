@@ -5,29 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import psutil
 
 from sandbox.engine.container import Container
-from sandbox.engine.health import Asking, BehindBalancer
+from sandbox.engine.health import Asking, BehindBalancer, HealthCheck
 from sandbox.engine.model import ContainerSpec
+from sandbox.forking import ForkServer
+from sandbox.load_balancer import LoadBalancer
 from sandbox.names import CONTAINER, DATABASE_SERVICE, FIRST_VERSION, LOCAL, SERVICE
+from sandbox.postgres import Postgres
 from sandbox.processes import free_port
 from sandbox.program import Program
+from sandbox.scrape_targets import ScrapeTargets
 from sandbox.tasks import TaskSpec
 from sandbox.utilization import Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from sandbox.engine.health import HealthCheck
-    from sandbox.forking import ForkServer
-    from sandbox.load_balancer import LoadBalancer
-    from sandbox.postgres import Postgres
-    from sandbox.scrape_targets import ScrapeTargets
 
 COPIES = 2
 SAMPLE_INTERVAL_SECONDS = 1.0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from temporalio.client import WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -13,12 +11,7 @@ from runbook_model import ids
 from runbook_model.brakes import BrakeReport, BrakeRequest
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.run_view import ANSWER_TIMEOUT
-from starter.client.runs import describe, find
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from starter.client.runs import Run
+from starter.client.runs import Run, describe, find
 
 LIMIT = 1000
 

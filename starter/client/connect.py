@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
@@ -20,11 +21,6 @@ from activities.runtime.sealing import SealingKey, public_line
 from activities.telemetry.telemetry import flush_traces, tracing_plugins
 from runbook_model.errors import InputError, SealedError
 from starter.exits import CliError, Exit, bad_input, of_error
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from temporalio.envconfig import ClientConnectConfig
 
 T = TypeVar("T")
 

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
-from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.errors import fix_of
-from runbook_model.messages import Answer, Instruction
+from runbook_model.messages import Answer, Instruction, Message
+from starter.caller import Caller
 from starter.client.connect import RPC_TIMEOUT, converse
 from starter.client.run_view import look
-from starter.client.runs import describe
+from starter.client.runs import Run, describe
 from starter.client.signing import sign_order
 from starter.client.targets import ending, remediation_of
 from starter.exits import CliError, Exit, bad_input, refused
 from starter.printing import answer, say
+from starter.signing import SigningOptions
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from temporalio.client import Client, WorkflowHandle
-
-    from runbook_model.messages import Message
-    from starter.caller import Caller
-    from starter.client.runs import Run
-    from starter.signing import SigningOptions
-
-    Which = Callable[[Client, str, str | None], Awaitable[Run]]
-    Sign = Callable[[Client, Run], Awaitable[Message | None]]
+Which = Callable[[Client, str, str | None], Awaitable[Run]]
+Sign = Callable[[Client, Run], Awaitable[Message | None]]
 
 WORKER_TIMEOUT = timedelta(seconds=3)
 """How long a worker has to answer before the decision is only recorded."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 from temporalio.client import (
+    Client,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
@@ -30,11 +30,6 @@ from starter.exits import bad_input
 from workflows.decisions.endings import problem_of
 from workflows.drill import Drill
 from workflows.page.options import TASK_TIMEOUT
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from temporalio.client import Client
 
 AT_MOST = timedelta(minutes=30)
 """Temporal ends a drill after this time."""

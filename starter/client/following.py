@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from starter.client.connect import is_unreachable
 from starter.client.run_view import RunView, look
-from starter.client.runs import describe
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from temporalio.client import Client
-
-    from starter.client.runs import Run
+from starter.client.runs import Run, describe
 
 EVERY_SECONDS = 0.5
 FIRST_ANSWER_SECONDS = 3

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from temporalio.client import Client
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -13,17 +12,13 @@ from temporalio.common import (
 
 from runbook_model import ids
 from runbook_model.incident.account import IncidentRequest
+from runbook_model.incident.alerts import AlertBatch
 from runbook_model.incident.messages import ALERTS
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import describe
 from workflows.page.options import TASK_TIMEOUT
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from runbook_model.incident.alerts import AlertBatch
 
 
 async def report_alerts(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.procedures import missing
 from runbook_model.procedures import PROCEDURES, installed
 from runbook_model.text.nearest import did_you_mean
 from starter.client.known_targets import read_catalog
 from starter.exits import bad_input
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from runbook_model.catalog.catalog import Catalog
 
 NAME_IT = 'one of your own: install its package here, or name it in the catalog: procedures = ["NAME"]'
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from pathlib import Path
+
+from temporalio.client import Client
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError, UnknownTargetError
 from runbook_model.text.nearest import did_you_mean
-from starter.client.runs import find, of_scope
-from starter.exits import bad_input, of_error
-from starter.names import Scope
+from starter.client.runs import Run, find, of_scope
+from starter.exits import CliError, bad_input, of_error
+from starter.names import Pair, Scope
 from starter.printing import note
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
-
-    from temporalio.client import Client
-
-    from starter.client.runs import Run
-    from starter.exits import CliError
-    from starter.names import Pair
 
 LOOKED_AT = 1000
 """How many of the newest runs are looked at for names that are like a mistyped one."""

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import read_pollers
 from runbook_model.errors import fix_of
 from runbook_model.ids import ledger_id, task_queue
+from runbook_model.messages import StartSignature
 from starter.client.connect import RPC_TIMEOUT
-from starter.client.runs import describe
+from starter.client.runs import Run, describe
 from starter.exits import CliError, Exit, bad_input, refused
 from workflows.decisions.endings import ASKED_WRONGLY, NOT_ALLOWED, NOT_WARRANTED, cause_of
 from workflows.ledger import SIGNED_WITHIN, LedgerPage, LedgerRequest, ReleaseLedger
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from temporalio.client import Client
-
-    from runbook_model.messages import StartSignature
-    from starter.client.runs import Run
-
-    Sign = Callable[[Run], Awaitable[StartSignature]]
+Sign = Callable[[Run], Awaitable[StartSignature]]
 
 AT_MOST = timedelta(seconds=60)
 """Temporal ends the look after this time, so that no correction is started long after whoever asked has left."""

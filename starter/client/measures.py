@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import fmean, median
-from typing import TYPE_CHECKING
 
 from runbook_model.reports import Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 OVER = frozenset({Outcome.RECOVERED, Outcome.NOT_NEEDED})
 Figures = dict[str, object]

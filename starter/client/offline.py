@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError, FailureError
 
 from runbook_model.catalog.trace_links import trace_link
@@ -17,14 +18,7 @@ from runbook_model.steps import place_of
 from runbook_model.text.sentences import quote, sentence
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.known_targets import known_links
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from temporalio.api.history.v1 import HistoryEvent
-    from temporalio.client import Client
-
-    from starter.client.runs import Run
+from starter.client.runs import Run
 
 ENDINGS = {
     EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: "done",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from temporalio.client import (
@@ -20,14 +21,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from runbook_model.reports import Outcome, Report, State
 from starter.client.connect import RPC_TIMEOUT, ui_address
 from starter.client.offline import offline_report
+from starter.client.runs import Run
 from starter.exits import Exit
 from workflows.incidents.report import IncidentReport
-
-if TYPE_CHECKING:
-    from datetime import datetime
-    from pathlib import Path
-
-    from starter.client.runs import Run
 
 ANSWER_TIMEOUT = timedelta(seconds=2)
 """How long a worker has to answer a query; an idle one needs 10 ms."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.api.common.v1 import Payload
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import SearchAttributeKey, TypedSearchAttributes
 from temporalio.converter import decode_typed_search_attributes
 
 from activities.temporal import runs
@@ -17,14 +20,7 @@ from runbook_model import ids
 from runbook_model.procedures import procedure_of
 from runbook_model.reports import Outcome, State
 from starter.client.connect import RPC_TIMEOUT
-
-if TYPE_CHECKING:
-    from temporalio.api.common.v1 import Payload
-    from temporalio.api.workflow.v1 import WorkflowExecutionInfo
-    from temporalio.client import Client
-    from temporalio.common import SearchAttributeKey, TypedSearchAttributes
-
-    from starter.names import Scope
+from starter.names import Scope
 
 T = TypeVar("T")
 

@@ -5,31 +5,32 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import click
+from temporalio.client import Client
 
 from runbook_model.authority.expected import kind_of_answer
-from runbook_model.authority.shown import read_shown
-from runbook_model.authority.statement import LONGEST, NAMESPACE, Statement, parse_statement, subject_of_order
+from runbook_model.authority.shown import Shown, read_shown
+from runbook_model.authority.statement import (
+    LONGEST,
+    NAMESPACE,
+    Kind,
+    Statement,
+    parse_statement,
+    subject_of_order,
+)
+from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import CatalogError, Rejected
 from runbook_model.messages import Signable
+from runbook_model.reports import Checkpoint
+from starter.caller import Caller
 from starter.client.known_targets import read_catalog
+from starter.client.runs import Run
 from starter.exits import CliError, Exit, bad_input, refused
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from temporalio.client import Client
-
-    from runbook_model.authority.shown import Shown
-    from runbook_model.authority.statement import Kind
-    from runbook_model.catalog.policies import Approvals
-    from runbook_model.reports import Checkpoint
-    from starter.caller import Caller
-    from starter.client.runs import Run
-    from starter.signing import SigningOptions
+from starter.signing import SigningOptions
 
 S = TypeVar("S", bound=Signable)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
+from temporalio.client import Client
 from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
@@ -23,15 +23,10 @@ from starter.client.connect import RPC_TIMEOUT
 from starter.client.deciding import decide
 from starter.client.following import wait_for_end
 from starter.client.runs import describe
-from starter.exits import refused
+from starter.exits import CliError, refused
 from starter.names import short_id
 from starter.printing import ago, clock, note
 from workflows.page.options import TASK_TIMEOUT, search_attributes
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from starter.exits import CliError
 
 
 async def begin(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+
+from temporalio.client import Client
 
 from runbook_model.ids import incident_id, is_lock, remediation_id
 from runbook_model.reports import State
 from runbook_model.text.nearest import did_you_mean
 from starter.client.known_targets import recorded_runs
 from starter.client.runs import Run, describe
-from starter.exits import bad_input, refused
+from starter.exits import CliError, bad_input, refused
 from starter.names import Pair, parse_id
 from starter.printing import clock
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from starter.exits import CliError
 
 SEE = "`runbook list` shows all runs"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+from temporalio.client import Client
 
+from runbook_model.authority.statement import Kind
 from runbook_model.messages import Abort
 from starter import completion
 from starter.caller import Caller, example, takes_caller
@@ -16,11 +16,6 @@ from starter.client.targets import ending, remediation_of
 from starter.exits import bad_input, refused
 from starter.printing import answer, say
 from starter.signing import SigningOptions, takes_signing
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from runbook_model.authority.statement import Kind
 
 
 @click.command("abort", epilog=example("runbook abort prod/ai-processor --reason 'wrong service' --as alice"))

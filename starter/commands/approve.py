@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+from temporalio.client import Client
 
 from runbook_model.messages import Approval
 from starter import completion
@@ -20,9 +19,6 @@ from starter.printing import answer, console, note, on_terminal, say
 from starter.signing import SigningOptions, takes_signing
 from starter.view.page import checkpoint
 from starter.view.shown import shown
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
 
 
 @click.command(

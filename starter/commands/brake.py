@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
+from temporalio.client import Client
 
+from runbook_model.brakes import AutomaticStart, BrakeReport
 from starter.caller import Caller, example, takes_caller
 from starter.client.brakes import brakes, open_brake, read_brake_report
 from starter.client.connect import converse
 from starter.client.deciding import decide
 from starter.client.known_targets import check_scope, read_catalog
 from starter.client.run_view import stamp
+from starter.client.runs import Run
 from starter.client.signing import sign_order
 from starter.exits import bad_input
+from starter.names import Scope
 from starter.printing import answer, clock, note, say
 from starter.signing import SigningOptions, takes_signing
 from starter.target_options import scope_argument
 from workflows.brake import Switch
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from runbook_model.brakes import AutomaticStart, BrakeReport
-    from starter.client.runs import Run
-    from starter.names import Scope
 
 
 @click.command(

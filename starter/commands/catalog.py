@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +15,6 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.known_procedures import unknown_rows
 from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 @click.group(

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+from temporalio.client import Client
 
 from runbook_model.incident.messages import Closing
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
 from starter.client.run_view import look
+from starter.client.runs import Run
 from starter.client.signing import sign_order
 from starter.client.targets import incident_of
 from starter.exits import bad_input
 from starter.signing import SigningOptions, takes_signing
 from workflows.incidents.report import IncidentReport
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from starter.client.runs import Run
 
 
 @click.command(

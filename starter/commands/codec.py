@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
 from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say
-
-if TYPE_CHECKING:
-    from starter.processes.listening import Address
-    from starter.webhook.codec_server import CodecServer
+from starter.processes.listening import Address
+from starter.webhook.codec_server import CodecServer
 
 LISTEN = "127.0.0.1:8234"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from temporalio.client import Client
 
 from runbook_model.text.nearest import did_you_mean
 from starter.caller import Caller, example, takes_caller
@@ -18,9 +19,6 @@ from starter.exits import CliError, Exit, bad_input
 from starter.printing import answer, note, say
 from starter.processes.extras import check_extra
 from starter.processes.world import OURS, World, ends_in_order
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:

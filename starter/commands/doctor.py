@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runbook_model.catalog.catalog import Catalog
 from runbook_model.checks import Check, DoctorRequest
 from runbook_model.text.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
@@ -13,17 +15,14 @@ from starter.client.connect import converse
 from starter.client.known_targets import check_names
 from starter.doctor.checkup import check_all, check_catalog, without_temporal
 from starter.exits import CliError, Exit, bad_input
+from starter.names import Scope
 from starter.printing import answer, has_room, note, say, show
 from starter.target_options import takes_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from rich.console import Group
     from rich.table import Table
 
-    from runbook_model.catalog.catalog import Catalog
-    from starter.names import Scope
 
 SIGNS = {True: "✔", False: "✘", None: "–"}  # noqa: RUF001 - a dash, as lists have it
 COLOURS = {True: "green", False: "red", None: "dim"}

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from temporalio.client import Client
 
-from runbook_model.checks import PLAN, Drilled
+from runbook_model.checks import PLAN, Check, Drilled
 from runbook_model.text.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
-from starter.client.drills import drill, schedule, unschedule
+from starter.client.drills import Planned, drill, schedule, unschedule
 from starter.client.known_targets import check_scope, read_catalog
 from starter.commands.doctor import COLOURS, SIGNS, document
 from starter.exits import Exit, bad_input
+from starter.names import Scope
 from starter.printing import answer, clock, has_room, note, say, show
 from starter.target_options import takes_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from rich.table import Table
-    from temporalio.client import Client
 
-    from runbook_model.checks import Check
-    from starter.client.drills import Planned
-    from starter.names import Scope
 
 OFF = "off"
 SHOWN = 3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+from temporalio.client import Client
 
 from activities.temporal.runs import OPEN
 from runbook_model import ids
@@ -13,16 +15,13 @@ from starter.client.connect import converse
 from starter.client.known_targets import check_known
 from starter.client.run_view import stamp
 from starter.client.runs import Run, find, of_scope
+from starter.names import Scope
 from starter.printing import answer, clock, note, on_terminal, say, show, table
 from starter.target_options import takes_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from rich.table import Table
-    from temporalio.client import Client
 
-    from starter.names import Scope
 
 COLUMNS = ("id", "procedure", "service", "environment", "state", "outcome", "started", "ended")
 SHOWN = ("id", "procedure", "state", "outcome", "started", "ended")

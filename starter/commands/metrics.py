@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from pydantic import BaseModel
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from activities.temporal.runs import OPEN
 from runbook_model import ids
@@ -19,13 +19,9 @@ from starter.client.connect import converse
 from starter.client.known_targets import check_known
 from starter.client.measures import Measured, measure
 from starter.client.runs import Run, find, of_scope
+from starter.names import Scope
 from starter.printing import answer, note, say
 from starter.target_options import takes_scope
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from starter.names import Scope
 
 LIMIT = 20_000
 """Plans, drills and what keeps house are no work on an outage."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.telemetry.telemetry import root_span
@@ -19,13 +18,9 @@ from starter.client.run_view import start_document
 from starter.client.starting import warn_without_worker
 from starter.commands.start import check_procedure
 from starter.exits import bad_input, refused
+from starter.names import Pair
 from starter.printing import answer, note, say
 from starter.target_options import takes_target
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from starter.names import Pair
 
 
 @click.command(

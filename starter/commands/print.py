@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runbook_model.catalog.catalog import Catalog, Target
 from runbook_model.catalog.trace_links import with_trace
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.known_procedures import check_known_procedure
 from starter.client.known_targets import check_target, read_catalog
 from starter.exits import NAME_A_CATALOG, Exit, bad_input
+from starter.names import Pair
 from starter.on_paper import parts_of
 from starter.printing import answer, say
 from starter.target_options import target_argument
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Catalog, Target
-    from starter.names import Pair
     from workflows.procedures.procedure import Part
 
 

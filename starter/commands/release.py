@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
+from temporalio.client import Client
 
 from runbook_model.messages import StartSignature
 from runbook_model.release import Release
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_target
-from starter.client.ledger import read_ledger
+from starter.client.ledger import Sign, read_ledger
 from starter.client.run_view import stamp
+from starter.client.runs import Run
 from starter.client.signing import sign_order, signs_in
 from starter.exits import bad_input
+from starter.names import Pair
 from starter.printing import answer, clock, on_terminal, say, show, table
 from starter.signing import SigningOptions, takes_signing
 from starter.target_options import target_argument
 from workflows.decisions.rollback.names import find_release
 from workflows.ledger import LedgerEntry, LedgerPage, LedgerRequest
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from starter.client.ledger import Sign
-    from starter.client.runs import Run
-    from starter.names import Pair
 
 COLUMNS = ("revision", "images", "state")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from temporalio.client import Client
 
 from activities.review.gathering import gather
 from activities.review.markdown import page
@@ -20,8 +21,6 @@ from starter.names import short_id
 from starter.printing import answer, note, say
 
 if TYPE_CHECKING:
-    from temporalio.client import Client
-
     from activities.review.model import Review
 
 

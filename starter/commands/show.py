@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+from temporalio.client import Client
 
 from starter import completion
 from starter.caller import Caller, example, takes_caller
@@ -13,9 +12,6 @@ from starter.client.run_view import look
 from starter.client.targets import page_of
 from starter.printing import answer, show
 from starter.view.page import render
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
 
 
 @click.command(

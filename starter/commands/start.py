@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
+from temporalio.client import Client
 
 from activities.telemetry.telemetry import root_span
 from runbook_model.ids import remediation_id
@@ -21,23 +22,16 @@ from starter.client.incidents import of_incident
 from starter.client.known_procedures import check_known_procedure
 from starter.client.known_targets import check_target
 from starter.client.run_view import start_document
-from starter.client.runs import describe
+from starter.client.runs import Run, describe
 from starter.client.signing import sign_order
 from starter.client.starting import begin, make_room, warn_without_worker
 from starter.exits import Exit, bad_input
+from starter.names import Pair
 from starter.printing import answer, note, say, show
 from starter.signing import SigningOptions, takes_signing
 from starter.target_options import takes_target
 from starter.view.page import render
 from starter.view.planning import plan_only, refusal
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from temporalio.client import Client
-
-    from starter.client.runs import Run
-    from starter.names import Pair
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -14,9 +14,6 @@ from starter.exits import Exit
 from starter.printing import note, say
 from starter.processes.extras import check_extra
 from starter.processes.world import World, ends_in_order
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CHECK_SECONDS = 0.5
 STARTED = (

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+from temporalio.client import Client
 
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.targets import page_of
+from starter.exits import Exit
 from starter.printing import answer, note, on_terminal
 from starter.view.watching import watch_live, watch_plainly, watch_silently
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from starter.exits import Exit
 
 
 @click.command("watch", epilog=example("runbook watch prod/ai-processor"))

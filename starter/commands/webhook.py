@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,11 +12,9 @@ from runbook_model.errors import CatalogError, InputError
 from starter.caller import Caller, example, takes_caller
 from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
 from starter.printing import answer, note
-
-if TYPE_CHECKING:
-    from starter.processes.listening import Address
-    from starter.webhook.catalog_file import CatalogFile
-    from starter.webhook.guard import Token
+from starter.processes.listening import Address
+from starter.webhook.catalog_file import CatalogFile
+from starter.webhook.guard import Token
 
 LISTEN = "127.0.0.1:8080"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from starter.client.connect import ui_address
+from starter.client.run_view import RunView
+from starter.demo.outside import AwsCall
 from starter.demo.scenes import (
     BAD_SHARE,
     approve,
@@ -16,12 +17,8 @@ from starter.demo.scenes import (
     recovered,
     waits_for_steady,
 )
+from starter.demo.stage import Stage
 from starter.printing import clock, span
-
-if TYPE_CHECKING:
-    from starter.client.run_view import RunView
-    from starter.demo.outside import AwsCall
-    from starter.demo.stage import Stage
 
 
 async def play(stage: Stage) -> None:

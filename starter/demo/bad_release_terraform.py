@@ -5,14 +5,10 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starter.demo.needs import terraform_program
 from starter.demo.scenes import BAD_SHARE, approve, ask, changed_exactly, healthy_release, recovered
-from starter.demo.stage import ENVIRONMENT, SERVICE
-
-if TYPE_CHECKING:
-    from starter.demo.stage import Stage
+from starter.demo.stage import ENVIRONMENT, SERVICE, Stage
 
 MODULE = """\
 # The module that owns the service. Its resources are Terraform's own: no provider has to be fetched.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starter.demo.scenes import (
     approve,
     ask,
@@ -13,9 +11,7 @@ from starter.demo.scenes import (
     recovered,
     tasks,
 )
-
-if TYPE_CHECKING:
-    from starter.demo.stage import Stage
+from starter.demo.stage import Stage
 
 
 async def play(stage: Stage) -> None:

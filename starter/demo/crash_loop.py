@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starter.demo.scenes import approve, ask, changed_exactly, deploy, evidence, healthy_release, recovered
-
-if TYPE_CHECKING:
-    from starter.demo.stage import Stage
+from starter.demo.stage import Stage
 
 
 async def play(stage: Stage) -> None:

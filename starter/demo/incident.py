@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from runbook_model.reports import State
-from starter.client.run_view import look
+from runbook_model.reports import Checkpoint, State
+from starter.client.run_view import RunView, look
 from starter.client.runs import describe, find
-from starter.demo.outside import alerts_firing, slack_messages
+from starter.demo.outside import SlackMessage, alerts_firing, slack_messages
 from starter.demo.scenes import (
     changed_exactly,
     deploy,
@@ -19,16 +18,10 @@ from starter.demo.scenes import (
     recovered,
     waits_for_steady,
 )
-from starter.demo.stage import ENVIRONMENT, INCIDENT, REMEDIATION, SERVICE
+from starter.demo.stage import ENVIRONMENT, INCIDENT, REMEDIATION, SERVICE, Stage
 from starter.printing import clock
 from starter.view.page import plan
 from workflows.incidents.report import IncidentReport
-
-if TYPE_CHECKING:
-    from runbook_model.reports import Checkpoint
-    from starter.client.run_view import RunView
-    from starter.demo.outside import SlackMessage
-    from starter.demo.stage import Stage
 
 ALERT = "HighErrorRate"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starter.demo.outside import measure_memory
 from starter.demo.scenes import (
     approve,
@@ -15,9 +13,7 @@ from starter.demo.scenes import (
     recovered,
     tasks,
 )
-
-if TYPE_CHECKING:
-    from starter.demo.stage import Stage
+from starter.demo.stage import Stage
 
 GROWN = 0.24
 """The share of its memory from which on a task has grown for long enough to speak of a slope."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starter.demo.scenes import (
     BAD_SHARE,
     approve,
@@ -15,9 +13,7 @@ from starter.demo.scenes import (
     healthy_release,
     recovered,
 )
-
-if TYPE_CHECKING:
-    from starter.demo.stage import Stage
+from starter.demo.stage import Stage
 
 USUAL = 25.0
 MANY = 100.0

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starter.demo.scenes import BAD_SHARE, recovered
-from starter.demo.stage import SANDBOX
-
-if TYPE_CHECKING:
-    from starter.demo.stage import Stage
+from starter.demo.stage import SANDBOX, Stage
 
 UNHEALTHY_WITHIN = 30
 

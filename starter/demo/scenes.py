@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from runbook_model.reports import Outcome, State
+from runbook_model.plans import Plan
+from runbook_model.reports import Checkpoint, Outcome, State
+from starter.client.run_view import RunView
+from starter.demo.stage import Stage
 from starter.exits import CliError
 from starter.printing import clock
 from starter.view.page import plan
-
-if TYPE_CHECKING:
-    from runbook_model.plans import Plan
-    from runbook_model.reports import Checkpoint
-    from starter.client.run_view import RunView
-    from starter.demo.stage import Stage
 
 BAD_SHARE = 0.10
 """The runbook's threshold."""

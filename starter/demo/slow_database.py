@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from starter.demo.outside import measure_p95
 from starter.demo.scenes import approve, ask, changed_exactly, everyday, evidence, healthy_release, recovered
-
-if TYPE_CHECKING:
-    from starter.demo.stage import Stage
+from starter.demo.stage import Stage
 
 SLOW_SECONDS = 1.0
 """The runbook's threshold."""

@@ -5,33 +5,26 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 from urllib.error import URLError
+
+from temporalio.client import Client
 
 from activities.runtime.processes import start_child, stop_child
 from runbook_model.ids import hold_id, incident_id, remediation_id
 from runbook_model.messages import Abort, Approval, Instruction, ProcedureRequest, RollbackRequest
-from starter.client.deciding import decide
+from starter.client.deciding import Decided, decide
 from starter.client.run_view import RunView, look
-from starter.client.runs import describe
+from starter.client.runs import Run, describe
 from starter.client.starting import begin
 from starter.client.targets import waiting_at
 from starter.demo.outside import AwsCall, ErrorRate, aws_calls, is_healthy, measure, set_load
-from starter.demo.story_log import StoryBrokenError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
-    from typing import Any
-
-    from temporalio.client import Client
-
-    from starter.client.deciding import Decided
-    from starter.client.runs import Run
-    from starter.demo.story_log import StoryLog
-    from starter.processes.world import World
+from starter.demo.story_log import StoryBrokenError, StoryLog
+from starter.processes.world import World
 
 T = TypeVar("T")
 SERVICE = "ai-processor"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from starter.demo import (
     bad_release,
@@ -18,12 +18,7 @@ from starter.demo import (
     slow_database,
 )
 from starter.demo.needs import ALERTMANAGER, POSTGRESQL, PROMETHEUS, TERRAFORM
-from starter.demo.stage import ENVIRONMENT
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from starter.demo.stage import Stage
+from starter.demo.stage import ENVIRONMENT, Stage
 
 
 @dataclass(frozen=True)

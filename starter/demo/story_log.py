@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,8 +12,6 @@ from runbook_model.text.plain_text import unbroken
 from starter.printing import console, line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from rich.text import Text
 
 

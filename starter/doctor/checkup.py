@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 from uuid import uuid4
 
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 
-from runbook_model.catalog.catalog import load_catalog
-from runbook_model.checks import COMMAND_LINE, WORKER, Check, DoctorRequest
+from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.checks import COMMAND_LINE, WORKER, Check, Checks, DoctorRequest, Row
 from runbook_model.errors import CatalogError, SealedError, fix_of
 from runbook_model.ids import UNROUTED, doctor_id, task_queue
 from runbook_model.text.sentences import count_of
@@ -21,15 +22,6 @@ from starter.doctor.server_checks import check_server, judge_worker, no_worker, 
 from starter.doctor.version_checks import VERSIONS, judge_versions, read_builds
 from workflows.decisions.endings import cause_of
 from workflows.doctor import Doctor
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from temporalio.client import Client
-
-    from runbook_model.catalog.catalog import Catalog
-    from runbook_model.checks import Checks, Row
 
 AT_MOST = timedelta(seconds=60)
 """Temporal ends a look after this time."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from temporalio.client import WorkflowHistoryEventFilterType
+from temporalio.client import Client, WorkflowHandle, WorkflowHistoryEventFilterType
 
 from activities.runtime.encryption import Codec, key_of
 from runbook_model.checks import Check
 from runbook_model.errors import MissingKeyError
 from starter.client.connect import RPC_TIMEOUT
-
-if TYPE_CHECKING:
-    from temporalio.client import Client, WorkflowHandle
 
 ENCRYPTION = "encryption"
 SAME_KEYS = (

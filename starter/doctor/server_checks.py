@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
-    GetSystemInfoRequest,
-)
+from temporalio.api.taskqueue.v1 import PollerInfo
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import read_pollers
@@ -21,14 +20,8 @@ from runbook_model.checks import Check
 from runbook_model.text.durations import format_duration
 from starter.client.connect import RPC_TIMEOUT, is_unreachable
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from temporalio.api.taskqueue.v1 import PollerInfo
-    from temporalio.client import Client
-
-    Asked = tuple[str, list[PollerInfo]]
-    """A queue, and who asked it for work lately."""
+Asked = tuple[str, list[PollerInfo]]
+"""A queue, and who asked it for work lately."""
 
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 

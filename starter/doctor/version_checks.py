@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from shlex import quote
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from temporalio.api.deployment.v1 import WorkerDeploymentInfo
 from temporalio.api.enums.v1 import WorkerDeploymentVersionStatus, WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import OPEN
 from runbook_model import ids
 from runbook_model.checks import Check
 from starter.client.connect import RPC_TIMEOUT
-from starter.doctor.server_checks import CANNOT_ANSWER, starting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from temporalio.api.deployment.v1 import WorkerDeploymentInfo
-    from temporalio.api.taskqueue.v1 import PollerInfo
-    from temporalio.client import Client
-
-    from starter.doctor.server_checks import Asked
+from starter.doctor.server_checks import CANNOT_ANSWER, Asked, starting
 
 VERSIONS: Final = "worker-versions"
 VERSIONED = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING
 
 from activities.cloudwatch.logs import PATTERN
 from activities.prometheus import promql
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.catalog import Target
 
 
 def aws(target: Target, service: str, action: str, *more: str) -> str:

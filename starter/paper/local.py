@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
+from runbook_model.catalog.catalog import Target
 from starter.paper import commands as run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runbook_model.catalog.catalog import Target
     from workflows.procedures.procedure import Part
 
 

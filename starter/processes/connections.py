@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from starter.exits import bad_input
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Mapping
 
 TRUSTED_PROXIES = "RUNBOOK_TRUSTED_PROXIES"
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,17 +12,15 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from temporalio.client import Client
 from temporalio.service import RPCError
+from temporalio.worker import Worker
 
 from starter.processes.connections import Connections, guarded
 from starter.processes.listening import Server, bind, parse_address
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
     from starlette.requests import Request
-    from temporalio.client import Client
-    from temporalio.worker import Worker
 
 TIMEOUT = timedelta(seconds=2)
 

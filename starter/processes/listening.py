@@ -6,15 +6,12 @@ import contextlib
 import ipaddress
 import re
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import uvicorn
 
 from starter.exits import CliError, Exit, bad_input
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]*):(?P<port>\d{1,5})")
 

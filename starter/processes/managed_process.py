@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 from activities.runtime.processes import kill_child, start_child, stop_child
 from starter.exits import CliError, Exit
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Mapping
-    from pathlib import Path
 
 READY_SECONDS = 60.0
 GRACE_SECONDS = 15.0

@@ -12,16 +12,14 @@ import socket
 import subprocess
 import sys
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from activities.runtime.processes import start_child, stop_child
 from starter.exits import CliError, Exit
 from starter.processes.keys import make_keys
 from starter.processes.managed_process import ManagedProcess
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_", "DOCKER_")
 """What a person's shell may point at the real world with; none of it reaches a sandbox."""

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from rich.console import Group
 from rich.text import Text
 
-from runbook_model.reports import Outcome, State
+from runbook_model.plans import Plan, PlannedCall
+from runbook_model.reports import Checkpoint, Outcome, Report, State, Step, Task
 from runbook_model.text.plain_text import unbroken
+from starter.client.run_view import RunView
 from starter.names import short_id
 from starter.printing import ago, clock, line, span
 from workflows.incidents.report import IncidentReport
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.plans import Plan, PlannedCall
-    from runbook_model.reports import Checkpoint, Report, Step, Task
-    from starter.client.run_view import RunView
 
 SIGNS = {
     "done": ("✓", "green"),

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
+
+from temporalio.client import Client
 
 from runbook_model.authority.shown import plan_hash
 from runbook_model.ids import plan_id
-from runbook_model.reports import Outcome, Problem
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Outcome, Problem, Report
+from starter.caller import Caller
 from starter.client.following import wait_for_end
+from starter.client.run_view import RunView
 from starter.client.runs import describe
 from starter.client.starting import begin, warn_without_worker
 from starter.exits import CliError, Exit
 from starter.printing import answer, console, say
 from starter.view.page import plan
 from workflows.page.options import PLANNED_WITHIN
-
-if TYPE_CHECKING:
-    from temporalio.client import Client
-
-    from runbook_model.messages import ProcedureRequest
-    from runbook_model.reports import Report
-    from starter.caller import Caller
-    from starter.client.run_view import RunView
 
 
 async def plan_only(client: Client, caller: Caller, procedure: str, request: ProcedureRequest) -> Exit:

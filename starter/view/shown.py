@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from runbook_model.authority.shown import Shown
 from runbook_model.text.plain_text import UNSAFE
 from starter.printing import line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.text import Text
-
-    from runbook_model.authority.shown import Shown
 
 
 def shown(document: Shown, subject: str) -> Iterator[Text]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
+from temporalio.client import Client
 
 from starter.client.following import follow, wait_for_end
+from starter.client.run_view import RunView
+from starter.client.runs import Run
 from starter.printing import clock, console, say
 from starter.view.page import checkpoint, page_lines, render
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from temporalio.client import Client
-
-    from starter.client.run_view import RunView
-    from starter.client.runs import Run
 
 HEAD_LINES = 4
 """What stays on top of a page that is longer than the terminal."""

@@ -6,27 +6,20 @@ import logging
 import math
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from runbook_model.catalog.catalog import Catalog
 from starter.webhook.guard import Limits, Rate, Refusal, Tokens, Turns, check_content, read_body
 from starter.webhook.incidents import Incidents, NotAcceptedError
 from starter.webhook.payload import PayloadError, parse_notification
-from starter.webhook.routing import route
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from starlette.requests import Request
-
-    from runbook_model.catalog.catalog import Catalog
-    from starter.webhook.routing import Delivery
+from starter.webhook.routing import Delivery, route
 
 TRY_AGAIN_SECONDS = 5.0
 INCIDENTS_COUNTED = 1000

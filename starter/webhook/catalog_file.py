@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.catalog.policies import AlertRule
 from runbook_model.catalog.procedures import matrix_of
 from runbook_model.errors import CatalogError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from runbook_model.catalog.policies import AlertRule
 
 _log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,24 +17,17 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Payload, Payloads
 
 from runbook_model.errors import MissingKeyError
 from starter.exits import bad_input
-from starter.webhook.guard import Limits, Refusal, Tokens, check_content, read_body
+from starter.webhook.guard import Limits, Refusal, Token, Tokens, check_content, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
-
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from temporalio.api.common.v1 import Payload
-
     from activities.runtime.encryption import Codec
-    from starter.webhook.guard import Token
 
 LIMITS = Limits(body_bytes=8 * 1024 * 1024)
 """What Temporal sends in one answer, four MiB, is a third longer in base64."""

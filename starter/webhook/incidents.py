@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.telemetry.telemetry import root_span
 from runbook_model.text.sentences import count_of
 from starter.client.incidents import report_alerts
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from temporalio.client import Client
-
-    from starter.webhook.routing import Delivery
+from starter.webhook.routing import Delivery
 
 LOOK_TIMEOUT = timedelta(seconds=2)
 LOOK_AGAIN_SECONDS = 1.0

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runbook_model.catalog.alert_matrix import find_rule
+from runbook_model.catalog.catalog import Catalog
 from runbook_model.errors import UnknownTargetError
 from runbook_model.ids import UNROUTED
 from runbook_model.incident.alerts import Alert
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import HIDDEN, LOOKED_AT, excerpt, is_secret_name, redact
 from starter.names import NAME
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runbook_model.catalog.catalog import Catalog
-    from starter.webhook.payload import SentAlert, UnusableAlert
+from starter.webhook.payload import SentAlert, UnusableAlert
 
 UNKNOWN = "unknown"
 ALERT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]{0,127}")

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from runbook_model.catalog.catalog import Catalog
 from runbook_model.ids import UNROUTED, incident_id
 from runbook_model.incident.alerts import Alert, AlertBatch
-from starter.webhook.payload import SentAlert
+from starter.webhook.payload import Notification, SentAlert
 from starter.webhook.reading import read_alert, unusable_alert
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
-    from runbook_model.catalog.catalog import Catalog
-    from starter.webhook.payload import Notification
 
 MOST_BYTES = 256 * 1024
 """Of one signal: well below what Temporal takes, so that no storm is too large for it."""

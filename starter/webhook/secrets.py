@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starter.exits import bad_input
 from starter.webhook.guard import Token
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
 
 TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE = "RUNBOOK_WEBHOOK_TOKEN_FILE"  # noqa: S105 - likewise

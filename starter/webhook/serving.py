@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from starter.processes.connections import guarded
+from starter.processes.connections import Connections, guarded
 from starter.processes.listening import Server
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-
     from starlette.applications import Starlette
 
-    from starter.processes.connections import Connections
 
 GRACE_SECONDS = 12
 """Longer than Temporal may take; what is cut off is sent again."""

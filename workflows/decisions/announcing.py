@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from datetime import datetime
+from typing import Literal
 
 from runbook_model import ids
 from runbook_model.catalog.trace_links import with_trace
+from runbook_model.incident.account import Account, Remediation
 from runbook_model.incident.announcements import UNKNOWN, Announcement
+from runbook_model.reports import Change, Checkpoint, Task
 from runbook_model.text.sentences import sentence
 from workflows.decisions.calling import deaf_channels, is_taken
 from workflows.decisions.incidents import leading_alert, quiet_since
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from runbook_model.incident.account import Account, Remediation
-    from runbook_model.reports import Change, Checkpoint, Task
 
 Kind = Literal["started", "update", "resolved", "escalation"]
 WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z][a-z]*\d*|[a-z]+\d*|\d+")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from runbook_model.brakes import AutomaticStart, Block, BrakeAnswer, BrakeBook, Reservation
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
 
 MEMORY = timedelta(hours=24)
 """What was started longer ago counts no more."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
 from runbook_model.catalog.catalog import LOG
+from runbook_model.catalog.policies import Contact
+from runbook_model.incident.account import Account
+from runbook_model.incident.announcements import Announcement
 from workflows.decisions.incidents import quiet_since
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from runbook_model.catalog.policies import Contact
-    from runbook_model.incident.account import Account
-    from runbook_model.incident.announcements import Announcement
 
 ROUNDS = 3
 """So often every contact is called; after that the updates continue asking."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
+from runbook_model.catalog.catalog import Target
 from runbook_model.checks import POLICY, ROWS, Check, row_of
+from runbook_model.release import Release, ReleaseHistory, ServiceState
+from runbook_model.reports import Problem
 from workflows.decisions.rollback.plan import RollbackPlan
 from workflows.decisions.rollback.releases import cannot_roll, needs_more, plan_rollback
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import Release, ReleaseHistory, ServiceState
-    from runbook_model.reports import Problem
 
 
 def needs_revisions(target: Target, history: ReleaseHistory) -> bool:

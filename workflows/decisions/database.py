@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from runbook_model import calls
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.service_policies import Database
 from runbook_model.database import DatabaseRead, LockWait, Session, SessionName
 from runbook_model.messages import Message
 from runbook_model.plans import Plan
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.service_policies import Database
 
 SHOWN = 5
 SLOW = timedelta(seconds=0.1)

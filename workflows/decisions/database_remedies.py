@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runbook_model import calls
-from runbook_model.database import AVAILABLE, Instance
+from runbook_model.capacity import Capacity
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.service_policies import Database, Pool
+from runbook_model.database import AVAILABLE, DatabaseRead, Instance
 from runbook_model.messages import Message
 from runbook_model.plans import Plan
 from runbook_model.reports import Task
+from runbook_model.sizes import TaskSize
 from runbook_model.text.sentences import sentence
 from workflows.decisions.database import SHOWN, Cause, Diagnosis, belongs_to, is_full, leak_report
 from workflows.decisions.tasks import database_console, links_of
-
-if TYPE_CHECKING:
-    from runbook_model.capacity import Capacity
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.service_policies import Database, Pool
-    from runbook_model.database import DatabaseRead
-    from runbook_model.sizes import TaskSize
 
 
 class Room(Message):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
 
+from runbook_model.catalog.catalog import Target
 from runbook_model.checks import PLAN, ROLLBACK_PLAN, Check, Drilled, Known
-from runbook_model.reports import Outcome, Problem
+from runbook_model.reports import Outcome, Problem, Report
 from runbook_model.text.sentences import with_fix
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.reports import Report
 
 LOOKED: Final = "examination"
 """A check that is only there when it failed: without it the look was made."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from temporalio.exceptions import ApplicationError, FailureError
 
 from runbook_model.errors import fix_of
+from runbook_model.messages import Abort
 from runbook_model.reports import Change, Ending, Outcome, Problem
 from runbook_model.text.sentences import quote, sentence
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from runbook_model.messages import Abort
 
 ASKED_WRONGLY = frozenset({"InputError", "CatalogError", "UnknownTargetError"})
 NOT_ALLOWED = "PolicyError"

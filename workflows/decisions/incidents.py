@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-from runbook_model.incident.account import ALERTMANAGER
+from runbook_model.incident.account import ALERTMANAGER, Account, Remediation
+from runbook_model.incident.alert_book import KeptAlert
 from runbook_model.reports import Ending, Outcome
-
-if TYPE_CHECKING:
-    from runbook_model.incident.account import Account, Remediation
-    from runbook_model.incident.alert_book import KeptAlert
 
 SOON = timedelta(minutes=1)
 """When a catalog that could not be read is read again."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from runbook_model import calls
-from runbook_model.containers import Container, ContainerFence
-from runbook_model.measured.readings import Quality
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.service_policies import Database
+from runbook_model.containers import Container, ContainerFence, ProjectRead, ServerAnswer
+from runbook_model.measured.readings import Quality, Sample
+from runbook_model.measured.symptoms import LogsRead
 from runbook_model.messages import Message
 from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Image, Release
@@ -15,15 +18,6 @@ from workflows.decisions import database
 from workflows.decisions.diagnosis import Cause, Diagnosis
 from workflows.decisions.diagnosis.cause import unknown
 from workflows.decisions.diagnosis.signs import unread
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.service_policies import Database
-    from runbook_model.containers import ProjectRead, ServerAnswer
-    from runbook_model.measured.readings import Sample
-    from runbook_model.measured.symptoms import LogsRead
 
 LOOP = 2
 """So many restarts by the engine are a loop; one may be chance."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from runbook_model.catalog.catalog import Target
 from runbook_model.measured.readings import (
     KNOWN,
     Observed,
@@ -17,9 +16,6 @@ from runbook_model.measured.readings import (
 from runbook_model.messages import Message
 from runbook_model.reports import Verdict
 from runbook_model.text.durations import format_duration
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
 
 
 class Judged(Message):

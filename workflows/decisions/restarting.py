@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runbook_model import calls
+from runbook_model.catalog.catalog import Target
 from runbook_model.plans import Plan
-from runbook_model.release import Fence, Release
+from runbook_model.release import Fence, Release, ReleaseHistory
 from runbook_model.reports import Ending, Problem
 from workflows.decisions.rollback.plan import may_bring_another_image
 from workflows.decisions.rollback.releases import cannot_roll, refuse
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import ReleaseHistory
 
 
 class RestartPlan(Plan):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runbook_model import calls
 from runbook_model.capacity import Capacity
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.symptoms import ResourcesRead
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.reports import Ending, Outcome
 from runbook_model.text.durations import format_duration
+from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.diagnosis.cause import Cause
 from workflows.decisions.diagnosis.latency import out_of_resources
 from workflows.decisions.rollback.releases import refused
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.symptoms import ResourcesRead
-    from workflows.decisions.diagnosis import Diagnosis
-
 
 GROWS = "scale-up"
 """The way on where more tasks do not help, or cannot be had."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runbook_model import calls
 from runbook_model.capacity import TaskChange
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.service_policies import Pool
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
-from runbook_model.release import Fence, Release
+from runbook_model.release import Fence, Release, ReleaseHistory
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import TaskSize
 from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback.releases import refuse, refused
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.service_policies import Pool
-    from runbook_model.release import ReleaseHistory
 
 FARGATE = {
     256: (512, 1024, 2048),

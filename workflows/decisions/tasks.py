@@ -6,18 +6,13 @@ another kind, and is left open for the review.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.readings import Reading
 from runbook_model.reports import Task
-from workflows.decisions.diagnosis import Cause
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.readings import Reading
-    from workflows.decisions.diagnosis import Diagnosis
+from workflows.decisions.diagnosis import Cause, Diagnosis
 
 
 def find_the_cause(target: Target, diagnosis: Diagnosis, readings: Sequence[Reading]) -> Task:

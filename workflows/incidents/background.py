@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio.exceptions import FailureError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
 
 
 class Background:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
@@ -12,15 +13,10 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 from activities.temporal.brakes import BrakeActivities
 from runbook_model import ids
 from runbook_model.brakes import Block, Question, Reservation
+from runbook_model.incident.account import Account
+from workflows.decisions.incidents import Begin
+from workflows.incidents.background import Background
 from workflows.page.options import BEST_EFFORT, LOOK
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
-
-    from runbook_model.incident.account import Account
-    from workflows.decisions.incidents import Begin
-    from workflows.incidents.background import Background
 
 ASK_AGAIN = timedelta(minutes=1)
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from runbook_model import ids
 from runbook_model.text.plain_text import markdown
+from workflows.incidents.report import IncidentReport
 from workflows.page import details
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from workflows.incidents.report import IncidentReport
 
 
 def render(report: IncidentReport) -> str:

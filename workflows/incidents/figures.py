@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
 
 from temporalio import workflow
 
 from activities.telemetry import metric_names
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from runbook_model.incident.account import Account
-    from runbook_model.incident.alerts import Alert
+from runbook_model.incident.account import Account
+from runbook_model.incident.alerts import Alert
 
 
 def take_and_count(account: Account, alerts: Sequence[Alert], received: datetime) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -12,19 +12,12 @@ from temporalio.exceptions import ActivityError
 
 from activities.chat.activities import ChatActivities
 from runbook_model import ids
-from runbook_model.incident.account import Call, Outbox
+from runbook_model.incident.account import Account, Call, Outbox
 from runbook_model.incident.announcements import Announcement, Delivery
-from workflows.decisions.announcing import announcement, gist
+from workflows.decisions.announcing import Kind, announcement, gist
 from workflows.decisions.calling import next_call, next_channel, next_contact, note_refusal
 from workflows.decisions.incidents import is_empty
 from workflows.page.options import ActivityOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from runbook_model.incident.account import Account
-    from workflows.decisions.announcing import Kind
 
 NO_ALERT = 99
 MOST_WAITING = 50

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from temporalio import workflow
 
 from runbook_model.errors import Rejected
-from runbook_model.incident.account import Acknowledgement, Closed
+from runbook_model.incident.account import Account, Acknowledgement, Closed
 from runbook_model.incident.messages import CLOSE, Closing
-from runbook_model.messages import Answer
-from workflows.page.inbox import reading
+from runbook_model.messages import Abort, Answer, Approval, Instruction, Note
+from workflows.page.inbox import Inbox, reading
 from workflows.page.orders import Orders
 from workflows.page.signing import Signing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runbook_model.incident.account import Account
-    from runbook_model.messages import Abort, Approval, Instruction, Note
-    from workflows.page.inbox import Inbox
 
 NO_ALERT = 99
 """How severe an incident is in which nothing fires."""

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
 
 from runbook_model import ids
-from runbook_model.reports import State
+from runbook_model.incident.account import Account
+from runbook_model.reports import Checkpoint, State
 from workflows.incidents.details import render
 from workflows.incidents.report import report
-
-if TYPE_CHECKING:
-    from temporalio.common import SearchAttributeUpdate
-
-    from runbook_model.incident.account import Account
-    from runbook_model.reports import Checkpoint
 
 
 class Publishing:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
 from runbook_model import ids
 from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.incident import messages
+from runbook_model.incident.account import Account
 from runbook_model.incident.alerts import AlertBatch
 from runbook_model.incident.messages import ProcedureProgress
-from runbook_model.reports import Outcome, Task
+from runbook_model.reports import Outcome, Report, Task
 from workflows.incidents.figures import take_and_count
 from workflows.incidents.orders import IncidentOrders
+from workflows.incidents.remediating import Remediating
 from workflows.incidents.report import IncidentReport, report
 from workflows.page.handlers import TakesOrders, takes_signal, takes_update
 from workflows.page.inbox import Inbox, reading
-
-if TYPE_CHECKING:
-    from runbook_model.incident.account import Account
-    from runbook_model.reports import Report
-    from workflows.incidents.remediating import Remediating
-
 
 BATCH_BYTES = 512 * 1024
 """Of one signal with alerts: twice what the receiver sends."""

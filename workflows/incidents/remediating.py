@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -19,22 +20,15 @@ from temporalio.exceptions import (
 from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
 from runbook_model import ids
 from runbook_model.bounds import ENDED_BYTES
-from runbook_model.incident.account import Remediation
+from runbook_model.incident.account import Account, Remediation
 from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
 from runbook_model.messages import Abort, ProcedureRequest, RollbackRequest
 from runbook_model.procedures import procedure_of, workflow_type
 from runbook_model.reports import Report
-from workflows.decisions.incidents import next_move
+from workflows.decisions.incidents import Begin, Stop, next_move
 from workflows.incidents.background import Background
 from workflows.incidents.brake import IncidentBrake, unreachable
 from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT, search_attributes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runbook_model.incident.account import Account
-    from workflows.decisions.incidents import Begin, Stop
-
 
 MOST_WAITING = 50
 

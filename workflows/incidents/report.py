@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from runbook_model.catalog.trace_links import trace_link
+from runbook_model.incident.account import Account, Remediation
+from runbook_model.incident.alert_book import KeptAlert
 from runbook_model.messages import Message
 from runbook_model.reports import Report, State, Step
 from workflows.decisions.announcing import ask, current_action, impact, title
 from workflows.decisions.calling import is_taken, next_call, next_contact, respond_by
-
-if TYPE_CHECKING:
-    from runbook_model.incident.account import Account, Remediation
-    from runbook_model.incident.alert_book import KeptAlert
 
 ALERTS_SHOWN = 50
 

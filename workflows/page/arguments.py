@@ -5,7 +5,8 @@ What a signal brought next to its one argument is shown as not used, by a workfl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -22,9 +23,6 @@ from temporalio.worker import (
 
 from workflows.page.handlers import HasInbox
 from workflows.page.step_header import SendStep
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 TAKES_NOTHING = frozenset({"status"})
 

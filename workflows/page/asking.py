@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.chat.activities import ChatActivities
+from runbook_model.authority.shown import Opened
+from runbook_model.catalog.policies import Approvals
 from runbook_model.incident.announcements import Notice
+from runbook_model.messages import Approval
 from runbook_model.plans import Plan
-from runbook_model.reports import Asker, Checkpoint, State, Task
+from runbook_model.reports import Asker, Checkpoint, Report, State, Task
 from runbook_model.text.durations import format_duration
+from workflows.page.child_relay import ChildRelay
 from workflows.page.gate import Gate
-from workflows.page.options import BEST_EFFORT
+from workflows.page.options import BEST_EFFORT, ActivityOptions
+from workflows.page.orders import ProcedureOrders
+from workflows.page.record import Record
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from runbook_model.authority.shown import Opened
-    from runbook_model.catalog.policies import Approvals
-    from runbook_model.messages import Approval
-    from runbook_model.reports import Report
-    from workflows.page.child_relay import ChildRelay
-    from workflows.page.options import ActivityOptions
-    from workflows.page.orders import ProcedureOrders
-    from workflows.page.record import Record
-
-    Step = Callable[[str, Callable[..., Any], Any, ActivityOptions], Awaitable[Any]]
+Step = Callable[[str, Callable[..., Any], Any, ActivityOptions], Awaitable[Any]]
 
 
 class Question:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from activities.temporal.brakes import BrakeActivities
 from runbook_model.brakes import Question
 from runbook_model.reports import State
 from runbook_model.text.sentences import sentence
+from workflows.page.asking import Step
 from workflows.page.options import LOOK, READ
-
-if TYPE_CHECKING:
-    from workflows.page.asking import Step
-    from workflows.page.record import Record
+from workflows.page.record import Record
 
 
 async def wait_for_brake(record: Record, step: Step) -> None:

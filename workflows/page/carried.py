@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio import workflow
 
 from activities.runtime.standing import StandingActivities
 from runbook_model.authority.order import Authority
+from runbook_model.authority.shown import Opened
 from runbook_model.authority.standing import StandingQuestion
 from runbook_model.authority.statement import SignedStatement, Warrant
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import Rejected
-from runbook_model.messages import Answer, SignedStart
+from runbook_model.messages import Answer, ProcedureRequest, SignedStart, StartSignature
+from runbook_model.plans import Plan
+from workflows.page.gate import Gate
 from workflows.page.options import SHOW
-
-if TYPE_CHECKING:
-    from runbook_model.authority.shown import Opened
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.policies import Approvals
-    from runbook_model.messages import ProcedureRequest, StartSignature
-    from runbook_model.plans import Plan
-    from workflows.page.gate import Gate
-    from workflows.page.record import Record
+from workflows.page.record import Record
 
 KEPT = 5
 """Of a run that asks more often, what was decided long ago is undone by hand."""

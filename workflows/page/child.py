@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
-from runbook_model.messages import Instruction
+from runbook_model.messages import Instruction, ProcedureRequest
 from runbook_model.procedures import workflow_type
 from runbook_model.reports import Report
+from workflows.page.child_relay import ChildRelay
 from workflows.page.options import TASK_TIMEOUT
-
-if TYPE_CHECKING:
-    from runbook_model.messages import ProcedureRequest
-    from workflows.page.child_relay import ChildRelay
-    from workflows.page.orders import ProcedureOrders
-    from workflows.page.record import Record
+from workflows.page.orders import ProcedureOrders
+from workflows.page.record import Record
 
 
 async def run_child(

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import workflow
 
 from runbook_model.errors import Rejected
 from runbook_model.ids import is_incident
 from runbook_model.messages import Message
-from runbook_model.reports import Change, Checkpoint, State
-from workflows.page.inbox import parse, reading
-
-if TYPE_CHECKING:
-    from runbook_model.reports import Report
-    from workflows.page.inbox import Inbox
-    from workflows.page.record import Record
+from runbook_model.reports import Change, Checkpoint, Report, State
+from workflows.page.inbox import Inbox, parse, reading
+from workflows.page.record import Record
 
 
 class Changed(Message):

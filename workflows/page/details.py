@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
 
+from runbook_model.plans import Plan
+from runbook_model.reports import Change, Checkpoint, Report, Step, Task
 from runbook_model.text.plain_text import code, link, markdown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.plans import Plan
-    from runbook_model.reports import Change, Checkpoint, Report, Step, Task
 
 COMMAND = re.compile(
     r"\brunbook (?:abort|ack|approve|close|note|open|resume|review|show|start|watch)(?: (?!or\b)[^\s,;.]+)+"

@@ -5,19 +5,14 @@ The SDK's meter leaves replays out, so nothing is counted twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
 from activities.telemetry import metric_names
-from runbook_model.reports import Outcome, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime, timedelta
-
-    from runbook_model.measured.readings import Reading
-    from runbook_model.reports import Ending, Report
+from runbook_model.measured.readings import Reading
+from runbook_model.reports import Ending, Outcome, Report, Verdict
 
 
 class Figures:

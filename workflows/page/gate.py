@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
+from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import Rejected
+from runbook_model.messages import Approval
 from runbook_model.people import is_agent, looks_like, problem_with_name, same_person
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.policies import Approvals
-    from runbook_model.messages import Approval
-    from runbook_model.reports import Checkpoint
+from runbook_model.reports import Checkpoint
 
 ANSWERS_KEPT = 32
 

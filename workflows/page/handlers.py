@@ -6,16 +6,13 @@ They declare no type for what they take: a payload that fits no type would block
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from temporalio import workflow
 
 from runbook_model.messages import Answer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from workflows.page.inbox import Inbox
+from workflows.page.inbox import Inbox
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,8 +7,9 @@ The sender of an update gets the answer. Nobody waits for the answer to a signal
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
@@ -20,9 +21,6 @@ from runbook_model.messages import Answer
 from runbook_model.reports import Rejection
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import excerpt
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
 
 M = TypeVar("M")
 Model = TypeVar("Model", bound=BaseModel)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -12,15 +11,13 @@ from temporalio.exceptions import FailureError
 from runbook_model.incident.messages import (
     PROCEDURE_ENDED,
     PROCEDURE_PROGRESS,
+    Joined,
     ProcedureProgress,
     slim,
 )
-
-if TYPE_CHECKING:
-    from runbook_model.incident.messages import Joined
-    from runbook_model.messages import ProcedureRequest
-    from runbook_model.reports import Report
-    from workflows.page.record import Record
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Report
+from workflows.page.record import Record
 
 
 class IncidentLink:

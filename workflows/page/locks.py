@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -19,14 +19,12 @@ from temporalio.exceptions import (
 from activities.temporal.locks import LockActivities
 from runbook_model.ids import answered_at, terraform_lock_id
 from runbook_model.locks import Holder, LockQuestion, LockRequest
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Ending
 from workflows.decisions.rollback.releases import refused
+from workflows.page.asking import Step
 from workflows.page.options import READ, TASK_TIMEOUT, ActivityOptions
-
-if TYPE_CHECKING:
-    from runbook_model.messages import ProcedureRequest
-    from runbook_model.reports import Ending
-    from workflows.page.asking import Step
-    from workflows.page.record import Record
+from workflows.page.record import Record
 
 ROOM = ActivityOptions(**{**READ, "schedule_to_close_timeout": timedelta(seconds=100)})
 """Long enough that a holder whose worker is gone is known for one: a worker that lives asks for work every minute."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
@@ -11,14 +12,10 @@ from temporalio.exceptions import ActivityError, RetryState
 from temporalio.workflow import ActivityCancellationType
 
 from runbook_model import ids
+from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import State
+from runbook_model.steps import StepPlace
 from workflows.page.step_header import at_step
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from runbook_model.messages import ProcedureRequest
-    from runbook_model.steps import StepPlace
 
 
 class ActivityOptions(TypedDict, total=False):

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Callable
+from typing import ClassVar, Protocol
 
 from runbook_model.errors import InvalidMessage, Rejected
 from runbook_model.messages import Abort, Answer, Approval, Instruction, Note
-from workflows.page.child_relay import procedure_above
-from workflows.page.gate import Answers
-from workflows.page.inbox import parse, reading
+from workflows.page.child_relay import ChildRelay, procedure_above
+from workflows.page.gate import Answers, Gate
+from workflows.page.inbox import Inbox, parse, reading
+from workflows.page.record import Record
 from workflows.page.signing import Signing, verify_answer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from workflows.page.child_relay import ChildRelay
-    from workflows.page.gate import Gate
-    from workflows.page.inbox import Inbox
-    from workflows.page.record import Record
 
 
 class Pausable(Protocol):

@@ -7,17 +7,21 @@ pause, undo, and what is shown meanwhile.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn, TypeVar, overload
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from runbook_model import ids
-from runbook_model.authority.order import ChangeOrder
+from runbook_model.authority.order import Authority, ChangeOrder
 from runbook_model.bounds import REPORT_BYTES, within
+from runbook_model.catalog.catalog import Target
 from runbook_model.incident.messages import JOINED, Joined
-from runbook_model.messages import StartSignature
-from runbook_model.reports import Ending, Outcome, Report
+from runbook_model.messages import ProcedureRequest, StartSignature
+from runbook_model.plans import Plan
+from runbook_model.release import Release
+from runbook_model.reports import Ending, Outcome, Report, Task, Undone
 from workflows.decisions.endings import certainly_not_made, not_warranted
 from workflows.page.brake import wait_for_brake
 from workflows.page.child import run_child
@@ -31,16 +35,6 @@ from workflows.page.people import People
 from workflows.page.record import Record
 from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of
 from workflows.page.step import run_step
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from runbook_model.authority.order import Authority
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.messages import ProcedureRequest
-    from runbook_model.plans import Plan
-    from runbook_model.release import Release
-    from runbook_model.reports import Task, Undone
 
 P = TypeVar("P")
 R = TypeVar("R")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
@@ -15,32 +16,24 @@ from activities.runtime.gates import GateActivities
 from activities.temporal.predecessor import Predecessor, RunHistory, RunName
 from runbook_model import ids
 from runbook_model.authority.shown import APPROVE, GateRequest, Opened
+from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
-from runbook_model.messages import Abort
+from runbook_model.messages import Abort, Approval, StartSignature
 from runbook_model.plans import Plan
-from runbook_model.reports import Ending, Outcome, Task
+from runbook_model.release import Fence
+from runbook_model.reports import Ending, Outcome, Problem, Task
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.releases import refused
-from workflows.page.asking import Asking, Question
+from workflows.page.asking import Asking, Question, Step
 from workflows.page.carried import Carried
-from workflows.page.child_relay import procedure_above
+from workflows.page.child_relay import ChildRelay, procedure_above
+from workflows.page.gate import Gate
+from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, IDLE_WATCH, READ, SHOW, ActivityOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.messages import Approval, StartSignature
-    from runbook_model.release import Fence
-    from runbook_model.reports import Problem
-    from workflows.page.asking import Step
-    from workflows.page.child_relay import ChildRelay
-    from workflows.page.gate import Gate
-    from workflows.page.locks import Locks
-    from workflows.page.orders import ProcedureOrders
-    from workflows.page.record import Record
-    from workflows.page.run_loop import RunLoop
+from workflows.page.orders import ProcedureOrders
+from workflows.page.record import Record
+from workflows.page.run_loop import RunLoop
 
 SomePlan = TypeVar("SomePlan", bound=Plan)
 

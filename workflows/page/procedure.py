@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio import workflow
 
 from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.reports import Report
 from workflows.page.handlers import TakesOrders, takes_signal, takes_update
-
-if TYPE_CHECKING:
-    from workflows.page.inbox import Inbox
-    from workflows.page.page import Page
+from workflows.page.inbox import Inbox
+from workflows.page.page import Page
 
 
 class ProcedureWorkflow(TakesOrders):

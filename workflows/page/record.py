@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from temporalio import workflow
 
 from runbook_model import ids
 from runbook_model.bounds import cut_text
+from runbook_model.measured.evidence import Cited
+from runbook_model.measured.readings import Reading
+from runbook_model.messages import ProcedureRequest
+from runbook_model.plans import Plan
 from runbook_model.reports import (
     DECISION_LONGEST,
     Change,
@@ -19,20 +24,12 @@ from runbook_model.reports import (
     State,
     Step,
     Task,
+    Undone,
     keep_decision,
     keep_rejection,
 )
 from workflows.page.details import render
 from workflows.page.figures import Figures
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from runbook_model.measured.evidence import Cited
-    from runbook_model.measured.readings import Reading
-    from runbook_model.messages import ProcedureRequest
-    from runbook_model.plans import Plan
-    from runbook_model.reports import Undone
 
 READINGS_KEPT = 200
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from activities.catalog.activities import CatalogActivities
 from activities.ecs.activities import EcsActivities
+from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.trace_links import TRACES, with_trace
 from runbook_model.locks import ecs_lock
-from runbook_model.measured.readings import STANDARD_LOOKS
+from runbook_model.measured.readings import STANDARD_LOOKS, Kind
+from runbook_model.messages import ProcedureRequest
+from runbook_model.plans import Plan
 from runbook_model.reports import Outcome
 from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.rollback.releases import refused
 from workflows.page.child_relay import procedure_above
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.readings import Kind
-    from runbook_model.messages import ProcedureRequest
-    from runbook_model.plans import Plan
-    from workflows.page.page import Page
+from workflows.page.page import Page
 
 D_co = TypeVar("D_co", bound=Diagnosis, covariant=True)
 

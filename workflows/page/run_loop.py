@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
@@ -12,10 +12,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from runbook_model.messages import Abort
 from runbook_model.reports import Ending, State, Undone, not_undone
 from workflows.decisions.endings import aborted_ending, bug_ending, failed_ending, problem_of
-
-if TYPE_CHECKING:
-    from workflows.page.orders import ProcedureOrders
-    from workflows.page.record import Record
+from workflows.page.orders import ProcedureOrders
+from workflows.page.record import Record
 
 Body = Callable[[], Awaitable[Ending]]
 Undo = Callable[[], Awaitable[Undone]]

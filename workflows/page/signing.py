@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import timedelta
+from typing import Any, Protocol
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.runtime.decisions import DecisionActivities
-from runbook_model.authority.expected import Expected, Presented, kind_of_answer
-from runbook_model.authority.statement import SignedStatement
+from runbook_model.authority.expected import Expected, Presented, SignedBy, kind_of_answer
+from runbook_model.authority.statement import Kind, SignedStatement
+from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import Rejected, fix_of
+from runbook_model.messages import Approval
+from runbook_model.reports import Checkpoint
 from workflows.decisions.endings import cause_of, problem_of
 from workflows.page.options import SHOW
-
-if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from runbook_model.authority.expected import SignedBy
-    from runbook_model.authority.statement import Kind
-    from runbook_model.catalog.policies import Approvals
-    from runbook_model.messages import Approval
-    from runbook_model.reports import Checkpoint
 
 
 class SignedOrder(Protocol):

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from runbook_model.measured.evidence import citations
 from runbook_model.steps import StepPlace
 from workflows.decisions.endings import problem_of
-from workflows.page.options import execute
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from workflows.page.options import ActivityOptions
-    from workflows.page.record import Record
+from workflows.page.options import ActivityOptions, execute
+from workflows.page.record import Record
 
 
 async def run_step(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio import workflow
 from temporalio.worker import StartActivityInput, WorkflowOutboundInterceptor
 
 from runbook_model.steps import STEP_HEADER, StepPlace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _PLACE: ContextVar[StepPlace | None] = ContextVar("place of a step", default=None)
 

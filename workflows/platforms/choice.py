@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from workflows.page.run import Run
 from workflows.platforms.compose import Compose
 from workflows.platforms.ecs import Ecs
-
-if TYPE_CHECKING:
-    from workflows.page.run import Run
-    from workflows.platforms.platform import Platform
+from workflows.platforms.platform import Platform
 
 
 def platform_of(run: Run) -> Platform:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
@@ -12,15 +12,21 @@ from activities.docker.activities import ComposeActivities
 from activities.docker.changes import ComposeChanges
 from activities.docker.postgres import PostgresContainer
 from activities.postgres.activities import DatabaseActivities
-from runbook_model.containers import AwaitedService, Restarted, RestartService, Settled
+from runbook_model.catalog.service_policies import Database
+from runbook_model.containers import AwaitedService, ProjectRead, Restarted, RestartService, Settled
 from runbook_model.measured.evidence import Statistics
-from runbook_model.measured.symptoms import UtilizationRead
+from runbook_model.measured.readings import Sample
+from runbook_model.measured.symptoms import LogsRead, UtilizationRead
+from runbook_model.release import Release
 from runbook_model.reports import Ending, Outcome, Undone
-from workflows.decisions.database import classify, signs_from
+from workflows.decisions import database
+from workflows.decisions.database import DatabaseSigns, classify, signs_from
+from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.local import (
     NO_ROLLBACK,
     NO_SCALING,
     RestartContainersPlan,
+    ServiceRestart,
     classify_local_outage,
     classify_server,
     down_dependencies,
@@ -31,20 +37,6 @@ from workflows.decisions.local import (
 from workflows.decisions.rollback.releases import refused
 from workflows.page.options import CHANGE, READ, ActivityOptions
 from workflows.platforms.platform import Outage, Platform, Running, Surroundings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from runbook_model.catalog.service_policies import Database
-    from runbook_model.containers import ProjectRead
-    from runbook_model.measured.readings import Sample
-    from runbook_model.measured.symptoms import LogsRead
-    from runbook_model.release import Release
-    from workflows.decisions import database
-    from workflows.decisions.database import DatabaseSigns
-    from workflows.decisions.diagnosis import Diagnosis
-    from workflows.decisions.local import ServiceRestart
 
 # An engine that is not there is said at once: it is on this machine, and whoever asked can start it.
 LOOK = ActivityOptions(**{**READ, "schedule_to_close_timeout": timedelta(seconds=20)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -11,15 +10,12 @@ from temporalio.exceptions import ActivityError
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, ForceDeployment, MarkRelease
 from activities.ecs.waits import Waits
-from runbook_model.release import ROLLING_BACK, Judgement, Mark
+from runbook_model.release import ROLLING_BACK, Fence, Judgement, Mark, Release
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.rollout import Awaited, Phase, Rollout
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.plan import moved_tag
-
-if TYPE_CHECKING:
-    from runbook_model.release import Fence, Release
-    from workflows.page.run import Run
+from workflows.page.run import Run
 
 OF_TROUBLE = ("unable", "unhealthy", "fail")
 """An event of ECS that says one of these says what is wrong; the others say what it did."""

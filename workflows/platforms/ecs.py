@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from activities.ecs.activities import EcsActivities
 from activities.measuring.diagnosis import DiagnosisActivities
 from activities.postgres.activities import DatabaseActivities
+from runbook_model.catalog.service_policies import Database
+from runbook_model.measured.readings import Sample
+from runbook_model.measured.symptoms import LogsRead, UtilizationRead
+from runbook_model.release import Release
+from runbook_model.reports import Ending
 from runbook_model.rollout import Phase
-from workflows.decisions.database import signs_of
-from workflows.decisions.diagnosis import classify_service_down
+from workflows.decisions.database import DatabaseSigns, signs_of
+from workflows.decisions.diagnosis import Diagnosis, classify_service_down
 from workflows.decisions.restarting import RestartPlan, plan_restart
 from workflows.platforms.deployment import await_steady, force_deployment, hand_over, unless_replaced
 from workflows.platforms.platform import Outage, Platform, Running, Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     from activities.ecs.changes import Deployed
-    from runbook_model.catalog.service_policies import Database
-    from runbook_model.measured.readings import Sample
-    from runbook_model.measured.symptoms import LogsRead, UtilizationRead
-    from runbook_model.release import Release
-    from runbook_model.reports import Ending
-    from workflows.decisions.database import DatabaseSigns
-    from workflows.decisions.diagnosis import Diagnosis
 
 
 class Ecs(Platform):

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
 from activities.postgres.activities import DatabaseActivities
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
-
-    from runbook_model.catalog.service_policies import Database
-    from runbook_model.measured.readings import Sample
-    from runbook_model.measured.symptoms import LogsRead, UtilizationRead
-    from runbook_model.plans import Plan
-    from runbook_model.release import Release
-    from runbook_model.reports import Ending
-    from workflows.decisions.database import DatabaseSigns
-    from workflows.decisions.diagnosis import Diagnosis
-    from workflows.page.run import Run
+from runbook_model.catalog.service_policies import Database
+from runbook_model.measured.readings import Sample
+from runbook_model.measured.symptoms import LogsRead, UtilizationRead
+from runbook_model.plans import Plan
+from runbook_model.release import Release
+from runbook_model.reports import Ending
+from workflows.decisions.database import DatabaseSigns
+from workflows.decisions.diagnosis import Diagnosis
+from workflows.page.run import Run
 
 
 @dataclass(frozen=True)

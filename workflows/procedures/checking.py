@@ -6,18 +6,14 @@ import ast
 import asyncio
 import inspect
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 from activities.temporal.predecessor import CHANGES
 from runbook_model.procedures import problem_of_name, workflow_type
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.sandbox import sandbox_runner
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from workflows.procedures.procedure import Procedure
+from workflows.procedures.procedure import Procedure
 
 
 def check_page(procedure: Procedure) -> list[str]:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from importlib.metadata import EntryPoint
 
+from runbook_model.catalog.policies import AlertRule
 from runbook_model.errors import InputError
 from runbook_model.procedures import PROCEDURES, KnownProcedures, installed, source_of
 from workflows.procedures.checking import problems
 from workflows.procedures.procedure import Procedure
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-    from runbook_model.catalog.policies import AlertRule
 
 
 class UnusableError(Exception):

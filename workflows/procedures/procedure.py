@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from importlib.resources.abc import Traversable
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from importlib.resources.abc import Traversable
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.catalog.policies import AlertRule
-    from workflows.page.procedure import ProcedureWorkflow
+from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.policies import AlertRule
+from workflows.page.procedure import ProcedureWorkflow
 
 Part = tuple[str, tuple[str, ...]]
 """A sentence of the paper runbook, and the commands that go with it."""

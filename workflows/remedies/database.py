@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from temporalio import workflow
 
@@ -11,11 +11,15 @@ from activities.autoscaling.activities import ScalingActivities
 from activities.ecs.activities import EcsActivities
 from activities.postgres.activities import DatabaseActivities, TerminateSessions
 from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
-from runbook_model.database import AVAILABLE
+from runbook_model.catalog.service_policies import Database
+from runbook_model.database import AVAILABLE, DatabaseRead
+from runbook_model.measured.readings import Sample
 from runbook_model.plans import Plan
-from runbook_model.reports import Ending, Outcome, Undone, Verdict
+from runbook_model.release import ReleaseHistory
+from runbook_model.reports import Ending, Outcome, Task, Undone, Verdict
+from runbook_model.sizes import TaskSize
 from runbook_model.text.sentences import count_of
-from workflows.decisions.database import Cause, classify, plan_terminate
+from workflows.decisions.database import Cause, Diagnosis, TerminatePlan, classify, plan_terminate
 from workflows.decisions.database_remedies import (
     NoReboot,
     RebootPlan,
@@ -29,26 +33,13 @@ from workflows.decisions.database_remedies import (
     used_up,
 )
 from workflows.decisions.recovery import Judged
-from workflows.decisions.sizing import Reasons, bigger_pool
+from workflows.decisions.sizing import Reasons, SizePlan, bigger_pool
+from workflows.page.run import Run
 from workflows.platforms.choice import platform_of
-from workflows.remedies.task_size import plan_size, read_size
+from workflows.remedies.task_size import Resized, plan_size, read_size
 from workflows.remedies.verification import verify
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from runbook_model.catalog.service_policies import Database
-    from runbook_model.database import DatabaseRead
-    from runbook_model.measured.readings import Sample
-    from runbook_model.release import ReleaseHistory
-    from runbook_model.reports import Task
-    from runbook_model.sizes import TaskSize
-    from workflows.decisions.database import Diagnosis, TerminatePlan
-    from workflows.decisions.sizing import SizePlan
-    from workflows.page.run import Run
-    from workflows.remedies.task_size import Resized
-
-    Remedy = TerminatePlan | SizePlan | RebootPlan | NoReboot | Task
+Remedy = TerminatePlan | SizePlan | RebootPlan | NoReboot | Task
 
 
 @dataclass(frozen=True)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
+from runbook_model.measured.readings import Sample
+from runbook_model.plans import Plan
 from runbook_model.reports import Ending, Outcome, Verdict
 from workflows.decisions.database import Cause, Diagnosis
 from workflows.decisions.database_remedies import fit_pool, release_lock, restart_database
 from workflows.decisions.recovery import Judged
-from workflows.page.run import Part
+from workflows.page.run import Part, Run
 from workflows.platforms.choice import platform_of
+from workflows.platforms.platform import Running
 from workflows.remedies.restart import restart_and_verify, verify_restarted
 from workflows.remedies.verification import Before, measure, verified_or_handed_over, verify
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from runbook_model.measured.readings import Sample
-    from runbook_model.plans import Plan
-    from workflows.page.run import Run
-    from workflows.platforms.platform import Running
 
 RESTART = "restart-database"
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runbook_model.measured.readings import STANDARD_LOOKS
 from runbook_model.messages import ProcedureRequest, RollbackRequest
 from runbook_model.reports import Ending, Outcome, Report
+from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.tasks import bring_dependency_back
-from workflows.page.run import Part
+from workflows.page.run import DiagnosedRun, Part
 from workflows.platforms.choice import platform_of
 from workflows.remedies.person import ask_person_to_act, ask_person_to_choose
 from workflows.remedies.restart import restart
 from workflows.remedies.verification import as_it_is, verified_since
-
-if TYPE_CHECKING:
-    from workflows.decisions.diagnosis import Diagnosis
-    from workflows.page.run import DiagnosedRun
 
 
 async def roll_back(run: DiagnosedRun[Diagnosis]) -> Ending:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from runbook_model.reports import Ending, Outcome
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.readings import Reading
+from runbook_model.reports import Ending, Outcome, Task
+from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.tasks import find_the_cause, see_more
-from workflows.page.run import Part
+from workflows.page.run import DiagnosedRun, Part
 from workflows.remedies.restart import restart
 from workflows.remedies.verification import as_it_is, verified_since
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.readings import Reading
-    from runbook_model.reports import Task
-    from workflows.decisions.diagnosis import Diagnosis
-    from workflows.page.run import DiagnosedRun
-
-    Way = Callable[[], Awaitable[Ending]]
-    """How the page continues where a person chooses it."""
+Way = Callable[[], Awaitable[Ending]]
+"""How the page continues where a person chooses it."""
 
 
 def note_cause(run: DiagnosedRun[Diagnosis]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
@@ -16,13 +15,14 @@ from activities.ecs.changes import (
     StopDeployment,
 )
 from activities.git.activities import GitActivities
-from runbook_model.release import ROLLING_BACK, Release
+from runbook_model.release import ROLLING_BACK, Release, ReleaseHistory
 from runbook_model.reports import Ending, Outcome, Verdict
-from runbook_model.rollout import Phase
+from runbook_model.rollout import Phase, Rollout
 from workflows.decisions.rollback.plan import RollbackPlan, asking_after
 from workflows.decisions.rollback.releases import needs_more, plan_rollback
 from workflows.decisions.rollback.tags import only_tags_are_left, plan_from_tags
 from workflows.decisions.terraform.rollback import TerraformRollback
+from workflows.page.run import Run
 from workflows.platforms.deployment import (
     await_own_rollback,
     await_steady,
@@ -32,11 +32,6 @@ from workflows.platforms.deployment import (
     undo_stop,
 )
 from workflows.remedies.release_by_terraform import put_back_by_terraform, through_terraform
-
-if TYPE_CHECKING:
-    from runbook_model.release import ReleaseHistory
-    from runbook_model.rollout import Rollout
-    from workflows.page.run import Run
 
 
 @dataclass(frozen=True)

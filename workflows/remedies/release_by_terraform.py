@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from activities.ecs.activities import EcsActivities
-from activities.ecs.changes import EcsChanges, ForceDeployment
-from runbook_model.release import Judgement
+from activities.ecs.changes import Deployed, EcsChanges, ForceDeployment
+from runbook_model.release import Image, Judgement, Release, ReleaseHistory
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.text.sentences import sentence
+from workflows.decisions.rollback.plan import RollbackPlan
 from workflows.decisions.terraform.rollback import (
     TerraformRollback,
     plain_tag,
@@ -22,6 +21,7 @@ from workflows.decisions.terraform.scope import (
     runs_value,
     started_past_terraform,
 )
+from workflows.page.run import Run
 from workflows.platforms.deployment import mark
 from workflows.remedies.terraform import (
     apply_all,
@@ -31,13 +31,7 @@ from workflows.remedies.terraform import (
     plan_with_terraform,
 )
 
-if TYPE_CHECKING:
-    from activities.ecs.changes import Deployed
-    from runbook_model.release import Image, Release, ReleaseHistory
-    from workflows.decisions.rollback.plan import RollbackPlan
-    from workflows.page.run import Run
-
-    Placed = tuple[TerraformRollback, Deployed]
+Placed = tuple[TerraformRollback, Deployed]
 
 
 async def through_terraform(run: Run, history: ReleaseHistory, chosen: RollbackPlan) -> RollbackPlan:

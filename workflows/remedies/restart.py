@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
-from workflows.page.run import Part
+from runbook_model.measured.readings import Sample
+from runbook_model.plans import Plan
+from runbook_model.reports import Ending
+from workflows.decisions.diagnosis import Diagnosis
+from workflows.decisions.recovery import Judged
+from workflows.page.run import DiagnosedRun, Part, Run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.verification import measure, verified_or_handed_over, verify
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from datetime import datetime
-
-    from runbook_model.measured.readings import Sample
-    from runbook_model.plans import Plan
-    from runbook_model.reports import Ending
-    from workflows.decisions.diagnosis import Diagnosis
-    from workflows.decisions.recovery import Judged
-    from workflows.page.run import DiagnosedRun, Run
-
-    Verify = Callable[[Run, Plan, datetime, Sample], Awaitable[Judged]]
-    """Verifies what a plan restarted, from a moment on, against how it was measured before."""
+Verify = Callable[[Run, Plan, datetime, Sample], Awaitable[Judged]]
+"""Verifies what a plan restarted, from a moment on, against how it was measured before."""
 
 
 async def verify_restarted(run: Run, plan: Plan, since: datetime, baseline: Sample) -> Judged:

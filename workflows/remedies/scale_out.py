@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
@@ -11,20 +11,15 @@ from activities.autoscaling.activities import ScalingActivities
 from activities.ecs.activities import EcsActivities
 from activities.ecs.waits import AwaitedTasks, Waits
 from activities.temporal.holds import HoldActivities, HoldRequest
+from runbook_model.release import ServiceState
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
+from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.scaling import ScalePlan, plan_scale_out
-from workflows.page.run import Part
+from workflows.page.run import DiagnosedRun, Part, Run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.person import ask_person_to_choose
 from workflows.remedies.verification import measure, verified_or_handed_over, verify
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from runbook_model.release import ServiceState
-    from workflows.decisions.diagnosis import Diagnosis
-    from workflows.page.run import DiagnosedRun, Run
 
 
 @dataclass(frozen=True)

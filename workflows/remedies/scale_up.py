@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from activities.ecs.activities import EcsActivities
+from runbook_model.measured.symptoms import ResourcesRead
+from runbook_model.reports import Ending
+from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.scaling import GROWS, grows_first, saturated
 from workflows.decisions.sizing import Reasons, SizePlan, bigger
-from workflows.page.run import Part
+from workflows.page.run import DiagnosedRun, Part
 from workflows.platforms.choice import platform_of
+from workflows.remedies.person import Way
 from workflows.remedies.scale_out import Then, scale_out
 from workflows.remedies.task_size import (
     await_size,
@@ -20,13 +23,6 @@ from workflows.remedies.task_size import (
     verified_or_put_back,
 )
 from workflows.remedies.verification import measure, verify
-
-if TYPE_CHECKING:
-    from runbook_model.measured.symptoms import ResourcesRead
-    from runbook_model.reports import Ending
-    from workflows.decisions.diagnosis import Diagnosis
-    from workflows.page.run import DiagnosedRun
-    from workflows.remedies.person import Way
 
 
 async def scale_out_or_up(run: DiagnosedRun[Diagnosis], resources: ResourcesRead, count: int) -> Ending:

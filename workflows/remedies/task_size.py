@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from temporalio import workflow
 
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed, DeployRelease, EcsChanges
 from activities.ecs.task_sizes import RegisterSized, TaskSizes
+from runbook_model.capacity import TaskChange
+from runbook_model.release import Release, ReleaseHistory
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.rollout import Phase
-from runbook_model.sizes import SizeQuery
+from runbook_model.sizes import SizeQuery, TaskSize
+from workflows.decisions.recovery import Judged
 from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
 from workflows.decisions.terraform.scope import started_past_terraform
 from workflows.decisions.terraform.sizing import (
@@ -22,6 +26,7 @@ from workflows.decisions.terraform.sizing import (
     values_for,
     way_back,
 )
+from workflows.page.run import Run
 from workflows.platforms.deployment import await_steady, hand_over, undo_release, unless_replaced
 from workflows.remedies.terraform import (
     apply_all,
@@ -31,16 +36,6 @@ from workflows.remedies.terraform import (
     plan_with_terraform,
 )
 from workflows.remedies.verification import verified_or_handed_over
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from datetime import datetime
-
-    from runbook_model.capacity import TaskChange
-    from runbook_model.release import Release, ReleaseHistory
-    from runbook_model.sizes import TaskSize
-    from workflows.decisions.recovery import Judged
-    from workflows.page.run import Run
 
 PUT_BACK = "put-back"
 

@@ -5,6 +5,7 @@ What a plan is for, and which deployment comes of it, is each remedy's own: see 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 
 from temporalio import workflow
@@ -13,22 +14,20 @@ from temporalio.exceptions import ActivityError
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed
 from activities.terraform.activities import TerraformActivities, TerraformApply
+from runbook_model.plans import PlannedCall
+from runbook_model.release import Fence, ReleaseHistory
 from runbook_model.reports import Outcome, Undone, not_undone
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 from workflows.decisions.endings import cause_of
 from workflows.decisions.terraform.rollback import by_hand, changes_more_than
 from workflows.decisions.terraform.scope import runs_value
 from workflows.page.options import APPLY, PLAN, ActivityOptions
+from workflows.page.run import Run
+from workflows.page.run_loop import Undo
 from workflows.platforms.deployment import await_undone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from activities.terraform.run import TerraformApplied
-    from runbook_model.plans import PlannedCall
-    from runbook_model.release import Fence, ReleaseHistory
-    from workflows.page.run import Run
-    from workflows.page.run_loop import Undo
 
 CUT_OFF = "An apply was cut off half-way; this is what is left of it."
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from temporalio import workflow
 
 from activities.measuring.activities import VerificationActivities
 from runbook_model.measured.readings import Observation, Sample, latest_end
+from runbook_model.release import Release
 from runbook_model.reports import Ending, Outcome, State, Verdict
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import sentence
 from workflows.decisions.recovery import Judged, judge_recovery
+from workflows.page.run import Run
 from workflows.platforms.choice import platform_of
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from datetime import datetime
-
-    from runbook_model.release import Release
-    from workflows.page.run import Run
-    from workflows.platforms.platform import Running
+from workflows.platforms.platform import Running
 
 
 async def measure(run: Run, release: Release) -> Sample:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from runbook_model.measured.evidence import Evidence
 from runbook_model.messages import Message
-
-if TYPE_CHECKING:
-    from runbook_model.measured.evidence import Evidence
 
 
 class Cause(StrEnum):

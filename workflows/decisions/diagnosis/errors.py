@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.symptoms import ErrorsRead, LoadRead, LogsRead
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
 from workflows.decisions.diagnosis.signs import (
     FEWEST_LINES,
@@ -14,10 +15,6 @@ from workflows.decisions.diagnosis.signs import (
     names_dependencies,
     unread,
 )
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.symptoms import ErrorsRead, LoadRead, LogsRead
 
 OF_DEPENDENCIES = re.compile(
     r"database|db|sql|connection|timeout|dependency|upstream|pool|redis|queue", re.IGNORECASE

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.symptoms import LatencyRead, LoadRead, LogsRead, ResourcesRead
+from workflows.decisions.database import DatabaseSigns
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
 from workflows.decisions.diagnosis.signs import more_requests, names_database, names_dependencies, unread
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.symptoms import LatencyRead, LoadRead, LogsRead, ResourcesRead
-    from workflows.decisions.database import DatabaseSigns
 
 
 def classify_latency(

@@ -10,12 +10,10 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import combinations, pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from runbook_model.measured.evidence import Points
 from runbook_model.messages import Message
-
-if TYPE_CHECKING:
-    from runbook_model.measured.evidence import Points
 
 FEWEST = 10
 """Readings; fewer say nothing."""

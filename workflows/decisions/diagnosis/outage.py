@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
 
-from runbook_model.measured.readings import Quality
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.evidence import TaskSeen
+from runbook_model.measured.readings import Quality, Sample
+from runbook_model.measured.symptoms import LogsRead, TasksRead
+from runbook_model.release import ServiceState
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
 from workflows.decisions.diagnosis.signs import names_dependencies, unread
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.evidence import TaskSeen
-    from runbook_model.measured.readings import Sample
-    from runbook_model.measured.symptoms import LogsRead, TasksRead
-    from runbook_model.release import ServiceState
 
 RECENT = timedelta(minutes=10)
 """What failed longer ago is not why the service is down now."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.symptoms import LoadRead, ResourcesRead, UtilizationRead
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
 from workflows.decisions.diagnosis.leak import judge_leak
 from workflows.decisions.diagnosis.signs import more_requests, unread
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.symptoms import LoadRead, ResourcesRead, UtilizationRead
 
 
 def classify_resources(

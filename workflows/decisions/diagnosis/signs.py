@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.measured.evidence import Evidence
-    from runbook_model.measured.symptoms import LoadRead, LogsRead
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.evidence import Evidence
+from runbook_model.measured.symptoms import LoadRead, LogsRead
 
 FEWEST_LINES = 3
 """Fewer error lines about dependencies than this are chance."""

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from runbook_model.release import DIGEST_FROM
+from runbook_model.catalog.catalog import Target
+from runbook_model.release import DIGEST_FROM, Release
 from runbook_model.reports import Problem
 from runbook_model.text.nearest import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import Release
 
 
 def find_release(releases: Iterable[Release], name: str) -> Release | Problem | None:

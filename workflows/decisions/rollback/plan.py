@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from runbook_model import calls
+from runbook_model.catalog.catalog import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
-from runbook_model.release import Fence, Judgement, Release
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import ReleaseHistory
+from runbook_model.release import Fence, Judgement, Release, ReleaseHistory
 
 STAYS = "Data, database migrations and settings outside the task definition stay as they are."
 Way = Literal["deploy", "register", "stop", "force", "terraform"]

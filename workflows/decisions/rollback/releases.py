@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Literal
 
+from runbook_model.catalog.catalog import Target
+from runbook_model.release import Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.names import (
@@ -16,13 +19,6 @@ from workflows.decisions.rollback.names import (
     which_container,
 )
 from workflows.decisions.rollback.plan import RollbackPlan, plan_by, rolling_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import Release, ReleaseHistory, ServiceState
 
 JUST_NOW = timedelta(hours=1)
 

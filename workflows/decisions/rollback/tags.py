@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from runbook_model.catalog.catalog import Target
+from runbook_model.release import Image, ReleaseHistory
 from workflows.decisions.rollback.plan import RollbackPlan, plan_by
 from workflows.decisions.rollback.releases import cannot_roll
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import Image, ReleaseHistory
 
 
 def only_tags_are_left(target: Target, history: ReleaseHistory, to: str | None) -> bool:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from runbook_model import calls
+from runbook_model.catalog.catalog import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
+from runbook_model.release import Release, ReleaseHistory
+from runbook_model.reports import Ending
 from runbook_model.terraform_plans import TerraformPlan
 from workflows.decisions.rollback.plan import STAYS, RollbackPlan, plan_by, tag_was_moved
 from workflows.decisions.rollback.releases import refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import Release, ReleaseHistory
-    from runbook_model.reports import Ending
 
 BY_DEFINITION = 'use rollback.strategy = "task-definition"'
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+from runbook_model.catalog.catalog import Target
+from runbook_model.release import Release, ReleaseHistory
+from runbook_model.reports import Ending
+from runbook_model.terraform_plans import EcsResource, TerraformPlan
 from workflows.decisions.rollback.releases import refused
 from workflows.decisions.terraform.rollback import in_words, scalar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import Release, ReleaseHistory
-    from runbook_model.reports import Ending
-    from runbook_model.terraform_plans import EcsResource, TerraformPlan
 
 ELSEWHERE = "check terraform.workspace, var_files and directory in the catalog"
 HOLDS_IMAGE = 'set terraform.image_variable_holds = "image"'

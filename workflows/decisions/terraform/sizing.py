@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from runbook_model import calls
-from runbook_model.terraform_plans import SENSITIVE, TerraformPlan
+from runbook_model.capacity import TaskChange
+from runbook_model.catalog.catalog import Target
+from runbook_model.release import ReleaseHistory
+from runbook_model.reports import Ending
+from runbook_model.sizes import TaskSize
+from runbook_model.terraform_plans import SENSITIVE, AttributeChange, TerraformPlan
 from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback.names import which_container
 from workflows.decisions.rollback.plan import tag_was_moved
 from workflows.decisions.rollback.releases import refuse, refused
-from workflows.decisions.sizing import CAUSE_STAYS, SizePlan, headline, put_back
+from workflows.decisions.sizing import CAUSE_STAYS, Reasons, SizePlan, headline, put_back
 from workflows.decisions.terraform.rollback import (
     in_words,
     losses,
@@ -21,17 +26,6 @@ from workflows.decisions.terraform.rollback import (
     value_of_image,
 )
 from workflows.decisions.terraform.scope import outside_scope
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runbook_model.capacity import TaskChange
-    from runbook_model.catalog.catalog import Target
-    from runbook_model.release import ReleaseHistory
-    from runbook_model.reports import Ending
-    from runbook_model.sizes import TaskSize
-    from runbook_model.terraform_plans import AttributeChange
-    from workflows.decisions.sizing import Reasons
 
 
 class TerraformSizePlan(SizePlan):
