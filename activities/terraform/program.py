@@ -1,18 +1,15 @@
-"""The program ``terraform`` in one module: run by argv, followed line by line, interrupted but never killed; and its lock."""
+"""The program ``terraform`` in one module: run by argv, followed line by line, interrupted but never killed."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from activities.runtime.attribution import attribution
 from activities.runtime.processes import start_child
 from activities.runtime.program_environment import our_aws_files, program_environment
 from activities.terraform.state import state_of
+from activities.terraform.state_lock import Lock, read_lock
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import InputError, RunbookError, StalePlanError, TerraformError
 from runbook_model.text.redaction import excerpt
@@ -292,69 +290,3 @@ def environment_for(owner: Terraform, ours: Mapping[str, str], home: Path) -> di
     if owner.workspace:
         environment["TF_WORKSPACE"] = owner.workspace
     return environment
-
-
-FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s+(\S.*?)\s*$", re.MULTILINE)
-
-OTHER_HOLDER = re.compile(r"already locked: ID=(\S+)")
-
-RUNNING = frozenset({"terraform", "tofu"})
-
-PROCESSES = Path("/proc")
-
-
-@dataclass(frozen=True)
-class Lock:
-    """A lock that somebody holds."""
-
-    id: str
-    who: str = ""
-    """``user@host``; empty where the backend does not say."""
-    operation: str = ""
-    created: str = ""
-
-    @property
-    def summary(self) -> str:
-        """Who holds it, in words."""
-        doing = f" for {self.operation.removeprefix('OperationType').lower()}" if self.operation else ""
-        since = f" since {self.created[:19]} UTC" if self.created else ""
-        return f"Terraform's state is locked by {self.who or 'somebody'}{doing}{since} (lock {self.id})"
-
-    @property
-    def is_left_behind(self) -> bool:
-        """Whether it was taken by our own user on this machine, where no Terraform runs any more.
-
-        Whether a holder elsewhere lives cannot be seen from here.
-        """
-        ours = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
-        return self.who == ours and PROCESSES.is_dir() and not _runs_here()
-
-    def fix(self, command: str) -> str:
-        """Return what a person must do when the holder is gone.
-
-        Args:
-            command: how a person runs the module's program.
-        """
-        return f"check whether that run is still alive; only if it is not: {command} force-unlock {self.id}"
-
-
-def read_lock(detail: str) -> Lock:
-    """Read the holder from Terraform's error."""
-    found: dict[str, str] = dict(FIELD.findall(detail))
-    if other := OTHER_HOLDER.search(detail):
-        # The HTTP backend names the holder's id and then describes the one who asked.
-        return Lock(id=other[1])
-    return Lock(
-        id=found.get("ID", "unknown"),
-        who=found.get("Who", ""),
-        operation=found.get("Operation", ""),
-        created=found.get("Created", ""),
-    )
-
-
-def _runs_here() -> bool:
-    for process in PROCESSES.glob("[0-9]*/comm"):
-        with suppress(OSError):  # it ended meanwhile
-            if process.read_text(encoding="ascii", errors="replace").strip() in RUNNING:
-                return True
-    return False
