@@ -13,6 +13,7 @@ GROUP = re.compile(r"(?<=\])@[^\]]*\]$|(?<=\w)@[\w./-]+$")
 LONGEST_FIRST = (
     "crash-child",
     "crash",
+    "stories",
     "terraform-aws",
     "shared-world-1",
     "shared-world-2",
@@ -25,7 +26,6 @@ LONGEST_FIRST = (
     "sealed",
     "tutorial",
     "doctor",
-    "tests/stories",
     "up",
     "tests/integration/whole_world",
     "many-waits",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.ids import remediation_id
 from runbook_model.messages import Approval, RollbackRequest
@@ -108,10 +109,15 @@ def _followed(report: Report, events) -> Undoing:
 
 
 async def seen(handle: WorkflowHandle, wanted: Callable[[Report], bool], seconds: float = 60) -> Report:
-    """Look at a run until its page is as wanted."""
+    """Look at a run until its page is as wanted; a query that a busy worker leaves unanswered is asked again."""
     async with asyncio.timeout(seconds):
         while True:
-            report = await handle.query("status", result_type=Report)
+            try:
+                report = await handle.query("status", result_type=Report)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.DEADLINE_EXCEEDED:
+                    raise
+                continue
             if wanted(report):
                 return report
             assert report.state is not State.DONE, f"it ended: {report.summary}"

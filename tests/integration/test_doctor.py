@@ -276,8 +276,9 @@ async def clinic(world, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def staffed(clinic):
-    """The clinic with its worker; tests before the first that wants it have none."""
+async def staffed(clinic):
+    """The clinic with search attributes and its worker; tests before the first that wants it have neither."""
+    await clinic.doctor("--environment", "staging", "--fix")
     clinic.start_worker()
     return clinic
 

@@ -12,6 +12,9 @@ from tests.stories.recording import RECORDED, differences
 EVERY_DAY = ("bad-release", "incident")
 REST = tuple(story.name for story in STORIES if story.name not in EVERY_DAY)
 
+pytestmark = [pytest.mark.xdist_group("stories")]
+"""One at a time: a story compares requests a second with what is usual, so four at once would be a story of their own."""
+
 
 async def ends_as_recorded(story):
     ended, found = await asyncio.to_thread(played, story)

@@ -103,7 +103,9 @@ async def crashes(world, desk):
     page = Report.model_validate(ended.json)
     assert (page.outcome, page.verdict) == ("recovered", "recovered")
     assert page.findings[0].startswith("bad-release: tasks of ai-processor-staging:2 fail since ")
-    assert [change.action for change in page.changes] == desk.changes() == ["UpdateService"]
+    # Tasks that crash after three seconds may or may not have let the deployment finish before.
+    assert [change.action for change in page.changes] == desk.changes()
+    assert desk.changes() in (["UpdateService"], ["StopServiceDeployment"])
     onset = cited(page, "Read the tasks and why they stopped")["onset"]
     assert onset.said.endswith("ai-processor-staging:1 before")
     assert {reading.kind for reading in page.readings} == {"health", "error-rate", "log-errors"}
