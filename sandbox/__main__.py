@@ -41,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--no-load", action="store_true", help="send the service no requests")
     up.add_argument("--no-prometheus", action="store_true", help="start without Prometheus")
     up.add_argument(
+        "--wait-for-prometheus",
+        action="store_true",
+        help="be ready once Prometheus has seen every environment",
+    )
+    up.add_argument(
         "--alertmanager-webhook",
         metavar="URL",
         help=f"start Alertmanager with the product's rules, hastened, and have it call this with the token in {TOKEN}",
@@ -112,6 +117,7 @@ async def _live(options: argparse.Namespace, folder: Path) -> int:
     wishes = Wishes(
         load=not options.no_load,
         prometheus=not options.no_prometheus,
+        scraped=options.wait_for_prometheus,
         webhook=Webhook(url, token) if url and token else None,
         codec=options.ui_codec,
         signers=tuple(options.signed.split(",")) if options.signed else (),

@@ -51,6 +51,8 @@ class Wishes:
 
     load: bool = True
     prometheus: bool = True
+    scraped: bool = False
+    """Start only once Prometheus has seen every environment: it scrapes for the first time 5 s after its own start."""
     webhook: Webhook | None = None
     """Who gets the alerts of an Alertmanager; without one nobody is warned."""
     codec: str | None = None
@@ -115,7 +117,8 @@ class World:
         else:
             _log.warning("no database: PostgreSQL is not installed (Debian package `postgresql`)")
         await asyncio.gather(*starting)
-        await self._look_on()
+        if self._wishes.scraped:
+            await self._look_on()
         if self._alerting is not None:
             await self._alerting.start()
 
@@ -204,7 +207,7 @@ class World:
         self._keep(prometheus.watch())
 
     async def _look_on(self) -> None:
-        """Let Prometheus see each environment once, so that whoever asks at once is answered."""
+        """Wait until Prometheus has seen each environment, so that whoever asks at once is answered."""
         metric = "http_requests_total" if self._rate else "up"
         environments = (*ECS_ENVIRONMENTS, LOCAL.name)
         if self._prometheus is not None and not await self._prometheus.has_seen(environments, metric):

@@ -175,6 +175,7 @@ def running_sandbox(*options: str):
     with tempfile.TemporaryDirectory(prefix="sandbox-under-test-", ignore_cleanup_errors=True) as folder:
         errors = Path(folder) / "stderr.log"
         argv = [sys.executable, "-m", "sandbox", "up", "--json", "--until-stdin-closes", f"--folder={folder}"]
+        argv.append("--wait-for-prometheus")
         with errors.open("wb") as stderr, subprocess.Popen(
             [*argv, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
         ) as process:  # fmt: skip

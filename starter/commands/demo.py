@@ -51,7 +51,7 @@ def command(caller: Caller, scenario: str, *, list_stories: bool) -> Exit:
     with ends_in_order(World(alerts=story.alerts)) as world:
         with story_log.part(f"{story.name}: {story.summary}"):
             story_log.say("a sandbox starts: Temporal, a simulated ECS with real processes, Prometheus")
-            world.start(worker=True)
+            world.start("--wait-for-prometheus", worker=True)
             if story.alerts:
                 world.start_webhook()
             _turn_to(world)
