@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from runbook_model.ids import remediation_id
 from runbook_model.messages import Approval, RollbackRequest
@@ -109,14 +109,13 @@ def _followed(report: Report, events) -> Undoing:
 
 
 async def seen(handle: WorkflowHandle, wanted: Callable[[Report], bool], seconds: float = 60) -> Report:
-    """Look at a run until its page is as wanted; a query that a busy worker leaves unanswered is asked again."""
+    """Look at a run until its page is as wanted; a query that a busy worker does not answer is asked again."""
     async with asyncio.timeout(seconds):
         while True:
             try:
                 report = await handle.query("status", result_type=Report)
-            except RPCError as error:
-                if error.status is not RPCStatusCode.DEADLINE_EXCEEDED:
-                    raise
+            except RPCError:
+                await asyncio.sleep(0.2)
                 continue
             if wanted(report):
                 return report
