@@ -1,10 +1,10 @@
-"""The one AWS address of the sandbox: simulated ECS, autoscaling and permissions, moto for the rest, the call log, faults."""
+"""The one AWS address of the sandbox: what is simulated here, moto for the rest, the call log, faults."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws_calls import Call, CallLog, Request, read_call
 from sandbox.aws_faults import BadFaultError, Faults, read_fault
 from sandbox.aws_replies import answer, query_answer, refusal
+from sandbox.balancing.elbv2 import ACTIONS, SimulatedBalancing
+from sandbox.balancing.load_balancer import LoadBalancer
+from sandbox.balancing.metric_data import is_ours, metric_data
 from sandbox.ecs import SimulatedEcs
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields
@@ -36,18 +39,37 @@ _SOONEST_SECONDS = 0.01
 """An answer within a millisecond, as AWS never gives it, overtakes the end of Go's own write: it hangs up and calls again."""
 
 
-def aws_endpoint(ecs: SimulatedEcs, autoscaling: SimulatedAutoscaling, moto_url: str | None) -> Starlette:
-    """Return the endpoint as an ASGI application, to be served by uvicorn."""
-    return AwsEndpoint(ecs, autoscaling, moto_url)
+def aws_endpoint(
+    ecs: SimulatedEcs,
+    autoscaling: SimulatedAutoscaling,
+    moto_url: str | None,
+    balancers: Mapping[tuple[str, str], LoadBalancer] | None = None,
+) -> Starlette:
+    """Return the endpoint as an ASGI application, to be served by uvicorn.
+
+    Args:
+        ecs: the simulated ECS.
+        autoscaling: what scales its services.
+        moto_url: where the rest of AWS answers; None for nowhere.
+        balancers: the load balancer of each cluster's services.
+    """
+    return AwsEndpoint(ecs, autoscaling, SimulatedBalancing(ecs.services, balancers or {}), moto_url)
 
 
 class AwsEndpoint(Starlette):
     """Tells by ``X-Amz-Target`` whom a call is for, lets its fault happen, and logs it."""
 
-    def __init__(self, ecs: SimulatedEcs, autoscaling: SimulatedAutoscaling, moto_url: str | None) -> None:
+    def __init__(
+        self,
+        ecs: SimulatedEcs,
+        autoscaling: SimulatedAutoscaling,
+        balancing: SimulatedBalancing,
+        moto_url: str | None,
+    ) -> None:
         self.log = CallLog()
         self._ecs = ecs
         self._autoscaling = autoscaling
+        self._balancing = balancing
         self._faults = Faults(ecs.names)
         self._iam = SimulatedIam(ecs.names, self._faults.denies)
         self._moto = MotoProxy(moto_url) if moto_url else None
@@ -105,6 +127,10 @@ class AwsEndpoint(Starlette):
                 response = answer(await self._autoscaling.call(call.action, call.parameters))
             elif self._iam.knows(request, call):
                 response = query_answer(call.service, call.action, self._iam.call(call))
+            elif call.service == "elbv2" and call.action in ACTIONS:
+                response = query_answer(call.service, call.action, self._balancing.call(call))
+            elif is_ours(call) and request.target[1]:
+                response = answer(metric_data(self._balancing, call))
             else:
                 response = await self._forward(request, call)
         except ApiError as error:

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sandbox.alertmanager import Alertmanager
+from sandbox.balancing.load_balancer import LoadBalancer
 from sandbox.load import Load
-from sandbox.load_balancer import LoadBalancer
 from sandbox.postgres import Postgres
 from sandbox.temporal import TemporalServer
 

@@ -9,6 +9,7 @@ from sandbox.aws_calls import Call, Request
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields, Names, last_part
 from sandbox.ecs.protocol import MalformedRequestError, checked
+from sandbox.query_form import members
 
 _SESSION = "x-amz-security-token"
 """Who signs with a session took on a role, which moto remembers."""
@@ -37,7 +38,7 @@ class SimulatedIam:
             ApiError: what AWS would refuse it with.
         """
         try:
-            given = checked(call.service, call.action, _members(call.parameters))
+            given = checked(call.service, call.action, members(call.parameters))
         except MalformedRequestError as error:
             raise ApiError("ValidationError", str(error)) from error
         match call.action:
@@ -78,26 +79,6 @@ class SimulatedIam:
             "EvalDecision": decision,
             "ResourceSpecificResults": [item for item in each if item["EvalResourceName"] != "*"],
         }
-
-
-def _members(form: Fields) -> Fields:
-    """Read the query protocol's flat names: ``ActionNames.member.1`` is the first of a list."""
-    tree: Fields = {}
-    for name, value in form.items():
-        *path, last = name.split(".")
-        at = tree
-        for part in path:
-            at = at.setdefault(part, {})
-        at[last] = value
-    return {name: _without_numbers(item) for name, item in tree.items()}
-
-
-def _without_numbers(value: object) -> object:
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {"member"}:
-        return [_without_numbers(value["member"][number]) for number in sorted(value["member"], key=int)]
-    return {name: _without_numbers(item) for name, item in value.items()}
 
 
 def _role_id(name: str) -> str:

@@ -7,9 +7,9 @@ import os
 import signal
 from collections.abc import Mapping
 
+from sandbox.balancing.load_balancer import LoadBalancer, Target
 from sandbox.forking import ForkedProcess, ForkServer
 from sandbox.images import ImageRegistry
-from sandbox.load_balancer import LoadBalancer, Target
 from sandbox.processes import end_child, free_port, signal_child
 from sandbox.scrape_targets import ScrapeTargets
 from sandbox.task_logs import TaskLogs

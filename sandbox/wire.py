@@ -19,6 +19,10 @@ class PeerGoneError(WireError):
     """The connection cannot be made, or ended before a whole answer came."""
 
 
+class RefusedError(PeerGoneError):
+    """The connection could not be made: nobody listens there."""
+
+
 @dataclass(frozen=True)
 class Message:
     """A request or a response; ``body`` is kept as it was framed on the wire, chunks included."""
@@ -151,7 +155,8 @@ class Connections:
         """Send a request and return its response.
 
         Raises:
-            PeerGoneError: nobody listens there, or the connection ended before the answer.
+            RefusedError: nobody listens there.
+            PeerGoneError: the connection ended before the answer.
             WireError: the answer is not HTTP.
             TimeoutError: no whole answer came in time.
         """
@@ -165,7 +170,7 @@ class Connections:
             try:
                 opened = await asyncio.open_connection(host, int(port))
             except OSError as refused:
-                raise PeerGoneError(f"{self.address} does not accept connections") from refused
+                raise RefusedError(f"{self.address} does not accept connections") from refused
             return await self._exchange_on(opened, message)
 
     async def _exchange_on(

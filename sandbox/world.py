@@ -232,7 +232,9 @@ class World:
             self._keep(self._send(load))
 
     async def _start_ecs(self) -> None:
-        application = aws_endpoint(self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url)
+        application = aws_endpoint(
+            self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url, self._runner.load_balancers
+        )
         application.router.routes.insert(0, container_route(self._usages))
         application.router.routes[:0] = self._engine.routes
         application.router.routes[:0] = control_routes(

@@ -84,6 +84,10 @@ class SimulatedEcs:
             "ListTagsForResource": tags.list,
         }
 
+    def services(self) -> list[Service]:
+        """Return every service of every cluster."""
+        return self._store.services()
+
     async def call(self, action: str, parameters: Fields) -> Fields:
         """Do one action of the ECS API; members are named and typed as in its JSON.
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from sandbox.load_balancer import LoadBalancer, Target
+from sandbox.balancing.load_balancer import LoadBalancer, Target
 
 FIRST_INTERVAL_SECONDS = 0.05
 INTERVAL_SECONDS = 5.0

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import psutil
 
+from sandbox.balancing.load_balancer import LoadBalancer
 from sandbox.engine.container import Container
 from sandbox.engine.health import Asking, BehindBalancer, HealthCheck
 from sandbox.engine.model import ContainerSpec
 from sandbox.forking import ForkServer
-from sandbox.load_balancer import LoadBalancer
 from sandbox.names import CONTAINER, DATABASE_SERVICE, FIRST_VERSION, LOCAL, SERVICE
 from sandbox.postgres import Postgres
 from sandbox.processes import free_port

@@ -110,6 +110,43 @@ def test_cloudwatch_has_the_services_utilization(world, metric):
     assert 0 < until(average) < 60
 
 
+def test_cloudwatch_has_the_figures_of_the_load_balancer(world):
+    arn = world.service("prod")["loadBalancers"][0]["targetGroupArn"]
+    elb = world.aws("elbv2")
+    health = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+    assert [item["TargetHealth"]["State"] for item in health] == ["healthy", "healthy"]
+    (balancer,) = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]["LoadBalancerArns"]
+    dimensions = [
+        {"Name": "LoadBalancer", "Value": balancer.partition(":loadbalancer/")[2]},
+        {"Name": "TargetGroup", "Value": arn.rpartition(":")[2]},
+    ]
+    wanted = {"RequestCount": "Sum", "TargetResponseTime": "p95", "HealthyHostCount": "Minimum"}
+    queries = [
+        {
+            "Id": f"q{number}",
+            "MetricStat": {
+                "Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": name, "Dimensions": dimensions},
+                "Period": 5,
+                "Stat": stat,
+            },
+        }
+        for number, (name, stat) in enumerate(wanted.items())
+    ]
+
+    def newest():
+        now = datetime.now(UTC)
+        found = world.aws("cloudwatch").get_metric_data(
+            MetricDataQueries=queries, StartTime=now - timedelta(minutes=1), EndTime=now
+        )["MetricDataResults"]
+        return all(item["Values"] for item in found) and [item["Values"][0] for item in found]
+
+    with world.under_load("prod"):
+        requests, p95, healthy = until(newest)
+    assert requests > 0
+    assert 0 < p95 < 1
+    assert healthy == 2
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_tasks_output_is_in_their_log_streams(world, environment):
     logs, ecs = world.aws("logs"), world.aws("ecs")

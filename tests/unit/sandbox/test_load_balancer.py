@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sandbox.load_balancer import LoadBalancer
+from sandbox.balancing.load_balancer import LoadBalancer
 from sandbox.processes import free_port
 from sandbox.wire import Connections, PeerGoneError, read_request, request, response
 

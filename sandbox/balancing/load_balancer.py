@@ -11,7 +11,17 @@ import asyncio
 import time
 from itertools import count
 
-from sandbox.wire import Connections, Message, PeerGoneError, WireError, read_request, request, response
+from sandbox.balancing.figures import Figures
+from sandbox.wire import (
+    Connections,
+    Message,
+    PeerGoneError,
+    RefusedError,
+    WireError,
+    read_request,
+    request,
+    response,
+)
 
 CHECK_INTERVAL_SECONDS = 0.3
 FIRST_CHECK_INTERVAL_SECONDS = 0.05
@@ -22,6 +32,8 @@ START_GRACE_SECONDS = 10.0
 """A process that does not listen yet is not unhealthy before this time is over."""
 REQUEST_TIMEOUT_SECONDS = 60.0
 DRAIN_TIMEOUT_SECONDS = 5.0
+HOSTS_INTERVAL_SECONDS = 1.0
+"""How often it is counted how many targets are healthy."""
 
 _NO_TARGET = response(503, "Service Unavailable", "no healthy target\n")
 _TARGET_GONE = response(502, "Bad Gateway", "the target closed the connection\n")
@@ -32,8 +44,9 @@ _NOT_HTTP = response(400, "Bad Request", "not an HTTP/1.1 request\n")
 class Target:
     """One task behind the load balancer, and what its health checks say."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, figures: Figures) -> None:
         self.address = address
+        self._figures = figures
         self.healthy: bool | None = None
         self.in_flight = 0
         self._connections = Connections(address)
@@ -46,12 +59,21 @@ class Target:
         """Pass a client's request to the task and return its answer, or the load balancer's own 502 or 504."""
         self.in_flight += 1
         self._idle.clear()
+        began = time.monotonic()
         try:
-            return await self._connections.exchange(message, REQUEST_TIMEOUT_SECONDS)
+            answer = await self._connections.exchange(message, REQUEST_TIMEOUT_SECONDS)
+            self._figures.forwarded(answer.status, time.monotonic() - began)
+        except RefusedError:
+            self._figures.failed(502, chosen=False, refused=True)
+            return _TARGET_GONE
         except WireError:
+            self._figures.failed(502, chosen=True)
             return _TARGET_GONE
         except TimeoutError:
+            self._figures.failed(504, chosen=True)
             return _TARGET_SLOW
+        else:
+            return answer
         finally:
             self.in_flight -= 1
             if not self.in_flight:
@@ -100,6 +122,8 @@ class LoadBalancer:
     def __init__(self, port: int) -> None:
         self.address = f"127.0.0.1:{port}"
         self.targets: list[Target] = []
+        self.figures = Figures()
+        self._counting: asyncio.Task[None] | None = None
         self._turn = count()
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
@@ -112,18 +136,21 @@ class LoadBalancer:
     async def open(self) -> None:
         """Start to listen."""
         self._server = await asyncio.start_server(self._serve, *self.address.split(":"))
+        self._counting = asyncio.create_task(self._count_hosts_for_ever())
 
     async def close(self) -> None:
         """Stop listening, hang up on the clients and remove every target."""
         if self._server is not None:
             self._server.close()
+        if self._counting is not None:
+            self._counting.cancel()
         for writer in list(self._clients):
             writer.close()
         await asyncio.gather(*(self.remove(target) for target in list(self.targets)))
 
     def add(self, address: str) -> Target:
         """Put a task behind the load balancer; it gets requests once its health checks are good."""
-        target = Target(address)
+        target = Target(address, self.figures)
         self.targets.append(target)
         return target
 
@@ -151,8 +178,15 @@ class LoadBalancer:
             self._clients.discard(writer)
             writer.close()
 
+    async def _count_hosts_for_ever(self) -> None:
+        while True:
+            said = [target.healthy for target in self.targets]
+            self.figures.hosts(said.count(True), said.count(False))
+            await asyncio.sleep(HOSTS_INTERVAL_SECONDS)
+
     async def _answer(self, message: Message) -> Message:
         healthy = [target for target in self.targets if target.healthy]
         if not healthy:
+            self.figures.failed(503, chosen=False)
             return _NO_TARGET
         return await healthy[next(self._turn) % len(healthy)].forward(message)
