@@ -29,20 +29,12 @@ Authorize = Callable[[object, Target], Awaitable[tuple[str, ...]]]
 
 TAKES_BACK, MARKS = "restore_capacity", "mark_release"
 """The changes that a hold, and a look into the ledger of releases, may make too."""
-AIM = (
-    "platform",
-    "region",
-    "assume_role",
-    "cluster",
-    "ecs_service",
-    "compose_project",
-    "compose_service",
-    "terraform",
-    "database",
-)
+PLACE = ("platform", "region", "assume_role", "cluster", "ecs_service", "compose_project", "compose_service")
+"""What of a target says where it is: a run works in one place from its start to its end."""
+AIM = (*PLACE, "terraform", "database")
 """What of a target says where a change lands."""
 AGREED = ("thresholds", "verify", "rollback", "scale", "links")
-"""What a run keeps of a target as it resolved it first; where to look, and with which secrets, is the catalog's of now."""
+"""What a run keeps of a target as it resolved it first; addresses and secrets are those of the catalog as it is now."""
 
 
 class GuardChanges(Interceptor):
@@ -102,6 +94,7 @@ class _Guarding(ActivityInboundInterceptor):
         if sent is None:
             return given
         target = await asyncio.to_thread(self._resolve, sent.environment, sent.service)
+        _check_aim(sent, target, PLACE)
         own = target.model_copy(update={name: getattr(sent, name) for name in AGREED})
         return own if isinstance(given, Target) else _with_target(given, own)
 
@@ -194,15 +187,15 @@ def _no_caller(target: str) -> PolicyError:
     )
 
 
-def _check_aim(sent: Target, own: Target) -> None:
-    """Let a change continue that was planned for what the catalog names now.
+def _check_aim(sent: Target, own: Target, aim: tuple[str, ...] = AIM) -> None:
+    """Let work continue that is for what the catalog names now.
 
     Raises:
         PolicyError: the catalog names something else.
     """
-    changed = [name for name in AIM if getattr(sent, name) != getattr(own, name)]
+    changed = [name for name in aim if getattr(sent, name) != getattr(own, name)]
     if changed:
         raise PolicyError(
-            f"this was planned for another {', '.join(changed)} of {own.key} than this worker's catalog names now",
+            f"this is for another {', '.join(changed)} of {own.key} than this worker's catalog names now",
             fix="start the procedure again",
         )

@@ -15,6 +15,7 @@ from runbook_model.messages import Approval, RollbackRequest
 from runbook_model.reports import Report, State
 from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine
+from tests.procedures.signed_desk import Desk
 from tests.programs import Program
 from tests.sandbox_under_test import EVERYDAY_REQUESTS, until
 
@@ -44,6 +45,12 @@ prometheus_url = "{prometheus}"
 release_label = "release"
 approvals = {{ needed = 1, requester_may = false }}
 
+[environments.signed]
+cluster = "signed"
+prometheus_url = "{prometheus}"
+release_label = "release"
+approvals = {{ needed = 1, people = ["bob", "carol", "dave"], requester_may = true, signed = true }}
+
 [environments.tight]
 cluster = "tight"
 prometheus_url = "{prometheus}"
@@ -57,7 +64,13 @@ url = "{staging}"
 [services.ai-processor.prod]
 ecs_service = "ai-processor-service-prod"
 url = "{prod}"
-{terms}"""
+{terms}
+[[alerts]]
+name = "BadRelease"
+severity = "critical"
+respond_within = "0s"
+procedure = "rollback"
+"""
 TERMS = """\
 thresholds = { min_requests = 20 }
 verify = { bake = "3s", rate_window = "4s", consecutive = 3 }
@@ -92,6 +105,8 @@ class Stage:
         self._ready = {}
         self._preparing = ThreadPoolExecutor(1)
         where = world.addresses
+        self.desk = Desk(folder)
+        """People with keys, who sign where that is asked for."""
         self.catalog.write_text(
             CATALOG.format(prometheus=where.prometheus, terms=TERMS, **where.service), encoding="utf-8"
         )
@@ -108,7 +123,8 @@ class Stage:
     @property
     def environment(self):
         """What programs of the product are started with."""
-        return self.world.environment | {"RUNBOOK_CATALOG": str(self.catalog)} | self.keys
+        files = {"RUNBOOK_CATALOG": str(self.catalog), "RUNBOOK_SIGNERS": str(self.desk.file)}
+        return self.world.environment | files | self.keys
 
     def start_worker(self):
         """Start the worker, and wait until it says that it is ready."""
@@ -129,6 +145,10 @@ class Stage:
         shop = ready.result()
         self._shops.append(shop)
         return shop
+
+    def keep(self, shop):
+        """Leave a service open when a test is over: its module's tests share it, and delete it."""
+        self._shops.remove(shop)
 
     def open_shop(self, environment, *releases, **how):
         """Create a service that has run these releases one after the other; see ``_open``."""

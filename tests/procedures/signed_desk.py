@@ -31,7 +31,7 @@ class Desk:
         self.file.write_text("".join(lines))
 
     def answer(
-        self, gate: Checkpoint, by: str = "bob", option: str | None = None, **other: Any
+        self, gate: Checkpoint, /, by: str = "bob", option: str | None = None, **other: Any
     ) -> dict[str, Any]:
         """Answer a question, signed."""
         asker, said = gate.asked_by, option or gate.options[0]

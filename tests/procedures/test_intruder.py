@@ -216,5 +216,5 @@ async def test_a_target_of_the_intruders_own_is_not_believed(intruder, outside):
     _, came = await intruder.makes(
         "scale_out", given, as_run=intruder.lock, queue=ids.task_queue(intruder.environment)
     )
-    assert "this was planned for another cluster" in came
+    assert "this is for another cluster" in came
     assert (outside.desired, outside.calls) == (2, [])

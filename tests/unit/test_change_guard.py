@@ -128,7 +128,7 @@ async def test_policies_and_thresholds_come_from_the_workers_catalog_whatever_is
 
 @pytest.mark.parametrize("field", ["cluster", "ecs_service", "region"])
 async def test_what_was_planned_for_another_place_is_refused(worker, field):
-    with pytest.raises(PolicyError, match=f"planned for another {field} of prod/shop"):
+    with pytest.raises(PolicyError, match=f"this is for another {field} of prod/shop"):
         await worker.asked(Deploy(target=worker.target(**{field: "elsewhere"})))
 
 
@@ -136,10 +136,12 @@ async def test_a_look_goes_where_the_workers_catalog_says_whatever_is_sent(worke
     own = worker.target()
     strict = own.thresholds.model_copy(update={"error_rate": 0.01})
     probe = Probe(path="/admin/wipe", body="{}")
-    sent = worker.target(url="http://169.254.169.254", cluster="theirs", probe=probe, thresholds=strict)
+    sent = worker.target(url="http://169.254.169.254", probe=probe, thresholds=strict)
     looks = own.model_copy(update={"thresholds": strict})
     assert await worker.asked(sent, by="mallory", of="read_service") == looks
     assert (await worker.asked(Deploy(target=sent), by="mallory", of="measure")).target == looks
+    with pytest.raises(PolicyError, match="this is for another cluster of prod/shop"):
+        await worker.asked(worker.target(cluster="theirs"), of="read_service")
 
 
 async def test_doctor_looks_at_the_place_of_its_own_catalog_whatever_is_sent(worker):
