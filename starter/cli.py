@@ -32,6 +32,7 @@ VERBS = {
     "drill": "Check whether procedures would work now.",
     "print": "Print a procedure with a target's commands, for use without Temporal.",
     "catalog": "Validate the catalog; print its JSON Schema.",
+    "serve": "Run Temporal, a worker and the webhook on this machine, for real.",
     "worker": "Run a worker, which carries out procedures.",
     "webhook": "Receive alerts from Alertmanager.",
     "codec": "Decrypt histories for the Temporal UI.",
@@ -44,7 +45,7 @@ SECTIONS = {
     "Remediate": ("start", "list", "show", "watch", "approve", "abort", "pause", "resume"),
     "Incidents": ("open", "note", "ack", "close", "review", "metrics"),
     "Keep safe": ("brake", "release", "doctor", "drill", "print"),
-    "Run it": ("catalog", "worker", "webhook", "codec", "completion"),
+    "Run it": ("catalog", "serve", "worker", "webhook", "codec", "completion"),
 }
 """How the help groups them."""
 

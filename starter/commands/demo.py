@@ -18,7 +18,8 @@ from starter.demo.story_log import StoryBrokenError, StoryLog
 from starter.exits import CliError, Exit, bad_input
 from starter.printing import answer, note, say
 from starter.processes.extras import check_extra
-from starter.processes.world import OURS, World, ends_in_order
+from starter.processes.managed_process import ends_in_order
+from starter.processes.world import OURS, World
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:

@@ -13,7 +13,8 @@ from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit
 from starter.printing import note, say
 from starter.processes.extras import check_extra
-from starter.processes.world import World, ends_in_order
+from starter.processes.managed_process import ends_in_order
+from starter.processes.world import World
 
 CHECK_SECONDS = 0.5
 STARTED = (

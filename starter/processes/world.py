@@ -12,14 +12,13 @@ import socket
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from activities.runtime.processes import start_child, stop_child
 from starter.exits import CliError, Exit
 from starter.processes.keys import make_keys
-from starter.processes.managed_process import ManagedProcess
+from starter.processes.managed_process import ManagedProcess, ours
 
 OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_", "DOCKER_")
 """What a person's shell may point at the real world with; none of it reaches a sandbox."""
@@ -193,7 +192,7 @@ class World:
         return line
 
     def _start(self, name: str, *words: str) -> None:
-        program = self._processes.setdefault(name, ManagedProcess(name, words, self._log(name)))
+        program = self._processes.setdefault(name, ManagedProcess(name, ours(*words), self._log(name)))
         program.start(self.environment)
 
     def _log(self, name: str) -> Path:
@@ -224,20 +223,3 @@ def _keep_port() -> socket.socket:
     raise CliError(
         Exit.NOT_DONE, f"no free port between {PORTS[0]} and {PORTS[-1]}", "end what listens there"
     )
-
-
-@contextlib.contextmanager
-def ends_in_order(world: World) -> Iterator[World]:
-    """End a world however we leave: SIGTERM counts as Ctrl-C, and a second one does not cut the ending short."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
-        signal.signal(number, interrupt)
-    try:
-        yield world
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        world.end()
