@@ -14,8 +14,9 @@ from starter.exits import CliError, Exit, bad_input
 from starter.processes.listening import Address, bind
 from starter.processes.managed_process import ManagedProcess, ours
 from starter.processes.temporal_on_file import NAMESPACE, UI_ABOVE, TemporalOnFile
-from starter.webhook.secrets import TOKEN, TOKEN_FILE
+from starter.processes.world import WEBHOOK_TOKEN
 
+WEBHOOK_TOKEN_FILE = f"{WEBHOOK_TOKEN}_FILE"
 LONGEST_PAUSE_SECONDS = 60.0
 GOOD_WHILE_SECONDS = 300.0
 """A part that ran so long is started again at once; one that ends sooner and sooner waits longer each time."""
@@ -91,7 +92,11 @@ class Machine:
     @property
     def token_file(self) -> Path | None:
         """The file with the webhook's token, where we made it; None where the environment brings one."""
-        return None if os.environ.get(TOKEN) or os.environ.get(TOKEN_FILE) else self.data / "webhook-token"
+        return (
+            None
+            if os.environ.get(WEBHOOK_TOKEN) or os.environ.get(WEBHOOK_TOKEN_FILE)
+            else self.data / "webhook-token"
+        )
 
     def start(self) -> None:
         """Start all parts, each when the one before it is ready.
@@ -143,7 +148,7 @@ class Machine:
             **self.environment,
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_CONFIG_FILE": str(profile),
-            **({TOKEN_FILE: str(self.token_file)} if self.token_file else {}),
+            **({WEBHOOK_TOKEN_FILE: str(self.token_file)} if self.token_file else {}),
         }
 
 
