@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sandbox import database_metrics, probe_metrics
 from sandbox.alertmanager import Alertmanager, Webhook
+from sandbox.call_log import CallLog
 from sandbox.catalog import SLACK_CHANNEL, SLACK_TOKEN
 from sandbox.database_metrics import DatabaseMetrics
 from sandbox.http_server import serving
@@ -26,7 +27,8 @@ class Alerting:
     jobs: ClassVar = {"blackbox_exporter": probe_metrics.PATH, "postgres_exporter": database_metrics.PATH}
     """Name of the job -> path that Prometheus scrapes."""
 
-    def __init__(self, folder: Path, webhook: Webhook) -> None:
+    def __init__(self, folder: Path, webhook: Webhook, log: CallLog) -> None:
+        self._log = log
         self.alertmanager = Alertmanager(folder, webhook)
         self._databases: DatabaseMetrics | None = None
         self._slack_port = free_port()
@@ -61,7 +63,9 @@ class Alerting:
         Raises:
             DaemonDiedError, TimeoutError: it did not get ready.
         """
-        await self._open.enter_async_context(serving(Slack(SLACK_CHANNEL).application, self._slack_port))
+        await self._open.enter_async_context(
+            serving(Slack(SLACK_CHANNEL, log=self._log).application, self._slack_port)
+        )
         await self.alertmanager.start()
 
     async def end(self) -> None:

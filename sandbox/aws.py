@@ -14,12 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.autoscaling import SimulatedAutoscaling
-from sandbox.aws_calls import Call, CallLog, Request, read_call
+from sandbox.aws_calls import Call, Request, read_call
 from sandbox.aws_faults import BadFaultError, Faults, read_fault
 from sandbox.aws_replies import answer, query_answer, refusal
 from sandbox.balancing.elbv2 import ACTIONS, SimulatedBalancing
 from sandbox.balancing.load_balancer import LoadBalancer
 from sandbox.balancing.metric_data import is_ours, metric_data
+from sandbox.call_log import CallLog
 from sandbox.ecs import SimulatedEcs
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields
@@ -44,6 +45,7 @@ def aws_endpoint(
     autoscaling: SimulatedAutoscaling,
     moto_url: str | None,
     balancers: Mapping[tuple[str, str], LoadBalancer] | None = None,
+    log: CallLog | None = None,
 ) -> Starlette:
     """Return the endpoint as an ASGI application, to be served by uvicorn.
 
@@ -52,8 +54,10 @@ def aws_endpoint(
         autoscaling: what scales its services.
         moto_url: where the rest of AWS answers; None for nowhere.
         balancers: the load balancer of each cluster's services.
+        log: where every call is recorded; one of its own when None.
     """
-    return AwsEndpoint(ecs, autoscaling, SimulatedBalancing(ecs.services, balancers or {}), moto_url)
+    balancing = SimulatedBalancing(ecs.services, balancers or {})
+    return AwsEndpoint(ecs, autoscaling, balancing, moto_url, log or CallLog())
 
 
 class AwsEndpoint(Starlette):
@@ -65,8 +69,9 @@ class AwsEndpoint(Starlette):
         autoscaling: SimulatedAutoscaling,
         balancing: SimulatedBalancing,
         moto_url: str | None,
+        log: CallLog,
     ) -> None:
-        self.log = CallLog()
+        self._log = log
         self._ecs = ecs
         self._autoscaling = autoscaling
         self._balancing = balancing
@@ -75,6 +80,7 @@ class AwsEndpoint(Starlette):
         self._moto = MotoProxy(moto_url) if moto_url else None
         routes = [
             Route("/_sandbox/calls", self._show_calls, methods=["GET"]),
+            Route("/_sandbox/log", self._show_log, methods=["GET"]),
             Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
             Route(
                 "/_sandbox/{path:path}", _no_such_switch, methods=_METHODS
@@ -90,7 +96,10 @@ class AwsEndpoint(Starlette):
         await super().__call__(scope, receive, send)
 
     async def _show_calls(self, _: HttpRequest) -> Response:
-        return JSONResponse(self.log.entries)
+        return JSONResponse(self._log.entries("aws"))
+
+    async def _show_log(self, _: HttpRequest) -> Response:
+        return JSONResponse(self._log.entries())
 
     async def _add_fault(self, http: HttpRequest) -> Response:
         try:
@@ -108,7 +117,7 @@ class AwsEndpoint(Starlette):
             await asyncio.sleep(_SOONEST_SECONDS)
         fault = self._faults.take(call)
         if fault is not None and fault.error is not None:
-            self.log.add(call, fault.error)
+            self._note(call, fault.error)
             return refusal(request, call, self._faults.error(fault.error, call))
         if fault is not None:
             await asyncio.sleep(fault.delay_seconds)
@@ -134,10 +143,14 @@ class AwsEndpoint(Starlette):
             else:
                 response = await self._forward(request, call)
         except ApiError as error:
-            self.log.add(call, error.code)
+            self._note(call, error.code)
             return refusal(request, call, error)
-        self.log.add(call, error_code(response))
+        self._note(call, error_code(response))
         return response
+
+    def _note(self, call: Call, error: str | None) -> None:
+        if not call.internal:
+            self._log.add(call.entry(error))
 
     async def _forward(self, request: Request, call: Call) -> Response:
         if self._moto is None:

@@ -1,4 +1,4 @@
-"""What an HTTP request to AWS asks for, in any of AWS's protocols, and the log of all that was asked."""
+"""What an HTTP request to AWS asks for, in any of AWS's protocols."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl
 
@@ -15,6 +14,7 @@ import botocore.session
 from botocore.parsers import RpcV2CBORParser
 
 from sandbox.ecs.names import Fields
+from sandbox.call_log import Entry, caller_of
 from sandbox.ecs.protocol import service_model
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SANDBOX_USER_AGENT = "sandbox-internal"
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/]+)/aws4_request")
-_CALLER = re.compile(r"run/(?P<run>\S+) activity/(?P<activity>\S+) attempt/(?P<attempt>\d+)")
 _RPC_PATH = re.compile(r"/service/[^/]+/operation/([A-Za-z0-9]+)")
 _CLIENT_OF = {
     "monitoring": "cloudwatch",
@@ -76,6 +75,10 @@ class Call:
     caller: dict[str, str] | None = None
     """The run, activity and attempt that made it, where its user agent says so."""
 
+    def entry(self, error: str | None) -> Entry:
+        """Return it as the log keeps it, with the error code that answered it, if any."""
+        return Entry("aws", self.service, self.action, self.parameters, self.caller, error)
+
 
 def read_call(request: Request) -> Call:
     """Say what a request asks for."""
@@ -89,13 +92,9 @@ def read_call(request: Request) -> Call:
         action = form["Action"]
     elif not action:
         action = _rest_action(service, request)
-    internal = SANDBOX_USER_AGENT in request.headers.get("user-agent", "")
-    return Call(service, action, _parameters(request, form), internal, _caller(request))
-
-
-def _caller(request: Request) -> dict[str, str] | None:
-    said = _CALLER.search(request.headers.get("user-agent", ""))
-    return said.groupdict() if said else None
+    agent = request.headers.get("user-agent", "")
+    internal = SANDBOX_USER_AGENT in agent
+    return Call(service, action, _parameters(request, form), internal, caller_of(agent))
 
 
 def _service(request: Request, prefix: str) -> str:
@@ -169,26 +168,3 @@ def _path_part(part: str) -> str:
     if not part.startswith("{"):
         return re.escape(part)
     return ".+" if part.endswith("+}") else "[^/]+"
-
-
-class CallLog:
-    """Every call by anyone but the sandbox itself, in the order in which it was applied."""
-
-    def __init__(self) -> None:
-        self.entries: list[Fields] = []
-
-    def add(self, call: Call, error: str | None) -> None:
-        """Record a call and the error code that answered it, if any."""
-        if call.internal:
-            return
-        self.entries.append(
-            {
-                "time": datetime.now(UTC).isoformat(),
-                "service": call.service,
-                "action": call.action,
-                "parameters": call.parameters,
-                "error": error,
-                "sequence": len(self.entries) + 1,
-                "caller": call.caller,
-            }
-        )

@@ -43,6 +43,7 @@ class Database:
                     autocommit=True,
                     connect_timeout=CONNECT_SECONDS,
                     application_name="postgres_exporter",
+                    options="-c log_statement=none",
                 )
             sessions = self._connection.execute(SESSIONS).fetchall()
             settings = self._connection.execute(

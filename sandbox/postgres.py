@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from sandbox.call_log import Entry
 from sandbox.postgres_files import (
     DATABASE,
     OPERATOR,
@@ -19,6 +20,7 @@ from sandbox.postgres_files import (
     run,
     unprivileged_user,
 )
+from sandbox.postgres_log import LINE_PREFIX, LOGGED, PostgresLog
 from sandbox.postgres_wire import Connection, DatabaseError
 from sandbox.processes import Daemon, free_port
 from sandbox.program import Program
@@ -63,6 +65,7 @@ class Postgres:
         self._served = tuple(environments)
         self._ports = {name: free_port() for name in (*self._served, *in_containers)}
         self._servers: dict[str, Daemon] = {}
+        self._written: list[PostgresLog] = []
         self.files_made = asyncio.Event()
         """Set once every server's files are there."""
         self.ready = asyncio.Event()
@@ -80,6 +83,7 @@ class Postgres:
         await asyncio.gather(*(run("cp", "-a", str(first), str(other)) for other in others))
         self.files_made.set()
         self._servers = {name: self._daemon(name) for name in self._served}
+        self._written = [PostgresLog(name, server.output) for name, server in self._servers.items()]
         await asyncio.gather(*(self.restart(name) for name in self._served))
         self.ready.set()
 
@@ -92,6 +96,10 @@ class Postgres:
     async def kill(self, environment: str) -> None:
         """End a server with SIGKILL; its sessions end themselves."""
         await self._servers[environment].kill()
+
+    def changes(self) -> Iterable[Entry]:
+        """Return what was changed by statements since the last look."""
+        return [entry for log in self._written for entry in log.new()]
 
     def pids(self) -> dict[str, int | None]:
         """Return the process id of each server, None where it does not run."""
@@ -108,9 +116,9 @@ class Postgres:
         return f"postgresql://{DATABASE}@127.0.0.1:{self._ports[environment]}/{DATABASE}"
 
     def operator_dsn(self, environment: str) -> str:
-        """Return what the product connects with; it holds a password."""
+        """Return what the product connects with; it holds a password, and has the server log its statements."""
         address = f"127.0.0.1:{self._ports[environment]}"
-        return f"postgresql://{OPERATOR}:{self._password}@{address}/{DATABASE}"
+        return f"postgresql://{OPERATOR}:{self._password}@{address}/{DATABASE}?options={LOGGED}"
 
     def program(self, environment: str) -> Program:
         """Return what a server is run by, once its files are made."""
@@ -151,7 +159,7 @@ class Postgres:
         run = self.program(name)
         return Daemon(
             f"postgres-{name}",
-            run.argv,
+            (*run.argv, "-c", f"log_line_prefix={LINE_PREFIX}"),
             self._logs,
             user=run.user,
             runs_in=run.folder,

@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sandbox.call_log import CallLog, Entry, caller_of
 from sandbox.http_server import serving
 from sandbox.slack_page import page
 
@@ -52,11 +54,11 @@ class RefusedError(Exception):
 class Slack:
     """One workspace, with an app in all of its channels; more channels come to be when they are first posted to."""
 
-    def __init__(self, *channels: str) -> None:
+    def __init__(self, *channels: str, log: CallLog | None = None) -> None:
+        self.log = log or CallLog()
+        """All that was asked, refused calls too, with who asked."""
         self.messages: list[Message] = []
         """What arrived, oldest first; ``channel`` is None for an incoming webhook."""
-        self.calls: list[str] = []
-        """Web API methods and ``webhook``, as they were asked, refused ones too."""
         self.scopes = set(SCOPES.values())
         """What the app may do."""
         self.uninvited: set[str] = set()
@@ -64,6 +66,11 @@ class Slack:
         self._channels = {name: f"C{number:08}" for number, name in enumerate(channels, 1)}
         self._faults: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
+
+    @property
+    def calls(self) -> list[str]:
+        """Web API methods and ``webhook``, as they were asked, refused ones too."""
+        return [entry["action"] for entry in self.log.entries("slack")]
 
     def fail(self, *, times: int = 1, status: int = 200, **more: Any) -> None:
         """Let the next calls go wrong: by a status, with ``retry_after``, with ``error``, or with ``lose_reply``."""
@@ -93,26 +100,31 @@ class Slack:
         return JSONResponse({"ok": True})
 
     async def _webhook(self, request: Request) -> Response:
-        self.calls.append("webhook")
         fault = self._faults.pop(0) if self._faults else {}
         if fault and not fault.get("lose_reply"):
+            self._note(request, "webhook", {}, _fault_of(fault))
             return _fault_reply(fault)
+        message: Message = {}
         try:
             message = await request.json()
             _check(message)
         except ValueError:
+            self._note(request, "webhook", {}, "invalid_payload")
             return PlainTextResponse("invalid_payload", 400)
         except RefusedError as refusal:
+            self._note(request, "webhook", message, str(refusal))
             return PlainTextResponse(str(refusal), 400)
         self._keep(message, None)
+        self._note(request, "webhook", message)
         return _lost() if fault else PlainTextResponse("ok")
 
     async def _api(self, request: Request) -> Response:
         method = request.path_params["method"]
-        self.calls.append(method)
         fault = self._faults.pop(0) if self._faults else {}
         if fault and not fault.get("lose_reply"):
+            self._note(request, method, {}, _fault_of(fault))
             return _fault_reply(fault)
+        given: Message = {}
         try:
             given = await _arguments(request)
             _check_token(request)
@@ -120,8 +132,17 @@ class Slack:
             answer = {"ok": True, **self._do(method, given)}
         except RefusedError as refusal:
             answer = {"ok": False, "error": str(refusal)}
+        self._note(request, method, given, answer.get("error"))
         headers = {"X-OAuth-Scopes": ",".join(sorted(self.scopes))}
         return _lost() if fault else JSONResponse(answer, headers=headers)
+
+    def _note(self, request: Request, action: str, given: Message, error: str | None = None) -> None:
+        """Log a call: to which channel, and which message of the product's it is."""
+        payload = _object(_object(given.get("metadata")).get("event_payload"))
+        asked = {"channel": given.get("channel"), "mark": payload.get("mark")}
+        caller = caller_of(request.headers.get("user-agent", ""))
+        kept = {name: value for name, value in asked.items() if value}
+        self.log.add(Entry("slack", "slack", action, kept, caller, error))
 
     def _check_scope(self, method: str) -> None:
         if method in SCOPES and SCOPES[method] not in self.scopes:
@@ -219,13 +240,21 @@ def _check(message: Message) -> None:
         raise RefusedError("invalid_blocks")
 
 
+def _object(value: object) -> Message:
+    """Read an object, which in a form is written as text."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = json.loads(value)
+    return value if isinstance(value, dict) else {}
+
+
+def _fault_of(fault: dict[str, Any]) -> str:
+    return fault.get("error") or ("ratelimited" if fault["status"] == 429 else "fatal_error")
+
+
 def _fault_reply(fault: dict[str, Any]) -> Response:
     headers = {"Retry-After": str(fault["retry_after"])} if "retry_after" in fault else {}
-    body = {
-        "ok": False,
-        "error": fault.get("error") or ("ratelimited" if fault["status"] == 429 else "fatal_error"),
-    }
-    return JSONResponse(body, fault["status"], headers)
+    return JSONResponse({"ok": False, "error": _fault_of(fault)}, fault["status"], headers)
 
 
 def _lost() -> Response:

@@ -15,6 +15,7 @@ from sandbox.alertmanager import Webhook
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
 from sandbox.aws_clients import aws_environment
+from sandbox.call_log import CallLog
 from sandbox.catalog import catalog_text, dsn_variable
 from sandbox.container_metrics import PATH as CONTAINERS
 from sandbox.container_metrics import container_route
@@ -74,7 +75,10 @@ class World:
         self._aws_port = free_port()
         programs = find_postgres()
         self._postgres = Postgres(programs, folder, ECS_ENVIRONMENTS, (LOCAL.name,)) if programs else None
-        self._alerting = _alerting(folder, wishes.webhook) if wishes.webhook else None
+        self._log = CallLog()
+        if self._postgres is not None:
+            self._log.read_before_each(self._postgres.changes)
+        self._alerting = _alerting(folder, wishes.webhook, self._log) if wishes.webhook else None
         if self._alerting is not None and targets is None:
             raise RuntimeError(
                 "no Prometheus that could warn anybody: install the Debian package `prometheus`"
@@ -84,7 +88,7 @@ class World:
         )
         self._service = ForkServer("sandbox.demo_service")
         self._runner = ProcessRunner(self._service, targets, _service_dsns(self._postgres))
-        self._engine = Engine(self._service, targets, self._postgres)
+        self._engine = Engine(self._service, targets, self._postgres, self._log)
         self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
         self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
         self._loads: dict[str, Load] = {}
@@ -232,9 +236,9 @@ class World:
             self._keep(self._send(load))
 
     async def _start_ecs(self) -> None:
-        application = aws_endpoint(
-            self._ecs, SimulatedAutoscaling(self._ecs), self._moto.url, self._runner.load_balancers
-        )
+        autoscaling = SimulatedAutoscaling(self._ecs)
+        balancers = self._runner.load_balancers
+        application = aws_endpoint(self._ecs, autoscaling, self._moto.url, balancers, self._log)
         application.router.routes.insert(0, container_route(self._usages))
         application.router.routes[:0] = self._engine.routes
         application.router.routes[:0] = control_routes(
@@ -298,7 +302,7 @@ def _service_dsns(postgres: Postgres | None) -> dict[str, str]:
     }
 
 
-def _alerting(folder: Path, webhook: Webhook) -> Alerting:
+def _alerting(folder: Path, webhook: Webhook, log: CallLog) -> Alerting:
     from sandbox.alerting import Alerting  # noqa: PLC0415 - its database driver takes long to import
 
-    return Alerting(folder, webhook)
+    return Alerting(folder, webhook, log)

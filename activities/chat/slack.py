@@ -18,6 +18,7 @@ from slack_sdk.webhook import WebhookClient
 
 from activities.chat.outlet import address_of, reach, secret_of
 from activities.chat.slack_messages import answered, blocks, mark_of, metadata, notification, slack_errors
+from activities.runtime.attribution import knowing_who_asks, user_agent
 from activities.runtime.fence import READ_TIMEOUT
 from runbook_model.catalog.policies import Channel
 from runbook_model.errors import AccessDeniedError, NotFoundError, RejectedError
@@ -50,11 +51,11 @@ class SlackThread:
     async def send(self, words: Words, thread: str | None, *, again: bool) -> Delivered:
         """Post it, unless an earlier attempt did."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._send, words, thread, again)
+        return await loop.run_in_executor(self._threads, knowing_who_asks(self._send, words, thread, again))
 
     async def look(self) -> str:
         """Ask Slack whose token it is, and whether the app may post to the channel."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, knowing_who_asks(self._look))
 
     def _look(self) -> str:
         client = self._clients.web(secret_of(self._channel))
@@ -195,9 +196,9 @@ class SlackWebhook:
         """Post it."""
         del thread
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._post, words, again)
+        return await loop.run_in_executor(self._threads, knowing_who_asks(self._post, words, again))
 
-    def _post(self, words: Words, again: bool) -> Delivered:  # noqa: FBT001 - an executor passes no keywords
+    def _post(self, words: Words, again: bool) -> Delivered:  # noqa: FBT001 - a pool passes no keywords
         client = self._clients.webhook(address_of(self._channel))
         with slack_errors(self._channel.name):
             answer = client.send(
@@ -228,10 +229,15 @@ class SlackClients:
             timeout=round(READ_TIMEOUT.total_seconds()),
             logger=self._log,
             retry_handlers=[],
+            user_agent_suffix=user_agent(),
         )
 
     def webhook(self, address: str) -> WebhookClient:
         """Return a client of an incoming webhook."""
         return WebhookClient(
-            address, timeout=round(READ_TIMEOUT.total_seconds()), logger=self._log, retry_handlers=[]
+            address,
+            timeout=round(READ_TIMEOUT.total_seconds()),
+            logger=self._log,
+            retry_handlers=[],
+            user_agent_suffix=user_agent(),
         )

@@ -12,6 +12,8 @@ from docker.errors import DockerException
 from requests.adapters import BaseAdapter
 from requests.exceptions import ReadTimeout
 
+from activities.runtime.attribution import user_agent
+
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
@@ -47,6 +49,7 @@ class _Bounded(BaseAdapter):
 
     def send(self, request: PreparedRequest, *args: Any, **more: Any) -> Response:
         request.headers["Accept-Encoding"] = "identity"
+        request.headers["User-Agent"] = user_agent()
         response = self._inner.send(request, *args, **more)
         if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
             response.close()

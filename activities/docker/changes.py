@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.docker.reading import read_project
+from activities.runtime.attribution import knowing_who_asks
 from activities.runtime.fence import Standing, fenced, sending
 from runbook_model.containers import (
     ENGINE_TIMEOUT,
@@ -90,7 +91,9 @@ class ComposeChanges:
     def _restart(self, containers: Sequence[Container]) -> None:
         """Restart all of them at the same time, as compose does, so that it takes no longer than one."""
         with sending(ENGINE_TIMEOUT), ThreadPoolExecutor(len(containers)) as threads:
-            tried = [threads.submit(self._restart_one, container) for container in containers]
+            tried = [
+                threads.submit(knowing_who_asks(self._restart_one, container)) for container in containers
+            ]
             failed = [error for item in tried if isinstance(error := item.exception(), OutsideError)]
             if failed:
                 failed[0].may_have_landed |= len(failed) < len(tried) or any(

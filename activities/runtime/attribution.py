@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from typing import TypeVar
+
 from temporalio import activity
+
+R = TypeVar("R")
 
 APPLICATION = "incident-runbooks"
 NAME_LONGEST = 63
@@ -13,6 +20,16 @@ def attribution() -> str:
     """Return ``run/… activity/… attempt/…`` as products of a user agent; empty outside of activities of a run."""
     info = _info()
     return f"run/{info.workflow_run_id} activity/{info.activity_id} attempt/{info.attempt}" if info else ""
+
+
+def user_agent() -> str:
+    """Return the product's name, and which attempt of which activity asks."""
+    return f"{APPLICATION} {attribution()}".rstrip()
+
+
+def knowing_who_asks(do: Callable[..., R], *given: object) -> Callable[[], R]:
+    """Return the call for a thread of a pool, which would not know which activity asks."""
+    return partial(copy_context().run, do, *given)
 
 
 def application_name() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sandbox.call_log import CallLog, Entry, caller_of
 from sandbox.engine import shapes
 from sandbox.engine.container import Container
 from sandbox.engine.errors import (
@@ -46,19 +47,38 @@ def wording(document: object, status: int = 200) -> Answer:
 class EngineApi:
     """Answers calls about the containers of a stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, log: CallLog) -> None:
         self._stack = stack
+        self._log = log
         self._executions = Executions(stack.postgres)
 
     async def answer(self, call: Call) -> Answer:
         """Answer a call; what is refused is an answer too."""
         try:
-            for method, pattern, endpoint in self._ENDPOINTS:
+            for method, pattern, operation, endpoint in self._ENDPOINTS:
                 if method == call.method and (found := pattern.fullmatch(call.path)):
-                    return await endpoint(self, call, *found.groups())
+                    return await self._logged(call, operation, endpoint, *found.groups())
             raise NotSimulatedError(f"{call.method} {call.path}")
         except EngineError as error:
             return wording({"message": str(error)}, error.status)
+
+    async def _logged(
+        self, call: Call, operation: str, endpoint: Callable[..., Awaitable[Answer]], *names: str
+    ) -> Answer:
+        """Do what is asked, and log it under the name that Docker's API has for it."""
+        error: str | None = None
+        try:
+            return await endpoint(self, call, *names)
+        except EngineError as refused:
+            error = str(refused.status)
+            raise
+        finally:
+            caller, asked = caller_of(call.user_agent), self._described(*names)
+            self._log.add(Entry("docker", "docker", operation, asked, caller, error))
+
+    def _described(self, name: str = "") -> dict[str, str]:
+        container = self._stack.find(name)
+        return {"container": container.spec.name if container else name} if name else {}
 
     async def _ping(self, call: Call) -> Answer:
         return Answer(200, b"OK" if call.method == "GET" else b"", "text/plain; charset=utf-8")
@@ -148,23 +168,23 @@ class EngineApi:
         return container
 
     _ENDPOINTS: ClassVar = tuple(
-        (method, re.compile(path.replace("{}", "([^/]+)")), endpoint)
-        for method, path, endpoint in (
-            ("GET", "/_ping", _ping),
-            ("HEAD", "/_ping", _ping),
-            ("GET", "/version", _version),
-            ("GET", "/containers/json", _list),
-            ("GET", "/containers/{}/json", _inspect),
-            ("GET", "/containers/{}/stats", _statistics),
-            ("GET", "/containers/{}/logs", _logs),
-            ("GET", "/containers/{}/top", _top),
-            ("POST", "/containers/{}/start", _start),
-            ("POST", "/containers/{}/stop", _stop),
-            ("POST", "/containers/{}/restart", _restart),
-            ("POST", "/containers/{}/kill", _kill),
-            ("POST", "/containers/{}/exec", _create_execution),
-            ("POST", "/exec/{}/start", _start_execution),
-            ("GET", "/exec/{}/json", _inspect_execution),
+        (method, re.compile(path.replace("{}", "([^/]+)")), operation, endpoint)
+        for method, path, operation, endpoint in (
+            ("GET", "/_ping", "SystemPing", _ping),
+            ("HEAD", "/_ping", "SystemPing", _ping),
+            ("GET", "/version", "SystemVersion", _version),
+            ("GET", "/containers/json", "ContainerList", _list),
+            ("GET", "/containers/{}/json", "ContainerInspect", _inspect),
+            ("GET", "/containers/{}/stats", "ContainerStats", _statistics),
+            ("GET", "/containers/{}/logs", "ContainerLogs", _logs),
+            ("GET", "/containers/{}/top", "ContainerTop", _top),
+            ("POST", "/containers/{}/start", "ContainerStart", _start),
+            ("POST", "/containers/{}/stop", "ContainerStop", _stop),
+            ("POST", "/containers/{}/restart", "ContainerRestart", _restart),
+            ("POST", "/containers/{}/kill", "ContainerKill", _kill),
+            ("POST", "/containers/{}/exec", "ContainerExec", _create_execution),
+            ("POST", "/exec/{}/start", "ExecStart", _start_execution),
+            ("GET", "/exec/{}/json", "ExecInspect", _inspect_execution),
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from sandbox.call_log import CallLog
 from sandbox.engine.api import EngineApi
 from sandbox.engine.control import compose_routes
 from sandbox.engine.server import serving
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 class Engine:
     """The simulated engine and its one project."""
 
-    def __init__(self, service: ForkServer, targets: ScrapeTargets | None, postgres: Postgres | None) -> None:
+    def __init__(
+        self, service: ForkServer, targets: ScrapeTargets | None, postgres: Postgres | None, log: CallLog
+    ) -> None:
         """Prepare them; who gives what is reported at ``Stack``."""
         self._port = free_port()
+        self._log = log
         self.stack = Stack(service, targets, postgres)
         self._open = AsyncExitStack()
 
@@ -44,7 +48,7 @@ class Engine:
         """Open the service's load balancer and the engine, without a container yet; return the service's load."""
         balancer = await runner.open_load_balancer(LOCAL.project, SERVICE)
         self.stack.balancer = balancer
-        await self._open.enter_async_context(serving(EngineApi(self.stack), self._port))
+        await self._open.enter_async_context(serving(EngineApi(self.stack, self._log), self._port))
         return Load(balancer.address, requests_per_second)
 
     async def close(self) -> None:

@@ -25,6 +25,7 @@ class Call:
     query: dict[str, str]
     body: bytes
     wants_upgrade: bool
+    user_agent: str = ""
 
     def flag(self, name: str, *, usually: bool = False) -> bool:
         """Return a yes or no of the query."""
@@ -68,6 +69,7 @@ def read_call(message: Message) -> Call:
         query={name: values[-1] for name, values in parse_qs(where.query).items()},
         body=message.body,
         wants_upgrade=headers.get(b"upgrade") == b"tcp",
+        user_agent=headers.get(b"user-agent", b"").decode("latin-1"),
     )
 
 

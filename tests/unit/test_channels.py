@@ -31,6 +31,7 @@ from runbook_model.errors import (
     UnreachableError,
 )
 from runbook_model.incident.announcements import Announcement, Delivery, Notice
+from sandbox.call_log import CallLog
 from sandbox.http_server import serving
 from sandbox.processes import free_port
 from sandbox.slack import Slack
@@ -117,8 +118,9 @@ async def server():
 @pytest.fixture
 async def stage(server, tmp_path, monkeypatch):
     slack, base = server
-    for left in (slack.messages, slack.calls, slack._faults):
+    for left in (slack.messages, slack._faults):
         left.clear()
+    slack.log = CallLog()
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLACK_TOKEN", TOKEN)

@@ -44,9 +44,12 @@ def test_every_call_is_logged_with_its_parameters_and_error(world: World) -> Non
         world.update(desiredCount=1)
     created, updated = world.calls()
 
-    assert created.keys() == {*("time", "service", "action", "parameters", "error", "sequence", "caller")}
+    assert created.keys() == {
+        *("sequence", "time", "system", "service", "action", "parameters", "caller", "error")
+    }
     assert created | {"time": None} == {
         "time": None,
+        "system": "aws",
         "service": "ecs",
         "action": "CreateCluster",
         "parameters": {"clusterName": CLUSTER},
