@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, parse_qsl
 import botocore.session
 from botocore.parsers import RpcV2CBORParser
 
-from sandbox.ecs.names import Fields
 from sandbox.call_log import Entry, caller_of
+from sandbox.ecs.names import Fields
 from sandbox.ecs.protocol import service_model
 
 if TYPE_CHECKING:

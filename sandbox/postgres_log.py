@@ -67,5 +67,5 @@ def _action(statement: str) -> str | None:
     """Name what a statement changes; None where it only reads."""
     if call := _CHANGES.search(statement):
         return call[1]
-    first = statement.split()[0].upper()
+    first = statement.split(maxsplit=1)[0].upper()
     return None if first in _READS else first
