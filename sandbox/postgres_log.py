@@ -17,7 +17,8 @@ _NAME = re.compile(r"incident-runbooks(?:/(?P<run>[^/]+)/(?P<activity>[^/]+)/(?P
 _STATEMENT = re.compile(r"(?:statement|execute [^:]+):\s+(?P<statement>.*)", re.DOTALL)
 _GIVEN = re.compile(r"\$\d+ = ('(?:[^']|'')*'|NULL)")
 _CHANGES = re.compile(r"\b(pg_terminate_backend|pg_cancel_backend)\b")
-_READS = ("SELECT", "SHOW", "BEGIN", "COMMIT", "ROLLBACK", "SET", "WITH")
+_WORD = re.compile(r"\s*(\w+)")
+_READS = frozenset({"SELECT", "SHOW", "BEGIN", "COMMIT", "ROLLBACK", "SET", "WITH"})
 
 
 class PostgresLog:
@@ -29,7 +30,7 @@ class PostgresLog:
         self._read_to = 0
 
     def new(self) -> Iterable[Entry]:
-        """Return the changes that were written since the last look; an entry whose parameters are not there yet waits."""
+        """Return the changes that were written since the last look; a line that is not whole yet waits."""
         try:
             with self._file.open("rb") as log:
                 log.seek(self._read_to)
@@ -67,5 +68,5 @@ def _action(statement: str) -> str | None:
     """Name what a statement changes; None where it only reads."""
     if call := _CHANGES.search(statement):
         return call[1]
-    first = statement.split(maxsplit=1)[0].upper()
-    return None if first in _READS else first
+    first = _WORD.match(statement)
+    return first[1].upper() if first and first[1].upper() not in _READS else None

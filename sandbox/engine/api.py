@@ -77,8 +77,10 @@ class EngineApi:
             self._log.add(Entry("docker", "docker", operation, asked, caller, error))
 
     def _described(self, name: str = "") -> dict[str, str]:
+        if not name:
+            return {}
         container = self._stack.find(name)
-        return {"container": container.spec.name if container else name} if name else {}
+        return {"container": container.spec.name if container else name}
 
     async def _ping(self, call: Call) -> Answer:
         return Answer(200, b"OK" if call.method == "GET" else b"", "text/plain; charset=utf-8")

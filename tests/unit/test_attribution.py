@@ -159,6 +159,7 @@ POSTGRES = """\
 2026-11-30 17:00:00.004 UTC|migration|FATAL:  terminating connection due to administrator command
 2026-11-30 17:00:00.005 UTC|psql|LOG:  statement: SELECT pg_terminate_backend(1)
 2026-11-30 17:00:00.006 UTC|incident-runbooks|LOG:  statement: DROP TABLE settings
+2026-11-30 17:00:00.007 UTC|incident-runbooks/r1/12/3|LOG:  statement: ;
 """
 
 
