@@ -47,11 +47,12 @@ def changes_in(text: str, environment: str) -> list[Entry]:
     found: list[Entry] = []
     given: list[str] | None = None
     starts = list(_START.finditer(text))
-    for start, after in zip(starts, [*starts[1:], None], strict=True):
+    ends = [*(start.start() for start in starts[1:]), len(text)]
+    for start, end in zip(starts, ends, strict=False):  # a piece may have no start at all
         name = _NAME.fullmatch(start["application"])
         if name is None:
             continue
-        said = text[start.end() : after.start() if after else None]
+        said = text[start.end() : end]
         if start["kind"] == "DETAIL" and given is not None:
             given += [item.strip("'") for item in _GIVEN.findall(said)]
         logged = _STATEMENT.match(said) if start["kind"] == "LOG" else None

@@ -175,3 +175,4 @@ def test_of_the_log_of_a_database_the_products_changes_are_taken_over_with_who_m
         ),
         ("DROP", [], None),
     ]
+    assert changes_in("", "prod") == []
