@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from activities.docker.postgres import PostgresContainer
 from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from activities.doctor.module import validate
-from activities.doctor.queries import NEEDED, OF_FAILURES, name_missing, queries_of
+from activities.doctor.queries import NEEDED, OF_FAILURES, label_of, name_label, name_missing, queries_of
 from activities.http.client import http_errors, redirect_of
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import httpx
 
     from activities.measuring.sources import Sources
+    from activities.prometheus.promql import Failures
 
-COUNT_THEM = (
-    f"count failures in {promql.ERRORS}, or give {promql.REQUESTS} a label status with the HTTP status"
-)
+COUNT_THEM = "count failures in {}, or give {} a label status with the HTTP status"
+NAME_THEM = "set metrics.preset or metrics.failures in {} to what counts failures"
 
 
 class DependencyQuestions:
@@ -81,7 +81,7 @@ class DependencyQuestions:
             with _naming(address), http_errors(doing):
                 response.raise_for_status()
                 await response.aread()
-        found = parse(response.text, datetime.now(UTC))
+        found = parse(response.text, datetime.now(UTC), self._target.convention)
         if found.process is None:
             raise WrongError(f"{address} has no process_start_time_seconds, so tasks cannot be distinguished")
         return f"{address} answers"
@@ -141,10 +141,15 @@ class DependencyQuestions:
         }
 
     async def _query(self, prometheus: Prometheus, name: str, query: str) -> str:
-        asked = await self._of_failures(prometheus, name) if name in OF_FAILURES else query
+        failures = await self._failures(prometheus) if name in OF_FAILURES else None
+        asked = queries_of(self._target, failures)[name] if failures else query
         rows = await prometheus.rows(asked)
         if isinstance(rows, NoData):
             raise WrongError(rows.why)
+        label = label_of(self._target, name, failures)
+        if rows and label and not any(labels.get(label) for labels, _ in rows):
+            unlabelled = await name_label(prometheus, self._target, label)
+            raise NotSetError(f"Prometheus has data, by no {label}{unlabelled and f': {unlabelled}'}")
         if rows:
             return "has data"
         missing = await name_missing(prometheus, self._target, asked)
@@ -152,15 +157,23 @@ class DependencyQuestions:
             raise WrongError(f"Prometheus has no series of the service: {missing or asked}")
         raise NotSetError(f"Prometheus understands it and has no data{missing and f': {missing}'}")
 
-    async def _of_failures(self, prometheus: Prometheus, name: str) -> str:
-        """Return the query by what failures are counted by; where requests are counted, something must count them."""
-        if not await prometheus.rows(queries_of(self._target)[NEEDED]):
-            return queries_of(self._target)[name]
-        failures = await find_failures(prometheus, self._target, datetime.now(UTC))
+    async def _failures(self, prometheus: Prometheus) -> Failures | None:
+        """Return by what failures are counted; where requests are counted, something must count them."""
+        target, convention = self._target, self._target.convention
+        if not await prometheus.rows(queries_of(target)[NEEDED]):
+            return None
+        failures = await find_failures(prometheus, target, datetime.now(UTC))
         if not isinstance(failures, NoData):
-            return queries_of(self._target, failures)[name]
-        missing = await name_missing(prometheus, self._target, promql.ERRORS + "{")
-        raise WrongError("; ".join(filter(None, (failures.why, missing))), COUNT_THEM)
+            return failures
+        if convention.by_matcher:
+            labels = [await name_label(prometheus, target, item.name) for item in convention.failing]
+            missing = next(filter(None, labels), "")
+        else:
+            query = promql.of_target(convention.failures, target, None)
+            missing = await name_missing(prometheus, target, query)
+        names = (convention.failures.text, convention.requests.text)
+        fix = COUNT_THEM.format(*names) if convention.by_status else NAME_THEM.format(self._table)
+        raise WrongError("; ".join(filter(None, (failures.why, missing))), fix)
 
     def _check_url(self) -> None:
         if self._target.url is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
 from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.matchers import Selector
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ ALIKE = 0.4
 OF_SCRAPES = "scrape_"
 """So begin the series that Prometheus itself writes of every target."""
 LATELY = timedelta(hours=1)
-METRIC = re.compile(r"\b([a-zA-Z_:][a-zA-Z0-9_:]*)\{")
+METRIC = re.compile(r'\b(?P<plain>[a-zA-Z_:][a-zA-Z0-9_:]*)\{|\{"(?P<quoted>(?:[^"\\]|\\.)*)"(?=\s*[,}])')
+BUCKETS = "_bucket"
 
 
-def queries_of(target: Target, failures: Failures = promql.COUNTER) -> dict[str, str]:
-    """Return the queries by name; those by release only where the catalog names a label for it."""
-    window = target.verify.rate_window
+def queries_of(target: Target, failures: Failures | None = None) -> dict[str, str]:
+    """Return the queries by name; those by release, of endpoints and of latency only where there are names for it."""
+    window, convention = target.verify.rate_window, target.convention
     rate = promql.request_rate(target, window)
     always = {
         NEEDED: promql.sample_age(target, None),
@@ -44,10 +46,6 @@ def queries_of(target: Target, failures: Failures = promql.COUNTER) -> dict[str,
         "request-rate": rate,
         "usual": promql.usual(rate, window),
         "errors-by-type": promql.errors_by_type(target, None, window, failures),
-        "p95-seconds": promql.p95_seconds(target, None, window),
-        "latency-buckets": promql.latency_buckets(target, None, window),
-        "p95-by-endpoint": promql.p95_by_endpoint(target, window),
-        "mean-by-endpoint": promql.mean_by_endpoint(target, window),
         "cpu-share": promql.cpu_share(target, window),
         "mean-cpu-share": promql.mean_cpu_share(target, None, window),
         "memory-share": promql.memory_share(target),
@@ -56,11 +54,26 @@ def queries_of(target: Target, failures: Failures = promql.COUNTER) -> dict[str,
         "memory-limit": promql.memory_limit(target),
         "ended-processes": promql.ended_processes(target, None, window),
     }
+    of_latency = {"p95-seconds": promql.p95_seconds(target, None, window)} if convention.latency else {}
+    if convention.latency and not convention.native:
+        of_latency["latency-buckets"] = promql.latency_buckets(target, None, window)
+    if convention.latency and convention.endpoint:
+        of_latency["p95-by-endpoint"] = promql.p95_by_endpoint(target, window)
+        of_latency["mean-by-endpoint"] = promql.mean_by_endpoint(target, window)
     by_release = {
         "error-share-by-release": promql.error_share_by_release(target, window, failures),
         "requests-by-release": promql.requests_by_release(target, window),
     }
-    return always | (by_release if target.release_label else {})
+    return always | of_latency | (by_release if target.release_label else {})
+
+
+def label_of(target: Target, name: str, failures: Failures | None) -> str | None:
+    """Return the label that a query breaks its number down by; None of one that does not."""
+    if name.endswith("-by-endpoint"):
+        return target.convention.endpoint
+    if name == "errors-by-type":
+        return (failures or promql.counter_of(target)).kind
+    return target.release_label if name.endswith("-by-release") else None
 
 
 async def name_missing(prometheus: Prometheus, target: Target, query: str) -> str:
@@ -73,24 +86,43 @@ async def name_missing(prometheus: Prometheus, target: Target, query: str) -> st
     return ""
 
 
+async def name_label(prometheus: Prometheus, target: Target, label: str) -> str:
+    """Say that the target's requests have no such label, and which is the nearest.
+
+    Empty where they have it, or Prometheus does not list what it has.
+    """
+    with suppress(OutsideError):
+        requests = promql.of_target(target.convention.requests, target, None)
+        labels = await prometheus.labels(requests, datetime.now(UTC) - LATELY)
+        if label not in labels:
+            return f"no series has a label {label}{_nearest(label, labels - {'__name__'})}"
+    return ""
+
+
 async def _missing(prometheus: Prometheus, target: Target, query: str, since: datetime) -> str:
     ours = promql.selector(target, None)
-    wanted = dict.fromkeys(METRIC.findall(query))
+    wanted = dict.fromkeys(found["plain"] or found["quoted"] for found in METRIC.finditer(query))
     of_service = await prometheus.names("__name__", ours, since)
     missing = [metric for metric in wanted if metric not in of_service]
     if not missing:
         return ""
     metric = missing[0]
     if of_service:
-        return f"there is no {metric} of {ours}{_nearest(metric, of_service)}"
+        told = (
+            f"; set {target.convention.buckets}"
+            if metric.endswith(BUCKETS) and target.convention.buckets
+            else ""
+        )
+        return f"there is no {metric} of {ours}{_nearest(metric, of_service)}{told}"
     everywhere = await prometheus.names("__name__", '{__name__!=""}', since)
     if metric not in everywhere:
         return f"there is no {metric}{_nearest(metric, everywhere)}"
-    labels = await prometheus.labels(metric, since)
-    for label, value in {"service": target.service, "environment": target.environment}.items():
+    series = Selector(metric).text
+    labels = await prometheus.labels(series, since)
+    for label, value in target.convention.labels.items():
         if label not in labels:
             return f"{metric} has no label {label}{_nearest(label, labels - {'__name__'})}"
-        values = await prometheus.names(label, metric, since)
+        values = await prometheus.names(label, series, since)
         if value not in values:
             return f'{metric} has no {label}="{value}"{_nearest(value, values)}'
     return f"no series of {metric} has all of {ours}"

@@ -12,7 +12,7 @@ from activities.ecs.tasks import read_restarts, read_tasks
 from activities.measuring.logs import measure_error_lines
 from activities.measuring.quantities import measure_engine_use, measure_errors
 from activities.prometheus import promql
-from activities.prometheus.evidence import PrometheusEvidence, Window
+from activities.prometheus.evidence import NO_LATENCY, PrometheusEvidence, Window
 from activities.runtime.passing import unread
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import (
@@ -110,8 +110,8 @@ class Examination:
         p95, (highest, _), endpoints, means = await asyncio.gather(
             ask.across_release(ask.p95, onset, release),
             ask.highest_bucket(Window(window)),
-            ask.breakdown(promql.p95_by_endpoint(target, window), "endpoint"),
-            ask.breakdown(promql.mean_by_endpoint(target, window), "endpoint"),
+            _by_endpoint(ask, promql.p95_by_endpoint),
+            _by_endpoint(ask, promql.mean_by_endpoint),
         )
         slowest = _slowest(endpoints, means, highest)
         return LatencyRead(onset=onset, p95=p95, slowest=slowest, endpoints=endpoints)
@@ -210,6 +210,16 @@ async def _ended(
     if ended.value is None:
         return unknown.model_copy(update={"why": f"{unknown.why}; {ended.why}"})
     return Restarts.of(ended, count=round(ended.value))
+
+
+async def _by_endpoint(ask: PrometheusEvidence, query: Callable[[Target, timedelta], str]) -> Breakdown:
+    """Ask for a number for each endpoint, where the convention has a label for it."""
+    target, label = ask.target, ask.target.convention.endpoint
+    if target.convention.latency is None:
+        return Breakdown.of(ask.unasked(NO_LATENCY))
+    if label is None:
+        return Breakdown.of(ask.unasked("the catalog names no metrics.endpoint_label"))
+    return await ask.breakdown(query(target, target.verify.rate_window), label)
 
 
 async def _by_type(ask: PrometheusEvidence, target: Target) -> Breakdown:

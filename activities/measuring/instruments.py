@@ -96,7 +96,7 @@ class Instruments:
             seen, probes = await asyncio.gather(p95, timed)
         else:
             seen = await p95
-        return latency_reading(seen, probes, target.thresholds.p95_seconds, now)
+        return latency_reading(seen, probes, target, now)
 
     async def use(self, look: Observation, resource: Resource, now: datetime) -> Reading:
         """Measure CPU or memory against its limit, by Prometheus and by what runs the tasks."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 UNNAMED = "the catalog names no prometheus_url"
+NO_LATENCY = 'the catalog says latency_kind = "none"'
 UNDATED = "the release's start is not known"
 KEYS = ("task", "id", "name", "instance")
 """Labels that tell one task's series from another's, best first: container hosts differ."""
@@ -79,6 +80,8 @@ class PrometheusEvidence:
     async def p95(self, window: Window) -> Measurement:
         """Ask in what time 95 % of the requests were answered; too few requests say nothing."""
         target = self.target
+        if target.convention.latency is None:
+            return self._of(window, self.unasked(NO_LATENCY))
         seconds, requests, (highest, unread) = await asyncio.gather(
             self.figure(promql.p95_seconds(target, window.release, window.span), window.end),
             self.requests(window),
@@ -144,10 +147,19 @@ class PrometheusEvidence:
         return asked, {_key(labels): points for labels, points in (found or [])[:MOST_SERIES]}
 
     async def highest_bucket(self, window: Window) -> tuple[float | None, Evidence | None]:
-        """Ask for the highest finite bound of the latency's histogram, and return why if it cannot be known."""
+        """Ask for the histogram's highest finite bound in seconds, and return why if it cannot be known.
+
+        A native histogram has none.
+        """
+        convention = self.target.convention
+        if convention.latency is None or convention.native:
+            return None, None
         query = promql.latency_buckets(self.target, window.release, window.span)
         found, asked = await self._ask(query, lambda prometheus: prometheus.values(query, "le", window.end))
-        return highest_bound(found or {}), asked if found is None else None
+        highest = highest_bound(found or {})
+        if highest is not None and convention.unit == "milliseconds":
+            highest /= 1000
+        return highest, asked if found is None else None
 
     async def across_release(
         self, measure: Callable[[Window], Awaitable[Figure]], onset: ReleaseStart, release: Release | None

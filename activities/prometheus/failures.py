@@ -1,7 +1,8 @@
 """By what a service's failures are counted: a series that is not there is not zero failures.
 
 A counter of failures that never grew has no series in many libraries, and so has one that the service does not have at
-all. Only the first is zero.
+all. Only the first is zero. Where failures are a part of the request counter, they are zero only if every series of it has
+the label that would say so, written as the catalog's matcher expects it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
 from activities.prometheus.client import NoData
+from runbook_model.catalog.matchers import label_name, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from activities.prometheus.client import Prometheus
     from activities.prometheus.promql import Failures
     from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.matchers import Matcher
+    from runbook_model.catalog.metrics import Convention
 
 STATUS_LABELS = (
     "status",
@@ -35,6 +39,16 @@ STATUS_LABELS = (
 REMEMBERED = timedelta(days=30)
 """A counter of failures that existed within this time still does: it only did not grow since the service started."""
 _STATUS = re.compile(r"0|[0-9](?:[0-9]{2}|[xX]{2})")
+_FORMS = (
+    (re.compile(r"[0-9]{3}"), tuple(str(status) for status in range(500, 600))),
+    (re.compile(r"[0-9]xx"), ("5xx",)),
+    (re.compile(r"[0-9]XX"), ("5XX",)),
+    (re.compile(r"[0-9]"), tuple("12345")),
+)
+"""How libraries write a status, and what failures are then written as."""
+NO_ANSWER = "0"
+"""How proxies write the status of a request that its sender gave up."""
+_ESCAPED = re.compile(r"\\.")
 
 
 async def find_failures(prometheus: Prometheus, target: Target, now: datetime) -> Failures | NoData:
@@ -43,24 +57,79 @@ async def find_failures(prometheus: Prometheus, target: Target, now: datetime) -
     Raises:
         OutsideError: Prometheus cannot be read.
     """
-    ours = promql.selector(target, None)
-    own, requests = await asyncio.gather(
-        prometheus.rows(f"count({promql.ERRORS}{ours})"),
-        prometheus.rows(f"count by ({', '.join(STATUS_LABELS)}) ({promql.REQUESTS}{ours})"),
+    if target.convention.by_matcher:
+        return await _by_matcher(prometheus, target)
+    counter = promql.counter_of(target)
+    ours = promql.of_target(counter.counter, target, None)
+    own, by_status = await asyncio.gather(
+        prometheus.rows(f"count({ours})"), _requests_by(prometheus, target, STATUS_LABELS)
     )
     if isinstance(own, NoData):
         return own
-    if isinstance(requests, NoData):
-        return requests
+    if isinstance(by_status, NoData):
+        return by_status
     if own:
-        return promql.COUNTER
-    if label := status_label(labels for labels, _ in requests):
-        return promql.by_status(label)
+        return counter
+    if target.convention.by_status and (label := status_label(by_status)):
+        return promql.by_status(target, label)
     if await _is_declared(prometheus, target):
-        return promql.COUNTER
-    if await prometheus.has_series(f"{promql.ERRORS}{ours}", now - REMEMBERED, now):
-        return promql.COUNTER
-    return NoData(why=uncounted(ours))
+        return counter
+    if await prometheus.has_series(ours, now - REMEMBERED, now):
+        return counter
+    return NoData(why=uncounted(target.convention, promql.selector(target, None)))
+
+
+async def _by_matcher(prometheus: Prometheus, target: Target) -> Failures | NoData:
+    """Find failures by the label that distinguishes them, where the live series have it in the form that is expected."""
+    convention = target.convention
+    names = [matcher.name for matcher in convention.failing]
+    if not names:
+        return NoData(why="requests and failures have the same selector: give metrics.failures a matcher")
+    rows = await _requests_by(prometheus, target, names)
+    if isinstance(rows, NoData):
+        return rows
+    where = promql.of_target(convention.requests, target, None)
+    why = f"there is no live series of {where}" if not rows else cannot_tell(convention.failing, rows, where)
+    return NoData(why=why) if why else promql.counter_of(target)
+
+
+def cannot_tell(failing: Iterable[Matcher], series: Iterable[Mapping[str, str]], where: str) -> str:
+    """Say why matchers cannot distinguish the failures among some series; empty where they can."""
+    rows = list(series)
+    for matcher in failing:
+        values = [row.get(matcher.name, "") for row in rows]
+        if not any(values):
+            return f"nothing counts failures: {where} has no label {matcher.name}"
+        if lacking := values.count(""):
+            return f"failures may not be counted: {lacking} of {len(values)} series of {where} have no label {matcher.name}"
+        never = sorted({value for value in values if not _could_match(matcher, value)} - {NO_ANSWER})
+        if never or not {*values} - {NO_ANSWER}:
+            shown = ", ".join(quoted(value) for value in (never or [NO_ANSWER])[:3])
+            return (
+                f"nothing counts failures: {where} has {matcher.name} {shown}, "
+                f"and {matcher.text} selects nothing that is written so"
+            )
+    return ""
+
+
+def _could_match(matcher: Matcher, value: str) -> bool:
+    """Whether a matcher selects this value of a label, or one that is written in the same way."""
+    if matcher.accepts(value) or matcher.operator.startswith("!"):
+        return True
+    for form, failures in _FORMS:
+        if form.fullmatch(value):
+            return any(matcher.accepts(failure) for failure in failures)
+    wanted = matcher.wanted
+    if matcher.operator == "=~":
+        wanted = _ESCAPED.sub("", wanted)
+        if ".+" in wanted or ".*" in wanted:
+            return True
+    return _letters(value) == _letters(wanted)
+
+
+def _letters(text: str) -> tuple[bool, bool]:
+    """Say whether a text has small letters, and capitals."""
+    return any(letter.islower() for letter in text), any(letter.isupper() for letter in text)
 
 
 def status_label(series: Iterable[Mapping[str, str]]) -> str | None:
@@ -76,29 +145,39 @@ def status_label(series: Iterable[Mapping[str, str]]) -> str | None:
     )
 
 
-def uncounted(where: str) -> str:
+def uncounted(convention: Convention, where: str) -> str:
     """Say that nothing counts the failures, and what would."""
+    status = f", and no label of {convention.requests.text} holds the HTTP status"
     return (
-        f"nothing counts failures: there is no {promql.ERRORS} of {where}, "
-        f"and no label of {promql.REQUESTS} holds the HTTP status"
+        f"nothing counts failures: there is no {convention.failures.text} of {where}"
+        f"{status if convention.by_status else ''}"
     )
+
+
+async def _requests_by(
+    prometheus: Prometheus, target: Target, names: Iterable[str]
+) -> list[dict[str, str]] | NoData:
+    """Return the live series of requests by some of their labels, without the requests that are ignored."""
+    labels = ", ".join(label_name(name) for name in names)
+    requests = promql.of_users(target.convention.requests, target, None)
+    rows = await prometheus.rows(f"count by ({labels}) ({requests})")
+    return rows if isinstance(rows, NoData) else [found for found, _ in rows]
 
 
 async def _is_declared(prometheus: Prometheus, target: Target) -> bool:
     """Whether a live task's last scrape had the counter's TYPE line."""
-    rows = await prometheus.rows(
-        f"count by (job, instance) ({promql.REQUESTS}{promql.selector(target, None)})"
-    )
-    live = [labels for labels, _ in rows if labels.get("job")] if not isinstance(rows, NoData) else []
+    rows = await _requests_by(prometheus, target, ("job", "instance"))
+    live = [labels for labels in rows if labels.get("job")] if not isinstance(rows, NoData) else []
     if not live:
         return False
     asked = ", ".join(
         f"{name}=~{_any_of(row[name] for row in live if name in row)}" for name in ("job", "instance")
     )
-    ours = {"service": target.service, "environment": target.environment}
-    found = await prometheus.declared(promql.ERRORS, f"{{{asked}}}")
+    convention = target.convention
+    found = await prometheus.declared(convention.failures.metric, f"{{{asked}}}")
+    ours = convention.labels
     return any(all(labels.get(name, value) == value for name, value in ours.items()) for labels in found)
 
 
 def _any_of(values: Iterable[str]) -> str:
-    return '"' + promql.escape("|".join(re.escape(value) for value in sorted({*values}))) + '"'
+    return quoted("|".join(re.escape(value) for value in sorted({*values})))

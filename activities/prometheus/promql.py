@@ -1,7 +1,8 @@
 """Every PromQL query of the product: pure functions from a target, a release and a window to text.
 
-The metric names are the runbook's. The queries hold on Prometheus 2.42 and 3: rate windows should span four scrapes at
-least, and no query compares ``le`` with a number, which Prometheus 3 writes as ``1.0`` and Prometheus 2 as ``1``.
+What requests, failures and latency are named is the target's convention. The queries hold on Prometheus 2.42 and 3: rate
+windows should span four scrapes at least, and no query compares ``le`` with a number, which Prometheus 3 writes as
+``1.0`` and Prometheus 2 as ``1``.
 """
 
 from __future__ import annotations
@@ -9,17 +10,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from runbook_model.catalog.matchers import parse_matcher
+from runbook_model.catalog.matchers import Matcher, Selector, label_name, quoted
 
 if TYPE_CHECKING:
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
 
-REQUESTS = "http_requests_total"
-ERRORS = "http_errors_total"
-SECONDS = "http_request_duration_seconds_bucket"
-SECONDS_SUM = "http_request_duration_seconds_sum"
-SECONDS_COUNT = "http_request_duration_seconds_count"
 PROCESS = "process_start_time_seconds"
 CPU_SECONDS = "container_cpu_usage_seconds_total"
 CPU_QUOTA = "container_spec_cpu_quota"
@@ -35,105 +31,100 @@ USUAL_OFFSET = 2
 class Failures(NamedTuple):
     """By which series the requests that failed are counted."""
 
-    metric: str
-    matcher: str | None
-    """Which of its series; None where all of them count failures only."""
+    counter: Selector
     kind: str
     """The label that says what kind of failure it was."""
 
-    @property
-    def series(self) -> str:
-        """The series in words: ``http_requests_total{status=~"5.."}``."""
-        return f"{self.metric}{{{self.matcher}}}" if self.matcher else self.metric
+
+def counter_of(target: Target) -> Failures:
+    """Failures as the target's convention names them."""
+    return Failures(target.convention.failures, target.convention.kind)
 
 
-COUNTER = Failures(ERRORS, None, "type")
-"""Failures with a counter of their own."""
-
-
-def by_status(label: str) -> Failures:
+def by_status(target: Target, label: str) -> Failures:
     """Failures by a label of the request counter that holds the HTTP status, or its class as ``5xx``."""
-    return Failures(REQUESTS, f'{label}=~"5.."', label)
+    failing = Matcher(label_name(label), "=~", quoted("5.."))
+    return Failures(target.convention.requests.where(failing), label)
 
 
 def error_share(
-    target: Target, release: Release | None, window: timedelta, failures: Failures = COUNTER
+    target: Target, release: Release | None, window: timedelta, failures: Failures | None = None
 ) -> str:
     """Share of requests that failed, 0 to 1; NaN without requests.
 
     No series of failures counts as none failed: ask it only with ``failures`` that are known to be counted. Without
     requests nothing is known, so the zero is for the failures alone; ask ``request_count`` too.
     """
-    failed = f"sum(rate({_failed(target, release, failures)}[{span(window)}]))"
-    requests = f"sum(rate({REQUESTS}{user_requests(target, release)}[{span(window)}]))"
+    failed = _summed("rate", (failures or counter_of(target)).counter, target, release, window)
+    requests = _summed("rate", target.convention.requests, target, release, window)
     return f"({failed} or vector(0)) / {requests}"
 
 
 def request_count(target: Target, release: Release | None, window: timedelta) -> str:
     """How many requests were answered in the window; empty when no series has two samples in it."""
-    return f"sum(increase({REQUESTS}{user_requests(target, release)}[{span(window)}]))"
+    return _summed("increase", target.convention.requests, target, release, window)
 
 
 def sample_age(target: Target, release: Release | None) -> str:
     """Seconds since the newest scrape of a live task; empty when every series has ended."""
-    return f"time() - max(timestamp({REQUESTS}{selector(target, release)}))"
+    return f"time() - max(timestamp({of_target(target.convention.requests, target, release)}))"
 
 
 def p95_seconds(target: Target, release: Release | None, window: timedelta) -> str:
     """Time in which 95 % of the requests were answered, in seconds; NaN without requests."""
-    buckets = f"rate({SECONDS}{user_requests(target, release)}[{span(window)}])"
-    return f"histogram_quantile(0.95, sum by (le) ({buckets}))"
+    return _p95(target, release, window)
 
 
 def latency_buckets(target: Target, release: Release | None, window: timedelta) -> str:
-    """Which buckets the histogram has, a series for each bound.
+    """Which buckets the histogram has, a series for each bound, in its own unit; a native one has none to ask for.
 
     A quantile that lies beyond the highest finite one is given as that bound: it is at least so much.
     """
-    return f"group by (le) (last_over_time({SECONDS}{user_requests(target, release)}[{span(window)}]))"
+    buckets = of_users(_part(target, "_bucket"), target, release)
+    return f"group by (le) (last_over_time({buckets}[{span(window)}]))"
 
 
 def errors_by_type(
-    target: Target, release: Release | None, window: timedelta, failures: Failures = COUNTER
+    target: Target, release: Release | None, window: timedelta, failures: Failures | None = None
 ) -> str:
     """How many requests failed in the window, a series for each kind of failure."""
-    return f"sum by ({failures.kind}) (increase({_failed(target, release, failures)}[{span(window)}]))"
+    failures = failures or counter_of(target)
+    return _summed("increase", failures.counter, target, release, window, failures.kind)
 
 
-def error_share_by_release(target: Target, window: timedelta, failures: Failures = COUNTER) -> str:
+def error_share_by_release(target: Target, window: timedelta, failures: Failures | None = None) -> str:
     """Share of requests that failed, a series for each release; needs a release label."""
-    requests = (
-        f"sum by ({target.release_label}) (rate({REQUESTS}{user_requests(target, None)}[{span(window)}]))"
-    )
-    errors = f"sum by ({target.release_label}) (rate({_failed(target, None, failures)}[{span(window)}]))"
+    requests = _summed("rate", target.convention.requests, target, None, window, target.release_label)
+    counter = (failures or counter_of(target)).counter
+    errors = _summed("rate", counter, target, None, window, target.release_label)
     return f"({errors} or 0 * {requests}) / {requests}"
 
 
 def requests_by_release(target: Target, window: timedelta) -> str:
     """How many requests were answered in the window, a series for each release; needs a release label."""
-    return (
-        f"sum by ({target.release_label}) (increase({REQUESTS}{user_requests(target, None)}[{span(window)}]))"
-    )
+    return _summed("increase", target.convention.requests, target, None, window, target.release_label)
 
 
 def request_rate(target: Target, window: timedelta) -> str:
     """How many requests a second are answered."""
-    return f"sum(rate({REQUESTS}{user_requests(target, None)}[{span(window)}]))"
+    return _summed("rate", target.convention.requests, target, None, window)
 
 
 def p95_by_endpoint(target: Target, window: timedelta) -> str:
-    """Time in which 95 % of the requests were answered, in seconds, a series for each ``endpoint``."""
-    buckets = f"rate({SECONDS}{user_requests(target, None)}[{span(window)}])"
-    return f"histogram_quantile(0.95, sum by (le, endpoint) ({buckets}))"
+    """Time in which 95 % of the requests were answered, in seconds, a series for each endpoint."""
+    return _p95(target, None, window, target.convention.endpoint)
 
 
 def mean_by_endpoint(target: Target, window: timedelta) -> str:
-    """Mean time of a request in seconds, a series for each ``endpoint``."""
-    seconds, requests = (
-        f"sum by (endpoint) (rate({metric}{user_requests(target, None)}[{span(window)}]))"
-        for metric in (SECONDS_SUM, SECONDS_COUNT)
+    """Mean time of a request in seconds, a series for each endpoint."""
+    endpoint = target.convention.endpoint
+    if target.convention.native:
+        of_each = _summed_rate(_latency(target), target, None, window, endpoint)
+        return _in_seconds(target, f"histogram_sum({of_each}) / histogram_count({of_each})")
+    time, requests = (
+        _summed_rate(_part(target, part), target, None, window, endpoint) for part in ("_sum", "_count")
     )
-    return f"{seconds} / {requests}"
+    return _in_seconds(target, f"{time} / {requests}")
 
 
 def cpu_share(target: Target, window: timedelta, release: Release | None = None) -> str:
@@ -185,32 +176,20 @@ def usual(query: str, window: timedelta) -> str:
     )
 
 
-def _failed(target: Target, release: Release | None, failures: Failures) -> str:
-    labels = user_requests(target, release)
-    return (
-        f"{failures.metric}{labels[:-1]}, {failures.matcher}}}"
-        if failures.matcher
-        else f"{failures.metric}{labels}"
-    )
+def of_target(series: Selector, target: Target, release: Release | None) -> str:
+    """Write the series of a metric that are the target's, and the release's."""
+    return series.written(_labels(target, release))
 
 
-def user_requests(target: Target, release: Release | None) -> str:
-    """Return the same braces without the requests that the catalog ignores, each matcher negated by itself."""
-    ignored = [parse_matcher(text).negated for text in target.metrics.ignore]
-    return ", ".join([selector(target, release)[:-1], *ignored]) + "}"
+def of_users(series: Selector, target: Target, release: Release | None) -> str:
+    """Write the same without the requests that the catalog ignores, each matcher negated by itself."""
+    ignored = [matcher.negated for matcher in target.convention.ignore]
+    return series.written([*_labels(target, release), *ignored])
 
 
 def selector(target: Target, release: Release | None) -> str:
     """Braces with the labels of the target, and of the release where the catalog names a label for it."""
-    labels = {"service": target.service, "environment": target.environment}
-    if release and target.release_label:
-        labels[target.release_label] = release.revision
-    return "{" + ", ".join(f'{name}="{escape(value)}"' for name, value in labels.items()) + "}"
-
-
-def escape(value: str) -> str:
-    """Write a label's value so that it cannot leave its quotes."""
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return "{" + ", ".join(_labels(target, release)) + "}"
 
 
 def span(window: timedelta) -> str:
@@ -218,3 +197,60 @@ def span(window: timedelta) -> str:
     milliseconds = max(1, round(window / timedelta(milliseconds=1)))
     seconds, rest = divmod(milliseconds, 1000)
     return f"{milliseconds}ms" if rest else f"{seconds}s"
+
+
+def _labels(target: Target, release: Release | None) -> list[str]:
+    labels = dict(target.convention.labels)
+    if release and target.release_label:
+        labels[target.release_label] = release.revision
+    return [f"{label_name(name)}={quoted(value)}" for name, value in labels.items()]
+
+
+def _summed(
+    function: str,
+    series: Selector,
+    target: Target,
+    release: Release | None,
+    window: timedelta,
+    by: str | None = None,
+) -> str:
+    """Write the sum of what a counter grew by, a series for each value of a label if one is given."""
+    counted = f"{function}({of_users(series, target, release)}[{span(window)}])"
+    if target.convention.counts_natively(series):
+        counted = f"histogram_count({counted})"
+    return f"sum{_by(by)}({counted})"
+
+
+def _summed_rate(
+    series: Selector, target: Target, release: Release | None, window: timedelta, *by: str | None
+) -> str:
+    """Write the summed rate of a histogram or of one of its parts."""
+    return f"sum{_by(*by)}(rate({of_users(series, target, release)}[{span(window)}]))"
+
+
+def _p95(target: Target, release: Release | None, window: timedelta, *by: str | None) -> str:
+    if target.convention.native:
+        buckets = _summed_rate(_latency(target), target, release, window, *by)
+    else:
+        buckets = _summed_rate(_part(target, "_bucket"), target, release, window, "le", *by)
+    return _in_seconds(target, f"histogram_quantile(0.95, {buckets})")
+
+
+def _in_seconds(target: Target, query: str) -> str:
+    return f"({query}) / 1000" if target.convention.unit == "milliseconds" else query
+
+
+def _part(target: Target, suffix: str) -> Selector:
+    latency = _latency(target)
+    return latency.named(f"{latency.metric}{suffix}")
+
+
+def _latency(target: Target) -> Selector:
+    latency = target.convention.latency
+    assert latency, "asked for the latency of a target that has none"
+    return latency
+
+
+def _by(*labels: str | None) -> str:
+    named = ", ".join(label_name(label) for label in labels if label)
+    return f" by ({named}) " if named else ""

@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import Field
 
 from activities.http.client import http_errors
-from activities.prometheus.failures import REMEMBERED, status_label, uncounted
-from activities.prometheus.promql import ERRORS, PROCESS, REQUESTS
-from runbook_model.catalog.matchers import parse_matcher
+from activities.prometheus.failures import REMEMBERED, cannot_tell, status_label, uncounted
+from activities.prometheus.promql import PROCESS
+from runbook_model.catalog.metrics import Convention, Metrics
 from runbook_model.errors import OutsideError, RejectedError
 from runbook_model.fact import Fact
 from runbook_model.measured.evidence import Evidence
@@ -29,12 +29,13 @@ from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import count_of, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import httpx
     from prometheus_client.samples import Sample
 
     from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.matchers import Selector
 
 SCRAPES = 6
 """GETs in one round; a balancer with more tasks shows only some of them, which is enough for a share."""
@@ -43,6 +44,8 @@ PAUSE = timedelta(seconds=2)
 TIMEOUT = timedelta(seconds=2)
 ROUND = timedelta(seconds=2)
 """No further scrape starts after this long into a round."""
+RUNBOOK = Metrics().convention("", "")
+"""The names that count where the catalog says nothing else."""
 MOST_LINES = 20_000
 """Series of the counters that matter; more would hold up everything else that the worker does."""
 
@@ -55,9 +58,11 @@ class Scrape(Fact):
     """When the process started, in seconds since 1970; None when it does not say."""
     requests: float
     failed: float | None
-    """By the counter of failures; None where neither a series nor the TYPE line of it is there."""
+    """By the counter of failures; None where neither a series nor the TYPE line of it is there, or no label says it."""
+    unclear: str = ""
+    """Why the label that distinguishes failures says nothing; empty where it does, or where no label should."""
     by_type: dict[str, float] = Field(default_factory=dict)
-    """Failed requests for each value of the label ``type``, where there is one."""
+    """Failed requests for each value of the label that says of what kind they were, where there is one."""
     by_status: dict[str, float] | None = None
     """Requests with a 5xx for each status; None where no label of the request counter holds it."""
 
@@ -101,11 +106,12 @@ class Scraper:
             await asyncio.sleep(pause.total_seconds())
             seen += await self.scrapes(target)
         self._seen[target.metrics_url] = seen
-        if any(item.failed is not None for item in seen):
+        convention = target.convention
+        if any(item.failed is not None for item in seen) and not convention.by_matcher:
             self._counted[target.metrics_url] = self._now()
         counted = self._counted.get(target.metrics_url)
-        asked = question(target, self._now())
-        return count(asked, seen, counted=counted is not None and self._now() - counted <= REMEMBERED)
+        remembered = counted is not None and self._now() - counted <= REMEMBERED
+        return count(question(target, self._now()), seen, convention=convention, counted=remembered)
 
     async def scrapes(self, target: Target) -> list[Scrape]:
         """Make one round of scrapes.
@@ -120,7 +126,7 @@ class Scraper:
             if time.monotonic() - began > ROUND.total_seconds():
                 break
             try:
-                scrapes.append(parse(await self._get(target.metrics_url), self._now(), target.metrics.ignore))
+                scrapes.append(parse(await self._get(target.metrics_url), self._now(), target.convention))
             except OutsideError as error:
                 failed = error
         if failed and not scrapes:
@@ -134,43 +140,71 @@ class Scraper:
         return response.text
 
 
-def parse(text: str, at: datetime, ignore: tuple[str, ...] = ()) -> Scrape:
+def parse(text: str, at: datetime, convention: Convention = RUNBOOK) -> Scrape:
     """Read the counters that matter out of a service's metrics, without the requests to ignore.
 
     Raises:
         RejectedError: this is not Prometheus's text format.
     """
-    wanted = (REQUESTS, ERRORS, PROCESS, f"# TYPE {ERRORS} ", f"# TYPE {ERRORS.removesuffix('_total')} ")
-    lines = [line for line in text.splitlines() if line.startswith(wanted)]
-    if len(lines) > MOST_LINES:
-        raise RejectedError(
-            f"the service's /metrics has {len(lines):,} lines of {REQUESTS} and {ERRORS}; {MOST_LINES:,} are read",
-            fix="give these counters fewer labels",
-        )
-    matchers = [parse_matcher(item) for item in ignore]
-    requests: list[Sample] = []
-    errors: list[Sample] = []
-    process = None
-    try:
-        for family in text_string_to_metric_families("\n".join(lines) + "\n"):
-            for sample in family.samples:
-                if sample.name == PROCESS:
-                    process = sample.value
-                elif not any(matcher.matches(sample.labels) for matcher in matchers):
-                    (requests if sample.name == REQUESTS else errors).append(sample)
-    except ValueError as error:
-        raise RejectedError(f"could not read the service's /metrics: {quote(str(error), 120)}") from error
-    counted = [item for item in errors if item.name == ERRORS]
-    declared = any(line.startswith(wanted[3:]) for line in lines)
-    status = status_label(request.labels for request in requests)
-    failing = [request for request in requests if status and request.labels[status].startswith("5")]
+    requests, failures = (_exposed(part, convention) for part in (convention.requests, convention.failures))
+    lines, declared = _lines(text, requests.metric, failures.metric)
+    process, ours = None, []
+    for sample in _samples(lines):
+        if sample.name == PROCESS:
+            process = sample.value
+        elif _is_ours(sample, convention):
+            ours.append(sample)
+    asked = [item for item in ours if item.name == requests.metric and requests.selects(item.labels)]
+    failing = [item for item in ours if item.name == failures.metric and failures.selects(item.labels)]
+    unclear, counted = "", bool(failing) or declared
+    if convention.by_matcher:
+        labels = [item.labels for item in asked]
+        unclear = cannot_tell(convention.failing, labels, requests.text) if asked else ""
+        counted = not unclear
+    status = status_label(item.labels for item in asked) if convention.by_status else None
+    by_status = [item for item in asked if status and item.labels[status].startswith("5")]
     return Scrape(
         at=at,
         process=process,
-        requests=sum(request.value for request in requests),
-        failed=sum(item.value for item in counted) if counted or declared else None,
-        by_type=_sums(counted, "type"),
-        by_status=_sums(failing, status) if status else None,
+        requests=sum(item.value for item in asked),
+        failed=sum(item.value for item in failing) if counted else None,
+        unclear=unclear,
+        by_type=_sums(failing, convention.kind),
+        by_status=_sums(by_status, status) if status else None,
+    )
+
+
+def _exposed(series: Selector, convention: Convention) -> Selector:
+    """Return what a text exposition has in place of a native histogram: its count."""
+    return series.named(f"{series.metric}_count") if convention.counts_natively(series) else series
+
+
+def _lines(text: str, requests: str, failures: str) -> tuple[list[str], bool]:
+    """Return the lines that matter, and whether the counter of failures is declared."""
+    types = tuple(f"# TYPE {name} " for name in {failures, failures.removesuffix("_total")})
+    lines = [line for line in text.splitlines() if line.startswith((requests, failures, PROCESS, *types))]
+    if len(lines) > MOST_LINES:
+        names = " and ".join(dict.fromkeys((requests, failures)))
+        raise RejectedError(
+            f"the service's /metrics has {len(lines):,} lines of {names}; {MOST_LINES:,} are read",
+            fix="give these counters fewer labels",
+        )
+    return lines, any(line.startswith(types) for line in lines)
+
+
+def _samples(lines: list[str]) -> Iterator[Sample]:
+    try:
+        for family in text_string_to_metric_families("\n".join(lines) + "\n"):
+            yield from family.samples
+    except ValueError as error:
+        raise RejectedError(f"could not read the service's /metrics: {quote(str(error), 120)}") from error
+
+
+def _is_ours(sample: Sample, convention: Convention) -> bool:
+    """Whether a user made these requests, and of this service where the labels that find it are there."""
+    labels = convention.labels if convention.scoped else {}
+    return all(sample.labels.get(name, value) == value for name, value in labels.items()) and not any(
+        matcher.matches(sample.labels) for matcher in convention.ignore
     )
 
 
@@ -189,12 +223,15 @@ def question(target: Target, now: datetime) -> Evidence:
     return Evidence(quality="no-data", why=why, source="scrape", query=query, at=now)
 
 
-def count(asked: Evidence, scrapes: list[Scrape], *, counted: bool = False) -> Measurement:
+def count(
+    asked: Evidence, scrapes: list[Scrape], *, convention: Convention = RUNBOOK, counted: bool = False
+) -> Measurement:
     """Sum what each process counted between its scrapes.
 
     Args:
         asked: what was asked, and where.
         scrapes: of one service, in any order.
+        convention: by what names it counts.
         counted: whether the service had a counter of failures lately, though none is in these scrapes.
     """
     found = Measurement.of(asked, window=_spanned(scrapes))
@@ -206,12 +243,14 @@ def count(asked: Evidence, scrapes: list[Scrape], *, counted: bool = False) -> M
     pairs = [pair for row in rows for pair in pairwise(row)]
     requests = sum(grown(before.requests, after.requests) for before, after in pairs)
     own = any(scrape.failed is not None for scrape in scrapes)
+    if unclear := next((scrape.unclear for scrape in scrapes if scrape.unclear), ""):
+        return found.unanswered(unclear, uncounted=True)
     if own:
         failed = sum(grown(before.failed or 0, after.failed or 0) for before, after in pairs)
     elif any(scrape.by_status is not None for scrape in scrapes):
         failed = sum(_grown_by_status(before, after) for before, after in pairs)
     elif requests and not counted:
-        return found.unanswered(uncounted("the service's own metrics"), uncounted=True)
+        return found.unanswered(uncounted(convention, "the service's own metrics"), uncounted=True)
     else:
         failed = 0
     return found.answered(

@@ -16,6 +16,7 @@ from runbook_model.catalog.accounts import Account, AssumeRole, account_of
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.arns import ecs_name, problem_of_arn
 from runbook_model.catalog.fields import Name, Policy, ProcedureName
+from runbook_model.catalog.metrics import Convention, Metrics
 from runbook_model.catalog.policies import (
     AlertRule,
     Approvals,
@@ -23,7 +24,6 @@ from runbook_model.catalog.policies import (
     Contact,
     Environment,
     Incidents,
-    Metrics,
     PersonOfCatalog,
 )
 from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays, users_in_addresses
@@ -107,6 +107,11 @@ class Target(BaseModel):
     def metrics_url(self) -> str:
         """Where its own metrics are asked for; only a path where the catalog gives no url."""
         return f"{self.url or ''}{self.metrics_path}"
+
+    @property
+    def convention(self) -> Convention:
+        """By what names its requests, failures and latency are found."""
+        return self.metrics.convention(self.service, self.environment)
 
     @property
     def account(self) -> Account:
@@ -228,6 +233,7 @@ class Catalog(Policy):
                 fix=f"it has: {_names(known.environments)}",
             )
         where, placement = self.environments[environment], known.environments[environment]
+        metrics = _overlaid(where.metrics, placement.metrics)
         return Target(
             service=service,
             environment=environment,
@@ -239,14 +245,14 @@ class Catalog(Policy):
             compose_project=where.compose.project if where.compose else "",
             compose_service=placement.compose_service or service if where.platform == "compose" else "",
             prometheus_url=where.prometheus_url,
-            release_label=where.release_label,
+            release_label=metrics.release_label or where.release_label,
             approvals=where.approvals,
             repository=known.repository,
             ssh_key_file=known.ssh_key_file,
             links=self.links,
             channels=self.channels_of(environment),
             assume_role=where.assume_role,
-            metrics=_overlaid(where.metrics, placement.metrics),
+            metrics=metrics,
             **{
                 field: getattr(placement, field)
                 for field in (

@@ -15,13 +15,13 @@ from runbook_model.catalog.accounts import AssumeRole
 from runbook_model.catalog.arns import problem_of_arn
 from runbook_model.catalog.fields import (
     ComposeName,
-    IgnoredRequests,
     Name,
     Policy,
     Positive,
     ProcedureName,
     Url,
 )
+from runbook_model.catalog.metrics import Metrics
 from runbook_model.people import is_agent, looks_like, problem_with_name
 from runbook_model.procedures import PROCEDURES
 from runbook_model.text.durations import Duration
@@ -38,16 +38,6 @@ def problem_of_person(name: str) -> str | None:
         return "is an agent, and agents never approve: name people"
     problem = problem_with_name(name)
     return f"{problem}: correct it" if problem else None
-
-
-class Metrics(Policy):
-    """How the service's metrics are read."""
-
-    ignore: tuple[IgnoredRequests, ...] = Field(
-        default=(),
-        description='PromQL matchers of requests that no user made, such as `path=~"/health.*"`; '
-        "each is negated by itself in every query of requests, errors and latency.",
-    )
 
 
 class Approvals(Policy):

@@ -19,7 +19,7 @@ from runbook_model.catalog.fields import (
     Url,
     Variable,
 )
-from runbook_model.catalog.policies import Metrics
+from runbook_model.catalog.metrics import Metrics
 from runbook_model.text.durations import Duration
 
 

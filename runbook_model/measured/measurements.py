@@ -85,8 +85,12 @@ def error_reading(seen: Measurement, probes: Probes | None, target: Target, now:
     return _reading("error-rate", seen, f"{seen.why}{refused}", target.thresholds.error_rate, now)
 
 
-def latency_reading(p95: Measurement, probes: Probes | None, limit: float, now: datetime) -> Reading:
-    """Hold what is known of the answers' times against the limit: requests and probes must both be quick."""
+def latency_reading(p95: Measurement, probes: Probes | None, target: Target, now: datetime) -> Reading:
+    """Hold what is known of the answers' times against the limit: requests and probes must both be quick.
+
+    Where the catalog says that latency is not known, only what probes say decides.
+    """
+    limit = target.thresholds.p95_seconds
     words, known = [_p95(p95)], [] if p95.value is None else [p95.value]
     if probes and probes.refused:
         words.append(_refused(probes))
@@ -105,6 +109,7 @@ def latency_reading(p95: Measurement, probes: Probes | None, limit: float, now: 
         detail=f"{'; '.join(words)} (limit {limit:g}s)",
         source="probe" if p95.value is None and known else p95.source,
         query=p95.query or None,
+        decides=target.convention.latency is not None or bool(known or bad),
         at=now,
     )
 

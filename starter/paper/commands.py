@@ -10,6 +10,9 @@ from activities.prometheus import promql
 from runbook_model.catalog.catalog import Target
 
 
+NO_LATENCY = '# the catalog says that latency is not known: latency_kind = "none"'
+
+
 def aws(target: Target, service: str, action: str, *more: str) -> str:
     """Write an AWS CLI call on the target's ECS service."""
     argv = ["aws", service, action, "--region", target.region, *more]
@@ -69,6 +72,22 @@ def query(target: Target, promql_text: str) -> str:
 def error_rate(target: Target) -> str:
     """Measure the share of requests that fail."""
     return query(target, promql.error_share(target, None, target.verify.rate_window))
+
+
+def p95(target: Target) -> str:
+    """Measure in what time 95 % of the requests are answered."""
+    if target.convention.latency is None:
+        return NO_LATENCY
+    return query(target, promql.p95_seconds(target, None, target.verify.rate_window))
+
+
+def p95_by_endpoint(target: Target) -> str:
+    """Measure the same for each endpoint."""
+    if target.convention.latency is None:
+        return NO_LATENCY
+    if target.convention.endpoint is None:
+        return "# the catalog names no metrics.endpoint_label"
+    return query(target, promql.p95_by_endpoint(target, target.verify.rate_window))
 
 
 def health(target: Target) -> str:

@@ -100,10 +100,9 @@ def high_error_rate(target: Target) -> list[Part]:
 
 def high_latency(target: Target) -> list[Part]:
     """Bring a service back below its response time."""
-    window = target.verify.rate_window
     return [
         ("What is slow?",
-         (run.query(target, promql.p95_seconds(target, None, window)), run.timed_probe(target))),
+         (run.p95(target), run.timed_probe(target))),
         ("What runs out?", (statistics(target),)),
         ("What does the database do?", (psql(target, _ACTIVITY),)),
         ("Scaling out is not for one machine: restart, or give it more CPU and memory in the compose file.",

@@ -69,8 +69,8 @@ def high_latency(target: Target) -> list[Part]:
     window = target.verify.rate_window
     return [
         ("What is slow?",
-         (run.query(target, promql.p95_seconds(target, None, window)),
-          run.query(target, promql.p95_by_endpoint(target, window)))),
+         (run.p95(target),
+          run.p95_by_endpoint(target))),
         ("What runs out?",
          (run.query(target, promql.cpu_share(target, window)), run.query(target, promql.memory_share(target)))),
         (f"Load: scale out to {target.scale.latency} tasks, and remove them later.",
@@ -78,7 +78,7 @@ def high_latency(target: Target) -> list[Part]:
         ("At the maximum number of tasks, and busy: scale up; never down, and keep the image.", run.scale_up(target)),
         ("A slow code path: list the slowest endpoints for the people who own them.", ()),
         (f"Verify: p95 is at most {target.thresholds.p95_seconds:g} s.",
-         (run.timed_probe(target), run.query(target, promql.p95_seconds(target, None, window)))),
+         (run.timed_probe(target), run.p95(target))),
     ]  # fmt: skip
 
 

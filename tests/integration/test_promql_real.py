@@ -233,7 +233,7 @@ async def full_window(prometheus, target, release=None):
     """Wait until every task of the target was scraped over a whole window."""
     needed = WINDOW.total_seconds() / INTERVAL - 2
     scrapes = (
-        f"min(count_over_time({promql.REQUESTS}{promql.selector(target, release)}[{promql.span(WINDOW)}]))"
+        f"min(count_over_time(http_requests_total{promql.selector(target, release)}[{promql.span(WINDOW)}]))"
     )
     await eventually(lambda: prometheus.value(scrapes), lambda n: not isinstance(n, NoData) and n >= needed)
 
@@ -303,7 +303,7 @@ async def test_a_service_that_never_failed_has_no_error_series_and_an_error_shar
     world.run(service, good=10)
     target = target_of(world, service)
     await full_window(prometheus, target)
-    errors = f"sum(rate({promql.ERRORS}{promql.selector(target, None)}[3s]))"
+    errors = f"sum(rate(http_errors_total{promql.selector(target, None)}[3s]))"
     assert isinstance(await prometheus.value(errors), NoData)
     assert await share_of(prometheus, target) == 0
 
@@ -345,7 +345,7 @@ async def test_a_release_that_never_failed_is_zero_where_one_before_it_had_a_cou
     young.statuses = None
     world.stop(old)
     labels = promql.selector(target_of(world, service), None)
-    gone = f"count({promql.ERRORS}{labels})"
+    gone = f"count(http_errors_total{labels})"
     await eventually(lambda: prometheus.value(gone), lambda found: isinstance(found, NoData))
     await full_window(prometheus, target_of(world, service), a_release(3))
     seen = await ask_share(observation_of(world, service))
@@ -358,7 +358,7 @@ async def test_a_counter_that_is_reset_makes_neither_errors_nor_requests(world, 
     target = target_of(world, service)
     await full_window(prometheus, target)
     task.good = task.bad = 0
-    resets = f"sum(resets({promql.REQUESTS}{promql.selector(target, None)}[{promql.span(WINDOW)}]))"
+    resets = f"sum(resets(http_requests_total{promql.selector(target, None)}[{promql.span(WINDOW)}]))"
     await eventually(lambda: prometheus.value(resets), lambda found: found == 2)
     assert await share_of(prometheus, target) == pytest.approx(0.1)
     requests = await prometheus.value(promql.request_count(target, None, WINDOW))

@@ -23,7 +23,7 @@ from tests.small_engine import container, small_engine
 
 METRICS = 'process_start_time_seconds 1\nhttp_requests_total{endpoint="/"} 3\n'
 
-REQUESTS = promql.REQUESTS
+REQUESTS = "http_requests_total"
 OURS = {"service": "ai-processor", "environment": "prod"}
 
 
@@ -139,7 +139,7 @@ class TestAddresses:
 
 class TestQueries:
     def test_are_all_that_the_product_asks(self):
-        composed = {"selector", "user_requests", "by_status", "escape", "span"}
+        composed = {"selector", "of_target", "of_users", "by_status", "counter_of", "span"}
         own = {
             name.replace("_", "-")
             for name, function in inspect.getmembers(promql, inspect.isfunction)

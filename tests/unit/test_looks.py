@@ -46,7 +46,7 @@ LATENCIES = {
 
 @pytest.mark.parametrize(("p95", "probes", "quality", "detail"), LATENCIES.values(), ids=LATENCIES.keys())
 def test_requests_and_probes_must_both_be_quick(p95, probes, quality, detail):
-    reading = latency_reading(p95, probes, 1.0, NOW)
+    reading = latency_reading(p95, probes, a_target(), NOW)
     assert (reading.kind, reading.quality, reading.detail) == ("latency", quality, detail)
 
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.prometheus import promql
-from runbook_model.catalog.policies import Metrics
+from runbook_model.catalog.matchers import escape
+from runbook_model.catalog.metrics import Metrics
 from tests.observing import a_release, a_target, seconds
 
 WINDOW = seconds(15)
@@ -60,7 +61,7 @@ def test_a_window_is_written_in_whole_seconds_else_in_milliseconds():
 
 @given(st.text())
 def test_no_value_leaves_its_quotes(value):
-    escaped = promql.escape(value)
+    escaped = escape(value)
     assert "\n" not in escaped
     assert re.fullmatch(r'(?:[^"\\]|\\.)*', escaped)
     assert re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], escaped) == value

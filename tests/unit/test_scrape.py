@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from activities.prometheus.scrape import SCRAPES, Scrape, Scraper, grown, parse, question
 from activities.prometheus.scrape import count as count_asked
+from runbook_model.catalog.metrics import Metrics
 from runbook_model.errors import RejectedError, UnreachableError
 from tests.observing import NOW, a_target, at, client, seconds
 
@@ -190,7 +191,7 @@ def test_requests_that_the_catalog_ignores_are_not_counted():
     after = (
         'http_requests_total{path="/health",status="200"} 90\nhttp_requests_total{path="/",status="500"} 9'
     )
-    seen = counted(before, after, ignore=('path=~"/health.*"',))
+    seen = counted(before, after, convention=Metrics(ignore=('path=~"/health.*"',)).convention("", ""))
     assert (seen.requests, seen.failed) == (9, 9)
 
 
