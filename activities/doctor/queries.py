@@ -108,12 +108,12 @@ async def _missing(prometheus: Prometheus, target: Target, query: str, since: da
         return ""
     metric = missing[0]
     if of_service:
-        told = (
+        advice = (
             f"; set {target.convention.buckets}"
             if metric.endswith(BUCKETS) and target.convention.buckets
             else ""
         )
-        return f"there is no {metric} of {ours}{_nearest(metric, of_service)}{told}"
+        return f"there is no {metric} of {ours}{_nearest(metric, of_service)}{advice}"
     everywhere = await prometheus.names("__name__", '{__name__!=""}', since)
     if metric not in everywhere:
         return f"there is no {metric}{_nearest(metric, everywhere)}"

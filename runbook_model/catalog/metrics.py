@@ -45,12 +45,12 @@ class Preset:
     selector: Mapping[str, str]
     """Labels that find the service."""
     endpoint: str | None
-    """The label that tells requests apart by what was asked for; None where there is none."""
+    """The label that says what was asked for; None where there is none."""
     kind: str
     """The label that says what kind of failure it was."""
     unit: Unit = "seconds"
     buckets: str = ""
-    """What the library has to be told before it writes the histogram."""
+    """The setting without which the library writes no histogram."""
 
 
 PRESETS: Mapping[PresetName, Preset] = MappingProxyType(
@@ -193,7 +193,7 @@ class Convention:
 
     @property
     def failing(self) -> tuple[Matcher, ...]:
-        """Which requests are failures, where a matcher tells them apart."""
+        """Which requests are failures, where a matcher distinguishes them."""
         return tuple(matcher for matcher in self.failures.matchers if matcher not in self.requests.matchers)
 
     def counts_natively(self, series: Selector) -> bool:
