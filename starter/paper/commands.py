@@ -9,7 +9,6 @@ from activities.cloudwatch.logs import PATTERN
 from activities.prometheus import promql
 from runbook_model.catalog.catalog import Target
 
-
 NO_LATENCY = '# the catalog says that latency is not known: latency_kind = "none"'
 
 
