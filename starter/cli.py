@@ -31,7 +31,7 @@ VERBS = {
     "doctor": "Check the setup and print fixes.",
     "drill": "Check whether procedures would work now.",
     "print": "Print a procedure with a target's commands, for use without Temporal.",
-    "catalog": "Validate the catalog; print its JSON Schema.",
+    "catalog": "Write, validate and describe the catalog.",
     "serve": "Run Temporal, a worker and the webhook on this machine, for real.",
     "worker": "Run a worker, which carries out procedures.",
     "webhook": "Receive alerts from Alertmanager.",

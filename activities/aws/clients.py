@@ -41,6 +41,9 @@ ONE_ATTEMPT = Config(
     user_agent_extra="incident-runbooks",
 )
 
+# Where no Temporal tries again, and nothing but reads is sent, the client itself is patient.
+PATIENT = ONE_ATTEMPT.merge(Config(retries={"total_max_attempts": 10, "mode": "standard"}))
+
 
 def _say_who_asks(request: AWSRequest, **_: object) -> None:
     """Add to the user agent which attempt of which activity asks: AWS's own log, CloudTrail, has it then.
@@ -55,7 +58,8 @@ def _say_who_asks(request: AWSRequest, **_: object) -> None:
 class AwsClients:
     """Clients of AWS, built on first use and shared by every activity of a worker."""
 
-    def __init__(self, meter: MetricMeter = MetricMeter.noop) -> None:
+    def __init__(self, meter: MetricMeter = MetricMeter.noop, config: Config = ONE_ATTEMPT) -> None:
+        self._config = config
         self._own = botocore.session.get_session()
         self._calls = AwsCalls(meter)
         self._building = RLock()  # boto3's sessions are not for several threads at once
@@ -77,7 +81,7 @@ class AwsClients:
         region = account.region if account else None
         # boto3 types each service by a literal name; the typed methods below are what others use.
         client = self._session(session).client(  # type: ignore[call-overload]
-            service, region_name=region, config=ONE_ATTEMPT
+            service, region_name=region, config=self._config
         )
         self._calls.watch(client)
         client.meta.events.register_last("request-created", _say_who_asks)
@@ -140,6 +144,16 @@ class AwsClients:
         """Return the RDS client of an account."""
         client: RDSClient = self._aws("rds", account)
         return client
+
+    def reading(self, service: str, account: Account) -> Any:
+        """Return the client of any service of an account, for reads that are the same for all of them."""
+        return self._aws(service, account)
+
+    @property
+    def own_region(self) -> str | None:
+        """The region of our own settings: variables, else the profile."""
+        region: str | None = os.environ.get("AWS_REGION") or self._own.get_config_variable("region")
+        return region
 
     def s3(self) -> S3Client:
         """Return the S3 client of the worker's own region."""

@@ -1,4 +1,4 @@
-"""``runbook catalog``: validate the catalog, and print its schema."""
+"""``runbook catalog``: validate the catalog, write one of what an AWS account has, and print its schema."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ from pathlib import Path
 
 import click
 
-from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.catalog.catalog import Catalog, load_catalog, parse_catalog
 from runbook_model.catalog.procedures import without_a_row
 from runbook_model.errors import CatalogError
 from runbook_model.text.sentences import count_of
 from starter.caller import Caller, example, takes_caller
 from starter.client.known_procedures import unknown_rows
+from starter.discovery.reading import read_account
+from starter.discovery.writing import write_catalog
 from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say
 
 
 @click.group(
     "catalog",
-    epilog=example("runbook catalog check catalog.toml", "runbook catalog schema > catalog.schema.json"),
+    epilog=example(
+        "runbook catalog discover -o catalog.toml",
+        "runbook catalog check catalog.toml",
+        "runbook catalog schema > catalog.schema.json",
+    ),
 )
 def command() -> None:
-    """Validate the catalog of services and environments; print its JSON Schema."""
+    """Write the catalog of an AWS account; validate a catalog; print its JSON Schema."""
 
 
 @command.command("check", epilog=example("runbook catalog check catalog.toml"))
@@ -67,6 +73,72 @@ def _wrong(caller: Caller, problems: Sequence[str]) -> Exit:
     for problem in problems:
         note(problem)
     return Exit.BAD_INPUT
+
+
+@command.command(
+    "discover",
+    epilog=example(
+        "AWS_PROFILE=prod runbook catalog discover -o catalog.toml",
+        "runbook catalog discover --cluster shop --environment prod --prometheus http://prometheus:9090",
+    ),
+)
+@click.option("--cluster", "clusters", metavar="C", multiple=True, help="Read only this cluster; repeatable.")
+@click.option("--environment", metavar="E", help="Name of the environment, where one cluster is read.")
+@click.option("--prometheus", metavar="URL", help="Look for the services' metrics in this Prometheus.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this new file instead of stdout.",
+)
+@takes_caller("--json")
+def discover(
+    caller: Caller,
+    *,
+    clusters: tuple[str, ...],
+    environment: str | None,
+    prometheus: str | None,
+    output: Path | None,
+) -> None:
+    """Write a catalog of the ECS services that AWS has.
+
+    Reads ECS, load balancers, log groups, autoscaling and RDS with the AWS credentials and region of this shell, and
+    changes nothing. Next to each value stands where it was found; what was not found, was denied or is for a person to
+    decide is commented out. Every change needs one approval, and no alert starts a procedure.
+    """
+    if output is not None and output.exists():
+        raise bad_input(f"{output} exists already", "name another file, or remove it")
+    found = read_account(clusters, prometheus.rstrip("/") if prometheus else None)
+    written = write_catalog(found, environment)
+    parse_catalog(written.text, str(output or "what was written"))
+    if output is not None:
+        try:
+            output.write_text(written.text, encoding="utf-8")
+        except OSError as error:
+            raise bad_input(f"{output}: cannot be written: {error.strerror}") from error
+    targets = len(written.places) - len(written.left_out)
+    if caller.as_json:
+        answer(
+            {
+                "file": str(output) if output else None,
+                "catalog": written.text,
+                "environments": len(found.clusters),
+                "services": len({place.name.name for place in written.places if place.left_out is None}),
+                "targets": targets,
+                "left_out": [item._asdict() for item in written.left_out],
+                "not_read": [{"action": item.action, "why": item.why} for item in found.unread],
+            }
+        )
+    elif output is None:
+        say(written.text.rstrip())
+    for item in written.left_out:
+        note(f"commented out: {item.service} in {item.cluster}: {item.why}")
+    for unread in found.unread:
+        note(f"{unread.action} was {unread.comment}")
+    note(
+        f"{count_of(len(found.clusters), 'environment')} and {count_of(targets, 'target')}"
+        f"{f' written to {output}' if output else ''}; next: runbook catalog check, runbook doctor, runbook drill"
+    )
 
 
 @command.command("schema", epilog=example("runbook catalog schema > catalog.schema.json"))

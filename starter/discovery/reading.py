@@ -1,0 +1,37 @@
+"""Starts the program that reads the account, and takes what it found; it is a process of its own, for it speaks with AWS."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from runbook_model.discovered import Discovered, NotDiscovered
+from starter.exits import CliError, Exit, bad_input
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ANSWER: TypeAdapter[Discovered | NotDiscovered] = TypeAdapter(Discovered | NotDiscovered)
+
+
+def read_account(clusters: Sequence[str], prometheus: str | None) -> Discovered:
+    """Read the account of this shell's AWS credentials; how far it is stands on a terminal's stderr.
+
+    Raises:
+        CliError: nothing could be read.
+    """
+    words = [word for cluster in clusters for word in ("--cluster", cluster)]
+    if prometheus:
+        words += ["--prometheus", prometheus]
+    argv = [sys.executable, "-P", "-m", "activities.discovery", *words]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
+    try:
+        found = ANSWER.validate_json(done.stdout)
+    except ValidationError:
+        raise CliError(Exit.NOT_DONE, f"the reading program ended with exit code {done.returncode}") from None
+    if isinstance(found, NotDiscovered):
+        raise bad_input(found.error, found.fix)
+    return found

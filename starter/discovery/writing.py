@@ -1,0 +1,235 @@
+"""The catalog as text: next to each value where it was found; what was not found, or is to be decided, is commented out."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import ValidationError
+
+from runbook_model.catalog.fields import NAME
+from runbook_model.catalog.policies import Environment
+from runbook_model.catalog.service_policies import Placement
+from runbook_model.discovered import Line, Series
+from runbook_model.text.plain_text import one_line
+from runbook_model.text.redaction import excerpt
+from runbook_model.text.sentences import count_of
+from starter.discovery.names import name_environments, name_services
+from starter.exits import bad_input
+from workflows.decisions.rollback.releases import cannot_roll
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runbook_model.discovered import Discovered, FoundCluster, FoundPrometheus, FoundService, Value
+    from starter.discovery.names import Name
+
+COMMENT = 300
+"""Characters of a comment at most."""
+
+
+class LeftOut(NamedTuple):
+    """A service that stays in the file, commented out."""
+
+    service: str
+    cluster: str
+    why: str
+
+
+class Place(NamedTuple):
+    """A service in its environment, with the names that it got."""
+
+    cluster: FoundCluster
+    environment: Name
+    name: Name
+    service: FoundService
+
+    @property
+    def left_out(self) -> str | None:
+        """Why the product cannot serve it; None where it can, or where that was not read."""
+        state = self.service.state
+        # That nothing runs at this moment is no reason.
+        problem = cannot_roll(state.model_copy(update={"desired": max(1, state.desired)})) if state else None
+        return problem.message if problem else None
+
+
+class Written(NamedTuple):
+    """The file, and what is in it."""
+
+    text: str
+    places: tuple[Place, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def write_catalog(found: Discovered, environment: str | None) -> Written:
+    """Write the catalog of what was found.
+
+    Args:
+        found: what was read.
+        environment: the name of the environment, where a person gave one.
+
+    Raises:
+        CliError: the name cannot be one, or is for several clusters.
+    """
+    if environment is not None and not re.fullmatch(NAME, environment):
+        raise bad_input(
+            f"--environment {environment} is no name of an environment",
+            "use small letters, numbers and hyphens",
+        )
+    environments = name_environments([cluster.name for cluster in found.clusters], environment)
+    places = _places(found, environments)
+    lines = [*_head(found)]
+    for cluster in found.clusters:
+        lines += _environment(found, cluster, environments[cluster.name])
+    lines += ["", "[services]" + _comment("one table for each service, and in it one for each environment")]
+    for name in sorted({place.name.name for place in places}):
+        lines += _service(name, [place for place in places if place.name.name == name], found.prometheus)
+    left_out = (
+        LeftOut(place.service.name, place.cluster.name, why) for place in places if (why := place.left_out)
+    )
+    return Written("\n".join(lines) + "\n", places, tuple(left_out))
+
+
+def _places(found: Discovered, environments: dict[str, Name]) -> tuple[Place, ...]:
+    places: list[Place] = []
+    for cluster in found.clusters:
+        where = environments[cluster.name]
+        names = name_services([service.name for service in cluster.services], where.name)
+        places += [Place(cluster, where, names[service.name], service) for service in cluster.services]
+    return tuple(places)
+
+
+def _head(found: Discovered) -> Iterator[str]:
+    yield "# Written by `runbook catalog discover`. Next to each value stands where it was found."
+    yield "# What was not found, or is for a person to decide, is commented out; nothing is invented."
+    yield from _whole(f"Read in {found.region}, {found.caller}.")
+    for unread in found.unread:
+        yield from _whole(
+            f"AWS denied it: allow {unread.action}, and run the command again."
+            if unread.denied
+            else f"Not answered: {unread.action}: {unread.why}."
+        )
+    yield ""
+    yield "alerts = []" + _comment(
+        "no alert starts a procedure by itself; to change that, write rows like this in its place:"
+    )
+    yield "# [[alerts]]"
+    yield '# name = "HighErrorRate"'
+    yield '# severity = "warning"'
+    yield '# respond_within = "5m"'
+    yield '# procedure = "high-error-rate"'
+
+
+def _environment(found: Discovered, cluster: FoundCluster, name: Name) -> Iterator[str]:
+    yield ""
+    yield f"[environments.{name.name}]{_comment(name.why)}"
+    lines = [
+        Line(key="region", value=found.region, comment="the region of these AWS settings"),
+        Line(key="cluster", value=cluster.name, comment=cluster.comment),
+        *_prometheus(found.prometheus, name.name),
+        Line(
+            key="approvals", value={"needed": 1}, comment='who may approve is not known: add people = ["…"]'
+        ),
+    ]
+    yield from (_line(line, Environment, cluster=cluster.name) for line in lines)
+
+
+def _prometheus(found: FoundPrometheus | None, environment: str) -> Iterator[Line]:
+    if found is None:
+        comment = "not found: AWS does not know it; --prometheus URL reads one"
+        yield Line(key="prometheus_url", comment=comment, found=False)
+        return
+    if found.why_not is not None:
+        yield Line(key="prometheus_url", value=found.url, comment=f"not read: {found.why_not}", found=False)
+        return
+    here = [series for series in found.series if series.environment == environment]
+    said = f"{found.metric} names {count_of(len(here), 'service')} of environment={environment}"
+    yield Line(key="prometheus_url", value=found.url, comment=f"given by --prometheus; its {said}")
+    if found.release_label:
+        comment = f"label of {found.metric} that holds family:revision"
+        yield Line(key="release_label", value=found.release_label, comment=comment)
+    else:
+        comment = f"not found: no label of {found.metric} holds family:revision"
+        yield Line(key="release_label", comment=comment, found=False)
+
+
+def _service(name: str, places: list[Place], prometheus: FoundPrometheus | None) -> Iterator[str]:
+    served = any(place.left_out is None for place in places)
+    several = f"{count_of(len(places), 'ECS service')}: {', '.join(place.service.name for place in places)}"
+    header = [
+        f"[services.{name}]{_comment(several)}",
+        _line(
+            Line(key="repository", comment="not found: AWS does not know its git repository", found=False),
+            None,
+        ),
+    ]
+    yield ""
+    yield from header if served else map(_commented, header)
+    for place in places:
+        yield from _placement(place, prometheus)
+
+
+def _placement(place: Place, prometheus: FoundPrometheus | None) -> Iterator[str]:
+    service, why = place.service, place.left_out
+    key = f"[services.{place.name.name}.{place.environment.name}]"
+    lines = [
+        f"{key}{_comment(place.name.why if why is None else f'cannot be served: {why}')}",
+        _line(Line(key="ecs_service", value=service.name, comment=service.comment), Placement),
+        *(_line(line, Placement) for line in service.lines),
+        *_metrics(place, prometheus),
+    ]
+    yield ""
+    yield from lines if why is None else map(_commented, lines)
+
+
+def _metrics(place: Place, prometheus: FoundPrometheus | None) -> Iterator[str]:
+    """Say whether Prometheus knows the service by its name in the catalog."""
+    if prometheus is None or prometheus.why_not is not None:
+        return
+    wanted = Series(service=place.name.name, environment=place.environment.name)
+    labels = f"service={wanted.service}, environment={wanted.environment}"
+    known = wanted in prometheus.series
+    advice = "" if known else ": rename the service, or add the labels"
+    yield from _whole(
+        f"its metrics: {prometheus.metric} has {'' if known else 'no '}series with {labels}{advice}"
+    )
+
+
+def _line(line: Line, model: type[Environment | Placement] | None, **needed: str) -> str:
+    """Write one key; what the catalog would not take is commented out too."""
+    value = '"…"' if line.value is None else _toml(line.value)
+    if not line.found:
+        return f"# {line.key} = {value}{_comment(line.comment)}"
+    problem = _problem(line, model, needed) if model else None
+    if problem:
+        return f"# {line.key} = {value}{_comment(f'{line.comment}; the catalog does not take it: {problem}')}"
+    return f"{line.key} = {value}{_comment(line.comment)}"
+
+
+def _problem(line: Line, model: type[Environment | Placement], needed: dict[str, str]) -> str | None:
+    try:
+        model.model_validate({**needed, line.key: line.value})
+    except ValidationError as error:
+        return error.errors()[0]["msg"]
+    return None
+
+
+def _toml(value: Value) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, int):
+        return str(value)
+    return json.dumps(one_line(value or ""), ensure_ascii=False)  # a basic string of TOML is one of JSON
+
+
+def _comment(text: str) -> str:
+    return f"  # {excerpt(text, COMMENT)}"
+
+
+def _whole(text: str) -> Iterator[str]:
+    yield f"# {excerpt(text, COMMENT)}"
+
+
+def _commented(line: str) -> str:
+    return line if line.startswith("#") else f"# {line}"
