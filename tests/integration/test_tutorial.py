@@ -1,4 +1,4 @@
-"""The tutorial does what it says: its commands are typed into one shell, in their order, against a sandbox of its own."""
+"""Pages that are typed do what they say: their commands go into one shell, in their order, against a sandbox of its own."""
 
 import os
 import re
@@ -14,7 +14,8 @@ import pytest
 from tests.sandbox_under_test import running_sandbox
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("tutorial")]
-PAGE = (Path(__file__).parents[2] / "docs/tutorial.md").read_text()
+ROOT = Path(__file__).parents[2]
+TUTORIAL, REAL = ((ROOT / "docs" / name).read_text() for name in ("tutorial.md", "your-real-service.md"))
 MARKED = re.compile(r"^<!-- run(?P<wish>[^\n]*) -->\n```bash\n(?P<typed>.*?)^```$", re.MULTILINE | re.DOTALL)
 WISH = re.compile(r"(?P<again>, again until)?:? exit (?P<code>\d)(, says \"(?P<says>[^\"]+)\")?")
 PATIENCE_SECONDS = 30
@@ -34,8 +35,8 @@ class Step:
         return code == self.code and self.says in said
 
 
-def steps():
-    for block in MARKED.finditer(PAGE):
+def steps(page):
+    for block in MARKED.finditer(page):
         wish = WISH.fullmatch(block["wish"])
         assert wish, f"what is wished cannot be read: {block['wish']}"
         yield Step(block["typed"], int(wish["code"]), wish["says"] or "", bool(wish["again"]))
@@ -85,7 +86,7 @@ def shell(tmp_path):
             | addresses.env
             | {
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "PYTHONPATH": str(ROOT),
                 "SERVICE_URL": addresses.service["prod"],
                 "PROMETHEUS_URL": addresses.prometheus or "",
             },
@@ -94,24 +95,51 @@ def shell(tmp_path):
         shell.end()
 
 
-def test_every_block_that_could_be_typed_is_but_for_what_starts_the_world():
-    left_out = list(re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-    typed = [step.typed for step in steps()]
-    assert len(typed) >= 12
-    rest = [block for block in left_out if block not in typed]
-    assert [block.split("=")[0].split("\n")[0] for block in rest] == [
-        "runbook up --no-worker",
-        "export SERVICE_URL",
-    ]
-
-
-def test_the_commands_of_the_tutorial_do_what_it_says(shell, tmp_path):
-    for step in steps():
+def type_all(page, shell):
+    """Type every block of a page; returns what the last one printed."""
+    said = ""
+    for step in steps(page):
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         code, said = shell.type(step.typed)
         while step.again and not step.kept(code, said) and time.monotonic() < give_up_at:
             code, said = shell.type(step.typed)
         assert step.kept(code, said), f"{step.typed}\nexit {code}\n{said}"
+    return said
+
+
+@pytest.mark.parametrize(
+    ("page", "at_least", "left_out"),
+    [
+        pytest.param(TUTORIAL, 12, ["runbook up --no-worker", "export SERVICE_URL"], id="tutorial"),
+        pytest.param(REAL, 4, ["export AWS_PROFILE"], id="your-real-service"),
+    ],
+)
+def test_every_block_that_could_be_typed_is_but_for_what_starts_the_world(page, at_least, left_out):
+    blocks = list(re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    typed = [step.typed for step in steps(page)]
+    assert len(typed) >= at_least
+    rest = [block for block in blocks if block not in typed]
+    assert [block.split("=")[0].split("\n")[0] for block in rest] == left_out
+
+
+def test_the_commands_of_the_tutorial_do_what_it_says(shell, tmp_path):
+    type_all(TUTORIAL, shell)
     review = (tmp_path / "review.md").read_text()
     assert "# Post-incident review: ai-processor in prod" in review
     assert "seen the graphs" in review
+
+
+def test_four_commands_lead_from_an_account_to_a_drill_without_an_edit(shell, tmp_path):
+    drill = type_all(REAL, shell)
+    assert "✘" not in drill
+    for place in ("prod\tai-processor\tservice-down-plan\t✔", "staging\tai-processor\thigh-latency-plan\t✔"):
+        assert place in drill
+    found = (tmp_path / "catalog.toml").read_text()
+    for name in ("prod", "staging"):
+        assert f"\n[services.ai-processor.{name}]" in found
+
+
+def test_the_readme_has_the_four_commands_of_the_page():
+    section = (ROOT / "README.md").read_text().partition("## Your real service")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    assert block.splitlines()[1:] == [step.typed.strip() for step in steps(REAL)]

@@ -1,14 +1,16 @@
 """What ``runbook catalog discover`` reads of an account, and the catalog that it writes of it."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
+from activities.discovery.__main__ import discover
 from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.discovered import FoundPrometheus, Series
-from runbook_model.errors import InputError
+from runbook_model.errors import CredentialsError, InputError
 from starter.discovery.writing import write_catalog
 from tests.found_account import REGION, FoundAccount, container, scalable
 
@@ -34,6 +36,17 @@ def account():
         account.scaling.append(scalable(f"shop-{environment}", name, 2, 6))
     account.databases = [{"DBInstanceIdentifier": "orders-prod", "Engine": "postgres"}]
     return account
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """A shell without anything of AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
 
 
 def written(account, environment=None, **how):
@@ -397,6 +410,18 @@ class TestWhatIsAskedFor:
     def test_a_cluster_of_another_region_is_an_error(self, account):
         with pytest.raises(InputError, match="is in us-east-1, but the environment's region is eu-west-1"):
             account.read("arn:aws:ecs:us-east-1:123456789012:cluster/shop-prod")
+
+    @pytest.mark.usefixtures("nobody")
+    def test_a_shell_without_a_region_is_told_what_to_set(self):
+        with pytest.raises(InputError, match="no AWS region is set; set AWS_REGION, or a region in the AWS"):
+            discover([], None)
+
+    def test_a_shell_without_credentials_is_told_so(self, nobody):
+        nobody.setenv("AWS_REGION", REGION)
+        with pytest.raises(
+            CredentialsError, match="could not ask for sts:GetCallerIdentity: Unable to locate"
+        ):
+            discover([], None)
 
     def test_a_region_without_clusters_is_an_error(self):
         with pytest.raises(InputError, match="there is no ECS cluster in eu-west-1; set AWS_REGION"):
