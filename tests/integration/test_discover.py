@@ -40,6 +40,7 @@ async def test_what_it_finds_of_the_sandbox_is_a_catalog_as_it_is(discover, worl
         assert target.ecs_service == f"ai-processor-service-{environment}"
         assert target.log_group == f"/ecs/ai-processor-{environment}"
         assert target.container == "app"
+        assert target.health_url == f"{world.addresses.service[environment]}/health"
         assert (target.prometheus_url, target.release_label) == (world.addresses.prometheus, "release")
     reads = {call["action"] for call in world.calls(since=before)}
     assert all(name.startswith(("Describe", "List", "Get")) for name in reads)

@@ -412,11 +412,11 @@ class TestWhatIsAskedFor:
             account.read("arn:aws:ecs:us-east-1:123456789012:cluster/shop-prod")
 
     @pytest.mark.usefixtures("nobody")
-    def test_a_shell_without_a_region_is_told_what_to_set(self):
+    def test_a_shell_without_a_region_learns_what_to_set(self):
         with pytest.raises(InputError, match="no AWS region is set; set AWS_REGION, or a region in the AWS"):
             discover([], None)
 
-    def test_a_shell_without_credentials_is_told_so(self, nobody):
+    def test_a_shell_without_credentials_learns_so(self, nobody):
         nobody.setenv("AWS_REGION", REGION)
         with pytest.raises(
             CredentialsError, match="could not ask for sts:GetCallerIdentity: Unable to locate"
