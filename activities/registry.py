@@ -137,7 +137,9 @@ class ActivityRegistry:
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
         procedures = ProcedureQuestions(settings.catalog, packages.known)
-        checkup = Checkup(sources, channels, settings.reviews, procedures, settings.signers)
+        checkup = Checkup(
+            sources, channels, settings.reviews, procedures, settings.signers, settings.standing
+        )
         doctor = DoctorActivities(settings.catalog, checkup, served, packages.known)
         self.short = activities_of(
             CatalogActivities(settings.catalog, served),

@@ -16,6 +16,19 @@ AS_REGISTERED = "<as registered>"
 DECIDED_LATER = frozenset({"changes"})
 """What is shown of a call and decided by something else: what Terraform does is bound by its plan's hash."""
 
+ACTIONS = (
+    "UpdateService",
+    "StopServiceDeployment",
+    "RegisterTaskDefinition",
+    "TagResource",
+    "RegisterScalableTarget",
+    "apply",
+    "RebootDBInstance",
+    "pg_terminate_backend",
+    "ContainerRestart",
+)
+"""What the product's own changes call, as plans name it."""
+
 
 def update_service(target: Target, **what: object) -> PlannedCall:
     """Update the service."""

@@ -67,6 +67,7 @@ WORKER: Final = (
     Row("chat", "environment", fix="correct the channels in the catalog", seconds=SECONDS + 1),
     Row("reviews", "environment", fix=POLICY, unknown=REACH_IAM),
     Row("signers", "environment", fix="docs/signing.md says how people get keys"),
+    Row("standing", "environment", fix="runbook standing sign signs it again"),
     Row("procedures", "environment", fix=FIX_PACKAGE),
     Row("service", "service", (*AWS, "docker-engine"), "correct the service's name in {table}"),
     Row("controller", "service"),

@@ -25,6 +25,7 @@ VERBS = {
     "ack": "Acknowledge; stop paging.",
     "close": "Close an incident that a person took over.",
     "brake": "Stop or allow automatic changes; show brakes.",
+    "standing": "Agree beforehand to automatic changes; list what was agreed to.",
     "release": "List a service's releases; mark them good or bad.",
     "review": "Write the post-incident review.",
     "metrics": "Show MTTA, MTTR and outcomes.",
@@ -44,7 +45,7 @@ SECTIONS = {
     "Try it": ("up", "demo"),
     "Remediate": ("start", "list", "show", "watch", "approve", "abort", "pause", "resume"),
     "Incidents": ("open", "note", "ack", "close", "review", "metrics"),
-    "Keep safe": ("brake", "release", "doctor", "drill", "print"),
+    "Keep safe": ("brake", "standing", "release", "doctor", "drill", "print"),
     "Run it": ("catalog", "serve", "worker", "webhook", "codec", "completion"),
 }
 """How the help groups them."""

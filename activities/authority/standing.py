@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from activities.authority.signers import Signers
     from runbook_model.authority.standing import StandingFile
     from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.policies import Approvals
     from runbook_model.plans import PlannedCall
 
 LARGEST: Final = 200_000
@@ -41,11 +42,10 @@ class Standing:
     ) -> StandingAnswer:
         """Name the order that covers every one of some calls, or say why none does."""
         why = "no standing statement is for automatic changes here"
-        for path in sorted(self._folder.glob("*.json")) if self._folder else ():
+        for path in self.files():
             try:
-                with path.open("rb") as file:
-                    found = parse_standing(file.read(LARGEST + 1).decode(errors="replace"))
-                self._check(found, target, namespace, signers, now)
+                found = read_standing(path)
+                check_standing(found, target.environment, target.approvals, namespace, signers, now)
             except (Rejected, OSError) as error:
                 why = f"{path.name}: {error}"
                 continue
@@ -56,15 +56,37 @@ class Standing:
             why = f"{path.name}: {problem}"
         return StandingAnswer(why=why)
 
-    def _check(
-        self, found: StandingFile, target: Target, namespace: str, signers: Signers, now: datetime
-    ) -> None:
-        if now > found.order.until + SKEW:
-            raise Rejected(f"it ended at {found.order.until:%Y-%m-%d %H:%M} UTC")
-        expected = Expected(
-            kinds=("standing",),
-            namespace=namespace,
-            environment=target.environment,
-            subject=found.order.subject,
-        )
-        verify_all(found.statements, expected, target.approvals, signers, now)
+    def files(self) -> list[Path]:
+        """List the files of the folder."""
+        return sorted(self._folder.glob("*.json")) if self._folder else []
+
+
+def read_standing(path: Path) -> StandingFile:
+    """Read a file.
+
+    Raises:
+        Rejected, OSError: it is none, or cannot be read.
+    """
+    with path.open("rb") as file:
+        return parse_standing(file.read(LARGEST + 1).decode(errors="replace"))
+
+
+def check_standing(
+    found: StandingFile,
+    environment: str,
+    approvals: Approvals,
+    namespace: str,
+    signers: Signers,
+    now: datetime,
+) -> None:
+    """Let an order pass that counts in an environment now.
+
+    Raises:
+        Rejected: it ended, or too few people signed it.
+    """
+    if now > found.order.until + SKEW:
+        raise Rejected(f"it ended at {found.order.until:%Y-%m-%d %H:%M} UTC")
+    expected = Expected(
+        kinds=("standing",), namespace=namespace, environment=environment, subject=found.order.subject
+    )
+    verify_all(found.statements, expected, approvals, signers, now)

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from temporalio import activity
+
 from activities.doctor.chat import ChatQuestions
 from activities.doctor.dependencies import DependencyQuestions
 from activities.doctor.looking import look, own_threads
@@ -32,12 +34,14 @@ class Checkup:
         reviews: str | None,
         procedures: ProcedureQuestions,
         signers: Path | None = None,
+        standing: Path | None = None,
     ) -> None:
         self._sources = sources
         self._channels = channels
         self._procedures = procedures
         self._reviews = reviews
         self._signers = signers
+        self._standing = standing
 
     async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
         """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
@@ -46,7 +50,9 @@ class Checkup:
             chat = ChatQuestions(self._channels, place.channels)
             reviews = ReviewQuestions(self._sources.aws, threads, place, self._reviews)
             procedures = self._procedures.all(threads)
-            signers = SignerQuestions(threads, place, self._signers)
+            signers = SignerQuestions(
+                threads, place, self._signers, self._standing, activity.info().namespace
+            )
             questions = [*shared.all(), *chat.all(), *reviews.all(), *signers.all(), *procedures]
             return await look(questions, place.environment)
 

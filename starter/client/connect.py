@@ -147,6 +147,15 @@ def ui_address(client: Client, workflow_id: str, run_id: str) -> str:
     return f"{root}/namespaces/{quote(client.namespace, safe='')}/workflows/{quote(workflow_id, safe='')}/{run_id}/history"
 
 
+def namespace() -> str:
+    """Return Temporal's namespace as the environment names it; nothing is asked.
+
+    Raises:
+        CliError: Temporal's configuration cannot be used.
+    """
+    return _config().get("namespace") or "default"
+
+
 def _config() -> ClientConnectConfig:
     _check_environment()
     try:

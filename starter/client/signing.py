@@ -18,6 +18,7 @@ from runbook_model.authority.statement import (
     LONGEST,
     NAMESPACE,
     Kind,
+    SignedStatement,
     Statement,
     parse_statement,
     subject_of_order,
@@ -186,17 +187,26 @@ def ssh_sign(text: str, key: str) -> str:
     return made.stdout.decode()
 
 
-def _read(signing: SigningOptions, message: S) -> S:
-    """Put what was signed elsewhere into a message: the exact text, and who signed it."""
+def read_signed(signing: SigningOptions) -> tuple[Statement, SignedStatement]:
+    """Read what was signed elsewhere: the exact text and its signature.
+
+    Raises:
+        CliError: a file cannot be read, or it is no statement.
+    """
     assert signing.statement
     assert signing.signature
     text, signature = (_text(path) for path in (signing.statement, signing.signature))
     try:
-        statement = parse_statement(text)
+        return parse_statement(text), SignedStatement(statement=text, signature=signature)
     except Rejected as error:
         raise bad_input(f"{signing.statement}: {error.message}", error.fix) from None
-    update = {"statement": text, "signature": signature, "decision_id": statement.decision_id}
-    update["by"] = statement.signer
+
+
+def _read(signing: SigningOptions, message: S) -> S:
+    """Put what was signed elsewhere into a message: the exact text, and who signed it."""
+    statement, signed = read_signed(signing)
+    update = {"statement": signed.statement, "signature": signed.signature}
+    update |= {"decision_id": statement.decision_id, "by": statement.signer}
     return message.model_copy(update=update)
 
 
