@@ -5,7 +5,8 @@ from __future__ import annotations
 from runbook_model.fact import Fact
 from runbook_model.release import ServiceState
 
-Value = str | int | dict[str, str | int] | None
+Part = str | int | dict[str, str]
+Value = str | int | dict[str, Part] | None
 """A value of the catalog; None where not even a proposal is known."""
 
 
@@ -52,22 +53,22 @@ class FoundCluster(Fact):
     services: tuple[FoundService, ...] = ()
 
 
-class Series(Fact):
-    """What request counters of Prometheus name: a service in an environment."""
+class FoundConvention(Fact):
+    """A convention whose request counter has series."""
 
-    service: str
-    environment: str
+    preset: str
+    metric: str
+    series: tuple[dict[str, str], ...] = ()
+    """The labels that name a service, as each of them is found."""
 
 
 class FoundPrometheus(Fact):
     """A Prometheus, as far as it answered."""
 
     url: str
-    metric: str
-    """The request counter that was looked for."""
     why_not: str | None = None
     """Why it was not read; None where it was."""
-    series: tuple[Series, ...] = ()
+    conventions: tuple[FoundConvention, ...] = ()
     release_label: str | None = None
     """The label that holds ``family:revision``, where one does."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runbook_model.discovered import Line, Unread
+from runbook_model.discovered import Line, Part, Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ ADDRESS = re.compile(
     r"(?P<name>[a-zA-Z][a-zA-Z0-9-]{0,62})\.(?P<cluster>cluster-(?:ro-|custom-)?)?[a-z0-9]+\.[a-z0-9-]+\.rds\.amazonaws\.com"
 )
 """The endpoint of an RDS instance or of an Aurora cluster."""
-UNKNOWN: dict[str, str | int] = {"dsn_env": "…"}
+UNKNOWN: dict[str, Part] = {"dsn_env": "…"}
 DSN = re.compile(r"^[A-Z_][A-Z0-9_]*$")
 """Names that ``dsn_env`` takes."""
 SOUNDS_LIKE_ONE = re.compile(r"(?:^|_)(?:DSN|DB|DATABASE|POSTGRES|POSTGRESQL|PG)(?:_|$)")
@@ -80,7 +80,7 @@ class Databases:
         comment = f"{said}; give the worker a DSN of its own in the variable dsn_env"
         return Line(key="database", value=value, comment=comment, found=False)
 
-    def _describe(self, variable: Variable, value: dict[str, str | int]) -> str:
+    def _describe(self, variable: Variable, value: dict[str, Part]) -> str:
         """Say what is known of the database, and add its instance to the proposal where it may be rebooted."""
         name = str(variable.instance)
         if isinstance(self._instances, Unread):

@@ -1,24 +1,28 @@
-"""Prometheus: whether it answers, and which services its request counters name."""
+"""Prometheus: whether it answers, which conventions its request counters follow, and which services they name."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
 from activities.http.client import http_client
 from activities.prometheus.client import NoData, Prometheus
-from runbook_model.discovered import FoundPrometheus, Series
+from runbook_model.catalog.matchers import parse_selector
+from runbook_model.catalog.metrics import PRESETS
+from runbook_model.discovered import FoundConvention, FoundPrometheus
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-METRIC = "http_requests_total"
+    from runbook_model.catalog.metrics import Preset
+
 REVISION = re.compile(r"(?P<family>[A-Za-z0-9_-]{1,255}):\d+")
 
 
 async def read_prometheus(url: str, families: Collection[str]) -> FoundPrometheus:
-    """Ask a Prometheus which services it has requests of.
+    """Ask a Prometheus which services it has requests of, by each convention.
 
     Args:
         url: where it is, without trailing slash.
@@ -27,27 +31,44 @@ async def read_prometheus(url: str, families: Collection[str]) -> FoundPrometheu
     async with http_client() as http:
         prometheus = Prometheus(http, url)
         try:
-            named = await prometheus.rows(f"count by (service, environment) ({METRIC})")
-            samples = await prometheus.rows(f"topk by (service, environment) (1, {METRIC})")
+            found = await asyncio.gather(
+                *(_convention(prometheus, name, preset, families) for name, preset in PRESETS.items())
+            )
         except OutsideError as error:
-            return FoundPrometheus(url=url, metric=METRIC, why_not=str(error))
-    for answer in (named, samples):
-        if isinstance(answer, NoData):
-            return FoundPrometheus(url=url, metric=METRIC, why_not=answer.why)
-    assert not isinstance(named, NoData)
-    assert not isinstance(samples, NoData)
-    found = {(labels.get("service", ""), labels.get("environment", "")) for labels, _ in named}
-    labels = [
-        label
-        for sample, _ in samples
-        for label, value in sorted(sample.items())
-        if (revision := REVISION.fullmatch(value)) and revision["family"] in families
-    ]
+            return FoundPrometheus(url=url, why_not=str(error))
     return FoundPrometheus(
         url=url,
-        metric=METRIC,
-        series=tuple(
-            Series(service=service, environment=where) for service, where in sorted(found) if service
-        ),
-        release_label=labels[0] if labels else None,
+        conventions=tuple(convention for convention, _ in found if convention.series),
+        release_label=next((label for _, label in found if label), None),
     )
+
+
+async def _convention(
+    prometheus: Prometheus, name: str, preset: Preset, families: Collection[str]
+) -> tuple[FoundConvention, str | None]:
+    """Return what a convention's request counter names, and its label that holds ``family:revision``."""
+    labels = ", ".join(preset.selector)
+    counter = _counter(preset)
+    named = await prometheus.rows(f"count by ({labels}) ({counter})")
+    if isinstance(named, NoData) or not named:
+        return FoundConvention(preset=name, metric=preset.requests), None
+    samples = await prometheus.rows(f"topk by ({labels}) (1, {counter})")
+    convention = FoundConvention(
+        preset=name, metric=preset.requests, series=tuple(sorted((row for row, _ in named), key=str))
+    )
+    for sample, _ in [] if isinstance(samples, NoData) else samples:
+        for label, value in sorted(sample.items()):
+            revision = REVISION.fullmatch(value)
+            if revision and revision["family"] in families:
+                return convention, label
+    return convention, None
+
+
+def _counter(preset: Preset) -> str:
+    """Select the series of a convention: those that have its labels, and the one that distinguishes failures."""
+    failures = parse_selector(preset.failures)
+    wanted = [*preset.selector]
+    if failures.metric == preset.requests:
+        wanted += [matcher.label for matcher in failures.matchers]
+    matchers = ", ".join(f'{label}!=""' for label in wanted)
+    return f"{preset.requests}{{{matchers}}}"

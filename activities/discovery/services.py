@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from activities.ecs.reading import app_container, balanced_containers
-from runbook_model.discovered import Line, Unread
+from runbook_model.discovered import Line, Part, Unread
 from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from activities.discovery.balancing import Balancing
     from activities.discovery.databases import Databases
 
-DEFAULTS: dict[str, str | int] = {"min": 1, "max": 10}
+DEFAULTS: dict[str, Part] = {"min": 1, "max": 10}
 """What counts where the catalog says nothing of ``scale``."""
 OWNERS = {"aws:cloudformation:stack-name": "CloudFormation's stack"}
 """Tags that name what a service is made by."""
@@ -143,7 +143,7 @@ def _terraform(service: dict[str, Any]) -> Line:
             owner = f"its tag {key}={value} says that Terraform owns it: name the module, or its next apply undoes a rollback"
         elif key in OWNERS:
             owner = f"its tag says that {OWNERS[key]} {value} owns it, which does not know of a rollback"
-    proposal: dict[str, str | int] = {"directory": "…", "image_variable": "image_tag"}
+    proposal: dict[str, Part] = {"directory": "…", "image_variable": "image_tag"}
     return Line(
         key="terraform",
         value=proposal,

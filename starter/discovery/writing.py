@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from runbook_model.catalog.fields import NAME
 from runbook_model.catalog.policies import Environment
 from runbook_model.catalog.service_policies import Placement
-from runbook_model.discovered import Line, Series
+from runbook_model.discovered import Line
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import count_of
+from starter.discovery.metrics import metrics_line
 from starter.discovery.names import name_environments, name_services
 from starter.exits import bad_input
 from workflows.decisions.rollback.releases import cannot_roll
@@ -22,7 +23,7 @@ from workflows.decisions.rollback.releases import cannot_roll
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runbook_model.discovered import Discovered, FoundCluster, FoundPrometheus, FoundService, Value
+    from runbook_model.discovered import Discovered, FoundCluster, FoundPrometheus, FoundService, Part, Value
     from starter.discovery.names import Name
 
 COMMENT = 300
@@ -44,6 +45,13 @@ class Place(NamedTuple):
     environment: Name
     name: Name
     service: FoundService
+
+    @property
+    def names_on_ecs(self) -> tuple[str, ...]:
+        """The names of its service and of its family."""
+        state = self.service.state
+        family = state.task_definition.rpartition("/")[2].rpartition(":")[0] if state else ""
+        return (self.service.name, family) if family else (self.service.name,)
 
     @property
     def left_out(self) -> str | None:
@@ -127,15 +135,15 @@ def _environment(found: Discovered, cluster: FoundCluster, name: Name) -> Iterat
     lines = [
         Line(key="region", value=found.region, comment="the region of these AWS settings"),
         Line(key="cluster", value=cluster.name, comment=cluster.comment),
-        *_prometheus(found.prometheus, name.name),
+        *_prometheus(found.prometheus),
         Line(
             key="approvals", value={"needed": 1}, comment='who may approve is not known: add people = ["…"]'
         ),
     ]
-    yield from (_line(line, Environment, cluster=cluster.name) for line in lines)
+    yield from (written_line(line, Environment, cluster=cluster.name) for line in lines)
 
 
-def _prometheus(found: FoundPrometheus | None, environment: str) -> Iterator[Line]:
+def _prometheus(found: FoundPrometheus | None) -> Iterator[Line]:
     if found is None:
         comment = "not found: AWS does not know it; --prometheus URL reads one"
         yield Line(key="prometheus_url", comment=comment, found=False)
@@ -143,14 +151,18 @@ def _prometheus(found: FoundPrometheus | None, environment: str) -> Iterator[Lin
     if found.why_not is not None:
         yield Line(key="prometheus_url", value=found.url, comment=f"not read: {found.why_not}", found=False)
         return
-    here = [series for series in found.series if series.environment == environment]
-    said = f"{found.metric} names {count_of(len(here), 'service')} of environment={environment}"
-    yield Line(key="prometheus_url", value=found.url, comment=f"given by --prometheus; its {said}")
+    names = (
+        ", ".join(f"{item.metric} ({item.preset})" for item in found.conventions)
+        or "none that a preset knows"
+    )
+    yield Line(
+        key="prometheus_url", value=found.url, comment=f"given by --prometheus; request counters: {names}"
+    )
     if found.release_label:
-        comment = f"label of {found.metric} that holds family:revision"
+        comment = "label of requests that holds family:revision"
         yield Line(key="release_label", value=found.release_label, comment=comment)
     else:
-        comment = f"not found: no label of {found.metric} holds family:revision"
+        comment = "not found: no label of requests holds family:revision"
         yield Line(key="release_label", comment=comment, found=False)
 
 
@@ -159,7 +171,7 @@ def _service(name: str, places: list[Place], prometheus: FoundPrometheus | None)
     several = f"{count_of(len(places), 'ECS service')}: {', '.join(place.service.name for place in places)}"
     header = [
         f"[services.{name}]{_comment(several)}",
-        _line(
+        written_line(
             Line(key="repository", comment="not found: AWS does not know its git repository", found=False),
             None,
         ),
@@ -167,36 +179,28 @@ def _service(name: str, places: list[Place], prometheus: FoundPrometheus | None)
     yield ""
     yield from header if served else map(_commented, header)
     for place in places:
-        yield from _placement(place, prometheus)
+        yield from _placement(place, prometheus, alone=len(places) == 1)
 
 
-def _placement(place: Place, prometheus: FoundPrometheus | None) -> Iterator[str]:
+def _placement(place: Place, prometheus: FoundPrometheus | None, *, alone: bool) -> Iterator[str]:
     service, why = place.service, place.left_out
+    metrics = None
+    if prometheus and prometheus.why_not is None:
+        metrics = metrics_line(
+            prometheus.conventions, place.name.name, place.environment.name, place.names_on_ecs, alone=alone
+        )
     key = f"[services.{place.name.name}.{place.environment.name}]"
     lines = [
         f"{key}{_comment(place.name.why if why is None else f'cannot be served: {why}')}",
-        _line(Line(key="ecs_service", value=service.name, comment=service.comment), Placement),
-        *(_line(line, Placement) for line in service.lines),
-        *_metrics(place, prometheus),
+        written_line(Line(key="ecs_service", value=service.name, comment=service.comment), Placement),
+        *(written_line(line, Placement) for line in service.lines),
+        *([written_line(metrics, Placement)] if metrics else []),
     ]
     yield ""
     yield from lines if why is None else map(_commented, lines)
 
 
-def _metrics(place: Place, prometheus: FoundPrometheus | None) -> Iterator[str]:
-    """Say whether Prometheus knows the service by its name in the catalog."""
-    if prometheus is None or prometheus.why_not is not None:
-        return
-    wanted = Series(service=place.name.name, environment=place.environment.name)
-    labels = f"service={wanted.service}, environment={wanted.environment}"
-    known = wanted in prometheus.series
-    advice = "" if known else ": rename the service, or add the labels"
-    yield from _whole(
-        f"its metrics: {prometheus.metric} has {'' if known else 'no '}series with {labels}{advice}"
-    )
-
-
-def _line(line: Line, model: type[Environment | Placement] | None, **needed: str) -> str:
+def written_line(line: Line, model: type[Environment | Placement] | None, **needed: str) -> str:
     """Write one key; what the catalog would not take is commented out too."""
     value = '"…"' if line.value is None else _toml(line.value)
     if not line.found:
@@ -215,7 +219,7 @@ def _problem(line: Line, model: type[Environment | Placement], needed: dict[str,
     return None
 
 
-def _toml(value: Value) -> str:
+def _toml(value: Value | Part) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, int):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.processes import free_port
 from tests.sandbox_under_test import running_sandbox
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("tutorial")]
@@ -129,8 +130,19 @@ def test_the_commands_of_the_tutorial_do_what_it_says(shell, tmp_path):
     assert "seen the graphs" in review
 
 
-def test_four_commands_lead_from_an_account_to_a_drill_without_an_edit(shell, tmp_path):
-    drill = type_all(REAL, shell)
+@pytest.fixture
+def own_shell(shell, tmp_path):
+    """A shell of somebody without a Temporal, whose usual ports may be taken."""
+    port, listen = free_port(), free_port()
+    serve = f"command runbook serve --port {port} --listen 127.0.0.1:{listen}"
+    shell.type(f'runbook() {{ if [ "$1" = serve ]; then {serve}; else command runbook "$@"; fi; }}')
+    shell.type(f"export HOME={tmp_path} TEMPORAL_ADDRESS=127.0.0.1:{port} RUNBOOK_CATALOG=catalog.toml")
+    shell.type("unset RUNBOOK_REVIEWS")
+    return shell
+
+
+def test_four_commands_lead_from_an_account_to_a_drill_without_an_edit(own_shell, tmp_path):
+    drill = type_all(REAL, own_shell)
     assert "✘" not in drill
     for place in ("prod\tai-processor\tservice-down-plan\t✔", "staging\tai-processor\thigh-latency-plan\t✔"):
         assert place in drill

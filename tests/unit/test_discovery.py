@@ -5,11 +5,14 @@ import os
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 
 from activities.discovery.__main__ import discover
+from activities.discovery.metrics import read_prometheus
 from runbook_model.catalog.catalog import parse_catalog
-from runbook_model.discovered import FoundPrometheus, Series
+from runbook_model.catalog.metrics import PRESETS
+from runbook_model.discovered import FoundConvention, FoundPrometheus
 from runbook_model.errors import CredentialsError, InputError
 from starter.discovery.writing import write_catalog
 from tests.found_account import REGION, FoundAccount, container, scalable
@@ -303,19 +306,50 @@ class TestWhatCannotBeServed:
         assert "nightly" in catalog_of(account).services
 
 
-class TestPrometheus:
-    def found(self, **how):
-        how = {"series": (Series(service="orders", environment="prod"),), "release_label": "release"} | how
-        return FoundPrometheus(url="http://prometheus:9090", metric="http_requests_total", **how)
+SPRING = FoundConvention(
+    preset="spring",
+    metric="http_server_requests_seconds_count",
+    series=({"application": "orders"}, {"application": "billing-service-prod"}),
+)
 
-    def test_is_written_with_what_it_names(self, account):
-        text = written(account, prometheus=self.found())
-        assert parse_catalog(text, "x").target("orders", "prod").release_label == "release"
-        assert "# its metrics: http_requests_total has series with service=orders, environment=prod" in text
-        assert (
-            "# its metrics: http_requests_total has no series with service=orders, environment=staging"
-            in text
+
+class TestPrometheus:
+    def found(self, *conventions, **how):
+        runbook = FoundConvention(
+            preset="runbook",
+            metric="http_requests_total",
+            series=({"service": "orders", "environment": "prod"},),
         )
+        how = {"conventions": conventions or (runbook,), "release_label": "release"} | how
+        return FoundPrometheus(url="http://prometheus:9090", **how)
+
+    def test_is_written_with_the_convention_that_names_the_service(self, account):
+        text = written(account, prometheus=self.found())
+        target = parse_catalog(text, "x").target("orders", "prod")
+        assert (target.prometheus_url, target.release_label) == ("http://prometheus:9090", "release")
+        said = "http_requests_total has series with service=orders, environment=prod"
+        assert f'metrics = {{ preset = "runbook" }}  # {said}' in text
+        assert "no series is named like it; http_requests_total (preset runbook) has service=orders" in text
+
+    def test_that_cannot_distinguish_two_environments_is_only_proposed(self, account):
+        text = written(account, prometheus=self.found(SPRING))
+        assert '# metrics = { preset = "spring" }' in text
+        assert "has series with application=orders, of which environment?" in text
+        del account.clusters["shop-staging"]
+        text = written(account, prometheus=self.found(SPRING))
+        assert '\nmetrics = { preset = "spring" }' in text
+
+    def test_may_name_a_service_as_ecs_does(self):
+        account = FoundAccount()
+        account.service("shop-prod", "billing-service-prod")
+        text = written(account, prometheus=self.found(SPRING))
+        assert "[services.billing.prod]" in text
+        metrics = parse_catalog(text, "x").target("billing", "prod").metrics
+        assert (metrics.preset, metrics.selector) == ("spring", {"application": "billing-service-prod"})
+
+    def test_without_a_request_counter_that_is_known_says_so(self, account):
+        text = written(account, prometheus=self.found(conventions=()))
+        assert "not found: no request counter that a preset knows has series" in text
 
     def test_that_does_not_answer_is_only_proposed(self, account):
         value, comment = line(written(account, prometheus=self.found(why_not="HTTP 401")), "prometheus_url")
@@ -323,6 +357,32 @@ class TestPrometheus:
 
     def test_that_nobody_named_is_not_guessed(self, account):
         assert "--prometheus URL" in line(written(account), "prometheus_url")[1]
+
+    async def test_is_asked_for_each_convention_by_its_labels(self, monkeypatch):
+        asked = []
+
+        def answer(request):
+            query = request.url.params["query"]
+            asked.append(query)
+            labels = {"application": "orders", "version": "orders-prod:7"}
+            found = [{"metric": labels, "value": [0, "3"]}] if "http_server_requests" in query else []
+            if query.startswith("count by"):
+                found = [{"metric": {"application": "orders"}, "value": [0, "3"]}] if found else []
+            return httpx.Response(
+                200, json={"status": "success", "data": {"resultType": "vector", "result": found}}
+            )
+
+        monkeypatch.setattr(
+            "activities.discovery.metrics.http_client",
+            lambda: httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+        )
+        found = await read_prometheus("http://prometheus:9090", {"orders-prod"})
+        assert [item.preset for item in found.conventions] == ["spring"]
+        assert found.conventions[0].series == ({"application": "orders"},)
+        assert found.release_label == "version"
+        assert 'count by (job) (http_requests_total{job!="", code!=""})' in asked
+        assert 'count by (service, environment) (http_requests_total{service!="", environment!=""})' in asked
+        assert len(asked) == len(PRESETS) + 1
 
 
 def actions():

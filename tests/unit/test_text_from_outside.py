@@ -11,13 +11,16 @@ from activities.ecs.tasks import read_task
 from activities.review.words import bullets, said
 from activities.telemetry.log_lines import TerminalLines
 from activities.terraform.program import Said
+from runbook_model.catalog.service_policies import Placement
 from runbook_model.database import without_literals
+from runbook_model.discovered import Line
 from runbook_model.errors import RejectedError
 from runbook_model.incident.announcements import Notice
 from runbook_model.incident.messages import Closing
 from runbook_model.messages import Abort, Approval, Instruction, Note, ProcedureRequest
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import quote
+from starter.discovery.writing import written_line
 from starter.printing import line
 from starter.webhook.reading import bounded
 from tests.aws_answers import service
@@ -58,6 +61,10 @@ def reviewed(text):
     return "".join(bullets([said(text)], "nothing"))
 
 
+def written_comment(text):
+    return written_line(Line(key="container", value="app", comment=text), Placement)
+
+
 REDACTED = {
     "an event of ECS": lambda text: read_service_state(service(events=[{"message": text}])).events[0],
     "why a task stopped": stopped,
@@ -70,6 +77,7 @@ REDACTED = {
     "what Terraform says": terraform,
     "a statement of PostgreSQL": without_literals,
     "a review": reviewed,
+    "a comment of a catalog that was discovered": written_comment,
 }
 ON_ONE_LINE = {
     "an approval's comment": lambda text: Approval(by="bob", comment=text).comment,
