@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -82,6 +83,8 @@ class AwsEndpoint(Starlette):
             Route("/_sandbox/calls", self._show_calls, methods=["GET"]),
             Route("/_sandbox/log", self._show_log, methods=["GET"]),
             Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
+            Route("/_sandbox/faults", self._show_faults, methods=["GET"]),
+            Route("/_sandbox/faults", self._clear_faults, methods=["DELETE"]),
             Route(
                 "/_sandbox/{path:path}", _no_such_switch, methods=_METHODS
             ),  # a typing error is no call of AWS
@@ -107,6 +110,13 @@ class AwsEndpoint(Starlette):
         except (ValueError, BadFaultError) as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse({"recorded": True})
+
+    async def _show_faults(self, _: HttpRequest) -> Response:
+        return JSONResponse([asdict(fault) for fault in self._faults.pending])
+
+    async def _clear_faults(self, http: HttpRequest) -> Response:
+        self._faults.clear()
+        return await self._show_faults(http)
 
     async def _serve(self, http: HttpRequest) -> Response:
         # raw_path keeps what was percent-encoded, which S3's signatures and keys depend on

@@ -86,6 +86,15 @@ class Faults:
         """Let a fault happen."""
         self._pending.append(fault)
 
+    @property
+    def pending(self) -> tuple[Fault, ...]:
+        """Those that no call has met yet, with how often each still comes."""
+        return tuple(self._pending)
+
+    def clear(self) -> None:
+        """Let none of them happen any more."""
+        self._pending = []
+
     def take(self, call: Call) -> Fault | None:
         """Return the fault that this call meets, once less to come; the sandbox's own calls meet none."""
         meant = (item for item in self._pending if item.means(call.service, call.action))

@@ -1,4 +1,4 @@
-"""The sandbox's own switches, next to the simulated AWS: load, load balancers, and kills and restarts of Temporal."""
+"""The sandbox's own switches, next to the simulated AWS: load, images, and kills and restarts of Temporal and others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from sandbox.alertmanager import Alertmanager
 from sandbox.balancing.load_balancer import LoadBalancer
+from sandbox.images import ImageRegistry, digest_of
 from sandbox.load import Load
 from sandbox.postgres import Postgres
 from sandbox.temporal import TemporalServer
@@ -89,6 +90,29 @@ def _postgres_routes(postgres: Postgres) -> list[Route]:
     return [
         Route("/_sandbox/postgres", show, methods=["GET"]),
         Route("/_sandbox/postgres", order, methods=["POST"]),
+    ]
+
+
+def image_routes(images: ImageRegistry) -> list[Route]:
+    """Return the routes ``/_sandbox/images``: which tags were moved, and what moves one."""
+
+    async def show(_: Request) -> JSONResponse:
+        moved = images.moved
+        return JSONResponse(
+            {tag: {"version": version, "digest": digest_of(version)} for tag, version in moved.items()}
+        )
+
+    async def move(request: Request) -> JSONResponse:
+        asked = await object_in(request)
+        try:
+            images.move(str(asked.get("tag")), str(asked.get("version")))
+        except ValueError as error:
+            return refusal(str(error))
+        return await show(request)
+
+    return [
+        Route("/_sandbox/images", show, methods=["GET"]),
+        Route("/_sandbox/images", move, methods=["POST"]),
     ]
 
 

@@ -92,8 +92,12 @@ class ProcessRunner:
         self.logs = TaskLogs()
         self.utilization = Utilization()
         self.tasks: set[ProcessTask] = set()
-        self._images = ImageRegistry()
+        self.images = ImageRegistry()
         self.load_balancers: dict[tuple[str, str], LoadBalancer] = {}
+
+    def digest_of(self, image: str) -> str:
+        """Return the digest that an image's name stands for now."""
+        return self.images.digest_of(image)
 
     async def start(self, spec: TaskSpec) -> ProcessTask:
         """Start the process and put it behind the service's load balancer.
@@ -101,7 +105,7 @@ class ProcessRunner:
         Raises:
             ImageNotFoundError: the image cannot be pulled.
         """
-        version = self._images.pull(spec.image)
+        version = self.images.pull(spec.image, spec.digest)
         await self.open_load_balancer(spec.cluster, spec.service)
         port = free_port()
         environment = self._database(spec) | spec.environment | _process_environment(port, version)

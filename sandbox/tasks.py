@@ -17,6 +17,8 @@ class TaskSpec:
     """``family:revision``."""
     container: str
     image: str
+    digest: str | None = None
+    """What the image's tag pointed to when the deployment began; the tag may have been moved since."""
     environment: dict[str, str] = field(default_factory=dict)
     log_group: str | None = None
     cpu: int = 256
@@ -52,6 +54,10 @@ class RunningTask(Protocol):
 
 class TaskRunner(Protocol):
     """Starts tasks. The simulated ECS knows no more of processes than this."""
+
+    def digest_of(self, image: str) -> str:
+        """Return the digest that an image's name stands for now."""
+        ...
 
     async def start(self, spec: TaskSpec) -> RunningTask:
         """Start the process and put it behind the service's load balancer.

@@ -19,7 +19,7 @@ from sandbox.call_log import CallLog
 from sandbox.catalog import catalog_text, dsn_variable
 from sandbox.container_metrics import PATH as CONTAINERS
 from sandbox.container_metrics import container_route
-from sandbox.control import alertmanager_routes, control_routes
+from sandbox.control import alertmanager_routes, control_routes, image_routes
 from sandbox.delivery import release_first
 from sandbox.ecs import SimulatedEcs
 from sandbox.engine.engine import Engine
@@ -240,7 +240,7 @@ class World:
         balancers = self._runner.load_balancers
         application = aws_endpoint(self._ecs, autoscaling, self._moto.url, balancers, self._log)
         application.router.routes.insert(0, container_route(self._usages))
-        application.router.routes[:0] = self._engine.routes
+        application.router.routes[:0] = [*self._engine.routes, *image_routes(self._runner.images)]
         application.router.routes[:0] = control_routes(
             self._loads, self._runner.load_balancers, self._temporal, self._postgres
         )

@@ -181,7 +181,8 @@ def shell_code(exit_code: int | None) -> int | None:
 
 def task_spec(service: Service, task: Task) -> TaskSpec:
     """Say what the machine must know to run a task."""
-    definition = task.deployment.revision.task_definition
+    revision = task.deployment.revision
+    definition = revision.task_definition
     container = definition.container
     options = container.get("logConfiguration", {}).get("options", {})
     return TaskSpec(
@@ -191,6 +192,7 @@ def task_spec(service: Service, task: Task) -> TaskSpec:
         task_definition=definition.name,
         container=container["name"],
         image=container["image"],
+        digest=revision.digests[container["name"]],
         environment={item["name"]: item.get("value", "") for item in container.get("environment", [])},
         log_group=options.get("awslogs-group"),
         cpu=int(definition.fields.get("cpu") or container.get("cpu") or 256),

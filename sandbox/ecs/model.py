@@ -72,6 +72,8 @@ class Revision:
     task_definition: TaskDefinition
     config: Fields
     """The service's fields that AWS rolls a deployment for."""
+    digests: dict[str, str]
+    """What each container's image stood for when the revision was made: all of its tasks run that."""
     created_at: float
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from sandbox.ecs.limits import failures_allowed
 from sandbox.ecs.model import Deployment, Revision, Rollback, Service, ServiceDeployment, TaskDefinition
-from sandbox.ecs.names import Fields, Names, new_number, new_service_deployment_id
+from sandbox.ecs.names import Fields, new_number, new_service_deployment_id
+from sandbox.ecs.store import Store
 from sandbox.ecs.wire import ROLLED, desired_count, revision_counts, without
 
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
 STOPPED_REASON = "Service deployment rolled back because it was stopped by a StopServiceDeployment request."
 
 
-def begin(service: Service, definition: TaskDefinition, config: Fields, names: Names, now: float) -> None:
+def begin(service: Service, definition: TaskDefinition, config: Fields, store: Store, now: float) -> None:
     """Make a new PRIMARY deployment, with a revision of its own, and push what was under way aside."""
-    cluster = service.cluster.name
+    cluster, names = service.cluster.name, store.names
     number = new_number()
-    revision = Revision(
-        number, names.service_revision(cluster, service.name, number), definition, config, now
-    )
+    arn = names.service_revision(cluster, service.name, number)
+    containers = definition.fields["containerDefinitions"]
+    digests = {item["name"]: store.digest_of(item["image"]) for item in containers}
+    revision = Revision(number, arn, definition, config, digests, now)
     sources = list(dict.fromkeys(item.revision for item in service.deployments))
     _supersede(service, now)
     deployment = Deployment(number, revision, now, now)

@@ -47,7 +47,7 @@ class ServiceActions:
         service = Service(name, arn, cluster, config, desired, read_tags(parameters.get("tags")), now)
         cluster.services[name] = service
         if definition is not None:
-            rollout.begin(service, definition, revision_config(config), self._store.names, now)
+            rollout.begin(service, definition, revision_config(config), self._store, now)
         return {"service": service_fields(service, tags=True)}
 
     def update(self, parameters: Fields) -> Fields:
@@ -67,7 +67,7 @@ class ServiceActions:
         if primary is not None and definition is not None:
             same = primary.revision.task_definition is definition and primary.revision.config == rolled
             if not same or parameters.get("forceNewDeployment"):
-                rollout.begin(service, definition, rolled, self._store.names, time.time())
+                rollout.begin(service, definition, rolled, self._store, time.time())
         return {"service": service_fields(service)}
 
     def describe(self, parameters: Fields) -> Fields:

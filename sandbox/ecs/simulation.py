@@ -46,7 +46,7 @@ class SimulatedEcs:
         self.throttle = Throttle()
         self._log = log or _to_stderr
         self._changed = asyncio.Event()
-        self._store = Store(self.names)
+        self._store = Store(self.names, runner.digest_of)
         self._pace = pace or Pace()
         self._lives = TaskLives(runner, self.names, self._pace, wake=self._changed.set, log=self._log)
         self._actions = self._table()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sandbox.ecs.errors import client_error, cluster_not_found, service_not_found
@@ -14,6 +15,8 @@ class Store:
     """One account in one region."""
 
     names: Names
+    digest_of: Callable[[str], str]
+    """The digest that an image's name stands for now."""
     clusters: dict[str, Cluster] = field(default_factory=dict)
     families: dict[str, list[TaskDefinition]] = field(default_factory=dict)
     revisions_used: dict[str, int] = field(default_factory=dict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sandbox.ecs.images import digest_of
 from sandbox.ecs.limits import DAEMON_COUNT
 from sandbox.ecs.model import Cluster, Deployment, Revision, Service, Task, TaskDefinition
 from sandbox.ecs.names import Fields
@@ -228,7 +227,7 @@ def revision_fields(service: Service, revision: Revision) -> Fields:
         {
             "containerName": container["name"],
             "image": container["image"],
-            "imageDigest": digest_of(container["image"]),
+            "imageDigest": revision.digests[container["name"]],
         }
         for container in containers
     ]

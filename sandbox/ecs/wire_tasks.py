@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sandbox.ecs.images import digest_of
 from sandbox.ecs.model import Cluster, Revision, Service, ServiceDeployment, Task
 from sandbox.ecs.names import Fields, Names
 from sandbox.ecs.wire import revision_counts, tag_list, without_none
@@ -57,7 +56,8 @@ def task_fields(names: Names, cluster: Cluster, task: Task, *, tags: bool = Fals
 
 
 def _container_fields(names: Names, cluster: Cluster, task: Task) -> Fields:
-    definition = task.deployment.revision.task_definition.container
+    revision = task.deployment.revision
+    definition = revision.task_definition.container
     bindings, interfaces = [], []
     if task.running is not None:
         host, _, port = task.running.address.partition(":")
@@ -73,7 +73,7 @@ def _container_fields(names: Names, cluster: Cluster, task: Task) -> Fields:
             "taskArn": task.arn,
             "name": definition["name"],
             "image": definition["image"],
-            "imageDigest": digest_of(definition["image"]) if task.started_at else None,
+            "imageDigest": revision.digests[definition["name"]] if task.started_at else None,
             "runtimeId": f"{task.id}-{task.id[:10]}" if task.started_at else None,
             "lastStatus": task.last_status if task.last_status in {"RUNNING", "STOPPED"} else "PENDING",
             "exitCode": task.exit_code,

@@ -19,6 +19,7 @@ from shapes import mismatches, read_query_answer
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
 from sandbox.ecs import Pace, SimulatedEcs
+from sandbox.images import ImageRegistry
 from sandbox.tasks import ImageNotFoundError, TaskSpec
 
 if TYPE_CHECKING:
@@ -102,6 +103,10 @@ class ScriptedRunner:
         self.specs: list[TaskSpec] = []
         self.moments: list[Moment] = []
         self.missing: set[str] = set()
+        self.images = ImageRegistry()
+
+    def digest_of(self, image: str) -> str:
+        return self.images.digest_of(image)
 
     async def start(self, spec: TaskSpec) -> ScriptedTask:
         self.specs.append(spec)

@@ -113,6 +113,18 @@ def test_a_fault_of_another_service_or_action_is_not_met(world: World) -> None:
     assert created["cluster"]["status"] == "ACTIVE"
 
 
+def test_faults_that_are_still_to_come_are_listed_and_cleared(world: World) -> None:
+    faults = f"{world.url}/_sandbox/faults"
+    world.fault(action="DeleteCluster", times=2, error="ServerException")
+    with pytest.raises(ClientError, match="ServerException"):
+        world.ecs.delete_cluster(cluster=CLUSTER)
+    left = {"action": "DeleteCluster", "times": 1, "error": "ServerException"}
+    assert httpx.get(faults).json() == [left | {"delay_seconds": 0.0, "lose_reply": False}]
+    assert httpx.delete(faults).json() == []
+    world.ecs.create_cluster(clusterName=CLUSTER)
+    assert world.ecs.delete_cluster(cluster=CLUSTER)["cluster"]["status"] == "INACTIVE"
+
+
 def test_a_lost_reply_is_applied_and_logged_but_the_connection_just_ends(world: World) -> None:
     world.fault(action="CreateCluster", times=1, lose_reply=True)
     with pytest.raises(ConnectionClosedError):
@@ -161,7 +173,7 @@ def test_a_fault_that_makes_no_sense_is_refused_with_what_to_write(
     assert answer.json()["error"]
 
 
-@pytest.mark.parametrize("request_line", [("GET", "faults"), ("POST", "calls"), ("GET", "call")])
+@pytest.mark.parametrize("request_line", [("PUT", "faults"), ("POST", "calls"), ("GET", "call")])
 def test_a_switch_that_is_not_there_is_no_call_of_aws(world: World, request_line: tuple[str, str]) -> None:
     method, name = request_line
     assert httpx.request(method, f"{world.url}/_sandbox/{name}").status_code == 404

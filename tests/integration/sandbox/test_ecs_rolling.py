@@ -308,3 +308,31 @@ def test_a_pinned_image_keeps_its_digest(world: World) -> None:
     assert revision["containerImages"] == [
         {"containerName": "app", "image": f"ai-processor@{digest}", "imageDigest": digest}
     ]
+
+
+def test_all_tasks_of_a_deployment_run_what_its_tag_pointed_to_when_it_began(world: World) -> None:
+    """AWS calls it software version consistency."""
+    images = world.runner.images
+    images.move("latest", "1.0.0")
+    world.start_service(version="latest")
+    images.move("latest", "1.1.0")
+    world.update(desiredCount=3)
+    world.until(lambda: world.service()["runningCount"] == 3)
+    assert digests(world) == {images.digest_of("ai-processor:1.0.0")}
+
+    world.update(forceNewDeployment=True)
+    world.until(lambda: done(world))
+    assert digests(world) == {images.digest_of("ai-processor:1.1.0")}
+    assert [spec.digest for spec in world.runner.specs[-3:]] == [images.digest_of("ai-processor:1.1.0")] * 3
+
+
+def digests(world: World) -> set[str]:
+    """Return the digests of the tasks and of the service revisions that run."""
+    tasks = world.ecs.list_tasks(cluster=CLUSTER, serviceName=SERVICE)["taskArns"]
+    ran = world.ecs.describe_tasks(cluster=CLUSTER, tasks=tasks)["tasks"]
+    arns = [revision["arn"] for revision in world.service()["currentServiceRevisions"]]
+    revisions = world.ecs.describe_service_revisions(serviceRevisionArns=arns)["serviceRevisions"]
+    images = [image for revision in revisions for image in revision["containerImages"]]
+    return {item["imageDigest"] for task in ran for item in task["containers"]} | {
+        image["imageDigest"] for image in images
+    }

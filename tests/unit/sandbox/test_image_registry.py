@@ -32,3 +32,30 @@ def test_an_image_can_be_pulled_by_its_digest_once_its_version_is_known():
 def test_anything_else_cannot_be_pulled(image):
     with pytest.raises(ImageNotFoundError, match="not found"):
         ImageRegistry().pull(image)
+
+
+class TestATagThatWasMoved:
+    def test_brings_the_other_versions_image(self):
+        registry = ImageRegistry()
+        registry.move("latest", "1.0.0")
+        assert (registry.pull("ai-processor:latest"), registry.pull("ai-processor")) == ("1.0.0", "1.0.0")
+        registry.move("latest", "1.1.0")
+        assert registry.pull("ai-processor:latest") == "1.1.0"
+        assert registry.digest_of("ai-processor:latest") == digest_of("1.1.0")
+
+    def test_may_be_a_version_number(self):
+        registry = ImageRegistry()
+        registry.move("1.0.0", "1.0.1")
+        assert registry.pull("ai-processor:1.0.0") == "1.0.1"
+
+    def test_brings_what_it_pointed_to_earlier_by_that_digest(self):
+        registry = ImageRegistry()
+        registry.move("latest", "1.0.0")
+        earlier = registry.digest_of("ai-processor:latest")
+        registry.move("latest", "1.1.0")
+        assert registry.pull("ai-processor:latest", earlier) == "1.0.0"
+
+    @pytest.mark.parametrize(("tag", "version"), [("", "1.0.0"), ("latest", "newest"), ("a b", "1.0.0")])
+    def test_is_a_tag_and_points_to_a_version(self, tag, version):
+        with pytest.raises(ValueError, match="want"):
+            ImageRegistry().move(tag, version)
