@@ -100,8 +100,13 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"\b(?:hv[sbr]\.|SG\.|ya29\.)[\w.-]{10,}|\bs\.[A-Za-z0-9]{24}\b|\b(?:SK|AC)[0-9a-f]{32}\b|\bAIza[\w-]{30,}"), HIDDEN),
     (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"), HIDDEN),
-    # Long runs of letters and digits that no word is: keys without a name.
-    (re.compile(r"(?<![\w+=-])(?=[\w+=-]*\d)(?=[\w+=-]*[A-Za-z])[\w+=-]{36,}(?![\w+=-])"), HIDDEN),
+    # Long runs of letters and digits that no word is: keys without a name. The digest of an image is none.
+    (
+        re.compile(
+            r"(?<![\w+=-])(?!(?<=sha256:)[0-9a-f]{64}(?![\w+=-]))(?=[\w+=-]*\d)(?=[\w+=-]*[A-Za-z])[\w+=-]{36,}(?![\w+=-])"
+        ),
+        HIDDEN,
+    ),
     (
         re.compile(
             r"(?<![A-Za-z0-9/+=])(?=[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]))(?=[A-Za-z/+]*\d)(?=[a-z0-9/+]*[A-Z])[A-Za-z0-9/+]{40}"

@@ -28,6 +28,7 @@ SECRETS = [
     ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", "MIIEow"),
     ("-----BEGIN PRIVATE KEY----- MIIEow cut o", "MIIEow"),
     ("id 5f4dcc3b5aa765d61d8327deb882cf99a1b2c3d4", "5f4dcc3b5aa765d61d8327deb882cf99a1b2c3d4"),
+    ("hash sha256:56f4f00ebd7f1b3aeb6176ba822e6674b551a953cc749a917092f0425677155d0", "56f4f00ebd7f1b3a"),
     ("vault token hvs." + "CAESIJ0aBc9xYz01234", "CAESIJ0aBc9xYz01234"),
     ("vault token s." + "1234567890abcdefghij1234", "1234567890abcdefghij1234"),
     ("twilio SK" + "0123456789abcdef" * 2, "0123456789abcdef"),
@@ -71,6 +72,8 @@ def test_secrets_do_not_get_through(line, secret):
         '{"name": "LOG_LEVEL", "value": "debug"}',
         "- name: DB_PASSWORD\n  valueFrom: arn:aws:ssm:x:1:parameter/a\n- name: LOG_LEVEL\n  value: debug",
         "trace 0123456789abcdef0123456789abcdef",
+        "ai-processor:latest runs sha256:56f4f00ebd7f1b3aeb6176ba822e6674b551a953cc749a917092f0425677155d.",
+        "pull ai-processor@sha256:56f4f00ebd7f1b3aeb6176ba822e6674b551a953cc749a917092f0425677155d: not found",
     ],
 )
 def test_what_is_no_secret_stays_readable(line):
