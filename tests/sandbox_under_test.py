@@ -85,6 +85,11 @@ class SandboxUnderTest:
         body = {"action": action, "times": times, **what}
         self.http.post(f"{self.addresses.aws}/_sandbox/faults", json=body).raise_for_status()
 
+    def move_tag(self, tag: str, version: str) -> None:
+        """Have a tag point to a version's image from now on, as a build does that pushes over it."""
+        body = {"tag": tag, "version": version}
+        self.http.post(f"{self.addresses.aws}/_sandbox/images", json=body).raise_for_status()
+
     def deploy(
         self,
         environment: str,
