@@ -64,6 +64,15 @@ def release(revision: int, version: str | None = None, **more: object) -> Releas
     return Release(task_definition=f"{ARN}:task-definition/shop:{revision}", images=(image,), **more)
 
 
+MOVED = release(2).model_copy(
+    update={"images": (Image(container="app", name="shop:1.2.0", digest=f"sha256:{5:064x}"),)}
+)
+"""What fresh tasks of ``release(2)`` run once its tag was moved."""
+MOVED_TAG = (
+    f" The tag was moved: fresh tasks of shop:1.2.0 run sha256:{5:064x}, before it was sha256:{2:064x}."
+)
+
+
 def judged(revision: int, verdict: str = "bad") -> Release:
     """A release that carries a mark in the ledger."""
     mark = Mark(

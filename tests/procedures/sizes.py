@@ -121,7 +121,7 @@ class SizedOutside(Outside):
     def _apply(self, change: TerraformApply) -> None:
         self.module = self._wanted(change.variables)
         new = release(10 + self.serial, change.variables["image_tag"])
-        new = new.model_copy(update={"images": self.current.images})
+        new = new.model_copy(update={"images": (self.fresh or self.current).images})
         self.sizes[new.revision] = self.size() if self.ignores else self.module
         self.deployed(new)
         self._changed("apply_terraform", f"apply {self.module}")

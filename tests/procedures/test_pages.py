@@ -14,7 +14,7 @@ from activities.temporal.predecessor import RunName
 from runbook_model.catalog.policies import Approvals
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Report, State
-from tests.procedures.outside import judged, release
+from tests.procedures.outside import MOVED, MOVED_TAG, judged, release
 from tests.procedures.sick import SOON, Sick
 from tests.symptoms import (
     an_onset,
@@ -282,20 +282,6 @@ async def test_a_person_may_choose_what_the_evidence_does_not_settle(pages, outs
     assert report.outcome is Outcome.RECOVERED
     assert outside.calls.count("force_deployment") == 1
     assert [(task.state, task.chosen, task.by) for task in report.tasks] == [("done", "restart", "bob")]
-
-
-MOVED = release(2).model_copy(
-    update={
-        "images": tuple(
-            image.model_copy(update={"digest": f"sha256:{5:064x}"}) for image in release(2).images
-        )
-    }
-)
-
-
-MOVED_TAG = (
-    f" The tag was moved: fresh tasks of shop:1.2.0 run sha256:{5:064x}, before it was sha256:{2:064x}."
-)
 
 
 async def test_fresh_tasks_that_run_another_image_are_reported_at_the_end(pages, outside):

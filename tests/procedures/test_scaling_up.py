@@ -12,7 +12,7 @@ from runbook_model.measured.readings import Quality
 from runbook_model.release import ServiceDeployment
 from runbook_model.reports import Outcome
 from runbook_model.rollout import Phase
-from tests.procedures.outside import release
+from tests.procedures.outside import MOVED, MOVED_TAG, release
 from tests.procedures.sick import SOON, Sick
 from tests.procedures.sizes import SizedOutside
 from tests.symptoms import latency_read, load_read, resources_read
@@ -193,6 +193,12 @@ class TestByTerraform:
             "action": "replace", "cpu": "256 → 512", "memory": "512 → 1024",
         }  # fmt: skip
         assert not {"register_sized", "deploy_release"} & set(outside.calls)
+
+    async def test_bigger_tasks_that_run_another_image_are_reported_at_the_end(self, pages, outside):
+        outside.fresh = MOVED
+        report = await pages.run("resource-issues")
+        assert (report.outcome, outside.changes) == (Outcome.RECOVERED, [f"apply {BIGGER}"])
+        assert report.summary.endswith(MOVED_TAG)
 
     async def test_a_plan_that_takes_something_is_refused(self, pages, outside):
         outside.also_lowers = ("desired_count", 5, 2)

@@ -163,6 +163,10 @@ class TestTerraform:
         history = HISTORY.model_copy(update={"current": with_a_sidecar(RELEASE, "datadog-agent:7")})
         assert values_for(TARGET, history, BIGGER)["image_tag"] == "1.2.0"
 
+    def test_bigger_tasks_are_said_to_run_what_the_tag_points_to_then(self):
+        plan = self.judged(self.plan(("cpu", "256", "512")))
+        assert "New tasks run what shop:1.2.0 points to at that time." in plan.not_restored
+
     def test_what_cannot_be_known_to_be_the_apps_is_not_applied(self):
         unclear = RELEASE.model_copy(update={"unclear": ("app", "agent")})
         ending = values_for(TARGET, HISTORY.model_copy(update={"current": unclear}), BIGGER)

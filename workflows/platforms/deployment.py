@@ -132,8 +132,14 @@ async def unless_replaced(run: Run, release: Release, ending: Ending) -> Ending:
     if ending.outcome is Outcome.RECOVERED and now.task_definition != release.task_definition:
         summary = f"{release.revision} was steady, but {now.revision} was deployed over it meanwhile. This run does not touch it."
         return Ending(outcome=Outcome.SUPERSEDED, summary=summary)
-    moved = moved_tag(release, now)
-    return ending.model_copy(update={"summary": f"{sentence(ending.summary)} {moved}"}) if moved else ending
+    return also_said(ending, moved_tag(release, now))
+
+
+def also_said(ending: Ending, more: str | None) -> Ending:
+    """Return an ending whose summary says one thing more, if there is one."""
+    if more is None:
+        return ending
+    return ending.model_copy(update={"summary": f"{sentence(ending.summary)} {more}"})
 
 
 async def mark(run: Run, release: Release, judgement: Judgement, *, registered: bool = False) -> None:

@@ -17,6 +17,7 @@ from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.rollout import Phase
 from runbook_model.sizes import SizeQuery, TaskSize
 from workflows.decisions.recovery import Judged
+from workflows.decisions.rollback.plan import moved_tag
 from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
 from workflows.decisions.terraform.scope import started_past_terraform
 from workflows.decisions.terraform.sizing import (
@@ -27,7 +28,7 @@ from workflows.decisions.terraform.sizing import (
     way_back,
 )
 from workflows.page.run import Run
-from workflows.platforms.deployment import await_steady, hand_over, undo_release, unless_replaced
+from workflows.platforms.deployment import also_said, await_steady, hand_over, undo_release, unless_replaced
 from workflows.remedies.terraform import (
     apply_all,
     apply_back,
@@ -45,6 +46,7 @@ class Resized:
     """What came of a plan: the deployment that is ours, and how it is taken back."""
 
     deployed: Deployed
+    before: Release
     release: Release
     take_back: Callable[[], Awaitable[Undone]]
     change: int
@@ -107,7 +109,7 @@ async def put_in_place(run: Run, plan: SizePlan) -> Resized | None:
         after=plan.shall_be,
         undo=take_back,
     )
-    return Resized(deployed, release, take_back, len(page.report.changes) - 1)
+    return Resized(deployed, plan.before, release, take_back, len(page.report.changes) - 1)
 
 
 async def await_size(run: Run, resized: Resized) -> datetime | Ending:
@@ -130,10 +132,14 @@ async def await_size(run: Run, resized: Resized) -> datetime | Ending:
 async def verified_or_put_back(
     run: Run, look: Callable[[], Awaitable[Judged]], headline: str, resized: Resized
 ) -> Ending:
-    """Verify; what is not verified is looked at again, put back or handed over, as a person chooses."""
+    """Verify; what is not verified is looked at again, put back or handed over, as a person chooses.
+
+    A module names an image by its tag: where that was moved, the bigger tasks run other code, and the ending says so.
+    """
     ways = {PUT_BACK: lambda: put_back(run, resized, f"{headline} did not help")}
     ending = await verified_or_handed_over(run, look, headline, ways)
-    return await unless_replaced(run, resized.release, ending)
+    ending = await unless_replaced(run, resized.release, ending)
+    return also_said(ending, moved_tag(resized.before, resized.release))
 
 
 async def put_back(run: Run, resized: Resized, why: str) -> Ending:
@@ -160,7 +166,8 @@ async def _by_terraform(run: Run, plan: TerraformSizePlan) -> Resized | None:
     history = await page.read("Find the deployment that Terraform made", EcsActivities.read_history, target)
     if lacks := await _lacks(run, plan, history):
         page.end(Outcome.NOT_RECOVERED, f"Terraform applied it, but {lacks}. A person must check now.")
-    return Resized(deployed_by_terraform(plan, history), history.current, take_back, place)
+    deployed = deployed_by_terraform(plan, history)
+    return Resized(deployed, plan.before, history.current, take_back, place)
 
 
 async def _lacks(run: Run, plan: TerraformSizePlan, history: ReleaseHistory) -> str | None:

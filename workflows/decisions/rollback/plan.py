@@ -109,8 +109,8 @@ def may_bring_another_image(history: ReleaseHistory) -> Iterator[str]:
 
 
 def moved_tag(before: Release, now: Release) -> str | None:
-    """Say that fresh tasks of one task definition run another image than those before them."""
-    if before.same_as(now) or before.task_definition != now.task_definition:
+    """Say that fresh tasks of the same image names run another image than those before them."""
+    if not _moved(before, now):
         return None
     names = ", ".join(image.name for image in now.own)
     return f"The tag was moved: fresh tasks of {names} run {now.fingerprint}, before it was {before.fingerprint}."

@@ -13,7 +13,7 @@ from runbook_model.sizes import TaskSize
 from runbook_model.terraform_plans import SENSITIVE, AttributeChange, TerraformPlan
 from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback.names import which_container
-from workflows.decisions.rollback.plan import tag_was_moved
+from workflows.decisions.rollback.plan import may_bring_another_image, tag_was_moved
 from workflows.decisions.rollback.releases import refuse, refused
 from workflows.decisions.sizing import CAUSE_STAYS, Reasons, SizePlan, headline, put_back
 from workflows.decisions.terraform.rollback import (
@@ -97,7 +97,12 @@ def size_by_terraform(
         before=history.current,
         fence=history.service.fence,
         because=reasons.because,
-        not_restored=(CAUSE_STAYS, *reasons.not_restored, *_until_written(terraform)),
+        not_restored=(
+            CAUSE_STAYS,
+            *may_bring_another_image(history),
+            *reasons.not_restored,
+            *_until_written(terraform),
+        ),
         needs_yes=reasons.needs_yes or unseen(terraform),
         essence=shown.essence,
         size=size,
