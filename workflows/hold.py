@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 from activities.autoscaling.activities import ScalingActivities
 from activities.catalog.activities import CatalogActivities
+from activities.chat.activities import ChatActivities
 from activities.temporal.holds import HoldRequest
 from activities.temporal.scale_outs import ScaleOutHistory, ScaleOutRuns
+from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.errors import Rejected
+from runbook_model.incident.announcements import Notice
 from runbook_model.incident.messages import PROCEDURE_ENDED
 from runbook_model.messages import ProcedureRequest
-from runbook_model.reports import Ending, Outcome, Report, Undone
+from runbook_model.reports import Ending, Outcome, Report, Task, Undone
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOutRun
 from runbook_model.text.durations import format_duration
 from workflows.decisions.rollback.releases import refused
+from workflows.decisions.scaling import capacity_left
 from workflows.page.handlers import takes_signal
 from workflows.page.inbox import reading
 from workflows.page.incident_link import send_report
-from workflows.page.options import RETRY_FOREVER
+from workflows.page.options import BEST_EFFORT, RETRY_FOREVER
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
+from workflows.page.step import run_step
 
 MOST_RUNS = 50
 """So many runs may extend one hold."""
@@ -57,9 +65,24 @@ class Hold(ProcedureWorkflow):
             automatic=request.automatic,
         )
         report = await self.page.run(asked, self._procedure)
-        if self._incident:
-            await send_report(self._incident, PROCEDURE_ENDED, report)
-        return report
+        left = capacity_left(report)
+        heard = self._incident is not None and await send_report(self._incident, PROCEDURE_ENDED, report)
+        if left is None:
+            return report
+        self.page.record.task(left)
+        if not heard:  # the incident is over by now, or there was none
+            await self._notify(left)
+        return within(self.page.report, REPORT_BYTES)
+
+    async def _notify(self, left: Task) -> None:
+        """Notify people of capacity that stays, where no incident does."""
+        names = f"{self._request.environment}/{self._request.service}"
+        text = f"{left.what}: {left.why}"
+        notice = Notice(target=names, text=text, run=workflow.info().workflow_id, urgent=True)
+        with suppress(FailureError):
+            await run_step(
+                self.page.record, "Notify people of it", ChatActivities.notify, notice, (BEST_EFFORT,)
+            )
 
     def _extend(self, again: HoldRequest) -> None:
         """Keep it longer, for another run that scaled out."""

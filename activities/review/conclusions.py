@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from activities.review.model import ActionItem, ChangeLine, Cite, Moment, ReadingLine, RootCause
-from activities.review.moments import INCIDENT, alerts_of
+from activities.review.moments import HOLD, INCIDENT, alerts_of
 from activities.review.timeline import name_of
 from activities.review.words import NOBODY, objects, said, who
 from runbook_model.procedures import PROCEDURES
@@ -97,7 +97,7 @@ def items_of(
         found.append(
             _item("immediate", "Confirm the root cause, or name another one", cause.cite if cause else last)
         )
-    for name in sorted({name_of(course) for course in courses if course.kind != INCIDENT}):
+    for name in sorted({name_of(course) for course in courses if course.kind not in {INCIDENT, HOLD}}):
         where = f"docs/runbooks/{name}.md" if name in PROCEDURES else f"the page of {name}, in its package"
         page = f"Compare what was done with {where}, and fix the page where it did not help"
         found.append(_item("documentation", page, last))

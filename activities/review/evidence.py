@@ -225,7 +225,7 @@ def _message(act: Act) -> MessageLine:
     wording = act.result.get("detail") if isinstance(act.result, dict) else None
     result = said(wording) or ("sent" if act.how == "done" else f"{act.how}: {said(act.why)}".rstrip(": "))
     number = f"#{about['number']}" if "number" in about else ""
-    run = said(about.get("run"))[:8]
+    run = said(str(about.get("run") or "")[:8])
     return MessageLine(
         at=act.ended or act.started,
         kind=said(about.get("kind")) or "notice",

@@ -12,12 +12,14 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.review.histories import Chronicle, Recorded, decode, first_of
-from runbook_model.ids import is_lock
+from activities.review.histories import Chronicle, Recorded, decode, first_of, object_of
+from runbook_model.ids import hold_id, is_lock
 
 PATIENCE = timedelta(seconds=10)
 JOINED = "joined"
 """The signal by which an incident asks a running procedure for progress reports."""
+START_HOLD = "start_hold"
+"""The activity that leaves a hold behind, which may end long after the incident."""
 PROGRESS_SIGNALS = frozenset({"procedure_progress", "procedure_ended"})
 """The signals by which a procedure tells an incident how it goes, also one that the incident did not start."""
 Name = tuple[str, str]
@@ -56,6 +58,7 @@ async def gather(client: Client, workflow_id: str, run_id: str | None = None) ->
 
 def _related(recorded: Recorded) -> Iterator[Name]:
     """Name the runs that a history points to."""
+    yield from _holds(recorded)
     for event in recorded.events:
         match event.event_type:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
@@ -77,6 +80,19 @@ def _related(recorded: Recorded) -> Iterator[Name]:
                 text = first_of(came.input) if came.signal_name in PROGRESS_SIGNALS else None
                 if isinstance(text, dict) and text.get("id") and text.get("run_id"):
                     yield str(text["id"]), str(text["run_id"])
+
+
+def _holds(recorded: Recorded) -> Iterator[Name]:
+    """Name the holds that a run left behind."""
+    started: dict[int, str] = {}
+    for event in recorded.events:
+        order = event.activity_task_scheduled_event_attributes
+        if order.activity_type.name == START_HOLD:
+            asked = object_of(first_of(order.input))
+            started[event.event_id] = hold_id(str(asked.get("environment")), str(asked.get("service")))
+        done = event.activity_task_completed_event_attributes
+        if done.scheduled_event_id in started and isinstance(run := first_of(done.result), str):
+            yield started[done.scheduled_event_id], run
 
 
 async def _read(client: Client, name: Name) -> Recorded:

@@ -14,7 +14,8 @@ from activities.review.words import NOBODY, objects, said, who
 if TYPE_CHECKING:
     from activities.review.histories import Act, Course, Json
 
-INCIDENT = "Incident"
+INCIDENT, HOLD = "Incident", "Hold"
+"""The types of the workflows that are no procedures."""
 OVER = frozenset({"recovered", "not-needed"})
 LIMITS = {
     "share": ("error_rate", "the error rate"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WORTH_A_LINE = timedelta(seconds=1)
 SLOWEST_STEPS = 3
 BETWEEN_RUNS = frozenset(
-    {"child_changes", "child_checkpoint", "joined", "procedure_progress", "procedure_ended"}
+    {"child_changes", "child_checkpoint", "extend", "joined", "procedure_progress", "procedure_ended"}
 )
 """What runs tell each other; their own lines tell the same."""
 ALERTS = "alerts"

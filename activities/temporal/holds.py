@@ -38,9 +38,9 @@ class HoldActivities:
         self._client = client
 
     @activity.defn
-    async def start_hold(self, request: HoldRequest) -> None:
-        """Start the target's hold, or extend the one that is open: there is one for each target."""
-        await self._client.start_workflow(
+    async def start_hold(self, request: HoldRequest) -> str | None:
+        """Start the target's hold, or extend the one that is open: there is one for each target. Returns its run."""
+        hold = await self._client.start_workflow(
             "Hold",
             request,
             id=hold_id(request.environment, request.service),
@@ -49,3 +49,4 @@ class HoldActivities:
             start_signal_args=[request],
             static_summary=f"Takes back temporary capacity of {request.service} in {request.environment}",
         )
+        return hold.result_run_id

@@ -13,7 +13,7 @@ from activities.temporal.holds import HoldRequest
 from runbook_model import ids
 from runbook_model.brakes import Block, BrakeAnswer, Question
 from runbook_model.capacity import Capacity
-from runbook_model.errors import UnreachableError
+from runbook_model.errors import AccessDeniedError, UnreachableError
 from runbook_model.reports import Outcome, Report, State
 from runbook_model.sizes import ScaleOut, ScaleOutRun
 from tests.procedures.outside import Outside
@@ -102,6 +102,48 @@ class TestHold:
         assert [(item.signal_name, item.workflow_execution.workflow_id) for item in sent] == [
             ("procedure_ended", incident)
         ]
+
+    @pytest.mark.parametrize("incident", ["none", "over", "open"])
+    async def test_capacity_that_stays_is_a_task_and_people_hear_of_it_from_the_incident_or_the_hold(
+        self, pages, outside, incident
+    ):
+        outside.fails["restore_capacity"] = [AccessDeniedError("could not set the desired count: denied")]
+        named = None if incident == "none" else f"incident/{pages.environment}/shop"
+        if incident == "open":  # whatever run is open by that id
+            longer = HoldRequest(
+                service="shop",
+                environment=pages.environment,
+                requested_by="alice",
+                run=run_named("r1"),
+                hold="9h",
+            )
+            queue = ids.task_queue(pages.environment)
+            await pages.client.start_workflow(Hold.run, longer, id=named, task_queue=queue)
+        hold, _ = await self.start(pages, incident=named)
+        report = await asyncio.wait_for(hold.result(), SOON)
+        assert (report.outcome, outside.taken_back) == (Outcome.INCONCLUSIVE, [])
+        (task,) = report.tasks
+        what = "Check the temporary capacity, and take it back by hand"
+        assert (task.what, task.kind, task.state) == (what, "immediate", "open")
+        assert "could not set the desired count: denied" in task.why
+        said = [(notice.target, notice.text, notice.urgent) for notice in outside.notices]
+        by_hold = [(f"{pages.environment}/shop", f"{what}: {task.why}", True)]
+        assert said == ([] if incident == "open" else by_hold)
+
+    async def test_an_abort_that_could_not_take_it_back_leaves_the_task_too(self, pages, outside):
+        outside.fails["restore_capacity"] = [AccessDeniedError("denied")]
+        hold, _ = await self.start(pages)
+        await hold.signal("abort", BOB_ABORTS)
+        report = await asyncio.wait_for(hold.result(), SOON)
+        assert report.outcome is Outcome.ABORTED
+        assert (len(report.tasks), len(outside.notices)) == (1, 1)
+
+    async def test_people_who_cannot_be_notified_keep_the_task(self, pages, outside):
+        outside.fails["restore_capacity"] = [AccessDeniedError("denied")]
+        outside.fails["notify"] = [AccessDeniedError("no token")]
+        hold, _ = await self.start(pages)
+        report = await asyncio.wait_for(hold.result(), SOON)
+        assert (len(report.tasks), report.steps[-1].state) == (1, "failed")
 
     async def test_it_is_taken_back_however_long_aws_does_not_answer(self, pages, outside):
         outside.desired = 5

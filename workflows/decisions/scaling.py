@@ -7,7 +7,7 @@ from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.measured.symptoms import ResourcesRead
 from runbook_model.plans import DAY, Follow, Plan
-from runbook_model.reports import Ending, Outcome
+from runbook_model.reports import Ending, Outcome, Report, Task
 from runbook_model.text.durations import format_duration
 from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.diagnosis.cause import Cause
@@ -70,6 +70,15 @@ def out_of_memory(resources: ResourcesRead) -> str | None:
     """Say that tasks die of their own memory limit: more tasks of that size would die as well."""
     killed = resources.restarts.out_of_memory
     return f"{killed} tasks were killed at their memory limit" if killed > 1 else None
+
+
+def capacity_left(report: Report) -> Task | None:
+    """Leave it to people to take back what a hold could not; None where it did, or a person chose to keep it."""
+    went = report.outcome in {Outcome.RECOVERED, Outcome.ABORTED}
+    if went and not any(change.undo_failed for change in report.changes):
+        return None
+    what = "Check the temporary capacity, and take it back by hand"
+    return Task(what=what, kind="immediate", why=report.summary)
 
 
 def _take_back(target: Target, capacity: Capacity, to: int, hold: str) -> Follow:

@@ -13,7 +13,8 @@ from runbook_model.incident import messages
 from runbook_model.incident.account import Account
 from runbook_model.incident.alerts import AlertBatch
 from runbook_model.incident.messages import ProcedureProgress
-from runbook_model.reports import Outcome, Report, Task
+from runbook_model.reports import Report
+from workflows.decisions.scaling import capacity_left
 from workflows.incidents.figures import take_and_count
 from workflows.incidents.orders import IncidentOrders
 from workflows.incidents.remediating import Remediating
@@ -75,10 +76,8 @@ class Reception(TakesOrders):
         said = f"temporary capacity: {report.summary}"
         self.account.observe(said)
         self.account.decided("hold", "the runbook", workflow.now(), said)
-        went = report.outcome in {Outcome.RECOVERED, Outcome.ABORTED}
-        if not went or any(change.undo_failed for change in report.changes):
-            what = "Check the temporary capacity, and take it back by hand"
-            self.account.leave(Task(what=what, kind="immediate", why=report.summary))
+        if task := capacity_left(report):
+            self.account.leave(task)
 
     def _take_batch(self, batch: AlertBatch) -> None:
         if take_and_count(self.account, batch.alerts, batch.received):

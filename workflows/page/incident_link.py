@@ -80,9 +80,11 @@ def _gist(report: Report) -> object:
     return report.heading, report.state, asked, report.findings, made, report.tasks
 
 
-async def send_report(incident: str, signal: str, report: Report) -> None:
-    """Tell an incident how a run stands; one that has ended needs no report."""
+async def send_report(incident: str, signal: str, report: Report) -> bool:
+    """Tell an incident how a run stands; returns whether it hears that: one that has ended does not."""
     info = workflow.info()
     text = ProcedureProgress(id=info.workflow_id, run_id=info.run_id, report=slim(report))
     with suppress(FailureError):
         await workflow.get_external_workflow_handle(incident).signal(signal, text)
+        return True
+    return False

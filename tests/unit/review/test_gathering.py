@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.review import gathering, reading, timeline
 from activities.review.activities import ReviewActivities
 from activities.review.gathering import gather
+from activities.temporal.holds import HoldActivities
 from runbook_model.incident import messages
 from tests.unit.review.writing import Hand
 
@@ -95,12 +96,22 @@ async def test_a_procedure_that_reported_belongs_to_it_whoever_started_it():
     assert [run.run for run in chronicle.runs] == ["i1", "p1"]
 
 
+async def test_a_hold_that_a_procedure_left_behind_belongs_to_it_also_where_it_ended_after_the_incident():
+    procedure = Hand("remediation/prod/shop", "HighErrorRate", REQUEST, run="p1")
+    procedure.act(gathering.START_HOLD, "Start a hold", given=REQUEST, result="h1")
+    hold = Hand("hold/prod/shop", "Hold", REQUEST, run="h1")
+    later = Hand("hold/prod/shop", "Hold", REQUEST, run="h2", at=procedure.later(minutes=90).now)
+    chronicle = await gather(Temporal(procedure, hold, later), "remediation/prod/shop")
+    assert [run.run for run in chronicle.runs] == ["p1", "h1"]
+
+
 def test_messages_and_activities_have_the_names_that_workflows_give_them():
     assert gathering.JOINED == messages.JOINED
     assert {messages.PROCEDURE_PROGRESS, messages.PROCEDURE_ENDED} == gathering.PROGRESS_SIGNALS
     assert messages.ALERTS == timeline.ALERTS
     definition = activity._Definition.must_from_callable(ReviewActivities.write_review)
     assert definition.name == reading.WRITE_REVIEW
+    assert activity._Definition.must_from_callable(HoldActivities.start_hold).name == gathering.START_HOLD
 
 
 async def test_each_history_is_read_once():

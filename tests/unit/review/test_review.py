@@ -54,6 +54,19 @@ class TestTrace:
         assert "Trace" not in page(review_of(own))
 
 
+class TestAHold:
+    def test_that_could_not_take_capacity_back_is_an_action_item_and_has_no_page_to_compare(self):
+        own = incident().end(outcome="recovered", summary="Scaled out.")
+        hold = Hand("hold/prod/shop", "Hold", {**ROLLBACK, "run": {}}, run="h", at=minutes(1))
+        task = {"what": "Take it back by hand", "kind": "immediate", "why": "denied"}
+        hold.signal("extend", {"hold": "PT1H"}).end(outcome="inconclusive", procedure="hold", tasks=[task])
+        review = review_of(own, hold)
+        left = [(item.what, item.why) for item in review.items if item.cite.workflow == "hold/prod/shop"]
+        assert left == [("Take it back by hand", "denied")]
+        assert not any("the page of hold" in item.what for item in review.items)
+        assert not any("extend" in said for said in wording(review))
+
+
 class TestTimes:
     def test_it_started_with_the_first_bad_reading_and_was_detected_by_the_first_alert(self):
         own = incident(at=minutes(5)).signal("alerts", batch(alert(since=minutes(4))))
@@ -282,7 +295,12 @@ class TestEvidence:
 
     def test_what_people_were_sent_says_where_and_whether_it_arrived(self):
         given = {
-            "announcement": {"incident": "incident/prod/shop", "number": 2, "kind": "update"},
+            "announcement": {
+                "incident": "incident/prod/shop",
+                "run": "f465b837-3c13-4f6d-ada3-5df73eccbc9e",
+                "number": 2,
+                "kind": "update",
+            },
             "channel": "ops",
         }
         own = incident().act("announce", "Tell ops", given, {"detail": "Slack, #ops", "thread": "C/1"})
@@ -291,7 +309,7 @@ class TestEvidence:
         assert (sent.kind, sent.channel, sent.mark, sent.result) == (
             "update",
             "ops",
-            "incident/prod/shop#2",
+            "incident/prod/shop@f465b837#2",
             "Slack, #ops",
         )
         assert lost.result == "failed: channel ops: HTTP 404"
