@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from activities.prometheus.stores import Stores
+from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.catalog.service_policies import Probe, RollbackPolicy, Thresholds, Verify
 from runbook_model.measured.readings import Observation, Quality, Reading, Sample
 from runbook_model.release import Release
@@ -107,3 +110,8 @@ def a_sample(
 def client(answer) -> httpx.AsyncClient:
     """An HTTP client whose other side is a function from request to response."""
     return httpx.AsyncClient(transport=httpx.MockTransport(answer))
+
+
+def a_prometheus(http, url: str = PROMETHEUS, **access: object):
+    """The Prometheus at an address, asked by a client of the test's."""
+    return Stores(http, None).at(PrometheusAccess(url=url, **access), Account(region="us-east-1"))

@@ -19,9 +19,11 @@ from activities.runtime.attribution import attribution
 from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
 from activities.telemetry.metrics import AwsCalls
 from runbook_model.catalog.accounts import Account
+from runbook_model.errors import CredentialsError
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
+    from botocore.credentials import ReadOnlyCredentials
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecs import ECSClient
@@ -105,6 +107,23 @@ class AwsClients:
         with self._building:
             role, _ = self._role(account)
         return environment_of(role.renew_whole(), account.region, os.environ)
+
+    def credentials(self, account: Account) -> ReadOnlyCredentials:
+        """Return what requests are signed with that no client makes; blocks.
+
+        Raises:
+            InputError, OutsideError: there are none, or the role cannot be assumed.
+        """
+        with self._building:
+            role = self._role(account)[0] if account.role else None
+            found = None if role else self._own.get_credentials()
+        if role:
+            role.renew()
+            found = role.load()
+        if found is None:
+            raise CredentialsError("the worker has no AWS credentials", fix="give it a role, or AWS_PROFILE")
+        with aws_errors("read the worker's AWS credentials"):
+            return found.get_frozen_credentials()
 
     def naming_errors(self, doing: str) -> AbstractContextManager[None]:
         """Raise the product's errors for AWS's, so that who calls AWS need not import botocore."""

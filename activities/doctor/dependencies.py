@@ -16,7 +16,7 @@ from activities.http.client import http_errors, redirect_of
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
 from activities.prometheus import promql
-from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.client import NoData
 from activities.prometheus.failures import find_failures
 from activities.prometheus.scrape import parse
 from activities.rds.activities import RdsActivities
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import httpx
 
     from activities.measuring.sources import Sources
+    from activities.prometheus.client import Prometheus
     from activities.prometheus.promql import Failures
 
 COUNT_THEM = "count failures in {}, or give {} a label status with the HTTP status"
@@ -41,6 +42,7 @@ class DependencyQuestions:
         self._clients = sources.aws
         self._engine = sources.engine
         self._http = sources.http
+        self._prometheus = sources.stores.of(target)
         self._threads = threads
         self._target = target
         self._table = f"[services.{target.service}.{target.environment}]"
@@ -132,9 +134,8 @@ class DependencyQuestions:
         return found.summary
 
     def _queries(self) -> dict[str, Callable[[], Awaitable[str]]]:
-        if self._target.prometheus_url is None:
+        if (prometheus := self._prometheus) is None:
             return {}
-        prometheus = Prometheus(self._http, self._target.prometheus_url)
         return {
             f"prometheus-{name}": partial(self._query, prometheus, name, query)
             for name, query in queries_of(self._target).items()

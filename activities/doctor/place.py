@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from activities.docker.activities import ping
 from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
-from activities.prometheus.client import Prometheus
 from runbook_model.catalog.accounts import account_of
 from runbook_model.catalog.arns import ecs_name
 from runbook_model.checks import SET_THE_CLOCK, Place
@@ -71,9 +70,10 @@ class PlaceQuestions:
     def __init__(self, sources: Sources, threads: Threads, place: Place, served: datetime) -> None:
         self._clients = sources.aws
         self._engine = sources.engine
-        self._http = sources.http
+        self._stores = sources.stores
         self._threads = threads
         self._where = place.where
+        self._environment = place.environment
         self._account = account_of(place.environment, place.where.region, place.where.assume_role)
         self._table = f"[environments.{place.environment}]"
         now = datetime.now(UTC)
@@ -107,16 +107,17 @@ class PlaceQuestions:
 
     async def prometheus(self) -> str:
         """Ask Prometheus for a number that it need not look up."""
-        url = self._where.prometheus_url
-        if url is None:
+        store = self._where.store
+        if store is None:
             raise NotSetError(
                 f"no prometheus_url in {self._table}: rates come from the services' own /metrics"
             )
+        asking = store.account(self._environment, self._where.region, self._where.assume_role)
         try:
-            await Prometheus(self._http, url).value("vector(1)")
+            await self._stores.at(store, asking).value("vector(1)")
         except OutsideError as error:
-            raise WrongError(f"{url}: {error.message}", error.fix) from error
-        return f"{url} answers"
+            raise WrongError(f"{store.url}: {error.message}", error.fix) from error
+        return f"{store.url} answers"
 
     async def engine(self) -> str:
         """Ask the container engine whether it is there."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -24,6 +24,9 @@ from runbook_model.errors import (
 )
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import quote
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 LOCATION = 200
 """Characters of the address that a redirect leads to."""
@@ -179,12 +182,17 @@ class _BoundedBody(httpx.AsyncByteStream):
         await self._body.aclose()
 
 
-def http_client() -> BoundedClient:
-    """Build the client for health probes, Prometheus, ``/metrics`` and webhooks; close it with the worker."""
+def http_client(trusted: SSLContext | None = None) -> BoundedClient:
+    """Build the client for health probes, Prometheus, ``/metrics`` and webhooks; close it with the worker.
+
+    Args:
+        trusted: whose certificates are trusted; the usual authorities' unless given.
+    """
     # At INFO httpx logs every address, and that of a webhook is a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     return BoundedClient(
         timeout=httpx.Timeout(READ_TIMEOUT.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds()),
         headers={"user-agent": "incident-runbooks", "accept-encoding": "identity"},
         limits=httpx.Limits(max_connections=200),
+        verify=trusted or True,
     )

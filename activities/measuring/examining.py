@@ -65,7 +65,7 @@ class Examination:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._sources = sources
-        self._aws, self._http = sources.aws, sources.http
+        self._aws = sources.aws
         self._now = clock
 
     async def errors(self, target: Target) -> ErrorsRead:
@@ -181,7 +181,7 @@ class Examination:
         return await measure_error_lines(self._sources, target, span, self._now())
 
     def _prometheus(self, target: Target) -> PrometheusEvidence:
-        return PrometheusEvidence(self._http, target, self._now())
+        return PrometheusEvidence(self._sources.stores, target, self._now())
 
     async def _onset(self, target: Target) -> tuple[ReleaseStart, Release | None]:
         """Find which release runs and since when.

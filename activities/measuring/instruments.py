@@ -114,7 +114,7 @@ class Instruments:
         return log_reading(await measure_error_lines(self._sources, look.target, now - since, now), now)
 
     def _prometheus(self, look: Observation, now: datetime) -> PrometheusEvidence:
-        return PrometheusEvidence(self._sources.http, look.target, now)
+        return PrometheusEvidence(self._sources.stores, look.target, now)
 
     async def _reading(self, kind: Kind, observation: Observation, now: datetime) -> Reading:
         instrument = self._by_kind.get(kind)

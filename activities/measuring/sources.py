@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from activities.prometheus.scrape import Scraper
+from activities.prometheus.stores import Stores
 
 if TYPE_CHECKING:
     import httpx
@@ -22,4 +23,5 @@ class Sources:
         self.aws = aws
         self.engine = engine
         self.http = http
+        self.stores = Stores(http, aws)
         self.scraper = scraper or Scraper(http)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import quote as percent
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
 
 from activities.http.client import answered, http_errors, redirect_of
-from runbook_model.errors import RejectedError, UnreachableError
+from runbook_model.errors import (
+    AccessDeniedError,
+    OutsideError,
+    RejectedError,
+    ThrottledError,
+    UnreachableError,
+)
 from runbook_model.fact import Fact
 from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     import httpx
 
+    from activities.prometheus.access import Entry
     from runbook_model.measured.evidence import Points
 
 A = TypeVar("A", bound=BaseModel)
@@ -26,6 +37,17 @@ TIMEOUT = timedelta(seconds=4)
 
 ANSWER = 2 * 1024 * 1024
 """Bytes of an answer that are read: JSON takes sixty times as much memory once it is parsed."""
+
+LONGEST_ADDRESS = 2_000
+"""Characters of a query, encoded, that are asked by GET: every store has that, and proxies limit its length."""
+
+BY_POST = frozenset({"query", "query_range", "series", "labels"})
+FORM = "application/x-www-form-urlencoded"
+
+LONGEST_PAUSE = 3
+"""Seconds that a store's Retry-After is waited for; a reading has no more time."""
+
+NARROWER = "make verify.rate_window shorter or metrics.selector narrower, or raise the store's limits"
 
 INFO = "PromQL info: "
 """Stores that pass Prometheus's answers on put its infos among the warnings; they say nothing of the answer's truth."""
@@ -84,10 +106,17 @@ class _Failure(BaseModel):
 class Prometheus:
     """Reads one Prometheus by queries."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
-        """Read the Prometheus at ``url``, without trailing slash."""
+    def __init__(self, http: Callable[[], httpx.AsyncClient], url: str, entry: Entry) -> None:
+        """Read a Prometheus.
+
+        Args:
+            http: the client to ask by.
+            url: where it is, without trailing slash.
+            entry: what lets the worker in.
+        """
         self._http = http
         self._url = url
+        self._entry = entry
 
     async def value(self, query: str, at: datetime | None = None) -> float | NoData:
         """Return the one finite number that the query gives, now or at another moment.
@@ -95,7 +124,7 @@ class Prometheus:
         Raises:
             UnreachableError: no answer in time, a server error, or a query that took Prometheus too long.
             AccessDeniedError: it wants credentials that the worker does not have.
-            ThrottledError: it is asked too much.
+            ThrottledError: it is asked too much, also a moment later where it said so.
             RejectedError: it refused the query, or what answers is not a Prometheus.
         """
         series = await self._instant(query, at)
@@ -166,7 +195,7 @@ class Prometheus:
             OutsideError: as ``value`` does.
         """
         asked = {"match[]": selector, "start": _moment(since)}
-        return {*map(str, await self._listed(f"label/{label}/values", asked))}
+        return {*map(str, await self._listed(f"label/{percent(label, safe='')}/values", asked))}
 
     async def labels(self, selector: str, since: datetime) -> set[str]:
         """Return the names of the labels among the series that the selector matches.
@@ -213,16 +242,51 @@ class Prometheus:
         return _read(await self._get(endpoint, asked), _Listed).data or []
 
     async def _get(self, endpoint: str, asked: dict[str, str]) -> httpx.Response:
+        response = await self._send(endpoint, asked)
+        if response.status_code == 429 and (pause := _pause(response)) is not None:
+            await asyncio.sleep(pause)
+            response = await self._send(endpoint, asked)
+        if not response.is_success:
+            raise self._refusal(response)
+        return response
+
+    async def _send(self, endpoint: str, asked: dict[str, str]) -> httpx.Response:
+        """Ask by GET, or by POST where the query is too long for an address."""
+        url, form = f"{self._url}/api/v1/{endpoint}", urlencode(asked, quote_via=percent, safe="-_.~")
+        posts = len(form) > LONGEST_ADDRESS and endpoint in BY_POST
+        method, body = ("POST", form.encode()) if posts else ("GET", b"")
+        url = url if posts else f"{url}?{form}"
+        sent = {"Content-Type": FORM} if posts else {}
+        http, headers = self._http(), await self._entry.headers(method, url, body, sent)
         with http_errors("ask Prometheus"):
-            response = await self._http.get(
-                f"{self._url}/api/v1/{endpoint}",
-                params=asked,
+            return await http.request(
+                method,
+                url,
+                content=body,
+                headers=sent | headers,
                 timeout=TIMEOUT.total_seconds(),
                 extensions={"bound": ANSWER},
             )
-        if not response.is_success:
-            raise answered(response.status_code, f"could not ask Prometheus: {_complaint(response)}")
-        return response
+
+    def _refusal(self, response: httpx.Response) -> OutsideError:
+        """Name what is wrong, and what to do about it."""
+        status, said = response.status_code, self._entry.hide(_complaint(response))
+        if status in {401, 403}:
+            why = "wants to know who asks" if status == 401 else "does not let the worker ask"
+            return AccessDeniedError(f"Prometheus {why}: {said}", fix=self._entry.fix_for(status, said))
+        if status == 429:
+            return ThrottledError(
+                f"Prometheus is asked too much: {said}", fix="raise the store's query limits"
+            )
+        if status == 422:
+            return RejectedError(f"Prometheus could not execute the query: {said}", fix=NARROWER)
+        return answered(status, f"could not ask Prometheus: {said}")
+
+
+def _pause(response: httpx.Response) -> float | None:
+    """Return for how long an answer asks to wait, where that is short enough to wait for."""
+    seconds = response.headers.get("retry-after", "").strip()
+    return float(seconds) if seconds.isdigit() and int(seconds) <= LONGEST_PAUSE else None
 
 
 def _moment(at: datetime) -> str:
@@ -252,5 +316,5 @@ def _complaint(response: httpx.Response) -> str:
     try:
         failure = _Failure.model_validate_json(response.content)
     except ValidationError:
-        return f"HTTP {response.status_code}: {quote(response.text, 80)}"
+        return f"HTTP {response.status_code}: {quote(response.text.strip(), 80)}"
     return f"{failure.errorType}: {quote(failure.error, 200)}"

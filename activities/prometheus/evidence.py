@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from activities.prometheus import promql
-from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.client import NoData
 from activities.prometheus.failures import find_failures
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import AcrossRelease, Breakdown, Evidence, Figure, Points, ReleaseStart
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime, timedelta
 
-    import httpx
-
+    from activities.prometheus.client import Prometheus
+    from activities.prometheus.stores import Stores
     from runbook_model.catalog.catalog import Target
     from runbook_model.release import Release
 
@@ -48,8 +48,8 @@ class Window(NamedTuple):
 class PrometheusEvidence:
     """One target's Prometheus at one moment."""
 
-    def __init__(self, http: httpx.AsyncClient, target: Target, now: datetime) -> None:
-        self._prometheus = Prometheus(http, target.prometheus_url) if target.prometheus_url else None
+    def __init__(self, stores: Stores, target: Target, now: datetime) -> None:
+        self._prometheus = stores.of(target)
         self.target = target
         self.now = now
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from runbook_model.text.durations import Duration
 
@@ -14,15 +14,17 @@ SHORTEST, LONGEST = timedelta(minutes=15), timedelta(hours=12)
 SESSION_NAME_LENGTH = 64
 
 
+AssumedRole = Annotated[
+    str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+$")
+]
+
+
 class AssumeRole(BaseModel):
     """The role of an environment, taken on for short sessions."""
 
     model_config = ConfigDict(frozen=True)
 
-    role_arn: str = Field(
-        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9_+=,.@/-]+$",
-        description="The role that the worker's own identity may assume.",
-    )
+    role_arn: AssumedRole = Field(description="The role that the worker's own identity may assume.")
     external_id_env: str | None = Field(
         default=None,
         pattern=r"^[A-Z_][A-Z0-9_]*$",

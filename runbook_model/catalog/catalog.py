@@ -27,6 +27,7 @@ from runbook_model.catalog.policies import (
     PersonOfCatalog,
 )
 from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays, users_in_addresses
+from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.catalog.service_policies import (
     Database,
     Placement,
@@ -71,6 +72,8 @@ class Target(BaseModel):
     url: str | None
     log_group: str | None
     prometheus_url: str | None
+    prometheus: PrometheusAccess | None = None
+    """How it is reached, where its address is not all."""
     release_label: str | None
     thresholds: Thresholds
     verify: Verify
@@ -107,6 +110,11 @@ class Target(BaseModel):
     def metrics_url(self) -> str:
         """Where its own metrics are asked for; only a path where the catalog gives no url."""
         return f"{self.url or ''}{self.metrics_path}"
+
+    @property
+    def store(self) -> PrometheusAccess | None:
+        """How its Prometheus is reached; None where there is none."""
+        return self.prometheus or (PrometheusAccess(url=self.prometheus_url) if self.prometheus_url else None)
 
     @property
     def convention(self) -> Convention:
@@ -244,7 +252,8 @@ class Catalog(Policy):
             container=placement.container,
             compose_project=where.compose.project if where.compose else "",
             compose_service=placement.compose_service or service if where.platform == "compose" else "",
-            prometheus_url=where.prometheus_url,
+            prometheus_url=where.store.url if where.store else None,
+            prometheus=where.prometheus,
             release_label=metrics.release_label or where.release_label,
             approvals=where.approvals,
             repository=known.repository,

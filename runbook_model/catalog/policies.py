@@ -22,6 +22,7 @@ from runbook_model.catalog.fields import (
     Url,
 )
 from runbook_model.catalog.metrics import Metrics
+from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.people import is_agent, looks_like, problem_with_name
 from runbook_model.procedures import PROCEDURES
 from runbook_model.text.durations import Duration
@@ -151,7 +152,12 @@ class Environment(Policy):
     )
     cluster: str | None = Field(default=None, description="The ECS cluster, by name or ARN; ECS needs one.")
     prometheus_url: Url | None = Field(
-        default=None, description="Without it the services' own metrics are read."
+        default=None,
+        description="The short form of `prometheus`; without either the services' own metrics are read.",
+    )
+    prometheus: PrometheusAccess | None = Field(
+        default=None,
+        description="The long form, for a Prometheus that wants credentials, headers or a certificate of its own.",
     )
     release_label: str | None = Field(
         default=None,
@@ -169,6 +175,17 @@ class Environment(Policy):
         if problem := problem_of_arn("cluster", "cluster", self.cluster, self.region):
             raise ValueError(problem)
         return self
+
+    @model_validator(mode="after")
+    def _one_prometheus(self) -> Environment:
+        if self.prometheus_url and self.prometheus:
+            raise ValueError("prometheus_url and prometheus are the same: remove prometheus_url")
+        return self
+
+    @property
+    def store(self) -> PrometheusAccess | None:
+        """How its Prometheus is reached; None where it has none."""
+        return self.prometheus or (PrometheusAccess(url=self.prometheus_url) if self.prometheus_url else None)
 
     @model_validator(mode="after")
     def _compose_for_compose(self) -> Environment:

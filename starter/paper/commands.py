@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator
 
 from activities.cloudwatch.logs import PATTERN
 from activities.prometheus import promql
 from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.prometheus import PrometheusAccess
 
 NO_LATENCY = '# the catalog says that latency is not known: latency_kind = "none"'
 
@@ -62,10 +64,30 @@ def error_logs(target: Target) -> str:
 
 def query(target: Target, promql_text: str) -> str:
     """Ask Prometheus."""
-    if not target.prometheus_url:
+    if target.store is None:
         return f"# no Prometheus in the catalog; the query is: {promql_text}"
-    url = f"{target.prometheus_url}/api/v1/query"
-    return shlex.join(["curl", "-sG", url, "--data-urlencode", f"query={promql_text}"])
+    url = f"{target.store.url}/api/v1/query"
+    asked = shlex.join(["curl", "-sG", url, "--data-urlencode", f"query={promql_text}"])
+    return " ".join([asked, *_entry(target, target.store)])
+
+
+def _entry(target: Target, access: PrometheusAccess) -> Iterator[str]:
+    """Write the options that let curl in; secrets stay variables."""
+    secret = f"$(cat {shlex.quote(access.secret_file)})" if access.secret_file else f"${access.secret_env}"
+    if access.auth == "basic":
+        yield f'--user "{secret}"'
+    elif access.auth == "bearer":
+        yield f'--oauth2-bearer "{secret}"'
+    elif access.auth == "sigv4":
+        region = access.account(target.environment, target.region, target.assume_role).region
+        yield f"--aws-sigv4 aws:amz:{region}:{access.service}"
+        yield '--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "X-Amz-Security-Token: $AWS_SESSION_TOKEN"'
+    for name, value in access.headers.items():
+        yield f"-H {shlex.quote(f'{name}: {value}')}"
+    for name, variable in access.header_envs.items():
+        yield f'-H "{name}: ${variable}"'
+    if access.ca_file:
+        yield f"--cacert {shlex.quote(access.ca_file)}"
 
 
 def error_rate(target: Target) -> str:

@@ -19,11 +19,12 @@ from activities.http.client import http_client
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from activities.prometheus import promql
-from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.client import NoData
 from activities.prometheus.evidence import PrometheusEvidence, Window
+from activities.prometheus.stores import Stores
 from runbook_model.catalog.service_policies import Thresholds, Verify
 from runbook_model.errors import RejectedError
-from tests.observing import NOW, B, G, N, a_release, a_target, an_observation, seconds
+from tests.observing import NOW, B, G, N, a_prometheus, a_release, a_target, an_observation, seconds
 
 pytestmark = pytest.mark.rare
 
@@ -202,7 +203,7 @@ def world(tmp_path_factory):
 @pytest.fixture
 async def prometheus(world):
     async with http_client() as http:
-        yield Prometheus(http, world.url)
+        yield a_prometheus(http, world.url)
 
 
 @pytest.fixture
@@ -244,7 +245,7 @@ async def share_of(prometheus, target, release=None):
 
 async def ask_share(observation):
     async with http_client() as http:
-        asked = PrometheusEvidence(http, observation.target, datetime.now(UTC))
+        asked = PrometheusEvidence(Stores(http, None), observation.target, datetime.now(UTC))
         return await asked.error_share(
             Window(observation.target.verify.rate_window, observation.release), live=True
         )

@@ -17,7 +17,6 @@ from activities.http import probes
 from activities.http.client import http_client
 from activities.prometheus import client as prometheus_client
 from activities.prometheus import scrape
-from activities.prometheus.client import Prometheus
 from activities.prometheus.scrape import MOST_LINES, Scraper, parse
 from runbook_model.catalog.policies import Channel
 from runbook_model.catalog.service_policies import Probe
@@ -36,7 +35,7 @@ from tests.hostile_service import (
     huge_head,
     informing,
 )
-from tests.observing import NOW, a_target
+from tests.observing import NOW, a_prometheus, a_target
 
 SMALL = 40 * 1024 * 1024
 """Bytes: far less than the bomb becomes."""
@@ -131,7 +130,7 @@ async def test_an_answer_of_prometheus_is_read_up_to_a_bound_and_the_refusal_nam
     with hostile(answer) as where, small():
         async with http_client() as http:
             with pytest.raises(OutsideError, match=re.escape(f"could not ask Prometheus: {why}")):
-                await Prometheus(http, f"http://{where}").value("up")
+                await a_prometheus(http, f"http://{where}").value("up")
 
 
 @pytest.mark.parametrize("answer", [bomb, endless])

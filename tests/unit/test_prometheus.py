@@ -5,7 +5,7 @@ import pytest
 
 from activities.prometheus.client import NoData, Prometheus
 from runbook_model.errors import AccessDeniedError, RejectedError, ThrottledError, UnreachableError
-from tests.observing import PROMETHEUS, client
+from tests.observing import a_prometheus, client
 
 
 def answering(status=200, *, series=(), **more):
@@ -14,7 +14,7 @@ def answering(status=200, *, series=(), **more):
 
 
 def reader(answer) -> Prometheus:
-    return Prometheus(client(answer), PROMETHEUS)
+    return a_prometheus(client(answer))
 
 
 def sample(value: str, **labels: str):
