@@ -42,7 +42,7 @@ class Stores:
         return Prometheus(lambda: self._client(access), access.url, Entry(self._aws, access, account))
 
     def _client(self, access: PrometheusAccess) -> httpx.AsyncClient:
-        """Return the client for it: one of its own where it has its own authorities, read anew when the file changes."""
+        """Return the client for it: one of its own where it has its own authorities, read again when the file changes."""
         if access.ca_file is None:
             return self._http
         try:

@@ -39,7 +39,7 @@ class PrometheusAccess(Policy):
         description="Name of the worker's variable that holds `user:password` for basic, or the token for bearer.",
     )
     secret_file: str | None = Field(
-        default=None, min_length=1, description="Or the file that holds it; it is read anew each time."
+        default=None, min_length=1, description="Or the file that holds it; it is read again each time."
     )
     headers: dict[HeaderName, HeaderValue] = Field(
         default={}, description='Further headers without secrets, such as `{ "X-Scope-OrgID" = "team-a" }`.'
