@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from activities.http.client import http_client
 from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.stores import Stores
+from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.matchers import parse_selector
 from runbook_model.catalog.metrics import PRESETS
+from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.discovered import FoundConvention, FoundPrometheus
 from runbook_model.errors import OutsideError
 
@@ -29,7 +32,7 @@ async def read_prometheus(url: str, families: Collection[str]) -> FoundPrometheu
         families: the families of task definitions, of which a release label names revisions.
     """
     async with http_client() as http:
-        prometheus = Prometheus(http, url)
+        prometheus = Stores(http, None).at(PrometheusAccess(url=url), Account(region=""))
         try:
             found = await asyncio.gather(
                 *(_convention(prometheus, name, preset, families) for name, preset in PRESETS.items())

@@ -156,7 +156,7 @@ async def test_a_secret_of_the_workers_environment_lets_in(password, access, hea
         assert await ask(url, **access, **secret) == 7
 
 
-async def test_a_secret_in_a_file_is_read_anew_each_time(tmp_path):
+async def test_a_secret_in_a_file_is_read_again_each_time(tmp_path):
     file = tmp_path / "token"
     with proxy(wants("who?", Authorization=f"Bearer {PASSWORD}")) as (_, url):
         file.write_text("old\n")
