@@ -110,7 +110,7 @@ class ActivityRegistry:
         clients, engine = AwsClients(meter), Engine()
         scale_outs, changes = ScaleOutHistory(client), {*CHANGES, *packages.changes}
         standing = Standing(settings.standing)
-        warrants = Warrants(settings.signers, standing, ChangeHistory(client, changes).first_made)
+        warrants = Warrants(settings.signers, standing, ChangeHistory(client, changes))
         self.guards = (
             GuardTargets(served),
             GuardChanges(

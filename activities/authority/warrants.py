@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from temporalio import activity
 
@@ -18,10 +18,10 @@ from runbook_model.authority.statement import SignedStatement, parse_statement, 
 from runbook_model.calls import same_call
 from runbook_model.errors import NotWarrantedError, Rejected
 from runbook_model.ids import answered_at, is_ledger_of, is_under_lock
+from runbook_model.plans import DAY
 from runbook_model.procedures import procedure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from activities.authority.signers import Signers
@@ -31,8 +31,16 @@ if TYPE_CHECKING:
     from runbook_model.authority.standing import StandingAnswer
     from runbook_model.catalog.catalog import Target
 
-    FirstMade = Callable[[str, str, str], Awaitable[datetime | None]]
-    """Run and document -> when the first change of that yes was made, as the run's history says."""
+
+class Runs(Protocol):
+    """What Temporal itself says of runs, whatever a change brings along."""
+
+    async def first_made(self, workflow_id: str, run_id: str, document: str) -> datetime | None:
+        """Return when a run made the first change by what people were shown."""
+
+    async def is_under(self, run: tuple[str, str], parent: tuple[str, str]) -> bool:
+        """Whether a run is another one, or a child under it."""
+
 
 FIX = "answer the question again, and sign it"
 
@@ -40,10 +48,10 @@ FIX = "answer the question again, and sign it"
 class Warrants:
     """Verifies warrants by the worker's own file of signers, which is read again each time."""
 
-    def __init__(self, signers: Path | None, standing: Standing, first_made: FirstMade) -> None:
+    def __init__(self, signers: Path | None, standing: Standing, runs: Runs) -> None:
         self._signers = signers
         self._standing = standing
-        self._first_made = first_made
+        self._runs = runs
 
     async def authorize(self, given: object, target: Target) -> tuple[str, ...]:
         """Return the ids of the decisions by which a change may be sent now.
@@ -91,9 +99,9 @@ class Warrants:
             raise Rejected(f"the catalog's {target.key} changed after the yes", fix=FIX)
         at = now
         if not _is_shown(given, shown):
-            _check_follows(given, shown, now)
-            made = await self._first_made(authority.workflow_id, authority.run_id, document)
+            made = await self._runs.first_made(authority.workflow_id, authority.run_id, document)
             at = made or now
+            _check_follows(given, shown, now, at + target.scale.hold + DAY)
         expected = Expected(
             kinds=("approve",),
             namespace=activity.info().namespace,
@@ -106,9 +114,18 @@ class Warrants:
             options=APPROVE,
             requester=authority.requester,
         )
-        needed = target.approvals.needed + (0 if started_by_known(authority, target, signers) else 1)
+        known = started_by_known(authority, target, signers) and await self._is_its_start(authority, target)
+        needed = target.approvals.needed + (0 if known else 1)
         found = verify_warrant(authority.warrant, expected, target.approvals, signers, at, needed=needed)
         return tuple(sorted(item.decision_id for item in found.people))
+
+    async def _is_its_start(self, authority: Authority, target: Target) -> bool:
+        """Whether the start that is signed is that of the run that asked, or of one that it is a child of."""
+        start = authority.start
+        if start is None or authority.automatic or target.approvals.requester_may:
+            return True
+        own = (authority.workflow_id, authority.run_id)
+        return await self._runs.is_under(own, (start.workflow_id, start.run_id))
 
 
 def _verify_mark(
@@ -153,7 +170,7 @@ def started_by_known(authority: Authority, target: Target, signers: Signers) -> 
         verify_statement(signed, expected, target.approvals, signers, asked_at)
     except Rejected:
         return False
-    return start.workflow_id != authority.workflow_id or start.run_id == authority.run_id
+    return True
 
 
 def _check_run(authority: Authority, given: ChangeOrder, target: Target) -> None:
@@ -177,11 +194,11 @@ def _is_shown(given: ChangeOrder, shown: Shown) -> bool:
     )
 
 
-def _check_follows(given: ChangeOrder, shown: Shown, now: datetime) -> None:
-    """Let a call pass that may follow from the yes, in its time."""
+def _check_follows(given: ChangeOrder, shown: Shown, now: datetime, latest: datetime) -> None:
+    """Let a call pass that may follow from the yes, in its time: what the document says, and what any plan would."""
     listed = [item for item in shown.follows if any(same_call(given.call, call) for call in item.calls)]
     if not listed:
         raise Rejected(f"{given.call.action} on this state is not what people said yes to", fix=FIX)
-    until = max(item.until for item in listed)
+    until = min(latest, max(item.until for item in listed))
     if now > until + SKEW:
         raise Rejected(f"it was agreed until {until:%Y-%m-%d %H:%M} UTC", fix=FIX)

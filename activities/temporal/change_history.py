@@ -14,11 +14,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from runbook_model.errors import NotWarrantedError, PolicyError
 
 PATIENCE = timedelta(seconds=5)
+DEEPEST = 10
+"""So many runs may stand above one."""
 NOTHING_SENT = frozenset({NotWarrantedError.__name__, PolicyError.__name__})
 
 
 class ChangeHistory:
-    """Reads from Temporal itself which changes a run has made."""
+    """Reads from Temporal itself which changes a run has made, and whose child it is."""
 
     def __init__(self, client: Client, changes: Collection[str]) -> None:
         self._client = client
@@ -44,6 +46,23 @@ class ChangeHistory:
             if event.event_id not in refused and await self._brings(event, document):
                 return event.event_time.ToDatetime(UTC)
         return None
+
+    async def is_under(self, run: tuple[str, str], parent: tuple[str, str]) -> bool:
+        """Whether a run is another one, or a child under it; both by id and run id."""
+        for _ in range(DEEPEST):
+            if run == parent:
+                return True
+            handle = self._client.get_workflow_handle(run[0], run_id=run[1])
+            try:
+                found = await handle.describe(rpc_timeout=PATIENCE)
+            except RPCError as error:
+                if error.status in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
+                    return False
+                raise
+            if not (found.parent_id and found.parent_run_id):
+                return False
+            run = (found.parent_id, found.parent_run_id)
+        return False
 
     async def _brings(self, event: HistoryEvent, document: str) -> bool:
         if event.event_type != EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:

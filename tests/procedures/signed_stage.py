@@ -95,9 +95,7 @@ class Stage:
     async def workers(self, *, cached: int = 100):
         """The environment's workers, with what stands before a real worker's activities."""
         served = served_queues([self.environment])
-        warrants = Warrants(
-            self.desk.file, Standing(self.standing), ChangeHistory(self.client, CHANGES).first_made
-        )
+        warrants = Warrants(self.desk.file, Standing(self.standing), ChangeHistory(self.client, CHANGES))
         guard = GuardChanges(
             served, self.catalog, CHANGES, fenced=FENCED,
             fill_in={TAKES_BACK: self.histories.fill_in}, authorize=warrants.authorize,

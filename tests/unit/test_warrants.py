@@ -52,6 +52,8 @@ class Desk:
         self.file = folder / "signers"
         self.may_sign(self.bob.signer("bob"), self.carol.signer("carol"))
         self.made = None
+        self.parents = {}
+        """Run -> the one that it is a child of, by id and run id."""
         self.standing = folder / "standing"
         self.standing.mkdir()
 
@@ -80,11 +82,14 @@ class Desk:
         warrant = Warrant(document=opened.document, statements=statements)
         return Authority(**(known | {"warrant": warrant} | other))
 
+    async def first_made(self, *_asked):
+        return self.made
+
+    async def is_under(self, run, parent):
+        return parent in {run, self.parents.get(run)}
+
     async def sends(self, given, target=TARGET, **info):
         """What becomes of a change that a run is about to send."""
-
-        async def first_made(*_asked):
-            return self.made
 
         environment = ActivityEnvironment()
         known = {
@@ -95,7 +100,7 @@ class Desk:
         }
         environment.info = dataclasses.replace(environment.info, **(known | info))
         return await environment.run(
-            Warrants(self.file, Standing(self.standing), first_made).authorize, given, target
+            Warrants(self.file, Standing(self.standing), self).authorize, given, target
         )
 
 
@@ -233,6 +238,16 @@ class TestWhatFollows:
         desk.made = began + timedelta(minutes=1)
         await refused(desk, deploy(desk.yes(opened, (old,)), **self.BACK), "was agreed until")
 
+    async def test_a_document_of_somebodys_own_allows_nothing_later_than_a_plan_would(self, desk):
+        forever = PLAN.model_copy(
+            update={"follows": (PLAN.follows[0].model_copy(update={"within": timedelta(days=9999)}),)}
+        )
+        began = NOW - LATER
+        opened = desk.opened(plan=forever, at=began)
+        old = desk.signed(desk.bob, opened, issued_at=began, expires_at=began + SOON)
+        desk.made = began + timedelta(minutes=1)
+        await refused(desk, deploy(desk.yes(opened, (old,)), **self.BACK), "was agreed until")
+
 
 class TestStart:
     """Where whoever asked may not approve, it has to be known who that was."""
@@ -278,6 +293,17 @@ class TestStart:
         await refused(desk, self.given(desk, other), "2 different people must", self.STRICT)
         hers = self.started(desk)
         await refused(desk, self.given(desk, hers, requester="mallory"), "2 different people", self.STRICT)
+
+    async def test_the_start_of_the_run_above_counts_for_its_child_and_for_no_other(self, desk):
+        child, elder = (f"{LOCK}/rollback", RUN), "0194b7c2-0000-7000-8000-000000000009"
+        opened = desk.opened(self.STRICT)
+        named = {"workflow_id": child[0], "requester": "carol"}
+        signed = desk.signed(desk.bob, opened, **named)
+        yes = desk.yes(opened, (signed,), **named, start=self.started(desk, run_id=elder))
+        given = deploy(yes, target=self.STRICT)
+        await refused(desk, given, "2 different people must", self.STRICT, workflow_id=child[0])
+        desk.parents[child] = (LOCK, elder)
+        assert await desk.sends(given, self.STRICT, workflow_id=child[0])
 
     async def test_a_run_that_an_alert_started_needs_no_signature_of_its_start(self, desk):
         assert await desk.sends(self.given(desk, automatic=True), self.STRICT)
