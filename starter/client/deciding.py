@@ -158,7 +158,7 @@ async def _hold(
     if not run.is_open:
         raise refused(f"{ending(run)}: there is nothing to {update}")
     if signing and signing.active:
-        report = (await look(client, run, caller.catalog)).report
+        view = await look(client, run, caller.catalog)
         signed = await sign_order(
             client,
             caller,
@@ -170,7 +170,7 @@ async def _hold(
             first=run.procedure == "incident",
             environment=run.environment,
             service=run.service,
-            sequence=report.resumed,
+            sequence=view.report.resumed if view.live else None,
         )
         if signed is None:
             return

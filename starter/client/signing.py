@@ -115,15 +115,21 @@ async def sign_order(  # noqa: PLR0913 - each belongs to what is signed
         order: the fields that it is about.
         run: the run that takes it.
         first: whether the run goes on as new ones, so that the statement names the first.
-        fields: more fields of the statement, ``environment`` among them.
+        fields: more fields of the statement, ``environment`` among them; ``sequence`` is None where no worker says it.
 
     Raises:
-        CliError: the key cannot sign.
+        CliError: the key cannot sign, or no worker says the sequence.
     """
     if signing.elsewhere:
         return _read(signing, message)
     if not (signing.print_statement or signs_in(caller, signing, fields["environment"])):
         return message
+    if "sequence" in fields and fields["sequence"] is None:
+        raise CliError(
+            Exit.NOT_DONE,
+            "no worker is responding, and only one knows how many such orders came before, which the signature names",
+            "start a worker, and give the order again",
+        )
     approvals = _policy(caller, fields["environment"])
     about = {
         "kind": kind,

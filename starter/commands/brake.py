@@ -120,7 +120,7 @@ async def _signed(
         first=True,
         environment=run.environment,
         service=order.service,
-        sequence=report.book.switched_off if report else 0,
+        sequence=report.book.switched_off if report else None,
     )
 
 

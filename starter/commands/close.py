@@ -48,7 +48,7 @@ def command(caller: Caller, run: str, *, root_cause: str, signing: SigningOption
             first=True,
             environment=run.environment,
             service=run.service,
-            sequence=report.closings if isinstance(report, IncidentReport) else 0,
+            sequence=report.closings if isinstance(report, IncidentReport) else None,
         )
 
     send_message(caller, run, "close", closing, incident_of, sign if signing.active else None)

@@ -128,6 +128,13 @@ async def test_resume_says_that_it_is_only_recorded(runbook):
     assert resumed.out.strip() == "recorded; takes effect when a worker is back"
 
 
+async def test_a_resume_is_not_signed_while_nobody_says_how_many_came_before(runbook):
+    await runbook.start()
+    resumed = await runbook("resume", runbook.short, "--sign", "a-key")
+    assert resumed.code == 1
+    assert "no worker is responding, and only one knows how many such orders came before" in resumed.err
+
+
 async def test_a_terminated_run_is_reported_as_such(runbook):
     async with runbook.worker():
         await runbook.start_and_ask()
