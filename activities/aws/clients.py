@@ -44,7 +44,7 @@ ONE_ATTEMPT = Config(
 )
 
 # Where no Temporal tries again, and nothing but reads is sent, the client itself is patient.
-PATIENT = ONE_ATTEMPT.merge(Config(retries={"total_max_attempts": 10, "mode": "standard"}))
+PATIENT = ONE_ATTEMPT.merge(Config(retries={"total_max_attempts": 7, "mode": "standard"}))
 
 
 def _say_who_asks(request: AWSRequest, **_: object) -> None:
