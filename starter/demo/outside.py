@@ -87,6 +87,12 @@ def measure_p95(addresses: Mapping[str, Any], service: str, environment: str) ->
     return _query(addresses["prometheus"], f"histogram_quantile(0.95, sum by (le) (rate({buckets}))) >= 0")
 
 
+def measure_usual(addresses: Mapping[str, Any], service: str, environment: str) -> float | None:
+    """Measure what is usual, as a share of today's requests per second: the first seconds of a sandbox count less and less."""
+    now = f"sum(rate(http_requests_total{_labels(service, environment)}[10s]))"
+    return _query(addresses["prometheus"], f"quantile_over_time(0.5, ({now})[2m:10s] offset 20s) / {now}")
+
+
 def measure_memory(addresses: Mapping[str, Any], service: str, environment: str) -> float | None:
     """Measure the share of its memory that the fullest task uses; None while nothing can be said."""
     labels = _labels(service, environment)

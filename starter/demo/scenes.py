@@ -7,6 +7,7 @@ import asyncio
 from runbook_model.plans import Plan
 from runbook_model.reports import Checkpoint, Outcome, State
 from starter.client.run_view import RunView
+from starter.demo.outside import measure_usual
 from starter.demo.stage import Stage
 from starter.exits import CliError
 from starter.printing import clock
@@ -16,6 +17,8 @@ BAD_SHARE = 0.10
 """The runbook's threshold."""
 EVERYDAY_SECONDS = 25.0
 """Until it is known what is usual: without that a bad release cannot be distinguished from load."""
+USUAL = 0.8
+"""So near to today's requests is what is usual, before something happens."""
 
 
 async def healthy_release(stage: Stage) -> None:
@@ -29,6 +32,7 @@ async def everyday(stage: Stage) -> None:
     """Let it go well for a while."""
     stage.story_log.say("it goes well for a while: what is usual is known then")
     await asyncio.sleep(EVERYDAY_SECONDS)
+    await stage.measured("it is known what is usual", measure_usual, lambda share: share > USUAL, 90)
 
 
 async def deploy(stage: Stage, version: str, words: str, memory: int = 512, **settings: str) -> None:
