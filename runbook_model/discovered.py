@@ -66,6 +66,8 @@ class FoundPrometheus(Fact):
     """A Prometheus, as far as it answered."""
 
     url: str
+    signed: bool = False
+    """Whether it is one of AWS, whose requests are signed."""
     why_not: str | None = None
     """Why it was not read; None where it was."""
     conventions: tuple[FoundConvention, ...] = ()
@@ -81,6 +83,9 @@ class Discovered(Fact):
     """Who read it, and of which account."""
     clusters: tuple[FoundCluster, ...]
     prometheus: FoundPrometheus | None = None
+    """The one that a person named."""
+    workspaces: tuple[str, ...] | Unread = ()
+    """Those of Amazon Managed Prometheus, where nobody named one."""
     unread: tuple[Unread, ...] = ()
 
 

@@ -13,13 +13,13 @@ from botocore.awsrequest import AWSResponse
 from botocore.validate import ParamValidator
 
 from activities.aws.clients import PATIENT, AwsClients
-from activities.discovery.account import read_caller, read_clusters
+from activities.discovery.account import read_caller, read_clusters, read_workspaces
 from activities.discovery.asking import IAM_NAMES, Asking
 from runbook_model.catalog.accounts import Account
 from runbook_model.discovered import Discovered, FoundPrometheus
 
 REGION, NUMBER = "eu-west-1", "123456789012"
-SERVICES = ("sts", "ecs", "elbv2", "logs", "application-autoscaling", "rds")
+SERVICES = ("sts", "ecs", "elbv2", "logs", "application-autoscaling", "rds", "amp")
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 DEFAULT_PAGE = {"ListServices": 10, "ListClusters": 100}
 REFUSALS = {"elbv2": "AccessDenied", "rds": "AccessDenied"}
@@ -49,6 +49,7 @@ class FoundAccount:
         self.log_groups: set[str] = set()
         self.scaling: list[dict[str, Any]] = []
         self.databases: list[dict[str, Any]] = []
+        self.workspaces: list[str] = []
         self._lock = Lock()
 
     def cluster(self, *names: str) -> None:
@@ -139,8 +140,14 @@ class FoundAccount:
         asking = Asking(_clients(), Account(region=REGION))
         caller = read_caller(asking)
         found = read_clusters(asking, clusters)
+        workspaces = () if prometheus else read_workspaces(asking)
         return Discovered(
-            region=REGION, caller=caller, clusters=found, prometheus=prometheus, unread=asking.unread
+            region=REGION,
+            caller=caller,
+            clusters=found,
+            prometheus=prometheus,
+            workspaces=workspaces,
+            unread=asking.unread,
         )
 
     def count(self, action: str) -> int:
@@ -209,6 +216,20 @@ class FoundAccount:
 
     def _describe_db_instances(self, _):
         return {"DBInstances": self.databases}
+
+    def _list_workspaces(self, _):
+        status = {"statusCode": "ACTIVE"}
+        return {
+            "workspaces": [
+                {
+                    "workspaceId": name,
+                    "arn": arn("aps", f"workspace/{name}"),
+                    "status": status,
+                    "createdAt": NOW,
+                }
+                for name in self.workspaces
+            ]
+        }
 
 
 class Answering:

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from activities.aws.clients import PATIENT, AwsClients
-from activities.discovery.account import read_caller, read_clusters
+from activities.discovery.account import read_caller, read_clusters, read_workspaces
 from activities.discovery.asking import Asking
 from activities.discovery.metrics import read_prometheus
 from runbook_model.catalog.accounts import Account
@@ -40,7 +40,10 @@ def discover(clusters: list[str], prometheus: str | None) -> Discovered:
         region=region,
         caller=caller,
         clusters=found,
-        prometheus=asyncio.run(read_prometheus(prometheus, families)) if prometheus else None,
+        prometheus=asyncio.run(read_prometheus(prometheus, families, clients, region))
+        if prometheus
+        else None,
+        workspaces=() if prometheus else read_workspaces(asking),
         unread=asking.unread,
     )
 

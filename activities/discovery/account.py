@@ -34,6 +34,15 @@ def read_caller(asking: Asking) -> str:
     return f"account {identity[0]['Account']}, as {identity[0]['Arn']}"
 
 
+def read_workspaces(asking: Asking) -> tuple[str, ...] | Unread:
+    """Return the addresses of the account's workspaces of Amazon Managed Prometheus."""
+    found = asking.listed("amp", "list_workspaces", "workspaces")
+    if isinstance(found, Unread):
+        return found
+    host = f"https://aps-workspaces.{asking.region}.amazonaws.com"
+    return tuple(sorted(f"{host}/workspaces/{workspace['workspaceId']}" for workspace in found))
+
+
 def read_clusters(asking: Asking, wanted: Sequence[str]) -> tuple[FoundCluster, ...]:
     """Read clusters, all of the region or those that are named, with everything that is known of their services.
 

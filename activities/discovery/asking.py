@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 6
 """Questions that are under way at the same time: far below every quota of AWS, and a hundred a second with answers in 60 ms."""
-IAM_NAMES = {"elbv2": "elasticloadbalancing"}
+IAM_NAMES = {"elbv2": "elasticloadbalancing", "amp": "aps"}
 """What IAM calls a service, where boto3 has another name."""
 
 A = TypeVar("A")

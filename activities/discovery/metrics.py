@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from activities.http.client import http_client
 from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.stores import Stores
-from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.matchers import parse_selector
 from runbook_model.catalog.metrics import PRESETS
 from runbook_model.catalog.prometheus import PrometheusAccess
@@ -19,28 +18,38 @@ from runbook_model.errors import OutsideError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from activities.aws.clients import AwsClients
     from runbook_model.catalog.metrics import Preset
 
 REVISION = re.compile(r"(?P<family>[A-Za-z0-9_-]{1,255}):\d+")
 
 
-async def read_prometheus(url: str, families: Collection[str]) -> FoundPrometheus:
+async def read_prometheus(
+    url: str, families: Collection[str], aws: AwsClients, region: str
+) -> FoundPrometheus:
     """Ask a Prometheus which services it has requests of, by each convention.
 
     Args:
         url: where it is, without trailing slash.
         families: the families of task definitions, of which a release label names revisions.
+        aws: whose identity signs, where it is one of AWS.
+        region: of the environments that it is for.
     """
+    access = PrometheusAccess(url=url)
+    signed = access.service is not None
+    if signed:
+        access = PrometheusAccess(url=url, auth="sigv4")
     async with http_client() as http:
-        prometheus = Stores(http, None).at(PrometheusAccess(url=url), Account(region=""))
+        prometheus = Stores(http, aws).at(access, access.account("", region, None))
         try:
             found = await asyncio.gather(
                 *(_convention(prometheus, name, preset, families) for name, preset in PRESETS.items())
             )
         except OutsideError as error:
-            return FoundPrometheus(url=url, why_not=str(error))
+            return FoundPrometheus(url=url, signed=signed, why_not=str(error))
     return FoundPrometheus(
         url=url,
+        signed=signed,
         conventions=tuple(convention for convention, _ in found if convention.series),
         release_label=next((label for _, label in found if label), None),
     )

@@ -108,7 +108,7 @@ def discover(
     """
     if output is not None and output.exists():
         raise bad_input(f"{output} exists already", "name another file, or remove it")
-    found = read_account(clusters, prometheus.rstrip("/") if prometheus else None)
+    found = read_account(clusters, prometheus)
     written = write_catalog(found, environment)
     parse_catalog(written.text, str(output or "what was written"))
     if output is not None:

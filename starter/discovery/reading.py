@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from runbook_model.catalog.fields import Url
 from runbook_model.discovered import Discovered, NotDiscovered
 from starter.exits import CliError, Exit, bad_input
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ANSWER: TypeAdapter[Discovered | NotDiscovered] = TypeAdapter(Discovered | NotDiscovered)
+
+URL: TypeAdapter[str] = TypeAdapter(Url)
 
 
 def read_account(clusters: Sequence[str], prometheus: str | None) -> Discovered:
@@ -25,7 +28,7 @@ def read_account(clusters: Sequence[str], prometheus: str | None) -> Discovered:
     """
     words = [word for cluster in clusters for word in ("--cluster", cluster)]
     if prometheus:
-        words += ["--prometheus", prometheus]
+        words += ["--prometheus", _address(prometheus)]
     argv = [sys.executable, "-P", "-m", "activities.discovery", *words]
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
     try:
@@ -35,3 +38,13 @@ def read_account(clusters: Sequence[str], prometheus: str | None) -> Discovered:
     if isinstance(found, NotDiscovered):
         raise bad_input(found.error, found.fix)
     return found
+
+
+def _address(written: str) -> str:
+    try:
+        return URL.validate_python(written.rstrip("/"))
+    except ValidationError:
+        raise bad_input(
+            "--prometheus is not an address, or has a user and a password in it",
+            "write http://prometheus:9090",
+        ) from None

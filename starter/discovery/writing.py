@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from runbook_model.catalog.fields import NAME
 from runbook_model.catalog.policies import Environment
 from runbook_model.catalog.service_policies import Placement
-from runbook_model.discovered import Line
+from runbook_model.discovered import Line, Unread
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import count_of
@@ -135,7 +135,7 @@ def _environment(found: Discovered, cluster: FoundCluster, name: Name) -> Iterat
     lines = [
         Line(key="region", value=found.region, comment="the region of these AWS settings"),
         Line(key="cluster", value=cluster.name, comment=cluster.comment),
-        *_prometheus(found.prometheus),
+        *_prometheus(found),
         Line(
             key="approvals", value={"needed": 1}, comment='who may approve is not known: add people = ["…"]'
         ),
@@ -143,27 +143,40 @@ def _environment(found: Discovered, cluster: FoundCluster, name: Name) -> Iterat
     yield from (written_line(line, Environment, cluster=cluster.name) for line in lines)
 
 
-def _prometheus(found: FoundPrometheus | None) -> Iterator[Line]:
+def _prometheus(account: Discovered) -> Iterator[Line]:
+    found = account.prometheus
     if found is None:
-        comment = "not found: AWS does not know it; --prometheus URL reads one"
-        yield Line(key="prometheus_url", comment=comment, found=False)
+        yield _proposed_prometheus(account.workspaces)
         return
+    key = "prometheus" if found.signed else "prometheus_url"
+    value: Value = {"url": found.url, "auth": "sigv4"} if found.signed else found.url
     if found.why_not is not None:
-        yield Line(key="prometheus_url", value=found.url, comment=f"not read: {found.why_not}", found=False)
+        yield Line(key=key, value=value, comment=f"not read: {found.why_not}", found=False)
         return
     names = (
         ", ".join(f"{item.metric} ({item.preset})" for item in found.conventions)
         or "none that a preset knows"
     )
-    yield Line(
-        key="prometheus_url", value=found.url, comment=f"given by --prometheus; request counters: {names}"
-    )
+    yield Line(key=key, value=value, comment=f"given by --prometheus; request counters: {names}")
     if found.release_label:
         comment = "label of requests that holds family:revision"
         yield Line(key="release_label", value=found.release_label, comment=comment)
     else:
         comment = "not found: no label of requests holds family:revision"
         yield Line(key="release_label", comment=comment, found=False)
+
+
+def _proposed_prometheus(workspaces: tuple[str, ...] | Unread) -> Line:
+    """Propose a workspace of the account; whether it has these services' metrics is not known."""
+    if isinstance(workspaces, Unread) or not workspaces:
+        why = workspaces.comment if isinstance(workspaces, Unread) else "not found: AWS has none here"
+        return Line(key="prometheus_url", comment=f"{why}; --prometheus URL reads one", found=False)
+    value: Value = {"url": workspaces[0], "auth": "sigv4"}
+    others = f", and {len(workspaces) - 1} more" if len(workspaces) > 1 else ""
+    comment = (
+        f"Amazon Managed Prometheus has it{others}; --prometheus {workspaces[0]} looks for these services"
+    )
+    return Line(key="prometheus", value=value, comment=comment, found=False)
 
 
 def _service(name: str, places: list[Place], prometheus: FoundPrometheus | None) -> Iterator[str]:

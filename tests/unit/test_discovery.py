@@ -8,13 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from activities.aws.clients import AwsClients
 from activities.discovery.__main__ import discover
 from activities.discovery.metrics import read_prometheus
 from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.metrics import PRESETS
 from runbook_model.discovered import FoundConvention, FoundPrometheus
 from runbook_model.errors import CredentialsError, InputError
+from starter.discovery.reading import read_account
 from starter.discovery.writing import write_catalog
+from starter.exits import CliError
 from tests.found_account import REGION, FoundAccount, container, scalable
 
 POLICY = Path(__file__).parents[2] / "deploy/iam-policy-discover.json"
@@ -356,7 +359,30 @@ class TestPrometheus:
         assert (value, comment) == (None, "not read: HTTP 401")
 
     def test_that_nobody_named_is_not_guessed(self, account):
-        assert "--prometheus URL" in line(written(account), "prometheus_url")[1]
+        assert line(written(account), "prometheus_url") == (
+            None,
+            "not found: AWS has none here; --prometheus URL reads one",
+        )
+
+    def test_that_aws_has_is_proposed(self, account):
+        account.workspaces = ["ws-2", "ws-1"]
+        url = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1"
+        text = written(account)
+        assert f'# prometheus = {{ url = "{url}", auth = "sigv4" }}' in text
+        assert f"Amazon Managed Prometheus has it, and 1 more; --prometheus {url} looks" in text
+
+    def test_of_aws_is_written_with_its_signature(self, account):
+        found = self.found().model_copy(
+            update={"url": "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1", "signed": True}
+        )
+        store = parse_catalog(written(account, prometheus=found), "x").target("orders", "prod").store
+        assert (store.url, store.auth) == (found.url, "sigv4")
+
+    def test_that_is_no_address_is_refused(self):
+        with pytest.raises(
+            CliError, match="--prometheus is not an address, or has a user and a password in it; write http:"
+        ):
+            read_account([], "me:pw@prometheus")
 
     async def test_is_asked_for_each_convention_by_its_labels(self, monkeypatch):
         asked = []
@@ -376,7 +402,7 @@ class TestPrometheus:
             "activities.discovery.metrics.http_client",
             lambda: httpx.AsyncClient(transport=httpx.MockTransport(answer)),
         )
-        found = await read_prometheus("http://prometheus:9090", {"orders-prod"})
+        found = await read_prometheus("http://prometheus:9090", {"orders-prod"}, AwsClients(), REGION)
         assert [item.preset for item in found.conventions] == ["spring"]
         assert found.conventions[0].series == ({"application": "orders"},)
         assert found.release_label == "version"
@@ -455,6 +481,7 @@ class TestHundredsOfServices:
             "elasticloadbalancing:DescribeRules": 1,
             "logs:DescribeLogGroups": 6,
             "application-autoscaling:DescribeScalableTargets": 1,
+            "aps:ListWorkspaces": 1,
         }
 
 

@@ -47,7 +47,7 @@ def test_three_hundred_services_are_read_at_the_rates_of_aws(
 
     found = read_account([], None)
 
-    assert found.unread == ()
+    assert [unread.action for unread in found.unread] == ["aps:ListWorkspaces"], "moto is not there"
     catalog = parse_catalog(write_catalog(found, None).text, "found.toml")
     assert sum(len(service.environments) for service in catalog.services.values()) == 2 * SERVICES
     answered = Counter(call["action"] for call in world.calls() if not call["error"])
@@ -60,5 +60,5 @@ def test_three_hundred_services_are_read_at_the_rates_of_aws(
         "DescribeTaskDefinition": 300,
         "DescribeScalableTargets": 1,
     }
-    throttled = Counter(call["action"] for call in world.calls() if call["error"])
+    throttled = Counter(call["action"] for call in world.calls() if call["error"] == "ThrottlingException")
     assert set(throttled) == {"DescribeTaskDefinition"}, "ten services are described by one call"
