@@ -22,9 +22,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.http.client import http_client
 from activities.registry import ActivityRegistry, OfPackages
-from activities.runtime.environment_guard import EnvironmentGuard
-from activities.runtime.heartbeat_key import RequireHeartbeatKey
-from activities.runtime.interceptors import Beat, TranslateErrors
+from activities.runtime.interceptors import Beat, EnvironmentGuard, RequireHeartbeatKey, TranslateErrors
 from activities.runtime.settings import Settings, load_settings
 from activities.telemetry.log_lines import log_to_stderr
 from activities.telemetry.metrics import set_up as set_up_metrics
@@ -48,7 +46,7 @@ from workflows.hold import Hold
 from workflows.incident import Incident
 from workflows.ledger import ReleaseLedger
 from workflows.lock import Lock
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 from workflows.procedures.packages import OwnProcedures, load_own
 

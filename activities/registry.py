@@ -21,8 +21,7 @@ from activities.chat.activities import ChatActivities
 from activities.chat.channels import Channels
 from activities.chat.slack import SlackClients
 from activities.chat.wording import Templates
-from activities.docker.activities import ComposeActivities
-from activities.docker.changes import ComposeChanges
+from activities.docker.activities import ComposeActivities, ComposeChanges
 from activities.docker.engine import Engine
 from activities.docker.postgres import PostgresContainer
 from activities.doctor.activities import DoctorActivities
@@ -42,22 +41,17 @@ from activities.measuring.sources import Sources
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
 from activities.rds.activities import RdsActivities
-from activities.review.activities import ReviewActivities
-from activities.review.shelves import shelf_at
+from activities.review.activities import ReviewActivities, shelf_at
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges
-from activities.runtime.decisions import DecisionActivities
-from activities.runtime.environment_guard import EnvironmentGuard, GuardTargets
-from activities.runtime.gates import GateActivities
-from activities.runtime.standing import StandingActivities
+from activities.runtime.decisions import DecisionActivities, GateActivities, StandingActivities
+from activities.runtime.interceptors import EnvironmentGuard, GuardTargets
 from activities.temporal.brakes import BrakeActivities
-from activities.temporal.change_history import ChangeHistory
-from activities.temporal.holds import HoldActivities
+from activities.temporal.holds import HoldActivities, ScaleOutHistory
 from activities.temporal.locks import LockActivities
-from activities.temporal.predecessor import CHANGES, RunHistory
+from activities.temporal.predecessor import CHANGES, ChangeHistory, RunHistory
 from activities.temporal.remediations import RemediationActivities
-from activities.temporal.scale_outs import ScaleOutHistory
 from activities.terraform.activities import TerraformActivities
-from activities.terraform.plan_store import PlanStore
+from activities.terraform.state import PlanStore
 from runbook_model.catalog.policies import AlertRule
 from runbook_model.procedures import KnownProcedures
 

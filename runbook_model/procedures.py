@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 
 PROCEDURES: Final = (
     "service-down",

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 import click
 
-from runbook_model.text.nearest import did_you_mean
 from runbook_model.text.plain_text import one_line
-from runbook_model.text.sentences import with_fix
+from runbook_model.text.sentences import did_you_mean, with_fix
 from starter.cli import runbook
 from starter.exits import CliError, Exit, bad_input
 

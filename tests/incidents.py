@@ -8,7 +8,7 @@ from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.incident_policy import IncidentPolicy
 from runbook_model.catalog.policies import Contact, Incidents
 from runbook_model.incident.account import Account, Remediation
-from runbook_model.incident.alerts import Alert
+from runbook_model.incident.messages import Alert
 from runbook_model.reports import Change, Checkpoint, Outcome, Report, State
 
 T0 = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)

@@ -11,8 +11,7 @@ from temporalio.api.history.v1 import MarkerRecordedEventAttributes
 from temporalio.client import WorkflowHistory
 
 from activities.runtime.converter import data_converter
-from activities.runtime.encryption import Codec, load_keys
-from activities.runtime.sealing import public_line
+from activities.runtime.encryption import Codec, load_keys, public_line
 
 LEFT_ALONE = (SearchAttributes, Header, MarkerRecordedEventAttributes)
 """What the SDK encrypts nothing of: markers of patches are made below its converter."""

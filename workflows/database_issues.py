@@ -32,10 +32,10 @@ from workflows.remedies.database import (
     only_planned,
     plan_remedy,
     plan_sessions_again,
+    put_right_in_container,
     read_database,
     reboot,
 )
-from workflows.remedies.database_container import put_right_in_container
 from workflows.remedies.task_size import await_size, put_in_place, verified_or_put_back
 from workflows.remedies.verification import measure, verified_or_handed_over
 

@@ -17,7 +17,7 @@ from runbook_model.incident.announcements import Notice
 from runbook_model.messages import ProcedureRequest
 from runbook_model.procedures import workflow_type
 from runbook_model.reports import Report
-from workflows.decisions import checkup, drills
+from workflows.decisions import checkup
 from workflows.decisions.endings import problem_of
 from workflows.doctor import examine, find_targets
 from workflows.page.options import BEST_EFFORT, PLANNED_WITHIN, TASK_TIMEOUT
@@ -50,13 +50,13 @@ class Drill:
         last = await workflow.execute_activity_method(
             DrillActivities.read_last_drill, request, summary="Read what the last drill found", **BEST_EFFORT
         )
-        drill = drills.conclude(environment, workflow.now(), services, checkup.settle(checks), last.drill)
+        drill = checkup.conclude(environment, workflow.now(), services, checkup.settle(checks), last.drill)
         return await _notify(drill, last.drill)
 
 
 async def _plan(target: Target, procedure: str, checks: list[Check], gate: asyncio.Semaphore) -> Check:
     """Have the procedure itself plan, as it would if it were needed now."""
-    if reason := drills.unplanned(target, procedure, checks):
+    if reason := checkup.unplanned(target, procedure, checks):
         return reason
     request = ProcedureRequest(
         service=target.service, environment=target.environment, requested_by=DRILL, plan_only=True
@@ -78,12 +78,12 @@ async def _plan(target: Target, procedure: str, checks: list[Check], gate: async
         except ChildWorkflowError as error:
             problem = problem_of(error)
             why = f"it did not end with a plan: {problem.message}"
-            return drills.no_plan(target, procedure, why, problem.fix)
-    return drills.judge_plan(target, procedure, report)
+            return checkup.no_plan(target, procedure, why, problem.fix)
+    return checkup.judge_plan(target, procedure, report)
 
 
 async def _notify(drill: Drilled, before: Drilled | None) -> Drilled:
-    text = drills.words(drill)
+    text = checkup.words(drill)
     if text is None:
         return drill
     notice = Notice(
@@ -97,7 +97,7 @@ async def _notify(drill: Drilled, before: Drilled | None) -> Drilled:
             **BEST_EFFORT,
         )
     except ActivityError as error:
-        return drills.notify_later(drill, before, problem_of(error).line)
+        return checkup.notify_later(drill, before, problem_of(error).line)
     return drill
 
 

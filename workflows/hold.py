@@ -10,8 +10,7 @@ from temporalio.exceptions import FailureError
 from activities.autoscaling.activities import ScalingActivities
 from activities.catalog.activities import CatalogActivities
 from activities.chat.activities import ChatActivities
-from activities.temporal.holds import HoldRequest
-from activities.temporal.scale_outs import ScaleOutHistory, ScaleOutRuns
+from activities.temporal.holds import HoldRequest, ScaleOutHistory, ScaleOutRuns
 from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.errors import Rejected

@@ -15,9 +15,8 @@ from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
-from workflows.remedies.other_pages import repair_dependency
-from workflows.remedies.person import ask_person_to_choose, note_cause
-from workflows.remedies.scale_up import scale_out_or_up, ways_to_scale
+from workflows.remedies.other_pages import ask_person_to_choose, note_cause, repair_dependency
+from workflows.remedies.scale_out import scale_out_or_up, ways_to_scale
 
 LOOKS = (*STANDARD_LOOKS, "cpu", "memory")
 

@@ -15,8 +15,13 @@ from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import Part, Run, open_run
 from workflows.platforms.choice import platform_of
-from workflows.remedies.other_pages import repair_dependency, roll_back
-from workflows.remedies.person import ask_person_to_act, ask_person_to_choose, note_cause
+from workflows.remedies.other_pages import (
+    ask_person_to_act,
+    ask_person_to_choose,
+    note_cause,
+    repair_dependency,
+    roll_back,
+)
 from workflows.remedies.restart import restart
 from workflows.remedies.verification import measure
 

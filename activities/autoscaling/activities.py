@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from temporalio import activity
 
-from activities.ecs.describing import describe_service
+from activities.ecs.tasks import describe_service
 from activities.runtime.fence import decisions_acted_on, fenced, may_send, sending
 from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target

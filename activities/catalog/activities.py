@@ -15,7 +15,7 @@ from runbook_model.errors import PolicyError, UnknownTargetError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from activities.runtime.environment_guard import EnvironmentGuard
+    from activities.runtime.interceptors import EnvironmentGuard
     from runbook_model.catalog.policies import AlertRule
 
 

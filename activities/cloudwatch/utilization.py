@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from activities.runtime.passing import unread
+from activities.runtime.fence import unread
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import Statistics
 from runbook_model.measured.symptoms import UtilizationRead

@@ -18,7 +18,7 @@ from runbook_model.errors import UnknownTargetError
 from runbook_model.procedures import PROCEDURES, KnownProcedures
 
 if TYPE_CHECKING:
-    from activities.runtime.environment_guard import EnvironmentGuard
+    from activities.runtime.interceptors import EnvironmentGuard
 
 
 class Look(Protocol):

@@ -11,8 +11,8 @@ from activities.autoscaling.activities import describe_scaling
 from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from activities.doctor.service import NOT_ON_ECS
 from activities.doctor.simulator import Change, Simulator
-from activities.ecs.describing import describe_service
-from activities.review.shelves import S3
+from activities.ecs.tasks import describe_service
+from activities.review.activities import S3
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.catalog import Target
 from runbook_model.checks import Place

@@ -11,7 +11,7 @@ from activities.cloudwatch.utilization import read_points
 from activities.docker.reading import read_project
 from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from activities.ecs.activities import EcsActivities
-from activities.ecs.describing import describe_service
+from activities.ecs.tasks import describe_service
 from runbook_model.catalog.catalog import Target
 from runbook_model.release import ReleaseHistory, ServiceState
 from runbook_model.text.sentences import count_of

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.ecs.describing import AT_ONCE, batched, describe_service, describe_tasks, pages
 from activities.ecs.reading import (
     EVENT,
     balanced_containers,
     read_release,
     read_service_deployment,
 )
+from activities.ecs.tasks import AT_ONCE, batched, describe_service, describe_tasks, pages
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import NotFoundError, RejectedError
 from runbook_model.fact import Fact

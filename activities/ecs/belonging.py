@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from activities.ecs.activities import EcsActivities
-from activities.ecs.describing import describe_service
+from activities.ecs.tasks import describe_service
 from runbook_model.capacity import TaskChange
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import PolicyError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from temporalio import activity
 
-from activities.runtime.program_environment import program_environment
+from activities.runtime.processes import program_environment
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact

@@ -13,7 +13,7 @@ from activities.measuring.logs import measure_error_lines
 from activities.measuring.quantities import measure_engine_use, measure_errors
 from activities.prometheus import promql
 from activities.prometheus.evidence import NO_LATENCY, PrometheusEvidence, Window
-from activities.runtime.passing import unread
+from activities.runtime.fence import unread
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import (
     QUERY,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from activities.cloudwatch.logs import PATTERN, filter_error_events
 from activities.docker.reading import read_lines, read_project
-from activities.runtime.passing import unread
+from activities.runtime.fence import unread
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.measured.log_levels import is_error
 from runbook_model.measured.symptoms import LogsRead

@@ -10,8 +10,8 @@ from activities.review import moments
 from activities.review.conclusions import ALERTMANAGER, items_of, missed, owner_of, root_cause
 from activities.review.evidence import changes_of, decisions_of, messages_of, readings_of, troubles_of
 from activities.review.model import Review, Source
+from activities.review.moments import shares_of, waits_of
 from activities.review.reading import read
-from activities.review.spans import shares_of, waits_of
 from activities.review.timeline import longest_of, name_of, timeline_of
 from activities.review.words import NOBODY, objects, said
 from runbook_model.catalog.trace_links import trace_link

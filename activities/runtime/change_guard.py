@@ -21,7 +21,7 @@ from runbook_model.errors import CatalogError, NotWarrantedError, PolicyError, R
 from runbook_model.ids import hold_id, is_ledger_of, is_under_lock, target_of
 
 if TYPE_CHECKING:
-    from activities.runtime.environment_guard import EnvironmentGuard
+    from activities.runtime.interceptors import EnvironmentGuard
 
 
 FillIn = Callable[[Any], Awaitable[Any]]

@@ -1,4 +1,4 @@
-"""Verifies what people send to a run, before the run takes it: by the worker's own catalog and its file of signers."""
+"""What a run has a worker judge: what people send to it, what they agreed to beforehand, and what a gate shows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from temporalio import activity
 
 from runbook_model.authority.expected import Judged, Presented
+from runbook_model.authority.shown import GateRequest, Opened, show
+from runbook_model.authority.standing import StandingAnswer, StandingQuestion
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError, InputError, Rejected, SignersError
 
@@ -47,3 +49,37 @@ class DecisionActivities:
             return load_catalog(self._catalog)
         except CatalogError as error:
             raise Rejected(error.message, fix=error.fix) from None
+
+
+class StandingActivities:
+    """Reads standing statements; run as a local activity, for it asks nobody outside."""
+
+    def __init__(self, catalog: Path, signers: Path | None, folder: Path | None) -> None:
+        self._catalog = catalog
+        self._signers = signers
+        self._folder = folder
+
+    @activity.defn
+    def find_standing(self, asked: StandingQuestion) -> StandingAnswer:
+        """Name the standing statement that covers a plan; what cannot be read covers nothing."""
+        from activities.authority.signers import read_signers  # noqa: PLC0415 - the command line needs no cryptography
+        from activities.authority.standing import Standing  # noqa: PLC0415 - likewise
+
+        try:
+            target = load_catalog(self._catalog).target(asked.service, asked.environment)
+            signers = read_signers(self._signers)
+        except (InputError, SignersError) as error:
+            return StandingAnswer(why=str(error))
+        namespace, now = activity.info().namespace, datetime.now(UTC)
+        return Standing(self._folder).covers(
+            target, asked.procedure, asked.calls, namespace=namespace, signers=signers, now=now
+        )
+
+
+class GateActivities:
+    """Makes what gates show; run as a local activity, for it asks nobody outside."""
+
+    @activity.defn
+    async def show_gate(self, asked: GateRequest) -> Opened:
+        """Record the question, with its hash."""
+        return show(asked, datetime.now(UTC))

@@ -12,28 +12,49 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
-from activities.runtime.sealing import PUBLIC, SealingKey, private_of, seal, unseal
 from runbook_model.errors import InputError, MissingKeyError
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 KEYS = "RUNBOOK_CODEC_KEYS"
+
 KEYS_FILE = "RUNBOOK_CODEC_KEYS_FILE"
+
 ENCODING = b"binary/encrypted"
+
 KEY_ID = "encryption-key-id"
 """Where a payload's metadata names its key; both words are those of Temporal's own examples."""
+
 SEALED = "sealed"
 """Marks in a payload's metadata that it was encrypted by somebody who has only the public key."""
+
 WORD_LEFT = "word-left"
 """Marks in a payload's metadata what one attempt of an activity left for the next."""
+
 LACKING = "encrypted with a key that is not here"
 """What stands in place of such a word where its key is missing, so that the activity itself can say so."""
+
 NONCE_BYTES = 12
+
 KEY_BYTES = 32
+
 MAKE_ONE = 'make one with: echo "$(date +%F) $(openssl rand -base64 32)"'
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+PUBLIC = "public:"
+"""What a line has before a key that only encrypts."""
+
+POINT_BYTES = 32
+
+_ONCE = bytes(12)
+"""The nonce: no key encrypts twice."""
 
 
 def load_keys(environment: Mapping[str, str]) -> dict[str, bytes]:
@@ -173,3 +194,59 @@ def _read(file: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise InputError(f"{KEYS_FILE} = {file}: cannot read it: {why}") from None
+
+
+class SealingKey(bytes):
+    """The public key, which only encrypts."""
+
+    __slots__ = ()
+
+
+def public_line(key_id: str, key: bytes) -> str:
+    """Write the line for whoever only encrypts."""
+    public = private_of(key).public_key().public_bytes_raw()
+    return f"{key_id} {PUBLIC}{base64.b64encode(public).decode()}"
+
+
+def private_of(key: bytes) -> X25519PrivateKey:
+    """Derive from a key of histories what opens."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # noqa: PLC0415 - see Codec
+
+    return X25519PrivateKey.from_private_bytes(_derived(key, b"runbook sealing key 1"))
+
+
+def seal(public: SealingKey, plain: bytes, bound: bytes) -> bytes:
+    """Encrypt for whoever has the key that the public one was derived from."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import (  # noqa: PLC0415 - see Codec
+        X25519PrivateKey,
+        X25519PublicKey,
+    )
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+    once = X25519PrivateKey.generate()
+    point = once.public_key().public_bytes_raw()
+    shared = once.exchange(X25519PublicKey.from_public_bytes(public))
+    return point + AESGCM(_derived(shared, b"runbook sealed 1" + point + public)).encrypt(_ONCE, plain, bound)
+
+
+def unseal(private: X25519PrivateKey, sealed: bytes, bound: bytes) -> bytes:
+    """Decrypt.
+
+    Raises:
+        InvalidTag: it is not what was encrypted, or not for this key.
+        ValueError: it is too short.
+    """
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey  # noqa: PLC0415 - see Codec
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+    point = sealed[:POINT_BYTES]
+    shared = private.exchange(X25519PublicKey.from_public_bytes(point))
+    key = _derived(shared, b"runbook sealed 1" + point + private.public_key().public_bytes_raw())
+    return AESGCM(key).decrypt(_ONCE, sealed[POINT_BYTES:], bound)
+
+
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see Codec
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret)

@@ -8,17 +8,26 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import TypeVar
 
 from temporalio import activity
 
 from runbook_model.errors import OutsideError, RunbookError, TooLateError
+from runbook_model.measured.evidence import Evidence
 
 LANDS_WITHIN = timedelta(seconds=10)
 """A request that was sent takes effect within this time, or its client has given up on it: connect and read timeout."""
 
 _attempt_started: ContextVar[datetime | None] = ContextVar("attempt_started", default=None)
+
 _refused: ContextVar[RunbookError | None] = ContextVar("refused", default=None)
+
 _decisions: ContextVar[tuple[str, ...]] = ContextVar("decisions", default=())
+
+E = TypeVar("E", bound=Evidence)
+
+TRIES = 6
+"""With the pauses between attempts that is some six seconds."""
 
 
 class Standing(Enum):
@@ -131,3 +140,14 @@ READ_TIMEOUT = timedelta(seconds=8)
 
 CALL_TIMEOUT = CONNECT_TIMEOUT + READ_TIMEOUT
 """After this long nothing that an attempt sent is still waited for, so nothing more comes of it on our side."""
+
+
+def unread(asked: E, error: RunbookError) -> E:
+    """Return a question as one that could not be asked.
+
+    An error that passes is raised again, so that Temporal repeats the read; after some attempts it is the answer. What
+    one call was refused because of too many calls decides no diagnosis.
+    """
+    if error.retryable and activity.in_activity() and activity.info().attempt < TRIES:
+        raise error
+    return asked.unread(error)

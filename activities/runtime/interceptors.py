@@ -1,11 +1,13 @@
-"""What is the same around every activity: its errors become Temporal's, and its heart beats while it works."""
+"""What is the same around every activity: errors become Temporal's, its heart beats, and a lacking key or a foreign environment stops it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from temporalio import activity
+from temporalio.common import RawValue
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ActivityOutboundInterceptor,
@@ -13,10 +15,59 @@ from temporalio.worker import (
     Interceptor,
 )
 
+from activities.runtime.encryption import WORD_LEFT, lacks_key
 from activities.runtime.fence import attempt_begins
-from runbook_model.errors import BugError, RunbookError
+from runbook_model.catalog.catalog import Target
+from runbook_model.errors import BugError, MissingKeyError, PolicyError, RunbookError
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import QUOTED
+
+
+class EnvironmentGuard:
+    """The queues that a worker asks for work, each with the environment that it belongs to."""
+
+    def __init__(self, queues: Mapping[str, str]) -> None:
+        self._queues = queues
+
+    def check(self, environment: str) -> None:
+        """Let an activity continue whose environment is that of the queue which it came by.
+
+        Raises:
+            PolicyError: it came by the queue of another environment.
+        """
+        queue = activity.info().task_queue
+        whose = self._queues.get(queue)
+        if whose != environment:
+            raise PolicyError(
+                f'this worker refuses work for the environment "{environment}" from the queue {queue}, '
+                f"which belongs to {whose or 'nobody here'}",
+                fix=f"start it with --environment {environment}",
+            )
+
+
+class GuardTargets(Interceptor):
+    """Refuses every activity on a target of another environment, also those that packages bring."""
+
+    def __init__(self, served: EnvironmentGuard) -> None:
+        self._served = served
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
+        """Wrap an activity."""
+        return _Guarding(next, self._served)
+
+
+class _Guarding(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, served: EnvironmentGuard) -> None:  # noqa: A002 - the SDK's name
+        super().__init__(next)
+        self._served = served
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        for given in input.args:
+            target = given if isinstance(given, Target) else getattr(given, "target", None)
+            if isinstance(target, Target):
+                self._served.check(target.environment)
+        return await super().execute_activity(input)
+
 
 BUGS = (
     ArithmeticError,
@@ -81,3 +132,33 @@ class _Beating(ActivityInboundInterceptor):
         while True:
             self._outbound.heartbeat()
             await asyncio.sleep(every)
+
+
+class RequireHeartbeatKey(Interceptor):
+    """Marks what heartbeats hold, so that it can be determined what a missing key hides."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - the SDK's name
+        """Wrap an activity."""
+        return _Reading(next)
+
+
+class _Reading(ActivityInboundInterceptor):
+    def init(self, outbound: ActivityOutboundInterceptor) -> None:
+        super().init(_Marking(outbound))
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
+        for word in activity.info().heartbeat_details:
+            if (key_id := lacks_key(word)) is not None:
+                raise MissingKeyError(key_id)
+        return await super().execute_activity(input)
+
+
+class _Marking(ActivityOutboundInterceptor):
+    def heartbeat(self, *details: Any) -> None:
+        super().heartbeat(*(_marked(item) for item in details))
+
+
+def _marked(word: object) -> RawValue:
+    payload = activity.payload_converter().to_payload(word)
+    payload.metadata[WORD_LEFT] = b"true"
+    return RawValue(payload)

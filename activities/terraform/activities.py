@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.ecs.changes import drifted
-from activities.ecs.describing import describe_service
+from activities.ecs.tasks import describe_service
 from activities.runtime.fence import may_send
 from activities.runtime.waiting import handed_over
 from activities.terraform.program import Module
@@ -35,7 +35,7 @@ from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
-    from activities.terraform.plan_store import PlanStore
+    from activities.terraform.state import PlanStore
 
 PLAN_WAITS = timedelta(seconds=20)
 """How long one attempt to plan waits for a lock, before its error is shown and the next attempt is made."""

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from activities.runtime.attribution import attribution
-from activities.runtime.processes import start_child
-from activities.runtime.program_environment import our_aws_files, program_environment
+from activities.runtime.processes import our_aws_files, program_environment, start_child
 from activities.terraform.state import state_of
 from activities.terraform.state_lock import Lock, read_lock
 from runbook_model.catalog.service_policies import Terraform

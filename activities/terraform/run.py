@@ -19,8 +19,8 @@ from runbook_model.fact import Fact
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 
 if TYPE_CHECKING:
-    from activities.terraform.plan_store import PlanStore
     from activities.terraform.program import Module, Said
+    from activities.terraform.state import PlanStore
 
 ASKED_AGAIN_AFTER = 2.0
 """Seconds between two tries to get the lock."""

@@ -1,20 +1,35 @@
-"""Which state a module works on: where its backend keeps it, under which key, in which workspace."""
+"""Where state lies: that of a module in its backend, and that in plan files, which nobody else may read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Mapping
+import shutil
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from runbook_model.errors import InputError
 
 IDENTITY = (
     "bucket", "key", "prefix", "workspace_key_prefix", "path", "address", "hostname", "organization", "workspaces",
     "storage_account_name", "container_name", "secret_suffix", "namespace", "conn_str", "schema_name",
 )  # fmt: skip
 """What tells states of one kind of backend apart; the rest is how it is reached, and by whom."""
+
 PASSWORD = re.compile(r"(?<=://)[^@/]*@")
+
+KEPT = timedelta(days=1)
+"""A plan that nobody applied is removed after this; it can be made again."""
+
+WORKPLACE = "work-"
 
 
 def state_of(directory: Path, environment: Mapping[str, str]) -> str:
@@ -49,3 +64,58 @@ def _workspace(data: Path, environment: Mapping[str, str]) -> str:
         return (data / "environment").read_text(encoding="utf-8").strip() or "default"
     except OSError:
         return "default"
+
+
+class PlanStore:
+    """A private folder with one file for each run and hash."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, run_id: str, plan_hash: str) -> Path:
+        """Return where the plan of a run lies, or would."""
+        return self._open() / f"{_plain(run_id)}-{_plain(plan_hash)}.tfplan"
+
+    def keep(self, made: Path, run_id: str, plan_hash: str) -> Path:
+        """Take a plan in; a reader finds it whole or not at all. Old ones are removed."""
+        self._forget_old()
+        made.chmod(0o600)
+        return made.replace(self.path(run_id, plan_hash))
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """Give a private folder for one run of Terraform: what it says may be secret too."""
+        with TemporaryDirectory(dir=self._open(), prefix=WORKPLACE) as folder:
+            yield Path(folder)
+
+    def _open(self) -> Path:
+        """Return the folder, made if need be.
+
+        Raises:
+            InputError: it is not ours alone.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = self._folder.lstat()
+        except OSError as error:
+            raise InputError(f"RUNBOOK_PLAN_STORE = {self._folder}: {error.strerror}") from None
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise InputError(
+                f"RUNBOOK_PLAN_STORE = {self._folder}: others may read it, and plans hold secrets",
+                fix="give the worker a folder of its own with mode 0700",
+            )
+        return self._folder
+
+    def _forget_old(self) -> None:
+        for left in self._open().iterdir():
+            with suppress(FileNotFoundError):  # another worker was faster
+                if time.time() - left.stat().st_mtime < KEPT.total_seconds():
+                    continue
+                if left.suffix == ".tfplan":
+                    left.unlink()
+                elif left.name.startswith(WORKPLACE):  # its worker was killed
+                    shutil.rmtree(left, ignore_errors=True)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w-]", "_", name)

@@ -42,8 +42,8 @@ from runbook_model.catalog.service_policies import (
 from runbook_model.catalog.trace_links import TRACES, problem_of
 from runbook_model.catalog.twins import twins
 from runbook_model.errors import CatalogError, UnknownTargetError
-from runbook_model.text.nearest import did_you_mean
 from runbook_model.text.redaction import redact
+from runbook_model.text.sentences import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

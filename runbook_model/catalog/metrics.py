@@ -21,7 +21,7 @@ from runbook_model.catalog.matchers import (
     parse_selector,
     quoted,
 )
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from runbook_model.text.nearest import did_you_mean
 from runbook_model.text.redaction import HIDDEN, redact
+from runbook_model.text.sentences import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from runbook_model.catalog.alert_matrix import find_rule
 from runbook_model.catalog.policies import AlertRule
-from runbook_model.incident.alerts import Alert
+from runbook_model.incident.messages import Alert
 from runbook_model.messages import Message
 
 MOST = 1000

@@ -16,8 +16,7 @@ from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, Telemetr
 from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from activities.runtime.converter import with_codec
-from activities.runtime.encryption import Codec, load_keys
-from activities.runtime.sealing import SealingKey, public_line
+from activities.runtime.encryption import Codec, SealingKey, load_keys, public_line
 from activities.telemetry.telemetry import flush_traces, tracing_plugins
 from runbook_model.errors import InputError, SealedError
 from starter.exits import CliError, Exit, bad_input, of_error

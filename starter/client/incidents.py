@@ -12,8 +12,7 @@ from temporalio.common import (
 
 from runbook_model import ids
 from runbook_model.incident.account import IncidentRequest
-from runbook_model.incident.alerts import AlertBatch
-from runbook_model.incident.messages import ALERTS
+from runbook_model.incident.messages import ALERTS, AlertBatch
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import State
 from starter.client.connect import RPC_TIMEOUT

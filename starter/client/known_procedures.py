@@ -7,7 +7,7 @@ from pathlib import Path
 from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.procedures import missing
 from runbook_model.procedures import PROCEDURES, installed
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 from starter.client.known_targets import read_catalog
 from starter.exits import bad_input
 

@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
 from runbook_model.errors import CatalogError, UnknownTargetError
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 from starter.client.runs import Run, find, of_scope
 from starter.exits import CliError, bad_input, of_error
 from starter.names import Pair, Scope

@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 from runbook_model.ids import incident_id, is_lock, remediation_id
 from runbook_model.reports import State
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 from starter.client.known_targets import recorded_runs
 from starter.client.runs import Run, describe
 from starter.exits import CliError, bad_input, refused

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from temporalio.client import Client
 
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse, ui_address
 from starter.demo.needs import fix_for, missing

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from temporalio.client import Client
 
-from activities.review.gathering import gather
+from activities.review.activities import gather
 from activities.review.markdown import page
 from activities.review.writing import write
 from starter import completion

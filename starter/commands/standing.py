@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from runbook_model.authority.standing import StandingFile, StandingOrder
 from runbook_model.calls import ACTIONS
 from runbook_model.text.durations import parse_duration
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import namespace

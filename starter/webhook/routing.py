@@ -9,7 +9,7 @@ from datetime import datetime
 
 from runbook_model.catalog.catalog import Catalog
 from runbook_model.ids import UNROUTED, incident_id
-from runbook_model.incident.alerts import Alert, AlertBatch
+from runbook_model.incident.messages import Alert, AlertBatch
 from starter.webhook.payload import Notification, SentAlert
 from starter.webhook.reading import read_alert, unusable_alert
 

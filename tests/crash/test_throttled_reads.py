@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from activities.runtime.passing import TRIES
+from activities.runtime.fence import TRIES
 from tests.crash.histories import started
 from tests.crash.outages import CRASHES
 

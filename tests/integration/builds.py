@@ -14,7 +14,7 @@ from activities.runtime.converter import data_converter
 from runbook_model import ids
 from tests.temporal_server import temporal_server as server_of_its_own
 from worker import deployment_version, workflows_of
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 

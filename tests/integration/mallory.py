@@ -13,7 +13,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.docker.changes import RestartService
+from activities.docker.activities import RestartService
 from activities.ecs.changes import (
     DeployRelease,
     ForceDeployment,

@@ -18,7 +18,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.aws.clients import AwsClients
 from activities.terraform.activities import TerraformActivities, TerraformApply
-from activities.terraform.plan_store import PlanStore
+from activities.terraform.state import PlanStore
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 from tests.observing import a_target
@@ -151,7 +151,7 @@ from datetime import timedelta
 from pathlib import Path
 from temporalio.testing import ActivityEnvironment
 from activities.aws.clients import AwsClients
-from activities.terraform.plan_store import PlanStore
+from activities.terraform.state import PlanStore
 from activities.terraform.activities import TerraformActivities, TerraformApply
 
 store, order = sys.argv[1:]

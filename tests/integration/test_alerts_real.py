@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.runtime.converter import data_converter
-from runbook_model.incident.alerts import AlertBatch
+from runbook_model.incident.messages import AlertBatch
 from sandbox.processes import free_port
 from tests.integration.webhook_process import WebhookProcess
 from tests.sandbox_under_test import running_sandbox, until

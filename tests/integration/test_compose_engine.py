@@ -20,8 +20,7 @@ from temporalio.worker import Worker
 
 from activities.aws.clients import AwsClients
 from activities.catalog.activities import CatalogActivities
-from activities.docker.activities import ComposeActivities, ping
-from activities.docker.changes import ComposeChanges
+from activities.docker.activities import ComposeActivities, ComposeChanges, ping
 from activities.docker.engine import Engine
 from activities.docker.postgres import PostgresContainer
 from activities.docker.reading import read_project
@@ -36,7 +35,7 @@ from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
 from activities.registry import activities_of
 from activities.runtime.converter import data_converter
-from activities.runtime.gates import GateActivities
+from activities.runtime.decisions import GateActivities
 from activities.runtime.interceptors import Beat, TranslateErrors
 from activities.temporal.predecessor import RunHistory
 from runbook_model import ids
@@ -50,7 +49,7 @@ from tests.sandbox_under_test import until
 from tests.temporal_server import temporal_server
 from worker import served_queues
 from workflows.high_error_rate import HighErrorRate
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from activities.runtime.converter import data_converter
 from activities.runtime.processes import start_child, stop_child
-from runbook_model.incident.alerts import Alert, AlertBatch
+from runbook_model.incident.messages import Alert, AlertBatch
 from starter.client.incidents import report_alerts
 from tests.integration.observed_stage import ObservedStage, free_address
 from tests.integration.otlp_collector import Collector

@@ -26,7 +26,7 @@ from activities.catalog.procedures import ProcedureActivities
 from activities.registry import activities_of
 from activities.review.model import ReviewRequest, Written
 from activities.runtime.converter import data_converter
-from activities.runtime.gates import GateActivities
+from activities.runtime.decisions import GateActivities
 from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
@@ -38,8 +38,8 @@ from runbook_model.catalog.policies import AlertRule, Contact, Incidents
 from runbook_model.catalog.policies import Brake as BrakePolicy
 from runbook_model.errors import RejectedError
 from runbook_model.incident.account import IncidentRequest
-from runbook_model.incident.alerts import Alert, AlertBatch
 from runbook_model.incident.announcements import Announcement, Delivered, Delivery, Notice
+from runbook_model.incident.messages import Alert, AlertBatch
 from runbook_model.messages import ProcedureRequest
 from runbook_model.procedures import KnownProcedures, workflow_type
 from runbook_model.reports import Report
@@ -50,7 +50,7 @@ from workflows.any_procedure import AnyProcedure
 from workflows.brake import Brake
 from workflows.incident import Incident
 from workflows.incidents.report import IncidentReport
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 if TYPE_CHECKING:

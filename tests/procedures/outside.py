@@ -25,8 +25,8 @@ from activities.ecs.changes import (
     StopDeployment,
 )
 from activities.ecs.waits import AwaitedDrift
+from activities.runtime.decisions import GateActivities
 from activities.runtime.fence import may_send
-from activities.runtime.gates import GateActivities
 from activities.temporal.predecessor import Predecessor, RunName
 from runbook_model.authority.expected import Judged, Presented
 from runbook_model.catalog.catalog import Target

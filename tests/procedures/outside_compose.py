@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.docker.changes import standing
+from activities.docker.activities import standing
 from activities.runtime.fence import Standing
 from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Database

@@ -12,8 +12,7 @@ from temporalio.worker import Interceptor, Worker
 
 from activities.autoscaling.activities import CapacityRestored
 from activities.ecs.waits import AwaitedTasks
-from activities.temporal.holds import HoldRequest
-from activities.temporal.scale_outs import ScaleOutRuns
+from activities.temporal.holds import HoldRequest, ScaleOutRuns
 from runbook_model import ids
 from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
@@ -42,7 +41,7 @@ from tests.symptoms import (
     utilization_read,
 )
 from worker import WORKFLOWS
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 SOON = 60

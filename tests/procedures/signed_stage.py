@@ -18,13 +18,11 @@ from activities.authority.warrants import Warrants
 from activities.catalog.activities import CatalogActivities
 from activities.registry import FENCED, activities_of
 from activities.runtime.change_guard import TAKES_BACK, GuardChanges
-from activities.runtime.decisions import DecisionActivities
+from activities.runtime.decisions import DecisionActivities, StandingActivities
 from activities.runtime.interceptors import TranslateErrors
-from activities.runtime.standing import StandingActivities
-from activities.temporal.change_history import ChangeHistory
+from activities.temporal.holds import ScaleOutHistory, ScaleOutRuns
 from activities.temporal.locks import LockActivities
-from activities.temporal.predecessor import CHANGES
-from activities.temporal.scale_outs import ScaleOutHistory, ScaleOutRuns
+from activities.temporal.predecessor import CHANGES, ChangeHistory
 from runbook_model import ids
 from runbook_model.messages import RollbackRequest
 from runbook_model.procedures import workflow_type
@@ -33,7 +31,7 @@ from runbook_model.sizes import ScaledOut
 from tests.procedures.sick import Sick
 from tests.procedures.signed_desk import Desk
 from worker import WORKFLOWS, served_queues
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 if TYPE_CHECKING:

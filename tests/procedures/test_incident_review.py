@@ -3,10 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from activities.review.activities import ReviewActivities
-from activities.review.gathering import gather
+from activities.review.activities import Folder, ReviewActivities, gather
 from activities.review.markdown import page
-from activities.review.shelves import Folder
 from activities.review.writing import write
 from runbook_model.errors import AccessDeniedError
 from tests.procedures.incidents import QUICK

@@ -20,9 +20,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.autoscaling.activities import CapacityRestored
 from activities.runtime.change_guard import GuardChanges
 from activities.runtime.interceptors import TranslateErrors
-from activities.temporal.holds import HoldRequest
+from activities.temporal.holds import HoldRequest, ScaleOutHistory, ScaleOutRuns
 from activities.temporal.predecessor import CHANGES
-from activities.temporal.scale_outs import ScaleOutHistory, ScaleOutRuns
 from runbook_model import ids
 from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target, load_catalog

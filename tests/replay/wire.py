@@ -23,8 +23,7 @@ from temporalio import workflow
 import activities
 from runbook_model import ids
 from runbook_model.errors import RunbookError
-from runbook_model.incident.alerts import AlertBatch
-from runbook_model.incident.messages import Closing, Joined, ProcedureProgress
+from runbook_model.incident.messages import AlertBatch, Closing, Joined, ProcedureProgress
 from runbook_model.messages import Abort, Approval, Instruction, Note
 from runbook_model.procedures import PROCEDURES, workflow_type
 from runbook_model.steps import STEP_HEADER, StepPlace

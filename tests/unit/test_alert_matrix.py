@@ -4,7 +4,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.catalog.activities import IncidentPolicies
-from activities.runtime.environment_guard import EnvironmentGuard
+from activities.runtime.interceptors import EnvironmentGuard
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX, find_rule
 from runbook_model.catalog.catalog import parse_catalog
 from runbook_model.catalog.incident_policy import TargetNames

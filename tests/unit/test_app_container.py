@@ -7,9 +7,9 @@ from runbook_model.reports import Ending, Outcome
 from tests.aws_answers import definition, service
 from tests.ecs_facts import HOUR, a_history, a_release, bad, digest, with_a_sidecar
 from tests.observing import a_target
-from workflows.decisions.restarting import plan_restart
 from workflows.decisions.rollback.plan import RollbackPlan, moved_tag
 from workflows.decisions.rollback.releases import plan_rollback
+from workflows.decisions.scaling import plan_restart
 
 TARGET = a_target(service="shop")
 DAY = 24 * HOUR

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from runbook_model.bounds import REPORT_BYTES, cut_text, keep_newest, size_of, within
 from runbook_model.incident.account import Account, Outbox, Remediation
 from runbook_model.incident.alert_book import MOST, AlertBook
-from runbook_model.incident.alerts import Alert
 from runbook_model.incident.announcements import Announcement
 from runbook_model.incident.fitting import ACCOUNT_BYTES, fit
-from runbook_model.incident.messages import slim
+from runbook_model.incident.messages import Alert, slim
 from runbook_model.reports import Change, Decision, Rejection, Report, State, Step, Task
 from tests.observing import NOW
 

@@ -6,7 +6,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.catalog.activities import CatalogActivities
-from activities.runtime.environment_guard import EnvironmentGuard
+from activities.runtime.interceptors import EnvironmentGuard
 from runbook_model.catalog.catalog import Catalog, Target, load_catalog, parse_catalog
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.errors import CatalogError, PolicyError, UnknownTargetError

@@ -10,7 +10,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.doctor.activities import DoctorActivities
 from activities.runtime.change_guard import GuardChanges
-from activities.runtime.environment_guard import EnvironmentGuard
+from activities.runtime.interceptors import EnvironmentGuard
 from runbook_model.catalog.catalog import Target, load_catalog
 from runbook_model.catalog.policies import Channel
 from runbook_model.catalog.service_policies import Probe

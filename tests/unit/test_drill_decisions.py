@@ -9,8 +9,7 @@ from runbook_model.checks import Check
 from runbook_model.plans import Plan
 from runbook_model.reports import Outcome, Problem, Report, State
 from tests.observing import a_target
-from workflows.decisions.checkup import settle
-from workflows.decisions.drills import conclude, judge_plan, notify_later, unplanned, words
+from workflows.decisions.checkup import conclude, judge_plan, notify_later, settle, unplanned, words
 
 GREEN, RED = True, False
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -17,7 +17,7 @@ from activities.measuring.examining import Examination
 from activities.measuring.instruments import Instruments
 from activities.measuring.logs import measure_error_lines
 from activities.measuring.sources import Sources
-from activities.runtime.passing import TRIES
+from activities.runtime.fence import TRIES
 from runbook_model.errors import InputError, NotServingError, ThrottledError
 from runbook_model.measured.evidence import onset_of
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment, ServiceState

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from workflows.decisions.diagnosis import judge_leak
-from workflows.decisions.diagnosis.leak import FEWEST, slope_of, split_at_falls
+from workflows.decisions.diagnosis.resources import FEWEST, slope_of, split_at_falls
 
 MIB = 1024**2
 LIMIT = 512 * MIB

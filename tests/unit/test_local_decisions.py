@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from activities.docker.changes import standing
+from activities.docker.activities import standing
 from activities.docker.reading import judge_settled, read_container, use_of
 from activities.runtime.fence import Standing
 from runbook_model.authority.shown import plan_hash

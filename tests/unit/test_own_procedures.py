@@ -15,7 +15,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from activities.doctor.looking import NotSetError, WrongError
 from activities.doctor.procedures import ProcedureQuestions
 from activities.registry import ActivityRegistry, OfPackages
-from activities.runtime.environment_guard import EnvironmentGuard, GuardTargets
+from activities.runtime.interceptors import EnvironmentGuard, GuardTargets
 from activities.runtime.settings import Settings
 from activities.temporal.predecessor import CHANGES
 from runbook_model.catalog.catalog import Target, load_catalog

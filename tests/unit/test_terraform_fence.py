@@ -10,8 +10,8 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.terraform.activities import TerraformActivities, TerraformApply
-from activities.terraform.plan_store import PlanStore
 from activities.terraform.run import NOT_STARTED
+from activities.terraform.state import PlanStore
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import DriftedError, UnreachableError
 from runbook_model.release import Fence

@@ -16,8 +16,7 @@ from runbook_model.plans import Plan, PlannedCall
 from runbook_model.release import Image, Release
 from workflows.decisions import database
 from workflows.decisions.diagnosis import Cause, Diagnosis
-from workflows.decisions.diagnosis.cause import unknown
-from workflows.decisions.diagnosis.signs import unread
+from workflows.decisions.diagnosis.cause import unknown, unread
 
 LOOP = 2
 """So many restarts by the engine are a loop; one may be chance."""

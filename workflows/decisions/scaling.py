@@ -1,4 +1,4 @@
-"""How many more tasks, and by which call. Pure."""
+"""How many more tasks, or fresh ones of what runs, and by which call. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from runbook_model.capacity import Capacity
 from runbook_model.catalog.catalog import Target
 from runbook_model.measured.symptoms import ResourcesRead
 from runbook_model.plans import DAY, Follow, Plan
-from runbook_model.reports import Ending, Outcome, Report, Task
+from runbook_model.release import Fence, Release, ReleaseHistory
+from runbook_model.reports import Ending, Outcome, Problem, Report, Task
 from runbook_model.text.durations import format_duration
 from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.diagnosis.cause import Cause
 from workflows.decisions.diagnosis.latency import out_of_resources
-from workflows.decisions.rollback.releases import refused
+from workflows.decisions.rollback.plan import may_bring_another_image
+from workflows.decisions.rollback.releases import cannot_roll, refuse, refused
 
 GROWS = "scale-up"
 """The way on where more tasks do not help, or cannot be had."""
@@ -86,3 +88,43 @@ def _take_back(target: Target, capacity: Capacity, to: int, hold: str) -> Follow
     what = f"Remove the extra tasks after {hold}, or where somebody aborts"
     within = target.scale.hold + DAY
     return Follow(kind="take-back", what=what, calls=(calls.scale(target, back),), within=within)
+
+
+class RestartPlan(Plan):
+    """How a service is restarted."""
+
+    before: Release
+    after: Release
+    fence: Fence
+
+
+def plan_restart(target: Target, history: ReleaseHistory, because: tuple[str, ...]) -> RestartPlan | Ending:
+    """Plan to force a new deployment of what runs; a deployment under way is never fought."""
+    if problem := cannot_deploy(history):
+        return refuse(problem)
+    return RestartPlan(
+        headline=f"Restart {target.service} in {target.environment} on {history.current.name}",
+        calls=(calls.force(target),),
+        before=history.current,
+        after=history.current,
+        because=because,
+        not_restored=(
+            "The cause is not fixed; fresh tasks may fail again.",
+            *may_bring_another_image(history),
+        ),
+        fence=history.service.fence,
+    )
+
+
+def cannot_deploy(history: ReleaseHistory) -> Problem | None:
+    """Say why nothing can be deployed now: no rolling deployments, or one that is under way."""
+    latest = history.latest
+    if latest and latest.status not in {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
+        under_way = Problem(
+            kind="policy",
+            message=f"{latest.release.name} is being deployed",
+            fix="wait for its end, or roll back",
+        )
+    else:
+        under_way = None
+    return cannot_roll(history.service) or under_way

@@ -10,8 +10,8 @@ from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.release import Fence, Release, ReleaseHistory
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import TaskSize
-from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback.releases import refuse, refused
+from workflows.decisions.scaling import cannot_deploy
 
 FARGATE = {
     256: (512, 1024, 2048),

@@ -9,7 +9,7 @@ from temporalio import workflow
 
 from activities.telemetry import metric_names
 from runbook_model.incident.account import Account
-from runbook_model.incident.alerts import Alert
+from runbook_model.incident.messages import Alert
 
 
 def take_and_count(account: Account, alerts: Sequence[Alert], received: datetime) -> bool:

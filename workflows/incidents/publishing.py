@@ -1,6 +1,8 @@
-"""Where an incident is seen without asking it: search attributes, the memo, and the UI's details."""
+"""Where an incident is seen without asking it: search attributes, the memo, and its page as Markdown in the UI's details."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
@@ -8,8 +10,35 @@ from temporalio.common import SearchAttributeUpdate
 from runbook_model import ids
 from runbook_model.incident.account import Account
 from runbook_model.reports import Checkpoint, State
-from workflows.incidents.details import render
-from workflows.incidents.report import report
+from runbook_model.text.plain_text import markdown
+from workflows.incidents.report import IncidentReport, report
+from workflows.page import details
+
+
+def render(report: IncidentReport) -> str:
+    """Write the page: where it stands, the alerts, who has it, and below it what every page shows."""
+    return "\n".join(
+        [*_lines(report), "", details.render(report, ids.incident_id(report.environment, report.service))]
+    )
+
+
+def _lines(report: IncidentReport) -> Iterator[str]:
+    yield f"**{markdown(report.title)}** — {markdown(report.severity)}, {report.outcome or report.status}\n"
+    yield f"- impact: {markdown(report.impact or 'unknown')}"
+    yield f"- alerts: {report.firing} firing, {report.resolved} resolved"
+    yield from (
+        f"  - {markdown(f'{alert.name} ({alert.severity}, {alert.status}) {alert.words}')}"
+        for alert in report.alerts[:10]
+    )
+    if report.acknowledged_by:
+        yield f"- {markdown(report.acknowledged_by)} has it"
+    elif report.next_call:
+        yield f"- nobody has acknowledged it: {markdown(report.calls_next or 'everybody')} is called at {report.next_call:%H:%M:%S} UTC"
+    if report.held:
+        yield f"- held: {markdown(report.held)}"
+    yield from (
+        f"- {markdown(f'{channel} gets no messages: {why}')}" for channel, why in report.undelivered.items()
+    )
 
 
 class Publishing:

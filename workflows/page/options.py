@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, TypedDict, cast
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, RetryState
+from temporalio.worker import StartActivityInput, WorkflowOutboundInterceptor
 from temporalio.workflow import ActivityCancellationType
 
 from runbook_model import ids
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import State
-from runbook_model.steps import StepPlace
-from workflows.page.step_header import at_step
+from runbook_model.steps import STEP_HEADER, StepPlace
+
+_PLACE: ContextVar[StepPlace | None] = ContextVar("place of a step", default=None)
+
+
+@contextmanager
+def at_step(place: StepPlace) -> Iterator[None]:
+    """Send the place with the activities that are started here; nothing may be awaited in between."""
+    token = _PLACE.set(place)
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
+
+
+class SendStep(WorkflowOutboundInterceptor):
+    """Puts the step's place into the header of its activity."""
+
+    def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:  # noqa: A002 - the SDK's name
+        """Start the activity."""
+        if place := _PLACE.get():
+            input.headers = {**input.headers, STEP_HEADER: workflow.payload_converter().to_payload(place)}
+        return super().start_activity(input)
 
 
 class ActivityOptions(TypedDict, total=False):
@@ -52,8 +76,10 @@ READ = ActivityOptions(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15)
     ),
 )
+
 # A local activity that asks nobody outside.
 SHOW = LocalOptions(start_to_close_timeout=timedelta(seconds=10))
+
 # A change is never cut in two: an abort waits for its answer. Its time is longer than its client's, so that when an
 # attempt runs out nothing that it sent is still under way.
 CHANGE = ActivityOptions(
@@ -62,17 +88,20 @@ CHANGE = ActivityOptions(
     retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=15)),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+
 # Of a change that nobody waits for and whose failure nobody would hear of: tried until it is made, or refused for good.
 RETRY_FOREVER = ActivityOptions(
     start_to_close_timeout=CHANGE["start_to_close_timeout"],
     retry_policy=RetryPolicy(maximum_interval=timedelta(minutes=1)),
     cancellation_type=CHANGE["cancellation_type"],
 )
+
 TERRAFORM_DEAD_AFTER = timedelta(seconds=20)
 """Longer than of others: it takes the worker's processor for seconds at a time, and Temporal may be away for a moment.
 
 Who is taken for dead is interrupted, and leaves half an apply to a person.
 """
+
 # Terraform asks its providers for every resource; while its state is locked by somebody else it is asked again.
 PLAN = ActivityOptions(
     **{
@@ -81,6 +110,7 @@ PLAN = ActivityOptions(
         "heartbeat_timeout": TERRAFORM_DEAD_AFTER,
     }
 )
+
 # As long as what Terraform waits for; an abort interrupts it, and waits until it has given its lock back.
 APPLY = ActivityOptions(
     start_to_close_timeout=timedelta(hours=3),
@@ -90,11 +120,13 @@ APPLY = ActivityOptions(
     ),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+
 # Repeated until it sees what is waited for; between two looks nothing is under way, so the wait takes no slot.
 LOOK = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=30),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+
 BEST_EFFORT = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=5),
@@ -103,6 +135,7 @@ BEST_EFFORT = ActivityOptions(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15)
     ),
 )
+
 WATCH = ActivityOptions(
     start_to_close_timeout=timedelta(days=7),
     heartbeat_timeout=DEAD_AFTER,
@@ -110,12 +143,16 @@ WATCH = ActivityOptions(
         initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
     ),
 )
+
 PLANNED_WITHIN = timedelta(minutes=2)
 """A run that only plans has ended after this time."""
+
 PATIENCE = (timedelta(seconds=10), timedelta(seconds=60))
 """How long a wait's worker may be silent once it was taken for dead too often."""
+
 DEATHS_BELIEVED = 4
 """Workers die seldom, and busy ones miss heartbeats: after so many attempts it is the patience that was too short."""
+
 # Next to a checkpoint nothing hurries: the yes is followed by a fresh reading anyhow, and a thousand of these cost little.
 IDLE_WATCH = ActivityOptions(
     start_to_close_timeout=timedelta(days=7),

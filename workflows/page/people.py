@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.catalog.activities import CatalogActivities
 from activities.ecs.waits import AwaitedDrift, Waits
-from activities.runtime.gates import GateActivities
+from activities.runtime.decisions import GateActivities
 from activities.temporal.predecessor import Predecessor, RunHistory, RunName
 from runbook_model import ids
 from runbook_model.authority.shown import APPROVE, GateRequest, Opened
@@ -26,7 +26,6 @@ from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.releases import refused
 from workflows.page.asking import Asking, Question, Step
-from workflows.page.carried import Carried
 from workflows.page.child_relay import ChildRelay, procedure_above
 from workflows.page.gate import Gate
 from workflows.page.locks import Locks
@@ -34,6 +33,7 @@ from workflows.page.options import BEST_EFFORT, IDLE_WATCH, READ, SHOW, Activity
 from workflows.page.orders import ProcedureOrders
 from workflows.page.record import Record
 from workflows.page.run_loop import RunLoop
+from workflows.page.signing import Carried
 
 SomePlan = TypeVar("SomePlan", bound=Plan)
 

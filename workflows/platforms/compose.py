@@ -8,8 +8,7 @@ from functools import partial
 
 from temporalio import workflow
 
-from activities.docker.activities import ComposeActivities
-from activities.docker.changes import ComposeChanges
+from activities.docker.activities import ComposeActivities, ComposeChanges
 from activities.docker.postgres import PostgresContainer
 from activities.postgres.activities import DatabaseActivities
 from runbook_model.catalog.service_policies import Database

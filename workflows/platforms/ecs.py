@@ -17,7 +17,7 @@ from runbook_model.reports import Ending
 from runbook_model.rollout import Phase
 from workflows.decisions.database import DatabaseSigns, signs_of
 from workflows.decisions.diagnosis import Diagnosis, classify_service_down
-from workflows.decisions.restarting import RestartPlan, plan_restart
+from workflows.decisions.scaling import RestartPlan, plan_restart
 from workflows.platforms.deployment import await_steady, force_deployment, hand_over, unless_replaced
 from workflows.platforms.platform import Outage, Platform, Running, Surroundings
 

@@ -1,14 +1,16 @@
-"""A database that a service has trouble with: look into it, plan the one remedy of its cause, reboot it on RDS, see that it serves."""
+"""A database that a service has trouble with: look into it, plan the one remedy of its cause, on RDS or in its container, see that it serves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from temporalio import workflow
 
 from activities.autoscaling.activities import ScalingActivities
 from activities.ecs.activities import EcsActivities
+from activities.measuring.diagnosis import DiagnosisActivities
 from activities.postgres.activities import DatabaseActivities, TerminateSessions
 from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
 from runbook_model.catalog.service_policies import Database
@@ -34,12 +36,16 @@ from workflows.decisions.database_remedies import (
 )
 from workflows.decisions.recovery import Judged
 from workflows.decisions.sizing import Reasons, SizePlan, bigger_pool
-from workflows.page.run import Run
+from workflows.page.run import Part, Run
 from workflows.platforms.choice import platform_of
+from workflows.platforms.platform import Running
+from workflows.remedies.restart import restart_and_verify, verify_restarted
 from workflows.remedies.task_size import Resized, plan_size, read_size
-from workflows.remedies.verification import verify
+from workflows.remedies.verification import Before, measure, verified_or_handed_over, verify
 
 Remedy = TerminatePlan | SizePlan | RebootPlan | NoReboot | Task
+
+RESTART = "restart-database"
 
 
 @dataclass(frozen=True)
@@ -218,3 +224,48 @@ async def _sessions_stay_ended() -> Undone:
 
 async def _cannot_be_taken_back() -> Undone:
     return Undone(detail="kept: a reboot cannot be taken back")
+
+
+async def put_right_in_container(run: Run, running: Running, diagnosis: Diagnosis) -> Ending:
+    """Give a service its database back: restart what is down, ask people for the rest."""
+    page, target = run.page, run.target
+    page.record.found(diagnosis.summary)
+    await page.read("Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target)
+    before = Before(running, await measure(run, running.release))
+    service = target.database.compose_service if target.database else None
+    if diagnosis.cause is Cause.DOWN and service:
+        return await _restart(run, diagnosis, service)
+    if diagnosis.cause in {Cause.HEALTHY, Cause.UNKNOWN} or run.request.plan_only:
+        outcome = Outcome.PLANNED if run.request.plan_only else Outcome.INCONCLUSIVE
+        page.end(outcome, diagnosis.left_to_person)
+
+    asking = {Cause.DOWN: restart_database, Cause.LOCKS: release_lock}.get(diagnosis.cause, fit_pool)
+    task = asking(target, diagnosis)
+    answer = await page.task(task, target, (RESTART,) if service else ())
+    if answer == RESTART and service:
+        return await _restart(run, diagnosis, service)
+
+    run.begin(Part.VERIFY)
+    look = partial(_connect_and_measure, run, workflow.now(), before)
+    return await verified_or_handed_over(run, look, f"A person says that it is done ({task.what})")
+
+
+async def _restart(run: Run, diagnosis: Diagnosis, service: str) -> Ending:
+    services = tuple(dict.fromkeys((service, run.target.compose_service)))
+    return await restart_and_verify(run, services, diagnosis.because, _verify_restarted)
+
+
+async def _verify_restarted(run: Run, plan: Plan, since: datetime, baseline: Sample) -> Judged:
+    serves, why = await platform_of(run).connect_to_database()
+    if not serves:
+        return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
+    return await verify_restarted(run, plan, since, baseline)
+
+
+async def _connect_and_measure(run: Run, since: datetime, before: Before) -> Judged:
+    platform = platform_of(run)
+    serves, why = await platform.connect_to_database()
+    if not serves:
+        return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
+    now = await platform.read_running("Read what runs now")
+    return await verify(run, now.release, since, before.sample, same_release_before=True)

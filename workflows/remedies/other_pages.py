@@ -1,19 +1,25 @@
-"""Remedies that are pages of their own, run as a child under this page's lock: the rollback, and the database's."""
+"""What a remedy leaves to others: to a page of its own, run as a child under this page's lock, or to people."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from runbook_model.measured.readings import STANDARD_LOOKS
+from runbook_model.catalog.catalog import Target
+from runbook_model.measured.readings import STANDARD_LOOKS, Reading
 from runbook_model.messages import ProcedureRequest, RollbackRequest
-from runbook_model.reports import Ending, Outcome, Report
+from runbook_model.reports import Ending, Outcome, Report, Task
 from workflows.decisions.diagnosis import Diagnosis
-from workflows.decisions.tasks import bring_dependency_back
+from workflows.decisions.tasks import bring_dependency_back, find_the_cause, see_more
 from workflows.page.run import DiagnosedRun, Part
 from workflows.platforms.choice import platform_of
-from workflows.remedies.person import ask_person_to_act, ask_person_to_choose
 from workflows.remedies.restart import restart
 from workflows.remedies.verification import as_it_is, verified_since
+
+Way = Callable[[], Awaitable[Ending]]
+"""How the page continues where a person chooses it."""
 
 
 async def roll_back(run: DiagnosedRun[Diagnosis]) -> Ending:
@@ -66,3 +72,48 @@ def _ending_of(child: Report) -> Ending:
     """End as the child did: its last word is this page's."""
     outcome = child.outcome or Outcome.INCONCLUSIVE
     return Ending(outcome=outcome, summary=child.summary, verdict=child.verdict, error=child.error)
+
+
+def note_cause(run: DiagnosedRun[Diagnosis]) -> None:
+    """Note what was found, and leave it to people to make readable what was not."""
+    run.page.record.found(run.diagnosis.summary)
+    if task := see_more(run.target, run.diagnosis):
+        run.page.add_follow_up(task)
+
+
+def handed_over(run: DiagnosedRun[Diagnosis]) -> Ending:
+    """End without having changed anything: a person continues, with what was found."""
+    summary = f"Left to a person, nothing was changed: {run.diagnosis.summary}."
+    return Ending(outcome=Outcome.INCONCLUSIVE, summary=summary)
+
+
+async def ask_person_to_choose(
+    run: DiagnosedRun[Diagnosis], ways: Mapping[str, Way] = MappingProxyType({})
+) -> Ending:
+    """Change nothing by a guess, and do not end by good readings alone what a person asked for: ask which way to go."""
+    return await ask_person_to_act(run, find_the_cause, ways)
+
+
+async def ask_person_to_act(
+    run: DiagnosedRun[Diagnosis],
+    asking: Callable[[Target, Diagnosis, Sequence[Reading]], Task],
+    ways: Mapping[str, Way] = MappingProxyType({}),
+) -> Ending:
+    """Ask people to put it right, or to choose a way; what they say is done is verified.
+
+    Where services can be restarted one by one, as on a single machine, these restarts are the ways.
+    """
+    page, target, diagnosis = run.page, run.target, run.diagnosis
+    run.begin(Part.ASK)
+    before = await as_it_is(run)
+    task = asking(target, diagnosis, before.sample.readings)
+    if run.request.plan_only:
+        page.end(Outcome.PLANNED, f"A person would be asked: {task.what}. {diagnosis.summary}.")
+    restarts = {f"restart-{name}": partial(restart, run, name) for name in before.running.restartable}
+    ways = restarts or ways
+    answer = await page.task(task, target, tuple(ways))
+    if answer in ways:
+        return await ways[answer]()
+
+    run.begin(Part.VERIFY)
+    return await verified_since(run, before, f"A person says that it is done ({task.what})")

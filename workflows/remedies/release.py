@@ -19,8 +19,12 @@ from runbook_model.release import ROLLING_BACK, Release, ReleaseHistory
 from runbook_model.reports import Ending, Outcome, Verdict
 from runbook_model.rollout import Phase, Rollout
 from workflows.decisions.rollback.plan import RollbackPlan, asking_after
-from workflows.decisions.rollback.releases import needs_more, plan_rollback
-from workflows.decisions.rollback.tags import only_tags_are_left, plan_from_tags
+from workflows.decisions.rollback.releases import (
+    needs_more,
+    only_tags_are_left,
+    plan_from_tags,
+    plan_rollback,
+)
 from workflows.decisions.terraform.rollback import TerraformRollback
 from workflows.page.run import Run
 from workflows.platforms.deployment import (

@@ -10,7 +10,7 @@ from temporalio.worker import Worker
 
 from tests.integration.cli.page_workflow import AskingRollback, read_service
 from tests.programs import Command
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from runbook_model.release import Fence, Release
     from runbook_model.reports import Change, Checkpoint, Outcome, Problem, Report, State, Step
     from runbook_model.steps import StepPlace
-    from workflows.page.step_header import at_step
+    from workflows.page.options import at_step
 
 FAMILY = "arn:aws:ecs:us-east-1:123456789012:task-definition/ai-processor-prod"
 PLAN = Plan(

@@ -8,7 +8,7 @@ import pytest
 from temporalio.worker import Worker
 
 from activities.registry import activities_of
-from activities.runtime.gates import GateActivities
+from activities.runtime.decisions import GateActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
 from runbook_model import ids
@@ -16,7 +16,7 @@ from tests.procedures.incidents import World
 from tests.procedures.played import PLAYED
 from workflows.brake import Brake
 from workflows.incident import Incident
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 

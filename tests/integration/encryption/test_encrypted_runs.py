@@ -15,7 +15,7 @@ from runbook_model.reports import Outcome
 from starter.client.runs import describe
 from tests.sealing import codec, payloads
 from worker import WORKFLOWS
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("sealed")]

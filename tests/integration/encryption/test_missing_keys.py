@@ -15,12 +15,11 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.worker import Worker
 
 from activities.runtime.converter import Unreadable, with_codec
-from activities.runtime.heartbeat_key import RequireHeartbeatKey
-from activities.runtime.interceptors import Beat, TranslateErrors
+from activities.runtime.interceptors import Beat, RequireHeartbeatKey, TranslateErrors
 from runbook_model.errors import MissingKeyError
 from runbook_model.messages import Approval
 from tests.sealing import codec, sealing
-from workflows.page.arguments import TrimArguments
+from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 pytestmark = pytest.mark.xdist_group("keys")

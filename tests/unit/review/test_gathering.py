@@ -8,9 +8,9 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.review import gathering, reading, timeline
-from activities.review.activities import ReviewActivities
-from activities.review.gathering import gather
+from activities.review import activities as gathering
+from activities.review import reading, timeline
+from activities.review.activities import ReviewActivities, gather
 from activities.temporal.holds import HoldActivities
 from runbook_model.incident import messages
 from tests.unit.review.writing import Hand

@@ -7,9 +7,9 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.aws.clients import AwsClients
+from activities.review.activities import Bucket, Folder, files_of, shelf_at
 from activities.review.histories import decode
 from activities.review.markdown import page
-from activities.review.shelves import Bucket, Folder, files_of, shelf_at
 from runbook_model.catalog.accounts import Account
 from runbook_model.errors import AccessDeniedError, MissingKeyError, UnreachableError
 from tests.sealing import codec, seal

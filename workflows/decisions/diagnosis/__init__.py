@@ -3,9 +3,8 @@
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis
 from workflows.decisions.diagnosis.errors import classify_errors
 from workflows.decisions.diagnosis.latency import classify_latency
-from workflows.decisions.diagnosis.leak import Leak, judge_leak
 from workflows.decisions.diagnosis.outage import classify_service_down
-from workflows.decisions.diagnosis.resources import classify_resources
+from workflows.decisions.diagnosis.resources import Leak, classify_resources, judge_leak
 
 __all__ = [
     "Cause",

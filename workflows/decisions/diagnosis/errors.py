@@ -6,13 +6,15 @@ import re
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.measured.symptoms import ErrorsRead, LoadRead, LogsRead
-from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
-from workflows.decisions.diagnosis.signs import (
+from workflows.decisions.diagnosis.cause import (
     FEWEST_LINES,
     MAINLY,
+    Cause,
+    Diagnosis,
     more_cpu,
     more_requests,
     names_dependencies,
+    unknown,
     unread,
 )
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from runbook_model.catalog.catalog import Target
 from runbook_model.measured.symptoms import LatencyRead, LoadRead, LogsRead, ResourcesRead
 from workflows.decisions.database import DatabaseSigns
-from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
-from workflows.decisions.diagnosis.signs import more_requests, names_database, names_dependencies, unread
+from workflows.decisions.diagnosis.cause import (
+    Cause,
+    Diagnosis,
+    more_requests,
+    names_database,
+    names_dependencies,
+    unknown,
+    unread,
+)
 
 
 def classify_latency(

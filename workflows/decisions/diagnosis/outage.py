@@ -11,8 +11,7 @@ from runbook_model.measured.symptoms import LogsRead, TasksRead
 from runbook_model.release import ServiceState
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
-from workflows.decisions.diagnosis.cause import Cause, Diagnosis, unknown
-from workflows.decisions.diagnosis.signs import names_dependencies, unread
+from workflows.decisions.diagnosis.cause import Cause, Diagnosis, names_dependencies, unknown, unread
 
 RECENT = timedelta(minutes=10)
 """What failed longer ago is not why the service is down now."""

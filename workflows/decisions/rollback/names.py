@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from runbook_model.catalog.catalog import Target
 from runbook_model.release import DIGEST_FROM, Release
 from runbook_model.reports import Problem
-from runbook_model.text.nearest import did_you_mean
+from runbook_model.text.sentences import did_you_mean
 
 
 def find_release(releases: Iterable[Release], name: str) -> Release | Problem | None:

@@ -11,10 +11,10 @@ from runbook_model.release import ReleaseHistory
 from runbook_model.reports import Ending
 from runbook_model.sizes import TaskSize
 from runbook_model.terraform_plans import SENSITIVE, AttributeChange, TerraformPlan
-from workflows.decisions.restarting import cannot_deploy
 from workflows.decisions.rollback.names import which_container
 from workflows.decisions.rollback.plan import may_bring_another_image, tag_was_moved
 from workflows.decisions.rollback.releases import refuse, refused
+from workflows.decisions.scaling import cannot_deploy
 from workflows.decisions.sizing import CAUSE_STAYS, Reasons, SizePlan, headline, put_back
 from workflows.decisions.terraform.rollback import (
     in_words,
