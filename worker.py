@@ -34,8 +34,7 @@ from runbook_model.errors import InputError
 from runbook_model.ids import UNROUTED, task_queue, watch_queue
 from runbook_model.procedures import FIX_PACKAGE
 from starter.client.connect import connect
-from starter.ending import end_process
-from starter.exits import CliError
+from starter.exits import CliError, end_process
 from starter.procedures import BUILT_IN
 from starter.processes.health import Health, served_health
 from workflows.any_procedure import AnyProcedure

@@ -7,14 +7,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from sandbox import database_metrics, probe_metrics
 from sandbox.alertmanager import Alertmanager, Webhook
 from sandbox.call_log import CallLog
 from sandbox.catalog import SLACK_CHANNEL, SLACK_TOKEN
-from sandbox.database_metrics import DatabaseMetrics
 from sandbox.http_server import serving
-from sandbox.probe_metrics import probe_route
 from sandbox.processes import free_port
+from sandbox.scrape_targets import DATABASES_PATH, PROBES_PATH, DatabaseMetrics, probe_route
 from sandbox.slack import Slack
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 class Alerting:
     """Alertmanager, the metrics that only alerts read, and the Slack where people are notified."""
 
-    jobs: ClassVar = {"blackbox_exporter": probe_metrics.PATH, "postgres_exporter": database_metrics.PATH}
+    jobs: ClassVar = {"blackbox_exporter": PROBES_PATH, "postgres_exporter": DATABASES_PATH}
     """Name of the job -> path that Prometheus scrapes."""
 
     def __init__(self, folder: Path, webhook: Webhook, log: CallLog) -> None:

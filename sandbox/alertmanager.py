@@ -1,16 +1,46 @@
-"""The real Alertmanager of the sandbox, when a webhook is named that is to get its alerts."""
+"""The real Alertmanager of the sandbox, where a webhook is named; the product's own rules and routes, hastened to seconds."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.haste import hastened_routes
 from sandbox.processes import Daemon, free_port
 
 START_TIMEOUT_SECONDS = 30.0
+
 _PROGRAMS = ("prometheus-alertmanager", "alertmanager")
+
+_DEPLOY = Path(__file__).parents[1] / "deploy"
+
+RULES = _DEPLOY / "prometheus" / "alerts.yml"
+
+ROUTES = _DEPLOY / "alertmanager.yml"
+
+SPEED = 30
+
+SHORTEST_WINDOW_SECONDS = 4
+
+SHORTEST_PATIENCE_SECONDS = 5
+
+SHORTEST_ROUND_SECONDS = 1
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+_WINDOW = re.compile(r"(?P<before>\[)(?P<number>\d+)(?P<unit>[smh])(?P<after>\])")
+
+_PATIENCE = re.compile(r"(?P<before>\bfor: )(?P<number>\d+)(?P<unit>[smh])(?P<after>$)", re.MULTILINE)
+
+_ROUND = re.compile(
+    r"(?P<before>\b(?:group_wait|group_interval|repeat_interval): )(?P<number>\d+)(?P<unit>[smh])(?P<after>$)",
+    re.MULTILINE,
+)
+
+_URL = re.compile(r"(?<=\burl: ).+$", re.MULTILINE)
+
+_TOKEN_FILE = re.compile(r"(?<=\bcredentials_file: ).+$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -95,3 +125,43 @@ def _program() -> str:
     if found is None:
         raise RuntimeError("no Alertmanager on PATH: install the Debian package `prometheus-alertmanager`")
     return found
+
+
+def hastened_rules() -> str:
+    """Return the rules with shorter windows and less patience.
+
+    Raises:
+        RuntimeError: the tree has none.
+    """
+    rules = _hasten(_WINDOW, _read(RULES), SHORTEST_WINDOW_SECONDS)
+    return _hasten(_PATIENCE, rules, SHORTEST_PATIENCE_SECONDS)
+
+
+def hastened_routes(webhook: str, token_file: Path) -> str:
+    """Return Alertmanager's configuration with shorter rounds, for a webhook of ours.
+
+    Raises:
+        RuntimeError: the tree has none, or it does not name a webhook and its token.
+    """
+    routes = _hasten(_ROUND, _read(ROUTES), SHORTEST_ROUND_SECONDS)
+    for pattern, value in ((_URL, webhook), (_TOKEN_FILE, str(token_file))):
+        routes, found = pattern.subn(value.replace("\\", r"\\"), routes)
+        if found != 1:
+            raise RuntimeError(f"{ROUTES} should name one webhook with its token, not {found}")
+    return routes
+
+
+def _hasten(durations: re.Pattern[str], text: str, shortest: int) -> str:
+    def shorten(match: re.Match[str]) -> str:
+        seconds = int(match["number"]) * _UNITS[match["unit"]]
+        shorter = max(shortest, round(seconds / SPEED)) if seconds else 0
+        return f"{match['before']}{shorter}s{match['after']}"
+
+    return durations.sub(shorten, text)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise RuntimeError(f"{file}: {error.strerror}; a sandbox with alerts runs from a checkout") from None

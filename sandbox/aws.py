@@ -16,8 +16,7 @@ from starlette.routing import Route
 
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws_calls import Call, Request, read_call
-from sandbox.aws_faults import BadFaultError, Faults, read_fault
-from sandbox.aws_replies import answer, query_answer, refusal
+from sandbox.aws_faults import BadFaultError, Faults, answer, query_answer, read_fault, refusal
 from sandbox.balancing.elbv2 import ACTIONS, SimulatedBalancing
 from sandbox.balancing.load_balancer import LoadBalancer
 from sandbox.balancing.metric_data import is_ours, metric_data
@@ -26,7 +25,7 @@ from sandbox.ecs import SimulatedEcs
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields
 from sandbox.iam import SimulatedIam
-from sandbox.moto_proxy import MotoProxy, error_code
+from sandbox.moto import MotoProxy, error_code
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest

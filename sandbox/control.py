@@ -10,9 +10,9 @@ from starlette.routing import Route
 
 from sandbox.alertmanager import Alertmanager
 from sandbox.balancing.load_balancer import LoadBalancer
-from sandbox.images import ImageRegistry, digest_of
-from sandbox.load import Load
+from sandbox.load_balancer import Load
 from sandbox.postgres import Postgres
+from sandbox.tasks import ImageRegistry, digest_of
 from sandbox.temporal import TemporalServer
 
 if TYPE_CHECKING:

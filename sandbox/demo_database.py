@@ -1,23 +1,105 @@
-"""The demo service's use of its database: one connection per task, and those that a leaking release never gives back."""
+"""A release's faults, read from its environment, and the demo service's use of its database: a connection per task, and what a leak keeps."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NoReturn
 
 from sandbox.postgres_wire import Connection, DatabaseError, LockedError
 
+_TRUE = {"1", "true", "yes", "on"}
+
+_FALSE = {"", "0", "false", "no", "off"}
+
+
+class FaultError(Exception):
+    """A FAULT_* variable holds something that cannot be meant."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with this release; the default is nothing."""
+
+    error_rate: float = 0.0
+    """Share of requests that answer 500, 0 to 1."""
+    latency_seconds: float = 0.0
+    """Added to every request."""
+    crash_after_seconds: float | None = None
+    """The process exits with code 1 so long after its start; None is never."""
+    unhealthy: bool = False
+    """``/health`` answers 503 while the service works."""
+    cpu: float = 0.0
+    """Cores burnt."""
+    leak_mb_per_second: float = 0.0
+    """Memory taken and never given back."""
+    requests_at_once: int = 0
+    """Requests that a task works on at once; more are refused with 503. 0 is no bound."""
+    db_connections: int = 0
+    """Connections that each task takes and leaves idle in a transaction; none where there is no database."""
+
+
+def faults_from(environment: Mapping[str, str]) -> Faults:
+    """Read the FAULT_* variables.
+
+    Raises:
+        FaultError: names the variable and what it may hold.
+    """
+    return Faults(
+        error_rate=_number(environment, "FAULT_ERROR_RATE", most=1.0),
+        latency_seconds=_number(environment, "FAULT_LATENCY_SECONDS"),
+        crash_after_seconds=(
+            _number(environment, "FAULT_CRASH_AFTER_SECONDS")
+            if environment.get("FAULT_CRASH_AFTER_SECONDS")
+            else None
+        ),
+        unhealthy=_flag(environment, "FAULT_UNHEALTHY"),
+        cpu=_number(environment, "FAULT_CPU"),
+        leak_mb_per_second=_number(environment, "FAULT_LEAK_MB_PER_SECOND"),
+        requests_at_once=int(_number(environment, "FAULT_REQUESTS_AT_ONCE")),
+        db_connections=int(_number(environment, "FAULT_DB_CONNECTIONS")),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, most: float = 1e6) -> float:
+    text = environment.get(name, "") or "0"
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= most:
+        raise FaultError(f"{name}={text!r} must be a number from 0 to {most:g}")
+    return number
+
+
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "").lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise FaultError(f"{name}={text!r} must be true or false")
+
+
 TIMEOUT_SECONDS = 3.0
+
 LIFETIME_SECONDS = 2.0
 """A connection is replaced when it is older, as pools do; so a task soon feels that the database has none left."""
+
 RETRY_SECONDS = 0.25
 """After a refusal all requests fail for so long, before the next attempt."""
+
 PATIENCE_SECONDS = 3.0
 """So long after its start a task waits for the database: both may be starting."""
+
 LEAK_AGAIN_SECONDS = 0.1
+
 LOCK_TIMEOUT_SECONDS = 2.0
 """Settings that are locked for longer are taken as they were read last: the service is slow then, and does not fail."""
+
 STATEMENT = "SELECT value FROM settings"
 
 

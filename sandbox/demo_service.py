@@ -28,8 +28,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from sandbox.demo_database import Database
-from sandbox.faults import FaultError, Faults, faults_from
+from sandbox.demo_database import Database, FaultError, Faults, faults_from
 from sandbox.postgres_wire import DatabaseError
 
 PROCESS_PATH = "/api/v1/process"

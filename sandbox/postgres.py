@@ -23,7 +23,7 @@ from sandbox.postgres_files import (
 from sandbox.postgres_log import LINE_PREFIX, LOGGED, PostgresLog
 from sandbox.postgres_wire import Connection, DatabaseError
 from sandbox.processes import Daemon, free_port
-from sandbox.program import Program
+from sandbox.tasks import Program
 
 START_TIMEOUT_SECONDS = 30.0
 NOT_THERE = ("cannot connect", "the connection", "the database system is")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.haste import hastened_rules
+from sandbox.alertmanager import hastened_rules
 from sandbox.processes import Daemon, free_port
 
 START_TIMEOUT_SECONDS = 30.0

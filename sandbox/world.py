@@ -17,15 +17,13 @@ from sandbox.aws import aws_endpoint
 from sandbox.aws_clients import aws_environment
 from sandbox.call_log import CallLog
 from sandbox.catalog import catalog_text, dsn_variable
-from sandbox.container_metrics import PATH as CONTAINERS
-from sandbox.container_metrics import container_route
 from sandbox.control import alertmanager_routes, control_routes, image_routes
 from sandbox.delivery import release_first
 from sandbox.ecs import SimulatedEcs
 from sandbox.engine.engine import Engine
 from sandbox.forking import ForkServer
 from sandbox.http_server import serving
-from sandbox.load import REQUESTS_PER_SECOND, Load
+from sandbox.load_balancer import REQUESTS_PER_SECOND, Load
 from sandbox.moto import MotoServer
 from sandbox.names import ACCOUNT, ECS_ENVIRONMENTS, LOCAL, REGION
 from sandbox.postgres import Postgres
@@ -33,7 +31,7 @@ from sandbox.postgres_files import find_postgres
 from sandbox.processes import free_port
 from sandbox.prometheus import Prometheus, Watched, find_prometheus
 from sandbox.runner import ProcessRunner
-from sandbox.scrape_targets import ScrapeTargets
+from sandbox.scrape_targets import CONTAINERS_PATH, ScrapeTargets, container_route
 from sandbox.temporal import TemporalServer
 from sandbox.utilization import Usage
 
@@ -177,7 +175,7 @@ class World:
 
     def _watched(self, targets: ScrapeTargets) -> Watched:
         exporters = f"127.0.0.1:{self._aws_port}"
-        jobs = {"containers": CONTAINERS}
+        jobs = {"containers": CONTAINERS_PATH}
         if self._alerting is None:
             return Watched(targets.file, exporters, jobs)
         alertmanager = self._alerting.alertmanager.address

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from starter.ending import end_process
+from starter.exits import end_process
 
 INTERRUPTED = 130
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -13,10 +14,34 @@ from uuid import UUID
 import click
 
 from starter.exits import bad_input
-from starter.identity import acting_as
+
+LONGEST = 200
+
+
+def acting_as(option: str | None) -> str:
+    """Return who acts: ``--as``, else ``RUNBOOK_USER``, else the OS user.
+
+    Raises:
+        CliError: nobody can be named, or the name cannot be written into a record.
+    """
+    name = option if option is not None else os.environ.get("RUNBOOK_USER") or _os_user()
+    name = name.strip()
+    if not name or len(name) > LONGEST or not name.isprintable():
+        raise bad_input(f"{name!r} is not a name", f"give 1 to {LONGEST} printable characters with --as NAME")
+    return name
+
+
+def _os_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise bad_input("this machine does not know your user name", "give it with --as NAME") from None
+
 
 P = ParamSpec("P")
+
 T = TypeVar("T")
+
 Shown = Literal["--as", "--catalog", "--run", "--json"]
 
 

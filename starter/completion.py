@@ -51,7 +51,7 @@ def services(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[st
 
 def procedures(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Complete the name of a procedure."""
-    from starter.client.known_procedures import known_procedures  # noqa: PLC0415 - likewise
+    from starter.client.known_targets import known_procedures  # noqa: PLC0415 - likewise
 
     return _like(incomplete, known_procedures(_catalog(ctx)))
 

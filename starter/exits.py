@@ -1,9 +1,15 @@
-"""Exit codes of the command line, and the error that ends a command with one clear line."""
+"""Exit codes of the command line, the error that ends a command with one clear line, and the end of its process."""
 
 from __future__ import annotations
 
+import atexit
+import os
+import sys
+import threading
+from contextlib import suppress
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NoReturn
 
 from runbook_model.text.sentences import with_fix
 
@@ -11,6 +17,9 @@ if TYPE_CHECKING:
     from runbook_model.errors import RunbookError
 
 NAME_A_CATALOG = "give --catalog FILE or set RUNBOOK_CATALOG"
+
+MODULES = {"sandbox": ("moto", "flask", "psutil")}
+"""What each extra brings, as modules."""
 
 
 class Exit(IntEnum):
@@ -56,3 +65,27 @@ def refused(message: str, fix: str | None = None) -> CliError:
 def of_error(error: RunbookError) -> CliError:
     """Make the error for what an error of ours says of the command's input."""
     return bad_input(error.message, error.fix)
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process with an exit code, after threads, exit functions and output, without taking modules apart."""
+    threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - waits for threads, as the interpreter does
+    atexit._run_exitfuncs()  # noqa: SLF001 - coverage, traces and temporary files end here
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more; the exit code still says how it ended
+            stream.flush()
+    os._exit(code)
+
+
+def check_extra(extra: str, what: str) -> None:
+    """Check that an extra is installed.
+
+    Raises:
+        CliError: it is not; the message has the command that installs it.
+    """
+    if any(find_spec(module) is None for module in MODULES[extra]):
+        raise CliError(
+            Exit.NOT_DONE,
+            f"{what} needs the extra {extra!r}, which is not installed",
+            f"pip install 'incident-runbooks[{extra}]'",
+        )

@@ -1,10 +1,14 @@
-"""The AWS JSON protocol against botocore's own service model: what a request may say."""
+"""The AWS JSON protocol against botocore's service model: what a request may say, how often, and page by page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import binascii
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import cast
+from typing import TypeVar, cast
 
 import botocore.session
 from botocore.model import (
@@ -18,7 +22,87 @@ from botocore.model import (
 )
 from botocore.validate import ParamValidator
 
+from sandbox.ecs.errors import ApiError, invalid
 from sandbox.ecs.names import Fields
+
+RATES: dict[str, tuple[int, int]] = {
+    "UpdateService": (50, 5),
+    "CreateService": (50, 5),
+    "DeleteService": (50, 5),
+    "DescribeServices": (100, 20),
+    "ListServices": (100, 20),
+    "DescribeTasks": (100, 20),
+    "ListTasks": (100, 20),
+    "RegisterTaskDefinition": (20, 1),
+    "DeregisterTaskDefinition": (20, 1),
+    "DeleteTaskDefinitions": (20, 1),
+    "CreateCluster": (20, 1),
+    "DeleteCluster": (20, 1),
+    "StopTask": (100, 40),
+}
+"""Burst and sustained calls per second, by action."""
+
+OTHERS = (50, 20)
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    at: float
+
+
+class Throttle:
+    """Counts calls; the time comes from a clock so that a test need not wait."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._buckets: dict[str, _Bucket] = {}
+
+    def admit(self, action: str) -> None:
+        """Take one token.
+
+        Raises:
+            ApiError: ``ThrottlingException``: none is left.
+        """
+        burst, sustained = RATES.get(action, OTHERS)
+        now = self._clock()
+        bucket = self._buckets.setdefault(action, _Bucket(burst, now))
+        bucket.tokens = min(burst, bucket.tokens + (now - bucket.at) * sustained)
+        bucket.at = now
+        if bucket.tokens < 1:
+            raise ApiError("ThrottlingException", "Rate exceeded")
+        bucket.tokens -= 1
+
+
+T = TypeVar("T")
+
+
+def page(everything: Sequence[T], parameters: Fields, member: str, *, default: int = 100) -> Fields:
+    """Return one page as ``{member: [...], "nextToken": ...}``.
+
+    Raises:
+        ApiError: ``InvalidParameterException``: a size out of bounds, or a token that was never given.
+    """
+    size = parameters.get("maxResults", default)
+    if not 1 <= size <= 100:
+        raise invalid("maxResults must be between 1 and 100.")
+    start = _position(parameters.get("nextToken"))
+    answer: Fields = {member: list(everything[start : start + size])}
+    if start + size < len(everything):
+        answer["nextToken"] = base64.urlsafe_b64encode(f"from:{start + size}".encode()).decode()
+    return answer
+
+
+def _position(token: str | None) -> int:
+    if token is None:
+        return 0
+    try:
+        word, _, position = base64.urlsafe_b64decode(token).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise invalid("Invalid token") from None
+    if word != "from" or not position.isdigit():
+        raise invalid("Invalid token")
+    return int(position)
 
 
 class MalformedRequestError(Exception):

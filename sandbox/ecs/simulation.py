@@ -9,20 +9,17 @@ import time
 from collections.abc import Callable
 
 from sandbox.ecs import rollout, scheduler
-from sandbox.ecs.clusters import ClusterActions
+from sandbox.ecs.clusters import ClusterActions, TaskActions
 from sandbox.ecs.errors import ApiError, invalid
 from sandbox.ecs.life import REPLACED, TaskLives
 from sandbox.ecs.limits import Pace
 from sandbox.ecs.model import Cluster, Service
 from sandbox.ecs.names import Fields, Names
-from sandbox.ecs.protocol import MalformedRequestError, checked, operation
-from sandbox.ecs.service_deployments import ServiceDeploymentActions
-from sandbox.ecs.services import ServiceActions
+from sandbox.ecs.protocol import MalformedRequestError, Throttle, checked, operation
+from sandbox.ecs.services import ServiceActions, ServiceDeploymentActions
 from sandbox.ecs.store import Store
 from sandbox.ecs.tagging import TagActions
-from sandbox.ecs.task_actions import TaskActions
 from sandbox.ecs.task_definitions import TaskDefinitionActions
-from sandbox.ecs.throttling import Throttle
 from sandbox.tasks import TaskRunner
 
 TICK_SECONDS = 0.1

@@ -12,16 +12,16 @@ from typing import ClassVar
 from sandbox.call_log import CallLog, Entry, caller_of
 from sandbox.engine import shapes
 from sandbox.engine.container import Container
-from sandbox.engine.errors import (
+from sandbox.engine.executing import Executions, logs
+from sandbox.engine.reading import (
     BadParameterError,
+    Call,
     ConflictError,
     EngineError,
     NoSuchError,
     NotSimulatedError,
+    chosen,
 )
-from sandbox.engine.executing import Executions
-from sandbox.engine.logs import logs
-from sandbox.engine.reading import Call, chosen
 from sandbox.engine.stack import Stack
 
 STOP_GRACE_SECONDS = 10.0

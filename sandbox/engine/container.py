@@ -7,25 +7,114 @@ import secrets
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
 import psutil
 
-from sandbox.engine.health import HealthCheck
+from sandbox.balancing.load_balancer import LoadBalancer, Target
 from sandbox.engine.model import ContainerSpec, Line, State, Stream, starts_again
 from sandbox.forking import ForkedProcess
 from sandbox.processes import end_child, signal_child, start_child
-from sandbox.program import Program
+from sandbox.tasks import Program
+
+FIRST_INTERVAL_SECONDS = 0.05
+
+INTERVAL_SECONDS = 5.0
+
+UNHEALTHY_AFTER = 3
+
+
+class HealthCheck(Protocol):
+    """Checks a container for as long as its process lives."""
+
+    @property
+    def healthy(self) -> bool | None:
+        """What it last said; None before the first answer."""
+        ...
+
+    def begin(self) -> None:
+        """Start again, for a process that was just started."""
+        ...
+
+    async def end(self) -> None:
+        """End, as the process has."""
+        ...
+
+
+class BehindBalancer:
+    """Puts a container behind its service's load balancer, whose checks are the container's too."""
+
+    def __init__(self, balancer: LoadBalancer, address: str) -> None:
+        self._balancer = balancer
+        self._address = address
+        self._target: Target | None = None
+
+    @property
+    def healthy(self) -> bool | None:
+        """What the load balancer last said; None before the first answer."""
+        return self._target.healthy if self._target else None
+
+    def begin(self) -> None:
+        """Have the load balancer check it, and send it requests once it is well."""
+        self._target = self._balancer.add(self._address)
+
+    async def end(self) -> None:
+        """Take it out of the load balancer."""
+        if self._target is not None:
+            self._target.healthy = False
+            await self._balancer.remove(self._target)
+
+
+class Asking:
+    """Asks a question every few seconds."""
+
+    def __init__(self, answers: Callable[[], bool]) -> None:
+        """Prepare it.
+
+        Args:
+            answers: whether the container is well; blocks.
+        """
+        self.healthy: bool | None = None
+        self._answers = answers
+        self._asking: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Ask from now on."""
+        self.healthy = None
+        self._asking = asyncio.create_task(self._ask())
+
+    async def end(self) -> None:
+        """Ask no more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+
+    async def _ask(self) -> None:
+        failed = 0
+        while True:
+            if await asyncio.to_thread(self._answers):
+                self.healthy, failed = True, 0
+            elif self.healthy is not None:
+                failed += 1
+                self.healthy = failed < UNHEALTHY_AFTER
+            await asyncio.sleep(INTERVAL_SECONDS if self.healthy is not None else FIRST_INTERVAL_SECONDS)
+
 
 Started = asyncio.subprocess.Process | ForkedProcess
 
 FIRST_PAUSE_SECONDS = 0.1
+
 LONGEST_PAUSE_SECONDS = 60.0
 """Between two starts by the policy; doubled each time, and the first again after a good while."""
+
 GOOD_WHILE_SECONDS = 10.0
+
 LOOK_SECONDS = 0.1
+
 LINES_KEPT = 20_000
+
 LAST_WORDS_SECONDS = 1.0
 """How long the output of a process that ended is still read; its own children may hold it open."""
 

@@ -1,25 +1,101 @@
-"""The environment ``local``: a container engine at an address of its own, and the compose project that it runs."""
+"""The environment ``local``: a container engine at an address of its own, its server and switch, and the compose project that it runs."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
 from sandbox.call_log import CallLog
-from sandbox.engine.api import EngineApi
-from sandbox.engine.control import compose_routes
-from sandbox.engine.server import serving
+from sandbox.control import object_in, refusal
+from sandbox.engine.api import Answer, EngineApi
+from sandbox.engine.breaking import PATH
+from sandbox.engine.container import Container
+from sandbox.engine.model import POLICIES, USUALLY, known_policy
+from sandbox.engine.reading import read_call
+from sandbox.engine.shapes import API_VERSION
 from sandbox.engine.stack import Stack
 from sandbox.forking import ForkServer
-from sandbox.load import Load
+from sandbox.load_balancer import Load
 from sandbox.names import LOCAL, SERVICE
 from sandbox.postgres import Postgres
 from sandbox.processes import free_port
 from sandbox.runner import ProcessRunner
 from sandbox.scrape_targets import ScrapeTargets
+from sandbox.wire import WireError, read_request
 
 if TYPE_CHECKING:
-    from starlette.routing import Route
+    from starlette.requests import Request
+
+HEAD_FIRST_SECONDS = 0.1
+"""Docker's Python client loses what comes in one piece with the head; a real engine is seldom so quick."""
+
+ACTIONS: dict[str, Callable[[Container], bool]] = {
+    "kill": lambda container: container.crash(signal.SIGKILL),
+    "hang": lambda container: container.crash(signal.SIGSTOP),
+}
+
+
+class _Server:
+    def __init__(self, api: EngineApi) -> None:
+        self._api = api
+        self.clients: set[asyncio.StreamWriter] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one client's requests, one after another."""
+        self.clients.add(writer)
+        try:
+            while message := await read_request(reader):
+                answer = await self._api.answer(read_call(message))
+                writer.write(_head(answer) + answer.body)
+                await writer.drain()
+                if answer.later is not None:
+                    body, _ = await asyncio.gather(answer.later(), asyncio.sleep(HEAD_FIRST_SECONDS))
+                    writer.write(body)
+                    await writer.drain()
+                if answer.later is not None or message.closes:
+                    break
+        except ConnectionError:
+            pass  # the client hung up; nobody is left to tell
+        except WireError:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        finally:
+            self.clients.discard(writer)
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(api: EngineApi, port: int) -> AsyncIterator[None]:
+    """Serve the engine's API on a loopback port while the context lasts."""
+    server = _Server(api)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", port)
+    try:
+        yield
+    finally:
+        listening.close()
+        for writer in list(server.clients):
+            writer.close()
+
+
+def _head(answer: Answer) -> bytes:
+    lines = [
+        f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}",
+        f"Api-Version: {API_VERSION}",
+        f"Content-Type: {answer.content_type}",
+    ]
+    if answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        lines += ["Connection: Upgrade", "Upgrade: tcp"]
+    elif answer.later is not None:
+        lines.append("Connection: close")
+    elif answer.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        lines.append(f"Content-Length: {len(answer.body)}")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 class Engine:
@@ -55,3 +131,50 @@ class Engine:
         """End the engine and every container."""
         await self._open.aclose()
         await self.stack.close()
+
+
+def compose_routes(stack: Stack) -> list[Route]:
+    """Return the route that shows the project and breaks it."""
+
+    async def show(_: Request) -> JSONResponse:
+        containers = [
+            {
+                "name": item.spec.name,
+                "id": item.id,
+                "pid": item.state.pid or None,
+                "status": item.state.status,
+                "environment": dict(item.spec.environment),
+                "restart": item.spec.policy,
+            }
+            for item in stack.containers
+        ]
+        return JSONResponse({"url": stack.url, "containers": containers})
+
+    async def order(request: Request) -> JSONResponse:
+        asked = await object_in(request)
+        service = asked.get("service")
+        own = stack.of(service) if isinstance(service, str) else []
+        if not own:
+            return refusal(f"service must be one of: {', '.join(stack.services)}")
+        action, environment, policy = (
+            asked.get("action"),
+            asked.get("environment"),
+            asked.get("restart", USUALLY),
+        )
+        if action is not None:
+            if action not in ACTIONS:
+                return refusal(f"action must be one of: {', '.join(ACTIONS)}")
+            met = [ACTIONS[action](container) for container in own]
+            if not any(met):
+                return refusal(f"no container of {service} runs")
+            return await show(request)
+        if not isinstance(environment, dict) or not all(
+            isinstance(item, str) for item in environment.values()
+        ):
+            return refusal('without an action, environment must be an object: {"NAME": "VALUE"}')
+        if not known_policy(policy):
+            return refusal(f'restart must be one of: {", ".join(POLICIES)}, or such as "on-failure:3"')
+        await stack.recreate(own[0].spec.service, environment, policy)
+        return await show(request)
+
+    return [Route(PATH, show, methods=["GET"]), Route(PATH, order, methods=["POST"])]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeGuard
 
 from sandbox.names import LOCAL
-from sandbox.program import Program
+from sandbox.tasks import Program
 
 Stream = Literal["stdout", "stderr"]
 

@@ -1,4 +1,4 @@
-"""How the engine's clients ask: paths, filters, moments."""
+"""How the engine's clients ask: paths, filters, moments; and what it refuses, in the form of the real one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,44 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sandbox.engine.container import Container
-from sandbox.engine.errors import BadParameterError, NotSimulatedError
 from sandbox.wire import Message
 
+
+class EngineError(Exception):
+    """An answer that is not what was asked for; its text is the answer's ``message``."""
+
+    status = 500
+
+
+class BadParameterError(EngineError):
+    """What was asked cannot be meant."""
+
+    status = 400
+
+
+class NoSuchError(EngineError):
+    """It is not there."""
+
+    status = 404
+
+
+class ConflictError(EngineError):
+    """Its state does not allow that."""
+
+    status = 409
+
+
+class NotSimulatedError(EngineError):
+    """A real engine does that; this one does not."""
+
+    status = 501
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the sandbox's engine does not simulate {what}")
+
+
 _VERSIONED = re.compile(r"/v\d+\.\d+(?=/)")
+
 _TRUE = {"1", "true", "True"}
 
 

@@ -12,16 +12,14 @@ from dataclasses import replace
 import psutil
 
 from sandbox.balancing.load_balancer import LoadBalancer
-from sandbox.engine.container import Container
-from sandbox.engine.health import Asking, BehindBalancer, HealthCheck
+from sandbox.engine.container import Asking, BehindBalancer, Container, HealthCheck
 from sandbox.engine.model import ContainerSpec
 from sandbox.forking import ForkServer
 from sandbox.names import CONTAINER, DATABASE_SERVICE, FIRST_VERSION, LOCAL, SERVICE
 from sandbox.postgres import Postgres
 from sandbox.processes import free_port
-from sandbox.program import Program
 from sandbox.scrape_targets import ScrapeTargets
-from sandbox.tasks import TaskSpec
+from sandbox.tasks import Program, TaskSpec
 from sandbox.utilization import Usage
 
 COPIES = 2

@@ -1,4 +1,4 @@
-"""Names of targets, looked up in the local catalog and among the runs of Temporal; the worker's catalog decides."""
+"""Names of targets and procedures as this machine knows them: from the local catalog, installed packages and runs; the worker's catalog decides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from temporalio.client import Client
 
 from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.catalog.procedures import missing
 from runbook_model.errors import CatalogError, UnknownTargetError
+from runbook_model.procedures import PROCEDURES, installed
 from runbook_model.text.sentences import did_you_mean
 from starter.client.runs import Run, find, of_scope
 from starter.exits import CliError, bad_input, of_error
@@ -17,6 +19,8 @@ from starter.printing import note
 
 LOOKED_AT = 1000
 """How many of the newest runs are looked at for names that are like a mistyped one."""
+
+NAME_IT = 'one of your own: install its package here, or name it in the catalog: procedures = ["NAME"]'
 
 
 def read_catalog(catalog: Path) -> Catalog:
@@ -118,3 +122,33 @@ def _unknown(what: str, name: str, known: Collection[str], where: str) -> CliErr
         f'no {what} "{name}" {where}{did_you_mean(name, known)}',
         f"there are: {', '.join(sorted(known)) or 'none'}",
     )
+
+
+def known_procedures(catalog: Catalog | None) -> set[str]:
+    """Name every procedure that may be started from here; a worker decides whether it has it."""
+    named = {*catalog.procedures, *(row.procedure for row in catalog.alerts)} if catalog else set()
+    return {*here(), *named}
+
+
+def here() -> set[str]:
+    """Name those of the product and of the packages that are installed on this machine."""
+    return {*PROCEDURES, *(entry.name for entry in installed())}
+
+
+def unknown_rows(catalog: Catalog) -> list[str]:
+    """Say which rows of the alert matrix name a procedure that neither this machine nor the catalog knows."""
+    return missing(catalog, here())
+
+
+def check_known_procedure(procedure: str, catalog: Path | None) -> None:
+    """Check that a procedure is known here.
+
+    Raises:
+        CliError: it is not; the message has the nearest name, and lists those that are.
+    """
+    known = known_procedures(read_catalog(catalog) if catalog else None)
+    if procedure not in known:
+        raise bad_input(
+            f"there is no procedure {procedure!r}{did_you_mean(procedure, known)}",
+            f"there are: {', '.join(sorted(known))}; {NAME_IT}",
+        )

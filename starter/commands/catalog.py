@@ -12,7 +12,7 @@ from runbook_model.catalog.procedures import without_a_row
 from runbook_model.errors import CatalogError
 from runbook_model.text.sentences import count_of
 from starter.caller import Caller, example, takes_caller
-from starter.client.known_procedures import unknown_rows
+from starter.client.known_targets import unknown_rows
 from starter.discovery.reading import read_account
 from starter.discovery.writing import write_catalog
 from starter.exits import Exit, bad_input

@@ -78,9 +78,8 @@ def _print_public(*, as_json: bool) -> Exit:
 async def _serve(address: Address, server: CodecServer, origins: list[str], *, as_json: bool) -> None:
     from activities.telemetry.log_lines import log_to_stderr  # noqa: PLC0415
     from starter.processes.connections import Connections, trusted_proxies  # noqa: PLC0415
-    from starter.processes.listening import bind  # noqa: PLC0415
+    from starter.processes.listening import bind, serve  # noqa: PLC0415
     from starter.webhook.codec_server import application  # noqa: PLC0415
-    from starter.webhook.serving import serve  # noqa: PLC0415
 
     log_to_stderr("starter")
     connections = Connections(trusted=trusted_proxies(os.environ))

@@ -11,13 +11,11 @@ from temporalio.client import Client
 from runbook_model.text.sentences import did_you_mean
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse, ui_address
-from starter.demo.needs import fix_for, missing
-from starter.demo.stage import Stage
+from starter.demo.stage import Stage, fix_for, missing
 from starter.demo.stories import STORIES, Story
 from starter.demo.story_log import StoryBrokenError, StoryLog
-from starter.exits import CliError, Exit, bad_input
+from starter.exits import CliError, Exit, bad_input, check_extra
 from starter.printing import answer, note, say
-from starter.processes.extras import check_extra
 from starter.processes.managed_process import ends_in_order
 from starter.processes.world import OURS, World
 

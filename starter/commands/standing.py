@@ -18,8 +18,7 @@ from runbook_model.text.sentences import did_you_mean
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import namespace
-from starter.client.known_procedures import check_known_procedure
-from starter.client.known_targets import check_target
+from starter.client.known_targets import check_known_procedure, check_target
 from starter.client.run_view import stamp
 from starter.client.standing import (
     STANDING,

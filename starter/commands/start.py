@@ -19,8 +19,7 @@ from starter.client.connect import converse
 from starter.client.deciding import decide
 from starter.client.following import first_answer, wait_for_end
 from starter.client.incidents import of_incident
-from starter.client.known_procedures import check_known_procedure
-from starter.client.known_targets import check_target
+from starter.client.known_targets import check_known_procedure, check_target
 from starter.client.run_view import start_document
 from starter.client.runs import Run, describe
 from starter.client.signing import sign_order

@@ -10,9 +10,8 @@ from pathlib import Path
 import click
 
 from starter.caller import Caller, example, takes_caller
-from starter.exits import Exit
+from starter.exits import Exit, check_extra
 from starter.printing import note, say
-from starter.processes.extras import check_extra
 from starter.processes.managed_process import ends_in_order
 from starter.processes.world import World
 

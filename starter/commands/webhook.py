@@ -57,11 +57,10 @@ async def _receive(address: Address, catalog: CatalogFile, tokens: list[Token], 
     from activities.telemetry.telemetry import flush_traces  # noqa: PLC0415
     from starter.client.connect import connect_lazily  # noqa: PLC0415
     from starter.processes.connections import Connections, trusted_proxies  # noqa: PLC0415
-    from starter.processes.listening import bind  # noqa: PLC0415
+    from starter.processes.listening import bind, serve  # noqa: PLC0415
     from starter.webhook.application import Receiver, application  # noqa: PLC0415
     from starter.webhook.guard import Tokens  # noqa: PLC0415
     from starter.webhook.incidents import Incidents  # noqa: PLC0415
-    from starter.webhook.serving import serve  # noqa: PLC0415
 
     log_to_stderr("starter")
     connections = Connections(trusted=trusted_proxies(os.environ))

@@ -6,9 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from starter.demo.needs import terraform_program
 from starter.demo.scenes import BAD_SHARE, approve, ask, changed_exactly, healthy_release, recovered
-from starter.demo.stage import ENVIRONMENT, SERVICE, Stage
+from starter.demo.stage import ENVIRONMENT, SERVICE, Stage, terraform_program
 
 MODULE = """\
 # The module that owns the service. Its resources are Terraform's own: no provider has to be fetched.

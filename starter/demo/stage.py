@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.error import URLError
 
 from temporalio.client import Client
@@ -26,14 +28,63 @@ from starter.demo.outside import AwsCall, ErrorRate, aws_calls, is_healthy, meas
 from starter.demo.story_log import StoryBrokenError, StoryLog
 from starter.processes.world import World
 
+PROMETHEUS: Final = "prometheus"
+
+ALERTMANAGER: Final = "alertmanager"
+
+POSTGRESQL: Final = "postgresql"
+
+TERRAFORM: Final = "terraform"
+
+FIXES = {
+    PROMETHEUS: "apt-get install prometheus",
+    ALERTMANAGER: "apt-get install prometheus-alertmanager",
+    POSTGRESQL: "apt-get install postgresql",
+    TERRAFORM: "install Terraform or OpenTofu, and put `terraform` or `tofu` on PATH",
+}
+
+
+def missing(needs: tuple[str, ...]) -> list[str]:
+    """Name the programs of these that are not on this machine."""
+    there = _programs() if needs else {}
+    return [name for name in needs if not there.get(name)]
+
+
+def fix_for(names: list[str]) -> str:
+    """Say how to get programs."""
+    return "; ".join(f"{name} is not on this machine: {FIXES[name]}" for name in names)
+
+
+def terraform_program() -> str | None:
+    """Return the program that stands for Terraform, the first on PATH."""
+    return shutil.which("terraform") or shutil.which("tofu")
+
+
+def _programs() -> dict[str, str | None]:
+    """Ask the sandbox what it would find: it knows where to look."""
+    asked = subprocess.run(
+        [sys.executable, "-P", "-m", "sandbox", "programs"], capture_output=True, check=True
+    )
+    found: dict[str, str | None] = json.loads(asked.stdout)
+    return found | {TERRAFORM: terraform_program()}
+
+
 T = TypeVar("T")
+
 SERVICE = "ai-processor"
+
 ENVIRONMENT = "prod"
+
 INCIDENT = incident_id(ENVIRONMENT, SERVICE)
+
 REMEDIATION = remediation_id(ENVIRONMENT, SERVICE)
+
 HOLD = hold_id(ENVIRONMENT, SERVICE)
+
 SANDBOX = (sys.executable, "-P", "-m", "sandbox")
+
 LOOK_SECONDS = 0.25
+
 DEPLOY_SECONDS = 90.0
 
 

@@ -17,8 +17,7 @@ from starter.demo import (
     local_hang,
     slow_database,
 )
-from starter.demo.needs import ALERTMANAGER, POSTGRESQL, PROMETHEUS, TERRAFORM
-from starter.demo.stage import ENVIRONMENT, Stage
+from starter.demo.stage import ALERTMANAGER, ENVIRONMENT, POSTGRESQL, PROMETHEUS, TERRAFORM, Stage
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,17 @@ from runbook_model.ids import UNROUTED, doctor_id, task_queue
 from runbook_model.text.sentences import count_of
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import SOON, was_started
-from starter.doctor.encryption_check import ENCRYPTION, judge_encryption, not_shared, unread
-from starter.doctor.server_checks import check_server, judge_worker, no_worker, starting, who_asks
+from starter.doctor.server_checks import (
+    ENCRYPTION,
+    check_server,
+    judge_encryption,
+    judge_worker,
+    no_worker,
+    not_shared,
+    starting,
+    unread,
+    who_asks,
+)
 from starter.doctor.version_checks import VERSIONS, judge_versions, read_builds
 from workflows.decisions.endings import cause_of
 from workflows.doctor import Doctor

@@ -1,4 +1,4 @@
-"""What the command line itself can see of Temporal: the namespace, its search attributes, who polls the queues."""
+"""What the command line itself can see: the namespace, its search attributes, who polls the queues, and by which keys workers read."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from shlex import quote
+from typing import Any
 
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.runtime.encryption import Codec, key_of
 from activities.temporal.runs import read_pollers
 from runbook_model import ids
 from runbook_model.checks import Check
+from runbook_model.errors import MissingKeyError
 from runbook_model.text.durations import format_duration
 from starter.client.connect import RPC_TIMEOUT, is_unreachable
 
@@ -32,6 +35,12 @@ RETENTION = timedelta(days=90)
 
 CANNOT_ANSWER = frozenset({RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED})
 """A Temporal that is somebody's service keeps its operator's calls to itself."""
+
+ENCRYPTION = "encryption"
+
+SAME_KEYS = (
+    "give the workers, the webhook and this machine the same keys, the workers first: docs/encryption.md"
+)
 
 
 async def check_server(client: Client, *, fix: bool) -> list[Check]:
@@ -162,3 +171,34 @@ async def _pollers(client: Client, queue: str, kind: TaskQueueType.ValueType) ->
         if is_unreachable(error):
             raise
         return []
+
+
+async def judge_encryption(client: Client, environment: str, run: WorkflowHandle[Any, Any]) -> Check:
+    """Tell by which keys a run was asked for here and answered there; what is reported here was read on both sides."""
+    codec = client.data_converter.payload_codec
+    ours = codec.encrypts_by if isinstance(codec, Codec) else None
+    closed = WorkflowHistoryEventFilterType.CLOSE_EVENT
+    theirs = None
+    async for event in run.fetch_history_events(event_filter_type=closed, rpc_timeout=RPC_TIMEOUT):
+        theirs = key_of(event.workflow_execution_completed_event_attributes.result.payloads[0])
+    if ours is None and theirs is None:
+        detail = "off: RUNBOOK_CODEC_KEYS is set neither here nor at the worker"
+        return Check(environment=environment, name=ENCRYPTION, ok=None, detail=detail)
+    detail = f'by key "{ours}"' if ours == theirs else f'by key "{ours}" here and by "{theirs}" at the worker'
+    return Check(
+        environment=environment, name=ENCRYPTION, ok=True, detail=f"what histories hold is encrypted {detail}"
+    )
+
+
+async def unread(run: WorkflowHandle[Any, Any]) -> str | None:
+    """Say which key a worker lacks for what it was asked, if that is what keeps it."""
+    async for event in run.fetch_history_events(rpc_timeout=RPC_TIMEOUT):
+        failure = event.workflow_task_failed_event_attributes.failure
+        if failure.application_failure_info.type == MissingKeyError.__name__:
+            return failure.message
+    return None
+
+
+def not_shared(environment: str, why: str) -> Check:
+    """Say that one side cannot read the other."""
+    return Check(environment=environment, name=ENCRYPTION, ok=False, detail=why, fix=SAME_KEYS)

@@ -1,19 +1,31 @@
-"""Addresses that this product listens on, and the server that answers there."""
+"""Addresses that this product listens on, and the server that answers there until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import re
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from starter.exits import CliError, Exit, bad_input
+from starter.processes.connections import Connections, guarded
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]*):(?P<port>\d{1,5})")
+
+GRACE_SECONDS = 12
+"""Longer than Temporal may take; what is cut off is sent again."""
+
+IDLE_SECONDS = 75
 
 
 @dataclass(frozen=True)
@@ -91,3 +103,23 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Take no more calls, answer those under way, and end."""
         self.should_exit = True
+
+
+async def serve(
+    application: Starlette, listener: socket.socket, connections: Connections, ready: Callable[[], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM; ``ready`` is called once calls are answered."""
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # the log says who called, not who they say
+        http=guarded(connections),
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = Server(config, ready)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    await server.serve(sockets=[listener])

@@ -1,4 +1,4 @@
-"""A program that runs as our child until we end it: a worker, a webhook, a Temporal server."""
+"""What a sandbox of the product consists of: programs that run next to it as our children, and keys made on the spot."""
 
 from __future__ import annotations
 
@@ -7,14 +7,49 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from activities.runtime.processes import kill_child, start_child, stop_child
 from starter.exits import CliError, Exit
 
+
+def make_keys(folder: Path, people: Iterable[str]) -> Path:
+    """Make a key for each person, without passphrase, and return the file that says whose they are.
+
+    Keys that are there already stay as they are.
+
+    Raises:
+        CliError: there is no ssh-keygen, or it failed.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lines = []
+    for person in people:
+        key = folder / person
+        if not key.exists():
+            _make(key, person)
+        kind, public, *_ = key.with_name(f"{person}.pub").read_text().split()
+        lines.append(f"{person} {kind} {public}\n")
+    signers = folder / "allowed_signers"
+    signers.write_text("".join(lines))
+    return signers
+
+
+def _make(key: Path, person: str) -> None:
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", person, "-f", str(key)]
+    try:
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise CliError(
+            Exit.NOT_DONE, "ssh-keygen is not on this machine", "install OpenSSH's client"
+        ) from None
+    if made.returncode != 0:
+        raise CliError(Exit.NOT_DONE, f"ssh-keygen made no key: {made.stderr.strip()}")
+
+
 READY_SECONDS = 60.0
+
 GRACE_SECONDS = 15.0
 
 

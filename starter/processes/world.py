@@ -17,8 +17,7 @@ from typing import Any
 
 from activities.runtime.processes import start_child, stop_child
 from starter.exits import CliError, Exit
-from starter.processes.keys import make_keys
-from starter.processes.managed_process import ManagedProcess, ours
+from starter.processes.managed_process import ManagedProcess, make_keys, ours
 
 OURS = ("TEMPORAL_", "AWS_", "RUNBOOK_", "DOCKER_")
 """What a person's shell may point at the real world with; none of it reaches a sandbox."""

@@ -23,7 +23,7 @@ from runbook_model.ids import SEARCH_ATTRIBUTES
 from sandbox.http_server import serving
 from sandbox.processes import free_port
 from sandbox.slack import Slack
-from starter.doctor.encryption_check import ENCRYPTION
+from starter.doctor.server_checks import ENCRYPTION
 from starter.doctor.version_checks import VERSIONS
 from starter.exits import Exit
 from tests.integration.cli.command_line import CommandLine

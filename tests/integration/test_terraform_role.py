@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.stub import Stubber
 
-from activities.doctor.module import validate
+from activities.doctor.dependencies import validate
 from activities.terraform.run import NOT_STARTED
 from runbook_model.catalog.accounts import Account, AssumeRole
 from runbook_model.errors import UnreachableError

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from starter.__main__ import run
 from starter.commands import demo
-from starter.ending import end_process
+from starter.exits import end_process
 from tests.stories.recording import recording
 
 SECONDS = 280

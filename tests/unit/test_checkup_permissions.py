@@ -11,8 +11,7 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.doctor.looking import check, own_threads
-from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
-from activities.doctor.simulator import Change, Simulator
+from activities.doctor.permissions import Change, PermissionQuestions, ReviewQuestions, Simulator
 from runbook_model.catalog.accounts import AssumeRole, account_of
 from runbook_model.catalog.policies import Approvals, Environment
 from runbook_model.catalog.service_policies import Database

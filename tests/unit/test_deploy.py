@@ -574,7 +574,7 @@ class TestIamPolicies:
             for key in condition
         }
         assert keys
-        given = (ROOT / "activities/doctor/simulator.py").read_text()
+        given = (ROOT / "activities/doctor/permissions.py").read_text()
         assert [key for key in sorted(keys) if f'"{key}"' not in given] == []
 
     def test_every_aws_call_in_the_code_is_allowed(self):

@@ -22,7 +22,7 @@ from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import quote
 from starter.discovery.writing import written_line
 from starter.printing import line
-from starter.webhook.reading import bounded
+from starter.webhook.routing import bounded
 from tests.aws_answers import service
 from tests.unit.test_wording import text as announced
 

@@ -19,8 +19,7 @@ from shapes import mismatches, read_query_answer
 from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
 from sandbox.ecs import Pace, SimulatedEcs
-from sandbox.images import ImageRegistry
-from sandbox.tasks import ImageNotFoundError, TaskSpec
+from sandbox.tasks import ImageNotFoundError, ImageRegistry, TaskSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

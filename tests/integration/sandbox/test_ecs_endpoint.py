@@ -16,7 +16,7 @@ from ecs_world import CLUSTER, SERVICE, running_world
 from moto.server import ThreadedMotoServer
 
 from sandbox.ecs import ApiError
-from sandbox.ecs.throttling import Throttle
+from sandbox.ecs.protocol import Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,7 @@ import hashlib
 
 import pytest
 
-from sandbox.images import ImageRegistry, digest_of
-from sandbox.tasks import ImageNotFoundError
+from sandbox.tasks import ImageNotFoundError, ImageRegistry, digest_of
 
 
 def test_a_versions_digest_is_the_hash_of_its_tag():

@@ -3,7 +3,7 @@
 import pytest
 
 from starter.__main__ import run
-from starter.demo.needs import FIXES
+from starter.demo.stage import FIXES
 from starter.demo.stories import STORIES
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from runbook_model.text.plain_text import harmless
+from starter.caller import acting_as
 from starter.exits import CliError, Exit
-from starter.identity import acting_as
 from starter.names import Pair, Scope, parse_id, parse_pair, parse_scope, short_id
 
 

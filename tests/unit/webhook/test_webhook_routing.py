@@ -12,8 +12,15 @@ from runbook_model.incident.alert_book import AlertBook
 from runbook_model.text.plain_text import UNSAFE
 from runbook_model.text.redaction import HIDDEN
 from starter.webhook.payload import PayloadError, parse_notification
-from starter.webhook.reading import ANNOTATION_LENGTH, ANNOTATIONS, LABEL_LENGTH, LABELS, NAME_LENGTH
-from starter.webhook.routing import MOST_BYTES, route
+from starter.webhook.routing import (
+    ANNOTATION_LENGTH,
+    ANNOTATIONS,
+    LABEL_LENGTH,
+    LABELS,
+    MOST_BYTES,
+    NAME_LENGTH,
+    route,
+)
 from tests.webhook_calls import CATALOG, PAYLOADS, a_payload, an_alert, recorded
 
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)

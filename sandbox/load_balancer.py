@@ -1,4 +1,4 @@
-"""Sends the demo service its everyday requests, at a steady rate per environment, through the load balancer."""
+"""A load balancer per service, a stable port in front of tasks that come and go; and the everyday requests that reach it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import time
 from sandbox.wire import Connections, Message, WireError, request
 
 REQUESTS_PER_SECOND = 25.0
+
 TIMEOUT_SECONDS = 10.0
+
 MOST_AT_ONCE = 200
 """Requests under way when a slow service makes them pile up; more are not sent, as real clients give up."""
+
 BODY = b'{"test": "data"}'
 
 
