@@ -22,6 +22,7 @@ from runbook_model.errors import InputError, PolicyError
 from runbook_model.messages import Given, Message, StartSignature
 from runbook_model.release import Judgement, Mark, Release
 from runbook_model.reports import Rejection
+from runbook_model.text.durations import format_duration
 from workflows.decisions.rollback.names import (
     find_release,
     listed,
@@ -39,6 +40,7 @@ NOT_IN_A_SOURCE = re.compile(r"[^\w.:/=+@-]+")
 PATIENCE = timedelta(seconds=18)
 SIGNED_WITHIN = timedelta(seconds=90)
 """How long a person may take to touch a key."""
+MOST_SIGNATURES = 20
 SIGN = "sign it: --sign KEYFILE, or RUNBOOK_SIGNING_KEY"
 LOOK = ActivityOptions(**{**READ, "schedule_to_close_timeout": PATIENCE})
 WRITE = ActivityOptions(**{**BEST_EFFORT, "schedule_to_close_timeout": PATIENCE})
@@ -81,7 +83,8 @@ class ReleaseLedger(HasInbox):
         self.seen: tuple[str, ...] = ()
         self._inbox = Inbox(self)
         self._inbox.on("sign", reading(StartSignature), self._take)
-        self._signature: StartSignature | None = None
+        self._signatures: dict[str, SignedStatement] = {}
+        """By who sent them; the change itself verifies whose they are."""
 
     sign = takes_signal("sign", "The signature of the correction: {by, decision_id, statement, signature}")
 
@@ -94,7 +97,10 @@ class ReleaseLedger(HasInbox):
         """Keep nothing: the change itself says why a signature does not count."""
 
     def _take(self, signature: StartSignature) -> None:
-        self._signature = signature
+        if signature.statement and signature.signature and len(self._signatures) < MOST_SIGNATURES:
+            self._signatures[signature.by] = SignedStatement(
+                statement=signature.statement, signature=signature.signature
+            )
 
     @workflow.run
     async def run(self, request: LedgerRequest) -> LedgerPage:
@@ -136,22 +142,24 @@ class ReleaseLedger(HasInbox):
         )
 
     async def _signed(self, target: Target, request: LedgerRequest) -> tuple[Authority, ...]:
-        """Return what a person signed, where decisions are signed; the change verifies it.
+        """Return what people signed, where decisions are signed: as many as approve; the change verifies it.
 
         Raises:
-            ApplicationError: nobody signs it.
+            ApplicationError: too few sign it.
         """
         if not target.approvals.signed:
             return ()
+        wanted = max(1, target.approvals.needed)
+        patience = SIGNED_WITHIN if wanted == 1 else target.approvals.timeout
         with suppress(TimeoutError):
             if request.signs:
-                await workflow.wait_condition(lambda: self._signature is not None, timeout=SIGNED_WITHIN)
-        given = self._signature
-        if given is None or not (given.statement and given.signature):
-            why = "decisions are signed here, and this one is not"
+                await workflow.wait_condition(lambda: len(self._signatures) >= wanted, timeout=patience)
+        if len(self._signatures) < wanted:
+            have = len(self._signatures)
+            too_few = f"{have} of {wanted} people signed this within {format_duration(patience)}"
+            why = too_few if have else "decisions are signed here, and this one is not"
             raise PolicyError(why, fix=SIGN).to_application_error()
         info = workflow.info()
-        statement = SignedStatement(statement=given.statement, signature=given.signature)
         return (
             Authority(
                 workflow_id=info.workflow_id,
@@ -159,7 +167,7 @@ class ReleaseLedger(HasInbox):
                 procedure="ledger",
                 gate=0,
                 requester=request.by,
-                warrant=Warrant(document="", statements=(statement,)),
+                warrant=Warrant(document="", statements=tuple(self._signatures.values())),
             ),
         )
 

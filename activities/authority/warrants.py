@@ -131,7 +131,7 @@ class Warrants:
 def _verify_mark(
     authority: Authority, given: ChangeOrder, target: Target, signers: Signers, now: datetime
 ) -> tuple[str, ...]:
-    """Verify what a person says of a release: the order itself is signed, for this very run."""
+    """Verify what people say of a release: the order itself is signed, for this very run."""
     info = activity.info()
     expected = Expected(
         kinds=("release-mark",),
@@ -142,8 +142,9 @@ def _verify_mark(
         service=target.service,
         subject=subject_of_order("release-mark", given.call.parameters),
     )
-    found = verify_all(authority.warrant.statements, expected, target.approvals, signers, now, needed=1)
-    return tuple(item.decision_id for item in found.people)
+    wanted = max(1, target.approvals.needed)
+    found = verify_all(authority.warrant.statements, expected, target.approvals, signers, now, needed=wanted)
+    return tuple(sorted(item.decision_id for item in found.people))
 
 
 def started_by_known(authority: Authority, target: Target, signers: Signers) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import read_pollers
 from runbook_model.errors import fix_of
-from runbook_model.ids import ledger_id, task_queue
+from runbook_model.ids import is_ledger_of, ledger_id, task_queue
 from runbook_model.messages import StartSignature
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import Run, describe
@@ -26,34 +27,49 @@ AT_MOST = timedelta(seconds=60)
 """Temporal ends the look after this time, so that no correction is started long after whoever asked has left."""
 
 
-async def read_ledger(client: Client, request: LedgerRequest, sign: Sign | None = None) -> LedgerPage:
+async def read_ledger(
+    client: Client,
+    request: LedgerRequest,
+    sign: Sign | None = None,
+    *,
+    signed_within: timedelta = SIGNED_WITHIN,
+    joined: str | None = None,
+) -> LedgerPage:
     """Have a worker read the ledger of a target, after a correction if the request holds one.
 
     Args:
         client: of the server.
         request: what is asked.
         sign: signs the correction for the run that was started; None where nobody signs.
+        signed_within: how long it may take until enough people have signed.
+        joined: the run of a correction that somebody else began and that needs one signature more; None starts one.
 
     Raises:
         CliError: no worker, no such target or release, or AWS refuses.
     """
     await _check_worker(client, request.environment)
     verb = f"marks a release {request.judgement}" if request.judgement else "shows the releases"
-    handle = await client.start_workflow(
-        ReleaseLedger.run,
-        request.model_copy(update={"signs": sign is not None}),
-        id=ledger_id(request.environment, request.service, uuid4().hex[:8]),
-        task_queue=task_queue(request.environment),
-        execution_timeout=AT_MOST + SIGNED_WITHIN if sign else AT_MOST,
-        static_summary=f"{request.by} {verb} of {request.service} in {request.environment}",
-        rpc_timeout=RPC_TIMEOUT,
-    )
+    at_most = AT_MOST + signed_within if sign else AT_MOST
+    handle: WorkflowHandle[Any, LedgerPage]
+    if joined:
+        handle = client.get_workflow_handle_for(ReleaseLedger.run, joined)
+    else:
+        handle = await client.start_workflow(
+            ReleaseLedger.run,
+            request.model_copy(update={"signs": sign is not None}),
+            id=ledger_id(request.environment, request.service, uuid4().hex[:8]),
+            task_queue=task_queue(request.environment),
+            execution_timeout=at_most,
+            static_summary=f"{request.by} {verb} of {request.service} in {request.environment}",
+            rpc_timeout=RPC_TIMEOUT,
+        )
     if sign:
         run = await describe(client, handle.id)
-        assert run is not None
+        if run is None or not run.is_open or not is_ledger_of(run.id, request.environment, request.service):
+            raise bad_input(f"{handle.id} is no mark of {request.environment}/{request.service} that waits")
         await handle.signal("sign", await sign(run), rpc_timeout=RPC_TIMEOUT)
     try:
-        async with asyncio.timeout((AT_MOST + 2 * RPC_TIMEOUT).total_seconds()):
+        async with asyncio.timeout((at_most + 2 * RPC_TIMEOUT).total_seconds()):
             return await handle.result()
     except WorkflowFailureError as error:
         raise _as_error(error, request, handle.id) from error

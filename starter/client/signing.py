@@ -130,7 +130,7 @@ async def sign_order(  # noqa: PLR0913 - each belongs to what is signed
             "no worker is responding, and only one knows how many such orders came before, which the signature names",
             "start a worker, and give the order again",
         )
-    approvals = _policy(caller, fields["environment"])
+    approvals = approvals_of(caller, fields["environment"])
     about = {
         "kind": kind,
         "workflow_id": run.id,
@@ -143,7 +143,7 @@ async def sign_order(  # noqa: PLR0913 - each belongs to what is signed
 
 def signs_in(caller: Caller, signing: SigningOptions, environment: str) -> bool:
     """Whether an order is signed here: by a key that the command names, or where the local catalog does not say otherwise."""
-    approvals = _policy(caller, environment)
+    approvals = approvals_of(caller, environment)
     return signing.asked or bool(signing.key and (approvals is None or approvals.signed))
 
 
@@ -226,7 +226,7 @@ def _text(path: Path) -> str:
     return text
 
 
-def _policy(caller: Caller, environment: str) -> Approvals | None:
+def approvals_of(caller: Caller, environment: str) -> Approvals | None:
     """Return what the local catalog says of an environment's approvals; None where there is none to ask."""
     if caller.catalog is None:
         return None

@@ -9,20 +9,21 @@ from temporalio.client import Client
 
 from runbook_model.messages import StartSignature
 from runbook_model.release import Release
+from runbook_model.text.durations import format_duration
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_target
-from starter.client.ledger import Sign, read_ledger
+from starter.client.ledger import read_ledger
 from starter.client.run_view import stamp
 from starter.client.runs import Run
-from starter.client.signing import sign_order, signs_in
+from starter.client.signing import approvals_of, sign_order, signs_in
 from starter.exits import bad_input
 from starter.names import Pair
-from starter.printing import answer, clock, on_terminal, say, show, table
-from starter.signing import SigningOptions, takes_signing
+from starter.printing import answer, clock, note, on_terminal, say, show, table
+from starter.signing import KEY, SigningOptions, takes_signing
 from starter.target_options import target_argument
 from workflows.decisions.rollback.names import find_release
-from workflows.ledger import LedgerEntry, LedgerPage, LedgerRequest
+from workflows.ledger import SIGNED_WITHIN, LedgerEntry, LedgerPage, LedgerRequest
 
 COLUMNS = ("revision", "images", "state")
 
@@ -61,6 +62,12 @@ def list_releases(caller: Caller, target: Pair) -> None:
 @click.argument("release", metavar="RELEASE")
 @click.argument("judgement", metavar="good|bad", type=click.Choice(["good", "bad"]))
 @click.option("--reason", metavar="T", required=True, help="Why, for the record.")
+@click.option(
+    "--with",
+    "joined",
+    metavar="ID",
+    help="Sign the same mark that somebody else has begun, where several must.",
+)
 @takes_signing(elsewhere=False)
 @takes_caller("--as", "--catalog", "--json")
 def mark_release(
@@ -70,6 +77,7 @@ def mark_release(
     judgement: Literal["good", "bad"],
     *,
     reason: str,
+    joined: str | None,
     signing: SigningOptions,
 ) -> None:
     """Mark a release good or bad. The newest mark counts.
@@ -85,7 +93,9 @@ def mark_release(
         update={"release": release, "judgement": judgement, "reason": reason}
     )
     if signs_in(caller, signing, target.environment):
-        converse(lambda client: _mark_signed(client, caller, request, signing))
+        converse(lambda client: _mark_signed(client, caller, request, signing, joined))
+    elif joined:
+        raise bad_input("--with is for a signature", f"give --sign KEYFILE, or set {KEY}")
     else:
         converse(lambda client: _show(client, caller, request))
 
@@ -96,7 +106,7 @@ def _request(caller: Caller, target: Pair) -> LedgerRequest:
 
 
 async def _mark_signed(
-    client: Client, caller: Caller, request: LedgerRequest, signing: SigningOptions
+    client: Client, caller: Caller, request: LedgerRequest, signing: SigningOptions, joined: str | None
 ) -> None:
     """Find the revision first: what is signed names it."""
     listed = await read_ledger(
@@ -121,13 +131,24 @@ async def _mark_signed(
             service=request.service,
         )
         assert signed is not None
+        if wanted > 1 and not joined:
+            what = f"{request.environment}/{request.service} {found.revision} {request.judgement}"
+            note(f"{wanted} people must sign this; the next one, within {format_duration(patience)}:")
+            note(f"  runbook release mark {what} --reason … --with {run.id} --sign KEYFILE")
         return signed
 
-    await _show(client, caller, request.model_copy(update={"release": found.revision}), sign)
+    approvals = approvals_of(caller, request.environment)
+    wanted = approvals.needed if approvals else 1
+    patience = approvals.timeout if approvals and wanted > 1 else SIGNED_WITHIN
+    marked = request.model_copy(update={"release": found.revision})
+    _print(caller, await read_ledger(client, marked, sign, signed_within=patience, joined=joined))
 
 
-async def _show(client: Client, caller: Caller, request: LedgerRequest, sign: Sign | None = None) -> None:
-    page = await read_ledger(client, request, sign)
+async def _show(client: Client, caller: Caller, request: LedgerRequest) -> None:
+    _print(caller, await read_ledger(client, request))
+
+
+def _print(caller: Caller, page: LedgerPage) -> None:
     if caller.as_json:
         answer(document(page))
     elif on_terminal():

@@ -8,6 +8,7 @@ is tried in more ways in ``tests/procedures/test_intruder_signed.py``.
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ from sandbox.processes import free_port
 from tests.integration.mallory import Mallory
 from tests.integration.rollback_stage import seen
 from tests.integration.webhook_process import WebhookProcess
-from tests.unit.signing import SoftKey
+from tests.unit.signing import SoftKey, new_key
 
 READS = ("Describe", "List", "Get", "Filter")
 
@@ -240,7 +241,7 @@ class TestBetweenYesAndChange:
 
     async def test_the_catalog_was_edited(self, stage, shop):
         run, gate = await self.decided(stage, shop)
-        with self.edited(
+        with edited(
             stage, f'ecs_service = "{shop.name}"', f'ecs_service = "{shop.name}"\nhealth_path = "/other"'
         ):
             again = await self.resumed(stage, shop, run, gate)
@@ -255,7 +256,7 @@ class TestBetweenYesAndChange:
 
     async def test_the_cluster_was_edited(self, stage, shop):
         run, _ = await self.decided(stage, shop)
-        with self.edited(stage, 'cluster = "signed"', 'cluster = "elsewhere"'):
+        with edited(stage, 'cluster = "signed"', 'cluster = "elsewhere"'):
             order = {"reason": None}
             resume = stage.desk.order("resume", (run.id, run.result_run_id), "carol", order, sequence=0)
             await run.execute_update("resume", resume)
@@ -283,14 +284,15 @@ class TestBetweenYesAndChange:
         assert "the statement's run_id is" in await refused(run.execute_update("decide", replayed))
         await stop(shop, run)
 
-    @contextmanager
-    def edited(self, stage, old, new):
-        """Edit the catalog for a while."""
-        was = stage.catalog.read_text()
-        assert was.count(old) == 1
-        stage.catalog.write_text(was.replace(old, new))
-        yield
-        stage.catalog.write_text(stage.catalog.read_text().replace(new, old))
+
+@contextmanager
+def edited(stage, old, new):
+    """Edit the catalog for a while."""
+    was = stage.catalog.read_text()
+    assert was.count(old) == 1
+    stage.catalog.write_text(was.replace(old, new))
+    yield
+    stage.catalog.write_text(stage.catalog.read_text().replace(new, old))
 
 
 async def reset(client, run):
@@ -343,6 +345,35 @@ class TestStolenOrReplayed:
         page = await seen(run, lambda page: page.rejected)
         assert [item.kind for item in page.decisions] == ["pause", "resume", "pause"]
         await stop(shop, run)
+
+
+class TestOneKeyOfTwo:
+    """Where two people must agree, one key marks no release; the second one joins what the first one began."""
+
+    async def test_a_mark_is_made_when_the_second_person_has_signed_it_too(
+        self, stage, shop, signed_changes, tmp_path
+    ):
+        keys = {name: new_key(tmp_path, name=name) for name in ("bob", "carol")}
+        known = stage.desk.file.read_text()
+        lines = (
+            f"{name} {' '.join(path.with_suffix('.pub').read_text().split()[:2])}\n"
+            for name, path in keys.items()
+        )
+        stage.desk.file.write_text("".join(lines))
+        try:
+            with edited(stage, 'needed = 1, people = ["bob"', 'needed = 2, people = ["bob"'):
+                mark = ("release", "mark", shop.short, "1.0.0", "good", "--reason", "r", "--json")
+                first = await shop.cli.begin(*mark, "--sign", str(keys["bob"]), user="bob")
+                begun = re.search(rb"--with (\S+) ", await first.stderr.readuntil(b"--sign KEYFILE"))
+                second = await shop.cli(
+                    *mark, "--with", begun[1].decode(), "--sign", str(keys["carol"]), user="carol"
+                )
+                await first.communicate()
+        finally:
+            stage.desk.file.write_text(known)
+        assert (first.returncode, second.code) == (0, 0), second.err
+        assert [item["judgement"] for item in second.json] == [None, "good"]
+        signed_changes += ["TagResource"]
 
 
 class TestTheWebhook:

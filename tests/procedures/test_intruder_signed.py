@@ -16,12 +16,14 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.ecs.changes import DeployRelease
+from runbook_model import ids
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome
 from tests.procedures.outside import release
 from tests.procedures.signed_stage import SIGNED, Service, Stage
 from tests.procedures.test_intruder import Anything, Intruder
+from workflows.ledger import LedgerRequest, ReleaseLedger
 
 MADE = ["deploy shop:1"]
 
@@ -224,6 +226,24 @@ class TestWayBack:
         report = await signed.end(run)
         assert report.outcome is Outcome.ABORTED
         assert service.changes == [*MADE, "deploy shop:2"], report.summary
+
+
+class TestMark:
+    async def test_a_mark_is_made_once_as_many_people_have_signed_it_as_a_yes_needs(self, signed, service):
+        signed.says(f"{SIGNED.replace('needed = 1', 'needed = 2')}, requester_may = true")
+        asked = LedgerRequest(
+            service="shop", environment=signed.environment, release="shop:1", judgement="bad", by="bob", signs=True
+        )  # fmt: skip
+        name = ids.ledger_id(signed.environment, "shop", uuid.uuid4().hex[:8])
+        run = await signed.client.start_workflow(ReleaseLedger.run, asked, id=name, task_queue=signed.queue)
+        order = {"revision": "shop:1", "judgement": "bad"}
+        for person in ("bob", "bob", "carol"):
+            assert service.marks == []
+            await run.signal(
+                "sign", signed.desk.order("release-mark", (name, run.result_run_id), person, order)
+            )
+        await asyncio.wait_for(run.result(), 60)
+        assert service.marks == [("shop:1", "bad")]
 
 
 class TestSilencing:
