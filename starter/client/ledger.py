@@ -42,7 +42,7 @@ async def read_ledger(
         request: what is asked.
         sign: signs the correction for the run that was started; None where nobody signs.
         signed_within: how long it may take until enough people have signed.
-        joined: the run of a correction that somebody else began and that needs one signature more; None starts one.
+        joined: the run of a correction that somebody else started and that needs one signature more; None starts one.
 
     Raises:
         CliError: no worker, no such target or release, or AWS refuses.

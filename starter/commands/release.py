@@ -66,7 +66,7 @@ def list_releases(caller: Caller, target: Pair) -> None:
     "--with",
     "joined",
     metavar="ID",
-    help="Sign the same mark that somebody else has begun, where several must.",
+    help="Sign the same mark that somebody else has started, where several must.",
 )
 @takes_signing(elsewhere=False)
 @takes_caller("--as", "--catalog", "--json")

@@ -364,9 +364,9 @@ class TestOneKeyOfTwo:
             with edited(stage, 'needed = 1, people = ["bob"', 'needed = 2, people = ["bob"'):
                 mark = ("release", "mark", shop.short, "1.0.0", "good", "--reason", "r", "--json")
                 first = await shop.cli.begin(*mark, "--sign", str(keys["bob"]), user="bob")
-                begun = re.search(rb"--with (\S+) ", await first.stderr.readuntil(b"--sign KEYFILE"))
+                waiting = re.search(rb"--with (\S+) ", await first.stderr.readuntil(b"--sign KEYFILE"))
                 second = await shop.cli(
-                    *mark, "--with", begun[1].decode(), "--sign", str(keys["carol"]), user="carol"
+                    *mark, "--with", waiting[1].decode(), "--sign", str(keys["carol"]), user="carol"
                 )
                 await first.communicate()
         finally:

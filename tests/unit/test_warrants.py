@@ -394,11 +394,11 @@ class TestMark:
     async def test_needs_as_many_people_as_a_yes_does(self, desk):
         strict = TARGET.model_copy(update={"approvals": POLICY.model_copy(update={"needed": 2})})
         hers = self.mark(desk, key=desk.carol, signer="carol", decision_id="d-8").authorities[0]
-        one = self.mark(desk)
-        await refused(desk, one, "2 different people must", strict, workflow_id=self.LEDGER)
-        statements = (*one.authorities[0].warrant.statements, *hers.warrant.statements)
+        his = self.mark(desk)
+        await refused(desk, his, "2 different people must", strict, workflow_id=self.LEDGER)
+        statements = (*his.authorities[0].warrant.statements, *hers.warrant.statements)
         warrant = Warrant(document="", statements=statements)
-        both = one.model_copy(
-            update={"authorities": (one.authorities[0].model_copy(update={"warrant": warrant}),)}
+        both = his.model_copy(
+            update={"authorities": (his.authorities[0].model_copy(update={"warrant": warrant}),)}
         )
         assert await desk.sends(both, strict, workflow_id=self.LEDGER) == ("d-8", "d-9")
