@@ -154,14 +154,14 @@ class Scraped(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_prometheus(folder, targets):
+def running_prometheus(folder, targets, interval=INTERVAL):
     program = shutil.which("prometheus")
     if program is None:
         pytest.fail("no `prometheus` on PATH: install it (Debian: apt-get install prometheus)")
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     configuration = folder / "prometheus.yml"
-    configuration.write_text(CONFIGURATION.format(interval=1000 * INTERVAL, targets=targets))
+    configuration.write_text(CONFIGURATION.format(interval=1000 * interval, targets=targets))
     argv = [program, f"--config.file={configuration}", f"--web.listen-address={address}"]
     argv += [f"--storage.tsdb.path={folder / 'data'}", "--scrape.discovery-reload-interval=100ms"]
     with (folder / "prometheus.log").open("w") as log:
