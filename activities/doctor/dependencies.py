@@ -221,7 +221,9 @@ class DependencyQuestions:
             return "has data"
         missing = await name_missing(prometheus, self._target, asked)
         if name == NEEDED:
-            raise WrongError(f"Prometheus has no series of the service: {missing or asked}")
+            ours = promql.selector(self._target, None)[1:-1]
+            fix = f"let Prometheus scrape the service with the labels {ours}, or correct metrics in {self._table}"
+            raise WrongError(f"Prometheus has no series of the service: {missing or asked}", fix)
         raise NotSetError(f"Prometheus understands it and has no data{missing and f': {missing}'}")
 
     async def _failures(self, prometheus: Prometheus) -> Failures | None:

@@ -15,6 +15,7 @@ from activities.doctor.queries import NEEDED, queries_of
 from activities.doctor.service import ServiceQuestions
 from activities.measuring.sources import Sources
 from activities.prometheus import promql
+from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.service_policies import Database, Terraform
 from tests.aws_answers import HERE, Ecs, service, services
 from tests.integration.terraform_stage import program
@@ -25,6 +26,19 @@ METRICS = 'process_start_time_seconds 1\nhttp_requests_total{endpoint="/"} 3\n'
 
 REQUESTS = "http_requests_total"
 OURS = {"service": "ai-processor", "environment": "prod"}
+
+
+SPRING = "http_server_requests_seconds_count"
+
+
+def vector(*rows):
+    return httpx.Response(
+        200, json={"status": "success", "data": {"resultType": "vector", "result": list(rows)}}
+    )
+
+
+def listing(*names):
+    return httpx.Response(200, json={"status": "success", "data": list(names)})
 
 
 class Store:
@@ -49,7 +63,7 @@ class Store:
 
     def listed(self, path, match):
         if path.endswith("__name__/values"):
-            ours = match.startswith("{service")
+            ours = match.startswith(("{service", "{application"))
             return [
                 name for name, labels in self.metrics.items() if not ours or labels == OURS or self.counted
             ]
@@ -200,6 +214,61 @@ class TestQueries:
         wording = await ask(f"prometheus-{NEEDED}", Store(metrics))
         assert wording.ok is False
         assert missing in wording.detail
+
+    @pytest.mark.parametrize(
+        ("query", "metrics", "says"),
+        [
+            (NEEDED, {"http_server_request_seconds_count": {}}, "there is no http_server_requests_seconds_count; the nearest is http_server_request_seconds_count"),
+            (NEEDED, {SPRING: {"app": "ai-processor"}}, f"{SPRING} has no label application; the nearest is app"),
+            (NEEDED, {SPRING: {"application": "ai_processor"}}, 'has no application="ai-processor"; the nearest is ai_processor'),
+        ],
+    )  # fmt: skip
+    async def test_of_a_preset_name_its_metric_or_label_that_is_missing(self, query, metrics, says):
+        wording = await ask(f"prometheus-{query}", Store(metrics), metrics=Metrics(preset="spring"))
+        assert wording.ok is False
+        assert says in wording.detail
+
+    async def test_of_failures_whose_label_is_missing_name_the_nearest_label(self):
+        ours = f'{SPRING}{{application="ai-processor"}}'
+
+        def answer(request):
+            asked, path = dict(request.url.params), request.url.path
+            if path.endswith("/labels"):
+                assert asked["match[]"] == ours
+                return listing("__name__", "outcomes", "uri")
+            return vector({"metric": {}, "value": [0, "1"]})
+
+        wording = await ask("prometheus-error-share", answer, metrics=Metrics(preset="spring"))
+        assert wording.ok is False
+        assert wording.detail.startswith(f"nothing counts failures: {ours} has no label outcome; ")
+        assert wording.detail.endswith("no series has a label outcome; the nearest is outcomes")
+        assert wording.fix.startswith(
+            "set metrics.preset or metrics.failures in [services.ai-processor.prod]"
+        )
+
+    async def test_of_a_breakdown_say_which_label_is_missing(self):
+        def answer(request):
+            if request.url.path.endswith("/labels"):
+                return listing("url")
+            return vector({"metric": {}, "value": [0, "1"]})
+
+        wording = await ask("prometheus-p95-by-endpoint", answer, metrics=Metrics(preset="spring"))
+        assert wording.ok is None
+        assert wording.detail.endswith("by no uri: no series has a label uri; the nearest is url")
+
+    async def test_of_buckets_that_a_library_does_not_write_say_how_it_does(self):
+        def answer(request):
+            if request.url.path.endswith("/values"):
+                return listing(SPRING, "http_server_requests_seconds_sum")
+            return vector()
+
+        wording = await ask("prometheus-p95-seconds", answer, metrics=Metrics(preset="spring"))
+        assert "there is no http_server_requests_seconds_bucket of {" in wording.detail
+        assert wording.detail.endswith("percentiles-histogram.http.server.requests=true")
+
+    def test_of_latency_that_is_not_known_are_not_asked(self):
+        asked = queries_of(a_target(metrics=Metrics(latency_kind="none")))
+        assert not {"p95-seconds", "latency-buckets", "p95-by-endpoint", "mean-by-endpoint"} & {*asked}
 
     async def test_that_prometheus_refuses_are_red_with_its_complaint(self):
         answer = {"status": "error", "errorType": "bad_data", "error": "parse error at char 7"}
