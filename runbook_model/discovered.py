@@ -51,6 +51,8 @@ class FoundCluster(Fact):
     name: str
     comment: str
     services: tuple[FoundService, ...] = ()
+    empty: bool = False
+    """Whether it was listed and has no service: such as those that AWS Batch makes."""
 
 
 class FoundConvention(Fact):

@@ -72,6 +72,7 @@ def read_clusters(asking: Asking, wanted: Sequence[str]) -> tuple[FoundCluster, 
         FoundCluster(
             name=name,
             comment=f"{said}; {arns.comment if isinstance(arns, Unread) else count_of(len(arns), 'service')}",
+            empty=arns == [],
             services=tuple(
                 _service(name, service, found, lines) for service, found in sorted(described[name].items())
             ),

@@ -122,7 +122,7 @@ def discover(
             {
                 "file": str(output) if output else None,
                 "catalog": written.text,
-                "environments": len(found.clusters),
+                "environments": written.environments,
                 "services": len({place.name.name for place in written.places if place.left_out is None}),
                 "targets": targets,
                 "left_out": [item._asdict() for item in written.left_out],
@@ -136,7 +136,7 @@ def discover(
     for unread in found.unread:
         note(f"{unread.action} was {unread.comment}")
     note(
-        f"{count_of(len(found.clusters), 'environment')} and {count_of(targets, 'target')}"
+        f"{count_of(written.environments, 'environment')} and {count_of(targets, 'target')}"
         f"{f' written to {output}' if output else ''}; next: runbook catalog check, runbook doctor, runbook drill"
     )
 

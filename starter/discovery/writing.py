@@ -21,7 +21,7 @@ from starter.exits import bad_input
 from workflows.decisions.rollback.releases import cannot_roll
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from runbook_model.discovered import Discovered, FoundCluster, FoundPrometheus, FoundService, Part, Value
     from starter.discovery.names import Name
@@ -66,6 +66,7 @@ class Written(NamedTuple):
     """The file, and what is in it."""
 
     text: str
+    environments: int
     places: tuple[Place, ...]
     left_out: tuple[LeftOut, ...]
 
@@ -85,23 +86,26 @@ def write_catalog(found: Discovered, environment: str | None) -> Written:
             f"--environment {environment} is no name of an environment",
             "use small letters, numbers and hyphens",
         )
-    environments = name_environments([cluster.name for cluster in found.clusters], environment)
-    places = _places(found, environments)
+    clusters = [cluster for cluster in found.clusters if not cluster.empty] or found.clusters
+    environments = name_environments([cluster.name for cluster in clusters], environment)
+    places = _places(clusters, environments)
     lines = [*_head(found)]
-    for cluster in found.clusters:
+    for cluster in clusters:
         lines += _environment(found, cluster, environments[cluster.name])
+    if empty := [cluster.name for cluster in found.clusters if cluster not in clusters]:
+        lines += ["", *_whole(f"Clusters without services: {', '.join(empty)}.")]
     lines += ["", "[services]" + _comment("one table for each service, and in it one for each environment")]
     for name in sorted({place.name.name for place in places}):
         lines += _service(name, [place for place in places if place.name.name == name], found.prometheus)
     left_out = (
         LeftOut(place.service.name, place.cluster.name, why) for place in places if (why := place.left_out)
     )
-    return Written("\n".join(lines) + "\n", places, tuple(left_out))
+    return Written("\n".join(lines) + "\n", len(clusters), places, tuple(left_out))
 
 
-def _places(found: Discovered, environments: dict[str, Name]) -> tuple[Place, ...]:
+def _places(clusters: Iterable[FoundCluster], environments: dict[str, Name]) -> tuple[Place, ...]:
     places: list[Place] = []
-    for cluster in found.clusters:
+    for cluster in clusters:
         where = environments[cluster.name]
         names = name_services([service.name for service in cluster.services], where.name)
         places += [Place(cluster, where, names[service.name], service) for service in cluster.services]

@@ -112,6 +112,12 @@ class TestTheCatalog:
     def test_is_the_same_each_time(self, account):
         assert written(account) == written(account)
 
+    def test_leaves_out_clusters_without_services_where_others_have_some(self, account):
+        account.cluster("AWSBatch-nightly")
+        text = written(account)
+        assert set(parse_catalog(text, "found.toml").environments) == {"staging", "prod"}
+        assert "# Clusters without services: AWSBatch-nightly." in text
+
     def test_of_an_account_without_services_checks_too(self):
         account = FoundAccount()
         account.cluster("prod")
