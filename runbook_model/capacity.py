@@ -17,7 +17,7 @@ class TaskChange(Fact):
 
     @property
     def summary(self) -> str:
-        """What tasks get, in words."""
+        """What tasks get, as text."""
         sizes = ((self.cpu, "CPU units"), (self.memory, "MB"))
         parts = [f"{size} {unit}" for size, unit in sizes if size is not None]
         if self.value is not None:

@@ -67,7 +67,7 @@ class Session(Fact):
 
     @property
     def summary(self) -> str:
-        """Who it is, in words."""
+        """Who it is, as text."""
         return f"pid {self.name.pid} of {self.application or self.role}, {self.state} for {format_duration(self.lasts)}"
 
 

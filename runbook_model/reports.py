@@ -137,7 +137,7 @@ class Change(Message):
 
     @property
     def fate(self) -> str:
-        """What became of it, in words: ``made``, ``may have been made``, or what came of an undo."""
+        """What became of it, as a phrase: ``made``, ``may have been made``, or what came of an undo."""
         return self.undone or ("made" if self.certain else "may have been made")
 
 

@@ -51,7 +51,7 @@ class _Validation(BaseModel):
 
     @property
     def problem(self) -> str:
-        """The first error, in words."""
+        """The first error, as text."""
         errors = (diagnostic for diagnostic in self.diagnostics if diagnostic.severity == "error")
         words = (f"{error.summary}: {error.detail}".strip(": ") for error in errors)
         return quote(next(words, "it does not say why"))

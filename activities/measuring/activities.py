@@ -47,7 +47,7 @@ class Progress(Fact):
     earlier: Streak | None = None
 
     def with_sample(self, sample: Sample, target_gap: timedelta) -> Progress:
-        """Return the progress with one more sample, in words only for those before it, and bounded."""
+        """Return the progress with one more sample, as text only for those before it, and bounded."""
         samples = (*(item.brief for item in self.samples), sample)
         dropped, kept = samples[:-KEPT], samples[-KEPT:]
         return Progress(samples=kept, earlier=last_streak(dropped, target_gap, self.earlier))

@@ -64,7 +64,7 @@ class Predecessor(Fact):
     how: str = ""
     """``terminated``, ``timed out`` or ``failed``."""
     changes: tuple[str, ...] = ()
-    """The calls that it made or may have made, in words."""
+    """The calls that it made or may have made, as text."""
 
     @property
     def summary(self) -> str:

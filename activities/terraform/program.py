@@ -116,7 +116,7 @@ class Said:
 
     @property
     def summary(self) -> str:
-        """The errors in words, else the last lines."""
+        """The errors as text, else the last lines."""
         words = "; ".join(f"{summary}: {detail}" if detail else summary for summary, detail in self.problems)
         return quote(words or " ".join(self.lines[-3:]) or f"exit code {self.code}", LONGEST_PROBLEM)
 

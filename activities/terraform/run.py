@@ -58,7 +58,7 @@ class Run:
         self._owner = wish.target.terraform
         self.run_id = run_id
         self.summary = "starting"
-        """Where it stands, in words."""
+        """Where it stands, as text."""
         self._started_before = started_before
 
     async def plan(self, patience: timedelta) -> TerraformPlan:

@@ -31,7 +31,7 @@ class Lock:
 
     @property
     def summary(self) -> str:
-        """Who holds it, in words."""
+        """Who holds it, as text."""
         doing = f" for {self.operation.removeprefix('OperationType').lower()}" if self.operation else ""
         since = f" since {self.created[:19]} UTC" if self.created else ""
         return f"Terraform's state is locked by {self.who or 'somebody'}{doing}{since} (lock {self.id})"

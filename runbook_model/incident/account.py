@@ -82,7 +82,7 @@ class Remediation(Message):
 
     @property
     def summary(self) -> str:
-        """How it ended, in words."""
+        """How it ended, as a sentence."""
         return self.report.summary if self.report else "It ended without saying how. A person must check now."
 
 

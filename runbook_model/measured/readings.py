@@ -50,7 +50,7 @@ class Reading(Fact):
     limit: float | None = None
     """What the value was held against."""
     detail: str
-    """The measurement in words: ``2.1 % of 312 requests failed (limit 10 %)``."""
+    """The measurement as a sentence: ``2.1 % of 312 requests failed (limit 10 %)``."""
     source: str
     """Where it was measured: ``prometheus``, ``scrape``, ``probe``, ``http``, ``logs``, ``cloudwatch``, ``database``."""
     query: str | None = None

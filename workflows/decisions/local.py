@@ -116,7 +116,7 @@ class ServiceRestart(Message):
     fences: tuple[ContainerFence, ...]
     names: tuple[str, ...] = ()
     summary: str
-    """How they were, in words."""
+    """How they were, as text."""
 
 
 class RestartContainersPlan(Plan):

@@ -37,12 +37,12 @@ class SizePlan(Plan):
 
     @property
     def was(self) -> str:
-        """What is there before, in words."""
+        """What is there before, as text."""
         return f"{self.before.name}: {self.size.summary}"
 
     @property
     def shall_be(self) -> str:
-        """What is wanted, in words."""
+        """What is wanted, as text."""
         return self.change.summary
 
 

@@ -198,8 +198,8 @@ class Page:
             do: the fenced activity.
             given: its argument.
             action: the call that is made, for the report.
-            before: what was, in words.
-            after: what shall be, in words.
+            before: what was, as text.
+            after: what shall be, as text.
             undo: puts back what was, from a fresh reading, and says what came of it.
             options: other activity options, where the time of a change is too short.
         """

@@ -52,12 +52,12 @@ class ByTerraform(Protocol):
 
     @property
     def was(self) -> str:
-        """What is there before, in words."""
+        """What is there before, as text."""
         ...
 
     @property
     def shall_be(self) -> str:
-        """What is wanted, in words."""
+        """What is wanted, as text."""
         ...
 
     def model_copy(self, *, update: dict[str, Any]) -> Self:

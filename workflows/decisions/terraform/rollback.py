@@ -29,12 +29,12 @@ class TerraformRollback(RollbackPlan):
 
     @property
     def was(self) -> str:
-        """What is there before, in words."""
+        """What is there before, as text."""
         return self.before.name
 
     @property
     def shall_be(self) -> str:
-        """What is wanted, in words: which revision the module makes of it is not known before."""
+        """What is wanted, as text: which revision the module makes of it is not known before."""
         kind = "image" if any(image.name == self.tag for image in self.after.images) else "image tag"
         return f"{kind} {self.tag}"
 
