@@ -1,4 +1,9 @@
-"""The real Alertmanager of the sandbox, where a webhook is named; the product's own rules and routes, hastened to seconds."""
+"""The real Alertmanager of the sandbox, where a webhook is named; the product's own rules and routes, hastened to seconds.
+
+Every duration of ``deploy/prometheus/alerts.yml`` and ``deploy/alertmanager.yml`` is divided by ``SPEED``, and nothing else
+is changed but where the webhook is. A window keeps four scrapes at least, and patience some seconds, so that tasks that
+only start are no outage.
+"""
 
 from __future__ import annotations
 

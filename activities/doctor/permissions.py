@@ -1,4 +1,8 @@
-"""Whether the worker would be allowed its changes: IAM's policy simulator is asked, as they cannot be tried without making them."""
+"""Whether the worker would be allowed its changes: IAM's policy simulator is asked, as they cannot be tried without making them.
+
+It weighs the policies of the worker's role or user. What only a real call meets is not weighed: policies of buckets, and
+conditions on what IAM does not get here.
+"""
 
 from __future__ import annotations
 

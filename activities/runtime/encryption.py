@@ -2,6 +2,10 @@
 
 Ids and search attributes are no payloads of this kind: Temporal itself reads them, so they stay plain. So does what came
 in plain, from the Temporal UI or from before there were keys: it is read as it is.
+
+A key that only encrypts writes into histories, and reads nothing of them. Its pair is derived from a key of histories: workers
+need no other. A payload is encrypted once, by a key agreed between a pair that is made for it and the public key (X25519,
+HKDF-SHA256, AES-256-GCM).
 """
 
 from __future__ import annotations

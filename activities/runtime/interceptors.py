@@ -1,4 +1,9 @@
-"""What is the same around every activity: errors become Temporal's, its heart beats, and a lacking key or a foreign environment stops it."""
+"""What is the same around every activity: errors become Temporal's, its heart beats, and a lacking key or a foreign environment stops it.
+
+What an attempt leaves for the next one is read, or waited for, and never taken for nothing: a worker that lacks the key of a
+heartbeat cannot know whether the attempt before it had sent its change. The SDK would end the activity for good; here it fails
+and is tried again, until a worker with the key takes it.
+"""
 
 from __future__ import annotations
 

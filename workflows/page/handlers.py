@@ -1,4 +1,8 @@
-"""Handlers of signals and updates: each passes on what came, by its name, to the inbox of its workflow; an argument too many blocks none."""
+"""Handlers of signals and updates: each passes on what came, by its name, to the inbox of its workflow; an argument too many blocks none.
+
+They declare no type for what they take: a payload that fits no type would block the run for ever. So would one argument too
+many: what a signal brought next to its one argument is shown as not used, by a workflow that has a place for that.
+"""
 
 from __future__ import annotations
 

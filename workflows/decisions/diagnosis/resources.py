@@ -1,4 +1,9 @@
-"""Why CPU or memory run out, and whether memory leaks: by a robust slope over many readings, never by two points."""
+"""Why CPU or memory run out, and whether memory leaks: by a robust slope over many readings, never by two points.
+
+The slope is Theil and Sen's, the median of the slopes between all pairs of readings: up to a quarter of the readings
+may be wild without moving it much. A fall ends a stretch, and pairs are taken within stretches only, so that a restart
+does not hide what memory did before it.
+"""
 
 from __future__ import annotations
 
