@@ -25,9 +25,8 @@ from activities.docker.activities import ComposeActivities, ComposeChanges
 from activities.docker.engine import Engine
 from activities.docker.postgres import PostgresContainer
 from activities.doctor.activities import DoctorActivities
-from activities.doctor.checkup import Checkup
+from activities.doctor.checkup import Checkup, ProcedureQuestions
 from activities.doctor.drills import DrillActivities
-from activities.doctor.procedures import ProcedureQuestions
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges
 from activities.ecs.task_sizes import TaskSizes

@@ -195,8 +195,8 @@ def _deploy(options: argparse.Namespace) -> int:
 def _session(options: argparse.Namespace) -> int:
     """Keep a session open; 1 when the database refuses it or ends it."""
     from sandbox.catalog import dsn_variable  # noqa: PLC0415 - see _deploy
+    from sandbox.postgres import forget_session  # noqa: PLC0415
     from sandbox.postgres_wire import DatabaseError  # noqa: PLC0415
-    from sandbox.session import forget_session  # noqa: PLC0415
 
     variable = dsn_variable(options.environment)
     if variable not in os.environ:

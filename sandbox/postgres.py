@@ -1,4 +1,4 @@
-"""The real PostgreSQL of the sandbox: a small server for each environment, so that one's outage is not the other's."""
+"""The real PostgreSQL of the sandbox: a small server per environment, and a session that somebody starts by hand and forgets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sandbox.call_log import Entry
 from sandbox.postgres_files import (
@@ -26,8 +27,10 @@ from sandbox.processes import Daemon, free_port
 from sandbox.tasks import Program
 
 START_TIMEOUT_SECONDS = 30.0
+
 NOT_THERE = ("cannot connect", "the connection", "the database system is")
 """How a refusal starts while a server is down, starts or stops."""
+
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -41,6 +44,8 @@ SETTINGS = {
     "max_wal_senders": "0",
     "max_logical_replication_workers": "0",
 }
+
+TIMEOUT_SECONDS = 10.0
 
 
 class Postgres:
@@ -174,3 +179,21 @@ class Postgres:
                 return
             await asyncio.sleep(0.03)
         raise TimeoutError(f"PostgreSQL of {name} was not ready after {START_TIMEOUT_SECONDS:.0f} s")
+
+
+def forget_session(operator_dsn: str, application: str, statement: str) -> Connection:
+    """Start a transaction as the service's role, run a statement in it, and leave it at that.
+
+    Args:
+        operator_dsn: what the product connects with; the service's role needs no password.
+        application: the name that the database shows for the session.
+        statement: what was done before the session was forgotten.
+
+    Raises:
+        DatabaseError: the database refuses.
+    """
+    where = urlsplit(operator_dsn)
+    dsn = f"postgresql://{DATABASE}@{where.hostname}:{where.port}{where.path}"
+    session = Connection(dsn, application, TIMEOUT_SECONDS)
+    session.execute(f"BEGIN; {statement}")
+    return session

@@ -19,9 +19,8 @@ from runbook_model.incident.account import Account, IncidentRequest
 from runbook_model.incident.fitting import fit
 from runbook_model.reports import Ending, Outcome, State
 from workflows.decisions.incidents import Begin, LookUp, Move, Reopen, Stop, Wait, next_move
-from workflows.incidents.figures import count_end
 from workflows.incidents.notifier import Notifier
-from workflows.incidents.publishing import Publishing
+from workflows.incidents.publishing import Publishing, count_end
 from workflows.incidents.reception import Reception
 from workflows.incidents.remediating import Remediating
 from workflows.incidents.report import IncidentReport, report

@@ -23,7 +23,7 @@ from runbook_model.messages import Given, Message, StartSignature
 from runbook_model.release import Judgement, Mark, Release
 from runbook_model.reports import Rejection
 from runbook_model.text.durations import format_duration
-from workflows.decisions.rollback.names import (
+from workflows.decisions.rollback.plan import (
     find_release,
     listed,
     may_be_a_revision,

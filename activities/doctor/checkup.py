@@ -1,4 +1,4 @@
-"""Looks at the outside for ``runbook doctor``."""
+"""Looks at the outside for runbook doctor: every question at once, that about procedures of packages included."""
 
 from __future__ import annotations
 
@@ -10,18 +10,40 @@ from temporalio import activity
 
 from activities.doctor.chat import ChatQuestions
 from activities.doctor.dependencies import DependencyQuestions
-from activities.doctor.looking import look, own_threads
+from activities.doctor.looking import NotSetError, Question, Threads, WrongError, look, own_threads, questions
 from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
 from activities.doctor.place import PlaceQuestions
 from activities.doctor.service import ServiceQuestions
 from activities.doctor.signers import SignerQuestions
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.catalog import Target, load_catalog
 from runbook_model.checks import Check, Place, TargetChecks
+from runbook_model.procedures import KnownProcedures
 
 if TYPE_CHECKING:
     from activities.chat.channels import Channels
-    from activities.doctor.procedures import ProcedureQuestions
     from activities.measuring.sources import Sources
+
+
+class ProcedureQuestions:
+    """The question about procedures that installed packages bring."""
+
+    def __init__(self, catalog: Path, known: KnownProcedures) -> None:
+        self._catalog = catalog
+        self._known = known
+
+    def all(self, threads: Threads) -> list[Question]:
+        """Return it."""
+        return questions({"procedures": lambda: threads.run(self.look)})
+
+    def look(self) -> str:
+        """Look at the packages, and at what the catalog names."""
+        catalog = load_catalog(self._catalog)
+        for name in (*self._known.broken, *catalog.procedures, *(row.procedure for row in catalog.alerts)):
+            if name not in self._known:
+                raise WrongError(*self._known.why_not(name))
+        if not self._known.own:
+            raise NotSetError("only the product's own: no installed package brings any")
+        return "; ".join(f"{name} by {source}" for name, source in sorted(self._known.own.items()))
 
 
 class Checkup:

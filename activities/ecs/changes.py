@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.ecs.belonging import check_belongs, not_allowed
 from activities.ecs.reading import read_release, read_service_state, standing, write_mark
-from activities.ecs.registering import CHANGE_TAG, copy_of, images_of, registered_by
+from activities.ecs.registering import (
+    CHANGE_TAG,
+    check_belongs,
+    copy_of,
+    images_of,
+    not_allowed,
+    registered_by,
+)
 from activities.ecs.tasks import describe_service
 from activities.runtime.fence import Standing, fenced, sending
 from runbook_model import calls

@@ -1,12 +1,16 @@
-"""A new revision of a task definition, made from one that is there: what is copied, what is pinned, what marks it as ours."""
+"""A new revision of a task definition: what is copied, pinned and marked as ours; and which releases and sizes a change may bring."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from activities.ecs.belonging import not_allowed
-from runbook_model.release import Image, Release
+from activities.ecs.activities import EcsActivities
+from activities.ecs.tasks import describe_service
+from runbook_model.capacity import TaskChange
+from runbook_model.catalog.catalog import Target
+from runbook_model.errors import PolicyError
+from runbook_model.release import Image, Release, ServiceState
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -16,9 +20,11 @@ if TYPE_CHECKING:
         TaskDefinitionTypeDef,
     )
 
+    from activities.aws.clients import AwsClients
 
 CHANGE_TAG = "runbook:change"
 """Tag that says which run registered a task definition."""
+
 NOT_REGISTERED = frozenset(
     {
         "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities",
@@ -26,6 +32,7 @@ NOT_REGISTERED = frozenset(
     }
 )  # fmt: skip
 """Members of a described task definition that RegisterTaskDefinition does not take."""
+
 LOOKED_AT = 10
 """How many of a family's newest revisions are looked at for one of ours."""
 
@@ -83,3 +90,56 @@ def _pinned(defined: str, wanted: Image) -> str:
     head, _, tag = defined.rpartition(":")
     name = head if head and "/" not in tag else defined
     return f"{name}@{wanted.digest}"
+
+
+def check_belongs(
+    clients: AwsClients, target: Target, task_definition: str, now: ServiceState | None = None
+) -> None:
+    """Let a task definition pass that is of the service's family, or that the service ran before.
+
+    Raises:
+        PolicyError: it is neither.
+    """
+    now = now or describe_service(clients, target)
+    if _family(task_definition) == _family(now.task_definition):
+        return
+    ran = EcsActivities(clients).read_history(target).releases.values()
+    if task_definition not in {release.task_definition for release in ran}:
+        name = task_definition.rpartition("/")[2]
+        raise not_allowed(
+            f"{name} is no release of {target.key}: it is of another family, and never ran there"
+        )
+
+
+def check_size(target: Target, change: TaskChange, cpu: int | None, memory: int | None) -> None:
+    """Let a size pass that the catalog names and that makes nothing smaller.
+
+    Args:
+        target: as the worker's catalog has it.
+        change: what tasks shall get.
+        cpu: CPU units that they have.
+        memory: MB that they have.
+
+    Raises:
+        PolicyError: it is another.
+    """
+    pool = target.database.pool if target.database else None
+    sizes = ((change.cpu, cpu, target.scale.cpu), (change.memory, memory, target.scale.memory))
+    if any(wanted not in {None, has, max(has or 0, most)} for wanted, has, most in sizes):
+        raise not_allowed(f"{change.summary} is not what scale.cpu and scale.memory of {target.key} allow")
+    setting = (change.variable, change.value)
+    if setting != (None, None) and (pool is None or setting != (pool.env, str(pool.size))):
+        raise not_allowed(
+            f"{change.variable}={change.value} is not the pool that the catalog names for {target.key}"
+        )
+
+
+def not_allowed(why: str) -> PolicyError:
+    """Refuse a change that no plan of the product makes: certainly, nothing was sent."""
+    error = PolicyError(why, fix="start a procedure with runbook start: it plans what the catalog allows")
+    error.certainly_not_made = True
+    return error
+
+
+def _family(task_definition: str) -> str:
+    return task_definition.rpartition("/")[2].partition(":")[0]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import activity
 
-from activities.ecs.belonging import check_belongs, check_size
 from activities.ecs.reading import read_release
-from activities.ecs.registering import copy_of, images_of, registered_by
+from activities.ecs.registering import check_belongs, check_size, copy_of, images_of, registered_by
 from activities.runtime.fence import fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder

@@ -6,8 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 
-from sandbox.ecs.limits import Pace, wait_after
-from sandbox.ecs.model import Deployment, Service, Task
+from sandbox.ecs.model import Deployment, Pace, Service, Task, wait_after
 from sandbox.ecs.names import Names, new_task_id
 from sandbox.tasks import ImageNotFoundError, RunningTask, TaskRunner, TaskSpec
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from sandbox.ecs.limits import failures_allowed
-from sandbox.ecs.model import Deployment, Revision, Rollback, Service, ServiceDeployment, TaskDefinition
+from sandbox.ecs.model import (
+    Deployment,
+    Revision,
+    Rollback,
+    Service,
+    ServiceDeployment,
+    TaskDefinition,
+    failures_allowed,
+)
 from sandbox.ecs.names import Fields, new_number, new_service_deployment_id
 from sandbox.ecs.store import Store
 from sandbox.ecs.wire import ROLLED, desired_count, revision_counts, without

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sandbox.ecs.life import REPLACED, TaskLives
-from sandbox.ecs.limits import fewest_healthy, most_tasks
-from sandbox.ecs.model import Deployment, Service, Task
+from sandbox.ecs.model import Deployment, Service, Task, fewest_healthy, most_tasks
 from sandbox.ecs.wire import desired_count
 
 REPEAT_SECONDS = 5.0

@@ -12,8 +12,7 @@ from sandbox.ecs import rollout, scheduler
 from sandbox.ecs.clusters import ClusterActions, TaskActions
 from sandbox.ecs.errors import ApiError, invalid
 from sandbox.ecs.life import REPLACED, TaskLives
-from sandbox.ecs.limits import Pace
-from sandbox.ecs.model import Cluster, Service
+from sandbox.ecs.model import Cluster, Pace, Service
 from sandbox.ecs.names import Fields, Names
 from sandbox.ecs.protocol import MalformedRequestError, Throttle, checked, operation
 from sandbox.ecs.services import ServiceActions, ServiceDeploymentActions

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sandbox.ecs.limits import DAEMON_COUNT
-from sandbox.ecs.model import Cluster, Deployment, Revision, Service, Task, TaskDefinition
+from sandbox.ecs.model import DAEMON_COUNT, Cluster, Deployment, Revision, Service, Task, TaskDefinition
 from sandbox.ecs.names import Fields
 
 ROLLED = (

@@ -1,4 +1,4 @@
-"""Asks a worker for the ledger of releases: a look, or a person's correction and the look after it."""
+"""What workers keep for an environment: its brakes, and the ledger of releases, shown and corrected."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.temporal.runs import read_pollers
+from activities.temporal.runs import OPEN, read_pollers
+from runbook_model import ids
+from runbook_model.brakes import BrakeReport, BrakeRequest
 from runbook_model.errors import fix_of
 from runbook_model.ids import is_ledger_of, ledger_id, task_queue
 from runbook_model.messages import StartSignature
 from starter.client.connect import RPC_TIMEOUT
-from starter.client.runs import Run, describe
+from starter.client.run_view import ANSWER_TIMEOUT
+from starter.client.runs import Run, describe, find
 from starter.exits import CliError, Exit, bad_input, refused
 from workflows.decisions.endings import ASKED_WRONGLY, NOT_ALLOWED, NOT_WARRANTED, cause_of
 from workflows.ledger import SIGNED_WITHIN, LedgerPage, LedgerRequest, ReleaseLedger
@@ -25,6 +29,8 @@ Sign = Callable[[Run], Awaitable[StartSignature]]
 
 AT_MOST = timedelta(seconds=60)
 """Temporal ends the look after this time, so that no correction is started long after whoever asked has left."""
+
+LIMIT = 1000
 
 
 async def read_ledger(
@@ -112,3 +118,45 @@ def _no_answer(request: LedgerRequest, workflow_id: str) -> CliError:
         f"no answer within {AT_MOST.total_seconds():.0f} s ({workflow_id}){open_end}",
         f"is a worker alive? `runbook worker --environment {request.environment}` starts one",
     )
+
+
+async def open_brake(client: Client, environment: str) -> Run:
+    """Return the run of an environment's brake, which is started where there is none."""
+    workflow_id = ids.brake_id(environment)
+    await client.start_workflow(
+        "Brake",
+        BrakeRequest(environment=environment),
+        id=workflow_id,
+        task_queue=ids.task_queue(environment),
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"The brake of {environment}",
+        rpc_timeout=RPC_TIMEOUT,
+    )
+    run = await describe(client, workflow_id)
+    assert run is not None
+    return run
+
+
+async def brakes(client: Client) -> dict[str, BrakeReport | None]:
+    """Read every environment's brake; None for one that no worker tells."""
+    found, _ = await find(client, f'WorkflowType = "Brake" AND {OPEN}', LIMIT)
+    return {
+        run.environment: await read_brake_report(client, run.id)
+        for run in sorted(found, key=lambda run: run.id)
+    }
+
+
+async def read_brake_report(client: Client, workflow_id: str) -> BrakeReport | None:
+    """Ask a brake how it stands; None when no worker answers."""
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        report: BrakeReport = await handle.query(
+            "status", result_type=BrakeReport, rpc_timeout=ANSWER_TIMEOUT
+        )
+    except (WorkflowQueryFailedError, ValueError, RuntimeError):
+        return None
+    except RPCError as error:
+        if error.status is RPCStatusCode.UNAVAILABLE:
+            raise  # any other is a worker that does not answer in time
+        return None
+    return report

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import click
 from temporalio.client import Client
 
+from runbook_model.authority.shown import Shown
 from runbook_model.messages import Approval
+from runbook_model.text.plain_text import UNSAFE
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
@@ -15,10 +21,60 @@ from starter.client.signing import shown_at, sign_answer
 from starter.client.targets import ending, waiting_at
 from starter.exits import Exit, bad_input, refused
 from starter.names import short_id
-from starter.printing import answer, console, note, on_terminal, say
+from starter.printing import answer, console, line, note, on_terminal, say
 from starter.signing import SigningOptions, takes_signing
 from starter.view.page import checkpoint
-from starter.view.shown import shown
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def shown(document: Shown, subject: str) -> Iterator[Text]:
+    """Lay out all that is signed."""
+    yield line(document.question, "bold yellow")
+    yield line(f"  {document.headline}", "bold")
+    for reason in document.reasons:
+        yield line(f"    because {reason}")
+    yield line(f"    target {document.target}, in the catalog as {document.target_hash or 'not said'}")
+    for call in document.calls:
+        yield line(f"    call {call.service} {call.action} {_json(call.parameters)}")
+    if document.fence:
+        yield line(f"    while {_json(document.fence.model_dump(mode='json'))}")
+    if document.essence:
+        yield line(f"    bound to {document.essence}")
+    for loss in document.not_restored:
+        yield line(f"    not restored: {loss}", "yellow")
+    for following in document.follows:
+        until = f"{following.until:%Y-%m-%d %H:%M} UTC"
+        yield line(f"    may follow until {until}: {following.kind}: {following.what}")
+        for call in following.calls:
+            yield line(f"      call {call.service} {call.action} {_json(call.parameters)}")
+    yield line(f"    options {', '.join(document.options)}")
+    yield line(f"    plan {document.plan_hash}")
+    yield line(f"    SHA-256 {subject}", "dim")
+    if any(UNSAFE.search(text) for text in _texts(document.model_dump(mode="json"))):
+        yield line(
+            "    it holds characters that are not shown here: look at them with --json before you sign",
+            "bold red",
+        )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """List every text of a document, names of parameters too."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, part in value.items():
+                yield from _texts(name)
+                yield from _texts(part)
+        case list() | tuple():
+            for part in value:
+                yield from _texts(part)
 
 
 @click.command(

@@ -9,10 +9,10 @@ from temporalio.client import Client
 
 from runbook_model.brakes import AutomaticStart, BrakeReport
 from starter.caller import Caller, example, takes_caller
-from starter.client.brakes import brakes, open_brake, read_brake_report
 from starter.client.connect import converse
 from starter.client.deciding import decide
 from starter.client.known_targets import check_scope, read_catalog
+from starter.client.ledger import brakes, open_brake, read_brake_report
 from starter.client.run_view import stamp
 from starter.client.runs import Run
 from starter.client.signing import sign_order

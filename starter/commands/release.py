@@ -22,7 +22,7 @@ from starter.names import Pair
 from starter.printing import answer, clock, note, on_terminal, say, show, table
 from starter.signing import KEY, SigningOptions, takes_signing
 from starter.target_options import target_argument
-from workflows.decisions.rollback.names import find_release
+from workflows.decisions.rollback.plan import find_release
 from workflows.ledger import SIGNED_WITHIN, LedgerEntry, LedgerPage, LedgerRequest
 
 COLUMNS = ("revision", "images", "state")

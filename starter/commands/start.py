@@ -17,13 +17,12 @@ from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.deciding import decide
-from starter.client.following import first_answer, wait_for_end
 from starter.client.incidents import of_incident
 from starter.client.known_targets import check_known_procedure, check_target
 from starter.client.run_view import start_document
 from starter.client.runs import Run, describe
 from starter.client.signing import sign_order
-from starter.client.starting import begin, make_room, warn_without_worker
+from starter.client.starting import begin, first_answer, make_room, wait_for_end, warn_without_worker
 from starter.exits import Exit, bad_input
 from starter.names import Pair
 from starter.printing import answer, note, say, show

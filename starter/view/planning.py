@@ -12,10 +12,9 @@ from runbook_model.ids import plan_id
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Outcome, Problem, Report
 from starter.caller import Caller
-from starter.client.following import wait_for_end
 from starter.client.run_view import RunView
 from starter.client.runs import describe
-from starter.client.starting import begin, warn_without_worker
+from starter.client.starting import begin, wait_for_end, warn_without_worker
 from starter.exits import CliError, Exit
 from starter.printing import answer, console, say
 from starter.view.page import plan

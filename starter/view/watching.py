@@ -10,9 +10,9 @@ from rich.live import Live
 from rich.text import Text
 from temporalio.client import Client
 
-from starter.client.following import follow, wait_for_end
 from starter.client.run_view import RunView
 from starter.client.runs import Run
+from starter.client.starting import follow, wait_for_end
 from starter.printing import clock, console, say
 from starter.view.page import checkpoint, page_lines, render
 

@@ -12,8 +12,8 @@ from temporalio.common import MetricMeter
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from activities.doctor.checkup import ProcedureQuestions
 from activities.doctor.looking import NotSetError, WrongError
-from activities.doctor.procedures import ProcedureQuestions
 from activities.registry import ActivityRegistry, OfPackages
 from activities.runtime.interceptors import EnvironmentGuard, GuardTargets
 from activities.runtime.settings import Settings

@@ -23,7 +23,7 @@ from tests.ecs_facts import (
     with_a_sidecar,
 )
 from tests.observing import a_target
-from workflows.decisions.rollback.names import find_release
+from workflows.decisions.rollback.plan import find_release
 from workflows.decisions.rollback.releases import RollbackPlan, needs_more, plan_rollback
 
 DAY = 24 * HOUR

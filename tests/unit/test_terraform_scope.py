@@ -14,11 +14,7 @@ from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
 from tests.unit.test_terraform_plans import DAY, PLANS, containers
 from workflows.decisions.terraform.rollback import value_of_image
-from workflows.decisions.terraform.scope import (
-    outside_scope,
-    runs_value,
-    started_past_terraform,
-)
+from workflows.decisions.terraform.sizing import outside_scope, runs_value, started_past_terraform
 
 OWNER = Terraform(directory="/infra")
 HOLDS_IMAGE = Terraform(directory="/infra", image_variable_holds="image")

@@ -12,7 +12,7 @@ from runbook_model.reports import Ending, Outcome, Problem, Report, Task
 from runbook_model.text.durations import format_duration
 from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.diagnosis.cause import Cause
-from workflows.decisions.diagnosis.latency import out_of_resources
+from workflows.decisions.diagnosis.errors import out_of_resources
 from workflows.decisions.rollback.plan import may_bring_another_image
 from workflows.decisions.rollback.releases import cannot_roll, refuse, refused
 

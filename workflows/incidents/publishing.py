@@ -1,14 +1,17 @@
-"""Where an incident is seen without asking it: search attributes, the memo, and its page as Markdown in the UI's details."""
+"""Where an incident is seen without asking it: search attributes, the memo, the details in the UI as Markdown, and its figures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 
+from activities.telemetry import metric_names
 from runbook_model import ids
 from runbook_model.incident.account import Account
+from runbook_model.incident.messages import Alert
 from runbook_model.reports import Checkpoint, State
 from runbook_model.text.plain_text import markdown
 from workflows.incidents.report import IncidentReport, report
@@ -96,3 +99,34 @@ class Publishing:
         known: dict[str, str | None] = workflow.memo_value("times", {}, type_hint=dict[str, str | None])
         fresh = {name: at.isoformat() if at else None for name, at in now.items()}
         return {name: at if name == "over" else known.get(name) or at for name, at in fresh.items()}
+
+
+def take_and_count(account: Account, alerts: Sequence[Alert], received: datetime) -> bool:
+    """Take alerts into the account, and count what was news; returns whether that may change what is done."""
+    book = account.alerts
+    repeats, untracked = book.repeats, book.untracked
+    stirs = book.take(alerts, received, workflow.now())
+    known, no_room = book.repeats - repeats, book.untracked - untracked
+    counter = metric_names.ALERTS.on(workflow.metric_meter())
+    for result, count in (("news", len(alerts) - known - no_room), ("known", known), ("no-room", no_room)):
+        counter.add(count, _target(account) | {"result": result})
+    return stirs
+
+
+def count_end(account: Account) -> None:
+    """Count how long it took until somebody had it, or a procedure worked at it, and until it was over."""
+    meter = workflow.metric_meter()
+    began = [remediation.began for remediation in account.remediations[:1]]
+    taken = [account.acknowledged.at] if account.acknowledged else []
+    if first := min([*began, *taken], default=None):
+        took = (first - account.opened).total_seconds()
+        metric_names.ACKNOWLEDGED_AFTER.on(meter).record(took, _target(account))
+    if account.ending and account.ending_since:
+        took = (account.ending_since - account.opened).total_seconds()
+        metric_names.RESOLVED_AFTER.on(meter).record(
+            took, _target(account) | {"outcome": account.ending.outcome.value}
+        )
+
+
+def _target(account: Account) -> dict[str, str]:
+    return {"environment": account.environment, "service": account.service}

@@ -17,7 +17,7 @@ from runbook_model.incident.messages import CLOSE, AlertBatch, Closing, Procedur
 from runbook_model.messages import Abort, Answer, Approval, Instruction, Note
 from runbook_model.reports import Report
 from workflows.decisions.scaling import capacity_left
-from workflows.incidents.figures import take_and_count
+from workflows.incidents.publishing import take_and_count
 from workflows.incidents.remediating import Remediating
 from workflows.incidents.report import IncidentReport, report
 from workflows.page.handlers import TakesOrders, takes_signal, takes_update

@@ -26,8 +26,7 @@ from runbook_model.messages import Abort, ProcedureRequest, RollbackRequest
 from runbook_model.procedures import procedure_of, workflow_type
 from runbook_model.reports import Report
 from workflows.decisions.incidents import Begin, Stop, next_move
-from workflows.incidents.background import Background
-from workflows.incidents.brake import IncidentBrake, unreachable
+from workflows.incidents.brake import Background, IncidentBrake, unreachable
 from workflows.page.options import BEST_EFFORT, LOOK, TASK_TIMEOUT, search_attributes
 
 MOST_WAITING = 50

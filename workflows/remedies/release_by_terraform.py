@@ -16,11 +16,7 @@ from workflows.decisions.terraform.rollback import (
     terraform_tag,
     value_of_image,
 )
-from workflows.decisions.terraform.scope import (
-    outside_scope,
-    runs_value,
-    started_past_terraform,
-)
+from workflows.decisions.terraform.sizing import outside_scope, runs_value, started_past_terraform
 from workflows.page.run import Run
 from workflows.platforms.deployment import mark
 from workflows.remedies.terraform import (

@@ -19,11 +19,11 @@ from runbook_model.sizes import SizeQuery, TaskSize
 from workflows.decisions.recovery import Judged
 from workflows.decisions.rollback.plan import moved_tag
 from workflows.decisions.sizing import Reasons, SizePlan, fell_short, size_plan
-from workflows.decisions.terraform.scope import started_past_terraform
 from workflows.decisions.terraform.sizing import (
     TerraformSizePlan,
     hidden,
     size_by_terraform,
+    started_past_terraform,
     values_for,
     way_back,
 )

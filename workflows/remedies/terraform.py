@@ -20,7 +20,7 @@ from runbook_model.reports import Outcome, Undone, not_undone
 from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 from workflows.decisions.endings import cause_of
 from workflows.decisions.terraform.rollback import by_hand, changes_more_than
-from workflows.decisions.terraform.scope import runs_value
+from workflows.decisions.terraform.sizing import runs_value
 from workflows.page.options import APPLY, PLAN, ActivityOptions
 from workflows.page.run import Run
 from workflows.page.run_loop import Undo

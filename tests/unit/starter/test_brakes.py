@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.client.brakes import read_brake_report
+from starter.client.ledger import read_brake_report
 
 
 class Handle:

@@ -4,7 +4,7 @@ import pytest
 
 from runbook_model.authority.shown import Shown
 from runbook_model.plans import PlannedCall
-from starter.view.shown import shown
+from starter.commands.approve import shown
 
 WARNING = "it holds characters that are not shown here: look at them with --json before you sign"
 

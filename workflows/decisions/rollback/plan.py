@@ -1,16 +1,19 @@
-"""How a release is put back: the way, the exact calls and what a person must know. Pure."""
+"""How a release is put back, which release a person means, and how releases are listed. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from runbook_model import calls
 from runbook_model.catalog.catalog import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
-from runbook_model.release import Fence, Judgement, Release, ReleaseHistory
+from runbook_model.release import DIGEST_FROM, Fence, Judgement, Release, ReleaseHistory
+from runbook_model.reports import Problem
+from runbook_model.text.sentences import did_you_mean
 
 STAYS = "Data, database migrations and settings outside the task definition stay as they are."
+
 Way = Literal["deploy", "register", "stop", "force", "terraform"]
 
 
@@ -167,3 +170,67 @@ def _follows(target: Target, current: Release, release: Release, way: Way) -> It
     new = way in {"register", "terraform"}
     marks = (calls.mark(release, Judgement.GOOD, registered=new), calls.mark(current, Judgement.BAD))
     yield Follow(kind="mark", what="Tag what was found out about both releases", calls=marks, within=DAY)
+
+
+def find_release(releases: Iterable[Release], name: str) -> Release | Problem | None:
+    """Find the release that a person means: by revision or ARN, or the newest one by image tag or digest.
+
+    Of several with one revision, that is one whose tag was moved, the first is found.
+
+    Returns:
+        the release; why it cannot be determined which one is meant; None where there is none.
+    """
+    known = tuple(releases)
+    by_image = [release for release in known if release.has_image(name)]
+    meant = {item.revision: item for item in reversed(known) if _has_revision(item, name)}
+    if by_image and not any(item in by_image for item in meant.values()):
+        newest = max(by_image, key=revision_number)
+        meant.setdefault(newest.revision, newest)
+    if len(meant) > 1:
+        return Problem(
+            kind="input",
+            message=f'"{name}" can mean {" or ".join(item.name for item in meant.values())}',
+            fix=f"say {' or '.join(meant)}",
+        )
+    return next(iter(meant.values()), None)
+
+
+def may_be_a_revision(name: str) -> bool:
+    """Whether a name is a number that a revision may have; a digest's start is longer."""
+    return name.isdigit() and len(name) < DIGEST_FROM
+
+
+def nearest_release(releases: Iterable[Release], name: str) -> str:
+    """Return the words that name the release which a mistyped name most resembles, or nothing."""
+    known = tuple(releases)
+    tags = [image.tag for release in known for image in release.own if image.tag]
+    return did_you_mean(name, [*tags, *(release.revision for release in known)])
+
+
+def listed(releases: Iterable[Release]) -> str:
+    """Return the words that list releases, newest revision first."""
+    newest_first = sorted(releases, key=revision_number, reverse=True)
+    return f"there are: {', '.join(dict.fromkeys(release.name for release in newest_first)) or 'none'}"
+
+
+def which_container(target: Target, release: Release) -> Problem | None:
+    """Say that it cannot be known which container's image is the release, and what to write into the catalog."""
+    if not release.unclear:
+        return None
+    names, where = ", ".join(release.unclear), f"[services.{target.service}.{target.environment}]"
+    if target.container:
+        missing = f'{release.revision} has no container "{target.container}", but {names}'
+        return Problem(kind="input", message=missing, fix=f"correct container in {where}")
+    several = (
+        f"{release.revision} has several containers, and which one is the app's cannot be known: {names}"
+    )
+    return Problem(kind="input", message=several, fix=f'add container = "…" to {where}')
+
+
+def revision_number(release: Release) -> int:
+    """Return the number that ECS gave its task definition."""
+    return int(release.revision.rpartition(":")[2])
+
+
+def _has_revision(release: Release, name: str) -> bool:
+    return name in {release.task_definition, release.revision, release.revision.rpartition(":")[2]}

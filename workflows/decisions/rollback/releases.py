@@ -10,15 +10,17 @@ from runbook_model.catalog.catalog import Target
 from runbook_model.release import Image, Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.text.sentences import sentence
-from workflows.decisions.rollback.names import (
+from workflows.decisions.rollback.plan import (
+    RollbackPlan,
     find_release,
     listed,
     may_be_a_revision,
     nearest_release,
+    plan_by,
     revision_number,
+    rolling_plan,
     which_container,
 )
-from workflows.decisions.rollback.plan import RollbackPlan, plan_by, rolling_plan
 
 JUST_NOW = timedelta(hours=1)
 
