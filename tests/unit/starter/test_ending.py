@@ -7,7 +7,7 @@ from pathlib import Path
 
 PROGRAM = """
 import atexit, os, sys, threading
-from starter.ending import end_process
+from starter.exits import end_process
 
 class Part:
     def __del__(self):
@@ -36,7 +36,7 @@ def test_output_threads_and_exit_functions_come_first_and_modules_are_not_taken_
 def test_the_exit_code_stays_where_nobody_can_read_the_output():
     with Path("/dev/full").open("w") as full:
         ended = end(
-            "import sys; from starter.ending import end_process; sys.stdout.write('x'); end_process(3)",
+            "import sys; from starter.exits import end_process; sys.stdout.write('x'); end_process(3)",
             stdout=full,
             env=os.environ | {"PYTHONUNBUFFERED": ""},
         )
