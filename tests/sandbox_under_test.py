@@ -80,6 +80,10 @@ class SandboxUnderTest:
         calls = self.http.get(f"{self.addresses.aws}/_sandbox/calls").raise_for_status().json()[since:]
         return [call for call in calls if not actions or call["action"] in actions]
 
+    def log(self) -> list[dict[str, Any]]:
+        """The calls of all systems by anyone but the sandbox, in the one order in which they were applied."""
+        return self.http.get(f"{self.addresses.aws}/_sandbox/log").raise_for_status().json()
+
     def fault(self, action: str, *, times: int = 1, **what: Any) -> None:
         """Have the next calls of an action fail: ``error=`` code, ``delay_seconds=`` or ``lose_reply=True``."""
         body = {"action": action, "times": times, **what}

@@ -90,6 +90,8 @@ class _Judge:
 
     def order(self, record, order):
         """Say what is wrong with an order: nobody agreed to it, or it came after an abort."""
+        if order.refused:
+            return  # nothing came of it, as the log shows
         name = f"{order.kind} of {record.workflow_id} (activity {order.activity})"
         call = self._call(order)
         agreed, why = self._yes(record, order, call)
@@ -214,7 +216,7 @@ class _Judge:
                 continue  # of another run, or of somebody else
             name = f"{entry['action']} (number {entry['sequence']}) by activity {caller['activity']} of {record.workflow_id}"
             order = next((item for item in record.orders if item.activity == caller["activity"]), None)
-            if order is None:
+            if order is None or order.refused:
                 yield Fault("made by no order", name)
                 continue
             if not self._is_ordered(entry, order):

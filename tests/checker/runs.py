@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from activities.ecs.task_sizes import RegisterSized
 from activities.postgres.activities import TerminateSessions
 from activities.rds.activities import Reboot
 from activities.runtime.converter import data_converter
+from activities.temporal.change_history import NOTHING_SENT
 from activities.terraform.activities import TerraformApply
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.authority.shown import Opened
@@ -60,6 +61,8 @@ class Order:
     """The event by which the run's worker took what it knew when it decided on it."""
     at: datetime
     given: ChangeOrder
+    refused: bool = False
+    """Whether the worker refused it before it sent anything."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class _Reader:
         self._updates = {}  # id of an update -> what it asks for
         self._targets = set()  # ids of events
         self._rejected = 0
+        self._refused = set()  # ids of events
 
     async def read(self, event):
         name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
@@ -147,6 +151,9 @@ class _Reader:
         """Leave out aborts by signal that the run rejected: nothing in a history says so but its own account."""
         if self._rejected:
             self.record.stops = [stop for stop in self.record.stops if not stop.by_signal]
+        self.record.orders = [
+            replace(order, refused=order.event in self._refused) for order in self.record.orders
+        ]
         return self.record
 
     async def _decoded(self, payloads, kind=None):
@@ -187,6 +194,10 @@ class _Reader:
     async def _activity_task_completed(self, _, completed):
         if completed.scheduled_event_id in self._targets:
             self.record.target = await self._decoded(completed.result.payloads, Target)
+
+    async def _activity_task_failed(self, _, failed):
+        if failed.failure.application_failure_info.type in NOTHING_SENT:
+            self._refused.add(failed.scheduled_event_id)
 
     async def _marker_recorded(self, event, marker):
         about = json.loads(marker.details["data"].payloads[0].data) if "data" in marker.details else {}

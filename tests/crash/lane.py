@@ -14,7 +14,7 @@ from sandbox.delivery import FINAL_STATUSES
 from starter.client.deciding import decide
 from starter.client.runs import describe
 from starter.client.starting import begin
-from tests.checker import made_by_nobody, made_twice
+from tests.checker import faults, made_by_nobody, records_of
 from tests.crash.outages import CRASHES, ERRORS, End
 from tests.crash.workers import Workers
 
@@ -67,6 +67,7 @@ class Lanes:
             async with lane.remediation() as handle:
                 end = await lane.end_of(handle)
                 history = await handle.fetch_history()
+            assert end.faults == []
             self._undisturbed[approvals, outage] = end, list(history.events)
         return self._undisturbed[approvals, outage]
 
@@ -218,9 +219,10 @@ class Lane:
         """Wait for the end, and look at all that it left."""
         async with asyncio.timeout(120):
             report = await handle.result()
-        return await asyncio.to_thread(self._end, report)
+        records = await records_of(self.client, handle.id, handle.result_run_id)
+        return await asyncio.to_thread(self._end, report, records)
 
-    def _end(self, report):
+    def _end(self, report, records):
         made = [call for call in self.sandbox.calls(since=self._calls_before) if self._is_ours(call)]
         changes = [call for call in made if call["action"] in CHANGES]
         assert made_by_nobody(changes) == []
@@ -232,7 +234,7 @@ class Lane:
             ),
             marks={"good": self._marks(good), "bad": self._marks(self._bad)},
             changes=[call["action"] for call in changes if not call["error"]],
-            twice=len(made_twice(changes)),
+            faults=[fault.rule for fault in faults(records, self.sandbox.log())],
             deployments=len(self._deployments() - self._deployments_before),
             steps=[(step.heading, self._nameless(step.step), step.state) for step in report.steps],
         )

@@ -32,8 +32,8 @@ class End:
     marks: dict[str, list[str]]
     changes: list[str]
     """Calls by the product that changed the service and that AWS applied."""
-    twice: int
-    """Changes that one activity of a run sent more than once."""
+    faults: list[str]
+    """What the checker found: a change that was made twice, without a yes to exactly that call, or after an abort."""
     deployments: int
     """How many deployments came of them."""
     steps: list[tuple[str, str, str]]

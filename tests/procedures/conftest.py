@@ -24,7 +24,7 @@ from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.locks import LockActivities
 from runbook_model import ids
 from runbook_model.messages import RollbackRequest
-from tests.checker import faults, records_of
+from tests.checker import wrong_of
 from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixtures for the files of this folder
 from tests.procedures.outside import Outside
 from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder
@@ -143,12 +143,6 @@ class Runbook:
             with suppress(RPCError):  # it has ended
                 await run.terminate("the test is over")
 
-    async def check(self, outside: Outside) -> None:
-        """Expect that nothing was ordered without a yes to exactly that, or after an abort."""
-        found = [await records_of(self.client, run.id, run.result_run_id) for run in self.runs]
-        records = [record for some in found for record in some]
-        assert [str(fault) for fault in faults(records, signers=outside.signers)] == []
-
     async def calls(self, outside: Outside, name: str) -> None:
         """Return once an activity runs."""
         async with asyncio.timeout(SOON):
@@ -182,7 +176,7 @@ async def runbook(temporal, outside, request):
     async with working(temporal.client, runbook.environment, outside):
         yield runbook
         await runbook.leave_nothing_behind(outside)
-        await runbook.check(outside)
+        assert await wrong_of(temporal.client, runbook.runs, signers=outside.signers) == []
     recorder = request.config.pluginmanager.get_plugin("recorder")
     ending = request.node.get_closest_marker("ending")
     if recorder and ending:

@@ -30,6 +30,7 @@ from runbook_model.procedures import workflow_type
 from runbook_model.release import ServiceState
 from runbook_model.reports import Report, State
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
+from tests.checker import wrong_of
 from tests.procedures.outside import Outside
 from tests.symptoms import (
     errors_read,
@@ -205,6 +206,7 @@ async def pages(temporal, outside, request):
     async with short, long:
         pages = Pages(temporal.client, environment)
         yield pages
+    assert await wrong_of(temporal.client, pages.runs, signers=outside.signers) == []
     recorder = request.config.pluginmanager.get_plugin("recorder")
     ending = request.node.get_closest_marker("ending")
     if recorder and ending:

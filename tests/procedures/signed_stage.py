@@ -24,10 +24,12 @@ from activities.temporal.holds import ScaleOutHistory, ScaleOutRuns
 from activities.temporal.locks import LockActivities
 from activities.temporal.predecessor import CHANGES, ChangeHistory
 from runbook_model import ids
+from runbook_model.authority.standing import parse_standing
 from runbook_model.messages import RollbackRequest
 from runbook_model.procedures import workflow_type
 from runbook_model.reports import Report
 from runbook_model.sizes import ScaledOut
+from tests.checker import wrong_of
 from tests.procedures.sick import Sick
 from tests.procedures.signed_desk import Desk
 from worker import WORKFLOWS, served_queues
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from temporalio.client import Client, WorkflowHandle
 
+    from activities.authority.signers import Signers
     from runbook_model.reports import Checkpoint
 
 SOON = 60
@@ -151,6 +154,11 @@ class Stage:
         gate = await self.gate(run)
         await run.execute_update("decide", self.desk.answer(gate, by, **other))
         return gate
+
+    async def wrong(self, signers: Signers) -> list[str]:
+        """What the checker finds: a change without a signed yes to exactly that, or after an abort."""
+        standing = [parse_standing(file.read_text()).order for file in self.standing.glob("*.json")]
+        return await wrong_of(self.client, self.runs, signers=signers, standing=standing)
 
     async def end(self, run: WorkflowHandle) -> Report:
         return await asyncio.wait_for(run.result(), SOON)

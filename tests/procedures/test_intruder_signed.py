@@ -15,6 +15,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.authority.signers import read_signers
 from activities.ecs.changes import DeployRelease
 from runbook_model import ids
 from runbook_model.catalog.catalog import load_catalog
@@ -45,12 +46,14 @@ async def stage(temporal, tmp_path, service):
 @pytest.fixture
 async def signed(stage):
     """The environment with its workers."""
+    known = read_signers(stage.desk.file)
     async with stage.workers():
         yield stage
         for run in stage.runs:
             with suppress(RPCError):
                 await run.signal("abort", {"by": "the test", "reason": "it is over"})
                 await stage.end(run)
+    assert await stage.wrong(known) == []
 
 
 async def refused(answer) -> str:

@@ -149,6 +149,11 @@ class TestAYesToExactlyThatCall:
     def test_a_change_by_an_activity_that_reads_is_found(self):
         assert rules(record(), log=[made(activity="3")]) == ["made by no order"]
 
+    def test_an_order_that_the_worker_refused_is_no_change_unless_a_log_shows_one(self):
+        run = record(dataclasses.replace(order(), refused=True), yeses=[])
+        assert rules(run) == []
+        assert rules(run, log=[made()]) == ["made by no order"]
+
     def test_where_the_policy_asks_nobody_the_call_must_still_be_the_one_of_the_plan(self):
         target = TARGET.model_copy(update={"approvals": Approvals(needed=0)})
         assert rules(record(target=target, yeses=[], automatic=True)) == []
