@@ -9,11 +9,13 @@ from functools import cached_property
 from itertools import count
 
 import boto3
+from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.ids import remediation_id
 from runbook_model.messages import Approval, RollbackRequest
 from runbook_model.reports import Report, State
 from starter.client.starting import begin
+from tests.checker import wrong_of
 from tests.integration.cli.command_line import CommandLine
 from tests.procedures.signed_desk import Desk
 from tests.programs import Program
@@ -155,6 +157,10 @@ class Stage:
         shop = self._open(environment, *releases, **how)
         self._shops.append(shop)
         return shop
+
+    async def wrong(self):
+        """What the checker finds in the services of a test."""
+        return [fault for shop in self._shops for fault in await shop.wrong()]
 
     def close_shops(self):
         """Delete the services of a test that is over, and send the sandbox's own no more requests."""
@@ -339,6 +345,13 @@ class Shop:
         made = self.stage.world.calls(since=self._calls_before)
         return [call for call in made if self._is_about_it(call)]
 
+    async def wrong(self, signers=None):
+        """What the checker finds in its log, by the histories of the runs that are in it."""
+        calls, client = self.calls(), self.stage.client
+        ids = {call["caller"]["run"] for call in calls if call["caller"]}
+        runs = [client.get_workflow_handle(self.id, run_id=run) for run in ids]
+        return await wrong_of(client, [run for run in runs if await exists(run)], calls, signers=signers)
+
     def changes(self):
         """The changes that the product made and AWS applied, marks aside."""
         return [
@@ -383,6 +396,17 @@ class Shop:
         gate = await self.asked(handle)
         await handle.execute_update("decide", Approval(by=by, plan_hash=gate.plan_hash, **how))
         return gate
+
+
+async def exists(run):
+    """Whether there is a run of that id; those of children and of others are not of this one's."""
+    try:
+        await run.describe()
+    except RPCError as error:
+        if error.status in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
+            return False
+        raise
+    return True
 
 
 class Cli(CommandLine):

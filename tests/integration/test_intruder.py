@@ -21,6 +21,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
+from activities.authority.signers import read_signers
 from activities.ecs.changes import DeployRelease, RegisterRelease
 from activities.ecs.task_sizes import RegisterSized
 from activities.registry import FENCED
@@ -66,12 +67,13 @@ def stage(worked_world):
 async def signed_changes(stage, shop):
     """Every test ends with the service as it was, as AWS and the log of its calls have it, but for what it says was signed."""
     signed: list[str] = []
-    before, runs = len(shop.calls()), shop.runs()
+    before, runs, signers = len(shop.calls()), shop.runs(), read_signers(stage.desk.file)
     yield signed
     with suppress(RPCError):  # there is one where a test failed
         await stage.client.get_workflow_handle(shop.id).terminate("the test is over")
     made = [call["action"] for call in shop.calls()[before:] if not call["action"].startswith(READS)]
     assert made == signed
+    assert await shop.wrong(signers) == []
     assert signed or (shop.runs(), shop.service()["desiredCount"]) == (runs, 1)
 
 

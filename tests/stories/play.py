@@ -15,21 +15,22 @@ from urllib.request import urlopen
 from starter.__main__ import run
 from starter.commands import demo
 from starter.exits import end_process
+from tests.checker import wrong_of
 from tests.stories.recording import recording
 
 SECONDS = 280
 
 
 def played(name):
-    """Play a story in a process of its own; returns how its process ended, and its recording."""
+    """Play a story in a process of its own; returns how its process ended, its recording, and what the checker found."""
     with tempfile.TemporaryDirectory() as folder:
         left = Path(folder) / "left.json"
         argv = (sys.executable, "-m", "tests.stories.play", name, str(left))
         ended = subprocess.run(
             argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS
         )
-        found = recording(json.loads(left.read_text())) if left.exists() else None
-    return ended, found
+        kept = json.loads(left.read_text()) if left.exists() else None
+    return ended, recording(kept) if kept else None, kept["wrong"] if kept else []
 
 
 def kept(story, file):
@@ -40,18 +41,27 @@ def kept(story, file):
             await story.play(stage)
         finally:
             left = await asyncio.to_thread(collect, stage.world)
+            runs = [
+                stage.client.get_workflow_handle(page["id"], run_id=page["run_id"]) for page in left["pages"]
+            ]
+            left["wrong"] = await wrong_of(stage.client, runs, left.pop("log"))
             file.write_text(json.dumps(left, indent=1, sort_keys=True))
 
     return replace(story, play=play)
 
 
 def collect(world):
-    """Every AWS call of the sandbox's life, and the page of every run, oldest first."""
-    with urlopen(f"{world.addresses['aws']}/_sandbox/calls", timeout=10) as answer:
-        calls = json.loads(answer.read())
+    """Every call of the sandbox's life, of AWS and of all systems, and the page of every run, oldest first."""
+    calls, log = (asked(f"{world.addresses['aws']}/_sandbox/{name}") for name in ("calls", "log"))
     runs = sorted(said(world, "list"), key=lambda each: (each["started"], each["id"]))
     pages = [said(world, "show", each["id"], "--run", each["run_id"]) for each in runs]
-    return {"calls": calls, "pages": pages}
+    return {"calls": calls, "log": log, "pages": pages}
+
+
+def asked(url):
+    """The answer of one of the sandbox's switches."""
+    with urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())
 
 
 def said(world, *words):

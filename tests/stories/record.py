@@ -13,12 +13,14 @@ def main(names):
     """Record each story; returns how many were not kept."""
     refused = 0
     for name in names or sorted(file.stem for file in RECORDED.glob("*.json")):
-        ended, found = played(name)
-        if ended.returncode == 0:
+        ended, found, wrong = played(name)
+        good = ended.returncode == 0 and not wrong
+        if good:
             keep(name, found)
         else:
             refused += 1
-        sys.stderr.write(f"{name}: {'NOT kept: ' + ended.stderr if ended.returncode else 'kept'}\n")
+        why = "; ".join([*wrong, ended.stderr])
+        sys.stderr.write(f"{name}: {'kept' if good else f'NOT kept: {why}'}\n")
     return refused
 
 

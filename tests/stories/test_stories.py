@@ -17,8 +17,9 @@ pytestmark = [pytest.mark.xdist_group("stories")]
 
 
 async def ends_as_recorded(story):
-    ended, found = await asyncio.to_thread(played, story)
+    ended, found, wrong = await asyncio.to_thread(played, story)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert wrong == []  # each change was made once, with a yes to exactly that call, and none after an abort
     text = json.loads(ended.stdout)
     assert [each for each in text["expectations"] if not each["ok"]] == [], ended.stderr
     assert (text["story"], text["ok"], text["outcome"]) == (story, True, "recovered")

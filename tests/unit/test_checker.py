@@ -7,6 +7,8 @@ import pytest
 
 from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease
 from activities.ecs.task_sizes import RegisterSized
+from activities.registry import FENCED
+from activities.runtime.change_guard import MARKS
 from runbook_model import calls
 from runbook_model.authority.order import Authority
 from runbook_model.authority.shown import GateRequest, show
@@ -21,7 +23,7 @@ from runbook_model.release import Fence, Judgement, Mark
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
 from tests.checker import Record, faults, made_by_nobody
 from tests.checker.logs import is_call
-from tests.checker.runs import Order, Shown, Stop, Yes
+from tests.checker.runs import ORDERS, Order, Shown, Stop, Yes
 from tests.ecs_facts import a_release, deployment_arn, task_definition
 from tests.observing import a_target
 from tests.unit.signing import SoftKey, signers
@@ -79,6 +81,10 @@ def made(sequence=1, activity="7", action="UpdateService", service="ecs", attemp
         "caller": {"run": RUN, "activity": activity, "attempt": attempt} if activity else None,
     }  # fmt: skip
     return known | fields
+
+
+def test_the_checker_knows_every_change_of_the_product():
+    assert ORDERS.keys() == {*FENCED, MARKS}
 
 
 def rules(*records, log=(), **known):
