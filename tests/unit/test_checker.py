@@ -1,9 +1,12 @@
 """The checker finds a second change, a change for another call than approved, one without a yes, and one after an abort."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
 
 from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease
 from activities.ecs.task_sizes import RegisterSized
@@ -21,11 +24,12 @@ from runbook_model.messages import Approval
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.release import Fence, Judgement, Mark
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
-from tests.checker import Record, faults, made_by_nobody
+from tests.checker import Record, faults, made_by_nobody, record_of
 from tests.checker.logs import is_call
 from tests.checker.runs import ORDERS, Order, Shown, Stop, Yes
 from tests.ecs_facts import a_release, deployment_arn, task_definition
 from tests.observing import a_target
+from tests.replay.record import HISTORIES
 from tests.unit.signing import SoftKey, signers
 
 RUN, LOCK = "r1", "remediation/prod/shop"
@@ -89,6 +93,18 @@ def test_the_checker_knows_every_change_of_the_product():
 
 def rules(*records, log=(), **known):
     return [fault.rule for fault in faults(records, log, **known)]
+
+
+async def test_of_a_recorded_run_the_yes_is_found_in_its_history_and_without_that_event_there_is_none():
+    kept = json.loads((HISTORIES / "rollback-recovered-approved.json").read_text())
+    events = WorkflowHistory.from_json(kept["id"], kept).events
+    run = await record_of(kept["id"], events)
+    assert [item.kind for item in run.orders] == ["deploy_release", "mark_release", "mark_release"]
+    assert ([item.approval.by for item in run.yeses], run.requester) == (["bob"], "alice")
+    assert rules(run) == []
+    accepted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+    without = await record_of(kept["id"], [event for event in events if event.event_type != accepted])
+    assert set(rules(without)) == {"no yes"}
 
 
 class TestAtMostOnce:
