@@ -206,7 +206,9 @@ async def pages(temporal, outside, request):
     async with short, long:
         pages = Pages(temporal.client, environment)
         yield pages
-    assert await wrong_of(temporal.client, pages.runs, signers=outside.signers) == []
+    # Tests of holds alone invent the run that scaled out.
+    judged = [run for run in pages.runs if not run.id.startswith("hold/")]
+    assert await wrong_of(temporal.client, judged, signers=outside.signers) == []
     recorder = request.config.pluginmanager.get_plugin("recorder")
     ending = request.node.get_closest_marker("ending")
     if recorder and ending:
