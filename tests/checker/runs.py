@@ -20,7 +20,7 @@ from activities.ecs.task_sizes import RegisterSized
 from activities.postgres.activities import TerminateSessions
 from activities.rds.activities import Reboot
 from activities.runtime.converter import data_converter
-from activities.temporal.change_history import NOTHING_SENT
+from activities.temporal.predecessor import NOTHING_SENT
 from activities.terraform.activities import TerraformApply
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.authority.shown import Opened
