@@ -12,6 +12,7 @@ from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowO
 
 from activities.temporal.predecessor import RunName
 from runbook_model.catalog.policies import Approvals
+from runbook_model.errors import AccessDeniedError
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Report, State
 from tests.procedures.outside import MOVED, MOVED_TAG, judged, release
@@ -225,6 +226,16 @@ async def test_load_is_answered_by_more_tasks_and_a_hold_that_takes_them_back(pa
     assert outside.desired == 5
     assert [hold.run.run_id for hold in outside.holds_started] == list(outside.scaled_out)
     assert [(change.was.desired, change.to) for change in outside.scaled_out.values()] == [(2, 5)]
+
+
+async def test_more_tasks_without_a_hold_are_a_task_for_people(pages, outside):
+    outside.errors, outside.load = errors_read(0.3, 0.3, 0.3), SURGE
+    outside.fails["start_hold"] = [AccessDeniedError("Temporal does not let it in")]
+    report = await pages.run("high-error-rate")
+    assert (report.outcome, outside.holds_started) == (Outcome.RECOVERED, [])
+    assert [(task.what, task.kind, task.state) for task in report.tasks] == [
+        ("Take the temporary capacity back by hand: 2 of 2 tasks run before", "immediate", "open")
+    ]
 
 
 async def test_where_autoscaling_rules_its_bounds_are_raised(pages, outside):

@@ -74,6 +74,12 @@ def out_of_memory(resources: ResourcesRead) -> str | None:
     return f"{killed} tasks were killed at their memory limit" if killed > 1 else None
 
 
+def no_hold(was: Capacity) -> Task:
+    """Leave it to people to take back what no hold does."""
+    what = f"Take the temporary capacity back by hand: {was.summary} before"
+    return Task(what=what, kind="immediate", why="no hold could be started that does it later")
+
+
 def capacity_left(report: Report) -> Task | None:
     """Leave it to people to take back what a hold could not; None where it did, or a person chose to keep it."""
     went = report.outcome in {Outcome.RECOVERED, Outcome.ABORTED}

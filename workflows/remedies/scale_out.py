@@ -17,7 +17,7 @@ from runbook_model.release import ServiceState
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
 from workflows.decisions.diagnosis import Diagnosis
-from workflows.decisions.scaling import GROWS, ScalePlan, grows_first, plan_scale_out, saturated
+from workflows.decisions.scaling import GROWS, ScalePlan, grows_first, no_hold, plan_scale_out, saturated
 from workflows.decisions.sizing import Reasons, SizePlan, bigger
 from workflows.page.run import DiagnosedRun, Part, Run
 from workflows.platforms.choice import platform_of
@@ -102,9 +102,7 @@ async def _raise_capacity(run: Run, plan: ScalePlan) -> None:
         automatic=page.automatic,
     )
     if not await page.note("Start a hold that removes it later", HoldActivities.start_hold, hold):
-        page.record.decided(
-            "left", "the runbook", "no hold could be started: remove the extra capacity by hand"
-        )
+        page.add_follow_up(no_hold(plan.was))
 
 
 async def _await_tasks(run: Run, plan: ScalePlan) -> ServiceState:
