@@ -35,6 +35,7 @@ async def test_what_it_finds_of_the_sandbox_is_a_catalog_as_it_is(discover, worl
     assert said.json["not_read"] == said.json["left_out"] == []
     catalog = load_catalog(file)
     assert said.json["catalog"] == file.read_text()
+    assert file.read_text().count('\nmetrics = { preset = "runbook" }') == 2
     for environment in ("prod", "staging"):
         target = catalog.target("ai-processor", environment)
         assert target.ecs_service == f"ai-processor-service-{environment}"
