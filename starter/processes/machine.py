@@ -54,7 +54,10 @@ class Machine:
         self._catalog = catalog
         self._lock = _locked(data)
         self._temporal = TemporalOnFile(data, port)
-        for number in (port, port + UI_ABOVE):
+        ports = (port, port + UI_ABOVE)
+        if listen.port in ports:
+            raise bad_input(f"--listen {listen.url} has the port of Temporal or its UI", "choose another")
+        for number in ports:
             bind(Address("127.0.0.1", number), "--port").close()
         with bind(listen) as listener:
             self._listen = Address(listen.host, listener.getsockname()[1])
