@@ -1,4 +1,4 @@
-"""The target of a command: ``E/S`` by position in every command; where nothing follows it, by options too."""
+"""What a command is about: a target, ``E/S`` by position, and by options too where nothing follows it; or a run."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ def _parsed(parse: Callable[[str], T]) -> Callable[[click.Context, click.Paramet
     return lambda _, __, text: None if text is None else parse(text)
 
 
+run_argument = click.argument("run", metavar="ID", shell_complete=completion.runs)
+"""The run that a command is about: ``E/S``, or a workflow id."""
+reason_option = click.option("--reason", metavar="T", help="Why, for the record.")
+"""Why somebody orders something, where it may be left out."""
 target_argument = click.argument(
     "target", metavar="E/S", callback=_parsed(parse_pair), shell_complete=completion.targets
 )

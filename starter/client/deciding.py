@@ -79,6 +79,14 @@ async def decide(client: Client, run: Run, update: str, signal: str, decision: M
     return Decided(confirmed=False, detail=LATER)
 
 
+def say_decided(caller: Caller, run: Run, decided: Decided) -> None:
+    """Say what became of a decision."""
+    if caller.as_json:
+        answer(decided.document() | {"id": run.id})
+    else:
+        say(decided.detail)
+
+
 async def ask(
     client: Client, run: Run, update: str, message: Message, update_id: str | None = None
 ) -> Answer | None:
@@ -175,11 +183,7 @@ async def _hold(
         if signed is None:
             return
         order = signed
-    decided = await decide(client, run, update, update, order)
-    if caller.as_json:
-        answer(decided.document() | {"id": run.id})
-    else:
-        say(decided.detail)
+    say_decided(caller, run, await decide(client, run, update, update, order))
 
 
 def send_message(
@@ -218,11 +222,7 @@ async def _send(
         if signed is None:
             return
         message = signed
-    decided = await _decided(client, run, what, message)
-    if caller.as_json:
-        answer(decided.document() | {"id": run.id})
-    else:
-        say(decided.detail)
+    say_decided(caller, run, await _decided(client, run, what, message))
 
 
 async def _decided(client: Client, run: Run, what: str, message: Message) -> Decided:

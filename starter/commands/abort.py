@@ -7,19 +7,18 @@ from temporalio.client import Client
 
 from runbook_model.authority.statement import Kind
 from runbook_model.messages import Abort
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
-from starter.client.deciding import decide
+from starter.client.deciding import decide, say_decided
 from starter.client.signing import sign_order
 from starter.client.targets import ending, remediation_of
 from starter.exits import bad_input, refused
-from starter.printing import answer, say
 from starter.signing import SigningOptions, takes_signing
+from starter.target_options import run_argument
 
 
 @click.command("abort", epilog=example("runbook abort prod/ai-processor --reason 'wrong service' --as alice"))
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@run_argument
 @click.option("--reason", metavar="T", required=True, help="Why, for the record.")
 @click.option("--keep", is_flag=True, help="Keep the changes.")
 @click.option("--undo", is_flag=True, help="Undo the changes.")
@@ -72,8 +71,4 @@ async def _abort(client: Client, caller: Caller, text: str, order: Abort, signin
         if signed is None:
             return
         order = signed
-    decided = await decide(client, run, "abort_run", "abort", order)
-    if caller.as_json:
-        answer(decided.document() | {"id": run.id})
-    else:
-        say(decided.detail)
+    say_decided(caller, run, await decide(client, run, "abort_run", "abort", order))

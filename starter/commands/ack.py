@@ -5,16 +5,16 @@ from __future__ import annotations
 import click
 
 from runbook_model.messages import Instruction
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
 from starter.client.targets import page_of
 from starter.exits import bad_input
+from starter.target_options import reason_option, run_argument
 
 
 @click.command("ack", epilog=example("runbook ack prod/ai-processor --as alice"))
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
-@click.option("--reason", metavar="T", help="Why, for the record.")
+@run_argument
+@reason_option
 @takes_caller("--as", "--run", "--json")
 def command(caller: Caller, run: str, *, reason: str | None) -> None:
     """Acknowledge an incident; stop paging, unless it gets worse.

@@ -12,7 +12,6 @@ from temporalio.client import Client
 from runbook_model.authority.shown import Shown
 from runbook_model.messages import Approval
 from runbook_model.text.plain_text import UNSAFE
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.deciding import decide
@@ -23,6 +22,7 @@ from starter.exits import Exit, bad_input, refused
 from starter.names import short_id
 from starter.printing import answer, console, line, note, on_terminal, say
 from starter.signing import SigningOptions, takes_signing
+from starter.target_options import run_argument
 from starter.view.page import checkpoint
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _texts(value: object) -> Iterator[str]:
         "runbook approve prod/ai-processor --as bob --print-statement > decision.json",
     ),
 )
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@run_argument
 @click.option("--option", metavar="O", help="The option to choose; needed if there are several.")
 @click.option("--comment", metavar="T", help="A comment, for the record.")
 @click.option(

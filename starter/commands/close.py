@@ -6,7 +6,6 @@ import click
 from temporalio.client import Client
 
 from runbook_model.incident.messages import Closing
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
 from starter.client.run_view import look
@@ -15,13 +14,14 @@ from starter.client.signing import sign_order
 from starter.client.targets import incident_of
 from starter.exits import bad_input
 from starter.signing import SigningOptions, takes_signing
+from starter.target_options import run_argument
 from workflows.incidents.report import IncidentReport
 
 
 @click.command(
     "close", epilog=example("runbook close prod/ai-processor --root-cause 'the disk of db-2 was full'")
 )
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@run_argument
 @click.option("--root-cause", metavar="T", required=True, help="The root cause, for the review.")
 @takes_signing()
 @takes_caller("--as", "--run", "--json")

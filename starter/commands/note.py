@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from runbook_model.messages import Note
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import send_message
 from starter.client.targets import page_of
 from starter.exits import bad_input
+from starter.target_options import run_argument
 
 LONGEST = {"impact": 2000, "root_cause": 2000, "eta": 200, "observation": 2000}
 
@@ -21,7 +21,7 @@ LONGEST = {"impact": 2000, "root_cause": 2000, "eta": 200, "observation": 2000}
         "runbook note prod/ai-processor --observation 'the disk of db-2 is full'",
     ),
 )
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@run_argument
 @click.option("--impact", metavar="T", help="What users notice.")
 @click.option("--root-cause", metavar="T", help="The root cause.")
 @click.option("--eta", metavar="T", help="When it is expected to be over.")

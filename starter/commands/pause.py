@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import hold
+from starter.target_options import reason_option, run_argument
 
 
 @click.command("pause", epilog=example("runbook pause prod/ai-processor --as alice"))
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
-@click.option("--reason", metavar="T", help="Why, for the record.")
+@run_argument
+@reason_option
 @takes_caller("--as", "--run", "--json")
 def command(caller: Caller, run: str, *, reason: str | None) -> None:
     """Pause a run before its next step.

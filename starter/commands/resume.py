@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.deciding import hold
 from starter.signing import SigningOptions, takes_signing
+from starter.target_options import reason_option, run_argument
 
 
 @click.command("resume", epilog=example("runbook resume prod/ai-processor --as alice"))
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
-@click.option("--reason", metavar="T", help="Why, for the record.")
+@run_argument
+@reason_option
 @takes_signing()
 @takes_caller("--as", "--run", "--json")
 def command(caller: Caller, run: str, *, reason: str | None, signing: SigningOptions) -> None:

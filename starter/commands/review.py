@@ -12,13 +12,13 @@ from temporalio.client import Client
 from activities.review.activities import gather
 from activities.review.markdown import page
 from activities.review.writing import write
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.targets import page_of
 from starter.exits import bad_input
 from starter.names import short_id
 from starter.printing import answer, note, say
+from starter.target_options import run_argument
 
 if TYPE_CHECKING:
     from activities.review.model import Review
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         "runbook review prod/ai-processor -o review.md", "runbook review prod/ai-processor --json"
     ),
 )
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@run_argument
 @click.option(
     "-o",
     "--output",

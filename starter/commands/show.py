@@ -5,19 +5,19 @@ from __future__ import annotations
 import click
 from temporalio.client import Client
 
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.run_view import look
 from starter.client.targets import page_of
 from starter.printing import answer, show
+from starter.target_options import run_argument
 from starter.view.page import render
 
 
 @click.command(
     "show", epilog=example("runbook show prod/ai-processor", "runbook show prod/ai-processor --json")
 )
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@run_argument
 @takes_caller("--catalog", "--run", "--json")
 def command(caller: Caller, run: str) -> None:
     """Show a run as it is now.

@@ -27,7 +27,7 @@ from starter.exits import Exit, bad_input
 from starter.names import Pair
 from starter.printing import answer, note, say, show
 from starter.signing import SigningOptions, takes_signing
-from starter.target_options import takes_target
+from starter.target_options import reason_option, takes_target
 from starter.view.page import render
 from starter.view.planning import plan_only, refusal
 
@@ -52,7 +52,7 @@ class StartOptions:
 @click.argument("procedure", shell_complete=completion.procedures)
 @takes_target
 @click.option("--to", metavar="RELEASE", help="Roll back to this release. Default: the last known good one.")
-@click.option("--reason", metavar="T", help="Why, for the record.")
+@reason_option
 @click.option("--plan", is_flag=True, help="Print the plan and change nothing.")
 @click.option("--wait", is_flag=True, help="Wait for the end; the exit code says how it ended.")
 @click.option(

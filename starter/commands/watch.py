@@ -5,17 +5,17 @@ from __future__ import annotations
 import click
 from temporalio.client import Client
 
-from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.targets import page_of
 from starter.exits import Exit
 from starter.printing import answer, note, on_terminal
+from starter.target_options import run_argument
 from starter.view.watching import watch_live, watch_plainly, watch_silently
 
 
 @click.command("watch", epilog=example("runbook watch prod/ai-processor"))
-@click.argument("run", metavar="ID", shell_complete=completion.runs)
+@run_argument
 @takes_caller("--catalog", "--run", "--json")
 def command(caller: Caller, run: str) -> Exit:
     """Follow a run until it ends; the exit code says how it ended.
