@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from activities.docker.activities import ComposeActivities, ComposeChanges
 from activities.docker.engine import Engine
 from activities.docker.postgres import PostgresContainer
 from activities.doctor.activities import DoctorActivities
-from activities.doctor.checkup import Checkup, ProcedureQuestions
+from activities.doctor.checkup import Checkup, look_at_procedures
 from activities.doctor.drills import DrillActivities
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges
@@ -129,7 +130,7 @@ class ActivityRegistry:
         channels = Channels(settings.catalog, SlackClients(settings.slack_api), http)
         chat = ChatActivities(channels, Templates(settings.templates))
         rds = RdsActivities(clients)
-        procedures = ProcedureQuestions(settings.catalog, packages.known)
+        procedures = partial(look_at_procedures, settings.catalog, packages.known)
         checkup = Checkup(
             sources, channels, settings.reviews, procedures, settings.signers, settings.standing
         )

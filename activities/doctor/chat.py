@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from activities.doctor.looking import NotSetError, Question, WrongError, check, questions
+from activities.doctor.looking import NotSetError, Question, WrongError, check
 from runbook_model.catalog.policies import Channel
 from runbook_model.checks import SECONDS, Check
 
@@ -13,34 +14,24 @@ if TYPE_CHECKING:
     from activities.chat.channels import Channels
 
 
-class ChatQuestions:
-    """The question about an environment's channels."""
+async def try_channels(outlets: Channels, channels: Sequence[Channel]) -> str:
+    """Try every channel at once; the line is red where one would not carry a message, and names it."""
+    if not channels:
+        raise NotSetError("no channels: what people should know stands in the worker's log")
+    tried = await asyncio.gather(*(check(_question(outlets, channel)) for channel in channels))
+    if wrong := [item for item in tried if item.ok is False]:
+        fixes = dict.fromkeys(item.fix for item in wrong if item.fix)
+        raise WrongError("; ".join(map(_text, wrong)), "; ".join(fixes))
+    return "; ".join(map(_text, tried))
 
-    def __init__(self, outlets: Channels, channels: tuple[Channel, ...]) -> None:
-        self._outlets = outlets
-        self._channels = channels
 
-    def all(self) -> list[Question]:
-        """Return it."""
-        return questions({"chat": self.try_all})
+def _question(outlets: Channels, channel: Channel) -> Question:
+    async def look() -> str:
+        return await outlets.open(channel.name).look()
 
-    async def try_all(self) -> str:
-        """Try every channel at once; the line is red where one would not carry a message, and names it."""
-        if not self._channels:
-            raise NotSetError("no channels: what people should know stands in the worker's log")
-        tried = await asyncio.gather(*(check(self._question(channel)) for channel in self._channels))
-        if wrong := [item for item in tried if item.ok is False]:
-            fixes = dict.fromkeys(item.fix for item in wrong if item.fix)
-            raise WrongError("; ".join(map(_text, wrong)), "; ".join(fixes))
-        return "; ".join(map(_text, tried))
-
-    def _question(self, channel: Channel) -> Question:
-        async def look() -> str:
-            return await self._outlets.open(channel.name).look()
-
-        reach = "let the worker reach its host"
-        fix = reach if channel.kind == "slack" else f"{reach}, or correct what {channel.secret_env} holds"
-        return Question(channel.name, look, fix, SECONDS)
+    reach = "let the worker reach its host"
+    fix = reach if channel.kind == "slack" else f"{reach}, or correct what {channel.secret_env} holds"
+    return Question(channel.name, look, fix, SECONDS)
 
 
 def _text(tried: Check) -> str:

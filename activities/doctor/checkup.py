@@ -1,17 +1,18 @@
-"""Looks at the outside for runbook doctor: every question at once, that about procedures of packages included."""
+"""Looks at the outside for ``runbook doctor``: every question at once, that about procedures of packages included."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from activities.doctor.chat import ChatQuestions
+from activities.doctor.chat import try_channels
 from activities.doctor.dependencies import DependencyQuestions
-from activities.doctor.looking import NotSetError, Question, Threads, WrongError, look, own_threads, questions
-from activities.doctor.permissions import PermissionQuestions, ReviewQuestions
+from activities.doctor.looking import NotSetError, WrongError, look, own_threads, questions
+from activities.doctor.permissions import look_at_shelf, simulate_changes
 from activities.doctor.place import PlaceQuestions
 from activities.doctor.service import ServiceQuestions
 from activities.doctor.signers import SignerQuestions
@@ -24,26 +25,20 @@ if TYPE_CHECKING:
     from activities.measuring.sources import Sources
 
 
-class ProcedureQuestions:
-    """The question about procedures that installed packages bring."""
+def look_at_procedures(catalog: Path, known: KnownProcedures) -> str:
+    """Look at the packages that bring procedures, and whether the worker has each that its catalog names.
 
-    def __init__(self, catalog: Path, known: KnownProcedures) -> None:
-        self._catalog = catalog
-        self._known = known
-
-    def all(self, threads: Threads) -> list[Question]:
-        """Return it."""
-        return questions({"procedures": lambda: threads.run(self.look)})
-
-    def look(self) -> str:
-        """Look at the packages, and at what the catalog names."""
-        catalog = load_catalog(self._catalog)
-        for name in (*self._known.broken, *catalog.procedures, *(row.procedure for row in catalog.alerts)):
-            if name not in self._known:
-                raise WrongError(*self._known.why_not(name))
-        if not self._known.own:
-            raise NotSetError("only the product's own: no installed package brings any")
-        return "; ".join(f"{name} by {source}" for name, source in sorted(self._known.own.items()))
+    Raises:
+        NotSetError: no package brings any.
+        WrongError: one is missing, or cannot be used.
+    """
+    found = load_catalog(catalog)
+    for name in (*known.broken, *found.procedures, *(row.procedure for row in found.alerts)):
+        if name not in known:
+            raise WrongError(*known.why_not(name))
+    if not known.own:
+        raise NotSetError("only the product's own: no installed package brings any")
+    return "; ".join(f"{name} by {source}" for name, source in sorted(known.own.items()))
 
 
 class Checkup:
@@ -54,7 +49,7 @@ class Checkup:
         sources: Sources,
         channels: Channels,
         reviews: str | None,
-        procedures: ProcedureQuestions,
+        procedures: Callable[[], str],
         signers: Path | None = None,
         standing: Path | None = None,
     ) -> None:
@@ -69,21 +64,26 @@ class Checkup:
         """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
         with own_threads() as threads:
             shared = PlaceQuestions(self._sources, threads, place, served)
-            chat = ChatQuestions(self._channels, place.channels)
-            reviews = ReviewQuestions(self._sources.aws, threads, place, self._reviews)
-            procedures = self._procedures.all(threads)
-            signers = SignerQuestions(
-                threads, place, self._signers, self._standing, activity.info().namespace
+            signing = SignerQuestions(place, self._signers, self._standing, activity.info().namespace)
+            others = questions(
+                {
+                    "chat": lambda: try_channels(self._channels, place.channels),
+                    "reviews": lambda: threads.run(look_at_shelf, self._sources.aws, place, self._reviews),
+                    "signers": lambda: threads.run(signing.look),
+                    "standing": lambda: threads.run(signing.look_at_standing),
+                    "procedures": lambda: threads.run(self._procedures),
+                }
             )
-            questions = [*shared.all(), *chat.all(), *reviews.all(), *signers.all(), *procedures]
-            return await look(questions, place.environment)
+            return await look([*shared.all(), *others], place.environment)
 
     async def at_target(self, target: Target) -> TargetChecks:
         """Look at one service."""
         with own_threads() as threads:
             itself = ServiceQuestions(self._sources, threads, target)
-            changes = PermissionQuestions(self._sources.aws, threads, target)
+            changes = questions(
+                {"permissions": lambda: threads.run(simulate_changes, self._sources.aws, target)}
+            )
             dependencies = DependencyQuestions(self._sources, threads, target)
-            questions = [*itself.all(), *changes.all(), *dependencies.all()]
-            checks = await look(questions, target.environment, target.service)
+            asked = [*itself.all(), *changes, *dependencies.all()]
+            checks = await look(asked, target.environment, target.service)
         return TargetChecks(checks=checks, service=itself.service, history=itself.history)

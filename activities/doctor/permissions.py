@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from activities.autoscaling.activities import describe_scaling
-from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
+from activities.doctor.looking import NotSetError, WrongError
 from activities.doctor.service import NOT_ON_ECS
 from activities.ecs.tasks import describe_service
 from activities.review.activities import S3
@@ -167,93 +167,74 @@ def _listed(changes: Iterable[Change], answers: dict[Change, Answer]) -> str:
     return "; ".join(f"{', '.join(actions)} on {resource}" for resource, actions in by_resource.items())
 
 
-class PermissionQuestions:
-    """The question about what may be changed."""
+def simulate_changes(clients: AwsClients, target: Target) -> str:
+    """Ask IAM about every change that a procedure may make of the service as it runs now.
 
-    def __init__(self, clients: AwsClients, threads: Threads, target: Target) -> None:
-        self._clients = clients
-        self._threads = threads
-        self._target = target
-
-    def all(self) -> list[Question]:
-        """Return it."""
-        return questions({"permissions": self.simulate})
-
-    async def simulate(self) -> str:
-        """Ask IAM about every change that a procedure may make of the service as it runs now."""
-        if self._target.platform != "ecs":
-            raise NotSetError(NOT_ON_ECS)
-        return await self._threads.run(self._simulate)
-
-    def _simulate(self) -> str:
-        target = self._target
-        service = describe_service(self._clients, target)
-        here = _account_part(service.arn)
-        changes = [*self._of_service(service, here), *self._of_roles(service, here)]
-        simulator = Simulator(self._clients, target.account)
-        return simulator.try_all(changes, target.region, f"{here}:cluster/{target.cluster}")
-
-    def _of_service(self, service: ServiceState, here: str) -> Iterator[Change]:
-        target = self._target
-        deployment = f"{here}:service-deployment/{target.cluster}/{target.ecs_service}/*"
-        yield Change("ecs:UpdateService", service.arn)
-        # AWS asks for it on both.
-        yield Change("ecs:StopServiceDeployment", service.arn)
-        yield Change("ecs:StopServiceDeployment", service.service_deployment or deployment)
-        if target.approvals.signed:  # a scale-out leaves there whose yes it used up
-            yield Change("ecs:TagResource", service.arn)
-        if service.task_definition:
-            yield Change("ecs:RegisterTaskDefinition", service.task_definition)
-            yield Change("ecs:TagResource", service.task_definition)
-        for scaled in describe_scaling(self._clients, target):
-            if arn := scaled.get("ScalableTargetARN"):
-                yield Change("application-autoscaling:RegisterScalableTarget", arn)
-        if target.database and target.database.rds_instance:
-            database = here.replace(":ecs:", ":rds:")
-            yield Change("rds:RebootDBInstance", f"{database}:db:{target.database.rds_instance}")
-
-    def _of_roles(self, service: ServiceState, here: str) -> Iterator[Change]:
-        """Name the roles that a release hands to its tasks when it is registered again."""
-        if not service.task_definition:
-            return
-        with self._clients.naming_errors("describe the task definition that runs"):
-            found = self._clients.ecs(self._target.account).describe_task_definition(
-                taskDefinition=service.task_definition
-            )["taskDefinition"]
-        _, partition, _, _, account = here.split(":")
-        for role in sorted({found.get("executionRoleArn", ""), found.get("taskRoleArn", "")} - {""}):
-            full = role if role.startswith("arn:") else f"arn:{partition}:iam::{account}:role/{role}"
-            yield Change("iam:PassRole", full)
+    Raises:
+        NotSetError: it does not run on ECS, or nothing can be known.
+        WrongError: a change would be denied.
+    """
+    if target.platform != "ecs":
+        raise NotSetError(NOT_ON_ECS)
+    service = describe_service(clients, target)
+    here = _account_part(service.arn)
+    changes = [*_of_service(clients, target, service, here), *_of_roles(clients, target, service, here)]
+    return Simulator(clients, target.account).try_all(
+        changes, target.region, f"{here}:cluster/{target.cluster}"
+    )
 
 
-class ReviewQuestions:
-    """The question about the shelf that RUNBOOK_REVIEWS names; a bucket is written to by the worker's own identity."""
+def _of_service(clients: AwsClients, target: Target, service: ServiceState, here: str) -> Iterator[Change]:
+    deployment = f"{here}:service-deployment/{target.cluster}/{target.ecs_service}/*"
+    yield Change("ecs:UpdateService", service.arn)
+    # AWS asks for it on both.
+    yield Change("ecs:StopServiceDeployment", service.arn)
+    yield Change("ecs:StopServiceDeployment", service.service_deployment or deployment)
+    if target.approvals.signed:  # a scale-out leaves there whose yes it used up
+        yield Change("ecs:TagResource", service.arn)
+    if service.task_definition:
+        yield Change("ecs:RegisterTaskDefinition", service.task_definition)
+        yield Change("ecs:TagResource", service.task_definition)
+    for scaled in describe_scaling(clients, target):
+        if arn := scaled.get("ScalableTargetARN"):
+            yield Change("application-autoscaling:RegisterScalableTarget", arn)
+    if target.database and target.database.rds_instance:
+        database = here.replace(":ecs:", ":rds:")
+        yield Change("rds:RebootDBInstance", f"{database}:db:{target.database.rds_instance}")
 
-    def __init__(self, clients: AwsClients, threads: Threads, place: Place, shelf: str | None) -> None:
-        self._clients = clients
-        self._threads = threads
-        self._place = place
-        self._shelf = shelf
 
-    def all(self) -> list[Question]:
-        """Return it."""
-        return questions({"reviews": self.look_at_shelf})
+def _of_roles(clients: AwsClients, target: Target, service: ServiceState, here: str) -> Iterator[Change]:
+    """Name the roles that a release hands to its tasks when it is registered again."""
+    if not service.task_definition:
+        return
+    with clients.naming_errors("describe the task definition that runs"):
+        found = clients.ecs(target.account).describe_task_definition(taskDefinition=service.task_definition)[
+            "taskDefinition"
+        ]
+    _, partition, _, _, account = here.split(":")
+    for role in sorted({found.get("executionRoleArn", ""), found.get("taskRoleArn", "")} - {""}):
+        full = role if role.startswith("arn:") else f"arn:{partition}:iam::{account}:role/{role}"
+        yield Change("iam:PassRole", full)
 
-    async def look_at_shelf(self) -> str:
-        """Look at a folder, and ask IAM about a bucket; nothing is written."""
-        if not self._shelf:
-            raise NotSetError("RUNBOOK_REVIEWS is not set: reviews are written by runbook review alone")
-        return await self._threads.run(self._try, self._shelf)
 
-    def _try(self, shelf: str) -> str:
-        bucket = S3.fullmatch(shelf)
-        if bucket is None:
-            return _look_at_folder(Path(shelf))
-        own = self._clients.s3().meta
-        key = "/".join(part for part in (bucket["prefix"], self._place.environment, "*") if part)
-        put = Change("s3:PutObject", f"arn:{own.partition}:s3:::{bucket['bucket']}/{key}")
-        simulator = Simulator(self._clients, Account(region=self._place.where.region))
-        return simulator.try_all([put], own.region_name)
+def look_at_shelf(clients: AwsClients, place: Place, shelf: str | None) -> str:
+    """Look at the folder that RUNBOOK_REVIEWS names, or ask IAM about the bucket; nothing is written.
+
+    A bucket is written to by the worker's own identity.
+
+    Raises:
+        NotSetError: it names none, or nothing can be known.
+        WrongError: reviews could not be written there.
+    """
+    if not shelf:
+        raise NotSetError("RUNBOOK_REVIEWS is not set: reviews are written by runbook review alone")
+    bucket = S3.fullmatch(shelf)
+    if bucket is None:
+        return _look_at_folder(Path(shelf))
+    own = clients.s3().meta
+    key = "/".join(part for part in (bucket["prefix"], place.environment, "*") if part)
+    put = Change("s3:PutObject", f"arn:{own.partition}:s3:::{bucket['bucket']}/{key}")
+    return Simulator(clients, Account(region=place.where.region)).try_all([put], own.region_name)
 
 
 def _look_at_folder(folder: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from activities.authority.signers import Signer, Signers, read_signers
 from activities.authority.standing import Standing, check_standing, read_standing
-from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
+from activities.doctor.looking import NotSetError, WrongError
 from runbook_model.catalog.policies import Approvals
 from runbook_model.checks import Place
 from runbook_model.errors import Rejected, SignersError
@@ -19,24 +19,12 @@ SOON = timedelta(days=30)
 class SignerQuestions:
     """The questions about signatures of one environment."""
 
-    def __init__(
-        self, threads: Threads, place: Place, signers: Path | None, standing: Path | None, namespace: str
-    ) -> None:
-        self._threads = threads
+    def __init__(self, place: Place, signers: Path | None, standing: Path | None, namespace: str) -> None:
         self._environment = place.environment
         self._approvals = place.where.approvals
         self._signers = signers
         self._standing = Standing(standing)
         self._namespace = namespace
-
-    def all(self) -> list[Question]:
-        """Return them."""
-        return questions(
-            {
-                "signers": lambda: self._threads.run(self.look),
-                "standing": lambda: self._threads.run(self.look_at_standing),
-            }
-        )
 
     def look(self) -> str:
         """Look who could sign now, and for how long.

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from activities.chat.channels import Channels
 from activities.chat.slack import SlackClients
 from activities.doctor import chat
-from activities.doctor.chat import ChatQuestions
-from activities.doctor.looking import check
+from activities.doctor.chat import try_channels
+from activities.doctor.looking import check, questions
 from activities.http.client import http_client
 from runbook_model.catalog.catalog import load_catalog
 from sandbox.http_server import serving
@@ -62,7 +62,7 @@ class Stage:
         wanted = tuple(channel for channel in load_catalog(self._catalog).channels if channel.name in names)
         async with http_client() as http:
             outlets = Channels(self._catalog, SlackClients(self.api), http)
-            (question,) = ChatQuestions(outlets, wanted).all()
+            (question,) = questions({"chat": lambda: try_channels(outlets, wanted)})
             return await check(question)
 
 

@@ -10,8 +10,8 @@ from unittest.mock import ANY
 import pytest
 from botocore.stub import Stubber
 
-from activities.doctor.looking import check, own_threads
-from activities.doctor.permissions import Change, PermissionQuestions, ReviewQuestions, Simulator
+from activities.doctor.looking import check, own_threads, questions
+from activities.doctor.permissions import Change, Simulator, look_at_shelf, simulate_changes
 from runbook_model.catalog.accounts import AssumeRole, account_of
 from runbook_model.catalog.policies import Approvals, Environment
 from runbook_model.catalog.service_policies import Database
@@ -78,20 +78,18 @@ class Asking:
 
     async def __call__(self):
         self._service_is_read()
-        return await self._ask(
-            lambda threads: PermissionQuestions(self.clients, threads, a_target(**self.changes))
-        )
+        return await self._ask("permissions", simulate_changes, a_target(**self.changes))
 
     async def about_reviews(self, shelf):
         place = Place(environment="prod", where=Environment(cluster="prod", region="us-east-1"))
-        return await self._ask(lambda threads: ReviewQuestions(self.clients, threads, place, shelf))
+        return await self._ask("reviews", look_at_shelf, place, shelf)
 
-    async def _ask(self, questions):
+    async def _ask(self, name, look, *given):
         with ExitStack() as stack:
             for item in (self.ecs.stub, *vars(self.stubs).values()):
                 stack.enter_context(item)
             threads = stack.enter_context(own_threads())
-            (question,) = questions(threads).all()
+            (question,) = questions({name: lambda: threads.run(look, self.clients, *given)})
             return await check(question)
 
 
@@ -303,8 +301,8 @@ class TestSimulator:
         assert (text.ok, text.fix) == (None, None)
         assert text.detail.endswith("; let the worker reach IAM")
 
-    async def test_that_is_slow_leaves_it_unknown(self, asking):
-        (question,) = PermissionQuestions(asking.clients, None, a_target()).all()
+    async def test_that_is_slow_leaves_it_unknown(self):
+        (question,) = questions({"permissions": None})
         text = await check(replace(question, ask=asyncio.Event().wait, seconds=0.01))
         assert (text.ok, text.detail) == (None, "unknown: no answer within 0.01 s; let the worker reach IAM")
 

@@ -12,7 +12,7 @@ from temporalio.common import MetricMeter
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from activities.doctor.checkup import ProcedureQuestions
+from activities.doctor.checkup import look_at_procedures
 from activities.doctor.looking import NotSetError, WrongError
 from activities.registry import ActivityRegistry, OfPackages
 from activities.runtime.interceptors import EnvironmentGuard, GuardTargets
@@ -224,7 +224,7 @@ class TestGuard:
 
 class TestDoctor:
     def looks(self, tmp_path, known, text=""):
-        return ProcedureQuestions(a_catalog(tmp_path, text), known).look()
+        return look_at_procedures(a_catalog(tmp_path, text), known)
 
     def test_it_lists_them_with_their_packages(self, tmp_path):
         known = KnownProcedures({"purge-cache": "cache-procedures 1.2"})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from activities.authority.standing import Standing
-from activities.doctor.looking import NotSetError, WrongError, own_threads
+from activities.doctor.looking import NotSetError, WrongError
 from activities.doctor.signers import SignerQuestions
 from runbook_model.calls import update_service
 from runbook_model.catalog.catalog import parse_catalog
@@ -78,8 +78,7 @@ class Office:
 
     def doctor(self, environment="prod"):
         place = Place(environment=environment, where=CATALOG.environments[environment])
-        with own_threads() as threads:
-            return SignerQuestions(threads, place, self.signers, self.folder, "default").look_at_standing()
+        return SignerQuestions(place, self.signers, self.folder, "default").look_at_standing()
 
 
 @pytest.fixture
