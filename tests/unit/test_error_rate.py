@@ -6,6 +6,7 @@ import pytest
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from activities.prometheus.scrape import Scraper
+from runbook_model.catalog.metrics import Metrics
 from runbook_model.measured.measurements import Measurement, error_reading
 from tests.observing import NOW, PROBE, PROMETHEUS, B, E, G, N, a_target, an_observation, at, client, seconds
 
@@ -268,6 +269,37 @@ async def test_a_counter_of_failures_wins_over_the_label():
 @pytest.mark.parametrize("statuses", [[{"status": "ok"}], [{"status": "200"}, {"outcome": "5xx"}], [{}]])
 async def test_a_label_that_could_not_hold_a_5xx_counts_no_failures(statuses):
     assert (await read(uncounted(statuses=statuses))).quality is N
+
+
+OWN = {"target": {"metrics": Metrics(failures="my_errors_total")}}
+"""A counter of failures that the catalog names: no label of the request counter stands in for it."""
+
+
+@pytest.mark.parametrize(
+    ("counted", "quality"),
+    [
+        ({"statuses": [{"status": "200"}]}, N),
+        ({"failures": [{}]}, G),
+        ({"declared": [DECLARED]}, G),
+        ({"remembered": [{"__name__": "my_errors_total"}]}, G),
+    ],
+    ids=["statuses", "a series", "its TYPE line", "a series within 30 days"],
+)
+async def test_a_counter_of_failures_that_the_catalog_names_is_zero_only_where_it_was_seen(counted, quality):
+    world = uncounted(**counted)
+    world.statuses = [labels | {"job": "shop", "instance": "10.0.0.1:80"} for labels in world.statuses]
+    reading = await read(world, **OWN)
+    assert (reading.quality, reading.value) == (quality, 0 if quality is G else None)
+    assert quality is G or "there is no my_errors_total of " in reading.detail
+
+
+@pytest.mark.parametrize(
+    ("statuses", "quality"), [([{"outcome": "SUCCESS"}], G), ([{"outcome": "ok"}], N), ([{}], N)]
+)
+async def test_failures_by_a_matcher_are_zero_only_where_live_series_could_say_failure(statuses, quality):
+    world = uncounted(statuses=statuses, remembered=[{"__name__": "http_server_requests_seconds_count"}])
+    reading = await read(world, target={"metrics": Metrics(preset="spring")})
+    assert (reading.quality, reading.value) == (quality, 0 if quality is G else None)
 
 
 async def test_another_services_counter_of_failures_is_not_ours():
