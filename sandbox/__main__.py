@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox.engine.breaking import add_options
-from sandbox.names import ECS_ENVIRONMENTS
+from sandbox.names import BLUE_GREEN, BLUE_GREEN_ENVIRONMENTS, ECS_ENVIRONMENTS, SERVICE
 from sandbox.world import World
 
 TOKEN = "RUNBOOK_WEBHOOK_TOKEN"  # noqa: S105 - the name of a variable
@@ -56,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help="the catalog asks for signed decisions in prod, by these people, with commas between them",
     )
+    up.add_argument(
+        "--strategies",
+        action="store_true",
+        help=f"also start {BLUE_GREEN}, a service whose deployments shift traffic, in staging and prod",
+    )
     up.add_argument("--until-stdin-closes", action="store_true", help="also end when stdin closes")
     up.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
     up.add_argument(
@@ -66,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(command=_up)
     deploy = commands.add_parser("deploy", help="release a version (against AWS_ENDPOINT_URL); prints JSON")
     deploy.add_argument("--environment", required=True, choices=sorted(ECS_ENVIRONMENTS))
+    deploy.add_argument(
+        "--service",
+        default=SERVICE,
+        choices=(SERVICE, BLUE_GREEN),
+        help=f"{BLUE_GREEN} is there after `up --strategies`",
+    )
     deploy.add_argument("--version", required=True, help="a version number, such as 1.1.0")
     deploy.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="container environment"
@@ -121,6 +132,7 @@ async def _live(options: argparse.Namespace, folder: Path) -> int:
         webhook=Webhook(url, token) if url and token else None,
         codec=options.ui_codec,
         signers=tuple(options.signed.split(",")) if options.signed else (),
+        strategies=options.strategies,
     )
     try:
         world = World(folder, wishes)
@@ -166,8 +178,17 @@ def _readable(addresses: dict[str, object]) -> str:
     assert isinstance(environment, dict)
     lines = [f"{name:<12}{addresses[name]}" for name in ("temporal", "ui", "aws", "prometheus", "catalog")]
     lines += [f"{name:<12}{url}" for name, url in service.items()]
+    for service_name, urls in _further(addresses).items():
+        lines += [f"{name}/{service_name}  {url}" for name, url in urls.items()]
     exports = [f"export {name}={value!r}" for name, value in environment.items()]
     return "\n".join([*lines, "", "For another shell:", "", *exports, "", "Ctrl-C ends it all."])
+
+
+def _further(addresses: dict[str, object]) -> dict[str, dict[str, str]]:
+    """Return the addresses of services that are there on request."""
+    found = addresses.get("services", {})
+    assert isinstance(found, dict)
+    return found
 
 
 def _deploy(options: argparse.Namespace) -> int:
@@ -178,7 +199,8 @@ def _deploy(options: argparse.Namespace) -> int:
     if "AWS_ENDPOINT_URL" not in os.environ:
         sys.stderr.write("sandbox: set AWS_ENDPOINT_URL to the sandbox's AWS address (see `up`)\n")
         return 2
-    environment = ECS_ENVIRONMENTS[options.environment]
+    environments = BLUE_GREEN_ENVIRONMENTS if options.service == BLUE_GREEN else ECS_ENVIRONMENTS
+    environment = environments[options.environment]
     settings = dict(setting.partition("=")[::2] for setting in options.set)
     definition = release_definition(
         environment, options.version, settings, cpu=options.cpu, memory=options.memory

@@ -26,6 +26,7 @@ from sandbox.ecs import SimulatedEcs
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields, Names, last_part
 from sandbox.ecs.protocol import MalformedRequestError, checked
+from sandbox.hooks_and_alarms import Switches, take_alarm_state
 from sandbox.moto import MotoProxy, error_code
 from sandbox.query_form import members
 
@@ -163,6 +164,7 @@ class AwsEndpoint(Starlette):
             Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
             Route("/_sandbox/faults", self._show_faults, methods=["GET"]),
             Route("/_sandbox/faults", self._clear_faults, methods=["DELETE"]),
+            *Switches(ecs, moto_url).routes,
             Route(
                 "/_sandbox/{path:path}", _no_such_switch, methods=_METHODS
             ),  # a typing error is no call of AWS
@@ -233,7 +235,10 @@ class AwsEndpoint(Starlette):
         except ApiError as error:
             self._note(call, error.code)
             return refusal(request, call, error)
-        self._note(call, error_code(response))
+        error = error_code(response)
+        self._note(call, error)
+        if error is None:
+            take_alarm_state(self._ecs, call)
         return response
 
     def _note(self, call: Call, error: str | None) -> None:

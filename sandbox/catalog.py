@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from sandbox.names import DATABASE_SERVICE, ECS_ENVIRONMENTS, LOCAL, REGION, SERVICE, EcsEnvironment
+from sandbox.names import (
+    BLUE_GREEN,
+    BLUE_GREEN_ENVIRONMENTS,
+    DATABASE_SERVICE,
+    ECS_ENVIRONMENTS,
+    LOCAL,
+    REGION,
+    SERVICE,
+    EcsEnvironment,
+)
 from sandbox.postgres_files import DATABASE
 
 _HEAD = """\
@@ -102,6 +111,7 @@ def catalog_text(
     databases: bool = False,
     alerts: bool = False,
     signers: tuple[str, ...] = (),
+    blue_green_urls: Mapping[str, str] | None = None,
 ) -> str:
     """Return the catalog as TOML.
 
@@ -112,6 +122,7 @@ def catalog_text(
         databases: whether there are databases.
         alerts: whether alerts come in, and people are notified in a Slack.
         signers: who signs decisions in prod; nobody where none are signed.
+        blue_green_urls: the load balancer of each environment's service whose deployments shift traffic.
     """
     environments = ECS_ENVIRONMENTS.values()
     parts = [_HEAD]
@@ -122,6 +133,9 @@ def catalog_text(
         if databases:
             parts.append(_DATABASE.format(_quoted(dsn_variable(environment.name))))
     parts += [_local_placement(local_url, databases=databases)]
+    if blue_green_urls:
+        parts.append(f"\n[services.{BLUE_GREEN}]\n")
+        parts += [_placement(item, blue_green_urls[name]) for name, item in BLUE_GREEN_ENVIRONMENTS.items()]
     parts += [*(_ALERT.format(*alert) for alert in _ALERTS), _CONTACTS]
     if alerts:
         parts.append(_CHANNELS)
@@ -157,7 +171,7 @@ def _approvals(environment: str, signers: tuple[str, ...]) -> str:
 
 def _placement(environment: EcsEnvironment, url: str) -> str:
     return _PLACEMENT.format(
-        service=SERVICE,
+        service=environment.service,
         name=environment.name,
         ecs_service=_quoted(environment.ecs_service),
         url=_quoted(url),

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.aws_clients import ecs_client
-from sandbox.names import CONTAINER, FIRST_VERSION, REGION, SERVICE, EcsEnvironment
+from sandbox.names import ACCOUNT, BLUE_GREEN, CONTAINER, FIRST_VERSION, REGION, SERVICE, EcsEnvironment
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
+    from mypy_boto3_ecs.type_defs import (
+        DeploymentConfigurationUnionTypeDef,
+        LoadBalancerTypeDef,
+        RegisterTaskDefinitionRequestTypeDef,
+    )
 
 
 FINAL_STATUSES = {"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}
 WAIT_SECONDS = 120.0
+BAKE_MINUTES = 5
+"""How long both revisions run after the traffic is shifted; a minute is two seconds here."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,6 @@ def create_service(
     """Create the environment's cluster and its service, on a first release."""
     ecs.create_cluster(clusterName=environment.cluster)
     registered = ecs.register_task_definition(**definition)["taskDefinition"]["taskDefinitionArn"]
-    breaker = environment.circuit_breaker
     ecs.create_service(
         cluster=environment.cluster,
         serviceName=environment.ecs_service,
@@ -94,15 +99,33 @@ def create_service(
         desiredCount=2,
         launchType="FARGATE",
         networkConfiguration={"awsvpcConfiguration": {"subnets": ["subnet-5a11db0c"]}},
-        loadBalancers=[
-            {"targetGroupArn": environment.target_group, "containerName": CONTAINER, "containerPort": 8080}
-        ],
-        deploymentConfiguration={
-            "minimumHealthyPercent": 100,
-            "maximumPercent": 200,
-            "deploymentCircuitBreaker": {"enable": breaker, "rollback": breaker},
-        },
+        loadBalancers=[_load_balancer(environment)],
+        deploymentConfiguration=_deployment_configuration(environment),
     )
+
+
+def _load_balancer(environment: EcsEnvironment) -> LoadBalancerTypeDef:
+    group = environment.target_group
+    found: LoadBalancerTypeDef = {"targetGroupArn": group, "containerName": CONTAINER, "containerPort": 8080}
+    if environment.variant == BLUE_GREEN:
+        found["advancedConfiguration"] = {
+            "alternateTargetGroupArn": environment.alternate_target_group,
+            "productionListenerRule": environment.rule("production"),
+            "testListenerRule": environment.rule("test"),
+            "roleArn": f"arn:aws:iam::{ACCOUNT}:role/{SERVICE}-{environment.name}-traffic",
+        }
+    return found
+
+
+def _deployment_configuration(environment: EcsEnvironment) -> DeploymentConfigurationUnionTypeDef:
+    if environment.variant == BLUE_GREEN:
+        return {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": BAKE_MINUTES}
+    breaker = environment.circuit_breaker
+    return {
+        "minimumHealthyPercent": 100,
+        "maximumPercent": 200,
+        "deploymentCircuitBreaker": {"enable": breaker, "rollback": breaker},
+    }
 
 
 def await_end(ecs: ECSClient, environment: EcsEnvironment, seconds: float = WAIT_SECONDS) -> str:

@@ -91,7 +91,7 @@ class ProcessTask:
         self._process = process
         self._runner = runner
         self._balancer = runner.load_balancer(spec.cluster, spec.service)
-        self._target: Target = self._balancer.add(self.address)
+        self._target: Target = self._balancer.add(self.address, spec.target_group)
         self._life = asyncio.create_task(self._live())
 
     @property
@@ -180,6 +180,14 @@ class ProcessRunner:
     def load_balancer(self, cluster: str, service: str) -> LoadBalancer:
         """Return the load balancer of a service that has one."""
         return self.load_balancers[cluster, service]
+
+    def route(
+        self, cluster: str, service: str, production: Mapping[str, float], test: Mapping[str, float]
+    ) -> None:
+        """Spread a service's requests over its target groups, by weight."""
+        if (balancer := self.load_balancers.get((cluster, service))) is not None:
+            balancer.production.set(production)
+            balancer.test.set(test)
 
     async def open_load_balancer(self, cluster: str, service: str) -> LoadBalancer:
         """Open the load balancer of a service, unless it is open; it stays when the service has no task."""

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.names import ECS_ENVIRONMENTS, LOCAL, SERVICE
+from sandbox.names import BLUE_GREEN_ENVIRONMENTS, ECS_ENVIRONMENTS, LOCAL, SERVICE
 from sandbox.tasks import TaskSpec
 from sandbox.utilization import Usage
 from sandbox.wire import Connections, WireError, request
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
     from starlette.requests import Request
 
-_ENVIRONMENT_OF = {
-    (environment.cluster, environment.ecs_service): name for name, environment in ECS_ENVIRONMENTS.items()
-} | {(LOCAL.project, SERVICE): LOCAL.name}
+_KNOWN = {
+    (environment.cluster, environment.ecs_service): (environment.service, environment.name)
+    for environment in (*ECS_ENVIRONMENTS.values(), *BLUE_GREEN_ENVIRONMENTS.values())
+} | {(LOCAL.project, SERVICE): (SERVICE, LOCAL.name)}
 
 CONTAINERS_PATH = "/_sandbox/containers"
 
@@ -85,10 +86,10 @@ class ScrapeTargets:
 
 def labels_of(spec: TaskSpec) -> dict[str, str]:
     """Return the labels of a task's series; ``instance`` is its address, set by Prometheus."""
-    environment = _ENVIRONMENT_OF.get((spec.cluster, spec.service))
+    service, environment = _KNOWN.get((spec.cluster, spec.service), (spec.service, spec.cluster))
     return {
-        "service": SERVICE if environment else spec.service,
-        "environment": environment or spec.cluster,
+        "service": service,
+        "environment": environment,
         "cluster": spec.cluster,
         "release": spec.task_definition,
         "task": spec.task_id,

@@ -39,6 +39,8 @@ class TaskSpec:
     """CPU units; 1024 are one core."""
     memory: int = 512
     """MiB."""
+    target_group: str = ""
+    """The ARN of the target group that it is put into; empty without one."""
 
 
 class RunningTask(Protocol):
@@ -79,6 +81,12 @@ class TaskRunner(Protocol):
         Raises:
             ImageNotFoundError: the image cannot be pulled.
         """
+        ...
+
+    def route(
+        self, cluster: str, service: str, production: Mapping[str, float], test: Mapping[str, float]
+    ) -> None:
+        """Spread a service's requests over its target groups, by weight."""
         ...
 
 

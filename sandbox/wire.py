@@ -53,6 +53,10 @@ class Message:
             return b"keep-alive" not in connection
         return self.ended_by_close or b"close" in connection
 
+    def has(self, name: bytes) -> bool:
+        """Whether a header is there; ``name`` in small letters."""
+        return any(header.lower() == name for header, _ in self.headers)
+
     def encode(self, *, close: bool = False) -> bytes:
         """Return the bytes to send on, with our own word on whether the connection stays open."""
         lines = [self.first_line]

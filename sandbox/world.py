@@ -25,7 +25,15 @@ from sandbox.forking import ForkServer
 from sandbox.http_server import serving
 from sandbox.load_balancer import REQUESTS_PER_SECOND, Load
 from sandbox.moto import MotoServer
-from sandbox.names import ACCOUNT, ECS_ENVIRONMENTS, LOCAL, REGION
+from sandbox.names import (
+    ACCOUNT,
+    BLUE_GREEN,
+    BLUE_GREEN_ENVIRONMENTS,
+    ECS_ENVIRONMENTS,
+    LOCAL,
+    REGION,
+    EcsEnvironment,
+)
 from sandbox.postgres import Postgres
 from sandbox.postgres_files import find_postgres
 from sandbox.processes import free_port
@@ -58,6 +66,8 @@ class Wishes:
     """Where Temporal's UI has payloads decrypted."""
     signers: tuple[str, ...] = ()
     """Who signs decisions in prod; nobody where none are signed."""
+    strategies: bool = False
+    """Also a service whose deployments shift traffic."""
 
 
 class World:
@@ -91,6 +101,7 @@ class World:
         self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
         self._loads: dict[str, Load] = {}
         self._urls: dict[str, str] = {}
+        self._blue_green_urls: dict[str, str] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._open = AsyncExitStack()
 
@@ -143,6 +154,7 @@ class World:
             "ui": self._temporal.ui,
             "aws": aws,
             "service": self._urls,
+            **({"services": {BLUE_GREEN: self._blue_green_urls}} if self._blue_green_urls else {}),
             "prometheus": self._prometheus.url if self._prometheus is not None else None,
             "catalog": str(self._catalog),
             "folder": str(self._folder),
@@ -193,6 +205,7 @@ class World:
                 databases=databases,
                 alerts=alerts,
                 signers=self._wishes.signers,
+                blue_green_urls=self._blue_green_urls,
             )
         )
 
@@ -227,11 +240,19 @@ class World:
         self._keep(self._engine.stack.run())
 
     async def _open_load_balancers(self) -> None:
-        for environment in ECS_ENVIRONMENTS.values():
+        for environment in self._environments:
             balancer = await self._runner.open_load_balancer(environment.cluster, environment.ecs_service)
-            self._urls[environment.name] = balancer.url
-            load = self._loads[environment.name] = Load(balancer.address, self._rate)
+            urls = self._blue_green_urls if environment.variant else self._urls
+            urls[environment.name] = balancer.url
+            name = f"{environment.name}/{environment.variant}" if environment.variant else environment.name
+            load = self._loads[name] = Load(balancer.address, self._rate)
             self._keep(self._send(load))
+
+    @property
+    def _environments(self) -> list[EcsEnvironment]:
+        """Everything that is released to."""
+        more = BLUE_GREEN_ENVIRONMENTS.values() if self._wishes.strategies else ()
+        return [*ECS_ENVIRONMENTS.values(), *more]
 
     async def _start_ecs(self) -> None:
         autoscaling = SimulatedAutoscaling(self._ecs)
@@ -247,7 +268,7 @@ class World:
         await self._open.enter_async_context(serving(application, self._aws_port))
         self._keep(self._ecs.run())
         aws = f"http://127.0.0.1:{self._aws_port}"
-        firsts = (asyncio.to_thread(release_first, aws, item) for item in ECS_ENVIRONMENTS.values())
+        firsts = (asyncio.to_thread(release_first, aws, item) for item in self._environments)
         await asyncio.gather(*firsts)
 
     async def _send(self, load: Load) -> None:

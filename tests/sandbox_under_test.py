@@ -35,6 +35,7 @@ class Addresses:
     catalog: str
     folder: str
     env: dict[str, str]
+    services: dict[str, dict[str, str]] | None = None
     alertmanager: str | None = None
     slack: str | None = None
 

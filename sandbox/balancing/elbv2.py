@@ -1,17 +1,17 @@
 """Elastic Load Balancing's API over the sandbox's load balancers: a balancer, a listener, a rule and a group for each.
 
 A service that was created with a target group has the load balancer of that group; others have none that AWS would show.
+Where its deployments shift traffic, there are two groups behind it, and the rules that the service names.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from sandbox.aws_calls import Call
 from sandbox.balancing.figures import Figures
-from sandbox.balancing.load_balancer import LoadBalancer, Target
+from sandbox.balancing.groups import Group, groups_of, listener_of
+from sandbox.balancing.load_balancer import TEST_HEADER, LoadBalancer, Target
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.model import Service
 from sandbox.ecs.names import Fields
@@ -29,51 +29,6 @@ ACTIONS = frozenset(
 )
 
 
-class Group(NamedTuple):
-    """A target group with the load balancer in front of it."""
-
-    arn: str
-    balancer: LoadBalancer | None
-    """None before its service has had a task."""
-
-    @property
-    def name(self) -> str:
-        """The target group's name."""
-        return self.arn.split("/")[1]
-
-    @property
-    def dimension(self) -> str:
-        """What CloudWatch calls the group: ``targetgroup/<name>/<id>``."""
-        return self.arn.rpartition(":")[2]
-
-    @property
-    def balancer_dimension(self) -> str:
-        """What CloudWatch calls its load balancer: ``app/<name>/<id>``."""
-        return f"app/{self.name}/{self._id}"
-
-    @property
-    def balancer_arn(self) -> str:
-        """The ARN of its load balancer."""
-        return self._arn(f"loadbalancer/{self.balancer_dimension}")
-
-    @property
-    def listener_arn(self) -> str:
-        """The ARN of its listener."""
-        return self._arn(f"listener/{self.balancer_dimension}/{self._id}")
-
-    @property
-    def rule_arn(self) -> str:
-        """The ARN of its rule."""
-        return self._arn(f"listener-rule/{self.balancer_dimension}/{self._id}/{self._id}")
-
-    @property
-    def _id(self) -> str:
-        return hashlib.sha256(self.name.encode()).hexdigest()[:16]
-
-    def _arn(self, resource: str) -> str:
-        return f"{self.arn.rpartition(':')[0]}:{resource}"
-
-
 class SimulatedBalancing:
     """The load balancers of all services that have a target group."""
 
@@ -88,11 +43,12 @@ class SimulatedBalancing:
     def groups(self) -> list[Group]:
         """Return every target group that a service has."""
         return [
-            Group(item["targetGroupArn"], self._balancers.get((service.cluster.name, service.name)))
+            group
             for service in self._services()
             if service.status != "INACTIVE"
             for item in service.config.get("loadBalancers", [])
             if ":targetgroup/" in item.get("targetGroupArn", "")
+            for group in groups_of(service, item, self._balancers.get((service.cluster.name, service.name)))
         ]
 
     def figures(self, dimensions: Mapping[str, str]) -> tuple[Figures | None, bool]:
@@ -100,7 +56,7 @@ class SimulatedBalancing:
         group = dimensions.get("TargetGroup")
         for item in self.groups():
             if dimensions.get("LoadBalancer") == item.balancer_dimension and group in {None, item.dimension}:
-                return item.balancer.figures if item.balancer else None, group is not None
+                return item.figures(whole=group is None), group is not None
         return None, group is not None
 
     def call(self, call: Call) -> Fields:
@@ -121,10 +77,19 @@ class SimulatedBalancing:
             case "DescribeTargetGroups":
                 return {"TargetGroups": [_group_fields(item) for item in self._asked(given)]}
             case "DescribeListeners":
-                return {"Listeners": [_listener_fields(item) for item in self._asked(given)]}
+                listeners = [item for group in self._asked(given) for item in _listeners(group)]
+                return {"Listeners": _each_once("ListenerArn", listeners)}
             case "DescribeRules":
-                return {"Rules": [_rule_fields(item) for item in self._asked(given)]}
-        return {"LoadBalancers": [_balancer_fields(item) for item in self._asked(given)]}
+                rules = [rule for item in self._asked(given) for rule in _rules(item)]
+                wanted, listener = set(given.get("RuleArns", ())), given.get("ListenerArn")
+                rules = [
+                    rule
+                    for rule in rules
+                    if (not wanted or rule["RuleArn"] in wanted)
+                    and listener in {None, listener_of(rule["RuleArn"])}
+                ]
+                return {"Rules": _each_once("RuleArn", rules)}
+        return {"LoadBalancers": _each_once("LoadBalancerArn", map(_balancer_fields, self._asked(given)))}
 
     def _asked(self, given: Fields) -> list[Group]:
         """Return the groups that a request names by anything of theirs; all of them where it names nothing."""
@@ -142,11 +107,18 @@ class SimulatedBalancing:
         found = next((item for item in self.groups() if item.arn == arn), None)
         if found is None:
             raise ApiError("TargetGroupNotFound", f"One or more target groups not found: '{arn}'")
-        return [_health_fields(target) for target in (found.balancer.targets if found.balancer else [])]
+        return [_health_fields(target) for target in found.targets]
+
+
+def _each_once(key: str, found: Iterable[Fields]) -> list[Fields]:
+    """Leave out what both groups of a pair have."""
+    return list({item[key]: item for item in found}.values())
 
 
 def _names(group: Group) -> set[str]:
-    return {group.arn, group.name, group.balancer_arn, group.listener_arn, group.rule_arn}
+    tests = {group.test_rule, listener_of(group.test_rule)} if group.test_rule else set()
+    balancer = {group.balancer_arn, group.balancer_dimension.split("/")[1]}
+    return {group.arn, group.name, group.listener_arn, group.rule_arn, *balancer, *tests}
 
 
 def _health_fields(target: Target) -> Fields:
@@ -191,11 +163,18 @@ def _balancer_fields(group: Group) -> Fields:
     return {
         "LoadBalancerArn": group.balancer_arn,
         "DNSName": host,
-        "LoadBalancerName": group.name,
+        "LoadBalancerName": group.balancer_dimension.split("/")[1],
         "Scheme": "internal",
         "Type": "application",
         "State": {"Code": "active"},
     }
+
+
+def _listeners(group: Group) -> list[Fields]:
+    """Return the listener of the production rule, and that of the test rule where it is another."""
+    production = _listener_fields(group)
+    test = {**production, "ListenerArn": listener_of(group.test_rule)} if group.test_rule else production
+    return [production, test]
 
 
 def _listener_fields(group: Group) -> Fields:
@@ -205,10 +184,37 @@ def _listener_fields(group: Group) -> Fields:
         "LoadBalancerArn": group.balancer_arn,
         "Port": port,
         "Protocol": "HTTP",
-        "DefaultActions": [{"Type": "forward", "TargetGroupArn": group.arn}],
+        "DefaultActions": [_forward(group, group.weights)],
     }
 
 
-def _rule_fields(group: Group) -> Fields:
-    action = {"Type": "forward", "TargetGroupArn": group.arn}
-    return {"RuleArn": group.rule_arn, "Priority": "default", "Actions": [action], "IsDefault": True}
+def _rules(group: Group) -> list[Fields]:
+    """Return the production rule, and the test rule where there is one: for requests with the header of test traffic."""
+    action = _forward(group, group.weights)
+    rules: list[Fields] = [
+        {"RuleArn": group.rule_arn, "Priority": "default", "Actions": [action], "IsDefault": True}
+    ]
+    if group.test_rule:
+        header = {"HttpHeaderName": TEST_HEADER.decode(), "Values": ["*"]}
+        rules.append(
+            {
+                "RuleArn": group.test_rule,
+                "Priority": "1",
+                "Conditions": [{"Field": "http-header", "HttpHeaderConfig": header}],
+                "Actions": [_forward(group, group.test_weights)],
+                "IsDefault": False,
+            }
+        )
+    return rules
+
+
+def _forward(group: Group, weights: Mapping[str, float]) -> Fields:
+    """Return the action of a rule; weights are whole numbers, in tenths of a percent where they must be."""
+    if not group.first:
+        return {"Type": "forward", "TargetGroupArn": group.arn}
+    factor = 1 if all(share == int(share) for share in weights.values()) else 10
+    groups = [{"TargetGroupArn": arn, "Weight": round(share * factor)} for arn, share in weights.items()]
+    return {
+        "Type": "forward",
+        "ForwardConfig": {"TargetGroups": groups, "TargetGroupStickinessConfig": {"Enabled": False}},
+    }

@@ -3,6 +3,9 @@
 Single requests are spread round-robin over the healthy targets; a target is asked for its ``/health`` several
 times a second. As with an AWS load balancer there is no second try on another target: a target that dies
 under a request answers 502, one that is too slow 504, and without any healthy target the answer is 503.
+
+Targets may be in target groups. Then weights say which group gets a request; as with AWS's, a group without healthy targets
+answers 503 although another has some. A request with the header of test traffic goes by weights of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import time
 from itertools import count
 
 from sandbox.balancing.figures import Figures
+from sandbox.balancing.weights import Weights
 from sandbox.wire import (
     Connections,
     Message,
@@ -35,6 +39,9 @@ DRAIN_TIMEOUT_SECONDS = 5.0
 HOSTS_INTERVAL_SECONDS = 1.0
 """How often it is counted how many targets are healthy."""
 
+TEST_HEADER = b"x-amzn-ecs-blue-green-test"
+"""Marks test traffic, as in Service Connect; the sandbox's test rule goes by it."""
+
 _NO_TARGET = response(503, "Service Unavailable", "no healthy target\n")
 _TARGET_GONE = response(502, "Bad Gateway", "the target closed the connection\n")
 _TARGET_SLOW = response(504, "Gateway Timeout", "the target did not answer in time\n")
@@ -44,8 +51,9 @@ _NOT_HTTP = response(400, "Bad Request", "not an HTTP/1.1 request\n")
 class Target:
     """One task behind the load balancer, and what its health checks say."""
 
-    def __init__(self, address: str, figures: Figures) -> None:
+    def __init__(self, address: str, *figures: Figures, group: str = "") -> None:
         self.address = address
+        self.group = group
         self._figures = figures
         self.healthy: bool | None = None
         self.in_flight = 0
@@ -62,15 +70,16 @@ class Target:
         began = time.monotonic()
         try:
             answer = await self._connections.exchange(message, REQUEST_TIMEOUT_SECONDS)
-            self._figures.forwarded(answer.status, time.monotonic() - began)
+            for figures in self._figures:
+                figures.forwarded(answer.status, time.monotonic() - began)
         except RefusedError:
-            self._figures.failed(502, chosen=False, refused=True)
+            self._failed(502, chosen=False, refused=True)
             return _TARGET_GONE
         except WireError:
-            self._figures.failed(502, chosen=True)
+            self._failed(502, chosen=True)
             return _TARGET_GONE
         except TimeoutError:
-            self._figures.failed(504, chosen=True)
+            self._failed(504, chosen=True)
             return _TARGET_SLOW
         else:
             return answer
@@ -78,6 +87,10 @@ class Target:
             self.in_flight -= 1
             if not self.in_flight:
                 self._idle.set()
+
+    def _failed(self, status: int, *, chosen: bool, refused: bool = False) -> None:
+        for figures in self._figures:
+            figures.failed(status, chosen=chosen, refused=refused)
 
     async def drain(self) -> None:
         """Let the requests under way end, within limits, and remove the task."""
@@ -123,6 +136,9 @@ class LoadBalancer:
         self.address = f"127.0.0.1:{port}"
         self.targets: list[Target] = []
         self.figures = Figures()
+        self.groups: dict[str, Figures] = {}
+        """The figures of each target group."""
+        self.production, self.test = Weights(), Weights()
         self._counting: asyncio.Task[None] | None = None
         self._turn = count()
         self._server: asyncio.Server | None = None
@@ -148,9 +164,10 @@ class LoadBalancer:
             writer.close()
         await asyncio.gather(*(self.remove(target) for target in list(self.targets)))
 
-    def add(self, address: str) -> Target:
+    def add(self, address: str, group: str = "") -> Target:
         """Put a task behind the load balancer; it gets requests once its health checks are good."""
-        target = Target(address, self.figures)
+        figures = (self.figures, self.groups.setdefault(group, Figures())) if group else (self.figures,)
+        target = Target(address, *figures, group=group)
         self.targets.append(target)
         return target
 
@@ -180,12 +197,16 @@ class LoadBalancer:
 
     async def _count_hosts_for_ever(self) -> None:
         while True:
-            said = [target.healthy for target in self.targets]
-            self.figures.hosts(said.count(True), said.count(False))
+            for group, figures in [("", self.figures), *self.groups.items()]:
+                said = [target.healthy for target in self.targets if group in {"", target.group}]
+                figures.hosts(said.count(True), said.count(False))
             await asyncio.sleep(HOSTS_INTERVAL_SECONDS)
 
     async def _answer(self, message: Message) -> Message:
-        healthy = [target for target in self.targets if target.healthy]
+        group = (self.test if message.has(TEST_HEADER) else self.production).next()
+        healthy = [
+            target for target in self.targets if target.healthy and (not group or target.group in {"", group})
+        ]
         if not healthy:
             self.figures.failed(503, chosen=False)
             return _NO_TARGET

@@ -196,4 +196,5 @@ def task_spec(service: Service, task: Task) -> TaskSpec:
         log_group=options.get("awslogs-group"),
         cpu=int(definition.fields.get("cpu") or container.get("cpu") or 256),
         memory=int(definition.fields.get("memory") or container.get("memory") or 512),
+        target_group=task.deployment.revision.target_group,
     )

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from sandbox.ecs.names import Fields
+from sandbox.ecs.strategies.shift import Shift
 from sandbox.tasks import RunningTask
 
 FINISHED = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
@@ -83,6 +84,8 @@ class Revision:
     digests: dict[str, str]
     """What each container's image stood for when the revision was made: all of its tasks run that."""
     created_at: float
+    target_group: str = ""
+    """The ARN of the target group that its tasks are in; empty without one."""
 
 
 @dataclass(eq=False)
@@ -140,6 +143,13 @@ class ServiceDeployment:
     threshold: int = 3
     counts: dict[str, Fields] = field(default_factory=dict)
     """Task counts by revision as they were at the end."""
+    shift: Shift | None = None
+    """What it does where its strategy shifts traffic."""
+    green: Deployment | None = None
+    blue: Deployment | None = None
+    """What serves until traffic is shifted, and again after a rollback."""
+    shown: tuple[object, ...] = ()
+    """State, stage and weights when it was last updated."""
 
     @property
     def finished(self) -> bool:
@@ -190,6 +200,14 @@ class Task:
         return self.stays and self.last_status == "RUNNING" and self.healthy is True
 
 
+@dataclass
+class Traffic:
+    """How a service's rules spread requests: percent by target group."""
+
+    production: dict[str, float]
+    test: dict[str, float]
+
+
 @dataclass(eq=False)
 class Service:
     """A service and its history."""
@@ -208,6 +226,8 @@ class Service:
     last_completed: Deployment | None = None
     events: deque[Fields] = field(default_factory=lambda: deque(maxlen=100))
     steady: bool = False
+    traffic: Traffic | None = None
+    """None before a deployment shifted traffic."""
     said_at: dict[str, float] = field(default_factory=dict)
     """When a message that AWS repeats was last said."""
 
@@ -255,6 +275,10 @@ class Pace:
     """A serving task that is replaced continues serving (DEACTIVATING), as behind a target group."""
     steady_seconds: float = 1.2
     """Everything is as wanted before a deployment is COMPLETED."""
+    minute_seconds: float = 2.0
+    """A minute of bake times, steps and hooks."""
+    stage_seconds: float = 0.3
+    """A lifecycle stage of a deployment that shifts traffic."""
 
 
 def most_tasks(configuration: Fields, desired: int) -> int:

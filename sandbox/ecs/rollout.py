@@ -60,8 +60,14 @@ def _supersede(service: Service, now: float) -> None:
     attempt = service.current
     if attempt is None or attempt.finished:
         return
+    if attempt.shift is not None:
+        attempt.shift.give_way()
+        attempt.status, attempt.reason = attempt.shift.status, attempt.shift.reason
+        if attempt.shift.ended:
+            finish(service, attempt, attempt.status, now)
+        return
     going_back = attempt.status.startswith("ROLLBACK")
-    _finish(service, attempt, "ROLLBACK_FAILED" if going_back else "STOPPED", now)
+    finish(service, attempt, "ROLLBACK_FAILED" if going_back else "STOPPED", now)
     attempt.reason = "Service deployment stopped because a newer service deployment was started."
 
 
@@ -87,7 +93,7 @@ def _advance_attempt(service: Service, primary: Deployment, attempt: ServiceDepl
     elif attempt.status == "STOP_REQUESTED":
         _abort(service, primary, attempt, now)
     elif attempt.status == "ROLLBACK_REQUESTED":
-        _fail(primary, f"ECS deployment {primary.id} was stopped by a StopServiceDeployment request.", now)
+        fail(primary, f"ECS deployment {primary.id} was stopped by a StopServiceDeployment request.", now)
         _roll_back(service, attempt, STOPPED_REASON, "Service deployment stopped: rolling back to", now)
     _watch_breaker(service, primary, attempt, now)
 
@@ -97,15 +103,16 @@ def _move(attempt: ServiceDeployment, status: str, now: float) -> None:
     attempt.updated_at = now
 
 
-def _fail(deployment: Deployment, reason: str, now: float) -> None:
+def fail(deployment: Deployment, reason: str, now: float) -> None:
+    """Say of a deployment that it failed."""
     deployment.rollout_state = "FAILED"
     deployment.reason = reason
     deployment.updated_at = now
 
 
 def _abort(service: Service, primary: Deployment, attempt: ServiceDeployment, now: float) -> None:
-    _fail(primary, f"ECS deployment {primary.id} was aborted by a StopServiceDeployment request.", now)
-    _finish(service, attempt, "STOPPED", now)
+    fail(primary, f"ECS deployment {primary.id} was aborted by a StopServiceDeployment request.", now)
+    finish(service, attempt, "STOPPED", now)
     attempt.reason = "Service deployment stopped by a StopServiceDeployment request."
 
 
@@ -118,17 +125,17 @@ def _watch_breaker(service: Service, primary: Deployment, attempt: ServiceDeploy
         attempt.failures = primary.failed_tasks
     if not breaker.get("enable") or primary.failed_tasks < attempt.threshold:
         return
-    _fail(primary, "ECS deployment circuit breaker: tasks failed to start.", now)
+    fail(primary, "ECS deployment circuit breaker: tasks failed to start.", now)
     service.say(f"(deployment {primary.id}) deployment failed: tasks failed to start.", now)
     if attempt.status != "IN_PROGRESS":  # the rollback itself cannot start its tasks
-        _finish(service, attempt, "ROLLBACK_FAILED", now)
+        finish(service, attempt, "ROLLBACK_FAILED", now)
         attempt.reason = "Service deployment rollback failed: tasks failed to start."
         return
     attempt.breaker_tripped = True
     if breaker.get("rollback"):
         _roll_back(service, attempt, BREAKER_REASON, "ECS deployment circuit breaker: rolling back to", now)
     else:
-        _finish(service, attempt, "STOPPED", now)
+        finish(service, attempt, "STOPPED", now)
         attempt.reason = "Service deployment stopped because the circuit breaker threshold was exceeded."
 
 
@@ -137,11 +144,18 @@ def _roll_back(service: Service, attempt: ServiceDeployment, why: str, words: st
     last = service.last_completed
     attempt.reason = why
     if last is None:
-        _finish(service, attempt, "ROLLBACK_FAILED", now)
+        finish(service, attempt, "ROLLBACK_FAILED", now)
         attempt.reason = (
             "Service deployment rollback failed: no completed service deployment to roll back to."
         )
         return
+    go_back_to(service, attempt, last, words, now)
+
+
+def go_back_to(
+    service: Service, attempt: ServiceDeployment, last: Deployment, words: str, now: float
+) -> Deployment:
+    """Make a former deployment's revision PRIMARY again, by a deployment of its own, and return that."""
     deployment = Deployment(new_number(), last.revision, now, now)
     deployment.reason = f"{words} deploymentId {last.id}."
     for task in service.live_tasks:
@@ -153,9 +167,10 @@ def _roll_back(service: Service, attempt: ServiceDeployment, why: str, words: st
     service.deployments.insert(0, deployment)
     service.config = without(service.config, ROLLED) | last.revision.config
     service.steady = False
-    attempt.rollback = Rollback(why, now, last.revision)
+    attempt.rollback = Rollback(attempt.reason or "", now, last.revision)
     _move(attempt, "ROLLBACK_IN_PROGRESS", now)
     service.say(f"rolling back to deployment {last.id}.", now)
+    return deployment
 
 
 def _complete_when_good(service: Service, primary: Deployment, steady_seconds: float, now: float) -> None:
@@ -167,7 +182,7 @@ def _complete_when_good(service: Service, primary: Deployment, steady_seconds: f
     if now - primary.good_since < steady_seconds:
         return
     if primary.rollout_state == "IN_PROGRESS":
-        _complete(service, primary, now)
+        complete(service, primary, now)
     if _all_as_wanted(service, primary):
         service.deployments = [primary]
         if not service.steady:
@@ -193,7 +208,8 @@ def _early_success(service: Service, primary: Deployment) -> bool:
     return good * 100 >= int(criteria.get("healthyPercent", 100)) * desired_count(service)
 
 
-def _complete(service: Service, primary: Deployment, now: float) -> None:
+def complete(service: Service, primary: Deployment, now: float) -> None:
+    """Say of the PRIMARY deployment that it is complete, which ends the service deployment well."""
     primary.rollout_state = "COMPLETED"
     primary.reason = f"ECS deployment {primary.id} completed."
     primary.updated_at = now
@@ -202,10 +218,11 @@ def _complete(service: Service, primary: Deployment, now: float) -> None:
     attempt = service.current
     if attempt is None or attempt.finished:
         return
-    _finish(service, attempt, "ROLLBACK_SUCCESSFUL" if attempt.rollback else "SUCCESSFUL", now)
+    finish(service, attempt, "ROLLBACK_SUCCESSFUL" if attempt.rollback else "SUCCESSFUL", now)
 
 
-def _finish(service: Service, attempt: ServiceDeployment, status: str, now: float) -> None:
+def finish(service: Service, attempt: ServiceDeployment, status: str, now: float) -> None:
+    """End a service deployment."""
     _move(attempt, status, now)
     attempt.finished_at = now
     if status == "STOPPED":

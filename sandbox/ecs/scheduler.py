@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sandbox.ecs.life import REPLACED, TaskLives
 from sandbox.ecs.model import Deployment, Service, Task, fewest_healthy, most_tasks
 from sandbox.ecs.wire import desired_count
@@ -19,6 +21,17 @@ def schedule(service: Service, lives: TaskLives, now: float) -> None:
         _start_missing(service, primary, lives, now)
         _stop_replaced(service, primary, lives, now)
     _stop_surplus(service, primary, lives, now)
+    _place(service, lives, now)
+
+
+def schedule_each(service: Service, wanted: Mapping[Deployment, int], lives: TaskLives, now: float) -> None:
+    """Bring each deployment's tasks to its own count, as where two revisions run until traffic is shifted."""
+    for deployment, count in wanted.items():
+        staying = sorted(_staying(service, deployment), key=lambda task: (task.good, task.placed))
+        if now >= deployment.next_start:
+            for _ in range(count - len(staying)):
+                lives.provision(service, deployment, task_tags(service, deployment))
+        _stop(service, deployment, staying[: max(0, len(staying) - count)], lives, now)
     _place(service, lives, now)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 
-from sandbox.ecs import rollout
+from sandbox.ecs import rollout, shifting
 from sandbox.ecs.errors import ApiError, invalid, service_not_active
-from sandbox.ecs.model import Service, ServiceDeployment
+from sandbox.ecs.model import Pace, Service, ServiceDeployment, TaskDefinition
 from sandbox.ecs.names import Fields, last_part
 from sandbox.ecs.protocol import page
 from sandbox.ecs.service_config import changed_config, check_config, initial_config, revision_config
 from sandbox.ecs.store import Store
+from sandbox.ecs.strategies.checks import check_strategy
 from sandbox.ecs.tagging import read_tags
 from sandbox.ecs.wire import revision_fields, service_fields
 from sandbox.ecs.wire_tasks import brief_fields, service_deployment_fields
@@ -21,13 +22,15 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 MOST_DESCRIBED = 10
 
 MOST_ARNS = 20
+_HOOK_ID = re.compile(r"ecs-[a-z]+-[A-Za-z0-9_-]+")
 
 
 class ServiceActions:
     """Create, update, describe, list and delete services."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pace: Pace) -> None:
         self._store = store
+        self._pace = pace
 
     def create(self, parameters: Fields) -> Fields:
         """Create a service and its first deployment."""
@@ -45,13 +48,14 @@ class ServiceActions:
         elif config["deploymentController"]["type"] != "EXTERNAL":
             raise invalid("TaskDefinition can not be blank.")
         check_config(config, definition)
+        check_strategy(config)
         desired = _desired(parameters, config, parameters.get("desiredCount"))
         now = time.time()
         arn = self._store.names.service(cluster.name, name)
         service = Service(name, arn, cluster, config, desired, read_tags(parameters.get("tags")), now)
         cluster.services[name] = service
         if definition is not None:
-            rollout.begin(service, definition, revision_config(config), self._store, now)
+            self._begin(service, definition, revision_config(config), now)
         return {"service": service_fields(service, tags=True)}
 
     def update(self, parameters: Fields) -> Fields:
@@ -65,14 +69,19 @@ class ServiceActions:
         if "taskDefinition" in parameters:
             definition = self._store.deployable(parameters["taskDefinition"])
         check_config(config, definition)
+        check_strategy(config)
         service.desired = _desired(parameters, config, parameters.get("desiredCount", service.desired))
         service.config = config
         rolled = revision_config(config)
         if primary is not None and definition is not None:
             same = primary.revision.task_definition is definition and primary.revision.config == rolled
             if not same or parameters.get("forceNewDeployment"):
-                rollout.begin(service, definition, rolled, self._store, time.time())
+                self._begin(service, definition, rolled, time.time())
         return {"service": service_fields(service)}
+
+    def _begin(self, service: Service, definition: TaskDefinition, config: Fields, now: float) -> None:
+        rollout.begin(service, definition, config, self._store, now)
+        shifting.prepare(service, self._pace)
 
     def describe(self, parameters: Fields) -> Fields:
         """Describe up to ten services; those that do not exist are ``failures``."""
@@ -190,9 +199,33 @@ class ServiceDeploymentActions:
                 "ConflictException",
                 f"Service deployment {arn} cannot be stopped: it is in state {deployment.status}.",
             )
-        if deployment.status in {"PENDING", "IN_PROGRESS"}:
-            abort = parameters.get("stopType") == "ABORT"
+        abort = parameters.get("stopType") == "ABORT"
+        if deployment.shift is not None:
+            deployment.shift.stop(abort=abort)
+            deployment.status = deployment.shift.status
+        elif deployment.status in {"PENDING", "IN_PROGRESS"}:
             deployment.status = "STOP_REQUESTED" if abort else "ROLLBACK_REQUESTED"
+        return {"serviceDeploymentArn": arn}
+
+    def continue_after_hook(self, parameters: Fields) -> Fields:
+        """Answer a pause hook: continue, or roll back."""
+        arn, hook_id = parameters["serviceDeploymentArn"], parameters["hookId"]
+        _checked([arn], ":service-deployment/")
+        if not _HOOK_ID.fullmatch(hook_id):
+            raise invalid("Invalid hookId: hookId must follow the format: ecs-{hookType}-{id}")
+        both = self._find(arn)
+        if both is None:
+            raise ApiError("ServiceDeploymentNotFoundException", "The service deployment does not exist.")
+        _, deployment = both
+        if deployment.finished:
+            raise invalid(
+                "Continuing a service deployment is not allowed for service deployment in terminal states."
+            )
+        action = parameters.get("action", "CONTINUE")
+        if deployment.shift is None or not deployment.shift.answer(hook_id, action):
+            raise invalid(
+                "Provided hookId is either completed, unavailable, or not associated with the given Resource ARN"
+            )
         return {"serviceDeploymentArn": arn}
 
     def _find(self, arn: str) -> tuple[Service, ServiceDeployment] | None:

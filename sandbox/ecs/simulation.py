@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from sandbox.ecs import rollout, scheduler
+from sandbox.ecs import rollout, scheduler, shifting
 from sandbox.ecs.clusters import ClusterActions, TaskActions
 from sandbox.ecs.errors import ApiError, invalid
 from sandbox.ecs.life import REPLACED, TaskLives
-from sandbox.ecs.model import Cluster, Pace, Service
+from sandbox.ecs.model import Cluster, Pace, Service, Traffic
 from sandbox.ecs.names import Fields, Names
 from sandbox.ecs.protocol import MalformedRequestError, Throttle, checked, operation
 from sandbox.ecs.services import ServiceActions, ServiceDeploymentActions
@@ -44,12 +44,17 @@ class SimulatedEcs:
         self._changed = asyncio.Event()
         self._store = Store(self.names, runner.digest_of)
         self._pace = pace or Pace()
+        self._runner = runner
+        self.hook_answers: dict[str, str] = {}
+        """What Lambda hooks answer, by stage; SUCCEEDED where nothing is set."""
+        self.alarms: dict[str, str] = {}
+        """The states of CloudWatch alarms, by name."""
         self._lives = TaskLives(runner, self.names, self._pace, wake=self._changed.set, log=self._log)
         self._actions = self._table()
 
     def _table(self) -> dict[str, Callable[[Fields], Fields]]:
         clusters, definitions = ClusterActions(self._store), TaskDefinitionActions(self._store)
-        services, deployments = ServiceActions(self._store), ServiceDeploymentActions(self._store)
+        services, deployments = ServiceActions(self._store, self._pace), ServiceDeploymentActions(self._store)
         tasks, tags = TaskActions(self._store, self._lives), TagActions(self._store)
         return {
             "CreateCluster": clusters.create,
@@ -72,6 +77,7 @@ class SimulatedEcs:
             "DescribeServiceDeployments": deployments.describe,
             "DescribeServiceRevisions": deployments.describe_revisions,
             "StopServiceDeployment": deployments.stop,
+            "ContinueServiceDeployment": deployments.continue_after_hook,
             "ListTasks": tasks.list,
             "DescribeTasks": tasks.describe,
             "StopTask": tasks.stop,
@@ -127,8 +133,14 @@ class SimulatedEcs:
         for task in service.live_tasks:
             self._lives.observe(service, task, now)
         if service.status == "ACTIVE":
-            rollout.advance(service, self._pace.steady_seconds, now)
-            scheduler.schedule(service, self._lives, now)
+            shifting.advance(service, self.hook_answers, self.alarms, now)
+            if shifting.in_charge(service):
+                scheduler.schedule_each(service, shifting.wanted_tasks(service), self._lives, now)
+            else:
+                rollout.advance(service, self._pace.steady_seconds, now)
+                scheduler.schedule(service, self._lives, now)
+            traffic = service.traffic or Traffic({}, {})
+            self._runner.route(service.cluster.name, service.name, traffic.production, traffic.test)
             return
         for task in service.live_tasks:  # DRAINING
             self._lives.stop(task, REPLACED, "Service was deleted")

@@ -230,12 +230,30 @@ def revision_fields(service: Service, revision: Revision) -> Fields:
         }
         for container in containers
     ]
-    return revision.config | {
-        "serviceRevisionArn": revision.arn,
-        "serviceArn": service.arn,
-        "clusterArn": service.cluster.arn,
-        "taskDefinition": revision.task_definition.arn,
-        "containerImages": images,
-        "guardDutyEnabled": False,
-        "createdAt": revision.created_at,
-    }
+    return without_none(
+        revision.config
+        | {
+            "serviceRevisionArn": revision.arn,
+            "serviceArn": service.arn,
+            "clusterArn": service.cluster.arn,
+            "taskDefinition": revision.task_definition.arn,
+            "containerImages": images,
+            "guardDutyEnabled": False,
+            "createdAt": revision.created_at,
+            "resolvedConfiguration": _resolved_fields(revision),
+        }
+    )
+
+
+def _resolved_fields(revision: Revision) -> Fields | None:
+    """Return a ``ResolvedConfiguration``: the target groups that serve a revision, where it has a pair of them."""
+    found = []
+    for balancer in revision.config.get("loadBalancers", []):
+        advanced = balancer.get("advancedConfiguration")
+        if advanced is not None:
+            first = not found
+            group = revision.target_group if first and revision.target_group else balancer["targetGroupArn"]
+            found.append(
+                {"targetGroupArn": group, "productionListenerRule": advanced["productionListenerRule"]}
+            )
+    return {"loadBalancers": found} if found else None

@@ -124,20 +124,65 @@ def service_deployment_fields(service: Service, deployment: ServiceDeployment) -
             "deploymentConfiguration": deployment.deployment_configuration,
             "rollback": rollback,
             "deploymentCircuitBreaker": _breaker_fields(deployment),
-            "alarms": {"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []},
+            "alarms": _alarm_fields(deployment),
+            **_shift_fields(deployment),
         }
     )
 
 
 def _counts(service: Service, service_deployment: ServiceDeployment, revision: Revision) -> Fields:
-    return service_deployment.counts.get(revision.arn) or revision_counts(service, revision)
+    found = service_deployment.counts.get(revision.arn) or revision_counts(service, revision)
+    if service_deployment.shift is None:
+        return found
+    wanted, arn = service_deployment.shift.wanted, revision.arn
+    green = arn == service_deployment.target.arn
+    blue = service_deployment.blue is not None and arn == service_deployment.blue.revision.arn
+    return found | {
+        "requestedTestTrafficWeight": wanted.test if green else 100.0 - wanted.test if blue else 0.0,
+        "requestedProductionTrafficWeight": (
+            wanted.production if green else 100.0 - wanted.production if blue else 0.0
+        ),
+    }
+
+
+def _shift_fields(deployment: ServiceDeployment) -> Fields:
+    """Return the members of a ``ServiceDeployment`` that only a deployment that shifts traffic has."""
+    shift = deployment.shift
+    if shift is None:
+        return {}
+    hooks = [
+        without_none(
+            {
+                "hookId": run.id,
+                "targetType": run.hook.kind,
+                "targetArn": run.hook.target,
+                "status": run.status,
+                "expiresAt": run.expires_at,
+                "timeoutAction": run.hook.at_timeout,
+            }
+        )
+        for run in shift.hooks
+    ]
+    return {"lifecycleStage": shift.stage, "lifecycleHookDetails": hooks}
+
+
+def _alarm_fields(deployment: ServiceDeployment) -> Fields:
+    shift = deployment.shift
+    if shift is None or not shift.plan.alarms:
+        return {"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []}
+    over = deployment.finished or shift.going_back
+    status = "TRIGGERED" if shift.triggered else "MONITORING_COMPLETE" if over else "MONITORING"
+    names = {"alarmNames": list(shift.plan.alarms), "triggeredAlarmNames": list(shift.triggered)}
+    return {"status": status, **names}
 
 
 def _breaker_fields(service_deployment: ServiceDeployment) -> Fields:
     enabled = service_deployment.deployment_configuration.get("deploymentCircuitBreaker", {}).get(
         "enable", False
     )
-    if service_deployment.breaker_tripped:
+    if service_deployment.shift is not None:
+        status = "DISABLED"  # the circuit breaker is for rolling deployments
+    elif service_deployment.breaker_tripped:
         status = "TRIGGERED"
     elif not enabled:
         status = "DISABLED"

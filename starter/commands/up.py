@@ -35,10 +35,22 @@ ADDRESS_IN_USE = (
 @click.option("--alerts", is_flag=True, help="Also fire alert rules: Alertmanager calls the webhook.")
 @click.option("--encrypted", is_flag=True, help="Encrypt histories; the UI on this machine decrypts them.")
 @click.option("--signed", is_flag=True, help="Ask for signed decisions in prod, by keys made on the spot.")
+@click.option(
+    "--strategies",
+    is_flag=True,
+    help="Also start a service whose deployments shift traffic, in staging and prod.",
+)
 @click.option("--folder", metavar="DIR", help="Keep the sandbox's files here. Default: a temporary folder.")
 @takes_caller("--json")
 def command(
-    caller: Caller, *, no_worker: bool, alerts: bool, encrypted: bool, signed: bool, folder: str | None
+    caller: Caller,
+    *,
+    no_worker: bool,
+    alerts: bool,
+    encrypted: bool,
+    signed: bool,
+    strategies: bool,
+    folder: str | None,
 ) -> Exit:
     """Start a local sandbox in the foreground: Temporal, a simulated ECS with real processes, Prometheus and a worker.
 
@@ -46,7 +58,7 @@ def command(
     after seconds instead of minutes. With --signed, decisions in prod are signed by ssh keys, and changes verify that.
     """
     check_extra("sandbox", "the sandbox")
-    world = World(alerts=alerts, encrypted=encrypted, signed=signed)
+    world = World(alerts=alerts, encrypted=encrypted, signed=signed, strategies=strategies)
     try:
         with ends_in_order(world):
             if not caller.as_json:
@@ -82,6 +94,9 @@ def _print(world: World, *, with_worker: bool) -> None:
             say(f"  {label:<12} {addresses[name]}")
     for environment, url in addresses["service"].items():
         say(f"  {environment:<12} {url}")
+    for service, urls in addresses.get("services", {}).items():
+        for environment, url in urls.items():
+            say(f"  {environment}/{service} {url}")
     say(f"  {'catalog':<12} {addresses['catalog']}")
     say(f"  {'worker':<12} {world.worker_log if with_worker else 'none: start one with `runbook worker`'}")
     say("\nin another shell:\n")

@@ -35,14 +35,23 @@ PORTS = range(20_000, 32_000)
 class World:
     """A sandbox of our own. Call from the main thread, whose end the children do not survive."""
 
-    def __init__(self, *, alerts: bool = False, encrypted: bool = False, signed: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        alerts: bool = False,
+        encrypted: bool = False,
+        signed: bool = False,
+        strategies: bool = False,
+    ) -> None:
         """Prepare it.
 
         Args:
             alerts: whether its Prometheus is to fire the product's rules, and its Alertmanager to call our webhook.
             encrypted: whether histories are to be encrypted, by a key of this world's own, and decrypted for its UI.
             signed: whether decisions in prod are to be signed, by keys of this world's own.
+            strategies: whether there is to be a service whose deployments shift traffic.
         """
+        self._strategies = strategies
         self._signed = signed
         self._sandbox: subprocess.Popen[bytes] | None = None
         self._processes: dict[str, ManagedProcess] = {}
@@ -56,9 +65,11 @@ class World:
     def addresses(self) -> dict[str, Any]:
         """What the contract says that ``up --json`` prints; with alerts also Alertmanager, the webhook and Slack.
 
-        Where histories are encrypted also the codec server.
+        Where histories are encrypted also the codec server, and with strategies the services that are there for them.
         """
         found = {key: self._all[key] for key in KEYS}
+        if self._strategies:
+            found |= {"services": self._all["services"]}
         if self.codec:
             found |= {"codec": self.codec}
         if self.webhook:
@@ -103,6 +114,8 @@ class World:
         wishes = ["--announce", *options]
         if self.webhook:
             wishes += ["--alertmanager-webhook", f"{self.webhook}/alerts"]
+        if self._strategies:
+            wishes += ["--strategies"]
         if self.codec:
             wishes += ["--ui-codec", self.codec]
         if self._signed:

@@ -64,8 +64,7 @@ def _steps(configuration: Fields) -> tuple[tuple[float, ...], float]:
         case "CANARY":
             canary = configuration.get("canaryConfiguration", {})
             first = float(canary.get("canaryPercent", 5.0))
-            shares = (first, 100.0) if first < 100 else (100.0,)
-            return shares, float(canary.get("canaryBakeTimeInMinutes", 10))
+            return (first, 100.0)[first >= 100 :], float(canary.get("canaryBakeTimeInMinutes", 10))
         case "LINEAR":
             linear = configuration.get("linearConfiguration", {})
             step = float(linear.get("stepPercent", 10.0))

@@ -20,7 +20,7 @@ BY_USER = "Service deployment rolled back by user"
 
 
 @dataclass(frozen=True)
-class Pace:
+class Clock:
     """How long things last."""
 
     minute_seconds: float = 60.0
@@ -78,7 +78,7 @@ class Shift:
     def __init__(
         self,
         plan: Plan,
-        pace: Pace,
+        clock: Clock,
         new_key: Callable[[], str],
         *,
         has_blue: bool = True,
@@ -88,7 +88,7 @@ class Shift:
 
         Args:
             plan: what it will do.
-            pace: how long things last.
+            clock: how long things last.
             new_key: makes what hooks are known by.
             has_blue: whether something served before.
             others: whether more than one revision is there, which is put in order first.
@@ -102,7 +102,7 @@ class Shift:
         self.triggered: list[str] = []
         self.rollback_reason: str | None = None
         self._has_blue = has_blue
-        self._pace = pace
+        self._clock = clock
         self._new_key = new_key
         self._ignored: frozenset[str] = frozenset()
         self._steps = list(
@@ -194,10 +194,10 @@ class Shift:
             self.wanted = replace(self.wanted, **step.change)
             return False  # what is seen was seen before the change
         waited = seen.now - self._changed_at
-        if waited > STAGE_MINUTES * self._pace.minute_seconds and not step.until(seen):
+        if waited > STAGE_MINUTES * self._clock.minute_seconds and not step.until(seen):
             self._fail(f"Service deployment rolled back because {step.stage} took longer than 24 hours.")
             return False
-        shortest = max(self._pace.stage_seconds, step.minutes * self._pace.minute_seconds)
+        shortest = max(self._clock.stage_seconds, step.minutes * self._clock.minute_seconds)
         return waited >= shortest and step.until(seen)
 
     def _begin_step(self, step: Step, now: float) -> None:
@@ -205,7 +205,7 @@ class Shift:
         stage = step.hooks or step.stage
         hooks = self.plan.hooks_at(stage)
         self._running = [
-            start(hook, stage, self._new_key(), now, self._pace.minute_seconds) for hook in hooks
+            start(hook, stage, self._new_key(), now, self._clock.minute_seconds) for hook in hooks
         ]
         self.hooks += self._running
 
@@ -217,7 +217,7 @@ class Shift:
             self.asked.append(Asked(stage, after.test, after.production, answer))
             return answer
 
-        again = CALL_BACK_SECONDS / 60 * self._pace.minute_seconds
+        again = CALL_BACK_SECONDS / 60 * self._clock.minute_seconds
         for run in self._running:
             run.advance(seen.now, ask, again, patient=self.going_back)
         failed = next((run for run in self._running if run.failed), None)

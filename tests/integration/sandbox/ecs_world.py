@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 CLUSTER = "shop"
 SERVICE = "web"
-FAST = Pace(pending_seconds=0.1, drain_seconds=0.05, steady_seconds=0.3)
+FAST = Pace(
+    pending_seconds=0.1, drain_seconds=0.05, steady_seconds=0.3, minute_seconds=0.5, stage_seconds=0.05
+)
 
 
 @dataclass
@@ -103,6 +105,7 @@ class ScriptedRunner:
         self.moments: list[Moment] = []
         self.missing: set[str] = set()
         self.images = ImageRegistry()
+        self.routes: dict[tuple[str, str], tuple[dict[str, float], dict[str, float]]] = {}
 
     def digest_of(self, image: str) -> str:
         return self.images.digest_of(image)
@@ -117,6 +120,9 @@ class ScriptedRunner:
         self.tasks.append(task)
         self.note()
         return task
+
+    def route(self, cluster: str, service: str, production: Any, test: Any) -> None:
+        self.routes[cluster, service] = (dict(production), dict(test))
 
     def note(self) -> None:
         for task in self.tasks:

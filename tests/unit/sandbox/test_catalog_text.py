@@ -48,6 +48,17 @@ def test_local_is_a_compose_project_with_its_own_address():
     assert target.database.compose_service == "postgres"
 
 
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_the_service_whose_deployments_shift_traffic_is_in_the_catalog_on_request(environment):
+    without = parse_catalog(catalog_text(URLS, None), "catalog.toml")
+    assert "bluegreen" not in without.services
+    urls = {"staging": "http://127.0.0.1:20005", "prod": "http://127.0.0.1:20006"}
+    catalog = parse_catalog(catalog_text(URLS, None, blue_green_urls=urls), "catalog.toml")
+    target = catalog.target("bluegreen", environment)
+    assert target.ecs_service == "ai-processor-service-bluegreen"
+    assert (target.cluster, target.url) == (f"ai-processor-{environment}", urls[environment])
+
+
 def test_without_prometheus_the_catalog_names_none():
     catalog = parse_catalog(catalog_text(URLS, None), "catalog.toml")
     assert catalog.target("ai-processor", "prod").prometheus_url is None

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,42 @@ async def test_requests_are_spread_evenly_over_healthy_targets(balancer, client)
         await until(lambda: all(target.healthy for target in targets))
         answers = Counter([(await client.exchange(PROCESS, 5)).body for _ in range(30)])
         assert answers == {item.address.encode(): 10 for item in some}
+
+
+async def test_weights_split_requests_exactly_between_two_target_groups(balancer, client):
+    async with backends(3) as some:
+        for item, group in zip(some, ("blue", "blue", "green"), strict=True):
+            balancer.add(item.address, group)
+        await until(lambda: all(target.healthy for target in balancer.targets))
+        balancer.production.set({"blue": 87.5, "green": 12.5})
+        for _ in range(80):
+            await client.exchange(PROCESS, 5)
+        assert some[2].requests == 10
+        assert some[0].requests + some[1].requests == 70
+
+
+async def test_a_request_with_the_test_header_goes_by_the_test_rule(balancer, client):
+    async with backends(2) as [blue, green]:
+        balancer.add(blue.address, "blue")
+        balancer.add(green.address, "green")
+        await until(lambda: all(target.healthy for target in balancer.targets))
+        balancer.production.set({"blue": 100, "green": 0})
+        balancer.test.set({"blue": 0, "green": 100})
+        test = replace(PROCESS, headers=(*PROCESS.headers, (b"X-Amzn-Ecs-Blue-Green-Test", b"1")))
+        for _ in range(5):
+            await client.exchange(PROCESS, 5)
+            await client.exchange(test, 5)
+        assert (blue.requests, green.requests) == (5, 5)
+
+
+async def test_a_target_group_without_healthy_targets_answers_503_although_the_other_has_some(
+    balancer, client
+):
+    async with backends(1) as [blue]:
+        target = balancer.add(blue.address, "blue")
+        await until(lambda: target.healthy)
+        balancer.production.set({"blue": 0, "green": 100})
+        assert (await client.exchange(PROCESS, 5)).status == 503
 
 
 async def test_a_target_gets_no_request_before_two_good_health_checks(balancer, client):

@@ -5,10 +5,10 @@ from itertools import count
 import pytest
 
 from sandbox.ecs.strategies.plan import plan_of
-from sandbox.ecs.strategies.shift import Pace, Seen, Shift
+from sandbox.ecs.strategies.shift import Clock, Seen, Shift
 
 MINUTE = 4
-PACE = Pace(minute_seconds=MINUTE, stage_seconds=1)
+CLOCK = Clock(minute_seconds=MINUTE, stage_seconds=1)
 STARTS, ENDS = 5, 3
 """Seconds until new tasks serve, and until ended ones are gone."""
 STRATEGIES = {
@@ -44,7 +44,7 @@ class Play:
 
     def __init__(self, configuration, **more):
         keys = count()
-        self.shift = Shift(plan_of(configuration), PACE, lambda: f"{next(keys):043d}", **more)
+        self.shift = Shift(plan_of(configuration), CLOCK, lambda: f"{next(keys):043d}", **more)
         self.now = 0
         self.answers = {}
         self.firing = set()
