@@ -118,7 +118,8 @@ async def _live(options: argparse.Namespace, folder: Path) -> int:
     # Imported here, or `deploy` and `--help` would wait for all of it.
     from sandbox.alertmanager import Webhook  # noqa: PLC0415
     from sandbox.life import EndOfLife  # noqa: PLC0415
-    from sandbox.world import Wishes, World  # noqa: PLC0415
+    from sandbox.wishes import Wishes  # noqa: PLC0415
+    from sandbox.world import World  # noqa: PLC0415
 
     end_of_life = EndOfLife(until_stdin_closes=options.until_stdin_closes)
     url, token = options.alertmanager_webhook, os.environ.get(TOKEN)

@@ -235,9 +235,9 @@ class AwsEndpoint(Starlette):
         except ApiError as error:
             self._note(call, error.code)
             return refusal(request, call, error)
-        error = error_code(response)
-        self._note(call, error)
-        if error is None:
+        code = error_code(response)
+        self._note(call, code)
+        if code is None:
             take_alarm_state(self._ecs, call)
         return response
 

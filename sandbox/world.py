@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +41,7 @@ from sandbox.runner import ProcessRunner
 from sandbox.scrape_targets import CONTAINERS_PATH, ScrapeTargets, container_route
 from sandbox.temporal import TemporalServer
 from sandbox.utilization import Usage
+from sandbox.wishes import Wishes
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -50,24 +50,6 @@ if TYPE_CHECKING:
 CANCEL_AGAIN_SECONDS = 2.0
 """A cancellation is lost when what was waited for comes at the same moment (``wait_for`` before Python 3.12)."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the world is to have besides its essentials."""
-
-    load: bool = True
-    prometheus: bool = True
-    scraped: bool = False
-    """Start only once Prometheus has seen every environment: it scrapes for the first time 5 s after its own start."""
-    webhook: Webhook | None = None
-    """Who gets the alerts of an Alertmanager; without one nobody is warned."""
-    codec: str | None = None
-    """Where Temporal's UI has payloads decrypted."""
-    signers: tuple[str, ...] = ()
-    """Who signs decisions in prod; nobody where none are signed."""
-    strategies: bool = False
-    """Also a service whose deployments shift traffic."""
 
 
 class World:

@@ -16,7 +16,7 @@ from sandbox.ecs.store import Store
 from sandbox.ecs.wire import ROLLED, desired_count, revision_counts, without
 
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
-STOPPED_REASON = "Service deployment rolled back because it was stopped by a StopServiceDeployment request."
+STOPPED_REASON = "Service deployment rolled back by user"
 
 
 def begin(service: Service, definition: TaskDefinition, config: Fields, store: Store, now: float) -> None:

@@ -247,7 +247,7 @@ def revision_fields(service: Service, revision: Revision) -> Fields:
 
 def _resolved_fields(revision: Revision) -> Fields | None:
     """Return a ``ResolvedConfiguration``: the target groups that serve a revision, where it has a pair of them."""
-    found = []
+    found: list[Fields] = []
     for balancer in revision.config.get("loadBalancers", []):
         advanced = balancer.get("advancedConfiguration")
         if advanced is not None:
