@@ -100,6 +100,7 @@ class SandboxUnderTest:
         environment: str,
         version: str,
         *,
+        service: str | None = None,
         wait: bool = False,
         cpu: int = 256,
         memory: int = 512,
@@ -107,6 +108,7 @@ class SandboxUnderTest:
     ) -> Delivered:
         """Release a version through the demo company's pipeline; ``FAULT_ERROR_RATE=0.3`` and so on break it."""
         argv = [sys.executable, "-m", "sandbox", "deploy", "--environment", environment, "--version", version]
+        argv += [f"--service={service}"] if service else []
         argv += [
             f"--cpu={cpu}",
             f"--memory={memory}",

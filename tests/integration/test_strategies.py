@@ -47,11 +47,7 @@ def test_a_release_gets_its_shares_of_the_requests_and_a_stop_takes_them_back(sa
     version = f"2.{number}.0"
     hooks = {"lifecycleHooks": [PAUSE], "bakeTimeInMinutes": 1440}
     ecs.update_service(**NAMED, deploymentConfiguration={**configuration, **hooks})
-    old = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"][0]["taskDefinition"]
-    container = ecs.describe_task_definition(taskDefinition=old)["taskDefinition"]["containerDefinitions"][0]
-    image = {**container, "image": f"ai-processor:{version}"}
-    new = ecs.register_task_definition(family="ai-processor-bluegreen-staging", containerDefinitions=[image])
-    ecs.update_service(**NAMED, taskDefinition=new["taskDefinition"]["taskDefinitionArn"])
+    sandbox.deploy("staging", version, service="bluegreen")
 
     def deployment():
         arn = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"][0][
