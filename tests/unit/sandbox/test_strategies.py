@@ -188,7 +188,7 @@ def test_a_rollback_that_a_newer_deployment_replaces_has_failed(strategy):
 
 
 @every_strategy
-def test_a_stop_before_anything_has_begun_ends_at_once(strategy):
+def test_a_stop_before_the_start_ends_at_once(strategy):
     stopped = play(strategy)
     stopped.shift.stop()
     assert stopped.end() == "ROLLBACK_SUCCESSFUL"
