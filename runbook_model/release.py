@@ -206,6 +206,8 @@ class ServiceState(Fact):
     service_revisions: tuple[str, ...] = ()
     balanced: tuple[str, ...] = ()
     """Names of the containers behind its load balancers."""
+    target_groups: tuple[str, ...] = ()
+    """ARNs of its target groups, those that blue/green deployments alternate with too."""
     events: tuple[str, ...] = ()
     """The newest messages, newest first."""
     read_at: datetime

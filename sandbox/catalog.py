@@ -25,7 +25,8 @@ _ENVIRONMENT = """
 platform = "ecs"
 region = {region}
 cluster = {cluster}
-{prometheus}approvals = {approvals}
+{prometheus}evidence = ["prometheus", "scrape", "probe"]  # without this line the load balancer's figures count too
+approvals = {approvals}
 """
 _APPROVALS = {
     "staging": '{ needed = 0, timeout = "30m" }',
@@ -37,7 +38,7 @@ ecs_service = {ecs_service}
 url = {url}
 log_group = {log_group}
 thresholds = {{ error_rate = 0.10, p95_seconds = 1.0, cpu = 0.80, memory = 0.85, min_requests = 30 }}
-verify = {{ bake = "10s", rate_window = "10s", consecutive = 5 }}
+verify = {{ bake = "10s", rate_window = "10s", consecutive = 5, lag = "5s" }}
 rollback = {{ strategy = "task-definition", soak = "0s" }}
 scale = {{ errors = 5, latency = 4, resources = 5, max = 10, hold = "1h", cpu = 512, memory = 1024 }}
 probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}

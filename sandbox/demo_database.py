@@ -30,6 +30,8 @@ class Faults:
     """Added to every request."""
     crash_after_seconds: float | None = None
     """The process exits with code 1 so long after its start; None is never."""
+    refuse_after_seconds: float | None = None
+    """The process lives on but accepts no connections so long after its start; None is never."""
     unhealthy: bool = False
     """``/health`` answers 503 while the service works."""
     cpu: float = 0.0
@@ -51,17 +53,18 @@ def faults_from(environment: Mapping[str, str]) -> Faults:
     return Faults(
         error_rate=_number(environment, "FAULT_ERROR_RATE", most=1.0),
         latency_seconds=_number(environment, "FAULT_LATENCY_SECONDS"),
-        crash_after_seconds=(
-            _number(environment, "FAULT_CRASH_AFTER_SECONDS")
-            if environment.get("FAULT_CRASH_AFTER_SECONDS")
-            else None
-        ),
+        crash_after_seconds=_moment(environment, "FAULT_CRASH_AFTER_SECONDS"),
+        refuse_after_seconds=_moment(environment, "FAULT_REFUSE_AFTER_SECONDS"),
         unhealthy=_flag(environment, "FAULT_UNHEALTHY"),
         cpu=_number(environment, "FAULT_CPU"),
         leak_mb_per_second=_number(environment, "FAULT_LEAK_MB_PER_SECOND"),
         requests_at_once=int(_number(environment, "FAULT_REQUESTS_AT_ONCE")),
         db_connections=int(_number(environment, "FAULT_DB_CONNECTIONS")),
     )
+
+
+def _moment(environment: Mapping[str, str], name: str) -> float | None:
+    return _number(environment, name) if environment.get(name) else None
 
 
 def _number(environment: Mapping[str, str], name: str, most: float = 1e6) -> float:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -124,7 +125,14 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, service: Service) -> None:
         self.service = service
+        self.refuses = False
         super().__init__(("127.0.0.1", port), Endpoints)
+
+    def refuse(self) -> None:
+        """Accept no more connections, and end those that there are."""
+        self.refuses = True
+        threading.Thread(target=self.shutdown, daemon=True).start()
+        self.socket.shutdown(socket.SHUT_RDWR)  # which wakes the loop that shutdown() waits for
 
 
 class Endpoints(BaseHTTPRequestHandler):
@@ -134,6 +142,14 @@ class Endpoints(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or every answer in two writes waits 40 ms for the client's ACK
     wbufsize = -1
+
+    def parse_request(self) -> bool:
+        """Read a request; from a server that refuses there is no answer to it."""
+        return super().parse_request() and not self._hangs_up()
+
+    def _hangs_up(self) -> bool:
+        self.close_connection = self.close_connection or self.server.refuses
+        return self.server.refuses
 
     def do_GET(self) -> None:
         """Answer health checks and scrapes."""
@@ -253,7 +269,13 @@ def main() -> int:
     server = Server(int(os.environ["PORT"]), service)
     misbehave(faults, database)
     log("INFO", "started", version=service.version)
+    if faults.refuse_after_seconds is not None:
+        timer = threading.Timer(faults.refuse_after_seconds, server.refuse)
+        timer.daemon = True
+        timer.start()
     server.serve_forever(poll_interval=3600)  # connections wake it; the interval only serves shutdown()
+    server.socket.close()
+    signal.pause()  # only a server that refuses gets here
     return 0
 
 

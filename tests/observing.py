@@ -31,7 +31,7 @@ def at(number: float) -> datetime:
 
 
 def a_target(**changes: object) -> Target:
-    """Five good samples over 10 s are needed, 50 requests in 15 s, 10 % may fail."""
+    """Five good samples over 10 s are needed, 50 requests in 15 s, 10 % may fail; no load balancer is asked."""
     target = Target(
         service="ai-processor",
         environment="prod",
@@ -47,6 +47,7 @@ def a_target(**changes: object) -> Target:
         verify=Verify(bake=seconds(10), rate_window=seconds(15), consecutive=5),
         rollback=RollbackPolicy(),
         approvals=Approvals(),
+        evidence=("prometheus", "scrape", "probe"),
     )
     return target.model_copy(update=changes)
 

@@ -149,6 +149,10 @@ class AwsClients:
         client: ApplicationAutoScalingClient = self._aws("application-autoscaling", account)
         return client
 
+    def elb(self, account: Account) -> Any:
+        """Return the Elastic Load Balancing client of an account; its type is no package that is installed."""
+        return self._aws("elbv2", account)
+
     def sts(self, account: Account) -> STSClient:
         """Return the STS client of an account."""
         client: STSClient = self._aws("sts", account)

@@ -62,6 +62,7 @@ def read_service_state(service: ServiceTypeDef) -> ServiceState:
         service_deployment=service.get("currentServiceDeployment"),
         service_revisions=tuple(revision["arn"] for revision in service.get("currentServiceRevisions", [])),
         balanced=balanced_containers(service.get("loadBalancers", [])),
+        target_groups=target_groups(service.get("loadBalancers", [])),
         events=tuple(excerpt(event["message"], EVENT) for event in service.get("events", [])[:EVENTS_KEPT]),
         read_at=datetime.now(UTC),
     )
@@ -106,6 +107,20 @@ def read_service_deployment(found: ServiceDeploymentTypeDef, release: Release) -
         else None,
         alarms=tuple(found.get("alarms", {}).get("triggeredAlarmNames", [])),
     )
+
+
+def target_groups(balancers: Iterable[LoadBalancerTypeDef]) -> tuple[str, ...]:
+    """Name the target groups of a service, each once."""
+    found = (
+        arn
+        for item in balancers
+        for arn in (
+            item.get("targetGroupArn"),
+            item.get("advancedConfiguration", {}).get("alternateTargetGroupArn"),
+        )
+        if arn
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def balanced_containers(balancers: Iterable[LoadBalancerTypeDef]) -> tuple[str, ...]:

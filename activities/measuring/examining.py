@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import read_restarts, read_tasks
+from activities.measuring.balanced import measure_load
 from activities.measuring.logs import measure_error_lines
-from activities.measuring.quantities import measure_engine_use, measure_errors
+from activities.measuring.quantities import measure_engine_use
+from activities.measuring.requests import Measured, measure_errors, measure_p95
 from activities.prometheus import promql
 from activities.prometheus.evidence import NO_LATENCY, PrometheusEvidence, Window
 from activities.runtime.fence import unread
@@ -22,6 +24,7 @@ from runbook_model.measured.evidence import (
     Figure,
     ReleaseStart,
     Restarts,
+    Source,
     onset_of,
 )
 from runbook_model.measured.symptoms import (
@@ -37,7 +40,7 @@ from runbook_model.measured.symptoms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from activities.measuring.sources import Sources
     from runbook_model.catalog.catalog import Target
@@ -54,6 +57,11 @@ SHORTEST_LOOK = timedelta(minutes=1)
 LONGEST_LOOK = timedelta(seconds=15)
 """How long the service's own counters are watched; a read is not to take longer."""
 NO_RELEASES = "compose keeps no releases"
+TOGETHER = {
+    "scrape": "a scrape sees the present only",
+    "load-balancer": "a target group has the requests of all releases together",
+}
+"""Why a source does not distinguish releases."""
 
 
 class Examination:
@@ -69,35 +77,41 @@ class Examination:
         self._now = clock
 
     async def errors(self, target: Target) -> ErrorsRead:
-        """Ask which requests fail, and since when."""
+        """Ask which requests fail, and since when; where sources differ, by the one that has the problem."""
         ask, (onset, release) = self._prometheus(target), await self._onset(target)
         span = target.verify.rate_window
 
-        async def measure(window: Window) -> Measurement:
+        async def measure(window: Window) -> Measured:
             pause = min(window.span, LONGEST_LOOK)
             return await measure_errors(self._sources, ask, window, pause=pause)
 
-        (before, first), share = await asyncio.gather(
-            ask.earlier(measure, onset, release), measure(Window(span))
-        )
-        if share.source == "scrape":
+        now = await measure(Window(span))
+        share, others = now.worst(target.thresholds.error_rate)
+        before, first = await self._earlier(target, onset, release, share.source, measure)
+        if share.source in {"scrape", "load-balancer"}:
             requests = Figure.of(share, value=share.requests)
             if share.requests is not None:
                 requests = requests.answered()
             by_type = Breakdown.of(requests, values=share.by_type)
-            by_release = Breakdown.of(share.unanswered("a scrape sees the present only"))
+            by_release = Breakdown.of(share.unanswered(TOGETHER[share.source]))
         else:
             requests, by_type, by_release = await asyncio.gather(
                 ask.requests(Window(span)), _by_type(ask, target), _by_release(ask, target)
             )
-        course = AcrossRelease(before=before, first=first, now=share)
         return ErrorsRead(
-            onset=onset, share=course, requests=requests, by_type=by_type, by_release=by_release
+            onset=onset,
+            share=AcrossRelease(before=before, first=first, now=share),
+            requests=requests,
+            by_type=by_type,
+            by_release=by_release,
+            others=_figures(others),
         )
 
     async def load(self, target: Target) -> LoadRead:
         """Ask how much is requested, and how busy tasks are, against the usual."""
         ask, window = self._prometheus(target), target.verify.rate_window
+        if not target.has("prometheus") and target.has("load-balancer"):
+            return await measure_load(self._sources, target, self._now())
         rate, cpu = promql.request_rate(target, window), promql.mean_cpu_share(target, None, window)
         queries = (rate, promql.usual(rate, window), cpu, promql.usual(cpu, window))
         now, usual, busy, usually_busy = await asyncio.gather(*(ask.figure(query) for query in queries))
@@ -107,14 +121,43 @@ class Examination:
         """Ask how slow answers are, and which."""
         ask, (onset, release) = self._prometheus(target), await self._onset(target)
         window = target.verify.rate_window
-        p95, (highest, _), endpoints, means = await asyncio.gather(
-            ask.across_release(ask.p95, onset, release),
+
+        async def measure(at: Window) -> Measured:
+            return await measure_p95(self._sources, ask, at)
+
+        measured, (highest, _), endpoints, means = await asyncio.gather(
+            measure(Window(window)),
             ask.highest_bucket(Window(window)),
             _by_endpoint(ask, promql.p95_by_endpoint),
             _by_endpoint(ask, promql.mean_by_endpoint),
         )
-        slowest = _slowest(endpoints, means, highest)
-        return LatencyRead(onset=onset, p95=p95, slowest=slowest, endpoints=endpoints)
+        now, others = measured.worst(target.thresholds.p95_seconds)
+        before, first = await self._earlier(target, onset, release, now.source, measure)
+        return LatencyRead(
+            onset=onset,
+            p95=AcrossRelease(before=before, first=first, now=now),
+            slowest=_slowest(endpoints, means, highest),
+            endpoints=endpoints,
+            others=_figures(others),
+        )
+
+    async def _earlier(
+        self,
+        target: Target,
+        onset: ReleaseStart,
+        release: Release | None,
+        source: Source,
+        measure: Callable[[Window], Awaitable[Measured]],
+    ) -> tuple[Figure, Figure]:
+        """Measure before the present release and in its first windows, by the source that measures now."""
+
+        async def same(window: Window) -> Measurement:
+            first, others = await measure(window)
+            return next((item for item in (first, *others) if item.source == source), first)
+
+        if source == "load-balancer":  # which has no label for releases
+            target = target.model_copy(update={"release_label": None})
+        return await self._prometheus(target).earlier(same, onset, release)
 
     async def resources(self, target: Target) -> ResourcesRead:
         """Ask what each task uses of its limits, how its memory went, and which tasks ended by themselves."""
@@ -262,3 +305,8 @@ def _slowest(p95: Breakdown, mean: Breakdown, highest: float | None) -> tuple[En
         for name in names
     ]
     return tuple(sorted(times, key=lambda time: (-(time.p95 or time.mean or 0), time.endpoint))[:SLOWEST])
+
+
+def _figures(others: tuple[Measurement, ...]) -> tuple[Figure, ...]:
+    """Return what later sources say of the same number, as a report shows it."""
+    return tuple(Figure.of(item, value=item.value) for item in others if item.value is not None)

@@ -9,19 +9,22 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from activities.http.probes import read_health, send_probes, time_probes
+from activities.measuring.balanced import Balanced
 from activities.measuring.logs import measure_error_lines
-from activities.measuring.quantities import measure_errors, measure_platform_use
+from activities.measuring.quantities import measure_platform_use
+from activities.measuring.requests import measure_errors, measure_p95
 from activities.prometheus.evidence import PrometheusEvidence, Window
-from runbook_model.errors import RunbookError
+from runbook_model.errors import OutsideError, RunbookError
 from runbook_model.measured.measurements import (
     SHORTEST,
+    cross_checked,
     error_reading,
     latency_reading,
     log_reading,
     missing,
     use_reading,
 )
-from runbook_model.measured.readings import Quality, Reading, Sample
+from runbook_model.measured.readings import KNOWN, Quality, Reading, Sample
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
@@ -61,7 +64,7 @@ class Instruments:
         """Compose the instruments; ``others`` adds kinds, or takes the place of ours."""
         self._sources = sources
         self._by_kind: dict[Kind, Instrument] = {
-            "health": lambda look, now: read_health(sources.http, look.target, now),
+            "health": self.health,
             "error-rate": self.error_rate,
             "log-errors": self.log_errors,
             "latency": self.latency,
@@ -77,26 +80,55 @@ class Instruments:
         )
         return Sample(at=now, readings=tuple(readings))
 
+    async def health(self, look: Observation, now: datetime) -> Reading:
+        """Ask the service for its health, and its load balancer where it cannot be asked from here."""
+        target = look.target
+        balanced = Balanced(self._sources, target, now)
+        if target.url is None:
+            found = await balanced.health() if target.platform == "ecs" else None
+            return found or await read_health(self._sources.http, target, now)
+        try:
+            return await read_health(self._sources.http, target, now)
+        except OutsideError as error:
+            if target.platform != "ecs":
+                raise
+            found = await balanced.health()
+            if found.quality not in KNOWN:
+                raise
+            return found.model_copy(update={"detail": f"{found.detail}: {error}"})
+
     async def error_rate(self, look: Observation, now: datetime) -> Reading:
-        """Measure the share of requests that fail; where there were too few, together with probes."""
+        """Measure the share of requests that fail; where no source has data, by probes."""
         target, ask = look.target, self._prometheus(look, now)
-        seen = await measure_errors(self._sources, ask, _window(look), live=True, since=look.since)
+        seen, others = await measure_errors(self._sources, ask, _window(look), live=True, since=look.since)
         wanted = missing(seen, target)
         probes = None
-        if wanted and seen.quality != "error" and look.may_probe and target.probe and target.url:
+        if wanted and seen.quality != "error" and not seen.waiting and look.may_probe and target.has("probe"):
+            assert target.url
+            assert target.probe
             probes = await send_probes(self._sources.http, target.url, target.probe, wanted)
-        return error_reading(seen, probes, target, now)
+        return cross_checked(
+            error_reading(seen, probes, target, now),
+            [error_reading(item, None, target, now) for item in others],
+            waiting=any(item.waiting for item in others),
+        )
 
     async def latency(self, look: Observation, now: datetime) -> Reading:
         """Measure how slow answers are: those to requests, and those to the product's own probes."""
-        target, probes = look.target, None
-        p95 = self._prometheus(look, now).p95(_window(look))
-        if look.may_probe and target.probe and target.url:
+        target = look.target
+        p95, probes = measure_p95(self._sources, self._prometheus(look, now), _window(look), look.since), None
+        if look.may_probe and target.has("probe"):
+            assert target.url
+            assert target.probe
             timed = time_probes(self._sources.http, target.url, target.probe, PROBES)
-            seen, probes = await asyncio.gather(p95, timed)
+            (seen, others), probes = await asyncio.gather(p95, timed)
         else:
-            seen = await p95
-        return latency_reading(seen, probes, target, now)
+            seen, others = await p95
+        return cross_checked(
+            latency_reading(seen, probes, target, now),
+            [latency_reading(item, None, target, now) for item in others],
+            waiting=any(item.waiting for item in others),
+        )
 
     async def use(self, look: Observation, resource: Resource, now: datetime) -> Reading:
         """Measure CPU or memory against its limit, by Prometheus and by what runs the tasks."""

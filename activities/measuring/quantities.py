@@ -1,6 +1,6 @@
 """Each quantity of a service is measured here, and only here: verification and diagnosis show the same measurement.
 
-What 95 % of the requests took is asked of Prometheus alone: ``PrometheusEvidence.p95``. Error lines are in ``logs``.
+Requests are measured in ``requests``, and error lines in ``logs``.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from activities.cloudwatch.utilization import read_statistics
 from activities.docker.reading import read_project
 from activities.docker.reading import read_statistics as read_engine_statistics
-from activities.prometheus.scrape import question
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.measured.evidence import Breakdown, Evidence, Figure
-from runbook_model.measured.measurements import Measurement
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from activities.measuring.sources import Sources
-    from activities.prometheus.evidence import PrometheusEvidence, Window
     from runbook_model.catalog.catalog import Target
     from runbook_model.containers import Container
     from runbook_model.measured.measurements import Resource
@@ -28,55 +25,6 @@ METRICS: dict[Resource, Literal["CPUUtilization", "MemoryUtilization"]] = {
     "cpu": "CPUUtilization",
     "memory": "MemoryUtilization",
 }
-
-
-async def measure_errors(
-    sources: Sources,
-    ask: PrometheusEvidence,
-    window: Window,
-    *,
-    live: bool = False,
-    since: datetime | None = None,
-    pause: timedelta | None = None,
-) -> Measurement:
-    """Measure the share of requests that fail: from Prometheus, else from the service's own metrics.
-
-    A window that ended before now is known to Prometheus only.
-
-    Args:
-        sources: where to measure.
-        ask: the target's Prometheus.
-        window: when, and of which release.
-        live: whether it must speak of tasks that live.
-        since: from when on the service's own metrics count; a rate window back unless given.
-        pause: how long they are watched where nothing earlier is remembered; two seconds unless given.
-    """
-    target = ask.target
-
-    async def scraped() -> Measurement:
-        asked = Measurement.of(question(target, ask.now))
-        if target.url is None:
-            return asked
-        try:
-            return await sources.scraper.traffic(target, since, pause)
-        except OutsideError as error:
-            return asked.unread(error)
-
-    seen = await ask.error_share(window, live=live)
-    if window.end is None and target.prometheus_url is None:
-        seen = await scraped()
-    elif window.end is None and target.url and (seen.uncounted or seen.quality == "error"):
-        seen = _instead(seen, await scraped())
-    return seen.if_enough(target.thresholds.min_requests)
-
-
-def _instead(seen: Measurement, scraped: Measurement) -> Measurement:
-    """Return what the service's own metrics say, where they say more than Prometheus did."""
-    if seen.uncounted:
-        return seen if scraped.failed is None else scraped
-    if scraped.failed is None:
-        return scraped.model_copy(update={"why": f"{seen.why}; {scraped.why}"})
-    return scraped.model_copy(update={"note": f"{scraped.note}: {seen.why}"})
 
 
 class EngineUse(NamedTuple):

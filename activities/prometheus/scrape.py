@@ -219,6 +219,8 @@ def _sums(samples: list[Sample], label: str) -> dict[str, float]:
 def question(target: Target, now: datetime) -> Evidence:
     """Return what is asked of a service's own metrics."""
     why = "" if target.url else "the catalog gives no url to scrape"
+    if target.url and not target.has("scrape"):
+        why = "the catalog's evidence leaves the service's own metrics out"
     query = target.metrics_url if target.url else "GET /metrics"
     return Evidence(quality="no-data", why=why, source="scrape", query=query, at=now)
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from runbook_model.catalog.accounts import Account, AssumeRole, account_of
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.arns import ecs_name, problem_of_arn
-from runbook_model.catalog.fields import Name, Policy, ProcedureName
+from runbook_model.catalog.fields import EVIDENCE, EvidenceSource, Name, Policy, ProcedureName
 from runbook_model.catalog.metrics import Convention, Metrics
 from runbook_model.catalog.policies import (
     AlertRule,
@@ -89,6 +89,8 @@ class Target(BaseModel):
     health_path: str = "/health"
     metrics_path: str = "/metrics"
     metrics: Metrics = Metrics()
+    evidence: tuple[EvidenceSource, ...] = EVIDENCE
+    """Where the numbers of its requests come from, first to last, as far as it has them."""
     error_pattern: str | None = None
     links: dict[str, str] = {}
     channels: tuple[str, ...] = ()
@@ -100,6 +102,16 @@ class Target(BaseModel):
     def key(self) -> str:
         """``<environment>/<service>``, as ids and ledger tags have it."""
         return f"{self.environment}/{self.service}"
+
+    def has(self, source: EvidenceSource) -> bool:
+        """Whether a source may be asked for the numbers of its requests; a load balancer is found only by asking."""
+        there = {
+            "prometheus": self.prometheus_url is not None,
+            "load-balancer": self.platform == "ecs",
+            "scrape": self.url is not None,
+            "probe": self.url is not None and self.probe is not None,
+        }
+        return source in self.evidence and there[source]
 
     @property
     def health_url(self) -> str:
@@ -261,6 +273,7 @@ class Catalog(Policy):
             links=self.links,
             channels=self.channels_of(environment),
             assume_role=where.assume_role,
+            evidence=placement.evidence or where.evidence or EVIDENCE,
             metrics=metrics,
             **{
                 field: getattr(placement, field)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -58,6 +58,20 @@ LinePattern = Annotated[str, StringConstraints(min_length=1), AfterValidator(_is
 ProcedureName = Annotated[
     str, StringConstraints(pattern=PATTERN, max_length=LONGEST), AfterValidator(_names_a_procedure)
 ]
+
+
+EvidenceSource = Literal["prometheus", "load-balancer", "scrape", "probe"]
+EVIDENCE: tuple[EvidenceSource, ...] = get_args(EvidenceSource)
+"""Where the numbers of a service's requests come from, first to last, unless the catalog says otherwise."""
+
+
+def _each_once(sources: tuple[EvidenceSource, ...]) -> tuple[EvidenceSource, ...]:
+    if len(set(sources)) < len(sources):
+        raise ValueError("names a source twice: remove one")
+    return sources
+
+
+EvidenceOrder = Annotated[tuple[EvidenceSource, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class Policy(BaseModel):

@@ -15,6 +15,7 @@ from runbook_model.catalog.accounts import AssumeRole
 from runbook_model.catalog.arns import problem_of_arn
 from runbook_model.catalog.fields import (
     ComposeName,
+    EvidenceOrder,
     Name,
     Policy,
     Positive,
@@ -165,6 +166,11 @@ class Environment(Policy):
         description="Prometheus label that holds `family:revision`; without it the run waits until old errors have left the window.",
     )
     metrics: Metrics = Metrics()
+    evidence: EvidenceOrder | None = Field(
+        default=None,
+        description="Where the numbers of requests come from: the first with data measures, later ones check it. "
+        'By default `["prometheus", "load-balancer", "scrape", "probe"]`, as far as there are any.',
+    )
     approvals: Approvals = Approvals()
     brake: Brake = Brake()
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from runbook_model.catalog.fields import (
     ComposeName,
     EnvironmentVariable,
+    EvidenceOrder,
     HttpPath,
     LinePattern,
     Name,
@@ -54,6 +55,10 @@ class Verify(Policy):
         default=timedelta(minutes=5), description="The window for rates: at least four scrapes."
     )
     consecutive: int = Field(default=5, ge=1, description="How many readings in a row must be good.")
+    lag: Positive = Field(
+        default=timedelta(minutes=3),
+        description="How long after a minute CloudWatch has published its load balancers' figures whole.",
+    )
 
 
 class RollbackPolicy(Policy):
@@ -228,6 +233,9 @@ class Placement(Policy):
     )
     metrics: Metrics = Field(
         default=Metrics(), description="Each key set here wins over the environment's `metrics`."
+    )
+    evidence: EvidenceOrder | None = Field(
+        default=None, description="The same for this service alone, instead of the environment's."
     )
     log_group: str | None = Field(default=None, description="Its log group in CloudWatch.")
     error_pattern: LinePattern | None = Field(

@@ -15,7 +15,7 @@ from runbook_model.fact import Fact
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment
 from runbook_model.text.plain_text import one_line
 
-Source = Literal["prometheus", "cloudwatch", "ecs", "logs", "engine", "scrape"]
+Source = Literal["prometheus", "cloudwatch", "ecs", "logs", "engine", "scrape", "load-balancer"]
 
 SAID = 300
 """Characters of an answer that a report cites."""

@@ -6,6 +6,7 @@ measurement as evidence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -14,7 +15,7 @@ from pydantic import Field
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
 from runbook_model.measured.evidence import Figure
-from runbook_model.measured.readings import Kind, Quality, Reading
+from runbook_model.measured.readings import KNOWN, Kind, Quality, Reading
 from runbook_model.measured.symptoms import LogsRead
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
@@ -45,6 +46,16 @@ class Measurement(Figure):
     """Whether requests are counted and only their failures are not."""
     note: str = ""
     """What is to be said of the source, if anything."""
+    bad: str = ""
+    """What else the source saw that is bad, whatever the number says."""
+    unsure: str = ""
+    """What keeps a good number from being good."""
+    waiting: bool = False
+    """Whether it has no data yet of the time that counts, and will have it."""
+
+    def is_bad(self, limit: float) -> bool:
+        """Whether it is known to be bad: above a limit, or for another reason."""
+        return self.value is not None and (self.value > limit + ROUNDING or bool(self.bad))
 
     def if_enough(self, wanted: int) -> Measurement:
         """Return the measurement without its number where there were fewer requests than wanted."""
@@ -80,7 +91,13 @@ def error_reading(seen: Measurement, probes: Probes | None, target: Target, now:
         return held.model_copy(update={"source": "probe", "detail": detail})
     if seen.value is not None and seen.requests is not None:
         held = _held(seen.value, seen.requests, seen, target, now)
-        return held.model_copy(update={"detail": _noted(held.detail, seen.note)})
+        quality = held.quality
+        if seen.bad:
+            quality = Quality.BAD
+        elif seen.unsure and quality is Quality.GOOD:
+            quality = Quality.NO_DATA
+        words = ", ".join(part for part in (held.detail, seen.bad, seen.unsure, seen.note) if part)
+        return held.model_copy(update={"quality": quality, "detail": words})
     refused = f"; {_refused(probes)}" if probes else ""
     return _reading("error-rate", seen, f"{seen.why}{refused}", target.thresholds.error_rate, now)
 
@@ -112,6 +129,27 @@ def latency_reading(p95: Measurement, probes: Probes | None, target: Target, now
         decides=target.convention.latency is not None or bool(known or bad),
         at=now,
     )
+
+
+def cross_checked(first: Reading, others: Sequence[Reading], *, waiting: bool = False) -> Reading:
+    """Hold a reading against what later sources say of the same: good needs all that have data.
+
+    Args:
+        first: of the source that measures.
+        others: of the sources that check it.
+        waiting: whether one of those has no data yet.
+    """
+    known = [item for item in others if item.quality in KNOWN]
+    if first.quality not in KNOWN:
+        return first
+    if any(item.quality is not first.quality for item in known):
+        words = "; ".join(f"{item.source}: {item.detail}" for item in (first, *known))
+        said = f"sources contradict each other: {words}"
+        return first.model_copy(update={"quality": Quality.NO_DATA, "detail": said, "check": "contradicted"})
+    detail = "; ".join([first.detail, *(f"{item.source}: {item.detail}" for item in known)])
+    if waiting and first.quality is Quality.GOOD:
+        return first.model_copy(update={"detail": f"{detail}; load-balancer: not yet", "check": "waiting"})
+    return first.model_copy(update={"detail": detail})
 
 
 def use_reading(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Literal
 
 from runbook_model.catalog.catalog import Target
 from runbook_model.fact import Fact
+from runbook_model.measured.publishing import publication_delay
 from runbook_model.release import Release
 
 SLOWEST_INTERVAL = timedelta(seconds=30)
 FASTEST_INTERVAL = timedelta(milliseconds=100)
 SHORTEST_GAP = timedelta(seconds=30)
+CONTRADICTION = timedelta(minutes=5)
+"""How much longer than the bake time sources may contradict each other until nothing can be concluded from them."""
 CLEARLY_LESS = 0.9
 """A rate that is this share of an earlier one, or less, has fallen and did not just waver."""
 
@@ -52,12 +55,14 @@ class Reading(Fact):
     detail: str
     """The measurement as a sentence: ``2.1 % of 312 requests failed (limit 10 %)``."""
     source: str
-    """Where it was measured: ``prometheus``, ``scrape``, ``probe``, ``http``, ``logs``, ``cloudwatch``, ``database``."""
+    """Where it was measured: ``prometheus``, ``load-balancer``, ``scrape``, ``probe``, ``http``, ``logs``, ``cloudwatch`` …"""
     query: str | None = None
     excerpt: tuple[str, ...] = ()
     """A few log lines, redacted and shortened."""
     decides: bool = True
     """False for evidence that never decides alone, such as log lines."""
+    check: Literal["", "waiting", "contradicted"] = ""
+    """What sources say that check it: nothing yet of the time that counts, or the contrary."""
     at: datetime
 
 
@@ -73,6 +78,16 @@ class Sample(Fact):
         found = {reading.quality for reading in self.readings if reading.decides}
         order = (Quality.BAD, Quality.ERROR, Quality.NO_DATA, Quality.GOOD)
         return next((quality for quality in order if quality in found), Quality.NO_DATA)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a source that checks it has no data yet."""
+        return any(reading.check == "waiting" for reading in self.readings)
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether sources contradict each other."""
+        return any(reading.check == "contradicted" for reading in self.readings)
 
     @property
     def error_rate(self) -> float | None:
@@ -164,12 +179,20 @@ def is_decided(samples: tuple[Sample, ...], target: Target, earlier: Streak | No
     not beyond hope while what is measured still falls.
     """
     verify = target.verify
+    if _contradicted_for(samples) >= verify.bake + CONTRADICTION:
+        return True
     streak = last_streak(samples, longest_gap(target), earlier)
     if streak is None or streak.count < verify.consecutive:
         return False
     if streak.quality is Quality.GOOD:
-        return streak.span >= verify.bake
+        return streak.span >= verify.bake and not samples[-1].waits
     return streak.span >= verify.bake + verify.rate_window and not still_falls(samples, verify.consecutive)
+
+
+def _contradicted_for(samples: tuple[Sample, ...]) -> timedelta:
+    """Return for how long all of the newest samples have contradicted themselves."""
+    row = list(takewhile(lambda sample: sample.contradicted, reversed(samples)))
+    return row[0].at - row[-1].at if row else timedelta(0)
 
 
 def still_falls(samples: tuple[Sample, ...], consecutive: int) -> bool:
@@ -194,7 +217,7 @@ def counts_from(observation: Observation) -> datetime:
     """
     target = observation.target
     apart = target.release_label is not None and not observation.same_release_before
-    if apart or target.prometheus_url is None:
+    if apart or not target.has("prometheus"):
         return observation.since
     return observation.since + target.verify.rate_window
 
@@ -202,7 +225,8 @@ def counts_from(observation: Observation) -> datetime:
 def latest_end(target: Target, since: datetime) -> datetime:
     """Return a deadline that leaves time to become good after a bad start, and once more to be distinguished from bad."""
     verify = target.verify
-    return since + 2 * verify.rate_window + 3 * verify.bake + timedelta(seconds=30)
+    delay = publication_delay(verify) if target.has("load-balancer") else timedelta(0)
+    return since + delay + 2 * verify.rate_window + 3 * verify.bake + timedelta(seconds=30)
 
 
 def sample_interval(target: Target) -> timedelta:

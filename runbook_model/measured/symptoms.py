@@ -35,6 +35,8 @@ class ErrorsRead(Fact):
     """Failed requests in the last rate window."""
     by_release: Breakdown
     """Share that failed, for each release that answered enough requests lately; no data without a release label."""
+    others: tuple[Figure, ...] = ()
+    """The share in the last window by other sources."""
 
     @property
     def summary(self) -> str:
@@ -50,6 +52,7 @@ class ErrorsRead(Fact):
             if self.onset.began
             else f"{100 * now.value:.1f} % fail"
         )
+        said += "".join(f", {100 * (item.value or 0):.1f} % by {item.source}" for item in self.others)
         return f"{said}; by type: {types}" if types else said
 
 
@@ -111,6 +114,8 @@ class LatencyRead(Fact):
     """Slowest first; empty when the histogram has no endpoint label."""
     endpoints: Evidence
     """How the endpoints were asked for."""
+    others: tuple[Figure, ...] = ()
+    """The same seconds in the last window by other sources."""
 
     @property
     def summary(self) -> str:
@@ -121,7 +126,8 @@ class LatencyRead(Fact):
         worst = f"; slowest {self.slowest[0].endpoint}" if self.slowest else ""
         earlier = _seconds(self.p95.before)
         before = f" ({earlier} before {self.onset.release})" if earlier else ""
-        return f"p95 {_seconds(now)}{before}{worst}"
+        others = "".join(f", {_seconds(item)} by {item.source}" for item in self.others)
+        return f"p95 {_seconds(now)}{before}{others}{worst}"
 
 
 class MemorySeries(Evidence):

@@ -11,6 +11,7 @@ from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields
 
 NAMESPACE = "AWS/ApplicationELB"
+MOST_POINTS = 100_800
 
 
 def is_ours(call: Call) -> bool:
@@ -60,6 +61,8 @@ def _points(
     known = OF_THE_GROUP if of_group else OF_THE_BALANCER
     if figures is None or metric["MetricName"] not in known:
         return []
+    if (end - start) / period > MOST_POINTS:
+        raise ApiError("ValidationError", f"You have requested more than {MOST_POINTS} datapoints.")
     step = min(period, 60)  # a start is rounded down to the minute, or to the shorter period
     try:
         return figures.statistics(metric["MetricName"], asked["Stat"], start // step * step, end, period)

@@ -26,6 +26,7 @@ CATALOG = """
 [environments.{name}]
 cluster = "{name}"
 prometheus_url = "{prometheus}"
+evidence = ["prometheus", "scrape", "probe"]
 release_label = "release"
 approvals = {{ needed = {approvals} }}
 

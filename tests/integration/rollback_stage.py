@@ -26,24 +26,28 @@ CATALOG = """
 [environments.staging]
 cluster = "ai-processor-staging"
 prometheus_url = "{prometheus}"
+evidence = ["prometheus", "scrape", "probe"]
 release_label = "release"
 approvals = {{ needed = 0 }}
 
 [environments.prod]
 cluster = "ai-processor-prod"
 prometheus_url = "{prometheus}"
+evidence = ["prometheus", "scrape", "probe"]
 release_label = "release"
 approvals = {{ needed = 1, requester_may = false }}
 
 [environments.open]
 cluster = "open"
 prometheus_url = "{prometheus}"
+evidence = ["prometheus", "scrape", "probe"]
 release_label = "release"
 approvals = {{ needed = 0 }}
 
 [environments.gated]
 cluster = "gated"
 prometheus_url = "{prometheus}"
+evidence = ["prometheus", "scrape", "probe"]
 release_label = "release"
 approvals = {{ needed = 1, requester_may = false }}
 
@@ -52,10 +56,16 @@ cluster = "signed"
 prometheus_url = "{prometheus}"
 release_label = "release"
 approvals = {{ needed = 1, people = ["bob", "carol", "dave"], requester_may = true, signed = true }}
+evidence = ["prometheus", "scrape", "probe"]
+
+[environments.plain]
+cluster = "plain"
+approvals = {{ needed = 0 }}
 
 [environments.tight]
 cluster = "tight"
 prometheus_url = "{prometheus}"
+evidence = ["prometheus", "scrape", "probe"]
 release_label = "release"
 approvals = {{ needed = 0 }}
 
@@ -83,7 +93,7 @@ SHOP = """
 ecs_service = "{name}"
 {url}
 thresholds = {{ min_requests = 4 }}
-verify = {{ bake = "2s", rate_window = "4s", consecutive = 3 }}
+verify = {{ bake = "2s", rate_window = "4s", consecutive = 3, lag = "5s" }}
 rollback = {{ soak = "0s", steady = "{steady}" }}
 probe = {{ path = "/api/v1/process", body = '{{"test": "data"}}' }}
 """

@@ -495,7 +495,8 @@ class TestIamPolicies:
     def test_every_action_is_one_that_aws_has(self):
         for action in allowed_actions():
             service, _, operation = action.partition(":")
-            client = boto3.client(service, region_name="us-east-1")
+            names = {"elasticloadbalancing": "elbv2"}
+            client = boto3.client(names.get(service, service), region_name="us-east-1")
             if action != "iam:PassRole":  # a permission without a call of its own
                 assert operation in client.meta.service_model.operation_names
 
@@ -608,10 +609,21 @@ class TestIamPolicies:
 def calls_in_the_code():
     """Every AWS call that the activities make by name, as a client's method or as a paginator."""
     spelled = {}
-    for service in ("ecs", "logs", "application-autoscaling", "cloudwatch", "rds", "s3", "sts", "iam"):
+    for service in (
+        "ecs",
+        "logs",
+        "application-autoscaling",
+        "cloudwatch",
+        "elbv2",
+        "rds",
+        "s3",
+        "sts",
+        "iam",
+    ):
         client = boto3.client(service, region_name="us-east-1")
         for method, operation in client.meta.method_to_api_mapping.items():
-            spelled.setdefault(method, f"{service}:{operation}")
+            name = client.meta.service_model.signing_name if service == "elbv2" else service
+            spelled.setdefault(method, f"{name}:{operation}")
     calls = set()
     for module in sorted((ROOT / "activities").rglob("*.py")):
         for match in re.finditer(r"\.get_paginator\(\s*\"(\w+)\"|\.(\w+)\(", module.read_text()):

@@ -135,6 +135,20 @@ def test_a_crashing_release_exits_with_code_1_in_its_time(demo):
     assert service.process.wait(timeout=5) == 1
 
 
+def test_a_release_that_refuses_lives_on_and_ends_the_connections_that_there_are(demo):
+    service = demo(FAULT_REFUSE_AFTER_SECONDS=0.5)
+
+    def hangs_up():
+        with contextlib.suppress(httpx.TransportError):
+            return not service.client.get("/health")
+        return True
+
+    until(hangs_up)
+    with pytest.raises(httpx.ConnectError):
+        service.process_one()
+    assert service.process.poll() is None
+
+
 def test_a_release_that_burns_cpu_still_answers(demo):
     service = demo(FAULT_CPU=0.5)
     process = psutil.Process(service.process.pid)

@@ -1,0 +1,205 @@
+"""What a service's load balancers say of it: found from the service, without configuration."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from statistics import median
+from typing import TYPE_CHECKING
+
+from activities.cloudwatch.balancers import question, read_figures, read_requests
+from activities.cloudwatch.utilization import read_statistics
+from activities.ecs.describing import describe_service
+from activities.elb.groups import TargetHealth, describe_groups, describe_health
+from runbook_model.catalog.catalog import Target
+from runbook_model.errors import InputError, OutsideError
+from runbook_model.measured.balancing import (
+    Figures,
+    TargetGroup,
+    errors_of,
+    p95_of,
+)
+from runbook_model.measured.evidence import Evidence, Figure, Points
+from runbook_model.measured.measurements import Measurement
+from runbook_model.measured.publishing import Published, published
+from runbook_model.measured.readings import Quality, Reading
+from runbook_model.measured.symptoms import LoadRead
+from runbook_model.text.sentences import count_of
+
+if TYPE_CHECKING:
+    from activities.measuring.sources import Sources
+USUAL_WINDOWS = 14
+"""So many windows are looked at for what is usual …"""
+USUAL_BUT = 2
+"""… without the last of them, so that an outage that has just started is not usual."""
+
+
+class Balanced:
+    """One target's load balancers at one moment."""
+
+    def __init__(
+        self, sources: Sources, target: Target, now: datetime, since: datetime | None = None
+    ) -> None:
+        """Ask about a target.
+
+        Args:
+            sources: where to ask.
+            target: whose load balancers they are.
+            now: the moment.
+            since: what happened before says nothing.
+        """
+        self._aws = sources.aws
+        self._target = target
+        self._now = now
+        self._since = since
+
+    async def errors(self, end: datetime | None = None) -> Measurement | None:
+        """Measure the share of requests that failed in the last window that is published, or ended by a moment.
+
+        Returns:
+            None where no application load balancer is in front of it.
+        """
+        window = self._window(end)
+        asked, found, desired = await self._read(window, end)
+        if found is None or asked is None:
+            return asked
+        return errors_of(asked, found, window, desired, self._target.thresholds.min_requests)
+
+    async def p95(self, end: datetime | None = None) -> Measurement | None:
+        """Measure in what time 95 % of the requests were answered, until the first byte of the answer's head."""
+        window = self._window(end)
+        asked, found, _ = await self._read(window, end)
+        if found is None or asked is None:
+            return asked
+        return p95_of(asked, found, window, self._since, self._target.thresholds.min_requests)
+
+    async def health(self) -> Reading:
+        """Ask for the health of the targets: all that are wanted must be healthy."""
+        try:
+            desired, found = await asyncio.to_thread(self._health)
+        except InputError as error:
+            return self._reading(Quality.NO_DATA, str(error), decides=False)
+        if not found:
+            why = "the catalog gives no url for health, and the service is behind no target group"
+            return self._reading(Quality.NO_DATA, why, decides=False)
+        return self._judge(
+            max(found, key=lambda item: item.healthy), sum(item.unhealthy for item in found), desired
+        )
+
+    async def rates(self) -> tuple[Evidence, Points]:
+        """Read how many requests a second there were in each of the last windows."""
+        window = self._window(None)
+        asked = Evidence(**{name: getattr(self._asked(window), name) for name in Evidence.model_fields})
+        try:
+            _, groups = await asyncio.to_thread(self._groups)
+            if not groups:
+                return asked.unanswered("no application load balancer is in front of the service"), ()
+            asked = asked.model_copy(update={"query": question(groups, window)})
+            found = await asyncio.to_thread(
+                read_requests, self._aws, self._target, groups, window, USUAL_WINDOWS
+            )
+        except (OutsideError, InputError) as error:
+            return asked.unread(error), ()
+        if isinstance(found, str):
+            return asked.unanswered(found), ()
+        points = tuple((moment, count / window.span.total_seconds()) for moment, count in found)
+        return asked.answered() if points else asked.unanswered("CloudWatch has no requests"), points
+
+    def _health(self) -> tuple[int, list[TargetHealth]]:
+        service = describe_service(self._aws, self._target)
+        health = [describe_health(self._aws, self._target, arn) for arn in service.target_groups]
+        return service.desired, health
+
+    def _judge(self, best: TargetHealth, sick: int, desired: int) -> Reading:
+        words = f"{best.healthy} of {count_of(desired, 'target')} healthy"
+        if sick:
+            why = f" ({'; '.join(best.reasons)})" if best.reasons else ""
+            return self._reading(Quality.BAD, f"{words}, {sick} unhealthy{why}", best.healthy)
+        if best.healthy >= desired:
+            return self._reading(Quality.GOOD, words, best.healthy)
+        starting = best.states.get("initial", 0)
+        quality = Quality.NO_DATA if best.healthy + starting >= desired else Quality.BAD
+        return self._reading(quality, f"{words}, {starting} starting", best.healthy)
+
+    def _reading(
+        self, quality: Quality, detail: str, value: float | None = None, *, decides: bool = True
+    ) -> Reading:
+        return Reading(
+            kind="health",
+            quality=quality,
+            value=value,
+            detail=detail,
+            source="load-balancer",
+            query="DescribeTargetHealth",
+            decides=decides,
+            at=self._now,
+        )
+
+    def _window(self, end: datetime | None) -> Published:
+        newest = self._now - self._target.verify.lag
+        return published(self._target.verify, min(end, newest) if end else newest)
+
+    async def _read(
+        self, window: Published, end: datetime | None
+    ) -> tuple[Measurement | None, Figures | None, int]:
+        """Return the question if there is one, what CloudWatch answered if it did, and how many tasks are wanted."""
+        asked = self._asked(window)
+        if end and window.end < end and window.begin < end - 2 * self._target.verify.rate_window:
+            return asked.unanswered("CloudWatch has not published that window yet"), None, 0
+        try:
+            desired, groups = await asyncio.to_thread(self._groups)
+            if not groups:
+                return None, None, desired
+            asked = asked.model_copy(update={"query": question(groups, window)})
+            if self._since and window.begin < self._since:
+                return asked.unanswered(_early(self._since), waiting=True), None, desired
+            return (
+                asked,
+                await asyncio.to_thread(read_figures, self._aws, self._target, groups, window),
+                desired,
+            )
+        except (OutsideError, InputError) as error:
+            return asked.unread(error), None, 0
+
+    def _groups(self) -> tuple[int, tuple[TargetGroup, ...]]:
+        """Find the service's target groups behind application load balancers; others count no requests."""
+        service = describe_service(self._aws, self._target)
+        if not service.target_groups:
+            return service.desired, ()
+        groups = describe_groups(self._aws, self._target, service.target_groups)
+        return service.desired, tuple(group for group in groups if group.balancer_name.startswith("app/"))
+
+    def _asked(self, window: Published) -> Measurement:
+        return Measurement(
+            quality="no-data",
+            source="load-balancer",
+            query="DescribeServices",
+            at=window.end,
+            window=window.span,
+        )
+
+
+async def measure_load(sources: Sources, target: Target, now: datetime) -> LoadRead:
+    """Measure how much is requested and how busy tasks are, against the usual, by CloudWatch alone."""
+    balanced = Balanced(sources, target, now)
+    rates, cpu = await asyncio.gather(
+        balanced.rates(), asyncio.to_thread(read_statistics, sources.aws, target, "CPUUtilization", now)
+    )
+    rate, usual = _newest_and_usual(*rates)
+    busy, usually_busy = _newest_and_usual(cpu, cpu.points)
+    return LoadRead(rate=rate, usual_rate=usual, cpu=busy, usual_cpu=usually_busy)
+
+
+def _newest_and_usual(asked: Evidence, points: Points) -> tuple[Figure, Figure]:
+    """Return the newest of some values, and the median of those before the last two."""
+    values = [value for _, value in points]
+    if not values:
+        return Figure.of(asked), Figure.of(asked)
+    newest, before = Figure.of(asked, value=values[-1]), values[:-USUAL_BUT]
+    if not before:
+        return newest, Figure.of(asked).unanswered("CloudWatch has nothing before the last windows")
+    return newest, Figure.of(asked, value=median(before))
+
+
+def _early(since: datetime) -> str:
+    return f"CloudWatch has not published a whole window since {since:%H:%M:%S} UTC"

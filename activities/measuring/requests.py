@@ -1,0 +1,142 @@
+"""The numbers of a service's requests, from every source that the catalog names and that there is.
+
+The first source with data measures, and later ones check it. Prometheus and the load balancer know a whole window. The
+service's own metrics are only seen from now on, so they stand in where no earlier source has data, and check nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from activities.measuring.balanced import Balanced
+from activities.prometheus.scrape import question
+from runbook_model.catalog.fields import EvidenceSource
+from runbook_model.errors import OutsideError
+from runbook_model.measured.measurements import Measurement
+
+if TYPE_CHECKING:
+    from activities.measuring.sources import Sources
+    from activities.prometheus.evidence import PrometheusEvidence, Window
+
+Measure = Callable[[], Awaitable[Measurement | None]]
+
+
+class Measured(NamedTuple):
+    """One number as the sources have it."""
+
+    first: Measurement
+    """Of the first source that has data, or why none has."""
+    others: tuple[Measurement, ...] = ()
+    """Of later sources that have data too, or will have it."""
+
+    def worst(self, limit: float) -> Measured:
+        """Put first what is above a limit: a problem needs one source that has it."""
+        found = next((item for item in (self.first, *self.others) if item.is_bad(limit)), self.first)
+        return Measured(found, tuple(item for item in (self.first, *self.others) if item is not found))
+
+
+async def measure_errors(
+    sources: Sources,
+    ask: PrometheusEvidence,
+    window: Window,
+    *,
+    live: bool = False,
+    since: datetime | None = None,
+    pause: timedelta | None = None,
+) -> Measured:
+    """Measure the share of requests that fail.
+
+    A window that ended before now is not known to the service's own metrics.
+
+    Args:
+        sources: where to measure.
+        ask: the target's Prometheus.
+        window: when, and of which release.
+        live: whether it must speak of tasks that live.
+        since: from when on requests count; a window back unless given.
+        pause: how long the service's own metrics are watched where nothing earlier is remembered.
+    """
+    target, least = ask.target, ask.target.thresholds.min_requests
+
+    async def scraped() -> Measurement:
+        asked = Measurement.of(question(target, ask.now))
+        try:
+            return await sources.scraper.traffic(target, since, pause) if target.has("scrape") else asked
+        except OutsideError as error:
+            return asked.unread(error)
+
+    found = await _whole_windows(
+        target.evidence,
+        {
+            "prometheus": (lambda: ask.error_share(window, live=live)) if target.has("prometheus") else None,
+            "load-balancer": (lambda: Balanced(sources, target, ask.now, since).errors(window.end))
+            if target.has("load-balancer")
+            else None,
+        },
+    )
+    if window.end is None and (target.has("scrape") or not found) and _may_stand_in(found, target.evidence):
+        found = [*_instead(found, await scraped())]
+    elif not found:
+        found = [await ask.error_share(window, live=live)]
+    return _in_order([item.if_enough(least) for item in found])
+
+
+async def measure_p95(
+    sources: Sources, ask: PrometheusEvidence, window: Window, since: datetime | None = None
+) -> Measured:
+    """Measure in what time 95 % of the requests are answered."""
+    target = ask.target
+    found = await _whole_windows(
+        target.evidence,
+        {
+            "prometheus": (lambda: ask.p95(window)) if target.has("prometheus") else None,
+            "load-balancer": (lambda: Balanced(sources, target, ask.now, since).p95(window.end))
+            if target.has("load-balancer")
+            else None,
+        },
+    )
+    return _in_order(found or [await ask.p95(window)])
+
+
+async def _whole_windows(
+    order: tuple[EvidenceSource, ...], measures: dict[EvidenceSource, Measure | None]
+) -> list[Measurement]:
+    asked = [measure() for name in order if (measure := measures.get(name))]
+    return [item for item in await asyncio.gather(*asked) if item is not None]
+
+
+def _in_order(found: list[Measurement]) -> Measured:
+    """Put the first that has data first; where none has, say why of each."""
+    first = next((item for item in found if item.value is not None), None)
+    if first is not None:
+        later = found[found.index(first) + 1 :]
+        return Measured(first, tuple(item for item in later if item.value is not None or item.waiting))
+    why = "; ".join(dict.fromkeys(item.why for item in found if item.why))
+    first = next((item for item in found if item.waiting), found[0])
+    return Measured(first.model_copy(update={"why": why}))
+
+
+def _may_stand_in(found: list[Measurement], order: tuple[EvidenceSource, ...]) -> bool:
+    """Whether the service's own metrics are read: no source before them has data, or can say why it has none."""
+    before = order[: order.index("scrape")] if "scrape" in order else order
+    return all(
+        item.uncounted or item.quality == "error" or (item.source != "prometheus" and item.value is None)
+        for item in found
+        if item.source in before
+    ) and not any(item.waiting for item in found)
+
+
+def _instead(found: list[Measurement], scraped: Measurement) -> list[Measurement]:
+    """Put the service's own metrics where they say more than others did."""
+    seen = next((item for item in found if item.source == "prometheus"), None)
+    if seen is None:
+        return [*found, scraped] if scraped.failed is None else [scraped, *found]
+    rest = [item for item in found if item is not seen]
+    if seen.uncounted:
+        return [seen if scraped.failed is None else scraped, *rest]
+    if scraped.failed is None:
+        return [scraped.model_copy(update={"why": f"{seen.why}; {scraped.why}"}), *rest]
+    return [scraped.model_copy(update={"note": f"{scraped.note}: {seen.why}"}), *rest]

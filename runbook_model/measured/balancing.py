@@ -1,0 +1,129 @@
+"""What the figures of load balancers in CloudWatch say of a service. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from runbook_model.fact import Fact
+from runbook_model.measured.evidence import Points
+from runbook_model.measured.measurements import Measurement
+from runbook_model.measured.publishing import Published
+from runbook_model.text.sentences import count_of
+
+FEW_REFUSED = 0.01
+"""The share of connections that may fail while a service is good."""
+
+
+class TargetGroup(Fact):
+    """A target group of a service, and the load balancer that sends it requests."""
+
+    arn: str
+    balancer: str = ""
+    """Its ARN; empty where none uses the group."""
+
+    @property
+    def name(self) -> str:
+        """What CloudWatch calls it: ``targetgroup/<name>/<id>``."""
+        return self.arn.rpartition(":")[2]
+
+    @property
+    def balancer_name(self) -> str:
+        """What CloudWatch calls its load balancer: ``app/<name>/<id>``."""
+        return self.balancer.partition(":loadbalancer/")[2]
+
+
+class GroupFigures(Fact):
+    """One target group's figures, by period."""
+
+    requests: Points = ()
+    errors: Points = ()
+    """Answers of its targets with a 5xx."""
+    refused: Points = ()
+    """Connections that its targets did not accept."""
+    healthy: Points = ()
+    unhealthy: Points = ()
+    p95: Points = ()
+    """Seconds, over the whole window: percentiles of parts cannot be averaged."""
+
+
+class Figures(Fact):
+    """What CloudWatch answered about a service's load balancers."""
+
+    groups: tuple[GroupFigures, ...] = ()
+    own_errors: Points = ()
+    """Requests that the load balancers answered with 502, 503 or 504 themselves; of a shared one, for any service."""
+    why: str = ""
+    """Why it is not whole."""
+
+
+def errors_of(asked: Measurement, found: Figures, window: Published, desired: int, least: int) -> Measurement:
+    """Return the share of requests that failed; refused connections are failures, and no requests otherwise.
+
+    A figure of failures that is missing is zero, since CloudWatch has none of zero; only with enough requests does that
+    say something.
+
+    Args:
+        asked: the question.
+        found: what CloudWatch answered.
+        window: the time that counts.
+        desired: how many healthy targets there must be.
+        least: how many requests say something.
+    """
+    if found.why:
+        return asked.unanswered(found.why)
+    errors, refused, answered = (
+        sum(sum(window.holds(getattr(group, name))) for group in found.groups)
+        for name in ("errors", "refused", "requests")
+    )
+    requests, own = answered + refused, sum(window.holds(found.own_errors))
+    note = (
+        ""
+        if not own
+        else f"the load balancer answered {count_of(round(own), 'request')} with 502, 503 or 504 itself"
+    )
+    kinds = {"5xx": errors, "refused connections": refused}
+    measured = asked.answered(
+        value=(errors + refused) / requests if requests else None,
+        requests=requests,
+        failed=errors + refused,
+        by_type={kind: count for kind, count in kinds.items() if count},
+        note=note,
+        bad=_bad(found, window, refused, requests),
+        unsure=_unsure(found, window, desired),
+    )
+    return measured.if_enough(least)
+
+
+def p95_of(
+    asked: Measurement, found: Figures, window: Published, since: datetime | None, least: int
+) -> Measurement:
+    """Return in what time 95 % of the requests were answered; of several groups, the slowest's."""
+    if found.why:
+        return asked.unanswered(found.why)
+    requests = sum(sum(window.holds(group.requests)) for group in found.groups)
+    values = [window.newest_whole(group.p95, since) for group in found.groups if window.holds(group.requests)]
+    known = [value for value in values if value is not None]
+    if requests and len(known) < len(values):
+        return asked.unanswered("CloudWatch has no p95 of the whole window", requests=requests)
+    return asked.answered(value=max(known, default=None), requests=requests).if_enough(least)
+
+
+def _bad(found: Figures, window: Published, refused: float, requests: float) -> str:
+    """Say what is bad whatever share of the requests failed."""
+    sick = [values[-1] for group in found.groups if (values := window.holds(group.unhealthy)) and values[-1]]
+    if sick:
+        return f"{count_of(round(sum(sick)), 'target')} unhealthy"
+    if requests and refused / requests > FEW_REFUSED:
+        return f"{count_of(round(refused), 'connection')} refused"
+    return ""
+
+
+def _unsure(found: Figures, window: Published, desired: int) -> str:
+    """Say what keeps it from being good."""
+    healthy = [values[-1] if (values := window.holds(group.healthy)) else None for group in found.groups]
+    known = [count for count in healthy if count is not None]
+    if not known:
+        return "CloudWatch does not say how many targets are healthy"
+    if max(known) < desired:
+        return f"{round(max(known))} of {count_of(desired, 'target')} healthy"
+    return ""

@@ -1,0 +1,58 @@
+"""Which time CloudWatch has published the figures of load balancers for. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import NamedTuple
+
+from runbook_model.catalog.service_policies import Verify
+from runbook_model.measured.evidence import Points
+
+MINUTE = timedelta(minutes=1)
+"""CloudWatch has a load balancer's figures by the minute."""
+SHORT = timedelta(seconds=5)
+"""Where windows are shorter than that, as in the sandbox."""
+LEAST_PERIODS = 3
+"""A window has so many of them at least."""
+
+
+class Published(NamedTuple):
+    """A time of which every figure is published, in whole periods."""
+
+    begin: datetime
+    end: datetime
+    period: timedelta
+
+    @property
+    def span(self) -> timedelta:
+        """How long it is."""
+        return self.end - self.begin
+
+    def holds(self, points: Points) -> list[float]:
+        """Return the values of the periods in it, oldest first."""
+        return [value for moment, value in points if self.begin.timestamp() <= moment < self.end.timestamp()]
+
+    def newest_whole(self, points: Points, since: datetime | None) -> float | None:
+        """Return the newest value over a period as long as this, which CloudWatch may have begun where it likes."""
+        last, first = self.end - self.span, since or datetime.min.replace(tzinfo=UTC)
+        fit = [value for moment, value in points if _moment(first) <= moment <= last.timestamp()]
+        return fit[-1] if fit else None
+
+
+def published(verify: Verify, until: datetime) -> Published:
+    """Return the last window that ended by a moment."""
+    period = MINUTE if verify.rate_window >= MINUTE else SHORT
+    count = max(ceil(verify.rate_window / period), LEAST_PERIODS)
+    end = datetime.fromtimestamp(until.timestamp() // period.total_seconds() * period.total_seconds(), UTC)
+    return Published(end - count * period, end, period)
+
+
+def publication_delay(verify: Verify) -> timedelta:
+    """Return how much later than the requests a whole window of figures can be there, at most."""
+    window = published(verify, datetime.fromtimestamp(0, UTC))
+    return window.span + 2 * window.period + verify.lag
+
+
+def _moment(moment: datetime) -> float:
+    return moment.timestamp() if moment.year > 1 else 0.0

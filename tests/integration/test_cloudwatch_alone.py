@@ -1,0 +1,102 @@
+"""Services of which the catalog says no more than cluster and name: CloudWatch and the target groups tell the rest."""
+
+import threading
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from tests.sandbox_under_test import until
+
+pytestmark = pytest.mark.rare
+BALANCER = {"containerName": "app", "containerPort": 8080}
+ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup"
+
+
+@contextmanager
+def used(shop, requests_per_second=25):
+    """Send a service requests until the test is over, whatever it answers."""
+    over = threading.Event()
+
+    def send():
+        with httpx.Client(timeout=5) as http:
+            address = shop.url
+            while not over.wait(1 / requests_per_second):
+                with suppress(httpx.HTTPError):
+                    http.post(f"{address}/api/v1/process", json={"test": "data"})
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        yield
+    finally:
+        over.set()
+        sending.join()
+
+
+def open_shop(stage, number, *releases, **faults):
+    group = {"targetGroupArn": f"{ARN}/plain-{number}/0123456789abcde{number}"}
+    return stage.open_shop(
+        "plain", *releases, url=False, desired=2, loadBalancers=[BALANCER | group], **faults
+    )
+
+
+def figures_of(shop, metric):
+    """Wait until CloudWatch has some figure of a service."""
+    arn = shop.service()["loadBalancers"][0]["targetGroupArn"]
+    elb, cloudwatch = shop.stage.world.aws("elbv2"), shop.stage.world.aws("cloudwatch")
+    (balancer,) = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]["LoadBalancerArns"]
+    dimensions = {
+        "LoadBalancer": balancer.partition(":loadbalancer/")[2],
+        "TargetGroup": arn.rpartition(":")[2],
+    }
+    query = {
+        "Metric": {
+            "Namespace": "AWS/ApplicationELB",
+            "MetricName": metric,
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+        },
+        "Period": 5,
+        "Stat": "Sum",
+    }
+
+    def seen():
+        now = datetime.now(UTC)
+        found = cloudwatch.get_metric_data(
+            MetricDataQueries=[{"Id": "q", "MetricStat": query}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now,
+        )
+        return sum(len(item["Values"]) for item in found["MetricDataResults"]) >= 4
+
+    until(seen)
+
+
+async def test_an_outage_is_found_put_right_and_seen_to_be_over(stage):
+    shop = open_shop(stage, 1, "1.0.0")
+    with used(shop):
+        figures_of(shop, "RequestCount")
+        shop.deploy("1.1.0", FAULT_ERROR_RATE=0.3)
+        shop.until_ended()
+        figures_of(shop, "HTTPCode_Target_5XX_Count")
+        ended = await shop.cli.start("--wait", "--json", "--reason", "errors")
+    assert (ended.code, ended.json["outcome"]) == (0, "recovered"), ended.err
+    assert shop.runs() == f"{shop.name}:1"
+    assert shop.changes() == ["UpdateService"]
+    readings = [item for item in ended.json["readings"] if item["kind"] in {"health", "error-rate"}]
+    assert {item["source"] for item in readings} == {"load-balancer"}
+    rates = [item for item in readings if item["kind"] == "error-rate"]
+    assert (rates[0]["quality"], rates[-1]["quality"]) == ("bad", "good")
+
+
+async def test_a_service_that_refuses_connections_is_never_called_recovered(stage):
+    shop = open_shop(stage, 2, "1.0.0")
+    shop.deploy("1.1.0", FAULT_REFUSE_AFTER_SECONDS=6)
+    shop.until_ended()
+    shop.deploy("1.2.0", FAULT_ERROR_RATE=0.3)
+    shop.until_ended()
+    with used(shop):
+        ended = await shop.cli.start("--wait", "--json", "--to", "1.1.0", "--reason", "errors")
+    assert (ended.code, ended.json["state"]) != (0, "done")
+    assert ended.json["verdict"] != "recovered"

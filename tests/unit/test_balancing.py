@@ -1,0 +1,330 @@
+"""What load balancers' figures in CloudWatch say, and how sources are held against each other."""
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from botocore.stub import ANY, Stubber
+
+from activities.measuring.instruments import Instruments
+from activities.measuring.sources import Sources
+from runbook_model.catalog.service_policies import Verify
+from runbook_model.measured.balancing import Figures, GroupFigures, errors_of, p95_of
+from runbook_model.measured.measurements import Measurement, cross_checked, error_reading
+from runbook_model.measured.publishing import publication_delay, published
+from runbook_model.measured.readings import Reading, Sample, is_decided, latest_end
+from tests.aws_answers import HERE, Ecs, service
+from tests.observing import NOW, B, E, G, N, a_target, an_observation, at, client, seconds
+
+GROUP = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop/0123456789abcdef"
+BALANCER = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/front/fedcba9876543210"
+MINUTES = Verify(rate_window=timedelta(minutes=5))
+WINDOW = published(MINUTES, NOW)
+ASKED = Measurement(quality="no-data", source="load-balancer", query="q", at=NOW, window=timedelta(minutes=5))
+
+
+def points(*values, end=NOW, step=60):
+    """Values of the last minutes, oldest first; None where CloudWatch has no point."""
+    start = end.timestamp() - step * len(values)
+    return tuple((start + step * n, float(value)) for n, value in enumerate(values) if value is not None)
+
+
+def figures(requests=(100,) * 5, errors=(), refused=(), healthy=(2,) * 5, unhealthy=(0,) * 5, **more):
+    group = GroupFigures(
+        requests=points(*requests),
+        errors=points(*errors),
+        refused=points(*refused),
+        healthy=points(*healthy),
+        unhealthy=points(*unhealthy),
+        p95=more.pop("p95", ()),
+    )
+    return Figures(groups=(group,), **more)
+
+
+def judged(found, desired=2, least=50):
+    measured = errors_of(ASKED, found, WINDOW, desired, least)
+    return error_reading(measured, None, a_target(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("found", "quality", "detail"),
+    [
+        (figures(), G, "0.0 % of 500 requests failed (limit 10 %)"),
+        (figures(errors=(1, None, None, None, None)), G, "0.2 % of 500 requests failed (limit 10 %)"),
+        (figures(errors=(20,) * 5), B, "20.0 % of 500 requests failed (limit 10 %)"),
+        (figures(requests=(2,) * 5), N, "10 requests in 5m, 50 are needed"),
+        (figures(requests=()), N, "0 requests in 5m, 50 are needed"),
+        (
+            figures(requests=(), refused=(20,) * 5),
+            B,
+            "100.0 % of 100 requests failed (limit 10 %), 100 connections refused",
+        ),
+        (
+            figures(refused=(2,) * 5),
+            B,
+            "2.0 % of 510 requests failed (limit 10 %), 10 connections refused",
+        ),
+        (figures(refused=(1, None, None, None, None)), G, "0.2 % of 501 requests failed (limit 10 %)"),
+        (
+            figures(unhealthy=(0, 0, 0, 0, 1)),
+            B,
+            "0.0 % of 500 requests failed (limit 10 %), 1 target unhealthy",
+        ),
+        (figures(unhealthy=(1, 1, 1, 1, 0)), G, "0.0 % of 500 requests failed (limit 10 %)"),
+        (
+            figures(healthy=(2, 2, 2, 2, 1)),
+            N,
+            "0.0 % of 500 requests failed (limit 10 %), 1 of 2 targets healthy",
+        ),
+        (
+            figures(healthy=()),
+            N,
+            "0.0 % of 500 requests failed (limit 10 %), CloudWatch does not say how many targets are healthy",
+        ),
+        (Figures(why="CloudWatch answered PartialData"), N, "CloudWatch answered PartialData"),
+    ],
+)
+def test_good_needs_few_failures_no_refused_connections_and_the_healthy_targets_that_are_wanted(
+    found, quality, detail
+):
+    reading = judged(found)
+    assert (reading.quality, reading.detail) == (quality, detail)
+
+
+def test_errors_of_the_load_balancer_itself_are_shown_and_count_for_no_service():
+    reading = judged(figures(own_errors=points(300, 300)))
+    assert reading.quality is G
+    assert reading.detail.endswith("the load balancer answered 600 requests with 502, 503 or 504 itself")
+
+
+def test_only_what_lies_in_the_window_counts():
+    early = points(50, 50, end=NOW - timedelta(minutes=5))
+    found = figures()
+    group = found.groups[0].model_copy(update={"errors": early})
+    assert errors_of(ASKED, Figures(groups=(group,)), WINDOW, 2, 50).failed == 0
+
+
+def test_groups_are_added_up_and_one_that_blue_green_left_idle_does_not_count_for_the_health():
+    busy, idle = figures().groups[0], GroupFigures(healthy=points(0, 0, 0, 0, 0))
+    measured = errors_of(ASKED, Figures(groups=(busy, idle)), WINDOW, 2, 50)
+    assert (measured.requests, measured.unsure) == (500, "")
+
+
+class TestPercentiles:
+    def test_the_percentile_is_one_of_the_whole_window(self):
+        p95 = ((WINDOW.begin.timestamp(), 0.7),)
+        assert p95_of(ASKED, figures(p95=p95), WINDOW, None, 50).value == 0.7
+
+    def test_a_period_that_cloudwatch_began_elsewhere_counts_if_it_had_ended(self):
+        elsewhere = WINDOW.begin.timestamp() - 120
+        p95 = ((elsewhere, 0.4), (elsewhere + 300, 9.0))
+        assert p95_of(ASKED, figures(p95=p95), WINDOW, None, 50).value == 0.4
+
+    def test_one_that_began_before_what_counts_says_nothing(self):
+        p95 = ((WINDOW.begin.timestamp() - 120, 0.4),)
+        measured = p95_of(ASKED, figures(p95=p95), WINDOW, WINDOW.begin, 50)
+        assert (measured.value, measured.why) == (None, "CloudWatch has no p95 of the whole window")
+
+    def test_of_two_groups_the_slower_one_counts(self):
+        begin = WINDOW.begin.timestamp()
+        quick, slow = (figures(p95=((begin, seconds),)).groups[0] for seconds in (0.1, 2.0))
+        assert p95_of(ASKED, Figures(groups=(quick, slow)), WINDOW, None, 50).value == 2.0
+
+    def test_too_few_requests_have_none(self):
+        p95 = ((WINDOW.begin.timestamp(), 0.7),)
+        assert p95_of(ASKED, figures(requests=(1,), p95=p95), WINDOW, None, 50).value is None
+
+
+class TestWindows:
+    def test_a_window_is_whole_minutes_and_three_at_least(self):
+        moment = datetime(2026, 3, 1, 3, 7, 42, tzinfo=UTC)
+        found = published(Verify(rate_window=timedelta(seconds=90)), moment)
+        assert (found.begin, found.end) == (moment.replace(minute=4, second=0), moment.replace(second=0))
+
+    def test_shorter_windows_than_a_minute_are_of_five_seconds(self):
+        found = published(Verify(rate_window=timedelta(seconds=10)), NOW + seconds(7))
+        assert (found.span, found.end, found.period) == (seconds(15), NOW + seconds(5), seconds(5))
+
+    def test_verification_waits_as_long_as_figures_may_take(self):
+        target = a_target(evidence=("load-balancer",), verify=MINUTES)
+        alone = a_target(evidence=("prometheus",), verify=MINUTES)
+        assert latest_end(target, NOW) - latest_end(alone, NOW) == publication_delay(MINUTES)
+        assert publication_delay(MINUTES) == timedelta(minutes=10)
+
+
+def reading(quality, source="prometheus", **more):
+    return Reading(
+        kind="error-rate", quality=quality, detail=f"{source} words", source=source, at=NOW, **more
+    )
+
+
+class TestCrossChecks:
+    @pytest.mark.parametrize(
+        ("first", "others", "quality"),
+        [
+            (G, [G], G),
+            (B, [B], B),
+            (G, [B], N),
+            (B, [G], N),
+            (G, [N], G),
+            (G, [E], G),
+            (N, [B], N),
+            (G, [], G),
+        ],
+    )
+    def test_good_and_bad_need_every_source_that_has_data(self, first, others, quality):
+        checked = cross_checked(reading(first), [reading(item, "load-balancer") for item in others])
+        assert checked.quality is quality
+
+    def test_both_figures_are_shown(self):
+        same = cross_checked(reading(G), [reading(G, "load-balancer")])
+        assert same.detail == "prometheus words; load-balancer: load-balancer words"
+        contrary = cross_checked(reading(G), [reading(B, "load-balancer")])
+        assert contrary.detail == (
+            "sources contradict each other: prometheus: prometheus words; load-balancer: load-balancer words"
+        )
+
+    def test_a_good_reading_waits_for_a_source_that_has_nothing_yet(self):
+        verify = Verify(bake=seconds(4), consecutive=3)
+        waiting = cross_checked(reading(G), [], waiting=True)
+        good = tuple(Sample(at=at(n), readings=(waiting,)) for n in (0, 2, 4))
+        assert not is_decided(good, a_target(verify=verify))
+        whole = (*good, Sample(at=at(6), readings=(cross_checked(reading(G), []),)))
+        assert is_decided(whole, a_target(verify=verify))
+
+    def test_a_contradiction_that_lasts_five_minutes_longer_than_the_bake_ends_the_verification(self):
+        target = a_target(verify=Verify(bake=timedelta(minutes=1), rate_window=timedelta(minutes=1)))
+        contrary = cross_checked(reading(G), [reading(B, "load-balancer")])
+        row = tuple(Sample(at=at(15 * n), readings=(contrary,)) for n in range(25))
+        assert not is_decided(row[:-1], target)
+        assert is_decided(row, target)
+
+
+class Aws:
+    """The product's clients, whose ECS, ELB and CloudWatch give the answers of a test and refuse every other call."""
+
+    def __init__(self, *, groups=True, status="Complete", values=None, desired=2):
+        self.ecs = Ecs()
+        self.clients = self.ecs.clients
+        self.elb, self.cloudwatch = Stubber(self.clients.elb(HERE)), Stubber(self.clients.cloudwatch(HERE))
+        balancers = (
+            [{"targetGroupArn": GROUP, "containerName": "app", "containerPort": 8080}] if groups else []
+        )
+        found = service(loadBalancers=balancers, desiredCount=desired)
+        self.ecs.answers("describe_services", {"services": [found]})
+        if groups:
+            about = [{"TargetGroupArn": GROUP, "LoadBalancerArns": [BALANCER]}]
+            self.elb.add_response(
+                "describe_target_groups", {"TargetGroups": about}, {"TargetGroupArns": [GROUP]}
+            )
+        self.status, self.values = status, values or {}
+
+    def figures(self, begin, end):
+        results = [
+            {"Id": name, "Timestamps": [begin], "Values": [value], "StatusCode": "Complete"}
+            for name, value in self.values.items()
+        ]
+        results.append({"Id": "refused0", "Timestamps": [], "Values": [], "StatusCode": self.status})
+        asked = {"MetricDataQueries": ANY, "StartTime": begin - (end - begin), "EndTime": end}
+        self.cloudwatch.add_response("get_metric_data", {"MetricDataResults": results}, asked)
+
+    async def error_rate(self, look, now):
+        with self.ecs.stub, self.elb, self.cloudwatch:
+            found = await Instruments(Sources(self.clients, None, None)).error_rate(look, now)
+            for stub in (self.ecs.stub, self.elb, self.cloudwatch):
+                stub.assert_no_pending_responses()
+        return found
+
+
+ALONE = {"evidence": ("load-balancer",), "url": None, "prometheus_url": None, "release_label": None}
+FIGURES = {"requests0": 400.0, "errors0": 8.0, "healthy0": 2.0, "unhealthy0": 0.0}
+
+
+async def look_at(aws, *, since=NOW, now=None, **changes):
+    target = a_target(**{**ALONE, "verify": MINUTES, **changes})
+    return await aws.error_rate(an_observation(target=target, since=since), now or NOW + timedelta(minutes=8))
+
+
+async def test_a_service_without_configuration_is_measured_at_the_target_groups_that_it_has():
+    aws = Aws(values=FIGURES)
+    aws.figures(NOW, NOW + timedelta(minutes=5))
+    found = await look_at(aws)
+    assert (found.quality, found.source) == (G, "load-balancer")
+    assert found.detail == "2.0 % of 400 requests failed (limit 10 %)"
+    assert (
+        "GetMetricData AWS/ApplicationELB of targetgroup/shop/0123456789abcdef, 03:00:00 to 03:05:00"
+        in found.query
+    )
+
+
+@pytest.mark.parametrize("status", ["PartialData", "InternalError", "Forbidden"])
+async def test_figures_that_are_not_complete_are_no_data(status):
+    aws = Aws(values=FIGURES, status=status)
+    aws.figures(NOW, NOW + timedelta(minutes=5))
+    found = await look_at(aws)
+    assert (found.quality, found.detail) == (
+        N,
+        f"CloudWatch answered {status}: not every figure could be read",
+    )
+
+
+async def test_what_happened_before_the_observation_is_not_asked_for():
+    found = await look_at(Aws(), now=NOW + timedelta(minutes=7, seconds=59))
+    assert (found.quality, found.detail) == (
+        N,
+        "CloudWatch has not published a whole window since 03:00:00 UTC",
+    )
+
+
+async def test_a_service_without_a_target_group_has_no_such_source():
+    found = await look_at(Aws(groups=False))
+    assert found.quality is N
+    assert "gives no url to scrape" in found.detail
+
+
+async def test_who_may_not_describe_target_groups_is_told_so():
+    denied = Aws()
+    denied.elb = Stubber(denied.clients.elb(HERE))
+    denied.elb.add_client_error("describe_target_groups", "AccessDenied", "not allowed", 403)
+    found = await look_at(denied)
+    assert found.quality is E
+    assert "describe the target groups" in found.detail
+
+
+class TestHealth:
+    async def health(self, states, *, desired=2, target=None, answer=None):
+        aws = Aws(desired=desired)
+        aws.elb = Stubber(aws.clients.elb(HERE))
+        described = [
+            {"Target": {"Id": "10.0.0.1"}, "TargetHealth": {"State": state, "Description": f"{state} words"}}
+            for state in states
+        ]
+        answers = {"TargetHealthDescriptions": described}
+        aws.elb.add_response("describe_target_health", answers, {"TargetGroupArn": GROUP})
+        look = an_observation(target=target or a_target(**ALONE))
+        http = client(answer) if answer else None
+        with aws.ecs.stub, aws.elb:
+            return await Instruments(Sources(aws.clients, None, http)).health(look, NOW)
+
+    @pytest.mark.parametrize(
+        ("states", "quality", "detail"),
+        [
+            (["healthy", "healthy"], G, "2 of 2 targets healthy"),
+            (["healthy", "healthy", "draining"], G, "2 of 2 targets healthy"),
+            (["healthy", "unhealthy"], B, "1 of 2 targets healthy, 1 unhealthy (unhealthy words)"),
+            (["healthy", "initial"], N, "1 of 2 targets healthy, 1 starting"),
+            (["healthy"], B, "1 of 2 targets healthy, 0 starting"),
+            ([], B, "0 of 2 targets healthy, 0 starting"),
+        ],
+    )
+    async def test_without_a_url_the_health_of_the_targets_is_the_service_s(self, states, quality, detail):
+        found = await self.health(states)
+        assert (found.kind, found.quality, found.detail, found.decides) == ("health", quality, detail, True)
+
+    async def test_where_the_url_cannot_be_reached_from_here_the_targets_say_it_too(self):
+        def unreachable(_request):
+            raise httpx.ConnectTimeout("no route")
+
+        found = await self.health(["healthy", "healthy"], target=a_target(), answer=unreachable)
+        assert found.quality is G
+        assert "2 of 2 targets healthy: could not reach" in found.detail
