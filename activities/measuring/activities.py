@@ -16,6 +16,7 @@ from runbook_model.measured.readings import (
     Observed,
     Sample,
     Streak,
+    baseline_since,
     counts_from,
     is_decided,
     last_streak,
@@ -64,7 +65,7 @@ class VerificationActivities:
     async def measure(self, observation: Observation) -> Sample:
         """Take one sample of the last rate window: the baseline before a change."""
         now = self._now()
-        since = now - observation.target.verify.rate_window
+        since = baseline_since(observation.target, now)
         return await self._measure.sample(observation.model_copy(update={"since": since}), now)
 
     @activity.defn

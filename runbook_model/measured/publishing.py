@@ -13,6 +13,8 @@ MINUTE = timedelta(minutes=1)
 """CloudWatch has a load balancer's figures by the minute."""
 SHORT = timedelta(seconds=5)
 """Where windows are shorter than that, as in the sandbox."""
+SHORT_WINDOWS = (timedelta(seconds=20), timedelta(seconds=30), MINUTE)
+"""Windows of less than a minute: CloudWatch takes a percentile over no others."""
 LEAST_PERIODS = 3
 """A window has so many of them at least."""
 
@@ -42,10 +44,12 @@ class Published(NamedTuple):
 
 def published(verify: Verify, until: datetime) -> Published:
     """Return the last window that ended by a moment."""
-    period = MINUTE if verify.rate_window >= MINUTE else SHORT
-    count = max(ceil(verify.rate_window / period), LEAST_PERIODS)
+    if verify.rate_window >= MINUTE:
+        period, span = MINUTE, max(ceil(verify.rate_window / MINUTE), LEAST_PERIODS) * MINUTE
+    else:
+        period, span = SHORT, next(span for span in SHORT_WINDOWS if span >= verify.rate_window)
     end = datetime.fromtimestamp(until.timestamp() // period.total_seconds() * period.total_seconds(), UTC)
-    return Published(end - count * period, end, period)
+    return Published(end - span, end, period)
 
 
 def publication_delay(verify: Verify) -> timedelta:

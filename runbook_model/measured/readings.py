@@ -222,6 +222,12 @@ def counts_from(observation: Observation) -> datetime:
     return observation.since + target.verify.rate_window
 
 
+def baseline_since(target: Target, now: datetime) -> datetime:
+    """Return from when on requests count that were before a change: so that the last window of each source does."""
+    delay = publication_delay(target.verify) if target.has("load-balancer") else timedelta(0)
+    return now - target.verify.rate_window - delay
+
+
 def latest_end(target: Target, since: datetime) -> datetime:
     """Return a deadline that leaves time to become good after a bad start, and once more to be distinguished from bad."""
     verify = target.verify

@@ -12,7 +12,7 @@ from runbook_model.catalog.service_policies import Verify
 from runbook_model.measured.balancing import Figures, GroupFigures, errors_of, p95_of
 from runbook_model.measured.measurements import Measurement, cross_checked, error_reading
 from runbook_model.measured.publishing import publication_delay, published
-from runbook_model.measured.readings import Reading, Sample, is_decided, latest_end
+from runbook_model.measured.readings import Reading, Sample, baseline_since, is_decided, latest_end
 from tests.aws_answers import HERE, Ecs, service
 from tests.observing import NOW, B, E, G, N, a_target, an_observation, at, client, seconds
 
@@ -143,7 +143,18 @@ class TestWindows:
 
     def test_shorter_windows_than_a_minute_are_of_five_seconds(self):
         found = published(Verify(rate_window=timedelta(seconds=10)), NOW + seconds(7))
-        assert (found.span, found.end, found.period) == (seconds(15), NOW + seconds(5), seconds(5))
+        assert (found.span, found.end, found.period) == (seconds(20), NOW + seconds(5), seconds(5))
+
+    @pytest.mark.parametrize("window", [1, 10, 29, 31, 59, 60, 61, 300])
+    def test_a_percentile_can_be_asked_for_over_every_window(self, window):
+        span = published(Verify(rate_window=seconds(window)), NOW).span.total_seconds()
+        assert span in {20, 30} or span % 60 == 0
+        assert span >= window
+
+    def test_before_a_change_the_last_window_that_is_published_counts(self):
+        target = a_target(evidence=("load-balancer",), verify=MINUTES)
+        window = published(MINUTES, NOW + seconds(59) - MINUTES.lag)
+        assert baseline_since(target, NOW + seconds(59)) < window.begin
 
     def test_verification_waits_as_long_as_figures_may_take(self):
         target = a_target(evidence=("load-balancer",), verify=MINUTES)
