@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from activities.cloudwatch.balancers import question, read_figures, read_requests
 from activities.cloudwatch.utilization import read_statistics
-from activities.ecs.describing import describe_service
+from activities.ecs.tasks import describe_service
 from activities.elb.groups import TargetHealth, describe_groups, describe_health
 from runbook_model.catalog.catalog import Target
 from runbook_model.errors import InputError, OutsideError

@@ -36,7 +36,7 @@ class Published(NamedTuple):
         return [value for moment, value in points if self.begin.timestamp() <= moment < self.end.timestamp()]
 
     def newest_whole(self, points: Points, since: datetime | None) -> float | None:
-        """Return the newest value over a period as long as this, which CloudWatch may have begun where it likes."""
+        """Return the newest value over a period as long as this, whose start CloudWatch may choose."""
         last, first = self.end - self.span, since or datetime.min.replace(tzinfo=UTC)
         fit = [value for moment, value in points if _moment(first) <= moment <= last.timestamp()]
         return fit[-1] if fit else None

@@ -293,7 +293,7 @@ async def test_a_service_without_a_target_group_has_no_such_source():
     assert "gives no url to scrape" in found.detail
 
 
-async def test_who_may_not_describe_target_groups_is_told_so():
+async def test_who_may_not_describe_target_groups_reads_which_call_was_refused():
     denied = Aws()
     denied.elb = Stubber(denied.clients.elb(HERE))
     denied.elb.add_client_error("describe_target_groups", "AccessDenied", "not allowed", 403)
