@@ -78,6 +78,7 @@ WORKER: Final = (
     Row("autoscaling", "service", SERVICE, POLICY),
     Row("log-group", "service", ("aws-identity",), "correct log_group in {table}"),
     Row("cloudwatch", "service", SERVICE, POLICY),
+    Row("load-balancer", "service", SERVICE, POLICY),
     Row("permissions", "service", fix=POLICY, unknown=REACH_IAM),
     Row("health", "service", ("docker-engine",), "correct url or health_path in {table}"),
     Row(

@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from activities.autoscaling.activities import ScalingActivities
+from activities.cloudwatch.balancers import read_figures
 from activities.cloudwatch.utilization import read_points
 from activities.docker.reading import read_project
 from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import describe_service
+from activities.elb.groups import describe_groups, describe_health
 from runbook_model.catalog.catalog import Target
+from runbook_model.measured.publishing import published
 from runbook_model.release import ReleaseHistory, ServiceState
 from runbook_model.text.sentences import count_of
 
@@ -48,6 +51,7 @@ class ServiceQuestions:
             "autoscaling": self.read_capacity,
             "log-group": self.read_logs,
             "cloudwatch": self.read_cloudwatch,
+            "load-balancer": self.read_balancers,
         }
         return questions(functions, table=self._table)
 
@@ -101,6 +105,27 @@ class ServiceQuestions:
             if found
             else "can be read; it has no samples of the last hour"
         )
+
+    async def read_balancers(self) -> str:
+        """Read the figures of the service's load balancers, and the health of its targets."""
+        if self._target.platform != "ecs":
+            raise NotSetError(NOT_ON_ECS)
+        if not self._target.has("load-balancer"):
+            raise NotSetError("evidence in the catalog leaves it out")
+        return await self._threads.run(self._read_balancers)
+
+    def _read_balancers(self) -> str:
+        groups = describe_service(self._clients, self._target).target_groups
+        found = describe_groups(self._clients, self._target, groups) if groups else ()
+        found = tuple(group for group in found if group.balancer_name.startswith("app/"))
+        if not found:
+            raise NotSetError("no application load balancer is in front of the service")
+        window = published(self._target.verify, datetime.now(UTC) - self._target.verify.lag)
+        figures = read_figures(self._clients, self._target, found, window)
+        if figures.why:
+            raise WrongError(figures.why)
+        healthy = sum(describe_health(self._clients, self._target, group.arn).healthy for group in found)
+        return f"{count_of(len(found), 'target group')}, {count_of(healthy, 'healthy target')}; figures can be read"
 
     async def _on_ecs(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._target.platform != "ecs":

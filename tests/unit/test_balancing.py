@@ -6,6 +6,8 @@ import httpx
 import pytest
 from botocore.stub import ANY, Stubber
 
+from activities.doctor.looking import check, own_threads
+from activities.doctor.service import ServiceQuestions
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from runbook_model.catalog.service_policies import Verify
@@ -339,3 +341,32 @@ class TestHealth:
         found = await self.health(["healthy", "healthy"], target=a_target(), answer=unreachable)
         assert found.quality is G
         assert "2 of 2 targets healthy: could not reach" in found.detail
+
+
+class TestDoctor:
+    async def check(self, aws, **changes):
+        with own_threads() as threads, aws.ecs.stub, aws.elb, aws.cloudwatch:
+            questions = ServiceQuestions(Sources(aws.clients, None, None), threads, a_target(**changes)).all()
+            return await check(next(item for item in questions if item.name == "load-balancer"))
+
+    async def test_it_reads_the_figures_and_the_health_of_the_targets(self):
+        aws = Aws()
+        results = [{"Id": "requests0", "Timestamps": [], "Values": [], "StatusCode": "Complete"}]
+        aws.cloudwatch.add_response("get_metric_data", {"MetricDataResults": results})
+        healthy = [{"TargetHealth": {"State": "healthy"}}] * 2
+        aws.elb.add_response("describe_target_health", {"TargetHealthDescriptions": healthy})
+        found = await self.check(aws, **ALONE)
+        assert (found.ok, found.detail) == (True, "1 target group, 2 healthy targets; figures can be read")
+
+    async def test_a_service_without_a_load_balancer_has_nothing_to_check(self):
+        found = await self.check(Aws(groups=False), **ALONE)
+        assert (found.ok, found.detail) == (None, "no application load balancer is in front of the service")
+
+    async def test_what_the_catalog_leaves_out_is_not_asked(self):
+        assert (await self.check(Aws(), evidence=("prometheus",))).ok is None
+
+    async def test_a_permission_that_is_missing_is_named(self):
+        aws = Aws()
+        aws.cloudwatch.add_client_error("get_metric_data", "AccessDenied", "not allowed", 403)
+        found = await self.check(aws, **ALONE)
+        assert (found.ok, "figures" in found.detail) == (False, True)

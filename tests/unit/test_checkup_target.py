@@ -309,7 +309,7 @@ class TestService:
 
     @pytest.mark.parametrize(
         "name",
-        ["deployments", "tasks", "task-definitions", "autoscaling", "cloudwatch"],
+        ["deployments", "tasks", "task-definitions", "autoscaling", "cloudwatch", "load-balancer"],
     )
     async def test_by_compose_is_asked_nothing_of_aws(self, name):
         assert (await ask(name, platform="compose")).ok is None
