@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from sandbox.ecs.names import Fields
+from sandbox.ecs.strategies.plan import Plan
 from sandbox.ecs.strategies.shift import Shift
 from sandbox.tasks import RunningTask
 
@@ -143,6 +144,12 @@ class ServiceDeployment:
     threshold: int = 3
     counts: dict[str, Fields] = field(default_factory=dict)
     """Task counts by revision as they were at the end."""
+    plan: Plan = Plan()  # noqa: RUF009 - frozen
+    """Its alarms and waits."""
+    ignored_alarms: frozenset[str] = frozenset()
+    """Those that fired at its start."""
+    triggered: list[str] = field(default_factory=list)
+    """Names of the alarms that ended it."""
     shift: Shift | None = None
     """What it does where its strategy shifts traffic."""
     green: Deployment | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sandbox.ecs.model import (
     Deployment,
+    Pace,
     Revision,
     Rollback,
     Service,
@@ -13,6 +14,7 @@ from sandbox.ecs.model import (
 )
 from sandbox.ecs.names import Fields, new_number, new_service_deployment_id
 from sandbox.ecs.store import Store
+from sandbox.ecs.strategies.plan import because_of, plan_of
 from sandbox.ecs.wire import ROLLED, desired_count, revision_counts, without
 
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
@@ -48,6 +50,7 @@ def begin(service: Service, definition: TaskDefinition, config: Fields, store: S
             created_at=now,
             updated_at=now,
             threshold=failures_allowed(configuration, desired_count(service)),
+            plan=plan_of(configuration),
         )
     )
 
@@ -71,23 +74,26 @@ def _supersede(service: Service, now: float) -> None:
     attempt.reason = "Service deployment stopped because a newer service deployment was started."
 
 
-def advance(service: Service, steady_seconds: float, now: float) -> None:
+def advance(service: Service, pace: Pace, firing: frozenset[str], now: float) -> None:
     """Take the newest deployment one step further, when it is time for one.
 
-    It is COMPLETED once everything has been as wanted for ``steady_seconds``.
+    It is COMPLETED once everything has been as wanted for a while: for its bake time too where it has alarms.
     """
     primary, attempt = service.primary, service.current
     if primary is None:
         return
     if attempt is not None and not attempt.finished:
-        _advance_attempt(service, primary, attempt, now)
+        _advance_attempt(service, primary, attempt, firing, now)
     primary = service.primary
     if primary is not None:
-        _complete_when_good(service, primary, steady_seconds, now)
+        _complete_when_good(service, primary, pace, now)
 
 
-def _advance_attempt(service: Service, primary: Deployment, attempt: ServiceDeployment, now: float) -> None:
+def _advance_attempt(
+    service: Service, primary: Deployment, attempt: ServiceDeployment, firing: frozenset[str], now: float
+) -> None:
     if attempt.status == "PENDING":
+        attempt.ignored_alarms = firing
         _move(attempt, "IN_PROGRESS", now)
         attempt.started_at = now
     elif attempt.status == "STOP_REQUESTED":
@@ -96,6 +102,23 @@ def _advance_attempt(service: Service, primary: Deployment, attempt: ServiceDepl
         fail(primary, f"ECS deployment {primary.id} was stopped by a StopServiceDeployment request.", now)
         _roll_back(service, attempt, STOPPED_REASON, "Service deployment stopped: rolling back to", now)
     _watch_breaker(service, primary, attempt, now)
+    _watch_alarms(service, primary, attempt, firing - attempt.ignored_alarms, now)
+
+
+def _watch_alarms(
+    service: Service, primary: Deployment, attempt: ServiceDeployment, firing: frozenset[str], now: float
+) -> None:
+    found = [name for name in attempt.plan.alarms if name in firing]
+    if not found or attempt.status != "IN_PROGRESS":
+        return
+    attempt.triggered = found
+    fail(primary, f"ECS deployment {primary.id}: CloudWatch alarm detected.", now)
+    if attempt.plan.alarms_roll_back:
+        why = f"Service deployment rolled back {because_of(found)}"
+        _roll_back(service, attempt, why, "CloudWatch alarm: rolling back to", now)
+    else:
+        finish(service, attempt, "STOPPED", now)
+        attempt.reason = f"Service deployment stopped {because_of(found)}"
 
 
 def _move(attempt: ServiceDeployment, status: str, now: float) -> None:
@@ -173,15 +196,24 @@ def go_back_to(
     return deployment
 
 
-def _complete_when_good(service: Service, primary: Deployment, steady_seconds: float, now: float) -> None:
+def _bake_seconds(service: Service, pace: Pace) -> float:
+    """Return the bake time of what is under way; only alarms make a rolling deployment wait for it."""
+    attempt = service.current
+    if attempt is None or attempt.finished or attempt.rollback is not None or not attempt.plan.alarms:
+        return 0.0
+    return attempt.plan.bake_minutes * pace.minute_seconds
+
+
+def _complete_when_good(service: Service, primary: Deployment, pace: Pace, now: float) -> None:
     if not (_all_as_wanted(service, primary) or _early_success(service, primary)):
         primary.good_since = None
         service.steady = False
         return
     primary.good_since = primary.good_since or now
-    if now - primary.good_since < steady_seconds:
+    waited = now - primary.good_since - pace.steady_seconds
+    if waited < 0:
         return
-    if primary.rollout_state == "IN_PROGRESS":
+    if primary.rollout_state == "IN_PROGRESS" and waited >= _bake_seconds(service, pace):
         complete(service, primary, now)
     if _all_as_wanted(service, primary):
         service.deployments = [primary]

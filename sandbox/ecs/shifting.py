@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sandbox.ecs import rollout
 from sandbox.ecs.model import Deployment, Pace, Service, ServiceDeployment, Traffic
 from sandbox.ecs.names import Fields
-from sandbox.ecs.strategies.plan import SHIFTING, plan_of
+from sandbox.ecs.strategies.plan import SHIFTING
 from sandbox.ecs.strategies.shift import Clock, Seen, Shift
 from sandbox.ecs.wire import desired_count
 
@@ -40,7 +40,7 @@ def prepare(service: Service, pace: Pace) -> None:
     attempt.green = green
     attempt.blue = blue if service.last_completed is not None else None
     attempt.shift = Shift(
-        plan_of(configuration),
+        attempt.plan,
         Clock(pace.minute_seconds, pace.stage_seconds),
         lambda: secrets.token_urlsafe(_HOOK_KEY_BYTES),
         has_blue=attempt.blue is not None,
@@ -116,7 +116,7 @@ def wanted_tasks(service: Service) -> dict[Deployment, int]:
     return found
 
 
-def advance(service: Service, answers: Mapping[str, str], alarms: Mapping[str, str], now: float) -> None:
+def advance(service: Service, answers: Mapping[str, str], firing: frozenset[str], now: float) -> None:
     """Take the service's newest deployment further, and end former ones that made way for it."""
     for former in service.service_deployments[:-1]:
         if former.shift is not None and not former.finished:
@@ -126,7 +126,7 @@ def advance(service: Service, answers: Mapping[str, str], alarms: Mapping[str, s
     attempt = service.current
     if attempt is None or attempt.shift is None or attempt.finished:
         return
-    attempt.shift.advance(_seen(service, attempt, answers, alarms, now))
+    attempt.shift.advance(_seen(service, attempt, answers, firing, now))
     _show(service, attempt, attempt.shift, now)
 
 
@@ -134,7 +134,7 @@ def _seen(
     service: Service,
     attempt: ServiceDeployment,
     answers: Mapping[str, str],
-    alarms: Mapping[str, str],
+    firing: frozenset[str],
     now: float,
 ) -> Seen:
     desired = desired_count(service)
@@ -151,7 +151,7 @@ def _seen(
         blue_gone=attempt.blue not in left,
         others_gone=left <= {attempt.green, attempt.blue},
         answers=answers,
-        firing=frozenset(name for name, state in alarms.items() if state == "ALARM"),
+        firing=firing,
     )
 
 
@@ -159,7 +159,7 @@ def _show(service: Service, attempt: ServiceDeployment, shift: Shift, now: float
     """Take over how far the deployment is."""
     if attempt.status == "PENDING" and shift.status != "PENDING":
         attempt.started_at = now
-    attempt.reason = shift.reason
+    attempt.reason, attempt.triggered = shift.reason, shift.triggered
     if shift.going_back and attempt.rollback is None:
         _turn_back(service, attempt, now)
     shown = (shift.status, shift.stage, shift.wanted)

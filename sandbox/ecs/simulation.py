@@ -133,11 +133,12 @@ class SimulatedEcs:
         for task in service.live_tasks:
             self._lives.observe(service, task, now)
         if service.status == "ACTIVE":
-            shifting.advance(service, self.hook_answers, self.alarms, now)
+            firing = frozenset(name for name, state in self.alarms.items() if state == "ALARM")
+            shifting.advance(service, self.hook_answers, firing, now)
             if shifting.in_charge(service):
                 scheduler.schedule_each(service, shifting.wanted_tasks(service), self._lives, now)
             else:
-                rollout.advance(service, self._pace.steady_seconds, now)
+                rollout.advance(service, self._pace, firing, now)
                 scheduler.schedule(service, self._lives, now)
             traffic = service.traffic or Traffic({}, {})
             self._runner.route(service.cluster.name, service.name, traffic.production, traffic.test)

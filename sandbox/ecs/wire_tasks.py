@@ -167,12 +167,11 @@ def _shift_fields(deployment: ServiceDeployment) -> Fields:
 
 
 def _alarm_fields(deployment: ServiceDeployment) -> Fields:
-    shift = deployment.shift
-    if shift is None or not shift.plan.alarms:
+    if not deployment.plan.alarms:
         return {"status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": []}
-    over = deployment.finished or shift.going_back
-    status = "TRIGGERED" if shift.triggered else "MONITORING_COMPLETE" if over else "MONITORING"
-    names = {"alarmNames": list(shift.plan.alarms), "triggeredAlarmNames": list(shift.triggered)}
+    over = deployment.finished or deployment.rollback is not None
+    status = "TRIGGERED" if deployment.triggered else "MONITORING_COMPLETE" if over else "MONITORING"
+    names = {"alarmNames": list(deployment.plan.alarms), "triggeredAlarmNames": list(deployment.triggered)}
     return {"status": status, **names}
 
 

@@ -59,6 +59,11 @@ def plan_of(configuration: Fields) -> Plan:
     )
 
 
+def because_of(alarms: list[str]) -> str:
+    """Say which alarms ended a deployment."""
+    return f"because CloudWatch alarm(s) were triggered: {', '.join(alarms)}."
+
+
 def _steps(configuration: Fields) -> tuple[tuple[float, ...], float]:
     match configuration["strategy"]:
         case "CANARY":

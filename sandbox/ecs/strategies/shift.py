@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox.ecs.strategies.hooks import CALL_BACK_SECONDS, Asked, HookRun, start
-from sandbox.ecs.strategies.plan import Plan
+from sandbox.ecs.strategies.plan import Plan, because_of
 
 ENDED = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
 STAGE_MINUTES = 1440
@@ -175,7 +175,7 @@ class Shift:
         if not firing or self.status != "IN_PROGRESS" or self.stage == "CLEAN_UP":
             return
         self.triggered = firing
-        what = f"because CloudWatch alarm(s) were triggered: {', '.join(firing)}."
+        what = because_of(firing)
         if self.plan.alarms_roll_back:
             self._go_back(f"Service deployment rolled back {what}")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from ecs_world import CLUSTER, SERVICE, Script, primary
 
@@ -62,6 +63,33 @@ def test_a_rollout_never_leaves_its_percents(world: World, desired: int, minimum
     fewest = -(-desired * minimum // 100)
     assert outside(world.runner.moments, fewest, most) == []
     assert {task.spec.image for task in world.runner.tasks} == {"ai-processor:1.1.0"}
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_SUCCESSFUL", "STOPPED"])
+def test_a_rolling_deployment_with_alarms_bakes_and_an_alarm_ends_it(world: World, status: str) -> None:
+    rollback = status == "ROLLBACK_SUCCESSFUL"
+    first = world.start_service()
+    alarms = {"alarmNames": ["errors"], "enable": True, "rollback": rollback}
+    world.update(deploymentConfiguration={"alarms": alarms, "bakeTimeInMinutes": 1440})
+    second = world.release("1.1.0")
+    world.update(taskDefinition=second)
+    world.until(lambda: len(world.service()["deployments"]) == 1)
+    baking = world.deployment()
+    assert (baking["status"], baking["alarms"]["status"]) == ("IN_PROGRESS", "MONITORING")
+    assert primary(world.service())["rolloutState"] == "IN_PROGRESS"
+    httpx.post(f"{world.url}/_sandbox/alarms", json={"name": "errors", "state": "ALARM"})
+    ended = world.until(lambda: found if (found := world.deployment())["status"] == status else None)
+    assert ended["alarms"]["triggeredAlarmNames"] == ["errors"]
+    assert world.service()["taskDefinition"] == (first if rollback else second)
+
+
+def test_a_rolling_deployment_with_alarms_is_done_after_its_bake(world: World) -> None:
+    world.start_service()
+    alarms = {"alarmNames": ["errors"], "enable": True, "rollback": True}
+    world.update(deploymentConfiguration={"alarms": alarms, "bakeTimeInMinutes": 1})
+    world.update(taskDefinition=world.release("1.1.0"))
+    world.until(lambda: done(world))
+    assert world.deployment()["alarms"]["status"] == "MONITORING_COMPLETE"
 
 
 def test_the_suffix_of_a_deployment_id_leads_to_its_service_revision_and_deployment(world: World) -> None:
