@@ -1,6 +1,7 @@
 """The sandbox's service whose deployments shift traffic, on real processes: requests really are split, and come back."""
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -84,3 +85,39 @@ def test_a_release_gets_its_shares_of_the_requests_and_a_stop_takes_them_back(sa
     until(lambda: weight() == 0)
     assert answered_by(sandbox, url) == {"1.0.0": 20}
     until(lambda: deployment()["status"] == "ROLLBACK_SUCCESSFUL")
+
+
+def test_each_target_group_has_targets_and_figures_of_its_own(sandbox):
+    elb, cloudwatch = sandbox.aws("elbv2"), sandbox.aws("cloudwatch")
+    url = sandbox.addresses.services["bluegreen"]["prod"]
+    groups = [
+        group
+        for group in elb.describe_target_groups()["TargetGroups"]
+        if group["TargetGroupName"].startswith("ai-processor-bluegreen-prod")
+    ]
+    ((balancer,),) = {tuple(group["LoadBalancerArns"]) for group in groups}
+    health = [elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"]) for group in groups]
+    states = [
+        [item["TargetHealth"]["State"] for item in found["TargetHealthDescriptions"]] for found in health
+    ]
+    assert sorted(states) == [[], ["healthy", "healthy"]]
+
+    def requests(group):
+        dimensions = {
+            "LoadBalancer": balancer.partition("loadbalancer/")[2],
+            "TargetGroup": group["TargetGroupArn"].rpartition(":")[2],
+        }
+        metric = {
+            "Namespace": "AWS/ApplicationELB",
+            "MetricName": "RequestCount",
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+        }
+        now = datetime.now(UTC)
+        query = {"Id": "requests", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}
+        found = cloudwatch.get_metric_data(
+            MetricDataQueries=[query], StartTime=now - timedelta(hours=1), EndTime=now
+        )
+        return sum(found["MetricDataResults"][0]["Values"])
+
+    answered_by(sandbox, url)
+    until(lambda: sorted(requests(group) for group in groups) == [0, 20])
