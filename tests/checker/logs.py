@@ -40,7 +40,7 @@ def is_call(entry, call):
         case _, "RegisterTaskDefinition":
             return _registers(entry["parameters"], call.parameters)
         case _, "TagResource":
-            return call.parameters == _mark(entry["parameters"])
+            return _fits(_mark(entry["parameters"]), call.parameters)
     shown = {name: value for name, value in call.parameters.items() if name not in DECIDED_LATER}
     return _fits(_as_shown(entry), shown)
 

@@ -27,7 +27,10 @@ async def worked_world(world, tmp_path_factory):
 
 
 @pytest.fixture
-def stage(worked_world):
-    """Where a test opens services of its own; they are closed when it is over."""
+async def stage(worked_world):
+    """Where a test opens services of its own; they are closed when it is over, and the checker has found nothing."""
     yield worked_world
-    worked_world.close_shops()
+    try:
+        assert await worked_world.wrong() == []
+    finally:
+        worked_world.close_shops()

@@ -220,6 +220,22 @@ class TestAYesToExactlyThatCall:
         entry["parameters"] = entry["parameters"] | {"desiredCount": 0}
         assert rules(run, hold, log=[entry]) == ["another call than ordered"]
 
+    def test_of_a_revision_that_the_run_registers_first_every_number_is_the_one_that_was_shown(self):
+        deploy, marks = (
+            calls.deploy(TARGET, OLD, registered=True),
+            calls.mark(OLD, Judgement.GOOD, registered=True),
+        )
+        tag = {
+            "resourceArn": task_definition(9),
+            "tags": [{"key": "runbook:verified:prod/shop", "value": "x"}],
+        }
+        sent = {"cluster": "prod", "service": "shop", "taskDefinition": task_definition(9)}
+        assert is_call(made(parameters=sent), deploy)
+        assert is_call(made(action="TagResource", parameters=tag), marks)
+        other = task_definition(9).replace("/shop:", "/other:")
+        assert not is_call(made(parameters=sent | {"taskDefinition": other}), deploy)
+        assert not is_call(made(action="TagResource", parameters=tag | {"resourceArn": other}), marks)
+
 
 class TestNoneAfterAnAbort:
     def test_a_change_that_was_decided_on_after_an_abort_is_found(self):
