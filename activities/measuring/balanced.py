@@ -12,7 +12,7 @@ from activities.cloudwatch.utilization import read_statistics
 from activities.ecs.tasks import describe_service
 from activities.elb.groups import TargetHealth, describe_groups, describe_health
 from runbook_model.catalog.catalog import Target
-from runbook_model.errors import InputError, OutsideError
+from runbook_model.errors import AccessDeniedError, InputError, OutsideError
 from runbook_model.measured.balancing import (
     Figures,
     TargetGroup,
@@ -74,10 +74,16 @@ class Balanced:
         return p95_of(asked, found, window, self._since, self._target.thresholds.min_requests)
 
     async def health(self) -> Reading:
-        """Ask for the health of the targets: all that are wanted must be healthy."""
+        """Ask for the health of the targets: all that are wanted must be healthy.
+
+        Where it may not be asked for, others decide, as where there is no target group.
+
+        Raises:
+            OutsideError: it cannot be read otherwise.
+        """
         try:
             desired, found = await asyncio.to_thread(self._health)
-        except InputError as error:
+        except (InputError, AccessDeniedError) as error:
             return self._reading(Quality.NO_DATA, str(error), decides=False)
         if not found:
             why = "the catalog gives no url for health, and the service is behind no target group"

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from runbook_model.reports import State
+from tests.integration.rollback_stage import seen
 from tests.sandbox_under_test import until
 
 pytestmark = pytest.mark.rare
@@ -97,6 +99,11 @@ async def test_a_service_that_refuses_connections_is_never_called_recovered(stag
     shop.deploy("1.2.0", FAULT_ERROR_RATE=0.3)
     shop.until_ended()
     with used(shop):
-        ended = await shop.cli.start("--wait", "--json", "--to", "1.1.0", "--reason", "errors")
-    assert (ended.code, ended.json["state"]) != (0, "done")
-    assert ended.json["verdict"] != "recovered"
+        started = await shop.cli.start("--json", "--to", "1.1.0", "--reason", "errors")
+        assert started.code == 0, started.err
+        run = stage.client.get_workflow_handle(shop.id)
+        report = await seen(run, lambda report: report.state is State.AWAITING_APPROVAL)
+        assert report.checkpoint.question == "Recovery is not verified: how to continue?"
+        await shop.cli("abort", shop.short, "--reason", "the test is over", "--keep")
+        ended = await run.result()
+    assert ended["verdict"] != "recovered"

@@ -334,6 +334,17 @@ class TestHealth:
         found = await self.health(states)
         assert (found.kind, found.quality, found.detail, found.decides) == ("health", quality, detail, True)
 
+    async def test_where_it_may_not_be_asked_for_others_decide(self):
+        aws = Aws()
+        aws.elb = Stubber(aws.clients.elb(HERE))
+        aws.elb.add_client_error("describe_target_health", "AccessDenied", "not allowed", 403)
+        with aws.ecs.stub, aws.elb:
+            found = await Instruments(Sources(aws.clients, None, None)).health(
+                an_observation(target=a_target(**ALONE)), NOW
+            )
+        assert (found.quality, found.decides) == (N, False)
+        assert "DescribeTargetHealth" in found.detail or "target health" in found.detail
+
     async def test_where_the_url_cannot_be_reached_from_here_the_targets_say_it_too(self):
         def unreachable(_request):
             raise httpx.ConnectTimeout("no route")
