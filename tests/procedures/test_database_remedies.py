@@ -155,6 +155,12 @@ class TestReboot:
         assert (await runbook.end(run)).outcome is Outcome.INCONCLUSIVE
         assert outside.changes == []
 
+    async def test_a_plan_of_a_task_says_what_a_person_would_be_asked(self, runbook, outside):
+        outside.status = "storage-full"
+        report = await runbook.run(plan_only=True)
+        assert (report.outcome, report.plan) == (Outcome.PLANNED, None)
+        assert report.summary.startswith("A person would be asked: Bring the database back: restart it. ")
+
     async def test_an_instance_that_does_not_come_up_in_time_is_not_recovered(self, runbook, outside):
         outside.reboots = False
         report = await runbook.run()

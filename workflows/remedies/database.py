@@ -140,6 +140,8 @@ def only_planned(run: Run, found: Found, remedy: Remedy | Ending) -> Ending:
     if isinstance(remedy, Ending) and remedy.outcome is Outcome.REFUSED:
         return remedy
     summary = f"This procedure would change nothing: {found.diagnosis.summary}."
+    if isinstance(remedy, Task):
+        summary = f"A person would be asked: {remedy.what}. {found.diagnosis.summary}."
     if isinstance(remedy, Plan):
         run.page.record.planned(remedy)
         summary = f"{remedy.headline}: planned, nothing was changed."
