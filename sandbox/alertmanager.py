@@ -56,7 +56,7 @@ class Webhook:
     token: str
 
 
-class Alertmanager:
+class Alertmanager(Daemon):
     """An Alertmanager with the product's own routes, only quicker."""
 
     def __init__(self, folder: Path, webhook: Webhook) -> None:
@@ -84,17 +84,12 @@ class Alertmanager:
             "--cluster.listen-address=",
             "--log.level=info",
         ]
-        self._daemon = Daemon("alertmanager", argv, folder)
+        super().__init__("alertmanager", argv, folder)
 
     @property
     def url(self) -> str:
         """Where it answers, without trailing slash."""
         return f"http://{self.address}"
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id while it runs."""
-        return self._daemon.pid
 
     async def start(self) -> None:
         """Start it and wait until it takes alerts.
@@ -103,21 +98,13 @@ class Alertmanager:
             DaemonDiedError: it ended instead.
             TimeoutError: it did not get ready.
         """
-        await self._daemon.start()
-        await self._daemon.wait_for_answer(self.address, "/-/ready", seconds=START_TIMEOUT_SECONDS)
-
-    async def kill(self) -> None:
-        """End it with SIGKILL, as a crash would; it stays away until it is started again."""
-        await self._daemon.kill()
+        await super().start()
+        await self.wait_for_answer(self.address, "/-/ready", seconds=START_TIMEOUT_SECONDS)
 
     async def restart(self) -> None:
         """End it in order and start it again."""
-        await self._daemon.end()
+        await self.end()
         await self.start()
-
-    async def end(self) -> None:
-        """End it in order."""
-        await self._daemon.end()
 
 
 def find_alertmanager() -> str | None:

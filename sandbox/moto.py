@@ -20,14 +20,14 @@ _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", 
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 
 
-class MotoServer:
+class MotoServer(Daemon):
     """CloudWatch, CloudWatch Logs, STS, RDS and S3 on one address."""
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
         self._address = f"127.0.0.1:{port}"
         argv = [sys.executable, "-P", "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
-        self._daemon = Daemon("moto", argv, folder)
+        super().__init__("moto", argv, folder)
 
     @property
     def url(self) -> str:
@@ -41,22 +41,8 @@ class MotoServer:
             DaemonDiedError: it ended instead.
             TimeoutError: it did not get ready.
         """
-        await self._daemon.start()
-        await self._daemon.wait_for_answer(
-            self._address, "/moto-api/data.json", seconds=START_TIMEOUT_SECONDS
-        )
-
-    async def watch(self) -> None:
-        """Wait for as long as it runs.
-
-        Raises:
-            DaemonDiedError: it ended by itself.
-        """
-        await self._daemon.watch()
-
-    async def end(self) -> None:
-        """End the server; nothing that it knows is kept."""
-        await self._daemon.end()
+        await super().start()
+        await self.wait_for_answer(self._address, "/moto-api/data.json", seconds=START_TIMEOUT_SECONDS)
 
 
 class MotoProxy:

@@ -60,7 +60,7 @@ class Watched:
     """``host:port``; with one, the product's own rules apply."""
 
 
-class Prometheus:
+class Prometheus(Daemon):
     """A Prometheus that scrapes every task once a second and keeps what it saw in the sandbox's folder."""
 
     def __init__(self, folder: Path, program: str, watched: Watched) -> None:
@@ -88,7 +88,7 @@ class Prometheus:
             f"--rules.alert.resend-delay={_RESEND_DELAY}",
             "--log.level=warn",
         ]
-        self._daemon = Daemon("prometheus", argv, folder)
+        super().__init__("prometheus", argv, folder)
 
     @property
     def url(self) -> str:
@@ -102,8 +102,8 @@ class Prometheus:
             DaemonDiedError: it ended instead.
             TimeoutError: it did not get ready.
         """
-        await self._daemon.start()
-        await self._daemon.wait_for_answer(self._address, "/-/ready", seconds=START_TIMEOUT_SECONDS)
+        await super().start()
+        await self.wait_for_answer(self._address, "/-/ready", seconds=START_TIMEOUT_SECONDS)
 
     async def has_seen(self, environments: Collection[str], metric: str) -> bool:
         """Wait, but not for ever, until it has a metric of a task in each environment; whether it has."""
@@ -119,18 +119,6 @@ class Prometheus:
         answer = await client.get("/api/v1/query", params={"query": _SEEN.format(metric=metric)})
         found = answer.json()["data"]["result"] if answer.is_success else []
         return {item["metric"]["environment"] for item in found}
-
-    async def watch(self) -> None:
-        """Wait for as long as it runs.
-
-        Raises:
-            DaemonDiedError: it ended by itself.
-        """
-        await self._daemon.watch()
-
-    async def end(self) -> None:
-        """End it in order."""
-        await self._daemon.end()
 
 
 def find_prometheus() -> str | None:

@@ -23,7 +23,7 @@ class ProgramMissingError(Exception):
     """A program that the sandbox runs is not installed."""
 
 
-class TemporalServer:
+class TemporalServer(Daemon):
     """The server on fixed ports and one file, so that a restart brings back the same server."""
 
     def __init__(self, folder: Path, codec: str | None = None) -> None:
@@ -37,12 +37,7 @@ class TemporalServer:
         ui_port = free_port()
         self.ui = f"http://127.0.0.1:{ui_port}"
         self._http_address = f"127.0.0.1:{free_port()}"
-        self._daemon = Daemon("temporal", self._argv(folder, ui_port, codec), folder)
-
-    @property
-    def pid(self) -> int | None:
-        """The server's process id while it runs."""
-        return self._daemon.pid
+        super().__init__("temporal", self._arguments(folder, ui_port, codec), folder)
 
     async def start(self) -> None:
         """Start the server and wait until it knows the product's search attributes.
@@ -51,28 +46,20 @@ class TemporalServer:
             DaemonDiedError: it ended instead.
             TimeoutError: it did not get ready.
         """
-        await self._daemon.start()
-        await self._daemon.wait_for_answer(
+        await super().start()
+        await self.wait_for_answer(
             self._http_address,
             "/api/v1/namespaces/default/search-attributes",
             seconds=START_TIMEOUT_SECONDS,
             containing=[f'"{name}"'.encode() for name in SEARCH_ATTRIBUTES],
         )
 
-    async def kill(self) -> None:
-        """End the server with SIGKILL; what it acknowledged is in its file."""
-        await self._daemon.kill()
-
     async def restart(self) -> None:
         """Start the server again on its file and ports; SIGKILL first when it still runs."""
         await self.kill()
         await self.start()
 
-    async def end(self) -> None:
-        """End the server in order."""
-        await self._daemon.end()
-
-    def _argv(self, folder: Path, ui_port: int, codec: str | None) -> list[str]:
+    def _arguments(self, folder: Path, ui_port: int, codec: str | None) -> list[str]:
         ports = {
             "--port": self.address.rpartition(":")[2],
             "--http-port": self._http_address.rpartition(":")[2],
