@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials
 
 SIGNED = ("Authorization", "X-Amz-Date", "X-Amz-Security-Token")
 

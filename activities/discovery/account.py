@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from activities.discovery.asking import batches
+from activities.discovery.asking import Asking, batches
 from activities.discovery.balancing import Balancing
 from activities.discovery.databases import Databases
 from activities.discovery.services import ServiceLines
@@ -13,11 +14,6 @@ from runbook_model.catalog.arns import ecs_name, problem_of_arn
 from runbook_model.discovered import FoundCluster, FoundService, Unread
 from runbook_model.errors import InputError
 from runbook_model.text.sentences import count_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from activities.discovery.asking import Asking
 
 SERVICES_OF_ONE_PAGE = 100
 SERVICES_OF_ONE_CALL = 10

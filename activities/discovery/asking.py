@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from runbook_model.catalog.accounts import Account
 from runbook_model.discovered import Unread
 from runbook_model.errors import AccessDeniedError, CredentialsError, OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.accounts import Account
 
 AT_ONCE = 6
 """Questions that are under way at the same time: far below every quota of AWS, and a hundred a second with answers in 60 ms."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runbook_model.discovered import Line, Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-
     from activities.discovery.asking import Asking
 
 HTTP = {"HTTP": ("http", 80), "HTTPS": ("https", 443)}

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from activities.http.client import http_client
 from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.stores import Stores
 from runbook_model.catalog.matchers import parse_selector
-from runbook_model.catalog.metrics import PRESETS
+from runbook_model.catalog.metrics import PRESETS, Preset
 from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.discovered import FoundConvention, FoundPrometheus
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.metrics import Preset
 
 REVISION = re.compile(r"(?P<family>[A-Za-z0-9_-]{1,255}):\d+")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from activities.ecs.reading import app_container, balanced_containers
@@ -9,8 +10,6 @@ from runbook_model.discovered import Line, Part, Unread
 from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from activities.discovery.balancing import Balancing
     from activities.discovery.databases import Databases
 

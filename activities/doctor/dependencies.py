@@ -20,7 +20,7 @@ from activities.http.client import http_errors, redirect_of
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
 from activities.prometheus import promql
-from activities.prometheus.client import NoData
+from activities.prometheus.client import NoData, Prometheus
 from activities.prometheus.failures import find_failures
 from activities.prometheus.scrape import parse
 from activities.rds.activities import RdsActivities
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import httpx
 
     from activities.measuring.sources import Sources
-    from activities.prometheus.client import Prometheus
     from activities.prometheus.promql import Failures
 
 

@@ -20,14 +20,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.review.histories import Chronicle, Recorded, decode, first_of, object_of
 from activities.review.markdown import page
-from activities.review.model import ReviewRequest, Written
+from activities.review.model import Review, ReviewRequest, Written
 from activities.review.writing import write
 from runbook_model.errors import UnreachableError
 from runbook_model.ids import hold_id, is_lock
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
-    from activities.review.model import Review
 
 NOWHERE = "not written: RUNBOOK_REVIEWS names no place; `runbook review` prints it"
 

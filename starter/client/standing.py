@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 from uuid import uuid4
 
-from runbook_model.authority.standing import StandingFile, parse_standing
+from runbook_model.authority.standing import StandingFile, StandingOrder, parse_standing
 from runbook_model.authority.statement import SignedStatement, Statement, parse_statement
 from runbook_model.errors import Rejected
 from starter.client.signing import read_signed, ssh_sign
 from starter.exits import bad_input, refused
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from runbook_model.authority.standing import StandingOrder
-    from starter.signing import SigningOptions
+from starter.signing import SigningOptions
 
 STANDING = "RUNBOOK_STANDING"
 LARGEST = 200_000

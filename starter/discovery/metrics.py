@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from runbook_model.catalog.metrics import PRESETS
-from runbook_model.discovered import Line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from runbook_model.discovered import FoundConvention, Part
+from runbook_model.discovered import FoundConvention, Line, Part
 
 SHOWN = 3
 """Series that a comment shows."""

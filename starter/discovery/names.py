@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from starter.exits import bad_input
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 SAME = (
     ("prod", "production", "prd", "live"),

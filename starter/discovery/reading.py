@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
 from runbook_model.catalog.fields import Url
 from runbook_model.discovered import Discovered, NotDiscovered
 from starter.exits import CliError, Exit, bad_input
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ANSWER: TypeAdapter[Discovered | NotDiscovered] = TypeAdapter(Discovered | NotDiscovered)
 

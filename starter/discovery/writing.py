@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from runbook_model.catalog.fields import NAME
 from runbook_model.catalog.policies import Environment
 from runbook_model.catalog.service_policies import Placement
-from runbook_model.discovered import Line, Unread
+from runbook_model.discovered import (
+    Discovered,
+    FoundCluster,
+    FoundPrometheus,
+    FoundService,
+    Line,
+    Part,
+    Unread,
+    Value,
+)
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import count_of
 from starter.discovery.metrics import metrics_line
-from starter.discovery.names import name_environments, name_services
+from starter.discovery.names import Name, name_environments, name_services
 from starter.exits import bad_input
 from workflows.decisions.rollback.releases import cannot_roll
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from runbook_model.discovered import Discovered, FoundCluster, FoundPrometheus, FoundService, Part, Value
-    from starter.discovery.names import Name
 
 COMMENT = 300
 """Characters of a comment at most."""
