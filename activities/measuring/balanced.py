@@ -187,10 +187,8 @@ class Balanced:
 
 async def measure_load(sources: Sources, target: Target, now: datetime) -> LoadRead:
     """Measure how much is requested and how busy tasks are, against the usual, by CloudWatch alone."""
-    balanced = Balanced(sources, target, now)
-    rates, cpu = await asyncio.gather(
-        balanced.rates(), asyncio.to_thread(read_statistics, sources.aws, target, "CPUUtilization", now)
-    )
+    rates = await Balanced(sources, target, now).rates()
+    cpu = await asyncio.to_thread(read_statistics, sources.aws, target, "CPUUtilization", now)
     rate, usual = _newest_and_usual(*rates)
     busy, usually_busy = _newest_and_usual(cpu, cpu.points)
     return LoadRead(rate=rate, usual_rate=usual, cpu=busy, usual_cpu=usually_busy)

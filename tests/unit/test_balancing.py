@@ -8,7 +8,9 @@ from botocore.stub import ANY, Stubber
 
 from activities.doctor.looking import check, own_threads
 from activities.doctor.service import ServiceQuestions
+from activities.measuring.balanced import measure_load
 from activities.measuring.instruments import Instruments
+from activities.measuring.requests import Measured
 from activities.measuring.sources import Sources
 from runbook_model.catalog.service_policies import Verify
 from runbook_model.measured.balancing import Figures, GroupFigures, errors_of, p95_of
@@ -381,3 +383,54 @@ class TestDoctor:
         aws.cloudwatch.add_client_error("get_metric_data", "AccessDenied", "not allowed", 403)
         found = await self.check(aws, **ALONE)
         assert (found.ok, "figures" in found.detail) == (False, True)
+
+
+class TestDiagnosis:
+    async def test_load_is_held_against_the_usual_by_cloudwatch_alone(self):
+        aws = Aws()
+        window = published(MINUTES, NOW - MINUTES.lag)
+        counts = {window.begin - n * window.span: 3000 if n < 2 else 600 for n in range(14)}
+        results = [
+            {
+                "Id": "requests0",
+                "Timestamps": [*counts],
+                "Values": [*counts.values()],
+                "StatusCode": "Complete",
+            }
+        ]
+        asked = {
+            "MetricDataQueries": ANY,
+            "StartTime": window.end - 14 * window.span,
+            "EndTime": window.end,
+        }
+        aws.cloudwatch.add_response("get_metric_data", {"MetricDataResults": results}, asked)
+        cpu = [
+            {"Timestamp": NOW - n * timedelta(minutes=5), "Average": 90.0 if n < 2 else 30.0}
+            for n in range(9)
+        ]
+        aws.cloudwatch.add_response("get_metric_statistics", {"Datapoints": cpu})
+        with aws.ecs.stub, aws.elb, aws.cloudwatch:
+            target = a_target(**ALONE, verify=MINUTES)
+            load = await measure_load(Sources(aws.clients, None, None), target, NOW)
+        assert (load.rate.value, load.usual_rate.value, load.growth) == (10.0, 2.0, 5.0)
+        assert (load.cpu.value, load.usual_cpu.value) == (0.9, 0.3)
+
+    @pytest.mark.parametrize(
+        ("first", "later", "measures"),
+        [
+            (0.0, 0.3, "load-balancer"),
+            (0.3, 0.0, "prometheus"),
+            (0.0, 0.0, "prometheus"),
+            (0.2, 0.3, "prometheus"),
+        ],
+    )
+    def test_a_problem_needs_one_source_that_has_it(self, first, later, measures):
+        earlier, other = (
+            Measurement(quality="known", source=source, query="q", at=NOW, value=value, requests=500)
+            for source, value in (("prometheus", first), ("load-balancer", later))
+        )
+        found = Measured(earlier, (other,)).worst(0.1)
+        assert found.first.source == measures
+        assert [item.source for item in found.others] == [
+            item.source for item in (earlier, other) if item.source != measures
+        ]
