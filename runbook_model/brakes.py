@@ -30,6 +30,8 @@ class Switched(Fact):
     by: str
     reason: str
     at: datetime
+    until: datetime | None = None
+    """When it lapses: an agent's, where decisions are signed."""
 
     @property
     def summary(self) -> str:
@@ -54,6 +56,11 @@ class BrakeBook(Fact):
     starts: tuple[AutomaticStart, ...] = ()
     switched_off: int = 0
     """How often somebody switched it off: the ``sequence`` of the next signed order to."""
+
+    @property
+    def next_lapse(self) -> datetime | None:
+        """When the next brake lapses by itself; None where none does."""
+        return min((item.until for item in self.on if item.until), default=None)
 
     def holds(self, service: str) -> Block | None:
         """Say which person's brake holds a service's changes, if one does."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from pydantic import Field
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
+from temporalio.exceptions import ActivityError
 
+from activities.chat.activities import ChatActivities
 from runbook_model import ids
 from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
 from runbook_model.errors import InvalidMessage, Rejected
+from runbook_model.incident.announcements import Notice
 from runbook_model.messages import Answer, Person, Said, Signable
+from runbook_model.people import is_agent
 from runbook_model.reports import Rejection, keep_rejection
 from workflows.decisions.braking import finished, forget, not_started, reserve
 from workflows.page.handlers import HasInbox, takes_signal, takes_update
 from workflows.page.inbox import Inbox, reading
-from workflows.page.signing import Signing
+from workflows.page.options import BEST_EFFORT
+from workflows.page.signing import Signing, lapse_after
 
 LONG = 1000
 """Events; then it continues as a new run."""
@@ -48,6 +54,9 @@ class Brake(HasInbox):
         self._inbox.on("finished", _key, self._finished)
         self._inbox.on("not_started", _key, self._not_started)
         self._signing = Signing(goes_on_as_new=True)
+        self._lapses_after: timedelta | None = None
+        """How long an agent's brake holds; None where decisions are not signed."""
+        self._to_announce: list[str] = []
         self._inbox.on("switch", reading(Switch), self._switch, judge=self._judge_switch, verify=self._verify)
 
     @workflow.run
@@ -58,9 +67,16 @@ class Brake(HasInbox):
                 [ids.ENVIRONMENT.value_set(request.environment), ids.PROCEDURE.value_set("brake")]
             )
         while True:
+            await self._announce()
             try:
-                await workflow.wait_condition(self._is_long, timeout=IDLE, timeout_summary="Until it is idle")
+                await workflow.wait_condition(
+                    lambda: self._is_long() or bool(self._to_announce),
+                    timeout=self._rest(),
+                    timeout_summary="Until it is idle",
+                )
             except TimeoutError:
+                self._lapse()
+                await self._announce()
                 self._note(book=forget(self._report.book, workflow.now()))
                 if not (self._report.book.on or self._report.book.starts):
                     return self._report
@@ -119,7 +135,9 @@ class Brake(HasInbox):
         return order
 
     async def _verify(self, order: Switch) -> Switch:
-        """Return the order; one to switch off is signed where decisions are."""
+        """Return the order; one to switch off is signed where decisions are, and an agent's lapses there."""
+        if order.on and is_agent(order.by):
+            self._lapses_after = await lapse_after(self._report.environment)
         if not order.on:
             await self._signing.of_order(
                 "brake-off",
@@ -137,14 +155,56 @@ class Brake(HasInbox):
         if (rest != book.on) is order.on:
             state = "on" if order.on else "off"
             return Answer(detail=f"the brake of {where} is {state} already", already=True)
-        put = Switched(service=order.service, by=order.by, reason=order.reason, at=workflow.now())
+        put = Switched(
+            service=order.service,
+            by=order.by,
+            reason=order.reason,
+            at=workflow.now(),
+            until=self._until(order),
+        )
         on, off = ((*rest, put), 0) if order.on else (rest, 1)
         self._note(book=book.model_copy(update={"on": on, "switched_off": book.switched_off + off}))
         if order.on:
-            return Answer(
-                detail=f"the brake of {where} is on: nothing is started or changed automatically there"
-            )
+            said = f"the brake of {where} is on: nothing is started or changed automatically there"
+            if put.until:
+                said = f"{said} until {put.until:%H:%M} UTC, when an agent's brake lapses"
+                self._to_announce.append(f"{said}; by {order.by}: {order.reason}")
+            return Answer(detail=said)
         return Answer(detail=f"the brake of {where} is off")
+
+    def _until(self, order: Switch) -> datetime | None:
+        """Say when an order to switch it on lapses."""
+        lapses = order.on and is_agent(order.by) and self._lapses_after is not None
+        return workflow.now() + self._lapses_after if lapses and self._lapses_after else None
+
+    def _rest(self) -> timedelta:
+        """Say how long there is nothing to do."""
+        lapse = self._report.book.next_lapse
+        return min(IDLE, max(lapse - workflow.now(), timedelta(0))) if lapse else IDLE
+
+    def _lapse(self) -> None:
+        """Let lapse what an agent put on."""
+        book, now = self._report.book, workflow.now()
+        over = [item for item in book.on if item.until and item.until <= now]
+        for item in over:
+            where = item.service or self._report.environment
+            self._to_announce.append(f"the brake of {where} by {item.by} lapses: an agent's holds no longer")
+        if over:
+            self._note(
+                book=book.model_copy(update={"on": tuple(item for item in book.on if item not in over)})
+            )
+
+    async def _announce(self) -> None:
+        """Notify people of what an agent's brake does."""
+        while self._to_announce:
+            text = self._to_announce.pop(0)
+            notice = Notice(
+                target=self._report.environment, text=text, run=workflow.info().workflow_id, urgent=True
+            )
+            with suppress(ActivityError):
+                await workflow.execute_activity_method(
+                    ChatActivities.notify, notice, summary="Notify people", **BEST_EFFORT
+                )
 
     def _is_long(self) -> bool:
         info = workflow.info()

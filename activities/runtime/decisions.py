@@ -7,7 +7,7 @@ from pathlib import Path
 
 from temporalio import activity
 
-from runbook_model.authority.expected import Judged, Presented
+from runbook_model.authority.expected import Judged, Lapse, LapseQuestion, Presented
 from runbook_model.authority.shown import GateRequest, Opened, show
 from runbook_model.authority.standing import StandingAnswer, StandingQuestion
 from runbook_model.catalog.catalog import Catalog, load_catalog
@@ -43,6 +43,18 @@ class DecisionActivities:
             )
         except (SignersError, InputError) as error:
             raise Rejected(error.message, fix=error.fix) from None
+
+    @activity.defn
+    def lapse_after(self, asked: LapseQuestion) -> Lapse:
+        """Say how long an agent's brake holds.
+
+        Raises:
+            Rejected: the catalog cannot be read, or has no such environment.
+        """
+        where = self._read().environments.get(asked.environment)
+        if where is None:
+            raise Rejected(f'no environment "{asked.environment}" in the catalog')
+        return Lapse(after=where.approvals.escalate if where.approvals.signed else None)
 
     def _read(self) -> Catalog:
         try:

@@ -71,6 +71,19 @@ class Judged(Message):
     """None where the environment does not ask for signed decisions."""
 
 
+class LapseQuestion(Message):
+    """Asks how long something counts that nobody signs."""
+
+    environment: str
+
+
+class Lapse(Message):
+    """How long it counts."""
+
+    after: timedelta | None = None
+    """None where decisions are not signed: then it stays."""
+
+
 class Verified(Message):
     """Everybody who agreed by a warrant, each person and each key counted once."""
 

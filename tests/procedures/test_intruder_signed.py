@@ -18,12 +18,14 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.authority.signers import read_signers
 from activities.ecs.changes import DeployRelease
 from runbook_model import ids
+from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.catalog import load_catalog
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome
 from tests.procedures.outside import release
 from tests.procedures.signed_stage import SIGNED, Service, Stage
 from tests.procedures.test_intruder import Anything, Intruder
+from workflows.brake import Brake
 from workflows.ledger import LedgerRequest, ReleaseLedger
 
 MADE = ["deploy shop:1"]
@@ -265,6 +267,27 @@ class TestSilencing:
             ("resume", "the runbook"),
         ]
         assert any("the pause by mallory lapses" in notice.text for notice in service.notices)
+
+    async def test_an_agents_brake_lapses_and_is_announced_and_a_persons_stays(
+        self, signed, service, temporal
+    ):
+        brake = await signed.client.start_workflow(
+            Brake.run, BrakeRequest(environment=signed.environment), id=ids.brake_id(signed.environment),
+            task_queue=signed.queue,
+        )  # fmt: skip
+        by_person = {"by": "carol", "on": True, "service": "shop", "reason": "a migration"}
+        await brake.execute_update("switch", by_person)
+        await brake.execute_update("switch", {"by": "agent:x for bob", "on": True, "reason": "it looks odd"})
+        await temporal.sleep(timedelta(minutes=11))
+        async with asyncio.timeout(60):
+            while len(service.notices) < 2:
+                await asyncio.sleep(0.01)
+        report = await brake.query(Brake.status)
+        assert [item.by for item in report.book.on] == ["carol"]
+        on, lapsed = (notice.text for notice in service.notices)
+        assert "when an agent's brake lapses; by agent:x for bob: it looks odd" in on
+        assert "by agent:x for bob lapses" in lapsed
+        await brake.terminate()
 
     async def test_a_signed_order_continues_at_once_and_an_unsigned_one_does_not(self, signed, service):
         held = service.holds("read_history")

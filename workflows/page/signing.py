@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from activities.runtime.decisions import DecisionActivities, StandingActivities
-from runbook_model.authority.expected import Expected, Presented, SignedBy, kind_of_answer
+from runbook_model.authority.expected import Expected, LapseQuestion, Presented, SignedBy, kind_of_answer
 from runbook_model.authority.order import Authority
 from runbook_model.authority.shown import Opened
 from runbook_model.authority.standing import StandingQuestion
@@ -117,6 +117,22 @@ class Signing:
         return await _verify(Presented(expected=expected, order=order, **_said(message)))
 
 
+async def lapse_after(environment: str) -> timedelta | None:
+    """Return how long something counts that nobody signs; None where decisions are not signed.
+
+    Raises:
+        Rejected: the worker cannot say it now.
+    """
+    asked = LapseQuestion(environment=environment)
+    try:
+        found = await workflow.execute_local_activity_method(
+            DecisionActivities.lapse_after, asked, summary="Look how long it counts", **SHOW
+        )
+    except FailureError as error:
+        raise _not_now(error) from None
+    return found.after
+
+
 async def verify_answer(
     approval: Approval, gate: Checkpoint, environment: str, service: str
 ) -> SignedBy | None:
@@ -164,10 +180,19 @@ async def _verify(presented: Presented) -> SignedBy | None:
         cause = cause_of(error)
         if cause and cause.type == Rejected.__name__:
             raise Rejected(cause.message, fix=fix_of(cause)) from None
-        raise Rejected(
-            f"the signature cannot be verified now: {problem_of(error).line}", fix="send it again"
-        ) from None
+        raise _not_now(error) from None
     return judged.signed_by
+
+
+def _not_now(error: FailureError) -> Rejected:
+    """Say why the worker cannot look now; a cancel passes.
+
+    Raises:
+        FailureError: it is one.
+    """
+    if is_cancelled_exception(error):
+        raise error
+    return Rejected(f"the signature cannot be verified now: {problem_of(error).line}", fix="send it again")
 
 
 class Carried:
