@@ -1,13 +1,14 @@
-"""Record the history of every ending again: ``python -m tests.replay.record``, run by hand.
+"""Record the history of every ending that has none yet: ``python -m tests.replay.record``, run by hand.
 
-The endings are those that tests of ``tests/procedures`` are marked with, and what incidents live through. Old histories are
-replaced only where every marked test passed, so that none gets lost.
+The endings are those that tests of ``tests/procedures`` are marked with, and what incidents live through. Histories are frozen:
+runs like them may be open somewhere. A change of what workflows do goes behind ``workflow.patched()``, and its test gets an ending
+with a new name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -17,7 +18,8 @@ import pytest
 
 HISTORIES = Path(__file__).parent / "histories"
 PROCEDURES = Path(__file__).parents[1] / "procedures"
-REVIEWS = Path(__file__).parents[1] / "unit/review/test_recorded.py"
+FROZEN = Path(__file__).parent / "frozen.sha256"
+"""What ``sha256sum`` says of each history."""
 
 
 class Recorder:
@@ -39,6 +41,11 @@ class Recorder:
             )
 
 
+def digest(file: Path) -> str:
+    """Return a history's SHA-256."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def without_places(kept):
     """Leave out stack traces: they name files of the machine that recorded."""
     if isinstance(kept, list):
@@ -49,20 +56,20 @@ def without_places(kept):
 
 
 def main() -> int:
-    """Run the marked tests and put their histories in place; returns pytest's exit code."""
+    """Run the marked tests and add the histories of endings that had none; returns pytest's exit code."""
     with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(Path(folder))
-        code = pytest.main(["-q", "-m", "ending or history", str(PROCEDURES)], plugins=[recorder])
-        recorded = sorted(recorder.folder.glob("*.json"))
+        code = pytest.main(
+            ["-q", "-m", "ending or history", str(PROCEDURES)], plugins=[Recorder(Path(folder))]
+        )
         if code:
-            sys.stderr.write("nothing is replaced: not every marked test passed\n")
+            sys.stderr.write("nothing is added: not every marked test passed\n")
             return int(code)
-        gone = {file.name for file in HISTORIES.glob("*.json")} - {file.name for file in recorded}
-        shutil.rmtree(HISTORIES)
-        shutil.copytree(folder, HISTORIES)
-    sys.stderr.write(f"{len(recorded)} recorded; no longer there: {', '.join(sorted(gone)) or 'none'}\n")
-    os.environ["WRITE_GOLDEN"] = "1"  # one of the reviews that are kept is written from one of the histories
-    return int(pytest.main(["-q", str(REVIEWS)]))
+        new = [file for file in sorted(Path(folder).glob("*.json")) if not (HISTORIES / file.name).exists()]
+        for file in new:
+            shutil.copy(file, HISTORIES)
+    FROZEN.write_text("".join(f"{digest(file)}  {file.name}\n" for file in sorted(HISTORIES.glob("*.json"))))
+    sys.stderr.write(f"added: {', '.join(file.stem for file in new) or 'none'}\n")
+    return 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from activities.runtime.converter import data_converter, with_codec
+from tests.replay.record import FROZEN, digest
 from tests.replay.reworded import Reworded
 from tests.sealing import codec, seal
 from worker import WORKFLOWS
@@ -41,6 +42,12 @@ def history(kept: dict) -> WorkflowHistory:
 
 def test_there_are_histories():
     assert HISTORIES
+
+
+def test_no_history_was_changed_or_removed():
+    """Histories are only added, by ``python -m tests.replay.record``."""
+    kept = {f"{digest(file)}  {file.name}" for file in HISTORIES}
+    assert set(FROZEN.read_text().splitlines()) == kept
 
 
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
