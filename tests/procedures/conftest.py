@@ -85,6 +85,17 @@ def outside() -> Outside:
     return Outside()
 
 
+async def locks_of(run):
+    """Return the locks that a run has held."""
+    started = (
+        event.child_workflow_execution_started_event_attributes
+        for event in (await run.fetch_history()).events
+        if event.HasField("child_workflow_execution_started_event_attributes")
+    )
+    held = {each.workflow_execution.workflow_id for each in started if each.workflow_type.name == "Lock"}
+    return [run._client.get_workflow_handle(each) for each in sorted(held)]
+
+
 class Runbook:
     """Starts rollbacks in an environment of the test's own, on workers of the test's own."""
 
@@ -181,3 +192,5 @@ async def runbook(temporal, outside, request):
     ending = request.node.get_closest_marker("ending")
     if recorder and ending:
         await recorder.record(ending.args[0], runbook.runs[-1])
+        for lock in await locks_of(runbook.runs[-1]):
+            await recorder.record("held-and-free", lock)
