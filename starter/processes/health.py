@@ -69,7 +69,7 @@ async def served_health(application: Starlette, address: str) -> AsyncIterator[N
     listener = bind(parse_address(address, "RUNBOOK_HEALTH"), "RUNBOOK_HEALTH")
     protocol = guarded(Connections())
     config = uvicorn.Config(
-        application, http=protocol, log_config=None, access_log=False, server_header=False
+        application, http=protocol, log_config=None, access_log=False, lifespan="off", server_header=False
     )
     server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

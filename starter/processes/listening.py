@@ -113,6 +113,7 @@ async def serve(
         application,
         log_config=None,
         access_log=False,
+        lifespan="off",  # the applications have nothing to open or close
         server_header=False,
         proxy_headers=False,  # the log says who called, not who they say
         http=guarded(connections),

@@ -29,7 +29,9 @@ async def serving(trusted=(), **limits):
     limits = {"head_seconds": PATIENT, "request_seconds": PATIENT} | limits
     table = Connections(ConnectionLimits(**limits), trusted)
     webhook = Webhook()
-    config = uvicorn.Config(webhook.application, http=guarded(table), log_config=None, access_log=False)
+    config = uvicorn.Config(
+        webhook.application, http=guarded(table), log_config=None, access_log=False, lifespan="off"
+    )
     listening = asyncio.Event()
     server = Server(config, listening.set)
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as listener:
