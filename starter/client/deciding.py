@@ -56,6 +56,12 @@ class Decided:
         return {"recorded": True, "confirmed": self.confirmed, **known}
 
 
+NOT_TAKEN = (
+    RPCStatusCode.RESOURCE_EXHAUSTED,  # too many updates wait for a worker already
+    RPCStatusCode.FAILED_PRECONDITION,  # the run's last task failed on its worker, and is tried again
+)
+
+
 async def decide(client: Client, run: Run, update: str, signal: str, decision: Message) -> Decided:
     """Send a decision as an update, and as a signal under the same decision id when no worker answers.
 
@@ -109,7 +115,7 @@ async def ask(
     except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError):
         return None
     except RPCError as error:
-        if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:  # too many updates wait for a worker already
+        if error.status in NOT_TAKEN:
             return None
         raise await _as_error(client, run, error) from error
     return Answer.model_validate(answer)

@@ -75,12 +75,12 @@ class CommandLine:
         return started.json
 
     @asynccontextmanager
-    async def worker(self):
+    async def worker(self, rollback=AskingRollback, runner=None):
         async with Worker(
             self.client,
             task_queue=f"runbooks-{self.environment}",
-            workflows=[AskingRollback],
-            workflow_runner=sandbox_runner(),
+            workflows=[rollback],
+            workflow_runner=runner or sandbox_runner(),
             activities=[read_service],
             interceptors=[TrimArguments()],
         ):

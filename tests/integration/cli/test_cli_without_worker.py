@@ -5,13 +5,16 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
+from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage
 from temporalio.api.update.v1 import Input, Meta, Request, WaitPolicy
 from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, UpdateWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.worker import UnsandboxedWorkflowRunner
 
 from runbook_model.authority.shown import plan_hash
+from runbook_model.messages import RollbackRequest
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.page_workflow import PLAN
 from tests.integration.otlp_collector import BlackHole
@@ -102,6 +105,32 @@ async def test_abort_says_that_it_is_only_recorded(runbook):
         aborted = await runbook("abort", runbook.short, "--reason", "wrong one")
     assert aborted.code == 0
     assert aborted.out.strip() == "recorded; takes effect when a worker is back"
+
+
+@workflow.defn(name="Rollback")
+class BrokenRollback:
+    """Its code fails, so that its worker tries the same task again and again."""
+
+    @workflow.run
+    async def run(self, request: RollbackRequest) -> None:
+        raise RuntimeError(f"a bug met {request.service}")
+
+
+async def test_an_abort_of_a_run_whose_code_fails_on_its_worker_is_recorded_too(runbook):
+    await runbook.start()
+    handle = runbook.client.get_workflow_handle(runbook.id)
+    async with runbook.worker(BrokenRollback, UnsandboxedWorkflowRunner()):
+        while (await handle.describe()).raw_description.pending_workflow_task.attempt < 2:
+            await asyncio.sleep(0.1)
+        aborted = await runbook("abort", runbook.short, "--reason", "wrong one", "--json")
+    assert (aborted.code, aborted.json["recorded"], aborted.json["confirmed"]) == (0, True, False), (
+        aborted.err
+    )
+    signals = [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        async for event in handle.fetch_history_events()
+    ]
+    assert "abort" in signals
 
 
 async def test_no_yes_is_sent_to_a_plan_that_nobody_saw(runbook):
