@@ -120,7 +120,7 @@ async def test_an_abort_of_a_run_whose_code_fails_on_its_worker_is_recorded_too(
     await runbook.start()
     handle = runbook.client.get_workflow_handle(runbook.id)
     async with runbook.worker(BrokenRollback, UnsandboxedWorkflowRunner()):
-        while (await handle.describe()).raw_description.pending_workflow_task.attempt < 2:
+        while (await handle.describe()).raw_description.pending_workflow_task.attempt < 4:
             await asyncio.sleep(0.1)
         aborted = await runbook("abort", runbook.short, "--reason", "wrong one", "--json")
     assert (aborted.code, aborted.json["recorded"], aborted.json["confirmed"]) == (0, True, False), (
