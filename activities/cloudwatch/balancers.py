@@ -42,7 +42,7 @@ def read_figures(
     """
     queries = [*_of_groups(groups, window), *_of_balancers(groups, window.period)]
     points, states = _read(clients, target, queries, window)
-    if why := _not_whole(states):
+    if why := not_whole(states):
         return Figures(why=why)
     return Figures(
         groups=tuple(
@@ -73,7 +73,7 @@ def read_requests(
         for number, group in enumerate(groups)
     ]
     points, states = _read(clients, target, queries, window, count)
-    if why := _not_whole(states):
+    if why := not_whole(states):
         return why
     sums: defaultdict[float, float] = defaultdict(float)
     for found in points.values():
@@ -129,7 +129,7 @@ def _query(
     }
 
 
-def _not_whole(states: dict[str, str]) -> str:
+def not_whole(states: dict[str, str]) -> str:
     """Say that not every figure could be read; nothing where all could."""
     unread = sorted({state for state in states.values() if state != "Complete"})
     return f"CloudWatch answered {', '.join(unread)}: not every figure could be read" if unread else ""

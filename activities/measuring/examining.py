@@ -11,6 +11,7 @@ from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import read_restarts, read_tasks
 from activities.measuring.balanced import measure_load
 from activities.measuring.logs import measure_error_lines
+from activities.measuring.memory import measure_memory
 from activities.measuring.quantities import measure_engine_use
 from activities.measuring.requests import Measured, measure_errors, measure_p95
 from activities.prometheus import promql
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
 
 LOOKBACK_WINDOWS = 12
 """How many rate windows back memory and restarts are looked at: an hour of the runbook's windows."""
-POINTS = 60
-"""Readings of each task's memory over that time."""
 SLOWEST = 5
 SHORTEST_LOOK = timedelta(minutes=1)
 """Logs are read for so long at least."""
@@ -163,11 +162,7 @@ class Examination:
         """Ask what each task uses of its limits, how its memory went, and which tasks ended by themselves."""
         ask, now, (onset, release) = self._prometheus(target), self._now(), await self._onset(target)
         span = LOOKBACK_WINDOWS * target.verify.rate_window
-        # What tasks of earlier releases did, which are gone, says nothing about this one.
-        memory_bytes = promql.memory_bytes(target, release)
-        course = ask.history(memory_bytes, span, max(span / POINTS, timedelta(seconds=1)))
-        (asked, tasks), (limits, _) = await asyncio.gather(course, ask.by_task(promql.memory_limit(target)))
-        series = MemorySeries.of(asked, tasks=tasks, limits=limits.values)
+        series, releases = await measure_memory(self._sources, ask, release, span)
         if target.platform == "compose":
             return await self._containers(target, onset, series)
         (cpu, _), (memory, labels), cpu_course, restarts = await asyncio.gather(
@@ -183,7 +178,8 @@ class Examination:
             cpu=cpu,
             cpu_course=cpu_course,
             memory=memory,
-            releases={task: found.get(target.release_label or "", "") for task, found in labels.items()},
+            releases={task: found.get(target.release_label or "", "") for task, found in labels.items()}
+            | releases,
             series=series,
             restarts=restarts,
         )

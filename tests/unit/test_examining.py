@@ -3,6 +3,7 @@
 import dataclasses
 from datetime import timedelta
 from itertools import count
+from types import SimpleNamespace
 from urllib.parse import urlparse
 
 import httpx
@@ -41,6 +42,9 @@ class Aws:
 
     def naming_errors(self, doing):
         return aws_errors(doing)
+
+    def get_paginator(self, call):
+        return SimpleNamespace(paginate=lambda **request: [getattr(self, call)(**request)])
 
     def client(self, _doing):
         raise NotServingError("no Docker engine answers")
