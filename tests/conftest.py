@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items):
         where = item.nodeid.partition("::")[0]
         if where.startswith("tests/unit/") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(where))
-        elif _uses_the_shared_world(item) and not item.get_closest_marker("xdist_group"):
+        elif uses_the_shared_world(item) and not item.get_closest_marker("xdist_group"):
             number = 1 if "/test_rollback_" in where else 2
             item.add_marker(pytest.mark.xdist_group(f"shared-world-{number}"))
     items.sort(key=_place)
@@ -68,13 +68,13 @@ def pytest_sessionfinish(session):
 def pytest_runtest_teardown(item, nextitem):
     """End the shared sandbox with the last test that uses it: it takes a tenth of a processor while nobody does."""
     result = yield
-    if _uses_the_shared_world(item) and nextitem and not _uses_the_shared_world(nextitem):
+    if uses_the_shared_world(item) and nextitem and not uses_the_shared_world(nextitem):
         for fixture in item._fixtureinfo.name2fixturedefs["world"]:
             fixture.finish(item._request)
     return result
 
 
-def _uses_the_shared_world(item):
+def uses_the_shared_world(item):
     found = item._fixtureinfo.name2fixturedefs.get("world")
     return bool(found) and found[-1].baseid == "tests/integration"
 

@@ -90,6 +90,10 @@ class SandboxUnderTest:
         body = {"action": action, "times": times, **what}
         self.http.post(f"{self.addresses.aws}/_sandbox/faults", json=body).raise_for_status()
 
+    def clear_faults(self) -> None:
+        """Forget the faults that are still to come."""
+        self.http.delete(f"{self.addresses.aws}/_sandbox/faults").raise_for_status()
+
     def move_tag(self, tag: str, version: str) -> None:
         """Have a tag point to a version's image from now on, as a build does that pushes over it."""
         body = {"tag": tag, "version": version}

@@ -2,6 +2,7 @@ import pytest
 from temporalio.client import Client
 
 from activities.runtime.converter import data_converter
+from tests.conftest import uses_the_shared_world
 from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import running_sandbox
 
@@ -14,6 +15,15 @@ def world():
     """
     with running_sandbox("--no-load") as sandbox:
         yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def faults_end_with_their_test(request):
+    """Clear the faults that no call has met: they would be the next test's."""
+    world = request.getfixturevalue("world") if uses_the_shared_world(request.node) else None
+    yield
+    if world is not None:
+        world.clear_faults()
 
 
 @pytest.fixture(scope="session")

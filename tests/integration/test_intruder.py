@@ -60,7 +60,8 @@ async def mallory(worked_world, shop):
 
 @pytest.fixture
 def stage(worked_world):
-    return worked_world
+    yield worked_world
+    worked_world.close_shops()  # what was done to those without a signature, no checker agrees to
 
 
 @pytest.fixture(autouse=True)

@@ -55,7 +55,7 @@ async def test_a_committed_history_replays(file):
     await replayer().replay_workflow(history(json.loads(file.read_text())))
 
 
-SOME = HISTORIES[::10]
+SOME = [file for file in HISTORIES if not file.name.startswith(("brake-", "lock-"))][::10]
 
 
 @pytest.mark.parametrize("file", SOME, ids=lambda file: file.stem)
