@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from activities.cloudwatch.metric_data import not_whole, query, read_points
 from runbook_model.catalog.catalog import Target
 from runbook_model.measured.balancing import Figures, GroupFigures, TargetGroup
 from runbook_model.measured.evidence import Points
@@ -64,8 +65,9 @@ def read_requests(
         OutsideError: CloudWatch cannot be read.
     """
     queries = [
-        _query(
+        query(
             f"requests{number}",
+            NAMESPACE,
             OF_A_GROUP["requests"],
             {"LoadBalancer": group.balancer_name, "TargetGroup": group.name},
             window.span,
@@ -91,8 +93,9 @@ def question(groups: Sequence[TargetGroup], window: Published) -> str:
 
 def _of_groups(groups: Sequence[TargetGroup], window: Published) -> list[MetricDataQueryTypeDef]:
     return [
-        _query(
+        query(
             f"{name}{number}",
+            NAMESPACE,
             (metric, stat),
             {"LoadBalancer": group.balancer_name, "TargetGroup": group.name},
             window.span if name == "p95" else window.period,
@@ -105,34 +108,10 @@ def _of_groups(groups: Sequence[TargetGroup], window: Published) -> list[MetricD
 def _of_balancers(groups: Sequence[TargetGroup], period: timedelta) -> list[MetricDataQueryTypeDef]:
     balancers = sorted({group.balancer_name for group in groups})
     return [
-        _query(f"own{number}x{place}", (metric, "Sum"), {"LoadBalancer": name}, period)
+        query(f"own{number}x{place}", NAMESPACE, (metric, "Sum"), {"LoadBalancer": name}, period)
         for number, name in enumerate(balancers)
         for place, metric in enumerate(OWN_ERRORS)
     ]
-
-
-def _query(
-    name: str, figure: tuple[str, str], dimensions: dict[str, str], period: timedelta
-) -> MetricDataQueryTypeDef:
-    metric, stat = figure
-    return {
-        "Id": name,
-        "MetricStat": {
-            "Metric": {
-                "Namespace": NAMESPACE,
-                "MetricName": metric,
-                "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-            },
-            "Period": int(period.total_seconds()),
-            "Stat": stat,
-        },
-    }
-
-
-def not_whole(states: dict[str, str]) -> str:
-    """Say that not every figure could be read; nothing where all could."""
-    unread = sorted({state for state in states.values() if state != "Complete"})
-    return f"CloudWatch answered {', '.join(unread)}: not every figure could be read" if unread else ""
 
 
 def _read(
@@ -142,20 +121,6 @@ def _read(
     window: Published,
     windows: int = 2,
 ) -> tuple[dict[str, Points], dict[str, str]]:
-    """Return the points of each query, oldest first, and its last state; pages are put together."""
-    points: defaultdict[str, dict[float, float]] = defaultdict(dict)
-    states: dict[str, str] = {}
-    with clients.naming_errors("read the load balancer's figures from CloudWatch"):
-        pages = (
-            clients.cloudwatch(target.account)
-            .get_paginator("get_metric_data")
-            .paginate(
-                MetricDataQueries=queries, StartTime=window.end - windows * window.span, EndTime=window.end
-            )
-        )
-        for page in pages:
-            for result in page["MetricDataResults"]:
-                states[result["Id"]] = result.get("StatusCode", "Complete")
-                moments = (moment.timestamp() for moment in result["Timestamps"])
-                points[result["Id"]].update(zip(moments, result["Values"], strict=True))
-    return {name: tuple(sorted(found.items())) for name, found in points.items()}, states
+    """Return the points of each query in so many windows, and its last state."""
+    span = (window.end - windows * window.span, window.end)
+    return read_points(clients, target, queries, span, "read the load balancer's figures from CloudWatch")

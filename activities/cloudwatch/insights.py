@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from activities.cloudwatch.balancers import not_whole
+from activities.cloudwatch.metric_data import not_whole
 from runbook_model.catalog.catalog import Target
 from runbook_model.measured.evidence import Points
 

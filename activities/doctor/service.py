@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from activities.autoscaling.activities import ScalingActivities
 from activities.cloudwatch.balancers import read_figures
+from activities.cloudwatch.queues import read_queue, window_of
 from activities.cloudwatch.utilization import read_points
 from activities.docker.reading import read_project
 from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
@@ -16,6 +17,7 @@ from activities.ecs.tasks import describe_service
 from activities.elb.groups import describe_groups, describe_health
 from runbook_model.catalog.catalog import Target
 from runbook_model.measured.publishing import published
+from runbook_model.measured.queueing import queue_reading
 from runbook_model.release import ReleaseHistory, ServiceState
 from runbook_model.text.sentences import count_of
 
@@ -96,14 +98,25 @@ class ServiceQuestions:
         return await self._threads.run(self._filter_logs, self._target.log_group)
 
     async def read_cloudwatch(self) -> str:
-        """Read the service's CPU."""
+        """Read the service's CPU, and its queue's figures where it has one."""
         found = await self._on_ecs(
             read_points, self._clients, self._target, "CPUUtilization", datetime.now(UTC)
         )
-        return (
+        said = (
             f"{count_of(len(found), 'sample')} of the last hour"
             if found
             else "can be read; it has no samples of the last hour"
+        )
+        return f"{said}; {await self._threads.run(self._read_queue)}" if self._target.queue else said
+
+    def _read_queue(self) -> str:
+        now = datetime.now(UTC)
+        figures = read_queue(self._clients, self._target, window_of(self._target, now))
+        if figures.age:
+            return queue_reading(figures, self._target, "", now).detail
+        name = self._target.queue
+        return (
+            f"nothing of the queue {name}: its name in {self._table} is wrong, or it was idle for six hours"
         )
 
     async def read_balancers(self) -> str:

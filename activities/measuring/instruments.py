@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from activities.cloudwatch.queues import question, read_queue, window_of
 from activities.http.probes import read_health, send_probes, time_probes
 from activities.measuring.balanced import Balanced
 from activities.measuring.logs import measure_error_lines
@@ -24,6 +25,7 @@ from runbook_model.measured.measurements import (
     missing,
     use_reading,
 )
+from runbook_model.measured.queueing import queue_reading, with_queue
 from runbook_model.measured.readings import KNOWN, Quality, Reading, Sample
 from runbook_model.text.durations import format_duration
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from activities.measuring.sources import Sources
+    from runbook_model.catalog.catalog import Target
     from runbook_model.measured.measurements import Resource
     from runbook_model.measured.readings import Kind, Observation
 
@@ -81,8 +84,18 @@ class Instruments:
         return Sample(at=now, readings=tuple(readings))
 
     async def health(self, look: Observation, now: datetime) -> Reading:
-        """Ask the service for its health, and its load balancer where it cannot be asked from here."""
+        """Ask the service for its health, and CloudWatch for its queue's figures where it has one."""
         target = look.target
+        if not takes_from_a_queue(target):
+            return await self._health(target, now)
+        window = window_of(target, now, look.since)
+        health, figures = await asyncio.gather(
+            self._health(target, now), asyncio.to_thread(read_queue, self._sources.aws, target, window)
+        )
+        return with_queue(health, queue_reading(figures, target, question(target, window), now))
+
+    async def _health(self, target: Target, now: datetime) -> Reading:
+        """Ask the service for its health, and its load balancer where it cannot be asked from here."""
         balanced = Balanced(self._sources, target, now)
         if target.url is None:
             found = await balanced.health() if target.platform == "ecs" else None
@@ -107,11 +120,14 @@ class Instruments:
             assert target.url
             assert target.probe
             probes = await send_probes(self._sources.http, target.url, target.probe, wanted)
-        return cross_checked(
+        reading = cross_checked(
             error_reading(seen, probes, target, now),
             [error_reading(item, None, target, now) for item in others],
             waiting=any(item.waiting for item in others),
         )
+        if seen.source != "load-balancer" and takes_from_a_queue(target) and answers_nothing(target):
+            return reading.model_copy(update={"decides": False})
+        return reading
 
     async def latency(self, look: Observation, now: datetime) -> Reading:
         """Measure how slow answers are: those to requests, and those to the product's own probes."""
@@ -153,6 +169,16 @@ class Instruments:
         if instrument is None:
             return unmeasured(kind, now, f"this worker has nothing that measures {kind}")
         return await measured(kind, now, instrument(observation, now))
+
+
+def takes_from_a_queue(target: Target) -> bool:
+    """Whether CloudWatch can be asked for its queue."""
+    return target.queue is not None and target.platform == "ecs"
+
+
+def answers_nothing(target: Target) -> bool:
+    """Whether no source but a load balancer could have requests of it."""
+    return target.prometheus_url is None and target.url is None
 
 
 def _window(look: Observation) -> Window:

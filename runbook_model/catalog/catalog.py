@@ -92,6 +92,8 @@ class Target(BaseModel):
     evidence: tuple[EvidenceSource, ...] = EVIDENCE
     """Where the numbers of its requests come from, first to last, as far as it has them."""
     error_pattern: str | None = None
+    queue: str | None = None
+    """The SQS queue that it takes its work from."""
     links: dict[str, str] = {}
     channels: tuple[str, ...] = ()
     """Names of the channels where its incidents are announced."""
@@ -283,6 +285,7 @@ class Catalog(Policy):
                     "metrics_path",
                     "log_group",
                     "error_pattern",
+                    "queue",
                     "thresholds",
                     "verify",
                     "rollback",

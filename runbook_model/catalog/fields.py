@@ -29,6 +29,8 @@ EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_-]*$")]
 
+QueueName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,75}(\.fifo)?$")]
+
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[^\s#]*$")]
 
 

@@ -16,6 +16,7 @@ from runbook_model.catalog.fields import (
     Name,
     Policy,
     Positive,
+    QueueName,
     Share,
     Url,
     Variable,
@@ -44,6 +45,9 @@ class Thresholds(Policy):
     )
     surge: float = Field(
         default=1.5, gt=1, description="How many times the usual requests or CPU count as more load."
+    )
+    queue_age: Positive = Field(
+        default=timedelta(minutes=5), description="How old the oldest message of its `queue` may be."
     )
 
 
@@ -241,6 +245,10 @@ class Placement(Policy):
     error_pattern: LinePattern | None = Field(
         default=None,
         description="Regular expression (Python's) that finds the service's error lines, instead of log levels.",
+    )
+    queue: QueueName | None = Field(
+        default=None,
+        description="The SQS queue that it takes its work from, on ECS: its figures in CloudWatch are part of its health.",
     )
     thresholds: Thresholds = Thresholds()
     verify: Verify = Verify()

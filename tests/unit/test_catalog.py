@@ -435,12 +435,19 @@ def test_what_a_service_ignores_itself_takes_the_place_of_its_environments():
     assert parse_catalog(own, "c.toml").target("shop", "prod").metrics.ignore == ()
 
 
+def test_a_queue_and_how_old_its_messages_may_be_are_the_service_s():
+    lines = 'queue = "orders.fifo"\nthresholds = { queue_age = "15m" }'
+    target = parse_catalog(SMALLEST + lines, "c.toml").target("shop", "prod")
+    assert (target.queue, target.thresholds.queue_age) == ("orders.fifo", timedelta(minutes=15))
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
         ('metrics = { ignore = ["path"] }', 'metrics.ignore.0 = "path": is not a PromQL matcher'),
         ('error_pattern = "("', "is not a regular expression"),
         ('health_path = "healthz"', "health_path"),
+        ('queue = "https://sqs.us-east-1.amazonaws.com/1/orders"', "queue"),
     ],
 )
 def test_what_cannot_be_used_of_the_ways_to_measure_is_refused(line, said):
