@@ -14,7 +14,7 @@ from botocore.config import Config
 from temporalio.common import MetricMeter
 
 from activities.aws.assuming import RoleSession, environment_of, session_of
-from activities.aws.errors import aws_errors
+from activities.aws.errors import FIX_SETTINGS, aws_errors
 from activities.runtime.attribution import attribution
 from activities.runtime.fence import CONNECT_TIMEOUT, READ_TIMEOUT
 from activities.telemetry.metrics import AwsCalls
@@ -81,10 +81,15 @@ class AwsClients:
     def _build(self, service: str, account: Account | None) -> Any:
         session = self._role(account)[1] if account and account.role else self._own
         region = account.region if account else None
-        # boto3 types each service by a literal name; the typed methods below are what others use.
-        client = self._session(session).client(  # type: ignore[call-overload]
-            service, region_name=region, config=self._config
-        )
+        doing = f"prepare calls of {service}"
+        try:
+            with aws_errors(doing):
+                # boto3 types each service by a literal name; the typed methods below are what others use.
+                client = self._session(session).client(  # type: ignore[call-overload]
+                    service, region_name=region, config=self._config
+                )
+        except ValueError as error:  # botocore's own for an endpoint that is no address
+            raise CredentialsError(f"could not {doing}: {error}", fix=FIX_SETTINGS) from error
         self._calls.watch(client)
         client.meta.events.register_last("request-created", _say_who_asks)
         return client
@@ -116,7 +121,8 @@ class AwsClients:
         """
         with self._building:
             role = self._role(account)[0] if account.role else None
-            found = None if role else self._own.get_credentials()
+            with aws_errors("read the worker's AWS credentials"):
+                found = None if role else self._own.get_credentials()
         if role:
             role.renew()
             found = role.load()
@@ -174,8 +180,13 @@ class AwsClients:
 
     @property
     def own_region(self) -> str | None:
-        """The region of our own settings: variables, else the profile."""
-        region: str | None = os.environ.get("AWS_REGION") or self._own.get_config_variable("region")
+        """The region of our own settings: variables, else the profile.
+
+        Raises:
+            CredentialsError: there is no such profile, or its file cannot be read.
+        """
+        with aws_errors("read the AWS settings"):
+            region: str | None = os.environ.get("AWS_REGION") or self._own.get_config_variable("region")
         return region
 
     def s3(self) -> S3Client:

@@ -14,16 +14,21 @@ from http import HTTPStatus
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigNotFound,
+    ConfigParseError,
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
+    ProfileNotFound,
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 from temporalio import activity
 
 from runbook_model.errors import (
@@ -124,6 +129,9 @@ NO_CREDENTIALS = (
     SSOError,
     TokenRetrievalError,
 )
+SETTINGS = (ProfileNotFound, ConfigNotFound, ConfigParseError, InvalidRegionError)
+"""The settings of AWS themselves are wrong: nothing can be asked until a person corrects them."""
+FIX_SETTINGS = "correct AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL or the files in ~/.aws, and start it again"
 NOT_A_REQUEST = (ParamValidationError, NoRegionError)
 """What was asked is no call at all; trying again does not help."""
 NEVER_SENT = (ConnectTimeoutError, EndpointConnectionError)
@@ -139,11 +147,11 @@ def aws_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError) as error:
         raise translate(error, doing) from error
 
 
-def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
+def translate(error: ClientError | BotoCoreError | ResponseParserError, doing: str) -> OutsideError:
     """Name an error of botocore in the product's own tree."""
     if isinstance(error, ClientError):
         return _answered(error, doing)
@@ -151,6 +159,8 @@ def translate(error: ClientError | BotoCoreError, doing: str) -> OutsideError:
         return CredentialsError(
             f"could not {doing}: {quote(str(error))}", fix="give the worker AWS credentials and it continues"
         )
+    if isinstance(error, SETTINGS):
+        return CredentialsError(f"could not {doing}: {quote(str(error))}", fix=FIX_SETTINGS)
     if isinstance(error, NOT_A_REQUEST):
         return RejectedError(f"could not {doing}: {quote(str(error))}")
     unreachable = UnreachableError(f"could not {doing}: AWS did not answer: {quote(str(error))}")

@@ -60,7 +60,7 @@ def main() -> int:
     except InputError as error:
         found = NotDiscovered(error=error.message, fix=error.fix)
     except CredentialsError as error:
-        fix = "set AWS_PROFILE, or the variables of AWS credentials; aws sts get-caller-identity tries them"
+        fix = "correct AWS_PROFILE, or the variables of AWS; `aws sts get-caller-identity` tries them"
         found = NotDiscovered(error=error.message, fix=fix)
     sys.stdout.write(found.model_dump_json())
     return int(isinstance(found, NotDiscovered))

@@ -19,6 +19,7 @@ SERVICES_OF_ONE_PAGE = 100
 SERVICES_OF_ONE_CALL = 10
 CLUSTERS_OF_ONE_CALL = 100
 LOG_GROUPS_OF_ONE_CALL = 50
+NOT_ANSWERED = "check the network, AWS_REGION and AWS_ENDPOINT_URL, and try again"
 DESIRED_COUNT = "ecs:service:DesiredCount"
 
 
@@ -88,7 +89,8 @@ def _clusters(asking: Asking, wanted: Sequence[str]) -> dict[str, str]:
         names = asking.listed("ecs", "list_clusters", "clusterArns")
     if isinstance(names, Unread):
         raise InputError(
-            f"which clusters there are was {names.comment}", fix="name some with --cluster, or allow it"
+            f"which clusters there are was {names.comment}",
+            fix="name some with --cluster, or allow it" if names.denied else NOT_ANSWERED,
         )
     names = sorted({_last_part(name) for name in names})
     if not names:
@@ -99,6 +101,8 @@ def _clusters(asking: Asking, wanted: Sequence[str]) -> dict[str, str]:
     for batch in batches(names, CLUSTERS_OF_ONE_CALL):
         described = asking.listed("ecs", "describe_clusters", "clusters", clusters=list(batch))
         if isinstance(described, Unread):
+            if not described.denied:
+                raise InputError(f"the clusters were {described.comment}", fix=NOT_ANSWERED)
             found |= dict.fromkeys(batch, f"{where}; its status was {described.comment}")
             continue
         status = {cluster["clusterName"]: cluster["status"] for cluster in described}

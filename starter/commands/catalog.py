@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,6 +109,8 @@ def discover(
     """
     if output is not None and output.exists():
         raise bad_input(f"{output} exists already", "name another file, or remove it")
+    if output is not None and not os.access(output.parent, os.W_OK):
+        raise bad_input(f"{output.parent} is not a folder that you may write to", "name another file")
     found = read_account(clusters, prometheus)
     written = write_catalog(found, environment)
     parse_catalog(written.text, str(output or "what was written"))
@@ -133,6 +136,8 @@ def discover(
         say(written.text.rstrip())
     for item in written.left_out:
         note(f"commented out: {item.service} in {item.cluster}: {item.why}")
+    if found.prometheus and found.prometheus.why_not:
+        note(f"--prometheus {found.prometheus.url} was not read: {found.prometheus.why_not}")
     for unread in found.unread:
         note(f"{unread.action} was {unread.comment}")
     note(

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
 from temporalio.exceptions import ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
@@ -78,6 +79,10 @@ def named(error: Exception) -> OutsideError:
         (botocore.PartialCredentialsError(provider="env", cred_var="x"), CredentialsError, True, False),
         (botocore.TokenRetrievalError(provider="sso", error_msg="expired"), CredentialsError, True, False),
         (botocore.UnauthorizedSSOTokenError(), CredentialsError, True, False),
+        (botocore.ProfileNotFound(profile="prod"), CredentialsError, True, False),
+        (botocore.ConfigParseError(path="~/.aws/config"), CredentialsError, True, False),
+        (botocore.InvalidRegionError(region_name="eu west"), CredentialsError, True, False),
+        (ResponseParserError("no XML"), UnreachableError, True, True),
         (botocore.ReadTimeoutError(endpoint_url=URL), UnreachableError, True, True),
         (botocore.ConnectionClosedError(endpoint_url=URL), UnreachableError, True, True),
         (botocore.ConnectTimeoutError(endpoint_url=URL), UnreachableError, True, False),

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from activities.aws.clients import AwsClients
+from activities.aws.clients import ONE_ATTEMPT, AwsClients
 from activities.discovery.__main__ import discover
 from activities.discovery.metrics import read_prometheus
 from runbook_model.catalog.catalog import parse_catalog
@@ -515,6 +515,34 @@ class TestWhatIsAskedFor:
             CredentialsError, match="could not ask for sts:GetCallerIdentity: Unable to locate"
         ):
             discover([], None)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "error"),
+        [
+            ("AWS_PROFILE", "mistyped", r"The config profile \(mistyped\) could not be found"),
+            ("AWS_REGION", "eu west", "Provided region_name 'eu west' doesn't match"),
+            ("AWS_ENDPOINT_URL", "nonsense", "Invalid endpoint: nonsense"),
+        ],
+    )
+    def test_a_shell_with_wrong_settings_learns_what_to_correct(self, nobody, name, value, error):
+        nobody.setenv("AWS_REGION", REGION)
+        nobody.setenv(name, value)
+        with pytest.raises(
+            CredentialsError, match=f"could not prepare calls of sts: {error}.*; correct AWS_PROFILE"
+        ):
+            discover([], None)
+
+    @pytest.mark.parametrize("clusters", [[], ["shop"]])
+    def test_where_nobody_answers_nothing_is_written_of_it(self, nobody, clusters):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            nobody.setenv(name, "test")
+        nobody.setenv("AWS_REGION", REGION)
+        nobody.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        nobody.setattr("activities.discovery.__main__.PATIENT", ONE_ATTEMPT)
+        with pytest.raises(
+            InputError, match=r"AWS did not answer.*; check the network, AWS_REGION and AWS_ENDPOINT_URL"
+        ):
+            discover(clusters, None)
 
     def test_a_region_without_clusters_is_an_error(self):
         with pytest.raises(InputError, match="there is no ECS cluster in eu-west-1; set AWS_REGION"):
