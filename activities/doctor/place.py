@@ -110,7 +110,7 @@ class PlaceQuestions:
         store = self._where.store
         if store is None:
             raise NotSetError(
-                f"no prometheus_url in {self._table}: rates come from the services' own /metrics"
+                f"no prometheus_url in {self._table}: rates come from load balancers and the services' own /metrics"
             )
         asking = store.account(self._environment, self._where.region, self._where.assume_role)
         try:

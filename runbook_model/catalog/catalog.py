@@ -203,6 +203,8 @@ class Catalog(Policy):
                 yield problem
         elif placement.container:
             yield "container is for ECS: remove it"
+        if where:
+            yield from _no_evidence(where, placement)
         if placement.rollback.strategy == "terraform" and placement.terraform is None:
             yield "rollback by Terraform needs terraform = { directory = … }"
         pool = placement.database.pool if placement.database else None
@@ -310,6 +312,26 @@ def _only_for_compose(placement: Placement) -> Iterator[str]:
         yield "database.compose_service is for compose environments: remove it"
     if placement.database and placement.database.dsn_env is None:
         yield 'database has no DSN: add dsn_env = "…"'
+
+
+def _no_evidence(where: Environment, placement: Placement) -> Iterator[str]:
+    named = placement.evidence or where.evidence
+    if named is None:
+        return
+    there = {
+        "prometheus": where.store is not None,
+        "load-balancer": where.platform == "ecs",
+        "scrape": placement.url is not None,
+        "probe": placement.url is not None and placement.probe is not None,
+    }
+    if not any(there[source] for source in named):
+        needed = {
+            "prometheus": "prometheus_url in its environment",
+            "scrape": "url",
+            "probe": "url and probe",
+        }
+        missing = ", or ".join(needed.get(source, 'platform = "ecs"') for source in named)
+        yield f"nothing that evidence names is there: add {missing}, or take evidence out"
 
 
 def _names(names: dict[str, Any]) -> str:

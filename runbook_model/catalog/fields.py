@@ -68,12 +68,14 @@ EVIDENCE: tuple[EvidenceSource, ...] = get_args(EvidenceSource)
 
 
 def _each_once(sources: tuple[EvidenceSource, ...]) -> tuple[EvidenceSource, ...]:
+    if not sources:
+        raise ValueError("names no source: name one, or take it out")
     if len(set(sources)) < len(sources):
         raise ValueError("names a source twice: remove one")
     return sources
 
 
-EvidenceOrder = Annotated[tuple[EvidenceSource, ...], Field(min_length=1), AfterValidator(_each_once)]
+EvidenceOrder = Annotated[tuple[EvidenceSource, ...], AfterValidator(_each_once)]
 
 
 class Policy(BaseModel):

@@ -23,7 +23,7 @@ from runbook_model.catalog.fields import (
     Url,
 )
 from runbook_model.catalog.metrics import Metrics
-from runbook_model.catalog.prometheus import PrometheusAccess
+from runbook_model.catalog.prometheus import PrometheusAccess, problem_of_address
 from runbook_model.people import is_agent, looks_like, problem_with_name
 from runbook_model.procedures import PROCEDURES
 from runbook_model.text.durations import Duration
@@ -154,7 +154,7 @@ class Environment(Policy):
     cluster: str | None = Field(default=None, description="The ECS cluster, by name or ARN; ECS needs one.")
     prometheus_url: Url | None = Field(
         default=None,
-        description="The short form of `prometheus`; without either the services' own metrics are read.",
+        description="The short form of `prometheus`; without either their load balancers and their own metrics are read.",
     )
     prometheus: PrometheusAccess | None = Field(
         default=None,
@@ -186,6 +186,8 @@ class Environment(Policy):
     def _one_prometheus(self) -> Environment:
         if self.prometheus_url and self.prometheus:
             raise ValueError("prometheus_url and prometheus are the same: remove prometheus_url")
+        if self.store and (problem := problem_of_address(self.store.url)):
+            raise ValueError(f"{'prometheus.url' if self.prometheus else 'prometheus_url'}: {problem}")
         return self
 
     @property

@@ -26,6 +26,17 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$")]
 
 
+def problem_of_address(url: str) -> str | None:
+    """Say what is wrong with the address of a Prometheus, to which the paths of its API are added; None if nothing is."""
+    if url.partition("?")[1] or url.partition("#")[1]:
+        return (
+            "take out what follows the path; a secret goes to prometheus.secret_env or prometheus.header_envs"
+        )
+    if url.endswith("/api/v1"):
+        return "take out /api/v1, which is added to it"
+    return None
+
+
 class PrometheusAccess(Policy):
     """Where a Prometheus is, or a store that answers as one, and how it lets the worker in."""
 

@@ -228,6 +228,8 @@ def list_standing(caller: Caller, folder: Path | None) -> None:
     where = folder or (Path(os.environ[STANDING]) if os.environ.get(STANDING) else None)
     if where is None:
         raise bad_input("no folder is given", f"name a FOLDER, or set {STANDING}")
+    if not where.is_dir():
+        raise bad_input(f"{where} is not a folder", f"correct {STANDING}")
     found: list[tuple[Path, StandingFile]] = []
     for path in sorted(where.glob("*.json")):
         try:

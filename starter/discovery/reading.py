@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from runbook_model.catalog.fields import Url
+from runbook_model.catalog.prometheus import problem_of_address
 from runbook_model.discovered import Discovered, NotDiscovered
 from starter.exits import CliError, Exit, bad_input
 
@@ -38,6 +39,8 @@ def read_account(clusters: Sequence[str], prometheus: str | None) -> Discovered:
 
 
 def _address(written: str) -> str:
+    if problem := problem_of_address(written.rstrip("/")):
+        raise bad_input("--prometheus is not the address alone", problem)
     try:
         return URL.validate_python(written.rstrip("/"))
     except ValidationError:

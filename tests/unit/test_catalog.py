@@ -475,6 +475,60 @@ def test_an_address_with_a_user_or_password_is_refused_wherever_it_stands(old, n
     assert "TOKEN1" not in " ".join(refused.value.problems)
 
 
+@pytest.mark.parametrize(
+    ("key", "written", "problem"),
+    [
+        (
+            "prometheus_url",
+            '"http://p:9090/?token=TOKEN1"',
+            "take out what follows the path; a secret goes to",
+        ),
+        ("prometheus_url", '"http://p:9090#x"', "take out what follows the path; a secret goes to"),
+        ("prometheus_url", '"http://p:9090/api/v1"', "take out /api/v1, which is added to it"),
+        ("prometheus", '{ url = "http://p:9090/api/v1" }', "take out /api/v1, which is added to it"),
+    ],
+)
+def test_the_address_of_a_prometheus_is_one_to_which_paths_are_added(key, written, problem):
+    text = SMALLEST.replace("[services", f"{key} = {written}\n[services")
+    with pytest.raises(CatalogError) as refused:
+        parse_catalog(text, "catalog.toml")
+    (line,) = refused.value.problems
+    named = "prometheus.url" if key == "prometheus" else key
+    assert line.startswith(f"catalog.toml: environments.prod: {named}: {problem}")
+    assert "TOKEN1" not in line
+
+
+@pytest.mark.parametrize(
+    ("environment", "service", "problem"),
+    [
+        ('evidence = ["prometheus"]', "", "add prometheus_url in its environment, or take"),
+        ("", 'evidence = ["scrape", "probe"]', "add url, or url and probe, or take"),
+    ],
+)
+def test_evidence_of_which_nothing_is_there_is_refused(environment, service, problem):
+    text = SMALLEST.replace("[services", f"{environment}\n[services") + service
+    with pytest.raises(CatalogError) as refused:
+        parse_catalog(text, "catalog.toml")
+    (line,) = refused.value.problems
+    assert line.startswith(
+        f"catalog.toml: services.shop.prod: nothing that evidence names is there: {problem}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("[]", "evidence: names no source: name one, or take it out"),
+        ('["cloudwatch"]', 'evidence.0 = "cloudwatch": input should be'),
+    ],
+)
+def test_a_wrong_list_of_evidence_is_one_problem(written, problem):
+    with pytest.raises(CatalogError) as refused:
+        parse_catalog(SMALLEST + f"evidence = {written}\n", "catalog.toml")
+    assert len(refused.value.problems) == 1
+    assert f"services.shop.prod.{problem}" in refused.value.problems[0]
+
+
 def test_the_name_that_everybody_has_over_ssh_is_no_secret():
     text = FULL.replace("https://git.test/ai-processor", "ssh://git@git.test/ai-processor")
     assert parse_catalog(text, "catalog.toml").target("ai-processor", "prod").repository.startswith("ssh://")

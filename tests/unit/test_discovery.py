@@ -390,6 +390,11 @@ class TestPrometheus:
         ):
             read_account([], "me:pw@prometheus")
 
+    def test_a_secret_in_its_address_is_refused_unread_and_unsaid(self):
+        with pytest.raises(CliError, match="--prometheus is not the address alone; take out what") as refused:
+            read_account([], "http://prometheus:9090/?token=TOKEN1")
+        assert "TOKEN1" not in str(refused.value)
+
     async def test_is_asked_for_each_convention_by_its_labels(self, monkeypatch):
         asked = []
 

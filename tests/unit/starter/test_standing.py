@@ -162,6 +162,12 @@ def test_the_list_has_each_order_and_who_signed_it(office, monkeypatch):
     assert "broken.json" in err
 
 
+def test_a_folder_that_is_not_there_is_no_empty_list(office, monkeypatch):
+    monkeypatch.setenv("RUNBOOK_STANDING", str(office.folder / "mistyped"))
+    code, _, err = office.says("list")
+    assert (code, "mistyped is not a folder; correct RUNBOOK_STANDING" in err) == (2, True)
+
+
 def test_doctor_names_what_does_not_count_and_what_ends_within_a_month(office):
     with pytest.raises(NotSetError, match="names no folder with any"):
         office.doctor()
