@@ -241,7 +241,10 @@ class DependencyQuestions:
             missing = await name_missing(prometheus, target, query)
         names = (convention.failures.text, convention.requests.text)
         fix = COUNT_THEM.format(*names) if convention.by_status else NAME_THEM.format(self._table)
-        raise WrongError("; ".join(filter(None, (failures.why, missing))), fix)
+        said, _, more = missing.partition("; ")
+        raise WrongError(
+            "; ".join(filter(None, (failures.why, more if said in failures.why else missing))), fix
+        )
 
     def _check_url(self) -> None:
         if self._target.url is None:

@@ -181,6 +181,7 @@ class TestQueries:
         assert wording.ok is False
         assert "nothing counts failures" in wording.detail
         assert wording.detail.endswith("the nearest is http_request_errors_total")
+        assert wording.detail.count("there is no") == 1
         assert wording.fix.startswith(
             "count failures in http_errors_total, or give http_requests_total a label"
         )
