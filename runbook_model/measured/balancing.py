@@ -76,11 +76,9 @@ def errors_of(asked: Measurement, found: Figures, window: Published, desired: in
         for name in ("errors", "refused", "requests")
     )
     requests, own = answered + refused, sum(window.holds(found.own_errors))
-    note = (
-        ""
-        if not own
-        else f"the load balancer answered {count_of(round(own), 'request')} with 502, 503 or 504 itself"
-    )
+    note = window.words
+    if own:
+        note += f", the load balancer answered {count_of(round(own), 'request')} with 502, 503 or 504 itself"
     kinds = {"5xx": errors, "refused connections": refused}
     measured = asked.answered(
         value=(errors + refused) / requests if requests else None,
@@ -105,7 +103,8 @@ def p95_of(
     known = [value for value in values if value is not None]
     if requests and len(known) < len(values):
         return asked.unanswered("CloudWatch has no p95 of the whole window", requests=requests)
-    return asked.answered(value=max(known, default=None), requests=requests).if_enough(least)
+    value = max(known, default=None)
+    return asked.answered(value=value, requests=requests, note=window.words).if_enough(least)
 
 
 def _bad(found: Figures, window: Published, refused: float, requests: float) -> str:

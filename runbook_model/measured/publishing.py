@@ -31,6 +31,11 @@ class Published(NamedTuple):
         """How long it is."""
         return self.end - self.begin
 
+    @property
+    def words(self) -> str:
+        """Which time it is: what is read of it may be older than the last release."""
+        return f"from {self.begin:%H:%M:%S} to {self.end:%H:%M:%S} UTC"
+
     def holds(self, points: Points) -> list[float]:
         """Return the values of the periods in it, oldest first."""
         return [value for moment, value in points if self.begin.timestamp() <= moment < self.end.timestamp()]

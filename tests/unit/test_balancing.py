@@ -92,7 +92,11 @@ def test_good_needs_few_failures_no_refused_connections_and_the_healthy_targets_
     found, quality, detail
 ):
     reading = judged(found)
-    assert (reading.quality, reading.detail) == (quality, detail)
+    assert reading.quality == quality
+    assert reading.detail.startswith(detail)
+    assert found.why or reading.detail.endswith(
+        "from 02:55:00 to 03:00:00 UTC"
+    )  # it may be older than the release
 
 
 def test_errors_of_the_load_balancer_itself_are_shown_and_count_for_no_service():
@@ -265,7 +269,7 @@ async def test_a_service_without_configuration_is_measured_at_the_target_groups_
     aws.figures(NOW, NOW + timedelta(minutes=5))
     found = await look_at(aws)
     assert (found.quality, found.source) == (G, "load-balancer")
-    assert found.detail == "2.0 % of 400 requests failed (limit 10 %)"
+    assert found.detail == "2.0 % of 400 requests failed (limit 10 %), from 03:00:00 to 03:05:00 UTC"
     assert (
         "GetMetricData AWS/ApplicationELB of targetgroup/shop/0123456789abcdef, 03:00:00 to 03:05:00"
         in found.query
