@@ -63,7 +63,10 @@ def faults(records, log=(), *, signers=None, standing=()):
     known = {(record.workflow_id, record.run_id): record for record in records}
     judge = _Judge(known, signers, standing)
     found = [fault for record in records for order in record.orders for fault in judge.order(record, order)]
-    return [*found, *judge.log(changes_in(log)), *made_twice(log)]
+    theirs = [
+        entry for entry in log if entry["caller"] and (entry["caller"]["run"] in {run for _, run in known})
+    ]
+    return [*found, *judge.log(changes_in(log)), *made_twice(theirs)]
 
 
 def made_twice(log):
