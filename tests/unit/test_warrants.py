@@ -40,7 +40,6 @@ PLAN = Plan(
     fence=FENCE,
     follows=(Follow(kind="undo", what="Put it back", calls=(calls.deploy(TARGET, NEW),), within=DAY),),
 )
-NOW = datetime.now(UTC)
 SOON, LATER = timedelta(minutes=10), timedelta(days=2)
 
 
@@ -48,6 +47,7 @@ class Desk:
     """People with keys, a worker's file of signers, and one run that asked."""
 
     def __init__(self, folder):
+        self.now = datetime.now(UTC)
         self.bob, self.carol = SoftKey("ssh-ed25519"), SoftKey("sk-ssh-ed25519@openssh.com")
         self.file = folder / "signers"
         self.may_sign(self.bob.signer("bob"), self.carol.signer("carol"))
@@ -60,17 +60,17 @@ class Desk:
     def may_sign(self, *lines):
         self.file.write_text("".join(lines))
 
-    def opened(self, target=TARGET, plan=PLAN, at=NOW):
+    def opened(self, target=TARGET, plan=PLAN, at=None):
         asked = GateRequest(
             run_id=RUN, number=1, target=target.key, resolved=target, question="Put it back?", plan=plan
         )
-        return show(asked, at)
+        return show(asked, at or self.now)
 
     def signed(self, key, opened, **other):
         said = {
             "kind": "approve", "namespace": "default", "workflow_id": LOCK, "run_id": RUN, "environment": "prod",
             "service": "shop", "procedure": "rollback", "gate": 1, "subject": opened.subject, "requester": "alice",
-            "signer": "bob", "issued_at": NOW, "expires_at": NOW + SOON, "decision_id": "d-1",
+            "signer": "bob", "issued_at": self.now, "expires_at": self.now + SOON, "decision_id": "d-1",
         }  # fmt: skip
         text = Statement(**(said | other)).text()
         return SignedStatement(statement=text, signature=key.sign(text))
@@ -197,7 +197,7 @@ async def test_a_key_that_was_revoked_between_yes_and_change_does_not_count(desk
 async def test_a_yes_that_expired_does_not_count(desk):
     opened = desk.opened()
     old = desk.signed(
-        desk.bob, opened, issued_at=NOW - timedelta(hours=1), expires_at=NOW - timedelta(minutes=50)
+        desk.bob, opened, issued_at=desk.now - timedelta(hours=1), expires_at=desk.now - timedelta(minutes=50)
     )
     await refused(desk, deploy(desk.yes(opened, (old,))), "expired")
 
@@ -215,24 +215,26 @@ class TestWhatFollows:
     BACK: ClassVar = {"release": NEW, "fence": FENCE.model_copy(update={"primary": "ecs-svc/3"})}
 
     async def test_is_sent_by_keys_that_were_valid_when_the_change_was_made(self, desk):
-        yes, desk.made = desk.yes(), NOW
-        desk.may_sign(desk.bob.signer("bob", f'valid-before="{NOW + timedelta(seconds=61):%Y%m%d%H%M%SZ}"'))
+        yes, desk.made = desk.yes(), desk.now
+        desk.may_sign(
+            desk.bob.signer("bob", f'valid-before="{desk.now + timedelta(seconds=61):%Y%m%d%H%M%SZ}"')
+        )
         assert await desk.sends(deploy(yes, **self.BACK))
 
     async def test_is_not_sent_by_a_key_that_was_revoked_before_the_change(self, desk):
-        yes, desk.made = desk.yes(), NOW
-        desk.may_sign(desk.bob.signer("bob", f'valid-before="{NOW - timedelta(hours=1):%Y%m%d%H%M%SZ}"'))
+        yes, desk.made = desk.yes(), desk.now
+        desk.may_sign(desk.bob.signer("bob", f'valid-before="{desk.now - timedelta(hours=1):%Y%m%d%H%M%SZ}"'))
         await refused(desk, deploy(yes, **self.BACK), "not valid after")
 
     async def test_is_sent_long_after_the_statement_expired(self, desk):
-        began = NOW - timedelta(hours=3)
+        began = desk.now - timedelta(hours=3)
         opened = desk.opened(at=began)
         old = desk.signed(desk.bob, opened, issued_at=began, expires_at=began + SOON)
         desk.made = began + timedelta(minutes=1)
         assert await desk.sends(deploy(desk.yes(opened, (old,)), **self.BACK))
 
     async def test_is_not_sent_later_than_was_shown(self, desk):
-        began = NOW - LATER
+        began = desk.now - LATER
         opened = desk.opened(at=began)
         old = desk.signed(desk.bob, opened, issued_at=began, expires_at=began + SOON)
         desk.made = began + timedelta(minutes=1)
@@ -242,7 +244,7 @@ class TestWhatFollows:
         forever = PLAN.model_copy(
             update={"follows": (PLAN.follows[0].model_copy(update={"within": timedelta(days=9999)}),)}
         )
-        began = NOW - LATER
+        began = desk.now - LATER
         opened = desk.opened(plan=forever, at=began)
         old = desk.signed(desk.bob, opened, issued_at=began, expires_at=began + SOON)
         desk.made = began + timedelta(minutes=1)
@@ -259,7 +261,7 @@ class TestStart:
             "kind": "start", "namespace": "default", "workflow_id": LOCK, "run_id": run_id, "environment": "prod",
             "service": "shop", "procedure": "rollback", "requester": requester, "signer": by,
             "subject": subject_of_order("start", {"requested_by": requester}),
-            "issued_at": NOW, "expires_at": NOW + SOON, "decision_id": "s-1",
+            "issued_at": desk.now, "expires_at": desk.now + SOON, "decision_id": "s-1",
         }  # fmt: skip
         text = Statement(**said).text()
         return SignedStart(
@@ -317,12 +319,12 @@ class TestStanding:
     def stands(self, desk, *, key=None, **changes):
         said = {
             "targets": ("prod/shop",), "procedures": ("high-latency",), "actions": ("UpdateService",), "most_tasks": 5,
-            "until": NOW + LATER,
+            "until": desk.now + LATER,
         }  # fmt: skip
         order = StandingOrder(**(said | changes))
         statement = Statement(
             kind="standing", namespace="default", environment="prod", signer="bob", subject=order.subject,
-            issued_at=NOW, expires_at=NOW + LATER, decision_id="st-1",
+            issued_at=desk.now, expires_at=desk.now + LATER, decision_id="st-1",
         )  # fmt: skip
         signed = SignedStatement(
             statement=statement.text(), signature=(key or desk.bob).sign(statement.text())
@@ -341,7 +343,7 @@ class TestStanding:
             (5, "HighErrorRate", {}, "not for high-error-rate"),
             (5, "HighLatency", {"targets": ("prod/other",)}, "not for prod/shop"),
             (5, "HighLatency", {"actions": ("RebootDBInstance",)}, "not for UpdateService"),
-            (5, "HighLatency", {"until": NOW - LATER}, "it ended at"),
+            (5, "HighLatency", {"until": datetime(2026, 1, 1, tzinfo=UTC)}, "it ended at"),
         ],
     )
     async def test_a_change_beyond_them_is_not_sent(self, desk, to, procedure, changes, why):
@@ -365,11 +367,11 @@ class TestMark:
         given = MarkRelease(
             target=TARGET,
             release=OLD,
-            mark=Mark(verdict=Judgement.BAD, digest="sha256:1", source="bob", at=NOW),
+            mark=Mark(verdict=Judgement.BAD, digest="sha256:1", source="bob", at=desk.now),
         )
         said = {
             "kind": "release-mark", "namespace": "default", "workflow_id": self.LEDGER, "run_id": RUN,
-            "environment": "prod", "service": "shop", "signer": "bob", "issued_at": NOW, "expires_at": NOW + SOON,
+            "environment": "prod", "service": "shop", "signer": "bob", "issued_at": desk.now, "expires_at": desk.now + SOON,
             "subject": subject_of_order("release-mark", order or given.call.parameters), "decision_id": "d-9",
         }  # fmt: skip
         text = Statement(**(said | other)).text()
