@@ -8,7 +8,7 @@ from hypothesis import settings
 # A time limit only ends a test that hangs: a machine that others use as well may take long for one example.
 settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
-GROUP = re.compile(r"(?<=\])@[^\]]*\]$|(?<=\w)@[\w./-]+$")
+GROUP = re.compile(r"(?<=\])@[^\]]*\]?$|(?<=\w)@[\w./-]+$")
 """What xdist puts after the name of a test that is in a group."""
 LONGEST_FIRST = (
     "crash-child",
