@@ -93,10 +93,11 @@ async def test_a_deployment_by_somebody_else_while_ours_rolls_is_left_alone(stag
 
 async def test_a_deployment_by_somebody_else_just_before_ours_stops_ours(stage):
     shop = stage.a_shop()
-    stage.world.fault("UpdateService", times=2, error="ThrottlingException")
+    stage.world.fault("UpdateService", times=1000, error="ThrottlingException")
     handle = await shop.start()
     until(lambda: [call for call in shop.calls() if call["action"] == "UpdateService"])
     theirs = shop.deploy("1.2.0")
+    stage.world.clear_faults()
     report = await handle.result()
     assert report.outcome == "superseded", report.summary
     assert "somebody else changed the service" in report.error.message
