@@ -11,8 +11,8 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import AliasChoices, Field
 
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Channel, Environment
+from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.procedures import FIX_PACKAGE, PROCEDURES
 from runbook_model.release import ReleaseHistory, ServiceState

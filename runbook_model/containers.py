@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.plans import PlannedCall
 from runbook_model.text.durations import format_duration

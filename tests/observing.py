@@ -8,10 +8,10 @@ import httpx
 
 from activities.prometheus.stores import Stores
 from runbook_model.catalog.accounts import Account
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.catalog.service_policies import Probe, RollbackPolicy, Thresholds, Verify
+from runbook_model.catalog.target import Target
 from runbook_model.measured.readings import Observation, Quality, Reading, Sample
 from runbook_model.release import Release
 

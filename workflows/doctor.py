@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError
 
 from activities.doctor.activities import DoctorActivities
 from activities.ecs.activities import EcsActivities
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.checks import WORKER_CATALOG, Check, Checks, DoctorRequest, Found, Place
 from runbook_model.ids import watch_queue
 from runbook_model.release import Release, ReleaseHistory

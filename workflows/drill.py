@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 from activities.chat.activities import ChatActivities
 from activities.doctor.drills import DrillActivities
 from runbook_model import ids
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
 from runbook_model.incident.announcements import Notice
 from runbook_model.messages import ProcedureRequest

@@ -16,8 +16,8 @@ from activities.ecs.activities import EcsActivities, ReleaseQuery
 from activities.ecs.changes import EcsChanges, MarkRelease
 from runbook_model.authority.order import Authority
 from runbook_model.authority.statement import SignedStatement, Warrant
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
+from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, PolicyError
 from runbook_model.messages import Given, Message, StartSignature
 from runbook_model.release import Judgement, Mark, Release

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from activities.authority.signers import Signers
     from runbook_model.authority.standing import StandingFile
-    from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Approvals
+    from runbook_model.catalog.target import Target
     from runbook_model.plans import PlannedCall
 
 LARGEST: Final = 200_000

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runbook_model.authority.order import Authority
     from runbook_model.authority.shown import Shown
     from runbook_model.authority.standing import StandingAnswer
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
 
 
 class Runs(Protocol):

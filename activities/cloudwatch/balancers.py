@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from activities.cloudwatch.metric_data import not_whole, query, read_points
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.balancing import Figures, GroupFigures, TargetGroup
 from runbook_model.measured.evidence import Points
 from runbook_model.measured.publishing import Published

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from activities.cloudwatch.metric_data import not_whole
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.evidence import Points
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from activities.cloudwatch.metric_data import not_whole, query, read_points
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.publishing import MINUTE, Published, published
 from runbook_model.measured.queueing import QueueFigures
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from runbook_model.measured.evidence import Points
 
 Metric = Literal["CPUUtilization", "MemoryUtilization"]

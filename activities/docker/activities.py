@@ -14,7 +14,7 @@ from activities.docker.reading import judge_settled, read_project, read_statisti
 from activities.runtime.attribution import knowing_who_asks
 from activities.runtime.fence import Standing, fenced, sending
 from activities.runtime.waiting import Progress, handing_over
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.containers import (
     ENGINE_TIMEOUT,
     STOP_GRACE,

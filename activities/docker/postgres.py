@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from activities.docker.reading import read_project
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Database
+from runbook_model.catalog.target import Target
 from runbook_model.containers import ServerAnswer
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.measured.readings import Observation, Quality, Reading

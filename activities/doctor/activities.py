@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from temporalio import activity
 
-from runbook_model.catalog.catalog import Catalog, Target, load_catalog
+from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place, TargetChecks
 from runbook_model.errors import UnknownTargetError
 from runbook_model.procedures import PROCEDURES, KnownProcedures

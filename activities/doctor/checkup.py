@@ -16,7 +16,8 @@ from activities.doctor.permissions import look_at_shelf, simulate_changes
 from activities.doctor.place import PlaceQuestions
 from activities.doctor.service import ServiceQuestions
 from activities.doctor.signers import SignerQuestions
-from runbook_model.catalog.catalog import Target, load_catalog
+from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, Place, TargetChecks
 from runbook_model.procedures import KnownProcedures
 

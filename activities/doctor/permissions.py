@@ -17,7 +17,7 @@ from activities.doctor.service import NOT_ON_ECS
 from activities.ecs.tasks import describe_service
 from activities.review.activities import S3
 from runbook_model.catalog.accounts import Account
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.checks import POLICY, Place
 from runbook_model.release import ServiceState
 

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.matchers import Selector
+from runbook_model.catalog.target import Target
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from activities.doctor.looking import NotSetError, Question, Threads, WrongError
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import describe_service
 from activities.elb.groups import describe_groups, describe_health
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.publishing import published
 from runbook_model.measured.queueing import queue_reading
 from runbook_model.release import ReleaseHistory, ServiceState

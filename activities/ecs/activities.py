@@ -17,7 +17,7 @@ from activities.ecs.reading import (
     read_service_deployment,
 )
 from activities.ecs.tasks import AT_ONCE, batched, describe_service, describe_tasks, pages
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import NotFoundError, RejectedError
 from runbook_model.fact import Fact
 from runbook_model.release import UNDER_WAY, Release, ReleaseHistory, ServiceDeployment, ServiceState

@@ -20,7 +20,7 @@ from activities.ecs.tasks import describe_service
 from activities.runtime.fence import Standing, fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import DriftedError, RejectedError, UnknownReplyError
 from runbook_model.fact import Fact
 from runbook_model.plans import PlannedCall

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import describe_service
 from runbook_model.capacity import TaskChange
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import PolicyError
 from runbook_model.release import Image, Release, ServiceState
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from activities.ecs.reading import read_service_state
 from activities.runtime.fence import unread
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, OutsideError, UnreachableError
 from runbook_model.measured.evidence import ReleaseStart, Restarts, TaskSeen
 from runbook_model.measured.symptoms import TasksRead

@@ -15,7 +15,7 @@ from activities.ecs.watcher import Budget, Hurry, Watcher
 from activities.runtime.waiting import Progress, T, handing_over
 from activities.telemetry.metric_names import WATCHER_BATCH
 from runbook_model.catalog.accounts import Account
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, RunbookError
 from runbook_model.fact import Fact
 from runbook_model.release import UNDER_WAY, Fence, Release, ServiceDeployment, ServiceState

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.measured.balancing import TargetGroup
 from runbook_model.text.redaction import excerpt

@@ -10,7 +10,7 @@ from pathlib import Path
 from temporalio import activity
 
 from activities.runtime.processes import program_environment
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import RejectedError, UnreachableError
 from runbook_model.fact import Fact
 from runbook_model.text.sentences import quote

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from activities.http.client import http_errors, redirect_of, wait_for_end, was_refused
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Probe
+from runbook_model.catalog.target import Target
 from runbook_model.errors import OutsideError, UnreachableError
 from runbook_model.measured.measurements import Probes
 from runbook_model.measured.readings import Quality, Reading

@@ -11,7 +11,7 @@ from activities.cloudwatch.balancers import question, read_figures, read_request
 from activities.cloudwatch.utilization import read_statistics
 from activities.ecs.tasks import describe_service
 from activities.elb.groups import TargetHealth, describe_groups, describe_health
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import AccessDeniedError, InputError, OutsideError
 from runbook_model.measured.balancing import (
     Figures,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from temporalio import activity
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.symptoms import (
     ErrorsRead,
     LatencyRead,

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from runbook_model.measured.measurements import Measurement
     from runbook_model.release import Release
 

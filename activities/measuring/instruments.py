@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from runbook_model.measured.measurements import Resource
     from runbook_model.measured.readings import Kind, Observation
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
 
 LINE = 200
 """Characters of an excerpt."""

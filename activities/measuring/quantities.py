@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from runbook_model.containers import Container
     from runbook_model.measured.measurements import Resource
 

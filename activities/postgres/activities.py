@@ -16,8 +16,8 @@ from activities.postgres.reading import look, merged, read_room, read_slowest, r
 from activities.runtime.fence import fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Database
+from runbook_model.catalog.target import Target
 from runbook_model.database import (
     IDLE_IN_TRANSACTION,
     Connected,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from activities.prometheus.client import Prometheus
     from activities.prometheus.stores import Stores
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from runbook_model.release import Release
 
 T = TypeVar("T")

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from activities.prometheus.client import Prometheus
     from activities.prometheus.promql import Failures
-    from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.matchers import Matcher
     from runbook_model.catalog.metrics import Convention
+    from runbook_model.catalog.target import Target
 
 STATUS_LABELS = (
     "status",

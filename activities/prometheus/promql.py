@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runbook_model.catalog.matchers import Matcher, Selector, label_name, quoted
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from runbook_model.release import Release
 
 PROCESS = "process_start_time_seconds"

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import httpx
     from prometheus_client.samples import Sample
 
-    from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.matchers import Selector
+    from runbook_model.catalog.target import Target
 
 SCRAPES = 6
 """GETs in one round; a balancer with more tasks shows only some of them, which is enough for a share."""

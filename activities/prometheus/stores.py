@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from activities.aws.clients import AwsClients
     from runbook_model.catalog.accounts import Account
-    from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.prometheus import PrometheusAccess
+    from runbook_model.catalog.target import Target
 
 
 class Stores:

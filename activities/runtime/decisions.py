@@ -10,7 +10,8 @@ from temporalio import activity
 from runbook_model.authority.expected import Judged, Lapse, LapseQuestion, Presented
 from runbook_model.authority.shown import GateRequest, Opened, show
 from runbook_model.authority.standing import StandingAnswer, StandingQuestion
-from runbook_model.catalog.catalog import Catalog, load_catalog
+from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import CatalogError, InputError, Rejected, SignersError
 
 

@@ -22,7 +22,7 @@ from temporalio.worker import (
 
 from activities.runtime.encryption import WORD_LEFT, lacks_key
 from activities.runtime.fence import attempt_begins
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import BugError, MissingKeyError, PolicyError, RunbookError
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import QUOTED

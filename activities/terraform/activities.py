@@ -17,7 +17,7 @@ from activities.terraform.program import Module
 from activities.terraform.run import NOT_STARTED, Run, TerraformApplied, started_before
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import (
     ApplyFailedError,
     CutOffApplyError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runbook_model.authority.statement import Warrant
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.messages import Message, SignedStart
 from runbook_model.release import Fence

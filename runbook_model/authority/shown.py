@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AwareDatetime, Field, ValidationError
 
 from runbook_model.authority.canonical import canonical, hash_of, subject_of
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.errors import Rejected
 from runbook_model.messages import Message
 from runbook_model.plans import FollowKind, Plan, PlannedCall

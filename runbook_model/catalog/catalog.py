@@ -6,139 +6,39 @@ as it was resolved, so that a run shows what it relied on.
 
 from __future__ import annotations
 
-import tomllib
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from runbook_model.catalog.accounts import Account, AssumeRole, account_of
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.arns import ecs_name, problem_of_arn
-from runbook_model.catalog.fields import EVIDENCE, EvidenceSource, Name, Policy, ProcedureName
-from runbook_model.catalog.metrics import Convention, Metrics
+from runbook_model.catalog.fields import EVIDENCE, Name, Policy, ProcedureName
+from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.policies import (
     AlertRule,
-    Approvals,
     Channel,
     Contact,
     Environment,
     Incidents,
     PersonOfCatalog,
 )
-from runbook_model.catalog.problems import NO_ENVIRONMENT, describe, strays, users_in_addresses
-from runbook_model.catalog.prometheus import PrometheusAccess
+from runbook_model.catalog.problems import NO_ENVIRONMENT
 from runbook_model.catalog.service_policies import (
-    Database,
     Placement,
-    Probe,
-    RollbackPolicy,
-    Scale,
     Service,
-    Terraform,
-    Thresholds,
-    Verify,
 )
+from runbook_model.catalog.target import Target
 from runbook_model.catalog.trace_links import TRACES, problem_of
 from runbook_model.catalog.twins import twins
-from runbook_model.errors import CatalogError, UnknownTargetError
+from runbook_model.errors import UnknownTargetError
 from runbook_model.text.redaction import redact
 from runbook_model.text.sentences import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LOG = "log"
 """The channel that is always there: the worker's log."""
-
-
-class Target(BaseModel):
-    """A service in an environment, with everything that its procedures rely on."""
-
-    model_config = ConfigDict(frozen=True)
-
-    service: str
-    environment: str
-    platform: Literal["ecs", "compose"]
-    region: str
-    cluster: str
-    ecs_service: str
-    container: str | None = None
-    """The app's container on ECS; None where it is found out."""
-    compose_project: str = ""
-    """Empty on ECS, and where the catalog names none."""
-    compose_service: str = ""
-    url: str | None
-    log_group: str | None
-    prometheus_url: str | None
-    prometheus: PrometheusAccess | None = None
-    """How it is reached, where its address is not all."""
-    release_label: str | None
-    thresholds: Thresholds
-    verify: Verify
-    rollback: RollbackPolicy
-    terraform: Terraform | None = None
-    probe: Probe | None = None
-    scale: Scale = Scale()
-    database: Database | None = None
-    repository: str | None = None
-    ssh_key_file: str | None = None
-    """For its repository."""
-    approvals: Approvals
-    health_path: str = "/health"
-    metrics_path: str = "/metrics"
-    metrics: Metrics = Metrics()
-    evidence: tuple[EvidenceSource, ...] = EVIDENCE
-    """Where the numbers of its requests come from, first to last, as far as it has them."""
-    error_pattern: str | None = None
-    queue: str | None = None
-    """The SQS queue that it takes its work from."""
-    links: dict[str, str] = {}
-    channels: tuple[str, ...] = ()
-    """Names of the channels where its incidents are announced."""
-    assume_role: AssumeRole | None = None
-    """The role that its environment's calls of AWS are made by."""
-
-    @property
-    def key(self) -> str:
-        """``<environment>/<service>``, as ids and ledger tags have it."""
-        return f"{self.environment}/{self.service}"
-
-    def has(self, source: EvidenceSource) -> bool:
-        """Whether a source may be asked for the numbers of its requests; a load balancer is found only by asking."""
-        there = {
-            "prometheus": self.prometheus_url is not None,
-            "load-balancer": self.platform == "ecs",
-            "scrape": self.url is not None,
-            "probe": self.url is not None and self.probe is not None,
-        }
-        return source in self.evidence and there[source]
-
-    @property
-    def health_url(self) -> str:
-        """Where its health is asked for; only a path where the catalog gives no url."""
-        return f"{self.url or ''}{self.health_path}"
-
-    @property
-    def metrics_url(self) -> str:
-        """Where its own metrics are asked for; only a path where the catalog gives no url."""
-        return f"{self.url or ''}{self.metrics_path}"
-
-    @property
-    def store(self) -> PrometheusAccess | None:
-        """How its Prometheus is reached; None where there is none."""
-        return self.prometheus or (PrometheusAccess(url=self.prometheus_url) if self.prometheus_url else None)
-
-    @property
-    def convention(self) -> Convention:
-        """By what names its requests, failures and latency are found."""
-        return self.metrics.convention(self.service, self.environment)
-
-    @property
-    def account(self) -> Account:
-        """Where its calls of AWS go, and as whom."""
-        return account_of(self.environment, self.region, self.assume_role)
 
 
 class Catalog(Policy):
@@ -336,61 +236,3 @@ def _no_evidence(where: Environment, placement: Placement) -> Iterator[str]:
 
 def _names(names: dict[str, Any]) -> str:
     return ", ".join(sorted(names)) or "none"
-
-
-def parse_catalog(text: str, source: str) -> Catalog:
-    """Read a catalog from TOML.
-
-    Raises:
-        CatalogError: with every problem found, each a line of file, key, value and fix.
-    """
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"{source}: not TOML: {error}") from None
-    except RecursionError:
-        raise CatalogError(
-            f"{source}: is nested too deeply for a catalog; remove brackets or braces"
-        ) from None
-    with_users = list(users_in_addresses(found, source))
-    try:
-        catalog = Catalog.model_validate(found, extra="forbid")
-    except ValidationError as error:
-        keys = tuple(line.partition(" = ")[0] + " = " for line in with_users)
-        others = (line for line in describe(error, source, _keys()) if not (keys and line.startswith(keys)))
-        problems = [*with_users, *others]
-        # While a part is wrong, the parts are not compared with each other.
-        problems += [line for line in strays(found, source) if line not in problems]
-        raise CatalogError(*problems) from None
-    if with_users:
-        raise CatalogError(*with_users)
-    return catalog
-
-
-def load_catalog(path: Path) -> Catalog:
-    """Read the catalog file.
-
-    Raises:
-        CatalogError: it cannot be read, or is wrong.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors write a mark first
-    except OSError as error:
-        raise CatalogError(f"{path}: cannot read the catalog: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise CatalogError(
-            f"{path}: not TOML: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from None
-    return _parsed(text, str(path))
-
-
-@lru_cache(maxsize=4)
-def _parsed(text: str, source: str) -> Catalog:
-    """Read a text once: workers ask for the catalog before each activity."""
-    return parse_catalog(text, source)
-
-
-def _keys() -> set[str]:
-    """Return every key that a catalog may have somewhere."""
-    models: list[type[BaseModel]] = [Target, *Policy.__subclasses__()]
-    return {name for model in models for name in model.model_fields}

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.measured.evidence import Figure
 from runbook_model.measured.readings import KNOWN, Kind, Quality, Reading

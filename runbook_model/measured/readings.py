@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import pairwise, takewhile
 from typing import Literal
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.measured.publishing import publication_delay
 from runbook_model.release import Release

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runbook_model.catalog.catalog import Catalog, Target
+from runbook_model.catalog.catalog import Catalog
+from runbook_model.catalog.target import Target
 from runbook_model.catalog.trace_links import with_trace
 from runbook_model.procedures import FIX_PACKAGE
 from starter import completion

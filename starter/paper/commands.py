@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from activities.cloudwatch.logs import PATTERN
 from activities.prometheus import promql
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.prometheus import PrometheusAccess
+from runbook_model.catalog.target import Target
 
 NO_LATENCY = '# the catalog says that latency is not known: latency_kind = "none"'
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from starter.paper import commands as run
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from activities.terraform.activities import TerraformApply
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.authority.shown import Opened
 from runbook_model.authority.standing import StandingAnswer
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.containers import RestartService
 from runbook_model.ids import is_lock
 from runbook_model.messages import Abort, Approval

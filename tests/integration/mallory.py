@@ -27,7 +27,7 @@ from activities.rds.activities import Reboot
 from activities.terraform.activities import TerraformApply
 from runbook_model import ids
 from runbook_model.capacity import Capacity, TaskChange
-from runbook_model.catalog.catalog import load_catalog
+from runbook_model.catalog.reading import load_catalog
 from runbook_model.database import Instance
 from runbook_model.release import Judgement, Mark, ReleaseHistory
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun

@@ -11,8 +11,8 @@ from activities.http.client import http_client
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.prometheus.stores import Stores
 from activities.runtime.converter import data_converter
-from runbook_model.catalog.catalog import load_catalog
 from runbook_model.catalog.metrics import PRESETS
+from runbook_model.catalog.reading import load_catalog
 from tests.integration.conventions import Translator, clients_of
 from tests.integration.rollback_stage import Shop, Stage
 from tests.integration.test_promql_real import running_prometheus

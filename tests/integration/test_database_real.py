@@ -13,9 +13,9 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.postgres.activities import SAMPLES, DatabaseActivities, TerminateSessions
 from activities.postgres.connections import Databases
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, RollbackPolicy, Thresholds, Verify
+from runbook_model.catalog.target import Target
 from runbook_model.database import SessionName
 from runbook_model.errors import InputError, UnreachableError
 from sandbox.postgres import Postgres

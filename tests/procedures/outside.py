@@ -29,10 +29,10 @@ from activities.runtime.decisions import GateActivities
 from activities.runtime.fence import may_send
 from activities.temporal.predecessor import Predecessor, RunName
 from runbook_model.authority.expected import Judged, Presented
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import RollbackPolicy, Thresholds, Verify
+from runbook_model.catalog.target import Target
 from runbook_model.errors import DriftedError, Rejected, RunbookError, UnreachableError
 from runbook_model.incident.announcements import Notice
 from runbook_model.measured.readings import Observation, Observed, Quality, Reading, Sample

@@ -9,8 +9,8 @@ from temporalio import activity
 
 from activities.docker.activities import standing
 from activities.runtime.fence import Standing
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Database
+from runbook_model.catalog.target import Target
 from runbook_model.containers import (
     AwaitedService,
     Container,

@@ -7,8 +7,8 @@ from datetime import timedelta
 from temporalio import activity, workflow
 
 with workflow.unsafe.imports_passed_through():
-    from runbook_model.catalog.catalog import Target
     from runbook_model.catalog.policies import Approvals
+    from runbook_model.catalog.target import Target
     from runbook_model.messages import ProcedureRequest, RollbackRequest
     from runbook_model.reports import Ending, Outcome, Report, Undone
     from tests.procedures.outside import Outside

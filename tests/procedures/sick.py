@@ -15,7 +15,7 @@ from activities.ecs.waits import AwaitedTasks
 from activities.temporal.holds import HoldRequest, ScaleOutRuns
 from runbook_model import ids
 from runbook_model.capacity import Capacity
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.symptoms import (
     ErrorsRead,
     LatencyRead,

@@ -19,7 +19,7 @@ from runbook_model.terraform_plans import AttributeChange, ResourceChange, Terra
 from tests.procedures.outside import ARN, Outside, release
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
 
 DIRECTORY = "/infra/shop"
 DEFINITION = "aws_ecs_task_definition.shop"

@@ -15,7 +15,7 @@ from runbook_model.terraform_plans import AttributeChange, ResourceChange, Terra
 from tests.procedures.outside import Outside, release
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from runbook_model.release import Release
 
 DEFINITION, SERVICE = "aws_ecs_task_definition.shop", "aws_ecs_service.shop"

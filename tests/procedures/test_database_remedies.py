@@ -11,9 +11,9 @@ from temporalio import activity
 
 from activities.rds.activities import AwaitedInstance, Reboot, Rebooted
 from runbook_model.capacity import Capacity
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, Pool
+from runbook_model.catalog.target import Target
 from runbook_model.database import DatabaseRead, HeldConnections, Instance
 from runbook_model.errors import UnknownReplyError, UnreachableError
 from runbook_model.measured.readings import Quality

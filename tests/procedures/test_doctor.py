@@ -16,7 +16,7 @@ from activities.ecs.activities import Releases
 from activities.runtime.converter import data_converter
 from activities.runtime.interceptors import TranslateErrors
 from runbook_model import ids
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, DoctorRequest, TargetChecks
 from runbook_model.errors import AccessDeniedError
 from tests.ecs_facts import HOUR, a_history, a_release

@@ -24,8 +24,9 @@ from activities.temporal.holds import HoldRequest, ScaleOutHistory, ScaleOutRuns
 from activities.temporal.predecessor import CHANGES
 from runbook_model import ids
 from runbook_model.capacity import Capacity
-from runbook_model.catalog.catalog import Target, load_catalog
 from runbook_model.catalog.incident_policy import TargetNames
+from runbook_model.catalog.reading import load_catalog
+from runbook_model.catalog.target import Target
 from runbook_model.reports import Outcome, Report
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from tests.procedures.sick import Sick

@@ -17,7 +17,7 @@ from activities.doctor import chat
 from activities.doctor.chat import try_channels
 from activities.doctor.looking import check, questions
 from activities.http.client import http_client
-from runbook_model.catalog.catalog import load_catalog
+from runbook_model.catalog.reading import load_catalog
 from sandbox.http_server import serving
 from sandbox.processes import free_port
 from sandbox.slack import Slack

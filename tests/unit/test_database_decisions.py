@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runbook_model.authority.shown import plan_hash
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, RollbackPolicy, Thresholds, Verify
+from runbook_model.catalog.target import Target
 from runbook_model.database import (
     DatabaseRead,
     HeldConnections,

@@ -21,7 +21,7 @@ from tests.observing import a_target
 from workflows.decisions.scaling import plan_scale_out
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
 
 TARGET = a_target(service="shop", cluster="prod", ecs_service="shop")
 AT_LEAST_TWO = TARGET.model_copy(update={"scale": Scale(min=2)})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.checks import PLAN, POLICY, ROLLBACK_PLAN, ROWS, Check, Drilled, Known, row_of
 from runbook_model.release import Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Outcome, Problem, Report

@@ -8,8 +8,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 from runbook_model import calls
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Database
+from runbook_model.catalog.target import Target
 from runbook_model.database import DatabaseRead, LockWait, Session, SessionName
 from runbook_model.messages import Message
 from runbook_model.plans import Plan

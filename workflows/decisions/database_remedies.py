@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from runbook_model import calls
 from runbook_model.capacity import Capacity
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Database, Pool
+from runbook_model.catalog.target import Target
 from runbook_model.database import AVAILABLE, DatabaseRead, Instance
 from runbook_model.messages import Message
 from runbook_model.plans import Plan

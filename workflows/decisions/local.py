@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 
 from runbook_model import calls
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.service_policies import Database
+from runbook_model.catalog.target import Target
 from runbook_model.containers import Container, ContainerFence, ProjectRead, ServerAnswer
 from runbook_model.measured.readings import Quality, Sample
 from runbook_model.measured.symptoms import LogsRead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.readings import (
     KNOWN,
     Observed,

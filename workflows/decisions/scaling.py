@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runbook_model import calls
 from runbook_model.capacity import Capacity
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.symptoms import ResourcesRead
 from runbook_model.plans import DAY, Follow, Plan
 from runbook_model.release import Fence, Release, ReleaseHistory

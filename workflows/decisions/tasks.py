@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.readings import Reading
 from runbook_model.reports import Task
 from workflows.decisions.diagnosis import Cause, Diagnosis

@@ -16,7 +16,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from runbook_model import ids
 from runbook_model.authority.order import Authority, ChangeOrder
 from runbook_model.bounds import REPORT_BYTES, within
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.incident.messages import JOINED, Joined
 from runbook_model.messages import ProcedureRequest, StartSignature
 from runbook_model.plans import Plan

@@ -16,8 +16,8 @@ from activities.runtime.decisions import GateActivities
 from activities.temporal.predecessor import Predecessor, RunHistory, RunName
 from runbook_model import ids
 from runbook_model.authority.shown import APPROVE, GateRequest, Opened
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.incident_policy import TargetNames
+from runbook_model.catalog.target import Target
 from runbook_model.messages import Abort, Approval, StartSignature
 from runbook_model.plans import Plan
 from runbook_model.release import Fence

@@ -14,8 +14,8 @@ from runbook_model.authority.order import Authority
 from runbook_model.authority.shown import Opened
 from runbook_model.authority.standing import StandingQuestion
 from runbook_model.authority.statement import Kind, SignedStatement, Warrant
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.target import Target
 from runbook_model.errors import Rejected, fix_of
 from runbook_model.messages import Answer, Approval, ProcedureRequest, SignedStart, StartSignature
 from runbook_model.plans import Plan

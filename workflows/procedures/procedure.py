@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from runbook_model.catalog.catalog import Target
 from runbook_model.catalog.policies import AlertRule
+from runbook_model.catalog.target import Target
 from workflows.page.procedure import ProcedureWorkflow
 
 Part = tuple[str, tuple[str, ...]]

@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.readings import STANDARD_LOOKS, Reading
 from runbook_model.messages import ProcedureRequest, RollbackRequest
 from runbook_model.reports import Ending, Outcome, Report, Task

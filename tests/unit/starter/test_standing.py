@@ -12,7 +12,7 @@ from activities.authority.standing import Standing
 from activities.doctor.looking import NotSetError, WrongError
 from activities.doctor.signers import SignerQuestions
 from runbook_model.calls import update_service
-from runbook_model.catalog.catalog import parse_catalog
+from runbook_model.catalog.reading import parse_catalog
 from runbook_model.checks import Place
 from starter.__main__ import run
 from tests.unit.signing import NAMESPACE, keygen, new_key, parse_signers

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.evidence import Evidence
 from runbook_model.measured.symptoms import LoadRead, LogsRead
 from runbook_model.messages import Message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.symptoms import ErrorsRead, LatencyRead, LoadRead, LogsRead, ResourcesRead
 from workflows.decisions.database import DatabaseSigns
 from workflows.decisions.diagnosis.cause import (

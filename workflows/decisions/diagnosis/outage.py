@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.evidence import TaskSeen
 from runbook_model.measured.readings import Quality, Sample
 from runbook_model.measured.symptoms import LogsRead, TasksRead

@@ -12,7 +12,7 @@ from itertools import combinations, pairwise
 from statistics import median
 from typing import Literal
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.measured.evidence import Points
 from runbook_model.measured.symptoms import LoadRead, ResourcesRead, UtilizationRead
 from runbook_model.messages import Message

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from runbook_model import calls
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.release import DIGEST_FROM, Fence, Judgement, Release, ReleaseHistory
 from runbook_model.reports import Problem

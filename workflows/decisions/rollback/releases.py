@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal
 
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.release import Image, Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.text.sentences import sentence

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from runbook_model import calls
-from runbook_model.catalog.catalog import Target
+from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.release import Release, ReleaseHistory
 from runbook_model.reports import Ending

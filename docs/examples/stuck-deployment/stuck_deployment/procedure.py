@@ -12,7 +12,7 @@ from stuck_deployment.workflow import StuckDeployment
 from workflows.procedures import Procedure
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from workflows.procedures.procedure import Part
 
 

@@ -12,7 +12,7 @@ from runbook_model.text.durations import format_duration
 from workflows.decisions.rollback.releases import cannot_roll, refuse, refused
 
 if TYPE_CHECKING:
-    from runbook_model.catalog.catalog import Target
+    from runbook_model.catalog.target import Target
     from runbook_model.release import ReleaseHistory
 
 
