@@ -14,6 +14,7 @@ from runbook_model.messages import Approval, RollbackRequest
 from runbook_model.reports import Report, State
 from starter.client.starting import begin
 from tests.many_services import name
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,7 +75,7 @@ async def abort_and_undo(world: ManyServices, number: int) -> Undoing:
     await seen(handle, lambda report: any(step.step.startswith("Wait until only") for step in report.steps))
     await world.rollouts_take(0)
     await handle.signal("abort", {"by": "bob", "reason": "measured", "keep": False})
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         report = await handle.result()
     return _followed(report, (await handle.fetch_history()).events)
 

@@ -102,7 +102,7 @@ class ManyServices:
             said = log.tell()
             process = Program("worker", "--environment", environment, environment=self.settings, log=log)
         try:
-            until(lambda: b"worker ready" in self._log.read_bytes()[said:], seconds=90)
+            until(lambda: b"worker ready" in self._log.read_bytes()[said:])
             self.worker = psutil.Process(process.pid)
             yield self.worker
         finally:

@@ -18,6 +18,8 @@ from typing import Any
 import boto3
 import httpx
 
+from tests.patience import PATIENCE
+
 BOOT_SECONDS = 90.0
 EVERYDAY_REQUESTS = 25
 """A second, in each environment."""
@@ -173,10 +175,10 @@ class SandboxUnderTest:
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """End the sandbox with a signal and return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=PATIENCE)
 
 
-def until(true, seconds: float = 120.0, every: float = 0.1):
+def until(true, seconds: float = PATIENCE, every: float = 0.1):
     """Call a question until its answer is true, and return the answer; fail when it never is."""
     give_up_at = time.monotonic() + seconds
     while not (answer := true()):
@@ -202,7 +204,7 @@ def running_sandbox(*options: str):
             finally:
                 if process.poll() is None:
                     process.terminate()
-                    process.wait(timeout=30)
+                    process.wait(timeout=PATIENCE)
 
 
 def _first_line(process: subprocess.Popen) -> bytes:

@@ -7,6 +7,7 @@ from datetime import UTC
 from temporalio.api.enums.v1 import EventType
 
 from runbook_model.steps import place_of
+from tests.patience import PATIENCE
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
@@ -30,7 +31,7 @@ BEGINNING = "Before the first step"
 async def until_written(handle, wanted):
     """Follow a history as it is written; return it up to the first event that is wanted."""
     events = []
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         async for event in handle.fetch_history_events(wait_new_event=True):
             events.append(event)
             if wanted(event):
@@ -80,7 +81,7 @@ async def holder(handle, events, pids):
     """The worker that a run stands or falls with now: who has its activity, else who had its last workflow task."""
     waits = activity_of(events[-1])
     if waits in WAITS:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             while not (pid := await worker_of(handle, waits)):
                 await asyncio.sleep(0.005)
         return pid

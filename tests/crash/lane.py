@@ -17,6 +17,7 @@ from starter.client.starting import begin
 from tests.checker import faults, made_by_nobody, records_of
 from tests.crash.outages import CRASHES, ERRORS, End
 from tests.crash.workers import Workers
+from tests.patience import PATIENCE
 
 SERVICE = "shop"
 WORKERS = 2
@@ -140,7 +141,7 @@ class Lane:
         return registered["taskDefinition"]["taskDefinitionArn"]
 
     def _until_deployed(self):
-        give_up_at = time.monotonic() + 60
+        give_up_at = time.monotonic() + PATIENCE
         while time.monotonic() < give_up_at:
             newest = self._ecs.list_service_deployments(cluster=self.name, service=SERVICE)[
                 "serviceDeployments"
@@ -153,7 +154,7 @@ class Lane:
 
     def _until_crashed(self):
         """Wait until a task of the bad release has ended by itself."""
-        give_up_at = time.monotonic() + 60
+        give_up_at = time.monotonic() + PATIENCE
         while time.monotonic() < give_up_at:
             crashed = [item for item in self._stopped() if item.get("stopCode") == "EssentialContainerExited"]
             if any(item["taskDefinitionArn"] == self._bad for item in crashed):
@@ -197,7 +198,7 @@ class Lane:
 
     async def child_of(self, handle):
         """The child that a remediation runs, as soon as it has started."""
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             while (
                 not (run := await describe(self.client, f"{handle.id}/{self.outage.child}"))
                 or not run.is_open
@@ -218,7 +219,7 @@ class Lane:
 
     async def end_of(self, handle):
         """Wait for the end, and look at all that it left."""
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             report = await handle.result()
         records = await records_of(self.client, handle.id, handle.result_run_id)
         return await asyncio.to_thread(self._end, report, records)

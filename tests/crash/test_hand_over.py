@@ -5,12 +5,13 @@ import asyncio
 import pytest
 
 from tests.crash.histories import pid_of, schedules, started, until_written, worker_of
+from tests.patience import PATIENCE
 
 
 async def ask_to_end(lane, handle, activity):
     """Ask the worker that has a wait to end; returns its process."""
     await until_written(handle, schedules(activity))
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while not (pid := await worker_of(handle, activity)):
             await asyncio.sleep(0.005)
     return lane.workers.ask_to_end(pid)

@@ -5,6 +5,7 @@ import time
 from itertools import count
 
 from activities.runtime.processes import kill_child
+from tests.patience import PATIENCE
 from tests.programs import Program
 
 READY = b"worker ready"
@@ -42,7 +43,7 @@ class Workers:
         await self.until_ready()
 
     async def until_ready(self):
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             for process, log in list(self._running.values()):
                 while READY not in log.read_bytes():
                     assert process.poll() is None, log.read_text()

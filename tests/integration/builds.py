@@ -12,6 +12,7 @@ from temporalio.worker import Worker
 
 from activities.runtime.converter import data_converter
 from runbook_model import ids
+from tests.patience import PATIENCE
 from tests.temporal_server import temporal_server as server_of_its_own
 from worker import deployment_version, workflows_of
 from workflows.page.handlers import TrimArguments
@@ -49,7 +50,7 @@ async def make_current(client, environment, build_id, **more):
         identity="test",
         **more,
     )
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await client.workflow_service.set_worker_deployment_current_version(request)

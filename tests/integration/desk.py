@@ -9,6 +9,7 @@ from runbook_model.reports import Report
 from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import seen
+from tests.patience import PATIENCE
 
 READS = ("Describe", "List", "Get", "Filter")
 LEDGER = {"TagResource"}
@@ -65,7 +66,7 @@ class Desk:
 
     async def end(self):
         """The page at the run's end."""
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(PATIENCE):
             return await self.run.result()
 
     def calls(self):

@@ -31,8 +31,8 @@ from runbook_model.catalog.reading import load_catalog
 from runbook_model.database import Instance
 from runbook_model.release import Judgement, Mark, ReleaseHistory
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
+from tests.patience import PATIENCE
 
-SOON = 60
 FIRST_ATTEMPT = {
     "start_to_close_timeout": timedelta(seconds=20),
     "retry_policy": RetryPolicy(maximum_attempts=1),
@@ -91,7 +91,7 @@ class Mallory:
         run = await self.client.start_workflow(
             "Rollback", calls, id=as_run or self.shop.id, task_queue=self.queue, result_type=list[str]
         )
-        return await asyncio.wait_for(run.result(), SOON)
+        return await asyncio.wait_for(run.result(), PATIENCE)
 
     async def makes_alone(self, name, given):
         """Have an activity run that belongs to no run."""

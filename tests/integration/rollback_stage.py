@@ -17,6 +17,7 @@ from runbook_model.reports import Report, State
 from starter.client.starting import begin
 from tests.checker import wrong_of
 from tests.integration.cli.command_line import CommandLine
+from tests.patience import PATIENCE
 from tests.procedures.signed_desk import Desk
 from tests.programs import Program
 from tests.sandbox_under_test import EVERYDAY_REQUESTS, until
@@ -143,7 +144,7 @@ class Stage:
         with self._log.open("ab") as log:
             said = log.tell()
             self.worker = Program("worker", environment=self.environment, log=log)
-        until(lambda: b"worker ready" in self._log.read_bytes()[said:], 90)
+        until(lambda: b"worker ready" in self._log.read_bytes()[said:])
 
     def kill_worker(self):
         """SIGKILL: it has no time for last words."""
@@ -389,7 +390,7 @@ class Shop:
     async def roll_back(self, **fields):
         """Run a rollback to its end."""
         handle = await self.start(**fields)
-        async with asyncio.timeout(200):
+        async with asyncio.timeout(PATIENCE):
             return await handle.result()
 
     async def asked(self, handle, unlike=None):

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -158,14 +157,6 @@ store, order = sys.argv[1:]
 activities = TerraformActivities(AwsClients(), PlanStore(Path(store)), timedelta(seconds=5))
 asyncio.run(ActivityEnvironment().run(activities.apply_terraform, TerraformApply.model_validate_json(order)))
 """
-
-
-def until(what, seconds: float = 15) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 class Backend:

@@ -16,6 +16,7 @@ from activities.runtime.converter import data_converter
 from runbook_model.incident.messages import AlertBatch
 from sandbox.processes import free_port
 from tests.integration.webhook_process import WebhookProcess
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import running_sandbox, until
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("alerts"), pytest.mark.timeout(600)]
@@ -51,8 +52,8 @@ class Alerted:
             for alert in batch.alerts
         }
 
-    async def await_state(self, environment, name, status, seconds=60):
-        give_up_at = time.monotonic() + seconds
+    async def await_state(self, environment, name, status):
+        give_up_at = time.monotonic() + PATIENCE
         while (await self.states(environment)).get((name, None)) != status:
             assert time.monotonic() < give_up_at, (
                 await self.states(environment),
@@ -120,7 +121,7 @@ async def test_killing_every_part_in_turn_loses_no_alert(alerted):
         begin(40)
         alerted.sandbox.temporal("start")
         alerted.order("restart")
-        give_up_at = time.monotonic() + 60
+        give_up_at = time.monotonic() + PATIENCE
         while (
             len(found := {task for name, task in await alerted.states("staging") if name == "HighCPU"}) < 40
         ):
@@ -139,7 +140,7 @@ async def test_ten_megabytes_are_refused_before_they_have_come(alerted, framing,
     writer.write(f"{head}Content-Type: application/json\r\n{framing}\r\n\r\n".encode())
     if sent:
         writer.write(f"{sent:x}\r\n".encode() + b" " * sent)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         assert b" 413 " in await reader.readline()
         with suppress(ConnectionError):  # what was sent and never read resets it
             await reader.read()  # to the end: the connection is closed

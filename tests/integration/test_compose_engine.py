@@ -45,6 +45,7 @@ from runbook_model.errors import DriftedError, InputError, NotServingError, Unkn
 from runbook_model.messages import ProcedureRequest
 from sandbox.processes import free_port
 from tests.engine import Project, an_engine, postgres_command
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import until
 from tests.temporal_server import temporal_server
 from worker import served_queues
@@ -347,7 +348,7 @@ async def run_high_error_rate(catalog: Path) -> Report:
                 HighErrorRate.run, request, id="remediation/local/shop",
                 task_queue=ids.task_queue("local"),
             )  # fmt: skip
-            return await asyncio.wait_for(run.result(), 120)
+            return await asyncio.wait_for(run.result(), PATIENCE)
 
 
 def real_activities(client, http, catalog: Path):

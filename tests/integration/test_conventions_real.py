@@ -16,10 +16,10 @@ from runbook_model.catalog.reading import load_catalog
 from tests.integration.conventions import Translator, clients_of
 from tests.integration.rollback_stage import Shop, Stage
 from tests.integration.test_promql_real import running_prometheus
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("conventions")]
 ENVIRONMENT = "conventions"
-PATIENCE = 90
 CATALOG = """
 [environments.conventions]
 cluster = "conventions"
@@ -116,7 +116,7 @@ async def put_back(shop, *, asks):
         gate = await shop.asked(handle)
         assert "hand-over" in gate.options, gate
         await shop.approve(handle, option="hand-over")
-    async with asyncio.timeout(200):
+    async with asyncio.timeout(PATIENCE):
         return await handle.result()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from activities.runtime.processes import kill_child
 from tests.integration.cli.command_line import CommandLine
+from tests.patience import PATIENCE
 from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 
@@ -165,7 +166,7 @@ async def shown_with_checkpoint(world, unlike=None):
     def asked(page):
         return page["checkpoint"] and page["checkpoint"]["question"] != unlike
 
-    give_up_at = time.monotonic() + 60
+    give_up_at = time.monotonic() + PATIENCE
     while not asked(page := (await run(world, "prod", "show", "prod/ai-processor", "--json")).json):
         assert time.monotonic() < give_up_at, page
     return page

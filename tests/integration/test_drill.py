@@ -11,6 +11,7 @@ from activities.runtime.processes import kill_child
 from starter.exits import Exit
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import CHANGES, Stage
+from tests.patience import PATIENCE
 from tests.programs import Program
 from tests.sandbox_under_test import until
 
@@ -173,7 +174,7 @@ async def test_drills_are_scheduled_moved_made_and_ended(field):
     handle = field.client.get_schedule_handle(f"drill/{ENVIRONMENT}")
     assert (await handle.describe()).schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
     await handle.trigger()
-    drilled = await asyncio.wait_for(scheduled_drill(field.client, handle), 120)
+    drilled = await asyncio.wait_for(scheduled_drill(field.client, handle), PATIENCE)
     assert (drilled.environment, drilled.services) == (ENVIRONMENT, (field.shop.name,))
     assert drilled.since is not None, "it is compared with the drills by hand before it"
 

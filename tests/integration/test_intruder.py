@@ -37,6 +37,7 @@ from sandbox.processes import free_port
 from tests.integration.mallory import Mallory
 from tests.integration.rollback_stage import seen
 from tests.integration.webhook_process import WebhookProcess
+from tests.patience import PATIENCE
 from tests.unit.signing import SoftKey, new_key
 
 READS = ("Describe", "List", "Get", "Filter")
@@ -417,7 +418,7 @@ class TestTheWebhook:
 
 async def until_open(client, run_id):
     """Wait until there is an open run of an id."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             with suppress(RPCError):
                 found = await client.get_workflow_handle(run_id).describe()

@@ -17,6 +17,7 @@ from runbook_model.incident.messages import Alert, AlertBatch
 from starter.client.incidents import report_alerts
 from tests.integration.observed_stage import ObservedStage, free_address
 from tests.integration.otlp_collector import Collector
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import until
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -82,7 +83,7 @@ async def over(observed, ended):
     batch = AlertBatch(alerts=(stopped,), received=now + timedelta(seconds=1))
     await report_alerts(observed.client, target[1], target[0], batch)
     await handle.execute_update("close", {"by": "alice", "root_cause": "a full disk"})
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         return await handle.result()
 
 
@@ -181,7 +182,7 @@ async def test_one_trace_leads_through_an_incident_and_its_procedure(observed, e
     assert said.code == 0, said.err
     shown = await shop.cli("show", said.json["id"], "--json", **observed.variables)
     trace = shown.json["trace_id"]
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         await observed.client.get_workflow_handle(shop.id).result()
         incident = observed.client.get_workflow_handle(said.json["id"])
         await incident.execute_update("close", {"by": "alice", "root_cause": "a test"})

@@ -16,6 +16,7 @@ import pytest
 from starter.processes.world import PORTS
 from tests.integration.cli.installed import ROOT, install, run
 from tests.integration.webhook_process import WebhookProcess
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import running_sandbox, until
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("own-procedure")]
@@ -106,7 +107,7 @@ def worker(program, environment, tmp_path):
             yield log
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from runbook_model.catalog.service_policies import Thresholds, Verify
 from sandbox.processes import free_port
 from tests.integration.test_promql_real import running_prometheus, wait_until_ready
 from tests.observing import NOW, a_target, at, seconds
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.rare
 EXPOSITIONS = Path(__file__).parent / "expositions"
 WINDOW = seconds(4)
-PATIENCE = 40
 HEALTH = {"spring": 'uri="/actuator/health"', "otel": 'http_route="/health"', "fastapi": 'handler="/health"'}
 WRITTEN_BY = {name: {"preset": name, "ignore": (HEALTH[name],) if name in HEALTH else ()} for name in PRESETS if name != "runbook"} | {
     "starlette": {

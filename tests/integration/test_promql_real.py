@@ -25,12 +25,12 @@ from activities.prometheus.stores import Stores
 from runbook_model.catalog.service_policies import Thresholds, Verify
 from runbook_model.errors import RejectedError
 from tests.observing import NOW, B, G, N, a_prometheus, a_release, a_target, an_observation, seconds
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.rare
 
 INTERVAL = 0.25
 WINDOW = seconds(3)
-PATIENCE = 30.0
 MEMORY_LIMIT = 400.0
 CONFIGURATION = """\
 global: {{ scrape_interval: {interval:.0f}ms, scrape_timeout: {interval:.0f}ms }}

@@ -7,6 +7,7 @@ import pytest
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Report
 from starter.client.starting import begin
+from tests.patience import PATIENCE
 
 
 @pytest.mark.rare
@@ -25,7 +26,7 @@ async def test_fresh_tasks_of_a_tag_that_was_moved_are_announced_in_the_plan_and
         f"New tasks run what ai-processor:latest points to at that time, which may be other code than {before} that runs now."
     )
     await shop.approve(handle)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         report = await handle.result()
 
     after = shop.digest(shop.runs())

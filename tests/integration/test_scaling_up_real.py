@@ -6,6 +6,7 @@ from runbook_model.messages import Approval, ProcedureRequest
 from runbook_model.reports import Report, State
 from starter.client.starting import begin
 from tests.integration.rollback_stage import seen
+from tests.patience import PATIENCE
 
 
 async def test_tasks_get_more_by_one_new_revision_of_the_same_images(stage):
@@ -17,7 +18,7 @@ async def test_tasks_get_more_by_one_new_revision_of_the_same_images(stage):
 
     assert {"scale-out", "scale-up"} <= set((await shop.asked(handle)).options)
     await choose(handle, "scale-up")
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         report = await handle.result()
 
     assert (report.outcome, report.verdict) == ("recovered", "recovered"), report.summary

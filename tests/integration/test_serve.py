@@ -99,7 +99,7 @@ async def test_a_rollback_that_loses_every_process_ends_as_any_other_after_the_n
         process.wait()
 
     with machine.serving() as (process, _):
-        until(lambda: machine.show(shop.short)["state"] == "done", 90)
+        until(lambda: machine.show(shop.short)["state"] == "done")
         page = machine.show(shop.short)
 
     assert (page["outcome"], [change["action"] for change in page["changes"]]) == (
@@ -133,8 +133,8 @@ def test_a_part_that_is_killed_is_started_again_and_nobody_else_may_use_the_fold
         assert (taken.returncode, f"{machine.port}: Address already in use" in taken.stderr) == (2, True)
         for each in psutil.Process(process.pid).children():
             each.kill()
-        until(lambda: machine.run("list", "--json").returncode == 0, 60)
-        until(answers, 60)
+        until(lambda: machine.run("list", "--json").returncode == 0)
+        until(answers)
         assert (
             machine.data.stat().st_mode & 0o777,
             (machine.data / "webhook-token").stat().st_mode & 0o777,

@@ -25,7 +25,8 @@ from runbook_model.errors import (
     StateLockedError,
     TerraformError,
 )
-from tests.integration.terraform_stage import PRINTED, RUN, SECRET, Backend, Infrastructure, until
+from tests.integration.terraform_stage import PRINTED, RUN, SECRET, Backend, Infrastructure
+from tests.sandbox_under_test import until
 
 
 @pytest.fixture

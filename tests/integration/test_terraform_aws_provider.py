@@ -85,7 +85,7 @@ async def test_a_bad_release_is_put_back_by_one_update_and_the_ledger_outlives_t
 async def test_an_apply_whose_worker_is_killed_is_interrupted_and_taken_as_done_once_ecs_was_updated(shop):
     shop.release("1.2.0")
     handle = await shop.start()
-    until(lambda: "UpdateService" in shop.changes(), 120)
+    until(lambda: "UpdateService" in shop.changes())
     shop.stage.kill_worker()
     shop.stage.start_worker()
     report = await handle.result()

@@ -12,6 +12,7 @@ from tests.integration.observed_stage import ObservedStage
 from tests.integration.otlp_collector import BlackHole, Collector
 from tests.integration.rollback_stage import seen, step
 from tests.integration.webhook_process import WebhookProcess
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import until
 from tests.webhook_calls import a_payload, an_alert
 from workflows.incidents.report import IncidentReport
@@ -90,7 +91,7 @@ async def test_one_trace_leads_from_the_alert_to_the_call_of_aws_while_it_grows_
 
     stage.kill_worker()
     stage.start_worker("second worker")
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         assert (await rollback.result())["outcome"] == "recovered"
         stage.alert(shop, "resolved")
         assert (await incident.result()).outcome == "recovered"

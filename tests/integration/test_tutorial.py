@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.processes import free_port
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import running_sandbox
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("tutorial")]
@@ -19,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL, REAL = ((ROOT / "docs" / name).read_text() for name in ("tutorial.md", "your-real-service.md"))
 MARKED = re.compile(r"^<!-- run(?P<wish>[^\n]*) -->\n```bash\n(?P<typed>.*?)^```$", re.MULTILINE | re.DOTALL)
 WISH = re.compile(r"(?P<again>, again until)?:? exit (?P<code>\d)(, says \"(?P<says>[^\"]+)\")?")
-PATIENCE_SECONDS = 30
 SEEN = "@@ seen"
 
 
@@ -73,7 +73,7 @@ class Shell:
     def end(self):
         """End the shell and the worker that was started in it."""
         os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def type_all(page, shell):
     """Type every block of a page; returns what the last one printed."""
     said = ""
     for step in steps(page):
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = time.monotonic() + PATIENCE
         code, said = shell.type(step.typed)
         while step.again and not step.kept(code, said) and time.monotonic() < give_up_at:
             code, said = shell.type(step.typed)

@@ -11,6 +11,7 @@ from runbook_model.catalog.policies import Approvals
 from runbook_model.messages import Approval, RollbackRequest
 from runbook_model.reports import Outcome, State
 from tests.integration.builds import build, make_current, temporal_server
+from tests.patience import PATIENCE
 from tests.procedures.outside import ARN, Outside
 from workflows.brake import Brake
 from workflows.rollback import Rollback
@@ -41,7 +42,7 @@ async def builds_of(handle):
 
 async def until_awaiting(handle):
     """The checkpoint that is open, once it is."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while (report := await handle.query(Rollback.status)).state is not State.AWAITING_APPROVAL:
             await asyncio.sleep(0.05)
         return report.checkpoint

@@ -19,6 +19,7 @@ from starter.doctor.checkup import check_all
 from starter.doctor.server_checks import who_asks
 from starter.doctor.version_checks import _build_of, judge_versions, read_builds
 from tests.integration.builds import build, current_build, make_current, temporal_server
+from tests.patience import PATIENCE
 from tests.procedures.outside import Outside
 from workflows.rollback import Rollback
 
@@ -43,7 +44,7 @@ class Site:
     async def build(self, build_id):
         """Workers of a build that ask every queue for work, as Temporal has noted."""
         async with build(self.client, self.environment, build_id, self.outside.activities):
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(PATIENCE):
                 while not all(build_id in found for found in await self.builds_by_queue()):
                     await asyncio.sleep(0.1)
             yield
@@ -60,7 +61,7 @@ class Site:
 
     async def until(self, words, *, ok):
         """Wait until it is said: Temporal notes a moment later that a build is there, is current, or drains."""
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             while (found := await self.check()).ok is not ok or words not in found.detail:
                 await asyncio.sleep(0.1)
         return found
@@ -138,7 +139,7 @@ async def test_a_build_that_runs_are_open_on_is_named_while_it_drains(site):
         await stack.enter_async_context(site.build("one"))
         await make_current(site.client, site.environment, "one")
         run = await site.start()
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             while (await run.query(Rollback.status)).checkpoint is None:
                 await asyncio.sleep(0.1)
         await stack.enter_async_context(site.build("two"))

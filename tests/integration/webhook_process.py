@@ -2,6 +2,7 @@
 
 import httpx
 
+from tests.patience import PATIENCE
 from tests.programs import Program
 from tests.sandbox_under_test import until
 
@@ -31,7 +32,7 @@ class WebhookProcess:
 
     def end(self):
         self._process.terminate()
-        return self._process.wait(timeout=20)
+        return self._process.wait(timeout=PATIENCE)
 
     def kill(self):
         self._process.kill()

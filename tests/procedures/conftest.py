@@ -25,6 +25,7 @@ from activities.temporal.locks import LockActivities
 from runbook_model import ids
 from runbook_model.messages import RollbackRequest
 from tests.checker import wrong_of
+from tests.patience import PATIENCE
 from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixtures for the files of this folder
 from tests.procedures.outside import Outside
 from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder
@@ -34,7 +35,6 @@ from workflows.page.sandbox import sandbox_runner
 from workflows.rollback import Rollback
 
 HERE = Path(__file__).parent
-SOON = 60
 """Seconds; whatever a test waits for is there long before."""
 
 
@@ -122,11 +122,11 @@ class Runbook:
 
     async def end(self, run):
         """The report of a run that ends by itself now; one that hangs fails its test, not the whole session."""
-        return await asyncio.wait_for(run.result(), SOON)
+        return await asyncio.wait_for(run.result(), PATIENCE)
 
     async def until(self, run, holds):
         """The first report of which it is true."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while not holds(report := await run.query(Rollback.status)):
                 await asyncio.sleep(0.01)
             return report
@@ -156,7 +156,7 @@ class Runbook:
 
     async def calls(self, outside: Outside, name: str) -> None:
         """Return once an activity runs."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while name not in outside.calls:
                 await asyncio.sleep(0.01)
 

@@ -44,6 +44,7 @@ from runbook_model.messages import ProcedureRequest
 from runbook_model.procedures import KnownProcedures, workflow_type
 from runbook_model.reports import Report
 from starter.client.incidents import open_incident, report_alerts
+from tests.patience import PATIENCE
 from tests.procedures.played import PLAYED, Thing
 from tests.temporal_server import temporal_server
 from workflows.any_procedure import AnyProcedure
@@ -58,8 +59,6 @@ if TYPE_CHECKING:
 
     from activities.review.activities import ReviewActivities
     from runbook_model.errors import RunbookError
-
-SOON = 60
 
 
 QUICK = Incidents(call_every=timedelta(seconds=0.3), quiet=timedelta(0), cool_down=timedelta(seconds=0.5))
@@ -228,7 +227,7 @@ class Stage:
         """The first report of which it is true."""
         run, seen = self.incident(service), None
         try:
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     seen = await run.query(Incident.status)
                     if holds(seen):
@@ -246,7 +245,7 @@ class Stage:
 
     async def over(self, service: str = "shop") -> IncidentReport:
         """The incident's last report."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             return await self.incident(service).result()
 
     async def leave_nothing_behind(self) -> None:
@@ -265,7 +264,7 @@ class Stage:
     async def _end(self, run) -> None:
         """Wait for a run's end; one that does not come is made, or its worker could not leave either."""
         try:
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(PATIENCE):
                 await run.result()
         except TimeoutError:
             await run.terminate("the test is over")

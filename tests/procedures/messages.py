@@ -9,6 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from runbook_model.errors import fix_of
 from runbook_model.text.sentences import with_fix
+from tests.patience import PATIENCE
 from workflows.rollback import Rollback
 
 
@@ -42,6 +43,6 @@ async def continues_as_a_new_run(run, signal: str, useless: object, *, after: in
         await asyncio.gather(*(run.signal(signal, useless) for _ in range(20)))
         if (await run.describe()).run_id != first:
             return
-    async with asyncio.timeout(60):  # its worker may be behind
+    async with asyncio.timeout(PATIENCE):  # its worker may be behind
         while (await run.describe()).run_id == first:
             await asyncio.sleep(0.05)

@@ -31,6 +31,7 @@ from runbook_model.release import ServiceState
 from runbook_model.reports import Report, State
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from tests.checker import wrong_of
+from tests.patience import PATIENCE
 from tests.procedures.outside import Outside
 from tests.symptoms import (
     errors_read,
@@ -44,8 +45,6 @@ from tests.symptoms import (
 from worker import WORKFLOWS
 from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
-
-SOON = 60
 
 
 @dataclass
@@ -171,17 +170,17 @@ class Pages:
         return run
 
     async def run(self, procedure: str, **fields: object) -> Report:
-        return await asyncio.wait_for((await self.start(procedure, **fields)).result(), SOON)
+        return await asyncio.wait_for((await self.start(procedure, **fields)).result(), PATIENCE)
 
     async def calls(self, outside: Outside, name: str) -> None:
         """Return once an activity runs."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while name not in outside.calls:
                 await asyncio.sleep(0.01)
 
     async def asked(self, run) -> Report:
         """The report once somebody is asked."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 report = await run.query("status", result_type=Report)
                 if report.state is State.AWAITING_APPROVAL and report.checkpoint:
@@ -192,7 +191,7 @@ class Pages:
         """Answer what is asked as bob does, and wait for the end."""
         gate = (await self.asked(run)).checkpoint
         await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash, **answer})
-        return await asyncio.wait_for(run.result(), SOON)
+        return await asyncio.wait_for(run.result(), PATIENCE)
 
 
 @pytest.fixture

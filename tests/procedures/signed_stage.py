@@ -30,6 +30,7 @@ from runbook_model.procedures import workflow_type
 from runbook_model.reports import Report
 from runbook_model.sizes import ScaledOut
 from tests.checker import wrong_of
+from tests.patience import PATIENCE
 from tests.procedures.sick import Sick
 from tests.procedures.signed_desk import Desk
 from worker import WORKFLOWS, served_queues
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from activities.authority.signers import Signers
     from runbook_model.reports import Checkpoint
 
-SOON = 60
 SIGNED = 'needed = 1, people = ["bob", "carol", "dave"], signed = true'
 CATALOG = """
 [environments.{environment}]
@@ -139,7 +139,7 @@ class Stage:
 
     async def gate(self, run: WorkflowHandle, *, other_than: str | None = None) -> Checkpoint:
         """The question that is open, or the next one."""
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 found = (await self.report(run)).checkpoint
                 if found and found.subject != other_than:
@@ -161,4 +161,4 @@ class Stage:
         return await wrong_of(self.client, self.runs, signers=signers, standing=standing)
 
     async def end(self, run: WorkflowHandle) -> Report:
-        return await asyncio.wait_for(run.result(), SOON)
+        return await asyncio.wait_for(run.result(), PATIENCE)

@@ -10,9 +10,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowOutboundInterceptor
 
 from runbook_model import ids
+from tests.patience import PATIENCE
 from workflows.brake import Brake
-
-SOON = 60
 
 
 class StartsAtAWord(Interceptor):
@@ -43,7 +42,7 @@ def _slowly(world):
 async def nothing_counts(stage):
     """The brake remembers nothing that was started automatically."""
     brake = stage.client.get_workflow_handle(ids.brake_id(stage.environment))
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while (await brake.query(Brake.status)).book.starts:
             await asyncio.sleep(0.01)
 
@@ -52,7 +51,7 @@ async def beginning(stage):
     """An incident that starts a procedure just now: the brake let it, and Temporal has not answered yet."""
     incident = await stage.fires("HighErrorRate")
     brake = stage.client.get_workflow_handle(ids.brake_id(stage.environment))
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while not await _is_asked(incident):
             await asyncio.sleep(0.01)
     assert (await brake.query(Brake.status)).book.starts

@@ -13,7 +13,8 @@ from runbook_model import ids
 from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.policies import Brake as BrakePolicy
 from runbook_model.reports import Outcome
-from tests.procedures.incidents import QUICK, SOON, World
+from tests.patience import PATIENCE
+from tests.procedures.incidents import QUICK, World
 from tests.procedures.messages import continues_as_a_new_run, refused
 from workflows.brake import LONG, Brake
 from workflows.page.sandbox import sandbox_runner
@@ -110,7 +111,7 @@ async def test_what_comes_back_soon_is_held_for_a_while_and_then_started(stage, 
         # Before the procedure ends: an alert that fires on afterwards starts the next one.
         await stage.resolves("HighErrorRate", fingerprint=f"{again}")
         await stage.ends("recovered")
-        await asyncio.wait_for(handle.result(), SOON)
+        await asyncio.wait_for(handle.result(), PATIENCE)
 
 
 async def test_a_storm_over_many_targets_is_a_persons(stage, world):

@@ -20,6 +20,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, DoctorRequest, TargetChecks
 from runbook_model.errors import AccessDeniedError
 from tests.ecs_facts import HOUR, a_history, a_release
+from tests.patience import PATIENCE
 from worker import served_queues
 from workflows.doctor import AT_ONCE, Doctor
 from workflows.page.sandbox import sandbox_runner
@@ -97,7 +98,7 @@ class Surgery:
                 id=ids.doctor_id(self.environment, uuid.uuid4().hex[:8]),
                 task_queue=ids.task_queue(self.environment),
             )
-            return (await asyncio.wait_for(self.run.result(), 30)).checks
+            return (await asyncio.wait_for(self.run.result(), PATIENCE)).checks
 
     @asynccontextmanager
     async def _working(self):

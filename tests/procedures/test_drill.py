@@ -15,6 +15,7 @@ from runbook_model import ids
 from runbook_model.checks import Check, DrillRequest, LastDrill, TargetChecks
 from runbook_model.errors import PolicyError, RejectedError
 from tests.ecs_facts import bad
+from tests.patience import PATIENCE
 from tests.procedures.outside_compose import OutsideCompose
 from tests.procedures.sick import Sick
 from worker import WORKFLOWS, served_queues
@@ -107,7 +108,7 @@ class Ground:
                 id=ids.drill_id(self.environment),
                 task_queue=ids.task_queue(self.environment),
             )
-            found = await asyncio.wait_for(self.run.result(), 60)
+            found = await asyncio.wait_for(self.run.result(), PATIENCE)
         self.last = LastDrill(drill=found)
         return found
 

@@ -10,7 +10,7 @@ from runbook_model.bounds import REPORT_BYTES, size_of
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome
-from tests.procedures.incidents import SOON
+from tests.patience import PATIENCE
 from tests.procedures.messages import answer, refused
 from workflows.incident import LARGE
 from workflows.page.inbox import MOST, MOST_OF_ONE
@@ -37,7 +37,7 @@ async def flood(times, send, at_once=10):
 async def flood_until_it_continues(handle, send, at_once=10):
     """Send something until the run continues as another."""
     first = (await handle.describe()).run_id
-    async with asyncio.timeout(2 * SOON):
+    async with asyncio.timeout(PATIENCE):
         while (await handle.describe()).run_id == first:
             await flood(5 * at_once, send, at_once)
             await handle.query("status")  # what came is worked on before more comes
@@ -59,7 +59,7 @@ class TestIncident:
         first = (await handle.describe()).run_id
         # No more, and not for longer: who sends such things without a pause ends any run.
         await flood(LARGE // len(waste) + 5, lambda _: handle.signal("note", {"by": waste}), at_once=2)
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while (await handle.describe()).run_id == first:
                 await asyncio.sleep(0.05)
         assert (await stage.until(lambda now: now.firing)).firing == 1

@@ -13,7 +13,8 @@ from runbook_model.catalog.policies import AlertRule
 from runbook_model.errors import CatalogError
 from runbook_model.incident.messages import PROCEDURE_ENDED, ProcedureProgress
 from runbook_model.reports import Outcome, Report
-from tests.procedures.incidents import SOON, Stage, at_work
+from tests.patience import PATIENCE
+from tests.procedures.incidents import Stage, at_work
 from tests.procedures.messages import continues_as_a_new_run, refused
 from workflows.incident import LONG, Incident
 
@@ -313,9 +314,9 @@ async def test_an_abort_that_comes_as_it_continues_as_a_new_run_still_reaches_th
     await asyncio.gather(*(says_nothing() for _ in range(LONG)))
     await handle.signal("abort", STOP)
     async with at_work(stage):
-        report = await asyncio.wait_for(stage.procedure().result(), SOON)
+        report = await asyncio.wait_for(stage.procedure().result(), PATIENCE)
         assert (report.outcome, report.summary[:14]) == (Outcome.ABORTED, "Aborted by bob")
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while (await handle.describe()).run_id == first:
                 with suppress(RPCError):  # the run that it was sent to continues as another in this moment
                     await handle.execute_update(

@@ -7,6 +7,7 @@ from activities.review.activities import Folder, ReviewActivities, gather
 from activities.review.markdown import page
 from activities.review.writing import write
 from runbook_model.errors import AccessDeniedError
+from tests.patience import PATIENCE
 from tests.procedures.incidents import QUICK
 from workflows.incident import Incident
 
@@ -59,7 +60,7 @@ async def test_what_comes_in_while_it_is_written_makes_the_incident_continue(sta
     await stage.opens()
     await stage.until(lambda now: now.announced)
     await stage.incident().execute_update(Incident.close, CLOSE)
-    await asyncio.wait_for(slow.started.wait(), 10)
+    await asyncio.wait_for(slow.started.wait(), PATIENCE)
     await stage.fires("ServiceDown")
     slow.may_end.set()
     seen = await stage.running("service-down")

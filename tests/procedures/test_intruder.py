@@ -29,12 +29,11 @@ from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.reports import Outcome, Report
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
+from tests.patience import PATIENCE
 from tests.procedures.sick import Sick
 from worker import served_queues
 from workflows.hold import Hold
 from workflows.page.sandbox import sandbox_runner
-
-SOON = 60
 
 
 @dataclass
@@ -103,7 +102,7 @@ class Intruder:
         call = {"activity": name, "given": given.model_dump(mode="json"), "queue": queue}
         run = await self.client.start_workflow("Anything", call, id=as_run, task_queue=self.queue)
         try:
-            await asyncio.wait_for(run.result(), SOON)
+            await asyncio.wait_for(run.result(), PATIENCE)
         except WorkflowFailureError as error:
             cause = error
             while not isinstance(cause, ApplicationError):
@@ -123,7 +122,7 @@ class Intruder:
             task_queue=ids.task_queue(self.environment),
             result_type=Report,
         )
-        return await asyncio.wait_for(hold.result(), SOON)
+        return await asyncio.wait_for(hold.result(), PATIENCE)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import UnreachableError
 from runbook_model.reports import Outcome
+from tests.patience import PATIENCE
 from tests.procedures.outside import release
 from tests.procedures.signed_stage import SIGNED, Service, Stage
 from tests.procedures.test_intruder import Anything, Intruder
@@ -97,7 +98,7 @@ class TestFrontendReached:
         yes = {"by": "bob", "plan_hash": gate.plan_hash}
         assert "this one is not" in await refused(run.execute_update("decide", yes))
         await run.signal("approve", yes)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not (report := await signed.report(run)).rejected:
                 await asyncio.sleep(0.01)
         assert "decisions are signed here" in report.rejected[-1].why
@@ -146,7 +147,7 @@ class TestBetweenYesAndChange:
         held = service.holds("read_history")
         before = service.calls.count("read_history")
         await run.execute_update("decide", stage.desk.answer(gate))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while service.calls.count("read_history") == before:
                 await asyncio.sleep(0.01)
         return run, gate, held
@@ -221,7 +222,7 @@ class TestWayBack:
         held = service.holds("await_steady_state")
         run = await signed.start()
         await signed.approve(run)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while "await_steady_state" not in service.calls:
                 await asyncio.sleep(0.01)
         order = {"reason": "wrong release", "confirmed": False}
@@ -247,7 +248,7 @@ class TestMark:
             await run.signal(
                 "sign", signed.desk.order("release-mark", (name, run.result_run_id), person, order)
             )
-        await asyncio.wait_for(run.result(), 60)
+        await asyncio.wait_for(run.result(), PATIENCE)
         assert service.marks == [("shop:1", "bad")]
 
 
@@ -287,7 +288,7 @@ class TestSilencing:
 
     async def announced(self, service, text):
         """Wait until people were notified of something."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not any(text in notice.text for notice in service.notices):
                 await asyncio.sleep(0.01)
 
@@ -334,7 +335,7 @@ class TestStart:
 
 async def revoked_once(happened, stage):
     """Revoke bob's key once something has happened."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not happened():
             await asyncio.sleep(0.001)
     stage.desk.know("carol", "dave")

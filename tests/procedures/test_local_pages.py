@@ -12,9 +12,9 @@ from runbook_model.containers import ServerAnswer
 from runbook_model.errors import NotServingError, UnreachableError
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome
+from tests.patience import PATIENCE
 from tests.procedures.outside import STARTED
 from tests.procedures.outside_compose import OutsideCompose, container
-from tests.procedures.sick import SOON
 from tests.symptoms import errors_read, latency_read, load_read, logs_read, resources_read
 
 FULL = ServerAnswer(accepts=True, used=96, limit=97, at=STARTED)
@@ -273,7 +273,7 @@ async def test_a_container_restarted_by_somebody_while_people_decide_makes_the_y
     gate = (await pages.asked(run)).checkpoint
     outside.becomes("shop", started=STARTED.replace(hour=5))
     await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash})
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while (again := (await pages.asked(run)).checkpoint).plan_hash == gate.plan_hash:
             await asyncio.sleep(0.01)
     assert outside.changes == []
@@ -289,7 +289,7 @@ async def test_a_loop_of_crashes_does_not_make_the_yes_void(pages, outside):
     gate = (await pages.asked(run)).checkpoint
     outside.becomes("shop", started=STARTED.replace(hour=5), restarts=9)
     await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash})
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["restart shop"])
 
 
@@ -349,7 +349,7 @@ async def test_an_abort_after_the_restart_says_that_nothing_is_to_be_put_back(pa
     run = await pages.start("service-down")
     await pages.asked(run)
     await run.execute_update("abort_run", {"by": "carol", "reason": "enough"})
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert report.outcome is Outcome.ABORTED
     assert report.changes[0].undone.startswith("nothing to undo")
 

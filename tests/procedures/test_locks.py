@@ -17,7 +17,8 @@ from temporalio.service import RPCError
 from runbook_model.catalog.policies import Approvals
 from runbook_model.locks import LockRequest, ecs_lock
 from runbook_model.reports import Outcome
-from tests.procedures.conftest import SOON, Runbook, working
+from tests.patience import PATIENCE
+from tests.procedures.conftest import Runbook, working
 from tests.procedures.messages import answer
 from tests.procedures.outside import ARN, Outside
 from tests.procedures.terraform_outside import TerraformOutside
@@ -59,7 +60,7 @@ class Names:
             return False
 
     async def is_free(self) -> None:
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while await self.is_held():
                 await asyncio.sleep(0.01)
 
@@ -159,7 +160,7 @@ async def test_a_lock_that_somebody_started_by_hand_goes_when_asked_to(names, ho
 
 async def heard_of_its_locks_end(run):
     """Wait until the history of a run says that a child of its was terminated."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while not any(
             event.HasField("child_workflow_execution_terminated_event_attributes")
             for event in (await run.fetch_history()).events

@@ -15,8 +15,9 @@ from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import AccessDeniedError
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Report, State
+from tests.patience import PATIENCE
 from tests.procedures.outside import MOVED, MOVED_TAG, judged, release
-from tests.procedures.sick import SOON, Sick
+from tests.procedures.sick import Sick
 from tests.symptoms import (
     an_onset,
     errors_read,
@@ -71,14 +72,14 @@ async def test_what_was_deployed_since_the_diagnosis_is_not_taken_back_without_a
         "shop:2 was found to be bad, and shop:3 (1.3.0) was deployed since: it may be the fix."
     )
     await run.signal("abort", {"by": "bob", "reason": "it is the cure"})
-    await asyncio.wait_for(run.result(), SOON)
+    await asyncio.wait_for(run.result(), PATIENCE)
     assert outside.changes == []
 
 
 async def test_a_child_asks_after_the_run_that_held_its_parents_lock_before(pages, outside):
     outside.errors = BAD_SINCE_RELEASE
     run = await pages.start("high-error-rate")
-    await asyncio.wait_for(run.result(), SOON)
+    await asyncio.wait_for(run.result(), PATIENCE)
     child = await pages.client.get_workflow_handle(f"{run.id}/rollback").describe()
     above = RunName(workflow_id=run.id, run_id=run.first_execution_run_id)
     assert outside.asked_after == [RunName(workflow_id=child.id, run_id=child.run_id, under=above)]
@@ -103,7 +104,7 @@ async def test_what_a_child_changed_is_on_its_parents_page_before_it_ends_and_on
     outside.errors = BAD_SINCE_RELEASE
     waiting = outside.holds("await_steady_state")
     run = await pages.start("high-error-rate")
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while not (now := await run.query("status", result_type=Report)).changes:
             await asyncio.sleep(0.01)
     assert [(change.action, change.certain) for change in now.changes] == [("UpdateService", True)]
@@ -112,7 +113,7 @@ async def test_what_a_child_changed_is_on_its_parents_page_before_it_ends_and_on
     await run.signal("child_changes", late)
     await run.signal("child_changes", {"run_id": "x", "changes": [{}] * 2000})
     waiting.set()
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert [change.action for change in report.changes] == ["UpdateService"]
     assert [rejected.message for rejected in report.rejected] == ["child_changes"]
     assert len(report.rejected[0].why) <= 500
@@ -126,7 +127,7 @@ async def test_an_abort_whose_undo_the_child_would_refuse_stops_it_all_the_same(
     run = await pages.start("high-error-rate")
     await pages.calls(outside, "observe")
     await run.signal("abort", {"by": "bob", "reason": "no", "keep": False})
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert (report.outcome, outside.changes) == (Outcome.ABORTED, ["deploy shop:1"])
     assert [change.undone for change in report.changes] == ["kept"]
     child = await pages.client.get_workflow_handle(f"{run.id}/rollback", result_type=Report).result()
@@ -173,15 +174,15 @@ class TestPausedWhileAChildStarts:
     async def test_the_child_is_paused_too(self, pages, outside):
         outside.errors = BAD_SINCE_RELEASE
         run = await pages.start("high-error-rate")
-        assert await asyncio.to_thread(outside.between[0].started.wait, SOON)
+        assert await asyncio.to_thread(outside.between[0].started.wait, PATIENCE)
         await run.signal("pause", {"by": "bob", "reason": "let me look"})
         child = pages.client.get_workflow_handle(f"{run.id}/rollback", result_type=Report)
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while not await _is_paused(child):
                 await asyncio.sleep(0.01)
         assert outside.changes == []
         await run.signal("resume", {"by": "bob"})
-        report = await asyncio.wait_for(run.result(), SOON)
+        report = await asyncio.wait_for(run.result(), PATIENCE)
         assert (report.outcome, outside.changes) == (Outcome.RECOVERED, ["deploy shop:1"])
 
 
@@ -192,7 +193,7 @@ async def test_an_abort_reaches_the_child_first_and_its_changes_are_reported(pag
     run = await pages.start("high-error-rate")
     await pages.asked(run)
     await run.execute_update("abort_run", {"by": "carol", "reason": "wrong alarm"})
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert report.outcome is Outcome.ABORTED
     assert "deploy_release" not in outside.calls
     child = pages.client.get_workflow_handle(f"{run.id}/rollback", result_type=Report)
@@ -203,16 +204,16 @@ async def test_a_second_abort_stops_the_undo_of_the_child(pages, outside):
     outside.errors = BAD_SINCE_RELEASE
     outside.holds("await_steady_state")
     run = await pages.start("high-error-rate")
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while "await_steady_state" not in outside.calls:
             await asyncio.sleep(0.01)
     await run.execute_update("abort_run", {"by": "carol", "reason": "wrong alarm", "keep": False})
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while outside.calls.count("await_steady_state") < 2:
             await asyncio.sleep(0.01)
     given = await run.execute_update("abort_run", {"by": "dan", "reason": "it does not start"})
     assert not given["already"]
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert report.outcome is Outcome.ABORTED
     why = "could not undo: stopped before it ran again: Essential container in task exited"
     assert [change.undone for change in report.changes] == [why]
@@ -252,7 +253,7 @@ async def test_an_abort_after_scaling_out_takes_the_capacity_back(pages, outside
     run = await pages.start("high-error-rate")
     await pages.asked(run)
     await run.execute_update("abort_run", {"by": "carol", "reason": "enough"})
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert report.outcome is Outcome.ABORTED
     assert [change.undone for change in report.changes] == ["undone"]
     assert outside.desired == 2
@@ -321,12 +322,12 @@ async def test_what_somebody_deployed_over_fresh_tasks_while_they_were_verified_
     run = await pages.start("service-down")
     await pages.asked(run)
     answered = asyncio.ensure_future(pages.answer(run, option="restart"))
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while "observe" not in outside.calls:
             await asyncio.sleep(0.01)
     outside.deployed(release(3))
     watching.set()
-    report = await asyncio.wait_for(answered, SOON)
+    report = await asyncio.wait_for(answered, PATIENCE)
     assert report.outcome is Outcome.SUPERSEDED
     assert "shop:3 was deployed over it meanwhile" in report.summary
     assert [change.action for change in report.changes] == ["UpdateService"]
@@ -383,11 +384,11 @@ async def test_tasks_that_do_not_come_up_are_not_recovery(pages, outside):
     outside.errors, outside.load = errors_read(0.3, 0.3, 0.3), SURGE
     outside.holds("await_tasks")
     run = await pages.start("high-error-rate")
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while "await_tasks" not in outside.calls:
             await asyncio.sleep(0.01)
     outside.desired = 3
     outside.holds("await_tasks").set()
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert report.outcome is Outcome.NOT_RECOVERED
     assert "Only 3 of 5 tasks run" in report.summary

@@ -12,8 +12,9 @@ from runbook_model.measured.readings import Quality
 from runbook_model.release import ServiceDeployment
 from runbook_model.reports import Outcome
 from runbook_model.rollout import Phase
+from tests.patience import PATIENCE
 from tests.procedures.outside import MOVED, MOVED_TAG, release
-from tests.procedures.sick import SOON, Sick
+from tests.procedures.sick import Sick
 from tests.procedures.sizes import SizedOutside
 from tests.symptoms import latency_read, load_read, resources_read
 
@@ -149,7 +150,7 @@ async def test_an_abort_puts_back_what_ran_before(pages, outside):
     run = await pages.start("resource-issues")
     await pages.asked(run)
     await run.execute_update("abort_run", {"by": "carol", "reason": "enough"})
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert (report.outcome, outside.changes[-1]) == (Outcome.ABORTED, "deploy shop:2")
     assert [change.undone for change in report.changes] == [
         "kept: a revision that no service runs does nothing", "undone",
@@ -160,12 +161,12 @@ async def test_an_abort_puts_back_what_ran_before(pages, outside):
 async def test_what_somebody_deployed_over_it_while_it_was_verified_is_not_said_to_be_bigger(pages, outside):
     watching = outside.holds("observe")
     run = await pages.start("resource-issues")
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while "observe" not in outside.calls:
             await asyncio.sleep(0.01)
     outside.deployed(release(3))
     watching.set()
-    report = await asyncio.wait_for(run.result(), SOON)
+    report = await asyncio.wait_for(run.result(), PATIENCE)
     assert (report.outcome, outside.changes) == (Outcome.SUPERSEDED, SCALED_UP)
     assert "shop:3 was deployed over it meanwhile" in report.summary
 
@@ -256,7 +257,7 @@ class TestByTerraform:
         run = await pages.start("resource-issues")
         await pages.asked(run)
         await run.execute_update("abort_run", {"by": "carol", "reason": "enough"})
-        report = await asyncio.wait_for(run.result(), SOON)
+        report = await asyncio.wait_for(run.result(), PATIENCE)
         assert outside.changes == [f"apply {BIGGER}", "apply {'cpu': 256, 'memory': 512, 'pool': 10}"]
         assert [change.undone for change in report.changes] == ["undone"]
 
@@ -264,6 +265,6 @@ class TestByTerraform:
 async def asked_again(pages, run, gate):
     """Say yes to a gate, and wait until another one is open."""
     await run.execute_update("decide", {"by": "bob", "plan_hash": gate.plan_hash})
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while (await pages.asked(run)).checkpoint.plan_hash == gate.plan_hash:
             await asyncio.sleep(0.01)

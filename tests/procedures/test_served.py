@@ -18,6 +18,7 @@ from runbook_model import ids
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.messages import RollbackRequest
 from runbook_model.reports import Outcome
+from tests.patience import PATIENCE
 from worker import WORKFLOWS, served_queues
 from workflows.page.sandbox import sandbox_runner
 from workflows.rollback import Rollback
@@ -57,7 +58,7 @@ async def test_a_procedure_for_another_environment_is_refused_before_anything_is
                 id=f"remediation/prod/{staging}",
                 task_queue=ids.task_queue(staging),
             )
-            report = await asyncio.wait_for(run.result(), 30)
+            report = await asyncio.wait_for(run.result(), PATIENCE)
     assert report.outcome is Outcome.REFUSED
     assert report.error.kind == "policy"
     assert (

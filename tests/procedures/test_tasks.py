@@ -11,8 +11,9 @@ from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Report, Task, Verdict
+from tests.patience import PATIENCE
 from tests.procedures.outside_database import OutsideDatabase
-from tests.procedures.sick import SOON, Sick
+from tests.procedures.sick import Sick
 from tests.symptoms import a_service, errors_read, latency_read, logs_read, tasks_read
 
 NOWHERE = "(service shop) was unable to place a task because no container instance met its requirements."
@@ -35,7 +36,7 @@ def outside() -> SickDatabase:
 
 
 async def ended(run) -> Report:
-    return await asyncio.wait_for(run.result(), SOON)
+    return await asyncio.wait_for(run.result(), PATIENCE)
 
 
 async def say(run, gate, **answer: object) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from activities.runtime.processes import kill_child, start_child, stop_child
+from tests.patience import PATIENCE
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
@@ -37,7 +38,7 @@ def test_a_child_dies_with_us():
         "print(child.pid, flush=True); import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     )
     wording = subprocess.run([sys.executable, "-c", grandparent], capture_output=True, text=True, check=False)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while _runs(int(wording.stdout)):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -18,6 +18,7 @@ from runbook_model.release import Fence
 from tests.aws_answers import Ecs, service, services
 from tests.ecs_facts import deployment_arn, task_definition
 from tests.observing import a_target
+from tests.patience import PATIENCE
 
 AS_PLANNED = Fence(
     primary="ecs-svc/2", task_definition=task_definition(2), service_deployment=deployment_arn(2)
@@ -52,7 +53,7 @@ class Applying:
             environment.info, heartbeat_timeout=timedelta(seconds=30), scheduled_time=datetime.now(UTC)
         )
         environment.on_heartbeat = lambda *details: self.said.append(details)
-        await asyncio.wait_for(environment.run(self.activities.apply_terraform, order), 10)
+        await asyncio.wait_for(environment.run(self.activities.apply_terraform, order), PATIENCE)
 
 
 async def test_a_deployment_past_terraform_is_left_alone_before_anything_is_run(ecs, tmp_path):

@@ -13,6 +13,7 @@ from activities.measuring.activities import KEPT, Progress, VerificationActiviti
 from runbook_model.catalog.service_policies import Verify
 from runbook_model.measured.readings import Quality, Sample, last_streak, longest_gap
 from tests.observing import B, G, N, a_sample, a_target, an_observation, seconds
+from tests.patience import PATIENCE
 
 QUICK = Verify(bake=seconds(0.4), rate_window=seconds(0.2), consecutive=3)
 SLOW = Verify(bake=timedelta(minutes=5), rate_window=timedelta(minutes=5), consecutive=5)
@@ -175,7 +176,7 @@ async def test_heartbeats_continue_while_an_instrument_hangs(environment):
 
     environment.on_heartbeat = beat
     running = asyncio.create_task(observe(environment, NeverEnding(), watched()))
-    await asyncio.wait_for(beaten.wait(), 10)
+    await asyncio.wait_for(beaten.wait(), PATIENCE)
     running.cancel()
     await asyncio.wait([running])
     assert all(b - a < seconds(1.5) for a, b in pairwise(moments))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from temporalio.worker import Worker
 
 from tests.integration.cli.page_workflow import AskingRollback, read_service
+from tests.patience import PATIENCE
 from tests.programs import Command
 from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
@@ -69,7 +70,7 @@ class CommandLine:
         started = await self.start("--json", *more)
         assert started.code == 0, started.err
         handle = self.client.get_workflow_handle(self.id)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             while (await handle.query("status"))["state"] != "awaiting-approval":
                 await asyncio.sleep(0.02)
         return started.json

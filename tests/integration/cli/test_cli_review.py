@@ -2,6 +2,8 @@
 
 import asyncio
 
+from tests.patience import PATIENCE
+
 
 async def ended(runbook):
     async with runbook.worker():
@@ -46,7 +48,7 @@ async def test_a_review_of_nothing_and_one_that_cannot_be_written_are_bad_input(
 
 async def test_metrics_count_what_ended(runbook):
     await ended(runbook)
-    async with asyncio.timeout(120):  # lists lag behind
+    async with asyncio.timeout(PATIENCE):  # lists lag behind
         while True:
             counted = (await runbook("metrics", "--environment", runbook.environment, "--json")).json
             if counted["procedures"] and counted["procedures"][0]["ended"]:

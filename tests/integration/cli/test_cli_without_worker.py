@@ -18,6 +18,7 @@ from runbook_model.messages import RollbackRequest
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.page_workflow import PLAN
 from tests.integration.otlp_collector import BlackHole
+from tests.patience import PATIENCE
 
 
 @asynccontextmanager
@@ -126,7 +127,9 @@ async def test_an_abort_of_a_run_whose_code_fails_on_its_worker_is_recorded_too(
     assert (aborted.code, aborted.json["recorded"], aborted.json["confirmed"]) == (0, True, False), (
         aborted.err
     )
-    async with asyncio.timeout(30):  # Temporal keeps it back until the task that is under way has failed
+    async with asyncio.timeout(
+        PATIENCE
+    ):  # Temporal keeps it back until the task that is under way has failed
         while "abort" not in await signals_of(handle):
             await asyncio.sleep(0.1)
 
@@ -210,7 +213,7 @@ async def test_temporal_away_is_exit_4_in_one_line_that_names_the_address():
         address = f"127.0.0.1:{nobody.getsockname()[1]}"
 
         gone = CommandLine(address, "prod")
-        async with asyncio.timeout(120):  # and does not wait for ever
+        async with asyncio.timeout(PATIENCE):  # and does not wait for ever
             said = await asyncio.gather(
                 gone.start(),
                 gone("list", "--json"),

@@ -13,6 +13,7 @@ import pytest
 from temporalio.client import Client
 
 from tests.integration.cli.command_line import CommandLine
+from tests.patience import PATIENCE
 
 one_life = pytest.mark.xdist_group("up")
 KEYS = {"temporal", "ui", "aws", "service", "prometheus", "catalog", "env"}
@@ -30,7 +31,7 @@ async def begin(*words):
 @asynccontextmanager
 async def running(*options):
     up = await begin("up", "--json", *options)
-    line = await asyncio.wait_for(up.stdout.readline(), 120)
+    line = await asyncio.wait_for(up.stdout.readline(), PATIENCE)
     assert line, (await up.stderr.read()).decode()
     up.world = json.loads(line)
     try:
@@ -97,7 +98,7 @@ async def test_where_decisions_are_signed_the_brake_is_let_go_only_by_a_signatur
 @one_life
 async def test_a_worker_that_is_killed_leaves_the_world_standing(up):
     os.kill(_child(up.pid, "worker"), signal.SIGKILL)
-    text = (await asyncio.wait_for(up.stderr.readline(), 120)).decode()
+    text = (await asyncio.wait_for(up.stderr.readline(), PATIENCE)).decode()
     assert "the worker ended unexpectedly (exit code -9)" in text
     await Client.connect(up.world["temporal"])
     assert up.returncode is None
@@ -118,7 +119,7 @@ async def test_watch_lives_through_a_restart_of_temporal(up):
     await asyncio.to_thread(_order, world["aws"], "start")
     await _line_with(watching, "no worker answers")
     await client.get_workflow_handle(runbook.id).terminate(reason="enough")
-    rest, err = await asyncio.wait_for(watching.communicate(), 120)
+    rest, err = await asyncio.wait_for(watching.communicate(), PATIENCE)
     assert (watching.returncode, err) == (1, b"")
     assert b"terminated" in rest
 
@@ -140,7 +141,7 @@ async def test_up_ends_all_of_it_on_ctrl_c():
         assert set(up.world) == KEYS
         worker = _child(up.pid, "worker")
         up.send_signal(signal.SIGINT)
-        out, err = await asyncio.wait_for(up.communicate(), 120)
+        out, err = await asyncio.wait_for(up.communicate(), PATIENCE)
     assert (up.returncode, out) == (0, b""), err.decode()
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
@@ -160,7 +161,7 @@ def _child(parent, module):
 
 async def _refuses(address):
     host, _, port = address.partition(":")
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 _, writer = await asyncio.open_connection(host, int(port))
@@ -171,7 +172,7 @@ async def _refuses(address):
 
 
 async def _line_with(process, words):
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while line := (await process.stdout.readline()).decode():
             if words in line:
                 return

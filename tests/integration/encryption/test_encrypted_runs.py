@@ -13,6 +13,7 @@ from activities.runtime.encryption import key_of
 from runbook_model.checks import Drilled
 from runbook_model.reports import Outcome
 from starter.client.runs import describe
+from tests.patience import PATIENCE
 from tests.sealing import codec, payloads
 from worker import WORKFLOWS
 from workflows.page.handlers import TrimArguments
@@ -97,7 +98,7 @@ async def test_without_a_worker_a_run_is_reported_and_answered_all_the_same(stag
         assert (approved.code, approved.json["confirmed"]) == (0, False)
     finally:
         stage.start_worker()
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         assert (await shop.cli("watch", shop.short, "--json")).json["outcome"] == "recovered"
     assert keys_in(await handle.fetch_history()) == {"test"}
 
@@ -154,7 +155,7 @@ async def test_a_plain_run_continues_when_encryption_is_switched_on_and_when_the
 
 async def _shown(shop):
     """The page, once it waits for a person."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while True:
             shown = (await shop.cli("show", shop.short, "--json")).json
             if shown["checkpoint"]:
@@ -192,7 +193,7 @@ async def test_what_people_send_plain_by_the_ui_is_heard(stage):
     config = stage.client.config() | {"data_converter": data_converter}
     plain = type(stage.client)(**config).get_workflow_handle(shop.id)
     await plain.signal("approve", {"by": "bob", "plan_hash": gate.plan_hash})
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         assert (await handle.result()).outcome is Outcome.RECOVERED
 
 
@@ -224,7 +225,7 @@ async def test_doctor_and_drills_also_scheduled_ones_work(stage):
     assert scheduled.code == 0, scheduled.err
     schedule = stage.client.get_schedule_handle("drill/tight")
     await schedule.trigger()
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE):
         while not (actions := (await schedule.describe()).info.recent_actions):
             await asyncio.sleep(0.1)
     started = actions[-1].action

@@ -18,6 +18,7 @@ from activities.runtime.converter import Unreadable, with_codec
 from activities.runtime.interceptors import Beat, RequireHeartbeatKey, TranslateErrors
 from runbook_model.errors import MissingKeyError
 from runbook_model.messages import Approval
+from tests.patience import PATIENCE
 from tests.sealing import codec, sealing
 from workflows.page.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
@@ -109,9 +110,9 @@ def place(temporal):
     return Place(temporal.client)
 
 
-async def until(true, seconds=20):
+async def until(true):
     """Ask until the answer is yes."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while not await true():
             await asyncio.sleep(0.05)
 

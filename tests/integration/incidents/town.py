@@ -12,6 +12,7 @@ from runbook_model.ids import incident_id, remediation_id
 from starter.client.run_view import look
 from starter.client.runs import describe, find
 from starter.demo.outside import aws_calls, slack_messages
+from tests.patience import PATIENCE
 
 SERVICE = "ai-processor"
 PARTS = ("alertmanager", "webhook", "worker", "temporal")
@@ -60,7 +61,7 @@ class Town:
     async def everyday(self):
         """Return once it is known what is usual."""
         oldest = 'min_over_time(timestamp(http_requests_total{environment="staging"})[5m:1s])'
-        await until(lambda: max(self.query(f"time() - min({oldest})"), default=0) > EVERYDAY_SECONDS, 90)
+        await until(lambda: max(self.query(f"time() - min({oldest})"), default=0) > EVERYDAY_SECONDS)
 
     def outage(self, environment):
         """Release a version that fails, which ECS calls successful; returns what becomes of it."""
@@ -92,7 +93,7 @@ class Outage:
     async def fires(self):
         """Return once Prometheus fires, whoever hears of it."""
         firing = f'ALERTS{{alertname="HighErrorRate",alertstate="firing",environment="{self.environment}"}}'
-        await until(lambda: self.town.query(firing), 60)
+        await until(lambda: self.town.query(firing))
 
     async def opened(self):
         """Return once the incident is open."""
@@ -101,7 +102,7 @@ class Outage:
             run = await describe(self.town.client, self.incident)
             return run is not None and run.started > self.began
 
-        await until(is_open, 60)
+        await until(is_open)
 
     async def at(self, heading):
         """Return once the rollback is at a part of its page."""
@@ -114,7 +115,7 @@ class Outage:
             assert page.outcome is None, f"it ended before {heading!r}: {page.summary}"
             return page.heading == heading
 
-        await until(is_there, 60)
+        await until(is_there)
 
     async def over(self):
         """Return the page of the incident once it has ended."""
@@ -123,7 +124,7 @@ class Outage:
             run = await describe(self.town.client, self.incident)
             return None if run is None or run.is_open else await look(self.town.client, run)
 
-        return (await until(ended, 120)).report
+        return (await until(ended)).report
 
     async def runs(self, workflow_id):
         """The runs that there were of an id since it started."""
@@ -150,9 +151,9 @@ class Outage:
         return page.read_text()
 
 
-async def until(true, seconds):
+async def until(true):
     """Ask until the answer is true, and return it."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while True:
             answer = true()
             if asyncio.iscoroutine(answer):

@@ -215,7 +215,7 @@ def test_prometheus_reaches_everything_that_it_scrapes_and_finds_both_workers(pr
             (target["labels"]["job"], target["health"]) for target in found["data"]["activeTargets"]
         )
 
-    until(lambda: {health for _, health in targets()} == {"up"} and len(targets()) == 5, seconds=50)
+    until(lambda: {health for _, health in targets()} == {"up"} and len(targets()) == 5)
     assert [job for job, _ in targets()] == [
         *("alertmanager", "otel-collector", "prometheus", "runbook-worker", "runbook-worker")
     ]

@@ -20,6 +20,7 @@ from sandbox.autoscaling import SimulatedAutoscaling
 from sandbox.aws import aws_endpoint
 from sandbox.ecs import Pace, SimulatedEcs
 from sandbox.tasks import ImageNotFoundError, ImageRegistry, TaskSpec
+from tests.patience import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,7 +228,7 @@ class World:
     def update(self, **changes: Any) -> dict[str, Any]:
         return self.ecs.update_service(cluster=CLUSTER, service=SERVICE, **changes)["service"]
 
-    def until(self, holds: Callable[[], object], seconds: float = 20.0) -> Any:
+    def until(self, holds: Callable[[], object], seconds: float = PATIENCE) -> Any:
         """Return what ``holds`` answers, once it is true."""
         end = time.monotonic() + seconds
         while not (answer := holds()):

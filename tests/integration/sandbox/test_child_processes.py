@@ -62,7 +62,7 @@ def test_a_child_does_not_outlive_a_killed_parent(tmp_path):
         assert not gone(child)
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-    until(lambda: gone(child), seconds=30)
+    until(lambda: gone(child))
 
 
 @pytest.fixture
@@ -104,4 +104,4 @@ async def test_how_a_fork_was_killed_is_known_and_the_next_one_starts(forks):
 async def test_forks_end_with_the_one_who_wanted_them(forks):
     forked = await ForkedProcess.start(forks, ["it", "stay"], {})
     forks.end()
-    until(lambda: gone(forked.pid), seconds=30)
+    until(lambda: gone(forked.pid))

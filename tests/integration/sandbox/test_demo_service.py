@@ -15,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.processes import free_port
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import until
 
 
@@ -60,7 +61,7 @@ def demo():
             stack.callback(process.kill)
             started = Demo(process, port)
             stack.callback(started.client.close)
-            until(started.answers, seconds=10, every=0.01)
+            until(started.answers, every=0.01)
             return started
 
         yield start
@@ -132,7 +133,7 @@ def test_an_unhealthy_release_works_but_fails_its_health_check(demo):
 
 def test_a_crashing_release_exits_with_code_1_in_its_time(demo):
     service = demo(FAULT_CRASH_AFTER_SECONDS=0.5)
-    assert service.process.wait(timeout=5) == 1
+    assert service.process.wait(timeout=PATIENCE) == 1
 
 
 def test_a_release_that_refuses_lives_on_and_ends_the_connections_that_there_are(demo):
@@ -153,7 +154,7 @@ def test_a_release_that_burns_cpu_still_answers(demo):
     service = demo(FAULT_CPU=0.5)
     process = psutil.Process(service.process.pid)
     # It yields to everything else on the machine, so that its share is no fact; that it uses a processor unasked is one.
-    until(lambda: sum(process.cpu_times()[:2]) > 1, seconds=120)
+    until(lambda: sum(process.cpu_times()[:2]) > 1)
     assert service.process_one().status_code == 200
 
 
@@ -186,7 +187,7 @@ def test_sigterm_ends_it_at_once_even_under_a_request(demo):
     service = demo(FAULT_LATENCY_SECONDS=600)
     with service.client.stream("GET", "/health"):
         os.kill(service.process.pid, signal.SIGTERM)
-        assert service.process.wait(timeout=60) == 0
+        assert service.process.wait(timeout=PATIENCE) == 0
 
 
 def test_it_is_nearly_free_when_nobody_asks(demo):

@@ -19,6 +19,7 @@ from runbook_model.catalog.reading import load_catalog
 from runbook_model.measured.readings import Observation, Quality
 from runbook_model.release import Release
 from tests.observing import NOW
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import running_sandbox
 from workflows.decisions.diagnosis import (
     Cause,
@@ -28,7 +29,6 @@ from workflows.decisions.diagnosis import (
     classify_service_down,
 )
 
-PATIENCE = 240.0
 USE = ("latency", "cpu", "memory")
 _minor = itertools.count(1)
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("world-diagnosis"), pytest.mark.timeout(900)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE
 from tests.sandbox_under_test import running_sandbox, until
 
 
@@ -38,8 +39,8 @@ def test_sigkill_of_the_sandbox_leaves_no_orphan():
     with running_sandbox("--no-load") as sandbox:
         children = family_of(sandbox)
         os.kill(sandbox.process.pid, signal.SIGKILL)
-        sandbox.process.wait(timeout=10)
-        until(lambda: all_gone(children), seconds=30)
+        sandbox.process.wait(timeout=PATIENCE)
+        until(lambda: all_gone(children))
 
 
 @pytest.mark.rare
@@ -47,7 +48,7 @@ def test_it_ends_when_its_stdin_closes():
     with running_sandbox("--no-load") as sandbox:
         children = family_of(sandbox)
         sandbox.process.stdin.close()
-        assert sandbox.process.wait(timeout=30) == 0
+        assert sandbox.process.wait(timeout=PATIENCE) == 0
         assert all_gone(children)
 
 
@@ -71,7 +72,7 @@ def test_a_signal_during_the_boot_ends_it_too(tmp_path):
         sandbox = psutil.Process(process.pid)
         children = until(lambda: sandbox.children(recursive=True), every=0.02)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE) == 0
         assert all_gone(children)
 
 
@@ -81,7 +82,7 @@ def test_it_says_so_and_ends_when_a_part_of_it_dies():
         children = family_of(sandbox)
         moto = next(child for child in children if "moto.server" in child.cmdline())
         moto.kill()
-        assert sandbox.process.wait(timeout=30) == 1
+        assert sandbox.process.wait(timeout=PATIENCE) == 1
         assert all_gone(children)
         said = (Path(sandbox.addresses.folder) / "stderr.log").read_text()
         assert "moto ended with exit code -9" in said

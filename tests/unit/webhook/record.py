@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from sandbox.processes import free_port
+from tests.patience import PATIENCE
 
 PAYLOADS = Path(__file__).parent / "payloads"
 CONFIGURATION = """\
@@ -130,7 +131,7 @@ def send(client, alerts, ends):
 
 
 def wait_for(bodies, number):
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + PATIENCE
     while len(bodies) < number:
         assert time.monotonic() < give_up_at, f"{len(bodies)} calls, not {number}"
         time.sleep(0.05)
