@@ -50,6 +50,15 @@ SECTIONS = {
 }
 """How the help groups them."""
 
+PACKAGES = {
+    "Try it": "trying",
+    "Remediate": "remediation",
+    "Incidents": "incidents",
+    "Keep safe": "safety",
+    "Run it": "operation",
+}
+"""In which package of ``starter.commands`` the modules of a group are."""
+
 
 class Verbs(click.Group):
     """A group that imports a verb's module only when the verb is called."""
@@ -64,7 +73,8 @@ class Verbs(click.Group):
         del ctx
         if cmd_name not in VERBS:
             return None
-        command = import_module(f"starter.commands.{cmd_name}").command
+        package = next(PACKAGES[title] for title, names in SECTIONS.items() if cmd_name in names)
+        command = import_module(f"starter.commands.{package}.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -1,1 +1,1 @@
-"""One verb per module; each holds a ``command``."""
+"""One verb per module, in packages as the help groups them; each module holds a ``command``."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from starter.__main__ import run
-from starter.commands import demo
+from starter.commands.trying import demo
 from starter.exits import end_process
 from tests.checker import wrong_of
 from tests.stories.recording import recording

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from starter.commands.demo import STORIES
+from starter.commands.trying.demo import STORIES
 from tests.stories.play import played
 from tests.stories.recording import RECORDED, differences
 

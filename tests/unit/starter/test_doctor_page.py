@@ -8,7 +8,7 @@ from rich.console import Console
 
 from runbook_model.checks import Check
 from starter.__main__ import run
-from starter.commands import doctor
+from starter.commands.safety import doctor
 from starter.exits import Exit
 
 CATALOG = """

@@ -4,7 +4,7 @@ import pytest
 
 from runbook_model.checks import Check, Drilled
 from starter.__main__ import run
-from starter.commands import drill
+from starter.commands.safety import drill
 from starter.exits import Exit
 from tests.ecs_facts import NOW
 

@@ -4,7 +4,7 @@ import pytest
 
 from runbook_model.authority.shown import Shown
 from runbook_model.plans import PlannedCall
-from starter.commands.approve import shown
+from starter.commands.remediation.approve import shown
 
 WARNING = "it holds characters that are not shown here: look at them with --json before you sign"
 

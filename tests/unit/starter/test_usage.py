@@ -282,7 +282,7 @@ def test_stories_are_listed_for_programs(say):
 
 
 def test_a_fault_of_ours_is_one_line(say, monkeypatch):
-    monkeypatch.setattr("starter.commands.show.converse", lambda _: 1 / 0)
+    monkeypatch.setattr("starter.commands.remediation.show.converse", lambda _: 1 / 0)
     code, out, err = say("show", "prod/a")
     assert (code, out) == (1, "")
     assert (
@@ -295,7 +295,7 @@ def test_ctrl_c_is_one_line(say, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("starter.commands.show.converse", interrupt)
+    monkeypatch.setattr("starter.commands.remediation.show.converse", interrupt)
     code, _, err = say("show", "prod/a")
     assert (code, err.strip()) == (130, "runbook: interrupted")
 

@@ -12,7 +12,7 @@ import click
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import CatalogError
 from starter.caller import Caller, example, takes_caller
-from starter.commands.webhook import LISTEN
+from starter.commands.operation.webhook import LISTEN
 from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
 from starter.printing import note, say
 from starter.processes.listening import parse_address

@@ -15,7 +15,7 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import Planned, drill, schedule, unschedule
 from starter.client.known_targets import check_scope, read_catalog
-from starter.commands.doctor import COLOURS, SIGNS, document
+from starter.commands.safety.doctor import COLOURS, SIGNS, document
 from starter.exits import Exit, bad_input
 from starter.names import Scope
 from starter.printing import answer, clock, has_room, note, say, show

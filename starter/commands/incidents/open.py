@@ -16,7 +16,7 @@ from starter.client.incidents import open_incident
 from starter.client.known_targets import check_target
 from starter.client.run_view import start_document
 from starter.client.starting import warn_without_worker
-from starter.commands.start import check_procedure
+from starter.commands.remediation.start import check_procedure
 from starter.exits import bad_input, refused
 from starter.names import Pair
 from starter.printing import answer, note, say

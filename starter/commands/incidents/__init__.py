@@ -1,0 +1,1 @@
+"""Verbs for incidents: open, acknowledge, add to, close, review and count them."""

@@ -1,0 +1,1 @@
+"""Verbs that set the product up and keep it running."""

@@ -1,0 +1,1 @@
+"""Verbs for one run: start it, see it, answer it, stop it."""

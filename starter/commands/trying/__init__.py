@@ -1,0 +1,1 @@
+"""Verbs to try the product with: a local sandbox, and one outage in it."""
