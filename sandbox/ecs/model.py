@@ -106,6 +106,8 @@ class Deployment:
     next_start: float = 0.0
     good_since: float | None = None
     """Since when all that completion asks for has held."""
+    wanted: int = 0
+    """How many tasks the scheduler gives it; fewer and fewer once a newer deployment takes over."""
 
     @property
     def id(self) -> str:

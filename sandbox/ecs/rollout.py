@@ -58,7 +58,7 @@ def begin(service: Service, definition: TaskDefinition, config: Fields, store: S
 def _supersede(service: Service, now: float) -> None:
     """Make way for a newer deployment."""
     for deployment in service.deployments:
-        deployment.status = "ACTIVE"
+        _step_down(service, deployment)
         deployment.updated_at = now
     attempt = service.current
     if attempt is None or attempt.finished:
@@ -72,6 +72,24 @@ def _supersede(service: Service, now: float) -> None:
     going_back = attempt.status.startswith("ROLLBACK")
     finish(service, attempt, "ROLLBACK_FAILED" if going_back else "STOPPED", now)
     attempt.reason = "Service deployment stopped because a newer service deployment was started."
+
+
+def _step_down(service: Service, deployment: Deployment) -> None:
+    """Make a deployment a former one: it holds what it had, or what it has that is good where it was never completed."""
+    if deployment.status == "PRIMARY" and deployment.rollout_state != "COMPLETED":
+        good = (task for task in service.live_tasks if task.good and task.deployment is deployment)
+        deployment.wanted = sum(1 for _ in good)
+    deployment.status = "ACTIVE"
+
+
+def rescale(service: Service, desired: int) -> None:
+    """Set how many tasks a service wants; more of them count for the revision that is being replaced too."""
+    more = max(0, desired - service.desired)
+    service.desired = desired
+    former = (item for item in service.deployments if item.status != "PRIMARY" and item.wanted)
+    for deployment in former:
+        if deployment.rollout_state == "COMPLETED":
+            deployment.wanted += more
 
 
 def advance(service: Service, pace: Pace, firing: frozenset[str], now: float) -> None:
@@ -186,7 +204,7 @@ def go_back_to(
             task.deployment = deployment
     service.deployments = [item for item in service.deployments if item.revision is not last.revision]
     for item in service.deployments:
-        item.status = "ACTIVE"
+        _step_down(service, item)
     service.deployments.insert(0, deployment)
     service.config = without(service.config, ROLLED) | last.revision.config
     service.steady = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from sandbox.ecs.life import REPLACED, TaskLives
@@ -13,36 +14,44 @@ REPEAT_SECONDS = 5.0
 
 
 def schedule(service: Service, lives: TaskLives, now: float) -> None:
-    """Bring a service's tasks closer to what its newest deployment wants."""
+    """Bring a service's tasks closer to what a rolling deployment wants.
+
+    Former deployments hold their tasks, and replace those that die by their own revision, until newer ones take over.
+    """
     primary = service.primary
     if primary is None:
         return
-    if primary.rollout_state != "FAILED":  # a failed deployment starts nothing and replaces nothing
-        _start_missing(service, primary, lives, now)
-        _stop_replaced(service, primary, lives, now)
-    _stop_surplus(service, primary, lives, now)
-    _place(service, lives, now)
-
-
-def schedule_each(service: Service, wanted: Mapping[Deployment, int], lives: TaskLives, now: float) -> None:
-    """Bring each deployment's tasks to its own count, as where two revisions run until traffic is shifted."""
-    for deployment, count in wanted.items():
-        staying = sorted(_staying(service, deployment), key=lambda task: (task.good, task.placed))
-        if now >= deployment.next_start:
-            for _ in range(count - len(staying)):
-                lives.provision(service, deployment, task_tags(service, deployment))
-        _stop(service, deployment, staying[: max(0, len(staying) - count)], lives, now)
-    _place(service, lives, now)
-
-
-def _start_missing(service: Service, primary: Deployment, lives: TaskLives, now: float) -> None:
     desired = desired_count(service)
-    missing = desired - len(_staying(service, primary))
-    room = _ceiling(service, desired) - len(service.live_tasks)
-    if missing <= 0 or now < primary.next_start:
-        return
-    for _ in range(min(missing, room)):
-        lives.provision(service, primary, task_tags(service, primary))
+    former = [item for item in reversed(service.deployments) if item is not primary]
+    if primary.rollout_state != "FAILED":  # a failed deployment takes nothing over
+        _take_over(service, primary, former, now)
+    wanted = {item: item.wanted for item in former} | {primary: desired}
+    for item in wanted:
+        if item.rollout_state == "FAILED":  # and starts nothing
+            wanted[item] = min(wanted[item], len(_staying(service, item)))
+    schedule_each(service, wanted, lives, now, most=_ceiling(service, desired))
+
+
+def schedule_each(
+    service: Service,
+    wanted: Mapping[Deployment, int],
+    lives: TaskLives,
+    now: float,
+    *,
+    most: float = math.inf,
+) -> None:
+    """Bring each deployment's tasks to its own count, in this order, with at most so many tasks in all."""
+    room = most - len(service.live_tasks)
+    for deployment, count in wanted.items():
+        deployment.wanted = count
+        staying = sorted(_staying(service, deployment), key=lambda task: (task.good, task.placed))
+        missing = int(max(0, min(count - len(staying), room)))
+        room -= missing  # its place is kept while it waits after deaths
+        if now >= deployment.next_start:
+            for _ in range(missing):
+                lives.provision(service, deployment, task_tags(service, deployment))
+        _stop(service, staying[: max(0, len(staying) - count)], lives, now)
+    _place(service, lives, now)
 
 
 def _ceiling(service: Service, desired: int) -> int:
@@ -69,26 +78,38 @@ def task_tags(service: Service, deployment: Deployment) -> dict[str, str]:
     return tags
 
 
-def _stop_replaced(service: Service, primary: Deployment, lives: TaskLives, now: float) -> None:
-    """Stop tasks of former deployments: the useless at once, the good ones as new ones take over."""
-    former = [task for task in service.tasks if task.stays and task.deployment is not primary]
+def _take_over(service: Service, primary: Deployment, former: list[Deployment], now: float) -> None:
+    """Let former deployments want fewer tasks as good ones of the newest are there, or as these need room."""
     if not former:
         return
     desired = desired_count(service)
-    good = [task for task in service.tasks if task.good]
-    spare = len(good) - desired
-    if _blocked(service, primary, desired):  # no room for a new task before an old one goes
-        spare = len(good) - _floor(service, desired)
-    useless = [task for task in former if not task.good]
-    replaced = useless + [task for task in former if task.good][: max(0, spare)]
-    if not replaced and _blocked(service, primary, desired) and len(service.live_tasks) == len(good):
+    staying = _staying(service, primary)
+    good = sum(1 for task in staying if task.good)
+    held = sum(item.wanted for item in former)
+    blocked = _blocked(service, desired - len(staying), former, desired)
+    fewest = _floor(service, desired) if blocked else desired  # an old one goes before a new one has room
+    spare = held - max(0, fewest - good)
+    if blocked and spare <= 0 and all(task.good for task in service.live_tasks):
         service.say(
             "was unable to stop or start tasks during a deployment because of the service deployment "
             "configuration. Update the minimumHealthyPercent or maximumPercent value and try again.",
             now,
             every=REPEAT_SECONDS,
         )
-    _stop(service, primary, replaced, lives, now)
+    for item in former:
+        less = max(0, min(item.wanted, spare))
+        item.wanted -= less
+        spare -= less
+
+
+def _blocked(service: Service, missing: int, former: list[Deployment], desired: int) -> bool:
+    """Say whether tasks of the newest deployment are missing that there is no room for."""
+    awaited = sum(
+        max(0, item.wanted - len(_staying(service, item)))
+        for item in former
+        if item.rollout_state != "FAILED"
+    )
+    return missing > 0 and len(service.live_tasks) + awaited >= _ceiling(service, desired)
 
 
 def _floor(service: Service, desired: int) -> int:
@@ -97,23 +118,11 @@ def _floor(service: Service, desired: int) -> int:
     return fewest_healthy(service.config["deploymentConfiguration"], desired)
 
 
-def _blocked(service: Service, primary: Deployment, desired: int) -> bool:
-    missing = desired > len(_staying(service, primary))
-    return missing and len(service.live_tasks) >= _ceiling(service, desired)
-
-
-def _stop_surplus(service: Service, primary: Deployment, lives: TaskLives, now: float) -> None:
-    """Stop what a lower desired count no longer wants, those that do not serve first."""
-    staying = sorted(_staying(service, primary), key=lambda task: (task.good, task.placed))
-    surplus = len(staying) - desired_count(service)
-    _stop(service, primary, staying[: max(0, surplus)], lives, now)
-
-
-def _stop(service: Service, primary: Deployment, tasks: list[Task], lives: TaskLives, now: float) -> None:
-    if not tasks:
+def _stop(service: Service, tasks: list[Task], lives: TaskLives, now: float) -> None:
+    if not tasks or service.primary is None:
         return
     for task in tasks:
-        lives.stop(task, REPLACED, f"Scaling activity initiated by (deployment {primary.id})")
+        lives.stop(task, REPLACED, f"Scaling activity initiated by (deployment {service.primary.id})")
     service.say(f"has stopped {len(tasks)} running tasks: {_listed(tasks)}.", now)
 
 

@@ -70,7 +70,9 @@ class ServiceActions:
             definition = self._store.deployable(parameters["taskDefinition"])
         check_config(config, definition)
         check_strategy(config)
-        service.desired = _desired(parameters, config, parameters.get("desiredCount", service.desired))
+        rollout.rescale(
+            service, _desired(parameters, config, parameters.get("desiredCount", service.desired))
+        )
         service.config = config
         rolled = revision_config(config)
         if primary is not None and definition is not None:

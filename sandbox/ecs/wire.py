@@ -131,7 +131,7 @@ def deployment_fields(service: Service, deployment: Deployment) -> Fields:
         "id": deployment.id,
         "status": deployment.status,
         "taskDefinition": deployment.revision.task_definition.arn,
-        "desiredCount": desired_count(service) if primary else running + pending,
+        "desiredCount": desired_count(service) if primary else deployment.wanted,
         "pendingCount": pending,
         "runningCount": running,
         "failedTasks": deployment.failed_tasks,
@@ -209,11 +209,14 @@ def _current_fields(service: Service) -> Fields:
 def revision_counts(service: Service, revision: Revision) -> Fields:
     """Return a ``ServiceRevisionSummary``: what is asked for and what runs of one revision."""
     running, pending = counts(task for task in service.tasks if task.deployment.revision is revision)
-    primary = service.primary
-    wanted = primary is not None and primary.revision is revision
+    wanted = (
+        desired_count(service) if item.status == "PRIMARY" else item.wanted
+        for item in service.deployments
+        if item.revision is revision
+    )
     return {
         "arn": revision.arn,
-        "requestedTaskCount": desired_count(service) if wanted else running + pending,
+        "requestedTaskCount": sum(wanted),
         "runningTaskCount": running,
         "pendingTaskCount": pending,
     }

@@ -192,6 +192,48 @@ def test_without_a_breaker_a_bad_release_stays_in_progress_and_the_old_tasks_ser
     assert outside(world.runner.moments, 2, 4) == []
 
 
+def serving(world: World, version: str) -> list[str]:
+    return [task.spec.task_id for task in world.runner.tasks if task.spec.image == f"ai-processor:{version}"]
+
+
+def test_an_old_task_that_dies_during_a_release_is_replaced_by_its_own_revision(world: World) -> None:
+    world.start_service(deploymentConfiguration={"maximumPercent": 150, "minimumHealthyPercent": 50})
+    world.runner.moments.clear()
+    world.update(taskDefinition=world.release("1.1.0", Script(healthy_after=None, start_seconds=0.5)))
+    world.until(lambda: world.service()["deployments"][1]["desiredCount"] == 1)
+    world.until(lambda: len(serving(world, "1.0.0")) == 1)
+    (before,) = serving(world, "1.0.0")
+    world.runner.tasks[0].exit_code = 137
+    world.until(lambda: serving(world, "1.0.0") not in ([], [before]))
+    world.until(lambda: world.service()["deployments"][1]["runningCount"] == 1)
+
+    new, old = world.service()["deployments"]
+    assert (new["rolloutState"], old["desiredCount"], old["failedTasks"]) == ("IN_PROGRESS", 1, 0)
+    assert max(moment.live for moment in world.runner.moments) <= 3
+
+
+def test_an_old_task_is_replaced_too_after_the_release_failed(world: World) -> None:
+    world.start_service(
+        deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": False}}
+    )
+    world.update(taskDefinition=world.release("1.1.0", Script(exits_after=0.05)))
+    world.until(lambda: world.deployment()["status"] == "STOPPED")
+    world.until(lambda: serving(world, "1.1.0") == [])
+    world.runner.tasks[0].exit_code = 137
+    world.until(lambda: len(world.runner.tasks) == 1)
+    world.until(lambda: len(serving(world, "1.0.0")) == 2)
+    assert serving(world, "1.1.0") == []
+
+
+def test_more_tasks_during_a_release_are_more_of_both_revisions(world: World) -> None:
+    world.start_service()
+    world.update(taskDefinition=world.release("1.1.0", Script(healthy_after=None)))
+    world.until(lambda: len(world.runner.tasks) == 4)
+    world.update(desiredCount=3)
+    world.until(lambda: (len(serving(world, "1.0.0")), len(serving(world, "1.1.0"))) == (3, 3))
+    assert [item["desiredCount"] for item in world.service()["deployments"]] == [3, 3]
+
+
 def test_tasks_that_exit_are_replaced_with_growing_pauses(world: World) -> None:
     world.start_service()
     world.runner.tasks[0].exit_code = 137
