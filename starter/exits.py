@@ -87,5 +87,10 @@ def check_extra(extra: str, what: str) -> None:
         raise CliError(
             Exit.NOT_DONE,
             f"{what} needs the extra {extra!r}, which is not installed",
-            f"pip install 'incident-runbooks[{extra}]'",
+            how_to_install(extra),
         )
+
+
+def how_to_install(extra: str) -> str:
+    """Say how to install an extra, for whoever has a clone and for whoever has a wheel."""
+    return f"in a clone: pip install '.[{extra}]'; with a wheel: pip install 'PATH-OF-THE-WHEEL[{extra}]'"

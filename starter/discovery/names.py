@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from starter.exits import bad_input
 
-SAME = (
+SYNONYMS = (
     ("prod", "production", "prd", "live"),
     ("staging", "stage", "stg"),
     ("dev", "development"),
@@ -21,9 +21,9 @@ SAME = (
     ("sandbox",),
     ("demo",),
 )
-"""Words that say which environment something is, and mean the same."""
-WORDS = {word: family for family in SAME for word in family}
-NOTHING_OF_ITS_OWN = ("service", "svc")
+"""Words for an environment; those in a line mean the same."""
+SYNONYMS_OF = {word: words for words in SYNONYMS for word in words}
+GENERIC = ("service", "svc")
 """Words that many names of services end with, and that say nothing."""
 LONGEST = 63
 
@@ -52,15 +52,16 @@ def name_environments(clusters: Sequence[str], given: str | None) -> dict[str, N
                 "name one with --cluster",
             )
         return {clusters[0]: Name(given, "given by --environment")}
-    words = {cluster: _environment_word(cluster) for cluster in clusters}
-    taken = Counter(word for word in words.values() if word)
+    found = {cluster: _environment_in(cluster) for cluster in clusters}
+    counts = Counter(environment for environment in found.values() if environment)
     named: dict[str, Name] = {}
-    for cluster, word in words.items():
-        if word and taken[word] == 1:
-            named[cluster] = Name(word, f'"{word}" in the name of cluster {cluster}')
+    for cluster, environment in found.items():
+        if environment and counts[environment] == 1:
+            named[cluster] = Name(environment, f'"{environment}" in the name of cluster {cluster}')
         else:
-            why = f'several clusters have "{word}" in their names' if word else "its name says no environment"
-            name = _numbered(slug(_words(cluster)), (other.name for other in named.values()))
+            several = f'several clusters have "{environment}" in their names'
+            why = several if environment else "its name says no environment"
+            name = _unique(slug(_words(cluster)), (other.name for other in named.values()))
             named[cluster] = Name(name, f"the name of cluster {cluster}: {why}; --environment gives another")
     return named
 
@@ -68,13 +69,13 @@ def name_environments(clusters: Sequence[str], given: str | None) -> dict[str, N
 def name_services(services: Sequence[str], environment: str) -> dict[str, Name]:
     """Name the services of one environment: the same app has the same name in the next one."""
     short = {service: slug(_without_environment(_words(service), environment)) for service in services}
-    taken = Counter(short.values())
+    counts = Counter(short.values())
     named: dict[str, Name] = {}
     for service in services:
         name, whole = short[service], slug(_words(service))
-        if taken[name] > 1:
+        if counts[name] > 1:
             name = whole
-        name = _numbered(name, (other.name for other in named.values()))
+        name = _unique(name, (other.name for other in named.values()))
         if name == service:
             why = "its name on ECS"
         elif name == whole:
@@ -86,37 +87,38 @@ def name_services(services: Sequence[str], environment: str) -> dict[str, Name]:
 
 
 def slug(words: Iterable[str]) -> str:
-    """Join words to a name that the catalog takes."""
+    """Join words to a name that the catalog accepts."""
     return "-".join(words)[:LONGEST].strip("-") or "unnamed"
 
 
 def _words(name: str) -> list[str]:
-    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
-    return [word.lower() for word in re.split(r"[^A-Za-z0-9]+", parted) if word]
+    hyphenated = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
+    return [word.lower() for word in re.split(r"[^A-Za-z0-9]+", hyphenated) if word]
 
 
-def _environment_word(cluster: str) -> str | None:
+def _environment_in(cluster: str) -> str | None:
+    """Return the word for an environment that a cluster's name ends or starts with."""
     words = _words(cluster)
-    return next((word for word in (words[-1:] + words[:1]) if word in WORDS), None)
+    return next((word for word in (words[-1:] + words[:1]) if word in SYNONYMS_OF), None)
 
 
 def _without_environment(words: list[str], environment: str) -> list[str]:
-    """Leave out at both ends what names the environment, and then "service"; something is always left."""
-    same = WORDS.get(environment, (environment,))
-    left = list(words)
-    while len(left) > 1 and left[-1] in same:
-        left.pop()
-    while len(left) > 1 and left[0] in same:
-        left.pop(0)
-    while len(left) > 1 and left[-1] in NOTHING_OF_ITS_OWN:
-        left.pop()
-    return left
+    """Remove at both ends the words for the environment, and then "service"; one word always remains."""
+    synonyms = SYNONYMS_OF.get(environment, (environment,))
+    rest = list(words)
+    while len(rest) > 1 and rest[-1] in synonyms:
+        rest.pop()
+    while len(rest) > 1 and rest[0] in synonyms:
+        rest.pop(0)
+    while len(rest) > 1 and rest[-1] in GENERIC:
+        rest.pop()
+    return rest
 
 
-def _numbered(name: str, taken: Iterable[str]) -> str:
-    """Return the name, with a number where it is taken."""
-    others, number, found = {*taken}, 1, name
-    while found in others:
+def _unique(name: str, used: Iterable[str]) -> str:
+    """Return the name, with a number after it where it is used already."""
+    others, number, unique = {*used}, 1, name
+    while unique in others:
         number += 1
-        found = f"{name[: LONGEST - 4]}-{number}"
-    return found
+        unique = f"{name[: LONGEST - 4]}-{number}"
+    return unique

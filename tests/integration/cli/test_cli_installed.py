@@ -54,5 +54,5 @@ async def test_what_needs_the_sandbox_says_in_one_line_how_to_install_it(install
     assert (refused.code, refused.out) == (1, "")
     assert refused.err == (
         "runbook: the sandbox needs the extra 'sandbox', which is not installed;"
-        " pip install 'incident-runbooks[sandbox]'\n"
+        " in a clone: pip install '.[sandbox]'; with a wheel: pip install 'PATH-OF-THE-WHEEL[sandbox]'\n"
     )

@@ -33,7 +33,7 @@ def test_a_story_names_what_is_missing_and_how_to_get_it(say, bare):
 
 def test_the_list_says_which_stories_cannot_be_played(say, bare):
     code, out, err = say("demo", "--list")
-    assert code == 0
+    assert code == 0, err
     assert all(story.name in out for story in STORIES)
     text = {line.split()[0] for line in err.splitlines()}
     assert text >= {"bad-release-terraform", "load", "leak", "slow-database", "failing-release"}
