@@ -116,8 +116,8 @@ def _up(options: argparse.Namespace) -> int:
 
 async def _live(options: argparse.Namespace, folder: Path) -> int:
     # Imported here, or `deploy` and `--help` would wait for all of it.
-    from sandbox.alertmanager import Webhook  # noqa: PLC0415
-    from sandbox.life import EndOfLife  # noqa: PLC0415
+    from sandbox.machine.life import EndOfLife  # noqa: PLC0415
+    from sandbox.monitoring.alertmanager import Webhook  # noqa: PLC0415
     from sandbox.wishes import Wishes  # noqa: PLC0415
     from sandbox.world import World  # noqa: PLC0415
 
@@ -195,7 +195,7 @@ def _further(addresses: dict[str, object]) -> dict[str, dict[str, str]]:
 def _deploy(options: argparse.Namespace) -> int:
     import boto3  # noqa: PLC0415 - half a second that --help and a wrong option need not wait
 
-    from sandbox.delivery import await_end, deliver, release_definition  # noqa: PLC0415
+    from sandbox.demo.delivery import await_end, deliver, release_definition  # noqa: PLC0415
 
     if "AWS_ENDPOINT_URL" not in os.environ:
         sys.stderr.write("sandbox: set AWS_ENDPOINT_URL to the sandbox's AWS address (see `up`)\n")
@@ -218,8 +218,8 @@ def _deploy(options: argparse.Namespace) -> int:
 def _session(options: argparse.Namespace) -> int:
     """Keep a session open; 1 when the database refuses it or ends it."""
     from sandbox.catalog import dsn_variable  # noqa: PLC0415 - see _deploy
-    from sandbox.postgres import forget_session  # noqa: PLC0415
-    from sandbox.postgres_wire import DatabaseError  # noqa: PLC0415
+    from sandbox.postgres.server import forget_session  # noqa: PLC0415
+    from sandbox.postgres.wire import DatabaseError  # noqa: PLC0415
 
     variable = dsn_variable(options.environment)
     if variable not in os.environ:
@@ -238,9 +238,9 @@ def _session(options: argparse.Namespace) -> int:
 
 
 def _programs(_: argparse.Namespace) -> int:
-    from sandbox.alertmanager import find_alertmanager  # noqa: PLC0415 - see _deploy
-    from sandbox.postgres_files import find_postgres  # noqa: PLC0415
-    from sandbox.prometheus import find_prometheus  # noqa: PLC0415
+    from sandbox.monitoring.alertmanager import find_alertmanager  # noqa: PLC0415 - see _deploy
+    from sandbox.monitoring.prometheus import find_prometheus  # noqa: PLC0415
+    from sandbox.postgres.files import find_postgres  # noqa: PLC0415
 
     postgres = find_postgres()
     found = {

@@ -15,7 +15,7 @@ from sandbox.names import (
     SERVICE,
     EcsEnvironment,
 )
-from sandbox.postgres_files import DATABASE
+from sandbox.postgres.files import DATABASE
 
 _HEAD = """\
 # The sandbox's world. Written at every start; copy it to change it.

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from sandbox.alertmanager import Alertmanager
+from sandbox.balancing.everyday_load import Load
 from sandbox.balancing.load_balancer import LoadBalancer
-from sandbox.load_balancer import Load
-from sandbox.postgres import Postgres
-from sandbox.tasks import ImageRegistry, digest_of
+from sandbox.machine.tasks import ImageRegistry, digest_of
+from sandbox.monitoring.alertmanager import Alertmanager
+from sandbox.postgres.server import Postgres
 from sandbox.temporal import TemporalServer
 
 if TYPE_CHECKING:

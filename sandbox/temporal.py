@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from sandbox.processes import Daemon, free_port
+from sandbox.machine.processes import Daemon, free_port
 
 SEARCH_ATTRIBUTES = (
     "RunbookService",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sandbox.alertmanager import Webhook
+from sandbox.monitoring.alertmanager import Webhook
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,23 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.alerting import Alerting
-from sandbox.alertmanager import Webhook
-from sandbox.autoscaling import SimulatedAutoscaling
-from sandbox.aws import aws_endpoint
+from sandbox.aws.autoscaling import SimulatedAutoscaling
+from sandbox.aws.endpoint import aws_endpoint
+from sandbox.aws.moto import MotoServer
 from sandbox.aws_clients import aws_environment
+from sandbox.balancing.everyday_load import REQUESTS_PER_SECOND, Load
 from sandbox.call_log import CallLog
 from sandbox.catalog import catalog_text, dsn_variable
 from sandbox.control import alertmanager_routes, control_routes, image_routes
-from sandbox.delivery import release_first
+from sandbox.demo.delivery import release_first
 from sandbox.ecs import SimulatedEcs
 from sandbox.engine.engine import Engine
-from sandbox.forking import ForkServer
-from sandbox.http_server import serving
-from sandbox.load_balancer import REQUESTS_PER_SECOND, Load
-from sandbox.moto import MotoServer
+from sandbox.machine.forking import ForkServer
+from sandbox.machine.http_server import serving
+from sandbox.machine.processes import free_port
+from sandbox.monitoring.alerting import Alerting
+from sandbox.monitoring.alertmanager import Webhook
+from sandbox.monitoring.prometheus import Prometheus, Watched, find_prometheus
 from sandbox.names import (
     ACCOUNT,
     BLUE_GREEN,
@@ -33,14 +35,12 @@ from sandbox.names import (
     REGION,
     EcsEnvironment,
 )
-from sandbox.postgres import Postgres
-from sandbox.postgres_files import find_postgres
-from sandbox.processes import free_port
-from sandbox.prometheus import Prometheus, Watched, find_prometheus
-from sandbox.runner import ProcessRunner
-from sandbox.scrape_targets import CONTAINERS_PATH, ScrapeTargets, container_route
+from sandbox.postgres.files import find_postgres
+from sandbox.postgres.server import Postgres
+from sandbox.tasks.runner import ProcessRunner
+from sandbox.tasks.scrape_targets import CONTAINERS_PATH, ScrapeTargets, container_route
+from sandbox.tasks.utilization import Usage
 from sandbox.temporal import TemporalServer
-from sandbox.utilization import Usage
 from sandbox.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class World:
         self._prometheus = (
             Prometheus(folder, program, self._watched(targets)) if program and targets else None
         )
-        self._service = ForkServer("sandbox.demo_service")
+        self._service = ForkServer("sandbox.demo.service")
         self._runner = ProcessRunner(self._service, targets, _service_dsns(self._postgres))
         self._engine = Engine(self._service, targets, self._postgres, self._log)
         self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
@@ -304,6 +304,6 @@ def _service_dsns(postgres: Postgres | None) -> dict[str, str]:
 
 
 def _alerting(folder: Path, webhook: Webhook, log: CallLog) -> Alerting:
-    from sandbox.alerting import Alerting  # noqa: PLC0415 - its database driver takes long to import
+    from sandbox.monitoring.alerting import Alerting  # noqa: PLC0415 - its database driver takes long to import
 
     return Alerting(folder, webhook, log)

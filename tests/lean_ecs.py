@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import uvicorn
 
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 
 ARN = "arn:aws:ecs:us-east-1:123456789012"
 LONG_AGO = 86400.0

@@ -11,7 +11,7 @@ import signal
 import subprocess
 from functools import cache
 
-from sandbox.forking import ForkedProcess, ForkServer
+from sandbox.machine.forking import ForkedProcess, ForkServer
 
 
 @cache

@@ -16,7 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.runtime.processes import start_child, stop_child
 from runbook_model import ids
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

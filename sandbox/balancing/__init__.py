@@ -1,1 +1,1 @@
-"""The load balancers, and as AWS shows them: Elastic Load Balancing's API, and their figures in CloudWatch."""
+"""The load balancers in front of tasks: their targets, their weights, their figures, and the requests that reach them."""

@@ -16,7 +16,7 @@ from itertools import count
 
 from sandbox.balancing.figures import Figures
 from sandbox.balancing.weights import Weights
-from sandbox.wire import (
+from sandbox.machine.wire import (
     Connections,
     Message,
     PeerGoneError,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 
 from sandbox.ecs.model import Deployment, Pace, Service, Task, wait_after
 from sandbox.ecs.names import Names, new_task_id
-from sandbox.tasks import ImageNotFoundError, RunningTask, TaskRunner, TaskSpec
+from sandbox.machine.tasks import ImageNotFoundError, RunningTask, TaskRunner, TaskSpec
 
 REPLACED = "ServiceSchedulerInitiated"
 NO_ANSWER_SECONDS = 30.0

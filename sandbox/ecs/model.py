@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sandbox.ecs.names import Fields
 from sandbox.ecs.strategies.plan import Plan
 from sandbox.ecs.strategies.shift import Shift
-from sandbox.tasks import RunningTask
+from sandbox.machine.tasks import RunningTask
 
 FINISHED = frozenset({"SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"})
 """States that a service deployment never leaves."""

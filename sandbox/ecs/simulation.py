@@ -19,7 +19,7 @@ from sandbox.ecs.services import ServiceActions, ServiceDeploymentActions
 from sandbox.ecs.store import Store
 from sandbox.ecs.tagging import TagActions
 from sandbox.ecs.task_definitions import TaskDefinitionActions
-from sandbox.tasks import TaskRunner
+from sandbox.machine.tasks import TaskRunner
 
 TICK_SECONDS = 0.1
 KEPT_SECONDS = 3600.0

@@ -15,9 +15,9 @@ import psutil
 
 from sandbox.balancing.load_balancer import LoadBalancer, Target
 from sandbox.engine.model import ContainerSpec, Line, State, Stream, starts_again
-from sandbox.forking import ForkedProcess
-from sandbox.processes import end_child, signal_child, start_child
-from sandbox.tasks import Program
+from sandbox.machine.forking import ForkedProcess
+from sandbox.machine.processes import end_child, signal_child, start_child
+from sandbox.machine.tasks import Program
 
 FIRST_INTERVAL_SECONDS = 0.05
 

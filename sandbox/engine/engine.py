@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from sandbox.balancing.everyday_load import Load
 from sandbox.call_log import CallLog
 from sandbox.control import object_in, refusal
 from sandbox.engine.api import Answer, EngineApi
@@ -21,14 +22,13 @@ from sandbox.engine.model import POLICIES, USUALLY, known_policy
 from sandbox.engine.reading import read_call
 from sandbox.engine.shapes import API_VERSION
 from sandbox.engine.stack import Stack
-from sandbox.forking import ForkServer
-from sandbox.load_balancer import Load
+from sandbox.machine.forking import ForkServer
+from sandbox.machine.processes import free_port
+from sandbox.machine.wire import WireError, read_request
 from sandbox.names import LOCAL, SERVICE
-from sandbox.postgres import Postgres
-from sandbox.processes import free_port
-from sandbox.runner import ProcessRunner
-from sandbox.scrape_targets import ScrapeTargets
-from sandbox.wire import WireError, read_request
+from sandbox.postgres.server import Postgres
+from sandbox.tasks.runner import ProcessRunner
+from sandbox.tasks.scrape_targets import ScrapeTargets
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from sandbox.engine.container import Container
 from sandbox.engine.model import Stream, moment
 from sandbox.engine.reading import BadParameterError, Call, ConflictError, NoSuchError, NotSimulatedError
+from sandbox.machine.processes import signal_child, start_child
+from sandbox.machine.tasks import Program
 from sandbox.names import DATABASE_SERVICE
-from sandbox.postgres import Postgres
-from sandbox.processes import signal_child, start_child
-from sandbox.tasks import Program
+from sandbox.postgres.server import Postgres
 
 _NUMBER: dict[Stream, int] = {"stdout": 1, "stderr": 2}
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeGuard
 
+from sandbox.machine.tasks import Program
 from sandbox.names import LOCAL
-from sandbox.tasks import Program
 
 Stream = Literal["stdout", "stderr"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sandbox.engine.container import Container
-from sandbox.wire import Message
+from sandbox.machine.wire import Message
 
 
 class EngineError(Exception):

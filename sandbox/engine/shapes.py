@@ -11,8 +11,8 @@ import psutil
 
 from sandbox.engine.container import Container
 from sandbox.engine.model import NEVER, moment
+from sandbox.machine.tasks import digest_of
 from sandbox.names import SERVICE
-from sandbox.tasks import digest_of
 
 Document = dict[str, object]
 

@@ -14,13 +14,13 @@ import psutil
 from sandbox.balancing.load_balancer import LoadBalancer
 from sandbox.engine.container import Asking, BehindBalancer, Container, HealthCheck
 from sandbox.engine.model import ContainerSpec
-from sandbox.forking import ForkServer
+from sandbox.machine.forking import ForkServer
+from sandbox.machine.processes import free_port
+from sandbox.machine.tasks import Program, TaskSpec
 from sandbox.names import CONTAINER, DATABASE_SERVICE, FIRST_VERSION, LOCAL, SERVICE
-from sandbox.postgres import Postgres
-from sandbox.processes import free_port
-from sandbox.scrape_targets import ScrapeTargets
-from sandbox.tasks import Program, TaskSpec
-from sandbox.utilization import Usage
+from sandbox.postgres.server import Postgres
+from sandbox.tasks.scrape_targets import ScrapeTargets
+from sandbox.tasks.utilization import Usage
 
 COPIES = 2
 SAMPLE_INTERVAL_SECONDS = 1.0
@@ -150,7 +150,7 @@ class Stack:
             number=number,
             image=f"{SERVICE}:{FIRST_VERSION}",
             program=Program(
-                (sys.executable, "-P", "-m", "sandbox.demo_service"), given, forked_by=self._service
+                (sys.executable, "-P", "-m", "sandbox.demo.service"), given, forked_by=self._service
             ),
             address=f"127.0.0.1:{port}",
             needs=f"{DATABASE_SERVICE}:service_healthy:false" if self.postgres else "",

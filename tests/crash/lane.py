@@ -10,7 +10,7 @@ from runbook_model.ids import remediation_id
 from runbook_model.messages import Approval
 from runbook_model.reports import Checkpoint, Report
 from sandbox.aws_clients import ecs_client
-from sandbox.delivery import FINAL_STATUSES
+from sandbox.demo.delivery import FINAL_STATUSES
 from starter.client.deciding import decide
 from starter.client.runs import describe
 from starter.client.starting import begin

@@ -1,6 +1,6 @@
 """A stage whose programs report themselves."""
 
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.integration.rollback_stage import Stage
 
 CATALOG = """

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 
 from activities.runtime.converter import data_converter
 from runbook_model.incident.messages import AlertBatch
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.integration.webhook_process import WebhookProcess
 from tests.patience import PATIENCE
 from tests.sandbox_under_test import running_sandbox, until

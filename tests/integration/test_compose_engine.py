@@ -43,7 +43,7 @@ from runbook_model.catalog.reading import parse_catalog
 from runbook_model.containers import AwaitedService, RestartService
 from runbook_model.errors import DriftedError, InputError, NotServingError, UnknownReplyError
 from runbook_model.messages import ProcedureRequest
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.engine import Project, an_engine, postgres_command
 from tests.patience import PATIENCE
 from tests.sandbox_under_test import until
@@ -303,7 +303,7 @@ def up_app(project, port: int, database: int):
         "AI_PROCESSOR_DSN": f"postgresql://admin@127.0.0.1:{database}/postgres",
     }  # fmt: skip
     return project.up(
-        "app", [sys.executable, "-m", "sandbox.demo_service"], environment=environment, working_dir=str(ROOT),
+        "app", [sys.executable, "-m", "sandbox.demo.service"], environment=environment, working_dir=str(ROOT),
         sees=(ROOT, sys.prefix, sys.base_prefix), needs="postgres:service_started:false",
     )  # fmt: skip
 

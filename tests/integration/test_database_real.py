@@ -18,8 +18,8 @@ from runbook_model.catalog.service_policies import Database, RollbackPolicy, Thr
 from runbook_model.catalog.target import Target
 from runbook_model.database import SessionName
 from runbook_model.errors import InputError, UnreachableError
-from sandbox.postgres import Postgres
-from sandbox.postgres_files import DATABASE, find_postgres
+from sandbox.postgres.files import DATABASE, find_postgres
+from sandbox.postgres.server import Postgres
 from tests.sandbox_under_test import until
 
 VARIABLE = "SHOP_DSN"

@@ -20,9 +20,9 @@ from activities.runtime.processes import kill_child
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.checks import WORKER
 from runbook_model.ids import SEARCH_ATTRIBUTES
-from sandbox.http_server import serving
-from sandbox.processes import free_port
-from sandbox.slack import Slack
+from sandbox.machine.http_server import serving
+from sandbox.machine.processes import free_port
+from sandbox.monitoring.slack import Slack
 from starter.doctor.server_checks import ENCRYPTION
 from starter.doctor.version_checks import VERSIONS
 from starter.exits import Exit

@@ -33,7 +33,7 @@ from runbook_model.authority.statement import SignedStatement, Warrant
 from runbook_model.capacity import Capacity, TaskChange
 from runbook_model.reports import Report, State
 from runbook_model.sizes import ScaleOut, ScaleOutRun
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.integration.mallory import Mallory
 from tests.integration.rollback_stage import seen
 from tests.integration.webhook_process import WebhookProcess

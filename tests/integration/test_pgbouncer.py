@@ -14,7 +14,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.integration.test_database_real import VARIABLE, dsn, postgres, target  # noqa: F401 - fixtures
 from tests.sandbox_under_test import until
 

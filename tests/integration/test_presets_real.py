@@ -20,7 +20,7 @@ from activities.prometheus.scrape import count, parse, question
 from activities.prometheus.stores import Stores
 from runbook_model.catalog.metrics import PRESETS, Metrics
 from runbook_model.catalog.service_policies import Thresholds, Verify
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.integration.test_promql_real import running_prometheus, wait_until_ready
 from tests.observing import NOW, a_target, at, seconds
 from tests.patience import PATIENCE

@@ -13,7 +13,7 @@ import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.integration.rollback_stage import Stage
 from tests.sandbox_under_test import until
 

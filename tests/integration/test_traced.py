@@ -7,7 +7,7 @@ import pytest
 from temporalio.client import Client
 
 from activities.runtime.converter import data_converter
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.integration.observed_stage import ObservedStage
 from tests.integration.otlp_collector import BlackHole, Collector
 from tests.integration.rollback_stage import seen, step

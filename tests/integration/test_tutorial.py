@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.patience import PATIENCE
 from tests.sandbox_under_test import running_sandbox
 

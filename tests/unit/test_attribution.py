@@ -16,9 +16,9 @@ from activities.runtime.attribution import application_name, knowing_who_asks
 from activities.terraform.program import environment_for
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.service_policies import Terraform
-from sandbox.aws_calls import Request, read_call
+from sandbox.aws.calls import Request, read_call
 from sandbox.call_log import CallLog, Entry
-from sandbox.postgres_log import changes_in
+from sandbox.postgres.log import changes_in
 
 
 @pytest.fixture

@@ -32,9 +32,9 @@ from runbook_model.errors import (
 )
 from runbook_model.incident.announcements import Announcement, Delivery, Notice
 from sandbox.call_log import CallLog
-from sandbox.http_server import serving
-from sandbox.processes import free_port
-from sandbox.slack import Slack
+from sandbox.machine.http_server import serving
+from sandbox.machine.processes import free_port
+from sandbox.monitoring.slack import Slack
 
 CATALOG = """
 [environments.prod]

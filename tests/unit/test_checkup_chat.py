@@ -18,9 +18,9 @@ from activities.doctor.chat import try_channels
 from activities.doctor.looking import check, questions
 from activities.http.client import http_client
 from runbook_model.catalog.reading import load_catalog
-from sandbox.http_server import serving
-from sandbox.processes import free_port
-from sandbox.slack import Slack
+from sandbox.machine.http_server import serving
+from sandbox.machine.processes import free_port
+from sandbox.monitoring.slack import Slack
 
 TOKEN = "xoxb-1111-verysecret"  # made up
 CATALOG = """

@@ -16,10 +16,10 @@ import uvicorn
 from botocore.config import Config
 from shapes import mismatches, read_query_answer
 
-from sandbox.autoscaling import SimulatedAutoscaling
-from sandbox.aws import aws_endpoint
+from sandbox.aws.autoscaling import SimulatedAutoscaling
+from sandbox.aws.endpoint import aws_endpoint
 from sandbox.ecs import Pace, SimulatedEcs
-from sandbox.tasks import ImageNotFoundError, ImageRegistry, TaskSpec
+from sandbox.machine.tasks import ImageNotFoundError, ImageRegistry, TaskSpec
 from tests.patience import PATIENCE
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import textwrap
 import psutil
 import pytest
 
-from sandbox.forking import ForkedProcess, ForkServer
-from sandbox.processes import Daemon, DaemonDiedError, free_port
+from sandbox.machine.forking import ForkedProcess, ForkServer
+from sandbox.machine.processes import Daemon, DaemonDiedError, free_port
 from tests.sandbox_under_test import until
 
 
@@ -49,7 +49,7 @@ async def test_a_daemon_that_ignores_sigterm_is_killed(tmp_path):
 def test_a_child_does_not_outlive_a_killed_parent(tmp_path):
     program = textwrap.dedent("""
         import asyncio, sys
-        from sandbox.processes import start_child
+        from sandbox.machine.processes import start_child
         async def main():
             child = await start_child([sys.executable, "-c", "import signal; signal.pause()"], output=1)
             sys.stderr.write(f"{child.pid}\\n")

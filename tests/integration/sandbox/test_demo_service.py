@@ -14,7 +14,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.patience import PATIENCE
 from tests.sandbox_under_test import until
 
@@ -53,7 +53,7 @@ def demo():
         def start(**faults):
             port = free_port()
             process = subprocess.Popen(
-                [sys.executable, "-m", "sandbox.demo_service"],
+                [sys.executable, "-m", "sandbox.demo.service"],
                 env={"PORT": str(port), "SERVICE_VERSION": "1.0.0", **{k: str(v) for k, v in faults.items()}},
                 stdout=subprocess.PIPE,
             )
@@ -174,7 +174,7 @@ def test_any_body_gets_an_answer(demo, body, status):
 
 def test_a_fault_that_cannot_be_meant_ends_the_process_and_says_so():
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox.demo_service"],
+        [sys.executable, "-m", "sandbox.demo.service"],
         env={"PORT": str(free_port()), "FAULT_ERROR_RATE": "most"},
         capture_output=True,
         check=False,

@@ -17,7 +17,7 @@ def family_of(sandbox):
     process = psutil.Process(sandbox.process.pid)
     children = process.children(recursive=True)
     names = " ".join(" ".join(child.cmdline()) for child in children)
-    assert all(part in names for part in ("temporal", "moto.server", "prometheus", "sandbox.demo_service"))
+    assert all(part in names for part in ("temporal", "moto.server", "prometheus", "sandbox.demo.service"))
     return children
 
 

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from sandbox.aws_calls import Call
-from sandbox.balancing.elbv2 import SimulatedBalancing
+from sandbox.aws.calls import Call
+from sandbox.aws.elbv2 import SimulatedBalancing
+from sandbox.aws.metric_data import is_ours, metric_data
 from sandbox.balancing.figures import LAG_SECONDS, PERIOD_SECONDS, Figures, statistic
-from sandbox.balancing.metric_data import is_ours, metric_data
 from sandbox.ecs.errors import ApiError
 
 ARN = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop/0123456789abcdef"

@@ -1,6 +1,6 @@
 import pytest
 
-from sandbox.demo_database import FaultError, Faults, faults_from
+from sandbox.demo.database import FaultError, Faults, faults_from
 
 
 def test_a_release_without_fault_variables_has_no_faults():

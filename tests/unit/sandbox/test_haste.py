@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.alertmanager import ROUTES, RULES, hastened_routes, hastened_rules
+from sandbox.monitoring.alertmanager import ROUTES, RULES, hastened_routes, hastened_rules
 
 DURATION = re.compile(r"\b\d+[smh]\b")
 
@@ -53,6 +53,6 @@ def test_alertmanager_takes_the_hastened_routes_with_our_webhook_and_token(tmp_p
 def test_routes_without_a_webhook_are_reported(tmp_path, monkeypatch):
     broken = tmp_path / "alertmanager.yml"
     broken.write_text(ROUTES.read_text().replace("url:", "uri:"))
-    monkeypatch.setattr("sandbox.alertmanager.ROUTES", broken)
+    monkeypatch.setattr("sandbox.monitoring.alertmanager.ROUTES", broken)
     with pytest.raises(RuntimeError, match="should name one webhook with its token, not 0"):
         hastened_routes("http://127.0.0.1:1/alerts", Path("/tmp/token"))

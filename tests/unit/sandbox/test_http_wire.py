@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from sandbox.wire import WireError, read_request, read_response
+from sandbox.machine.wire import WireError, read_request, read_response
 
 
 def reader_of(octets):

@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from sandbox.tasks import ImageNotFoundError, ImageRegistry, digest_of
+from sandbox.machine.tasks import ImageNotFoundError, ImageRegistry, digest_of
 
 
 def test_a_versions_digest_is_the_hash_of_its_tag():

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from sandbox.balancing.load_balancer import LoadBalancer
-from sandbox.processes import free_port
-from sandbox.wire import Connections, PeerGoneError, read_request, request, response
+from sandbox.machine.processes import free_port
+from sandbox.machine.wire import Connections, PeerGoneError, read_request, request, response
 
 PROCESS = request("POST", "/api/v1/process", "test", b"{}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.processes import free_port
+from sandbox.machine.processes import free_port
 from tests.patience import PATIENCE
 
 PAYLOADS = Path(__file__).parent / "payloads"

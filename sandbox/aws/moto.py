@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 from starlette.responses import Response
 
-from sandbox.aws_calls import Request
-from sandbox.processes import Daemon, free_port
+from sandbox.aws.calls import Request
+from sandbox.machine.processes import Daemon, free_port
 
 START_TIMEOUT_SECONDS = 30.0
 

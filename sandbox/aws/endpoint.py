@@ -15,20 +15,20 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.autoscaling import SimulatedAutoscaling
-from sandbox.aws_calls import Call, Request, read_call
-from sandbox.aws_faults import BadFaultError, Faults, answer, query_answer, read_fault, refusal
-from sandbox.balancing.elbv2 import ACTIONS, SimulatedBalancing
+from sandbox.aws.autoscaling import SimulatedAutoscaling
+from sandbox.aws.calls import Call, Request, read_call
+from sandbox.aws.elbv2 import ACTIONS, SimulatedBalancing
+from sandbox.aws.faults import BadFaultError, Faults, answer, query_answer, read_fault, refusal
+from sandbox.aws.hooks_and_alarms import Switches, take_alarm_state
+from sandbox.aws.metric_data import is_ours, metric_data
+from sandbox.aws.moto import MotoProxy, error_code
+from sandbox.aws.query_form import members
 from sandbox.balancing.load_balancer import LoadBalancer
-from sandbox.balancing.metric_data import is_ours, metric_data
 from sandbox.call_log import CallLog
 from sandbox.ecs import SimulatedEcs
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields, Names, last_part
 from sandbox.ecs.protocol import MalformedRequestError, checked
-from sandbox.hooks_and_alarms import Switches, take_alarm_state
-from sandbox.moto import MotoProxy, error_code
-from sandbox.query_form import members
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest

@@ -12,13 +12,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.processes import Daemon, free_port
+from sandbox.machine.processes import Daemon, free_port
 
 START_TIMEOUT_SECONDS = 30.0
 
 _PROGRAMS = ("prometheus-alertmanager", "alertmanager")
 
-_DEPLOY = Path(__file__).parents[1] / "deploy"
+_DEPLOY = Path(__file__).parents[2] / "deploy"
 
 RULES = _DEPLOY / "prometheus" / "alerts.yml"
 

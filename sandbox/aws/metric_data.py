@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sandbox.aws_calls import Call
-from sandbox.balancing.elbv2 import SimulatedBalancing
+from sandbox.aws.calls import Call
+from sandbox.aws.elbv2 import SimulatedBalancing
 from sandbox.balancing.figures import OF_THE_BALANCER, OF_THE_GROUP
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields

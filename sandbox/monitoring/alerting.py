@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from sandbox.alertmanager import Alertmanager, Webhook
 from sandbox.call_log import CallLog
 from sandbox.catalog import SLACK_CHANNEL, SLACK_TOKEN
-from sandbox.http_server import serving
-from sandbox.processes import free_port
-from sandbox.scrape_targets import DATABASES_PATH, PROBES_PATH, DatabaseMetrics, probe_route
-from sandbox.slack import Slack
+from sandbox.machine.http_server import serving
+from sandbox.machine.processes import free_port
+from sandbox.monitoring.alertmanager import Alertmanager, Webhook
+from sandbox.monitoring.slack import Slack
+from sandbox.tasks.scrape_targets import DATABASES_PATH, PROBES_PATH, DatabaseMetrics, probe_route
 
 if TYPE_CHECKING:
     from starlette.routing import Route

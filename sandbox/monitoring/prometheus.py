@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.alertmanager import hastened_rules
-from sandbox.processes import Daemon, free_port
+from sandbox.machine.processes import Daemon, free_port
+from sandbox.monitoring.alertmanager import hastened_rules
 
 START_TIMEOUT_SECONDS = 30.0
 SEEN_TIMEOUT_SECONDS = 10.0

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
-from sandbox.aws_calls import Call, Request
+from sandbox.aws.calls import Call, Request
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields, Names, last_part
 from sandbox.ecs.protocol import service_model

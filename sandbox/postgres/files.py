@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from sandbox.processes import signal_child, start_child
+from sandbox.machine.processes import signal_child, start_child
 
 DATABASE = "ai_processor"
 """The service's database, and the role that the service connects as."""

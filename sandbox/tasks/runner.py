@@ -15,11 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.aws_clients import logs_client
 from sandbox.balancing.load_balancer import LoadBalancer, Target
-from sandbox.forking import ForkedProcess, ForkServer
-from sandbox.processes import end_child, free_port, signal_child
-from sandbox.scrape_targets import ScrapeTargets
-from sandbox.tasks import ImageRegistry, TaskSpec
-from sandbox.utilization import Utilization
+from sandbox.machine.forking import ForkedProcess, ForkServer
+from sandbox.machine.processes import end_child, free_port, signal_child
+from sandbox.machine.tasks import ImageRegistry, TaskSpec
+from sandbox.tasks.scrape_targets import ScrapeTargets
+from sandbox.tasks.utilization import Utilization
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient

@@ -11,7 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sandbox.call_log import Entry
-from sandbox.postgres_files import (
+from sandbox.machine.processes import Daemon, free_port
+from sandbox.machine.tasks import Program
+from sandbox.postgres.files import (
     DATABASE,
     OPERATOR,
     STATEMENTS,
@@ -21,10 +23,8 @@ from sandbox.postgres_files import (
     run,
     unprivileged_user,
 )
-from sandbox.postgres_log import LINE_PREFIX, LOGGED, PostgresLog
-from sandbox.postgres_wire import Connection, DatabaseError
-from sandbox.processes import Daemon, free_port
-from sandbox.tasks import Program
+from sandbox.postgres.log import LINE_PREFIX, LOGGED, PostgresLog
+from sandbox.postgres.wire import Connection, DatabaseError
 
 START_TIMEOUT_SECONDS = 30.0
 

@@ -16,10 +16,10 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sandbox.machine.tasks import TaskSpec
+from sandbox.machine.wire import Connections, WireError, request
 from sandbox.names import BLUE_GREEN_ENVIRONMENTS, ECS_ENVIRONMENTS, LOCAL, SERVICE
-from sandbox.tasks import TaskSpec
-from sandbox.utilization import Usage
-from sandbox.wire import Connections, WireError, request
+from sandbox.tasks.utilization import Usage
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

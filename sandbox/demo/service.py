@@ -1,6 +1,6 @@
-"""The demo service ``ai-processor``: one process per task, started as ``python -m sandbox.demo_service``.
+"""The demo service ``ai-processor``: one process per task, started as ``python -m sandbox.demo.service``.
 
-Environment: ``PORT`` (required), ``SERVICE_VERSION``, ``AI_PROCESSOR_DSN`` for its database, and the ``FAULT_*`` variables of ``sandbox.faults``.
+Environment: ``PORT`` (required), ``SERVICE_VERSION``, ``AI_PROCESSOR_DSN`` for its database, and the ``FAULT_*`` variables of ``sandbox.demo.database``.
 Only ``POST /api/v1/process`` and unknown paths count in the metrics: health checks and scrapes would water
 down the error rate.
 """
@@ -29,8 +29,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from sandbox.demo_database import Database, FaultError, Faults, faults_from
-from sandbox.postgres_wire import DatabaseError
+from sandbox.demo.database import Database, FaultError, Faults, faults_from
+from sandbox.postgres.wire import DatabaseError
 
 PROCESS_PATH = "/api/v1/process"
 MAX_BODY_BYTES = 1024 * 1024

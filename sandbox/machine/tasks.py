@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sandbox.forking import ForkServer
+from sandbox.machine.forking import ForkServer
 from sandbox.names import SERVICE
 
 _VERSION = re.compile(r"v?\d+(\.\d+)*([.+-][0-9A-Za-z]+)*")

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from sandbox.aws_calls import Call
+from sandbox.aws.calls import Call
 from sandbox.aws_clients import cloudwatch_client
 from sandbox.control import object_in, refusal
 from sandbox.ecs import SimulatedEcs

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sandbox.postgres_wire import Connection, DatabaseError, LockedError
+from sandbox.postgres.wire import Connection, DatabaseError, LockedError
 
 _TRUE = {"1", "true", "yes", "on"}
 

@@ -1,6 +1,6 @@
 """A process that has imported a program and forks itself for every start: each then takes milliseconds.
 
-``python -m sandbox.forking MODULE`` is that process. A request is one byte on its stdin, a socket, with four file
+``python -m sandbox.machine.forking MODULE`` is that process. A request is one byte on its stdin, a socket, with four file
 descriptors: what to run (JSON), stdout, stderr, and a pipe that gets the process id and later the exit code.
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from sandbox.processes import tied_to_parent
+from sandbox.machine.processes import tied_to_parent
 
 _FDS = 4
 _DEAD = -signal.SIGKILL

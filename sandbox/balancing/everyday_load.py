@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from sandbox.wire import Connections, Message, WireError, request
+from sandbox.machine.wire import Connections, Message, WireError, request
 
 REQUESTS_PER_SECOND = 25.0
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from sandbox.aws_calls import Call
+from sandbox.aws.calls import Call
+from sandbox.aws.query_form import members
 from sandbox.balancing.figures import Figures
 from sandbox.balancing.groups import Group, groups_of, listener_of
 from sandbox.balancing.load_balancer import TEST_HEADER, LoadBalancer, Target
@@ -16,7 +17,6 @@ from sandbox.ecs.errors import ApiError
 from sandbox.ecs.model import Service
 from sandbox.ecs.names import Fields
 from sandbox.ecs.protocol import MalformedRequestError, checked
-from sandbox.query_form import members
 
 ACTIONS = frozenset(
     {

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
-from sandbox.wire import Connections, PeerGoneError, request
+from sandbox.machine.wire import Connections, PeerGoneError, request
 
 _PORTS = range(20_000, 32_000)
 """Below the range from which Linux takes the ports of outgoing connections."""

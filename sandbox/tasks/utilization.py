@@ -1,6 +1,6 @@
 """Measures what the tasks' processes use, tells CloudWatch, and ends those that outgrow their memory.
 
-Prometheus reads the same processes by ``sandbox.container_metrics``.
+Prometheus reads the same processes by ``sandbox.tasks.scrape_targets``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.aws_clients import cloudwatch_client
-from sandbox.tasks import TaskSpec
+from sandbox.machine.tasks import TaskSpec
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient

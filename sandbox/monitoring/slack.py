@@ -2,7 +2,7 @@
 
 ``POST /services/…`` is an incoming webhook, ``/api/<method>`` the Web API. ``GET /`` shows what arrived to people, and
 ``GET /_sandbox/messages`` to programs; ``POST /_sandbox/faults`` ``{"times": 1, "status": 429, "retry_after": 1}`` or ``{"times": 1, "lose_reply": true}``
-makes the next calls go wrong. ``python -m sandbox.slack --port 9100`` serves it alone.
+makes the next calls go wrong. ``python -m sandbox.monitoring.slack --port 9100`` serves it alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from sandbox.call_log import CallLog, Entry, caller_of
-from sandbox.http_server import serving
-from sandbox.slack_page import page
+from sandbox.machine.http_server import serving
+from sandbox.monitoring.slack_page import page
 
 if TYPE_CHECKING:
     from starlette.requests import Request

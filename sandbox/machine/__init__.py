@@ -1,0 +1,1 @@
+"""What every part of the sandbox needs of this machine: processes, ports, and HTTP."""

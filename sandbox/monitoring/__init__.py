@@ -1,0 +1,1 @@
+"""What watches the sandbox and warns people: Prometheus, Alertmanager, and a Slack."""

@@ -1,0 +1,1 @@
+"""Tasks as real processes on this machine: started, measured, and scraped."""
