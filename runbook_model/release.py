@@ -208,6 +208,8 @@ class ServiceState(Fact):
     """Names of the containers behind its load balancers."""
     target_groups: tuple[str, ...] = ()
     """ARNs of its target groups, those that blue/green deployments alternate with too."""
+    discovery_names: tuple[str, ...] = ()
+    """What callers in Service Connect know it by."""
     events: tuple[str, ...] = ()
     """The newest messages, newest first."""
     read_at: datetime

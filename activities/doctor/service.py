@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from activities.autoscaling.activities import ScalingActivities
-from activities.cloudwatch.balancers import read_figures
 from activities.cloudwatch.queues import read_queue, window_of
+from activities.cloudwatch.traffic import Ways, read_figures
 from activities.cloudwatch.utilization import read_points
 from activities.docker.reading import read_project
 from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
@@ -16,7 +16,7 @@ from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import describe_service
 from activities.elb.groups import describe_groups, describe_health
 from runbook_model.catalog.target import Target
-from runbook_model.measured.publishing import published
+from runbook_model.measured.publishing import published, published_late
 from runbook_model.measured.queueing import queue_reading
 from runbook_model.release import ReleaseHistory, ServiceState
 from runbook_model.text.sentences import count_of
@@ -120,25 +120,32 @@ class ServiceQuestions:
         )
 
     async def read_balancers(self) -> str:
-        """Read the figures of the service's load balancers, and the health of its targets."""
+        """Read the figures of the service's load balancers and of Service Connect, and the health of its targets."""
         if self._target.platform != "ecs":
             raise NotSetError(NOT_ON_ECS)
-        if not self._target.has("load-balancer"):
+        if not published_late(self._target):
             raise NotSetError("evidence in the catalog leaves it out")
         return await self._threads.run(self._read_balancers)
 
     def _read_balancers(self) -> str:
-        groups = describe_service(self._clients, self._target).target_groups
-        found = describe_groups(self._clients, self._target, groups) if groups else ()
-        found = tuple(group for group in found if group.balancer_name.startswith("app/"))
-        if not found:
-            raise NotSetError("no application load balancer is in front of the service")
+        service, has = describe_service(self._clients, self._target), self._target.has
+        arns = service.target_groups if has("load-balancer") else ()
+        found = describe_groups(self._clients, self._target, arns) if arns else ()
+        groups = tuple(group for group in found if group.balancer_name.startswith("app/"))
+        names = service.discovery_names if has("service-connect") else ()
+        if not groups and not names:
+            raise NotSetError("no application load balancer is in front of the service, nor Service Connect")
         window = published(self._target.verify, datetime.now(UTC) - self._target.verify.lag)
-        figures = read_figures(self._clients, self._target, found, window)
-        if figures.why:
-            raise WrongError(figures.why)
-        healthy = sum(describe_health(self._clients, self._target, group.arn).healthy for group in found)
-        return f"{count_of(len(found), 'target group')}, {count_of(healthy, 'healthy target')}; figures can be read"
+        figures, connect = read_figures(self._clients, self._target, Ways(groups, names), window)
+        if why := figures.why or connect.why:
+            raise WrongError(why)
+        said = []
+        if groups:
+            health = [describe_health(self._clients, self._target, group.arn).healthy for group in groups]
+            said += [count_of(len(groups), "target group"), count_of(sum(health), "healthy target")]
+        if names:
+            said.append(f"Service Connect knows it as {', '.join(names)}")
+        return f"{', '.join(said)}; figures can be read"
 
     async def _on_ecs(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._target.platform != "ecs":

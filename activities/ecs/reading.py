@@ -63,6 +63,7 @@ def read_service_state(service: ServiceTypeDef) -> ServiceState:
         service_revisions=tuple(revision["arn"] for revision in service.get("currentServiceRevisions", [])),
         balanced=balanced_containers(service.get("loadBalancers", [])),
         target_groups=target_groups(service.get("loadBalancers", [])),
+        discovery_names=discovery_names(service.get("deployments", [])),
         events=tuple(excerpt(event["message"], EVENT) for event in service.get("events", [])[:EVENTS_KEPT]),
         read_at=datetime.now(UTC),
     )
@@ -121,6 +122,17 @@ def target_groups(balancers: Iterable[LoadBalancerTypeDef]) -> tuple[str, ...]:
         if arn
     )
     return tuple(dict.fromkeys(found))
+
+
+def discovery_names(deployments: Iterable[DeploymentTypeDef]) -> tuple[str, ...]:
+    """Name what callers in Service Connect know a service by; nothing where it only calls others."""
+    newest = next((found for found in deployments if found["status"] == "PRIMARY"), None)
+    configuration = newest.get("serviceConnectConfiguration", {}) if newest else {}
+    if newest is None or not configuration.get("enabled"):
+        return ()
+    made = [item.get("discoveryName") for item in newest.get("serviceConnectResources", [])]
+    asked = [item.get("discoveryName", item["portName"]) for item in configuration.get("services", [])]
+    return tuple(dict.fromkeys(name for name in made or asked if name))
 
 
 def balanced_containers(balancers: Iterable[LoadBalancerTypeDef]) -> tuple[str, ...]:

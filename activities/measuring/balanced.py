@@ -1,29 +1,32 @@
-"""What a service's load balancers say of it: found from the service, without configuration."""
+"""What load balancers and Service Connect say of a service: found from the service, without configuration."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from activities.cloudwatch.balancers import question, read_figures, read_requests
+from activities.cloudwatch.traffic import (
+    Ways,
+    balancer_question,
+    connect_question,
+    read_figures,
+    read_requests,
+)
 from activities.cloudwatch.utilization import read_statistics
 from activities.ecs.tasks import describe_service
 from activities.elb.groups import TargetHealth, describe_groups, describe_health
 from runbook_model.catalog.target import Target
 from runbook_model.errors import AccessDeniedError, InputError, OutsideError
-from runbook_model.measured.balancing import (
-    Figures,
-    TargetGroup,
-    errors_of,
-    p95_of,
-)
+from runbook_model.measured.balancing import Figures, errors_of, p95_of
 from runbook_model.measured.evidence import Evidence, Figure, Points
 from runbook_model.measured.measurements import Measurement
 from runbook_model.measured.publishing import Published, published
 from runbook_model.measured.readings import Quality, Reading
+from runbook_model.measured.service_connect import ConnectFigures, errors_of_answers, p95_of_answers
 from runbook_model.measured.symptoms import LoadRead
+from runbook_model.release import ServiceState
 from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
@@ -34,8 +37,21 @@ USUAL_BUT = 2
 """… without the last of them, so that an outage that has just started is not usual."""
 
 
+Source = Literal["load-balancer", "service-connect"]
+
+
+class Seen(NamedTuple):
+    """How a service gets its requests, and what CloudWatch has of them."""
+
+    service: ServiceState
+    ways: Ways
+    balancers: Figures | None = None
+    """None where no whole window is published of the time that counts."""
+    connect: ConnectFigures | None = None
+
+
 class Balanced:
-    """One target's load balancers at one moment."""
+    """One target's load balancers and its discovery names in Service Connect, at one moment."""
 
     def __init__(
         self, sources: Sources, target: Target, now: datetime, since: datetime | None = None
@@ -52,6 +68,7 @@ class Balanced:
         self._target = target
         self._now = now
         self._since = since
+        self._asked_for: dict[Published, asyncio.Task[Seen]] = {}
 
     async def errors(self, end: datetime | None = None) -> Measurement | None:
         """Measure the share of requests that failed in the last window that is published, or ended by a moment.
@@ -59,19 +76,40 @@ class Balanced:
         Returns:
             None where no application load balancer is in front of it.
         """
-        window = self._window(end)
-        asked, found, desired = await self._read(window, end)
-        if found is None or asked is None:
+        window, least = self._window(end), self._target.thresholds.min_requests
+        asked, seen = await self._read("load-balancer", window, end)
+        if asked is None or seen is None or seen.balancers is None:
             return asked
-        return errors_of(asked, found, window, desired, self._target.thresholds.min_requests)
+        return errors_of(asked, seen.balancers, window, seen.service.desired, least)
 
     async def p95(self, end: datetime | None = None) -> Measurement | None:
         """Measure in what time 95 % of the requests were answered, until the first byte of the answer's head."""
-        window = self._window(end)
-        asked, found, _ = await self._read(window, end)
-        if found is None or asked is None:
+        window, least = self._window(end), self._target.thresholds.min_requests
+        asked, seen = await self._read("load-balancer", window, end)
+        if asked is None or seen is None or seen.balancers is None:
             return asked
-        return p95_of(asked, found, window, self._since, self._target.thresholds.min_requests)
+        return p95_of(asked, seen.balancers, window, self._since, least)
+
+    async def connect_errors(self, end: datetime | None = None) -> Measurement | None:
+        """Measure the same where callers reach it by Service Connect.
+
+        Returns:
+            None where it has no discovery name.
+        """
+        window, least = self._window(end), self._target.thresholds.min_requests
+        asked, seen = await self._read("service-connect", window, end)
+        if asked is None or seen is None or seen.connect is None:
+            return asked
+        tasks = (seen.service.running, seen.service.desired)
+        return errors_of_answers(asked, seen.connect, window, tasks, least)
+
+    async def connect_p95(self, end: datetime | None = None) -> Measurement | None:
+        """Measure in what time 95 % of the requests by Service Connect were answered."""
+        window, least = self._window(end), self._target.thresholds.min_requests
+        asked, seen = await self._read("service-connect", window, end)
+        if asked is None or seen is None or seen.connect is None:
+            return asked
+        return p95_of_answers(asked, seen.connect, window, self._since, least)
 
     async def health(self) -> Reading:
         """Ask for the health of the targets: all that are wanted must be healthy.
@@ -95,14 +133,16 @@ class Balanced:
     async def rates(self) -> tuple[Evidence, Points]:
         """Read how many requests a second there were in each of the last windows."""
         window = self._window(None)
-        asked = Evidence(**{name: getattr(self._asked(window), name) for name in Evidence.model_fields})
+        first = self._asked("load-balancer", window)
+        asked = Evidence(**{name: getattr(first, name) for name in Evidence.model_fields})
         try:
-            _, groups = await asyncio.to_thread(self._groups)
-            if not groups:
-                return asked.unanswered("no application load balancer is in front of the service"), ()
-            asked = asked.model_copy(update={"query": question(groups, window)})
+            _, ways = await asyncio.to_thread(self._ways)
+            if not any(ways):
+                return asked.unanswered("neither a load balancer nor Service Connect counts its requests"), ()
+            source: Source = "load-balancer" if ways.groups else "service-connect"
+            asked = asked.model_copy(update={"source": source, "query": _question(source, ways, window)})
             found = await asyncio.to_thread(
-                read_requests, self._aws, self._target, groups, window, USUAL_WINDOWS
+                read_requests, self._aws, self._target, ways, window, USUAL_WINDOWS
             )
         except (OutsideError, InputError) as error:
             return asked.unread(error), ()
@@ -146,43 +186,57 @@ class Balanced:
         return published(self._target.verify, min(end, newest) if end else newest)
 
     async def _read(
-        self, window: Published, end: datetime | None
-    ) -> tuple[Measurement | None, Figures | None, int]:
-        """Return the question if there is one, what CloudWatch answered if it did, and how many tasks are wanted."""
-        asked = self._asked(window)
+        self, source: Source, window: Published, end: datetime | None
+    ) -> tuple[Measurement | None, Seen | None]:
+        """Return the question where the service has such a source, and what there is to see if CloudWatch answered."""
+        asked = self._asked(source, window)
         if end and window.end < end and window.begin < end - 2 * self._target.verify.rate_window:
-            return asked.unanswered("CloudWatch has not published that window yet"), None, 0
+            return asked.unanswered("CloudWatch has not published that window yet"), None
         try:
-            desired, groups = await asyncio.to_thread(self._groups)
-            if not groups:
-                return None, None, desired
-            asked = asked.model_copy(update={"query": question(groups, window)})
-            if self._since and window.begin < self._since:
-                return asked.unanswered(_early(self._since), waiting=True), None, desired
-            return (
-                asked,
-                await asyncio.to_thread(read_figures, self._aws, self._target, groups, window),
-                desired,
-            )
+            seen = await self._once(window)
         except (OutsideError, InputError) as error:
-            return asked.unread(error), None, 0
+            return asked.unread(error), None
+        way = seen.ways.groups if source == "load-balancer" else seen.ways.names
+        if not way:
+            return None, None
+        asked = asked.model_copy(update={"query": _question(source, seen.ways, window)})
+        if seen.balancers is None:
+            assert self._since
+            return asked.unanswered(_early(self._since), waiting=True), None
+        return asked, seen
 
-    def _groups(self) -> tuple[int, tuple[TargetGroup, ...]]:
-        """Find the service's target groups behind application load balancers; others count no requests."""
-        service = describe_service(self._aws, self._target)
-        if not service.target_groups:
-            return service.desired, ()
+    async def _once(self, window: Published) -> Seen:
+        """Ask once for both sources and for everything that is measured."""
+        if window not in self._asked_for:
+            self._asked_for[window] = asyncio.create_task(asyncio.to_thread(self._ask, window))
+        return await self._asked_for[window]
+
+    def _ask(self, window: Published) -> Seen:
+        service, ways = self._ways()
+        if not any(ways) or (self._since and window.begin < self._since):
+            return Seen(service, ways)
+        return Seen(service, ways, *read_figures(self._aws, self._target, ways, window))
+
+    def _ways(self) -> tuple[ServiceState, Ways]:
+        """Find the service's target groups behind application load balancers (others count no requests) and its names."""
+        service, has = describe_service(self._aws, self._target), self._target.has
+        names = service.discovery_names if has("service-connect") else ()
+        if not service.target_groups or not has("load-balancer"):
+            return service, Ways(names=names)
         groups = describe_groups(self._aws, self._target, service.target_groups)
-        return service.desired, tuple(group for group in groups if group.balancer_name.startswith("app/"))
+        balanced = tuple(group for group in groups if group.balancer_name.startswith("app/"))
+        return service, Ways(balanced, names)
 
-    def _asked(self, window: Published) -> Measurement:
+    def _asked(self, source: Source, window: Published) -> Measurement:
         return Measurement(
-            quality="no-data",
-            source="load-balancer",
-            query="DescribeServices",
-            at=window.end,
-            window=window.span,
+            quality="no-data", source=source, query="DescribeServices", at=window.end, window=window.span
         )
+
+
+def _question(source: Source, ways: Ways, window: Published) -> str:
+    if source == "load-balancer":
+        return balancer_question(ways.groups, window)
+    return connect_question(ways.names, window)
 
 
 async def measure_load(sources: Sources, target: Target, now: datetime) -> LoadRead:

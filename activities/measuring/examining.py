@@ -28,6 +28,7 @@ from runbook_model.measured.evidence import (
     Source,
     onset_of,
 )
+from runbook_model.measured.publishing import LATE, published_late
 from runbook_model.measured.symptoms import (
     EndpointTime,
     ErrorsRead,
@@ -59,6 +60,7 @@ NO_RELEASES = "compose keeps no releases"
 TOGETHER = {
     "scrape": "a scrape sees the present only",
     "load-balancer": "a target group has the requests of all releases together",
+    "service-connect": "a discovery name has the requests of all releases together",
 }
 """Why a source does not distinguish releases."""
 
@@ -87,7 +89,7 @@ class Examination:
         now = await measure(Window(span))
         share, others = now.worst(target.thresholds.error_rate)
         before, first = await self._earlier(target, onset, release, share.source, measure)
-        if share.source in {"scrape", "load-balancer"}:
+        if share.source in TOGETHER:
             requests = Figure.of(share, value=share.requests)
             if share.requests is not None:
                 requests = requests.answered()
@@ -109,7 +111,7 @@ class Examination:
     async def load(self, target: Target) -> LoadRead:
         """Ask how much is requested, and how busy tasks are, against the usual."""
         ask, window = self._prometheus(target), target.verify.rate_window
-        if not target.has("prometheus") and target.has("load-balancer"):
+        if not target.has("prometheus") and published_late(target):
             return await measure_load(self._sources, target, self._now())
         rate, cpu = promql.request_rate(target, window), promql.mean_cpu_share(target, None, window)
         queries = (rate, promql.usual(rate, window), cpu, promql.usual(cpu, window))
@@ -154,7 +156,7 @@ class Examination:
             first, others = await measure(window)
             return next((item for item in (first, *others) if item.source == source), first)
 
-        if source == "load-balancer":  # which has no label for releases
+        if source in LATE:  # which have no label for releases
             target = target.model_copy(update={"release_label": None})
         return await self._prometheus(target).earlier(same, onset, release)
 

@@ -25,6 +25,7 @@ from runbook_model.measured.measurements import (
     missing,
     use_reading,
 )
+from runbook_model.measured.publishing import LATE
 from runbook_model.measured.queueing import queue_reading, with_queue
 from runbook_model.measured.readings import KNOWN, Quality, Reading, Sample
 from runbook_model.text.durations import format_duration
@@ -123,9 +124,9 @@ class Instruments:
         reading = cross_checked(
             error_reading(seen, probes, target, now),
             [error_reading(item, None, target, now) for item in others],
-            waiting=any(item.waiting for item in others),
+            waiting=[item.source for item in others if item.waiting],
         )
-        if seen.source != "load-balancer" and takes_from_a_queue(target) and answers_nothing(target):
+        if seen.source not in LATE and takes_from_a_queue(target) and answers_nothing(target):
             return reading.model_copy(update={"decides": False})
         return reading
 
@@ -143,7 +144,7 @@ class Instruments:
         return cross_checked(
             latency_reading(seen, probes, target, now),
             [latency_reading(item, None, target, now) for item in others],
-            waiting=any(item.waiting for item in others),
+            waiting=[item.source for item in others if item.waiting],
         )
 
     async def use(self, look: Observation, resource: Resource, now: datetime) -> Reading:

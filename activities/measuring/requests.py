@@ -1,7 +1,8 @@
 """The numbers of a service's requests, from every source that the catalog names and that there is.
 
-The first source with data measures, and later ones check it. Prometheus and the load balancer know a whole window. The
-service's own metrics are only seen from now on, so they stand in where no earlier source has data, and check nothing.
+The first source with data measures, and later ones check it. Prometheus, load balancers and Service Connect know a whole
+window. The service's own metrics are only seen from now on, so they stand in where no earlier source has data, and check
+nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from runbook_model.measured.measurements import Measurement
 if TYPE_CHECKING:
     from activities.measuring.sources import Sources
     from activities.prometheus.evidence import PrometheusEvidence, Window
+    from runbook_model.catalog.target import Target
 
 Measure = Callable[[], Awaitable[Measurement | None]]
 
@@ -68,13 +70,13 @@ async def measure_errors(
         except OutsideError as error:
             return asked.unread(error)
 
+    balanced = Balanced(sources, target, ask.now, since)
     found = await _whole_windows(
-        target.evidence,
+        target,
         {
-            "prometheus": (lambda: ask.error_share(window, live=live)) if target.has("prometheus") else None,
-            "load-balancer": (lambda: Balanced(sources, target, ask.now, since).errors(window.end))
-            if target.has("load-balancer")
-            else None,
+            "prometheus": lambda: ask.error_share(window, live=live),
+            "load-balancer": lambda: balanced.errors(window.end),
+            "service-connect": lambda: balanced.connect_errors(window.end),
         },
     )
     if window.end is None and (target.has("scrape") or not found) and _may_stand_in(found, target.evidence):
@@ -89,22 +91,20 @@ async def measure_p95(
 ) -> Measured:
     """Measure in what time 95 % of the requests are answered."""
     target = ask.target
+    balanced = Balanced(sources, target, ask.now, since)
     found = await _whole_windows(
-        target.evidence,
+        target,
         {
-            "prometheus": (lambda: ask.p95(window)) if target.has("prometheus") else None,
-            "load-balancer": (lambda: Balanced(sources, target, ask.now, since).p95(window.end))
-            if target.has("load-balancer")
-            else None,
+            "prometheus": lambda: ask.p95(window),
+            "load-balancer": lambda: balanced.p95(window.end),
+            "service-connect": lambda: balanced.connect_p95(window.end),
         },
     )
     return _in_order(found or [await ask.p95(window)])
 
 
-async def _whole_windows(
-    order: tuple[EvidenceSource, ...], measures: dict[EvidenceSource, Measure | None]
-) -> list[Measurement]:
-    asked = [measure() for name in order if (measure := measures.get(name))]
+async def _whole_windows(target: Target, measures: dict[EvidenceSource, Measure]) -> list[Measurement]:
+    asked = [measures[name]() for name in target.evidence if name in measures and target.has(name)]
     return [item for item in await asyncio.gather(*asked) if item is not None]
 
 

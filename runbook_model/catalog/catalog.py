@@ -221,6 +221,7 @@ def _no_evidence(where: Environment, placement: Placement) -> Iterator[str]:
     there = {
         "prometheus": where.store is not None,
         "load-balancer": where.platform == "ecs",
+        "service-connect": where.platform == "ecs",
         "scrape": placement.url is not None,
         "probe": placement.url is not None and placement.probe is not None,
     }

@@ -62,7 +62,7 @@ ProcedureName = Annotated[
 ]
 
 
-EvidenceSource = Literal["prometheus", "load-balancer", "scrape", "probe"]
+EvidenceSource = Literal["prometheus", "load-balancer", "service-connect", "scrape", "probe"]
 EVIDENCE: tuple[EvidenceSource, ...] = get_args(EvidenceSource)
 """Where the numbers of a service's requests come from, first to last, unless the catalog says otherwise."""
 

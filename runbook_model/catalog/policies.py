@@ -169,7 +169,7 @@ class Environment(Policy):
     evidence: EvidenceOrder | None = Field(
         default=None,
         description="Where the numbers of requests come from: the first with data measures, later ones check it. "
-        'By default `["prometheus", "load-balancer", "scrape", "probe"]`, as far as there are any.',
+        'By default `["prometheus", "load-balancer", "service-connect", "scrape", "probe"]`, as far as there are any.',
     )
     approvals: Approvals = Approvals()
     brake: Brake = Brake()

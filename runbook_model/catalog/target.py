@@ -79,6 +79,7 @@ class Target(BaseModel):
         there = {
             "prometheus": self.prometheus_url is not None,
             "load-balancer": self.platform == "ecs",
+            "service-connect": self.platform == "ecs",
             "scrape": self.url is not None,
             "probe": self.url is not None and self.probe is not None,
         }

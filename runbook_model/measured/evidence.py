@@ -15,7 +15,9 @@ from runbook_model.fact import Fact
 from runbook_model.release import Release, ReleaseHistory, ServiceDeployment
 from runbook_model.text.plain_text import one_line
 
-Source = Literal["prometheus", "cloudwatch", "ecs", "logs", "engine", "scrape", "load-balancer"]
+Source = Literal[
+    "prometheus", "cloudwatch", "ecs", "logs", "engine", "scrape", "load-balancer", "service-connect"
+]
 
 SAID = 300
 """Characters of an answer that a report cites."""

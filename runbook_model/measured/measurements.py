@@ -131,13 +131,13 @@ def latency_reading(p95: Measurement, probes: Probes | None, target: Target, now
     )
 
 
-def cross_checked(first: Reading, others: Sequence[Reading], *, waiting: bool = False) -> Reading:
+def cross_checked(first: Reading, others: Sequence[Reading], *, waiting: Sequence[str] = ()) -> Reading:
     """Hold a reading against what later sources say of the same: good needs all that have data.
 
     Args:
         first: of the source that measures.
         others: of the sources that check it.
-        waiting: whether one of those has no data yet.
+        waiting: those that have no data yet.
     """
     known = [item for item in others if item.quality in KNOWN]
     if first.quality not in KNOWN:
@@ -148,7 +148,9 @@ def cross_checked(first: Reading, others: Sequence[Reading], *, waiting: bool = 
         return first.model_copy(update={"quality": Quality.NO_DATA, "detail": said, "check": "contradicted"})
     detail = "; ".join([first.detail, *(f"{item.source}: {item.detail}" for item in known)])
     if waiting and first.quality is Quality.GOOD:
-        return first.model_copy(update={"detail": f"{detail}; load-balancer: not yet", "check": "waiting"})
+        return first.model_copy(
+            update={"detail": f"{detail}; {', '.join(waiting)}: not yet", "check": "waiting"}
+        )
     return first.model_copy(update={"detail": detail})
 
 

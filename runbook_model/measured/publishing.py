@@ -1,4 +1,4 @@
-"""Which time CloudWatch has published the figures of load balancers for. Pure."""
+"""Which time CloudWatch has published the figures of requests for. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import NamedTuple
 
+from runbook_model.catalog.fields import EvidenceSource
 from runbook_model.catalog.service_policies import Verify
+from runbook_model.catalog.target import Target
 from runbook_model.measured.evidence import Points
 
 MINUTE = timedelta(minutes=1)
-"""CloudWatch has a load balancer's figures by the minute."""
+"""CloudWatch has the figures of load balancers and of Service Connect by the minute."""
 SHORT = timedelta(seconds=5)
 """Where windows are shorter than that, as in the sandbox."""
 SHORT_WINDOWS = (timedelta(seconds=20), timedelta(seconds=30), MINUTE)
 """Windows of less than a minute: CloudWatch takes a percentile over no others."""
+LATE: tuple[EvidenceSource, ...] = ("load-balancer", "service-connect")
+"""The sources of requests that CloudWatch publishes."""
 LEAST_PERIODS = 3
 """A window has so many of them at least."""
 
@@ -61,6 +65,11 @@ def publication_delay(verify: Verify) -> timedelta:
     """Return how much later than the requests a whole window of figures can be there, at most."""
     window = published(verify, datetime.fromtimestamp(0, UTC))
     return window.span + 2 * window.period + verify.lag
+
+
+def published_late(target: Target) -> bool:
+    """Whether CloudWatch may be asked for a service's requests."""
+    return any(target.has(source) for source in LATE)
 
 
 def _moment(moment: datetime) -> float:

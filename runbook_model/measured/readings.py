@@ -9,7 +9,7 @@ from typing import Literal
 
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
-from runbook_model.measured.publishing import publication_delay
+from runbook_model.measured.publishing import publication_delay, published_late
 from runbook_model.release import Release
 
 SLOWEST_INTERVAL = timedelta(seconds=30)
@@ -55,7 +55,7 @@ class Reading(Fact):
     detail: str
     """The measurement as a sentence: ``2.1 % of 312 requests failed (limit 10 %)``."""
     source: str
-    """Where it was measured: ``prometheus``, ``load-balancer``, ``scrape``, ``probe``, ``http``, ``logs``, ``cloudwatch`` …"""
+    """Where it was measured: ``prometheus``, ``load-balancer``, ``service-connect``, ``scrape``, ``probe``, ``http``, ``logs``, ``cloudwatch`` …"""
     query: str | None = None
     excerpt: tuple[str, ...] = ()
     """A few log lines, redacted and shortened."""
@@ -224,14 +224,14 @@ def counts_from(observation: Observation) -> datetime:
 
 def baseline_since(target: Target, now: datetime) -> datetime:
     """Return from when on requests count that were before a change: so that the last window of each source does."""
-    delay = publication_delay(target.verify) if target.has("load-balancer") else timedelta(0)
+    delay = publication_delay(target.verify) if published_late(target) else timedelta(0)
     return now - target.verify.rate_window - delay
 
 
 def latest_end(target: Target, since: datetime) -> datetime:
     """Return a deadline that leaves time to become good after a bad start, and once more to be distinguished from bad."""
     verify = target.verify
-    delay = publication_delay(verify) if target.has("load-balancer") else timedelta(0)
+    delay = publication_delay(verify) if published_late(target) else timedelta(0)
     return since + delay + 2 * verify.rate_window + 3 * verify.bake + timedelta(seconds=30)
 
 

@@ -205,7 +205,7 @@ class TestCrossChecks:
 
     def test_a_good_reading_waits_for_a_source_that_has_nothing_yet(self):
         verify = Verify(bake=seconds(4), consecutive=3)
-        waiting = cross_checked(reading(G), [], waiting=True)
+        waiting = cross_checked(reading(G), [], waiting=["load-balancer"])
         good = tuple(Sample(at=at(n), readings=(waiting,)) for n in (0, 2, 4))
         assert not is_decided(good, a_target(verify=verify))
         whole = (*good, Sample(at=at(6), readings=(cross_checked(reading(G), []),)))
@@ -377,7 +377,10 @@ class TestDoctor:
 
     async def test_a_service_without_a_load_balancer_has_nothing_to_check(self):
         found = await self.check(Aws(groups=False), **ALONE)
-        assert (found.ok, found.detail) == (None, "no application load balancer is in front of the service")
+        assert (found.ok, found.detail) == (
+            None,
+            "no application load balancer is in front of the service, nor Service Connect",
+        )
 
     async def test_what_the_catalog_leaves_out_is_not_asked(self):
         assert (await self.check(Aws(), evidence=("prometheus",))).ok is None
