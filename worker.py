@@ -46,7 +46,7 @@ from workflows.hold import Hold
 from workflows.incident import Incident
 from workflows.ledger import ReleaseLedger
 from workflows.lock import Lock
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 from workflows.procedures.packages import OwnProcedures, load_own
 

@@ -19,10 +19,10 @@ from runbook_model.messages import Answer, Person, Said, Signable
 from runbook_model.people import is_agent
 from runbook_model.reports import Rejection, keep_rejection
 from workflows.decisions.braking import finished, forget, not_started, reserve
-from workflows.page.handlers import HasInbox, takes_signal, takes_update
-from workflows.page.inbox import Inbox, reading
+from workflows.page.deciding.handlers import HasInbox, takes_signal, takes_update
+from workflows.page.deciding.inbox import Inbox, reading
+from workflows.page.deciding.signing import Signing, lapse_after
 from workflows.page.options import BEST_EFFORT
-from workflows.page.signing import Signing, lapse_after
 
 LONG = 1000
 """Events; then it continues as a new run."""

@@ -30,8 +30,8 @@ from workflows.decisions.rollback.plan import (
     nearest_release,
     which_container,
 )
-from workflows.page.handlers import HasInbox, takes_signal
-from workflows.page.inbox import Inbox, reading
+from workflows.page.deciding.handlers import HasInbox, takes_signal
+from workflows.page.deciding.inbox import Inbox, reading
 from workflows.page.options import BEST_EFFORT, READ, ActivityOptions
 
 NOT_IN_A_SOURCE = re.compile(r"[^\w.:/=+@-]+")

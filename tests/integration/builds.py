@@ -15,7 +15,7 @@ from runbook_model import ids
 from tests.patience import PATIENCE
 from tests.temporal_server import temporal_server as server_of_its_own
 from worker import deployment_version, workflows_of
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 

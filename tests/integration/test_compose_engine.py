@@ -50,7 +50,7 @@ from tests.sandbox_under_test import until
 from tests.temporal_server import temporal_server
 from worker import served_queues
 from workflows.high_error_rate import HighErrorRate
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 if TYPE_CHECKING:

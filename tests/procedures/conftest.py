@@ -30,7 +30,7 @@ from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixt
 from tests.procedures.outside import Outside
 from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder
 from workflows.lock import Lock
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 from workflows.rollback import Rollback
 

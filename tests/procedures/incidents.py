@@ -51,7 +51,7 @@ from workflows.any_procedure import AnyProcedure
 from workflows.brake import Brake
 from workflows.incident import Incident
 from workflows.incidents.report import IncidentReport
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ from tests.symptoms import (
     utilization_read,
 )
 from worker import WORKFLOWS
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 

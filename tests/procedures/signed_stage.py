@@ -34,7 +34,7 @@ from tests.patience import PATIENCE
 from tests.procedures.sick import Sick
 from tests.procedures.signed_desk import Desk
 from worker import WORKFLOWS, served_queues
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from tests.procedures.messages import answer
 from tests.procedures.outside_database import OutsideDatabase
 from workflows.database_issues import DatabaseIssues
 from workflows.lock import Lock
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 GATED = Approvals(needed=1)

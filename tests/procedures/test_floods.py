@@ -13,7 +13,7 @@ from runbook_model.reports import Outcome
 from tests.patience import PATIENCE
 from tests.procedures.messages import answer, refused
 from workflows.incident import LARGE
-from workflows.page.inbox import MOST, MOST_OF_ONE
+from workflows.page.deciding.inbox import MOST, MOST_OF_ONE
 from workflows.rollback import Rollback
 
 EVENTS = 51_200

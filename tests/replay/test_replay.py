@@ -19,7 +19,7 @@ from tests.replay.reworded import Reworded
 from tests.sealing import codec, seal
 from worker import WORKFLOWS
 from workflows.any_procedure import AnyProcedure
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 ROOT = Path(__file__).parents[2]

@@ -29,7 +29,7 @@ from runbook_model.procedures import PROCEDURES, workflow_type
 from runbook_model.steps import STEP_HEADER, StepPlace
 from worker import WORKFLOWS
 from workflows.brake import Switch
-from workflows.page.child_relay import Changed
+from workflows.page.deciding.child_relay import Changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

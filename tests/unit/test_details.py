@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from runbook_model.messages import Approval
 from runbook_model.plans import Plan, PlannedCall
 from runbook_model.reports import Change, Checkpoint, Rejection, Report, State, Step, Task
-from workflows.page.details import render
+from workflows.page.telling.details import render
 
 RUN = "remediation/prod/shop"
 OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)

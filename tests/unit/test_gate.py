@@ -5,7 +5,7 @@ import pytest
 from runbook_model.catalog.policies import Approvals
 from runbook_model.messages import Approval
 from runbook_model.reports import Checkpoint
-from workflows.page.gate import ANSWERS_KEPT, Answers, Gate
+from workflows.page.deciding.gate import ANSWERS_KEPT, Answers, Gate
 
 OPENED = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 CHOICES = ("verify-again", "hand-over")

@@ -7,10 +7,10 @@ from activities.runtime.converter import Unreadable
 from runbook_model.errors import InvalidMessage, fix_of
 from runbook_model.messages import Abort, Approval
 from tests.unit.test_gate import a_gate
-from workflows.page.child_relay import ChildRelay
-from workflows.page.inbox import Inbox, parse
-from workflows.page.orders import ProcedureOrders
-from workflows.page.record import Record
+from workflows.page.deciding.child_relay import ChildRelay
+from workflows.page.deciding.inbox import Inbox, parse
+from workflows.page.deciding.orders import ProcedureOrders
+from workflows.page.telling.record import Record
 
 MESSAGES = ["approve", "abort", "pause", "resume", "acknowledge", "note"]
 GIVEN = {

@@ -15,7 +15,7 @@ from runbook_model.incident.messages import Alert
 from runbook_model.reports import Checkpoint, State
 from runbook_model.text.plain_text import markdown
 from workflows.incidents.report import IncidentReport, report
-from workflows.page import details
+from workflows.page.telling import details
 
 
 def render(report: IncidentReport) -> str:

@@ -20,10 +20,10 @@ from workflows.decisions.scaling import capacity_left
 from workflows.incidents.publishing import take_and_count
 from workflows.incidents.remediating import Remediating
 from workflows.incidents.report import IncidentReport, report
-from workflows.page.handlers import TakesOrders, takes_signal, takes_update
-from workflows.page.inbox import Inbox, reading
-from workflows.page.orders import Orders
-from workflows.page.signing import Signing
+from workflows.page.deciding.handlers import TakesOrders, takes_signal, takes_update
+from workflows.page.deciding.inbox import Inbox, reading
+from workflows.page.deciding.orders import Orders
+from workflows.page.deciding.signing import Signing
 
 NO_ALERT = 99
 """How severe an incident is in which nothing fires."""

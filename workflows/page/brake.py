@@ -6,9 +6,9 @@ from activities.temporal.brakes import BrakeActivities
 from runbook_model.brakes import Question
 from runbook_model.reports import State
 from runbook_model.text.sentences import sentence
-from workflows.page.asking import Step
+from workflows.page.deciding.asking import Step
 from workflows.page.options import LOOK, READ
-from workflows.page.record import Record
+from workflows.page.telling.record import Record
 
 
 async def wait_for_brake(record: Record, step: Step) -> None:

@@ -9,10 +9,10 @@ from temporalio import workflow
 from runbook_model.messages import Instruction, ProcedureRequest
 from runbook_model.procedures import workflow_type
 from runbook_model.reports import Report
-from workflows.page.child_relay import ChildRelay
+from workflows.page.deciding.child_relay import ChildRelay
+from workflows.page.deciding.orders import ProcedureOrders
 from workflows.page.options import TASK_TIMEOUT
-from workflows.page.orders import ProcedureOrders
-from workflows.page.record import Record
+from workflows.page.telling.record import Record
 
 
 async def run_child(

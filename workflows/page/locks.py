@@ -22,9 +22,9 @@ from runbook_model.locks import Holder, LockQuestion, LockRequest
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Ending
 from workflows.decisions.rollback.releases import refused
-from workflows.page.asking import Step
+from workflows.page.deciding.asking import Step
 from workflows.page.options import READ, TASK_TIMEOUT, ActivityOptions
-from workflows.page.record import Record
+from workflows.page.telling.record import Record
 
 ROOM = ActivityOptions(**{**READ, "schedule_to_close_timeout": timedelta(seconds=100)})
 """Long enough that a holder whose worker is gone is known for one: a worker that lives asks for work every minute."""

@@ -25,16 +25,16 @@ from runbook_model.reports import Ending, Outcome, Report, Task, Undone
 from workflows.decisions.endings import certainly_not_made, not_warranted
 from workflows.page.brake import wait_for_brake
 from workflows.page.child import run_child
-from workflows.page.child_relay import ChildRelay
-from workflows.page.inbox import Inbox, reading
-from workflows.page.incident_link import IncidentLink
+from workflows.page.deciding.child_relay import ChildRelay
+from workflows.page.deciding.inbox import Inbox, reading
+from workflows.page.deciding.orders import ProcedureOrders
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
-from workflows.page.orders import ProcedureOrders
 from workflows.page.people import People
-from workflows.page.record import Record
 from workflows.page.run_loop import Body, EarlyEnd, RunLoop, Undo, ending_of
 from workflows.page.step import run_step
+from workflows.page.telling.incident_link import IncidentLink
+from workflows.page.telling.record import Record
 
 P = TypeVar("P")
 R = TypeVar("R")

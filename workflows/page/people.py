@@ -25,15 +25,15 @@ from runbook_model.reports import Ending, Outcome, Problem, Task
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.releases import refused
-from workflows.page.asking import Asking, Question, Step
-from workflows.page.child_relay import ChildRelay, procedure_above
-from workflows.page.gate import Gate
+from workflows.page.deciding.asking import Asking, Question, Step
+from workflows.page.deciding.child_relay import ChildRelay, procedure_above
+from workflows.page.deciding.gate import Gate
+from workflows.page.deciding.orders import ProcedureOrders
+from workflows.page.deciding.signing import Carried
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, IDLE_WATCH, READ, SHOW, ActivityOptions
-from workflows.page.orders import ProcedureOrders
-from workflows.page.record import Record
 from workflows.page.run_loop import RunLoop
-from workflows.page.signing import Carried
+from workflows.page.telling.record import Record
 
 SomePlan = TypeVar("SomePlan", bound=Plan)
 

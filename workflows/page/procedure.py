@@ -6,8 +6,8 @@ from temporalio import workflow
 
 from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.reports import Report
-from workflows.page.handlers import TakesOrders, takes_signal, takes_update
-from workflows.page.inbox import Inbox
+from workflows.page.deciding.handlers import TakesOrders, takes_signal, takes_update
+from workflows.page.deciding.inbox import Inbox
 from workflows.page.page import Page
 
 

@@ -19,7 +19,7 @@ from runbook_model.plans import Plan
 from runbook_model.reports import Outcome
 from workflows.decisions.diagnosis import Diagnosis
 from workflows.decisions.rollback.releases import refused
-from workflows.page.child_relay import procedure_above
+from workflows.page.deciding.child_relay import procedure_above
 from workflows.page.page import Page
 
 D_co = TypeVar("D_co", bound=Diagnosis, covariant=True)

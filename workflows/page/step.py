@@ -12,7 +12,7 @@ from runbook_model.measured.evidence import citations
 from runbook_model.steps import StepPlace
 from workflows.decisions.endings import problem_of
 from workflows.page.options import ActivityOptions, execute
-from workflows.page.record import Record
+from workflows.page.telling.record import Record
 
 
 async def run_step(

@@ -11,7 +11,7 @@ from temporalio.worker import Worker
 from tests.integration.cli.page_workflow import AskingRollback, read_service
 from tests.patience import PATIENCE
 from tests.programs import Command
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 

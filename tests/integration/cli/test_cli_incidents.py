@@ -16,7 +16,7 @@ from tests.procedures.incidents import World
 from tests.procedures.played import PLAYED
 from workflows.brake import Brake
 from workflows.incident import Incident
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 

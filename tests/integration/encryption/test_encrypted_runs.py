@@ -16,7 +16,7 @@ from starter.client.runs import describe
 from tests.patience import PATIENCE
 from tests.sealing import codec, payloads
 from worker import WORKFLOWS
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("sealed")]

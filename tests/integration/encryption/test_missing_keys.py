@@ -20,7 +20,7 @@ from runbook_model.errors import MissingKeyError
 from runbook_model.messages import Approval
 from tests.patience import PATIENCE
 from tests.sealing import codec, sealing
-from workflows.page.handlers import TrimArguments
+from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
 
 pytestmark = pytest.mark.xdist_group("keys")

@@ -8,11 +8,11 @@ from typing import ClassVar, Protocol
 
 from runbook_model.errors import InvalidMessage, Rejected
 from runbook_model.messages import Abort, Answer, Approval, Instruction, Note
-from workflows.page.child_relay import ChildRelay, procedure_above
-from workflows.page.gate import Answers, Gate
-from workflows.page.inbox import Inbox, parse, reading
-from workflows.page.record import Record
-from workflows.page.signing import Signing, verify_answer
+from workflows.page.deciding.child_relay import ChildRelay, procedure_above
+from workflows.page.deciding.gate import Answers, Gate
+from workflows.page.deciding.inbox import Inbox, parse, reading
+from workflows.page.deciding.signing import Signing, verify_answer
+from workflows.page.telling.record import Record
 
 
 class Pausable(Protocol):

@@ -28,8 +28,8 @@ from runbook_model.reports import (
     keep_decision,
     keep_rejection,
 )
-from workflows.page.details import render
-from workflows.page.figures import Figures
+from workflows.page.telling.details import render
+from workflows.page.telling.figures import Figures
 
 READINGS_KEPT = 200
 

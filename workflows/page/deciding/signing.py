@@ -21,9 +21,9 @@ from runbook_model.messages import Answer, Approval, ProcedureRequest, SignedSta
 from runbook_model.plans import Plan
 from runbook_model.reports import Checkpoint
 from workflows.decisions.endings import cause_of, problem_of
-from workflows.page.gate import Gate
+from workflows.page.deciding.gate import Gate
 from workflows.page.options import SHOW
-from workflows.page.record import Record
+from workflows.page.telling.record import Record
 
 KEPT = 5
 """Of a run that asks more often, what was decided long ago is undone by hand."""

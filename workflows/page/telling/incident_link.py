@@ -17,7 +17,7 @@ from runbook_model.incident.messages import (
 )
 from runbook_model.messages import ProcedureRequest
 from runbook_model.reports import Report
-from workflows.page.record import Record
+from workflows.page.telling.record import Record
 
 
 class IncidentLink:

@@ -19,11 +19,11 @@ from runbook_model.messages import Approval
 from runbook_model.plans import Plan
 from runbook_model.reports import Asker, Checkpoint, Report, State, Task
 from runbook_model.text.durations import format_duration
-from workflows.page.child_relay import ChildRelay
-from workflows.page.gate import Gate
+from workflows.page.deciding.child_relay import ChildRelay
+from workflows.page.deciding.gate import Gate
+from workflows.page.deciding.orders import ProcedureOrders
 from workflows.page.options import BEST_EFFORT, ActivityOptions
-from workflows.page.orders import ProcedureOrders
-from workflows.page.record import Record
+from workflows.page.telling.record import Record
 
 Step = Callable[[str, Callable[..., Any], Any, ActivityOptions], Awaitable[Any]]
 

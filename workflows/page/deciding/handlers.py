@@ -24,7 +24,7 @@ from temporalio.worker import (
 )
 
 from runbook_model.messages import Answer
-from workflows.page.inbox import Inbox
+from workflows.page.deciding.inbox import Inbox
 from workflows.page.options import SendStep
 
 TAKES_NOTHING = frozenset({"status"})
