@@ -32,8 +32,8 @@ from activities.temporal.census import Census
 from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import InputError
-from runbook_model.ids import UNROUTED, task_queue, watch_queue
-from runbook_model.procedures import FIX_PACKAGE
+from runbook_model.names.ids import UNROUTED, task_queue, watch_queue
+from runbook_model.names.procedures import FIX_PACKAGE
 from starter.client.connect import connect
 from starter.exits import CliError, end_process
 from starter.procedures import BUILT_IN

@@ -53,7 +53,7 @@ from activities.temporal.remediations import RemediationActivities
 from activities.terraform.activities import TerraformActivities
 from activities.terraform.state import PlanStore
 from runbook_model.catalog.policies import AlertRule
-from runbook_model.procedures import KnownProcedures
+from runbook_model.names.procedures import KnownProcedures
 
 if TYPE_CHECKING:
     import httpx

@@ -13,7 +13,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.testing import WorkflowEnvironment
 
 from activities.runtime.converter import data_converter
-from runbook_model import ids
+from runbook_model.names import ids
 from tests.procedures.conftest import server_binary
 from tests.procedures.signed_stage import Service, Stage
 

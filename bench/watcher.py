@@ -23,8 +23,8 @@ from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
     from activities.ecs.waits import Waits
-    from runbook_model.ids import watch_queue
-    from runbook_model.rollout import Awaited
+    from runbook_model.names.ids import watch_queue
+    from runbook_model.releases.rollout import Awaited
     from tests.lean_ecs import ARN, calls_per_second
     from tests.many_services import CLUSTER, ManyServices, many_services, name
     from workflows.page.options import execute, watches

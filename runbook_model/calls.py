@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runbook_model.capacity import Capacity, TaskChange
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.catalog.target import Target
-from runbook_model.database import SessionName
+from runbook_model.measured.database import SessionName
 from runbook_model.plans import PlannedCall
-from runbook_model.release import Judgement, Release
+from runbook_model.releases.capacity import Capacity, TaskChange
+from runbook_model.releases.release import Judgement, Release
 
 AS_REGISTERED = "<as registered>"
 """Stands for the number of a revision that the same run registers first."""

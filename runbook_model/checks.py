@@ -14,8 +14,8 @@ from pydantic import AliasChoices, Field
 from runbook_model.catalog.policies import Channel, Environment
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
-from runbook_model.procedures import FIX_PACKAGE, PROCEDURES
-from runbook_model.release import ReleaseHistory, ServiceState
+from runbook_model.names.procedures import FIX_PACKAGE, PROCEDURES
+from runbook_model.releases.release import ReleaseHistory, ServiceState
 
 SECONDS: Final = 5.0
 """For one check."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runbook_model.fact import Fact
-from runbook_model.release import ServiceState
+from runbook_model.releases.release import ServiceState
 
 Part = str | int | dict[str, str]
 Value = str | int | dict[str, Part] | None

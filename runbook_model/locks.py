@@ -7,7 +7,7 @@ from datetime import datetime
 from runbook_model.catalog.arns import ecs_name
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
-from runbook_model.ids import ecs_lock_id
+from runbook_model.names.ids import ecs_lock_id
 
 
 class LockRequest(Fact):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from runbook_model.messages import Message
-from runbook_model.release import Fence, Release
+from runbook_model.releases.release import Fence, Release
 
 
 class PlannedCall(Message):

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.plans import PlannedCall
+from runbook_model.releases.capacity import Capacity
 
 
 class SizeQuery(Fact):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.target import Target
-from runbook_model.procedures import procedure_of
+from runbook_model.names.procedures import procedure_of
 from starter.paper import local, pages
 from workflows.database_issues import DatabaseIssues
 from workflows.high_error_rate import HighErrorRate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from runbook_model.release import (
+from runbook_model.releases.release import (
     Deployment,
     Image,
     Judgement,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from temporalio.api.enums.v1 import EventType
 from temporalio.service import RPCError
 
-from runbook_model.ids import remediation_id
 from runbook_model.messages import Approval, RollbackRequest
+from runbook_model.names.ids import remediation_id
 from runbook_model.reports import Report, State
 from starter.client.starting import begin
 from tests.many_services import name

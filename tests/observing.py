@@ -13,7 +13,7 @@ from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.catalog.service_policies import Probe, RollbackPolicy, Thresholds, Verify
 from runbook_model.catalog.target import Target
 from runbook_model.measured.readings import Observation, Quality, Reading, Sample
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
 
 NOW = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
 URL = "http://service.test"

@@ -24,7 +24,7 @@ from runbook_model.measured.symptoms import (
     TasksRead,
     UtilizationRead,
 )
-from runbook_model.release import Deployment, ServiceState
+from runbook_model.releases.release import Deployment, ServiceState
 from tests.observing import NOW, seconds
 
 if TYPE_CHECKING:

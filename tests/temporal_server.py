@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from activities.runtime.processes import start_child, stop_child
-from runbook_model import ids
+from runbook_model.names import ids
 from sandbox.machine.processes import free_port
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from activities.catalog.procedures import ProcedureActivities, Wanted
-from runbook_model.ids import is_procedure
 from runbook_model.messages import ProcedureRequest
-from runbook_model.procedures import procedure_of
+from runbook_model.names.ids import is_procedure
+from runbook_model.names.procedures import procedure_of
 from runbook_model.reports import Ending, Report
 from workflows.decisions.rollback.releases import refuse
 from workflows.page.page import Page

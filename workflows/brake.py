@@ -11,12 +11,12 @@ from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError
 
 from activities.chat.activities import ChatActivities
-from runbook_model import ids
 from runbook_model.brakes import BrakeAnswer, BrakeReport, BrakeRequest, Reservation, Switched
 from runbook_model.errors import InvalidMessage, Rejected
 from runbook_model.incident.announcements import Notice
 from runbook_model.messages import Answer, Person, Said, Signable
-from runbook_model.people import is_agent
+from runbook_model.names import ids
+from runbook_model.names.people import is_agent
 from runbook_model.reports import Rejection, keep_rejection
 from workflows.decisions.braking import finished, forget, not_started, reserve
 from workflows.page.deciding.handlers import HasInbox, takes_signal, takes_update

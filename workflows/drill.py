@@ -10,12 +10,12 @@ from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 from activities.chat.activities import ChatActivities
 from activities.doctor.drills import DrillActivities
-from runbook_model import ids
 from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
 from runbook_model.incident.announcements import Notice
 from runbook_model.messages import ProcedureRequest
-from runbook_model.procedures import workflow_type
+from runbook_model.names import ids
+from runbook_model.names.procedures import workflow_type
 from runbook_model.reports import Report
 from workflows.decisions import checkup
 from workflows.decisions.endings import problem_of

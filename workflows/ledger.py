@@ -20,7 +20,7 @@ from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, PolicyError
 from runbook_model.messages import Given, Message, StartSignature
-from runbook_model.release import Judgement, Mark, Release
+from runbook_model.releases.release import Judgement, Mark, Release
 from runbook_model.reports import Rejection
 from runbook_model.text.durations import format_duration
 from workflows.decisions.rollback.plan import (

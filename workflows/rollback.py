@@ -6,9 +6,9 @@ from temporalio import workflow
 
 from runbook_model.measured.readings import Sample
 from runbook_model.messages import RollbackRequest
-from runbook_model.release import Judgement, Release
+from runbook_model.releases.release import Judgement, Release
+from runbook_model.releases.rollout import Phase, Rollout
 from runbook_model.reports import Ending, Outcome, Report, Verdict
-from runbook_model.rollout import Phase, Rollout
 from runbook_model.text.sentences import sentence
 from workflows.decisions.recovery import Judged
 from workflows.decisions.rollback.plan import moved_tag

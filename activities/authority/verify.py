@@ -9,7 +9,7 @@ from runbook_model.authority.canonical import hash_of
 from runbook_model.authority.expected import SKEW, SignedBy, Verified
 from runbook_model.authority.statement import AT_GATES, FIELDS, parse_statement
 from runbook_model.errors import Rejected
-from runbook_model.people import is_agent, same_person
+from runbook_model.names.people import is_agent, same_person
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
 

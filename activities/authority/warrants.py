@@ -17,9 +17,9 @@ from runbook_model.authority.shown import APPROVE, hash_of_target, read_shown
 from runbook_model.authority.statement import SignedStatement, parse_statement, subject_of_order
 from runbook_model.calls import same_call
 from runbook_model.errors import NotWarrantedError, Rejected
-from runbook_model.ids import answered_at, is_ledger_of, is_under_lock
+from runbook_model.names.ids import answered_at, is_ledger_of, is_under_lock
+from runbook_model.names.procedures import procedure_of
 from runbook_model.plans import DAY
-from runbook_model.procedures import procedure_of
 
 if TYPE_CHECKING:
     from pathlib import Path

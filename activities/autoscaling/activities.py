@@ -13,10 +13,10 @@ from temporalio import activity
 
 from activities.ecs.tasks import describe_service
 from activities.runtime.fence import decisions_acted_on, fenced, may_send, sending
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.target import Target
 from runbook_model.errors import DriftedError, NotWarrantedError, PolicyError
 from runbook_model.fact import Fact
+from runbook_model.releases.capacity import Capacity
 from runbook_model.sizes import RestoreCapacity, ScaleOut
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from runbook_model.fact import Fact
 from runbook_model.reports import Problem
 
 if TYPE_CHECKING:
-    from runbook_model.procedures import KnownProcedures
+    from runbook_model.names.procedures import KnownProcedures
 
 
 class Wanted(Fact):

@@ -17,7 +17,7 @@ from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place, TargetChecks
 from runbook_model.errors import UnknownTargetError
-from runbook_model.procedures import PROCEDURES, KnownProcedures
+from runbook_model.names.procedures import PROCEDURES, KnownProcedures
 
 if TYPE_CHECKING:
     from activities.runtime.interceptors import EnvironmentGuard

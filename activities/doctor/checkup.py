@@ -19,7 +19,7 @@ from activities.doctor.signers import SignerQuestions
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, Place, TargetChecks
-from runbook_model.procedures import KnownProcedures
+from runbook_model.names.procedures import KnownProcedures
 
 if TYPE_CHECKING:
     from activities.chat.channels import Channels

@@ -27,8 +27,8 @@ from activities.rds.activities import RdsActivities
 from activities.terraform.program import Module
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.catalog.target import Target
-from runbook_model.database import AVAILABLE
 from runbook_model.errors import OutsideError
+from runbook_model.measured.database import AVAILABLE
 from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 
 from runbook_model.checks import Drilled, DrillRequest, LastDrill
-from runbook_model.ids import ENVIRONMENT
+from runbook_model.names.ids import ENVIRONMENT
 
 LAST_DRILL = f"WorkflowType = 'Drill' AND {ENVIRONMENT.name} = '{{}}' AND ExecutionStatus = 'Completed'"
 

@@ -19,7 +19,7 @@ from activities.review.activities import S3
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.target import Target
 from runbook_model.checks import POLICY, Place
-from runbook_model.release import ServiceState
+from runbook_model.releases.release import ServiceState
 
 if TYPE_CHECKING:
     from mypy_boto3_iam.type_defs import (

@@ -24,7 +24,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.errors import DriftedError, RejectedError, UnknownReplyError
 from runbook_model.fact import Fact
 from runbook_model.plans import PlannedCall
-from runbook_model.release import ROLLING_BACK, UNDER_WAY, Fence, Mark, Release, ServiceState
+from runbook_model.releases.release import ROLLING_BACK, UNDER_WAY, Fence, Mark, Release, ServiceState
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from activities.runtime.fence import Standing
-from runbook_model.release import (
+from runbook_model.releases.release import (
     Deployment,
     Fence,
     Image,

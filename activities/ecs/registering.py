@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import describe_service
-from runbook_model.capacity import TaskChange
 from runbook_model.catalog.target import Target
 from runbook_model.errors import PolicyError
-from runbook_model.release import Image, Release, ServiceState
+from runbook_model.releases.capacity import TaskChange
+from runbook_model.releases.release import Image, Release, ServiceState
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

@@ -11,9 +11,9 @@ from activities.ecs.registering import check_belongs, check_size, copy_of, image
 from activities.runtime.fence import fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
-from runbook_model.capacity import TaskChange
 from runbook_model.plans import PlannedCall
-from runbook_model.release import Release
+from runbook_model.releases.capacity import TaskChange
+from runbook_model.releases.release import Release
 from runbook_model.sizes import ContainerSize, SizeQuery, TaskSize
 from runbook_model.text.redaction import excerpt
 

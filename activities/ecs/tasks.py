@@ -13,7 +13,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, OutsideError, UnreachableError
 from runbook_model.measured.evidence import ReleaseStart, Restarts, TaskSeen
 from runbook_model.measured.symptoms import TasksRead
-from runbook_model.release import ServiceState
+from runbook_model.releases.release import ServiceState
 from runbook_model.text.durations import format_duration
 from runbook_model.text.redaction import excerpt
 

@@ -18,8 +18,8 @@ from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, RunbookError
 from runbook_model.fact import Fact
-from runbook_model.release import UNDER_WAY, Fence, Release, ServiceDeployment, ServiceState
-from runbook_model.rollout import Awaited, Phase, Rollout, judge_rollout
+from runbook_model.releases.release import UNDER_WAY, Fence, Release, ServiceDeployment, ServiceState
+from runbook_model.releases.rollout import Awaited, Phase, Rollout, judge_rollout
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients

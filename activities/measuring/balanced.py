@@ -26,7 +26,7 @@ from runbook_model.measured.publishing import Published, published
 from runbook_model.measured.readings import Quality, Reading
 from runbook_model.measured.service_connect import ConnectFigures, errors_of_answers, p95_of_answers
 from runbook_model.measured.symptoms import LoadRead
-from runbook_model.release import ServiceState
+from runbook_model.releases.release import ServiceState
 from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from activities.measuring.sources import Sources
     from runbook_model.catalog.target import Target
     from runbook_model.measured.measurements import Measurement
-    from runbook_model.release import Release
+    from runbook_model.releases.release import Release
 
 LOOKBACK_WINDOWS = 12
 """How many rate windows back memory and restarts are looked at: an hour of the runbook's windows."""

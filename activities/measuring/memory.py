@@ -15,7 +15,7 @@ from runbook_model.measured.symptoms import MemorySeries
 if TYPE_CHECKING:
     from activities.measuring.sources import Sources
     from activities.prometheus.evidence import PrometheusEvidence
-    from runbook_model.release import Release
+    from runbook_model.releases.release import Release
 
 POINTS = 60
 """Readings of each task's memory."""

@@ -18,14 +18,6 @@ from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.service_policies import Database
 from runbook_model.catalog.target import Target
-from runbook_model.database import (
-    IDLE_IN_TRANSACTION,
-    Connected,
-    DatabaseRead,
-    SessionName,
-    Standing,
-    Terminated,
-)
 from runbook_model.errors import (
     AccessDeniedError,
     InputError,
@@ -35,6 +27,14 @@ from runbook_model.errors import (
     OutsideError,
     PoolerFullError,
     UnreachableError,
+)
+from runbook_model.measured.database import (
+    IDLE_IN_TRANSACTION,
+    Connected,
+    DatabaseRead,
+    SessionName,
+    Standing,
+    Terminated,
 )
 from runbook_model.measured.readings import Observation, Quality, Reading
 from runbook_model.plans import PlannedCall

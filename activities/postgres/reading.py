@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from runbook_model.database import (
+from runbook_model.measured.database import (
     IDLE_IN_TRANSACTION,
     DatabaseRead,
     HeldConnections,

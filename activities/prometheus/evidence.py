@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from activities.prometheus.client import Prometheus
     from activities.prometheus.stores import Stores
     from runbook_model.catalog.target import Target
-    from runbook_model.release import Release
+    from runbook_model.releases.release import Release
 
 T = TypeVar("T")
 UNNAMED = "the catalog names no prometheus_url"

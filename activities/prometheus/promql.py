@@ -14,7 +14,7 @@ from runbook_model.catalog.matchers import Matcher, Selector, label_name, quoted
 
 if TYPE_CHECKING:
     from runbook_model.catalog.target import Target
-    from runbook_model.release import Release
+    from runbook_model.releases.release import Release
 
 PROCESS = "process_start_time_seconds"
 CPU_SECONDS = "container_cpu_usage_seconds_total"

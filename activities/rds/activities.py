@@ -13,9 +13,9 @@ from activities.runtime.waiting import Progress, handing_over
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.target import Target
-from runbook_model.database import AVAILABLE, REBOOTING, Instance
 from runbook_model.errors import DriftedError, InputError, RunbookError, UnknownReplyError
 from runbook_model.fact import Fact
+from runbook_model.measured.database import AVAILABLE, REBOOTING, Instance
 from runbook_model.plans import PlannedCall
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from activities.review.markdown import page
 from activities.review.model import Review, ReviewRequest, Written
 from activities.review.writing import write
 from runbook_model.errors import UnreachableError
-from runbook_model.ids import hold_id, is_lock
+from runbook_model.names.ids import hold_id, is_lock
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients

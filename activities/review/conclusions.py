@@ -10,7 +10,7 @@ from activities.review.model import ActionItem, ChangeLine, Cite, Moment, Readin
 from activities.review.moments import HOLD, INCIDENT, alerts_of
 from activities.review.timeline import name_of
 from activities.review.words import NOBODY, objects, said, who
-from runbook_model.procedures import PROCEDURES
+from runbook_model.names.procedures import PROCEDURES
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:

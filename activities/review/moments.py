@@ -10,7 +10,7 @@ from activities.review.evidence import time_of
 from activities.review.model import Cite, Moment, ReadingLine, Shares, Wait
 from activities.review.timeline import ALERTS, name_of
 from activities.review.words import NOBODY, objects, said, who
-from runbook_model.ids import STATE
+from runbook_model.names.ids import STATE
 
 if TYPE_CHECKING:
     from activities.review.histories import Act, Course, Json, Received

@@ -15,7 +15,7 @@ from activities.review.reading import read
 from activities.review.timeline import longest_of, name_of, timeline_of
 from activities.review.words import NOBODY, objects, said
 from runbook_model.catalog.trace_links import trace_link
-from runbook_model.ids import SEVERITY
+from runbook_model.names.ids import SEVERITY
 
 if TYPE_CHECKING:
     from activities.review.histories import Chronicle, Course

@@ -19,7 +19,7 @@ from activities.runtime.fence import refuse_to_send, warranted_by
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.errors import CatalogError, NotWarrantedError, PolicyError, RunbookError
-from runbook_model.ids import hold_id, is_ledger_of, is_under_lock, target_of
+from runbook_model.names.ids import hold_id, is_ledger_of, is_under_lock, target_of
 
 if TYPE_CHECKING:
     from activities.runtime.interceptors import EnvironmentGuard

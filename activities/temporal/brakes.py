@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.temporal.runs import describe, is_open
 from runbook_model.brakes import BrakeAnswer, BrakeBook, BrakeReport, BrakeRequest, Question, Reservation
 from runbook_model.errors import NotYetError
-from runbook_model.ids import brake_id, remediation_id
+from runbook_model.names.ids import brake_id, remediation_id
 
 PATIENCE = timedelta(seconds=5)
 

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 
 from activities.telemetry.metric_names import BRAKE_ENGAGED, OPEN_RUNS
 from activities.temporal.runs import OPEN
-from runbook_model.ids import ENVIRONMENT, STATE
+from runbook_model.names.ids import ENVIRONMENT, STATE
 
 if TYPE_CHECKING:
     from activities.temporal.brakes import BrakeActivities

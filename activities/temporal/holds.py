@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from runbook_model.authority.order import Authority
 from runbook_model.fact import Fact
-from runbook_model.ids import hold_id, is_under_lock, task_queue
+from runbook_model.names.ids import hold_id, is_under_lock, task_queue
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from runbook_model.text.durations import Duration
 

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.temporal.runs import find, is_open
 from runbook_model.errors import NotWarrantedError, PolicyError
 from runbook_model.fact import Fact
-from runbook_model.ids import is_lock
+from runbook_model.names.ids import is_lock
 
 MOST = 10
 """How many runs are looked at: only those that started since the one that asks stand before its predecessor."""

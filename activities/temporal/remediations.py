@@ -20,7 +20,7 @@ from activities.temporal.brakes import PATIENCE
 from activities.temporal.runs import describe, is_open
 from runbook_model.errors import NotYetError
 from runbook_model.fact import Fact
-from runbook_model.ids import remediation_id
+from runbook_model.names.ids import remediation_id
 
 LOOK_EVERY = timedelta(minutes=1)
 ITS_OWN = ("steps", "readings", "plan", "rejected", "decisions")

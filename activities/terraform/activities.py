@@ -30,8 +30,8 @@ from runbook_model.errors import (
     TerraformError,
 )
 from runbook_model.plans import PlannedCall
-from runbook_model.release import Fence
-from runbook_model.terraform_plans import TerraformPlan, TerraformWish
+from runbook_model.releases.release import Fence
+from runbook_model.releases.terraform_plans import TerraformPlan, TerraformWish
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from runbook_model.catalog.service_policies import Terraform
-from runbook_model.terraform_plans import (
+from runbook_model.releases.terraform_plans import (
     KNOWN_LATER,
     MOST,
     SENSITIVE,

@@ -16,7 +16,7 @@ from activities.runtime.waiting import handed_over
 from activities.terraform.reading import read_plan
 from runbook_model.errors import ApplyFailedError, StalePlanError, StateLockedError
 from runbook_model.fact import Fact
-from runbook_model.terraform_plans import TerraformPlan, TerraformWish
+from runbook_model.releases.terraform_plans import TerraformPlan, TerraformWish
 
 if TYPE_CHECKING:
     from activities.terraform.program import Module, Said

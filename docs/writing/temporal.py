@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from temporalio import workflow
 
 from docs.writing.source import first_line, table, words_of_class, words_of_module
-from runbook_model import ids
 from runbook_model.incident.messages import AlertBatch, Closing
 from runbook_model.messages import Abort, Approval, Instruction, Note
+from runbook_model.names import ids
 from worker import WORKFLOWS
 from workflows.brake import Switch
 from workflows.page.procedure import ProcedureWorkflow

@@ -18,7 +18,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.errors import Rejected
 from runbook_model.messages import Message
 from runbook_model.plans import FollowKind, Plan, PlannedCall
-from runbook_model.release import Fence
+from runbook_model.releases.release import Fence
 from runbook_model.reports import Task
 
 if TYPE_CHECKING:

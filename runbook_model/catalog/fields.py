@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from runbook_model.catalog.matchers import parse_matcher
-from runbook_model.procedures import LONGEST, PATTERN, problem_of_name
+from runbook_model.names.procedures import LONGEST, PATTERN, problem_of_name
 from runbook_model.text.durations import Duration
 
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"

@@ -24,8 +24,8 @@ from runbook_model.catalog.fields import (
 )
 from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.prometheus import PrometheusAccess, problem_of_address
-from runbook_model.people import is_agent, looks_like, problem_with_name
-from runbook_model.procedures import PROCEDURES
+from runbook_model.names.people import is_agent, looks_like, problem_with_name
+from runbook_model.names.procedures import PROCEDURES
 from runbook_model.text.durations import Duration
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.sentences import count_of

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from runbook_model.fact import Fact
-from runbook_model.release import Release, ReleaseHistory, ServiceDeployment
+from runbook_model.releases.release import Release, ReleaseHistory, ServiceDeployment
 from runbook_model.text.plain_text import one_line
 
 Source = Literal[

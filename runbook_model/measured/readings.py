@@ -10,7 +10,7 @@ from typing import Literal
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.measured.publishing import publication_delay, published_late
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
 
 SLOWEST_INTERVAL = timedelta(seconds=30)
 FASTEST_INTERVAL = timedelta(milliseconds=100)

@@ -18,7 +18,7 @@ from runbook_model.measured.evidence import (
     Statistics,
     TaskSeen,
 )
-from runbook_model.release import ServiceState
+from runbook_model.releases.release import ServiceState
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
 

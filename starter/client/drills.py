@@ -21,8 +21,8 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from runbook_model import ids
 from runbook_model.checks import Drilled, DrillRequest
+from runbook_model.names import ids
 from runbook_model.text.sentences import quote
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import SOON, was_started

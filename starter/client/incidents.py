@@ -10,10 +10,10 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from runbook_model import ids
 from runbook_model.incident.account import IncidentRequest
 from runbook_model.incident.messages import ALERTS, AlertBatch
 from runbook_model.messages import ProcedureRequest
+from runbook_model.names import ids
 from runbook_model.reports import State
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import describe

@@ -11,7 +11,7 @@ from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.procedures import missing
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.errors import CatalogError, UnknownTargetError
-from runbook_model.procedures import PROCEDURES, installed
+from runbook_model.names.procedures import PROCEDURES, installed
 from runbook_model.text.sentences import did_you_mean
 from starter.client.runs import Run, find, of_scope
 from starter.exits import CliError, bad_input, of_error

@@ -13,11 +13,11 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import OPEN, read_pollers
-from runbook_model import ids
 from runbook_model.brakes import BrakeReport, BrakeRequest
 from runbook_model.errors import fix_of
-from runbook_model.ids import is_ledger_of, ledger_id, task_queue
 from runbook_model.messages import StartSignature
+from runbook_model.names import ids
+from runbook_model.names.ids import is_ledger_of, ledger_id, task_queue
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.run_view import ANSWER_TIMEOUT
 from starter.client.runs import Run, describe, find

@@ -16,8 +16,8 @@ from temporalio.common import SearchAttributeKey, TypedSearchAttributes
 from temporalio.converter import decode_typed_search_attributes
 
 from activities.temporal import runs
-from runbook_model import ids
-from runbook_model.procedures import procedure_of
+from runbook_model.names import ids
+from runbook_model.names.procedures import procedure_of
 from runbook_model.reports import Outcome, State
 from starter.client.connect import RPC_TIMEOUT
 from starter.names import Scope

@@ -14,10 +14,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.temporal.runs import read_pollers
-from runbook_model import ids
-from runbook_model.ids import remediation_id
 from runbook_model.messages import Abort, ProcedureRequest
-from runbook_model.procedures import workflow_type
+from runbook_model.names import ids
+from runbook_model.names.ids import remediation_id
+from runbook_model.names.procedures import workflow_type
 from runbook_model.text.plain_text import markdown
 from starter.client.connect import RPC_TIMEOUT, is_unreachable
 from starter.client.deciding import decide

@@ -6,7 +6,7 @@ import asyncio
 
 from temporalio.client import Client
 
-from runbook_model.ids import incident_id, is_lock, remediation_id
+from runbook_model.names.ids import incident_id, is_lock, remediation_id
 from runbook_model.reports import State
 from runbook_model.text.sentences import did_you_mean
 from starter.client.known_targets import recorded_runs

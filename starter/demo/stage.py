@@ -17,8 +17,8 @@ from urllib.error import URLError
 from temporalio.client import Client
 
 from activities.runtime.processes import start_child, stop_child
-from runbook_model.ids import hold_id, incident_id, remediation_id
 from runbook_model.messages import Abort, Approval, Instruction, ProcedureRequest, RollbackRequest
+from runbook_model.names.ids import hold_id, incident_id, remediation_id
 from starter.client.deciding import Decided, decide
 from starter.client.run_view import RunView, look
 from starter.client.runs import Run, describe

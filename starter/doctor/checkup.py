@@ -14,7 +14,7 @@ from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.checks import COMMAND_LINE, WORKER, Check, Checks, DoctorRequest, Row
 from runbook_model.errors import CatalogError, SealedError, fix_of
-from runbook_model.ids import UNROUTED, doctor_id, task_queue
+from runbook_model.names.ids import UNROUTED, doctor_id, task_queue
 from runbook_model.text.sentences import count_of
 from starter.client.connect import RPC_TIMEOUT
 from starter.client.runs import SOON, was_started

@@ -17,9 +17,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.runtime.encryption import Codec, key_of
 from activities.temporal.runs import read_pollers
-from runbook_model import ids
 from runbook_model.checks import Check
 from runbook_model.errors import MissingKeyError
+from runbook_model.names import ids
 from runbook_model.text.durations import format_duration
 from starter.client.connect import RPC_TIMEOUT, is_unreachable
 

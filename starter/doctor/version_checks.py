@@ -16,8 +16,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.temporal.runs import OPEN
-from runbook_model import ids
 from runbook_model.checks import Check
+from runbook_model.names import ids
 from starter.client.connect import RPC_TIMEOUT
 from starter.doctor.server_checks import CANNOT_ANSWER, Asked, starting
 

@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from runbook_model.ids import SEARCH_ATTRIBUTES
+from runbook_model.names.ids import SEARCH_ATTRIBUTES
 from starter.exits import CliError, Exit, how_to_install
 from starter.processes.managed_process import ManagedProcess
 

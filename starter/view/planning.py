@@ -8,8 +8,8 @@ from uuid import uuid4
 from temporalio.client import Client
 
 from runbook_model.authority.shown import plan_hash
-from runbook_model.ids import plan_id
 from runbook_model.messages import ProcedureRequest
+from runbook_model.names.ids import plan_id
 from runbook_model.reports import Outcome, Problem, Report
 from starter.caller import Caller
 from starter.client.run_view import RunView

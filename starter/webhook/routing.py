@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from runbook_model.catalog.alert_matrix import find_rule
 from runbook_model.catalog.catalog import Catalog
 from runbook_model.errors import UnknownTargetError
-from runbook_model.ids import UNROUTED, incident_id
 from runbook_model.incident.messages import Alert, AlertBatch
+from runbook_model.names.ids import UNROUTED, incident_id
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.redaction import HIDDEN, LOOKED_AT, excerpt, is_secret_name, redact
 from starter.names import NAME

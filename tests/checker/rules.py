@@ -12,9 +12,9 @@ from activities.authority.verify import verify_warrant
 from runbook_model.authority.expected import Expected
 from runbook_model.calls import same_call
 from runbook_model.errors import Rejected
-from runbook_model.people import is_agent, same_person
+from runbook_model.names.people import is_agent, same_person
+from runbook_model.names.procedures import procedure_of
 from runbook_model.plans import PlannedCall
-from runbook_model.procedures import procedure_of
 from runbook_model.sizes import ScaledOut
 from tests.checker.logs import changes_in, is_call, spends_a_decision
 

@@ -27,8 +27,8 @@ from runbook_model.authority.shown import Opened
 from runbook_model.authority.standing import StandingAnswer
 from runbook_model.catalog.target import Target
 from runbook_model.containers import RestartService
-from runbook_model.ids import is_lock
 from runbook_model.messages import Abort, Approval
+from runbook_model.names.ids import is_lock
 from runbook_model.reports import Checkpoint
 from runbook_model.sizes import RestoreCapacity, ScaleOut
 

@@ -6,8 +6,8 @@ import time
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from runbook_model.ids import remediation_id
 from runbook_model.messages import Approval
+from runbook_model.names.ids import remediation_id
 from runbook_model.reports import Checkpoint, Report
 from sandbox.aws_clients import ecs_client
 from sandbox.demo.delivery import FINAL_STATUSES

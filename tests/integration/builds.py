@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.runtime.converter import data_converter
-from runbook_model import ids
+from runbook_model.names import ids
 from tests.patience import PATIENCE
 from tests.temporal_server import temporal_server as server_of_its_own
 from worker import deployment_version, workflows_of

@@ -3,8 +3,8 @@
 import asyncio
 import json
 
-from runbook_model.ids import remediation_id
 from runbook_model.messages import Approval, ProcedureRequest
+from runbook_model.names.ids import remediation_id
 from runbook_model.reports import Report
 from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine

@@ -25,11 +25,11 @@ from activities.ecs.task_sizes import RegisterSized
 from activities.postgres.activities import TerminateSessions
 from activities.rds.activities import Reboot
 from activities.terraform.activities import TerraformApply
-from runbook_model import ids
-from runbook_model.capacity import Capacity, TaskChange
 from runbook_model.catalog.reading import load_catalog
-from runbook_model.database import Instance
-from runbook_model.release import Judgement, Mark, ReleaseHistory
+from runbook_model.measured.database import Instance
+from runbook_model.names import ids
+from runbook_model.releases.capacity import Capacity, TaskChange
+from runbook_model.releases.release import Judgement, Mark, ReleaseHistory
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
 from tests.patience import PATIENCE
 

@@ -11,8 +11,8 @@ from itertools import count
 import boto3
 from temporalio.service import RPCError, RPCStatusCode
 
-from runbook_model.ids import remediation_id
 from runbook_model.messages import Approval, RollbackRequest
+from runbook_model.names.ids import remediation_id
 from runbook_model.reports import Report, State
 from starter.client.starting import begin
 from tests.checker import wrong_of

@@ -19,7 +19,7 @@ from activities.aws.clients import AwsClients
 from activities.terraform.activities import TerraformActivities, TerraformApply
 from activities.terraform.state import PlanStore
 from runbook_model.catalog.service_policies import Terraform
-from runbook_model.terraform_plans import TerraformPlan, TerraformWish
+from runbook_model.releases.terraform_plans import TerraformPlan, TerraformWish
 from tests.observing import a_target
 
 if TYPE_CHECKING:

@@ -38,11 +38,11 @@ from activities.runtime.converter import data_converter
 from activities.runtime.decisions import GateActivities
 from activities.runtime.interceptors import Beat, TranslateErrors
 from activities.temporal.predecessor import RunHistory
-from runbook_model import ids
 from runbook_model.catalog.reading import parse_catalog
 from runbook_model.containers import AwaitedService, RestartService
 from runbook_model.errors import DriftedError, InputError, NotServingError, UnknownReplyError
 from runbook_model.messages import ProcedureRequest
+from runbook_model.names import ids
 from sandbox.machine.processes import free_port
 from tests.engine import Project, an_engine, postgres_command
 from tests.patience import PATIENCE

@@ -16,8 +16,8 @@ from activities.postgres.connections import Databases
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, RollbackPolicy, Thresholds, Verify
 from runbook_model.catalog.target import Target
-from runbook_model.database import SessionName
 from runbook_model.errors import InputError, UnreachableError
+from runbook_model.measured.database import SessionName
 from sandbox.postgres.files import DATABASE, find_postgres
 from sandbox.postgres.server import Postgres
 from tests.sandbox_under_test import until

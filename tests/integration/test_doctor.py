@@ -19,7 +19,7 @@ from activities.runtime.converter import data_converter
 from activities.runtime.processes import kill_child
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.checks import WORKER
-from runbook_model.ids import SEARCH_ATTRIBUTES
+from runbook_model.names.ids import SEARCH_ATTRIBUTES
 from sandbox.machine.http_server import serving
 from sandbox.machine.processes import free_port
 from sandbox.monitoring.slack import Slack

@@ -27,10 +27,10 @@ from activities.ecs.task_sizes import RegisterSized
 from activities.registry import FENCED
 from activities.runtime.change_guard import MARKS
 from activities.temporal.holds import HoldRequest
-from runbook_model import ids
 from runbook_model.authority.order import Authority
 from runbook_model.authority.statement import SignedStatement, Warrant
-from runbook_model.capacity import Capacity, TaskChange
+from runbook_model.names import ids
+from runbook_model.releases.capacity import Capacity, TaskChange
 from runbook_model.reports import Report, State
 from runbook_model.sizes import ScaleOut, ScaleOutRun
 from sandbox.machine.processes import free_port

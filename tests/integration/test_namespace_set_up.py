@@ -11,7 +11,7 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from runbook_model.ids import SEARCH_ATTRIBUTES
+from runbook_model.names.ids import SEARCH_ATTRIBUTES
 from sandbox.temporal import TemporalServer, find_temporal
 
 SCRIPT = Path(__file__).parents[2] / "deploy/temporal/namespace.sh"

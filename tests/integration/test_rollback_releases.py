@@ -4,8 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from runbook_model.ids import plan_id
 from runbook_model.messages import RollbackRequest
+from runbook_model.names.ids import plan_id
 from runbook_model.reports import Report
 from starter.client.starting import begin
 

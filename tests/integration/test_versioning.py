@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from runbook_model import ids
 from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.policies import Approvals
 from runbook_model.messages import Approval, RollbackRequest
+from runbook_model.names import ids
 from runbook_model.reports import Outcome, State
 from tests.integration.builds import build, make_current, temporal_server
 from tests.patience import PATIENCE

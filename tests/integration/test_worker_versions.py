@@ -11,10 +11,10 @@ from shlex import split
 
 import pytest
 
-from runbook_model import ids
 from runbook_model.catalog.policies import Approvals
 from runbook_model.checks import DoctorRequest
 from runbook_model.messages import Approval, RollbackRequest
+from runbook_model.names import ids
 from starter.doctor.checkup import check_all
 from starter.doctor.server_checks import who_asks
 from starter.doctor.version_checks import _build_of, judge_versions, read_builds

@@ -22,8 +22,8 @@ from activities.registry import activities_of
 from activities.runtime.converter import data_converter
 from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.locks import LockActivities
-from runbook_model import ids
 from runbook_model.messages import RollbackRequest
+from runbook_model.names import ids
 from tests.checker import wrong_of
 from tests.patience import PATIENCE
 from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixtures for the files of this folder

@@ -30,7 +30,6 @@ from activities.runtime.decisions import GateActivities
 from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
-from runbook_model import ids
 from runbook_model.authority.expected import Judged, Presented
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.incident_policy import IncidentPolicy
@@ -41,7 +40,8 @@ from runbook_model.incident.account import IncidentRequest
 from runbook_model.incident.announcements import Announcement, Delivered, Delivery, Notice
 from runbook_model.incident.messages import Alert, AlertBatch
 from runbook_model.messages import ProcedureRequest
-from runbook_model.procedures import KnownProcedures, workflow_type
+from runbook_model.names import ids
+from runbook_model.names.procedures import KnownProcedures, workflow_type
 from runbook_model.reports import Report
 from starter.client.incidents import open_incident, report_alerts
 from tests.patience import PATIENCE

@@ -36,7 +36,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.errors import DriftedError, Rejected, RunbookError, UnreachableError
 from runbook_model.incident.announcements import Notice
 from runbook_model.measured.readings import Observation, Observed, Quality, Reading, Sample
-from runbook_model.release import (
+from runbook_model.releases.release import (
     UNDER_WAY,
     Deployment,
     Fence,
@@ -49,7 +49,7 @@ from runbook_model.release import (
     ServiceDeployment,
     ServiceState,
 )
-from runbook_model.rollout import Awaited, Phase, Rollout
+from runbook_model.releases.rollout import Awaited, Phase, Rollout
 
 ARN = "arn:aws:ecs:us-east-1:123456789012"
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)

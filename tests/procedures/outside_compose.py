@@ -22,8 +22,8 @@ from runbook_model.containers import (
     StatisticsRead,
     Use,
 )
-from runbook_model.database import Connected, DatabaseRead
 from runbook_model.errors import DriftedError
+from runbook_model.measured.database import Connected, DatabaseRead
 from runbook_model.measured.readings import Observation, Observed, Quality, Reading, Sample
 from tests.procedures.outside import STARTED, reading
 from tests.procedures.sick import Sick

@@ -10,7 +10,14 @@ from temporalio import activity
 from activities.postgres.activities import TerminateSessions
 from runbook_model.catalog.service_policies import Database
 from runbook_model.catalog.target import Target
-from runbook_model.database import Connected, DatabaseRead, Session, SessionName, Standing, Terminated
+from runbook_model.measured.database import (
+    Connected,
+    DatabaseRead,
+    Session,
+    SessionName,
+    Standing,
+    Terminated,
+)
 from runbook_model.measured.symptoms import LogsRead
 from tests.procedures.outside import STARTED, Outside
 

@@ -13,8 +13,6 @@ from temporalio.worker import Interceptor, Worker
 from activities.autoscaling.activities import CapacityRestored
 from activities.ecs.waits import AwaitedTasks
 from activities.temporal.holds import HoldRequest, ScaleOutRuns
-from runbook_model import ids
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.target import Target
 from runbook_model.measured.symptoms import (
     ErrorsRead,
@@ -26,8 +24,10 @@ from runbook_model.measured.symptoms import (
     UtilizationRead,
 )
 from runbook_model.messages import ProcedureRequest
-from runbook_model.procedures import workflow_type
-from runbook_model.release import ServiceState
+from runbook_model.names import ids
+from runbook_model.names.procedures import workflow_type
+from runbook_model.releases.capacity import Capacity
+from runbook_model.releases.release import ServiceState
 from runbook_model.reports import Report, State
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut, ScaleOutRun
 from tests.checker import wrong_of

@@ -23,10 +23,10 @@ from activities.runtime.interceptors import TranslateErrors
 from activities.temporal.holds import ScaleOutHistory, ScaleOutRuns
 from activities.temporal.locks import LockActivities
 from activities.temporal.predecessor import CHANGES, ChangeHistory
-from runbook_model import ids
 from runbook_model.authority.standing import parse_standing
 from runbook_model.messages import RollbackRequest
-from runbook_model.procedures import workflow_type
+from runbook_model.names import ids
+from runbook_model.names.procedures import workflow_type
 from runbook_model.reports import Report
 from runbook_model.sizes import ScaledOut
 from tests.checker import wrong_of

@@ -13,9 +13,14 @@ from activities.terraform.reading import SENSITIVE
 from activities.terraform.run import TerraformApplied
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import CutOffApplyError, StalePlanError
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
+from runbook_model.releases.terraform_plans import (
+    AttributeChange,
+    ResourceChange,
+    TerraformPlan,
+    TerraformWish,
+)
 from runbook_model.sizes import ContainerSize, SizeQuery, TaskSize
-from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan, TerraformWish
 from tests.procedures.outside import ARN, Outside, release
 
 if TYPE_CHECKING:

@@ -11,12 +11,17 @@ from activities.terraform.activities import TerraformApply
 from activities.terraform.run import TerraformApplied
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import CutOffApplyError, RunbookError, StalePlanError
-from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan, TerraformWish
+from runbook_model.releases.terraform_plans import (
+    AttributeChange,
+    ResourceChange,
+    TerraformPlan,
+    TerraformWish,
+)
 from tests.procedures.outside import Outside, release
 
 if TYPE_CHECKING:
     from runbook_model.catalog.target import Target
-    from runbook_model.release import Release
+    from runbook_model.releases.release import Release
 
 DEFINITION, SERVICE = "aws_ecs_task_definition.shop", "aws_ecs_service.shop"
 

@@ -7,8 +7,8 @@ import pytest
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import AccessDeniedError
 from runbook_model.measured.readings import Quality
+from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Outcome
-from runbook_model.rollout import Phase
 from tests.procedures.messages import answer, refused
 from tests.procedures.outside import judged, release
 from workflows.rollback import Rollback

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from runbook_model import ids
 from runbook_model.catalog.policies import Approvals
 from runbook_model.measured.readings import Quality
+from runbook_model.names import ids
 from runbook_model.reports import Change, Checkpoint
 from tests.procedures.messages import answer
 

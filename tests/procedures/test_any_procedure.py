@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from activities.catalog.procedures import ProcedureActivities
-from runbook_model.procedures import KnownProcedures
+from runbook_model.names.procedures import KnownProcedures
 from runbook_model.reports import Outcome
 from tests.procedures import sick
 from tests.procedures.sick import Sick

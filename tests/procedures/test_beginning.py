@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.worker import Interceptor, WorkflowInboundInterceptor, WorkflowOutboundInterceptor
 
-from runbook_model import ids
+from runbook_model.names import ids
 from tests.patience import PATIENCE
 from workflows.brake import Brake
 

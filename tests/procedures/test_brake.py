@@ -9,9 +9,9 @@ import pytest
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
-from runbook_model import ids
 from runbook_model.brakes import BrakeRequest
 from runbook_model.catalog.policies import Brake as BrakePolicy
+from runbook_model.names import ids
 from runbook_model.reports import Outcome
 from tests.patience import PATIENCE
 from tests.procedures.incidents import QUICK, World

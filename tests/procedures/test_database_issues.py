@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 from temporalio.worker import Worker
 
-from runbook_model import ids
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import AccessDeniedError, UnreachableError
 from runbook_model.measured.readings import Quality
 from runbook_model.messages import ProcedureRequest
+from runbook_model.names import ids
 from runbook_model.reports import Outcome, Verdict
 from tests.procedures.conftest import Runbook
 from tests.procedures.messages import answer

@@ -10,13 +10,13 @@ import pytest
 from temporalio import activity
 
 from activities.rds.activities import AwaitedInstance, Reboot, Rebooted
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, Pool
 from runbook_model.catalog.target import Target
-from runbook_model.database import DatabaseRead, HeldConnections, Instance
 from runbook_model.errors import UnknownReplyError, UnreachableError
+from runbook_model.measured.database import DatabaseRead, HeldConnections, Instance
 from runbook_model.measured.readings import Quality
+from runbook_model.releases.capacity import Capacity
 from runbook_model.reports import Outcome
 from tests.procedures.messages import answer
 from tests.procedures.outside import STARTED

@@ -15,10 +15,10 @@ from activities.doctor.activities import DoctorActivities
 from activities.ecs.activities import Releases
 from activities.runtime.converter import data_converter
 from activities.runtime.interceptors import TranslateErrors
-from runbook_model import ids
 from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, DoctorRequest, TargetChecks
 from runbook_model.errors import AccessDeniedError
+from runbook_model.names import ids
 from tests.ecs_facts import HOUR, a_history, a_release
 from tests.patience import PATIENCE
 from worker import served_queues

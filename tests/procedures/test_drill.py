@@ -11,9 +11,9 @@ from temporalio.worker import Worker
 
 from activities.doctor.activities import DoctorActivities
 from activities.runtime.interceptors import TranslateErrors
-from runbook_model import ids
 from runbook_model.checks import Check, DrillRequest, LastDrill, TargetChecks
 from runbook_model.errors import PolicyError, RejectedError
+from runbook_model.names import ids
 from tests.ecs_facts import bad
 from tests.patience import PATIENCE
 from tests.procedures.outside_compose import OutsideCompose

@@ -10,10 +10,10 @@ import pytest
 from temporalio import activity
 
 from activities.temporal.holds import HoldRequest
-from runbook_model import ids
 from runbook_model.brakes import Block, BrakeAnswer, Question
-from runbook_model.capacity import Capacity
 from runbook_model.errors import AccessDeniedError, UnreachableError
+from runbook_model.names import ids
+from runbook_model.releases.capacity import Capacity
 from runbook_model.reports import Outcome, Report, State
 from runbook_model.sizes import ScaleOut, ScaleOutRun
 from tests.patience import PATIENCE

@@ -8,10 +8,10 @@ from contextlib import suppress
 import pytest
 from temporalio.service import RPCError
 
-from runbook_model import ids
 from runbook_model.catalog.policies import AlertRule
 from runbook_model.errors import CatalogError
 from runbook_model.incident.messages import PROCEDURE_ENDED, ProcedureProgress
+from runbook_model.names import ids
 from runbook_model.reports import Outcome, Report
 from tests.patience import PATIENCE
 from tests.procedures.incidents import Stage, at_work

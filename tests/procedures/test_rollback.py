@@ -16,8 +16,8 @@ from runbook_model.errors import (
     UnreachableError,
 )
 from runbook_model.measured.readings import Quality
+from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Outcome, State, Verdict
-from runbook_model.rollout import Phase
 from tests.procedures.outside import Outside, judged, release
 
 

@@ -7,10 +7,10 @@ import pytest
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import ApplyFailedError
 from runbook_model.measured.readings import Quality
-from runbook_model.release import Image
+from runbook_model.releases.release import Image
+from runbook_model.releases.rollout import Phase
+from runbook_model.releases.terraform_plans import AttributeChange
 from runbook_model.reports import Outcome
-from runbook_model.rollout import Phase
-from runbook_model.terraform_plans import AttributeChange
 from tests.procedures.messages import answer
 from tests.procedures.outside import release
 from tests.procedures.terraform_outside import TerraformOutside

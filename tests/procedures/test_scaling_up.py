@@ -9,9 +9,9 @@ import pytest
 
 from runbook_model.catalog.policies import Approvals
 from runbook_model.measured.readings import Quality
-from runbook_model.release import ServiceDeployment
+from runbook_model.releases.release import ServiceDeployment
+from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Outcome
-from runbook_model.rollout import Phase
 from tests.patience import PATIENCE
 from tests.procedures.outside import MOVED, MOVED_TAG, release
 from tests.procedures.sick import Sick

@@ -14,9 +14,9 @@ from temporalio.worker import Worker
 from activities.catalog.activities import CatalogActivities, IncidentPolicies
 from activities.registry import activities_of
 from activities.runtime.interceptors import TranslateErrors
-from runbook_model import ids
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.messages import RollbackRequest
+from runbook_model.names import ids
 from runbook_model.reports import Outcome
 from tests.patience import PATIENCE
 from worker import WORKFLOWS, served_queues

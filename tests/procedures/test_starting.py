@@ -3,7 +3,7 @@
 import pytest
 from temporalio.client import WorkflowFailureError
 
-from runbook_model import ids
+from runbook_model.names import ids
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from pydantic import BaseModel
 from temporalio import workflow
 
 import activities
-from runbook_model import ids
 from runbook_model.errors import RunbookError
 from runbook_model.incident.messages import AlertBatch, Closing, Joined, ProcedureProgress
 from runbook_model.messages import Abort, Approval, Instruction, Note
-from runbook_model.procedures import PROCEDURES, workflow_type
+from runbook_model.names import ids
+from runbook_model.names.procedures import PROCEDURES, workflow_type
 from runbook_model.steps import STEP_HEADER, StepPlace
 from worker import WORKFLOWS
 from workflows.brake import Switch

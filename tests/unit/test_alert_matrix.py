@@ -10,7 +10,7 @@ from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.procedures import missing
 from runbook_model.catalog.reading import parse_catalog
 from runbook_model.errors import CatalogError
-from runbook_model.procedures import PROCEDURES
+from runbook_model.names.procedures import PROCEDURES
 
 SMALLEST = """
 [environments.prod]

@@ -18,7 +18,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.checks import Place
 from runbook_model.errors import CatalogError, PolicyError, UnknownTargetError
 from runbook_model.fact import Fact
-from runbook_model.ids import task_queue
+from runbook_model.names.ids import task_queue
 
 CATALOG = """
 [environments.prod]

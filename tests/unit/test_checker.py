@@ -17,12 +17,12 @@ from runbook_model.authority.order import Authority
 from runbook_model.authority.shown import GateRequest, show
 from runbook_model.authority.standing import StandingOrder
 from runbook_model.authority.statement import SignedStatement, Statement, Warrant
-from runbook_model.capacity import Capacity, TaskChange
 from runbook_model.catalog.policies import Approvals
-from runbook_model.database import SessionName
+from runbook_model.measured.database import SessionName
 from runbook_model.messages import Approval
 from runbook_model.plans import DAY, Follow, Plan
-from runbook_model.release import Fence, Judgement, Mark
+from runbook_model.releases.capacity import Capacity, TaskChange
+from runbook_model.releases.release import Fence, Judgement, Mark
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
 from tests.checker import Record, faults, made_by_nobody, record_of
 from tests.checker.logs import is_call

@@ -8,7 +8,7 @@ from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.policies import Approvals
 from runbook_model.catalog.service_policies import Database, RollbackPolicy, Thresholds, Verify
 from runbook_model.catalog.target import Target
-from runbook_model.database import (
+from runbook_model.measured.database import (
     DatabaseRead,
     HeldConnections,
     LockWait,

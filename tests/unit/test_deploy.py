@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from runbook_model.catalog.reading import load_catalog
-from runbook_model.ids import SEARCH_ATTRIBUTES
+from runbook_model.names.ids import SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

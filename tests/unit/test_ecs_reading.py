@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from activities.ecs.activities import EcsActivities, ReleaseQuery
 from activities.ecs.reading import read_marks, read_release, read_service_state, write_mark
 from runbook_model.errors import AccessDeniedError, InputError
-from runbook_model.release import Judgement, Mark
+from runbook_model.releases.release import Judgement, Mark
 from tests.aws_answers import Ecs, definition, service, services
 from tests.ecs_facts import NOW, a_mark, deployment_arn, digest, revision_arn, task_definition
 from tests.observing import a_target

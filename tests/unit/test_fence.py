@@ -28,7 +28,7 @@ from runbook_model.errors import (
     UnknownReplyError,
     UnreachableError,
 )
-from runbook_model.release import Fence, Image, Judgement
+from runbook_model.releases.release import Fence, Image, Judgement
 from tests.aws_answers import HERE, Ecs, definition, service, services
 from tests.ecs_facts import (
     ARN,

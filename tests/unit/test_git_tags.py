@@ -8,7 +8,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.git.activities import GitActivities
 from runbook_model.errors import RejectedError
-from runbook_model.release import Image
+from runbook_model.releases.release import Image
 from tests.observing import a_target
 from tests.procedures.outside import Outside, release
 from workflows.decisions.rollback.releases import only_tags_are_left, plan_from_tags

@@ -22,7 +22,7 @@ from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, PolicyError
 from runbook_model.fact import Fact
-from runbook_model.procedures import (
+from runbook_model.names.procedures import (
     PROCEDURES,
     KnownProcedures,
     installed,

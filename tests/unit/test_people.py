@@ -2,7 +2,7 @@
 
 import pytest
 
-from runbook_model.people import LONGEST, looks_like, problem_with_name, same_person
+from runbook_model.names.people import LONGEST, looks_like, problem_with_name, same_person
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from activities.aws.clients import AwsClients
 from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.service_policies import Database
-from runbook_model.database import Instance
 from runbook_model.errors import DriftedError, InputError, NotFoundError, UnknownReplyError, UnreachableError
+from runbook_model.measured.database import Instance
 from tests.observing import a_target
 from tests.unit.test_fence import Attempt, long_ago
 

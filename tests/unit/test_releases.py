@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.service_policies import RollbackPolicy, Terraform
-from runbook_model.release import Judgement
+from runbook_model.releases.release import Judgement
 from runbook_model.reports import Ending, Outcome
 from tests.ecs_facts import (
     HOUR,

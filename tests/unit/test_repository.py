@@ -274,4 +274,4 @@ def test_ids_queues_and_search_attributes_are_written_once():
         path: text for path, text in tracked().items() if path.startswith(product) and path.endswith(".py")
     }
     found = [path for path, text in texts.items() if WRITTEN_ONCE.search(text)]
-    assert found == ["runbook_model/ids.py"]
+    assert found == ["runbook_model/names/ids.py"]

@@ -11,9 +11,9 @@ from botocore.stub import Stubber
 from temporalio.testing import ActivityEnvironment
 
 from activities.autoscaling.activities import ScalingActivities
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.service_policies import Scale
 from runbook_model.errors import DriftedError, PolicyError
+from runbook_model.releases.capacity import Capacity
 from runbook_model.reports import Outcome
 from runbook_model.sizes import RestoreCapacity, ScaledOut, ScaleOut
 from tests.aws_answers import HERE, Ecs, service, services

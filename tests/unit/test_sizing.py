@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from runbook_model.authority.shown import plan_hash
-from runbook_model.capacity import Capacity, TaskChange
 from runbook_model.catalog.service_policies import Database, Pool, Scale, Terraform
-from runbook_model.database import DatabaseRead, HeldConnections, Instance
-from runbook_model.release import Image, ReleaseHistory
+from runbook_model.measured.database import DatabaseRead, HeldConnections, Instance
+from runbook_model.releases.capacity import Capacity, TaskChange
+from runbook_model.releases.release import Image, ReleaseHistory
+from runbook_model.releases.terraform_plans import AttributeChange, ResourceChange, TerraformPlan
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import ContainerSize, TaskSize
-from runbook_model.terraform_plans import AttributeChange, ResourceChange, TerraformPlan
 from tests.ecs_facts import NOW, a_deployment, a_release, a_service, task_definition, with_a_sidecar
 from tests.observing import a_target
 from tests.symptoms import resources_read

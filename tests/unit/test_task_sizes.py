@@ -5,10 +5,10 @@ import pytest
 from activities.ecs.registering import CHANGE_TAG
 from activities.ecs.task_sizes import RegisterSized, TaskSizes
 from activities.runtime.fence import LANDS_WITHIN
-from runbook_model.capacity import TaskChange
 from runbook_model.catalog.service_policies import Database, Pool
 from runbook_model.errors import PolicyError, UnreachableError
-from runbook_model.release import Image
+from runbook_model.releases.capacity import TaskChange
+from runbook_model.releases.release import Image
 from runbook_model.sizes import SizeQuery
 from tests.aws_answers import Ecs, definition, service, services
 from tests.ecs_facts import a_release as a_bare_release

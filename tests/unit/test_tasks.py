@@ -4,9 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from runbook_model import ids
 from runbook_model.catalog.service_policies import Database
 from runbook_model.measured.readings import Quality, Reading
+from runbook_model.names import ids
 from runbook_model.reports import Task
 from tests.observing import NOW, a_target
 from tests.symptoms import a_figure

@@ -14,7 +14,7 @@ from activities.terraform.run import NOT_STARTED
 from activities.terraform.state import PlanStore
 from runbook_model.catalog.service_policies import Terraform
 from runbook_model.errors import DriftedError, UnreachableError
-from runbook_model.release import Fence
+from runbook_model.releases.release import Fence
 from tests.aws_answers import Ecs, service, services
 from tests.ecs_facts import deployment_arn, task_definition
 from tests.observing import a_target

@@ -7,8 +7,8 @@ import pytest
 
 from activities.terraform.reading import read_plan
 from runbook_model.catalog.service_policies import Terraform
+from runbook_model.releases.terraform_plans import TerraformWish
 from runbook_model.reports import Ending
-from runbook_model.terraform_plans import TerraformWish
 from tests.ecs_facts import a_history, a_release
 from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target

@@ -12,11 +12,11 @@ from activities.review.words import bullets, said
 from activities.telemetry.log_lines import TerminalLines
 from activities.terraform.program import Said
 from runbook_model.catalog.service_policies import Placement
-from runbook_model.database import without_literals
 from runbook_model.discovered import Line
 from runbook_model.errors import RejectedError
 from runbook_model.incident.announcements import Notice
 from runbook_model.incident.messages import Closing
+from runbook_model.measured.database import without_literals
 from runbook_model.messages import Abort, Approval, Instruction, Note, ProcedureRequest
 from runbook_model.text.redaction import excerpt
 from runbook_model.text.sentences import quote

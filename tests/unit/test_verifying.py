@@ -13,7 +13,7 @@ from activities.authority.verify import verify_all, verify_statement, verify_war
 from runbook_model.authority.canonical import canonical, hash_of, subject_of
 from runbook_model.authority.statement import FIELDS, MAY_HAVE, SignedStatement, Warrant, parse_statement
 from runbook_model.errors import InputError, Rejected
-from runbook_model.people import person_behind, same_person
+from runbook_model.names.people import person_behind, same_person
 from tests.unit.signing import EXPECTED, NOW, POLICY, SoftKey, a_statement, signers
 
 BOB, CAROL, DAVE = (SoftKey("ssh-ed25519") for _ in range(3))

@@ -7,7 +7,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.ecs.waits import AwaitedDrift, Waits
 from runbook_model.errors import InputError
-from runbook_model.rollout import Awaited, Phase
+from runbook_model.releases.rollout import Awaited, Phase
 from tests.aws_answers import Ecs, service, services
 from tests.ecs_facts import NOW, a_deployment, a_service, deployment_arn, task_definition
 from tests.observing import a_target

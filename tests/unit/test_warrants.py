@@ -17,13 +17,13 @@ from runbook_model.authority.order import Authority
 from runbook_model.authority.shown import GateRequest, show
 from runbook_model.authority.standing import StandingFile, StandingOrder
 from runbook_model.authority.statement import SignedStatement, Statement, Warrant, subject_of_order
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import NotWarrantedError, SignersError
 from runbook_model.fact import Fact
 from runbook_model.messages import SignedStart
 from runbook_model.plans import DAY, Follow, Plan
-from runbook_model.release import Fence, Judgement, Mark
+from runbook_model.releases.capacity import Capacity
+from runbook_model.releases.release import Fence, Judgement, Mark
 from runbook_model.sizes import ScaleOut
 from tests.ecs_facts import a_release, deployment_arn, task_definition
 from tests.observing import a_target

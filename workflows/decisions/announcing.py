@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from runbook_model import ids
 from runbook_model.catalog.trace_links import with_trace
 from runbook_model.incident.account import Account, Remediation
 from runbook_model.incident.announcements import UNKNOWN, Announcement
+from runbook_model.names import ids
 from runbook_model.reports import Change, Checkpoint, Task
 from runbook_model.text.sentences import sentence
 from workflows.decisions.calling import deaf_channels, is_taken

@@ -8,7 +8,7 @@ from typing import Final
 
 from runbook_model.catalog.target import Target
 from runbook_model.checks import PLAN, POLICY, ROLLBACK_PLAN, ROWS, Check, Drilled, Known, row_of
-from runbook_model.release import Release, ReleaseHistory, ServiceState
+from runbook_model.releases.release import Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Outcome, Problem, Report
 from runbook_model.text.sentences import with_fix
 from workflows.decisions.rollback.plan import RollbackPlan

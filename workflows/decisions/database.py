@@ -10,7 +10,7 @@ from enum import StrEnum
 from runbook_model import calls
 from runbook_model.catalog.service_policies import Database
 from runbook_model.catalog.target import Target
-from runbook_model.database import DatabaseRead, LockWait, Session, SessionName
+from runbook_model.measured.database import DatabaseRead, LockWait, Session, SessionName
 from runbook_model.messages import Message
 from runbook_model.plans import Plan
 from runbook_model.text.durations import format_duration

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from runbook_model import calls
-from runbook_model.capacity import Capacity
 from runbook_model.catalog.service_policies import Database, Pool
 from runbook_model.catalog.target import Target
-from runbook_model.database import AVAILABLE, DatabaseRead, Instance
+from runbook_model.measured.database import AVAILABLE, DatabaseRead, Instance
 from runbook_model.messages import Message
 from runbook_model.plans import Plan
+from runbook_model.releases.capacity import Capacity
 from runbook_model.reports import Task
 from runbook_model.sizes import TaskSize
 from runbook_model.text.sentences import sentence

@@ -13,7 +13,7 @@ from runbook_model.measured.readings import Quality, Sample
 from runbook_model.measured.symptoms import LogsRead
 from runbook_model.messages import Message
 from runbook_model.plans import Plan, PlannedCall
-from runbook_model.release import Image, Release
+from runbook_model.releases.release import Image, Release
 from workflows.decisions import database
 from workflows.decisions.diagnosis import Cause, Diagnosis
 from workflows.decisions.diagnosis.cause import unknown, unread

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from runbook_model import calls
-from runbook_model.capacity import TaskChange
 from runbook_model.catalog.service_policies import Pool
 from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
-from runbook_model.release import Fence, Release, ReleaseHistory
+from runbook_model.releases.capacity import TaskChange
+from runbook_model.releases.release import Fence, Release, ReleaseHistory
 from runbook_model.reports import Ending, Outcome
 from runbook_model.sizes import TaskSize
 from workflows.decisions.rollback.releases import refuse, refused

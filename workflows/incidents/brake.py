@@ -12,9 +12,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 from activities.temporal.brakes import BrakeActivities
-from runbook_model import ids
 from runbook_model.brakes import Block, Question, Reservation
 from runbook_model.incident.account import Account
+from runbook_model.names import ids
 from workflows.decisions.incidents import Begin
 from workflows.page.options import BEST_EFFORT, LOOK
 

@@ -11,9 +11,9 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 from activities.chat.activities import ChatActivities
-from runbook_model import ids
 from runbook_model.incident.account import Account, Call, Outbox
 from runbook_model.incident.announcements import Announcement, Delivery
+from runbook_model.names import ids
 from workflows.decisions.announcing import Kind, announcement, gist
 from workflows.decisions.calling import next_call, next_channel, next_contact, note_refusal
 from workflows.decisions.incidents import is_empty

@@ -9,9 +9,9 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeUpdate
 
 from activities.telemetry import metric_names
-from runbook_model import ids
 from runbook_model.incident.account import Account
 from runbook_model.incident.messages import Alert
+from runbook_model.names import ids
 from runbook_model.reports import Checkpoint, State
 from runbook_model.text.plain_text import markdown
 from workflows.incidents.report import IncidentReport, report

@@ -8,13 +8,13 @@ from functools import partial
 
 from temporalio import workflow
 
-from runbook_model import ids
 from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.errors import Rejected
 from runbook_model.incident import messages
 from runbook_model.incident.account import Account, Acknowledgement, Closed
 from runbook_model.incident.messages import CLOSE, AlertBatch, Closing, ProcedureProgress
 from runbook_model.messages import Abort, Answer, Approval, Instruction, Note
+from runbook_model.names import ids
 from runbook_model.reports import Report
 from workflows.decisions.scaling import capacity_left
 from workflows.incidents.publishing import take_and_count

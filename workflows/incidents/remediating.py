@@ -18,12 +18,12 @@ from temporalio.exceptions import (
 )
 
 from activities.temporal.remediations import Known, RemediationActivities, RemediationSeen
-from runbook_model import ids
 from runbook_model.bounds import ENDED_BYTES
 from runbook_model.incident.account import Account, Remediation
 from runbook_model.incident.messages import JOINED, Joined, ProcedureProgress, slim
 from runbook_model.messages import Abort, ProcedureRequest, RollbackRequest
-from runbook_model.procedures import procedure_of, workflow_type
+from runbook_model.names import ids
+from runbook_model.names.procedures import procedure_of, workflow_type
 from runbook_model.reports import Report
 from workflows.decisions.incidents import Begin, Stop, next_move
 from workflows.incidents.brake import Background, IncidentBrake, unreachable

@@ -7,7 +7,7 @@ import asyncio
 from temporalio import workflow
 
 from runbook_model.messages import Instruction, ProcedureRequest
-from runbook_model.procedures import workflow_type
+from runbook_model.names.procedures import workflow_type
 from runbook_model.reports import Report
 from workflows.page.deciding.child_relay import ChildRelay
 from workflows.page.deciding.orders import ProcedureOrders

@@ -17,9 +17,9 @@ from temporalio.exceptions import (
 )
 
 from activities.temporal.locks import LockActivities
-from runbook_model.ids import answered_at, terraform_lock_id
 from runbook_model.locks import Holder, LockQuestion, LockRequest
 from runbook_model.messages import ProcedureRequest
+from runbook_model.names.ids import answered_at, terraform_lock_id
 from runbook_model.reports import Ending
 from workflows.decisions.rollback.releases import refused
 from workflows.page.deciding.asking import Step

@@ -14,8 +14,8 @@ from temporalio.exceptions import ActivityError, RetryState
 from temporalio.worker import StartActivityInput, WorkflowOutboundInterceptor
 from temporalio.workflow import ActivityCancellationType
 
-from runbook_model import ids
 from runbook_model.messages import ProcedureRequest
+from runbook_model.names import ids
 from runbook_model.reports import State
 from runbook_model.steps import STEP_HEADER, StepPlace
 

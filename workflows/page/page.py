@@ -13,14 +13,14 @@ from typing import Any, NoReturn, TypeVar, overload
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from runbook_model import ids
 from runbook_model.authority.order import Authority, ChangeOrder
 from runbook_model.bounds import REPORT_BYTES, within
 from runbook_model.catalog.target import Target
 from runbook_model.incident.messages import JOINED, Joined
 from runbook_model.messages import ProcedureRequest, StartSignature
+from runbook_model.names import ids
 from runbook_model.plans import Plan
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
 from runbook_model.reports import Ending, Outcome, Report, Task, Undone
 from workflows.decisions.endings import certainly_not_made, not_warranted
 from workflows.page.brake import wait_for_brake

@@ -14,13 +14,13 @@ from activities.catalog.activities import CatalogActivities
 from activities.ecs.waits import AwaitedDrift, Waits
 from activities.runtime.decisions import GateActivities
 from activities.temporal.predecessor import Predecessor, RunHistory, RunName
-from runbook_model import ids
 from runbook_model.authority.shown import APPROVE, GateRequest, Opened
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.target import Target
 from runbook_model.messages import Abort, Approval, StartSignature
+from runbook_model.names import ids
 from runbook_model.plans import Plan
-from runbook_model.release import Fence
+from runbook_model.releases.release import Fence
 from runbook_model.reports import Ending, Outcome, Problem, Task
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import sentence

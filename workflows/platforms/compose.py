@@ -16,7 +16,7 @@ from runbook_model.containers import AwaitedService, ProjectRead, Restarted, Res
 from runbook_model.measured.evidence import Statistics
 from runbook_model.measured.readings import Sample
 from runbook_model.measured.symptoms import LogsRead, UtilizationRead
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
 from runbook_model.reports import Ending, Outcome, Undone
 from workflows.decisions import database
 from workflows.decisions.database import DatabaseSigns, classify, signs_from

@@ -10,9 +10,9 @@ from temporalio.exceptions import ActivityError
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed, DeployRelease, EcsChanges, ForceDeployment, MarkRelease
 from activities.ecs.waits import Waits
-from runbook_model.release import ROLLING_BACK, Fence, Judgement, Mark, Release
+from runbook_model.releases.release import ROLLING_BACK, Fence, Judgement, Mark, Release
+from runbook_model.releases.rollout import Awaited, Phase, Rollout
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
-from runbook_model.rollout import Awaited, Phase, Rollout
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.plan import moved_tag
 from workflows.page.run import Run

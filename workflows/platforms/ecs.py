@@ -12,9 +12,9 @@ from activities.postgres.activities import DatabaseActivities
 from runbook_model.catalog.service_policies import Database
 from runbook_model.measured.readings import Sample
 from runbook_model.measured.symptoms import LogsRead, UtilizationRead
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
+from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Ending
-from runbook_model.rollout import Phase
 from workflows.decisions.database import DatabaseSigns, signs_of
 from workflows.decisions.diagnosis import Diagnosis, classify_service_down
 from workflows.decisions.scaling import RestartPlan, plan_restart

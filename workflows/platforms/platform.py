@@ -13,7 +13,7 @@ from runbook_model.catalog.service_policies import Database
 from runbook_model.measured.readings import Sample
 from runbook_model.measured.symptoms import LogsRead, UtilizationRead
 from runbook_model.plans import Plan
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
 from runbook_model.reports import Ending
 from workflows.decisions.database import DatabaseSigns
 from workflows.decisions.diagnosis import Diagnosis

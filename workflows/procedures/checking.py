@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from activities.temporal.predecessor import CHANGES
-from runbook_model.procedures import problem_of_name, workflow_type
+from runbook_model.names.procedures import problem_of_name, workflow_type
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.sandbox import sandbox_runner
 from workflows.procedures.procedure import Procedure

@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint
 
 from runbook_model.catalog.policies import AlertRule
 from runbook_model.errors import InputError
-from runbook_model.procedures import PROCEDURES, KnownProcedures, installed, source_of
+from runbook_model.names.procedures import PROCEDURES, KnownProcedures, installed, source_of
 from workflows.procedures.checking import problems
 from workflows.procedures.procedure import Procedure
 

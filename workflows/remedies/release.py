@@ -15,9 +15,9 @@ from activities.ecs.changes import (
     StopDeployment,
 )
 from activities.git.activities import GitActivities
-from runbook_model.release import ROLLING_BACK, Release, ReleaseHistory
+from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory
+from runbook_model.releases.rollout import Phase, Rollout
 from runbook_model.reports import Ending, Outcome, Verdict
-from runbook_model.rollout import Phase, Rollout
 from workflows.decisions.rollback.plan import RollbackPlan, asking_after
 from workflows.decisions.rollback.releases import (
     needs_more,

@@ -13,7 +13,7 @@ from activities.ecs.activities import EcsActivities
 from activities.ecs.waits import AwaitedTasks, Waits
 from activities.temporal.holds import HoldActivities, HoldRequest
 from runbook_model.measured.symptoms import ResourcesRead
-from runbook_model.release import ServiceState
+from runbook_model.releases.release import ServiceState
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
 from runbook_model.sizes import RestoreCapacity, ScaleOut, ScaleOutRun
 from workflows.decisions.diagnosis import Diagnosis

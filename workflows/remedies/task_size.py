@@ -11,10 +11,10 @@ from temporalio import workflow
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed, DeployRelease, EcsChanges
 from activities.ecs.task_sizes import RegisterSized, TaskSizes
-from runbook_model.capacity import TaskChange
-from runbook_model.release import Release, ReleaseHistory
+from runbook_model.releases.capacity import TaskChange
+from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Ending, Outcome, Undone, not_undone
-from runbook_model.rollout import Phase
 from runbook_model.sizes import SizeQuery, TaskSize
 from workflows.decisions.recovery import Judged
 from workflows.decisions.rollback.plan import moved_tag

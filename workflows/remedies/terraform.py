@@ -15,9 +15,9 @@ from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import Deployed
 from activities.terraform.activities import TerraformActivities, TerraformApply
 from runbook_model.plans import PlannedCall
-from runbook_model.release import Fence, ReleaseHistory
+from runbook_model.releases.release import Fence, ReleaseHistory
+from runbook_model.releases.terraform_plans import TerraformPlan, TerraformWish
 from runbook_model.reports import Outcome, Undone, not_undone
-from runbook_model.terraform_plans import TerraformPlan, TerraformWish
 from workflows.decisions.endings import cause_of
 from workflows.decisions.terraform.rollback import by_hand, changes_more_than
 from workflows.decisions.terraform.sizing import runs_value

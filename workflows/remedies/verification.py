@@ -11,7 +11,7 @@ from temporalio import workflow
 
 from activities.measuring.activities import VerificationActivities
 from runbook_model.measured.readings import Observation, Sample, latest_end
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
 from runbook_model.reports import Ending, Outcome, State, Verdict
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import sentence

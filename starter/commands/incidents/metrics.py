@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from activities.temporal.runs import OPEN
-from runbook_model import ids
 from runbook_model.errors import SealedError
+from runbook_model.names import ids
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
 from starter.caller import Caller, example, takes_caller

@@ -7,8 +7,8 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.telemetry.telemetry import root_span
-from runbook_model.ids import incident_id
 from runbook_model.incident.account import IncidentRequest
+from runbook_model.names.ids import incident_id
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse

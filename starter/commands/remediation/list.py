@@ -9,7 +9,7 @@ import click
 from temporalio.client import Client
 
 from activities.temporal.runs import OPEN
-from runbook_model import ids
+from runbook_model.names import ids
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_known

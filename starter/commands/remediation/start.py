@@ -10,8 +10,8 @@ import click
 from temporalio.client import Client
 
 from activities.telemetry.telemetry import root_span
-from runbook_model.ids import remediation_id
 from runbook_model.messages import ProcedureRequest, RollbackRequest, StartSignature
+from runbook_model.names.ids import remediation_id
 from runbook_model.reports import Outcome
 from starter import completion
 from starter.caller import Caller, example, takes_caller

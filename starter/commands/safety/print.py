@@ -10,7 +10,7 @@ import click
 from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.target import Target
 from runbook_model.catalog.trace_links import with_trace
-from runbook_model.procedures import FIX_PACKAGE
+from runbook_model.names.procedures import FIX_PACKAGE
 from starter import completion
 from starter.caller import Caller, example, takes_caller
 from starter.client.known_targets import check_known_procedure, check_target, read_catalog

@@ -8,7 +8,7 @@ import click
 from temporalio.client import Client
 
 from runbook_model.messages import StartSignature
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
 from runbook_model.text.durations import format_duration
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse

@@ -8,11 +8,11 @@ from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from runbook_model import ids
     from runbook_model.authority.shown import plan_hash
     from runbook_model.messages import Abort, Answer, Approval, Instruction, RollbackRequest
+    from runbook_model.names import ids
     from runbook_model.plans import Plan, PlannedCall
-    from runbook_model.release import Fence, Release
+    from runbook_model.releases.release import Fence, Release
     from runbook_model.reports import Change, Checkpoint, Outcome, Problem, Report, State, Step
     from runbook_model.steps import StepPlace
     from workflows.page.options import at_step

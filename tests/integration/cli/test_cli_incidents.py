@@ -11,7 +11,7 @@ from activities.registry import activities_of
 from activities.runtime.decisions import GateActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
-from runbook_model import ids
+from runbook_model.names import ids
 from tests.procedures.incidents import World
 from tests.procedures.played import PLAYED
 from workflows.brake import Brake

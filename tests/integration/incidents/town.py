@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from runbook_model.ids import incident_id, remediation_id
+from runbook_model.names.ids import incident_id, remediation_id
 from starter.client.run_view import look
 from starter.client.runs import describe, find
 from starter.demo.outside import aws_calls, slack_messages

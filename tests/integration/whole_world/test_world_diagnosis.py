@@ -17,7 +17,7 @@ from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.measured.readings import Observation, Quality
-from runbook_model.release import Release
+from runbook_model.releases.release import Release
 from tests.observing import NOW
 from tests.patience import PATIENCE
 from tests.sandbox_under_test import running_sandbox

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from runbook_model.procedures import PROCEDURES
+from runbook_model.names.procedures import PROCEDURES
 from starter.__main__ import run as call
 from tests.own_packages import install
 

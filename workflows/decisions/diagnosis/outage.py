@@ -8,7 +8,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.measured.evidence import TaskSeen
 from runbook_model.measured.readings import Quality, Sample
 from runbook_model.measured.symptoms import LogsRead, TasksRead
-from runbook_model.release import ServiceState
+from runbook_model.releases.release import ServiceState
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
 from workflows.decisions.diagnosis.cause import Cause, Diagnosis, names_dependencies, unknown, unread

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from runbook_model.catalog.target import Target
-from runbook_model.release import Image, Release, ReleaseHistory, ServiceState
+from runbook_model.releases.release import Image, Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Ending, Outcome, Problem
 from runbook_model.text.sentences import sentence
 from workflows.decisions.rollback.plan import (

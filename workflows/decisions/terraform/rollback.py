@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from runbook_model import calls
 from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
-from runbook_model.release import Release, ReleaseHistory
+from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.releases.terraform_plans import TerraformPlan
 from runbook_model.reports import Ending
-from runbook_model.terraform_plans import TerraformPlan
 from workflows.decisions.rollback.plan import STAYS, RollbackPlan, plan_by, tag_was_moved
 from workflows.decisions.rollback.releases import refused
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runbook_model import calls
-from runbook_model.capacity import TaskChange
 from runbook_model.catalog.target import Target
-from runbook_model.release import Release, ReleaseHistory
+from runbook_model.releases.capacity import TaskChange
+from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.releases.terraform_plans import SENSITIVE, AttributeChange, EcsResource, TerraformPlan
 from runbook_model.reports import Ending
 from runbook_model.sizes import TaskSize
-from runbook_model.terraform_plans import SENSITIVE, AttributeChange, EcsResource, TerraformPlan
 from workflows.decisions.rollback.plan import may_bring_another_image, tag_was_moved, which_container
 from workflows.decisions.rollback.releases import refuse, refused
 from workflows.decisions.scaling import cannot_deploy

@@ -8,8 +8,8 @@ from typing import Any
 from temporalio import workflow
 
 from runbook_model.errors import Rejected
-from runbook_model.ids import is_incident
 from runbook_model.messages import Message
+from runbook_model.names.ids import is_incident
 from runbook_model.reports import Change, Checkpoint, Report, State
 from workflows.page.deciding.inbox import Inbox, parse, reading
 from workflows.page.telling.record import Record

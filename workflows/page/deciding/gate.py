@@ -7,7 +7,7 @@ from collections import deque
 from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import Rejected
 from runbook_model.messages import Approval
-from runbook_model.people import is_agent, looks_like, problem_with_name, same_person
+from runbook_model.names.people import is_agent, looks_like, problem_with_name, same_person
 from runbook_model.reports import Checkpoint
 
 ANSWERS_KEPT = 32

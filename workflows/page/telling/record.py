@@ -7,11 +7,11 @@ from typing import Any
 
 from temporalio import workflow
 
-from runbook_model import ids
 from runbook_model.bounds import cut_text
 from runbook_model.measured.evidence import Cited
 from runbook_model.measured.readings import Reading
 from runbook_model.messages import ProcedureRequest
+from runbook_model.names import ids
 from runbook_model.plans import Plan
 from runbook_model.reports import (
     DECISION_LONGEST,

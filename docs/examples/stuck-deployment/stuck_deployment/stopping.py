@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from runbook_model import calls
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
-from runbook_model.release import Fence, Release
+from runbook_model.releases.release import Fence, Release
 from runbook_model.reports import Ending, Outcome, Task
 from runbook_model.text.durations import format_duration
 from workflows.decisions.rollback.releases import cannot_roll, refuse, refused
 
 if TYPE_CHECKING:
     from runbook_model.catalog.target import Target
-    from runbook_model.release import ReleaseHistory
+    from runbook_model.releases.release import ReleaseHistory
 
 
 class StopPlan(Plan):

@@ -9,8 +9,8 @@ from temporalio import workflow
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges, StopDeployment
 from runbook_model.messages import ProcedureRequest
+from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Ending, Report
-from runbook_model.rollout import Phase
 from workflows.page.page import Page
 from workflows.page.procedure import ProcedureWorkflow
 from workflows.page.run import open_run

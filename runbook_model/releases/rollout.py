@@ -12,7 +12,7 @@ from typing import Literal
 
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
-from runbook_model.release import ROLLING_BACK, Deployment, ServiceDeployment, ServiceState
+from runbook_model.releases.release import ROLLING_BACK, Deployment, ServiceDeployment, ServiceState
 
 
 class Awaited(Fact):

@@ -1,0 +1,1 @@
+"""Names that people, tests and other tools rely on: of runs, of procedures, of people. Pure."""

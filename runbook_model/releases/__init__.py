@@ -1,0 +1,1 @@
+"""Releases, how they are rolled out, and how many tasks run. Pure."""
