@@ -14,14 +14,14 @@ WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[dhms]))+")
 
 
 def parse_duration(value: object) -> object:
-    """Turn ``1h30m`` into a timedelta; anything else is left for pydantic to judge.
+    """Turn ``1h30m`` into a timedelta; a timedelta and ISO 8601 are left for pydantic to judge.
 
     Raises:
-        ValueError: a string that is neither such a duration nor ISO 8601.
+        ValueError: it is neither such a duration nor ISO 8601; a number is refused, as it has no unit.
     """
-    if not isinstance(value, str) or value.startswith(("P", "-P")):
+    if isinstance(value, timedelta) or (isinstance(value, str) and value.startswith(("P", "-P"))):
         return value
-    if not WHOLE.fullmatch(value):
+    if not isinstance(value, str) or not WHOLE.fullmatch(value):
         raise ValueError('must be a duration such as "90s", "5m" or "1h30m"')
     try:
         return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in PART.findall(value)))

@@ -133,6 +133,10 @@ WRONG = [
         f'{SHOP}.verify.bake = "soon": must be a duration such as "90s", "5m" or "1h30m"',
     ),
     (
+        SMALLEST + "verify = { lag = 3 }",
+        f'{SHOP}.verify.lag = 3: must be a duration such as "90s", "5m" or "1h30m"',
+    ),
+    (
         SMALLEST + "verify = { bake = '0s' }",
         f'{SHOP}.verify.bake = "0s": input should be greater than 0s',
     ),

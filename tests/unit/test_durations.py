@@ -26,8 +26,10 @@ def test_durations_are_written_as_people_do_or_as_iso_8601(text, value):
     assert DURATION.validate_python(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "5", "5 m", "m5", "5x", "five minutes", "-5m", "1h30", "5m,"])
-def test_anything_else_is_refused_with_examples(text):
+@pytest.mark.parametrize(
+    "text", ["", "5", "5 m", "m5", "5x", "five minutes", "-5m", "1h30", "5m,", 5, 0.5, True, float("nan")]
+)
+def test_anything_else_is_refused_with_examples_a_number_without_a_unit_too(text):
     with pytest.raises(ValidationError, match='must be a duration such as "90s", "5m" or "1h30m"'):
         DURATION.validate_python(text)
 
