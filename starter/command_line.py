@@ -77,8 +77,12 @@ def _unwritten(error: OSError) -> Exit:
 
 
 def _check_arguments(argv: Sequence[str]) -> None:
-    """Refuse bytes that are no text: neither Temporal nor a record can hold them."""
-    for word in argv:
+    """Refuse bytes that are no text, which neither Temporal nor a record can hold, and values that are empty."""
+    for before, word in zip(("", *argv), argv, strict=False):
+        option, equals, value = word.partition("=")
+        if not word.strip() or (word.startswith("--") and equals and not value.strip()):
+            named = option.strip() or (before if before.startswith("-") else "an argument")
+            raise bad_input(f"{named} has an empty value", "write the value, or leave it out")
         try:
             word.encode()
         except UnicodeEncodeError:
