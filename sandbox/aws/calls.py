@@ -33,6 +33,13 @@ _CLIENT_OF = {
     "GraniteServiceVersion20100801": "cloudwatch",
 }
 """boto3's client names where the signing name or the target's prefix differs."""
+_PREFIX_OF = {"elbv2": "elasticloadbalancing"}
+"""IAM's prefixes where they are not boto3's client names."""
+
+
+def client_of(name: str) -> str:
+    """Return boto3's name of the client that a signing name, an IAM prefix or a target's prefix is of."""
+    return _CLIENT_OF.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,11 @@ class Call:
     caller: dict[str, str] | None = None
     """The run, activity and attempt that made it, where its user agent says so."""
 
+    @property
+    def permission(self) -> str:
+        """What IAM names the right to make it."""
+        return f"{_PREFIX_OF.get(self.service, self.service)}:{self.action}"
+
     def entry(self, error: str | None) -> Entry:
         """Return it as the log keeps it, with the error code that answered it, if any."""
         return Entry("aws", self.service, self.action, self.parameters, self.caller, error)
@@ -102,7 +114,7 @@ def _service(request: Request, prefix: str) -> str:
         return _CLIENT_OF[prefix]
     scope = _SCOPE.search(request.headers.get("authorization", ""))
     name = scope[1] if scope else prefix.partition("_")[0].lower()
-    return _CLIENT_OF.get(name, name)
+    return client_of(name)
 
 
 def _parameters(request: Request, form: Fields) -> Fields:

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from starlette.responses import Response
 
-from sandbox.aws.calls import Call, Request
+from sandbox.aws.calls import Call, Request, client_of
 from sandbox.ecs.errors import ApiError
 from sandbox.ecs.names import Fields, Names, last_part
 from sandbox.ecs.protocol import service_model
@@ -110,7 +110,7 @@ class Fault:
     def means(self, service: str, action: str) -> bool:
         """Say whether a call is one of those; ``UpdateService`` and ``ecs:UpdateService`` mean the same."""
         own_service, _, own_action = self.action.rpartition(":")
-        return own_action == action and own_service in {"", service}
+        return own_action == action and client_of(own_service) in {"", client_of(service)}
 
 
 def read_fault(given: object) -> Fault:
@@ -175,10 +175,9 @@ class Faults:
         """Return the refusal that AWS sends with this code."""
         message = _MESSAGES.get(code, "Fault asked for through the sandbox.")
         if code in _DENIALS:
-            permission = f"{call.service}:{call.action}"
             message = (
-                f"User: {self._names.root()} is not authorized to perform: {permission} on resource: "
-                f"{self._resource(call.parameters)} because no identity-based policy allows the {permission} action"
+                f"User: {self._names.root()} is not authorized to perform: {call.permission} on resource: "
+                f"{self._resource(call.parameters)} because no identity-based policy allows the {call.permission} action"
             )
         return ApiError(code, message, _SERVER_ERRORS.get(code, 400))
 

@@ -106,6 +106,26 @@ def test_a_denied_call_names_the_permission_and_the_resource(world: World) -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("client", "operation", "permission"),
+    [
+        ("elbv2", "describe_target_groups", "elasticloadbalancing:DescribeTargetGroups"),
+        ("cloudwatch", "list_metrics", "cloudwatch:ListMetrics"),
+        ("logs", "describe_log_groups", "logs:DescribeLogGroups"),
+        ("application-autoscaling", "describe_scalable_targets", "application-autoscaling:DescribeScalableTargets"),
+        ("servicediscovery", "list_namespaces", "servicediscovery:ListNamespaces"),
+        ("rds", "describe_db_instances", "rds:DescribeDBInstances"),
+    ],
+)  # fmt: skip
+def test_a_denied_call_of_each_service_has_the_prefix_of_iam_which_a_fault_may_use_too(
+    world: World, client: str, operation: str, permission: str
+) -> None:
+    world.fault(action=permission, error="AccessDenied")
+    arguments = {"ServiceNamespace": "ecs"} if client == "application-autoscaling" else {}
+    with pytest.raises(ClientError, match=f"not authorized to perform: {permission} on resource"):
+        getattr(world.client(client), operation)(**arguments)
+
+
 def test_a_fault_of_another_service_or_action_is_not_met(world: World) -> None:
     world.fault(action="logs:CreateCluster", error="ServerException")
     world.fault(action="DeleteCluster", error="ServerException")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 from ecs_world import CLUSTER, SERVICE
@@ -57,6 +58,19 @@ def test_what_a_fault_denies_the_simulator_denies_and_asking_does_not_use_it_up(
     with pytest.raises(ClientError, match="not authorized to perform: ecs:UpdateService"):
         world.ecs.update_service(cluster=CLUSTER, service=SERVICE)
     assert set(decisions(world).values()) == {"allowed"}
+
+
+def test_what_a_fault_denies_of_load_balancers_the_simulator_denies_under_the_prefix_of_iam(
+    world: World,
+) -> None:
+    permission = "elasticloadbalancing:DescribeTargetGroups"
+    for named in (permission, "elbv2:DescribeTargetGroups"):
+        world.fault(action=named, error="AccessDenied")
+        (found,) = world.client("iam").simulate_principal_policy(
+            PolicySourceArn=ROLE, ActionNames=[permission]
+        )["EvaluationResults"]
+        assert found["EvalDecision"] == "implicitDeny"
+        httpx.delete(f"{world.url}/_sandbox/faults")
 
 
 def test_faults_that_are_no_denials_and_those_of_others_deny_nothing(world: World) -> None:
