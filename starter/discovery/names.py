@@ -104,7 +104,7 @@ def _environment_in(cluster: str) -> str | None:
 
 def _without_environment(words: list[str], environment: str) -> list[str]:
     """Remove at both ends the words for the environment, and then "service"; one word always remains."""
-    synonyms = SYNONYMS_OF.get(environment, (environment,))
+    synonyms = {environment, *(same for word in _words(environment) for same in SYNONYMS_OF.get(word, ()))}
     rest = list(words)
     while len(rest) > 1 and rest[-1] in synonyms:
         rest.pop()

@@ -134,6 +134,20 @@ class TestNames:
         assert "[environments.live]  # given by --environment" in text
         assert "[services.orders.live]" in text, "prod and live mean the same"
 
+    def test_clusters_of_one_name_in_two_regions_join_to_one_catalog_under_the_names_that_a_person_gave(self):
+        account = FoundAccount()
+        account.service("main", "orders-prod")
+        eu, us = written(account, "eu-prod"), written(account, "us-prod").replace(REGION, "us-east-1")
+        tables = [
+            line
+            for line in us.splitlines()
+            if not re.match(r"alerts = |\[services\]|\[services\.\w+\]", line)
+        ]
+        catalog = parse_catalog("\n".join([eu, *tables]), "both.toml")
+        regions = {name: where.region for name, where in catalog.environments.items()}
+        assert regions == {"eu-prod": REGION, "us-prod": "us-east-1"}
+        assert set(catalog.services["orders"].environments) == {"eu-prod", "us-prod"}
+
     def test_a_service_says_what_its_name_was_made_of(self, account):
         assert "[services.orders.prod]  # made of orders-prod, without environment and service" in written(
             account

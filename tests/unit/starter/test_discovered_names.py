@@ -66,6 +66,10 @@ class TestServices:
     def test_are_named_without_environment_and_service(self, service, name):
         assert services(service) == [name]
 
+    @pytest.mark.parametrize("environment", ["prod", "live", "eu-prod", "production-us-2"])
+    def test_have_one_name_in_all_environments_whose_names_have_a_word_of_the_same_meaning(self, environment):
+        assert services("orders-prod", environment=environment) == ["orders"]
+
     def test_whose_short_names_are_the_same_keep_their_whole_names(self):
         assert services("orders", "orders-service", "orders-prod") == [
             "orders",
