@@ -75,7 +75,7 @@ class Catalog(Policy):
             f"services.{name}.{environment}: {problem}"
             for name, service in self.services.items()
             for environment, placement in service.environments.items()
-            for problem in self._problems(environment, placement)
+            for problem in self._problems(name, environment, placement)
         ]
         problems += [
             f"environments.{name}.approvals: {problem}"
@@ -90,7 +90,7 @@ class Catalog(Policy):
             raise ValueError("\n".join(problems))
         return self
 
-    def _problems(self, environment: str, placement: Placement) -> Iterator[str]:
+    def _problems(self, service: str, environment: str, placement: Placement) -> Iterator[str]:
         where = self.environments.get(environment)
         if where is None:
             yield NO_ENVIRONMENT.format(environment)
@@ -101,10 +101,10 @@ class Catalog(Policy):
             arn, cluster = placement.ecs_service, ecs_name(where.cluster).name
             if problem := problem_of_arn("ecs_service", "service", arn, where.region, cluster):
                 yield problem
-        elif placement.container:
-            yield "container is for ECS: remove it"
-        if where:
-            yield from _no_evidence(where, placement)
+        else:
+            yield from _only_for_ecs(where, placement)
+        if where and (placement.evidence or where.evidence):
+            yield from _no_evidence(self.target(service, environment))
         if placement.rollback.strategy == "terraform" and placement.terraform is None:
             yield "rollback by Terraform needs terraform = { directory = … }"
         pool = placement.database.pool if placement.database else None
@@ -214,25 +214,27 @@ def _only_for_compose(placement: Placement) -> Iterator[str]:
         yield 'database has no DSN: add dsn_env = "…"'
 
 
-def _no_evidence(where: Environment, placement: Placement) -> Iterator[str]:
-    named = placement.evidence or where.evidence
-    if named is None:
-        return
-    there = {
-        "prometheus": where.store is not None,
-        "load-balancer": where.platform == "ecs",
-        "service-connect": where.platform == "ecs",
-        "scrape": placement.url is not None,
-        "probe": placement.url is not None and placement.probe is not None,
+def _only_for_ecs(where: Environment, placement: Placement) -> Iterator[str]:
+    given = {
+        "container": placement.container,
+        "queue": placement.queue,
+        "log_group": placement.log_group,
+        "metrics.release_label": placement.metrics.release_label or where.metrics.release_label,
     }
-    if not any(there[source] for source in named):
-        needed = {
-            "prometheus": "prometheus_url in its environment",
-            "scrape": "url",
-            "probe": "url and probe",
-        }
-        missing = ", or ".join(needed.get(source, 'platform = "ecs"') for source in named)
-        yield f"nothing that evidence names is there: add {missing}, or take evidence out"
+    yield from (f"{key} is for ECS: remove it" for key, value in given.items() if value)
+
+
+def _no_evidence(target: Target) -> Iterator[str]:
+    """Say what is missing where the catalog names sources of evidence and not one of them is there."""
+    if any(target.has(source) for source in target.evidence):
+        return
+    needed = {
+        "prometheus": "prometheus_url in its environment",
+        "scrape": "url",
+        "probe": "url and probe",
+    }
+    missing = ", or ".join(needed.get(source, 'platform = "ecs"') for source in target.evidence)
+    yield f"nothing that evidence names is there: add {missing}, or take evidence out"
 
 
 def _names(names: dict[str, Any]) -> str:

@@ -64,6 +64,13 @@ def test_without_a_project_names_still_resolve():
         (LOCAL.replace("user", "usr"), "unknown key (did you mean user?)"),
         (LOCAL.replace('"admin"', '"-c evil"'), "services.shop.local.database.user"),
         (LOCAL.replace('compose_service = "postgres", ', ""), 'names no way to reach it: add dsn_env = "…"'),
+        (LOCAL + 'container = "app"', "services.shop.local: container is for ECS: remove it"),
+        (LOCAL + 'queue = "orders"', "services.shop.local: queue is for ECS: remove it"),
+        (LOCAL + 'log_group = "/ecs/shop"', "services.shop.local: log_group is for ECS: remove it"),
+        (
+            LOCAL + 'metrics = { release_label = "release" }',
+            "services.shop.local: metrics.release_label is for ECS: remove it",
+        ),
         (ECS + 'compose_service = "app"', "compose_service is for compose environments: remove it"),
         (
             ECS + 'database = { dsn_env = "A_DSN", compose_service = "postgres" }',
