@@ -10,6 +10,7 @@ settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
 GROUP = re.compile(r"(?<=\])@[^\]]*\]?$|(?<=\w)@[\w./-]+$")
 """What xdist puts after the name of a test that is in a group."""
+TIME_LIMIT = pytest.StashKey()
 LONGEST_FIRST = (
     "crash-child",
     "crash",
@@ -72,6 +73,20 @@ def pytest_runtest_teardown(item, nextitem):
         for fixture in item._fixtureinfo.name2fixturedefs["world"]:
             fixture.finish(item._request)
     return result
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item, settings):
+    """Remember the time limit of a test."""
+    item.stash[TIME_LIMIT] = settings
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node):
+    """Limit the teardown of a test that failed, too: pytest-timeout stops its clock there, and a hang would hold the run."""
+    settings = node.stash.get(TIME_LIMIT, None)
+    if settings is not None:
+        node.ihook.pytest_timeout_set_timer(item=node, settings=settings)
 
 
 def uses_the_shared_world(item):
