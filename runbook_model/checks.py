@@ -39,8 +39,12 @@ class Row(NamedTuple):
     unknown: str | None = None
     """For what somebody else is asked about, who may not answer: what would let them. Then nothing is known of it."""
     seconds: float = SECONDS
+    by_compose: str = ""
+    """Why there is nothing to look at where services run by compose; empty where there is something."""
 
 
+NOT_ON_ECS: Final = "it does not run on ECS"
+BY_COMPOSE: Final = "it runs by compose"
 WORKER_CATALOG: Final = "worker-catalog"
 AWS = ("aws-identity", "cluster")
 SERVICE = (*AWS, "service")
@@ -58,8 +62,19 @@ COMMAND_LINE: Final = (
 
 WORKER: Final = (
     Row(WORKER_CATALOG, "environment"),
-    Row("aws-identity", "environment", fix="give the worker AWS credentials: aws sts get-caller-identity"),
-    Row("cluster", "environment", ("aws-identity",), "correct cluster or region in {table}"),
+    Row(
+        "aws-identity",
+        "environment",
+        fix="give the worker AWS credentials: aws sts get-caller-identity",
+        by_compose=BY_COMPOSE,
+    ),
+    Row(
+        "cluster",
+        "environment",
+        ("aws-identity",),
+        "correct cluster or region in {table}",
+        by_compose=BY_COMPOSE,
+    ),
     Row("prometheus", "environment", fix="start Prometheus there, or correct prometheus_url in {table}"),
     Row("docker-engine", "environment", fix="start the Docker engine, or set DOCKER_HOST"),
     Row("clock", "environment", fix=SET_THE_CLOCK),
@@ -70,16 +85,16 @@ WORKER: Final = (
     Row("standing", "environment", fix="runbook standing sign signs it again"),
     Row("procedures", "environment", fix=FIX_PACKAGE),
     Row("service", "service", (*AWS, "docker-engine"), "correct the service's name in {table}"),
-    Row("controller", "service"),
-    Row("last-known-good", "service", ("aws-identity", "task-definitions")),
-    Row("deployments", "service", SERVICE, POLICY),
-    Row("tasks", "service", SERVICE, POLICY),
-    Row("task-definitions", "service", ("aws-identity",), POLICY),
-    Row("autoscaling", "service", SERVICE, POLICY),
+    Row("controller", "service", by_compose=NOT_ON_ECS),
+    Row("last-known-good", "service", ("aws-identity", "task-definitions"), by_compose=NOT_ON_ECS),
+    Row("deployments", "service", SERVICE, POLICY, by_compose=NOT_ON_ECS),
+    Row("tasks", "service", SERVICE, POLICY, by_compose=NOT_ON_ECS),
+    Row("task-definitions", "service", ("aws-identity",), POLICY, by_compose=NOT_ON_ECS),
+    Row("autoscaling", "service", SERVICE, POLICY, by_compose=NOT_ON_ECS),
     Row("log-group", "service", ("aws-identity",), "correct log_group in {table}"),
-    Row("cloudwatch", "service", SERVICE, POLICY),
-    Row("load-balancer", "service", SERVICE, POLICY),
-    Row("permissions", "service", fix=POLICY, unknown=REACH_IAM),
+    Row("cloudwatch", "service", SERVICE, POLICY, by_compose=NOT_ON_ECS),
+    Row("load-balancer", "service", SERVICE, POLICY, by_compose=NOT_ON_ECS),
+    Row("permissions", "service", fix=POLICY, unknown=REACH_IAM, by_compose=NOT_ON_ECS),
     Row("health", "service", ("docker-engine",), "correct url or health_path in {table}"),
     Row(
         "metrics",
@@ -108,6 +123,7 @@ PLAN: Final = Row("-plan", "service", SERVICE, "runbook start {procedure} {targe
 ROLLBACK_PLAN: Final = PLAN._replace(
     name="rollback-plan",
     needs=(*SERVICE, "controller", "deployments", "task-definitions", "last-known-good"),
+    by_compose=NOT_ON_ECS,
 )
 ROWS: Final = {row.name: row for row in (*COMMAND_LINE, *WORKER, ROLLBACK_PLAN)}
 
@@ -156,6 +172,11 @@ class Place(Fact):
     where: Environment
     channels: tuple[Channel, ...] = ()
     """Where its incidents are announced."""
+
+    @property
+    def table(self) -> str:
+        """What its table in the catalog is called."""
+        return f"[environments.{self.environment}]"
 
 
 class Found(Fact):

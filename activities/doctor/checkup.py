@@ -1,29 +1,28 @@
-"""Looks at the outside for ``runbook doctor``: every question at once, that about procedures of packages included."""
+"""Looks at the outside for ``runbook doctor`` and drills: the function of each row of the table that a worker sees.
+
+What follows from facts (``controller``, ``last-known-good``, the worker's catalog) the workflow says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
 from temporalio import activity
 
+from activities.doctor import dependencies, place, service
 from activities.doctor.chat import try_channels
-from activities.doctor.dependencies import DependencyQuestions
-from activities.doctor.looking import NotSetError, WrongError, look, own_threads, questions
+from activities.doctor.looking import NotSetError, Questions, WrongError, look
 from activities.doctor.permissions import look_at_shelf, simulate_changes
-from activities.doctor.place import PlaceQuestions
-from activities.doctor.service import ServiceQuestions
-from activities.doctor.signers import SignerQuestions
+from activities.doctor.place import Means, PlaceLook
+from activities.doctor.queries import ask_queries
+from activities.doctor.service import ServiceLook
+from activities.doctor.signers import look_at_signers, look_at_standing
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, Place, TargetChecks
 from runbook_model.names.procedures import KnownProcedures
-
-if TYPE_CHECKING:
-    from activities.chat.channels import Channels
-    from activities.measuring.sources import Sources
 
 
 def look_at_procedures(catalog: Path, known: KnownProcedures) -> str:
@@ -42,49 +41,52 @@ def look_at_procedures(catalog: Path, known: KnownProcedures) -> str:
     return "; ".join(f"{name} by {source}" for name, source in sorted(known.own.items()))
 
 
-class Checkup:
-    """Asks every question at once, on threads that no procedure needs."""
+async def _try_channels(look: PlaceLook) -> str:
+    return await try_channels(look.means.channels, look.place.channels)
 
-    def __init__(
-        self,
-        sources: Sources,
-        channels: Channels,
-        reviews: str | None,
-        procedures: Callable[[], str],
-        signers: Path | None = None,
-        standing: Path | None = None,
-    ) -> None:
-        self._sources = sources
-        self._channels = channels
-        self._procedures = procedures
-        self._reviews = reviews
-        self._signers = signers
-        self._standing = standing
+
+PLACE: Final[Questions[PlaceLook]] = {
+    "aws-identity": place.identify,
+    "cluster": place.read_cluster,
+    "prometheus": place.ask_prometheus,
+    "docker-engine": place.ask_engine,
+    "clock": place.read_clock,
+    "chat": _try_channels,
+    "reviews": lambda look: look_at_shelf(look.clients, look.place, look.means.reviews),
+    "signers": lambda look: look_at_signers(look.place, look.means.signers),
+    "standing": lambda look: look_at_standing(
+        look.place, look.means.signers, look.means.standing, look.namespace
+    ),
+    "procedures": lambda look: look.means.procedures(),
+}
+SERVICE: Final[Questions[ServiceLook]] = {
+    "service": service.read_service,
+    "deployments": service.read_history,
+    "tasks": service.read_tasks,
+    "task-definitions": service.list_task_definitions,
+    "autoscaling": service.read_capacity,
+    "log-group": service.read_logs,
+    "cloudwatch": service.read_cloudwatch,
+    "load-balancer": service.read_balancers,
+    "permissions": lambda look: simulate_changes(look.clients, look.target),
+    "health": dependencies.read_health,
+    "metrics": dependencies.read_metrics,
+    "terraform": dependencies.validate_module,
+    "database": dependencies.connect,
+    "rds-instance": dependencies.read_instance,
+}
+"""Of a service; there is a check more for each of its queries."""
+
+
+class Checkup(Means):
+    """Asks every question at once, on threads that no procedure needs."""
 
     async def at_place(self, place: Place, served: datetime) -> tuple[Check, ...]:
         """Look at what the services of an environment share; ``served`` is what Temporal's clock said a moment ago."""
-        with own_threads() as threads:
-            shared = PlaceQuestions(self._sources, threads, place, served)
-            signing = SignerQuestions(place, self._signers, self._standing, activity.info().namespace)
-            others = questions(
-                {
-                    "chat": lambda: try_channels(self._channels, place.channels),
-                    "reviews": lambda: threads.run(look_at_shelf, self._sources.aws, place, self._reviews),
-                    "signers": lambda: threads.run(signing.look),
-                    "standing": lambda: threads.run(signing.look_at_standing),
-                    "procedures": lambda: threads.run(self._procedures),
-                }
-            )
-            return await look([*shared.all(), *others], place.environment)
+        return await look(PLACE, PlaceLook(self, place, served, activity.info().namespace), place)
 
     async def at_target(self, target: Target) -> TargetChecks:
         """Look at one service."""
-        with own_threads() as threads:
-            itself = ServiceQuestions(self._sources, threads, target)
-            changes = questions(
-                {"permissions": lambda: threads.run(simulate_changes, self._sources.aws, target)}
-            )
-            dependencies = DependencyQuestions(self._sources, threads, target)
-            asked = [*itself.all(), *changes, *dependencies.all()]
-            checks = await look(asked, target.environment, target.service)
-        return TargetChecks(checks=checks, service=itself.service, history=itself.history)
+        asked = ServiceLook(self.sources, target)
+        checks = await look({**SERVICE, **ask_queries(target)}, asked, target)
+        return TargetChecks(checks=checks, service=asked.service, history=asked.history)

@@ -1,20 +1,23 @@
-"""One check: a question that answers with a sentence, or fails with what is wrong."""
+"""One check: a function that answers with a sentence, or fails with what is wrong."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from functools import partial
+from inspect import iscoroutinefunction
+from typing import TypeVar
 
-from runbook_model.checks import SECONDS, Check, row_of
-from runbook_model.errors import RunbookError, ThrottledError
+from runbook_model.catalog.target import Target
+from runbook_model.checks import Check, Place, Row, row_of
+from runbook_model.errors import OutsideError, RunbookError, ThrottledError
 from runbook_model.text.sentences import quote, with_fix
 
-P = ParamSpec("P")
-T = TypeVar("T")
+A = TypeVar("A")
+Questions = Mapping[str, Callable[[A], str | Awaitable[str]]]
+"""The function of each row of the table of checks, by the row's name; one that blocks has a thread."""
 
 THREADS = 12
 """Blocking questions of one examination that run at once; they are threads of its own, so that no change waits."""
@@ -35,76 +38,67 @@ class WrongError(Exception):
         super().__init__(detail)
 
 
-@dataclass(frozen=True)
-class Question:
-    """A row of the table of checks, about one environment or service, with the function that answers it."""
-
-    name: str
-    ask: Callable[[], Awaitable[str]]
-    fix: str
-    """What to do when it fails, unless the error says better."""
-    seconds: float = SECONDS
-    unknown: str | None = None
-    """For what somebody else is asked about, who may not answer: what would let them. Then nothing is known of it."""
+@contextmanager
+def naming(address: str) -> Iterator[None]:
+    """Say which address it was that did not answer."""
+    try:
+        yield
+    except OutsideError as error:
+        raise WrongError(f"{address}: {error.message}", error.fix) from error
 
 
-def questions(functions: Mapping[str, Callable[[], Awaitable[str]]], **names: str) -> list[Question]:
-    """Return the rows that some functions answer.
+async def look(questions: Questions[A], given: A, at: Place | Target) -> tuple[Check, ...]:
+    """Ask all questions of a place or a service at once; each becomes a check.
 
     Args:
-        functions: the function of each row, by the row's name.
-        names: what the rows' fixes name: ``table``, ``service``, ``environment``.
+        questions: those of them that there are.
+        given: what each of them is given.
+        at: what is looked at.
     """
-    rows = [(row_of(name), ask) for name, ask in functions.items()]
-    return [Question(row.name, ask, row.fix.format(**names), row.seconds, row.unknown) for row, ask in rows]
-
-
-class Threads:
-    """Runs blocking questions while the event loop continues."""
-
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
-
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function that blocks; once nobody waits for it, it is left to its own time limit."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
-
-
-@contextmanager
-def own_threads() -> Iterator[Threads]:
-    """Give an examination threads of its own."""
+    service = at.service if isinstance(at, Target) else None
+    names = {"table": at.table, "service": service, "environment": at.environment}
+    platform = at.platform if isinstance(at, Target) else at.where.platform
     pool = ThreadPoolExecutor(THREADS, "doctor")
+    asked = []
+    for name, function in questions.items():
+        row = row_of(name)
+        ask = partial(_ask, row.by_compose if platform == "compose" else "", pool, function, given)
+        asked.append(check(row._replace(fix=row.fix.format(**names)), ask))
     try:
-        yield Threads(pool)
+        checks = await asyncio.gather(*asked)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-async def look(
-    questions: Iterable[Question], environment: str, service: str | None = None
-) -> tuple[Check, ...]:
-    """Ask all questions at once; each becomes a check."""
-    checks = await asyncio.gather(*(check(question) for question in questions))
-    where = {"environment": environment, "service": service}
+    where = {"environment": at.environment, "service": service}
     return tuple(item.model_copy(update=where) for item in checks)
 
 
-async def check(question: Question) -> Check:
-    """Ask one question; whatever comes of it is a check."""
+async def _ask(
+    unset: str, pool: ThreadPoolExecutor, function: Callable[[A], str | Awaitable[str]], given: A
+) -> str:
+    """Ask a question; once nobody waits for a blocking one, it is left to its own time limit."""
+    if unset:
+        raise NotSetError(unset)
+    blocks = not iscoroutinefunction(function)
+    loop = asyncio.get_running_loop()
+    answer = await loop.run_in_executor(pool, function, given) if blocks else function(given)
+    return answer if isinstance(answer, str) else await answer
+
+
+async def check(row: Row, ask: Callable[[], Awaitable[str]]) -> Check:
+    """Ask the question of one row; whatever comes of it is a check."""
     try:
-        async with asyncio.timeout(question.seconds):
-            return Check(name=question.name, ok=True, detail=await _patiently(question.ask))
+        async with asyncio.timeout(row.seconds):
+            return Check(name=row.name, ok=True, detail=await _patiently(ask))
     except NotSetError as reason:
-        return Check(name=question.name, ok=None, detail=str(reason))
+        return Check(name=row.name, ok=None, detail=str(reason))
     except WrongError as error:
-        return _wrong(question, str(error), error.fix)
+        return _wrong(row, str(error), error.fix)
     except RunbookError as error:
-        return _unanswered(question, error.message, error.fix)
+        return _unanswered(row, error.message, error.fix)
     except TimeoutError:
-        return _unanswered(question, f"no answer within {question.seconds:g} s", None)
+        return _unanswered(row, f"no answer within {row.seconds:g} s", None)
     except Exception as error:  # noqa: BLE001 - one check that is broken must not hide the others
-        return _wrong(question, f"the check itself failed: {type(error).__name__}: {quote(str(error))}", None)
+        return _wrong(row, f"the check itself failed: {type(error).__name__}: {quote(str(error))}", None)
 
 
 async def _patiently(ask: Callable[[], Awaitable[str]]) -> str:
@@ -116,13 +110,11 @@ async def _patiently(ask: Callable[[], Awaitable[str]]) -> str:
     return await ask()
 
 
-def _unanswered(question: Question, what: str, fix: str | None) -> Check:
-    if question.unknown is None:
-        return _wrong(question, what, fix)
-    return Check(
-        name=question.name, ok=None, detail=with_fix(f"unknown: {what[:DETAIL]}", fix or question.unknown)
-    )
+def _unanswered(row: Row, what: str, fix: str | None) -> Check:
+    if row.unknown is None:
+        return _wrong(row, what, fix)
+    return Check(name=row.name, ok=None, detail=with_fix(f"unknown: {what[:DETAIL]}", fix or row.unknown))
 
 
-def _wrong(question: Question, detail: str, fix: str | None) -> Check:
-    return Check(name=question.name, ok=False, detail=detail[:DETAIL], fix=fix or question.fix)
+def _wrong(row: Row, detail: str, fix: str | None) -> Check:
+    return Check(name=row.name, ok=False, detail=detail[:DETAIL], fix=fix or row.fix)

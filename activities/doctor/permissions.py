@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from activities.autoscaling.activities import describe_scaling
 from activities.doctor.looking import NotSetError, WrongError
-from activities.doctor.service import NOT_ON_ECS
 from activities.ecs.tasks import describe_service
 from activities.review.activities import S3
 from runbook_model.catalog.accounts import Account
@@ -168,14 +167,12 @@ def _listed(changes: Iterable[Change], answers: dict[Change, Answer]) -> str:
 
 
 def simulate_changes(clients: AwsClients, target: Target) -> str:
-    """Ask IAM about every change that a procedure may make of the service as it runs now.
+    """Ask IAM about every change that a procedure may make of a service on ECS as it runs now.
 
     Raises:
-        NotSetError: it does not run on ECS, or nothing can be known.
+        NotSetError: nothing can be known.
         WrongError: a change would be denied.
     """
-    if target.platform != "ecs":
-        raise NotSetError(NOT_ON_ECS)
     service = describe_service(clients, target)
     here = _account_part(service.arn)
     changes = [*_of_service(clients, target, service, here), *_of_roles(clients, target, service, here)]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from activities.docker.activities import ping
-from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
-from runbook_model.catalog.accounts import account_of
+from activities.doctor.looking import NotSetError, WrongError, naming
+from runbook_model.catalog.accounts import Account, account_of
 from runbook_model.catalog.arns import ecs_name
 from runbook_model.checks import SET_THE_CLOCK, Place
-from runbook_model.errors import OutsideError
+from runbook_model.errors import OutsideError, ThrottledError
 from runbook_model.fact import Fact
 
 if TYPE_CHECKING:
+    from activities.aws.clients import AwsClients
+    from activities.chat.channels import Channels
     from activities.measuring.sources import Sources
 
-BY_COMPOSE = "it runs by compose"
 ONE_SECOND = timedelta(seconds=1)
 """HTTP's dates have no fractions."""
 MOST_OFF = timedelta(seconds=5)
@@ -64,106 +67,110 @@ class Caller:
     clock: ClockReading | None
 
 
-class PlaceQuestions:
-    """The questions about one environment."""
+@dataclass(frozen=True)
+class Means:
+    """What a worker has to look with, and what it was started with."""
 
-    def __init__(self, sources: Sources, threads: Threads, place: Place, served: datetime) -> None:
-        self._clients = sources.aws
-        self._engine = sources.engine
-        self._stores = sources.stores
-        self._threads = threads
-        self._where = place.where
-        self._environment = place.environment
-        self._account = account_of(place.environment, place.where.region, place.where.assume_role)
-        self._table = f"[environments.{place.environment}]"
-        now = datetime.now(UTC)
-        self._temporals = ClockReading(whose="Temporal's", said=served, before=now, after=now)
-        self._asked: asyncio.Task[Caller] | None = None
+    sources: Sources
+    channels: Channels
+    reviews: str | None
+    procedures: Callable[[], str]
+    signers: Path | None = None
+    standing: Path | None = None
 
-    def all(self) -> list[Question]:
-        """Return them all."""
-        functions = {
-            "aws-identity": self.identity,
-            "cluster": self.cluster,
-            "prometheus": self.prometheus,
-            "docker-engine": self.engine,
-            "clock": self.clock,
-        }
-        return questions(functions, table=self._table)
 
-    async def identity(self) -> str:
-        """Ask AWS who the worker is."""
-        return f"{(await self._caller()).arn} in {self._where.region}"
+@dataclass
+class PlaceLook:
+    """A look at one environment; who AWS says that the worker is, is asked once for all that need it."""
 
-    async def cluster(self) -> str:
-        """Ask ECS for the cluster."""
-        name, region = self._ecs_cluster(), self._where.region
-        found = await self._threads.run(self._describe_cluster, name)
-        if found is None:
-            raise WrongError(f"there is no cluster {name} in {region}")
-        if found != "ACTIVE":
-            raise WrongError(f"the cluster {name} is {found}")
-        return f"{name} is ACTIVE"
+    means: Means
+    place: Place
+    served: datetime
+    """What Temporal's clock said at ``now``."""
+    namespace: str = ""
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    caller: Caller | None = None
+    unanswered: OutsideError | None = None
+    asking: Lock = field(default_factory=Lock)
 
-    async def prometheus(self) -> str:
-        """Ask Prometheus for a number that it need not look up."""
-        store = self._where.store
-        if store is None:
-            raise NotSetError(
-                f"no prometheus_url in {self._table}: rates come from load balancers and the services' own /metrics"
-            )
-        asking = store.account(self._environment, self._where.region, self._where.assume_role)
-        try:
-            await self._stores.at(store, asking).value("vector(1)")
-        except OutsideError as error:
-            raise WrongError(f"{store.url}: {error.message}", error.fix) from error
-        return f"{store.url} answers"
+    @property
+    def clients(self) -> AwsClients:
+        """The clients of AWS."""
+        return self.means.sources.aws
 
-    async def engine(self) -> str:
-        """Ask the container engine whether it is there."""
-        if self._where.platform != "compose":
-            raise NotSetError("it runs on ECS")
-        return f"{await self._threads.run(ping, self._engine)} answers"
+    @property
+    def account(self) -> Account:
+        """Where the environment's calls of AWS go, and as whom."""
+        return account_of(self.place.environment, self.place.where.region, self.place.where.assume_role)
 
-    async def clock(self) -> str:
-        """Compare the worker's clock with Temporal's and, where it answers, AWS's."""
-        readings = [self._temporals]
-        if self._where.platform == "ecs":
-            with suppress(OutsideError):  # that AWS does not answer is reported by another check
-                readings += filter(None, [(await self._caller()).clock])
-        return judge_clock(*readings)
 
-    def _ecs_cluster(self) -> str:
-        if self._where.platform != "ecs":
-            raise NotSetError(BY_COMPOSE)
-        return ecs_name(self._where.cluster).name
+def identify(look: PlaceLook) -> str:
+    """Ask AWS who the worker is."""
+    return f"{_caller(look).arn} in {look.place.where.region}"
 
-    async def _caller(self) -> Caller:
-        if self._where.platform != "ecs":
-            raise NotSetError(BY_COMPOSE)
-        if self._asked is None:
-            self._asked = asyncio.create_task(self._threads.run(self._ask_caller))
-        try:
-            return await asyncio.shield(self._asked)
-        except OutsideError:
-            self._asked = None  # who tries again asks again
-            raise
 
-    def _ask_caller(self) -> Caller:
-        before = datetime.now(UTC)
-        with self._clients.naming_errors("ask AWS who the worker is"):
-            answer = self._clients.sts(self._account).get_caller_identity()
-        after = datetime.now(UTC)
-        said = _date(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
-        clock = (
-            ClockReading(whose="AWS's", said=said, before=before - ONE_SECOND, after=after) if said else None
+def read_cluster(look: PlaceLook) -> str:
+    """Ask ECS for the cluster."""
+    name = ecs_name(look.place.where.cluster).name
+    with look.clients.naming_errors(f"describe the cluster {name}"):
+        found = look.clients.ecs(look.account).describe_clusters(clusters=[name])["clusters"]
+    if not found:
+        raise WrongError(f"there is no cluster {name} in {look.place.where.region}")
+    if found[0]["status"] != "ACTIVE":
+        raise WrongError(f"the cluster {name} is {found[0]['status']}")
+    return f"{name} is ACTIVE"
+
+
+async def ask_prometheus(look: PlaceLook) -> str:
+    """Ask Prometheus for a number that it need not look up."""
+    where = look.place.where
+    if (store := where.store) is None:
+        raise NotSetError(
+            f"no prometheus_url in {look.place.table}: rates come from load balancers and the services' own /metrics"
         )
-        return Caller(arn=answer["Arn"], clock=clock)
+    asking = store.account(look.place.environment, where.region, where.assume_role)
+    with naming(store.url):
+        await look.means.sources.stores.at(store, asking).value("vector(1)")
+    return f"{store.url} answers"
 
-    def _describe_cluster(self, name: str) -> str | None:
-        with self._clients.naming_errors(f"describe the cluster {name}"):
-            found = self._clients.ecs(self._account).describe_clusters(clusters=[name])["clusters"]
-        return found[0]["status"] if found else None
+
+def ask_engine(look: PlaceLook) -> str:
+    """Ask the container engine whether it is there."""
+    if look.place.where.platform != "compose":
+        raise NotSetError("it runs on ECS")
+    return f"{ping(look.means.sources.engine)} answers"
+
+
+def read_clock(look: PlaceLook) -> str:
+    """Compare the worker's clock with Temporal's and, where it answers, AWS's."""
+    readings = [ClockReading(whose="Temporal's", said=look.served, before=look.now, after=look.now)]
+    if look.place.where.platform == "ecs":
+        with suppress(OutsideError):  # that AWS does not answer is reported by another check
+            readings += filter(None, [_caller(look).clock])
+    return judge_clock(*readings)
+
+
+def _caller(look: PlaceLook) -> Caller:
+    """Ask once for all; of a call that was throttled nothing is kept, so it is asked again."""
+    with look.asking:
+        if look.unanswered:
+            raise look.unanswered
+        try:
+            look.caller = look.caller or _ask_caller(look)
+        except OutsideError as error:
+            look.unanswered = None if isinstance(error, ThrottledError) else error
+            raise
+        return look.caller
+
+
+def _ask_caller(look: PlaceLook) -> Caller:
+    before = datetime.now(UTC)
+    with look.clients.naming_errors("ask AWS who the worker is"):
+        answer = look.clients.sts(look.account).get_caller_identity()
+    after = datetime.now(UTC)
+    said = _date(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
+    clock = ClockReading(whose="AWS's", said=said, before=before - ONE_SECOND, after=after) if said else None
+    return Caller(arn=answer["Arn"], clock=clock)
 
 
 def _date(header: str) -> datetime | None:

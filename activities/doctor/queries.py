@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 
+from activities.doctor.looking import NotSetError, Questions, WrongError
 from activities.prometheus import promql
+from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.failures import find_failures
 from runbook_model.catalog.matchers import Selector
 from runbook_model.catalog.target import Target
 from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
-    from activities.prometheus.client import Prometheus
+    from activities.doctor.service import ServiceLook
     from activities.prometheus.promql import Failures
 
 NEEDED = "sample-age"
@@ -33,6 +37,8 @@ OF_SCRAPES = "scrape_"
 LATELY = timedelta(hours=1)
 METRIC = re.compile(r'\b(?P<plain>[a-zA-Z_:][a-zA-Z0-9_:]*)\{|\{"(?P<quoted>(?:[^"\\]|\\.)*)"(?=\s*[,}])')
 BUCKETS = "_bucket"
+COUNT_THEM = "count failures in {}, or give {} a label status with the HTTP status"
+NAME_THEM = "set metrics.preset or metrics.failures in {} to what counts failures"
 
 
 def queries_of(target: Target, failures: Failures | None = None) -> dict[str, str]:
@@ -74,6 +80,57 @@ def label_of(target: Target, name: str, failures: Failures | None) -> str | None
     if name == "errors-by-type":
         return (failures or promql.counter_of(target)).kind
     return target.release_label if name.endswith("-by-release") else None
+
+
+def ask_queries(target: Target) -> Questions[ServiceLook]:
+    """Return a question for each query of a target, by the name of its check; none without a Prometheus."""
+    names = queries_of(target) if target.store else ()
+    return {f"prometheus-{name}": partial(_ask, name) for name in names}
+
+
+async def _ask(name: str, look: ServiceLook) -> str:
+    target, prometheus = look.target, look.sources.stores.of(look.target)
+    if prometheus is None:
+        raise NotSetError(f"no prometheus_url in {target.table}")
+    failures = await _failures(prometheus, target) if name in OF_FAILURES else None
+    asked = queries_of(target, failures)[name]
+    rows = await prometheus.rows(asked)
+    if isinstance(rows, NoData):
+        raise WrongError(rows.why)
+    label = label_of(target, name, failures)
+    if rows and label and not any(labels.get(label) for labels, _ in rows):
+        unlabelled = await name_label(prometheus, target, label)
+        raise NotSetError(f"Prometheus has data, by no {label}{unlabelled and f': {unlabelled}'}")
+    if rows:
+        return "has data"
+    missing = await name_missing(prometheus, target, asked)
+    if name == NEEDED:
+        ours = promql.selector(target, None)[1:-1]
+        fix = (
+            f"let Prometheus scrape the service with the labels {ours}, or correct metrics in {target.table}"
+        )
+        raise WrongError(f"Prometheus has no series of the service: {missing or asked}", fix)
+    raise NotSetError(f"Prometheus understands it and has no data{missing and f': {missing}'}")
+
+
+async def _failures(prometheus: Prometheus, target: Target) -> Failures | None:
+    """Return by what failures are counted; where requests are counted, something must count them."""
+    convention = target.convention
+    if not await prometheus.rows(queries_of(target)[NEEDED]):
+        return None
+    failures = await find_failures(prometheus, target, datetime.now(UTC))
+    if not isinstance(failures, NoData):
+        return failures
+    if convention.by_matcher:
+        labels = [await name_label(prometheus, target, item.name) for item in convention.failing]
+        missing = next(filter(None, labels), "")
+    else:
+        query = promql.of_target(convention.failures, target, None)
+        missing = await name_missing(prometheus, target, query)
+    names = (convention.failures.text, convention.requests.text)
+    fix = COUNT_THEM.format(*names) if convention.by_status else NAME_THEM.format(target.table)
+    said, _, more = missing.partition("; ")
+    raise WrongError("; ".join(filter(None, (failures.why, more if said in failures.why else missing))), fix)
 
 
 async def name_missing(prometheus: Prometheus, target: Target, query: str) -> str:

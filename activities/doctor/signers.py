@@ -10,71 +10,69 @@ from activities.authority.standing import Standing, check_standing, read_standin
 from activities.doctor.looking import NotSetError, WrongError
 from runbook_model.catalog.policies import Approvals
 from runbook_model.checks import Place
-from runbook_model.errors import Rejected, SignersError
+from runbook_model.errors import Rejected
 from runbook_model.text.sentences import count_of
 
 SOON = timedelta(days=30)
 
 
-class SignerQuestions:
-    """The questions about signatures of one environment."""
+def look_at_signers(place: Place, file: Path | None) -> str:
+    """Look who could sign now, and for how long.
 
-    def __init__(self, place: Place, signers: Path | None, standing: Path | None, namespace: str) -> None:
-        self._environment = place.environment
-        self._approvals = place.where.approvals
-        self._signers = signers
-        self._standing = Standing(standing)
-        self._namespace = namespace
+    Raises:
+        SignersError: the file cannot be read.
+        WrongError: too few people could sign, or keys expire soon.
+    """
+    return judge_signers(_signed(place), read_signers(file), datetime.now(UTC))
 
-    def look(self) -> str:
-        """Look who could sign now, and for how long.
 
-        Raises:
-            WrongError: the file cannot be read, too few people could sign, or keys expire soon.
-        """
-        if not self._approvals.signed:
-            raise NotSetError("decisions are not signed: approvals.signed is not set")
+def look_at_standing(place: Place, file: Path | None, folder: Path | None, namespace: str) -> str:
+    """Look which standing statements count in a place, and for how long.
+
+    Args:
+        place: where they would count.
+        file: who may sign.
+        folder: where the statements are.
+        namespace: the worker's.
+
+    Raises:
+        SignersError: it cannot be read who may sign.
+        WrongError: one cannot be read, does not count, or ends soon.
+    """
+    approvals, files = _signed(place), Standing(folder).files()
+    if not files:
+        raise NotSetError("no standing statement: RUNBOOK_STANDING of the worker names no folder with any")
+    signers = read_signers(file)
+    counted: list[str] = []
+    wrong: list[str] = []
+    for path in files:
         try:
-            return judge_signers(self._approvals, read_signers(self._signers), datetime.now(UTC))
-        except SignersError as error:
-            raise WrongError(error.message, error.fix) from error
-
-    def look_at_standing(self) -> str:
-        """Look which standing statements count here, and for how long.
-
-        Raises:
-            WrongError: one cannot be read, does not count, or ends soon.
-        """
-        if not self._approvals.signed:
-            raise NotSetError("decisions are not signed: approvals.signed is not set")
-        files = self._standing.files()
-        if not files:
-            raise NotSetError(
-                "no standing statement: RUNBOOK_STANDING of the worker names no folder with any"
-            )
-        now = datetime.now(UTC)
-        try:
-            signers = read_signers(self._signers)
-        except SignersError as error:
-            raise WrongError(error.message, error.fix) from error
-        looked = [self._judge(path, signers, now) for path in files]
-        if wrong := [problem for _, problem in looked if problem]:
-            raise WrongError("; ".join(wrong), "sign it again with runbook standing sign, or remove the file")
-        return ", ".join(name for name, _ in looked if name) or "none is for this environment"
-
-    def _judge(self, path: Path, signers: Signers, now: datetime) -> tuple[str, str]:
-        """Return what counts of a file, and what is wrong with it; nothing of one of another environment."""
-        try:
-            found = read_standing(path)
-            if found.order.targets[0].partition("/")[0] != self._environment:
-                return "", ""
-            check_standing(found, self._environment, self._approvals, self._namespace, signers, now)
+            counted.append(_until(path, place, approvals, namespace, signers))
         except (Rejected, OSError) as error:
-            return "", f"{path.name}: {error}"
-        until = found.order.until
-        if until <= now + SOON:
-            return "", f"{path.name} ends within {SOON.days} days, at {until:%Y-%m-%d %H:%M} UTC"
-        return f"{path.stem} until {until:%Y-%m-%d}", ""
+            wrong.append(f"{path.name}: {error}")
+        except WrongError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise WrongError("; ".join(wrong), "sign it again with runbook standing sign, or remove the file")
+    return ", ".join(filter(None, counted)) or "none is for this environment"
+
+
+def _signed(place: Place) -> Approvals:
+    if not place.where.approvals.signed:
+        raise NotSetError("decisions are not signed: approvals.signed is not set")
+    return place.where.approvals
+
+
+def _until(path: Path, place: Place, approvals: Approvals, namespace: str, signers: Signers) -> str:
+    """Say until when a file counts; empty for one of another environment."""
+    now, found = datetime.now(UTC), read_standing(path)
+    if found.order.targets[0].partition("/")[0] != place.environment:
+        return ""
+    check_standing(found, place.environment, approvals, namespace, signers, now)
+    until = found.order.until
+    if until <= now + SOON:
+        raise WrongError(f"{path.name} ends within {SOON.days} days, at {until:%Y-%m-%d %H:%M} UTC")
+    return f"{path.stem} until {until:%Y-%m-%d}"
 
 
 def judge_signers(approvals: Approvals, signers: Signers, now: datetime) -> str:

@@ -74,6 +74,11 @@ class Target(BaseModel):
         """``<environment>/<service>``, as ids and ledger tags have it."""
         return f"{self.environment}/{self.service}"
 
+    @property
+    def table(self) -> str:
+        """What its table in the catalog is called."""
+        return f"[services.{self.service}.{self.environment}]"
+
     def has(self, source: EvidenceSource) -> bool:
         """Whether a source may be asked for the numbers of its requests; a load balancer is found only by asking."""
         there = {

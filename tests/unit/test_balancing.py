@@ -6,8 +6,8 @@ import httpx
 import pytest
 from botocore.stub import ANY, Stubber
 
-from activities.doctor.looking import check, own_threads
-from activities.doctor.service import ServiceQuestions
+from activities.doctor.looking import look
+from activities.doctor.service import ServiceLook, read_balancers
 from activities.measuring.balanced import measure_load
 from activities.measuring.instruments import Instruments
 from activities.measuring.requests import Measured
@@ -362,9 +362,11 @@ class TestHealth:
 
 class TestDoctor:
     async def check(self, aws, **changes):
-        with own_threads() as threads, aws.ecs.stub, aws.elb, aws.cloudwatch:
-            questions = ServiceQuestions(Sources(aws.clients, None, None), threads, a_target(**changes)).all()
-            return await check(next(item for item in questions if item.name == "load-balancer"))
+        target = a_target(**changes)
+        with aws.ecs.stub, aws.elb, aws.cloudwatch:
+            given = ServiceLook(Sources(aws.clients, None, None), target)
+            (found,) = await look({"load-balancer": read_balancers}, given, target)
+        return found
 
     async def test_it_reads_the_figures_and_the_health_of_the_targets(self):
         aws = Aws()

@@ -15,9 +15,10 @@ from activities.chat.channels import Channels
 from activities.chat.slack import SlackClients
 from activities.doctor import chat
 from activities.doctor.chat import try_channels
-from activities.doctor.looking import check, questions
+from activities.doctor.looking import check
 from activities.http.client import http_client
 from runbook_model.catalog.reading import load_catalog
+from runbook_model.checks import row_of
 from sandbox.machine.http_server import serving
 from sandbox.machine.processes import free_port
 from sandbox.monitoring.slack import Slack
@@ -62,8 +63,7 @@ class Stage:
         wanted = tuple(channel for channel in load_catalog(self._catalog).channels if channel.name in names)
         async with http_client() as http:
             outlets = Channels(self._catalog, SlackClients(self.api), http)
-            (question,) = questions({"chat": lambda: try_channels(outlets, wanted)})
-            return await check(question)
+            return await check(row_of("chat"), lambda: try_channels(outlets, wanted))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Whatever comes of one question is a check: a sentence, a reason why it is not asked, or what is wrong and the fix."""
 
 import asyncio
+import threading
 from datetime import timedelta
 
 import pytest
@@ -8,12 +9,12 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from activities.aws.errors import translate
 from activities.doctor import looking
-from activities.doctor.looking import NotSetError, Question, WrongError, check, look, own_threads
+from activities.doctor.looking import NotSetError, WrongError, check, look
 from activities.doctor.place import ClockReading, judge_clock
 from activities.http.client import answered
-from runbook_model.checks import SET_THE_CLOCK
+from runbook_model.checks import SET_THE_CLOCK, Row
 from runbook_model.errors import AccessDeniedError, InputError, ThrottledError, UnreachableError
-from tests.observing import at
+from tests.observing import a_target, at
 
 
 async def raising(error):
@@ -21,7 +22,7 @@ async def raising(error):
 
 
 async def asked(ask, **more):
-    return await check(Question("thing", ask, "the usual fix", **more))
+    return await check(Row("thing", "service", fix="the usual fix", **more), ask)
 
 
 class TestOneCheck:
@@ -89,15 +90,16 @@ class TestOneCheck:
 async def test_one_that_takes_its_time_holds_up_no_other():
     started = asyncio.Event()
 
-    async def first():
+    async def first(_):
         await started.wait()
         return "first"
 
-    async def second():
+    async def second(_):
         started.set()
         return "second"
 
-    checks = await look([Question("a", first, ""), Question("b", second, "")], "prod", "shop")
+    target = a_target(service="shop")
+    checks = await look({"a": first, "b": second}, None, target)
     assert [(item.environment, item.service, item.detail) for item in checks] == [
         ("prod", "shop", "first"),
         ("prod", "shop", "second"),
@@ -105,8 +107,18 @@ async def test_one_that_takes_its_time_holds_up_no_other():
 
 
 async def test_blocking_questions_run_next_to_the_loop():
-    with own_threads() as threads:
-        assert await threads.run(divmod, 7, 2) == (3, 1)
+    started = threading.Event()
+
+    def blocking(given):
+        started.wait()
+        return given
+
+    async def other(_):
+        started.set()
+        return "other"
+
+    checks = await look({"a": blocking, "b": other}, "given", a_target())
+    assert [item.detail for item in checks] == ["given", "other"]
 
 
 def denied(permission):

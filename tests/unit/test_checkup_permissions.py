@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from unittest.mock import ANY
@@ -10,12 +9,16 @@ from unittest.mock import ANY
 import pytest
 from botocore.stub import Stubber
 
-from activities.doctor.looking import check, own_threads, questions
-from activities.doctor.permissions import Change, Simulator, look_at_shelf, simulate_changes
+from activities.doctor import checkup
+from activities.doctor.looking import check, look
+from activities.doctor.permissions import Change, Simulator
+from activities.doctor.place import Means, PlaceLook
+from activities.doctor.service import ServiceLook
+from activities.measuring.sources import Sources
 from runbook_model.catalog.accounts import AssumeRole, account_of
 from runbook_model.catalog.policies import Approvals, Environment
 from runbook_model.catalog.service_policies import Database
-from runbook_model.checks import POLICY, Place
+from runbook_model.checks import POLICY, Place, row_of
 from tests.aws_answers import HERE, Ecs, definition, service, services
 from tests.ecs_facts import ARN, deployment_arn, task_definition
 from tests.observing import a_target
@@ -78,19 +81,22 @@ class Asking:
 
     async def __call__(self):
         self._service_is_read()
-        return await self._ask("permissions", simulate_changes, a_target(**self.changes))
+        target = a_target(**self.changes)
+        return await self._ask(
+            checkup.SERVICE, "permissions", ServiceLook(Sources(self.clients, None, None), target), target
+        )
 
     async def about_reviews(self, shelf):
         place = Place(environment="prod", where=Environment(cluster="prod", region="us-east-1"))
-        return await self._ask("reviews", look_at_shelf, place, shelf)
+        means = Means(Sources(self.clients, None, None), None, shelf, None)
+        return await self._ask(checkup.PLACE, "reviews", PlaceLook(means, place, datetime.now(UTC)), place)
 
-    async def _ask(self, name, look, *given):
+    async def _ask(self, questions, name, given, at):
         with ExitStack() as stack:
             for item in (self.ecs.stub, *vars(self.stubs).values()):
                 stack.enter_context(item)
-            threads = stack.enter_context(own_threads())
-            (question,) = questions({name: lambda: threads.run(look, self.clients, *given)})
-            return await check(question)
+            (found,) = await look({name: questions[name]}, given, at)
+            return found
 
 
 def evaluated(action, decision="allowed", resources=(), *, at_large=None, **more):
@@ -302,8 +308,7 @@ class TestSimulator:
         assert text.detail.endswith("; let the worker reach IAM")
 
     async def test_that_is_slow_leaves_it_unknown(self):
-        (question,) = questions({"permissions": None})
-        text = await check(replace(question, ask=asyncio.Event().wait, seconds=0.01))
+        text = await check(row_of("permissions")._replace(seconds=0.01), asyncio.Event().wait)
         assert (text.ok, text.detail) == (None, "unknown: no answer within 0.01 s; let the worker reach IAM")
 
 

@@ -1,6 +1,5 @@
 """What doctor asks of an environment: AWS answers by botocore's Stubber, Prometheus by httpx's, Docker by a small server."""
 
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -9,8 +8,9 @@ from botocore.stub import Stubber
 
 from activities.aws.clients import AwsClients
 from activities.docker.engine import Engine
-from activities.doctor.looking import check, own_threads
-from activities.doctor.place import PlaceQuestions
+from activities.doctor.checkup import PLACE
+from activities.doctor.looking import look
+from activities.doctor.place import Means, PlaceLook
 from activities.measuring.sources import Sources
 from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.policies import Environment
@@ -51,14 +51,10 @@ class Asking:
 
     async def __call__(self, *names):
         place = Place(environment="prod", where=self.where)
-        with ExitStack() as stack:
-            stack.enter_context(self.sts)
-            stack.enter_context(self.ecs)
-            threads = stack.enter_context(own_threads())
-            sources = Sources(self.clients, Engine(), client(self.prometheus))
-            questions = PlaceQuestions(sources, threads, place, self.served)
-            asked = {item.name: item for item in questions.all()}
-            return [await check(asked[name]) for name in names]
+        means = Means(Sources(self.clients, Engine(), client(self.prometheus)), None, None, None)
+        given = PlaceLook(means, place, self.served)
+        with self.sts, self.ecs:
+            return [item for name in names for item in await look({name: PLACE[name]}, given, place)]
 
 
 def vector(number):

@@ -1,7 +1,6 @@
 """What doctor asks of a service: its addresses by httpx's MockTransport, ECS by Stubber, Terraform by the program."""
 
 import inspect
-from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -9,10 +8,10 @@ from botocore.stub import Stubber
 
 from activities.aws.clients import AwsClients
 from activities.docker.engine import Engine
-from activities.doctor.dependencies import DependencyQuestions
-from activities.doctor.looking import check, own_threads
-from activities.doctor.queries import NEEDED, queries_of
-from activities.doctor.service import ServiceQuestions
+from activities.doctor.checkup import SERVICE
+from activities.doctor.looking import look
+from activities.doctor.queries import NEEDED, ask_queries, queries_of
+from activities.doctor.service import ServiceLook
 from activities.measuring.sources import Sources
 from activities.prometheus import promql
 from runbook_model.catalog.metrics import Metrics
@@ -88,16 +87,11 @@ def refusing(request):
 async def ask(name, answer=refusing, *, ecs=None, clients=None, **changes):
     ecs = ecs or Ecs()
     sources = Sources(clients or ecs.clients, Engine(), client(answer))
-    with ExitStack() as stack:
-        stack.enter_context(ecs.asked_for_exactly_this())
-        threads = stack.enter_context(own_threads())
-        target = a_target(**changes)
-        questions = [
-            *ServiceQuestions(sources, threads, target).all(),
-            *DependencyQuestions(sources, threads, target).all(),
-        ]
-        asked = {question.name: question for question in questions}
-        return await check(asked[name])
+    target = a_target(**changes)
+    with ecs.asked_for_exactly_this():
+        questions = {**SERVICE, **ask_queries(target)}
+        (found,) = await look({name: questions[name]}, ServiceLook(sources, target), target)
+        return found
 
 
 class TestAddresses:
@@ -277,13 +271,8 @@ class TestQueries:
         assert wording.ok is False
         assert "parse error at char 7" in wording.detail
 
-    async def test_are_none_without_a_prometheus(self):
-        with own_threads() as threads:
-            target = a_target(prometheus_url=None)
-            asked = DependencyQuestions(
-                Sources(Ecs().clients, Engine(), client(refusing)), threads, target
-            ).all()
-        assert [item.name for item in asked if item.name.startswith("prometheus")] == []
+    def test_are_none_without_a_prometheus(self):
+        assert ask_queries(a_target(prometheus_url=None)) == {}
 
 
 class TestService:

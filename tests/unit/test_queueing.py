@@ -7,8 +7,8 @@ import pytest
 from botocore.stub import Stubber
 
 from activities.cloudwatch.queues import window_of
-from activities.doctor.looking import check, own_threads
-from activities.doctor.service import ServiceQuestions
+from activities.doctor.looking import look
+from activities.doctor.service import ServiceLook, read_cloudwatch
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from runbook_model.catalog.service_policies import Thresholds, Verify
@@ -241,9 +241,10 @@ class TestDoctor:
         age = {"Id": "age", "Timestamps": [moment for _ in ages], "Values": [*ages]}
         aws.cloudwatch.add_response("get_metric_statistics", {"Datapoints": []})
         aws.cloudwatch.add_response("get_metric_data", {"MetricDataResults": [age]})
-        with own_threads() as threads, aws.ecs.stub, aws.cloudwatch:
-            questions = ServiceQuestions(Sources(aws.clients, None, None), threads, WORKER).all()
-            return await check(next(item for item in questions if item.name == "cloudwatch"))
+        with aws.ecs.stub, aws.cloudwatch:
+            given = ServiceLook(Sources(aws.clients, None, None), WORKER)
+            (found,) = await look({"cloudwatch": read_cloudwatch}, given, WORKER)
+        return found
 
     async def test_it_reads_the_queue(self):
         found = await self.said(12.0)

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from botocore.stub import ANY, Stubber
 
-from activities.doctor.looking import check, own_threads
-from activities.doctor.service import ServiceQuestions
+from activities.doctor.looking import look
+from activities.doctor.service import ServiceLook, read_balancers
 from activities.measuring.balanced import measure_load
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
@@ -272,9 +272,10 @@ class TestDoctor:
     async def test_it_names_the_discovery_names(self):
         aws = Aws()
         aws.cloudwatch.add_response("get_metric_data", {"MetricDataResults": []})
-        with own_threads() as threads, aws.ecs.stub, aws.elb, aws.cloudwatch:
-            questions = ServiceQuestions(Sources(aws.clients, None, None), threads, a_target(**ALONE)).all()
-            found = await check(next(item for item in questions if item.name == "load-balancer"))
+        target = a_target(**ALONE)
+        with aws.ecs.stub, aws.elb, aws.cloudwatch:
+            given = ServiceLook(Sources(aws.clients, None, None), target)
+            (found,) = await look({"load-balancer": read_balancers}, given, target)
         assert (found.ok, found.detail) == (
             True,
             "Service Connect knows it as shop-api; figures can be read",

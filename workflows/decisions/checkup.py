@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from runbook_model.catalog.target import Target
-from runbook_model.checks import PLAN, POLICY, ROLLBACK_PLAN, ROWS, Check, Drilled, Known, row_of
+from runbook_model.checks import NOT_ON_ECS, PLAN, POLICY, ROLLBACK_PLAN, ROWS, Check, Drilled, Known, row_of
 from runbook_model.releases.release import Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Outcome, Problem, Report
 from runbook_model.text.sentences import with_fix
@@ -36,7 +36,7 @@ def needs_revisions(target: Target, history: ReleaseHistory) -> bool:
 def judge_controller(target: Target, service: ServiceState | None) -> Check:
     """Whether the service is deployed in a way that can be rolled back."""
     if target.platform != "ecs":
-        return _check(target, "controller", ok=None, detail="it does not run on ECS")
+        return _check(target, "controller", ok=None, detail=NOT_ON_ECS)
     if service is None:
         return _unknown(target, "controller", "service")
     if problem := cannot_roll(_as_if_it_ran(service)):
@@ -50,7 +50,7 @@ def judge_last_known_good(
     """Whether there is a release to go back to, as a rollback would choose it now."""
     name = "last-known-good"
     if target.platform != "ecs":
-        return _check(target, name, ok=None, detail="it does not run on ECS")
+        return _check(target, name, ok=None, detail=NOT_ON_ECS)
     if history is None:
         return _unknown(target, name, "deployments")
     if cannot_roll(_as_if_it_ran(history.service)):
@@ -149,12 +149,11 @@ def no_plan(target: Target, procedure: str, why: str, fix: str | None) -> Check:
 def unplanned(target: Target, procedure: str, checks: Iterable[Check]) -> Check | None:
     """Say why no plan is even asked for: the target has nothing that the procedure could change."""
     if procedure == "database-issues" and target.database is None:
-        table = f"[services.{target.service}.{target.environment}]"
-        return _check(target, _name(procedure), ok=None, detail=f"no database in {table}")
+        return _check(target, _name(procedure), ok=None, detail=f"no database in {target.table}")
     if _name(procedure) != ROLLBACK_PLAN.name:
         return None
     if target.platform != "ecs":
-        return _check(target, _name(procedure), ok=None, detail="it does not run on ECS")
+        return _check(target, _name(procedure), ok=None, detail=NOT_ON_ECS)
     good = next(
         (check for check in checks if check.service == target.service and check.name == "last-known-good"),
         None,

@@ -10,7 +10,7 @@ import pytest
 
 from activities.authority.standing import Standing
 from activities.doctor.looking import NotSetError, WrongError
-from activities.doctor.signers import SignerQuestions
+from activities.doctor.signers import look_at_standing
 from runbook_model.calls import update_service
 from runbook_model.catalog.reading import parse_catalog
 from runbook_model.checks import Place
@@ -78,7 +78,7 @@ class Office:
 
     def doctor(self, environment="prod"):
         place = Place(environment=environment, where=CATALOG.environments[environment])
-        return SignerQuestions(place, self.signers, self.folder, "default").look_at_standing()
+        return look_at_standing(place, self.signers, self.folder, "default")
 
 
 @pytest.fixture

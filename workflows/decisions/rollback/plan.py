@@ -217,7 +217,7 @@ def which_container(target: Target, release: Release) -> Problem | None:
     """Say that it cannot be known which container's image is the release, and what to write into the catalog."""
     if not release.unclear:
         return None
-    names, where = ", ".join(release.unclear), f"[services.{target.service}.{target.environment}]"
+    names, where = ", ".join(release.unclear), target.table
     if target.container:
         missing = f'{release.revision} has no container "{target.container}", but {names}'
         return Problem(kind="input", message=missing, fix=f"correct container in {where}")
