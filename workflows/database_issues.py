@@ -6,18 +6,18 @@ from functools import partial
 
 from temporalio import workflow
 
-from activities.measuring.diagnosis import DiagnosisActivities
 from runbook_model.catalog.service_policies import Database
 from runbook_model.measured.readings import STANDARD_LOOKS, Sample
 from runbook_model.messages import ProcedureRequest
-from runbook_model.reports import Ending, Report, Task
+from runbook_model.reports import Ending, Task
 from workflows.decisions.database import TerminatePlan
 from workflows.decisions.database_remedies import NoReboot, RebootPlan, fix_leak
 from workflows.decisions.rollback.releases import refused
 from workflows.decisions.sizing import SizePlan
 from workflows.page.page import Page
-from workflows.page.procedure import ProcedureWorkflow
+from workflows.page.procedure import ProcedureWorkflow, runs_page
 from workflows.page.run import Part, Run, open_run
+from workflows.platforms.choice import platform_of
 from workflows.platforms.compose import Compose
 from workflows.remedies.database import (
     Done,
@@ -54,12 +54,9 @@ class DatabaseIssues(ProcedureWorkflow):
     def __init__(self) -> None:
         self.page = Page("database-issues")
 
-    @workflow.run
-    async def run(self, request: ProcedureRequest) -> Report:
-        """Run the page."""
-        return await self.page.run(request, lambda: self._procedure(request))
-
-    async def _procedure(self, request: ProcedureRequest) -> Ending:
+    @runs_page
+    async def run(self, request: ProcedureRequest) -> Ending:
+        """Find who holds the connections, free them or restart the database, and verify."""
         page = self.page
 
         page.heading("Check the database")
@@ -76,9 +73,7 @@ class DatabaseIssues(ProcedureWorkflow):
         read = await read_database(run)
 
         page.heading("Find who holds the connections")
-        await page.read(
-            "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, run.target
-        )
+        await platform_of(run).read_recent_logs()
         found = await look_further(run, policy, read)
         page.record.found(found.diagnosis.summary)
         baseline = await measure(run, found.history.current)

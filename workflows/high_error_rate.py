@@ -8,21 +8,14 @@ from temporalio import workflow
 
 from activities.measuring.diagnosis import DiagnosisActivities
 from runbook_model.messages import ProcedureRequest
-from runbook_model.reports import Ending, Report
+from runbook_model.reports import Ending
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_errors
 from workflows.page.page import Page
-from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.run import Part, Run, open_run
+from workflows.page.procedure import ProcedureWorkflow, runs_page
+from workflows.page.run import HEADINGS, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import ask_person_to_choose, note_cause, repair_dependency, roll_back
 from workflows.remedies.scale_out import scale_out
-
-HEADINGS = {
-    Part.ASK: "Ask before changing anything",
-    Part.PUT_RIGHT: "Put it right",
-    Part.WAIT: "Wait for steady state",
-    Part.VERIFY: "Verify",
-}
 
 
 @workflow.defn
@@ -32,12 +25,9 @@ class HighErrorRate(ProcedureWorkflow):
     def __init__(self) -> None:
         self.page = Page("high-error-rate")
 
-    @workflow.run
-    async def run(self, request: ProcedureRequest) -> Report:
-        """Run the page."""
-        return await self.page.run(request, lambda: self._procedure(request))
-
-    async def _procedure(self, request: ProcedureRequest) -> Ending:
+    @runs_page
+    async def run(self, request: ProcedureRequest) -> Ending:
+        """Look, name the cause, put it right and verify."""
         page = self.page
 
         page.heading("Look at errors, load and logs")
@@ -61,15 +51,13 @@ class HighErrorRate(ProcedureWorkflow):
                 return await ask_person_to_choose(run, ways)
 
     async def _diagnose(self, run: Run) -> Diagnosis:
-        page, target = run.page, run.target
-        around = await platform_of(run).look_around()
+        page, target, platform = run.page, run.target, platform_of(run)
+        around = await platform.look_around()
         errors = await page.read(
             "Read which requests fail, and since when", DiagnosisActivities.read_errors, target
         )
         load = await page.read("Read its load", DiagnosisActivities.read_load, target)
-        logs = await page.read(
-            "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
-        )
+        logs = await platform.read_recent_logs()
         return around.explain(classify_errors(target, errors, load, logs)).citing(
             *(read.summary for read in (errors, load, logs)),
             *around.lines,

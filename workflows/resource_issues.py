@@ -8,24 +8,17 @@ from activities.measuring.diagnosis import DiagnosisActivities
 from runbook_model.measured.readings import STANDARD_LOOKS
 from runbook_model.measured.symptoms import ResourcesRead
 from runbook_model.messages import ProcedureRequest
-from runbook_model.reports import Ending, Report
+from runbook_model.reports import Ending
 from workflows.decisions.diagnosis import Cause, Diagnosis, classify_resources
 from workflows.decisions.tasks import find_the_leak, use_less
 from workflows.page.page import Page
-from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.run import Part, Run, open_run
+from workflows.page.procedure import ProcedureWorkflow, runs_page
+from workflows.page.run import HEADINGS, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import ask_person_to_choose, note_cause, repair_dependency
 from workflows.remedies.scale_out import scale_out_or_up, ways_to_scale
 
 LOOKS = (*STANDARD_LOOKS, "cpu", "memory")
-
-HEADINGS = {
-    Part.ASK: "Ask before changing anything",
-    Part.PUT_RIGHT: "Put it right",
-    Part.WAIT: "Wait for steady state",
-    Part.VERIFY: "Verify",
-}
 
 
 @workflow.defn
@@ -35,12 +28,9 @@ class ResourceIssues(ProcedureWorkflow):
     def __init__(self) -> None:
         self.page = Page("resource-issues")
 
-    @workflow.run
-    async def run(self, request: ProcedureRequest) -> Report:
-        """Run the page."""
-        return await self.page.run(request, lambda: self._procedure(request))
-
-    async def _procedure(self, request: ProcedureRequest) -> Ending:
+    @runs_page
+    async def run(self, request: ProcedureRequest) -> Ending:
+        """Look, name the cause, put it right and verify."""
         page = self.page
 
         page.heading("Look at CPU, memory and restarts")

@@ -8,12 +8,12 @@ from runbook_model.measured.readings import Sample
 from runbook_model.messages import RollbackRequest
 from runbook_model.releases.release import Judgement, Release
 from runbook_model.releases.rollout import Phase, Rollout
-from runbook_model.reports import Ending, Outcome, Report, Verdict
+from runbook_model.reports import Ending, Outcome, Verdict
 from runbook_model.text.sentences import sentence
 from workflows.decisions.recovery import Judged
 from workflows.decisions.rollback.plan import moved_tag
 from workflows.page.page import Page
-from workflows.page.procedure import ProcedureWorkflow
+from workflows.page.procedure import ProcedureWorkflow, runs_page
 from workflows.page.run import Run, open_run
 from workflows.platforms.deployment import hand_over, mark
 from workflows.remedies.release import (
@@ -37,12 +37,9 @@ class Rollback(ProcedureWorkflow):
         # Undoing a rollback would bring the outage back: an abort that does not say so keeps it.
         self.page = Page("rollback", abort_keeps=True)
 
-    @workflow.run
-    async def run(self, request: RollbackRequest) -> Report:
-        """Run the page."""
-        return await self.page.run(request, lambda: self._procedure(request))
-
-    async def _procedure(self, request: RollbackRequest) -> Ending:
+    @runs_page
+    async def run(self, request: RollbackRequest) -> Ending:
+        """Put a release back, and verify; where that has to start again, once more."""
         page = self.page
 
         page.heading("Identify the last known good release")

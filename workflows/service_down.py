@@ -6,14 +6,13 @@ from functools import partial
 
 from temporalio import workflow
 
-from activities.measuring.diagnosis import DiagnosisActivities
 from runbook_model.messages import ProcedureRequest
-from runbook_model.reports import Ending, Report
+from runbook_model.reports import Ending
 from workflows.decisions.diagnosis import Cause, Diagnosis
 from workflows.decisions.tasks import make_room_in_the_cluster
 from workflows.page.page import Page
-from workflows.page.procedure import ProcedureWorkflow
-from workflows.page.run import Part, Run, open_run
+from workflows.page.procedure import ProcedureWorkflow, runs_page
+from workflows.page.run import HEADINGS, Run, open_run
 from workflows.platforms.choice import platform_of
 from workflows.remedies.other_pages import (
     ask_person_to_act,
@@ -25,13 +24,6 @@ from workflows.remedies.other_pages import (
 from workflows.remedies.restart import restart
 from workflows.remedies.verification import measure
 
-HEADINGS = {
-    Part.ASK: "Ask before changing anything",
-    Part.PUT_RIGHT: "Put it right",
-    Part.WAIT: "Wait for steady state",
-    Part.VERIFY: "Verify",
-}
-
 
 @workflow.defn
 class ServiceDown(ProcedureWorkflow):
@@ -40,12 +32,9 @@ class ServiceDown(ProcedureWorkflow):
     def __init__(self) -> None:
         self.page = Page("service-down")
 
-    @workflow.run
-    async def run(self, request: ProcedureRequest) -> Report:
-        """Run the page."""
-        return await self.page.run(request, lambda: self._procedure(request))
-
-    async def _procedure(self, request: ProcedureRequest) -> Ending:
+    @runs_page
+    async def run(self, request: ProcedureRequest) -> Ending:
+        """Look, name the cause, put it right and verify."""
         page = self.page
 
         page.heading("Look at the service, its tasks and its logs")
@@ -68,9 +57,7 @@ class ServiceDown(ProcedureWorkflow):
                 return await ask_person_to_choose(run, ways)
 
     async def _diagnose(self, run: Run) -> Diagnosis:
-        page, target = run.page, run.target
-        outage = await platform_of(run).look_at_outage()
-        logs = await page.read(
-            "Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target
-        )
+        platform = platform_of(run)
+        outage = await platform.look_at_outage()
+        logs = await platform.read_recent_logs()
         return outage.name_cause(logs, await measure(run, outage.release))

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, TypeVar
+
 from temporalio import workflow
 
 from runbook_model.bounds import REPORT_BYTES, within
-from runbook_model.reports import Report
+from runbook_model.messages import ProcedureRequest
+from runbook_model.reports import Ending, Report
 from workflows.page.deciding.handlers import TakesOrders, takes_signal, takes_update
 from workflows.page.deciding.inbox import Inbox
 from workflows.page.page import Page
+
+SomeProcedure = TypeVar("SomeProcedure", bound="ProcedureWorkflow")
+SomeRequest = TypeVar("SomeRequest", bound=ProcedureRequest)
 
 
 class ProcedureWorkflow(TakesOrders):
@@ -37,3 +45,19 @@ class ProcedureWorkflow(TakesOrders):
     def status(self) -> Report:
         """Report the current state."""
         return within(self.page.report, REPORT_BYTES)
+
+
+def runs_page(
+    body: Callable[[SomeProcedure, SomeRequest], Awaitable[Ending]],
+) -> Callable[[SomeProcedure, SomeRequest], Coroutine[Any, Any, Report]]:
+    """Make the body of a page the run of its workflow: it returns an ending, and the run the page's report.
+
+    It stands in place of ``@workflow.run``.
+    """
+
+    @wraps(body)
+    async def run(procedure: SomeProcedure, request: SomeRequest) -> Report:
+        return await procedure.page.run(request, lambda: body(procedure, request))
+
+    run.__annotations__ = {**body.__annotations__, "return": Report}  # what Temporal's clients decode
+    return workflow.run(run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from activities.measuring.diagnosis import DiagnosisActivities
 from activities.postgres.activities import DatabaseActivities
 from runbook_model.catalog.service_policies import Database
 from runbook_model.measured.readings import Sample
@@ -74,6 +75,11 @@ class Platform(ABC):
     @abstractmethod
     async def look_around(self) -> Surroundings:
         """Look at what the service runs among, as far as the platform knows."""
+
+    async def read_recent_logs(self) -> LogsRead:
+        """Read the service's recent errors in its logs."""
+        words = "Read the recent errors in the logs"
+        return await self.page.read(words, DiagnosisActivities.read_recent_logs, self.target)
 
     @abstractmethod
     async def read_utilization(self) -> UtilizationRead:

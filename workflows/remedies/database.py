@@ -10,7 +10,6 @@ from temporalio import workflow
 
 from activities.autoscaling.activities import ScalingActivities
 from activities.ecs.activities import EcsActivities
-from activities.measuring.diagnosis import DiagnosisActivities
 from activities.postgres.activities import DatabaseActivities, TerminateSessions
 from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
 from runbook_model.catalog.service_policies import Database
@@ -212,12 +211,17 @@ async def await_available(run: Run, found: Found) -> None:
 
 async def connect_and_measure(run: Run, found: Found, baseline: Sample, done: Done) -> Judged:
     """Connect to the database as the service does, then measure the service."""
-    serves, why = await platform_of(run).connect_to_database()
-    if not serves:
-        return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
+    if refusal := await _cannot_connect(run):
+        return refusal
     if done.resized and done.since:
         return await verify(run, done.resized.release, done.since, baseline)
     return await verify(run, found.history.current, workflow.now(), baseline, same_release_before=True)
+
+
+async def _cannot_connect(run: Run) -> Judged | None:
+    """Connect to the database as the service does; returns the verdict where that fails."""
+    serves, why = await platform_of(run).connect_to_database()
+    return None if serves else Judged(verdict=Verdict.NOT_RECOVERED, why=why)
 
 
 async def _sessions_stay_ended() -> Undone:
@@ -232,7 +236,7 @@ async def put_right_in_container(run: Run, running: Running, diagnosis: Diagnosi
     """Give a service its database back: restart what is down, ask people for the rest."""
     page, target = run.page, run.target
     page.record.found(diagnosis.summary)
-    await page.read("Read the recent errors in the logs", DiagnosisActivities.read_recent_logs, target)
+    await platform_of(run).read_recent_logs()
     before = Before(running, await measure(run, running.release))
     service = target.database.compose_service if target.database else None
     if diagnosis.cause is Cause.DOWN and service:
@@ -258,16 +262,13 @@ async def _restart(run: Run, diagnosis: Diagnosis, service: str) -> Ending:
 
 
 async def _verify_restarted(run: Run, plan: Plan, since: datetime, baseline: Sample) -> Judged:
-    serves, why = await platform_of(run).connect_to_database()
-    if not serves:
-        return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
+    if refusal := await _cannot_connect(run):
+        return refusal
     return await verify_restarted(run, plan, since, baseline)
 
 
 async def _connect_and_measure(run: Run, since: datetime, before: Before) -> Judged:
-    platform = platform_of(run)
-    serves, why = await platform.connect_to_database()
-    if not serves:
-        return Judged(verdict=Verdict.NOT_RECOVERED, why=why)
-    now = await platform.read_running("Read what runs now")
+    if refusal := await _cannot_connect(run):
+        return refusal
+    now = await platform_of(run).read_running("Read what runs now")
     return await verify(run, now.release, since, before.sample, same_release_before=True)

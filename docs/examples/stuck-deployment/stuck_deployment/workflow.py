@@ -10,9 +10,9 @@ from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges, StopDeployment
 from runbook_model.messages import ProcedureRequest
 from runbook_model.releases.rollout import Phase
-from runbook_model.reports import Ending, Report
+from runbook_model.reports import Ending
 from workflows.page.page import Page
-from workflows.page.procedure import ProcedureWorkflow
+from workflows.page.procedure import ProcedureWorkflow, runs_page
 from workflows.page.run import open_run
 from workflows.platforms.deployment import await_own_rollback, hand_over, undo_stop
 from workflows.remedies.verification import measure, verified_or_handed_over, verify
@@ -32,12 +32,9 @@ class StuckDeployment(ProcedureWorkflow):
         # Undoing it would deploy again what got stuck: an abort that does not say so keeps it.
         self.page = Page("stuck-deployment", abort_keeps=True)
 
-    @workflow.run
-    async def run(self, request: ProcedureRequest) -> Report:
-        """Run the page."""
-        return await self.page.run(request, lambda: self._procedure(request))
-
-    async def _procedure(self, request: ProcedureRequest) -> Ending:
+    @runs_page
+    async def run(self, request: ProcedureRequest) -> Ending:
+        """Stop the deployment, and verify what ran before."""
         page = self.page
 
         page.heading("Look at the deployment")
