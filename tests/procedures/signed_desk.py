@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runbook_model.authority.expected import kind_of_answer
 from runbook_model.authority.statement import AT_GATES, Statement, subject_of_order
-from tests.unit.signing import SoftKey
+from tests.unit.authority.signing import SoftKey
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import fix_of
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome
-from tests.unit.signing import SoftKey, signers
+from tests.unit.authority.signing import SoftKey, signers
 from workflows.rollback import Rollback
 
 ALICE, BOB, CAROL = (
