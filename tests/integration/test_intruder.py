@@ -20,7 +20,6 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.service import RPCError
-from tests.unit.authority.signing import SoftKey, new_key
 
 from activities.authority.signers import read_signers
 from activities.ecs.changes import DeployRelease, RegisterRelease
@@ -39,6 +38,7 @@ from tests.integration.mallory import Mallory
 from tests.integration.rollback_stage import seen
 from tests.integration.webhook_process import WebhookProcess
 from tests.patience import PATIENCE
+from tests.unit.authority.signing import SoftKey, new_key
 
 READS = ("Describe", "List", "Get", "Filter")
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from tests.unit.authority.signing import SoftKey, signers
 
 from activities.ecs.changes import DeployRelease, ForceDeployment, MarkRelease
 from activities.ecs.task_sizes import RegisterSized
@@ -31,6 +30,7 @@ from tests.checker.runs import ORDERS, Order, Shown, Stop, Yes
 from tests.ecs_facts import a_release, deployment_arn, task_definition
 from tests.observing import a_target
 from tests.replay.record import HISTORIES
+from tests.unit.authority.signing import SoftKey, signers
 
 RUN, LOCK = "r1", "remediation/prod/shop"
 ONE = Approvals(needed=1)

@@ -4,7 +4,6 @@ import json
 import logging
 
 import pytest
-from tests.unit.chat.test_wording import text as announced
 
 from activities.chat.wording import Templates
 from activities.ecs.reading import read_service_state
@@ -25,6 +24,7 @@ from starter.discovery.writing import written_line
 from starter.printing import line
 from starter.webhook.routing import bounded
 from tests.aws_answers import service
+from tests.unit.chat.test_wording import text as announced
 
 FINE = "fine"
 FORGED = "fine\nForged: 2 of 2\r\x1b[2J\x1b]0;title\x07 \u202e\u2066\u2028\u0085 z\u200be\u2060r\ufeffo password=hunter2\n- more"

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.authority.signing import POLICY, keygen, new_key, signers
 
 from activities.authority.verify import verify_statement
 from runbook_model.authority.canonical import hash_of
@@ -20,6 +19,7 @@ from starter.caller import Caller
 from starter.client.signing import shown_at, sign_answer
 from starter.exits import CliError
 from starter.signing import SigningOptions
+from tests.unit.authority.signing import POLICY, keygen, new_key, signers
 
 if TYPE_CHECKING:
     from pathlib import Path

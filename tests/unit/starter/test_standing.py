@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.authority.signing import NAMESPACE, keygen, new_key, parse_signers
 
 from activities.authority.standing import Standing
 from activities.doctor.looking import NotSetError, WrongError
@@ -16,6 +15,7 @@ from runbook_model.calls import update_service
 from runbook_model.catalog.reading import parse_catalog
 from runbook_model.checks import Place
 from starter.__main__ import run
+from tests.unit.authority.signing import NAMESPACE, keygen, new_key, parse_signers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.authority.signing import SoftKey, armored, keygen, mpint, new_key, string
 
 from activities.authority.sshsig import KEY_TYPES, PublicKey, verify_signature
 from runbook_model.authority.statement import NAMESPACE
 from runbook_model.errors import Rejected
+from tests.unit.authority.signing import SoftKey, armored, keygen, mpint, new_key, string
 
 MESSAGE = b'{"kind":"approve"}'
 

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.unit.terraform.test_terraform_plans import DAY, PLANS, containers
 
 from activities.terraform.reading import read_plan
 from runbook_model.catalog.service_policies import Terraform
@@ -13,6 +12,7 @@ from runbook_model.reports import Ending
 from tests.ecs_facts import a_history, a_release
 from tests.ecs_facts import task_definition as arn
 from tests.observing import a_target
+from tests.unit.terraform.test_terraform_plans import DAY, PLANS, containers
 from workflows.decisions.terraform.rollback import value_of_image
 from workflows.decisions.terraform.sizing import outside_scope, runs_value, started_past_terraform
 

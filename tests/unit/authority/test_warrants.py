@@ -8,7 +8,6 @@ from typing import ClassVar
 
 import pytest
 from temporalio.testing import ActivityEnvironment
-from tests.unit.authority.signing import SoftKey
 
 from activities.authority.standing import Standing
 from activities.authority.warrants import Warrants
@@ -28,6 +27,7 @@ from runbook_model.releases.release import Fence, Judgement, Mark
 from runbook_model.sizes import ScaleOut
 from tests.ecs_facts import a_release, deployment_arn, task_definition
 from tests.observing import a_target
+from tests.unit.authority.signing import SoftKey
 
 LOCK, RUN = "remediation/prod/shop", "0194b7c2-0000-7000-8000-000000000001"
 POLICY = Approvals(needed=1, people=("bob", "carol", "dave"), requester_may=True, signed=True)

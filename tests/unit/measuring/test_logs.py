@@ -4,7 +4,6 @@ from contextlib import contextmanager
 import boto3
 import pytest
 from botocore.stub import Stubber
-from tests.unit.text.test_log_levels import ERRORS
 
 from activities.aws.errors import aws_errors
 from activities.cloudwatch.logs import PAGES, PATTERN, filter_error_events
@@ -14,6 +13,7 @@ from activities.measuring.sources import Sources
 from runbook_model.errors import AccessDeniedError, CredentialsError, NotFoundError
 from runbook_model.measured.measurements import EXCERPT
 from tests.observing import NOW, B, G, N, a_target, an_observation, at, seconds
+from tests.unit.text.test_log_levels import ERRORS
 
 SINCE = at(-15)
 REQUEST = {

@@ -15,7 +15,7 @@ from temporalio.client import WorkflowExecutionStatus as Status
 
 from activities.temporal.predecessor import CHANGES, RunHistory, RunName
 
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
+WORKFLOWS = Path(__file__).parents[3] / "workflows"
 
 
 LOCK, CHILD = "remediation/prod/shop", "remediation/prod/shop/rollback"

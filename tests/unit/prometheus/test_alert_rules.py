@@ -12,7 +12,7 @@ import yaml
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
 from runbook_model.catalog.service_policies import Database, Thresholds
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = Path(__file__).parents[3] / "deploy"
 RULES = DEPLOY / "prometheus/alerts.yml"
 LABELS = 'service="shop", environment="prod"'
 TARGET = {"service": "shop", "environment": "prod"}

@@ -6,7 +6,7 @@ import pytest
 
 from runbook_model.authority.statement import FIELDS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "signing.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "signing.md").read_text()
 EVERY = {"v", "kind", "namespace", "environment", "signer", "issued_at", "expires_at", "decision_id"}
 
 

@@ -1,7 +1,6 @@
 """What tasks have is read without their secrets, and a bigger copy is registered once."""
 
 import pytest
-from tests.unit.runtime.test_fence import SEARCHED, Attempt, long_ago
 
 from activities.ecs.registering import CHANGE_TAG
 from activities.ecs.task_sizes import RegisterSized, TaskSizes
@@ -15,6 +14,7 @@ from tests.aws_answers import Ecs, definition, service, services
 from tests.ecs_facts import a_release as a_bare_release
 from tests.ecs_facts import digest, task_definition
 from tests.observing import a_target
+from tests.unit.runtime.test_fence import SEARCHED, Attempt, long_ago
 
 TARGET = a_target(
     service="shop", cluster="prod", ecs_service="shop",

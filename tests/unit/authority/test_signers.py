@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.authority.signing import NOW, SoftKey, signers
 
 from activities.authority.signers import parse_signers, read_signers
 from activities.authority.sshsig import PublicKey
 from runbook_model.errors import Rejected, SignersError
+from tests.unit.authority.signing import NOW, SoftKey, signers
 
 KEY = SoftKey("ssh-ed25519")
 PUBLIC = PublicKey(KEY.blob)

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from tests.unit.measuring.test_examining import Aws
 
 from activities.http.probes import time_probes
 from activities.measuring.instruments import Instruments
@@ -15,6 +14,7 @@ from runbook_model.measured.measurements import Measurement, Probes, latency_rea
 from runbook_model.measured.readings import STANDARD_LOOKS, Observed, Reading, Sample, is_decided, still_falls
 from runbook_model.reports import Verdict
 from tests.observing import NOW, PROBE, PROMETHEUS, URL, B, E, G, N, a_target, an_observation, at, client
+from tests.unit.measuring.test_examining import Aws
 from workflows.decisions.recovery import judge_recovery
 
 BEYOND = ": beyond the histogram's highest bucket"

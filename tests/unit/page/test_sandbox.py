@@ -7,7 +7,7 @@ import pytest
 from worker import WORKFLOWS
 from workflows.page.sandbox import PASSED_THROUGH, sandbox_runner
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)

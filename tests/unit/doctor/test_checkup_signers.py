@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from tests.unit.authority.signing import NOW, POLICY, SoftKey, signers
 
 from activities.doctor.looking import WrongError
 from activities.doctor.signers import judge_signers
+from tests.unit.authority.signing import NOW, POLICY, SoftKey, signers
 
 BOB, CAROL = SoftKey("ssh-ed25519"), SoftKey("sk-ssh-ed25519@openssh.com")
 IN_TWO_WEEKS = f'valid-before="{NOW + timedelta(days=14):%Y%m%d}Z"'

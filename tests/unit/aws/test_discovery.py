@@ -20,7 +20,7 @@ from starter.discovery.writing import write_catalog
 from starter.exits import CliError
 from tests.found_account import REGION, FoundAccount, container, scalable
 
-POLICY = Path(__file__).parents[2] / "deploy/iam-policy-discover.json"
+POLICY = Path(__file__).parents[3] / "deploy/iam-policy-discover.json"
 HOST = "orders-prod.c9akciq32.eu-west-1.rds.amazonaws.com"
 DSN = f"postgresql://orders:hunter2@{HOST}:5432/orders"
 

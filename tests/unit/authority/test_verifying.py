@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.authority.signing import EXPECTED, NOW, POLICY, SoftKey, a_statement, signers
 
 from activities.authority.verify import verify_all, verify_statement, verify_warrant
 from runbook_model.authority.canonical import canonical, hash_of, subject_of
 from runbook_model.authority.statement import FIELDS, MAY_HAVE, SignedStatement, Warrant, parse_statement
 from runbook_model.errors import InputError, Rejected
 from runbook_model.names.people import person_behind, same_person
+from tests.unit.authority.signing import EXPECTED, NOW, POLICY, SoftKey, a_statement, signers
 
 BOB, CAROL, DAVE = (SoftKey("ssh-ed25519") for _ in range(3))
 TOUCHED = SoftKey("sk-ssh-ed25519@openssh.com")

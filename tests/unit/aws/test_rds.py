@@ -7,7 +7,6 @@ import pytest
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 from temporalio.testing import ActivityEnvironment
-from tests.unit.runtime.test_fence import Attempt, long_ago
 
 from activities.aws.clients import AwsClients
 from activities.rds.activities import AwaitedInstance, RdsActivities, Reboot
@@ -16,6 +15,7 @@ from runbook_model.catalog.service_policies import Database
 from runbook_model.errors import DriftedError, InputError, NotFoundError, UnknownReplyError, UnreachableError
 from runbook_model.measured.database import Instance
 from tests.observing import a_target
+from tests.unit.runtime.test_fence import Attempt, long_ago
 
 TARGET = a_target(database=Database(dsn_env="SHOP_DSN", rds_instance="shop-db"))
 WAS = Instance(name="shop-db", status="available")
