@@ -1,7 +1,6 @@
 """Every error that an activity may end with, or a message be refused with, as one tree.
 
-Each has a ``message``, which says what is wrong, and a ``fix`` where one is known.
-
+Each has a ``message``, which says what is wrong, and a ``fix`` where one is known:
 RunbookError
   * InputError              what was asked cannot be done as asked
     * CatalogError          the catalog file is wrong

@@ -36,7 +36,7 @@ from sandbox.names import (
     EcsEnvironment,
 )
 from sandbox.postgres.files import find_postgres
-from sandbox.postgres.server import Postgres
+from sandbox.postgres.server import Postgres, service_dsns
 from sandbox.tasks.runner import ProcessRunner
 from sandbox.tasks.scrape_targets import CONTAINERS_PATH, ScrapeTargets, container_route
 from sandbox.tasks.utilization import Usage
@@ -46,9 +46,9 @@ from sandbox.wishes import Wishes
 if TYPE_CHECKING:
     from starlette.routing import Route
 
-
 CANCEL_AGAIN_SECONDS = 2.0
 """A cancellation is lost when what was waited for comes at the same moment (``wait_for`` before Python 3.12)."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -77,7 +77,7 @@ class World:
             Prometheus(folder, program, self._watched(targets)) if program and targets else None
         )
         self._service = ForkServer("sandbox.demo.service")
-        self._runner = ProcessRunner(self._service, targets, _service_dsns(self._postgres))
+        self._runner = ProcessRunner(self._service, targets, service_dsns(self._postgres))
         self._engine = Engine(self._service, targets, self._postgres, self._log)
         self._ecs = SimulatedEcs(self._runner, region=REGION, account=ACCOUNT, log=_log.info)
         self._rate = REQUESTS_PER_SECOND if wishes.load else 0.0
@@ -291,16 +291,6 @@ class World:
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         self._background.add(asyncio.create_task(work))
-
-
-def _service_dsns(postgres: Postgres | None) -> dict[str, str]:
-    """Return the DSN of each cluster's services."""
-    if postgres is None:
-        return {}
-    return {
-        environment.cluster: postgres.service_dsn(environment.name)
-        for environment in ECS_ENVIRONMENTS.values()
-    }
 
 
 def _alerting(folder: Path, webhook: Webhook, log: CallLog) -> Alerting:

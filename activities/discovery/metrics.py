@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from activities.http.client import http_client
-from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.answers import NoData
 from activities.prometheus.stores import Stores
 from runbook_model.catalog.matchers import parse_selector
 from runbook_model.catalog.metrics import PRESETS, Preset
@@ -18,6 +18,7 @@ from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
+    from activities.prometheus.client import Prometheus
 
 REVISION = re.compile(r"(?P<family>[A-Za-z0-9_-]{1,255}):\d+")
 

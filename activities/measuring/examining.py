@@ -10,12 +10,18 @@ from activities.cloudwatch.utilization import read_utilization
 from activities.ecs.activities import EcsActivities
 from activities.ecs.tasks import read_restarts, read_tasks
 from activities.measuring.balanced import measure_load
+from activities.measuring.breakdowns import (
+    breakdown_by_endpoint,
+    breakdown_by_release,
+    breakdown_by_type,
+    slowest_of,
+)
 from activities.measuring.logs import measure_error_lines
 from activities.measuring.memory import measure_memory
 from activities.measuring.quantities import measure_engine_use
 from activities.measuring.requests import Measured, measure_errors, measure_p95
 from activities.prometheus import promql
-from activities.prometheus.evidence import NO_LATENCY, PrometheusEvidence, Window
+from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.runtime.fence import unread
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import (
@@ -30,7 +36,6 @@ from runbook_model.measured.evidence import (
 )
 from runbook_model.measured.publishing import LATE, published_late
 from runbook_model.measured.symptoms import (
-    EndpointTime,
     ErrorsRead,
     LatencyRead,
     LoadRead,
@@ -51,12 +56,15 @@ if TYPE_CHECKING:
 
 LOOKBACK_WINDOWS = 12
 """How many rate windows back memory and restarts are looked at: an hour of the runbook's windows."""
-SLOWEST = 5
+
 SHORTEST_LOOK = timedelta(minutes=1)
 """Logs are read for so long at least."""
+
 LONGEST_LOOK = timedelta(seconds=15)
 """How long the service's own counters are watched; a read is not to take longer."""
+
 NO_RELEASES = "compose keeps no releases"
+
 TOGETHER = {
     "scrape": "a scrape sees the present only",
     "load-balancer": "a target group has the requests of all releases together",
@@ -97,7 +105,7 @@ class Examination:
             by_release = Breakdown.of(share.unanswered(TOGETHER[share.source]))
         else:
             requests, by_type, by_release = await asyncio.gather(
-                ask.requests(Window(span)), _by_type(ask, target), _by_release(ask, target)
+                ask.requests(Window(span)), breakdown_by_type(ask, target), breakdown_by_release(ask, target)
             )
         return ErrorsRead(
             onset=onset,
@@ -129,15 +137,15 @@ class Examination:
         measured, (highest, _), endpoints, means = await asyncio.gather(
             measure(Window(window)),
             ask.highest_bucket(Window(window)),
-            _by_endpoint(ask, promql.p95_by_endpoint),
-            _by_endpoint(ask, promql.mean_by_endpoint),
+            breakdown_by_endpoint(ask, promql.p95_by_endpoint),
+            breakdown_by_endpoint(ask, promql.mean_by_endpoint),
         )
         now, others = measured.worst(target.thresholds.p95_seconds)
         before, first = await self._earlier(target, onset, release, now.source, measure)
         return LatencyRead(
             onset=onset,
             p95=AcrossRelease(before=before, first=first, now=now),
-            slowest=_slowest(endpoints, means, highest),
+            slowest=slowest_of(endpoints, means, highest),
             endpoints=endpoints,
             others=_figures(others),
         )
@@ -251,58 +259,6 @@ async def _ended(
     if ended.value is None:
         return unknown.model_copy(update={"why": f"{unknown.why}; {ended.why}"})
     return Restarts.of(ended, count=round(ended.value))
-
-
-async def _by_endpoint(ask: PrometheusEvidence, query: Callable[[Target, timedelta], str]) -> Breakdown:
-    """Ask for a number for each endpoint, where the convention has a label for it."""
-    target, label = ask.target, ask.target.convention.endpoint
-    if target.convention.latency is None:
-        return Breakdown.of(ask.unasked(NO_LATENCY))
-    if label is None:
-        return Breakdown.of(ask.unasked("the catalog names no metrics.endpoint_label"))
-    return await ask.breakdown(query(target, target.verify.rate_window), label)
-
-
-async def _by_type(ask: PrometheusEvidence, target: Target) -> Breakdown:
-    """Ask how many requests failed, for each type."""
-    failures, asked = await ask.failures()
-    if failures is None:
-        return Breakdown.of(asked)
-    query = promql.errors_by_type(target, None, target.verify.rate_window, failures)
-    return await ask.breakdown(query, failures.kind)
-
-
-async def _by_release(ask: PrometheusEvidence, target: Target) -> Breakdown:
-    """Ask for each release's share of errors; those with too few requests are left out."""
-    window, label = target.verify.rate_window, target.release_label
-    failures, asked = await ask.failures()
-    if failures is None:
-        return Breakdown.of(asked)
-    if label is None:
-        return Breakdown.of(ask.unasked("the catalog names no release_label"))
-    shares, requests = await asyncio.gather(
-        ask.breakdown(promql.error_share_by_release(target, window, failures), label),
-        ask.breakdown(promql.requests_by_release(target, window), label),
-    )
-    enough = target.thresholds.min_requests
-    answered = {
-        name: share for name, share in shares.values.items() if requests.values.get(name, 0) >= enough
-    }
-    return shares.model_copy(update={"values": answered})
-
-
-def _slowest(p95: Breakdown, mean: Breakdown, highest: float | None) -> tuple[EndpointTime, ...]:
-    names = {*p95.values, *mean.values} - {""}
-    times = [
-        EndpointTime(
-            endpoint=name,
-            p95=(slow := p95.values.get(name)),
-            mean=mean.values.get(name),
-            at_least=slow is not None and highest is not None and slow >= highest,
-        )
-        for name in names
-    ]
-    return tuple(sorted(times, key=lambda time: (-(time.p95 or time.mean or 0), time.endpoint))[:SLOWEST])
 
 
 def _figures(others: tuple[Measurement, ...]) -> tuple[Figure, ...]:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ValidationError
-
-from activities.http.client import answered, http_errors, redirect_of
+from activities.http.client import answered, http_errors
+from activities.prometheus.answers import (
+    Answer,
+    Listed,
+    Matrix,
+    NoData,
+    Series,
+    Vector,
+    complaint_of,
+    finite,
+    read_answer,
+)
 from runbook_model.errors import (
     AccessDeniedError,
     OutsideError,
     RejectedError,
     ThrottledError,
-    UnreachableError,
 )
-from runbook_model.fact import Fact
-from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +37,6 @@ if TYPE_CHECKING:
     from activities.prometheus.access import Entry
     from runbook_model.measured.evidence import Points
 
-A = TypeVar("A", bound=BaseModel)
 TIMEOUT = timedelta(seconds=4)
 """For one query; those of one reading run at the same time."""
 
@@ -42,65 +47,13 @@ LONGEST_ADDRESS = 2_000
 """Characters of a query, encoded, that are asked by GET: every store has that, and proxies limit its length."""
 
 BY_POST = frozenset({"query", "query_range", "series", "labels"})
+
 FORM = "application/x-www-form-urlencoded"
 
 LONGEST_PAUSE = 3
 """Seconds that a store's Retry-After is waited for; a reading has no more time."""
 
 NARROWER = "make verify.rate_window shorter or metrics.selector narrower, or raise the store's limits"
-
-INFO = "PromQL info: "
-"""Stores that pass Prometheus's answers on put its infos among the warnings; they say nothing of the answer's truth."""
-
-
-class NoData(Fact):
-    """Prometheus answered, and the answer says nothing of the service."""
-
-    why: str
-
-
-class _Series(BaseModel):
-    metric: dict[str, str]
-    value: tuple[float, str]
-
-
-class _Rows(BaseModel):
-    metric: dict[str, str]
-    values: list[tuple[float, str]]
-
-
-class _Vector(BaseModel):
-    resultType: Literal["vector"]  # noqa: N815 - Prometheus's name
-    result: list[_Series]
-
-
-class _Matrix(BaseModel):
-    resultType: Literal["matrix"]  # noqa: N815 - Prometheus's name
-    result: list[_Rows]
-
-
-class _Answer(BaseModel):
-    status: Literal["success"]
-    data: _Vector | _Matrix
-    warnings: list[str] | None = None
-    isPartial: bool = False  # noqa: N815 - VictoriaMetrics's name
-
-    @property
-    def doubt(self) -> str:
-        """Why the answer may not be the whole truth; empty of one that is."""
-        real = [warning for warning in self.warnings or [] if not warning.startswith(INFO)]
-        return quote(real[0], 200) if real else "it is partial" if self.isPartial else ""
-
-
-class _Listed(BaseModel):
-    status: Literal["success"]
-    data: list[Any] | None
-
-
-class _Failure(BaseModel):
-    status: Literal["error"]
-    errorType: str = "unknown"  # noqa: N815 - Prometheus's name
-    error: str = ""
 
 
 class Prometheus:
@@ -176,8 +129,8 @@ class Prometheus:
         data = await self._ask("query_range", asked | {"step": f"{step.total_seconds():g}"})
         if isinstance(data, NoData):
             return data
-        rows = data.result if isinstance(data, _Matrix) else []
-        return [(row.metric, _finite(row.values)) for row in rows]
+        rows = data.result if isinstance(data, Matrix) else []
+        return [(row.metric, finite(row.values)) for row in rows]
 
     async def has_series(self, selector: str, since: datetime, until: datetime) -> bool:
         """Whether a series that the selector matches existed in a time; asks the index only.
@@ -224,22 +177,22 @@ class Prometheus:
             if isinstance(item, dict) and isinstance(item.get("target"), dict)
         ]
 
-    async def _instant(self, query: str, at: datetime | None) -> list[_Series] | NoData:
+    async def _instant(self, query: str, at: datetime | None) -> list[Series] | NoData:
         asked = {"query": query} | ({"time": _moment(at)} if at else {})
         data = await self._ask("query", asked)
         if isinstance(data, NoData):
             return data
-        return data.result if isinstance(data, _Vector) else []
+        return data.result if isinstance(data, Vector) else []
 
-    async def _ask(self, endpoint: str, asked: dict[str, str]) -> _Vector | _Matrix | NoData:
+    async def _ask(self, endpoint: str, asked: dict[str, str]) -> Vector | Matrix | NoData:
         seconds = TIMEOUT.total_seconds()
-        answer = _read(await self._get(endpoint, asked | {"timeout": f"{seconds:g}s"}), _Answer)
+        answer = read_answer(await self._get(endpoint, asked | {"timeout": f"{seconds:g}s"}), Answer)
         if answer.doubt:
             return NoData(why=f"Prometheus warns that the answer may be incomplete: {answer.doubt}")
         return answer.data
 
     async def _listed(self, endpoint: str, asked: dict[str, str]) -> list[Any]:
-        return _read(await self._get(endpoint, asked), _Listed).data or []
+        return read_answer(await self._get(endpoint, asked), Listed).data or []
 
     async def _get(self, endpoint: str, asked: dict[str, str]) -> httpx.Response:
         response = await self._send(endpoint, asked)
@@ -270,7 +223,7 @@ class Prometheus:
 
     def _refusal(self, response: httpx.Response) -> OutsideError:
         """Name what is wrong, and what to do about it."""
-        status, said = response.status_code, self._entry.hide(_complaint(response))
+        status, said = response.status_code, self._entry.hide(complaint_of(response))
         if status in {401, 403}:
             why = "wants to know who asks" if status == 401 else "does not let the worker ask"
             return AccessDeniedError(f"Prometheus {why}: {said}", fix=self._entry.fix_for(status, said))
@@ -291,30 +244,3 @@ def _pause(response: httpx.Response) -> float | None:
 
 def _moment(at: datetime) -> str:
     return f"{at.timestamp():.3f}"
-
-
-def _finite(values: list[tuple[float, str]]) -> Points:
-    return tuple((moment, number) for moment, text in values if math.isfinite(number := float(text)))
-
-
-def _read(response: httpx.Response, shape: type[A]) -> A:
-    try:
-        return shape.model_validate_json(response.content)
-    except ValidationError:
-        complaint = _complaint(response)
-    if response.headers.get("content-type", "").startswith("application/json"):
-        raise UnreachableError(f"could not read Prometheus's answer: {complaint}")
-    raise RejectedError(
-        f"what answers is not a Prometheus: {complaint}", fix="correct prometheus_url in the catalog"
-    )
-
-
-def _complaint(response: httpx.Response) -> str:
-    """Say what Prometheus says is wrong, or start of what came instead."""
-    if redirect := redirect_of(response):
-        return f"it {redirect}"
-    try:
-        failure = _Failure.model_validate_json(response.content)
-    except ValidationError:
-        return f"HTTP {response.status_code}: {quote(response.text.strip(), 80)}"
-    return f"{failure.errorType}: {quote(failure.error, 200)}"

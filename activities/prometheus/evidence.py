@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from activities.prometheus import promql
-from activities.prometheus.client import NoData
+from activities.prometheus.answers import NoData
 from activities.prometheus.failures import find_failures
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import AcrossRelease, Breakdown, Evidence, Figure, Points, ReleaseStart

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
-from activities.prometheus.client import NoData
+from activities.prometheus.answers import NoData
 from runbook_model.catalog.matchers import label_name, quoted
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from sandbox.call_log import Entry
 from sandbox.machine.processes import Daemon, free_port
 from sandbox.machine.tasks import Program
+from sandbox.names import ECS_ENVIRONMENTS
 from sandbox.postgres.files import (
     DATABASE,
     OPERATOR,
@@ -197,3 +198,13 @@ def forget_session(operator_dsn: str, application: str, statement: str) -> Conne
     session = Connection(dsn, application, TIMEOUT_SECONDS)
     session.execute(f"BEGIN; {statement}")
     return session
+
+
+def service_dsns(postgres: Postgres | None) -> dict[str, str]:
+    """Return the DSN of each cluster's services."""
+    if postgres is None:
+        return {}
+    return {
+        environment.cluster: postgres.service_dsn(environment.name)
+        for environment in ECS_ENVIRONMENTS.values()
+    }

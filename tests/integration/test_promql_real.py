@@ -19,7 +19,7 @@ from activities.http.client import http_client
 from activities.measuring.instruments import Instruments
 from activities.measuring.sources import Sources
 from activities.prometheus import promql
-from activities.prometheus.client import NoData
+from activities.prometheus.answers import NoData
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.prometheus.stores import Stores
 from runbook_model.catalog.service_policies import Thresholds, Verify

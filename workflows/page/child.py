@@ -10,7 +10,7 @@ from runbook_model.messages import Instruction, ProcedureRequest
 from runbook_model.names.procedures import workflow_type
 from runbook_model.reports import Report
 from workflows.page.deciding.child_relay import ChildRelay
-from workflows.page.deciding.orders import ProcedureOrders
+from workflows.page.deciding.procedure_orders import ProcedureOrders
 from workflows.page.options import TASK_TIMEOUT
 from workflows.page.telling.record import Record
 

@@ -27,7 +27,7 @@ from workflows.page.brake import wait_for_brake
 from workflows.page.child import run_child
 from workflows.page.deciding.child_relay import ChildRelay
 from workflows.page.deciding.inbox import Inbox, reading
-from workflows.page.deciding.orders import ProcedureOrders
+from workflows.page.deciding.procedure_orders import ProcedureOrders
 from workflows.page.locks import Locks
 from workflows.page.options import BEST_EFFORT, CHANGE, READ, ActivityOptions, watches
 from workflows.page.people import People

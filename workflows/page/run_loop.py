@@ -12,7 +12,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 from runbook_model.messages import Abort
 from runbook_model.reports import Ending, State, Undone, not_undone
 from workflows.decisions.endings import aborted_ending, bug_ending, failed_ending, problem_of
-from workflows.page.deciding.orders import ProcedureOrders
+from workflows.page.deciding.procedure_orders import ProcedureOrders
 from workflows.page.telling.record import Record
 
 Body = Callable[[], Awaitable[Ending]]

@@ -9,7 +9,7 @@ from runbook_model.messages import Abort, Approval
 from tests.unit.page.test_gate import a_gate
 from workflows.page.deciding.child_relay import ChildRelay
 from workflows.page.deciding.inbox import Inbox, parse
-from workflows.page.deciding.orders import ProcedureOrders
+from workflows.page.deciding.procedure_orders import ProcedureOrders
 from workflows.page.telling.record import Record
 
 MESSAGES = ["approve", "abort", "pause", "resume", "acknowledge", "note"]

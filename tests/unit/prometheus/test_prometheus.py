@@ -3,7 +3,8 @@ import re
 import httpx
 import pytest
 
-from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.answers import NoData
+from activities.prometheus.client import Prometheus
 from runbook_model.errors import AccessDeniedError, RejectedError, ThrottledError, UnreachableError
 from tests.observing import a_prometheus, client
 

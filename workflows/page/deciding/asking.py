@@ -21,7 +21,7 @@ from runbook_model.reports import Asker, Checkpoint, Report, State, Task
 from runbook_model.text.durations import format_duration
 from workflows.page.deciding.child_relay import ChildRelay
 from workflows.page.deciding.gate import Gate
-from workflows.page.deciding.orders import ProcedureOrders
+from workflows.page.deciding.procedure_orders import ProcedureOrders
 from workflows.page.options import BEST_EFFORT, ActivityOptions
 from workflows.page.telling.record import Record
 
