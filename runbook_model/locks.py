@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from runbook_model.catalog.arns import ecs_name
+from runbook_model.catalog.accounts import ecs_name
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.names.ids import ecs_lock_id

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from temporalio import activity
 
 from runbook_model.catalog.catalog import LOG, Catalog
-from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames
+from runbook_model.catalog.incident_policy import IncidentPolicy, TargetNames, matrix_of
 from runbook_model.catalog.policies import Approvals, Brake, Contact
-from runbook_model.catalog.procedures import matrix_of
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
 from runbook_model.errors import PolicyError, UnknownTargetError

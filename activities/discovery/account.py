@@ -10,7 +10,7 @@ from activities.discovery.balancing import Balancing
 from activities.discovery.databases import Databases
 from activities.discovery.services import ServiceLines
 from activities.ecs.reading import read_service_state
-from runbook_model.catalog.arns import ecs_name, problem_of_arn
+from runbook_model.catalog.accounts import ecs_name, problem_of_arn
 from runbook_model.discovered import FoundCluster, FoundService, Unread
 from runbook_model.errors import InputError
 from runbook_model.text.sentences import count_of

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
+from runbook_model.catalog.accounts import ecs_name, problem_of_arn
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
-from runbook_model.catalog.arns import ecs_name, problem_of_arn
 from runbook_model.catalog.fields import EVIDENCE, Name, Policy, ProcedureName
 from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.policies import (
@@ -22,14 +22,13 @@ from runbook_model.catalog.policies import (
     Incidents,
     PersonOfCatalog,
 )
-from runbook_model.catalog.problems import NO_ENVIRONMENT
+from runbook_model.catalog.problems import NO_ENVIRONMENT, twins
 from runbook_model.catalog.service_policies import (
     Placement,
     Service,
 )
 from runbook_model.catalog.target import Target
 from runbook_model.catalog.trace_links import TRACES, problem_of
-from runbook_model.catalog.twins import twins
 from runbook_model.errors import UnknownTargetError
 from runbook_model.text.redaction import redact
 from runbook_model.text.sentences import did_you_mean

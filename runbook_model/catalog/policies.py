@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from runbook_model.catalog.accounts import AssumeRole
-from runbook_model.catalog.arns import problem_of_arn
+from runbook_model.catalog.accounts import AssumeRole, problem_of_arn
 from runbook_model.catalog.fields import (
     ComposeName,
     EvidenceOrder,

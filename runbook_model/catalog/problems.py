@@ -12,16 +12,22 @@ from runbook_model.text.redaction import HIDDEN, redact
 from runbook_model.text.sentences import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
+    from runbook_model.catalog.policies import Environment
+    from runbook_model.catalog.service_policies import Placement, Service
+
 USER_IN_ADDRESS = (
     "holds a user or password, which would go into history; take it out, and use ssh_key_file or a variable"
 )
+
 _USER = re.compile(r"(?i)\b(?P<scheme>[a-z][a-z0-9+.-]{1,30})://(?P<user>[^\s/?#\"'<>]*)@")
+
 _WITHOUT_USER = rf"\g<scheme>://{HIDDEN}@"
+
 NO_ENVIRONMENT = "no [environments.{}]: add it, or correct the name"
 
 
@@ -102,3 +108,37 @@ def _fix(detail: ErrorDetails, keys: Collection[str]) -> str:
         case _:
             said = detail["msg"].replace("datetime.timedelta(0)", "0s").replace("valid tuple", "list")
             return f"{said[0].lower()}{said[1:]}"
+
+
+Place = tuple[str, str, str, str]
+"""Account, region, cluster and service, as ECS knows them."""
+
+
+def twins(environments: Mapping[str, Environment], services: Mapping[str, Service]) -> Iterator[str]:
+    """Name each target that is the same ECS service as one before it, across environments too.
+
+    Each would be locked on its own, and one's rollback would stop the other's.
+    """
+    first: dict[Place, str] = {}
+    for name, service in services.items():
+        for environment, placement in service.environments.items():
+            where = environments.get(environment)
+            if where is None or where.platform != "ecs" or not placement.ecs_service:
+                continue
+            key = f"services.{name}.{environment}"
+            other = first.setdefault(_place(where, placement), key)
+            if other != key:
+                yield (
+                    f'{key}.ecs_service = "{placement.ecs_service}": is the same ECS service '
+                    f"as {other}: keep one of the two names, or correct region, cluster or ecs_service"
+                )
+
+
+def _place(where: Environment, placement: Placement) -> Place:
+    """Say where a service is; an ARN counts as its name, and the worker's own account has no number here."""
+    account = where.assume_role.role_arn.split(":")[4] if where.assume_role else ""
+    return account, where.region, _name(where.cluster or ""), _name(placement.ecs_service or "")
+
+
+def _name(written: str) -> str:
+    return written.rpartition("/")[2]
