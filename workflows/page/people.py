@@ -12,9 +12,8 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.catalog.activities import CatalogActivities
 from activities.ecs.waits import AwaitedDrift, Waits
-from activities.runtime.decisions import GateActivities
 from activities.temporal.predecessor import Predecessor, RunHistory, RunName
-from runbook_model.authority.shown import APPROVE, GateRequest, Opened
+from runbook_model.authority.shown import Opened
 from runbook_model.catalog.incident_policy import TargetNames
 from runbook_model.catalog.target import Target
 from runbook_model.messages import Abort, Approval, StartSignature
@@ -29,9 +28,10 @@ from workflows.page.deciding.asking import Asking, Question, Step
 from workflows.page.deciding.child_relay import ChildRelay, procedure_above
 from workflows.page.deciding.gate import Gate
 from workflows.page.deciding.procedure_orders import ProcedureOrders
+from workflows.page.deciding.showing import Showing
 from workflows.page.deciding.signing import Carried
 from workflows.page.locks import Locks
-from workflows.page.options import BEST_EFFORT, IDLE_WATCH, READ, SHOW, ActivityOptions
+from workflows.page.options import BEST_EFFORT, IDLE_WATCH, READ, ActivityOptions
 from workflows.page.run_loop import RunLoop
 from workflows.page.telling.record import Record
 
@@ -70,7 +70,7 @@ class People:
         self._locks = locks
         self._asking = Asking(record, orders, child_relay, step)
         self._predecessor: Predecessor | None = None
-        self._asked = 0
+        self._showing = Showing(record)
         self._asks_again: AsksAgain | None = None
         self.carried = Carried(record)
 
@@ -90,7 +90,7 @@ class People:
         self._asks_again = None
         left_behind = await self._left_behind()
         reasons = (question, left_behind, because)
-        opened = await self._show_plan(plan, target, reasons)
+        opened = await self._showing.show_plan(plan, target, reasons)
         signed = target.approvals.signed
         given: tuple[Approval, ...] = ()
         while True:
@@ -110,7 +110,7 @@ class People:
             again = await plan_again()
             if isinstance(again, Ending):
                 return again
-            was, opened = opened, await self._show_plan(again, target, reasons)
+            was, opened = opened, await self._showing.show_plan(again, target, reasons)
             same = was.plan_hash == opened.plan_hash
             if same and signed:
                 opened = was  # what people sign is this very document
@@ -172,7 +172,7 @@ class People:
 
     async def choose(self, question: str, why: str, target: Target, options: tuple[str, ...]) -> str | None:
         """Let a person choose how to continue; None when nobody does in time."""
-        opened = await self._show(question, target, options=options, why=why)
+        opened = await self._showing.show(question, target, options=options, why=why)
         asked = Question(opened, policy=target.approvals, abort_means=self._run_loop.abort_means)
         gate = await self._asking.ask(asked)
         return gate.option if gate else None
@@ -194,7 +194,7 @@ class People:
         policy = target.approvals.model_copy(update={"needed": 1, "people": (), "requester_may": True})
         try:
             options = (*ways, DONE, SKIP)
-            opened = await self._show(task.what, target, options=options, why=task.why, about=task)
+            opened = await self._showing.show(task.what, target, options=options, why=task.why, about=task)
             asked = Question(opened, policy=policy, about=task, abort_means=self._run_loop.abort_means)
             gate = await self._asking.ask(asked)
         except asyncio.CancelledError:
@@ -214,42 +214,8 @@ class People:
 
     async def name_plan(self, plan: Plan) -> None:
         """Note the hash of a plan that nobody is asked about yet."""
-        opened = await self._show(plan.headline, about=plan)
+        opened = await self._showing.show(plan.headline, about=plan)
         self._record.planned(plan, opened.plan_hash)
-
-    async def _show_plan(
-        self, plan: Plan, target: Target, reasons: tuple[str, str | None, str | None]
-    ) -> Opened:
-        question, left_behind, because = reasons
-        text = " ".join(filter(None, (question, plan.needs_yes or left_behind, because)))
-        return await self._show(text, target, about=plan)
-
-    async def _show(
-        self,
-        question: str,
-        target: Target | None = None,
-        *,
-        options: tuple[str, ...] = APPROVE,
-        why: str | None = None,
-        about: Plan | Task | None = None,
-    ) -> Opened:
-        """Have written down what people are shown; workflow code computes nothing from its sentences."""
-        self._asked += 1
-        report = self._record.report
-        asked = GateRequest(
-            run_id=workflow.info().run_id,
-            number=self._asked,
-            target=f"{report.environment}/{report.service}",
-            resolved=target,
-            question=question,
-            why=why,
-            plan=about if isinstance(about, Plan) else None,
-            task=about if isinstance(about, Task) else None,
-            options=options,
-        )
-        return await workflow.execute_local_activity_method(
-            GateActivities.show_gate, asked, summary="Record the question", **SHOW
-        )
 
     def _void(self, was: Opened, now: Opened) -> None:
         self._orders.answers.forget(was.plan_hash)
