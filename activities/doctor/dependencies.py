@@ -17,9 +17,6 @@ from activities.doctor.looking import WrongError, naming
 from activities.http.client import http_errors, redirect_of
 from activities.postgres.activities import DatabaseActivities
 from activities.postgres.connections import Databases
-from activities.prometheus import promql
-from activities.prometheus.answers import NoData
-from activities.prometheus.failures import find_failures
 from activities.prometheus.scrape import parse
 from activities.rds.activities import RdsActivities
 from activities.terraform.program import Module
@@ -30,9 +27,7 @@ from runbook_model.text.sentences import quote
 if TYPE_CHECKING:
     import httpx
 
-    from activities.measuring.sources import Sources
-    from activities.prometheus.client import Prometheus
-    from activities.prometheus.promql import Failures
+    from activities.doctor.service import ServiceLook
 
 
 class _Diagnostic(BaseModel):

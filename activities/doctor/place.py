@@ -12,8 +12,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from activities.docker.activities import ping
-from activities.doctor.looking import NotSetError, Question, Threads, WrongError, questions
-from runbook_model.catalog.accounts import account_of, ecs_name
+from activities.doctor.looking import NotSetError, WrongError, naming
+from runbook_model.catalog.accounts import Account, account_of, ecs_name
 from runbook_model.checks import SET_THE_CLOCK, Place
 from runbook_model.errors import OutsideError, ThrottledError
 from runbook_model.fact import Fact

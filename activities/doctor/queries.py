@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from activities.doctor.looking import NotSetError, Questions, WrongError
 from activities.prometheus import promql
-from activities.prometheus.client import NoData, Prometheus
+from activities.prometheus.answers import NoData
 from activities.prometheus.failures import find_failures
 from runbook_model.catalog.matchers import Selector
 from runbook_model.catalog.target import Target
@@ -20,6 +20,7 @@ from runbook_model.errors import OutsideError
 
 if TYPE_CHECKING:
     from activities.doctor.service import ServiceLook
+    from activities.prometheus.client import Prometheus
     from activities.prometheus.promql import Failures
 
 NEEDED = "sample-age"
