@@ -190,7 +190,7 @@ class Balanced:
     ) -> tuple[Measurement | None, Seen | None]:
         """Return the question where the service has such a source, and what there is to see if CloudWatch answered."""
         asked = self._asked(source, window)
-        if end and window.end < end and window.begin < end - 2 * self._target.verify.rate_window:
+        if end and end - window.end > window.span:
             return asked.unanswered("CloudWatch has not published that window yet"), None
         try:
             seen = await self._once(window)

@@ -34,7 +34,7 @@ from runbook_model.measured.evidence import (
     Source,
     onset_of,
 )
-from runbook_model.measured.publishing import LATE, published_late
+from runbook_model.measured.publishing import LATE, published, published_late
 from runbook_model.measured.symptoms import (
     ErrorsRead,
     LatencyRead,
@@ -164,9 +164,14 @@ class Examination:
             first, others = await measure(window)
             return next((item for item in (first, *others) if item.source == source), first)
 
-        if source in LATE:  # which have no label for releases
-            target = target.model_copy(update={"release_label": None})
-        return await self._prometheus(target).earlier(same, onset, release)
+        ask = self._prometheus(target)
+        if (
+            source in LATE
+        ):  # which have no label for releases, windows of their own, and no figures of just now
+            verify = target.verify.model_copy(update={"rate_window": published(target.verify, ask.now).span})
+            target = target.model_copy(update={"release_label": None, "verify": verify})
+            ask = PrometheusEvidence(self._sources.stores, target, ask.now - verify.lag)
+        return await ask.earlier(same, onset, release)
 
     async def resources(self, target: Target) -> ResourcesRead:
         """Ask what each task uses of its limits, how its memory went, and which tasks ended by themselves."""

@@ -164,12 +164,12 @@ class ResourcesRead(Fact):
         cpu = (
             f"CPU {100 * self.cpu.mean:.0f} %"
             if self.cpu.mean is not None
-            else f"CPU not known: {self.cpu.why}"
+            else f"CPU of each task not known: {self.cpu.why}"
         )
         memory = (
             f"memory {100 * self.memory.most:.0f} % of the limit"
             if self.memory.most is not None
-            else f"memory not known: {self.memory.why}"
+            else f"memory of each task not known: {self.memory.why}"
         )
         restarts = (
             count_of(self.restarts.count, "restart")

@@ -44,8 +44,8 @@ def open_shop(stage, number, *releases, **faults):
     )
 
 
-def figures_of(shop, metric):
-    """Wait until CloudWatch has some figure of a service."""
+def figures_of(shop, metric, periods=4):
+    """Wait until CloudWatch has a figure of a service for so many periods."""
     arn = shop.service()["loadBalancers"][0]["targetGroupArn"]
     elb, cloudwatch = shop.stage.world.aws("elbv2"), shop.stage.world.aws("cloudwatch")
     (balancer,) = elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]["LoadBalancerArns"]
@@ -70,7 +70,7 @@ def figures_of(shop, metric):
             StartTime=now - timedelta(minutes=5),
             EndTime=now,
         )
-        return sum(len(item["Values"]) for item in found["MetricDataResults"]) >= 4
+        return sum(len(item["Values"]) for item in found["MetricDataResults"]) >= periods
 
     until(seen)
 
@@ -90,6 +90,27 @@ async def test_an_outage_is_found_put_right_and_seen_to_be_over(stage):
     assert {item["source"] for item in readings} == {"load-balancer"}
     rates = [item for item in readings if item["kind"] == "error-rate"]
     assert (rates[0]["quality"], rates[-1]["quality"]) == ("bad", "good")
+
+
+async def test_the_cause_is_found_in_the_load_balancer_s_figures_alone(stage):
+    shop = open_shop(stage, 3, "1.0.0")
+    target = ("--service", shop.name, "--environment", "plain")
+    with used(shop):
+        figures_of(shop, "RequestCount", periods=16)
+        shop.deploy("1.1.0", FAULT_ERROR_RATE=0.3)
+        shop.until_ended()
+        figures_of(shop, "HTTPCode_Target_5XX_Count", periods=10)
+        ended = await shop.cli("start", "high-error-rate", *target, "--wait", "--json", "--reason", "errors")
+    assert (ended.code, ended.json["outcome"]) == (0, "recovered"), ended.err
+    assert shop.runs() == f"{shop.name}:1"
+    assert shop.changes() == ["UpdateService"]
+    cause = ended.json["findings"][0]
+    assert cause.startswith(f"bad-release: errors started with {shop.name}:2: 0.0 % before it"), cause
+    rates = [item for item in ended.json["readings"] if item["kind"] == "error-rate"]
+    assert {item["source"] for item in rates} == {"load-balancer"}
+    assert rates[-1]["quality"] == "good"
+    seen = (cause.partition(": ")[2], rates[0]["detail"], rates[-1]["detail"], ended.json["outcome"])
+    print(f"| load-balancer | `AWS/ApplicationELB` | {' | '.join(seen)} |")  # noqa: T201 - the table's row
 
 
 async def test_a_service_that_refuses_connections_is_never_called_recovered(stage):

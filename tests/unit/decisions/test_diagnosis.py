@@ -332,10 +332,15 @@ RESOURCES = {
         Cause.FINE,
         "CPU 20 %",
     ),
+    "CloudWatch alone, which has no single tasks": (
+        (resources_read(None, None), load_read(), utilization_read(0.2, 0.3)),
+        Cause.FINE,
+        "CloudWatch: CPU 20 %, memory 30 %",
+    ),
     "nobody knows": (
         (resources_read(None, None), load_read(), utilization_read(None, None)),
         Cause.UNKNOWN,
-        "CPU not known",
+        "CPU of each task not known",
     ),
     "half is known and well": (
         (resources_read(0.2, None), load_read(), utilization_read(0.2, None)),

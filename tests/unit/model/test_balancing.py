@@ -8,7 +8,7 @@ from botocore.stub import ANY, Stubber
 
 from activities.doctor.looking import look
 from activities.doctor.service import ServiceLook, read_balancers
-from activities.measuring.balanced import measure_load
+from activities.measuring.balanced import Balanced, measure_load
 from activities.measuring.instruments import Instruments
 from activities.measuring.requests import Measured
 from activities.measuring.sources import Sources
@@ -293,6 +293,22 @@ async def test_what_happened_before_the_observation_is_not_asked_for():
         N,
         "CloudWatch has not published a whole window since 03:00:00 UTC",
     )
+
+
+@pytest.mark.parametrize(("later", "known"), [(3, True), (2, False)])
+async def test_a_window_of_the_past_that_is_shorter_than_cloudwatch_s_is_known_once_it_is_published(
+    later, known
+):
+    verify = Verify(rate_window=timedelta(minutes=1))
+    aws, target = Aws(values=FIGURES), a_target(**ALONE, verify=verify)
+    end = NOW + timedelta(minutes=2 if known else 5, seconds=40)
+    if known:
+        aws.figures(NOW - timedelta(minutes=1), NOW + timedelta(minutes=2))
+    now = NOW + timedelta(minutes=later + 3)
+    with aws.ecs.stub, aws.elb, aws.cloudwatch:
+        found = await Balanced(Sources(aws.clients, None, None), target, now).errors(end)
+    assert (found.value is not None) is known
+    assert known or found.why == "CloudWatch has not published that window yet"
 
 
 async def test_a_service_without_a_target_group_has_no_such_source():

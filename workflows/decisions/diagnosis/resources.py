@@ -211,4 +211,5 @@ def _nothing(resources: ResourcesRead, utilization: UtilizationRead, doubts: tup
     memory_known = resources.memory.known or utilization.memory.known
     if not cpu_known or not memory_known:
         return unknown(resources.summary, utilization.summary, doubts=doubts)
-    return Diagnosis(cause=Cause.FINE, because=(resources.summary, utilization.summary), doubts=doubts)
+    seen = (resources.summary, utilization.summary)
+    return Diagnosis(cause=Cause.FINE, because=seen if resources.cpu.known else seen[::-1], doubts=doubts)
