@@ -118,6 +118,9 @@ def check_config(config: Fields, definition: TaskDefinition | None) -> None:
         )
     if config.get("healthCheckGracePeriodSeconds") and not config["loadBalancers"]:
         raise invalid("Health check grace period is only valid for services configured to use load balancers")
+    network = config.get("networkConfiguration", {}).get("awsvpcConfiguration")
+    if network is not None and not network["subnets"]:
+        raise invalid("subnets can not be empty.")
     if definition is None:
         return
     awsvpc = definition.fields.get("networkMode") == "awsvpc"

@@ -97,7 +97,7 @@ class ServiceActions:
         for name in names:
             service = cluster.services.get(last_part(name))
             if service is None or (name.startswith("arn:") and name != service.arn):
-                arn = name if name.startswith("arn:") else self._store.names.service(cluster.name, name)
+                arn = name if name.startswith("arn:") else self._store.names.arn(f"service/{name}")
                 failures.append({"arn": arn, "reason": "MISSING"})
             else:
                 found.append(service_fields(service, tags="TAGS" in parameters.get("include", ())))

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sandbox.ecs.errors import client_error, cluster_not_found, service_not_found
+from sandbox.ecs.errors import client_error, cluster_not_found, invalid, service_not_found
 from sandbox.ecs.model import Cluster, Service, TaskDefinition
 from sandbox.ecs.names import Names, last_part
+
+
+def has_revision(name: str) -> bool:
+    """Say whether a task definition's name or ARN ends in a revision number."""
+    return last_part(name).partition(":")[2].isdigit()
 
 
 @dataclass
@@ -62,8 +67,11 @@ class Store:
         """Find a task definition that may be started.
 
         Raises:
-            ApiError: ``ClientException``: it does not exist, or was deregistered.
+            ApiError: ``ClientException``: it does not exist, or was deregistered; ``InvalidParameterException``: what
+                follows the family is no number.
         """
+        if ":" in last_part(name) and not has_revision(name):
+            raise invalid(f"Invalid revision number. Number: {last_part(name).partition(':')[2]}")
         found = self.task_definition(name)
         if found is None:
             raise client_error("TaskDefinition not found.")

@@ -9,7 +9,7 @@ from sandbox.ecs.errors import client_error, invalid
 from sandbox.ecs.model import TaskDefinition
 from sandbox.ecs.names import Fields, Names, last_part
 from sandbox.ecs.protocol import page
-from sandbox.ecs.store import Store
+from sandbox.ecs.store import Store, has_revision
 from sandbox.ecs.tagging import read_tags
 from sandbox.ecs.wire import tag_list, task_definition_fields
 
@@ -69,8 +69,10 @@ def _check(fields: Fields, containers: list[Fields]) -> None:
     if not containers:
         raise client_error("Container list cannot be empty.")
     names = [container.get("name", "") for container in containers]
-    if not all(names) or len(set(names)) < len(names):
-        raise client_error("Container names must be given and must differ.")
+    if not all(names):
+        raise client_error("Container.name should not be null or empty.")
+    if len(set(names)) < len(names):
+        raise client_error("Container names must differ.")
     if not any(container["essential"] for container in containers):
         raise client_error("A Task definition must have at least one essential container.")
     for container in containers:
@@ -81,8 +83,18 @@ def _check(fields: Fields, containers: list[Fields]) -> None:
                 f"Invalid setting for container '{container['name']}'. "
                 "At least one of 'memory' or 'memoryReservation' must be specified."
             )
-    if "FARGATE" in fields.get("requiresCompatibilities", []) and not {"cpu", "memory"} <= fields.keys():
+    if "FARGATE" in fields.get("requiresCompatibilities", []):
+        _check_fargate(fields)
+
+
+def _check_fargate(fields: Fields) -> None:
+    if not {"cpu", "memory"} <= fields.keys():
         raise client_error("Fargate requires task definition to have memory and cpu at task-level.")
+    if fields.get("pidMode", "task") != "task":
+        raise client_error(
+            f"Tasks using the Fargate launch type do not support pidMode '{fields['pidMode']}'. "
+            "The supported value for pidMode is 'task'."
+        )
 
 
 _FAMILY = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -120,18 +132,18 @@ class TaskDefinitionActions:
 
     def deregister(self, parameters: Fields) -> Fields:
         """Make a revision INACTIVE; what runs on it continues, and its tags stay."""
-        definition = self._exact(parameters["taskDefinition"])
+        name = parameters["taskDefinition"]
+        if ":" not in last_part(name):
+            raise client_error("Revision is missing.")
+        if not has_revision(name):
+            raise client_error(f"Invalid revision number. Number: {last_part(name).partition(':')[2]}")
+        definition = self._store.task_definition(name)
         if definition is None:
-            raise client_error("The specified task definition does not exist.")
+            raise client_error("Unable to describe task definition.")
         if definition.status == "ACTIVE":
             definition.status = "INACTIVE"
             definition.deregistered_at = time.time()
         return {"taskDefinition": task_definition_fields(definition)}
-
-    def _exact(self, name: str) -> TaskDefinition | None:
-        if ":" not in last_part(name):
-            raise client_error("Invalid revision number. Number: null")
-        return self._store.task_definition(name)
 
     def delete(self, parameters: Fields) -> Fields:
         """Begin to delete INACTIVE revisions."""
@@ -140,9 +152,13 @@ class TaskDefinitionActions:
         if not 1 <= len(names) <= 10:
             raise invalid("Between 1 and 10 task definitions can be deleted at once.")
         for name in names:
-            definition = self._exact(name)
-            if definition is None:
-                failures.append({"arn": name, "reason": "The specified task definition does not exist."})
+            definition = self._store.task_definition(name)
+            if not has_revision(name):
+                reason = "The specified task definition identifier is invalid. Specify a valid name or ARN and try again."
+                failures.append({"arn": name, "reason": reason})
+            elif definition is None:
+                reason = "The specified task definition does not exist. Specify a valid account, family, revision and try again."
+                failures.append({"arn": name, "reason": reason})
             elif definition.status == "ACTIVE":
                 reason = "The specified task definition is still in ACTIVE status. Please deregister the target and try again."
                 failures.append({"arn": definition.arn, "reason": reason})

@@ -103,8 +103,54 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
         "ClientException",
         "Unable to describe task definition.",
     ),
-    ("deregister_task_definition", {"taskDefinition": "web:9"}, "ClientException", "does not exist"),
-    ("deregister_task_definition", {"taskDefinition": "web"}, "ClientException", "Invalid revision number"),
+    ("deregister_task_definition", {"taskDefinition": "web"}, "ClientException", "Revision is missing."),
+    (
+        "deregister_task_definition",
+        {"taskDefinition": "web:no"},
+        "ClientException",
+        "Invalid revision number. Number: no",
+    ),
+    (
+        "deregister_task_definition",
+        {"taskDefinition": "web:9"},
+        "ClientException",
+        "Unable to describe task definition.",
+    ),
+    (
+        "update_service",
+        {"cluster": CLUSTER, "service": SERVICE, "taskDefinition": "web:latest"},
+        "InvalidParameterException",
+        "Invalid revision number. Number: latest",
+    ),
+    (
+        "update_service",
+        {
+            "cluster": CLUSTER,
+            "service": SERVICE,
+            "networkConfiguration": {"awsvpcConfiguration": {"subnets": []}},
+        },
+        "InvalidParameterException",
+        "subnets can not be empty.",
+    ),
+    (
+        "register_task_definition",
+        {"family": "web", "containerDefinitions": [{"image": "a", "memory": 1}]},
+        "ClientException",
+        "Container.name should not be null or empty.",
+    ),
+    (
+        "register_task_definition",
+        {
+            "family": "web",
+            "containerDefinitions": [{"name": "a", "image": "a"}],
+            "requiresCompatibilities": ["FARGATE"],
+            "cpu": "256",
+            "memory": "512",
+            "pidMode": "host",
+        },
+        "ClientException",
+        "Tasks using the Fargate launch type do not support pidMode 'host'.",
+    ),
     (
         "register_task_definition",
         {"family": "x", "containerDefinitions": []},
@@ -223,7 +269,7 @@ def test_what_does_not_exist_is_a_failure_and_no_error(world: World) -> None:
     world.start_service()
     services = world.ecs.describe_services(cluster=CLUSTER, services=["no", SERVICE])
     assert services["failures"] == [
-        {"arn": "arn:aws:ecs:us-east-1:123456789012:service/shop/no", "reason": "MISSING"}
+        {"arn": "arn:aws:ecs:us-east-1:123456789012:service/no", "reason": "MISSING"}
     ]
     assert [service["serviceName"] for service in services["services"]] == [SERVICE]
     tasks = world.ecs.describe_tasks(cluster=CLUSTER, tasks=["no"])
