@@ -25,9 +25,8 @@ from activities.chat.wording import Templates
 from activities.docker.activities import ComposeActivities, ComposeChanges
 from activities.docker.engine import Engine
 from activities.docker.postgres import PostgresContainer
-from activities.doctor.activities import DoctorActivities
+from activities.doctor.activities import DoctorActivities, DrillActivities
 from activities.doctor.checkup import Checkup, look_at_procedures
-from activities.doctor.drills import DrillActivities
 from activities.ecs.activities import EcsActivities
 from activities.ecs.changes import EcsChanges
 from activities.ecs.task_sizes import TaskSizes

@@ -15,6 +15,7 @@ from runbook_model.catalog.target import Target
 from runbook_model.checks import WORKER_CATALOG, Check, Checks, DoctorRequest, Found, Place
 from runbook_model.names.ids import watch_queue
 from runbook_model.releases.release import Release, ReleaseHistory
+from runbook_model.text.sentences import count_of
 from workflows.decisions import checkup
 from workflows.decisions.endings import cause_of, problem_of
 from workflows.page.options import ActivityOptions
@@ -109,8 +110,7 @@ def _on_the_queue_of_waits(environment: str) -> ActivityOptions:
 
 
 def _good_catalog(found: Found) -> Check:
-    count = len(found.targets)
-    services = f"{count} {'service' if count == 1 else 'services'}"
+    services = count_of(len(found.targets), "service")
     detail = f"{found.catalog} is valid; {services} to look at in {found.place.environment}"
     return Check(environment=found.place.environment, name=WORKER_CATALOG, ok=True, detail=detail)
 

@@ -9,7 +9,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ChildWorkflowError
 
 from activities.chat.activities import ChatActivities
-from activities.doctor.drills import DrillActivities
+from activities.doctor.activities import DrillActivities
 from runbook_model.catalog.target import Target
 from runbook_model.checks import Check, DoctorRequest, Drilled, DrillRequest
 from runbook_model.incident.announcements import Notice

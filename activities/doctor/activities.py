@@ -1,4 +1,4 @@
-"""Is everything in place: looked at from a worker, whose identity and network are what counts.
+"""Is everything in place: looked at from a worker, whose identity and network are what counts; and what drills found.
 
 How things are looked at comes in as ``Look``; whatever comes of it is a check, never an error. Nothing is changed.
 """
@@ -10,13 +10,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pydantic import ValidationError
 from temporalio import activity
+from temporalio.client import Client, WorkflowFailureError
 
 from runbook_model.catalog.catalog import Catalog
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.catalog.target import Target
-from runbook_model.checks import Check, Checks, DoctorRequest, Found, Place, TargetChecks
+from runbook_model.checks import (
+    Check,
+    Checks,
+    DoctorRequest,
+    Drilled,
+    DrillRequest,
+    Found,
+    LastDrill,
+    Place,
+    TargetChecks,
+)
 from runbook_model.errors import UnknownTargetError
+from runbook_model.names.ids import ENVIRONMENT
 from runbook_model.names.procedures import PROCEDURES, KnownProcedures
 
 if TYPE_CHECKING:
@@ -97,3 +110,26 @@ class DoctorActivities:
         names = catalog.channels_of(name)
         channels = tuple(channel for channel in catalog.channels if channel.name in names)
         return Place(environment=name, where=where, channels=channels)
+
+
+LAST_DRILL = f"WorkflowType = 'Drill' AND {ENVIRONMENT.name} = '{{}}' AND ExecutionStatus = 'Completed'"
+
+
+class DrillActivities:
+    """Reads drills from Temporal itself: its results are their only memory."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @activity.defn
+    async def read_last_drill(self, request: DrillRequest) -> LastDrill:
+        """Read what the newest completed drill of an environment leaves to compare with."""
+        query = LAST_DRILL.format(request.environment)
+        async for run in self._client.list_workflows(query, limit=1):
+            handle = self._client.get_workflow_handle(run.id, run_id=run.run_id, result_type=Drilled)
+            try:
+                drill = await handle.result(follow_runs=False)
+                return LastDrill(drill=drill.model_copy(update={"checks": (), "broke": (), "restored": ()}))
+            except (ValidationError, WorkflowFailureError) as error:
+                activity.logger.warning("%s cannot be read: %s", run.id, error)
+        return LastDrill()

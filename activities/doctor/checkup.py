@@ -12,10 +12,9 @@ from typing import Final
 from temporalio import activity
 
 from activities.doctor import dependencies, place, service
-from activities.doctor.chat import try_channels
 from activities.doctor.looking import NotSetError, Questions, WrongError, look
 from activities.doctor.permissions import look_at_shelf, simulate_changes
-from activities.doctor.place import Means, PlaceLook
+from activities.doctor.place import Means, PlaceLook, try_channels
 from activities.doctor.queries import ask_queries
 from activities.doctor.service import ServiceLook
 from activities.doctor.signers import look_at_signers, look_at_standing

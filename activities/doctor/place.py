@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from activities.docker.activities import ping
-from activities.doctor.looking import NotSetError, WrongError, naming
+from activities.doctor.looking import NotSetError, WrongError, check, naming
 from runbook_model.catalog.accounts import Account, account_of, ecs_name
-from runbook_model.checks import SET_THE_CLOCK, Place
+from runbook_model.catalog.policies import Channel
+from runbook_model.checks import SECONDS, SET_THE_CLOCK, Check, Place, Row
 from runbook_model.errors import OutsideError, ThrottledError
 from runbook_model.fact import Fact
 
@@ -178,3 +180,28 @@ def _date(header: str) -> datetime | None:
     except ValueError:
         return None
     return said if said.tzinfo else said.replace(tzinfo=UTC)  # HTTP's dates are UTC
+
+
+async def try_channels(outlets: Channels, channels: Sequence[Channel]) -> str:
+    """Try every channel at once, as far as that goes without notifying anybody; red names what would carry no message."""
+    if not channels:
+        raise NotSetError("no channels: what people should know stands in the worker's log")
+    tried = await asyncio.gather(*(_try(outlets, channel) for channel in channels))
+    if wrong := [item for item in tried if item.ok is False]:
+        fixes = dict.fromkeys(item.fix for item in wrong if item.fix)
+        raise WrongError("; ".join(map(_text, wrong)), "; ".join(fixes))
+    return "; ".join(map(_text, tried))
+
+
+async def _try(outlets: Channels, channel: Channel) -> Check:
+    async def look() -> str:
+        return await outlets.open(channel.name).look()
+
+    reach = "let the worker reach its host"
+    fix = reach if channel.kind == "slack" else f"{reach}, or correct what {channel.secret_env} holds"
+    return await check(Row(channel.name, "environment", fix=fix, seconds=SECONDS), look)
+
+
+def _text(tried: Check) -> str:
+    said = tried.detail.removeprefix(f"channel {tried.name}: ")
+    return f"channel {tried.name}: {said}"

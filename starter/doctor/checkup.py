@@ -35,8 +35,6 @@ from workflows.doctor import Doctor
 
 AT_MOST = timedelta(seconds=60)
 """Temporal ends a look after this time."""
-OF_ENVIRONMENT = tuple(row for row in (*COMMAND_LINE, *WORKER) if row.of != "everywhere")
-"""What is checked of each environment, the command line's own checks first."""
 
 
 def check_catalog(path: Path | None) -> tuple[Check, Catalog | None]:
@@ -63,18 +61,30 @@ async def check_all(client: Client, requests: Sequence[DoctorRequest], *, fix: b
     """
     server = await check_server(client, fix=fix)
     if any(item.name == "namespace" and item.ok is False for item in server):
-        return [*server, *(item for request in requests for item in without_temporal(request, "namespace"))]
+        return [*server, *unknown_after("namespace", requests)]
     looks = [*(_check_environment(client, item) for item in requests), _check_unrouted(client)]
     groups = await asyncio.gather(*looks)
     return [*server, *(check for group in groups for check in group)]
 
 
-def without_temporal(request: DoctorRequest, missing: str) -> list[Check]:
-    """Say that a worker and what it sees are unknown while something of Temporal is missing."""
-    return _unknown(request, OF_ENVIRONMENT, missing)
+def unknown_after(
+    missing: str, requests: Iterable[DoctorRequest], table: Sequence[Row] = (*COMMAND_LINE, *WORKER)
+) -> list[Check]:
+    """Say that all rows of a table after one are unknown while that one is not in place."""
+    names = [row.name for row in table]
+    rows = table[names.index(missing) + 1 :]
+    shared = [Check.unknown(None, None, row.name, missing) for row in rows if row.of == "everywhere"]
+    return shared + [
+        Check.unknown(
+            request.environment, request.service if row.of == "service" else None, row.name, missing
+        )
+        for request in requests
+        for row in rows
+        if row.of != "everywhere"
+    ]
 
 
-def unseen(request: DoctorRequest, worker: Check) -> list[Check]:
+def _unseen(request: DoctorRequest, worker: Check) -> list[Check]:
     """Say of everything that only a worker can see that nobody has looked."""
     return [
         Check(
@@ -95,16 +105,15 @@ async def _check_environment(client: Client, request: DoctorRequest) -> list[Che
     worker = judge_worker(environment, asked, builds.current)
     versions = judge_versions(environment, client.namespace, asked, builds)
     if worker.ok and versions.stand_still:
-        return [worker, versions.check, *_unknown(request, _after(VERSIONS), VERSIONS)]
+        return [worker, versions.check, *unknown_after(VERSIONS, [request])]
     if worker.ok:
         seen = await _ask(client, request, builds.current)
         if not isinstance(seen, Check):
             return [worker, versions.check, *seen.checks]
         if seen.name == ENCRYPTION:
-            return [worker, versions.check, seen, *_unknown(request, _after(ENCRYPTION), ENCRYPTION)]
+            return [worker, versions.check, seen, *unknown_after(ENCRYPTION, [request])]
         worker = seen
-    own = [row for row in _after("worker") if row in COMMAND_LINE]
-    return [worker, *_unknown(request, own, "worker"), *unseen(request, worker)]
+    return [worker, *unknown_after("worker", [request], COMMAND_LINE), *_unseen(request, worker)]
 
 
 async def _check_unrouted(client: Client) -> list[Check]:
@@ -116,20 +125,6 @@ async def _check_unrouted(client: Client) -> list[Check]:
         return []
     detail = f"alerts that belong nowhere: {versions.check.detail}"
     return [versions.check.model_copy(update={"detail": detail})]
-
-
-def _after(name: str) -> list[Row]:
-    names = [row.name for row in OF_ENVIRONMENT]
-    return list(OF_ENVIRONMENT[names.index(name) + 1 :])
-
-
-def _unknown(request: DoctorRequest, rows: Iterable[Row], missing: str) -> list[Check]:
-    return [
-        Check.unknown(
-            request.environment, request.service if row.of == "service" else None, row.name, missing
-        )
-        for row in rows
-    ]
 
 
 async def _ask(client: Client, request: DoctorRequest, build: str | None) -> Checks | Check:

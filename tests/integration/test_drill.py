@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from temporalio.client import Client, ScheduleOverlapPolicy
 
-from activities.doctor.drills import Drilled
 from activities.runtime.converter import data_converter
 from activities.runtime.processes import kill_child
+from runbook_model.checks import Drilled
 from starter.exits import Exit
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.rollback_stage import CHANGES, Stage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +13,7 @@ from runbook_model.text.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.known_targets import check_names
-from starter.doctor.checkup import check_all, check_catalog, without_temporal
+from starter.doctor.checkup import check_all, check_catalog, unknown_after
 from starter.exits import CliError, Exit, bad_input
 from starter.names import Scope
 from starter.printing import answer, has_room, note, say, show
@@ -54,7 +54,8 @@ def command(caller: Caller, *, scope: Scope, fix: bool) -> Exit:
         if error.code is not Exit.TEMPORAL_UNREACHABLE:
             raise
         ending = error.code
-        checks = [check, *_without_temporal(error, requests)]
+        temporal = Check(name="temporal", ok=False, detail=error.message, fix=error.fix)
+        checks = [check, temporal, *unknown_after("temporal", requests)]
     _print(caller, checks)
     return ending or (Exit.NOT_DONE if any(item.ok is False for item in checks) else Exit.DONE)
 
@@ -70,32 +71,22 @@ def _requests(catalog: Catalog | None, scope: Scope) -> list[DoctorRequest]:
     return [DoctorRequest(environment=name, service=scope.service) for name in names]
 
 
-def _without_temporal(error: CliError, requests: Sequence[DoctorRequest]) -> Iterator[Check]:
-    yield Check(name="temporal", ok=False, detail=error.message, fix=error.fix)
-    for name in ("namespace", "search-attributes"):
-        yield Check.unknown(None, None, name, "temporal")
-    for request in requests:
-        yield from without_temporal(request, "temporal")
-
-
 def _print(caller: Caller, checks: Sequence[Check]) -> None:
     if caller.as_json:
         answer({"checks": [document(check) for check in checks]})
         return
     for item in () if has_room() else checks:
-        fields = (
-            item.environment or "-",
-            item.service or "-",
-            item.name,
-            SIGNS[item.ok],
-            item.detail,
-            item.fix or "-",
-        )
-        say("\t".join(fields))
+        say(line(item))
     if has_room():
         show(_page(checks))
     count = {ok: sum(check.ok is ok for check in checks) for ok in SIGNS}
     note(f"{count[True]} in place, {count[False]} to fix, {count[None]} not configured or unknown")
+
+
+def line(check: Check) -> str:
+    """Return a check as programs read it, tabs between its fields."""
+    where = (check.environment or "-", check.service or "-")
+    return "\t".join((*where, check.name, SIGNS[check.ok], check.detail, check.fix or "-"))
 
 
 def document(check: Check) -> dict[str, Any]:
@@ -115,14 +106,9 @@ def _page(checks: Sequence[Check]) -> Group:
 
 
 def _place(place: str, checks: Sequence[Check], width: int) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - likewise
     from rich.text import Text  # noqa: PLC0415 - likewise
 
-    table = Table.grid(padding=(0, 1))
-    table.title, table.title_style, table.title_justify = f"\n{place}", "bold", "left"
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, min_width=width)
-    table.add_column(overflow="fold")
+    table = grid(place, None, width)
     for group in grouped(checks):
         first = group[0]
         table.add_row(Text(f" {SIGNS[first.ok]}", COLOURS[first.ok]), first.name, unbroken(first.detail))
@@ -131,6 +117,18 @@ def _place(place: str, checks: Sequence[Check], width: int) -> Table:
             table.add_row("", "", Text(f"also: {others}", "dim"))
         if first.fix:
             table.add_row("", "", Text(f"→ {unbroken(first.fix)}", "bold"))
+    return table
+
+
+def grid(title: str, *widths: int | None) -> Table:
+    """Return an empty table with columns of some widths at least, and one more for long text."""
+    from rich.table import Table  # noqa: PLC0415 - likewise
+
+    table = Table.grid(padding=(0, 1))
+    table.title, table.title_style, table.title_justify = f"\n{title}", "bold", "left"
+    for width in widths:
+        table.add_column(no_wrap=True, min_width=width)
+    table.add_column(overflow="fold")
     return table
 
 

@@ -15,7 +15,7 @@ from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import Planned, drill, schedule, unschedule
 from starter.client.known_targets import check_scope, read_catalog
-from starter.commands.safety.doctor import COLOURS, SIGNS, document
+from starter.commands.safety.doctor import COLOURS, SIGNS, document, grid, line
 from starter.exits import Exit, bad_input
 from starter.names import Scope
 from starter.printing import answer, clock, has_room, note, say, show
@@ -156,8 +156,7 @@ def _print(environment: str, found: Drilled | str) -> None:
     else:
         for name in (None, *found.services):
             for item in _worth_a_line(_of(found, name)):
-                fields = (environment, name or "-", item.name, SIGNS[item.ok], item.detail, item.fix or "-")
-                say("\t".join(fields))
+                say(line(item))
     changes = (("broke", found.broke), ("works again", found.restored))
     listed = [
         f"{what}: {item.service or 'all services'} {item.name}" for what, some in changes for item in some
@@ -179,15 +178,9 @@ def _worth_a_line(checks: Sequence[Check]) -> list[Check]:
 
 
 def _table(drilled: Drilled) -> Table:
-    from rich.table import Table  # noqa: PLC0415 - programs that read JSON need not wait for it
-    from rich.text import Text  # noqa: PLC0415 - likewise
+    from rich.text import Text  # noqa: PLC0415 - programs that read JSON need not wait for it
 
-    table = Table.grid(padding=(0, 1))
-    table.title, table.title_style, table.title_justify = f"\n{drilled.environment}", "bold", "left"
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = grid(drilled.environment, None, None, None)
     for name in (None, *drilled.services):
         for item in _worth_a_line(_of(drilled, name)):
             sign = Text(f" {SIGNS[item.ok]}", COLOURS[item.ok])

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from activities.chat.channels import Channels
 from activities.chat.slack import SlackClients
-from activities.doctor import chat
-from activities.doctor.chat import try_channels
+from activities.doctor import place
 from activities.doctor.looking import check
+from activities.doctor.place import try_channels
 from activities.http.client import http_client
 from runbook_model.catalog.reading import load_catalog
 from runbook_model.checks import row_of
@@ -265,7 +265,7 @@ class TestTogether:
         )
 
     async def test_each_has_a_time_of_its_own(self, stage, monkeypatch):
-        monkeypatch.setattr(chat, "SECONDS", 0.5)
+        monkeypatch.setattr(place, "SECONDS", 0.5)
         async with host() as silent, host() as port:
             stage.api = f"http://127.0.0.1:{silent}/api/"
             monkeypatch.setenv("PAGER_HOOK", f"http://127.0.0.1:{port}/")
