@@ -20,9 +20,9 @@ from _report import median, publish
 from temporalio.client import Client
 
 from activities.runtime.converter import data_converter
-from tests.integration.observed_stage import ObservedStage
-from tests.integration.otlp_collector import BlackHole, Collector
-from tests.integration.rollback_stage import CHANGES, seen, step
+from tests.integration.observing.observed_stage import ObservedStage
+from tests.integration.observing.otlp_collector import BlackHole, Collector
+from tests.integration.rollback.rollback_stage import CHANGES, seen, step
 from tests.sandbox_under_test import running_sandbox
 
 if TYPE_CHECKING:

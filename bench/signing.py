@@ -15,7 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.runtime.converter import data_converter
 from runbook_model.names import ids
 from tests.procedures.conftest import server_binary
-from tests.procedures.signed_stage import Service, Stage
+from tests.procedures.stage.signed_stage import Service, Stage
 
 RUNS = 30
 WAYS = {"not signed": "needed = 1", "signed": None}

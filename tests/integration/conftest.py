@@ -3,7 +3,7 @@ from temporalio.client import Client
 
 from activities.runtime.converter import data_converter
 from tests.conftest import uses_the_shared_world
-from tests.integration.rollback_stage import Stage
+from tests.integration.rollback.rollback_stage import Stage
 from tests.sandbox_under_test import running_sandbox
 
 

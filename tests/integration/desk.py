@@ -8,7 +8,7 @@ from runbook_model.names.ids import remediation_id
 from runbook_model.reports import Report
 from starter.client.starting import begin
 from tests.integration.cli.command_line import CommandLine
-from tests.integration.rollback_stage import seen
+from tests.integration.rollback.rollback_stage import seen
 from tests.patience import PATIENCE
 
 READS = ("Describe", "List", "Get", "Filter")

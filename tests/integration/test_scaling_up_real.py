@@ -5,7 +5,7 @@ import asyncio
 from runbook_model.messages import Approval, ProcedureRequest
 from runbook_model.reports import Report, State
 from starter.client.starting import begin
-from tests.integration.rollback_stage import seen
+from tests.integration.rollback.rollback_stage import seen
 from tests.patience import PATIENCE
 
 

@@ -26,9 +26,9 @@ from runbook_model.messages import RollbackRequest
 from runbook_model.names import ids
 from tests.checker import wrong_of
 from tests.patience import PATIENCE
-from tests.procedures.incidents import server, stage, world  # noqa: F401 - fixtures for the files of this folder
-from tests.procedures.outside import Outside
-from tests.procedures.sick import pages  # noqa: F401 - a fixture for the files of this folder
+from tests.procedures.stage.incidents import server, stage, world  # noqa: F401 - fixtures for the files of this folder
+from tests.procedures.stage.outside import Outside
+from tests.procedures.stage.sick import pages  # noqa: F401 - a fixture for the files of this folder
 from workflows.lock import Lock
 from workflows.page.deciding.handlers import TrimArguments
 from workflows.page.sandbox import sandbox_runner
@@ -49,7 +49,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Keep tests that share a module's server in one process, so that it starts once."""
     for item in items:
-        if item.path.parent == HERE and "server" in item.fixturenames:
+        if item.path.is_relative_to(HERE) and "server" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 

@@ -16,8 +16,8 @@ from runbook_model.messages import ProcedureRequest
 from runbook_model.names import ids
 from runbook_model.reports import Outcome, Verdict
 from tests.procedures.conftest import Runbook
-from tests.procedures.messages import answer
-from tests.procedures.outside_database import OutsideDatabase
+from tests.procedures.stage.messages import answer
+from tests.procedures.stage.outside_database import OutsideDatabase
 from workflows.database_issues import DatabaseIssues
 from workflows.lock import Lock
 from workflows.page.deciding.handlers import TrimArguments

@@ -18,10 +18,10 @@ from runbook_model.measured.database import DatabaseRead, HeldConnections, Insta
 from runbook_model.measured.readings import Quality
 from runbook_model.releases.capacity import Capacity
 from runbook_model.reports import Outcome
-from tests.procedures.messages import answer
-from tests.procedures.outside import STARTED
-from tests.procedures.outside_database import OutsideDatabase
-from tests.procedures.sizes import SizedOutside
+from tests.procedures.stage.messages import answer
+from tests.procedures.stage.outside import STARTED
+from tests.procedures.stage.outside_database import OutsideDatabase
+from tests.procedures.stage.sizes import SizedOutside
 from tests.procedures.test_database_issues import DatabaseRunbook, headings, working
 
 GATED = Approvals(needed=1)

@@ -16,8 +16,8 @@ from runbook_model.errors import PolicyError, RejectedError
 from runbook_model.names import ids
 from tests.ecs_facts import bad
 from tests.patience import PATIENCE
-from tests.procedures.outside_compose import OutsideCompose
-from tests.procedures.sick import Sick
+from tests.procedures.stage.outside_compose import OutsideCompose
+from tests.procedures.stage.sick import Sick
 from worker import WORKFLOWS, served_queues
 from workflows.drill import AT_ONCE, Drill
 from workflows.page.sandbox import sandbox_runner

@@ -8,9 +8,9 @@ from stuck_deployment.procedure import PROCEDURE
 
 from runbook_model.catalog.policies import Approvals
 from runbook_model.reports import Outcome
-from tests.procedures import sick
-from tests.procedures.outside import release
-from tests.procedures.sick import Sick
+from tests.procedures.stage import sick
+from tests.procedures.stage.outside import release
+from tests.procedures.stage.sick import Sick
 from workflows.lock import Lock
 from workflows.procedures import check_page
 

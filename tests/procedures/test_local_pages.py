@@ -13,8 +13,8 @@ from runbook_model.errors import NotServingError, UnreachableError
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome
 from tests.patience import PATIENCE
-from tests.procedures.outside import STARTED
-from tests.procedures.outside_compose import OutsideCompose, container
+from tests.procedures.stage.outside import STARTED
+from tests.procedures.stage.outside_compose import OutsideCompose, container
 from tests.symptoms import errors_read, latency_read, load_read, logs_read, resources_read
 
 FULL = ServerAnswer(accepts=True, used=96, limit=97, at=STARTED)

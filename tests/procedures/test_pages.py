@@ -16,8 +16,8 @@ from runbook_model.errors import AccessDeniedError
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Report, State
 from tests.patience import PATIENCE
-from tests.procedures.outside import MOVED, MOVED_TAG, judged, release
-from tests.procedures.sick import Sick
+from tests.procedures.stage.outside import MOVED, MOVED_TAG, judged, release
+from tests.procedures.stage.sick import Sick
 from tests.symptoms import (
     an_onset,
     errors_read,

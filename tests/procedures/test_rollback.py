@@ -18,7 +18,7 @@ from runbook_model.errors import (
 from runbook_model.measured.readings import Quality
 from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Outcome, State, Verdict
-from tests.procedures.outside import Outside, judged, release
+from tests.procedures.stage.outside import Outside, judged, release
 
 
 def fates(report):

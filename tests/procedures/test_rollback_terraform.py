@@ -11,9 +11,9 @@ from runbook_model.releases.release import Image
 from runbook_model.releases.rollout import Phase
 from runbook_model.releases.terraform_plans import AttributeChange
 from runbook_model.reports import Outcome
-from tests.procedures.messages import answer
-from tests.procedures.outside import release
-from tests.procedures.terraform_outside import TerraformOutside
+from tests.procedures.stage.messages import answer
+from tests.procedures.stage.outside import release
+from tests.procedures.stage.terraform_outside import TerraformOutside
 from workflows.rollback import Rollback
 
 

@@ -13,9 +13,9 @@ from runbook_model.releases.release import ServiceDeployment
 from runbook_model.releases.rollout import Phase
 from runbook_model.reports import Outcome
 from tests.patience import PATIENCE
-from tests.procedures.outside import MOVED, MOVED_TAG, release
-from tests.procedures.sick import Sick
-from tests.procedures.sizes import SizedOutside
+from tests.procedures.stage.outside import MOVED, MOVED_TAG, release
+from tests.procedures.stage.sick import Sick
+from tests.procedures.stage.sizes import SizedOutside
 from tests.symptoms import latency_read, load_read, resources_read
 
 KILLED = resources_read(memory=0.97, killed=3)

@@ -8,8 +8,8 @@ import pytest
 
 from runbook_model.measured.readings import STANDARD_LOOKS
 from runbook_model.reports import Outcome
-from tests.procedures.outside_database import OutsideDatabase
-from tests.procedures.sick import Sick
+from tests.procedures.stage.outside_database import OutsideDatabase
+from tests.procedures.stage.sick import Sick
 from tests.symptoms import latency_read
 
 

@@ -7,8 +7,8 @@ import pytest
 from runbook_model.catalog.policies import Approvals
 from runbook_model.measured.readings import Quality
 from runbook_model.reports import Outcome, Verdict
-from tests.procedures.messages import answer, rejected
-from tests.procedures.outside import release
+from tests.procedures.stage.messages import answer, rejected
+from tests.procedures.stage.outside import release
 from workflows.rollback import Rollback
 
 OPTIONS = ("verify-again", "roll-back-further", "hand-over")

@@ -12,8 +12,8 @@ from activities.runtime.decisions import GateActivities
 from activities.temporal.brakes import BrakeActivities
 from activities.temporal.remediations import RemediationActivities
 from runbook_model.names import ids
-from tests.procedures.incidents import World
-from tests.procedures.played import PLAYED
+from tests.procedures.stage.incidents import World
+from tests.procedures.stage.played import PLAYED
 from workflows.brake import Brake
 from workflows.incident import Incident
 from workflows.page.deciding.handlers import TrimArguments

@@ -17,7 +17,7 @@ from runbook_model.authority.shown import plan_hash
 from runbook_model.messages import RollbackRequest
 from tests.integration.cli.command_line import CommandLine
 from tests.integration.cli.page_workflow import PLAN
-from tests.integration.otlp_collector import BlackHole
+from tests.integration.observing.otlp_collector import BlackHole
 from tests.patience import PATIENCE
 
 

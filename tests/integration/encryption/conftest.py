@@ -5,7 +5,7 @@ from temporalio.client import Client
 
 from activities.runtime.converter import with_codec
 from activities.runtime.processes import stop_child
-from tests.integration.rollback_stage import Stage
+from tests.integration.rollback.rollback_stage import Stage
 from tests.programs import Program
 from tests.sandbox_under_test import running_sandbox, until
 from tests.sealing import codec, key

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from sandbox.temporal import find_temporal
-from tests.integration.test_ui import (  # noqa: F401 - one is a fixture
+from tests.integration.observing.test_ui import (  # noqa: F401 - one is a fixture
     PATIENCE_MILLISECONDS,
     browser,
     open_page,

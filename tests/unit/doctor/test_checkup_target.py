@@ -17,7 +17,7 @@ from activities.prometheus import promql
 from runbook_model.catalog.metrics import Metrics
 from runbook_model.catalog.service_policies import Database, Terraform
 from tests.aws_answers import HERE, Ecs, service, services
-from tests.integration.terraform_stage import program
+from tests.integration.terraform.terraform_stage import program
 from tests.observing import a_target, client
 from tests.small_engine import container, small_engine
 

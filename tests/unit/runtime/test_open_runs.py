@@ -15,7 +15,7 @@ from activities.temporal.remediations import Known, RemediationActivities
 from activities.temporal.runs import is_open
 from runbook_model.brakes import AutomaticStart, Block, BrakeAnswer, BrakeBook, BrakeReport, Reservation
 from runbook_model.errors import NotYetError
-from tests.procedures.outside import STARTED
+from tests.procedures.stage.outside import STARTED
 
 PAUSED = 8
 """Temporal's status of a workflow that is paused on the server."""

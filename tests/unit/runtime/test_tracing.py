@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.integration.otlp_collector import BlackHole, Collector
+from tests.integration.observing.otlp_collector import BlackHole, Collector
 
 ENDS = """
 import sys, time

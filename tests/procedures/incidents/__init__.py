@@ -1,0 +1,1 @@
+"""Incidents, and the brake on what they start."""

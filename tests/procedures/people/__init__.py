@@ -1,0 +1,1 @@
+"""What people order of a run, and what it asks of them."""

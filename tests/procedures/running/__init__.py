@@ -1,0 +1,1 @@
+"""What every run does: it starts, waits, is cut off, undoes, and ends."""
