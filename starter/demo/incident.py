@@ -6,21 +6,26 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runbook_model.reports import Checkpoint, State
+from runbook_model.reports import Checkpoint
 from starter.client.run_view import RunView, look
 from starter.client.runs import describe, find
 from starter.demo.outside import SlackMessage, alerts_firing, slack_messages
 from starter.demo.scenes import (
+    FAILING,
+    asks,
+    back_to_first,
     changed_exactly,
     deploy,
     everyday,
+    gate_of,
     healthy_release,
-    recovered,
+    kill_worker,
+    new_worker_recovers,
+    nothing_changed,
     waits_for_steady,
 )
 from starter.demo.stage import ENVIRONMENT, INCIDENT, REMEDIATION, SERVICE, Stage
 from starter.printing import clock
-from starter.view.page import plan
 from workflows.incidents.report import IncidentReport
 
 ALERT = "HighErrorRate"
@@ -53,7 +58,7 @@ async def _break(stage: Stage) -> None:
     story_log = stage.story_log
     stage.world.kill_webhook()
     story_log.say("SIGKILL: nobody takes Alertmanager's alerts", "yellow")
-    await deploy(stage, "1.1.0", "which fails 30 % of its requests", FAULT_ERROR_RATE="0.3")
+    await deploy(stage, "1.1.0", FAILING, FAULT_ERROR_RATE="0.3")
     stage.asked_at = datetime.now(UTC)  # whatever changes from now on, the product changes
 
     async def fires() -> bool | None:
@@ -70,21 +75,12 @@ async def _opened(stage: Stage) -> Checkpoint:
     story_log.say("a new webhook is ready; Alertmanager sends again what nobody took")
     run = await stage.appears(INCIDENT, 60)
     story_log.say(f"opened: {run.id}")
-    view = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
-    report = _incident(view)
+    report = _incident(await asks(stage))
     procedures = [procedure.procedure for procedure in report.procedures]
     story_log.expect(f"{ALERT} chose its procedure", procedures == ["high-error-rate"], ", ".join(procedures))
-    for found in report.findings:
-        story_log.say(f"it found: {found}")
-    gate = report.checkpoint
-    story_log.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
-    assert gate is not None
-    assert gate.plan is not None
-    story_log.show(plan(gate.plan, gate.plan_hash))
-    wanted = gate.plan.after.name if gate.plan.after else "no release"
-    story_log.expect("errors started with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
-    changed = [call.action for call in await stage.calls() if call.changes]
-    story_log.expect("nothing has been changed yet", not report.changes and not changed, changed or "")
+    plan, gate = gate_of(stage, report)
+    story_log.expect("errors started with the release: it goes back to 1.0.0", *back_to_first(plan))
+    await nothing_changed(stage, report)
     return gate
 
 
@@ -104,17 +100,14 @@ async def _crash(stage: Stage) -> None:
         return view if view and waits_for_steady(view) else None
 
     rollback = await stage.until("the rollout is waited for", rolls, 60)
-    stage.world.kill_worker()
-    story_log.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
+    kill_worker(stage)
     story_log.expect("it was a rollback, started by high-error-rate", rollback.run.parent == REMEDIATION)
     view = await stage.see()
     story_log.expect("the incident can still be read, without any worker", not view.live, view.report.summary)
 
 
 async def _go_on(stage: Stage) -> RunView:
-    stage.world.start_worker()
-    stage.story_log.say("a new worker is ready")
-    ended = await recovered(stage)
+    ended = await new_worker_recovers(stage)
     report = _incident(ended)
     alerts = ", ".join(f"{alert.name} {alert.status}" for alert in report.alerts)
     stage.story_log.expect("every alert is resolved", report.alerts and not report.firing, alerts)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
+from runbook_model.plans import Plan
 from starter.demo.outside import measure_memory, measure_p95
 from starter.demo.scenes import (
     BAD_SHARE,
-    approve,
-    ask,
+    Request,
+    ask_and_approve,
     changed_exactly,
     deploy,
     everyday,
     evidence,
+    goes_down,
+    headline_has,
     healthy_release,
     recovered,
+    reported_changes,
+    say_findings,
     tasks,
 )
 from starter.demo.stage import SANDBOX, Stage
@@ -25,8 +30,6 @@ GROWN = 0.24
 USUAL = 25.0
 
 MANY = 100.0
-
-UNHEALTHY_WITHIN = 30
 
 SLOW_SECONDS = 1.0
 """The runbook's threshold."""
@@ -46,12 +49,15 @@ async def leak(stage: Stage) -> None:
         await deploy(stage, "1.1.0", words, memory=256, FAULT_LEAK_MB_PER_SECOND="1")
         used = await stage.measured("memory grows", measure_memory, lambda share: share > GROWN, 60)
         story_log.need("and memory grows", used > GROWN, f"{used:.0%} of the limit")
-    with story_log.part("alice starts resource-issues"):
-        plan, gate = await ask(stage, "resource-issues", "memory grows")
-        why = "; ".join(plan.because)
-        story_log.expect("it found a leak, and when memory is full", "leak" in why and "full in" in why, why)
-    with story_log.part("bob approves"):
-        await approve(stage, gate)
+    await ask_and_approve(
+        stage,
+        Request(
+            procedure="resource-issues",
+            reason="memory grows",
+            expected="it found a leak, and when memory is full",
+            shows=_names_leak,
+        ),
+    )
     with story_log.part("More tasks share the load, and it is verified"):
         ended = await recovered(stage)
         story_log.expect("a hold keeps them for an hour", await stage.has_hold())
@@ -59,6 +65,11 @@ async def leak(stage: Stage) -> None:
         evidence(stage, ended, "Read CPU, memory and restarts", most=6)
         tasks(stage, ended, "the leak itself is left to people, in writing")
         await changed_exactly(stage, "UpdateService")
+
+
+def _names_leak(plan: Plan) -> tuple[bool, str]:
+    why = "; ".join(plan.because)
+    return "leak" in why and "full in" in why, why
 
 
 async def load(stage: Stage) -> None:
@@ -73,14 +84,15 @@ async def load(stage: Stage) -> None:
         await stage.load(MANY)
         bad = await stage.error_rate("requests are refused", lambda rate: rate.share > 2.8 * BAD_SHARE, 30)
         story_log.need(f"of {MANY:.0f} requests a second, many are refused", bad.share > BAD_SHARE, bad)
-    with story_log.part("alice starts high-error-rate"):
-        plan, gate = await ask(stage, "high-error-rate", "a third of the requests is refused")
-        out = "out from 2 to 5 tasks"
-        story_log.expect(
-            "the cause is load, not the release: the plan adds tasks", out in plan.headline, plan.headline
-        )
-    with story_log.part("bob approves"):
-        await approve(stage, gate)
+    await ask_and_approve(
+        stage,
+        Request(
+            procedure="high-error-rate",
+            reason="a third of the requests is refused",
+            expected="the cause is load, not the release: the plan adds tasks",
+            shows=headline_has("out from 2 to 5 tasks"),
+        ),
+    )
     with story_log.part("More tasks run, and it is verified"):
         ended = await recovered(stage)
         story_log.expect("a hold keeps them for an hour", await stage.has_hold())
@@ -102,20 +114,14 @@ async def local_hang(stage: Stage) -> None:
     with story_log.part("Both containers hang"):
         broken = await stage.succeeds("they hang", [*SANDBOX, "break-local", "--hang"])
         story_log.need("their processes are there and do nothing", broken)
-
-        async def down() -> bool | None:
-            return None if await stage.healthy() else True
-
-        down_after = await stage.until("it is down", down, UNHEALTHY_WITHIN)
-        story_log.need("soon nothing answers", down_after, "health 503")
+        await goes_down(stage, "soon nothing answers")
     with story_log.part("alice starts service-down"):
         run = await stage.start("service-down", "alice", "nothing answers")
         story_log.say(f"runbook start service-down local/ai-processor --as alice  ->  {run.id}")
     with story_log.part("Nobody has to approve in local: they are restarted, and it is verified"):
         ended = await recovered(stage)
     with story_log.part("What was done"):
-        for found in ended.report.findings:
-            story_log.say(f"it found: {found}")
+        say_findings(stage, ended.report)
         unhealthy = any(found.startswith("unhealthy-targets") for found in ended.report.findings)
         story_log.expect("it found them unhealthy", unhealthy)
         changes = [change.after for change in ended.report.changes]
@@ -135,19 +141,22 @@ async def slow_database(stage: Stage) -> None:
             await asyncio.sleep(FORGOTTEN_SECONDS)
             slow = await _p95(stage, "answers get slow", slow=True)
             story_log.need("every answer waits for the settings", slow > SLOW_SECONDS, f"p95 {slow:.2f} s")
-        with story_log.part("alice starts high-latency"):
-            plan, gate = await ask(stage, "high-latency", "p95 above 1 s")
-            story_log.expect("it found who holds the lock", WHO in plan.headline, plan.headline)
-        with story_log.part("bob approves"):
-            await approve(stage, gate)
+        await ask_and_approve(
+            stage,
+            Request(
+                procedure="high-latency",
+                reason="p95 above 1 s",
+                expected="it found who holds the lock",
+                shows=headline_has(WHO),
+            ),
+        )
         with story_log.part("database-issues runs as its child, and latency is verified"):
             ended = await recovered(stage)
             quick = await _p95(stage, "answers are quick again", slow=False)
             story_log.expect("answers are quick again", quick < SLOW_SECONDS, f"p95 {quick:.2f} s")
     with story_log.part("What was done"):
         evidence(stage, ended, "Read what is slow")
-        actions = [change.action for change in ended.report.changes]
-        story_log.expect("one session was ended", actions == ["pg_terminate_backend"], ", ".join(actions))
+        reported_changes(stage, ended, "one session was ended", "pg_terminate_backend")
         await changed_exactly(stage)
 
 
@@ -164,20 +173,20 @@ async def connection_exhaustion(stage: Stage) -> None:
         await deploy(stage, "1.1.0", words, FAULT_DB_CONNECTIONS="20")
         bad = await stage.error_rate("errors show", lambda rate: rate.share > 0.8, 40)
         story_log.need("but the database has no connection left, and requests fail", bad.share > 0.5, bad)
-    with story_log.part("alice starts database-issues"):
-        plan, gate = await ask(stage, "database-issues", "too many connections since 1.1.0")
-        leaking = "ai-processor-prod:2"
-        story_log.expect("it found who holds the connections", leaking in plan.headline, plan.headline)
-    with story_log.part("bob approves"):
-        await approve(stage, gate)
+    await ask_and_approve(
+        stage,
+        Request(
+            procedure="database-issues",
+            reason="too many connections since 1.1.0",
+            expected="it found who holds the connections",
+            shows=headline_has("ai-processor-prod:2"),
+        ),
+    )
     with story_log.part("The sessions are ended, and it is verified"):
         ended = await recovered(stage)
     with story_log.part("What was learnt"):
         for found in ended.report.findings:
             story_log.say(found)
         tasks(stage, ended, "the leak is reported, with what is left to do")
-        actions = [change.action for change in ended.report.changes]
-        story_log.expect(
-            "one change was made, in the database", actions == ["pg_terminate_backend"], ", ".join(actions)
-        )
+        reported_changes(stage, ended, "one change was made, in the database", "pg_terminate_backend")
         await changed_exactly(stage)

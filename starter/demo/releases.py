@@ -7,19 +7,26 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+from runbook_model.plans import Plan
 from starter.client.connect import ui_address
 from starter.client.run_view import RunView
 from starter.demo.outside import AwsCall
 from starter.demo.scenes import (
-    BAD_SHARE,
-    approve,
-    ask,
+    FAILING,
+    Request,
+    ask_and_approve,
+    back_to_first,
     changed_exactly,
     deploy,
+    deploy_failing,
     everyday,
     evidence,
+    goes_down,
     healthy_release,
+    kill_worker,
+    new_worker_recovers,
     recovered,
+    requests_fail,
     waits_for_steady,
 )
 from starter.demo.stage import ENVIRONMENT, SERVICE, Stage, terraform_program
@@ -42,6 +49,7 @@ resource "terraform_data" "service" {{
 }}
 """
 
+
 STRATEGY = 'rollback = { strategy = "task-definition"'
 
 
@@ -50,15 +58,17 @@ async def bad_release(stage: Stage) -> None:
     story_log = stage.story_log
     await healthy_release(stage)
     with story_log.part("A bad release is deployed"):
-        await deploy(stage, "1.1.0", "which fails 30 % of its requests", FAULT_ERROR_RATE="0.3")
-        bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, 30)
-        story_log.need("but requests fail", bad.share > BAD_SHARE, bad)
-    with story_log.part("alice starts a rollback"):
-        plan, gate = await ask(stage, "rollback", "30 % errors since 1.1.0")
-        wanted = plan.after.name if plan.after else "no release"
-        story_log.expect("the plan goes back to 1.0.0", "1.0.0" in wanted, wanted)
-    with story_log.part("bob approves"):
-        await approve(stage, gate)
+        await deploy_failing(stage)
+    await ask_and_approve(
+        stage,
+        Request(
+            procedure="rollback",
+            title="alice starts a rollback",
+            reason="30 % errors since 1.1.0",
+            expected="the plan goes back to 1.0.0",
+            shows=back_to_first,
+        ),
+    )
     with story_log.part("The worker is killed while ECS rolls"):
         await _crash(stage)
     with story_log.part("A new worker continues"):
@@ -70,8 +80,7 @@ async def bad_release(stage: Stage) -> None:
 async def _crash(stage: Stage) -> None:
     story_log = stage.story_log
     await stage.until_seen("the rollout is waited for", waits_for_steady, 60)
-    stage.world.kill_worker()
-    story_log.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
+    kill_worker(stage)
     view = await stage.see()
     story_log.expect("the rollout was not over", waits_for_steady(view), view.report.summary)
     story_log.expect(
@@ -82,13 +91,9 @@ async def _crash(stage: Stage) -> None:
 
 
 async def _go_on(stage: Stage) -> RunView:
-    story_log = stage.story_log
-    stage.world.start_worker()
-    story_log.say("a new worker is ready")
-    ended = await recovered(stage)
-    report = ended.report
-    steady = next((step for step in report.steps if step.heading == "Wait for steady state"), None)
-    story_log.expect(
+    ended = await new_worker_recovers(stage)
+    steady = next((step for step in ended.report.steps if step.heading == "Wait for steady state"), None)
+    stage.story_log.expect(
         "the new worker saw steady state", steady and steady.state == "done", steady.step if steady else ""
     )
     return ended
@@ -135,9 +140,7 @@ async def bad_release_terraform(stage: Stage) -> None:
         await healthy_release(stage)
         with story_log.part("A bad release is applied"):
             _hand_over(stage, Path(folder))
-            story_log.say(
-                "its owners apply the module with image_tag = 1.1.0, which fails 30 % of its requests"
-            )
+            story_log.say(f"its owners apply the module with image_tag = 1.1.0, {FAILING}")
             apply = [
                 terraform_program() or "terraform",
                 "apply",
@@ -147,15 +150,17 @@ async def bad_release_terraform(stage: Stage) -> None:
             ]
             applied = await stage.succeeds("it is applied", [*apply, "-var=image_tag=1.1.0"], Path(folder))
             story_log.need("terraform apply succeeds", applied)
-            bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, 40)
-            story_log.need("but requests fail", bad.share > BAD_SHARE, bad)
-        with story_log.part("alice starts a rollback"):
-            plan, gate = await ask(stage, "rollback", "30 % errors since 1.1.0")
-            variables = [call.parameters.get("variables") for call in plan.calls]
-            back = variables == [{"image_tag": "1.0.0"}]
-            story_log.expect("the plan is Terraform's own, with image_tag = 1.0.0", back, variables)
-        with story_log.part("bob approves"):
-            await approve(stage, gate)
+            await requests_fail(stage, 40)
+        await ask_and_approve(
+            stage,
+            Request(
+                procedure="rollback",
+                title="alice starts a rollback",
+                reason="30 % errors since 1.1.0",
+                expected="the plan is Terraform's own, with image_tag = 1.0.0",
+                shows=lambda plan: _sets(plan, image_tag="1.0.0"),
+            ),
+        )
         with story_log.part("Terraform applies exactly that, and it is verified"):
             ended = await recovered(stage)
         with story_log.part("What was done"):
@@ -164,6 +169,12 @@ async def bad_release_terraform(stage: Stage) -> None:
             ]
             story_log.expect("one change was made, by Terraform", len(actions) == 1, "; ".join(actions))
             await changed_exactly(stage, "RegisterTaskDefinition", "UpdateService")
+
+
+def _sets(plan: Plan, **wanted: str) -> tuple[bool, object]:
+    """See whether a plan is one of Terraform that sets exactly these variables."""
+    variables = [call.parameters.get("variables") for call in plan.calls]
+    return variables == [wanted], variables
 
 
 def _hand_over(stage: Stage, folder: Path) -> None:
@@ -185,22 +196,17 @@ async def crash_loop(stage: Stage) -> None:
     with story_log.part("A release that crashes is deployed"):
         words = "whose tasks crash six seconds after their start"
         await deploy(stage, "1.1.0", words, FAULT_CRASH_AFTER_SECONDS="6")
-
-        async def down() -> bool | None:
-            return None if await stage.healthy() else True
-
-        story_log.need("but soon nothing answers", await stage.until("it is down", down, 30), "health 503")
-    with story_log.part("alice starts service-down"):
-        plan, gate = await ask(stage, "service-down", "nothing answers")
-        wanted = plan.after.name if plan.after else "no release"
-        story_log.expect("it found the release, and goes back to 1.0.0", "1.0.0" in wanted, wanted)
-    with story_log.part("bob approves"):
-        await approve(stage, gate)
-    with story_log.part("A rollback runs as its child, and it is verified"):
-        ended = await recovered(stage)
-    with story_log.part("What was done"):
-        evidence(stage, ended, "Read the tasks and why they stopped")
-        await changed_exactly(stage, "UpdateService")
+        await goes_down(stage, "but soon nothing answers")
+    await ask_and_approve(
+        stage,
+        Request(
+            procedure="service-down",
+            reason="nothing answers",
+            expected="it found the release, and goes back to 1.0.0",
+            shows=back_to_first,
+        ),
+    )
+    await _rolled_back(stage, "Read the tasks and why they stopped")
 
 
 async def failing_release(stage: Stage) -> None:
@@ -209,17 +215,24 @@ async def failing_release(stage: Stage) -> None:
     await healthy_release(stage)
     await everyday(stage)
     with story_log.part("A release that fails is deployed"):
-        await deploy(stage, "1.1.0", "which fails 30 % of its requests", FAULT_ERROR_RATE="0.3")
-        bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, 30)
-        story_log.need("but requests fail", bad.share > BAD_SHARE, bad)
-    with story_log.part("alice starts high-error-rate, and does not know why requests fail"):
-        plan, gate = await ask(stage, "high-error-rate", "30 % errors")
-        wanted = plan.after.name if plan.after else "no release"
-        story_log.expect("errors started with the release: it goes back to 1.0.0", "1.0.0" in wanted, wanted)
-    with story_log.part("bob approves"):
-        await approve(stage, gate)
-    with story_log.part("A rollback runs as its child, and it is verified"):
+        await deploy_failing(stage)
+    await ask_and_approve(
+        stage,
+        Request(
+            procedure="high-error-rate",
+            title="alice starts high-error-rate, and does not know why requests fail",
+            reason="30 % errors",
+            expected="errors started with the release: it goes back to 1.0.0",
+            shows=back_to_first,
+        ),
+    )
+    await _rolled_back(stage, "Read which requests fail, and since when")
+
+
+async def _rolled_back(stage: Stage, step: str) -> None:
+    """See the rollback that the procedure runs, and what one of its steps was decided on."""
+    with stage.story_log.part("A rollback runs as its child, and it is verified"):
         ended = await recovered(stage)
-    with story_log.part("What was done"):
-        evidence(stage, ended, "Read which requests fail, and since when")
+    with stage.story_log.part("What was done"):
+        evidence(stage, ended, step)
         await changed_exactly(stage, "UpdateService")

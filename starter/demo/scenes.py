@@ -3,22 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from runbook_model.plans import Plan
-from runbook_model.reports import Checkpoint, Outcome, State
+from runbook_model.reports import Checkpoint, Outcome, Report, State
 from starter.client.run_view import RunView
 from starter.demo.outside import measure_usual
 from starter.demo.stage import Stage
 from starter.exits import CliError
 from starter.printing import clock
-from starter.view.page import plan
+from starter.view.page import plan as show_plan
+from workflows.incidents.report import IncidentReport
 
 BAD_SHARE = 0.10
 """The runbook's threshold."""
+FAILING = "which fails 30 % of its requests"
+"""What the bad release does."""
 EVERYDAY_SECONDS = 25.0
 """Until it is known what is usual: without that a bad release cannot be distinguished from load."""
 USUAL = 0.8
 """So near to today's requests is what is usual, before something happens."""
+
+
+UNHEALTHY_WITHIN = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What alice asks for, and what its plan must show before bob approves it."""
+
+    procedure: str
+    reason: str
+    expected: str
+    """What its plan must show, in words."""
+    shows: Callable[[Plan], tuple[object, object]]
+    """Whether it does, and what it shows."""
+    title: str | None = None
+    """The part of the story; by default that alice starts the procedure."""
+
+
+def back_to_first(plan: Plan) -> tuple[bool, str]:
+    """See whether a plan goes back to the first release."""
+    wanted = plan.after.name if plan.after else "no release"
+    return "1.0.0" in wanted, wanted
+
+
+def headline_has(text: str) -> Callable[[Plan], tuple[bool, str]]:
+    """Have a plan's headline searched for a text."""
+    return lambda plan: (text in plan.headline, plan.headline)
 
 
 async def healthy_release(stage: Stage) -> None:
@@ -44,25 +77,71 @@ async def deploy(stage: Stage, version: str, words: str, memory: int = 512, **se
     )
 
 
-async def ask(stage: Stage, procedure: str, reason: str) -> tuple[Plan, Checkpoint]:
-    """Have alice start a procedure, and see it ask before it changes anything."""
+async def deploy_failing(stage: Stage) -> None:
+    """Release a version that fails its requests, and see them fail."""
+    await deploy(stage, "1.1.0", FAILING, FAULT_ERROR_RATE="0.3")
+    await requests_fail(stage, 30)
+
+
+async def requests_fail(stage: Stage, seconds: float) -> None:
+    """See requests fail, within some seconds."""
+    bad = await stage.error_rate("errors show", lambda rate: rate.share > 2.5 * BAD_SHARE, seconds)
+    stage.story_log.need("but requests fail", bad.share > BAD_SHARE, bad)
+
+
+async def goes_down(stage: Stage, words: str) -> None:
+    """See the service answer nothing any more, before long."""
+
+    async def down() -> bool | None:
+        return None if await stage.healthy() else True
+
+    stage.story_log.need(words, await stage.until("it is down", down, UNHEALTHY_WITHIN), "health 503")
+
+
+async def ask_and_approve(stage: Stage, request: Request) -> None:
+    """Have alice start a procedure, see it ask before it changes anything, and have bob approve what it asks."""
     story_log = stage.story_log
-    run = await stage.start(procedure, "alice", reason)
-    story_log.say(f"runbook start {procedure} prod/ai-processor --as alice  ->  {run.id}")
-    view = await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
-    for found in view.report.findings:
-        story_log.say(f"it found: {found}")
-    gate = view.report.checkpoint
+    with story_log.part(request.title or f"alice starts {request.procedure}"):
+        run = await stage.start(request.procedure, "alice", request.reason)
+        story_log.say(f"runbook start {request.procedure} prod/ai-processor --as alice  ->  {run.id}")
+        report = (await asks(stage)).report
+        plan, gate = gate_of(stage, report)
+        await nothing_changed(stage, report)
+        ok, found = request.shows(plan)
+        story_log.expect(request.expected, ok, found)
+    with story_log.part("bob approves"):
+        await _approve(stage, gate)
+
+
+async def asks(stage: Stage) -> RunView:
+    """See the run ask people."""
+    return await stage.until_seen("it asks", lambda seen: seen.report.state is State.AWAITING_APPROVAL, 60)
+
+
+def gate_of(stage: Stage, report: Report | IncidentReport) -> tuple[Plan, Checkpoint]:
+    """Show what was found, and what people are asked."""
+    story_log, gate = stage.story_log, report.checkpoint
+    say_findings(stage, report)
     story_log.need("it asks before it changes anything", gate and gate.plan, gate.question if gate else "")
     assert gate is not None
     assert gate.plan is not None
-    story_log.show(plan(gate.plan, gate.plan_hash))
-    changed = [call.action for call in await stage.calls() if call.changes]
-    story_log.expect("nothing has been changed yet", not view.report.changes and not changed, changed or "")
+    story_log.show(show_plan(gate.plan, gate.plan_hash))
     return gate.plan, gate
 
 
-async def approve(stage: Stage, gate: Checkpoint) -> None:
+def say_findings(stage: Stage, report: Report | IncidentReport) -> None:
+    """Say what was found."""
+    for found in report.findings:
+        stage.story_log.say(f"it found: {found}")
+
+
+async def nothing_changed(stage: Stage, report: Report | IncidentReport) -> None:
+    """See that neither the run nor anybody else has changed something."""
+    changed = [call.action for call in await stage.calls() if call.changes]
+    stage.story_log.expect("nothing has been changed yet", not report.changes and not changed, changed or "")
+
+
+async def _approve(stage: Stage, gate: Checkpoint) -> None:
     """Have alice refused, as she asked for it herself, and bob approve."""
     story_log = stage.story_log
     own = "alice may not approve what she asked for herself"
@@ -93,6 +172,19 @@ async def changed_exactly(stage: Stage, *actions: str) -> None:
     stage.story_log.expect(f"AWS was changed {wanted}", changes == list(actions), ", ".join(changes))
 
 
+def kill_worker(stage: Stage) -> None:
+    """Kill the worker."""
+    stage.world.kill_worker()
+    stage.story_log.say("SIGKILL: the worker is gone in the middle of the rollout", "yellow")
+
+
+async def new_worker_recovers(stage: Stage) -> RunView:
+    """Start a new worker, and see the run end well."""
+    stage.world.start_worker()
+    stage.story_log.say("a new worker is ready")
+    return await recovered(stage)
+
+
 def waits_for_steady(view: RunView) -> bool:
     """Whether a rollback waits for its rollout just now."""
     newest = view.report.steps[-1] if view.report.steps else None
@@ -106,6 +198,12 @@ def evidence(stage: Stage, ended: RunView, step: str, most: int = 4) -> None:
     stage.story_log.expect("the report cites what was asked, when, and the answer", cited, step)
     for item in cited[:most]:
         stage.story_log.say(f"{clock(item.at)}  {item.what}: {item.said}  <-  {item.query}", "dim")
+
+
+def reported_changes(stage: Stage, ended: RunView, what: str, *actions: str) -> None:
+    """See that the run reports these changes and no others."""
+    made = [change.action for change in ended.report.changes]
+    stage.story_log.expect(what, made == list(actions), ", ".join(made))
 
 
 def tasks(stage: Stage, ended: RunView, what: str) -> None:
