@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, get_args
 
-from activities.review.model import ActionItem, ChangeLine, Cite, Moment, ReadingLine, RootCause
-from activities.review.moments import HOLD, INCIDENT, alerts_of
-from activities.review.timeline import name_of
+from activities.review.histories import received_by
+from activities.review.model import ActionItem, ChangeLine, Cite, Class, Moment, ReadingLine, RootCause
+from activities.review.moments import alerts_of
+from activities.review.timeline import HOLD, INCIDENT, name_of
 from activities.review.words import NOBODY, objects, said, who
 from runbook_model.names.procedures import PROCEDURES
 from runbook_model.text.durations import format_duration
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
     from activities.review.histories import Course
 
 
-Kind = Literal["immediate", "long-term", "monitoring", "documentation"]
-
 LATE = timedelta(minutes=1)
 """Trouble that was there for longer before anybody was notified was caught late."""
-KINDS: tuple[Kind, ...] = ("immediate", "long-term", "monitoring", "documentation")
+KINDS: tuple[Class, ...] = get_args(Class)
 ALERTMANAGER = "alerts"
 BLIND = frozenset({"no-data", "error"})
 
@@ -61,14 +60,9 @@ def _blind_spots(readings: Sequence[ReadingLine]) -> Iterator[str]:
 def root_cause(courses: Sequence[Course]) -> RootCause | None:
     """Return the cause as a person last said it, else as the first diagnosis named it."""
     from_people = [
-        RootCause(
-            text=said(received.given.get("root_cause")), said_by=who(received.given), cite=received.cite
-        )
-        for course in courses
-        for received in course.received
-        if received.name in {"close", "note"}
-        and isinstance(received.given, dict)
-        and said(received.given.get("root_cause"))
+        RootCause(text=text, said_by=who(received.given), cite=received.cite)
+        for received in received_by(courses, "close", "note")
+        if (text := said(received.message.get("root_cause")))
     ]
     if from_people:
         return from_people[-1]
@@ -137,19 +131,17 @@ def _from_changes(changes: Sequence[ChangeLine]) -> Iterator[ActionItem]:
             yield _item("immediate", f"Find out whether this was done: {what}", change.cite, change.state)
 
 
-def _item(kind: Kind, what: str, cite: Cite, why: str = "") -> ActionItem:
+def _item(kind: Class, what: str, cite: Cite, why: str = "") -> ActionItem:
     return ActionItem(kind=kind, what=what, why=why, cite=cite)
 
 
 def owner_of(courses: Sequence[Course]) -> str:
     """Name the person who knows most: who acknowledged, closed, decided, or asked for it."""
     for names in (("acknowledge",), ("close",), ("approve", "decide")):
-        for course in courses:
-            for received in course.received:
-                if received.name in names and who(received.given) != NOBODY:
-                    return who(received.given)
-    first = courses[0].request
-    by = said(first.get("requested_by") or first.get("opened_by"))
+        for received in received_by(courses, *names):
+            if who(received.given) != NOBODY:
+                return who(received.given)
+    by = said(courses[0].asked_by)
     return by if by and by not in {ALERTMANAGER, NOBODY} else "nobody yet: choose one"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from activities.review.histories import object_of, order_of
 from activities.review.model import ChangeLine, DecisionLine, MessageLine, ReadingLine, TroubleLine
 from activities.review.words import lines, objects, said, who
 
@@ -58,7 +59,7 @@ def _reading(act: Act, value: dict[str, Json], path: str, at: datetime) -> Readi
         source=said(value.get("source")),
         query=said(value.get("query")) or None,
         step=said(act.words),
-        cite=act.end or act.cite,
+        cite=act.proof,
     )
 
 
@@ -85,7 +86,7 @@ def changes_of(courses: Sequence[Course]) -> tuple[ChangeLine, ...]:
     for course in courses:
         theirs = Counter(key for child in courses if child.parent == course.workflow for key in _final(child))
         found += _changes(course, theirs)
-    return tuple(sorted(found, key=lambda line: (line.at, line.cite.workflow, line.cite.event)))
+    return tuple(sorted(found, key=order_of))
 
 
 def _final(course: Course) -> list[tuple[str, str, str]]:
@@ -159,7 +160,7 @@ def _people(course: Course) -> Iterator[DecisionLine]:
 
 
 def _decision(received: Received) -> str:
-    given = received.given if isinstance(received.given, dict) else {}
+    given = received.message
     what = said(given.get("option")) or received.name.removesuffix("_run").replace("decide", "approve")
     if given.get("keep") is not None:
         what += ", keeping what was changed" if given["keep"] else ", undoing what was changed"
@@ -167,7 +168,7 @@ def _decision(received: Received) -> str:
 
 
 def _evidence(received: Received) -> tuple[str, ...]:
-    given = received.given if isinstance(received.given, dict) else {}
+    given = received.message
     plan = said(given.get("plan_hash"))
     texts = ("comment", "reason", "impact", "root_cause", "eta", "observation")
     wording = [f"{key.replace('_', ' ')}: {said(given.get(key))}" for key in texts if said(given.get(key))]
@@ -177,9 +178,9 @@ def _evidence(received: Received) -> tuple[str, ...]:
 def _plans(course: Course) -> Iterator[DecisionLine]:
     shown: set[str] = set()
     for memo in course.memos:
-        gate = memo.values.get("checkpoint")
-        plan = gate.get("plan") if isinstance(gate, dict) else None
-        if not isinstance(plan, dict) or not isinstance(gate, dict):
+        gate = object_of(memo.values.get("checkpoint"))
+        plan = gate.get("plan")
+        if not isinstance(plan, dict):
             continue
         if (name := said(gate.get("plan_hash"))) not in shown:
             shown.add(name)
@@ -213,26 +214,26 @@ def messages_of(courses: Sequence[Course]) -> tuple[MessageLine, ...]:
                 for act in course.acts
                 if act.name in {"announce", "notify"}
             ),
-            key=lambda line: (line.at, line.cite.workflow, line.cite.event),
+            key=order_of,
         )
     )
 
 
 def _message(act: Act) -> MessageLine:
-    given = act.given if isinstance(act.given, dict) else {}
-    announcement = given.get("announcement")
-    about = announcement if isinstance(announcement, dict) else {}
-    wording = act.result.get("detail") if isinstance(act.result, dict) else None
-    result = said(wording) or ("sent" if act.how == "done" else f"{act.how}: {said(act.why)}".rstrip(": "))
+    given = object_of(act.given)
+    about = object_of(given.get("announcement"))
+    result = said(object_of(act.result).get("detail")) or (
+        "sent" if act.how == "done" else f"{act.how}: {said(act.why)}".rstrip(": ")
+    )
     number = f"#{about['number']}" if "number" in about else ""
     run = said(str(about.get("run") or "")[:8])
     return MessageLine(
-        at=act.ended or act.started,
+        at=act.at,
         kind=said(about.get("kind")) or "notice",
         channel=said(given.get("channel")) or "every channel of the environment",
         mark=f"{said(about.get('incident')) or said(given.get('run'))}{'@' if run else ''}{run}{number}",
         result=result,
-        cite=act.end or act.cite,
+        cite=act.proof,
     )
 
 
@@ -240,11 +241,11 @@ def troubles_of(courses: Sequence[Course]) -> tuple[TroubleLine, ...]:
     """List what was tried more than once or failed, and where a worker failed."""
     found = [
         TroubleLine(
-            at=act.ended or act.started,
+            at=act.at,
             what=f"{said(act.words)}: {act.how}",
             attempts=act.attempts,
             why=said(act.why),
-            cite=act.end or act.cite,
+            cite=act.proof,
         )
         for course in courses
         for act in course.acts
@@ -255,7 +256,7 @@ def troubles_of(courses: Sequence[Course]) -> tuple[TroubleLine, ...]:
         for course in courses
         for at, why, cite in course.stumbles
     ]
-    return tuple(sorted(found, key=lambda line: (line.at, line.cite.workflow, line.cite.event)))
+    return tuple(sorted(found, key=order_of))
 
 
 def time_of(value: Json) -> datetime | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, Payloads
@@ -126,6 +126,21 @@ class Act:
     why: str = ""
     """The last failure, also of one that was done in the end."""
 
+    @property
+    def at(self) -> datetime:
+        """When it ended; while it continues, when it was wanted."""
+        return self.ended or self.started
+
+    @property
+    def proof(self) -> Cite:
+        """The event that says how it ended; while it continues, the one that says that it was wanted."""
+        return self.end or self.cite
+
+    @property
+    def lasted(self) -> timedelta | None:
+        """How long it took; None while it continues."""
+        return self.ended - self.started if self.ended else None
+
 
 @dataclass
 class Received:
@@ -135,6 +150,11 @@ class Received:
     given: Json
     at: datetime
     cite: Cite
+
+    @property
+    def message(self) -> dict[str, Json]:
+        """What was given, where that is an object."""
+        return object_of(self.given)
 
 
 @dataclass
@@ -185,3 +205,27 @@ class Course:
     def last(self) -> datetime:
         """When it ended, or when the last thing happened."""
         return self.ended or self.latest
+
+    @property
+    def asked_by(self) -> Json:
+        """Who asked for it: an incident's request and a procedure's have a name each for that."""
+        return self.request.get("opened_by") or self.request.get("requested_by")
+
+
+def received_by(courses: Sequence[Course], *names: str) -> Iterator[Received]:
+    """Find the signals and updates of some names that came in, run by run."""
+    for course in courses:
+        yield from (received for received in course.received if received.name in names)
+
+
+class _Dated(Protocol):
+    @property
+    def at(self) -> datetime: ...
+
+    @property
+    def cite(self) -> Cite: ...
+
+
+def order_of(line: _Dated) -> tuple[datetime, str, int]:
+    """Return what lines and moments are sorted by: when they were, and then where that stands."""
+    return line.at, line.cite.workflow, line.cite.event

@@ -76,23 +76,20 @@ class _Writer:
         elif review.started:
             yield "Nothing shows trouble before it was noticed: it started then, or earlier."
         yield from ("", "### What actions were taken?", "")
-        yield from (
-            table(
-                ("Time", "Change", "Before", "After", "State", ""),
-                [
-                    (
-                        stamp(each.at),
-                        markdown(each.action),
-                        markdown(each.before),
-                        markdown(each.after),
-                        markdown(each.state),
-                        self._cite(each.cite),
-                    )
-                    for each in review.changes
-                ],
-            )
-            if review.changes
-            else ["Nothing was changed."]
+        yield from table(
+            ("Time", "Change", "Before", "After", "State", ""),
+            [
+                (
+                    stamp(each.at),
+                    markdown(each.action),
+                    markdown(each.before),
+                    markdown(each.after),
+                    markdown(each.state),
+                    self._cite(each.cite),
+                )
+                for each in review.changes
+            ],
+            "Nothing was changed.",
         )
         yield from self._answer("When was it resolved?", review.resolved, "It was not.")
         yield from self._times()
@@ -203,22 +200,19 @@ class _Writer:
             [self._reading(each) for each in _rows(review.readings)],
         )
         yield from ("", "### Messages", "")
-        yield from (
-            table(
-                ("Time", "Message", "Channel", "Result", ""),
-                [
-                    (
-                        stamp(each.at),
-                        f"{each.kind} {markdown(each.mark)}",
-                        markdown(each.channel),
-                        markdown(each.result),
-                        self._cite(each.cite),
-                    )
-                    for each in review.messages
-                ],
-            )
-            if review.messages
-            else ["Nobody was notified."]
+        yield from table(
+            ("Time", "Message", "Channel", "Result", ""),
+            [
+                (
+                    stamp(each.at),
+                    f"{each.kind} {markdown(each.mark)}",
+                    markdown(each.channel),
+                    markdown(each.result),
+                    self._cite(each.cite),
+                )
+                for each in review.messages
+            ],
+            "Nobody was notified.",
         )
         yield from ("", "### Retries and failures", "")
         yield from bullets(

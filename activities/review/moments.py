@@ -7,16 +7,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from activities.review.evidence import time_of
+from activities.review.histories import object_of, order_of, received_by
 from activities.review.model import Cite, Moment, ReadingLine, Shares, Wait
-from activities.review.timeline import ALERTS, name_of
+from activities.review.timeline import ALERTS, INCIDENT, name_of
 from activities.review.words import NOBODY, objects, said, who
 from runbook_model.names.ids import STATE
 
 if TYPE_CHECKING:
     from activities.review.histories import Act, Course, Json, Received
-
-INCIDENT, HOLD = "Incident", "Hold"
-"""The types of the workflows that are no procedures."""
 
 OVER = frozenset({"recovered", "not-needed"})
 
@@ -36,12 +34,10 @@ PAUSED = "paused"
 
 def alerts_of(courses: Sequence[Course]) -> Iterator[tuple[dict[str, Json], Moment]]:
     """Tell the alerts as they came in."""
-    for course in courses:
-        for received in course.received:
-            if received.name == ALERTS and isinstance(received.given, dict):
-                for alert in objects(received.given.get("alerts")):
-                    what = f"alert {said(alert.get('name'))} came in"
-                    yield alert, Moment(at=received.at, what=what, cite=received.cite)
+    for received in received_by(courses, ALERTS):
+        for alert in objects(received.message.get("alerts")):
+            what = f"alert {said(alert.get('name'))} came in"
+            yield alert, Moment(at=received.at, what=what, cite=received.cite)
 
 
 def started(courses: Sequence[Course], readings: Sequence[ReadingLine]) -> Moment | None:
@@ -58,27 +54,25 @@ def started(courses: Sequence[Course], readings: Sequence[ReadingLine]) -> Momen
                 Moment(at=at, what=f"alert {said(alert.get('name'))} started to fire", cite=moment.cite)
             )
     signs += [sign for course in courses for act in course.acts for sign in _with_release(act)]
-    return min(signs, key=_order, default=None)
+    return min(signs, key=order_of, default=None)
 
 
 def detected(courses: Sequence[Course]) -> Moment:
     """Find when somebody, or something, first noticed."""
     first = courses[0]
-    by = said(first.request.get("opened_by") or first.request.get("requested_by")) or NOBODY
+    by = said(first.asked_by) or NOBODY
     began = Moment(at=first.began, what=f"{name_of(first)} started, for {by}", cite=first.cite)
     alarms = [moment for alert, moment in alerts_of(courses) if alert.get("status") == "firing"]
-    return min([began, *alarms], key=_order) if by != ALERTS else min(alarms or [began], key=_order)
+    return min([began, *alarms], key=order_of) if by != ALERTS else min(alarms or [began], key=order_of)
 
 
 def acknowledged(courses: Sequence[Course]) -> Moment | None:
     """Find when a person had it."""
     acks = [
         Moment(at=received.at, what=f"acknowledged by {who(received.given)}", cite=received.cite)
-        for course in courses
-        for received in course.received
-        if received.name == "acknowledge"
+        for received in received_by(courses, "acknowledge")
     ]
-    return min(acks, key=_order, default=None)
+    return min(acks, key=order_of, default=None)
 
 
 def taken_up(courses: Sequence[Course]) -> Moment | None:
@@ -88,19 +82,19 @@ def taken_up(courses: Sequence[Course]) -> Moment | None:
         for course in courses
         if course.kind != INCIDENT and not course.carried
     ]
-    return min(started, key=_order, default=None)
+    return min(started, key=order_of, default=None)
 
 
 def mitigated(courses: Sequence[Course]) -> Moment | None:
     """Find from when on everything that was measured was good, where a verification found it so."""
     good = [
-        Moment(at=since, what="every reading was good from here on", cite=act.end or act.cite)
+        Moment(at=since, what="every reading was good from here on", cite=act.proof)
         for course in courses
         if course.result.get("outcome") in OVER
         for act in course.acts
         if act.how == "done" and (since := _good_since(act.result)) is not None
     ]
-    return max(good, key=_order, default=None)
+    return max(good, key=order_of, default=None)
 
 
 def resolved(courses: Sequence[Course]) -> Moment | None:
@@ -109,14 +103,12 @@ def resolved(courses: Sequence[Course]) -> Moment | None:
     last = _last_of(first, courses)
     closes = [
         Moment(at=received.at, what=f"closed by {who(received.given)}", cite=received.cite)
-        for course in courses
-        for received in course.received
-        if received.name == "close"
+        for received in received_by(courses, "close")
     ]
     if last.ended and last.end and last.result.get("outcome") in OVER:
         outcome = said(last.result.get("outcome"))
         closes.append(Moment(at=last.ended, what=f"{name_of(last)} ended: {outcome}", cite=last.end))
-    return min(closes, key=_order, default=None)
+    return min(closes, key=order_of, default=None)
 
 
 def ended(courses: Sequence[Course]) -> Moment | None:
@@ -132,16 +124,11 @@ def _last_of(first: Course, courses: Sequence[Course]) -> Course:
     return [course for course in courses if course.workflow == first.workflow][-1]
 
 
-def _order(moment: Moment) -> tuple[datetime, str, int]:
-    return moment.at, moment.cite.workflow, moment.cite.event
-
-
 def _with_release(act: Act) -> Iterator[Moment]:
     """Tell a release whose first window was bad already, and the one before it was not."""
-    result, given = act.result, act.given
-    onset = result.get("onset") if isinstance(result, dict) else None
-    target = given.get("target", given) if isinstance(given, dict) else None
-    limits = target.get("thresholds") if isinstance(target, dict) else None
+    result, given = object_of(act.result), object_of(act.given)
+    onset = result.get("onset")
+    limits = object_of(given.get("target", given)).get("thresholds")
     if not isinstance(onset, dict) or not isinstance(limits, dict):
         return
     began = time_of(onset.get("began"))
@@ -155,25 +142,24 @@ def _with_release(act: Act) -> Iterator[Moment]:
             continue
         if before <= bound < first:
             what = f"{said(onset.get('release'))} was deployed, and {words} was bad from its first window on"
-            yield Moment(at=began, what=what, cite=act.end or act.cite)
+            yield Moment(at=began, what=what, cite=act.proof)
 
 
 def _figure(result: dict[str, Json], name: str, which: str) -> float | None:
-    across = result.get(name)
-    figure = across.get(which) if isinstance(across, dict) else None
-    value = figure.get("value") if isinstance(figure, dict) else None
+    value = object_of(object_of(result.get(name)).get(which)).get("value")
     return value if isinstance(value, int | float) else None
 
 
 def _good_since(result: Json) -> datetime | None:
     """Find where the unbroken row of good samples starts that an observation ends with."""
-    if not isinstance(result, dict) or not isinstance(result.get("samples"), list):
+    samples = object_of(result).get("samples")
+    if not isinstance(samples, list):
         return None
     since: datetime | None = None
-    earlier = result.get("earlier")
-    if isinstance(earlier, dict) and earlier.get("quality") == "good":
+    earlier = object_of(result.get("earlier"))
+    if earlier.get("quality") == "good":
         since = time_of(earlier.get("since"))
-    for sample in objects(result["samples"]):
+    for sample in objects(samples):
         qualities = {
             item.get("quality") for item in objects(sample.get("readings")) if item.get("decides", True)
         }
@@ -199,7 +185,7 @@ def shares_of(courses: Sequence[Course], waits: Iterable[Wait], whole: Span) -> 
     """Split the whole time into people's, the machine's, and neither's."""
     last = whole[1]
     waiting = _union(((wait.opened, wait.closed or last) for wait in waits), whole)
-    working = _union(((course.began, course.last) for course in courses if course.kind != "Incident"), whole)
+    working = _union(((course.began, course.last) for course in courses if course.kind != INCIDENT), whole)
     people = _length(waiting)
     busy = _length(_union([*waiting, *working], whole))
     return Shares(whole=last - whole[0], people=people, machine=busy - people, neither=last - whole[0] - busy)
@@ -231,9 +217,8 @@ def _same_gate(gate: dict[str, Json], now: Json) -> bool:
 def _wait(
     course: Course, gate: dict[str, Json], opened: tuple[datetime, Cite], end: tuple[datetime, Cite] | None
 ) -> Wait:
-    plan = gate.get("plan")
     asked = said(gate.get("question"))
-    headline = said(plan.get("headline")) if isinstance(plan, dict) else ""
+    headline = said(object_of(gate.get("plan")).get("headline"))
     until = end[0] if end else None
     return Wait(
         what=f"{asked} {headline}".strip(),

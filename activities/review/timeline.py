@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from activities.review.histories import object_of
 from activities.review.model import ChangeLine, Line, Wait
 from activities.review.words import NOBODY, objects, said, who
 from runbook_model.text.durations import format_duration
@@ -13,6 +14,8 @@ from runbook_model.text.durations import format_duration
 if TYPE_CHECKING:
     from activities.review.histories import Act, Course, Json, Received
 
+INCIDENT, HOLD = "Incident", "Hold"
+"""The types of the workflows that are no procedures."""
 WORTH_A_LINE = timedelta(seconds=1)
 SLOWEST_STEPS = 3
 BETWEEN_RUNS = frozenset(
@@ -50,12 +53,12 @@ def _course(course: Course) -> Iterator[Line]:
     if not course.carried:
         yield Line(at=course.began, text=_beginning(course), cite=course.cite)
     # An incident's steps are its procedures; a procedure's are its activities.
-    steps = objects(course.result.get("steps")) if course.kind != "Incident" else []
+    steps = objects(course.result.get("steps")) if course.kind != INCIDENT else []
     details = [said(step.get("detail")) for step in steps]
     for act in course.acts:
-        if course.kind == "Incident" and act.how in GIVEN_UP:
+        if course.kind == INCIDENT and act.how in GIVEN_UP:
             continue
-        yield Line(at=act.ended or act.started, text=_act(act, details), cite=act.end or act.cite)
+        yield Line(at=act.at, text=_act(act, details), cite=act.proof)
     yield from _received(course)
     for at, words, cite in course.fired:
         if words:
@@ -68,7 +71,7 @@ def _course(course: Course) -> Iterator[Line]:
 
 def name_of(course: Course) -> str:
     """Return what people call it: the procedure's name, or the incident."""
-    if course.kind == "Incident":
+    if course.kind == INCIDENT:
         return "The incident"
     return said(course.result.get("procedure")) or "".join(
         f"-{letter.lower()}" if letter.isupper() else letter for letter in course.kind
@@ -76,7 +79,7 @@ def name_of(course: Course) -> str:
 
 
 def _beginning(course: Course) -> str:
-    by = said(course.request.get("requested_by") or course.request.get("opened_by")) or NOBODY
+    by = said(course.asked_by) or NOBODY
     why = said(course.request.get("reason") or course.request.get("impact"))
     return f"{name_of(course)} started, for {by}" + (f": {why}" if why else "")
 
@@ -88,8 +91,7 @@ def _ending(course: Course) -> str:
 
 
 def _act(act: Act, details: Sequence[str]) -> str:
-    lasted = (act.ended - act.started) if act.ended else None
-    took = f" (took {format_duration(lasted)})" if lasted and lasted >= WORTH_A_LINE else ""
+    took = f" (took {format_duration(act.lasted)})" if act.lasted and act.lasted >= WORTH_A_LINE else ""
     tries = f", attempt {act.attempts}" if act.attempts > 1 else ""
     how = "no longer waited for" if act.how == "cancelled" else act.how
     state = "" if act.how == "done" else f": {how}{f', {said(act.why)}' if act.why else ''}"
@@ -100,16 +102,16 @@ def _act(act: Act, details: Sequence[str]) -> str:
 def longest_of(courses: Sequence[Course]) -> tuple[Line, ...]:
     """List the steps that took longest, the longest first; what only looks out next to them does not count."""
     acts = [
-        (act.ended - act.started, act)
+        (act.lasted, act)
         for course in courses
         for act in course.acts
-        if act.ended and act.how == "done" and act.ended - act.started >= WORTH_A_LINE
+        if act.lasted and act.how == "done" and act.lasted >= WORTH_A_LINE
     ]
     found = sorted(
         acts, key=lambda item: (-item[0], item[1].started, item[1].cite.workflow, item[1].cite.event)
     )
     return tuple(
-        Line(at=act.started, text=f"{said(act.words)}: {format_duration(lasted)}", cite=act.end or act.cite)
+        Line(at=act.started, text=f"{said(act.words)}: {format_duration(lasted)}", cite=act.proof)
         for lasted, act in found[:SLOWEST_STEPS]
     )
 
@@ -133,7 +135,7 @@ def _received(course: Course) -> Iterator[Line]:
 
 def _alerts(batch: Json, known: dict[str, tuple[str, str]]) -> Iterator[str]:
     """Say what is new in a batch; Alertmanager repeats itself."""
-    for alert in objects(batch.get("alerts") if isinstance(batch, dict) else None):
+    for alert in objects(object_of(batch).get("alerts")):
         status, since = said(alert.get("status")), said(alert.get("starts_at"))
         name = said(alert.get("fingerprint"))
         if known.get(name) != (status, since):
@@ -144,7 +146,7 @@ def _alerts(batch: Json, known: dict[str, tuple[str, str]]) -> Iterator[str]:
 
 
 def _message(received: Received) -> str:
-    given = received.given if isinstance(received.given, dict) else {}
+    given = received.message
     texts = (f"{key} {said(value)}" for key, value in given.items() if key not in _NOT_SHOWN and said(value))
     wording = "; ".join(texts)
     return f"{who(given)}: {received.name.replace('_', ' ')}" + (f" ({wording})" if wording else "")
@@ -155,7 +157,7 @@ _NOT_SHOWN = frozenset({"by", "decision_id"})
 
 def _wait(wait: Wait) -> Iterator[Line]:
     yield Line(at=wait.opened, text=f"Waiting for a person: {wait.what}", cite=wait.cite)
-    if wait.closed and wait.until:
-        lasted = format_duration(wait.closed - wait.opened)
+    if wait.closed and wait.lasted is not None and wait.until:
         answer = f": {wait.answer}" if wait.answer else ""
-        yield Line(at=wait.closed, text=f"The wait is over after {lasted}{answer}", cite=wait.until)
+        text = f"The wait is over after {format_duration(wait.lasted)}{answer}"
+        yield Line(at=wait.closed, text=text, cite=wait.until)

@@ -41,10 +41,10 @@ def objects(value: Json) -> list[dict[str, Json]]:
 NOTHING = "Nothing."
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Write a table; a word where it would be empty."""
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], otherwise: str = NOTHING) -> Iterator[str]:
+    """Write a table; ``otherwise`` where it would be empty."""
     if not rows:
-        yield NOTHING
+        yield otherwise
         return
     yield f"| {' | '.join(titles)} |"
     yield f"|{' --- |' * len(titles)}"

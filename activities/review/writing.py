@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from activities.review import moments
 from activities.review.conclusions import ALERTMANAGER, items_of, missed, owner_of, root_cause
 from activities.review.evidence import changes_of, decisions_of, messages_of, readings_of, troubles_of
+from activities.review.histories import object_of, received_by
 from activities.review.model import Review, Source
 from activities.review.moments import shares_of, waits_of
 from activities.review.reading import read
-from activities.review.timeline import longest_of, name_of, timeline_of
+from activities.review.timeline import INCIDENT, longest_of, name_of, timeline_of
 from activities.review.words import NOBODY, objects, said
 from runbook_model.catalog.trace_links import trace_link
 from runbook_model.names.ids import SEVERITY
@@ -50,7 +51,7 @@ def write(chronicle: Chronicle) -> Review:
         subject=chronicle.subject,
         service=said(first.request.get("service")),
         environment=said(first.request.get("environment")),
-        procedures=tuple(dict.fromkeys(name_of(item) for item in courses if item.kind != moments.INCIDENT)),
+        procedures=tuple(dict.fromkeys(name_of(item) for item in courses if item.kind != INCIDENT)),
         opened_by=_opener(first),
         reason=said(first.request.get("reason")) or None,
         severity=_severity(courses),
@@ -90,13 +91,13 @@ def write(chronicle: Chronicle) -> Review:
 
 
 def _opener(first: Course) -> str:
-    by = said(first.request.get("opened_by") or first.request.get("requested_by")) or NOBODY
+    by = said(first.asked_by) or NOBODY
     return "an alert" if by == ALERTMANAGER else by
 
 
 def _trace(courses: Sequence[Course]) -> str | None:
     """Return where the trace is seen, by the links of the catalog as it was looked up first."""
-    results = (act.result for course in courses for act in course.acts if isinstance(act.result, dict))
+    results = (object_of(act.result) for course in courses for act in course.acts)
     links = (found for result in results if isinstance(found := result.get("links"), dict))
     known = {name: said(address) for name, address in next(links, {}).items()}
     return trace_link(known, said(courses[0].request.get("trace_id")))
@@ -115,19 +116,11 @@ def _severity(courses: Sequence[Course]) -> str:
 
 def _impact(courses: Sequence[Course]) -> str:
     """Return what people last said of it, else what the first alert says."""
-    notes = [
-        said(received.given.get("impact"))
-        for course in courses
-        for received in course.received
-        if received.name == "note" and isinstance(received.given, dict)
-    ]
+    notes = [said(received.message.get("impact")) for received in received_by(courses, "note")]
     asked = [said(course.request.get("impact")) for course in courses[:1]]
-    annotated = [_annotated(alert.get("annotations")) for alert, _ in moments.alerts_of(courses)]
+    annotations = [object_of(alert.get("annotations")) for alert, _ in moments.alerts_of(courses)]
+    annotated = [said(words.get("impact")) for words in annotations]
     return next((text for text in (*reversed(notes), *asked, *annotated) if text), NOBODY)
-
-
-def _annotated(annotations: object) -> str:
-    return said(annotations.get("impact")) if isinstance(annotations, dict) else ""
 
 
 def _rejected(courses: Sequence[Course]) -> Iterator[str]:
