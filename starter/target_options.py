@@ -1,4 +1,4 @@
-"""What a command is about: a target, ``E/S`` by position, and by options too where nothing follows it; or a run."""
+"""What a command is about: a target, ``E/S`` by position, and by options too where nothing follows it; or a run. And options of several commands."""
 
 from __future__ import annotations
 
@@ -23,6 +23,19 @@ run_argument = click.argument("run", metavar="ID", shell_complete=completion.run
 """The run that a command is about: ``E/S``, or a workflow id."""
 reason_option = click.option("--reason", metavar="T", help="Why, for the record.")
 """Why somebody orders something, where it may be left out."""
+
+
+def listen_option(default: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Make the option that says where a server of ours listens."""
+    return click.option(
+        "--listen",
+        metavar="HOST:PORT",
+        default=default,
+        show_default=True,
+        help="Where to listen; port 0 is any free port.",
+    )
+
+
 target_argument = click.argument(
     "target", metavar="E/S", callback=_parsed(parse_pair), shell_complete=completion.targets
 )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, Payloads
@@ -216,16 +216,3 @@ def received_by(courses: Sequence[Course], *names: str) -> Iterator[Received]:
     """Find the signals and updates of some names that came in, run by run."""
     for course in courses:
         yield from (received for received in course.received if received.name in names)
-
-
-class _Dated(Protocol):
-    @property
-    def at(self) -> datetime: ...
-
-    @property
-    def cite(self) -> Cite: ...
-
-
-def order_of(line: _Dated) -> tuple[datetime, str, int]:
-    """Return what lines and moments are sorted by: when they were, and then where that stands."""
-    return line.at, line.cite.workflow, line.cite.event

@@ -125,6 +125,14 @@ class TroubleLine(Fact):
     cite: Cite
 
 
+Dated = Moment | Line | ReadingLine | DecisionLine | ChangeLine | MessageLine | TroubleLine
+
+
+def order_of(line: Dated) -> tuple[datetime, str, int]:
+    """Return what lines are sorted by: when they were, and then where that stands."""
+    return line.at, line.cite.workflow, line.cite.event
+
+
 class ActionItem(Fact):
     """Something that is left to do, or was done by hand."""
 

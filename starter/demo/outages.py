@@ -8,7 +8,6 @@ from runbook_model.plans import Plan
 from starter.demo.outside import measure_memory, measure_p95
 from starter.demo.scenes import (
     BAD_SHARE,
-    Request,
     ask_and_approve,
     changed_exactly,
     deploy,
@@ -51,12 +50,10 @@ async def leak(stage: Stage) -> None:
         story_log.need("and memory grows", used > GROWN, f"{used:.0%} of the limit")
     await ask_and_approve(
         stage,
-        Request(
-            procedure="resource-issues",
-            reason="memory grows",
-            expected="it found a leak, and when memory is full",
-            shows=_names_leak,
-        ),
+        "resource-issues",
+        "memory grows",
+        expected="it found a leak, and when memory is full",
+        shows=_names_leak,
     )
     with story_log.part("More tasks share the load, and it is verified"):
         ended = await recovered(stage)
@@ -86,12 +83,10 @@ async def load(stage: Stage) -> None:
         story_log.need(f"of {MANY:.0f} requests a second, many are refused", bad.share > BAD_SHARE, bad)
     await ask_and_approve(
         stage,
-        Request(
-            procedure="high-error-rate",
-            reason="a third of the requests is refused",
-            expected="the cause is load, not the release: the plan adds tasks",
-            shows=headline_has("out from 2 to 5 tasks"),
-        ),
+        "high-error-rate",
+        "a third of the requests is refused",
+        expected="the cause is load, not the release: the plan adds tasks",
+        shows=headline_has("out from 2 to 5 tasks"),
     )
     with story_log.part("More tasks run, and it is verified"):
         ended = await recovered(stage)
@@ -143,12 +138,10 @@ async def slow_database(stage: Stage) -> None:
             story_log.need("every answer waits for the settings", slow > SLOW_SECONDS, f"p95 {slow:.2f} s")
         await ask_and_approve(
             stage,
-            Request(
-                procedure="high-latency",
-                reason="p95 above 1 s",
-                expected="it found who holds the lock",
-                shows=headline_has(WHO),
-            ),
+            "high-latency",
+            "p95 above 1 s",
+            expected="it found who holds the lock",
+            shows=headline_has(WHO),
         )
         with story_log.part("database-issues runs as its child, and latency is verified"):
             ended = await recovered(stage)
@@ -175,12 +168,10 @@ async def connection_exhaustion(stage: Stage) -> None:
         story_log.need("but the database has no connection left, and requests fail", bad.share > 0.5, bad)
     await ask_and_approve(
         stage,
-        Request(
-            procedure="database-issues",
-            reason="too many connections since 1.1.0",
-            expected="it found who holds the connections",
-            shows=headline_has("ai-processor-prod:2"),
-        ),
+        "database-issues",
+        "too many connections since 1.1.0",
+        expected="it found who holds the connections",
+        shows=headline_has("ai-processor-prod:2"),
     )
     with story_log.part("The sessions are ended, and it is verified"):
         ended = await recovered(stage)

@@ -13,7 +13,6 @@ from starter.client.run_view import RunView
 from starter.demo.outside import AwsCall
 from starter.demo.scenes import (
     FAILING,
-    Request,
     ask_and_approve,
     back_to_first,
     changed_exactly,
@@ -61,13 +60,11 @@ async def bad_release(stage: Stage) -> None:
         await deploy_failing(stage)
     await ask_and_approve(
         stage,
-        Request(
-            procedure="rollback",
-            title="alice starts a rollback",
-            reason="30 % errors since 1.1.0",
-            expected="the plan goes back to 1.0.0",
-            shows=back_to_first,
-        ),
+        "rollback",
+        "30 % errors since 1.1.0",
+        title="alice starts a rollback",
+        expected="the plan goes back to 1.0.0",
+        shows=back_to_first,
     )
     with story_log.part("The worker is killed while ECS rolls"):
         await _crash(stage)
@@ -153,13 +150,11 @@ async def bad_release_terraform(stage: Stage) -> None:
             await requests_fail(stage, 40)
         await ask_and_approve(
             stage,
-            Request(
-                procedure="rollback",
-                title="alice starts a rollback",
-                reason="30 % errors since 1.1.0",
-                expected="the plan is Terraform's own, with image_tag = 1.0.0",
-                shows=lambda plan: _sets(plan, image_tag="1.0.0"),
-            ),
+            "rollback",
+            "30 % errors since 1.1.0",
+            title="alice starts a rollback",
+            expected="the plan is Terraform's own, with image_tag = 1.0.0",
+            shows=lambda plan: _sets(plan, image_tag="1.0.0"),
         )
         with story_log.part("Terraform applies exactly that, and it is verified"):
             ended = await recovered(stage)
@@ -199,12 +194,10 @@ async def crash_loop(stage: Stage) -> None:
         await goes_down(stage, "but soon nothing answers")
     await ask_and_approve(
         stage,
-        Request(
-            procedure="service-down",
-            reason="nothing answers",
-            expected="it found the release, and goes back to 1.0.0",
-            shows=back_to_first,
-        ),
+        "service-down",
+        "nothing answers",
+        expected="it found the release, and goes back to 1.0.0",
+        shows=back_to_first,
     )
     await _rolled_back(stage, "Read the tasks and why they stopped")
 
@@ -218,13 +211,11 @@ async def failing_release(stage: Stage) -> None:
         await deploy_failing(stage)
     await ask_and_approve(
         stage,
-        Request(
-            procedure="high-error-rate",
-            title="alice starts high-error-rate, and does not know why requests fail",
-            reason="30 % errors",
-            expected="errors started with the release: it goes back to 1.0.0",
-            shows=back_to_first,
-        ),
+        "high-error-rate",
+        "30 % errors",
+        title="alice starts high-error-rate, and does not know why requests fail",
+        expected="errors started with the release: it goes back to 1.0.0",
+        shows=back_to_first,
     )
     await _rolled_back(stage, "Read which requests fail, and since when")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from runbook_model.plans import Plan
 from runbook_model.reports import Checkpoint, Outcome, Report, State
@@ -27,20 +26,6 @@ USUAL = 0.8
 
 
 UNHEALTHY_WITHIN = 30
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What alice asks for, and what its plan must show before bob approves it."""
-
-    procedure: str
-    reason: str
-    expected: str
-    """What its plan must show, in words."""
-    shows: Callable[[Plan], tuple[object, object]]
-    """Whether it does, and what it shows."""
-    title: str | None = None
-    """The part of the story; by default that alice starts the procedure."""
 
 
 def back_to_first(plan: Plan) -> tuple[bool, str]:
@@ -98,17 +83,33 @@ async def goes_down(stage: Stage, words: str) -> None:
     stage.story_log.need(words, await stage.until("it is down", down, UNHEALTHY_WITHIN), "health 503")
 
 
-async def ask_and_approve(stage: Stage, request: Request) -> None:
-    """Have alice start a procedure, see it ask before it changes anything, and have bob approve what it asks."""
+async def ask_and_approve(
+    stage: Stage,
+    procedure: str,
+    reason: str,
+    *,
+    expected: str,
+    shows: Callable[[Plan], tuple[object, object]],
+    title: str | None = None,
+) -> None:
+    """Have alice start a procedure, see it ask before it changes anything, and have bob approve what it asks.
+
+    Args:
+        stage: where.
+        procedure: what she starts.
+        reason: why.
+        expected: what its plan must show, in words.
+        shows: whether it does, and what it shows.
+        title: the part of the story; by default that alice starts the procedure.
+    """
     story_log = stage.story_log
-    with story_log.part(request.title or f"alice starts {request.procedure}"):
-        run = await stage.start(request.procedure, "alice", request.reason)
-        story_log.say(f"runbook start {request.procedure} prod/ai-processor --as alice  ->  {run.id}")
+    with story_log.part(title or f"alice starts {procedure}"):
+        run = await stage.start(procedure, "alice", reason)
+        story_log.say(f"runbook start {procedure} prod/ai-processor --as alice  ->  {run.id}")
         report = (await asks(stage)).report
         plan, gate = gate_of(stage, report)
         await nothing_changed(stage, report)
-        ok, found = request.shows(plan)
-        story_log.expect(request.expected, ok, found)
+        story_log.expect(expected, *shows(plan))
     with story_log.part("bob approves"):
         await _approve(stage, gate)
 

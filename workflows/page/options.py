@@ -68,13 +68,17 @@ TASK_TIMEOUT = timedelta(seconds=2)
 No less: the SDK itself fails a task that computes for two seconds.
 """
 
+
+def _soon_again(longest: timedelta) -> RetryPolicy:
+    """Try again soon at first, and then less and less often."""
+    return RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=longest)
+
+
 READ = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=60),
     schedule_to_close_timeout=timedelta(minutes=30),
     heartbeat_timeout=DEAD_AFTER,
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15)
-    ),
+    retry_policy=_soon_again(timedelta(seconds=15)),
 )
 
 # A local activity that asks nobody outside.
@@ -115,9 +119,7 @@ PLAN = ActivityOptions(
 APPLY = ActivityOptions(
     start_to_close_timeout=timedelta(hours=3),
     heartbeat_timeout=TERRAFORM_DEAD_AFTER,
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
-    ),
+    retry_policy=_soon_again(timedelta(seconds=10)),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
@@ -131,17 +133,13 @@ BEST_EFFORT = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=20),
     schedule_to_close_timeout=timedelta(minutes=5),
     heartbeat_timeout=DEAD_AFTER,
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=15)
-    ),
+    retry_policy=_soon_again(timedelta(seconds=15)),
 )
 
 WATCH = ActivityOptions(
     start_to_close_timeout=timedelta(days=7),
     heartbeat_timeout=DEAD_AFTER,
-    retry_policy=RetryPolicy(
-        initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)
-    ),
+    retry_policy=_soon_again(timedelta(seconds=10)),
 )
 
 PLANNED_WITHIN = timedelta(minutes=2)

@@ -12,19 +12,14 @@ from starter.caller import Caller, example, takes_caller
 from starter.exits import Exit, bad_input
 from starter.printing import answer, note, say
 from starter.processes.listening import Address
+from starter.target_options import listen_option
 from starter.webhook.codec_server import CodecServer
 
 LISTEN = "127.0.0.1:8234"
 
 
 @click.command("codec", epilog=example("runbook codec", "runbook codec --listen 127.0.0.1:9000"))
-@click.option(
-    "--listen",
-    metavar="HOST:PORT",
-    default=LISTEN,
-    show_default=True,
-    help="Where to listen; port 0 is any free port.",
-)
+@listen_option(LISTEN)
 @click.option(
     "--public",
     is_flag=True,

@@ -13,6 +13,7 @@ from starter.caller import Caller, example, takes_caller
 from starter.exits import NAME_A_CATALOG, Exit, bad_input, of_error
 from starter.printing import answer, note
 from starter.processes.listening import Address
+from starter.target_options import listen_option
 from starter.webhook.catalog_file import CatalogFile
 from starter.webhook.guard import Token
 
@@ -20,13 +21,7 @@ LISTEN = "127.0.0.1:8080"
 
 
 @click.command("webhook", epilog=example("runbook webhook --listen 0.0.0.0:8080"))
-@click.option(
-    "--listen",
-    metavar="HOST:PORT",
-    default=LISTEN,
-    show_default=True,
-    help="Where to listen; port 0 is any free port.",
-)
+@listen_option(LISTEN)
 @takes_caller("--catalog", "--json")
 def command(caller: Caller, *, listen: str) -> Exit:
     """Receive alerts from Alertmanager at POST /alerts and pass them to their incidents.
