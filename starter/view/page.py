@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Group
 from rich.text import Text
 
 from runbook_model.plans import Plan, PlannedCall
-from runbook_model.reports import Checkpoint, Outcome, Report, State, Step, Task
+from runbook_model.reports import Change, Checkpoint, Outcome, Report, State, Step, Task
 from runbook_model.text.plain_text import unbroken
 from starter.client.run_view import RunView
 from starter.names import short_id
@@ -52,12 +52,14 @@ def page_lines(view: RunView) -> list[Text]:
         *_head(view),
         *(_incident_lines(report) if isinstance(report, IncidentReport) else ()),
         *_steps(report.steps),
-        *_findings(report),
+        *_section("Found", (line(f"  {found}") for found in report.findings)),
     ]
     if report.checkpoint:
         lines += [Text(), *checkpoint(report.checkpoint, view.run.id)]
-    lines += [*_changes(report), *_tasks(report), *_readings(report), *_rejections(report), *_end(view)]
-    return lines
+    lines += _section("Changed", map(_change, report.changes))
+    lines += _section("Tasks for people", _tasks(report))
+    lines += _section("Measured last", _readings(report))
+    return [*lines, *_rejections(report), *_end(view)]
 
 
 def checkpoint(gate: Checkpoint, workflow_id: str) -> Iterator[Text]:
@@ -188,31 +190,24 @@ def _call(call: PlannedCall) -> str:
     return f"{call.service} {call.action} {parameters}"
 
 
-def _findings(report: Report) -> Iterator[Text]:
-    if report.findings:
-        yield Text()
-        yield line("Found", "bold")
-    for found in report.findings:
-        yield line(f"  {found}")
+def _section(title: str, lines: Iterable[Text]) -> Iterator[Text]:
+    """Lay out lines under a title; neither where there are none."""
+    for place, text in enumerate(lines):
+        if place == 0:
+            yield Text()
+            yield line(title, "bold")
+        yield text
 
 
-def _changes(report: Report) -> Iterator[Text]:
-    if report.changes:
-        yield Text()
-        yield line("Changed", "bold")
-    for change in report.changes:
-        undone = f" ({change.undone})" if change.undone else ""
-        yield line(f"  {change.action}: {change.before} -> {change.after}{undone}")
+def _change(change: Change) -> Text:
+    undone = f" ({change.undone})" if change.undone else ""
+    return line(f"  {change.action}: {change.before} -> {change.after}{undone}")
 
 
 def _tasks(report: Report) -> Iterator[Text]:
     """Lay out what people did and have to do; what is asked just now stands with its question."""
     asked = report.checkpoint.task if report.checkpoint else None
-    tasks = [task for task in report.tasks if task != asked]
-    if tasks:
-        yield Text()
-        yield line("Tasks for people", "bold")
-    for task in tasks:
+    for task in (task for task in report.tasks if task != asked):
         sign, colour = SIGNS_OF_TASKS[task.state]
         yield Text.assemble(
             "  ",
@@ -236,9 +231,6 @@ def _look_at(task: Task) -> Iterator[Text]:
 
 def _readings(report: Report) -> Iterator[Text]:
     newest = {reading.kind: reading for reading in report.readings}
-    if newest:
-        yield Text()
-        yield line("Measured last", "bold")
     for reading in newest.values():
         colour = {"good": "green", "bad": "red"}.get(reading.quality.value, "yellow")
         yield Text.assemble(
