@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+from temporalio.api.common.v1 import Payload
 
 from runbook_model.fact import Fact
-
-if TYPE_CHECKING:
-    from temporalio.api.common.v1 import Payload
 
 STEP_HEADER = "runbook-step"
 

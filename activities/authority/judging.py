@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from activities.authority.verify import verify_statement
+from runbook_model.authority.expected import Presented, SignedBy
 from runbook_model.authority.statement import AT_GATES, subject_of_order
+from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import Rejected
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from activities.authority.signers import Signers
-    from runbook_model.authority.expected import Presented, SignedBy
-    from runbook_model.catalog.policies import Approvals
 
 UNSIGNED = "decisions are signed here, and this one is not"
 SIGN = "sign it: --sign KEYFILE, or RUNBOOK_SIGNING_KEY"

@@ -14,14 +14,12 @@ import binascii
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from activities.authority.sshsig import PublicKey, parse_key
 from runbook_model.authority.statement import NAMESPACE
 from runbook_model.errors import Rejected, SignersError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LARGEST: Final = 1_000_000
 """Bytes of a file."""

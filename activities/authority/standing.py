@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from activities.authority.verify import verify_all
 from runbook_model.authority.expected import SKEW, Expected
-from runbook_model.authority.standing import StandingAnswer, parse_standing
+from runbook_model.authority.standing import StandingAnswer, StandingFile, parse_standing
+from runbook_model.catalog.policies import Approvals
+from runbook_model.catalog.target import Target
 from runbook_model.errors import Rejected
+from runbook_model.plans import PlannedCall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-    from pathlib import Path
-
     from activities.authority.signers import Signers
-    from runbook_model.authority.standing import StandingFile
-    from runbook_model.catalog.policies import Approvals
-    from runbook_model.catalog.target import Target
-    from runbook_model.plans import PlannedCall
 
 LARGEST: Final = 200_000
 """Bytes of a file."""

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from activities.authority.sshsig import verify_signature
 from runbook_model.authority.canonical import hash_of
-from runbook_model.authority.expected import SKEW, SignedBy, Verified
-from runbook_model.authority.statement import AT_GATES, FIELDS, parse_statement
+from runbook_model.authority.expected import SKEW, Expected, SignedBy, Verified
+from runbook_model.authority.statement import (
+    AT_GATES,
+    FIELDS,
+    SignedStatement,
+    Statement,
+    Warrant,
+    parse_statement,
+)
+from runbook_model.catalog.policies import Approvals
 from runbook_model.errors import Rejected
 from runbook_model.names.people import is_agent, same_person
 from runbook_model.text.durations import format_duration
 from runbook_model.text.sentences import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     from activities.authority.signers import Signers
     from activities.authority.sshsig import PublicKey
-    from runbook_model.authority.expected import Expected
-    from runbook_model.authority.statement import SignedStatement, Statement, Warrant
-    from runbook_model.catalog.policies import Approvals
 
 COMPARED: Final = (
     "namespace",

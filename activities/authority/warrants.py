@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from temporalio import activity
@@ -12,24 +13,20 @@ from activities.authority.signers import read_signers
 from activities.authority.verify import verify_all, verify_statement, verify_warrant
 from runbook_model.authority.canonical import hash_of
 from runbook_model.authority.expected import SKEW, Expected
-from runbook_model.authority.order import ChangeOrder
-from runbook_model.authority.shown import APPROVE, hash_of_target, read_shown
+from runbook_model.authority.order import Authority, ChangeOrder
+from runbook_model.authority.shown import APPROVE, Shown, hash_of_target, read_shown
+from runbook_model.authority.standing import StandingAnswer
 from runbook_model.authority.statement import SignedStatement, parse_statement, subject_of_order
 from runbook_model.calls import same_call
+from runbook_model.catalog.target import Target
 from runbook_model.errors import NotWarrantedError, Rejected
 from runbook_model.names.ids import answered_at, is_ledger_of, is_under_lock
 from runbook_model.names.procedures import procedure_of
 from runbook_model.plans import DAY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from activities.authority.signers import Signers
     from activities.authority.standing import Standing
-    from runbook_model.authority.order import Authority
-    from runbook_model.authority.shown import Shown
-    from runbook_model.authority.standing import StandingAnswer
-    from runbook_model.catalog.target import Target
 
 
 class Runs(Protocol):

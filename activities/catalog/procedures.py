@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio import activity
 
 from runbook_model.fact import Fact
+from runbook_model.names.procedures import KnownProcedures
 from runbook_model.reports import Problem
-
-if TYPE_CHECKING:
-    from runbook_model.names.procedures import KnownProcedures
 
 
 class Wanted(Fact):

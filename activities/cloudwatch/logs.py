@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from runbook_model.catalog.target import Target
+
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilterLogEventsRequestTypeDef
 
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.target import Target
 
 PATTERN = (
     "%[Ee][Rr][Rr]|[Cc][Rr][Ii][Tt]|[Ff][Aa][Tt][Aa][Ll]|[Pp][Aa][Nn][Ii][Cc]|[Ee][Mm][Ee][Rr][Gg]"

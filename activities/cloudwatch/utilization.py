@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from activities.runtime.fence import unread
+from runbook_model.catalog.target import Target
 from runbook_model.errors import OutsideError
-from runbook_model.measured.evidence import Statistics
+from runbook_model.measured.evidence import Points, Statistics
 from runbook_model.measured.symptoms import UtilizationRead
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.target import Target
-    from runbook_model.measured.evidence import Points
 
 Metric = Literal["CPUUtilization", "MemoryUtilization"]
 NAMESPACE = "AWS/ECS"

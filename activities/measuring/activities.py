@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pydantic import ValidationError
 from temporalio import activity
@@ -23,9 +24,6 @@ from runbook_model.measured.readings import (
     longest_gap,
     sample_interval,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 BEAT = timedelta(seconds=1)
 """How often a heartbeat is sent, at least."""

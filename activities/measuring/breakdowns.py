@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
 from activities.prometheus.evidence import NO_LATENCY, PrometheusEvidence
+from runbook_model.catalog.target import Target
 from runbook_model.measured.evidence import (
     Breakdown,
 )
 from runbook_model.measured.symptoms import (
     EndpointTime,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from runbook_model.catalog.target import Target
 
 SLOWEST = 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from activities.measuring.requests import Measured, measure_errors, measure_p95
 from activities.prometheus import promql
 from activities.prometheus.evidence import PrometheusEvidence, Window
 from activities.runtime.fence import unread
+from runbook_model.catalog.target import Target
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import (
     QUERY,
@@ -34,6 +36,7 @@ from runbook_model.measured.evidence import (
     Source,
     onset_of,
 )
+from runbook_model.measured.measurements import Measurement
 from runbook_model.measured.publishing import LATE, published, published_late
 from runbook_model.measured.symptoms import (
     ErrorsRead,
@@ -45,14 +48,10 @@ from runbook_model.measured.symptoms import (
     TasksRead,
     UtilizationRead,
 )
+from runbook_model.releases.release import Release
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.target import Target
-    from runbook_model.measured.measurements import Measurement
-    from runbook_model.releases.release import Release
 
 LOOKBACK_WINDOWS = 12
 """How many rate windows back memory and restarts are looked at: an hour of the runbook's windows."""

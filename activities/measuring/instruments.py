@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,11 @@ from activities.measuring.logs import measure_error_lines
 from activities.measuring.quantities import measure_platform_use
 from activities.measuring.requests import measure_errors, measure_p95
 from activities.prometheus.evidence import PrometheusEvidence, Window
+from runbook_model.catalog.target import Target
 from runbook_model.errors import OutsideError, RunbookError
 from runbook_model.measured.measurements import (
     SHORTEST,
+    Resource,
     cross_checked,
     error_reading,
     latency_reading,
@@ -27,16 +29,11 @@ from runbook_model.measured.measurements import (
 )
 from runbook_model.measured.publishing import LATE
 from runbook_model.measured.queueing import queue_reading, with_queue
-from runbook_model.measured.readings import KNOWN, Quality, Reading, Sample
+from runbook_model.measured.readings import KNOWN, Kind, Observation, Quality, Reading, Sample
 from runbook_model.text.durations import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.target import Target
-    from runbook_model.measured.measurements import Resource
-    from runbook_model.measured.readings import Kind, Observation
 
 SOURCES: dict[Kind, str] = {"health": "http", "log-errors": "logs", "connections": "database"}
 """Where a kind is measured, unless it is Prometheus."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from activities.cloudwatch.logs import PATTERN, filter_error_events
 from activities.docker.reading import read_lines, read_project
 from activities.runtime.fence import unread
+from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.measured.log_levels import is_error
 from runbook_model.measured.symptoms import LogsRead
@@ -16,10 +18,7 @@ from runbook_model.text.durations import format_duration
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.target import Target
 
 LINE = 200
 """Characters of an excerpt."""

@@ -11,11 +11,11 @@ from activities.ecs.tasks import fetch_tasks
 from activities.prometheus import promql
 from runbook_model.errors import OutsideError
 from runbook_model.measured.symptoms import MemorySeries
+from runbook_model.releases.release import Release
 
 if TYPE_CHECKING:
     from activities.measuring.sources import Sources
     from activities.prometheus.evidence import PrometheusEvidence
-    from runbook_model.releases.release import Release
 
 POINTS = 60
 """Readings of each task's memory."""

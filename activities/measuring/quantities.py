@@ -5,21 +5,20 @@ Requests are measured in ``requests``, and error lines in ``logs``.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from activities.cloudwatch.utilization import read_statistics
 from activities.docker.reading import read_project
 from activities.docker.reading import read_statistics as read_engine_statistics
+from runbook_model.catalog.target import Target
+from runbook_model.containers import Container
 from runbook_model.errors import InputError, OutsideError
 from runbook_model.measured.evidence import Breakdown, Evidence, Figure
+from runbook_model.measured.measurements import Resource
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from activities.measuring.sources import Sources
-    from runbook_model.catalog.target import Target
-    from runbook_model.containers import Container
-    from runbook_model.measured.measurements import Resource
 
 METRICS: dict[Resource, Literal["CPUUtilization", "MemoryUtilization"]] = {
     "cpu": "CPUUtilization",

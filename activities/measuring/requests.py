@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from activities.measuring.balanced import Balanced
 from activities.prometheus.scrape import question
 from runbook_model.catalog.fields import EvidenceSource
+from runbook_model.catalog.target import Target
 from runbook_model.errors import OutsideError
 from runbook_model.measured.measurements import Measurement
 
 if TYPE_CHECKING:
     from activities.measuring.sources import Sources
     from activities.prometheus.evidence import PrometheusEvidence, Window
-    from runbook_model.catalog.target import Target
 
 Measure = Callable[[], Awaitable[Measurement | None]]
 

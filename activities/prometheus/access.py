@@ -8,19 +8,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activities.aws.signing import signature
+from runbook_model.catalog.accounts import Account
+from runbook_model.catalog.prometheus import PrometheusAccess
 from runbook_model.errors import AccessDeniedError, InputError
 from runbook_model.text.redaction import HIDDEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.accounts import Account
-    from runbook_model.catalog.prometheus import PrometheusAccess
 
 MAY_QUERY = {
     "aps": "aps:QueryMetrics, aps:GetSeries, aps:GetLabels and aps:GetMetricMetadata",

@@ -13,12 +13,12 @@ from runbook_model.errors import (
     UnreachableError,
 )
 from runbook_model.fact import Fact
+from runbook_model.measured.evidence import Points
 from runbook_model.text.sentences import quote
 
 if TYPE_CHECKING:
     import httpx
 
-    from runbook_model.measured.evidence import Points
 
 A = TypeVar("A", bound=BaseModel)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent
 from urllib.parse import urlencode
@@ -27,15 +28,12 @@ from runbook_model.errors import (
     RejectedError,
     ThrottledError,
 )
+from runbook_model.measured.evidence import Points
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     import httpx
 
     from activities.prometheus.access import Entry
-    from runbook_model.measured.evidence import Points
 
 TIMEOUT = timedelta(seconds=4)
 """For one query; those of one reading run at the same time."""

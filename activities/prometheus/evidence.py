@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from activities.prometheus import promql
 from activities.prometheus.answers import NoData
 from activities.prometheus.failures import find_failures
+from runbook_model.catalog.target import Target
 from runbook_model.errors import OutsideError
 from runbook_model.measured.evidence import AcrossRelease, Breakdown, Evidence, Figure, Points, ReleaseStart
 from runbook_model.measured.measurements import LABEL, Measurement, Resource
+from runbook_model.releases.release import Release
 from runbook_model.text.durations import format_duration
 from runbook_model.text.redaction import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-    from datetime import datetime, timedelta
-
     from activities.prometheus.client import Prometheus
     from activities.prometheus.stores import Stores
-    from runbook_model.catalog.target import Target
-    from runbook_model.releases.release import Release
 
 T = TypeVar("T")
 UNNAMED = "the catalog names no prometheus_url"

@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from activities.prometheus import promql
 from activities.prometheus.answers import NoData
-from runbook_model.catalog.matchers import label_name, quoted
+from runbook_model.catalog.matchers import Matcher, label_name, quoted
+from runbook_model.catalog.metrics import Convention
+from runbook_model.catalog.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
-
     from activities.prometheus.client import Prometheus
     from activities.prometheus.promql import Failures
-    from runbook_model.catalog.matchers import Matcher
-    from runbook_model.catalog.metrics import Convention
-    from runbook_model.catalog.target import Target
 
 STATUS_LABELS = (
     "status",

@@ -8,13 +8,11 @@ windows should span four scrapes at least, and no query compares ``le`` with a n
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from runbook_model.catalog.matchers import Matcher, Selector, label_name, quoted
-
-if TYPE_CHECKING:
-    from runbook_model.catalog.target import Target
-    from runbook_model.releases.release import Release
+from runbook_model.catalog.target import Target
+from runbook_model.releases.release import Release
 
 PROCESS = "process_start_time_seconds"
 CPU_SECONDS = "container_cpu_usage_seconds_total"

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from activities.http.client import http_client
 from activities.prometheus.access import Entry
 from activities.prometheus.client import Prometheus
+from runbook_model.catalog.accounts import Account
+from runbook_model.catalog.prometheus import PrometheusAccess
+from runbook_model.catalog.target import Target
 from runbook_model.errors import AccessDeniedError
 
 if TYPE_CHECKING:
     import httpx
 
     from activities.aws.clients import AwsClients
-    from runbook_model.catalog.accounts import Account
-    from runbook_model.catalog.prometheus import PrometheusAccess
-    from runbook_model.catalog.target import Target
 
 
 class Stores:

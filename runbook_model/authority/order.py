@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from runbook_model.authority.statement import Warrant
 from runbook_model.catalog.target import Target
 from runbook_model.fact import Fact
 from runbook_model.messages import Message, SignedStart
+from runbook_model.plans import PlannedCall
 from runbook_model.releases.release import Fence
-
-if TYPE_CHECKING:
-    from runbook_model.plans import PlannedCall
 
 
 class Authority(Message):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from pydantic import AwareDatetime, Field, ValidationError
 
@@ -17,14 +18,9 @@ from runbook_model.authority.canonical import canonical, hash_of, subject_of
 from runbook_model.catalog.target import Target
 from runbook_model.errors import Rejected
 from runbook_model.messages import Message
-from runbook_model.plans import FollowKind, Plan, PlannedCall
+from runbook_model.plans import Follow, FollowKind, Plan, PlannedCall
 from runbook_model.releases.release import Fence
 from runbook_model.reports import Task
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from runbook_model.plans import Follow
 
 APPROVE = ("approve",)
 NOT_ALL = "this version cannot show all that the gate shows"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from runbook_model.catalog.fields import ProcedureName
 from runbook_model.catalog.policies import AlertRule
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from runbook_model.catalog.fields import ProcedureName
 
 _MATRIX: tuple[tuple[str, Literal["critical", "warning"], int, ProcedureName], ...] = (
     ("ServiceDown", "critical", 0, "service-down"),

@@ -6,7 +6,8 @@ as it was resolved, so that a run shows what it relied on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -32,9 +33,6 @@ from runbook_model.catalog.trace_links import TRACES, problem_of
 from runbook_model.errors import UnknownTargetError
 from runbook_model.text.redaction import redact
 from runbook_model.text.sentences import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LOG = "log"
 """The channel that is always there: the worker's log."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from runbook_model.catalog.alert_matrix import RUNBOOK_MATRIX
-from runbook_model.catalog.catalog import LOG
+from runbook_model.catalog.catalog import LOG, Catalog
 from runbook_model.catalog.policies import AlertRule, Approvals, Brake, Contact, Incidents
 from runbook_model.fact import Fact
 from runbook_model.text.sentences import count_of, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from runbook_model.catalog.catalog import Catalog
 
 
 class TargetNames(Fact):

@@ -6,9 +6,10 @@ Every query is written over a ``Convention``: what a preset, the catalog's overr
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -22,9 +23,6 @@ from runbook_model.catalog.matchers import (
     quoted,
 )
 from runbook_model.text.sentences import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PresetName = Literal["runbook", "spring", "otel", "promhttp", "fastapi", "envoy", "traefik", "istio"]
 Unit = Literal["seconds", "milliseconds"]

@@ -5,9 +5,10 @@ Every number that procedures rely on has its default here, which is the runbook'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import combinations
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,9 +29,6 @@ from runbook_model.names.procedures import PROCEDURES
 from runbook_model.text.durations import Duration
 from runbook_model.text.plain_text import one_line
 from runbook_model.text.sentences import count_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def problem_of_person(name: str) -> str | None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from runbook_model.catalog.policies import Environment
+from runbook_model.catalog.service_policies import Placement, Service
 from runbook_model.text.redaction import HIDDEN, redact
 from runbook_model.text.sentences import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from runbook_model.catalog.policies import Environment
-    from runbook_model.catalog.service_policies import Placement, Service
 
 USER_IN_ADDRESS = (
     "holds a user or password, which would go into history; take it out, and use ssh_key_file or a variable"

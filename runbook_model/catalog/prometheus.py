@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
 from runbook_model.catalog.accounts import Account, AssumedRole, AssumeRole, account_of
 from runbook_model.catalog.fields import EnvironmentVariable, Policy, Url
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _AWS_HOST = re.compile(
     r"(?:^|\.)(?P<service>aps-workspaces|monitoring)\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)"

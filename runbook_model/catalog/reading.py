@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,9 +13,6 @@ from runbook_model.catalog.fields import Policy
 from runbook_model.catalog.problems import describe, strays, users_in_addresses
 from runbook_model.catalog.target import Target
 from runbook_model.errors import CatalogError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def parse_catalog(text: str, source: str) -> Catalog:
