@@ -6,7 +6,7 @@ import os
 from contextlib import AbstractContextManager
 from functools import cache
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import botocore.session
@@ -137,23 +137,19 @@ class AwsClients:
 
     def ecs(self, account: Account) -> ECSClient:
         """Return the ECS client of an account."""
-        client: ECSClient = self._aws("ecs", account)
-        return client
+        return cast("ECSClient", self._aws("ecs", account))
 
     def logs(self, account: Account) -> CloudWatchLogsClient:
         """Return the CloudWatch Logs client of an account."""
-        client: CloudWatchLogsClient = self._aws("logs", account)
-        return client
+        return cast("CloudWatchLogsClient", self._aws("logs", account))
 
     def cloudwatch(self, account: Account) -> CloudWatchClient:
         """Return the CloudWatch client of an account."""
-        client: CloudWatchClient = self._aws("cloudwatch", account)
-        return client
+        return cast("CloudWatchClient", self._aws("cloudwatch", account))
 
     def autoscaling(self, account: Account) -> ApplicationAutoScalingClient:
         """Return the Application Auto Scaling client of an account."""
-        client: ApplicationAutoScalingClient = self._aws("application-autoscaling", account)
-        return client
+        return cast("ApplicationAutoScalingClient", self._aws("application-autoscaling", account))
 
     def elb(self, account: Account) -> Any:
         """Return the Elastic Load Balancing client of an account; its type is no package that is installed."""
@@ -161,18 +157,15 @@ class AwsClients:
 
     def sts(self, account: Account) -> STSClient:
         """Return the STS client of an account."""
-        client: STSClient = self._aws("sts", account)
-        return client
+        return cast("STSClient", self._aws("sts", account))
 
     def iam(self, account: Account) -> IAMClient:
         """Return the IAM client of an account."""
-        client: IAMClient = self._aws("iam", account)
-        return client
+        return cast("IAMClient", self._aws("iam", account))
 
     def rds(self, account: Account) -> RDSClient:
         """Return the RDS client of an account."""
-        client: RDSClient = self._aws("rds", account)
-        return client
+        return cast("RDSClient", self._aws("rds", account))
 
     def reading(self, service: str, account: Account) -> Any:
         """Return the client of any service of an account, for reads that are the same for all of them."""
@@ -191,5 +184,4 @@ class AwsClients:
 
     def s3(self) -> S3Client:
         """Return the S3 client of the worker's own region."""
-        client: S3Client = self._aws("s3", None)
-        return client
+        return cast("S3Client", self._aws("s3", None))

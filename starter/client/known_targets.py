@@ -88,6 +88,15 @@ def check_names(catalog: Catalog, scope: Scope) -> None:
             raise of_error(error) from error
 
 
+def environments_of(catalog: Catalog | None, scope: Scope) -> list[str]:
+    """List the environments that a scope means: of a service, every one that it runs in; none where nothing says."""
+    if scope.environment is not None:
+        return [scope.environment]
+    if catalog is None:
+        return []
+    return list(catalog.services[scope.service].environments if scope.service else catalog.environments)
+
+
 async def check_known(client: Client, catalog: Path | None, scope: Scope) -> None:
     """Check names for which no run was found: the catalog has them, or at least some run does.
 

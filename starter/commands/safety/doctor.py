@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runbook_model.catalog.catalog import Catalog
 from runbook_model.checks import Check, DoctorRequest
 from runbook_model.text.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
-from starter.client.known_targets import check_names
+from starter.client.known_targets import check_names, environments_of
 from starter.doctor.checkup import check_all, check_catalog, unknown_after
 from starter.exits import CliError, Exit, bad_input
 from starter.names import Scope
@@ -44,7 +43,8 @@ def command(caller: Caller, *, scope: Scope, fix: bool) -> Exit:
     check, catalog = check_catalog(caller.catalog)
     if catalog is not None:
         check_names(catalog, scope)
-    requests = _requests(catalog, scope)
+    names = environments_of(catalog, scope)
+    requests = [DoctorRequest(environment=name, service=scope.service) for name in names]
     if not requests and check.ok is None:
         raise bad_input("no environment is given", "name one, give --catalog FILE, or set RUNBOOK_CATALOG")
     ending = None
@@ -58,17 +58,6 @@ def command(caller: Caller, *, scope: Scope, fix: bool) -> Exit:
         checks = [check, temporal, *unknown_after("temporal", requests)]
     _print(caller, checks)
     return ending or (Exit.NOT_DONE if any(item.ok is False for item in checks) else Exit.DONE)
-
-
-def _requests(catalog: Catalog | None, scope: Scope) -> list[DoctorRequest]:
-    """Say what to check: of a service, every environment that it runs in."""
-    if scope.environment is not None:
-        names = [scope.environment]
-    elif catalog is None:
-        names = []
-    else:
-        names = list(catalog.services[scope.service].environments if scope.service else catalog.environments)
-    return [DoctorRequest(environment=name, service=scope.service) for name in names]
 
 
 def _print(caller: Caller, checks: Sequence[Check]) -> None:

@@ -14,7 +14,7 @@ from runbook_model.text.plain_text import unbroken
 from starter.caller import Caller, example, takes_caller
 from starter.client.connect import converse
 from starter.client.drills import Planned, drill, schedule, unschedule
-from starter.client.known_targets import check_scope, read_catalog
+from starter.client.known_targets import check_names, environments_of, read_catalog
 from starter.commands.safety.doctor import COLOURS, SIGNS, document, grid, line
 from starter.exits import Exit, bad_input
 from starter.names import Scope
@@ -73,12 +73,10 @@ def command(caller: Caller, *, scope: Scope, cron: str | None) -> Exit:
 def _environments(caller: Caller, scope: Scope) -> list[str]:
     if scope.environment is None and caller.catalog is None:
         raise bad_input("no environment is given", "name one, give --catalog FILE, or set RUNBOOK_CATALOG")
-    check_scope(caller.catalog, scope)
-    if scope.environment is not None:
-        return [scope.environment]
-    assert caller.catalog is not None
-    catalog = read_catalog(caller.catalog)
-    return sorted(catalog.services[scope.service].environments if scope.service else catalog.environments)
+    catalog = read_catalog(caller.catalog) if caller.catalog else None
+    if catalog is not None:
+        check_names(catalog, scope)
+    return sorted(environments_of(catalog, scope))
 
 
 async def _drill(client: Client, environments: Sequence[str]) -> dict[str, Drilled | str]:
