@@ -52,6 +52,13 @@ def stop(service_deployment: str | None) -> PlannedCall:
     return ecs("StopServiceDeployment", serviceDeploymentArn=service_deployment, stopType="ROLLBACK")
 
 
+def stop_own(release: Release, *, registered: bool = False) -> PlannedCall:
+    """Stop the deployment of a release that the same run makes first, whose ARN nobody knows before."""
+    family = release.revision.partition(":")[0]
+    revision = f"{family}:{AS_REGISTERED}" if registered else release.revision
+    return ecs("StopServiceDeployment", deploymentOf=revision, stopType="ROLLBACK")
+
+
 def register(release: Release, change: TaskChange | None = None) -> PlannedCall:
     """Register a release once more, pinned by digest, with other sizes where they are given."""
     family = release.revision.partition(":")[0]

@@ -24,6 +24,7 @@ RunbookError
     * ApplyFailedError      Terraform started to apply and stopped; some of it may be done
   * FenceError              a change was not made
     * DriftedError          somebody else changed the service meanwhile; theirs is left alone
+    * EndedError            a deployment that was to be stopped is past that; people are asked about what is next
     * UnknownReplyError     a change may have been applied and cannot be distinguished; a person looks
     * StalePlanError        what Terraform would do now is not what was approved; nothing was applied
     * CutOffApplyError      an apply was cut off and left something to do; a person agrees to the rest
@@ -219,6 +220,10 @@ class FenceError(RunbookError):
 
 class DriftedError(FenceError):
     """Somebody else changed the service after the plan was made; theirs is left alone."""
+
+
+class EndedError(FenceError):
+    """A deployment was not stopped: it has finished, or ends the old tasks; another change needs another yes."""
 
 
 class UnknownReplyError(FenceError):

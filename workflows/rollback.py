@@ -21,6 +21,7 @@ from workflows.remedies.release import (
     Placed,
     await_release,
     end_if_other_runs,
+    follow_to_end,
     plan_release,
     put_back,
 )
@@ -80,12 +81,19 @@ class Rollback(ProcedureWorkflow):
         if not isinstance(verified, tuple):
             return verified
         judged, runs = verified
+        more = await follow_to_end(run, placed, rollout)
+        if isinstance(more, Ending):
+            return more
 
         page.heading("Record what was learnt")
         await mark(run, runs, Judgement.GOOD, registered=placed.plan.way in {"register", "terraform"})
         for release in (*attempt.taken_back, *placed.taken_back):
             await mark(run, release, Judgement.BAD)
-        summary = f"{placed.plan.headline}: {judged.why}"
+        summary = (
+            f"{placed.plan.headline}: {sentence(judged.why)} {more}"
+            if more
+            else f"{placed.plan.headline}: {judged.why}"
+        )
         return Ending(outcome=Outcome.RECOVERED, summary=summary, verdict=judged.verdict)
 
     async def _verify(

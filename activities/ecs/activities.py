@@ -208,6 +208,9 @@ class EcsActivities:
             if item.get("serviceDeploymentArn") == service.service_deployment
             and item.get("status") in UNDER_WAY
         ]
+        alone = service.service_revisions if len(service.service_revisions) == 1 else ()
+        if service.shifting and not coming and alone and alone[0] in releases:
+            return releases[alone[0]]
         # While a moved tag is being deployed, the old and the new revision name one task definition.
         running = [releases[arn] for arn in (*coming, *service.service_revisions) if arn in releases]
         ours = [release for release in running if release.task_definition == service.task_definition]

@@ -16,18 +16,20 @@ from activities.ecs.registering import (
     not_allowed,
     registered_by,
 )
+from activities.ecs.shifting import read_shift
 from activities.ecs.tasks import describe_service
 from activities.runtime.fence import Standing, fenced, sending
 from runbook_model import calls
 from runbook_model.authority.order import ChangeOrder
 from runbook_model.catalog.target import Target
-from runbook_model.errors import DriftedError, RejectedError, UnknownReplyError
+from runbook_model.errors import DriftedError, EndedError, RejectedError, UnknownReplyError
 from runbook_model.fact import Fact
 from runbook_model.plans import PlannedCall
 from runbook_model.releases.release import ROLLING_BACK, UNDER_WAY, Fence, Mark, Release, ServiceState
+from runbook_model.releases.shifting import Moment
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef
+    from mypy_boto3_ecs.type_defs import RegisterTaskDefinitionRequestTypeDef, ServiceDeploymentTypeDef
 
     from activities.aws.clients import AwsClients
 
@@ -62,10 +64,16 @@ class StopDeployment(ChangeOrder):
 
     service_deployment: str
     fence: Fence
+    brings: Release | None = None
+    """The release that it brings, where the run itself deployed that: then any deployment of it is meant."""
+    registered: bool = False
+    """Whether this very run registered that release."""
 
     @property
     def call(self) -> PlannedCall:
         """The stop."""
+        if self.brings:
+            return calls.stop_own(self.brings, registered=self.registered)
         return calls.stop(self.service_deployment)
 
 
@@ -103,6 +111,8 @@ class Deployed(Fact):
     """Id of the deployment."""
     task_definition: str
     service_deployment: str | None = None
+    replaces: str | None = None
+    """ARN of the service deployment before it, where deployments shift traffic."""
     adopted: bool = False
     """An earlier attempt had made it."""
     at: datetime
@@ -124,7 +134,7 @@ class EcsChanges:
             if stands is Standing.UNCHANGED:
                 check_belongs(self._clients, change.target, wanted, now)
                 if change.registered:
-                    self._check_registered_here(change)
+                    self._check_registered_here(change.target, change.release)
                 return self._update(change.target, change.fence, task_definition=wanted)
             if stands is Standing.OURS:
                 return _deployed(now, change.fence, adopted=True)
@@ -161,6 +171,8 @@ class EcsChanges:
             now = describe_service(self._clients, change.target)
             if now.service_deployment != change.service_deployment:
                 raise drifted(change.fence, now)
+            for item in found["serviceDeployments"]:
+                self._check_stops_in_time(change, item)
             if status not in UNDER_WAY | ROLLING_BACK | {"ROLLBACK_SUCCESSFUL"}:
                 raise DriftedError(f"the deployment ended before it could be stopped: it is {status}")
             adopted = status in ROLLING_BACK or status == "ROLLBACK_SUCCESSFUL"
@@ -176,6 +188,30 @@ class EcsChanges:
                 adopted=adopted,
                 at=datetime.now(UTC),
             )
+
+    def _check_stops_in_time(self, change: StopDeployment, found: ServiceDeploymentTypeDef) -> None:
+        """Let a deployment be stopped that shifts traffic, as long as the old tasks run.
+
+        Raises:
+            EndedError: it ends the old tasks, or has ended: people are asked about what is next.
+            PolicyError: it was to bring what the run deployed, and brings something else.
+        """
+        if change.brings:
+            self._check_brings(change, change.brings, found.get("targetServiceRevision", {}).get("arn", ""))
+        shift = read_shift(found)
+        if shift and shift.moment(found["status"]) in {Moment.CLEANING_UP, Moment.FINISHED}:
+            where = shift.summary(found["status"])
+            raise EndedError(f"the deployment was not stopped: {where}")
+
+    def _check_brings(self, change: StopDeployment, release: Release, revision: str) -> None:
+        with self._clients.naming_errors("describe the service revision"):
+            found = self._clients.ecs(change.target.account).describe_service_revisions(
+                serviceRevisionArns=[revision]
+            )
+        if release.task_definition not in {item["taskDefinition"] for item in found["serviceRevisions"]}:
+            raise not_allowed(f"the deployment under way does not bring {release.revision}")
+        if change.registered:
+            self._check_registered_here(change.target, release)
 
     @activity.defn
     def register_release(self, change: RegisterRelease) -> Release:
@@ -211,18 +247,18 @@ class EcsChanges:
                 resourceArn=change.release.task_definition, tags=[{"key": key, "value": value}]
             )
 
-    def _check_registered_here(self, change: DeployRelease) -> None:
+    def _check_registered_here(self, target: Target, release: Release) -> None:
         """Let a revision pass that the run registered which asks.
 
         Raises:
             PolicyError: another run did, or nobody says who.
         """
-        with self._clients.naming_errors(f"describe the task definition {change.release.revision}"):
-            found = self._clients.ecs(change.target.account).describe_task_definition(
-                taskDefinition=change.release.task_definition, include=["TAGS"]
+        with self._clients.naming_errors(f"describe the task definition {release.revision}"):
+            found = self._clients.ecs(target.account).describe_task_definition(
+                taskDefinition=release.task_definition, include=["TAGS"]
             )
         if {"key": CHANGE_TAG, "value": activity.info().workflow_run_id} not in found.get("tags", []):
-            raise not_allowed(f"{change.release.revision} was not registered by this run")
+            raise not_allowed(f"{release.revision} was not registered by this run")
 
     def _update(
         self, target: Target, fence: Fence, *, task_definition: str | None = None, force: bool = False
@@ -273,6 +309,7 @@ def _deployed(now: ServiceState, fence: Fence, *, adopted: bool = False) -> Depl
         deployment=primary.id if primary else "",
         task_definition=now.task_definition,
         service_deployment=fresh,
+        replaces=fence.service_deployment if now.shifting else None,
         adopted=adopted,
         at=datetime.now(UTC),
     )

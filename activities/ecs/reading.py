@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from activities.ecs.shifting import read_shift, read_shifting
 from activities.runtime.fence import Standing
 from runbook_model.releases.release import (
     Deployment,
@@ -54,6 +55,7 @@ def read_service_state(service: ServiceTypeDef) -> ServiceState:
         controller=service.get("deploymentController", {}).get("type", "ECS"),
         strategy=configuration.get("strategy", "ROLLING"),
         scheduling=service.get("schedulingStrategy", "REPLICA"),
+        shifting=read_shifting(configuration, service.get("loadBalancers", [])),
         desired=service["desiredCount"],
         running=service["runningCount"],
         pending=service["pendingCount"],
@@ -107,6 +109,7 @@ def read_service_deployment(found: ServiceDeploymentTypeDef, release: Release) -
         if rollback
         else None,
         alarms=tuple(found.get("alarms", {}).get("triggeredAlarmNames", [])),
+        shift=read_shift(found),
     )
 
 

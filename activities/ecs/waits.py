@@ -11,6 +11,7 @@ from temporalio import activity
 from temporalio.common import MetricMeter
 
 from activities.ecs.reading import read_service_deployment, read_service_state
+from activities.ecs.traffic import read_traffic
 from activities.ecs.watcher import Budget, Hurry, Watcher
 from activities.runtime.waiting import Progress, T, handing_over
 from activities.telemetry.metric_names import WATCHER_BATCH
@@ -18,8 +19,10 @@ from runbook_model.catalog.accounts import Account
 from runbook_model.catalog.target import Target
 from runbook_model.errors import InputError, RunbookError
 from runbook_model.fact import Fact
+from runbook_model.releases.arriving import Traffic, judge_shift, judge_traffic
 from runbook_model.releases.release import UNDER_WAY, Fence, Release, ServiceDeployment, ServiceState
 from runbook_model.releases.rollout import Awaited, Phase, Rollout, judge_rollout
+from runbook_model.releases.shifting import Shifting
 
 if TYPE_CHECKING:
     from activities.aws.clients import AwsClients
@@ -89,7 +92,7 @@ class Waits:
         last: Rollout | None = None
         alike = 0
         # What was seen once is confirmed even after the deadline: the worker may have been away until then.
-        while last is None or alike or datetime.now(UTC) < awaited.deadline:
+        while last is None or alike or datetime.now(UTC) < awaited.deadline + last.takes:
             hurry = Hurry.CONFIRM if alike else Hurry.USUAL
             service = await self._next(awaited.target, progress, hurry)
             seen = await self._judge(awaited, service, progress)
@@ -110,13 +113,24 @@ class Waits:
         if awaited.kind == "deployment" and primary and primary.id == awaited.deployment:
             # While our deployment is PRIMARY the service's current service deployment is ours: remember which.
             awaited = awaited.model_copy(update={"service_deployment": service.service_deployment})
-        seen = judge_rollout(awaited, service)
+        judge = judge_shift if service.shifting else judge_rollout
+        seen = judge(awaited, service)
         if seen.phase is Phase.UNKNOWN and awaited.service_deployment:
             # The services' own readings set the pace here.
             watcher = self._deployments_watcher(awaited.target.account)
             own = await _ask(watcher, awaited.service_deployment, progress, Hurry.CONFIRM)
-            seen = judge_rollout(awaited, service, own)
+            seen = judge(awaited, service, own)
+            if service.shifting and own and seen.phase is Phase.STEADY:
+                traffic = await asyncio.to_thread(self._read_traffic, awaited, service.shifting, own)
+                seen = judge_traffic(seen, service, traffic)
         return seen
+
+    def _read_traffic(self, awaited: Awaited, shifting: Shifting, own: ServiceDeployment) -> Traffic:
+        """Read where traffic goes, where a revision is to have all of it."""
+        wanted = own.revision
+        if awaited.kind == "rollback":
+            wanted = (own.rollback.revision if own.rollback else None) or next(iter(own.sources), "")
+        return read_traffic(self._clients, awaited.target, wanted, shifting.rules)
 
     async def _until_drift(self, awaited: AwaitedDrift, progress: Progress) -> ServiceState:
         while True:
@@ -126,13 +140,13 @@ class Waits:
             progress.summary = "as it was when the plan was made"
 
     async def _has_ended(self, awaited: AwaitedDrift, progress: Progress) -> bool:
-        """Whether the deployment that the plan would stop is no longer under way."""
+        """Whether the deployment that the plan would stop is no longer under way, or ends the old release by now."""
         if awaited.under_way is None:
             return False
         # The services' own readings set the pace here.
         watcher = self._deployments_watcher(awaited.target.account)
         own = await _ask(watcher, awaited.under_way, progress, Hurry.CONFIRM)
-        return own is None or own.status not in UNDER_WAY
+        return own is None or own.status not in UNDER_WAY or own.cleaning_up
 
     async def _next(self, target: Target, progress: Progress, hurry: Hurry = Hurry.USUAL) -> ServiceState:
         state = await _ask(self._services_watcher(target), target.ecs_service, progress, hurry)

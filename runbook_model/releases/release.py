@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from runbook_model.fact import Fact
+from runbook_model.releases.shifting import CLEAN_UP, Shift, Shifting
 
 UNKNOWN = "unknown"
 """Stands for a digest that is not known."""
@@ -196,6 +197,8 @@ class ServiceState(Fact):
     controller: str = "ECS"
     strategy: str = "ROLLING"
     scheduling: str = "REPLICA"
+    shifting: Shifting | None = None
+    """How its deployments shift traffic; None where they do not."""
     desired: int
     running: int
     pending: int
@@ -259,11 +262,18 @@ class ServiceDeployment(Fact):
     rollback: OwnRollback | None = None
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms that stopped it."""
+    shift: Shift | None = None
+    """How far it has shifted traffic; None where it shifts none."""
 
     @property
     def under_way(self) -> bool:
         """Whether it can still be stopped."""
         return self.status in UNDER_WAY
+
+    @property
+    def cleaning_up(self) -> bool:
+        """Whether the old release is being ended: a stop would no longer be a quick way back."""
+        return self.under_way and self.shift is not None and self.shift.stage == CLEAN_UP
 
     @property
     def landed(self) -> str | None:

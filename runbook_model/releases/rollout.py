@@ -6,7 +6,7 @@ of one with no tasks wanted, and of the old deployment in the moment after an up
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -26,6 +26,10 @@ class Awaited(Fact):
     task_definition: str = ""
     """What it brings; for a rollback unknown until ECS says where it lands."""
     service_deployment: str | None = None
+    replaces: str | None = None
+    """ARN of the service deployment before it, where deployments shift traffic: that one is not ours."""
+    until: Literal["traffic", "end"] = "traffic"
+    """Where deployments shift traffic: until it has all of it, or has ended."""
     deadline: datetime
 
 
@@ -51,6 +55,8 @@ class Rollout(Fact):
     service: ServiceState
     service_deployment: str | None = None
     at: datetime
+    takes: timedelta = timedelta(0)
+    """How much longer than the deadline it may take by its own configuration."""
 
     @property
     def summary(self) -> str:
@@ -60,7 +66,7 @@ class Rollout(Fact):
 
 def judge_rollout(awaited: Awaited, service: ServiceState, own: ServiceDeployment | None = None) -> Rollout:
     """Judge one reading of the service, with the service deployment where it was asked."""
-    phase, detail = _refuted(service) or (
+    phase, detail = refuted(service) or (
         _judge_rollback(service, own)
         if awaited.kind == "rollback"
         else _judge_deployment(awaited, service, own)
@@ -74,7 +80,8 @@ def judge_rollout(awaited: Awaited, service: ServiceState, own: ServiceDeploymen
     )
 
 
-def _refuted(service: ServiceState) -> tuple[Phase, str] | None:
+def refuted(service: ServiceState) -> tuple[Phase, str] | None:
+    """Say why no deployment of a service can become steady; None where it may."""
     if service.status != "ACTIVE":
         return Phase.FAILED, f"the service is {service.status}"
     if service.desired == 0:
@@ -118,9 +125,7 @@ def _judge_ours(
 
 def _judge_replaced(service: ServiceState, own: ServiceDeployment) -> tuple[Phase, str]:
     """Our deployment is no longer PRIMARY: either ECS took it back, or somebody deployed over it."""
-    why = own.rollback.reason if own.rollback and own.rollback.reason else own.reason or "ECS gives no reason"
-    if own.alarms:
-        why = f"{why} (alarms: {', '.join(own.alarms)})"
+    why = reason_of(own)
     if own.status in ROLLING_BACK | {"ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED"}:
         return Phase.FAILED, f"ECS rolled the deployment back by itself: {why}"
     if service.service_deployment not in {None, own.arn}:
@@ -130,6 +135,12 @@ def _judge_replaced(service: ServiceState, own: ServiceDeployment) -> tuple[Phas
     if own.status == "STOPPED":
         return Phase.FAILED, f"the deployment was stopped: {why}"
     return Phase.UNKNOWN, "another deployment is PRIMARY, and ECS does not say why yet"
+
+
+def reason_of(own: ServiceDeployment) -> str:
+    """Say why ECS took a deployment back or stopped it."""
+    why = own.rollback.reason if own.rollback and own.rollback.reason else own.reason or "ECS gives no reason"
+    return f"{why} (alarms: {', '.join(own.alarms)})" if own.alarms else why
 
 
 def _judge_rollback(service: ServiceState, own: ServiceDeployment | None) -> tuple[Phase, str]:

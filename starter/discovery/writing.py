@@ -28,7 +28,7 @@ from runbook_model.text.sentences import count_of
 from starter.discovery.metrics import metrics_line
 from starter.discovery.names import Name, name_environments, name_services
 from starter.exits import bad_input
-from workflows.decisions.rollback.releases import cannot_roll
+from workflows.decisions.rollback.releases import cannot_roll_back
 
 COMMENT = 300
 """Characters of a comment at most."""
@@ -62,7 +62,9 @@ class Place(NamedTuple):
         """Why the product cannot serve it; None where it can, or where that was not read."""
         state = self.service.state
         # That nothing runs at this moment is no reason.
-        problem = cannot_roll(state.model_copy(update={"desired": max(1, state.desired)})) if state else None
+        problem = (
+            cannot_roll_back(state.model_copy(update={"desired": max(1, state.desired)})) if state else None
+        )
         return problem.message if problem else None
 
 

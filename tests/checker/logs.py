@@ -39,6 +39,9 @@ def is_call(entry, call):
             return (pid, _moment(since)) in [(pid, _moment(since)) for pid, since in named]
         case _, "RegisterTaskDefinition":
             return _registers(entry["parameters"], call.parameters)
+        case _, "StopServiceDeployment" if "deploymentOf" in call.parameters:
+            # Which release a deployment brings, the log does not say; the worker has looked before it stopped it.
+            return entry["parameters"].get("stopType") == call.parameters["stopType"]
         case _, "TagResource":
             return _fits(_mark(entry["parameters"]), call.parameters)
     shown = {name: value for name, value in call.parameters.items() if name not in DECIDED_LATER}

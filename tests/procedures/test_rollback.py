@@ -118,7 +118,7 @@ def older_one_is_bad(outside: Outside):
             {"more": {"controller": "EXTERNAL"}}, None, "policy", "controller is EXTERNAL", id="external"
         ),
         pytest.param(
-            {"more": {"strategy": "BLUE_GREEN"}}, None, "policy", "strategy is BLUE_GREEN", id="blue/green"
+            {"more": {"strategy": "SPIRAL"}}, None, "policy", "strategy is SPIRAL", id="a strategy of tomorrow"
         ),
         pytest.param({"more": {"scheduling": "DAEMON"}}, None, "policy", "scheduling is DAEMON", id="daemon"),
         pytest.param(

@@ -12,7 +12,7 @@ from runbook_model.releases.release import Release, ReleaseHistory, ServiceState
 from runbook_model.reports import Outcome, Problem, Report
 from runbook_model.text.sentences import with_fix
 from workflows.decisions.rollback.plan import RollbackPlan
-from workflows.decisions.rollback.releases import cannot_roll, needs_more, plan_rollback
+from workflows.decisions.rollback.releases import cannot_roll_back, needs_more, plan_rollback
 
 LOOKED: Final = "examination"
 """A check that is only there when it failed: without it the look was made."""
@@ -28,7 +28,7 @@ Key = tuple[str | None, str]
 
 def needs_revisions(target: Target, history: ReleaseHistory) -> bool:
     """Whether the last known good release is only found among other revisions of the family."""
-    return cannot_roll(_as_if_it_ran(history.service)) is None and needs_more(
+    return cannot_roll_back(_as_if_it_ran(history.service)) is None and needs_more(
         target, _running(history), to=None
     )
 
@@ -39,8 +39,11 @@ def judge_controller(target: Target, service: ServiceState | None) -> Check:
         return _check(target, "controller", ok=None, detail=NOT_ON_ECS)
     if service is None:
         return _unknown(target, "controller", "service")
-    if problem := cannot_roll(_as_if_it_ran(service)):
+    if problem := cannot_roll_back(_as_if_it_ran(service)):
         return _check(target, "controller", ok=False, detail=problem.message, fix=problem.fix)
+    if service.shifting:
+        way = f"{service.shifting.way}, by ECS itself; rolled back by a stop, or by an update once it has finished"
+        return _check(target, "controller", ok=True, detail=way)
     return _check(target, "controller", ok=True, detail="rolling deployments by ECS itself")
 
 
@@ -53,7 +56,7 @@ def judge_last_known_good(
         return _check(target, name, ok=None, detail=NOT_ON_ECS)
     if history is None:
         return _unknown(target, name, "deployments")
-    if cannot_roll(_as_if_it_ran(history.service)):
+    if cannot_roll_back(_as_if_it_ran(history.service)):
         return _unknown(target, name, "controller")
     plan = plan_rollback(target, _running(history), others, to=None)
     if isinstance(plan, RollbackPlan):

@@ -57,6 +57,7 @@ async def await_own_rollback(run: Run, words: str, service_deployment: str | Non
         target=run.target,
         kind="rollback",
         service_deployment=service_deployment,
+        until="end",
         deadline=workflow.now() + run.target.rollback.steady,
     )
     return await run.page.watch(words, Waits.await_steady_state, awaited)

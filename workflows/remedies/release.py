@@ -17,7 +17,7 @@ from activities.ecs.changes import (
 from activities.git.activities import GitActivities
 from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory
 from runbook_model.releases.rollout import Phase, Rollout
-from runbook_model.reports import Ending, Outcome, Verdict
+from runbook_model.reports import Ending, Outcome, Undone, Verdict
 from workflows.decisions.rollback.plan import RollbackPlan, asking_after
 from workflows.decisions.rollback.releases import (
     needs_more,
@@ -25,6 +25,7 @@ from workflows.decisions.rollback.releases import (
     plan_from_tags,
     plan_rollback,
 )
+from workflows.decisions.rollback.shifting import asking_after_a_stop, still_serves, unless_known
 from workflows.decisions.terraform.rollback import TerraformRollback
 from workflows.page.run import Run
 from workflows.platforms.deployment import (
@@ -34,6 +35,14 @@ from workflows.platforms.deployment import (
     hand_over,
     undo_release,
     undo_stop,
+)
+from workflows.platforms.shifting import (
+    await_end,
+    await_traffic,
+    read_once_ended,
+    still_under_way,
+    undo_shift,
+    unless_ended,
 )
 from workflows.remedies.release_by_terraform import put_back_by_terraform, through_terraform
 
@@ -105,6 +114,8 @@ async def plan_release(run: Run, attempt: Attempt) -> RollbackPlan:
     by_tag = await _plan_by_git_tags(run, history, attempt) if isinstance(decided, Ending) else None
     chosen = by_tag or page.unless_ending(decided)
     checked = chosen if attempt.tried else asking_after(attempt.suspect, history, chosen)
+    checked = unless_known(attempt.suspect, history, checked)
+    checked = asking_after_a_stop(page.report.plan, checked)
     plan = await through_terraform(run, history, checked)
     page.record.planned(plan)
     return plan
@@ -115,6 +126,9 @@ async def _read_history(run: Run, attempt: Attempt) -> ReleaseHistory:
     page, target = run.page, run.target
     history = await page.read("Read what runs and what ran before", EcsActivities.read_history, target)
     latest = history.latest
+    shifts = latest is not None and latest.shift is not None and history.service.shifting is not None
+    if latest and shifts and (latest.cleaning_up or latest.status in ROLLING_BACK):
+        return await read_once_ended(run, latest)
     if attempt.to or latest is None or latest.status not in ROLLING_BACK:
         return history
     if run.request.plan_only:
@@ -150,11 +164,14 @@ async def _plan_by_git_tags(run: Run, history: ReleaseHistory, attempt: Attempt)
 
 
 async def put_back(run: Run, plan: RollbackPlan) -> Placed | None:
-    """Put the release back in the plan's way; None when a plan of Terraform's was stale and must be made again."""
+    """Put the release back in the plan's way; None when the plan came too late and must be made again."""
     if isinstance(plan, TerraformRollback):
         placed = await put_back_by_terraform(run, plan)
         return Placed(*placed) if placed else None
     match plan.way:
+        case "stop" if plan.shifting:
+            stopped = await unless_ended(_stop(run, plan))
+            return Placed(plan, stopped) if stopped else None
         case "stop":
             return Placed(plan, await _stop(run, plan))
         case "force":
@@ -197,13 +214,21 @@ async def _deploy(run: Run, plan: RollbackPlan, release: Release, *, registered:
         action="UpdateService",
         before=plan.before.name,
         after=release.name,
-        undo=lambda: undo_release(run, plan.fence, plan.before, release),
+        undo=lambda: _undo_update(run, plan, release),
     )
 
 
+async def _undo_update(run: Run, plan: RollbackPlan, release: Release) -> Undone:
+    if plan.shifting:
+        return await undo_shift(run, plan, release)
+    return await undo_release(run, plan.fence, plan.before, release)
+
+
 async def await_release(run: Run, placed: Placed) -> Rollout:
-    """Wait until the release is all that runs, or is known not to get there."""
+    """Wait until the release is all that runs, or has all traffic, or is known not to get there."""
     words = f"Wait until only {placed.plan.after.name} runs"
+    if placed.plan.shifting:
+        return await await_traffic(run, placed.plan, placed.deployed)
     if placed.plan.way == "stop":
         return await await_own_rollback(run, words, placed.plan.stops)
     return await await_steady(run, words, placed.deployed)
@@ -218,7 +243,9 @@ async def end_if_other_runs(run: Run, placed: Placed, rollout: Rollout) -> Relea
     page, plan, planned = run.page, placed.plan, placed.plan.after
     history = await page.read("Check that it still runs", EcsActivities.read_history, run.target)
     runs = history.current
-    if history.service.fence != rollout.service.fence:
+    if plan.shifting:
+        runs = page.unless_ending(still_serves(history, rollout.service_deployment, plan))
+    elif history.service.fence != rollout.service.fence:
         summary = f"{planned.name} was steady, but {runs.name} was deployed over it meanwhile. This run does not touch it."
         page.end(Outcome.SUPERSEDED, summary)
     if plan.way != "force" and runs.digests and planned.digests and runs.digests != planned.digests:
@@ -228,3 +255,18 @@ async def end_if_other_runs(run: Run, placed: Placed, rollout: Rollout) -> Relea
         )
         page.end(Outcome.NOT_RECOVERED, summary, verdict=Verdict.NOT_RECOVERED)
     return runs if plan.way == "force" else placed.release
+
+
+async def follow_to_end(run: Run, placed: Placed, rollout: Rollout) -> str | Ending | None:
+    """Follow a deployment that shifts traffic through its bake time: until it ends, ECS may take it back by itself.
+
+    Returns:
+        what is still under way; an ending where it was taken back or deployed over; None where nothing is left to say.
+    """
+    if not placed.plan.shifting:
+        return None
+    ended = await await_end(run, placed.plan, placed.deployed, rollout)
+    if ended.phase in {Phase.FAILED, Phase.SUPERSEDED}:
+        return await hand_over(run, ended)
+    await end_if_other_runs(run, placed, rollout)
+    return still_under_way(placed.plan) if ended.phase is Phase.STUCK else None

@@ -90,9 +90,8 @@ async def test_a_deregistered_release_is_registered_again_pinned_by_digest(stage
         ({"deploymentController": {"type": "CODE_DEPLOY"}}, "its controller is CODE_DEPLOY"),
         ({"deploymentController": {"type": "EXTERNAL"}, "version": None}, "its controller is EXTERNAL"),
         ({"schedulingStrategy": "DAEMON", "desired": None}, "its scheduling is DAEMON"),
-        ({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}}, "its strategy is BLUE_GREEN"),
     ],
-    ids=["CODE_DEPLOY", "EXTERNAL", "DAEMON", "BLUE_GREEN"],
+    ids=["CODE_DEPLOY", "EXTERNAL", "DAEMON"],
 )
 async def test_a_service_that_others_deploy_is_refused(stage, settings, why):
     version = settings.pop("version", "1.0.0")

@@ -309,7 +309,6 @@ class TestWhatCannotBeServed:
     @pytest.mark.parametrize(
         ("how", "why"),
         [
-            ({"deploymentConfiguration": {"strategy": "BLUE_GREEN"}}, "its strategy is BLUE_GREEN"),
             ({"deploymentController": {"type": "CODE_DEPLOY"}}, "its controller is CODE_DEPLOY"),
             ({"deploymentController": {"type": "EXTERNAL"}}, "its controller is EXTERNAL"),
             ({"schedulingStrategy": "DAEMON"}, "its scheduling is DAEMON"),

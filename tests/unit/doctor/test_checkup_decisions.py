@@ -3,6 +3,7 @@
 import pytest
 
 from runbook_model.checks import PLAN, QUERY, ROLLBACK_PLAN, ROWS, WORKER, Check, row_of
+from runbook_model.releases.shifting import Shifting
 from tests.ecs_facts import HOUR, a_deployment, a_history, a_release, a_service, bad, task_definition
 from tests.observing import a_target
 from workflows.decisions import checkup
@@ -70,7 +71,7 @@ class TestController:
         [
             {"controller": "CODE_DEPLOY"},
             {"controller": "EXTERNAL"},
-            {"strategy": "BLUE_GREEN"},
+            {"strategy": "SPIRAL"},
             {"scheduling": "DAEMON"},
         ],
     )
@@ -79,6 +80,15 @@ class TestController:
         assert text.ok is False
         assert f"its {next(iter(unlike))} is {next(iter(unlike.values()))}" in text.detail
         assert text.fix == "use the tool that deploys this service"
+
+    def test_that_shifts_traffic_says_how(self):
+        shifting = Shifting(strategy="CANARY", percent=10, step_minutes=5, bake_minutes=15)
+        service = a_service(a_deployment(2, task_definition(2)), strategy="CANARY", shifting=shifting)
+        found = checkup.judge_controller(TARGET, service)
+        assert found.ok is True
+        assert found.detail.startswith(
+            "CANARY: 10 % of the traffic, 5 min later all of it, then 15 min of bake"
+        )
 
     @pytest.mark.parametrize("how", [{}, {"desired": 0}, {"status": "DRAINING"}])
     def test_does_not_depend_on_whether_the_service_runs(self, how):

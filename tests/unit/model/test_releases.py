@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from runbook_model.authority.shown import plan_hash
 from runbook_model.catalog.service_policies import RollbackPolicy, Terraform
 from runbook_model.releases.release import Judgement
+from runbook_model.releases.shifting import Shifting
 from runbook_model.reports import Ending, Outcome
 from tests.ecs_facts import (
     HOUR,
@@ -25,6 +26,7 @@ from tests.ecs_facts import (
 from tests.observing import a_target
 from workflows.decisions.rollback.plan import find_release
 from workflows.decisions.rollback.releases import RollbackPlan, needs_more, plan_rollback
+from workflows.decisions.scaling import plan_restart
 
 DAY = 24 * HOUR
 MINUTE = timedelta(minutes=1)
@@ -324,9 +326,7 @@ class TestANamedRelease:
     [
         ({"controller": "CODE_DEPLOY"}, "its controller is CODE_DEPLOY: only ECS is supported"),
         ({"controller": "EXTERNAL"}, "its controller is EXTERNAL"),
-        ({"strategy": "BLUE_GREEN"}, "its strategy is BLUE_GREEN: only ROLLING is supported"),
-        ({"strategy": "LINEAR"}, "its strategy is LINEAR"),
-        ({"strategy": "CANARY"}, "its strategy is CANARY"),
+        ({"strategy": "SPIRAL"}, "its strategy is SPIRAL: only ROLLING is supported"),
         ({"scheduling": "DAEMON"}, "its scheduling is DAEMON: only REPLICA is supported"),
         ({"desired": 0}, "its desired count is 0"),
         ({"status": "DRAINING"}, "the service is DRAINING"),
@@ -416,3 +416,23 @@ class TestThePlansHash:
             update={"parameters": call.parameters | {key: f"{call.parameters[key]}{value}"}}
         )
         assert plan_hash(self.PLAN.model_copy(update={"calls": (other,)})) != plan_hash(self.PLAN)
+
+
+def test_a_service_that_shifts_traffic_is_rolled_back_and_not_restarted():
+    shifting = Shifting(strategy="CANARY", percent=10, step_minutes=5, bake_minutes=15)
+    lives = (a_release(1), DAY), (a_release(2), HOUR)
+    history = a_history(*lives, strategy="CANARY", shifting=shifting)
+    made = plan(history)
+    assert (made.after, made.way, made.shifting) == (a_release(1), "deploy", shifting)
+    assert made.essence.startswith("CANARY: 10 % of the traffic, 5 min later all of it")
+    assert [(follow.kind, call.action) for follow in made.follows for call in follow.calls] == [
+        ("undo", "UpdateService"),
+        ("mark", "TagResource"),
+        ("mark", "TagResource"),
+        ("undo", "StopServiceDeployment"),
+    ]
+    slower = history.service.model_copy(update={"shifting": shifting.model_copy(update={"step_minutes": 60})})
+    assert plan_hash(plan(history.model_copy(update={"service": slower}))) != plan_hash(made)
+    refusal = plan_restart(TARGET, history, ())
+    assert isinstance(refusal, Ending)
+    assert "its strategy is CANARY: only ROLLING is supported" in refusal.summary

@@ -9,6 +9,7 @@ from runbook_model import calls
 from runbook_model.catalog.target import Target
 from runbook_model.plans import DAY, Follow, Plan, PlannedCall
 from runbook_model.releases.release import DIGEST_FROM, Fence, Judgement, Release, ReleaseHistory
+from runbook_model.releases.shifting import Shifting
 from runbook_model.reports import Problem
 from runbook_model.text.sentences import did_you_mean
 
@@ -27,6 +28,8 @@ class RollbackPlan(Plan):
     """``register``: register again, pinned by digest, then deploy. ``stop``: ECS rolls the deployment under way back."""
     stops: str | None = None
     """ARN of the service deployment to stop."""
+    shifting: Shifting | None = None
+    """How the service's deployments shift traffic, where they do."""
 
     @property
     def under_way(self) -> str | None:

@@ -21,6 +21,7 @@ from workflows.decisions.rollback.plan import (
     rolling_plan,
     which_container,
 )
+from workflows.decisions.rollback.shifting import left_alone, not_offered, stopping, updating
 
 JUST_NOW = timedelta(hours=1)
 
@@ -43,13 +44,38 @@ def plan_rollback(
         to: the release that a person asked for.
         tried: ARNs of task definitions that this run found wanting: it goes further back than these.
     """
-    if problem := cannot_roll(history.service):
+    if problem := cannot_roll_back(history.service):
         return refuse(problem)
-    plan = _choose(target, history, others, to, tried)
+    plan = _choose_shifting(target, history, others, to, tried) or _choose(target, history, others, to, tried)
     if isinstance(plan, Ending):
         return plan
     unclear = which_container(target, plan.before) or which_container(target, plan.after)
     return refuse(unclear) if unclear else plan
+
+
+def _choose_shifting(
+    target: Target,
+    history: ReleaseHistory,
+    others: tuple[Release, ...],
+    to: str | None,
+    tried: tuple[str, ...],
+) -> RollbackPlan | Ending | None:
+    """Decide for a service whose deployments shift traffic; None for any other."""
+    latest = history.latest
+    if history.service.shifting is None and not (latest and latest.under_way and latest.shift):
+        return None
+    if problem := not_offered(target, history):
+        return refuse(problem)
+    if latest is None or not latest.under_way:
+        chosen = _choose(target, history, others, to, tried)
+        return chosen if isinstance(chosen, Ending) else updating(history, chosen)
+    # What is under way is stopped or left alone: a deployment over it would take longer than either, hooks and all.
+    stop = None if tried else _plan_stop(target, history)
+    wanted = find_release(_known(history), to) if to else None
+    landing = stop.after if isinstance(stop, RollbackPlan) else None
+    if isinstance(stop, RollbackPlan) and (to is None or wanted == landing):
+        return stopping(history, stop)
+    return refuse(left_alone(history, latest, landing, to))
 
 
 def _choose(
@@ -95,6 +121,13 @@ def cannot_roll(service: ServiceState) -> Problem | None:
             kind="policy", message="its desired count is 0: nothing runs", fix="scale it out first"
         )
     return None
+
+
+def cannot_roll_back(service: ServiceState) -> Problem | None:
+    """Say why no release of a service can be put back; those whose deployments shift traffic go back in ways of their own."""
+    if service.shifting is None or service.strategy != service.shifting.strategy:
+        return cannot_roll(service)
+    return cannot_roll(service.model_copy(update={"strategy": OURS_TO_ROLL["strategy"]}))
 
 
 def refused(kind: Literal["input", "policy"], message: str, fix: str | None = None) -> Ending:
@@ -238,7 +271,17 @@ def only_tags_are_left(target: Target, history: ReleaseHistory, to: str | None) 
     """Whether a rollback that found no release may still look at git tags."""
     by_definition = target.rollback.strategy == "task-definition"
     rolled_back = history.latest is not None and history.latest.status == "ROLLBACK_SUCCESSFUL"
-    return to is None and by_definition and not rolled_back and cannot_roll(history.service) is None
+    return to is None and by_definition and not rolled_back and plannable(target, history)
+
+
+def plannable(target: Target, history: ReleaseHistory) -> bool:
+    """Whether nothing stands in the way of an update of the service."""
+    if cannot_roll_back(history.service):
+        return False
+    if history.service.shifting is None:
+        return True
+    under_way = history.latest is not None and history.latest.under_way
+    return not under_way and not_offered(target, history) is None
 
 
 def plan_from_tags(
@@ -268,9 +311,10 @@ def plan_from_tags(
     )
     release = current.model_copy(update={"images": images, "marks": ()})
     why = f"{wanted} is the git tag before {image.tag}; nothing else shows an earlier release"
-    return plan_by(
+    plan = plan_by(
         "register", target, history, release, why, f"{why}, and whether it ever ran well is unknown"
     )
+    return updating(history, plan)
 
 
 def _place(image: Image, tags: tuple[str, ...]) -> int | None:

@@ -1,0 +1,103 @@
+"""Rollback of the sandbox's service whose deployments shift traffic, on real processes: under way by a stop, finished by an update."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from activities.runtime.processes import kill_child
+from tests.integration.cli.command_line import CommandLine
+from tests.programs import Program
+from tests.sandbox_under_test import running_sandbox, until
+
+pytestmark = [pytest.mark.rare, pytest.mark.xdist_group("shifting")]
+CLUSTER, SERVICE = "ai-processor-staging", "ai-processor-service-bluegreen"
+NAMED = {"cluster": CLUSTER, "service": SERVICE}
+BAKE = {"bakeTimeInMinutes": 10}
+STRATEGIES = {
+    "BLUE_GREEN": {"strategy": "BLUE_GREEN"},
+    "LINEAR": {
+        "strategy": "LINEAR",
+        "linearConfiguration": {"stepPercent": 50.0, "stepBakeTimeInMinutes": 1},
+    },
+    "CANARY": {
+        "strategy": "CANARY",
+        "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 1},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory):
+    with (
+        running_sandbox("--strategies") as running,
+        (tmp_path_factory.mktemp("worker") / "log").open("w+b") as log,
+    ):
+        worker = Program("worker", environment=running.environment, log=log)
+        yield running
+        kill_child(worker)
+
+
+def changes(sandbox, since):
+    made = sandbox.calls("UpdateService", "StopServiceDeployment", since=since)
+    return [call["action"] for call in made]
+
+
+def deployment(sandbox):
+    ecs = sandbox.aws("ecs")
+    (service,) = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"]
+    arn = service["currentServiceDeployment"]
+    return ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
+
+
+def versions(sandbox, times=20):
+    url = sandbox.addresses.services["bluegreen"]["staging"]
+    answers = [sandbox.http.get(f"{url}/health").json().get("version") for _ in range(times)]
+    return Counter(answers)
+
+
+async def rolled_back(sandbox):
+    """Roll back as alice does; bob says yes where a person is asked."""
+    cli = CommandLine(sandbox.addresses.temporal, "staging")
+    names = ("--service", "bluegreen", "--environment", "staging")
+    started = await cli("start", "rollback", *names, "--json", **sandbox.addresses.env)
+    assert started.code == 0, started.err
+    watching = asyncio.create_task(cli("watch", started.json["id"], "--json", **sandbox.addresses.env))
+    while not watching.done():
+        shown = (await cli("show", started.json["id"], "--json", **sandbox.addresses.env)).json
+        if shown["checkpoint"] and "which of them is the bad one" in (
+            shown["checkpoint"]["plan"]["needs_yes"] or ""
+        ):
+            await cli("approve", started.json["id"], "--yes", user="bob", **sandbox.addresses.env)
+        await asyncio.wait([watching], timeout=1)
+    return (await cli("show", started.json["id"], "--json", **sandbox.addresses.env)).json
+
+
+@pytest.mark.parametrize(("strategy", "number"), [(name, at) for at, name in enumerate(STRATEGIES, start=1)])
+async def test_a_bad_release_is_stopped_under_way_and_updated_once_it_has_finished(sandbox, strategy, number):
+    configuration = {**STRATEGIES[strategy], **BAKE}
+    sandbox.aws("ecs").update_service(**NAMED, deploymentConfiguration=configuration)
+    sandbox.load("staging/bluegreen", 25)
+    good = next(iter(versions(sandbox)))
+
+    sandbox.deploy("staging", f"2.{number}.0", service="bluegreen", FAULT_ERROR_RATE=0.5)
+    until(lambda: deployment(sandbox).get("lifecycleStage") == "BAKE_TIME")
+    since = len(sandbox.calls())
+    report = await rolled_back(sandbox)
+    assert report["outcome"] == "recovered", report["summary"]
+    assert (changes(sandbox, since), deployment(sandbox)["status"]) == (
+        ["StopServiceDeployment"],
+        "ROLLBACK_SUCCESSFUL",
+    )
+    assert set(versions(sandbox)) == {good}
+
+    sandbox.aws("ecs").update_service(
+        **NAMED, deploymentConfiguration={**configuration, "bakeTimeInMinutes": 1}
+    )
+    sandbox.deploy("staging", f"3.{number}.0", service="bluegreen", FAULT_ERROR_RATE=0.5)
+    until(lambda: deployment(sandbox)["status"] == "SUCCESSFUL")
+    since = len(sandbox.calls())
+    report = await rolled_back(sandbox)
+    assert report["outcome"] == "recovered", report["summary"]
+    assert (changes(sandbox, since), deployment(sandbox)["status"]) == (["UpdateService"], "SUCCESSFUL")
+    assert set(versions(sandbox)) == {good}

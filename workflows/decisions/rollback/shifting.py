@@ -1,0 +1,164 @@
+"""Rollback of a service whose deployments shift traffic between two revisions: blue/green, linear, canary. Pure.
+
+What is under way is stopped, as its old tasks are still warm: traffic is back in seconds. What has finished is put back by one
+update, which shifts traffic as the service is set to. Nothing is ever deployed over a deployment that is under way.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from runbook_model import calls
+from runbook_model.catalog.target import Target
+from runbook_model.plans import DAY, Follow, Plan
+from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory, ServiceDeployment
+from runbook_model.reports import Ending, Outcome, Problem, Verdict
+from workflows.decisions.rollback.plan import RollbackPlan
+
+STOPPED_WELL = frozenset({"ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL"})
+
+
+def not_offered(target: Target, history: ReleaseHistory) -> Problem | None:
+    """Say what of these strategies is not supported, where it stands in the way of any plan."""
+    latest, shifting = history.latest, history.service.shifting
+    strategy = shifting.strategy if shifting else history.service.strategy
+    if target.rollback.strategy != "task-definition":
+        why = f'the catalog\'s rollback strategy "{target.rollback.strategy}" is not supported where deployments are {strategy}'
+        return Problem(kind="policy", message=why, fix='set rollback.strategy = "task-definition"')
+    if latest and latest.under_way and (latest.shift is None) != (shifting is None):
+        own = latest.shift.settings.strategy if latest.shift else "ROLLING"
+        why = f"its strategy is {strategy} by now, but the deployment under way is {own}"
+        return Problem(kind="policy", message=why, fix="wait for its end")
+    if latest and latest.cleaning_up:
+        why = f"{latest.release.name} has all traffic, and ECS ends the tasks of the release before it"
+        return Problem(kind="policy", message=why, fix="wait for the end of the deployment, and start again")
+    if latest and (latest.under_way or latest.status in ROLLING_BACK):
+        return None
+    if (left := len(history.service.service_revisions)) > 1:
+        ended = f"its last deployment is {latest.status} and left" if latest else "there are"
+        why = f"{ended} {left} revisions: which of them has the traffic is not known"
+        return Problem(
+            kind="policy", message=why, fix="look at the weights of its rules, and deploy one by hand"
+        )
+    return None
+
+
+def left_alone(
+    history: ReleaseHistory, latest: ServiceDeployment, landing: Release | None, to: str | None
+) -> Problem:
+    """Say why a deployment that is under way is neither stopped nor deployed over."""
+    coming = latest.release
+    if landing and to:
+        why = f"{coming.name} is being deployed; stopping that puts {landing.name} back, not {to}"
+        return Problem(kind="policy", message=why, fix="stop it without --to, or wait for its end")
+    before = [history.releases[arn] for arn in latest.sources if arn in history.releases]
+    if len(latest.sources) != 1 or len(before) != 1:
+        because = "it is not known which release ran before"
+    elif before[0].is_bad:
+        because = f"{before[0].name}, which ran before, is marked bad"
+    elif before[0].same_as(coming):
+        because = "the same release ran before"
+    else:
+        because = "this run has put it there"
+    why = f"{coming.name} is being deployed, and stopping that does not help: {because}"
+    return Problem(kind="policy", message=why, fix="decide by hand, or wait for its end")
+
+
+def stopping(history: ReleaseHistory, plan: RollbackPlan) -> RollbackPlan:
+    """Return a plan to stop what is under way, with where it is; that may move on without voiding a yes."""
+    latest = history.latest
+    if latest is None or latest.shift is None:
+        return plan
+    settings = latest.shift.settings
+    where = f"{settings.way}; at this moment: {latest.shift.summary(latest.status)}."
+    back = "The old tasks still run: traffic is back as soon as ECS has shifted it, and no task has to start."
+    return plan.model_copy(
+        update={
+            "because": (*plan.because, where, back, *_held_up(settings.hooks_on_the_way_back)),
+            "needs_yes": plan.needs_yes or _asks(latest, plan),
+            "shifting": settings,
+        }
+    )
+
+
+def _asks(latest: ServiceDeployment, plan: RollbackPlan) -> str:
+    if latest.shift is None or latest.shift.has_traffic(latest.status):
+        return which_is_bad(plan.before, plan.after)
+    coming, landing = plan.before.name, plan.after.name
+    return f"{coming} has no production traffic yet: what users see comes from {landing}, and a stop does not change that"
+
+
+def which_is_bad(coming: Release, landing: Release) -> str:
+    """Ask a person which of two releases that run at the same time is the bad one."""
+    return (
+        f"{coming.name} and {landing.name} run at the same time, and which of them is the bad one is not known: "
+        f"a stop sends all traffic to {landing.name}"
+    )
+
+
+def unless_known(suspect: str | None, history: ReleaseHistory, plan: RollbackPlan) -> RollbackPlan:
+    """Return the plan without the question which release is bad, where a diagnosis found that the one with new traffic is."""
+    latest = history.latest
+    if plan.way != "stop" or latest is None or latest.shift is None or suspect != plan.before.revision:
+        return plan
+    return plan.model_copy(update={"needs_yes": None}) if latest.shift.has_traffic(latest.status) else plan
+
+
+def asking_after_a_stop(before: Plan | None, plan: RollbackPlan) -> RollbackPlan:
+    """Need a yes where the run planned to stop a deployment, and plans an update by now: the one never becomes the other."""
+    stopped = isinstance(before, RollbackPlan) and before.way == "stop" and before.shifting is not None
+    if not stopped or plan.way == "stop":
+        return plan
+    why = "The deployment could be stopped when the run was planned, and it is too late for that now: an update takes longer."
+    return plan.model_copy(update={"needs_yes": " ".join(filter(None, (why, plan.needs_yes)))})
+
+
+def still_serves(
+    history: ReleaseHistory, service_deployment: str | None, plan: RollbackPlan
+) -> Release | Ending:
+    """Return the release that has the traffic; an ending where what brought it there is no longer the newest or was taken back."""
+    latest = history.latest
+    if latest is None or latest.arn != service_deployment:
+        newer = latest.release.name if latest else "another release"
+        summary = f"{plan.after.name} had all traffic, but {newer} was deployed over it meanwhile. This run does not touch it."
+        return Ending(outcome=Outcome.SUPERSEDED, summary=summary)
+    if plan.way == "stop":
+        serves, arn = latest.status in STOPPED_WELL, next(iter(latest.sources), "")
+    else:
+        serves, arn = latest.status in {"IN_PROGRESS", "SUCCESSFUL"}, latest.revision
+    landed = latest.rollback.revision if plan.way == "stop" and latest.rollback else None
+    release = history.releases.get(landed or arn, plan.after)
+    if serves:
+        return release
+    summary = f"{plan.after.name} had all traffic, but its deployment is {latest.status} by now. A person must check now."
+    return Ending(outcome=Outcome.NOT_RECOVERED, summary=summary, verdict=Verdict.NOT_RECOVERED)
+
+
+def _held_up(hooks: timedelta) -> tuple[str, ...]:
+    return (
+        ("Lambda hooks of the traffic shift are asked again on the way back, and may hold it up.",)
+        if hooks
+        else ()
+    )
+
+
+def updating(history: ReleaseHistory, decided: RollbackPlan) -> RollbackPlan:
+    """Return a plan to update the service, with how traffic gets to the release and how long that may take."""
+    shifting = history.service.shifting
+    if shifting is None:
+        return decided
+    registered = decided.way == "register"
+    undo = Follow(
+        kind="undo",
+        what=f"Stop the deployment of {decided.after.name} where somebody aborts before the old tasks have ended",
+        calls=(calls.stop_own(decided.after, registered=registered),),
+        within=DAY,
+    )
+    return decided.model_copy(
+        update={
+            "because": (*decided.because, *shifting.sentences()),
+            "follows": (*decided.follows, undo),
+            "essence": " ".join(shifting.sentences()),
+            "shifting": shifting,
+        }
+    )

@@ -1,0 +1,144 @@
+"""Deployments on ECS that shift traffic: wait until it has arrived, follow them to their end, and undo one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+from activities.ecs.activities import EcsActivities
+from activities.ecs.changes import Deployed, EcsChanges, StopDeployment
+from activities.ecs.waits import Waits
+from runbook_model.releases.release import ROLLING_BACK, Release, ReleaseHistory, ServiceDeployment
+from runbook_model.releases.rollout import Awaited, Phase, Rollout
+from runbook_model.reports import Outcome, Undone, not_undone
+from runbook_model.text.durations import format_duration
+from workflows.decisions.endings import problem_of
+from workflows.decisions.rollback.plan import RollbackPlan
+from workflows.page.run import Run
+from workflows.platforms.deployment import NOT_MADE, hand_over, undo_release
+
+R = TypeVar("R")
+
+FOLLOWED = timedelta(hours=1)
+"""How long a bake time is followed after a release was verified; a longer one ends without us."""
+
+
+async def await_traffic(run: Run, plan: RollbackPlan, deployed: Deployed) -> Rollout:
+    """Wait until all production traffic is on the release that is put back, or is known not to get there."""
+    words = f"Wait until {plan.after.name} has all traffic"
+    deadline = workflow.now() + run.target.rollback.steady
+    if plan.way == "stop":
+        return await run.page.watch(words, Waits.await_steady_state, _rollback(run, plan.stops, deadline))
+    return await run.page.watch(words, Waits.await_steady_state, _deployment(run, deployed, deadline))
+
+
+async def await_end(run: Run, plan: RollbackPlan, deployed: Deployed, rollout: Rollout) -> Rollout:
+    """Follow the deployment to its end: the bake time, or the end of the release that was taken back."""
+    words = f"Follow the deployment of {plan.after.name} to its end"
+    end: dict[str, object] = {"until": "end", "service_deployment": rollout.service_deployment}
+    deadline = workflow.now() + run.target.rollback.steady
+    if plan.way == "stop":
+        awaited = _rollback(run, plan.stops, deadline)
+    else:
+        bake = timedelta(minutes=plan.shifting.bake_minutes if plan.shifting else 0)
+        awaited = _deployment(run, deployed, deadline + min(bake, FOLLOWED))
+    return await run.page.watch(words, Waits.await_steady_state, awaited.model_copy(update=end))
+
+
+def still_under_way(plan: RollbackPlan) -> str:
+    """Say that a deployment had not ended when the run did."""
+    if plan.way == "stop":
+        return "ECS still ends the tasks of the release that was taken back."
+    bake = timedelta(minutes=plan.shifting.bake_minutes if plan.shifting else 0)
+    return f"The deployment had not ended yet (its bake time is {format_duration(bake)}): ECS may still take it back."
+
+
+async def read_once_ended(run: Run, latest: ServiceDeployment) -> ReleaseHistory:
+    """Wait for the end of what is rolled back, or can no longer be stopped quickly, and read what runs then."""
+    page, target = run.page, run.target
+    rolls_back = latest.status in ROLLING_BACK
+    if run.request.plan_only:
+        doing = "is rolling back" if rolls_back else "ends the old tasks after deploying"
+        said = f"ECS {doing} {latest.release.name}: a rollback would wait for the end and look again."
+        page.end(Outcome.PLANNED, said)
+    deadline = workflow.now() + target.rollback.steady
+    awaited = Awaited(
+        target=target,
+        kind="rollback" if rolls_back else "deployment",
+        service_deployment=latest.arn,
+        until="end",
+        deadline=deadline,
+    )
+    words = "Let ECS finish its own rollback" if rolls_back else "Let ECS end the old tasks"
+    rollout = await page.watch(words, Waits.await_steady_state, awaited)
+    if rollout.phase in {Phase.STUCK, Phase.SUPERSEDED}:
+        page.unless_ending(await hand_over(run, rollout))
+    return await page.read("Read what runs after it", EcsActivities.read_history, target)
+
+
+async def unless_ended(stop: Awaitable[R]) -> R | None:
+    """Return what a stop came to; None where the deployment was past it, and nothing was sent."""
+    try:
+        return await stop
+    except ActivityError as error:
+        if problem_of(error).kind == "EndedError":
+            return None
+        raise
+
+
+async def undo_shift(run: Run, plan: RollbackPlan, ours: Release) -> Undone:
+    """Take an update back: a stop while its old tasks run, else another update; somebody else's is left alone."""
+    page, registered = run.page, plan.way == "register"
+    words = "Read how far the deployment is"
+    history = await page.read(words, EcsActivities.read_history, run.target)
+    latest = history.latest
+    if history.service.fence == plan.fence:
+        return NOT_MADE
+    if latest is None or latest.release.task_definition != ours.task_definition:
+        return not_undone("another release was deployed meanwhile")
+    if latest.under_way and not latest.cleaning_up:
+        stop = StopDeployment(
+            target=run.target,
+            service_deployment=latest.arn,
+            fence=history.service.fence,
+            brings=ours,
+            registered=registered,
+        )
+        what = f"Stop the deployment of {ours.name}: ECS puts {plan.before.name} back"
+        if await unless_ended(page.restore(what, EcsChanges.stop_deployment, stop)):
+            return await _await_back(run, latest.arn)
+    elif latest.status in ROLLING_BACK:
+        return await _await_back(run, latest.arn)
+    if latest.under_way:
+        deadline = workflow.now() + run.target.rollback.steady
+        end = Awaited(target=run.target, service_deployment=latest.arn, until="end", deadline=deadline)
+        await page.watch("Let ECS end the old tasks", Waits.await_steady_state, end)
+    return await undo_release(run, plan.fence, plan.before, ours)
+
+
+async def _await_back(run: Run, service_deployment: str) -> Undone:
+    awaited = _rollback(run, service_deployment, workflow.now() + run.target.rollback.steady)
+    words = "Wait until the traffic is back"
+    rollout = await run.page.watch(words, Waits.await_steady_state, awaited)
+    return Undone() if rollout.phase is Phase.STEADY else not_undone(rollout.detail.rstrip("."))
+
+
+def _rollback(run: Run, service_deployment: str | None, deadline: datetime) -> Awaited:
+    return Awaited(
+        target=run.target, kind="rollback", service_deployment=service_deployment, deadline=deadline
+    )
+
+
+def _deployment(run: Run, deployed: Deployed, deadline: datetime) -> Awaited:
+    return Awaited(
+        target=run.target,
+        deployment=deployed.deployment,
+        task_definition=deployed.task_definition,
+        service_deployment=deployed.service_deployment,
+        replaces=deployed.replaces,
+        deadline=deadline,
+    )
